@@ -1,0 +1,92 @@
+//! The `wingback` command.
+
+mod args;
+mod create;
+mod json;
+mod output;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use wingback::{LocalStore, Store};
+
+use crate::{
+    args::{Cli, Command},
+    output::{Style, complain, print, say},
+};
+
+/// What the process ends with; documented in `docs/command.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Partial = 3,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        ExitCode::from(status as u8)
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Create(args) => smol::block_on(create::create(&args)),
+        Command::Estimate(args) => smol::block_on(create::estimate(&args)),
+        Command::Sweep(args) => smol::block_on(sweep(&args)),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "wingback", &mut text);
+            say(String::from_utf8_lossy(&text).trim_end());
+            Status::Done
+        }
+        Command::Man { command } => man(command.as_deref()),
+    }
+    .into()
+}
+
+async fn sweep(args: &args::Sweep) -> Status {
+    let store = LocalStore::new(&args.dir).names(args.name.clone());
+    match store.sweep().await {
+        Ok(swept) if args.json => {
+            print(&serde_json::json!({ "type": "sweep", "removed": swept }));
+            Status::Done
+        }
+        Ok(swept) => {
+            swept.iter().for_each(|path| say(&format!("removed {path}")));
+            Status::Done
+        }
+        Err(e) => {
+            (if args.json { Style::Json } else { Style::Quiet }).error(&e);
+            Status::Failed
+        }
+    }
+}
+
+fn man(name: Option<&str>) -> Status {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = match name {
+        None => cli,
+        Some(name) => match cli.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => {
+                complain(&format!("there is no subcommand {name:?}"));
+                return Status::Usage;
+            }
+        },
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(command).render(&mut page) {
+        Ok(()) => {
+            say(String::from_utf8_lossy(&page).trim_end());
+            Status::Done
+        }
+        Err(e) => {
+            complain(&e.to_string());
+            Status::Failed
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What a person or a program sees: progress on the way, and the report at the end.
+
+use std::{
+    io::{IsTerminal, Write, stderr, stdout},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use wingback::{Change, Error, Handle, Phase, Progress, Report};
+
+use crate::{
+    args,
+    units::{count, size},
+};
+
+/// Lines of each list in the report for people; programs get all.
+const LIST_MAX: usize = 20;
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object a line, on standard output.
+    Json,
+    /// A bar on the terminal.
+    Bar,
+    /// A line now and then.
+    Lines,
+    /// The report only.
+    Quiet,
+}
+
+impl Style {
+    pub fn of(output: &args::Output) -> Self {
+        match output {
+            _ if output.json => Style::Json,
+            _ if output.quiet => Style::Quiet,
+            _ if stderr().is_terminal() => Style::Bar,
+            _ => Style::Lines,
+        }
+    }
+
+    /// Shows how far the task is, until it is over.
+    pub async fn follow(self, handle: Handle) {
+        let (every, mut show): (_, Box<dyn FnMut(&Progress)>) = match self {
+            Style::Quiet => return,
+            Style::Json => {
+                (Duration::from_millis(250), Box::new(|p| print(&crate::json::progress(p))))
+            }
+            Style::Bar => (Duration::from_millis(100), bar()),
+            Style::Lines => (Duration::from_secs(5), lines()),
+        };
+        let mut last = None;
+        loop {
+            smol::Timer::after(every).await;
+            let now = handle.progress();
+            if now.phase == Phase::Done {
+                return;
+            }
+            if last.replace(now) != Some(now) {
+                show(&now);
+            }
+        }
+    }
+
+    pub fn error(self, error: &Error) {
+        match self {
+            Style::Json => print(&crate::json::error(error)),
+            _ => complain(&error.to_string()),
+        }
+    }
+}
+
+/// Prints a line of JSON. Whoever closed the pipe does not stop the backup.
+pub fn print(value: &Value) {
+    let _ = writeln!(stdout(), "{value}");
+}
+
+/// Prints text. See [`print`].
+pub fn say(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// Prints a line for people on standard error.
+pub fn complain(text: &str) {
+    let _ = writeln!(stderr(), "wingback: {}", plain(text));
+}
+
+fn bar() -> Box<dyn FnMut(&Progress)> {
+    let style = |template| {
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ")
+    };
+    let known = style("{msg:12} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(style("{msg:12} {spinner} {bytes} {bytes_per_sec}"));
+    Box::new(move |progress| {
+        if let (Some(expected), None) = (progress.expected, bar.length()) {
+            bar.set_style(known.clone());
+            bar.set_length(expected.bytes);
+        }
+        bar.set_message(phase(progress.phase));
+        bar.set_position(progress.bytes);
+        if progress.phase == Phase::Committing {
+            bar.finish_and_clear();
+        }
+    })
+}
+
+fn lines() -> Box<dyn FnMut(&Progress)> {
+    let start = Instant::now();
+    Box::new(move |progress| {
+        let percent = match progress.expected {
+            Some(e) if e.bytes > 0 => format!(" ({} %)", (100 * progress.bytes / e.bytes).min(100)),
+            _ => String::new(),
+        };
+        let rate = progress.bytes as f64 / start.elapsed().as_secs_f64();
+        let _ = writeln!(
+            stderr(),
+            "{}: {} files, {}{percent} read, {}/s, {} written",
+            phase(progress.phase),
+            count(progress.files),
+            size(progress.bytes),
+            size(rate as u64),
+            size(progress.written),
+        );
+    })
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Reading => "reading",
+        Phase::SourceRead => "writing",
+        Phase::Committing => "syncing",
+        _ => "done",
+    }
+}
+
+/// The report, for people.
+pub fn report(report: &Report, location: &str) -> String {
+    let mut lines = vec![
+        format!("archive   {}", plain(location)),
+        format!("size      {} ({} bytes)", size(report.size), count(report.size)),
+        format!("sha1      {}", report.sha1_hex()),
+        format!(
+            "content   {} files, {} directories, {} symlinks, {}",
+            count(report.files),
+            count(report.directories),
+            count(report.symlinks),
+            size(report.content),
+        ),
+        format!("time      {:.2} s", report.duration.as_secs_f64()),
+    ];
+    if report.excluded > 0 {
+        lines.push(format!("excluded  {}", count(report.excluded)));
+    }
+    let skipped = report.skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
+    list(&mut lines, "skipped", skipped);
+    let changed = report.changed.iter().map(|c| {
+        let how = match c.change {
+            Change::Grew => "grew while it was read",
+            Change::Shrank => "shrank while it was read",
+            _ => "changed while it was read",
+        };
+        format!("{}: {how}", bytes(&c.path))
+    });
+    list(&mut lines, "changed", changed);
+    list(&mut lines, "warnings", report.warnings.iter().map(|w| plain(&w.to_string())));
+    lines.join("\n")
+}
+
+fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item = String>) {
+    let n = items.len();
+    lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n as u64) }));
+    lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
+    if n > LIST_MAX {
+        lines.push(format!("  … and {} more (--json lists all)", count((n - LIST_MAX) as u64)));
+    }
+}
+
+fn bytes(path: &[u8]) -> String {
+    plain(&String::from_utf8_lossy(path))
+}
+
+/// Without control characters: a file's name must not steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let kept = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(kept)
+        })
+        .collect()
+}

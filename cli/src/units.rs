@@ -1,0 +1,88 @@
+//! Sizes, as people write and read them.
+
+/// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As GNU's tools have it, `K` and
+/// `KiB` are 1024 and `kB` is 1000.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let invalid = || format!("{text:?} is not a size such as 500k, 20MiB or 1.5G");
+    let size = text.trim().trim_end_matches("/s");
+    let split = size.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(size.len());
+    let (number, unit) = size.split_at(split);
+    let number: f64 = number.parse().map_err(|_| invalid())?;
+    let unit = unit.trim();
+    let mut letters = unit.chars();
+    let power = match letters.next().map(|c| c.to_ascii_lowercase()) {
+        None | Some('b') => 0,
+        Some('k') => 1,
+        Some('m') => 2,
+        Some('g') => 3,
+        Some('t') => 4,
+        Some(_) => return Err(invalid()),
+    };
+    let base: f64 = match (power, letters.as_str()) {
+        (0, "") => 1.0,
+        (1.., "B" | "b") => 1000.0,
+        (1.., "" | "iB" | "ib") => 1024.0,
+        _ => return Err(invalid()),
+    };
+    let bytes = number * base.powi(power);
+    if bytes > u64::MAX as f64 { Err(invalid()) } else { Ok(bytes.round() as u64) }
+}
+
+/// `512 B`, `1.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
+/// `1 234 567`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_gnu_does() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("1K", 1024),
+            ("1kB", 1000),
+            ("20M", 20 << 20),
+            ("20 MiB/s", 20 << 20),
+            ("1.5G", 3 << 29),
+            ("7b", 7),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "x", "-1", "1X", "1MM", "1 M B", "1e400", "99999999999999T", "."] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(3 << 19), "1.5 MiB");
+        assert_eq!(count(1), "1");
+        assert_eq!(count(1_234_567), "1 234 567");
+    }
+}

@@ -1,0 +1,274 @@
+//! Tar headers: POSIX ustar, and GNU's form where that does not reach.
+//!
+//! Rules: POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format". Names
+//! are raw bytes. No PAX record is ever written: several readers fail on the global one, and none
+//! of ours needs it.
+
+use crate::entry::{EntryKind, Metadata};
+
+/// Bytes of a tar block.
+pub(crate) const BLOCK: usize = 512;
+
+/// Longest name or link target that a header takes.
+const NAME: usize = 100;
+/// Longest prefix of a name.
+const PREFIX: usize = 155;
+/// Largest number in eleven octal digits.
+const OCTAL_11: u64 = 0o77_777_777_777;
+/// Largest number in seven octal digits.
+const OCTAL_7: u64 = 0o7_777_777;
+
+/// What a header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header<'a> {
+    /// Without a `/` behind it.
+    pub(crate) path: &'a [u8],
+    pub(crate) kind: EntryKind,
+    pub(crate) meta: &'a Metadata,
+    /// Of a symlink; empty otherwise.
+    pub(crate) target: &'a [u8],
+}
+
+impl Header<'_> {
+    /// Bytes of all its blocks. The size makes no difference below 8 GiB.
+    pub(crate) fn len(&self) -> usize {
+        let long = |len: usize| BLOCK + (len + 1).next_multiple_of(BLOCK);
+        let mut len = BLOCK;
+        if self.target.len() > NAME {
+            len += long(self.target.len());
+        }
+        if self.needs_long_name() {
+            len += long(self.name().len());
+        }
+        len
+    }
+
+    /// Appends the blocks.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let name = self.name();
+        let long_name = self.needs_long_name();
+        if self.target.len() > NAME {
+            write_long(b'K', self.target, out);
+        }
+        if long_name {
+            write_long(b'L', &name, out);
+        }
+        let mut block = Block::new();
+        match split(&name) {
+            Some((prefix, rest)) if self.fits_ustar() => {
+                block.bytes(NAME_FIELD, rest);
+                block.bytes(PREFIX_FIELD, prefix);
+                block.bytes(MAGIC_FIELD, b"ustar\x0000");
+            }
+            _ => {
+                block.bytes(NAME_FIELD, &name[..name.len().min(NAME)]);
+                block.bytes(MAGIC_FIELD, b"ustar  \0");
+            }
+        }
+        block.number(MODE_FIELD, u64::from(self.meta.mode & 0o7777));
+        block.number(UID_FIELD, u64::from(self.meta.uid));
+        block.number(GID_FIELD, u64::from(self.meta.gid));
+        block.number(SIZE_FIELD, self.meta.size);
+        block.number(MTIME_FIELD, self.mtime());
+        block.bytes(
+            TYPE_FIELD,
+            match self.kind {
+                EntryKind::File => b"0",
+                EntryKind::Symlink => b"2",
+                EntryKind::Directory => b"5",
+            },
+        );
+        block.bytes(LINK_FIELD, &self.target[..self.target.len().min(NAME)]);
+        out.extend_from_slice(&block.finish());
+    }
+
+    /// The path as it stands in the tar.
+    fn name(&self) -> Vec<u8> {
+        let mut name = self.path.to_vec();
+        if self.kind == EntryKind::Directory {
+            name.push(b'/');
+        }
+        name
+    }
+
+    /// A GNU header has no prefix, so a name that would need one is long there.
+    fn needs_long_name(&self) -> bool {
+        let name = self.name();
+        match split(&name) {
+            None => true,
+            Some(([], _)) => false,
+            Some(_) => !self.fits_ustar(),
+        }
+    }
+
+    /// Whether everything but the name is within what ustar can say.
+    fn fits_ustar(&self) -> bool {
+        self.target.len() <= NAME
+            && self.meta.size <= OCTAL_11
+            && self.mtime() <= OCTAL_11
+            && u64::from(self.meta.uid.max(self.meta.gid)) <= OCTAL_7
+    }
+
+    /// In whole seconds; times before 1970 become 0.
+    fn mtime(&self) -> u64 {
+        u64::try_from(self.meta.mtime_ns / 1_000_000_000).unwrap_or(0)
+    }
+}
+
+/// Splits a name into prefix and name: the longest prefix that leaves a name of 1 to 100 bytes.
+/// `None` if there is none.
+fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    if name.len() <= NAME {
+        return Some((&[], name));
+    }
+    let last = PREFIX.min(name.len().checked_sub(2)?);
+    let slash = name[..=last].iter().rposition(|&b| b == b'/')?;
+    let rest = &name[slash + 1..];
+    (slash > 0 && rest.len() <= NAME).then_some((&name[..slash], rest))
+}
+
+/// GNU's record for a name or target (`K`) that does not fit: it comes before the header, with the
+/// text and a NUL as its content.
+fn write_long(kind: u8, text: &[u8], out: &mut Vec<u8>) {
+    let mut block = Block::new();
+    block.bytes(NAME_FIELD, b"././@LongLink");
+    block.number(MODE_FIELD, 0o644);
+    block.number(UID_FIELD, 0);
+    block.number(GID_FIELD, 0);
+    block.number(SIZE_FIELD, text.len() as u64 + 1);
+    block.number(MTIME_FIELD, 0);
+    block.bytes(TYPE_FIELD, &[kind]);
+    block.bytes(MAGIC_FIELD, b"ustar  \0");
+    out.extend_from_slice(&block.finish());
+    out.extend_from_slice(text);
+    out.resize((out.len() + 1).next_multiple_of(BLOCK), 0);
+}
+
+/// Where a field stands, and how long it is.
+type Field = (usize, usize);
+const NAME_FIELD: Field = (0, NAME);
+const MODE_FIELD: Field = (100, 8);
+const UID_FIELD: Field = (108, 8);
+const GID_FIELD: Field = (116, 8);
+const SIZE_FIELD: Field = (124, 12);
+const MTIME_FIELD: Field = (136, 12);
+const CHECKSUM_FIELD: Field = (148, 8);
+const TYPE_FIELD: Field = (156, 1);
+const LINK_FIELD: Field = (157, NAME);
+const MAGIC_FIELD: Field = (257, 8);
+const PREFIX_FIELD: Field = (345, PREFIX);
+
+struct Block([u8; BLOCK]);
+
+impl Block {
+    fn new() -> Self {
+        Block([0; BLOCK])
+    }
+
+    fn bytes(&mut self, (start, len): Field, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= len);
+        self.0[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Octal digits and a NUL, or GNU's base-256 where those do not reach.
+    fn number(&mut self, (start, len): Field, value: u64) {
+        let field = &mut self.0[start..start + len];
+        let digits = len - 1;
+        if value >> (3 * digits) == 0 {
+            let mut rest = value;
+            for digit in field[..digits].iter_mut().rev() {
+                *digit = b'0' + (rest & 7) as u8;
+                rest >>= 3;
+            }
+        } else {
+            field[..len - 8].fill(0);
+            field[len - 8..].copy_from_slice(&value.to_be_bytes());
+            field[0] |= 0x80;
+        }
+    }
+
+    fn finish(mut self) -> [u8; BLOCK] {
+        let (start, len) = CHECKSUM_FIELD;
+        self.0[start..start + len].fill(b' ');
+        let sum: u64 = self.0.iter().map(|&b| u64::from(b)).sum();
+        self.number((start, len - 1), sum);
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(path: &[u8], kind: EntryKind, meta: Metadata, target: &[u8]) -> Vec<u8> {
+        let header = Header { path, kind, meta: &meta, target };
+        let mut out = Vec::new();
+        header.write(&mut out);
+        assert_eq!(out.len(), header.len());
+        out
+    }
+
+    /// What the `tar` crate, an independent reader, makes of it: path, size, uid, mtime, target.
+    fn read(bytes: &[u8]) -> (Vec<u8>, u64, u64, u64, Vec<u8>) {
+        let mut archive = tar::Archive::new(bytes);
+        let entry = archive.entries().expect("entries").next().expect("one").expect("valid");
+        (
+            entry.path_bytes().into_owned(),
+            entry.header().entry_size().expect("size"),
+            entry.header().uid().expect("uid"),
+            entry.header().mtime().expect("mtime"),
+            entry.link_name_bytes().unwrap_or_default().into_owned(),
+        )
+    }
+
+    #[test]
+    fn names_of_every_length_come_back() {
+        for len in (1..600).chain([1000, 4095, 4096]) {
+            for step in [3, 50, 120, 5000] {
+                let path: Vec<u8> = (0..len)
+                    .map(|i| if i % step == step - 1 && i + 1 < len { b'/' } else { 0xe9 })
+                    .collect();
+                for kind in [EntryKind::File, EntryKind::Directory] {
+                    let read = read(&header(&path, kind, Metadata::default(), b"")).0;
+                    let name = read.strip_suffix(b"/").unwrap_or(&read);
+                    assert!(name == path, "{len} {step} {kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_the_longest_that_leaves_a_name() {
+        let name = [b"a".repeat(100), b"b".repeat(50), b"c".repeat(30)].join(&b'/');
+        let (prefix, rest) = split(&name).expect("fits");
+        assert_eq!((prefix.len(), rest.len()), (151, 30));
+        let dir = [b"a".repeat(90), b"b".repeat(20), Vec::new()].join(&b'/');
+        assert_eq!(split(&dir).expect("fits").1, [b"b".repeat(20), b"/".to_vec()].concat());
+        assert!(split(&b"a".repeat(101)).is_none());
+    }
+
+    #[test]
+    fn numbers_beyond_octal_come_back() {
+        let long = [b"d".repeat(90), b"f".repeat(90)].join(&b'/');
+        for size in [0, 511, OCTAL_11, OCTAL_11 + 1, u64::MAX / 2] {
+            for uid in [0, 2_097_151, 2_097_152, u32::MAX] {
+                for (mtime_ns, seconds) in
+                    [(-1, 0), (0, 0), (1_999_999_999, 1), (i64::MAX, 9_223_372_036)]
+                {
+                    let meta = Metadata { size, uid, mtime_ns, ..Metadata::default() };
+                    let got = read(&header(&long, EntryKind::File, meta, b""));
+                    assert_eq!(got, (long.clone(), size, u64::from(uid), seconds, Vec::new()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn targets_of_every_length_come_back() {
+        for len in [1, 99, 100, 101, 511, 512, 4095] {
+            let target = b"t".repeat(len);
+            let got = read(&header(b"link", EntryKind::Symlink, Metadata::default(), &target));
+            assert_eq!(got.4, target);
+        }
+    }
+}

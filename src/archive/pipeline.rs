@@ -1,0 +1,264 @@
+//! From tar bytes to the archive: compressed on several threads, put in order, hashed, closed.
+//!
+//! The calling thread makes batches; workers compress them in any order; one more thread takes the
+//! results in the order in which the batches were handed over and passes the bytes on. What is
+//! under way is bounded, so a slow destination slows the reading.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, Sender, SyncSender},
+    },
+    thread::{self, Scope},
+};
+
+use bytes::Bytes;
+use sha1::{Digest, Sha1};
+
+use crate::{
+    archive::{
+        FINAL_BLOCK, GZIP_HEADER, Level, Profile,
+        buf::{Pool, Pooled},
+        deflate::Deflater,
+        index::{Footer, IndexBuilder, Segment},
+        segment::Batch,
+    },
+    error::{Error, ErrorKind, Result},
+    limit::Limiter,
+    progress::Tracker,
+};
+
+/// How an archive is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) level: Level,
+    pub(crate) profile: Profile,
+    pub(crate) threads: usize,
+    pub(crate) background: bool,
+    pub(crate) write_limit: Limiter,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) size: u64,
+    pub(crate) sha1: [u8; 20],
+    pub(crate) segments: u64,
+}
+
+/// Takes batches from the thread that makes them.
+pub(crate) struct Feeder {
+    jobs: Sender<Job>,
+    ordered: SyncSender<Ordered>,
+    pool: Pool,
+}
+
+struct Job {
+    batch: Batch,
+    done: SyncSender<Done>,
+}
+
+/// A compressed batch.
+struct Done {
+    bytes: Pooled,
+    segments: Vec<Segment>,
+}
+
+enum Ordered {
+    Batch(Receiver<Done>),
+    /// The end of the tar, with all of the index but the segments. Without it there is no archive.
+    End(Box<IndexBuilder>),
+}
+
+/// Makes an archive of the batches that `produce` feeds, ends it with the index that `produce`
+/// returns, and hands its bytes to `emit` in order. An error on any side ends all of it.
+pub(crate) fn run<T>(
+    settings: &Settings,
+    tracker: &Tracker,
+    emit: impl FnMut(Bytes) -> Result<()> + Send,
+    produce: impl FnOnce(&mut Feeder) -> Result<(IndexBuilder, T)>,
+) -> Result<(Summary, T)> {
+    let threads = settings.threads.max(1);
+    let (jobs, jobs_out) = mpsc::channel();
+    let (ordered, ordered_out) = mpsc::sync_channel(2 * threads);
+    let jobs_out = Mutex::new(jobs_out);
+    let pool = Pool::default();
+    thread::scope(|scope| {
+        for i in 0..threads {
+            let (jobs, pool) = (&jobs_out, pool.clone());
+            start(scope, &format!("wingback-pack-{i}"), settings, move || {
+                work(settings.level, jobs, &pool);
+            })?;
+        }
+        let assembler = Assembler {
+            emit,
+            settings,
+            tracker,
+            sha1: Sha1::new(),
+            crc: crc32fast::Hasher::new(),
+            size: 0,
+            tar_len: 0,
+        };
+        let assembly =
+            start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
+        let mut feeder = Feeder { jobs, ordered, pool };
+        let produced = produce(&mut feeder).and_then(|(index, value)| {
+            feeder.ordered.send(Ordered::End(Box::new(index))).map_err(|_| stopped())?;
+            Ok(value)
+        });
+        drop(feeder);
+        let assembled = assembly.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Where both failed, the one that stopped the other says why.
+        match (produced, assembled) {
+            (Err(e), Ok(_)) => Err(e),
+            (_, Err(e)) => Err(e),
+            (Ok(value), Ok(summary)) => Ok((summary.ok_or_else(stopped)?, value)),
+        }
+    })
+}
+
+impl Feeder {
+    /// An empty batch.
+    pub(crate) fn batch(&self) -> Batch {
+        Batch::new(self.pool.take())
+    }
+
+    /// Hands a batch over, waiting until there is room.
+    pub(crate) fn send(&mut self, batch: Batch) -> Result<()> {
+        let (done, done_out) = mpsc::sync_channel(1);
+        self.ordered.send(Ordered::Batch(done_out)).map_err(|_| stopped())?;
+        self.jobs.send(Job { batch, done }).map_err(|_| stopped())
+    }
+}
+
+/// What the producer gets when the other side has ended; that side's error is the one that counts.
+fn stopped() -> Error {
+    Error::new(ErrorKind::Internal, "make the archive").caused_by("it was stopped halfway")
+}
+
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    settings: &Settings,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, T>> {
+    let background = settings.background;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, move || {
+            if background {
+                lower_priority();
+            }
+            body()
+        })
+        .map_err(|e| Error::io("start a thread", e))
+}
+
+/// Gives way to everything else, for the processor and, since Linux derives the one from the other
+/// (ioprio_set(2)), for the disk. On Linux a nice value belongs to the thread.
+pub(crate) fn lower_priority() {
+    // Nothing is lost where that is refused.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// One worker: compresses batches until there are no more.
+fn work(level: Level, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
+    let mut deflater = Deflater::new(level);
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { batch, done }) = job else {
+            return;
+        };
+        let mut bytes = pool.take();
+        let segments = batch.segments().map(|raw| {
+            let start = bytes.len();
+            deflater.segment(raw, &mut bytes);
+            let compressed = &bytes[start..];
+            let mut key = [0; 16];
+            key.copy_from_slice(&blake3::hash(raw).as_bytes()[..16]);
+            Segment {
+                compressed_len: compressed.len() as u32,
+                raw_len: raw.len() as u32,
+                raw_crc32: crc32fast::hash(raw),
+                compressed_crc32: crc32fast::hash(compressed),
+                key,
+            }
+        });
+        let segments = segments.collect();
+        // Nobody waits for it if the backup has ended meanwhile.
+        let _ = done.send(Done { bytes, segments });
+    }
+}
+
+/// Puts the archive together, in order.
+struct Assembler<'a, E> {
+    emit: E,
+    settings: &'a Settings,
+    tracker: &'a Tracker,
+    sha1: Sha1,
+    /// Of the whole tar, combined from the segments' own.
+    crc: crc32fast::Hasher,
+    size: u64,
+    tar_len: u64,
+}
+
+impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
+    /// `None` if the tar stopped before its end.
+    fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<Summary>> {
+        self.pass(Bytes::from_static(&GZIP_HEADER))?;
+        let mut segments = crate::archive::index::List::default();
+        loop {
+            match ordered.recv() {
+                Ok(Ordered::Batch(done)) => {
+                    let done = done.recv().map_err(|_| {
+                        Error::new(ErrorKind::Internal, "compress").caused_by("a worker panicked")
+                    })?;
+                    for segment in &done.segments {
+                        self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
+                            segment.raw_crc32,
+                            segment.raw_len.into(),
+                        ));
+                        self.tar_len += u64::from(segment.raw_len);
+                        segments.push(segment);
+                    }
+                    self.pass(Bytes::from_owner(done.bytes))?;
+                }
+                Ok(Ordered::End(index)) => {
+                    let index = IndexBuilder { segments, ..*index };
+                    return self.close(index).map(Some);
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn close(mut self, index: IndexBuilder) -> Result<Summary> {
+        let (encoder, level) = Deflater::new(self.settings.level).id();
+        let profile = u32::from(self.settings.profile == Profile::Wings);
+        let footer = Footer {
+            flags: u32::from(encoder) | u32::from(level) << 8 | profile << 16,
+            data_end: self.size,
+            tar_len: self.tar_len,
+            ..Footer::default()
+        };
+        let segments = index.segments.len();
+        let mut trailer = FINAL_BLOCK.to_vec();
+        trailer.extend(self.crc.clone().finalize().to_le_bytes());
+        trailer.extend((self.tar_len as u32).to_le_bytes());
+        self.pass(trailer.into())?;
+        index.finish(footer, |member| self.pass(member.into()))?;
+        Ok(Summary { size: self.size, sha1: self.sha1.finalize().into(), segments })
+    }
+
+    /// Hashes and counts the bytes, and passes them on within the limit.
+    fn pass(&mut self, mut bytes: Bytes) -> Result<()> {
+        self.sha1.update(&bytes);
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let limit = &self.settings.write_limit;
+            let n = limit.take(bytes.len(), || self.tracker.is_cancelled())?;
+            (self.emit)(bytes.split_to(n))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,411 @@
+//! Makes a backup: the one place that knows every layer.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::{AsyncWrite, AsyncWriteExt, FutureExt, future::BoxFuture};
+
+use crate::{
+    archive::{
+        Level, Profile,
+        pipeline::{self, Settings, Summary},
+        tree::{self, Facts, TreeOptions},
+    },
+    error::{Error, ErrorKind, Result},
+    estimate::{self, Estimate},
+    limit::Limiter,
+    name::Key,
+    pipe::{self, Inlet, Outlet},
+    progress::{Expected, Phase, Tracker},
+    report::{Report, Warning},
+    store::{Store, Upload},
+    task::{Task, cancelled_error, unless_cancelled},
+    walk::{
+        Walk, WalkOptions,
+        exclude::{Excludes, PatternOrigin, Rules},
+        ignore_file::{self, IgnoreFile},
+        root::Root,
+    },
+};
+
+/// What to back up, and how. The methods are options; [`start`](Backup::start) and
+/// [`write_to`](Backup::write_to) begin.
+///
+/// ```
+/// use futures::executor::block_on;
+/// use wingback::{Backup, LocalStore};
+///
+/// # let tmp = tempfile::tempdir().unwrap();
+/// # let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
+/// # std::fs::create_dir(&server).unwrap();
+/// # std::fs::write(server.join("level.dat"), "…").unwrap();
+/// let store = LocalStore::new(&backups);
+/// let key = store.key(&uuid::Uuid::new_v4());
+/// let report = block_on(Backup::new(&server).exclude("*.log").start(store, key))?;
+/// assert_eq!(report.files, 1);
+/// # Ok::<(), wingback::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backup {
+    source: PathBuf,
+    patterns: Vec<u8>,
+    rules: Rules,
+    ignore_file: IgnoreFile,
+    ignore_file_name: String,
+    strict_patterns: bool,
+    one_file_system: bool,
+    count_first: bool,
+    tree: TreeOptions,
+    settings: Settings,
+}
+
+impl Backup {
+    /// A backup of the directory `source` with all of its content, but for what an ignore file in
+    /// it names.
+    pub fn new(source: impl Into<PathBuf>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Backup {
+            source: source.into(),
+            patterns: Vec::new(),
+            rules: Rules::default(),
+            ignore_file: IgnoreFile::default(),
+            ignore_file_name: ".pteroignore".into(),
+            strict_patterns: false,
+            one_file_system: false,
+            count_first: false,
+            tree: TreeOptions::default(),
+            settings: Settings {
+                level: Level::default(),
+                profile: Profile::default(),
+                threads,
+                background: false,
+                write_limit: Limiter::default(),
+            },
+        }
+    }
+
+    /// Leaves out what the patterns match, one a line, in the language that
+    /// [`rules`](Backup::rules) says. Calls add up, and of several patterns the last that matches
+    /// decides.
+    #[must_use]
+    pub fn exclude(mut self, patterns: impl AsRef<[u8]>) -> Self {
+        self.patterns.extend_from_slice(patterns.as_ref());
+        self.patterns.push(b'\n');
+        self
+    }
+
+    /// Which language patterns are written in.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// What the ignore file in the source's root is used for.
+    #[must_use]
+    pub fn ignore_file(mut self, mode: IgnoreFile) -> Self {
+        self.ignore_file = mode;
+        self
+    }
+
+    /// The name of that file: `.pteroignore` unless told otherwise.
+    #[must_use]
+    pub fn ignore_file_name(mut self, name: impl Into<String>) -> Self {
+        self.ignore_file_name = name.into();
+        self
+    }
+
+    /// Fails on an odd pattern before anything is written, where it would be a warning.
+    #[must_use]
+    pub fn strict_patterns(mut self, strict: bool) -> Self {
+        self.strict_patterns = strict;
+        self
+    }
+
+    /// Does not enter directories on other file systems than the source's.
+    #[must_use]
+    pub fn one_file_system(mut self, stay: bool) -> Self {
+        self.one_file_system = stay;
+        self
+    }
+
+    /// Counts the tree first, beside the backup, so that [`Progress::expected`] is known.
+    ///
+    /// [`Progress::expected`]: crate::Progress::expected
+    #[must_use]
+    pub fn count_first(mut self, count: bool) -> Self {
+        self.count_first = count;
+        self
+    }
+
+    /// Which entries get a place in the tar.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.tree.profile = profile;
+        self.settings.profile = profile;
+        self
+    }
+
+    /// How hard to compress.
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.settings.level = level;
+        self
+    }
+
+    /// How many threads compress: as many as there are processors unless told otherwise, at least
+    /// one. Two more read and hash. The archive's bytes do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.threads = threads.clamp(1, 1024);
+        self
+    }
+
+    /// Gives way to other work: the lowest priority for the processor and the disk.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.settings.background = background;
+        self
+    }
+
+    /// Limits how fast the source is read.
+    #[must_use]
+    pub fn read_limit(mut self, limit: Limiter) -> Self {
+        self.tree.read_limit = limit;
+        self
+    }
+
+    /// Limits how fast the archive is written.
+    #[must_use]
+    pub fn write_limit(mut self, limit: Limiter) -> Self {
+        self.settings.write_limit = limit;
+        self
+    }
+
+    /// Backs up only the first `len` bytes of the file at `path`, relative to the source. A running
+    /// Bedrock server's `save query` gives such lengths.
+    #[must_use]
+    pub fn max_len(mut self, path: impl Into<Vec<u8>>, len: u64) -> Self {
+        self.tree.max_len.insert(path.into(), len);
+        self
+    }
+
+    /// Leaves ctimes and inode numbers out of the index, so that copies of a tree give the same
+    /// bytes. A later backup cannot tell from such an archive what is unchanged.
+    #[must_use]
+    pub fn reproducible(mut self, reproducible: bool) -> Self {
+        self.tree.reproducible = reproducible;
+        self
+    }
+
+    /// Backs up into `store` under `key`. The archive is visible there once the task resolves with
+    /// a report, and never before it is whole.
+    pub fn start<'a>(self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
+        Task::new(|tracker| async move {
+            let source = self.open_source(&tracker).await?;
+            let upload = unless_cancelled(&tracker, store.create(&key)).await?;
+            self.make(source, upload, &tracker).await
+        })
+    }
+
+    /// Writes the archive to any destination, and flushes it at the end without closing it.
+    /// Whether it is whole only the report says: after an error or a drop the destination holds
+    /// a part of an archive.
+    pub fn write_to<'a, W>(self, destination: &'a mut W) -> Task<'a, Report>
+    where
+        W: AsyncWrite + Unpin + Send + ?Sized,
+    {
+        Task::new(|tracker| async move {
+            let source = self.open_source(&tracker).await?;
+            self.make(source, Box::new(Plain(destination)), &tracker).await
+        })
+    }
+
+    /// Counts the source, without reading any file, and says how large its archive can become.
+    pub fn estimate(self) -> Task<'static, Estimate> {
+        Task::new(|tracker| async move {
+            let watched = tracker.clone();
+            let count = pipe::spawn(move |_| {
+                let source = self.open()?;
+                source.count(&self.tree, &watched)
+            })?;
+            unless_cancelled(&tracker, count.finish()).await
+        })
+    }
+
+    /// On a thread of its own, since a dead mount may hold it for long.
+    async fn open_source(&self, tracker: &Arc<Tracker>) -> Result<Source> {
+        let this = self.clone();
+        let open = pipe::spawn(move |_| this.open())?;
+        unless_cancelled(tracker, open.finish()).await
+    }
+
+    fn open(&self) -> Result<Source> {
+        let root = Root::open(&self.source)?;
+        let mut excludes = Excludes::new(self.rules);
+        let mut warnings = Vec::new();
+        let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
+        if self.ignore_file.is_used(is_list_empty) {
+            match ignore_file::read(&root, &self.ignore_file_name)? {
+                ignore_file::Found::Text(text) => excludes.add(PatternOrigin::IgnoreFile, &text),
+                ignore_file::Found::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
+                ignore_file::Found::Nothing => {}
+            }
+        }
+        excludes.add(PatternOrigin::Caller, &self.patterns);
+        if let (true, Some(odd)) = (self.strict_patterns, excludes.warnings().first()) {
+            let error = Error::new(ErrorKind::InvalidInput, "use the patterns");
+            return Err(error.caused_by(odd.to_string()));
+        }
+        warnings.extend(excludes.warnings().iter().cloned().map(Warning::Pattern));
+        let walk = WalkOptions { excludes, one_file_system: self.one_file_system, own: None };
+        Ok(Source { root, walk, warnings })
+    }
+
+    /// Makes the archive on its threads, and hands its bytes to `upload` here.
+    async fn make<'a>(
+        self,
+        mut source: Source,
+        mut upload: Box<dyn Upload + 'a>,
+        tracker: &Arc<Tracker>,
+    ) -> Result<Report> {
+        let started = Instant::now();
+        source.walk.own = upload.own_backups();
+        tracker.enter(Phase::Reading);
+        let watched = tracker.clone();
+        let mut inlet = match pipe::spawn(move |outlet| self.produce(source, outlet, &watched)) {
+            Ok(inlet) => inlet,
+            Err(e) => {
+                let _ = upload.abort().await;
+                return Err(e);
+            }
+        };
+        let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
+        if let Err(e) = pumped {
+            // Whatever the threads are doing, it is for nothing now.
+            tracker.cancel();
+            let _ = upload.abort().await;
+            let _ = inlet.finish().await;
+            return Err(e);
+        }
+        // That the bytes have ended says nothing; only the thread's own word does.
+        let made = match inlet.finish().await {
+            Ok(_) if tracker.is_cancelled() => Err(cancelled_error()),
+            made => made,
+        };
+        let report = match made {
+            Ok(made) => made,
+            Err(e) => {
+                let _ = upload.abort().await;
+                return Err(e);
+            }
+        };
+        tracker.enter(Phase::Committing);
+        upload.complete().await?;
+        Ok(Report { duration: started.elapsed(), ..report })
+    }
+
+    /// The engine's thread.
+    fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
+        if self.settings.background {
+            pipeline::lower_priority();
+        }
+        let (summary, facts) = std::thread::scope(|scope| {
+            if self.count_first {
+                scope.spawn(|| {
+                    if let Ok(estimate) = source.count(&self.tree, tracker) {
+                        tracker.expect(Expected { files: estimate.files, bytes: estimate.content });
+                    }
+                });
+            }
+            pipeline::run(
+                &self.settings,
+                tracker,
+                |bytes| outlet.send(bytes),
+                |feeder| {
+                    let walk = Walk::new(&source.root, &source.walk)?;
+                    let done = tree::write(walk, &self.tree, tracker, feeder)?;
+                    source.root.check_still_there()?;
+                    tracker.enter(Phase::SourceRead);
+                    Ok(done)
+                },
+            )
+        })?;
+        let mut warnings = source.warnings;
+        warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
+        Ok(report(summary, facts, warnings))
+    }
+}
+
+/// The source, open, and what is left out of it.
+struct Source {
+    root: Root,
+    walk: WalkOptions,
+    warnings: Vec<Warning>,
+}
+
+impl Source {
+    fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
+        estimate::count(Walk::new(&self.root, &self.walk)?, options, || tracker.is_cancelled())
+    }
+}
+
+fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
+    Report {
+        size: summary.size,
+        sha1: summary.sha1,
+        segments: summary.segments,
+        files: facts.files,
+        directories: facts.directories,
+        symlinks: facts.symlinks,
+        hard_links: facts.hard_links,
+        content: facts.content,
+        read: facts.read,
+        excluded: facts.excluded,
+        skipped: facts.skipped,
+        changed: facts.changed,
+        warnings,
+        duration: Duration::ZERO,
+    }
+}
+
+/// Hands bytes over until they end.
+async fn pump(
+    inlet: &mut Inlet<Report>,
+    upload: &mut (dyn Upload + '_),
+    tracker: &Tracker,
+) -> Result<()> {
+    while let Some(bytes) = inlet.next().await {
+        let len = bytes.len() as u64;
+        upload.write(bytes).await?;
+        tracker.add_written(len);
+    }
+    Ok(())
+}
+
+/// A destination that knows nothing of names and commits.
+struct Plain<'a, W: ?Sized>(&'a mut W);
+
+impl<W: AsyncWrite + Unpin + Send + ?Sized> Upload for Plain<'_, W> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move { self.0.write_all(&bytes).await.map_err(|e| Error::io("write", e)) }.boxed()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move { self.0.flush().await.map_err(|e| Error::io("flush", e)) }.boxed()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        futures::future::ready(Ok(())).boxed()
+    }
+}

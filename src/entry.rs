@@ -1,0 +1,120 @@
+//! What an archive holds: one [`Entry`] for each file, symlink and directory.
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of entry that an archive stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A directory.
+    Directory,
+}
+
+impl EntryKind {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            EntryKind::File => 0,
+            EntryKind::Symlink => 1,
+            EntryKind::Directory => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [EntryKind::File, EntryKind::Symlink, EntryKind::Directory]
+            .into_iter()
+            .find(|k| k.code() == code)
+    }
+}
+
+/// What the file system says of an entry, beside its path and content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// Bytes of content; 0 for symlinks and directories.
+    pub(crate) size: u64,
+    /// Permission bits, `st_mode & 0o7777`.
+    pub(crate) mode: u32,
+    /// Owner.
+    pub(crate) uid: u32,
+    /// Group.
+    pub(crate) gid: u32,
+    /// Last change of the content, in nanoseconds since 1970 (negative before).
+    pub(crate) mtime_ns: i64,
+    /// Last change of content or metadata, likewise.
+    pub(crate) ctime_ns: i64,
+    /// The file's number on its file system.
+    pub(crate) inode: u64,
+}
+
+/// One entry of the tar stream, as the index records it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Path relative to the root, without `./` in front or `/` behind, any bytes.
+    #[serde(with = "serde_bytes")]
+    pub path: Vec<u8>,
+    pub(crate) kind: u8,
+    /// Bytes of all its header blocks.
+    pub header_len: u32,
+    /// Bytes of content, without the padding.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Last change of content or metadata, in nanoseconds since 1970; 0 where it was left out.
+    pub ctime_ns: i64,
+    /// Inode number; 0 where it was left out.
+    pub inode: u64,
+    /// [`Entry::CHANGED`] and [`Entry::RECENT`].
+    pub flags: u32,
+}
+
+impl Entry {
+    /// The file changed while it was read.
+    pub const CHANGED: u32 = 1;
+    /// Its ctime was less than a minute old when it was opened, so a later write may not show in it.
+    pub const RECENT: u32 = 2;
+
+    /// The kind of entry.
+    pub fn kind(&self) -> EntryKind {
+        EntryKind::from_code(self.kind).unwrap_or(EntryKind::File)
+    }
+
+    /// Bytes that the entry takes in the tar stream: headers, content and padding.
+    pub fn tar_len(&self) -> u64 {
+        u64::from(self.header_len) + self.size.next_multiple_of(512)
+    }
+}
+
+/// A symlink or directory that has no tar entry of its own (profile `wings`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlisted {
+    /// Path relative to the root.
+    #[serde(with = "serde_bytes")]
+    pub path: Vec<u8>,
+    pub(crate) kind: u8,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last change, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Where the symlink points, verbatim; empty for directories.
+    #[serde(with = "serde_bytes")]
+    pub target: Vec<u8>,
+}
+
+impl Unlisted {
+    /// The kind of entry: a symlink or a directory.
+    pub fn kind(&self) -> EntryKind {
+        EntryKind::from_code(self.kind).unwrap_or(EntryKind::Directory)
+    }
+}

@@ -1,0 +1,57 @@
+//! A backup engine for game servers.
+//!
+//! A [`Backup`] of a directory is an ordinary `.tar.gz`, made by all processors in one pass over
+//! the files, with an index inside that other tools do not notice.
+//!
+//! ```text
+//! directory ─ walk ─ tar, cut into segments ─ deflate, on all threads ─ SHA-1 ─ pipe ─ Store
+//!             └──────────── threads of the engine ─────────────────────────┘   └ your executor
+//! ```
+//!
+//! [`Backup::start`] returns a [`Task`]: a future that any executor can poll, with a [`Handle`] for
+//! progress and cancel. Archives live in a [`Store`]; [`LocalStore`] keeps them in a directory.
+//! When a task resolves, a [`Report`] says what the archive is, and what of the source is not in
+//! it. [`Error`] says what went wrong, with what, and whether it is worth another try.
+//!
+//! Nothing here needs a particular runtime, spawns onto one or keeps threads of its own once its
+//! tasks are over. (The `blocking` crate keeps a pool for the process; local files go through it.)
+#![forbid(unsafe_code)]
+
+mod archive;
+mod backup;
+mod build;
+mod entry;
+mod error;
+mod estimate;
+mod limit;
+mod name;
+mod pipe;
+mod progress;
+mod report;
+mod store;
+mod task;
+mod walk;
+
+pub use archive::{
+    Level, Profile,
+    index::{FOOTER_LEN, Footer, Index, Segment},
+};
+pub use backup::Backup;
+pub use build::{BUILD, Build};
+pub use entry::{Entry, EntryKind, Unlisted};
+pub use error::{Error, ErrorKind, Result};
+pub use estimate::Estimate;
+pub use limit::Limiter;
+pub use name::{Key, NameTemplate};
+pub use progress::{Expected, Phase, Progress, Updates};
+pub use report::{Change, Changed, Report, SkipReason, Skipped, Warning};
+pub use store::{
+    Object, ReadRange, Store, Upload,
+    local::LocalStore,
+    memory::{Fault, MemoryStore},
+};
+pub use task::{Handle, Task};
+pub use walk::{
+    exclude::{Excludes, PatternOrigin, PatternProblem, PatternWarning, Rules},
+    ignore_file::IgnoreFile,
+};

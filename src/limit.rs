@@ -1,0 +1,141 @@
+//! Limits in bytes a second, shared between tasks and changeable while they run.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest wait before a cancel is noticed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A limit in bytes a second. Clones share it: hand one to many backups and together they stay
+/// below it.
+///
+/// It is smooth: at most a tenth of a second's worth passes at once, and time in which nothing was
+/// asked for is not saved up. Only threads of the engine wait in it, never a future.
+#[derive(Clone, Debug, Default)]
+pub struct Limiter(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    rate_changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes a second; 0 is without limit.
+    rate: u64,
+    /// When the next bytes may pass.
+    next: Option<Instant>,
+    epoch: u64,
+}
+
+impl Limiter {
+    /// A limit of `bytes_per_second`; 0 is without limit.
+    pub fn new(bytes_per_second: u64) -> Self {
+        let limiter = Limiter::default();
+        limiter.set_rate(bytes_per_second);
+        limiter
+    }
+
+    /// Changes the limit, at once and for all who share it; 0 is without limit.
+    pub fn set_rate(&self, bytes_per_second: u64) {
+        let mut state = self.lock();
+        state.rate = bytes_per_second;
+        state.next = None;
+        state.epoch += 1;
+        self.0.rate_changed.notify_all();
+    }
+
+    /// The limit now, in bytes a second; 0 is without limit.
+    pub fn rate(&self) -> u64 {
+        self.lock().rate
+    }
+
+    /// Waits until some of `want` bytes may pass, and says how many: at least 1, at most `want`.
+    pub(crate) fn take(&self, want: usize, cancelled: impl Fn() -> bool) -> Result<usize> {
+        let mut state = self.lock();
+        loop {
+            if state.rate == 0 {
+                return Ok(want);
+            }
+            let granted = usize::try_from(state.rate / 10).unwrap_or(want).clamp(1, want.max(1));
+            let now = Instant::now();
+            let start = state.next.map_or(now, |next| next.max(now));
+            let end = start + Duration::from_secs_f64(granted as f64 / state.rate as f64);
+            state.next = Some(end);
+            let epoch = state.epoch;
+            while state.epoch == epoch {
+                if cancelled() {
+                    return Err(Error::new(ErrorKind::Cancelled, "wait for the rate limit"));
+                }
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(granted);
+                }
+                state = self
+                    .0
+                    .rate_changed
+                    .wait_timeout(state, left.min(TICK))
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(limiter: &Limiter, mut bytes: usize) -> Duration {
+        let start = Instant::now();
+        while bytes > 0 {
+            bytes -= limiter.take(bytes, || false).expect("not cancelled");
+        }
+        start.elapsed()
+    }
+
+    #[test]
+    fn never_faster_than_the_rate_and_never_in_bursts() {
+        let limiter = Limiter::new(1_000_000);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(pass(&limiter, 300_000) >= Duration::from_millis(300));
+        assert!(limiter.take(1_000_000, || false).expect("granted") <= 100_000);
+    }
+
+    #[test]
+    fn shared_by_threads_it_is_one_limit() {
+        let limiter = Limiter::new(1_000_000);
+        let start = Instant::now();
+        std::thread::scope(|s| {
+            for _ in 0..3 {
+                s.spawn(|| pass(&limiter, 100_000));
+            }
+        });
+        assert!(start.elapsed() >= Duration::from_millis(300));
+    }
+
+    #[test]
+    fn a_new_rate_and_a_cancel_reach_those_who_wait() {
+        let limiter = Limiter::new(1);
+        let raised = limiter.clone();
+        std::thread::scope(|s| {
+            s.spawn(move || {
+                std::thread::sleep(Duration::from_millis(50));
+                raised.set_rate(0);
+            });
+            assert!(pass(&limiter, 1 << 20) < Duration::from_secs(20));
+        });
+        limiter.set_rate(1);
+        let err = limiter.take(10, || true).expect_err("cancelled");
+        assert_eq!(err.kind(), ErrorKind::Cancelled);
+    }
+}

@@ -1,0 +1,162 @@
+//! The names of archives in a store.
+
+use std::{fmt, path::Path};
+
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest file name that local file systems take.
+const NAME_MAX: usize = 255;
+
+/// The name of one archive in a store: a relative path with `/` between its parts.
+///
+/// It is checked when it is made, so no store has to look for `..` or a leading `/` again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(String);
+
+impl Key {
+    /// Checks `name`: one or more parts of 1 to 200 bytes without control characters, none of them
+    /// beginning with a dot.
+    pub fn new(name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let problem = if name.len() > 4 * NAME_MAX {
+            Some("it is too long")
+        } else {
+            name.split('/').find_map(|part| {
+                if part.is_empty() {
+                    Some("it has an empty part")
+                } else if part.starts_with('.') {
+                    Some("a part of it begins with a dot")
+                } else if part.len() > 200 {
+                    Some("a part of it is over 200 bytes")
+                } else if part.chars().any(|c| c.is_control() || c == '\\') {
+                    Some("it has a control character or a backslash")
+                } else {
+                    None
+                }
+            })
+        };
+        match problem {
+            None => Ok(Key(name)),
+            Some(problem) => {
+                Err(Error::new(ErrorKind::InvalidInput, "use the name").at(name).caused_by(problem))
+            }
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for Key {
+    fn as_ref(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How archives are named after their UUID: text with `{uuid}` in it, once, and for Pelican's
+/// layout a directory before it.
+///
+/// ```
+/// let name: wingback::NameTemplate = "{uuid}.tar.gz".parse()?;
+/// let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10".parse().unwrap();
+/// assert_eq!(name.key(&uuid).as_str(), "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz");
+/// # Ok::<(), wingback::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate {
+    before: String,
+    after: String,
+}
+
+impl NameTemplate {
+    /// The key for the backup `uuid`.
+    pub fn key(&self, uuid: &Uuid) -> Key {
+        Key(format!("{}{uuid}{}", self.before, self.after))
+    }
+
+    /// The directory that every key of this template lies in; empty for none.
+    pub(crate) fn dir(&self) -> &str {
+        self.before.rsplit_once('/').map_or("", |(dir, _)| dir)
+    }
+
+    /// The backup that `key` names, if it has this form.
+    pub fn uuid(&self, key: &str) -> Option<Uuid> {
+        let middle = key.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        // `parse_str` takes several spellings; only the one that `key` writes is ours.
+        Uuid::parse_str(middle).ok().filter(|u| u.to_string() == middle)
+    }
+}
+
+impl Default for NameTemplate {
+    /// `backup-{uuid}.tar.gz`, as Wings documents it.
+    fn default() -> Self {
+        NameTemplate { before: "backup-".into(), after: ".tar.gz".into() }
+    }
+}
+
+impl std::str::FromStr for NameTemplate {
+    type Err = Error;
+
+    fn from_str(template: &str) -> Result<Self> {
+        let invalid = |why| {
+            Error::new(ErrorKind::InvalidInput, "use the name template").at(template).caused_by(why)
+        };
+        let (before, after) =
+            template.split_once("{uuid}").ok_or_else(|| invalid("it lacks {uuid}".to_owned()))?;
+        if after.contains(['{', '}', '/']) || before.contains(['{', '}']) {
+            return Err(invalid("only {uuid} may stand in it, in its last part".to_owned()));
+        }
+        let template = NameTemplate { before: before.into(), after: after.into() };
+        Key::new(template.key(&Uuid::nil()).0).map_err(|e| invalid(e.to_string()))?;
+        Ok(template)
+    }
+}
+
+impl fmt::Display for NameTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{{uuid}}{}", self.before, self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_never_leaves_its_store() {
+        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".x", "a\0b", "a\\b", "a\nb"]
+        {
+            assert!(Key::new(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a.tar.gz", "server/a.tar.gz", "a b", "é"] {
+            assert!(Key::new(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_names_and_recognises() {
+        for good in ["backup-{uuid}.tar.gz", "{uuid}.tar.gz", "srv/{uuid}.tgz"] {
+            let t: NameTemplate = good.parse().expect(good);
+            let uuid = Uuid::from_u128(7);
+            assert_eq!(t.uuid(t.key(&uuid).as_str()), Some(uuid));
+            assert_eq!(t.to_string(), good);
+        }
+        let t = NameTemplate::default();
+        assert_eq!(t.uuid("backup-x.tar.gz"), None);
+        assert_eq!(t.uuid("backup-00000000000000000000000000000007.tar.gz"), None);
+        for bad in ["", "x", "/{uuid}", "../{uuid}", "{uuid}/x", "{uuid}{uuid}", "{server}/{uuid}"]
+        {
+            assert!(bad.parse::<NameTemplate>().is_err(), "{bad:?}");
+        }
+    }
+}

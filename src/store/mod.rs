@@ -1,0 +1,130 @@
+//! Where archives live: [`Store`] and [`Upload`], and the stores that come with the crate.
+
+pub(crate) mod local;
+pub(crate) mod memory;
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::{error::Result, name::Key, walk::OwnBackups};
+
+/// A place for archives.
+///
+/// Only whole archives are ever seen in it: what is being written has no name until
+/// [`Upload::complete`], and two uploads of one key cannot both complete.
+pub trait Store: Send + Sync {
+    /// Begins an archive. Fails with [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is
+    /// one of that name, or (where the store can tell) if one is being written.
+    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>>;
+
+    /// What there is at `key`, or `None`.
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>>;
+
+    /// Reads a part of an archive. A range that reaches beyond its end is cut off there.
+    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
+
+    /// All archives, in the order of their keys.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
+
+    /// Removes an archive; [`NotFound`](crate::ErrorKind::NotFound) if there is none.
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes what killed processes left unfinished, never what is being written, and says what.
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>>;
+
+    /// Waits until what dropped uploads left behind is removed.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+
+    /// Where the archive is or would be, for people: a path, a URL.
+    fn location(&self, key: &Key) -> String;
+}
+
+/// An archive that is being written.
+///
+/// Dropping it gives it up: nothing of that name will be there, and what was written is removed,
+/// at once or by the time [`Store::settled`] resolves. After a failed or dropped `write` nothing
+/// but `abort` may be called.
+pub trait Upload: Send {
+    /// Appends bytes, and resolves once it can take more.
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
+
+    /// Makes the archive durable, then visible. If it fails, nothing is visible.
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a;
+
+    /// Gives it up, and resolves once nothing is left of it.
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a;
+
+    /// What this backup must leave out of its source, should the store lie within it.
+    #[doc(hidden)]
+    fn own_backups(&self) -> Option<OwnBackups> {
+        None
+    }
+}
+
+/// An archive in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub key: Key,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// Which part of an archive to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadRange {
+    /// These bytes.
+    Bytes(Range<u64>),
+    /// The last so many bytes: where one starts who knows no length yet.
+    Last(u64),
+}
+
+impl ReadRange {
+    /// The bytes that it means in an archive of `size`.
+    pub fn within(&self, size: u64) -> Range<u64> {
+        match self {
+            ReadRange::Bytes(range) => range.start.min(size)..range.end.min(size),
+            ReadRange::Last(n) => size.saturating_sub(*n)..size,
+        }
+    }
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        (**self).create(key)
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+        (**self).head(key)
+    }
+
+    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+        (**self).read(key, range)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+        (**self).list()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        (**self).delete(key)
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        (**self).sweep()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        (**self).settled()
+    }
+
+    fn location(&self, key: &Key) -> String {
+        (**self).location(key)
+    }
+}

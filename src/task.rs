@@ -1,0 +1,107 @@
+//! One running operation: a future, and a handle to watch and cancel it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    progress::{Listener, Phase, Progress, Tracker, Updates},
+};
+
+/// A running operation. It is a future: any executor can poll it, and nothing has to be spawned.
+///
+/// Nothing happens before the first poll. Dropping it cancels it without waiting: its threads stop
+/// within moments, and what it had begun to write is removed.
+#[must_use = "nothing happens before a task is polled"]
+pub struct Task<'a, T> {
+    future: BoxFuture<'a, Result<T>>,
+    handle: Handle,
+}
+
+impl<'a, T> Task<'a, T> {
+    pub(crate) fn new<F>(run: impl FnOnce(Arc<Tracker>) -> F) -> Self
+    where
+        F: Future<Output = Result<T>> + Send + 'a,
+    {
+        let tracker = Arc::new(Tracker::default());
+        Task { future: run(tracker.clone()).boxed(), handle: Handle(tracker) }
+    }
+
+    /// A handle to watch and cancel it, from any thread and for as long as one likes.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl<T> Future for Task<'_, T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let result = self.future.poll_unpin(cx);
+        if result.is_ready() {
+            self.handle.0.enter(Phase::Done);
+        }
+        result
+    }
+}
+
+impl<T> Drop for Task<'_, T> {
+    fn drop(&mut self) {
+        self.handle.0.cancel();
+        self.handle.0.enter(Phase::Done);
+    }
+}
+
+impl<T> fmt::Debug for Task<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.handle.progress()).finish()
+    }
+}
+
+/// Watches and cancels a [`Task`]. Clones are handles to the same task; dropping one does nothing.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Tracker>);
+
+impl Handle {
+    /// How far the task is.
+    pub fn progress(&self) -> Progress {
+        self.0.snapshot()
+    }
+
+    /// How far it is, each time that changes. See [`Updates`].
+    pub fn updates(&self) -> Updates {
+        Updates::new(self.0.clone())
+    }
+
+    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`], once what it had
+    /// begun is removed; so it must still be polled. Where the commit has begun it is too late, and
+    /// the task resolves as if nobody had asked.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// Polls `work` until it is done or the task is asked to cancel, whichever comes first.
+pub(crate) async fn unless_cancelled<T>(
+    tracker: &Arc<Tracker>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let cancelled = std::pin::pin!(Listener::new(tracker.clone()).cancelled());
+    let work = std::pin::pin!(work);
+    match futures::future::select(cancelled, work).await {
+        futures::future::Either::Left(_) => Err(cancelled_error()),
+        futures::future::Either::Right((result, _)) => result,
+    }
+}
+
+/// What a task resolves with once it is cancelled.
+pub(crate) fn cancelled_error() -> Error {
+    Error::new(ErrorKind::Cancelled, "cancelled")
+}

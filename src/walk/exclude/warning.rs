@@ -1,0 +1,109 @@
+//! What is odd about a pattern, for the report.
+
+use std::fmt;
+
+/// Where a pattern came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternOrigin {
+    /// The ignore file in the root of the tree.
+    IgnoreFile,
+    /// The list the caller gave.
+    Caller,
+}
+
+/// A pattern that probably does not do what its author meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternWarning {
+    /// Whose list it stands in.
+    pub origin: PatternOrigin,
+    /// The line within the text that was added, counted from 1.
+    pub line: usize,
+    /// The line as it was given.
+    pub pattern: Vec<u8>,
+    /// What is odd about it.
+    pub problem: PatternProblem,
+}
+
+/// What is odd about a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternProblem {
+    /// A `[` without its `]`.
+    UnclosedBracket,
+    /// A `[:name:]` that is no character class.
+    UnknownClass,
+    /// A lone backslash at the end.
+    TrailingBackslash,
+    /// Nothing is left after `!` or `/`.
+    Empty,
+    /// A backslash before a letter or digit, as in a Windows path.
+    BackslashInName,
+    /// `**` right after a name, as in `world**/region`.
+    StarsAfterName,
+    /// The compiled pattern would be too large.
+    TooLarge,
+    /// Not a regular expression once translated as Wings does.
+    NotARegexp,
+    /// A Unicode class such as `\p{L}`, which is not supported.
+    UnicodeClass,
+    /// `?`, which Wings takes literally.
+    LiteralQuestionMark,
+    /// `\.` or `\?`, where Wings escapes the backslash.
+    EscapedBackslash,
+    /// `[!`, which does not negate under Wings.
+    LiteralNegation,
+    /// An unescaped operator of regular expressions.
+    RegexpOperator,
+    /// A comment that does not begin in the first column.
+    IndentedComment,
+    /// A lone `/`, which matches everything under Wings.
+    BareSlash,
+    /// A byte order mark, which Wings takes for a part of the pattern.
+    ByteOrderMark,
+}
+
+impl fmt::Display for PatternWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = match self.origin {
+            PatternOrigin::IgnoreFile => "ignore file",
+            PatternOrigin::Caller => "given patterns",
+        };
+        let pattern = self.pattern.escape_ascii();
+        write!(f, "{origin}, line {}: '{pattern}': {}", self.line, self.problem)
+    }
+}
+
+impl fmt::Display for PatternProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnclosedBracket => "'[' is never closed, so this matches nothing",
+            Self::UnknownClass => "unknown character class, so this matches nothing",
+            Self::TrailingBackslash => "ends in a backslash, so this matches nothing",
+            Self::Empty => "no pattern is left, so this matches nothing",
+            Self::BackslashInName => {
+                "a backslash escapes the next character; paths are written with '/'"
+            }
+            Self::StarsAfterName => {
+                "'**' right after a name: git documents it as '*', yet lets it cross directories"
+            }
+            Self::TooLarge => "too large a pattern, so this matches nothing",
+            Self::NotARegexp => "not valid to Wings, which drops it, so this matches nothing",
+            Self::UnicodeClass => "Unicode classes are not supported, so this matches nothing",
+            Self::LiteralQuestionMark => "'?' stands for itself under the rules of Wings",
+            Self::EscapedBackslash => {
+                r"'\.' and '\?' stand for a backslash under the rules of Wings; leave it out"
+            }
+            Self::LiteralNegation => {
+                "'[!' does not negate under the rules of Wings; write '[^'"
+            }
+            Self::RegexpOperator => {
+                "has an operator of regular expressions, which Wings obeys; escape it with a backslash"
+            }
+            Self::IndentedComment => {
+                "Wings takes an indented comment for a pattern; put '#' in the first column"
+            }
+            Self::BareSlash => "matches everything under the rules of Wings",
+            Self::ByteOrderMark => "Wings takes the byte order mark for a part of this pattern",
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads one file of the source, and leaves the page cache as it found it.
+
+use std::{io::IoSliceMut, num::NonZeroU64, os::fd::OwnedFd};
+
+use rustix::{
+    fs::{Advice, FileType, SeekFrom, Stat},
+    io::{Errno, ReadWriteFlags},
+};
+
+use crate::{entry::Metadata, report::Change, walk::root::FileId};
+
+/// How finely it is remembered what of a file was in the page cache.
+const SPAN: u64 = 1 << 20;
+
+/// A file of the source, open. Its size is the one it had then.
+pub(crate) struct SourceFile {
+    fd: OwnedFd,
+    stat: Stat,
+    /// The stretch of data or hole that was met last; `None` for a file without holes.
+    extent: Option<Extent>,
+    cold: Cold,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Extent {
+    start: u64,
+    end: u64,
+    is_hole: bool,
+}
+
+/// Which spans were not in the page cache when the file was opened, and so leave it again.
+enum Cold {
+    /// Not looked at yet.
+    Unknown,
+    No,
+    Spans(Vec<bool>),
+}
+
+impl SourceFile {
+    /// Takes an open descriptor; `ENXIO` if it is no regular file.
+    pub(crate) fn open(fd: OwnedFd) -> Result<Self, Errno> {
+        let stat = rustix::fs::fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Errno::NXIO);
+        }
+        let sparse = i128::from(stat.st_blocks) * 512 < i128::from(stat.st_size);
+        Ok(SourceFile { fd, stat, extent: sparse.then(Extent::default), cold: Cold::Unknown })
+    }
+
+    pub(crate) fn metadata(&self) -> Metadata {
+        Metadata::of(&self.stat)
+    }
+
+    /// Which file it is, if it has more than one name.
+    pub(crate) fn hard_link(&self) -> Option<FileId> {
+        (self.stat.st_nlink > 1).then(|| FileId::of(&self.stat))
+    }
+
+    /// Reads into `buf` from `offset`, at most `buf.len()` bytes and not past a change between data
+    /// and hole. Returns how many, 0 at the end of the file, and whether they are a hole: `buf` is
+    /// then zeroed without a look at the disk.
+    pub(crate) fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<(usize, bool), Errno> {
+        let mut want = buf.len();
+        if let Some(extent) = self.extent_at(offset)? {
+            want = want.min(usize::try_from(extent.end - offset).unwrap_or(want));
+            if extent.is_hole {
+                buf[..want].fill(0);
+                return Ok((want, true));
+            }
+        }
+        self.find_cold_spans();
+        loop {
+            match rustix::io::pread(&self.fd, &mut buf[..want], offset) {
+                Ok(n) => return Ok((n, false)),
+                Err(Errno::INTR) => continue,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Says that `range` is read and not needed again. Ranges are told in order.
+    pub(crate) fn done(&self, range: std::ops::Range<u64>) {
+        let Cold::Spans(cold) = &self.cold else {
+            return;
+        };
+        let is_span_done = range.end.is_multiple_of(SPAN) || range.end >= self.metadata().size;
+        let span = range.end.saturating_sub(1) / SPAN;
+        let is_cold = usize::try_from(span).is_ok_and(|i| cold.get(i) == Some(&true));
+        if is_span_done && is_cold {
+            // Advice only: nothing is lost where it is not taken.
+            let _ =
+                rustix::fs::fadvise(&self.fd, span * SPAN, NonZeroU64::new(SPAN), Advice::DontNeed);
+        }
+    }
+
+    /// How the file has changed since it was opened.
+    pub(crate) fn change(&self) -> Result<Option<Change>, Errno> {
+        let now = rustix::fs::fstat(&self.fd)?;
+        let (then, now) = (Metadata::of(&self.stat), Metadata::of(&now));
+        Ok(match now.size.cmp(&then.size) {
+            std::cmp::Ordering::Less => Some(Change::Shrank),
+            std::cmp::Ordering::Greater => Some(Change::Grew),
+            std::cmp::Ordering::Equal => (now.mtime_ns != then.mtime_ns
+                || now.ctime_ns != then.ctime_ns)
+                .then_some(Change::Modified),
+        })
+    }
+
+    fn extent_at(&mut self, offset: u64) -> Result<Option<Extent>, Errno> {
+        let Some(known) = self.extent else {
+            return Ok(None);
+        };
+        if (known.start..known.end).contains(&offset) {
+            return Ok(Some(known));
+        }
+        let end = self.metadata().size;
+        let found = match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
+            Ok(data) if data > offset => Extent { start: offset, end: data, is_hole: true },
+            Ok(_) => Extent {
+                start: offset,
+                end: rustix::fs::seek(&self.fd, SeekFrom::Hole(offset)).unwrap_or(end),
+                is_hole: false,
+            },
+            // No data behind here.
+            Err(Errno::NXIO) if offset < end => Extent { start: offset, end, is_hole: true },
+            // Past the end, or a file system that cannot say.
+            Err(_) => {
+                self.extent = None;
+                return Ok(None);
+            }
+        };
+        self.extent = Some(found);
+        Ok(Some(found))
+    }
+
+    /// Asks, before the first read, what is in the page cache: a read that may not wait fails
+    /// where it is not. What the server itself has in use there is thus never dropped.
+    fn find_cold_spans(&mut self) {
+        if !matches!(self.cold, Cold::Unknown) {
+            return;
+        }
+        let spans = self.metadata().size.div_ceil(SPAN);
+        let mut byte = [0];
+        let is_cold = |span| {
+            let mut buf = [IoSliceMut::new(&mut byte)];
+            rustix::io::preadv2(&self.fd, &mut buf, span * SPAN, ReadWriteFlags::NOWAIT)
+                == Err(Errno::AGAIN)
+        };
+        let spans: Vec<bool> = (0..spans).map(is_cold).collect();
+        self.cold = match spans.contains(&true) {
+            true => Cold::Spans(spans),
+            false => Cold::No,
+        };
+    }
+}

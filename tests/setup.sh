@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs what the tests speak to, where it is missing: Debian packages when run as root with apt,
+# Rust tools into the user's cache folder, so that fresh clones share them. Otherwise says in one
+# line what to install.
+set -eu
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
+
+missing=
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need cc gcc
+need make make
+need pigz pigz
+need bsdtar libarchive-tools
+need busybox busybox-static
+need python3 python3
+need setpriv util-linux
+# ISA-L is built from source.
+need nasm nasm
+need autoconf autoconf
+need automake automake
+need libtoolize libtool
+
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        # shellcheck disable=SC2086
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    else
+        echo "please install these packages first:$missing" >&2
+        exit 1
+    fi
+fi
+for tool in cargo go git; do
+    command -v $tool >/dev/null 2>&1 || {
+        echo "please install $tool first" >&2
+        exit 1
+    }
+done
+
+if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
+    cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \
+        cargo-deny@0.20.2
+fi
