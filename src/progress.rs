@@ -1,10 +1,15 @@
 //! How far a task is: counters that the worker threads write and any number of callers read.
 
 use std::{
+    borrow::Borrow,
+    future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll, Waker},
 };
@@ -80,13 +85,10 @@ pub(crate) struct Tracker {
     expected: Mutex<Option<Expected>>,
     cancelled: AtomicBool,
     generation: AtomicU64,
-    listeners: Mutex<Listeners>,
-}
-
-#[derive(Debug, Default)]
-struct Listeners {
-    next: u64,
-    wakers: Vec<(u64, Waker)>,
+    /// Woken by every change: the streams of updates.
+    watchers: Wakers,
+    /// Woken by a cancel only: the task itself, which thousands of changes must not disturb.
+    cancellers: Wakers,
 }
 
 impl Tracker {
@@ -106,9 +108,9 @@ impl Tracker {
         self.notify();
     }
 
-    /// Counts without waking anybody: files come too fast for that.
     pub(crate) fn add_file(&self) {
         self.files.fetch_add(1, Relaxed);
+        self.notify();
     }
 
     pub(crate) fn add_bytes(&self, n: u64) {
@@ -127,68 +129,91 @@ impl Tracker {
     }
 
     pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Relaxed);
+        self.cancelled.store(true, SeqCst);
+        self.cancellers.wake();
         self.notify();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Relaxed)
-    }
-
-    fn notify(&self) {
-        self.generation.fetch_add(1, Relaxed);
-        let wakers = std::mem::take(&mut self.lock().wakers);
-        for (_, waker) in wakers {
-            waker.wake();
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Listeners> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Waits for the tracker to change; the base of [`Updates`] and of waiting for a cancel.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    tracker: Arc<Tracker>,
-    id: u64,
-}
-
-impl Listener {
-    pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
-        let mut listeners = tracker.lock();
-        let id = listeners.next;
-        listeners.next += 1;
-        drop(listeners);
-        Listener { tracker, id }
-    }
-
-    fn register(&self, cx: &Context<'_>) {
-        let mut listeners = self.tracker.lock();
-        match listeners.wakers.iter_mut().find(|(id, _)| *id == self.id) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => listeners.wakers.push((self.id, cx.waker().clone())),
-        }
+        self.cancelled.load(SeqCst)
     }
 
     /// Resolves once the task is asked to cancel.
-    pub(crate) async fn cancelled(self) {
-        futures::future::poll_fn(|cx| {
+    pub(crate) async fn cancelled(&self) {
+        let waiter = Waiter::new(&self.cancellers);
+        poll_fn(|cx| {
             // Registered first, so that a cancel between the look and the return is not missed.
-            self.register(cx);
-            match self.tracker.is_cancelled() {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
+            waiter.register(cx);
+            if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
+
+    fn notify(&self) {
+        self.generation.fetch_add(1, SeqCst);
+        self.watchers.wake();
+    }
 }
 
-impl Drop for Listener {
+/// Who wants to be woken. It costs one load to find that nobody does.
+#[derive(Debug, Default)]
+struct Wakers {
+    count: AtomicUsize,
+    next: AtomicU64,
+    list: Mutex<Vec<(u64, Waker)>>,
+}
+
+impl Wakers {
+    fn wake(&self) {
+        if self.count.load(SeqCst) > 0 {
+            let woken = std::mem::take(&mut *self.lock());
+            woken.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One that may want to be woken; dropping it takes it off the list.
+#[derive(Debug)]
+struct Waiter<W: Borrow<Wakers>> {
+    wakers: W,
+    id: u64,
+}
+
+impl<W: Borrow<Wakers>> Waiter<W> {
+    fn new(wakers: W) -> Self {
+        let id = wakers.borrow().next.fetch_add(1, Relaxed);
+        wakers.borrow().count.fetch_add(1, SeqCst);
+        Waiter { wakers, id }
+    }
+
+    fn register(&self, cx: &Context<'_>) {
+        let mut list = self.wakers.borrow().lock();
+        match list.iter_mut().find(|(id, _)| *id == self.id) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => list.push((self.id, cx.waker().clone())),
+        }
+    }
+}
+
+impl<W: Borrow<Wakers>> Drop for Waiter<W> {
     fn drop(&mut self) {
-        self.tracker.lock().wakers.retain(|(id, _)| *id != self.id);
+        let wakers = self.wakers.borrow();
+        wakers.count.fetch_sub(1, SeqCst);
+        wakers.lock().retain(|(id, _)| *id != self.id);
+    }
+}
+
+/// The watchers of a tracker that is kept alive.
+#[derive(Debug)]
+struct Watched(Arc<Tracker>);
+
+impl Borrow<Wakers> for Watched {
+    fn borrow(&self) -> &Wakers {
+        &self.0.watchers
     }
 }
 
@@ -198,14 +223,14 @@ impl Drop for Listener {
 /// item has [`Phase::Done`]. Wait between polls, for example with a timer, to be called less often.
 #[derive(Debug)]
 pub struct Updates {
-    listener: Listener,
+    waiter: Waiter<Watched>,
     seen: Option<u64>,
     ended: bool,
 }
 
 impl Updates {
     pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
-        Updates { listener: Listener::new(tracker), seen: None, ended: false }
+        Updates { waiter: Waiter::new(Watched(tracker)), seen: None, ended: false }
     }
 }
 
@@ -216,13 +241,14 @@ impl Stream for Updates {
         if self.ended {
             return Poll::Ready(None);
         }
-        self.listener.register(cx);
-        let generation = self.listener.tracker.generation.load(Relaxed);
+        self.waiter.register(cx);
+        let tracker = self.waiter.wakers.0.clone();
+        let generation = tracker.generation.load(SeqCst);
         if self.seen == Some(generation) {
             return Poll::Pending;
         }
         self.seen = Some(generation);
-        let now = self.listener.tracker.snapshot();
+        let now = tracker.snapshot();
         self.ended = now.phase == Phase::Done;
         Poll::Ready(Some(now))
     }
@@ -258,8 +284,8 @@ mod tests {
         let mut updates = Updates::new(tracker.clone());
         let _ = updates.next().now_or_never();
         let _ = updates.next().now_or_never();
-        assert_eq!(tracker.lock().wakers.len(), 1);
+        assert_eq!(tracker.watchers.lock().len(), 1);
         drop(updates);
-        assert!(tracker.lock().wakers.is_empty());
+        assert!(tracker.watchers.lock().is_empty());
     }
 }

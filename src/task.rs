@@ -12,7 +12,7 @@ use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    progress::{Listener, Phase, Progress, Tracker, Updates},
+    progress::{Phase, Progress, Tracker, Updates},
 };
 
 /// A running operation. It is a future: any executor can poll it, and nothing has to be spawned.
@@ -90,10 +90,10 @@ impl Handle {
 
 /// Polls `work` until it is done or the task is asked to cancel, whichever comes first.
 pub(crate) async fn unless_cancelled<T>(
-    tracker: &Arc<Tracker>,
+    tracker: &Tracker,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let cancelled = std::pin::pin!(Listener::new(tracker.clone()).cancelled());
+    let cancelled = std::pin::pin!(tracker.cancelled());
     let work = std::pin::pin!(work);
     match futures::future::select(cancelled, work).await {
         futures::future::Either::Left(_) => Err(cancelled_error()),
