@@ -21,5 +21,5 @@ pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     commit: COMMIT,
     target: TARGET,
-    encoder: if cfg!(feature = "isal") { "isa-l" } else { "zlib-rs" },
+    encoder: if cfg!(feature = "isal") { "isa-l" } else { "wingback" },
 };

@@ -16,6 +16,7 @@
 //! Nothing here needs a particular runtime, spawns onto one or keeps threads of its own once its
 //! tasks are over. (The `blocking` crate keeps a pool for the process; local files go through it.)
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod archive;
 mod backup;

@@ -8,7 +8,13 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use crate::archive::{
     Level,
     buf::Buf,
+    huffman::{Bits, Code, length_symbol},
     incompressible::{self, Method},
+};
+#[cfg(not(feature = "isal"))]
+use crate::archive::{
+    huffman::write_block,
+    lz::{Matcher, Sequence},
 };
 
 /// What an empty stored block looks like behind its header bits: the end of every segment.
@@ -24,25 +30,23 @@ pub(crate) struct Deflater {
 
 enum Encoder {
     Stored,
-    Flate2(Compress, u8),
+    #[cfg(not(feature = "isal"))]
+    Fast(Fast),
     #[cfg(feature = "isal")]
     Isal(wingback_isal::Deflater),
+    Best(Compress),
 }
 
 impl Deflater {
     pub(crate) fn new(level: Level) -> Self {
-        let flate2 = |level: u8| {
-            Encoder::Flate2(Compress::new(Compression::new(level.into()), false), level)
-        };
         Deflater {
             encoder: match level {
                 Level::None => Encoder::Stored,
+                #[cfg(not(feature = "isal"))]
+                Level::Fast => Encoder::Fast(Fast::new()),
                 #[cfg(feature = "isal")]
                 Level::Fast => Encoder::Isal(wingback_isal::Deflater::new()),
-                #[cfg(not(feature = "isal"))]
-                Level::Fast => flate2(2),
-                // ISA-L's levels end below this.
-                Level::Best => flate2(9),
+                Level::Best => Encoder::Best(Compress::new(Compression::best(), false)),
             },
         }
     }
@@ -51,9 +55,11 @@ impl Deflater {
     pub(crate) fn id(&self) -> (u8, u8) {
         match self.encoder {
             Encoder::Stored => (0, 0),
-            Encoder::Flate2(_, level) => (2, level),
+            Encoder::Best(_) => (2, 9),
             #[cfg(feature = "isal")]
             Encoder::Isal(_) => (3, 2),
+            #[cfg(not(feature = "isal"))]
+            Encoder::Fast(_) => (5, 1),
         }
     }
 
@@ -90,29 +96,63 @@ impl Deflater {
         let room = out.room(raw.len() + raw.len() / 10 + 256);
         let written = match &mut self.encoder {
             Encoder::Stored => None,
-            // The full flush before has made it forget everything, so it need not be reset.
-            Encoder::Flate2(encoder, _) => {
-                let (before_in, before_out) = (encoder.total_in(), encoder.total_out());
-                let status = encoder.compress(raw, room, FlushCompress::Full);
-                let read = encoder.total_in() - before_in;
-                let written = (encoder.total_out() - before_out) as usize;
-                let whole = read == raw.len() as u64 && written < room.len();
-                (whole && matches!(status, Ok(Status::Ok))).then_some(written)
-            }
+            #[cfg(not(feature = "isal"))]
+            Encoder::Fast(encoder) => encoder.deflate(raw, room),
             #[cfg(feature = "isal")]
             Encoder::Isal(encoder) => encoder.deflate(raw, room),
+            Encoder::Best(encoder) => full_flush(encoder, raw, room),
         };
         match written {
             Some(written) => out.advance(written),
             // The room is above every encoder's bound, so this is an encoder at fault.
             None => {
-                if let Encoder::Flate2(encoder, _) = &mut self.encoder {
-                    encoder.reset();
-                }
                 out.truncate(start);
                 store(raw, out);
             }
         }
+    }
+}
+
+/// Deflates with flate2, which forgets all that came before at each full flush, so it need not be
+/// reset.
+fn full_flush(encoder: &mut Compress, raw: &[u8], room: &mut [u8]) -> Option<usize> {
+    let (before_in, before_out) = (encoder.total_in(), encoder.total_out());
+    let status = encoder.compress(raw, room, FlushCompress::Full);
+    let read = encoder.total_in() - before_in;
+    let written = (encoder.total_out() - before_out) as usize;
+    if read == raw.len() as u64 && written < room.len() && matches!(status, Ok(Status::Ok)) {
+        return Some(written);
+    }
+    encoder.reset();
+    None
+}
+
+/// The encoder of the level `fast`: between flate2's levels 2 and 3 in size, at two to three times
+/// their speed (docs/benchmarks.md).
+#[cfg(not(feature = "isal"))]
+struct Fast {
+    matcher: Matcher,
+    sequences: Vec<Sequence>,
+}
+
+#[cfg(not(feature = "isal"))]
+impl Fast {
+    /// Raw bytes of a block, which has codes of its own.
+    const BLOCK: usize = 128 << 10;
+
+    fn new() -> Self {
+        Fast { matcher: Matcher::new(), sequences: Vec::new() }
+    }
+
+    fn deflate(&mut self, raw: &[u8], room: &mut [u8]) -> Option<usize> {
+        self.matcher.clear();
+        let mut bits = Bits::new(room);
+        for start in (0..raw.len()).step_by(Self::BLOCK) {
+            let end = (start + Self::BLOCK).min(raw.len());
+            self.matcher.find(raw, start, end, &mut self.sequences);
+            write_block(&raw[start..end], &self.sequences, &mut bits);
+        }
+        bits.finish()
     }
 }
 
@@ -138,82 +178,36 @@ fn store(raw: &[u8], out: &mut Buf) {
     }
 }
 
-/// Appends `n` zeros as one block with the fixed codes, and an empty stored block so that it ends on
-/// a byte boundary: a literal zero, then matches at distance 1, 13 bits for each 258 bytes.
+/// Appends `n` zeros as one block with the fixed codes (RFC 1951, 3.2.6), and an empty stored block
+/// so that it ends on a byte boundary: a literal, then matches at distance 1, 13 bits for each 258
+/// bytes.
 fn zeros(n: usize, out: &mut Buf) {
     const MATCH: usize = 258;
-    let mut bits = Bits { out, held: 0, len: 0 };
-    bits.push(0b010, 3); // not the last block, fixed codes
+    let mut bits = Bits::new(out.room(32 + n / 128));
+    bits.add(0b010, 3); // not the last block, fixed codes
     let mut rest = n;
     // A match needs a byte to refer to, and three bytes to be one.
     while rest > 0 && (rest == n || rest < 3) {
-        bits.push_code(0b0011_0000, 8);
+        bits.code(Code::new(0b0011_0000, 8));
         rest -= 1;
     }
-    while rest >= MATCH + 3 {
-        bits.push_zero_match(MATCH as u32);
-        rest -= MATCH;
+    bits.flush();
+    while rest > 0 {
+        // Never leaves one or two bytes.
+        let len = if matches!(rest.checked_sub(MATCH), Some(1 | 2)) { 3 } else { rest.min(MATCH) };
+        let length = length_symbol(len as u32);
+        bits.code(match length.symbol {
+            ..280 => Code::new(length.symbol as u16 - 256, 7),
+            _ => Code::new(0b1100_0000 + length.symbol as u16 - 280, 8),
+        });
+        bits.add(length.value, length.bits);
+        bits.code(Code::new(0, 5));
+        bits.flush();
+        rest -= len;
     }
-    // What is left is one match, or two of which neither is too short.
-    if rest > MATCH {
-        bits.push_zero_match(3);
-        rest -= 3;
-    }
-    if rest > 0 {
-        bits.push_zero_match(rest as u32);
-    }
-    bits.push(0, 7); // end of block
-    bits.push(0, 3); // header of the empty stored block
-    bits.finish();
-    out.extend(&EMPTY_STORED);
-}
-
-/// Writes bits as deflate packs them: from the least significant up.
-struct Bits<'a> {
-    out: &'a mut Buf,
-    held: u64,
-    len: u32,
-}
-
-impl Bits<'_> {
-    /// Appends the `len` lowest bits of `value`, at most 32.
-    fn push(&mut self, value: u32, len: u32) {
-        self.held |= u64::from(value) << self.len;
-        self.len += len;
-        if self.len >= 32 {
-            self.out.extend(&(self.held as u32).to_le_bytes());
-            self.held >>= 32;
-            self.len -= 32;
-        }
-    }
-
-    /// Huffman codes are packed from the most significant bit.
-    fn push_code(&mut self, code: u32, len: u32) {
-        self.push(code.reverse_bits() >> (32 - len), len);
-    }
-
-    /// A match of `len` bytes, 3 to 258, at distance 1 (RFC 1951, 3.2.5 and 3.2.6).
-    fn push_zero_match(&mut self, len: u32) {
-        let over = len - 3;
-        let extra = if len == 258 || over < 8 { 0 } else { over.ilog2() - 2 };
-        let symbol = match len {
-            258 => 285,
-            _ if over < 8 => 257 + over,
-            _ => 257 + 4 * (extra + 1) + (over >> extra & 3),
-        };
-        match symbol {
-            ..280 => self.push_code(symbol - 256, 7),
-            _ => self.push_code(0b1100_0000 + symbol - 280, 8),
-        }
-        self.push(over & ((1 << extra) - 1), extra);
-        self.push_code(0, 5);
-    }
-
-    /// Fills the last byte with zeros.
-    fn finish(self) {
-        let bytes = self.len.div_ceil(8) as usize;
-        self.out.extend(&self.held.to_le_bytes()[..bytes]);
-    }
+    bits.code(Code::new(0, 7)); // end of block
+    let written = bits.finish().expect("the room is above what that takes");
+    out.advance(written);
 }
 
 #[cfg(test)]

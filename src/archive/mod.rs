@@ -6,8 +6,12 @@
 pub(crate) mod buf;
 pub(crate) mod deflate;
 pub(crate) mod header;
+#[cfg_attr(feature = "isal", allow(dead_code))]
+pub(crate) mod huffman;
 pub(crate) mod incompressible;
 pub(crate) mod index;
+#[cfg_attr(feature = "isal", allow(dead_code))]
+pub(crate) mod lz;
 pub(crate) mod pipeline;
 pub(crate) mod segment;
 pub(crate) mod tree;
