@@ -42,7 +42,7 @@ impl Style {
 
     /// Shows how far the task is, until it is over.
     pub async fn follow(self, handle: Handle) {
-        let (every, mut show): (_, Box<dyn FnMut(&Progress)>) = match self {
+        let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
             Style::Json => {
                 (Duration::from_millis(250), Box::new(|p| print(&crate::json::progress(p))))
@@ -76,7 +76,7 @@ pub fn print(value: &Value) {
     let _ = writeln!(stdout(), "{value}");
 }
 
-/// Prints text. See [`print`].
+/// Prints text, with the same indifference.
 pub fn say(text: &str) {
     let _ = writeln!(stdout(), "{text}");
 }
@@ -86,7 +86,10 @@ pub fn complain(text: &str) {
     let _ = writeln!(stderr(), "wingback: {}", plain(text));
 }
 
-fn bar() -> Box<dyn FnMut(&Progress)> {
+/// Shows how far a task is.
+type Show = Box<dyn FnMut(&Progress)>;
+
+fn bar() -> Show {
     let style = |template| {
         ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -108,7 +111,7 @@ fn bar() -> Box<dyn FnMut(&Progress)> {
     })
 }
 
-fn lines() -> Box<dyn FnMut(&Progress)> {
+fn lines() -> Show {
     let start = Instant::now();
     Box::new(move |progress| {
         let percent = match progress.expected {

@@ -23,7 +23,7 @@ impl Deflater {
     pub fn new() -> Self {
         // SAFETY: `isal_zstream` is a C struct of integers, arrays of them and raw pointers, for
         // all of which zero is a value.
-        let stream = unsafe { Box::<sys::isal_zstream>::new_zeroed().assume_init() };
+        let stream = Box::new(unsafe { std::mem::zeroed::<sys::isal_zstream>() });
         let level_buf = vec![0; sys::ISAL_DEF_LVL2_DEFAULT as usize].into_boxed_slice();
         let mut deflater = Deflater { stream, level_buf };
         // SAFETY: the pointer is to a whole, exclusive `isal_zstream`.

@@ -55,11 +55,12 @@ impl Matcher {
                 at += 1 + ((at - run) >> PATIENCE);
                 continue;
             };
-            if len < GOOD_ENOUGH && at + 1 + LOOK < end {
-                if let Some(next) = self.probe(raw, at + 1).filter(|next| next.1 > len) {
-                    at += 1;
-                    (distance, len) = next;
-                }
+            if len < GOOD_ENOUGH
+                && at + 1 + LOOK < end
+                && let Some(next) = self.probe(raw, at + 1).filter(|next| next.1 > len)
+            {
+                at += 1;
+                (distance, len) = next;
             }
             // A stride may have jumped over its beginning.
             while at > run

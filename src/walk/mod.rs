@@ -42,11 +42,14 @@ pub(crate) struct WalkOptions {
     pub(crate) own: Option<OwnBackups>,
 }
 
+/// Whether the file of this name is one.
+type IsOwn = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 /// The files of a local store in one directory, which a backup into that store leaves out.
 #[derive(Clone)]
 pub struct OwnBackups {
     pub(crate) dir: FileId,
-    pub(crate) is_own: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub(crate) is_own: Arc<IsOwn>,
 }
 
 impl fmt::Debug for OwnBackups {
