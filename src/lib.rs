@@ -17,6 +17,8 @@
 //! tasks are over. (The `blocking` crate keeps a pool for the process; local files go through it.)
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
+// A panic in the engine is a bug, so each place that could panic says why it cannot.
+#![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod archive;
 mod backup;

@@ -18,7 +18,10 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use blocking::unblock;
@@ -248,6 +251,8 @@ struct Part {
     part: PathBuf,
     path: PathBuf,
     reserve: u64,
+    /// Nothing is left to remove: it was renamed, or removed already.
+    is_over: AtomicBool,
 }
 
 impl Part {
@@ -261,6 +266,10 @@ impl Part {
         if rustix::fs::lstat(path).is_ok() {
             return Err(exists().caused_by("a backup of that name is there already"));
         }
+        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
+        let dir_id = FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?);
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(PART_SUFFIX);
@@ -280,16 +289,14 @@ impl Part {
                 Err(e) => return Err(fail(e)),
             }
         };
-        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
         let part = Part {
             file: file.into(),
-            dir_id: FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?),
             dir: directory,
+            dir_id,
             part,
             path: path.to_owned(),
             reserve,
+            is_over: AtomicBool::new(false),
         };
         part.check_space()?;
         Ok(part)
@@ -328,17 +335,29 @@ impl Part {
     fn complete(&self) -> Result<()> {
         self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(&self.part, &self.path).map_err(|e| Error::io("rename to", e).at(&self.path))?;
+        self.is_over.store(true, SeqCst);
         rustix::fs::fsync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
         })
     }
 
+    /// Once only: by the second time the name may be another writer's.
     fn remove(&self) -> Result<()> {
+        if self.is_over.swap(true, SeqCst) {
+            return Ok(());
+        }
         match rustix::fs::unlink(&self.part) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::io("remove", e).at(&self.part)),
         }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // A leftover is unlocked by then, so the next sweep finds it.
+        let _ = self.remove();
     }
 }
 
@@ -394,10 +413,7 @@ impl Upload for LocalUpload {
     {
         async move {
             let part = self.idle().await?;
-            unblock(move || part.complete()).await?;
-            // Only now is there nothing left for the drop to remove.
-            self.part = None;
-            Ok(())
+            unblock(move || part.complete()).await
         }
         .boxed()
     }
@@ -407,6 +423,7 @@ impl Upload for LocalUpload {
         Self: 'a,
     {
         async move {
+            // Whether the last write went well makes no difference now.
             let _ = self.idle().await;
             match self.part.take() {
                 Some(part) => unblock(move || part.remove()).await,
@@ -428,8 +445,8 @@ impl Upload for LocalUpload {
 
 impl Drop for LocalUpload {
     fn drop(&mut self) {
-        if let Some(part) = self.part.take() {
-            // A leftover is unlocked by then, so the next sweep finds it.
+        // At once, and not when a write that is still under way ends.
+        if let Some(part) = &self.part {
             let _ = part.remove();
         }
     }
