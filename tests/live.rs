@@ -18,11 +18,24 @@ fn change_midway(
     len: usize,
     change: impl FnOnce(&Path, &Path) + Send,
 ) -> (Report, format::Archive) {
+    change_midway_of(len, u64::MAX, change)
+}
+
+/// The same, with only the first `max_len` bytes of the second wanted.
+fn change_midway_of(
+    len: usize,
+    max_len: u64,
+    change: impl FnOnce(&Path, &Path) + Send,
+) -> (Report, format::Archive) {
     let tree = Tree::with(&[("0", b"0"), ("1", &noise(len)), ("2", &noise(2000))]);
     let is_large = len > 4 << 20;
     let limit = Limiter::new(if is_large { 4_000_000 } else { 100 });
     let store = MemoryStore::new();
-    let task = tree.backup().read_limit(limit.clone()).start(store.clone(), key());
+    let mut backup = tree.backup().read_limit(limit.clone());
+    if max_len < u64::MAX {
+        backup = backup.max_len("1", max_len);
+    }
+    let task = backup.start(store.clone(), key());
     let handle = task.handle();
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -103,26 +116,27 @@ fn a_file_that_is_removed_while_it_is_read_is_whole() {
 }
 
 #[test]
-fn a_file_that_is_to_be_cut_short_may_grow() {
-    let tree = Tree::with(&[("log", &noise(1000))]);
-    let limit = Limiter::new(100);
-    let store = MemoryStore::new();
-    let backup = tree.backup().max_len("log", 700).read_limit(limit.clone());
-    let task = backup.start(store.clone(), key());
-    let report = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let path = tree.root.join("log");
-            wait_until_open(&path);
-            OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
-            limit.set_rate(0);
+fn a_file_of_which_a_part_is_wanted_may_change_behind_it() {
+    for (len, part) in [(1000, 700), (8 << 20, 7 << 20)] {
+        let (report, archive) = change_midway_of(len, part as u64, |first, _| {
+            OpenOptions::new().append(true).open(first).unwrap().write_all(b"more").unwrap();
         });
-        futures::executor::block_on(task).unwrap()
-    });
-    assert_eq!(changes(&report), []);
-    let archive = format::read(&store.get(&key()).unwrap());
-    let entry = archive.get("log");
-    assert_eq!(entry.content, noise(1000)[..700]);
-    assert_eq!(entry.flags & 1, 1, "the next backup must read it again");
+        assert_eq!(changes(&report), []);
+        let entry = archive.get("1");
+        assert!(entry.content == noise(len)[..part]);
+        assert_eq!(entry.flags & 1, 1, "the next backup must read it again");
+    }
+}
+
+#[test]
+fn a_file_of_which_a_part_is_wanted_must_have_it() {
+    for (len, part, left) in [(1000, 700, 600), (8 << 20, 7 << 20, 6 << 20)] {
+        let (report, archive) = change_midway_of(len, part as u64, |first, _| {
+            OpenOptions::new().write(true).open(first).unwrap().set_len(left as u64).unwrap();
+        });
+        assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
+        assert!(archive.get("1").content[..left] == noise(len)[..left]);
+    }
 }
 
 #[test]
