@@ -261,6 +261,10 @@ impl Part {
         if rustix::fs::lstat(path).is_ok() {
             return Err(exists().caused_by("a backup of that name is there already"));
         }
+        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
+        let dir_id = FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?);
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(PART_SUFFIX);
@@ -280,19 +284,21 @@ impl Part {
                 Err(e) => return Err(fail(e)),
             }
         };
-        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
         let part = Part {
             file: file.into(),
-            dir_id: FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?),
+            dir_id,
             dir: directory,
             part,
             path: path.to_owned(),
             reserve,
         };
-        part.check_space()?;
-        Ok(part)
+        match part.check_space() {
+            Ok(()) => Ok(part),
+            Err(e) => {
+                let _ = part.remove();
+                Err(e)
+            }
+        }
     }
 
     fn check_space(&self) -> Result<()> {
