@@ -257,6 +257,11 @@ impl Part {
             .recursive(true)
             .mode(0o700)
             .create(dir)
+            .map_err(|e| match e.kind() {
+                // The kind is to say that a backup exists, which this is not about.
+                std::io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
+                _ => e,
+            })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
         if rustix::fs::lstat(path).is_ok() {
             return Err(exists().caused_by("a backup of that name is there already"));
