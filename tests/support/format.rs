@@ -150,7 +150,7 @@ fn entries(fields: &mut Fields, tar: &[u8]) -> (Vec<Entry>, Vec<(usize, usize)>)
         let mut content = Vec::new();
         member.read_to_end(&mut content).unwrap();
         let header_len = header_len as usize;
-        assert!(header_len >= 512 && header_len % 512 == 0);
+        assert!(header_len >= 512 && header_len.is_multiple_of(512));
         let padded = content.len().next_multiple_of(512);
         assert!(tar[at + header_len..].starts_with(&content), "entries cover the tar");
         lens.push((header_len, padded));
