@@ -80,7 +80,7 @@ impl Handle {
         Updates::new(self.0.clone())
     }
 
-    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`], once what it had
+    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), once what it had
     /// begun is removed; so it must still be polled. Where the commit has begun it is too late, and
     /// the task resolves as if nobody had asked.
     pub fn cancel(&self) {
