@@ -1,4 +1,5 @@
 //! The `wingback` command.
+#![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod create;

@@ -18,7 +18,10 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use blocking::unblock;
@@ -253,6 +256,8 @@ struct Part {
     part: PathBuf,
     path: PathBuf,
     reserve: u64,
+    /// Nothing is left to remove: it was renamed, or removed already.
+    is_over: AtomicBool,
 }
 
 impl Part {
@@ -302,19 +307,15 @@ impl Part {
         };
         let part = Part {
             file: file.into(),
-            dir_id,
             dir: directory,
+            dir_id,
             part,
             path: path.to_owned(),
             reserve,
+            is_over: AtomicBool::new(false),
         };
-        match part.check_space() {
-            Ok(()) => Ok(part),
-            Err(e) => {
-                let _ = part.remove();
-                Err(e)
-            }
-        }
+        part.check_space()?;
+        Ok(part)
     }
 
     fn check_space(&self) -> Result<()> {
@@ -350,17 +351,29 @@ impl Part {
     fn complete(&self) -> Result<()> {
         self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(&self.part, &self.path).map_err(|e| Error::io("rename to", e).at(&self.path))?;
+        self.is_over.store(true, SeqCst);
         rustix::fs::fsync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
         })
     }
 
+    /// Once only: by the second time the name may be another writer's.
     fn remove(&self) -> Result<()> {
+        if self.is_over.swap(true, SeqCst) {
+            return Ok(());
+        }
         match rustix::fs::unlink(&self.part) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::io("remove", e).at(&self.part)),
         }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // A leftover is unlocked by then, so the next sweep finds it.
+        let _ = self.remove();
     }
 }
 
@@ -416,10 +429,7 @@ impl Upload for LocalUpload {
     {
         async move {
             let part = self.idle().await?;
-            unblock(move || part.complete()).await?;
-            // Only now is there nothing left for the drop to remove.
-            self.part = None;
-            Ok(())
+            unblock(move || part.complete()).await
         }
         .boxed()
     }
@@ -429,6 +439,7 @@ impl Upload for LocalUpload {
         Self: 'a,
     {
         async move {
+            // Whether the last write went well makes no difference now.
             let _ = self.idle().await;
             match self.part.take() {
                 Some(part) => unblock(move || part.remove()).await,
@@ -450,8 +461,8 @@ impl Upload for LocalUpload {
 
 impl Drop for LocalUpload {
     fn drop(&mut self) {
-        if let Some(part) = self.part.take() {
-            // A leftover is unlocked by then, so the next sweep finds it.
+        // At once, and not when a write that is still under way ends.
+        if let Some(part) = &self.part {
             let _ = part.remove();
         }
     }

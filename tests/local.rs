@@ -1,0 +1,135 @@
+//! Stores: what each promises, and what only a directory can go wrong with.
+
+mod support;
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    sync::Barrier,
+};
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use support::{Tree, key, noise};
+use wingback::{ErrorKind, Key, LocalStore, MemoryStore, ReadRange, Store};
+
+async fn conformance(store: &dyn Store) {
+    let names: [Key; 2] =
+        [1, 2].map(|n| wingback::NameTemplate::default().key(&uuid::Uuid::from_u128(n)));
+    let (a, b) = (&names[0], &names[1]);
+    assert_eq!(store.head(a).await.unwrap(), None);
+    assert_eq!(store.list().await.unwrap(), []);
+
+    let mut upload = store.create(a).await.unwrap();
+    assert_eq!(store.create(a).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
+    upload.write(Bytes::from_static(b"hello ")).await.unwrap();
+    assert_eq!(store.head(a).await.unwrap(), None, "not before it is whole");
+    assert_eq!(store.list().await.unwrap(), []);
+    assert_eq!(store.sweep().await.unwrap(), [""; 0], "its writer lives");
+    upload.write(Bytes::from_static(b"world")).await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(store.head(a).await.unwrap().unwrap().size, 11);
+    assert_eq!(store.create(a).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
+
+    for (range, bytes) in [
+        (ReadRange::Bytes(0..5), "hello"),
+        (ReadRange::Bytes(6..100), "world"),
+        (ReadRange::Bytes(50..60), ""),
+        (ReadRange::Last(3), "rld"),
+        (ReadRange::Last(100), "hello world"),
+    ] {
+        assert_eq!(store.read(a, range).await.unwrap(), bytes);
+    }
+    assert_eq!(store.read(b, ReadRange::Last(1)).await.err().unwrap().kind(), ErrorKind::NotFound);
+
+    let mut upload = store.create(b).await.unwrap();
+    upload.write(Bytes::from_static(b"x")).await.unwrap();
+    upload.abort().await.unwrap();
+    drop(store.create(b).await.unwrap());
+    store.settled().await;
+    assert_eq!(store.list().await.unwrap().len(), 1);
+    store.create(b).await.unwrap().complete().await.unwrap();
+    let keys: Vec<_> = store.list().await.unwrap().into_iter().map(|o| o.key).collect();
+    assert_eq!(keys, names);
+
+    store.delete(a).await.unwrap();
+    assert_eq!(store.delete(a).await.err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+#[test]
+fn every_store_keeps_the_promises() {
+    let tmp = tempfile::tempdir().unwrap();
+    block_on(conformance(&LocalStore::new(tmp.path().join("new/dir"))));
+    block_on(conformance(&MemoryStore::new()));
+}
+
+#[test]
+fn of_many_backups_of_one_name_exactly_one_succeeds() {
+    let tree = Tree::with(&[("a", &noise(500_000))]);
+    for _ in 0..10 {
+        let store = LocalStore::new(tree.tmp.path().join("backups"));
+        let barrier = Barrier::new(4);
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let run = || {
+                barrier.wait();
+                block_on(tree.backup().start(store.clone(), key()))
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(done.len(), 1);
+        for error in failed {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        let size = block_on(store.head(&key())).unwrap().unwrap().size;
+        assert_eq!(done[0].as_ref().unwrap().size, size);
+        block_on(store.delete(&key())).unwrap();
+        assert_eq!(fs::read_dir(tree.tmp.path().join("backups")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn archives_are_their_owners_only() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = LocalStore::new(tree.tmp.path().join("one/two"));
+    block_on(tree.backup().start(store.clone(), key())).unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&store.path(&key())), 0o600);
+    assert_eq!(mode(&tree.tmp.path().join("one/two")), 0o700);
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_or_taken_over() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let dir = tree.tmp.path().join("backups");
+    fs::create_dir(&dir).unwrap();
+    let left = dir.join(".a.tar.gz.wingback-part");
+    let store = LocalStore::new(&dir);
+    fs::write(&left, "left").unwrap();
+    assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
+    fs::write(&left, "left").unwrap();
+    block_on(tree.backup().start(store.clone(), key())).unwrap();
+    assert!(!left.exists());
+
+    // Locked, as by a process that lives.
+    block_on(store.delete(&key())).unwrap();
+    let live = File::create(&left).unwrap();
+    live.lock().unwrap();
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0]);
+    let error = block_on(tree.backup().start(store, key())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(left.exists());
+}
+
+#[test]
+fn a_link_of_the_archives_name_is_neither_followed_nor_replaced() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let dir = tree.tmp.path().join("backups");
+    fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("elsewhere", dir.join("a.tar.gz")).unwrap();
+    let error = block_on(tree.backup().start(LocalStore::new(&dir), key())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(!dir.join("elsewhere").exists());
+}

@@ -1,0 +1,97 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+pub mod format;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use futures::executor::block_on;
+use wingback::{Backup, Error, Key, MemoryStore, Report};
+
+/// A source to fill, in a temporary directory of its own.
+pub struct Tree {
+    pub tmp: tempfile::TempDir,
+    pub root: PathBuf,
+}
+
+impl Tree {
+    pub fn new() -> Self {
+        let tmp = tempfile::tempdir().unwrap();
+        let root = tmp.path().join("source");
+        fs::create_dir(&root).unwrap();
+        Tree { tmp, root }
+    }
+
+    pub fn with(files: &[(&str, &[u8])]) -> Self {
+        let tree = Tree::new();
+        files.iter().for_each(|(path, content)| tree.file(path, content));
+        tree
+    }
+
+    pub fn file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn link(&self, path: &str, target: &str) {
+        std::os::unix::fs::symlink(target, self.root.join(path)).unwrap();
+    }
+
+    pub fn backup(&self) -> Backup {
+        Backup::new(&self.root).threads(2)
+    }
+}
+
+pub fn key() -> Key {
+    Key::new("a.tar.gz").unwrap()
+}
+
+/// Runs a backup into memory, and reads what came out with the independent reader.
+pub fn archive(backup: Backup) -> (Report, format::Archive) {
+    let (report, bytes) = bytes(backup).unwrap();
+    assert_eq!(report.size, bytes.len() as u64);
+    let archive = format::read(&bytes);
+    assert_eq!(report.segments, archive.segments as u64);
+    (report, archive)
+}
+
+pub fn bytes(backup: Backup) -> Result<(Report, Vec<u8>), Error> {
+    let store = MemoryStore::new();
+    let report = block_on(backup.start(store.clone(), key()))?;
+    assert_eq!(store.unfinished(), 0);
+    Ok((report, store.get(&key()).unwrap().to_vec()))
+}
+
+/// Bytes that no encoder shortens.
+pub fn noise(len: usize) -> Vec<u8> {
+    let mut rng = fastrand::Rng::with_seed(len as u64);
+    std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
+}
+
+/// Text as servers write it.
+pub fn text(len: usize) -> Vec<u8> {
+    let mut rng = fastrand::Rng::with_seed(len as u64);
+    let mut text = Vec::new();
+    while text.len() < len {
+        let line =
+            format!("[12:00:{:02}] player{} joined at {}\n", rng.u8(..60), rng.u8(..), rng.u32(..));
+        text.extend_from_slice(line.as_bytes());
+    }
+    text.truncate(len);
+    text
+}
+
+/// Waits for something that must come soon.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("{what} did not happen within ten seconds");
+}
