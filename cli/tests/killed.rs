@@ -16,11 +16,13 @@ use common::{Place, create, names, ok, spawn, wingback};
 fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
     let place = tree();
-    let took = {
+    // The quickest of some, since a disk is slow at times.
+    let runs = (0..5).map(|_| {
         let start = Instant::now();
         ok(&mut place.create());
         start.elapsed()
-    };
+    });
+    let took = runs.min().expect("some");
     let mut rng = fastrand::Rng::new();
     let mut outcomes = Outcomes::default();
     for i in 0..kills {
@@ -82,7 +84,7 @@ const FILES: usize = 40;
 fn tree() -> Place {
     let place = Place::new();
     for i in 0..FILES as u64 {
-        let len = if i == 0 { 8 << 20 } else { 100_000 };
+        let len = if i == 0 { 3 << 20 } else { 100_000 };
         let dir = place.source.join("world");
         fs::create_dir_all(&dir).expect("made");
         fs::write(dir.join(format!("{i}")), common::noise(i, len)).expect("written");

@@ -19,7 +19,8 @@ fn lines(ran: &Ran) -> Vec<Value> {
 }
 
 fn fields(object: &Value) -> Vec<&str> {
-    let mut fields: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut fields: Vec<_> =
+        object.as_object().expect("an object").keys().map(String::as_str).collect();
     fields.sort_unstable();
     fields
 }

@@ -10,18 +10,17 @@ use crate::common::{is_there, ok, run, spawn, wait, wingback};
 /// Feeds `text` to a program that is to accept it without a word.
 #[track_caller]
 fn accepts(program: &str, args: &[&str], text: &str) {
-    if !is_there(program) {
-        println!("{program} is not installed: its syntax is NOT CHECKED");
+    if !is_there(program, "its syntax is NOT CHECKED") {
         return;
     }
     let mut child = spawn(Command::new(program).args(args).stdin(Stdio::piped()));
-    let mut stdin = child.stdin.take().unwrap();
+    let mut stdin = child.stdin.take().expect("a pipe");
     let text = text.to_owned();
     let feeder = std::thread::spawn(move || {
         let _ = stdin.write_all(text.as_bytes());
     });
-    let output = child.wait_with_output().unwrap();
-    feeder.join().unwrap();
+    let output = child.wait_with_output().expect("a child");
+    feeder.join().expect("it ended");
     assert!(output.status.success() && output.stderr.is_empty(), "{program}: {output:?}");
 }
 

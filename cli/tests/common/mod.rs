@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::Read,
+    io::{Read, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -160,10 +160,15 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
-/// Whether a program can be started.
-pub fn is_there(program: &str) -> bool {
+/// Whether a program is installed. What is left out without it is said where all see it, also when
+/// the test passes.
+pub fn is_there(program: &str, left_out: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    let is_there = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    if !is_there {
+        let _ = writeln!(std::io::stderr(), "{program} is not installed: {left_out}");
+    }
+    is_there
 }
 
 pub fn is_root() -> bool {

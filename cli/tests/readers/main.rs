@@ -60,13 +60,8 @@ impl Archive {
     }
 }
 
-/// Whether a reader is there. One that is not is named in the output.
 fn is_reader_there(program: &str) -> bool {
-    let is_there = is_there(program);
-    if !is_there {
-        println!("{program} is not installed: archives are NOT READ by it");
-    }
-    is_there
+    is_there(program, "archives are NOT READ by it")
 }
 
 fn each_archive(program: &str, check: impl Fn(&Archive)) {
