@@ -238,3 +238,17 @@ fn an_empty_directory_is_an_archive_too() {
     let (report, archive) = archive(Tree::new().backup());
     assert_eq!((report.files, archive.entries.len()), (0, 0));
 }
+
+#[test]
+fn the_reader_of_these_tests_notices_every_byte_that_is_wrong() {
+    let tree = Tree::with(&[("a", b"content"), ("dir/b", &text(300))]);
+    tree.link("link", "target");
+    let (_, mut bytes) = bytes(tree.backup()).unwrap();
+    for at in 0..bytes.len() {
+        bytes[at] ^= 1 << (at % 8);
+        let read = std::panic::catch_unwind(|| support::format::read(&bytes));
+        assert!(read.is_err(), "byte {at} of {}", bytes.len());
+        bytes[at] ^= 1 << (at % 8);
+    }
+    support::format::read(&bytes);
+}

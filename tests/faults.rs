@@ -7,16 +7,15 @@ use std::{
     pin::Pin,
     process::Command,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::{AsyncWrite, executor::block_on};
 use support::{Tree, bytes, format, key, noise, text, wait_until};
-use wingback::{ErrorKind, Fault, Limiter, LocalStore, MemoryStore, Store};
+use wingback::{Error, ErrorKind, Fault, Limiter, LocalStore, MemoryStore, Report};
 
 #[test]
 fn a_store_that_fails_at_any_byte_or_call_never_has_an_archive() {
-    let tree = Tree::with(&[("a", b"a"), ("b", &noise(3000)), ("c/d", &text(5000))]);
+    let tree = Tree::with(&[("a", b"a"), ("b", &noise(300)), ("c/d", &text(900))]);
     let len = bytes(tree.backup()).unwrap().1.len() as u64;
     let mut faults: Vec<Fault> = (0..=len).map(Fault::WriteAt).collect();
     faults.extend((0..=len).step_by(97).map(Fault::AbortAfterWriteAt));
@@ -68,14 +67,14 @@ impl AsyncWrite for Reluctant {
 
 #[test]
 fn any_writer_will_do_and_its_error_surfaces_at_any_byte() {
-    let tree = Tree::with(&[("a", b"a"), ("b", &text(3000))]);
+    let tree = Tree::with(&[("a", b"a"), ("b", &text(900))]);
     let (_, whole) = bytes(tree.backup()).unwrap();
     let rng = || fastrand::Rng::with_seed(9);
     let mut writer = Reluctant { taken: Vec::new(), left: usize::MAX, rng: rng() };
     let report = block_on(tree.backup().write_to(&mut writer)).unwrap();
     assert_eq!(report.size, whole.len() as u64);
     assert_eq!(format::read(&writer.taken).entries.len(), 2);
-    for left in (0..whole.len()).step_by(7) {
+    for left in 0..whole.len() {
         let mut writer = Reluctant { taken: Vec::new(), left, rng: rng() };
         let error = block_on(tree.backup().write_to(&mut writer)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace);
@@ -83,89 +82,65 @@ fn any_writer_will_do_and_its_error_surfaces_at_any_byte() {
     }
 }
 
-fn engine_threads() -> usize {
-    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let name =
-        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-    threads.map(name).filter(|name| name.starts_with("wingback")).count()
-}
-
 #[test]
-fn cancelled_or_dropped_at_any_moment_nothing_is_left() {
-    let tree = Tree::with(&[("a", &noise(2 << 20)), ("b", &text(3 << 20))]);
+fn a_directory_that_is_taken_away_meanwhile_is_an_error() {
+    let tree = Tree::with(&[("a", &noise(100_000))]);
     let dir = tree.tmp.path().join("backups");
+    let limit = Limiter::new(10_000);
     let store = LocalStore::new(&dir);
-    let mut rng = fastrand::Rng::with_seed(10);
-    let mut cancelled = 0;
-    for round in 0..100 {
-        let pause = Duration::from_micros(rng.u64(..60_000));
-        let key = store.key(&uuid::Uuid::from_u128(round));
-        let task = tree.backup().start(store.clone(), key.clone());
-        let handle = task.handle();
-        if round % 2 == 0 {
-            let canceller = std::thread::spawn(move || {
-                std::thread::sleep(pause);
-                handle.cancel();
-            });
-            match block_on(task) {
-                Ok(report) => assert_eq!(report.files, 2),
-                Err(e) => {
-                    assert_eq!(e.kind(), ErrorKind::Cancelled);
-                    assert!(!store.path(&key).exists());
-                    cancelled += 1;
-                }
-            }
-            canceller.join().unwrap();
-        } else {
-            let timer = async {
-                smol::Timer::after(pause).await;
-            };
-            smol::block_on(futures::future::select(task, Box::pin(timer)));
-        }
-    }
-    let is_part = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with("-part");
-    let parts = || fs::read_dir(&dir).unwrap().flatten().filter(is_part).count();
-    wait_until("the removal of all that was begun", || parts() == 0);
-    // Some were done by then, or in the middle of the commit.
-    for object in block_on(store.list()).unwrap() {
-        format::read(&fs::read(store.path(&object.key)).unwrap());
-    }
-    assert!(cancelled > 0);
-    wait_until("the end of the engine's threads", || engine_threads() == 0);
+    let task = tree.backup().write_limit(limit.clone()).start(store.clone(), key());
+    let handle = task.handle();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_until("writing", || handle.progress().written > 0);
+            fs::remove_dir_all(&dir).unwrap();
+            limit.set_rate(0);
+        });
+        block_on(task)
+    });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!dir.exists());
 }
 
-#[test]
-fn a_cancel_wakes_who_waits_for_a_limit() {
-    let tree = Tree::with(&[("a", &noise(1000))]);
-    let task = tree.backup().read_limit(Limiter::new(1)).start(MemoryStore::new(), key());
-    let handle = task.handle();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            wait_until("reading", || handle.progress().phase == wingback::Phase::Reading);
-            handle.cancel();
-        });
-        assert_eq!(block_on(task).unwrap_err().kind(), ErrorKind::Cancelled);
-    });
-    assert_eq!(handle.progress().phase, wingback::Phase::Done);
+/// Backs up 24 MiB into a new file system of `mib` MiB, if one may be mounted, and says how the
+/// backup went and how many files it left.
+fn into_small_disk(
+    mib: u64,
+    store: impl FnOnce(LocalStore) -> LocalStore,
+) -> Option<(Result<Report, Error>, usize)> {
+    let tree = Tree::with(&[("a", &noise(24 << 20))]);
+    let dir = tree.tmp.path().join("small");
+    fs::create_dir(&dir).unwrap();
+    let size = format!("size={mib}m");
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&dir).output();
+    if !mount.unwrap().status.success() {
+        println!("a full disk: NOT TESTED, mounting is not allowed here");
+        return None;
+    }
+    let result = block_on(tree.backup().start(store(LocalStore::new(&dir)), key()));
+    let left = fs::read_dir(&dir).unwrap().count();
+    assert!(Command::new("umount").arg(&dir).status().unwrap().success());
+    Some((result, left))
 }
 
 #[test]
 fn a_full_disk_is_an_error_and_nothing_is_left() {
-    let tree = Tree::with(&[("a", &noise(8 << 20))]);
-    let dir = tree.tmp.path().join("small");
-    fs::create_dir(&dir).unwrap();
-    let mount =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(&dir).output();
-    if !mount.unwrap().status.success() {
-        println!("a full disk: NOT TESTED, mounting is not allowed here");
-        return;
-    }
-    let result = block_on(tree.backup().start(LocalStore::new(&dir), key()));
-    let left = fs::read_dir(&dir).unwrap().count();
-    assert!(Command::new("umount").arg(&dir).status().unwrap().success());
+    let Some((result, left)) = into_small_disk(4, |store| store) else { return };
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
     assert_eq!(left, 0);
+}
+
+#[test]
+fn a_disk_that_comes_under_its_reserve_meanwhile_is_given_back() {
+    // Enough at the start, and enough for all of the archive were there no reserve.
+    let Some((result, left)) = into_small_disk(40, |store| store.reserve(28 << 20)) else { return };
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    assert!(error.to_string().contains("are to stay free"), "{error}");
+    assert_eq!(left, 0);
+    let (result, left) = into_small_disk(40, |store| store.reserve(8 << 20)).unwrap();
+    assert_eq!((result.unwrap().files, left), (1, 1));
 }
 
 #[test]

@@ -9,28 +9,30 @@ use std::{
     path::Path,
 };
 
-use support::{Tree, bytes, format, key, noise, wait_until};
+use support::{Tree, archive, bytes, format, key, noise, wait_until, wait_until_open};
 use wingback::{Change, Limiter, MemoryStore, Report};
 
 /// Backs up three files slowly, the second of `len` bytes, and calls `change` with the paths of the
-/// second and the third once a part of the second has been read.
+/// second and the third: when the second is open, or of a large one when 2 MiB of it are read.
 fn change_midway(
     len: usize,
     change: impl FnOnce(&Path, &Path) + Send,
 ) -> (Report, format::Archive) {
-    let tree = Tree::with(&[("0", &noise(100)), ("1", &noise(len)), ("2", &noise(2000))]);
+    let tree = Tree::with(&[("0", b"0"), ("1", &noise(len)), ("2", &noise(2000))]);
     let is_large = len > 4 << 20;
-    let limit = Limiter::new(if is_large { 4_000_000 } else { 1000 });
+    let limit = Limiter::new(if is_large { 4_000_000 } else { 100 });
     let store = MemoryStore::new();
     let task = tree.backup().read_limit(limit.clone()).start(store.clone(), key());
     let handle = task.handle();
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // A large file's pieces are counted one by one, a small file only at its end.
-            let before = if is_large { 100 + (2 << 20) } else { 100 };
-            wait_until("reading", || handle.progress().bytes >= before);
-            std::thread::sleep(std::time::Duration::from_millis(if is_large { 0 } else { 150 }));
-            change(&tree.root.join("1"), &tree.root.join("2"));
+            let (second, third) = (tree.root.join("1"), tree.root.join("2"));
+            if is_large {
+                wait_until("reading", || handle.progress().bytes > 2 << 20);
+            } else {
+                wait_until_open(&second);
+            }
+            change(&second, &third);
             limit.set_rate(0);
         });
         futures::executor::block_on(task)
@@ -51,9 +53,11 @@ fn a_small_file_that_shrinks_has_the_length_that_was_read() {
         });
         assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
         let entry = archive.get("1");
-        assert!(
-            entry.content.len() < len && noise(len).starts_with(&entry.content[..left as usize])
-        );
+        match left {
+            // Some bytes of it may have been read before.
+            0 => assert!(entry.content.len() < len && noise(len).starts_with(&entry.content)),
+            left => assert_eq!(entry.content, noise(len)[..left as usize]),
+        }
         assert_eq!(entry.flags & 1, 1);
         assert_eq!(archive.get("2").content, noise(2000), "what follows is not shifted");
     }
@@ -73,15 +77,81 @@ fn a_file_that_grows_has_the_length_it_was_opened_with() {
 
 #[test]
 fn a_large_file_that_shrinks_ends_in_zeros() {
-    let len = 5 << 20;
-    let (report, archive) = change_midway(len, |first, _| {
-        OpenOptions::new().write(true).open(first).unwrap().set_len(3 << 20).unwrap();
+    let len = 8 << 20;
+    // Within a piece, around the end of one, and around the end of a block.
+    for left in [0, 511, 512, 513, 1 << 19, 1 << 20].map(|over| (6 << 20) + over - 1) {
+        let (report, archive) = change_midway(len, |first, _| {
+            OpenOptions::new().write(true).open(first).unwrap().set_len(left as u64).unwrap();
+        });
+        assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
+        let entry = archive.get("1");
+        assert_eq!((entry.content.len(), entry.flags & 1), (len, 1));
+        assert!(entry.content[..left] == noise(len)[..left]);
+        assert!(entry.content[left..].iter().all(|&b| b == 0));
+        assert_eq!(archive.get("2").content, noise(2000), "what follows is not shifted");
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_read_is_whole() {
+    for len in [600, 5 << 20] {
+        let (report, archive) = change_midway(len, |first, _| fs::remove_file(first).unwrap());
+        assert_eq!(changes(&report), [(&b"1"[..], Change::Modified)]);
+        assert!(archive.get("1").content == noise(len));
+        assert!(report.skipped.is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_is_to_be_cut_short_may_grow() {
+    let tree = Tree::with(&[("log", &noise(1000))]);
+    let limit = Limiter::new(100);
+    let store = MemoryStore::new();
+    let backup = tree.backup().max_len("log", 700).read_limit(limit.clone());
+    let task = backup.start(store.clone(), key());
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let path = tree.root.join("log");
+            wait_until_open(&path);
+            OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+            limit.set_rate(0);
+        });
+        futures::executor::block_on(task).unwrap()
     });
-    assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
-    let content = &archive.get("1").content;
-    assert_eq!(content.len(), len);
-    assert!(content[..2 << 20] == noise(len)[..2 << 20]);
-    assert!(content[4 << 20..].iter().all(|&b| b == 0));
+    assert_eq!(changes(&report), []);
+    let archive = format::read(&store.get(&key()).unwrap());
+    let entry = archive.get("log");
+    assert_eq!(entry.content, noise(1000)[..700]);
+    assert_eq!(entry.flags & 1, 1, "the next backup must read it again");
+}
+
+#[test]
+fn a_tree_that_never_rests_gives_whole_archives() {
+    let tree = Tree::new();
+    (0..40).for_each(|i| tree.file(format!("{}/{i}", i % 5), noise(i * 3000)));
+    tree.file("2/large", noise(2 << 20));
+    std::thread::scope(|scope| {
+        let backups = scope.spawn(|| {
+            for _ in 0..20 {
+                // The reader panics unless the archive is whole.
+                archive(tree.backup());
+            }
+        });
+        let mut rng = fastrand::Rng::with_seed(5);
+        while !backups.is_finished() {
+            let path = tree.root.join(format!("{}/{}", rng.u8(..5), rng.u8(..45)));
+            let open = || OpenOptions::new().append(true).open(&path);
+            // What fails meets a file that another round took away.
+            let _ = match rng.u8(..6) {
+                0 => fs::remove_file(&path),
+                1 => fs::rename(&path, path.with_extension("moved")),
+                2 => open().and_then(|file| file.set_len(rng.u64(..200_000))),
+                3 => open().and_then(|mut file| file.write_all(&[7; 5000])),
+                4 => fs::remove_file(&path).and_then(|()| fs::create_dir(&path)),
+                _ => fs::write(&path, noise(rng.usize(..300_000))),
+            };
+        }
+    });
 }
 
 #[test]

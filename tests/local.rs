@@ -4,14 +4,17 @@ mod support;
 
 use std::{
     fs::{self, File},
+    ops::Range,
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Stdio},
     sync::Barrier,
 };
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use support::{Tree, key, noise};
-use wingback::{ErrorKind, Key, LocalStore, MemoryStore, ReadRange, Store};
+use support::{Tree, key, noise, wait_until};
+use wingback::{ErrorKind, Key, Limiter, LocalStore, MemoryStore, Object, ReadRange, Store};
 
 async fn conformance(store: &dyn Store) {
     let names: [Key; 2] =
@@ -37,6 +40,8 @@ async fn conformance(store: &dyn Store) {
         (ReadRange::Bytes(50..60), ""),
         (ReadRange::Last(3), "rld"),
         (ReadRange::Last(100), "hello world"),
+        (ReadRange::Last(0), ""),
+        (ReadRange::Bytes(Range { start: 5, end: 2 }), ""),
     ] {
         assert_eq!(store.read(a, range).await.unwrap(), bytes);
     }
@@ -87,6 +92,90 @@ fn of_many_backups_of_one_name_exactly_one_succeeds() {
         assert_eq!(done[0].as_ref().unwrap().size, size);
         block_on(store.delete(&key())).unwrap();
         assert_eq!(fs::read_dir(tree.tmp.path().join("backups")).unwrap().count(), 0);
+    }
+}
+
+/// Not a test of its own: what the tests below run as another process.
+#[test]
+fn another_process() {
+    let Some(base) = std::env::var_os("WINGBACK_TEST_BASE").map(PathBuf::from) else { return };
+    let backup = wingback::Backup::new(base.join("source")).write_limit(Limiter::new(1000));
+    let _ = block_on(backup.start(LocalStore::new(base.join("backups")), key()));
+}
+
+#[test]
+fn a_backup_of_another_process_is_left_alone_until_that_is_killed() {
+    let tree = Tree::with(&[("a", &noise(100_000))]);
+    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let part = tree.tmp.path().join("backups/.a.tar.gz.wingback-part");
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other.args(["another_process", "--exact"]).env("WINGBACK_TEST_BASE", tree.tmp.path());
+    let mut other = other.stdout(Stdio::null()).spawn().unwrap();
+    wait_until("writing", || fs::metadata(&part).is_ok_and(|meta| meta.len() > 0));
+
+    let error = block_on(tree.backup().start(store.clone(), key())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0]);
+    assert!(part.exists() && other.try_wait().unwrap().is_none());
+
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(part.exists(), "it had no chance to remove it");
+    assert_eq!(block_on(store.sweep()).unwrap(), [part.display().to_string()]);
+    block_on(tree.backup().start(store, key())).unwrap();
+}
+
+#[test]
+fn an_archive_that_exists_is_untouched() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    block_on(tree.backup().start(store.clone(), key())).unwrap();
+    let before = fs::read(store.path(&key())).unwrap();
+    tree.file("b", "more");
+    let error = block_on(tree.backup().start(store.clone(), key())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(store.path(&key())).unwrap(), before);
+    assert_eq!(fs::read_dir(tree.tmp.path().join("backups")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_archive_that_appears_meanwhile_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(dir.path());
+    let mut upload = block_on(store.create(&key())).unwrap();
+    block_on(upload.write(Bytes::from_static(b"ours"))).unwrap();
+    fs::write(store.path(&key()), "theirs").unwrap();
+    let error = block_on(upload.complete()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    assert_eq!(fs::read(store.path(&key())).unwrap(), b"theirs");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_ours_is_neither_listed_nor_swept() {
+    let tmp = tempfile::tempdir().unwrap();
+    let uuid = uuid::Uuid::from_u128(7);
+    for template in ["backup-{uuid}.tar.gz", "pelican/{uuid}.tar.gz"] {
+        let base = tmp.path().join(template.len().to_string());
+        let store = LocalStore::new(&base).names(template.parse().unwrap());
+        let ours = store.key(&uuid);
+        let dir = store.path(&ours).parent().unwrap().to_owned();
+        fs::create_dir_all(&dir).unwrap();
+        let foreign = ["a.tar.gz", "x.wingback-part", ".hidden"].map(|name| dir.join(name));
+        foreign.iter().for_each(|path| fs::write(path, "foreign").unwrap());
+        // Of the right name, but never made by a store: it must not hold up the rest.
+        let odd = [".0.wingback-part", ".1.wingback-part"].map(|name| dir.join(name));
+        fs::create_dir(&odd[0]).unwrap();
+        std::os::unix::fs::symlink(&foreign[0], &odd[1]).unwrap();
+        fs::create_dir(store.path(&store.key(&uuid::Uuid::from_u128(8)))).unwrap();
+        fs::write(store.path(&ours), "ours").unwrap();
+        let left = dir.join(".left.wingback-part");
+        fs::write(&left, "left").unwrap();
+
+        let listed = block_on(store.list()).unwrap();
+        assert_eq!(listed, [Object { key: ours, size: 4 }]);
+        assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
+        assert!(foreign.iter().chain(&odd).all(|path| path.symlink_metadata().is_ok()));
     }
 }
 

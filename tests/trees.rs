@@ -16,10 +16,9 @@ use std::{
 };
 
 use futures::executor::block_on;
-use support::{Tree, archive, bytes, format, key, noise, wait_until};
+use support::{Tree, archive, bytes, format, key, noise, wait_until_open};
 use wingback::{
-    Error, ErrorKind, IgnoreFile, Limiter, LocalStore, MemoryStore, Phase, Report, SkipReason,
-    Warning,
+    Error, ErrorKind, IgnoreFile, Limiter, LocalStore, MemoryStore, Report, SkipReason, Warning,
 };
 
 fn skipped(report: &Report) -> Vec<(String, &str)> {
@@ -27,21 +26,20 @@ fn skipped(report: &Report) -> Vec<(String, &str)> {
     skipped.map(|s| (String::from_utf8_lossy(&s.path).into_owned(), s.reason.code())).collect()
 }
 
-/// Backs up slowly, and calls `change` while the file `0`, which must be the first, is being read:
-/// the directories around it are listed by then.
+/// Backs up, and calls `change` while the file `first` is being read: the directories on the way to
+/// it are listed by then.
 fn change_meanwhile(
     tree: &Tree,
+    first: &str,
     change: impl FnOnce() + Send,
 ) -> Result<(Report, format::Archive), Error> {
-    let limit = Limiter::new(1000);
+    // Ten seconds for a kilobyte, were it not raised.
+    let limit = Limiter::new(100);
     let store = MemoryStore::new();
     let task = tree.backup().read_limit(limit.clone()).start(store.clone(), key());
-    let handle = task.handle();
     let result = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // A path that leads down to `0` is walked at once: its content is what takes time.
-            wait_until("reading", || handle.progress().phase == Phase::Reading);
-            std::thread::sleep(Duration::from_millis(300));
+            wait_until_open(&tree.root.join(first));
             change();
             limit.set_rate(0);
         });
@@ -316,7 +314,7 @@ fn a_source_that_is_moved_removed_or_replaced_meanwhile_fails() {
     ];
     for change in changes {
         let tree = Tree::with(&[("0", &noise(1000)), ("1", &noise(1000))]);
-        let error = change_meanwhile(&tree, || change(&tree.root)).unwrap_err();
+        let error = change_meanwhile(&tree, "0", || change(&tree.root)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SourceGone, "{error}");
     }
 }
@@ -332,7 +330,7 @@ fn what_becomes_a_link_or_a_pipe_before_its_turn_is_neither_followed_nor_waited_
     let outside = tree.tmp.path().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("secret"), "outside").unwrap();
-    let (report, archive) = change_meanwhile(&tree, || {
+    let (report, archive) = change_meanwhile(&tree, "0", || {
         fs::remove_dir_all(tree.root.join("dir")).unwrap();
         symlink(&outside, tree.root.join("dir")).unwrap();
         fs::remove_file(tree.root.join("file")).unwrap();
@@ -350,10 +348,11 @@ fn what_becomes_a_link_or_a_pipe_before_its_turn_is_neither_followed_nor_waited_
 #[test]
 fn a_directory_that_is_replaced_while_the_walk_is_far_below_it_is_not_entered_again() {
     let tree = Tree::new();
-    tree.file(format!("{}/0", vec!["d"; 100].join("/")), noise(1000));
+    let first = format!("{}/0", vec!["d"; 100].join("/"));
+    tree.file(&first, noise(1000));
     tree.file("d/d/other", "old");
     tree.file("other", "of the root");
-    let (report, archive) = change_meanwhile(&tree, || {
+    let (report, archive) = change_meanwhile(&tree, &first, || {
         fs::rename(tree.root.join("d"), tree.tmp.path().join("moved")).unwrap();
         tree.file("d/d/other", "new");
     })

@@ -168,8 +168,8 @@ impl Store for LocalStore {
             let mut swept = Vec::new();
             let dir = self.dir.join(self.names.dir());
             for name in names_in(&dir).await? {
-                if is_part(name.as_bytes()) {
-                    let path = dir.join(name);
+                let path = dir.join(&name);
+                if is_part(name.as_bytes()) && is_file(&path).await {
                     swept.extend(unblock(move || sweep(&path)).await?);
                 }
             }
@@ -201,6 +201,11 @@ async fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
         names.push(entry.map_err(fail)?.file_name());
     }
     Ok(names)
+}
+
+/// No store makes anything else, so nothing else of a part's name is a store's to remove.
+async fn is_file(path: &Path) -> bool {
+    async_fs::symlink_metadata(path).await.is_ok_and(|meta| meta.is_file())
 }
 
 fn is_part(name: &[u8]) -> bool {

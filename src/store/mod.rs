@@ -86,10 +86,13 @@ pub enum ReadRange {
 }
 
 impl ReadRange {
-    /// The bytes that it means in an archive of `size`.
+    /// The bytes that it means in an archive of `size`; none where its end lies before its start.
     pub fn within(&self, size: u64) -> Range<u64> {
         match self {
-            ReadRange::Bytes(range) => range.start.min(size)..range.end.min(size),
+            ReadRange::Bytes(range) => {
+                let start = range.start.min(size);
+                start..range.end.clamp(start, size)
+            }
             ReadRange::Last(n) => size.saturating_sub(*n)..size,
         }
     }

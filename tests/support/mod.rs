@@ -95,3 +95,12 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
     panic!("{what} did not happen within ten seconds");
 }
+
+/// Waits until the engine has opened the file, and so knows its size, in this very process.
+pub fn wait_until_open(path: &Path) {
+    let path = path.canonicalize().unwrap();
+    let is_it = |fd: fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|open| open == path);
+    wait_until("opening the file", || fs::read_dir("/proc/self/fd").unwrap().flatten().any(is_it));
+    // Between its open and its look at the size lie microseconds.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
