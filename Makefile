@@ -3,7 +3,7 @@
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wingback
 FEATURES ?= isal
 
-.PHONY: help setup test lint bench fuzz kill-campaign
+.PHONY: help setup test lint bench bench-encoders kill-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -30,6 +30,17 @@ bench: setup ## the figures of docs/benchmarks.md (about a quarter of an hour)
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	python3 benches/run.py --scaling --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+
+bench-encoders: setup ## deflate encoders against our own
+	mkdir -p target/bench
+	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
+	tar c -C target/bench/tree logs | head -c 60000000 >target/bench/logs.tar
+	cd target/bench/tree && find plugins world/playerdata world/stats world/advancements \
+		-type f -size -40k | sort | tar c --no-recursion -T - | head -c 60000000 >../small.tar
+	cat target/bench/tree/world/region/*.mca | head -c 60000000 >target/bench/regions.mca
+	for backend in miniz_oxide zlib-rs zlib-ng; do \
+		cargo run --release --manifest-path benches/encoders/Cargo.toml --features $$backend -- \
+			target/bench/logs.tar target/bench/small.tar target/bench/regions.mca || exit 1; done
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture

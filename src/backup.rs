@@ -21,15 +21,16 @@ use crate::{
     name::Key,
     pipe::{self, Inlet, Outlet},
     progress::{Expected, Phase, Tracker},
-    report::{Report, Warning},
+    report::Report,
     store::{Store, Upload},
-    task::{Task, cancelled_error, unless_cancelled},
+    task::{Task, unless_cancelled},
     walk::{
         Walk, WalkOptions,
-        exclude::{Excludes, PatternOrigin, Rules},
+        exclude::{Excludes, Rules},
         ignore_file::{self, IgnoreFile},
         root::Root,
     },
+    warning::{PatternOrigin, Warning},
 };
 
 /// What to back up, and how. The methods are options; [`start`](Backup::start) and
@@ -294,7 +295,7 @@ impl Backup {
         }
         // That the bytes have ended says nothing; only the thread's own word does.
         let made = match inlet.finish().await {
-            Ok(_) if tracker.is_cancelled() => Err(cancelled_error()),
+            Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
             made => made,
         };
         let report = match made {

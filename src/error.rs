@@ -78,6 +78,11 @@ impl Error {
         Error::new(kind_of(&cause), operation).caused_by(cause)
     }
 
+    /// What a task resolves with once it is cancelled.
+    pub(crate) fn cancelled() -> Self {
+        Error::new(ErrorKind::Cancelled, "cancelled")
+    }
+
     /// Adds the path that the operation was about.
     #[must_use]
     pub fn at(mut self, path: impl AsRef<Path>) -> Self {

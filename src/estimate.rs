@@ -10,8 +10,7 @@ use crate::{
         tree::TreeOptions,
     },
     entry::{EntryKind, Metadata},
-    error::Result,
-    task::cancelled_error,
+    error::{Error, Result},
     walk::{Step, Walk, root::skippable},
 };
 
@@ -41,7 +40,7 @@ pub(crate) fn count(
     let mut bound = Bound::default();
     while let Some(step) = walk.next()? {
         if is_cancelled() {
-            return Err(cancelled_error());
+            return Err(Error::cancelled());
         }
         let path = walk.path();
         let (kind, meta, target) = match step {

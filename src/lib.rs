@@ -34,6 +34,7 @@ mod report;
 mod store;
 mod task;
 mod walk;
+mod warning;
 
 pub use archive::{
     Level, Profile,
@@ -47,7 +48,7 @@ pub use estimate::Estimate;
 pub use limit::Limiter;
 pub use name::{Key, NameTemplate};
 pub use progress::{Expected, Phase, Progress, Updates};
-pub use report::{Change, Changed, Report, SkipReason, Skipped, Warning};
+pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use store::{
     Object, ReadRange, Store, Upload,
     local::LocalStore,
@@ -55,6 +56,7 @@ pub use store::{
 };
 pub use task::{Handle, Task};
 pub use walk::{
-    exclude::{Excludes, PatternOrigin, PatternProblem, PatternWarning, Rules},
+    exclude::{Excludes, Rules},
     ignore_file::IgnoreFile,
 };
+pub use warning::{PatternOrigin, PatternProblem, PatternWarning, Warning};

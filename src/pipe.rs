@@ -62,6 +62,6 @@ impl<T> Inlet<T> {
 impl Outlet {
     /// Hands `chunk` over, waiting until there is room; fails when nobody listens any more.
     pub(crate) fn send(&mut self, chunk: Bytes) -> Result<()> {
-        block_on(self.0.send(chunk)).map_err(|_| crate::task::cancelled_error())
+        block_on(self.0.send(chunk)).map_err(|_| Error::cancelled())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use crate::walk::exclude::PatternWarning;
+use crate::warning::Warning;
 
 /// The result of a backup: what the archive is, and what of the source is not in it.
 #[derive(Debug)]
@@ -156,32 +156,6 @@ impl Change {
             Change::Modified => "modified",
             Change::Grew => "grew",
             Change::Shrank => "shrank",
-        }
-    }
-}
-
-/// Something the caller should know that is no failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// A pattern that is odd in its rule set.
-    Pattern(PatternWarning),
-    /// The ignore file was not used, and why.
-    IgnoreFile(String),
-    /// `max_len` was given for a path that the backup did not meet as a file.
-    MaxLenUnused(Vec<u8>),
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Warning::Pattern(w) => w.fmt(f),
-            Warning::IgnoreFile(why) => f.write_str(why),
-            Warning::MaxLenUnused(path) => write!(
-                f,
-                "a length was given for {}, which is no file of this backup",
-                String::from_utf8_lossy(path)
-            ),
         }
     }
 }

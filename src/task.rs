@@ -11,7 +11,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     progress::{Phase, Progress, Tracker, Updates},
 };
 
@@ -80,7 +80,7 @@ impl Handle {
         Updates::new(self.0.clone())
     }
 
-    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`], once what it had
+    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), once what it had
     /// begun is removed; so it must still be polled. Where the commit has begun it is too late, and
     /// the task resolves as if nobody had asked.
     pub fn cancel(&self) {
@@ -96,12 +96,7 @@ pub(crate) async fn unless_cancelled<T>(
     let cancelled = std::pin::pin!(tracker.cancelled());
     let work = std::pin::pin!(work);
     match futures::future::select(cancelled, work).await {
-        futures::future::Either::Left(_) => Err(cancelled_error()),
+        futures::future::Either::Left(_) => Err(Error::cancelled()),
         futures::future::Either::Right((result, _)) => result,
     }
-}
-
-/// What a task resolves with once it is cancelled.
-pub(crate) fn cancelled_error() -> Error {
-    Error::new(ErrorKind::Cancelled, "cancelled")
 }

@@ -7,4 +7,4 @@ if ! command -v rustup >/dev/null 2>&1 ||
     echo "oldest Rust $msrv: NOT CHECKED, rustup cannot bring it here"
     exit 0
 fi
-rustup run "$msrv" cargo check --workspace --exclude wingback-isal --target-dir target/msrv
+rustup run "$msrv" cargo check --workspace --exclude wingback-isal --target-dir "${CARGO_TARGET_DIR:-target}/msrv"

@@ -14,7 +14,7 @@ use wingback::{LocalStore, Store};
 
 use crate::{
     args::{Cli, Command},
-    output::{Style, complain, print, say},
+    output::{Style, complain, plain, print, say},
 };
 
 /// What the process ends with; documented in `docs/command.md`.
@@ -56,7 +56,7 @@ async fn sweep(args: &args::Sweep) -> Status {
             Status::Done
         }
         Ok(swept) => {
-            swept.iter().for_each(|path| say(&format!("removed {path}")));
+            swept.iter().for_each(|path| say(&format!("removed {}", plain(path))));
             Status::Done
         }
         Err(e) => {

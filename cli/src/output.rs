@@ -73,7 +73,15 @@ impl Style {
 
 /// Prints a line of JSON. Whoever closed the pipe does not stop the backup.
 pub fn print(value: &Value) {
-    let _ = writeln!(stdout(), "{value}");
+    // JSON lets DEL and the controls above it stand in a string, but terminals obey them.
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        match c.is_control() {
+            true => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => line.push(c),
+        }
+    }
+    let _ = writeln!(stdout(), "{line}");
 }
 
 /// Prints text, with the same indifference.
@@ -188,7 +196,7 @@ fn bytes(path: &[u8]) -> String {
 }
 
 /// Without control characters: a file's name must not steer the terminal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());

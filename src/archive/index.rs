@@ -187,7 +187,7 @@ impl Index {
         while !rest.is_empty() {
             let (payload, len) =
                 member(rest, *b"WX").ok_or_else(|| corrupt("it is not made of index members"))?;
-            if blob.len() % PIECE != 0 {
+            if !blob.len().is_multiple_of(PIECE) {
                 return Err(corrupt("a piece before the last is short"));
             }
             blob.extend_from_slice(payload);
@@ -222,7 +222,7 @@ impl Index {
             && sum(Box::new(compressed)) == footer.data_end.checked_sub(10)
             && sum(Box::new(raw)) == Some(footer.tar_len)
             && sum(Box::new(tar)) == footer.tar_len.checked_sub(1024)
-            && self.entries.iter().all(|e| e.kind <= 2 && e.header_len % 512 == 0)
+            && self.entries.iter().all(|e| e.kind <= 2 && e.header_len.is_multiple_of(512))
             && self.unlisted.iter().all(|u| u.kind == 1 || u.kind == 2)
             && self.hard_links.iter().flatten().all(|&i| (i as usize) < entries)
     }

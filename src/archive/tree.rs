@@ -16,11 +16,10 @@ use crate::{
         segment::{Batch, Cut, ends_group},
     },
     entry::{Entry, EntryKind, Metadata, Unlisted},
-    error::Result,
+    error::{Error, Result},
     limit::Limiter,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
-    task::cancelled_error,
     walk::{
         Step, Walk,
         file::SourceFile,
@@ -79,7 +78,7 @@ pub(crate) fn write(
     };
     while let Some(step) = walk.next()? {
         if tracker.is_cancelled() {
-            return Err(cancelled_error());
+            return Err(Error::cancelled());
         }
         writer.step(&walk, step)?;
     }
@@ -295,7 +294,7 @@ impl Writer<'_> {
         let mut at = range.start;
         while at < range.end {
             if self.tracker.is_cancelled() {
-                return Err(ReadError::Cancelled(cancelled_error()));
+                return Err(ReadError::Cancelled(Error::cancelled()));
             }
             let want = (range.end - at) as usize;
             let want = (self.options.read_limit)
@@ -389,7 +388,7 @@ struct Stored {
 
 enum ReadError {
     Errno(Errno),
-    Cancelled(crate::error::Error),
+    Cancelled(Error),
 }
 
 fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {

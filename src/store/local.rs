@@ -238,6 +238,11 @@ fn lock(file: &OwnedFd) -> Result<bool, Errno> {
     }
 }
 
+/// Likewise, but waits until nobody else has it.
+fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
+}
+
 /// Whether the open file is still the one at `path`.
 fn is_at(file: &OwnedFd, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (rustix::fs::fstat(file), rustix::fs::lstat(path)) else {
@@ -267,6 +272,11 @@ impl Part {
             .recursive(true)
             .mode(0o700)
             .create(dir)
+            .map_err(|e| match e.kind() {
+                // The kind is to say that a backup exists, which this is not about.
+                std::io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
+                _ => e,
+            })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
         if rustix::fs::lstat(path).is_ok() {
             return Err(exists().caused_by("a backup of that name is there already"));
@@ -288,9 +298,15 @@ impl Part {
             let flags =
                 OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
-                // Somebody may have taken it for a dead one's before it was locked.
-                Ok(file) if lock(&file).map_err(fail)? && is_at(&file, &part) => break file,
-                Ok(_) | Err(Errno::EXIST) => continue,
+                // A sweep may take it for a dead one's before it is locked. It holds the lock for
+                // moments and removes the file, so that another is made.
+                Ok(file) => {
+                    wait_for_lock(&file).map_err(fail)?;
+                    if is_at(&file, &part) {
+                        break file;
+                    }
+                }
+                Err(Errno::EXIST) => {}
                 Err(e) => return Err(fail(e)),
             }
         };

@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
 
+#[path = "../../../src/archive/huffman.rs"]
+mod huffman;
+#[path = "../../../src/archive/lz.rs"]
+mod lz;
+/// Where the two expect each other.
 mod archive {
-    #[path = "../../../../src/archive/huffman.rs"]
-    pub(crate) mod huffman;
-    #[path = "../../../../src/archive/lz.rs"]
-    pub(crate) mod lz;
+    pub(crate) use crate::lz;
 }
-use archive::{
-    huffman::{Bits, write_block},
-    lz::Matcher,
-};
+
+use huffman::{Bits, write_block};
+use lz::Matcher;
 
 const SEGMENT: usize = 1 << 20;
 const BLOCK: usize = 128 << 10;

@@ -3,10 +3,9 @@
 mod git;
 mod glob;
 mod go_regexp;
-mod warning;
 mod wings;
 
-pub use warning::{PatternOrigin, PatternProblem, PatternWarning};
+use crate::warning::{PatternOrigin, PatternProblem, PatternWarning};
 
 /// Which language the patterns are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,18 @@
-//! What is odd about a pattern, for the report.
+//! What the caller should know that is no failure.
 
 use std::fmt;
+
+/// Something the caller should know that is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A pattern that is odd in its rule set.
+    Pattern(PatternWarning),
+    /// The ignore file was not used, and why.
+    IgnoreFile(String),
+    /// `max_len` was given for a path that the backup did not meet as a file.
+    MaxLenUnused(Vec<u8>),
+}
 
 /// Where a pattern came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,5 +117,19 @@ impl fmt::Display for PatternProblem {
             Self::BareSlash => "matches everything under the rules of Wings",
             Self::ByteOrderMark => "Wings takes the byte order mark for a part of this pattern",
         })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Pattern(w) => w.fmt(f),
+            Warning::IgnoreFile(why) => f.write_str(why),
+            Warning::MaxLenUnused(path) => write!(
+                f,
+                "a length was given for {}, which is no file of this backup",
+                String::from_utf8_lossy(path)
+            ),
+        }
     }
 }

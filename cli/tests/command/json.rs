@@ -1,0 +1,140 @@
+//! `--json`: any number of progress, then one report or one error.
+
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::common::{self, Place, Ran, ok, run};
+
+/// The lines, after a look at their order.
+#[track_caller]
+fn lines(ran: &Ran) -> Vec<Value> {
+    let lines: Vec<Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(ran.err, "", "a program reads one stream");
+    let (_, before) = lines.split_last().expect("a result");
+    assert!(before.iter().all(|line| line["type"] == "progress"), "{lines:?}");
+    lines
+}
+
+fn fields(object: &Value) -> Vec<&str> {
+    let mut fields: Vec<_> =
+        object.as_object().expect("an object").keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    fields
+}
+
+#[test]
+fn progress_comes_first_and_the_report_last() {
+    let place =
+        Place::with(&[("a", &common::noise(1, 100_000)), ("b", &common::noise(2, 100_000))]);
+    let lines = lines(&ok(place.create().args(["--json", "--read-limit", "200k"])));
+    let (report, progress) = lines.split_last().unwrap();
+    assert_eq!(report["type"], "report");
+    assert!(progress.len() >= 2, "a second's work shows more than once: {progress:?}");
+    let mut bytes = 0;
+    for line in progress {
+        assert_eq!(
+            fields(line),
+            ["bytes", "expected_bytes", "expected_files", "files", "phase", "type", "written"]
+        );
+        let now = line["bytes"].as_u64().unwrap();
+        assert!(now >= bytes);
+        bytes = now;
+    }
+    let last = progress.last().unwrap();
+    assert_eq!(last["expected_bytes"], 200_000);
+    assert_eq!(last["expected_files"], 2);
+}
+
+#[test]
+fn the_report_has_every_field() {
+    let place = Place::with(&[("a", b"123"), ("d/b", b"4567"), ("no.log", b"")]);
+    fs::hard_link(place.source.join("a"), place.source.join("c")).unwrap();
+    std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
+    let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
+    let mut command = place.create();
+    command.args(["--json", "--uuid", uuid, "--exclude", "*.log", "--max-len", "none=1"]);
+    let mut report = lines(&ok(&mut command)).pop().unwrap();
+    let archive = place.archive();
+    let object = report.as_object_mut().unwrap();
+    assert!(object.remove("duration_ms").unwrap().is_u64());
+    assert_eq!(object.remove("sha1").unwrap().as_str().unwrap().len(), 40);
+    let size = fs::metadata(&archive).unwrap().len();
+    assert_eq!(
+        report,
+        json!({
+            "type": "report", "path": archive.to_str().unwrap(), "uuid": uuid, "size": size,
+            "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
+            "read": 10, "segments": 2, "excluded": 1, "skipped": [], "changed": [],
+            "warnings": ["a length was given for none, which is no file of this backup"],
+            "partial": false,
+        })
+    );
+}
+
+#[test]
+fn paths_that_are_not_utf8_come_in_base64_too() {
+    let place = Place::new();
+    let name = b"caf\xe9";
+    common::ok(
+        std::process::Command::new("mkfifo").arg(place.source.join(OsStr::from_bytes(name))),
+    );
+    let to = place.tmp.path().join(OsStr::from_bytes(b"to\xff"));
+    let ran = ok(common::create(&place.source, &to).arg("--json"));
+    let report = lines(&ran).pop().unwrap();
+    let path = STANDARD.decode(report["path_b64"].as_str().unwrap()).unwrap();
+    assert!(fs::metadata(OsStr::from_bytes(&path)).unwrap().is_file());
+    assert!(report["path"].as_str().unwrap().contains("/to\u{fffd}/backup-"));
+    assert_eq!(
+        report["skipped"],
+        json!([{
+            "path": "caf\u{fffd}", "path_b64": STANDARD.encode(name), "reason": "fifo",
+            "message": "is a named pipe", "loss": false,
+        }])
+    );
+    let ran = run(common::create(&to.join("none"), &to).arg("--json"));
+    let error = lines(&ran).pop().unwrap();
+    assert_eq!(
+        STANDARD.decode(error["path_b64"].as_str().unwrap()).unwrap(),
+        [common::bytes(&to), b"/none"].concat()
+    );
+}
+
+#[test]
+fn an_error_is_the_only_result() {
+    let place = Place::new();
+    let nowhere = place.tmp.path().join("nowhere");
+    let ran = run(common::create(&nowhere, &place.to).arg("--json"));
+    assert_eq!(ran.status, 1);
+    assert_eq!(
+        lines(&ran),
+        [json!({
+            "type": "error", "kind": "not-found", "operation": "open the source",
+            "path": nowhere.to_str().unwrap(), "retryable": false,
+            "message": format!(
+                "open the source {}: No such file or directory (os error 2)", nowhere.display()
+            ),
+        })]
+    );
+}
+
+#[test]
+fn the_words_for_errors_tell_them_apart() {
+    let place = Place::with(&[("a", b"a")]);
+    let file = place.source.join("a");
+    let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
+    let kind = |command: &mut std::process::Command| {
+        let ran = run(command.arg("--json"));
+        assert_eq!(ran.status, 1, "{ran:?}");
+        lines(&ran).pop().unwrap()["kind"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(kind(&mut common::create(&file, &place.to)), "invalid-input");
+    assert_eq!(kind(&mut common::create(&place.source, &file)), "invalid-input");
+    assert_eq!(kind(&mut common::create(&place.source, &file.join("x"))), "invalid-input");
+    assert_eq!(kind(place.create().args(["--reserve", "1000000T"])), "no-space");
+    assert_eq!(place.left(), [""; 0], "and nothing was left");
+    ok(place.create().args(["--uuid", uuid]));
+    assert_eq!(kind(place.create().args(["--uuid", uuid])), "already-exists");
+}

@@ -1,0 +1,27 @@
+//! Limits hold a backup back. How fast it is without one is nobody's promise, so there are lower
+//! bounds of time only.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{self, Place, listed, ok};
+
+#[track_caller]
+fn takes_a_second(option: &str) {
+    let place =
+        Place::with(&[("a", &common::noise(1, 150_000)), ("b", &common::noise(2, 150_000))]);
+    let start = Instant::now();
+    ok(place.create().args([option, "300kB/s"]));
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(950), "{option}: {took:?}");
+    assert_eq!(listed(&place.archive()), ["a", "b"]);
+}
+
+#[test]
+fn the_write_limit_limits_writing() {
+    takes_a_second("--write-limit");
+}
+
+#[test]
+fn the_read_limit_limits_reading() {
+    takes_a_second("--read-limit");
+}

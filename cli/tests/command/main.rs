@@ -1,0 +1,14 @@
+//! The command, as a person and a program meet it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod estimate;
+mod json;
+mod limits;
+mod options;
+mod report;
+mod signals;
+mod sweep;
+mod texts;
+mod wrong;

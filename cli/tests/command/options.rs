@@ -1,0 +1,181 @@
+//! Names, places, patterns and lengths.
+
+use std::fs;
+
+use crate::common::{self, Place, listed, ok, run};
+
+const UUID: &str = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
+
+#[test]
+fn an_archive_is_named_by_uuid_and_template() {
+    let place = Place::with(&[("a", b"a")]);
+    for (name, path) in [
+        (None, "backup-8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz"),
+        (Some("{uuid}.tar.gz"), "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz"),
+        (Some("srv/{uuid}.tgz"), "srv/8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tgz"),
+    ] {
+        let mut command = place.create();
+        command.args(["--uuid", UUID]);
+        if let Some(name) = name {
+            command.args(["--name", name]);
+        }
+        ok(&mut command);
+        assert_eq!(listed(&place.to.join(path)), ["a"]);
+    }
+}
+
+#[test]
+fn archives_go_to_the_working_directory_unless_told_otherwise() {
+    let place = Place::with(&[("a", b"a")]);
+    fs::create_dir(&place.to).unwrap();
+    let mut command = common::wingback();
+    ok(command.arg("create").arg("../server").current_dir(&place.to));
+    assert_eq!(listed(&place.archive()), ["a"]);
+}
+
+#[test]
+fn a_place_within_the_source_does_not_back_itself_up() {
+    let place = Place::with(&[("a", b"a")]);
+    let to = place.source.join("backups");
+    ok(common::create(&place.source, &to).args(["--uuid", UUID]));
+    let report = ok(common::create(&place.source, &to).arg("--json")).json();
+    assert_eq!(listed(report["path"].as_str().unwrap().as_ref()), ["a", "backups/"]);
+    let reasons: Vec<_> =
+        report["skipped"].as_array().unwrap().iter().map(|s| &s["reason"]).collect();
+    assert_eq!(reasons, ["own-backup", "own-backup"]);
+}
+
+fn patterns_place() -> Place {
+    Place::with(&[
+        (".pteroignore", b"*.log\n!keep.log\n"),
+        ("a.log", b""),
+        ("keep.log", b""),
+        ("world/level.dat", b""),
+        ("world/x.tmp", b""),
+    ])
+}
+
+#[track_caller]
+fn kept(place: &Place, args: &[&str]) -> Vec<String> {
+    let _ = fs::remove_dir_all(&place.to);
+    ok(place.create().args(args));
+    listed(&place.archive())
+}
+
+#[test]
+fn patterns_add_up_and_the_last_that_matches_decides() {
+    let place = patterns_place();
+    let list = place.tmp.path().join("list");
+    fs::write(&list, "*.tmp\nkeep.log").unwrap();
+    let from = list.to_str().unwrap();
+    assert_eq!(
+        kept(&place, &[]),
+        [".pteroignore", "keep.log", "world/", "world/level.dat", "world/x.tmp"]
+    );
+    assert_eq!(
+        kept(&place, &["--exclude-from", from]),
+        [".pteroignore", "world/", "world/level.dat"]
+    );
+    assert_eq!(
+        kept(&place, &["--exclude", "!*", "--exclude-from", from, "--exclude", "world"]),
+        [".pteroignore", "a.log", "keep.log"],
+        "what is typed comes after the lists"
+    );
+}
+
+#[test]
+fn the_ignore_file_is_merged_replaced_or_not_used() {
+    let place = patterns_place();
+    let all = [".pteroignore", "a.log", "keep.log", "world/", "world/level.dat", "world/x.tmp"];
+    assert_eq!(kept(&place, &["--ignore-file", "none"]), all);
+    assert_eq!(kept(&place, &["--ignore-file", "replace"]), kept(&place, &[]));
+    assert_eq!(kept(&place, &["--ignore-file", "replace", "--exclude", "x.tmp"]), all[..5]);
+    assert_eq!(
+        kept(&place, &["--exclude", "x.tmp"]),
+        [".pteroignore", "keep.log", "world/", "world/level.dat"]
+    );
+    fs::write(place.source.join(".mine"), "world").unwrap();
+    assert_eq!(
+        kept(&place, &["--ignore-file-name", ".mine"]),
+        [".mine", ".pteroignore", "a.log", "keep.log"]
+    );
+    let ran = run(place.create().args(["--ignore-file-name", "../list"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().ends_with("it is not the name of a file"));
+}
+
+#[test]
+fn the_same_list_is_read_by_git_or_as_wings_reads_it() {
+    let place = patterns_place();
+    let args = ["--ignore-file", "none", "--exclude", "*", "--exclude", "!world"];
+    let git = kept(&place, &args);
+    assert_eq!(git, ["world/"]);
+    let wings = kept(&place, &[&args[..], &["--rules", "wings"]].concat());
+    assert_eq!(wings, ["world/", "world/level.dat", "world/x.tmp"]);
+}
+
+#[test]
+fn an_odd_pattern_is_a_warning_or_with_strict_an_error() {
+    let place = Place::with(&[("a", b"a")]);
+    let out = ok(place.create().args(["--exclude", "[a-"])).out;
+    assert!(out.contains("warnings  1\n  given patterns, line 1: '[a-': "), "{out}");
+    fs::remove_dir_all(&place.to).unwrap();
+    let ran = run(place.create().args(["--exclude", "[a-", "--strict-patterns"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("'[a-'"), "{}", ran.err);
+    assert!(!place.to.exists());
+}
+
+#[test]
+fn patterns_that_cannot_be_read_are_an_error() {
+    let place = Place::with(&[("a", b"a")]);
+    let ran = run(place.create().args(["--exclude-from", "/no/such/list"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().starts_with("read the patterns in /no/such/list: No such file"));
+    let ran = run(place.create().args(["--exclude", "a\nb"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().ends_with("it has a line break"), "{}", ran.err);
+}
+
+#[test]
+fn a_file_is_cut_at_the_length_that_is_given() {
+    let big = common::noise(3, 3 << 20);
+    let place =
+        Place::with(&[("db/a.ldb", b"0123456789"), ("b=c", b"0123"), ("big", &big), ("d", b"9")]);
+    let mut command = place.create();
+    command.args(["--json", "--max-len", "db/a.ldb=4", "--max-len", "b=c=0"]);
+    command.args(["--max-len", "big=1500000", "--max-len", "d=100"]);
+    let report = ok(&mut command).json();
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 0);
+    assert_eq!(report["content"], 4 + 1_500_000 + 1);
+    let into = place.tmp.path().join("into");
+    fs::create_dir(&into).unwrap();
+    ok(std::process::Command::new("tar").arg("-xzf").arg(place.archive()).arg("-C").arg(&into));
+    assert_eq!(common::read(&into.join("db/a.ldb")), b"0123");
+    assert_eq!(common::read(&into.join("b=c")), b"");
+    assert_eq!(common::read(&into.join("d")), b"9");
+    assert!(common::read(&into.join("big")) == big[..1_500_000]);
+}
+
+#[test]
+fn copies_of_a_tree_give_the_same_bytes_where_that_is_asked_for() {
+    let place = Place::with(&[("a", &common::noise(1, 5000)), ("d/b", b"b")]);
+    let copy = place.tmp.path().join("copy");
+    ok(std::process::Command::new("cp").arg("-a").arg(&place.source).arg(&copy));
+    let bytes = |dir, args: &[&str]| {
+        let _ = fs::remove_dir_all(&place.to);
+        ok(common::create(dir, &place.to).args(args));
+        common::read(&place.archive())
+    };
+    let same = bytes(&place.source, &["--reproducible"]);
+    assert!(same == bytes(&copy, &["--reproducible", "--threads", "7", "--background"]));
+    assert!(bytes(&place.source, &[]) != bytes(&copy, &[]), "else the test shows nothing");
+}
+
+#[test]
+fn the_wings_profile_has_files_only() {
+    let place = Place::with(&[("d/a", b"a")]);
+    std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
+    assert_eq!(kept(&place, &[]), ["d/", "d/a", "l"]);
+    assert_eq!(kept(&place, &["--profile", "wings"]), ["d/a"]);
+}

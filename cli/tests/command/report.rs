@@ -1,0 +1,131 @@
+//! The report for people, and the exit status that goes with it.
+
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
+
+use crate::common::{self, Place, listed, ok, run};
+
+#[test]
+fn a_backup_is_made_and_its_report_names_it() {
+    let place = Place::with(&[("level.dat", b"seed"), ("mods/a.jar", &common::noise(1, 5000))]);
+    let ran = ok(&mut place.create());
+    let archive = place.archive();
+    let size = fs::metadata(&archive).unwrap().len();
+    let sum = ok(Command::new("sha1sum").arg(&archive)).out;
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(lines[0], format!("archive   {}", archive.display()));
+    assert!(lines[1].starts_with("size      "), "{}", lines[1]);
+    let digits: String =
+        lines[1].split('(').nth(1).unwrap().chars().filter(char::is_ascii_digit).collect();
+    assert_eq!(digits, size.to_string());
+    assert_eq!(lines[2], format!("sha1      {}", &sum[..40]));
+    assert!(lines[3].starts_with("content   2 files, 1 "), "{}", lines[3]);
+    assert_eq!(lines[5..], ["skipped   none", "changed   none", "warnings  none"]);
+    assert_eq!(ran.err, "", "a quick backup shows no progress");
+    assert_eq!(listed(&archive), ["level.dat", "mods/", "mods/a.jar"]);
+}
+
+#[test]
+fn an_archive_is_for_its_owner_only_and_named_after_a_new_uuid_each_time() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::with(&[("a", b"a")]);
+    ok(&mut place.create());
+    assert_eq!(fs::metadata(place.archive()).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(&place.to).unwrap().mode() & 0o7777, 0o700);
+    ok(&mut place.create());
+    let names = place.left();
+    assert_eq!(names.len(), 2);
+    for name in names {
+        let name = name.into_string().unwrap();
+        let uuid = name.strip_prefix("backup-").unwrap().strip_suffix(".tar.gz").unwrap();
+        assert!(uuid.parse::<uuid::Uuid>().is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_a_backup_leaves_out_by_its_nature_is_listed_and_no_failure() {
+    let place = Place::with(&[("a", b"a")]);
+    ok(Command::new("mkfifo").arg(place.source.join("pipe")));
+    let _socket = std::os::unix::net::UnixListener::bind(place.source.join("sock")).unwrap();
+    let out = ok(&mut place.create()).out;
+    assert!(out.contains("skipped   2\n  pipe: is a named pipe\n  sock: is a socket\n"), "{out}");
+    assert_eq!(listed(&place.archive()), ["a"]);
+}
+
+#[test]
+fn long_lists_are_cut_for_people_and_whole_for_programs() {
+    let place = Place::new();
+    let pipes: Vec<_> = (10..40).map(|i| place.source.join(format!("pipe{i}"))).collect();
+    ok(Command::new("mkfifo").args(&pipes));
+    let out = ok(&mut place.create()).out;
+    assert!(out.contains("skipped   30\n  pipe10: "), "{out}");
+    assert!(
+        out.contains("  pipe29: is a named pipe\n  … and 10 more (--json lists all)\n"),
+        "{out}"
+    );
+    assert!(!out.contains("pipe30"));
+    let report = ok(place.create().arg("--json")).json();
+    assert_eq!(report["skipped"].as_array().unwrap().len(), 30);
+}
+
+#[test]
+fn names_never_steer_the_terminal() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"\x1b[31mred\rline\nfeed\x7f\xc2\x9b2J");
+    ok(Command::new("mkfifo").arg(place.source.join(name)));
+    let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    let ran = ok(&mut place.create());
+    assert!(!steers(&ran.out), "{:?}", ran.out);
+    assert!(
+        ran.out.contains(r"\u{1b}[31mred\rline\nfeed\u{7f}\u{9b}2J: is a named pipe"),
+        "{}",
+        ran.out
+    );
+    let json = ok(place.create().arg("--json"));
+    assert!(!steers(&json.out), "{:?}", json.out);
+    assert_eq!(json.json()["skipped"][0]["path"].as_str().unwrap().as_bytes(), name.as_bytes());
+    // As a place for archives, in a report and in an error; as a source.
+    let to = place.tmp.path().join(name);
+    assert!(!steers(&ok(&mut common::create(&place.source, &to)).out));
+    let nowhere = run(&mut common::create(&place.source.join(name).join("x"), &to));
+    assert_eq!(nowhere.status, 1);
+    assert!(!steers(&nowhere.err), "{:?}", nowhere.err);
+    nowhere.one_line_error();
+    // As a leftover.
+    let swept = place.tmp.path().join("swept");
+    fs::create_dir(&swept).unwrap();
+    let part = [b".", name.as_bytes(), b".wingback-part"].concat();
+    fs::write(swept.join(OsStr::from_bytes(&part)), "").unwrap();
+    let ran = ok(common::wingback().arg("sweep").arg(&swept));
+    assert!(ran.out.starts_with("removed ") && !steers(&ran.out), "{:?}", ran.out);
+}
+
+#[test]
+fn quiet_prints_the_report_alone() {
+    let place = Place::with(&[("a", b"a")]);
+    let ran = ok(place.create().arg("--quiet"));
+    assert!(ran.out.starts_with("archive   "));
+    assert_eq!(ran.err, "");
+}
+
+#[test]
+fn whoever_stops_listening_does_not_stop_the_backup() {
+    let place = Place::with(&[("a", &common::noise(1, 300_000))]);
+    for style in [&["--quiet"][..], &["--json"], &[]] {
+        // Whether it writes before or after the other end is closed is left to chance.
+        for _ in 0..5 {
+            let _ = fs::remove_dir_all(&place.to);
+            let mut command = place.create();
+            command.args(style).args(["--read-limit", "1M"]);
+            let mut child = common::spawn(&mut command);
+            drop((child.stdout.take(), child.stderr.take()));
+            assert!(child.wait().unwrap().success());
+            assert_eq!(listed(&place.archive()), ["a"]);
+        }
+    }
+    let script = r#""$0" create "$1" --to "$2" --json | head -n 0; exit ${PIPESTATUS[0]}"#;
+    let _ = fs::remove_dir_all(&place.to);
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_wingback")]).arg(&place.source).arg(&place.to);
+    assert_eq!(ok(&mut bash).err, "");
+    assert_eq!(listed(&place.archive()), ["a"]);
+}

@@ -1,0 +1,65 @@
+//! Signals cancel in order: the process ends with status 1 and nothing is left.
+
+use std::{
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{self, Place, Ran};
+
+const SLOW: &[&str] = &["--read-limit", "10k"];
+
+/// Starts a backup that would take a minute, and waits until it writes.
+fn start(place: &Place, args: &[&str]) -> Child {
+    let mut child = common::spawn(place.create().args(args));
+    while place.left().is_empty() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn end(child: Child, signal: Signal) -> Ran {
+    let start = Instant::now();
+    kill_process(Pid::from_child(&child), signal).expect("it is there");
+    let ran = common::wait(child);
+    assert!(start.elapsed() < Duration::from_secs(15), "it ends soon");
+    ran
+}
+
+#[test]
+fn interrupt_terminate_and_hang_up_cancel_and_leave_nothing() {
+    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        for pause in [0, 30, 300] {
+            let child = start(&place, SLOW);
+            std::thread::sleep(Duration::from_millis(pause));
+            let ran = end(child, signal);
+            assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{signal:?} {pause}: {ran:?}");
+            assert!(ran.err.contains("cancelled"), "{ran:?}");
+            ran.one_line_error();
+            assert_eq!(place.left(), [""; 0], "{signal:?} {pause}");
+        }
+    }
+}
+
+#[test]
+fn a_cancel_is_told_in_json() {
+    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
+    let ran = end(start(&place, &[SLOW, &["--json"]].concat()), Signal::TERM);
+    assert_eq!((ran.status, ran.err.as_str()), (1, ""));
+    let error = ran.json();
+    assert_eq!((&error["type"], &error["kind"]), (&"error".into(), &"cancelled".into()));
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_the_write_limit() {
+    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
+    let child = start(&place, &["--write-limit", "100"]);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(end(child, Signal::INT).status, 1);
+    assert_eq!(place.left(), [""; 0]);
+}

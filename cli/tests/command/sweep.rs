@@ -1,0 +1,66 @@
+//! `sweep` removes what killed backups left, and nothing else.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::common::{self, Place, ok, wait};
+
+const PART: &str = ".backup-8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz.wingback-part";
+
+#[test]
+fn a_leftover_is_removed_and_all_else_stays() {
+    let place = Place::with(&[("a", b"a")]);
+    ok(&mut place.create());
+    fs::write(place.to.join(PART), "half").unwrap();
+    let others = ["x.wingback-part", ".x", ".wingback-part.txt", "notes"];
+    for name in others {
+        fs::write(place.to.join(name), "").unwrap();
+    }
+    let ran = ok(common::wingback().arg("sweep").arg(&place.to));
+    assert_eq!(ran.out, format!("removed {}\n", place.to.join(PART).display()));
+    assert_eq!(place.left().len(), 1 + others.len());
+    assert_eq!(ok(common::wingback().arg("sweep").arg(&place.to)).out, "", "it is gone");
+}
+
+#[test]
+fn a_program_is_told_what_was_removed() {
+    let place = Place::new();
+    let dir = place.to.join("srv");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join(PART), "half").unwrap();
+    let mut command = common::wingback();
+    command.arg("sweep").arg(&place.to).args(["--json", "--name", "srv/{uuid}.tar.gz"]);
+    let removed = json!([dir.join(PART).to_str().unwrap()]);
+    assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": removed }));
+    assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": [] }));
+}
+
+#[test]
+fn the_next_backup_of_that_name_takes_a_leftovers_place() {
+    let place = Place::with(&[("a", b"a")]);
+    fs::create_dir(&place.to).unwrap();
+    fs::write(place.to.join(PART), "half").unwrap();
+    ok(place.create().args(["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"]));
+    assert_eq!(common::listed(&place.archive()), ["a"]);
+}
+
+#[test]
+fn sweeping_all_the_time_never_touches_what_is_being_written() {
+    let place = Place::with(&[("a", b"a")]);
+    fs::create_dir(&place.to).unwrap();
+    for _ in 0..20 {
+        let backups: Vec<_> = (0..2).map(|_| common::spawn(&mut place.create())).collect();
+        let sweeps: Vec<_> =
+            (0..3).map(|_| common::spawn(common::wingback().arg("sweep").arg(&place.to))).collect();
+        for backup in backups {
+            let ran = wait(backup);
+            assert_eq!(ran.status, 0, "{ran:?}");
+        }
+        for sweep in sweeps {
+            let ran = wait(sweep);
+            assert_eq!(ran.status, 0, "{ran:?}");
+        }
+    }
+    assert_eq!(place.left().len(), 40);
+}

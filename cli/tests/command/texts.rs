@@ -1,0 +1,86 @@
+//! Help, completions and man pages, all made from one definition.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use crate::common::{is_there, ok, run, spawn, wait, wingback};
+
+/// Feeds `text` to a program that is to accept it without a word.
+#[track_caller]
+fn accepts(program: &str, args: &[&str], text: &str) {
+    if !is_there(program, "its syntax is NOT CHECKED") {
+        return;
+    }
+    let mut child = spawn(Command::new(program).args(args).stdin(Stdio::piped()));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let text = text.to_owned();
+    let feeder = std::thread::spawn(move || {
+        let _ = stdin.write_all(text.as_bytes());
+    });
+    let output = child.wait_with_output().expect("a child");
+    feeder.join().expect("it ended");
+    assert!(output.status.success() && output.stderr.is_empty(), "{program}: {output:?}");
+}
+
+#[test]
+fn completions_are_for_the_shell_that_is_asked_for() {
+    for (shell, args) in
+        [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute", "/dev/stdin"])]
+    {
+        let ran = ok(wingback().args(["completions", shell]));
+        assert_eq!(ran.err, "");
+        assert!(ran.out.contains("estimate") && ran.out.contains("one-file-system"), "{shell}");
+        accepts(shell, args, &ran.out);
+    }
+    assert_eq!(run(wingback().args(["completions", "cmd.exe"])).status, 2);
+}
+
+#[test]
+fn bash_completes_a_subcommand() {
+    let script = r#"
+        eval "$("$0" completions bash)"
+        COMP_WORDS=(wingback est) COMP_CWORD=1
+        _wingback wingback est wingback
+        echo "${COMPREPLY[@]}"
+    "#;
+    let ran = ok(Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_wingback")]));
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("estimate\n", ""));
+}
+
+#[test]
+fn man_pages_are_there_for_the_command_and_each_subcommand() {
+    for (args, title) in [
+        (&["man"][..], ".TH wingback 1"),
+        (&["man", "create"], ".TH wingback-create 1"),
+        (&["man", "sweep"], ".TH wingback-sweep 1"),
+    ] {
+        let ran = ok(wingback().args(args));
+        assert!(ran.out.contains(title), "{}", ran.out);
+        accepts("man", &["--warnings", "-l", "-"], &ran.out);
+    }
+    let ran = run(wingback().args(["man", "restoration"]));
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""));
+    assert_eq!(ran.one_line_error(), "there is no subcommand \"restoration\"");
+}
+
+#[test]
+fn help_and_version_say_what_this_is() {
+    let help = ok(wingback().args(["create", "--help"])).out;
+    for option in ["--to <DIR>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
+        assert!(help.contains(option), "{option} in {help}");
+    }
+    let version = ok(wingback().arg("--version")).out;
+    assert!(version.starts_with(&format!("wingback {}\n", env!("CARGO_PKG_VERSION"))));
+    assert!(version.contains("\nencoder ") && version.contains("\ntarget "), "{version}");
+}
+
+#[test]
+fn texts_whose_reader_has_gone_are_no_failure() {
+    for args in [&["completions", "zsh"][..], &["man"], &["create", "--help"], &["--version"]] {
+        let mut child = spawn(wingback().args(args));
+        drop(child.stdout.take());
+        assert_eq!(wait(child).err, "", "{args:?}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Wrong command lines and wrong places: one clear line, and nothing is made.
+
+use std::fs;
+
+use crate::common::{self, Place, ok, run};
+
+#[test]
+fn a_wrong_option_is_named_with_the_reason() {
+    let place = Place::with(&[("a", b"a")]);
+    for (args, option, reason) in [
+        (["--uuid", "12345"], "--uuid", ""),
+        (["--name", "backup.tar.gz"], "--name", "it lacks {uuid}"),
+        (["--name", "../{uuid}"], "--name", "a part of it begins with a dot"),
+        (["--name", "/{uuid}"], "--name", "it has an empty part"),
+        (["--name", "{uuid}/x"], "--name", "in its last part"),
+        (["--write-limit", "fast"], "--write-limit", "\"fast\" is not a size"),
+        (["--read-limit", "1e9"], "--read-limit", "\"1e9\" is not a size"),
+        (["--reserve", "1Q"], "--reserve", "\"1Q\" is not a size"),
+        (["--threads", "0"], "--threads", "0 is not in 1..=1024"),
+        (["--max-len", "a"], "--max-len", "not of the form PATH=N"),
+        (["--max-len", "a=-1"], "--max-len", "\"-1\" is not a number of bytes"),
+        (["--level", "11"], "--level", "fast"),
+        (["--rules", "svn"], "--rules", "git, wings"),
+        (["--no-such-option", "x"], "--no-such-option", ""),
+    ] {
+        let ran = run(place.create().args(args));
+        assert_eq!(ran.status, 2, "{args:?}: {ran:?}");
+        assert_eq!(ran.out, "");
+        let (first, _) = ran.err.split_once("\n\nUsage").unwrap_or((&ran.err, ""));
+        assert!(first.starts_with("error: "), "{ran:?}");
+        assert!(first.contains(option) && first.contains(reason), "{args:?}: {}", ran.err);
+    }
+    assert!(!place.to.exists());
+}
+
+#[test]
+fn without_a_directory_the_usage_is_shown() {
+    for args in [&["create"][..], &["estimate"], &["sweep"], &[], &["backup"]] {
+        let ran = run(common::wingback().args(args));
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{args:?}");
+        assert!(ran.err.contains("Usage: wingback"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_source_that_is_none_is_an_error_and_makes_no_directory() {
+    let place = Place::with(&[("file", b"")]);
+    for (source, why) in [("none", "No such file or directory"), ("file", "Not a directory")] {
+        let source = place.source.join(source);
+        for command in [
+            &mut common::create(&source, &place.to),
+            common::wingback().arg("estimate").arg(&source),
+        ] {
+            let ran = run(command);
+            assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+            let error = ran.one_line_error();
+            assert!(
+                error.starts_with(&format!("open the source {}: {why}", source.display())),
+                "{error}"
+            );
+        }
+    }
+    assert!(!place.to.exists());
+}
+
+#[test]
+fn a_place_for_archives_that_is_a_file_is_an_error() {
+    let place = Place::with(&[("file", b"")]);
+    let file = place.source.join("file");
+    for to in [file.clone(), file.join("beneath")] {
+        let ran = run(&mut common::create(&place.source, &to));
+        assert_eq!(ran.status, 1);
+        assert!(ran.one_line_error().contains("Not a directory"), "{}", ran.err);
+    }
+    let ran = run(common::wingback().arg("sweep").arg(&file));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("Not a directory"), "{}", ran.err);
+}
+
+#[test]
+fn a_backup_that_is_there_is_never_overwritten() {
+    let place = Place::with(&[("a", b"a")]);
+    let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
+    ok(place.create().args(uuid));
+    let before = common::read(&place.archive());
+    fs::write(place.source.join("b"), "b").unwrap();
+    let ran = run(place.create().args(uuid));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().ends_with("a backup of that name is there already"));
+    assert_eq!(common::read(&place.archive()), before);
+}
+
+#[test]
+fn a_backup_that_is_being_made_is_not_made_twice() {
+    let place = Place::with(&[("a", &common::noise(1, 200_000))]);
+    let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
+    let first = common::spawn(place.create().args(uuid).args(["--read-limit", "100k"]));
+    while place.left().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let ran = run(place.create().args(uuid));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().ends_with("a backup of that name is being made"), "{}", ran.err);
+    assert_eq!(common::wait(first).status, 0);
+    assert_eq!(common::listed(&place.archive()), ["a"]);
+}
+
+#[test]
+fn a_reserve_that_is_not_there_fails_and_leaves_nothing() {
+    let place = Place::with(&[("a", b"a")]);
+    let ran = run(place.create().args(["--reserve", "1000000T"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("are to stay free"), "{}", ran.err);
+    assert_eq!(place.left(), [""; 0]);
+    ok(place.create().args(["--reserve", "1k"]));
+}

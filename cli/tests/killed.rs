@@ -1,0 +1,118 @@
+//! A process that is killed at any moment leaves a whole archive or none, and what it leaves
+//! unfinished can be swept away. `WINGBACK_KILLS` says how often (100 unless told otherwise).
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use common::{Place, create, names, ok, spawn, wingback};
+
+#[test]
+fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
+    let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
+    let place = tree();
+    // The quickest of some, since a disk is slow at times.
+    let runs = (0..5).map(|_| {
+        let start = Instant::now();
+        ok(&mut place.create());
+        start.elapsed()
+    });
+    let took = runs.min().expect("some");
+    let mut rng = fastrand::Rng::new();
+    let mut outcomes = Outcomes::default();
+    for i in 0..kills {
+        // A little beyond the end, so that all of it is hit, the rename too.
+        let after = took.mul_f64(rng.f64() * 1.3);
+        let to = place.tmp.path().join(format!("{i}"));
+        kill(&place.source, &to, after, &mut outcomes);
+        fs::remove_dir_all(&to).unwrap_or_default();
+    }
+    println!("{kills} kills within {took:?}: {outcomes:?}");
+    // Moments spread over the whole run must have met it halfway, or the test shows nothing.
+    assert!(kills < 50 || outcomes.leftover > 0, "{outcomes:?}");
+}
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    nothing: u32,
+    leftover: u32,
+    whole: u32,
+}
+
+fn kill(source: &Path, to: &Path, after: Duration, outcomes: &mut Outcomes) {
+    let mut child = spawn(&mut create(source, to));
+    std::thread::sleep(after);
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    let left = names(to);
+    assert!(left.len() <= 1, "{left:?}");
+    let Some(name) = left.first() else {
+        outcomes.nothing += 1;
+        return;
+    };
+    let name = name.to_str().expect("its name is text");
+    let is_part = name.starts_with(".backup-") && name.ends_with(".tar.gz.wingback-part");
+    if is_part {
+        outcomes.leftover += 1;
+    } else {
+        outcomes.whole += 1;
+        assert!(name.starts_with("backup-") && name.ends_with(".tar.gz"), "{name}");
+        assert_whole(&to.join(name));
+    }
+    let swept = ok(wingback().arg("sweep").arg(to)).out;
+    assert_eq!(!swept.is_empty(), is_part, "{name}: {swept}");
+    assert_eq!(names(to).len(), usize::from(!is_part), "what is whole stays");
+}
+
+/// To `gzip`, to `tar`, and up to its last byte: the footer is what is written last.
+fn assert_whole(archive: &Path) {
+    assert_eq!(ok(Command::new("gzip").arg("-t").arg(archive)).err, "");
+    assert_eq!(common::listed(archive).len(), FILES + 1);
+    let bytes = common::read(archive);
+    let footer = &bytes[bytes.len() - 128..];
+    assert!(footer.windows(6).any(|window| window == b"WBKIDX"), "it has its footer");
+}
+
+const FILES: usize = 40;
+
+/// Some files that do not compress and one that is large, so that a backup takes a moment.
+fn tree() -> Place {
+    let place = Place::new();
+    for i in 0..FILES as u64 {
+        let len = if i == 0 { 3 << 20 } else { 100_000 };
+        let dir = place.source.join("world");
+        fs::create_dir_all(&dir).expect("made");
+        fs::write(dir.join(format!("{i}")), common::noise(i, len)).expect("written");
+    }
+    place
+}
+
+#[test]
+fn a_sweep_beside_a_backup_takes_what_is_dead_and_leaves_what_lives() {
+    let place = Place::with(&[("a", &common::noise(1, 400_000))]);
+    let slow = ["--read-limit", "200k"];
+    let mut dead = spawn(place.create().args(slow));
+    while place.left().is_empty() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let leftover = place.archive();
+    dead.kill().expect("it is ours");
+    dead.wait().expect("it is ours");
+    let mut living = spawn(place.create().args(slow));
+    while place.left().len() < 2 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let mut swept = String::new();
+    while living.try_wait().expect("a child").is_none() {
+        swept += &ok(wingback().arg("sweep").arg(&place.to)).out;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(common::wait(living).status, 0);
+    assert_eq!(swept, format!("removed {}\n", leftover.display()));
+    assert_eq!(common::listed(&place.archive()), ["a"]);
+}

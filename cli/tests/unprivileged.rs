@@ -1,0 +1,159 @@
+//! What may not be read is missing and said to be, and nothing else is. As root this runs as
+//! another user, since root may read everything.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{Place, is_root, listed, ok, run};
+use serde_json::json;
+
+const NOBODY: u32 = 65534;
+
+struct Unprivileged {
+    place: Place,
+    binary: PathBuf,
+}
+
+impl Unprivileged {
+    /// The binary is copied to where others may run it; by a process of its own, since a file that
+    /// this one writes stays busy in whatever it starts meanwhile.
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let place = Place::with(files);
+        let binary = place.tmp.path().join("wingback");
+        ok(Command::new("cp").arg(env!("CARGO_BIN_EXE_wingback")).arg(&binary));
+        mode(place.tmp.path(), 0o755);
+        mode(&binary, 0o755);
+        fs::create_dir(&place.to).expect("made");
+        if is_root() {
+            chown(&place.to, Some(NOBODY), Some(NOBODY)).expect("root may");
+        }
+        Unprivileged { place, binary }
+    }
+
+    fn create(&self) -> Command {
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&self.binary);
+            command
+        } else {
+            Command::new(&self.binary)
+        };
+        command.arg("create").arg(&self.place.source).arg("--to").arg(&self.place.to);
+        command
+    }
+}
+
+impl Drop for Unprivileged {
+    /// What nobody may list nobody could remove.
+    fn drop(&mut self) {
+        let _ = Command::new("chmod").arg("-R").arg("u+rwx").arg(self.place.tmp.path()).status();
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours to change");
+}
+
+/// For root, who is another user then, a mode that keeps others out; else one that keeps all out.
+fn forbid(path: &Path, as_root: u32) {
+    mode(path, if is_root() { as_root } else { 0 });
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_and_all_else_is_there() {
+    let unprivileged = Unprivileged::new(&[
+        ("a", b"a"),
+        ("closed/within", b"lost"),
+        ("dir/secret", b"lost"),
+        ("dir/z", b"z"),
+        ("region.mca", &[7; 300_000]),
+        ("z", b"z"),
+    ]);
+    let source = &unprivileged.place.source;
+    forbid(&source.join("dir/secret"), 0o600);
+    forbid(&source.join("region.mca"), 0o600);
+    forbid(&source.join("closed"), 0o700);
+    let closed = fs::metadata(source.join("closed")).unwrap().mode() & 0o7777;
+    let ran = run(unprivileged.create().arg("--json"));
+    assert_eq!(ran.status, 3, "{ran:?}");
+    let report = ran.json();
+    let skipped = |path| {
+        json!({
+            "path": path, "reason": "unreadable", "loss": true,
+            "message": "cannot be read: Permission denied (os error 13)",
+        })
+    };
+    let expected = ["closed", "dir/secret", "region.mca"].map(skipped);
+    assert_eq!(report["skipped"], json!(expected));
+    assert_eq!((&report["partial"], &report["files"]), (&json!(true), &json!(3)));
+    let archive = unprivileged.place.archive();
+    assert_eq!(listed(&archive), ["a", "closed/", "dir/", "dir/z", "z"]);
+    // The directory's own entry is whole: a restore makes it as it was.
+    let verbose = ok(Command::new("tar").arg("-tvzf").arg(&archive)).out;
+    let line = verbose.lines().find(|line| line.ends_with("closed/")).unwrap();
+    assert_eq!(line.starts_with("drwx------"), closed == 0o700, "{line}");
+    assert_eq!(ok(Command::new("gzip").arg("-t").arg(&archive)).err, "");
+}
+
+#[test]
+fn people_are_told_too() {
+    let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"lost")]);
+    forbid(&unprivileged.place.source.join("secret"), 0o600);
+    let ran = run(&mut unprivileged.create());
+    assert_eq!(ran.status, 3, "{ran:?}");
+    let line = "skipped   1\n  secret: cannot be read: Permission denied (os error 13)\n";
+    assert!(ran.out.contains(line), "{}", ran.out);
+}
+
+#[test]
+fn an_ignore_file_that_cannot_be_read_is_a_warning() {
+    let unprivileged = Unprivileged::new(&[(".pteroignore", b"a"), ("a", b"a")]);
+    forbid(&unprivileged.place.source.join(".pteroignore"), 0o600);
+    let ran = run(unprivileged.create().arg("--json"));
+    assert_eq!(ran.status, 3);
+    let warning = ran.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.starts_with(".pteroignore is not used: "), "{warning}");
+    assert_eq!(listed(&unprivileged.place.archive()), ["a"]);
+}
+
+#[test]
+fn a_source_that_cannot_be_listed_fails() {
+    let unprivileged = Unprivileged::new(&[("a", b"a")]);
+    forbid(&unprivileged.place.source, 0o700);
+    let ran = run(&mut unprivileged.create());
+    assert_eq!(ran.status, 1);
+    let error = ran.one_line_error();
+    assert!(
+        error.starts_with("open the source ") && error.contains("Permission denied"),
+        "{error}"
+    );
+    assert_eq!(unprivileged.place.left(), [""; 0]);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_fails() {
+    let unprivileged = Unprivileged::new(&[("a", b"a")]);
+    let place = &unprivileged.place;
+    if is_root() {
+        chown(&place.to, Some(0), Some(0)).unwrap();
+    }
+    mode(&place.to, 0o555);
+    let ran = run(&mut unprivileged.create());
+    assert_eq!(ran.status, 1);
+    let error = ran.one_line_error();
+    assert!(error.starts_with("create ") && error.contains("Permission denied"), "{error}");
+    let json = run(unprivileged.create().arg("--json")).json();
+    assert_eq!(json["kind"], "permission-denied");
+    assert_eq!(place.left(), [""; 0]);
+    // A directory that would have to be made there.
+    let mut command = unprivileged.create();
+    let ran = run(command.args(["--name", "srv/{uuid}.tar.gz"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().starts_with("create the directory "), "{}", ran.err);
+}
