@@ -4,13 +4,14 @@ mod support;
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Command,
     task::{Context, Poll},
 };
 
 use futures::{AsyncWrite, executor::block_on};
-use support::{Tree, bytes, format, key, noise, text, wait_until};
+use support::{Tree, bytes, format, key, noise, text, unmount, wait_until};
 use wingback::{Error, ErrorKind, Fault, Limiter, LocalStore, MemoryStore, Report};
 
 #[test]
@@ -102,6 +103,12 @@ fn a_directory_that_is_taken_away_meanwhile_is_an_error() {
     assert!(!dir.exists());
 }
 
+fn open_files_in(dir: &Path) -> Vec<PathBuf> {
+    let dir = dir.canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.flat_map(|fd| fs::read_link(fd.path())).filter(|path| path.starts_with(&dir)).collect()
+}
+
 /// Backs up 24 MiB into a new file system of `mib` MiB, if one may be mounted, and says how the
 /// backup went and how many files it left.
 fn into_small_disk(
@@ -118,8 +125,9 @@ fn into_small_disk(
         return None;
     }
     let result = block_on(tree.backup().start(store(LocalStore::new(&dir)), key()));
+    assert!(open_files_in(&dir).is_empty(), "what is over holds nothing open");
     let left = fs::read_dir(&dir).unwrap().count();
-    assert!(Command::new("umount").arg(&dir).status().unwrap().success());
+    unmount(&dir);
     Some((result, left))
 }
 

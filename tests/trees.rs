@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures::executor::block_on;
-use support::{Tree, archive, bytes, format, key, noise, wait_until_open};
+use support::{Tree, archive, bytes, format, key, noise, unmount, wait_until_open};
 use wingback::{
     Error, ErrorKind, IgnoreFile, Limiter, LocalStore, MemoryStore, Report, SkipReason, Warning,
 };
@@ -230,7 +230,7 @@ fn other_file_systems_are_left_out_if_asked() {
     }
     fs::write(mount.join("inside"), "x").unwrap();
     let (stay, cross) = (bytes(tree.backup().one_file_system(true)), bytes(tree.backup()));
-    assert!(Command::new("umount").arg(&mount).status().unwrap().success());
+    unmount(&mount);
     let stay = stay.unwrap().0;
     assert_eq!((stay.files, stay.directories), (1, 1));
     assert_eq!(skipped(&stay), [("mount".to_owned(), "other-file-system")]);

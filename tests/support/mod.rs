@@ -104,3 +104,10 @@ pub fn wait_until_open(path: &Path) {
     // Between its open and its look at the size lie microseconds.
     std::thread::sleep(std::time::Duration::from_millis(20));
 }
+
+/// Lazily, since a child that another test is just starting has this process's open files for a
+/// moment, and the file system would be busy.
+pub fn unmount(dir: &Path) {
+    let status = std::process::Command::new("umount").arg("-l").arg(dir).status();
+    assert!(status.unwrap().success());
+}
