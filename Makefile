@@ -1,6 +1,5 @@
 # `make test` runs every test and installs what it needs first; `make help` lists the rest.
 
-CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wingback
 FEATURES ?= isal
 
 .PHONY: help setup test lint bench bench-encoders kill-campaign

@@ -1,7 +1,6 @@
 //! How far a task is: counters that the worker threads write and any number of callers read.
 
 use std::{
-    borrow::Borrow,
     future::poll_fn,
     pin::Pin,
     sync::{
@@ -86,9 +85,9 @@ pub(crate) struct Tracker {
     cancelled: AtomicBool,
     generation: AtomicU64,
     /// Woken by every change: the streams of updates.
-    watchers: Wakers,
+    watchers: Arc<Wakers>,
     /// Woken by a cancel only: the task itself, which thousands of changes must not disturb.
-    cancellers: Wakers,
+    cancellers: Arc<Wakers>,
 }
 
 impl Tracker {
@@ -178,20 +177,20 @@ impl Wakers {
 
 /// One that may want to be woken; dropping it takes it off the list.
 #[derive(Debug)]
-struct Waiter<W: Borrow<Wakers>> {
-    wakers: W,
+struct Waiter {
+    wakers: Arc<Wakers>,
     id: u64,
 }
 
-impl<W: Borrow<Wakers>> Waiter<W> {
-    fn new(wakers: W) -> Self {
-        let id = wakers.borrow().next.fetch_add(1, Relaxed);
-        wakers.borrow().count.fetch_add(1, SeqCst);
-        Waiter { wakers, id }
+impl Waiter {
+    fn new(wakers: &Arc<Wakers>) -> Self {
+        let id = wakers.next.fetch_add(1, Relaxed);
+        wakers.count.fetch_add(1, SeqCst);
+        Waiter { wakers: wakers.clone(), id }
     }
 
     fn register(&self, cx: &Context<'_>) {
-        let mut list = self.wakers.borrow().lock();
+        let mut list = self.wakers.lock();
         match list.iter_mut().find(|(id, _)| *id == self.id) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
             None => list.push((self.id, cx.waker().clone())),
@@ -199,21 +198,10 @@ impl<W: Borrow<Wakers>> Waiter<W> {
     }
 }
 
-impl<W: Borrow<Wakers>> Drop for Waiter<W> {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        let wakers = self.wakers.borrow();
-        wakers.count.fetch_sub(1, SeqCst);
-        wakers.lock().retain(|(id, _)| *id != self.id);
-    }
-}
-
-/// The watchers of a tracker that is kept alive.
-#[derive(Debug)]
-struct Watched(Arc<Tracker>);
-
-impl Borrow<Wakers> for Watched {
-    fn borrow(&self) -> &Wakers {
-        &self.0.watchers
+        self.wakers.count.fetch_sub(1, SeqCst);
+        self.wakers.lock().retain(|(id, _)| *id != self.id);
     }
 }
 
@@ -223,14 +211,16 @@ impl Borrow<Wakers> for Watched {
 /// item has [`Phase::Done`]. Wait between polls, for example with a timer, to be called less often.
 #[derive(Debug)]
 pub struct Updates {
-    waiter: Waiter<Watched>,
+    tracker: Arc<Tracker>,
+    waiter: Waiter,
     seen: Option<u64>,
     ended: bool,
 }
 
 impl Updates {
     pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
-        Updates { waiter: Waiter::new(Watched(tracker)), seen: None, ended: false }
+        let waiter = Waiter::new(&tracker.watchers);
+        Updates { tracker, waiter, seen: None, ended: false }
     }
 }
 
@@ -242,13 +232,12 @@ impl Stream for Updates {
             return Poll::Ready(None);
         }
         self.waiter.register(cx);
-        let tracker = self.waiter.wakers.0.clone();
-        let generation = tracker.generation.load(SeqCst);
+        let generation = self.tracker.generation.load(SeqCst);
         if self.seen == Some(generation) {
             return Poll::Pending;
         }
         self.seen = Some(generation);
-        let now = tracker.snapshot();
+        let now = self.tracker.snapshot();
         self.ended = now.phase == Phase::Done;
         Poll::Ready(Some(now))
     }

@@ -5,16 +5,13 @@
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+#[cfg(not(feature = "isal"))]
+use crate::archive::fast::Fast;
 use crate::archive::{
     Level,
     buf::Buf,
     huffman::{Bits, Code, length_symbol},
     incompressible::{self, Method},
-};
-#[cfg(not(feature = "isal"))]
-use crate::archive::{
-    huffman::write_block,
-    lz::{Matcher, Sequence},
 };
 
 /// What an empty stored block looks like behind its header bits: the end of every segment.
@@ -125,35 +122,6 @@ fn full_flush(encoder: &mut Compress, raw: &[u8], room: &mut [u8]) -> Option<usi
     }
     encoder.reset();
     None
-}
-
-/// The encoder of the level `fast`: between flate2's levels 2 and 3 in size, at two to three times
-/// their speed (docs/benchmarks.md).
-#[cfg(not(feature = "isal"))]
-struct Fast {
-    matcher: Matcher,
-    sequences: Vec<Sequence>,
-}
-
-#[cfg(not(feature = "isal"))]
-impl Fast {
-    /// Raw bytes of a block, which has codes of its own.
-    const BLOCK: usize = 128 << 10;
-
-    fn new() -> Self {
-        Fast { matcher: Matcher::new(), sequences: Vec::new() }
-    }
-
-    fn deflate(&mut self, raw: &[u8], room: &mut [u8]) -> Option<usize> {
-        self.matcher.clear();
-        let mut bits = Bits::new(room);
-        for start in (0..raw.len()).step_by(Self::BLOCK) {
-            let end = (start + Self::BLOCK).min(raw.len());
-            self.matcher.find(raw, start, end, &mut self.sequences);
-            write_block(&raw[start..end], &self.sequences, &mut bits);
-        }
-        bits.finish()
-    }
 }
 
 /// Bytes that a segment of `raw` bytes takes at most.

@@ -5,6 +5,8 @@
 
 pub(crate) mod buf;
 pub(crate) mod deflate;
+#[cfg_attr(feature = "isal", allow(dead_code))]
+pub(crate) mod fast;
 pub(crate) mod header;
 #[cfg_attr(feature = "isal", allow(dead_code))]
 pub(crate) mod huffman;

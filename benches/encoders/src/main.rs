@@ -5,20 +5,20 @@ use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
 
+#[path = "../../../src/archive/fast.rs"]
+mod fast;
 #[path = "../../../src/archive/huffman.rs"]
 mod huffman;
 #[path = "../../../src/archive/lz.rs"]
 mod lz;
-/// Where the two expect each other.
+/// Where the three expect each other.
 mod archive {
-    pub(crate) use crate::lz;
+    pub(crate) use crate::{huffman, lz};
 }
 
-use huffman::{Bits, write_block};
-use lz::Matcher;
+use fast::Fast;
 
 const SEGMENT: usize = 1 << 20;
-const BLOCK: usize = 128 << 10;
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -30,18 +30,9 @@ fn main() {
     for path in std::env::args().skip(1) {
         let raw = std::fs::read(&path).expect("a file to compress");
         println!("\n{path}, {:.1} MB\n\n| encoder | speed, ÷ ours | size, ÷ raw |\n|---|---|---|", raw.len() as f64 / 1e6);
-        let mut matcher = Matcher::new();
-        let mut sequences = Vec::new();
-        let mut ours = |raw: &[u8], room: &mut [u8]| {
-            matcher.clear();
-            let mut bits = Bits::new(room);
-            for start in (0..raw.len()).step_by(BLOCK) {
-                let end = (start + BLOCK).min(raw.len());
-                matcher.find(raw, start, end, &mut sequences);
-                write_block(&raw[start..end], &sequences, &mut bits);
-            }
-            bits.finish().expect("enough room")
-        };
+        let mut fast = Fast::new();
+        let mut ours =
+            |raw: &[u8], room: &mut [u8]| fast.deflate(raw, room).expect("enough room");
         let mut isal = wingback_isal::Deflater::new();
         print("wingback fast", &raw, &mut ours, |_, _| 0);
         print("ISA-L 2", &raw, &mut |raw, room| isal.deflate(raw, room).expect("enough room"), &mut ours);
