@@ -118,3 +118,99 @@ impl Unlisted {
         EntryKind::from_code(self.kind).unwrap_or(EntryKind::Directory)
     }
 }
+
+/// What a member of a tar archive is: more than what a backup of ours stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum MemberKind {
+    /// A regular file.
+    File,
+    /// Another name of a file that came before it.
+    HardLink,
+    /// A symbolic link.
+    Symlink,
+    /// A directory.
+    Directory,
+    /// A named pipe.
+    Fifo,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+impl MemberKind {
+    /// A word for programs, stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            MemberKind::File => "file",
+            MemberKind::HardLink => "hard-link",
+            MemberKind::Symlink => "symlink",
+            MemberKind::Directory => "directory",
+            MemberKind::Fifo => "fifo",
+            MemberKind::CharDevice => "char-device",
+            MemberKind::BlockDevice => "block-device",
+        }
+    }
+}
+
+impl From<EntryKind> for MemberKind {
+    fn from(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::File => MemberKind::File,
+            EntryKind::Symlink => MemberKind::Symlink,
+            EntryKind::Directory => MemberKind::Directory,
+        }
+    }
+}
+
+/// A member of an archive that is read: one of ours, or any other `.tar.gz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Path as the archive has it, any bytes, without a `/` behind it. Empty for the root.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Bytes of content; 0 for all but files.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Where a symlink or hard link points, verbatim. Of a symlink that is known from the index
+    /// only (a listing), it is empty.
+    pub target: Vec<u8>,
+}
+
+impl Member {
+    pub(crate) fn of_entry(entry: &Entry) -> Self {
+        Member {
+            path: entry.path.clone(),
+            kind: entry.kind().into(),
+            size: entry.size,
+            mode: entry.mode,
+            uid: entry.uid.into(),
+            gid: entry.gid.into(),
+            mtime_ns: entry.mtime_ns,
+            target: Vec::new(),
+        }
+    }
+
+    pub(crate) fn of_unlisted(unlisted: &Unlisted) -> Self {
+        Member {
+            path: unlisted.path.clone(),
+            kind: unlisted.kind().into(),
+            size: 0,
+            mode: unlisted.mode,
+            uid: unlisted.uid.into(),
+            gid: unlisted.gid.into(),
+            mtime_ns: unlisted.mtime_ns,
+            target: unlisted.target.clone(),
+        }
+    }
+}

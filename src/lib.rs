@@ -23,16 +23,22 @@
 mod archive;
 mod backup;
 mod build;
+mod damage;
+mod entries;
 mod entry;
 mod error;
 mod estimate;
+mod inspect;
+mod input;
 mod limit;
 mod name;
 mod pipe;
 mod progress;
 mod report;
+mod select;
 mod store;
 mod task;
+mod verify;
 mod walk;
 mod warning;
 
@@ -42,9 +48,13 @@ pub use archive::{
 };
 pub use backup::Backup;
 pub use build::{BUILD, Build};
-pub use entry::{Entry, EntryKind, Unlisted};
+pub use damage::{Damage, NoIndex, Way};
+pub use entries::{Entries, EntryReader};
+pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use estimate::Estimate;
+pub use input::Archive;
+pub use inspect::{List, Listing};
 pub use limit::Limiter;
 pub use name::{Key, NameTemplate};
 pub use progress::{Expected, Phase, Progress, Updates};
@@ -55,6 +65,7 @@ pub use store::{
     memory::{Fault, MemoryStore},
 };
 pub use task::{Handle, Task};
+pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},
     ignore_file::IgnoreFile,

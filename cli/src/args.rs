@@ -1,6 +1,6 @@
 //! The command line; `--help`, completions and the man page are all made from this.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
@@ -21,6 +21,9 @@ pub struct Cli {
 pub enum Command {
     Create(Box<Create>),
     Estimate(Estimate),
+    List(List),
+    Cat(Cat),
+    Verify(Verify),
     Sweep(Sweep),
     /// Print shell completions
     Completions {
@@ -145,6 +148,177 @@ pub struct Estimate {
     pub json: bool,
 }
 
+/// List what an archive holds
+///
+/// Mode, size, time (UTC) and path of each member. With the index inside, one read or two, whatever
+/// the archive's size; any other .tar.gz is read from start to end.
+#[derive(Debug, Args)]
+pub struct List {
+    /// The archive; - is standard input
+    pub archive: PathBuf,
+
+    /// Only these: paths with all beneath them, or patterns as in gitignore
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print one file of an archive
+#[derive(Debug, Args)]
+pub struct Cat {
+    /// The archive; - is standard input
+    pub archive: PathBuf,
+
+    /// The file's path in it
+    pub path: OsString,
+}
+
+/// Check every checksum of an archive
+///
+/// Says which segments are damaged, which files that costs, and which are whole.
+///
+/// Exit status: 0 whole, 1 damaged or not readable, 2 usage.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The archive; - is standard input
+    pub archive: PathBuf,
+
+    /// Compare the SHA-1 of the whole file, too
+    #[arg(long, value_name = "HEX")]
+    pub sha1: Option<Sha1>,
+
+    /// Threads that decode; one for each processor if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Give way to other work
+    #[arg(long)]
+    pub background: bool,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Take members out of an archive, into a directory
+///
+/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage, but
+/// not all could be had.
+#[derive(Debug, Args)]
+pub struct Extract {
+    /// The archive; - is standard input
+    pub archive: PathBuf,
+
+    /// Directory to extract into; made if it is not there
+    pub dir: PathBuf,
+
+    /// Only these: paths with all beneath them, or patterns as in gitignore
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+
+    /// Replace files that are there already
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Take what can be had from a damaged archive, and list what could not
+    #[arg(long)]
+    pub salvage: bool,
+
+    #[command(flatten)]
+    pub unpack: Unpack,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Bring a directory to an archive's state
+///
+/// Nothing in the directory is touched before the archive is known to be good: it is unpacked beside
+/// the old files, checked and made durable, and then exchanged with them. After a kill or a power
+/// cut the next restore (or `wingback recover`) finishes or undoes it.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The archive; - is standard input
+    pub archive: PathBuf,
+
+    /// Directory to restore; made if it is not there
+    pub dir: PathBuf,
+
+    /// End with exactly the archive's tree (this is the default)
+    #[arg(long, conflicts_with = "merge")]
+    pub replace: bool,
+
+    /// Put the archive's files over what is there, and leave the rest alone
+    #[arg(long)]
+    pub merge: bool,
+
+    /// Leave what matches as it is: a path with all beneath it, or a pattern as in gitignore
+    #[arg(long, value_name = "PATTERN")]
+    pub keep: Vec<OsString>,
+
+    /// Remove the old files first, once the archive is verified: needs no room for both, but a
+    /// failure on the way leaves a part of the tree
+    #[arg(long)]
+    pub in_place: bool,
+
+    /// Unpack into DIR first, which must be on the same file system
+    #[arg(long, value_name = "DIR", conflicts_with = "in_place")]
+    pub staging: Option<PathBuf>,
+
+    /// Fail, with nothing touched, unless the archive has this SHA-1
+    #[arg(long, value_name = "HEX")]
+    pub sha1: Option<Sha1>,
+
+    #[command(flatten)]
+    pub unpack: Unpack,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How members are written.
+#[derive(Debug, Args)]
+pub struct Unpack {
+    /// Whose the files will be: UID:GID, or `archive` for what the archive says; yours if left out
+
+    /// Threads that decode and write; one for each processor if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Give way to other work, at the lowest priority for processor and disk
+    #[arg(long)]
+    pub background: bool,
+
+    /// Keep this much of the file system free, or fail
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "0")]
+    pub reserve: u64,
+
+    /// Fail if the content is larger than this
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    pub max_size: Option<u64>,
+
+    /// Fail if there are more members than this
+    #[arg(long, value_name = "N")]
+    pub max_members: Option<u64>,
+
+    /// Fail if the content is more than so many times as large as the archive
+    #[arg(long, value_name = "N")]
+    pub max_ratio: Option<u64>,
+}
+
+/// Finish or undo a restore that was interrupted
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// The directory that was being restored
+    pub dir: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Remove what killed backups left unfinished; never what is being written
 #[derive(Debug, Args)]
 pub struct Sweep {
@@ -250,6 +424,27 @@ fn long_version() -> String {
     let wingback::Build { version, commit, target, encoder, .. } = wingback::BUILD;
     let commit = if commit.is_empty() { "unknown" } else { commit };
     format!("{version}\ncommit {commit}\ntarget {target}\nencoder {encoder}")
+}
+
+/// A SHA-1, as forty hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Sha1(pub [u8; 20]);
+
+impl std::str::FromStr for Sha1 {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "it is not forty hexadecimal digits";
+        let mut sha1 = [0; 20];
+        if text.len() != 40 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(WRONG);
+        }
+        for (byte, digits) in sha1.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| WRONG)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| WRONG)?;
+        }
+        Ok(Sha1(sha1))
+    }
 }
 
 fn parse_max_len(text: &str) -> Result<(String, u64), String> {

@@ -2,15 +2,13 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use async_signal::{Signal, Signals};
-use futures::{StreamExt, future};
 use uuid::Uuid;
-use wingback::{Backup, Error, ErrorKind, Handle, Limiter, LocalStore, Report};
+use wingback::{Backup, Error, ErrorKind, Limiter, LocalStore, Report};
 
 use crate::{
     Status, args, json,
     output::{self, Style, print, say},
-    units::{count, size},
+    units::{count, plural, size},
 };
 
 pub async fn create(args: &args::Create) -> Status {
@@ -53,26 +51,7 @@ async fn run(
         backup = backup.max_len(path.as_bytes(), *len);
     }
     let key = store.key(&uuid);
-    let task = backup.start(store, key);
-    let aside = future::join(style.follow(task.handle()), cancel_on_signal(task.handle()));
-    match future::select(task, Box::pin(aside)).await {
-        future::Either::Left((result, _)) => result,
-        // The signals may end (they could not be listened to); the backup goes on.
-        future::Either::Right((_, task)) => task.await,
-    }
-}
-
-/// The first Ctrl-C or SIGTERM cancels in order; the second ends the process at once.
-async fn cancel_on_signal(handle: Handle) {
-    let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term, Signal::Hup]) else {
-        return;
-    };
-    if signals.next().await.is_some() {
-        handle.cancel();
-    }
-    if signals.next().await.is_some() {
-        std::process::exit(130);
-    }
+    style.run(backup.start(store, key)).await
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
@@ -84,10 +63,10 @@ pub async fn estimate(args: &args::Estimate) -> Status {
     match estimate {
         Ok(estimate) if args.json => print(&json::estimate(&estimate)),
         Ok(estimate) => say(&format!(
-            "content   {} files, {} directories, {} symlinks, {}\narchive   at most {} ({} bytes)",
-            count(estimate.files),
-            count(estimate.directories),
-            count(estimate.symlinks),
+            "content   {}, {}, {}, {}\narchive   at most {} ({} bytes)",
+            plural(estimate.files, "file"),
+            plural(estimate.directories, "directory"),
+            plural(estimate.symlinks, "symlink"),
             size(estimate.content),
             size(estimate.archive_max),
             count(estimate.archive_max),

@@ -4,7 +4,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use wingback::{Error, Estimate, Progress, Report};
+use wingback::{Error, Estimate, Progress, Report, Way};
 
 pub fn progress(progress: &Progress) -> Value {
     json!({
@@ -83,8 +83,24 @@ pub fn error(error: &Error) -> Value {
     }
 }
 
+/// Which way an archive was read.
+pub fn way(way: Way) -> Value {
+    match way {
+        Way::Index => json!({ "way": "index" }),
+        Way::Sequence(why) => json!({ "way": "sequence", "no_index": why.code() }),
+    }
+}
+
+/// The fields of both objects.
+pub fn with_fields(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
+}
+
 /// Adds the path as text, and as base64 besides where it is no UTF-8.
-fn with_path(path: &[u8], object: Value) -> Value {
+pub fn with_path(path: &[u8], object: Value) -> Value {
     let mut fields = Map::new();
     fields.insert("path".into(), String::from_utf8_lossy(path).into());
     if std::str::from_utf8(path).is_err() {

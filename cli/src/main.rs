@@ -4,6 +4,7 @@
 mod args;
 mod create;
 mod json;
+mod look;
 mod output;
 mod units;
 
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
+        Command::List(args) => smol::block_on(look::list(&args)),
+        Command::Cat(args) => smol::block_on(look::cat(&args)),
+        Command::Verify(args) => smol::block_on(look::verify(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

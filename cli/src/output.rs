@@ -5,13 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_signal::{Signal, Signals};
+use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use wingback::{Change, Error, Handle, Phase, Progress, Report};
+use wingback::{Change, Error, Handle, Phase, Progress, Report, Task};
 
 use crate::{
     args,
-    units::{count, size},
+    units::{count, plural, size},
 };
 
 /// Lines of each list in the report for people; programs get all.
@@ -40,8 +42,19 @@ impl Style {
         }
     }
 
+    /// Runs a task to its end, showing how far it is. The first Ctrl-C or SIGTERM cancels it in
+    /// order; the second ends the process at once.
+    pub async fn run<T>(self, task: Task<'_, T>) -> Result<T, Error> {
+        let aside = future::join(self.follow(task.handle()), cancel_on_signal(task.handle()));
+        match future::select(task, Box::pin(aside)).await {
+            future::Either::Left((result, _)) => result,
+            // The signals may end (they could not be listened to); the task goes on.
+            future::Either::Right((_, task)) => task.await,
+        }
+    }
+
     /// Shows how far the task is, until it is over.
-    pub async fn follow(self, handle: Handle) {
+    async fn follow(self, handle: Handle) {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
             Style::Json => {
@@ -68,6 +81,18 @@ impl Style {
             Style::Json => print(&crate::json::error(error)),
             _ => complain(&error.to_string()),
         }
+    }
+}
+
+async fn cancel_on_signal(handle: Handle) {
+    let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term, Signal::Hup]) else {
+        return;
+    };
+    if signals.next().await.is_some() {
+        handle.cancel();
+    }
+    if signals.next().await.is_some() {
+        std::process::exit(130);
     }
 }
 
@@ -156,10 +181,10 @@ pub fn report(report: &Report, location: &str) -> String {
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
         format!("sha1      {}", report.sha1_hex()),
         format!(
-            "content   {} files, {} directories, {} symlinks, {}",
-            count(report.files),
-            count(report.directories),
-            count(report.symlinks),
+            "content   {}, {}, {}, {}",
+            plural(report.files, "file"),
+            plural(report.directories, "directory"),
+            plural(report.symlinks, "symlink"),
             size(report.content),
         ),
         format!("time      {:.2} s", report.duration.as_secs_f64()),
@@ -182,7 +207,7 @@ pub fn report(report: &Report, location: &str) -> String {
     lines.join("\n")
 }
 
-fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item = String>) {
+pub fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item = String>) {
     let n = items.len();
     lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n as u64) }));
     lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
@@ -191,7 +216,7 @@ fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item
     }
 }
 
-fn bytes(path: &[u8]) -> String {
+pub fn bytes(path: &[u8]) -> String {
     plain(&String::from_utf8_lossy(path))
 }
 

@@ -1,4 +1,6 @@
-//! Sizes, as people write and read them.
+//! Sizes, numbers and times, as people write and read them.
+
+use time::OffsetDateTime;
 
 /// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As GNU's tools have it, `K` and
 /// `KiB` are 1024 and `kB` is 1000.
@@ -55,6 +57,32 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// `1 file`, `2 directories`.
+pub fn plural(n: u64, noun: &str) -> String {
+    let noun = match (n, noun.strip_suffix('y')) {
+        (1, _) => noun.to_owned(),
+        (_, Some(stem)) => format!("{stem}ies"),
+        (_, None) => format!("{noun}s"),
+    };
+    format!("{} {noun}", count(n))
+}
+
+/// Nanoseconds since 1970 as `2026-11-23 08:26:31`, in UTC.
+pub fn timestamp(ns: i64) -> String {
+    match OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000)) {
+        Ok(t) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+            t.year(),
+            u8::from(t.month()),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second()
+        ),
+        Err(_) => "-".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +111,11 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(3 << 19), "1.5 MiB");
         assert_eq!(count(1), "1");
+        assert_eq!(plural(1, "directory"), "1 directory");
+        assert_eq!(plural(2, "directory"), "2 directories");
+        assert_eq!(plural(1000, "file"), "1 000 files");
+        assert_eq!(timestamp(1_763_886_391_999_999_999), "2025-11-23 08:26:31");
+        assert_eq!(timestamp(-1), "1969-12-31 23:59:59");
         assert_eq!(count(1_234_567), "1 234 567");
     }
 }

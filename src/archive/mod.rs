@@ -15,6 +15,8 @@ pub(crate) mod index;
 #[cfg_attr(feature = "isal", allow(dead_code))]
 pub(crate) mod lz;
 pub(crate) mod pipeline;
+pub(crate) mod read;
+pub(crate) mod stub;
 pub(crate) mod segment;
 pub(crate) mod tree;
 

@@ -138,6 +138,15 @@ impl Store for LocalStore {
         .boxed()
     }
 
+    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+        let path = self.path(key);
+        unblock(move || match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) => Err(Error::io("open", e).at(&path)),
+        })
+        .boxed()
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
         async move {
             let mut objects = Vec::new();

@@ -55,6 +55,11 @@ impl MemoryStore {
         self.lock().objects.get(key).cloned()
     }
 
+    /// Puts an archive there, whatever it is.
+    pub fn put(&self, key: Key, bytes: impl Into<Bytes>) {
+        self.lock().objects.insert(key, bytes.into());
+    }
+
     /// How many uploads have begun and not ended.
     pub fn unfinished(&self) -> usize {
         self.lock().unfinished.len()

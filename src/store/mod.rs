@@ -3,10 +3,10 @@
 pub(crate) mod local;
 pub(crate) mod memory;
 
-use std::{ops::Range, sync::Arc};
+use std::{fs::File, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 
 use crate::{error::Result, name::Key, walk::OwnBackups};
 
@@ -24,6 +24,13 @@ pub trait Store: Send + Sync {
 
     /// Reads a part of an archive. A range that reaches beyond its end is cut off there.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
+
+    /// The archive as an open file, where it is one: reading it needs no range reads, and it stays
+    /// the same one whatever happens to its name.
+    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+        let _ = key;
+        futures::future::ready(Ok(None)).boxed()
+    }
 
     /// All archives, in the order of their keys.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
@@ -109,6 +116,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
         (**self).read(key, range)
+    }
+
+    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+        (**self).file(key)
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {

@@ -1,0 +1,199 @@
+//! `wingback list`, `cat` and `verify`: what looks into an archive and changes nothing.
+
+use serde_json::json;
+use smol::Unblock;
+use wingback::{Archive, Damage, List, Member, MemberKind, Verified, Verify};
+
+use crate::{
+    Status, args,
+    json::{self, with_fields, with_path},
+    output::{Style, bytes, complain, list as list_lines, print, say},
+    units::{count, plural, size, timestamp},
+};
+
+/// The archive that an argument names: a file, or standard input.
+pub fn archive(path: &std::path::Path) -> Archive<'static> {
+    match path.as_os_str() == "-" {
+        true => Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())),
+        false => Archive::file(path),
+    }
+}
+
+pub async fn list(args: &args::List) -> Status {
+    let style = if args.json { Style::Json } else { Style::Quiet };
+    let list = args.patterns.iter().fold(List::new(), |list, pattern| {
+        list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
+    });
+    let listing = match style.run(list.start(archive(&args.archive))).await {
+        Ok(listing) => listing,
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    };
+    let mut members = 0;
+    for member in listing.members() {
+        members += 1;
+        match args.json {
+            true => print(&member_json(&member)),
+            false => say(&line(&member)),
+        }
+    }
+    match args.json {
+        true => print(&with_fields(
+            json!({ "type": "listing", "members": members }),
+            json::way(listing.way()),
+        )),
+        false => complain(&format!("{}, read {}", plural(members, "member"), listing.way())),
+    }
+    unmatched(listing.unmatched())
+}
+
+/// Complains of patterns that nothing matched.
+pub fn unmatched(patterns: &[Vec<u8>]) -> Status {
+    for pattern in patterns {
+        complain(&format!("{}: nothing in the archive matches it", bytes(pattern)));
+    }
+    if patterns.is_empty() { Status::Done } else { Status::Failed }
+}
+
+fn member_json(member: &Member) -> serde_json::Value {
+    with_path(
+        &member.path,
+        json!({
+            "type": "member",
+            "kind": member.kind.code(),
+            "mode": format!("{:04o}", member.mode),
+            "size": member.size,
+            "mtime_ns": member.mtime_ns,
+            "uid": member.uid,
+            "gid": member.gid,
+        }),
+    )
+}
+
+/// As `ls -l` has it.
+fn line(member: &Member) -> String {
+    let kind = match member.kind {
+        MemberKind::File => '-',
+        MemberKind::Directory => 'd',
+        MemberKind::Symlink => 'l',
+        MemberKind::HardLink => 'h',
+        MemberKind::Fifo => 'p',
+        MemberKind::CharDevice => 'c',
+        _ => 'b',
+    };
+    let bits = (0..9).rev().zip("rwxrwxrwx".chars());
+    let mode: String = bits.map(|(i, c)| if member.mode >> i & 1 == 1 { c } else { '-' }).collect();
+    let slash = if member.kind == MemberKind::Directory { "/" } else { "" };
+    let (size, time) = (member.size, timestamp(member.mtime_ns));
+    format!("{kind}{mode} {size:>12}  {time}  {}{slash}", bytes(&member.path))
+}
+
+pub async fn cat(args: &args::Cat) -> Status {
+    let style = Style::Quiet;
+    let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
+    let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
+    match style.run(archive(&args.archive).copy_file(path, &mut out)).await {
+        Ok(_) => Status::Done,
+        Err(e) => {
+            style.error(&e);
+            Status::Failed
+        }
+    }
+}
+
+pub async fn verify(args: &args::Verify) -> Status {
+    let style = Style::of(&args.output);
+    let mut verify = Verify::new().background(args.background);
+    if let Some(threads) = args.threads {
+        verify = verify.threads(threads.into());
+    }
+    if let Some(sha1) = args.sha1 {
+        verify = verify.sha1(sha1.0);
+    }
+    let verified = match style.run(verify.start(archive(&args.archive))).await {
+        Ok(verified) => verified,
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    };
+    match style {
+        Style::Json => print(&verified_json(&verified)),
+        _ => say(&verified_text(&verified)),
+    }
+    if verified.is_whole() { Status::Done } else { Status::Failed }
+}
+
+fn verified_json(verified: &Verified) -> serde_json::Value {
+    let whole = verified.whole.iter().map(|path| with_path(path, json!({})));
+    with_fields(
+        json!({
+            "type": "verified",
+            "whole": verified.is_whole(),
+            "size": verified.size,
+            "sha1": verified.sha1.map(|sha1| hex(&sha1)),
+            "sha1_matches": verified.sha1_matches,
+            "segments": verified.segments,
+            "files": verified.files,
+            "damage": damage_json(&verified.damage),
+            "whole_files": whole.collect::<Vec<_>>(),
+            "duration_ms": verified.duration.as_millis() as u64,
+        }),
+        json::way(verified.way),
+    )
+}
+
+pub fn damage_json(damage: &[Damage]) -> serde_json::Value {
+    let damage = damage.iter().map(|damage| {
+        json!({
+            "problem": damage.problem,
+            "segment": damage.segment,
+            "start": damage.range.as_ref().map(|r| r.start),
+            "end": damage.range.as_ref().map(|r| r.end),
+            "members": damage.members.iter().map(|m| with_path(m, json!({}))).collect::<Vec<_>>(),
+            "and_rest": damage.and_rest,
+        })
+    });
+    damage.collect()
+}
+
+fn verified_text(verified: &Verified) -> String {
+    let is_whole = verified.is_whole();
+    let mut lines = vec![
+        format!("archive   {}", if is_whole { "whole" } else { "DAMAGED" }),
+        format!("checked   {}, {}, {}", plural(verified.files, "file"), plural(verified.segments, "segment"), verified.way),
+    ];
+    if let Some(bytes) = verified.size {
+        lines.push(format!("size      {} ({} bytes)", size(bytes), count(bytes)));
+    }
+    if let Some(matches) = verified.sha1_matches {
+        let says = match (matches, verified.sha1) {
+            (true, _) => "as given".to_owned(),
+            (false, Some(sha1)) => format!("{}, NOT the one given", hex(&sha1)),
+            (false, None) => "not known, since not all could be read".to_owned(),
+        };
+        lines.push(format!("sha1      {says}"));
+    }
+    lines.push(format!("time      {:.2} s", verified.duration.as_secs_f64()));
+    if !verified.damage.is_empty() {
+        damage_lines(&mut lines, &verified.damage);
+        list_lines(&mut lines, "whole", verified.whole.iter().map(|path| bytes(path)));
+    }
+    lines.join("\n")
+}
+
+/// What is damaged, and the members that it costs.
+pub fn damage_lines(lines: &mut Vec<String>, damage: &[Damage]) {
+    let members: Vec<_> = damage.iter().flat_map(|d| &d.members).collect();
+    list_lines(lines, "damage", damage.iter().map(|d| crate::output::plain(&d.to_string())));
+    list_lines(lines, "lost", members.iter().map(|path| bytes(path)));
+    if damage.iter().any(|d| d.and_rest) {
+        lines.push("          and whatever came behind".to_owned());
+    }
+}
+
+fn hex(sha1: &[u8; 20]) -> String {
+    sha1.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,147 @@
+//! Takes members out of an archive, into a directory.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    archive::read::Source,
+    damage::{Damage, Way},
+    error::{Error, Result},
+    extractor::{Facts, Job, NotExtracted, UnpackOptions, unpack},
+    input::Archive,
+    progress::{Phase, Tracker},
+    select::Selection,
+    task::Task,
+    unpack::{Beneath, Existing},
+};
+
+/// Takes members out of an archive, into a directory.
+///
+/// Files that are there already are an error unless [`overwrite`](Extract::overwrite) is asked for.
+/// Every file is there under its name only once it is whole; when the task fails, is cancelled or
+/// dropped, those that are whole stay.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    dir: PathBuf,
+    selection: Selection,
+    overwrite: bool,
+    salvage: bool,
+    options: UnpackOptions,
+}
+
+/// What [`Extract`] did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Extracted {
+    /// Which way the archive was read.
+    pub way: Way,
+    /// Files written, other names of one file included.
+    pub files: u64,
+    /// Directories made or found.
+    pub directories: u64,
+    /// Symlinks made.
+    pub symlinks: u64,
+    /// Files that became another name of one before.
+    pub hard_links: u64,
+    /// Bytes of content.
+    pub content: u64,
+    /// Members that were not written, and why.
+    pub skipped: Vec<NotExtracted>,
+    /// What is damaged, and which members that cost; empty unless it was to be tolerated.
+    pub damage: Vec<Damage>,
+    /// Paths and patterns that nothing in the archive matched.
+    pub unmatched: Vec<Vec<u8>>,
+    /// From start to end.
+    pub duration: Duration,
+}
+
+impl Extract {
+    /// Extracts everything into `dir`, which is made if it is not there.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Extract {
+            dir: dir.into(),
+            selection: Selection::default(),
+            overwrite: false,
+            salvage: false,
+            options: UnpackOptions::default(),
+        }
+    }
+
+    /// Extracts only this path with all beneath it, or what this pattern matches; more calls add
+    /// more. Patterns are written as in gitignore.
+    #[must_use]
+    pub fn select(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
+        self.selection.add(path_or_pattern.as_ref());
+        self
+    }
+
+    /// Replaces files and symlinks that are there already, each at once.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Takes what can be had from a damaged archive; what could not is in
+    /// [`Extracted::damage`] and [`Extracted::skipped`]. Without this, damage is an error.
+    #[must_use]
+    pub fn salvage(mut self, salvage: bool) -> Self {
+        self.salvage = salvage;
+        self
+    }
+
+    /// Sets how members are written, and how much of them.
+    #[must_use]
+    pub fn options(mut self, options: UnpackOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Extracts.
+    pub fn start<'a>(self, archive: Archive<'a>) -> Task<'a, Extracted> {
+        Task::new(|tracker| async move {
+            let started = Instant::now();
+            tracker.enter(Phase::Reading);
+            let watched = tracker.clone();
+            let facts = archive
+                .read(
+                    &tracker,
+                    move |source, _| self.run(source, &watched),
+                    |_| futures::future::ready(Ok(())),
+                )
+                .await?;
+            Ok(Extracted {
+                way: facts.way,
+                files: facts.files,
+                directories: facts.directories,
+                symlinks: facts.symlinks,
+                hard_links: facts.hard_links,
+                content: facts.content,
+                skipped: facts.skipped,
+                damage: facts.damage,
+                unmatched: facts.unmet,
+                duration: started.elapsed(),
+            })
+        })
+    }
+
+    fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
+        let root = Beneath::open(&self.dir)?;
+        let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
+        let job = Job {
+            root,
+            existing,
+            selection: &self.selection,
+            skip: &|_, _| false,
+            salvage: self.salvage,
+            sha1: false,
+            options: &self.options,
+        };
+        unpack(source, job, tracker)
+    }
+}
+

@@ -1,0 +1,541 @@
+//! From an archive's members to files: what extracting and restoring share.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use crate::{
+    archive::read::{
+        self, Options, Outcome, Source, Wanted,
+        crew::{Crew, Raw},
+        segments::Layout,
+        walker::Sink,
+    },
+    damage::{Damage, NoIndex, Way},
+    entry::{EntryKind, Member, MemberKind},
+    error::{Error, ErrorKind, Result},
+    progress::{Expected, Tracker},
+    select::{Selection, Unmet},
+    unpack::{Beneath, Existing, Meta, NewFile, Owner, Unpacker, check_path},
+};
+
+/// Content bytes between two looks at the free space.
+const SPACE_STRIDE: u64 = 16 << 20;
+
+/// How members are written, and how much of them at most.
+#[derive(Clone, Debug)]
+pub struct UnpackOptions {
+    threads: usize,
+    background: bool,
+    owner: Owner,
+    reserve: u64,
+    max_bytes: u64,
+    max_members: u64,
+    max_ratio: u64,
+}
+
+impl Default for UnpackOptions {
+    fn default() -> Self {
+        UnpackOptions {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            background: false,
+            owner: Owner::Keep,
+            reserve: 0,
+            max_bytes: u64::MAX,
+            max_members: u64::MAX,
+            max_ratio: u64::MAX,
+        }
+    }
+}
+
+impl UnpackOptions {
+    /// As many threads as there are processors, the caller's owner, and no limit but the free space.
+    pub fn new() -> Self {
+        UnpackOptions::default()
+    }
+
+    /// How many threads decode and write, at least one. One or two more read.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, 1024);
+        self
+    }
+
+    /// Gives way to other work: the lowest priority for the processor and the disk.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Whose the files will be.
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    /// Keeps `bytes` of the file system free: fails with [`NoSpace`](ErrorKind::NoSpace) when less
+    /// is left.
+    #[must_use]
+    pub fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// Fails when the content comes to more than so many bytes, holes not counted.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Fails when there are more members.
+    #[must_use]
+    pub fn max_members(mut self, members: u64) -> Self {
+        self.max_members = members;
+        self
+    }
+
+    /// Fails when the content comes to more than so many times the bytes of the archive. Deflate
+    /// reaches 1,032 for bytes that are all the same. No limit for a stream.
+    #[must_use]
+    pub fn max_ratio(mut self, ratio: u64) -> Self {
+        self.max_ratio = ratio;
+        self
+    }
+}
+
+/// A member of the archive that was not written, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotExtracted {
+    /// Its path in the archive, any bytes.
+    pub path: Vec<u8>,
+    /// Why.
+    pub reason: NotExtractedReason,
+}
+
+/// Why a member was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotExtractedReason {
+    /// A named pipe.
+    Fifo,
+    /// A block or character device.
+    Device,
+    /// What makes it unusable, such as a path that leads outside; only where damage is tolerated.
+    Refused(String),
+}
+
+impl NotExtractedReason {
+    /// A word for programs, stable across versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NotExtractedReason::Fifo => "fifo",
+            NotExtractedReason::Device => "device",
+            NotExtractedReason::Refused(_) => "refused",
+        }
+    }
+}
+
+impl std::fmt::Display for NotExtractedReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotExtractedReason::Fifo => f.write_str("is a named pipe"),
+            NotExtractedReason::Device => f.write_str("is a device"),
+            NotExtractedReason::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What was written, and what was not.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) files: u64,
+    pub(crate) directories: u64,
+    pub(crate) symlinks: u64,
+    pub(crate) hard_links: u64,
+    pub(crate) content: u64,
+    pub(crate) skipped: Vec<NotExtracted>,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) unmet: Vec<Vec<u8>>,
+    pub(crate) way: Way,
+    pub(crate) sha1: Option<[u8; 20]>,
+}
+
+/// What [`unpack`] is to do.
+pub(crate) struct Job<'a> {
+    pub(crate) root: Beneath,
+    pub(crate) existing: Existing,
+    pub(crate) selection: &'a Selection,
+    /// Members that are left out, by path and whether it is a directory.
+    pub(crate) skip: &'a dyn Fn(&[u8], bool) -> bool,
+    pub(crate) salvage: bool,
+    pub(crate) sha1: bool,
+    pub(crate) options: &'a UnpackOptions,
+}
+
+/// Unpacks an archive, by its index where there is one.
+pub(crate) fn unpack(source: Source, job: Job<'_>, tracker: &Tracker) -> Result<Facts> {
+    let layout = source.layout()?;
+    let crew = Crew::start(job.options.threads, job.options.background)?;
+    let options = Options {
+        sha1: job.sha1,
+        keys: false,
+        tolerant: job.salvage,
+    };
+    let unpacker = Unpacker::new(job.root, unpack::Options { existing: job.existing, owner: job.options.owner });
+    let mut sink = Extractor::new(&job, source.len(), unpacker, &crew, tracker);
+    let mut why = match &layout {
+        Ok(_) => NoIndex::Contradicted,
+        Err(why) => *why,
+    };
+    let mut outcome = None;
+    if let (Ok(layout), Source::At(source)) = (layout, &source) {
+        let wanted = sink.wanted(&layout);
+        sink.check_room(&layout, &wanted)?;
+        outcome =
+            read::by_index(source, layout, wanted, &options, &crew, tracker, &mut sink)?;
+        why = NoIndex::Contradicted;
+    }
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        None => read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?,
+    };
+    sink.finish(outcome)
+}
+
+/// Hands members to the unpacker: small files whole, large ones piece by piece, both on the crew.
+struct Extractor<'a> {
+    job: &'a Job<'a>,
+    crew: &'a Crew,
+    tracker: &'a Tracker,
+    unpacker: Arc<Unpacker>,
+    facts: Facts,
+    unmet: Unmet,
+    /// Hashes of the paths of all files, with keys nobody can guess: a path that comes again.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    current: Option<Current>,
+    batch: Vec<Write>,
+    members: u64,
+    bytes_left: u64,
+    bytes: u64,
+}
+
+/// The file whose content comes.
+struct Current {
+    path: Vec<u8>,
+    size: u64,
+    meta: Meta,
+    parts: Vec<Part>,
+    /// Open already, since its content spans stretches.
+    file: Option<Arc<OpenFile>>,
+}
+
+/// A piece of content.
+struct Part {
+    raw: Raw,
+    range: Range<usize>,
+    offset: u64,
+}
+
+/// A file that several tasks write to. The last one finishes it, if all of it came.
+struct OpenFile {
+    file: NewFile,
+    is_complete: AtomicBool,
+}
+
+enum Write {
+    Whole(Current),
+    Part(Arc<OpenFile>, Part),
+    /// All parts are on their way.
+    Done(Arc<OpenFile>),
+}
+
+impl<'a> Extractor<'a> {
+    fn new(
+        job: &'a Job<'a>,
+        archive_len: Option<u64>,
+        unpacker: Unpacker,
+        crew: &'a Crew,
+        tracker: &'a Tracker,
+    ) -> Self {
+        let by_ratio = archive_len.map(|len| len.saturating_mul(job.options.max_ratio));
+        Extractor {
+            job,
+            crew,
+            tracker,
+            unpacker: Arc::new(unpacker),
+            facts: Facts::default(),
+            unmet: job.selection.unmet(),
+            seen: HashSet::new(),
+            hasher: RandomState::new(),
+            current: None,
+            batch: Vec::new(),
+            members: 0,
+            bytes_left: job.options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
+            bytes: 0,
+        }
+    }
+
+    /// What of an index is wanted; also says what it will come to.
+    fn wanted(&mut self, layout: &Layout) -> Wanted {
+        let entries = &layout.index.entries;
+        let mut expected = Expected::default();
+        let mut wanted = Vec::new();
+        let is_all = self.job.selection.is_empty();
+        for (i, entry) in entries.iter().enumerate() {
+            if is_all || self.is_wanted(&entry.path, entry.kind() == EntryKind::Directory) {
+                expected.files += u64::from(entry.kind() == EntryKind::File);
+                expected.bytes += entry.size;
+                if !is_all {
+                    wanted.push(i);
+                }
+            }
+        }
+        self.tracker.expect(expected);
+        if is_all { Wanted::All } else { Wanted::Some(wanted) }
+    }
+
+    fn is_wanted(&mut self, path: &[u8], is_dir: bool) -> bool {
+        self.job.selection.wants(path, is_dir, &mut self.unmet) && !(self.job.skip)(path, is_dir)
+    }
+
+    fn meta(member: &Member) -> Meta {
+        let Member { mode, uid, gid, mtime_ns, .. } = *member;
+        Meta { mode, uid, gid, mtime_ns }
+    }
+
+    /// Takes a member up; true if its content is wanted.
+    fn take(&mut self, member: Member) -> Result<bool> {
+        let is_dir = member.kind == MemberKind::Directory;
+        if member.path.is_empty() && is_dir || !self.is_wanted(&member.path, is_dir) {
+            return Ok(false);
+        }
+        check_path(&member.path)?;
+        self.members += 1;
+        if self.members > self.job.options.max_members {
+            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
+                "the archive has more than {} members",
+                self.job.options.max_members
+            )));
+        }
+        let meta = Self::meta(&member);
+        match member.kind {
+            MemberKind::File => return self.begin_file(member, meta).map(|()| true),
+            MemberKind::HardLink => {
+                let target = member.target.strip_prefix(b"./").unwrap_or(&member.target);
+                check_path(target)?;
+                self.unpacker.hard_link(&member.path, target)?;
+                self.facts.files += 1;
+            }
+            MemberKind::Symlink => {
+                self.unpacker.symlink(&member.path, &member.target, &meta)?;
+                self.facts.symlinks += 1;
+            }
+            MemberKind::Directory => {
+                self.unpacker.directory(&member.path, &meta)?;
+                self.facts.directories += 1;
+            }
+            MemberKind::Fifo => self.skip(member.path, NotExtractedReason::Fifo),
+            MemberKind::CharDevice | MemberKind::BlockDevice => {
+                self.skip(member.path, NotExtractedReason::Device);
+            }
+        }
+        Ok(false)
+    }
+
+    fn skip(&mut self, path: Vec<u8>, reason: NotExtractedReason) {
+        self.facts.skipped.push(NotExtracted { path, reason });
+    }
+
+    fn begin_file(&mut self, member: Member, meta: Meta) -> Result<()> {
+        let Member { path, size, .. } = member;
+        if !self.seen.insert(self.hasher.hash_one(&path)) {
+            // Of two members of one name the last counts, as with every reader of tar.
+            self.send();
+            self.crew.drain()?;
+            self.unpacker.remove_file(&path)?;
+            self.facts.files -= 1;
+        }
+        self.facts.files += 1;
+        self.facts.content += size;
+        self.current = Some(Current { path, size, meta, parts: Vec::new(), file: None });
+        Ok(())
+    }
+
+    /// Hands what has come together to a worker.
+    fn send(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let (unpacker, batch) = (self.unpacker.clone(), std::mem::take(&mut self.batch));
+        self.crew.write(move || batch.into_iter().try_for_each(|write| write.run(&unpacker)));
+    }
+
+    /// Counts content, and looks at the free space now and then.
+    fn count(&mut self, bytes: u64) -> Result<()> {
+        let no_space = |why| Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
+        self.tracker.add_bytes(bytes);
+        match self.bytes_left.checked_sub(bytes) {
+            Some(left) => self.bytes_left = left,
+            None => return no_space("the content is larger than what was allowed".to_owned()),
+        }
+        let before = self.bytes / SPACE_STRIDE;
+        self.bytes += bytes;
+        if self.bytes / SPACE_STRIDE > before || before == 0 {
+            let (free, reserve) = (self.unpacker.free_space()?, self.job.options.reserve);
+            if free < reserve {
+                return no_space(format!("{free} bytes are free, and {reserve} are to stay free"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails at once where an index says that the content cannot fit.
+    fn check_room(&self, layout: &Layout, wanted: &Wanted) -> Result<()> {
+        const BLOCK: u64 = 4096;
+        let needed: u64 = match wanted {
+            // What comes from almost no bytes at all may be a hole.
+            Wanted::All => (layout.index.segments.iter())
+                .filter(|s| s.raw_len / 256 < s.compressed_len)
+                .map(|s| u64::from(s.raw_len))
+                .sum(),
+            Wanted::Some(_) => 0,
+        };
+        let free = self.unpacker.free_space()?.saturating_sub(self.job.options.reserve);
+        if needed > free + BLOCK {
+            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
+                "it needs {needed} bytes, and {free} are free"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the index adds to the tar stream, then what must come last.
+    fn finish(mut self, outcome: Outcome) -> Result<Facts> {
+        self.send();
+        self.crew.drain()?;
+        if let Some(layout) = &outcome.layout {
+            for unlisted in &layout.index.unlisted {
+                self.take(Member::of_unlisted(unlisted))?;
+            }
+            let entries = &layout.index.entries;
+            for group in &layout.index.hard_links {
+                let paths = group.iter().map(|&i| entries[i as usize].path.clone());
+                let written = paths.filter(|path| self.seen.contains(&self.hasher.hash_one(path)));
+                self.unpacker.same_file(written.collect());
+            }
+        }
+        let finished = Arc::into_inner(self.unpacker)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "extract").caused_by("a task is left"))?
+            .finish()?;
+        Ok(Facts {
+            hard_links: finished.linked,
+            damage: outcome.damage,
+            unmet: self.job.selection.texts(&self.unmet),
+            way: outcome.way,
+            sha1: outcome.sha1,
+            ..self.facts
+        })
+    }
+}
+
+impl Sink for Extractor<'_> {
+    fn member(&mut self, member: Member) -> Result<bool> {
+        let path = member.path.clone();
+        match self.take(member) {
+            // One bad name must not cost the rest.
+            Err(e) if self.job.salvage && e.kind() == ErrorKind::InvalidInput => {
+                self.skip(path, NotExtractedReason::Refused(e.to_string()));
+                Ok(false)
+            }
+            taken => taken,
+        }
+    }
+
+    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+        self.count(range.len() as u64)?;
+        if let Some(current) = &mut self.current {
+            current.parts.push(Part { raw: raw.clone(), range, offset });
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.tracker.add_file();
+        let Some(mut current) = self.current.take() else {
+            return Ok(());
+        };
+        match current.file.take() {
+            None => self.batch.push(Write::Whole(current)),
+            Some(file) => {
+                file.is_complete.store(true, SeqCst);
+                let parts = current.parts.into_iter();
+                self.batch.extend(parts.map(|part| Write::Part(file.clone(), part)));
+                self.batch.push(Write::Done(file));
+            }
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.seen.remove(&self.hasher.hash_one(&current.path));
+            self.facts.files -= 1;
+            self.facts.content -= current.size;
+        }
+    }
+
+    fn stretch_end(&mut self) -> Result<()> {
+        if let Some(current) = &mut self.current {
+            let file = match &current.file {
+                Some(file) => file.clone(),
+                None => {
+                    let file = self.unpacker.file(&current.path, current.size, &current.meta)?;
+                    let file = Arc::new(OpenFile { file, is_complete: AtomicBool::new(false) });
+                    current.file.insert(file).clone()
+                }
+            };
+            let parts = current.parts.drain(..);
+            self.batch.extend(parts.map(|part| Write::Part(file.clone(), part)));
+        }
+        self.send();
+        Ok(())
+    }
+}
+
+impl Write {
+    fn run(self, unpacker: &Unpacker) -> Result<()> {
+        match self {
+            Write::Whole(current) => {
+                let file = unpacker.file(&current.path, current.size, &current.meta)?;
+                for part in &current.parts {
+                    file.write_at(part.offset, &part.raw[part.range.clone()])?;
+                }
+                file.finish()
+            }
+            Write::Part(file, part) => {
+                file.file.write_at(part.offset, &part.raw[part.range])?;
+                close(file)
+            }
+            Write::Done(file) => close(file),
+        }
+    }
+}
+
+/// Finishes a file if this was its last user.
+fn close(file: Arc<OpenFile>) -> Result<()> {
+    match Arc::into_inner(file) {
+        Some(OpenFile { file, is_complete }) if is_complete.into_inner() => file.finish(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,226 @@
+//! Brings a directory to an archive's state.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    archive::read::Source,
+    damage::Way,
+    error::{Error, ErrorKind, Result},
+    extractor::{Facts, Job, NotExtracted, UnpackOptions, unpack},
+    input::Archive,
+    progress::{Phase, Tracker},
+    select::Selection,
+    swap::{self, How, Staging},
+    task::Task,
+    unpack::{Beneath, Existing},
+    verify::Verify,
+};
+
+/// Brings a directory to an archive's state.
+///
+/// Nothing of the directory is touched before the archive is known to be good: it is unpacked into a
+/// staging place inside the directory (`.wingback-restore`), checked, and made durable; then the
+/// directory's entries are exchanged under a journal. Whatever happens before that, the directory
+/// stays as it was. Whatever happens after, a kill or a power cut, the next restore of the
+/// directory, or [`recover`](Restore::recover), finishes or undoes it: the tree is the old one or the new one.
+/// The directory itself stays the same, as it may be a mount point.
+///
+/// Cancel and drop end it in order until the exchange begins; from then on it is finished.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    dir: PathBuf,
+    mode: Mode,
+    keep: Selection,
+    in_place: bool,
+    staging: Option<PathBuf>,
+    sha1: Option<[u8; 20]>,
+    options: UnpackOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Replace,
+    Merge,
+}
+
+/// What [`Restore`] did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Restored {
+    /// Which way the archive was read.
+    pub way: Way,
+    /// Files restored, other names of one file included.
+    pub files: u64,
+    /// Directories restored.
+    pub directories: u64,
+    /// Symlinks restored.
+    pub symlinks: u64,
+    /// Files that became another name of one before.
+    pub hard_links: u64,
+    /// Bytes of content.
+    pub content: u64,
+    /// Members that were not restored, and why.
+    pub skipped: Vec<NotExtracted>,
+    /// What an interrupted restore before this one had left, and what became of it.
+    pub recovered: Option<Recovered>,
+    /// What is no failure but worth knowing, such as a leftover that could not be removed.
+    pub warnings: Vec<String>,
+    /// From start to end.
+    pub duration: Duration,
+}
+
+impl Restore {
+    /// A restore of the directory `dir`, which is made if it is not there, to exactly what the
+    /// archive holds.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Restore {
+            dir: dir.into(),
+            mode: Mode::Replace,
+            keep: Selection::default(),
+            in_place: false,
+            staging: None,
+            sha1: None,
+            options: UnpackOptions::default(),
+        }
+    }
+
+    /// Puts the archive's files over what is there, each atomically, and leaves the rest alone.
+    #[must_use]
+    pub fn merge(mut self, merge: bool) -> Self {
+        self.mode = if merge { Mode::Merge } else { Mode::Replace };
+        self
+    }
+
+    /// Leaves what this path or pattern matches as it is, such as what the backup left out. More
+    /// calls add more. Patterns are written as in gitignore.
+    #[must_use]
+    pub fn keep(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
+        self.keep.add(path_or_pattern.as_ref());
+        self
+    }
+
+    /// Needs no room for both trees: once the archive is verified, what it replaces is removed and
+    /// it is unpacked at once. **A failure or kill on the way leaves a part of the tree.** Not for
+    /// a stream, which cannot be read twice.
+    #[must_use]
+    pub fn in_place(mut self, in_place: bool) -> Self {
+        self.in_place = in_place;
+        self
+    }
+
+    /// Unpacks into a directory inside this one, not inside the target. It must be on the same file
+    /// system, and within the same quota project.
+    #[must_use]
+    pub fn staging(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.staging = Some(dir.into());
+        self
+    }
+
+    /// Fails with [`Corrupt`](ErrorKind::Corrupt), with nothing touched, unless the archive's SHA-1
+    /// is this one.
+    #[must_use]
+    pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
+        self.sha1 = Some(sha1);
+        self
+    }
+
+    /// Sets how members are written, and how much of them.
+    #[must_use]
+    pub fn options(mut self, options: UnpackOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Restores.
+    pub fn start<'a>(self, archive: Archive<'a>) -> Task<'a, Restored> {
+        Task::new(|tracker| async move {
+            let started = Instant::now();
+            tracker.enter(Phase::Reading);
+            let watched = tracker.clone();
+            let work = move |source, _| self.run(source, &watched);
+            let restored =
+                archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await?;
+            Ok(Restored { duration: started.elapsed(), ..restored })
+        })
+    }
+
+    /// Finishes or undoes a restore of `dir` that was interrupted. `None` if there was none.
+    pub fn recover(dir: impl Into<PathBuf>) -> Task<'static, Option<Recovered>> {
+        let dir = dir.into();
+        Task::new(|_| async move {
+            crate::pipe::spawn(move |_| swap::recover(&dir))?.finish().await
+        })
+    }
+
+    fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
+        if self.in_place {
+            return self.run_in_place(source, tracker);
+        }
+        let staging = Staging::prepare(&self.dir, self.staging.as_deref())?;
+        let recovered = staging.recovered();
+        let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
+        let how = match self.mode {
+            Mode::Replace => How::Replace { keep: &keep },
+            Mode::Merge => How::Merge { keep: &keep },
+        };
+        swap::check_exchangeable(staging.target(), &how)?;
+        let root = Beneath::from_fd(staging.tree()?);
+        let facts = unpack(source, self.job(root, Existing::Fresh, &|_, _| false), tracker)?;
+        self.check_sha1(facts.sha1)?;
+        tracker.enter(Phase::Committing);
+        let exchanged = staging.commit(how, &|| tracker.is_cancelled())?;
+        Ok(restored(facts, recovered, exchanged.warnings))
+    }
+
+    fn run_in_place(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+        let Source::At(at) = &source else {
+            let error = Error::new(ErrorKind::InvalidInput, "restore in place");
+            return Err(error.caused_by("a stream cannot be verified before it is unpacked"));
+        };
+        let recovered = swap::recover(&self.dir)?;
+        let verify = self.sha1.map_or_else(Verify::new, |sha1| Verify::new().sha1(sha1));
+        let verified = verify.run(Source::At(at.clone()), tracker)?;
+        if let Some(damage) = verified.damage.first() {
+            let error = Error::new(ErrorKind::Corrupt, "read the archive");
+            return Err(error.caused_by(damage.to_string()));
+        }
+        self.check_sha1(verified.sha1)?;
+        let root = Beneath::open(&self.dir)?;
+        if self.mode == Mode::Replace {
+            swap::clear(&root, &|path, is_dir| self.keeps(path, is_dir))?;
+        }
+        // What is there now is to stay, whatever the archive has of that path.
+        let skip = |path: &[u8], is_dir| self.keeps(path, is_dir) && root.has(path);
+        let job = self.job(Beneath::open(&self.dir)?, Existing::Overwrite, &skip);
+        let facts = unpack(source, job, tracker)?;
+        Ok(restored(facts, recovered, Vec::new()))
+    }
+
+    fn keeps(&self, path: &[u8], is_dir: bool) -> bool {
+        let mut unmet = self.keep.unmet();
+        !self.keep.is_empty() && self.keep.wants(path, is_dir, &mut unmet)
+    }
+
+    fn job<'a>(
+        &'a self,
+        root: Beneath,
+        existing: Existing,
+        skip: &'a dyn Fn(&[u8], bool) -> bool,
+    ) -> Job<'a> {
+        let sha1 = self.sha1.is_some();
+        Job { root, existing, selection: Selection::all(), skip, salvage: false, sha1, options: &self.options }
+    }
+
+    fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
+        if self.sha1 == found || self.sha1.is_none() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Corrupt, "read the archive");
+        Err(error.caused_by("its SHA-1 is not the one that was given"))
+    }
+}

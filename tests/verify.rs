@@ -1,0 +1,234 @@
+//! Checking archives: whole ones, and every way in which a small one can be damaged.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::{AsyncReadExt, executor::block_on, io::Cursor};
+use sha1::{Digest, Sha1};
+use support::Tree;
+use wingback::{
+    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, MemoryStore, NoIndex, Profile,
+    Verified, Verify, Way,
+};
+
+/// Files of every kind of segment: groups, a region, a large one.
+fn tree() -> Tree {
+    let tree = Tree::with(&[
+        ("a/one.txt", b"one"),
+        ("a/two.txt", b"two"),
+        ("empty", b""),
+        ("region/r.0.0.mca", &support::text(200_000)),
+        ("server.jar", &support::text(1_300_000)),
+        ("z", &support::text(3000)),
+    ]);
+    tree.link("link", "a/one.txt");
+    tree
+}
+
+fn made(backup: Backup) -> Vec<u8> {
+    support::bytes(backup).unwrap().1
+}
+
+fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(support::key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, support::key())
+}
+
+fn verify(bytes: &[u8]) -> Verified {
+    block_on(Verify::new().threads(2).start(in_memory(bytes))).unwrap()
+}
+
+/// All files that can be read to their end before an error, and whether there was one.
+fn contents(archive: Archive<'_>) -> (BTreeMap<Vec<u8>, Vec<u8>>, bool) {
+    block_on(async {
+        let mut entries = Entries::open(archive);
+        let mut files = BTreeMap::new();
+        loop {
+            match entries.next().await {
+                Ok(None) => return (files, true),
+                Err(_) => return (files, false),
+                Ok(Some(mut entry)) => {
+                    let member = entry.member().clone();
+                    let mut content = Vec::new();
+                    if entry.read_to_end(&mut content).await.is_err() {
+                        return (files, false);
+                    }
+                    if member.kind == MemberKind::File {
+                        assert_eq!(content.len() as u64, member.size);
+                        files.insert(member.path, content);
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn sources(tree: &Tree) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let paths = ["a/one.txt", "a/two.txt", "empty", "region/r.0.0.mca", "server.jar", "z"];
+    let read = |path: &str| std::fs::read(tree.root.join(path)).unwrap();
+    paths.map(|path| (path.as_bytes().to_vec(), read(path))).into()
+}
+
+#[test]
+fn a_whole_archive_is_whole_by_every_way() {
+    let tree = tree();
+    for level in [Level::None, Level::Fast, Level::Best] {
+        for profile in [Profile::Full, Profile::Wings] {
+            let bytes = made(tree.backup().level(level).profile(profile));
+            let sha1: [u8; 20] = Sha1::digest(&bytes).into();
+            let by_index = Verify::new().sha1(sha1).start(in_memory(&bytes));
+            let by_index = block_on(by_index).unwrap();
+            assert!(by_index.is_whole() && by_index.way == Way::Index, "{:?}", by_index.damage);
+            assert_eq!((by_index.files, by_index.sha1), (6, Some(sha1)));
+            assert!(by_index.segments > 4 && by_index.whole.is_empty());
+            let stream = Verify::new().sha1(sha1).start(Archive::stream(Cursor::new(&bytes)));
+            let stream = block_on(stream).unwrap();
+            assert!(stream.is_whole() && stream.way == Way::Sequence(NoIndex::Stream));
+            assert_eq!((stream.files, stream.sha1), (6, Some(sha1)));
+            for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
+                assert_eq!(contents(archive), (sources(&tree), true), "{level:?} {profile:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_sha1_is_no_whole_archive() {
+    let bytes = made(tree().backup());
+    for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
+        let verified = block_on(Verify::new().sha1([7; 20]).start(archive)).unwrap();
+        assert!(!verified.is_whole() && verified.damage.is_empty());
+        assert_eq!(verified.sha1_matches, Some(false));
+    }
+}
+
+/// Whatever byte changes, it is found, and what is still handed out is right.
+#[test]
+fn every_flipped_byte_is_found_and_costs_at_most_its_segment() {
+    let tree = Tree::with(&[("a", b"content of a"), ("b.mca", &support::noise(140_000)), ("c", b"x")]);
+    let bytes = made(tree.backup());
+    let index = support::forge::locate(&bytes);
+    let whole = sources_of(&tree, &["a", "b.mca", "c"]);
+    // Every byte of all that is structure, and some of the noise.
+    let step = |at: usize| if (600..index.data_end - 600).contains(&at) { 97 } else { 1 };
+    let mut at = 0;
+    while at < bytes.len() {
+        let mut hurt = bytes.clone();
+        hurt[at] ^= 1 << (at % 8);
+        let verified = verify(&hurt);
+        assert!(!verified.is_whole(), "byte {at} of {}", bytes.len());
+        let lost: Vec<_> = verified.damage.iter().flat_map(|d| &d.members).collect();
+        if verified.way == Way::Index && at < index.data_end {
+            let hit = index.entries_of_segment_at(at);
+            assert!(lost.iter().all(|path| hit.contains(path)), "byte {at}: {lost:?}");
+            for path in whole.keys() {
+                assert!(lost.contains(&path) != verified.whole.contains(path), "byte {at}");
+            }
+        } else if at >= index.data_end {
+            assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is hurt");
+        }
+        let (read, _) = contents(in_memory(&hurt));
+        if verified.way == Way::Index {
+            assert!(read.iter().all(|(path, content)| whole[path] == *content), "byte {at}");
+        }
+        at += step(at);
+    }
+}
+
+fn sources_of(tree: &Tree, paths: &[&str]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let read = |path: &&str| std::fs::read(tree.root.join(path)).unwrap();
+    paths.iter().map(|path| (path.as_bytes().to_vec(), read(path))).collect()
+}
+
+#[test]
+fn every_truncation_is_found_and_costs_no_file_before_it() {
+    let tree = Tree::with(&[("a", b"content of a"), ("b", &support::text(2000)), ("c", b"x")]);
+    let bytes = made(tree.backup());
+    let data_end = support::forge::locate(&bytes).data_end + 10;
+    let whole = sources_of(&tree, &["a", "b", "c"]);
+    let mut seen = 0;
+    for len in 0..bytes.len() {
+        let cut = &bytes[..len];
+        let verified = verify(cut);
+        let (read, is_well) = contents(in_memory(cut));
+        assert!(read.iter().all(|(path, content)| whole[path] == *content), "{len}");
+        assert!(read.len() >= seen, "{len}: a file less than with a byte less");
+        seen = read.len();
+        if len < data_end {
+            assert!(!verified.is_whole() && !is_well, "{len} of {}", bytes.len());
+        } else {
+            // Only the index is missing. Without any of it this is any archive.
+            assert!(read == whole, "{len}");
+            assert_eq!(verified.is_whole(), len == data_end, "{len}");
+        }
+    }
+    assert_eq!(seen, 3);
+}
+
+/// What a forger would do: an index of which the hash is right, and the rest is not.
+#[test]
+fn a_forged_index_is_no_authority() {
+    let tree = Tree::with(&[("a", b"content of a"), ("b", b"content of b"), ("c", b"x")]);
+    let bytes = made(tree.backup());
+    let whole = sources_of(&tree, &["a", "b", "c"]);
+    type Forge = fn(&mut wingback::Index);
+    let forgeries: [(&str, Forge); 9] = [
+        ("paths swapped", |index| {
+            let path = std::mem::replace(&mut index.entries[0].path, b"b".to_vec());
+            index.entries[1].path = path;
+        }),
+        ("a path outside", |index| index.entries[0].path = b"../a".to_vec()),
+        ("a size", |index| {
+            index.entries[0].size -= 1;
+        }),
+        ("a mode", |index| index.entries[0].mode ^= 0o111),
+        ("a time", |index| index.entries[0].mtime_ns += 5_000_000_000),
+        ("two entries as one", |index| {
+            let second = index.entries.remove(1);
+            index.entries[0].size += second.tar_len();
+        }),
+        ("headers that are longer", |index| {
+            index.entries[0].header_len += 512;
+            index.entries[0].size = 0;
+        }),
+        ("nothing", |index| {
+            let len = index.entries.iter().map(wingback::Entry::tar_len).sum::<u64>();
+            index.entries.truncate(1);
+            index.entries[0].size = len - 512;
+        }),
+        ("a segment's key", |index| index.segments[0].key[0] ^= 1),
+    ];
+    for (what, forge) in forgeries {
+        let forged = support::forge::with_index(&bytes, forge);
+        let verified = verify(&forged);
+        assert!(!verified.is_whole(), "{what}");
+        let (read, is_well) = contents(in_memory(&forged));
+        assert!(read == whole && is_well, "{what}: {:?}", read.keys());
+        for (path, content) in &whole {
+            let mut out = Vec::new();
+            let copied = block_on(in_memory(&forged).copy_file(path.clone(), &mut out));
+            match copied {
+                Ok(_) => assert_eq!(out, *content, "{what}"),
+                Err(e) => assert!(out.is_empty(), "{what}: {e}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_said_to_be_none() {
+    for bytes in [&b""[..], b"x", b"hello, world, this is no archive", &[0; 1024], &[0x1f, 0x8b]] {
+        let verified = verify(bytes);
+        assert!(!verified.is_whole() && verified.files == 0, "{bytes:?}");
+        let error = block_on(List::new().start(in_memory(bytes))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
+    let missing = Archive::in_store(MemoryStore::new(), support::key());
+    let error = block_on(List::new().start(missing)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = block_on(List::new().start(Archive::file("/"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
