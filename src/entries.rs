@@ -11,7 +11,11 @@ use bytes::{Buf, Bytes};
 use futures::{AsyncRead, FutureExt, SinkExt, StreamExt, channel::mpsc, executor::block_on};
 
 use crate::{
-    archive::read::{self, Options, Source, Wanted, crew::{Crew, Raw}, walker::{Gaps, Sink}},
+    archive::read::{
+        self, Options, Source, Wanted,
+        crew::{Crew, Raw},
+        walker::{Gaps, Sink},
+    },
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     input::Archive,
@@ -164,9 +168,7 @@ fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> R
         (Ok(layout), Source::At(at)) => {
             read::by_index(at, layout, Wanted::All, &options, &crew, tracker, &mut sink)?
         }
-        (Err(why), _) => {
-            Some(read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?)
-        }
+        (Err(why), _) => Some(read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?),
         (Ok(_), Source::Stream(_)) => None,
     };
     let layout = outcome.and_then(|outcome| outcome.layout);

@@ -213,9 +213,7 @@ impl ReadAt for Ranges {
         let (answer, answered) = oneshot::channel();
         let range = at..at + into.len() as u64;
         // Where nobody serves any more, the task was dropped or cancelled.
-        self.requests
-            .unbounded_send(Request { range, answer })
-            .map_err(|_| Error::cancelled())?;
+        self.requests.unbounded_send(Request { range, answer }).map_err(|_| Error::cancelled())?;
         let bytes = block_on(answered).map_err(|_| Error::cancelled())??;
         if bytes.len() != into.len() {
             return Err(Error::new(ErrorKind::Corrupt, "read the archive")

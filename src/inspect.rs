@@ -6,7 +6,11 @@ use bytes::Bytes;
 use futures::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
-    archive::read::{self, Options, Source, Wanted, crew::{Crew, Raw}, walker::{Gaps, Sink}},
+    archive::read::{
+        self, Options, Source, Wanted,
+        crew::{Crew, Raw},
+        walker::{Gaps, Sink},
+    },
     damage::{NoIndex, Way},
     entry::{Entry, EntryKind, Member, MemberKind, Unlisted},
     error::{Error, ErrorKind, Result},
@@ -84,7 +88,8 @@ impl List {
             }
             Err(why) => {
                 let crew = Crew::start(1, false)?;
-                let mut sink = Collect { list: self, unmet: &mut unmet, members: Vec::new(), tracker };
+                let mut sink =
+                    Collect { list: self, unmet: &mut unmet, members: Vec::new(), tracker };
                 let outcome = read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
                 // An archive of profile `wings` that came as a stream has its links at its end.
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
@@ -127,7 +132,10 @@ fn merge<'a>(
         let slash = (member.kind == MemberKind::Directory).then_some(&b'/');
         member.path.iter().chain(slash)
     }
-    fn next_of(members: &mut Peekable<impl Iterator<Item = Member>>, is_it: bool) -> Option<Member> {
+    fn next_of(
+        members: &mut Peekable<impl Iterator<Item = Member>>,
+        is_it: bool,
+    ) -> Option<Member> {
         if is_it { members.next() } else { None }
     }
     let mut entries = entries.map(Member::of_entry).peekable();
@@ -259,7 +267,10 @@ impl One<'_> {
             }
             Some(member) => {
                 let target = String::from_utf8_lossy(&member.target).into_owned();
-                error(ErrorKind::InvalidInput, format!("it is a {} to {target}", member.kind.code()))
+                error(
+                    ErrorKind::InvalidInput,
+                    format!("it is a {} to {target}", member.kind.code()),
+                )
             }
             None => error(ErrorKind::NotFound, "the archive has nothing of that path".into()),
         }

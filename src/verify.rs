@@ -6,7 +6,11 @@ use std::{
 };
 
 use crate::{
-    archive::read::{self, Options, Source, Wanted, crew::{Crew, Raw}, walker::Sink},
+    archive::read::{
+        self, Options, Source, Wanted,
+        crew::{Crew, Raw},
+        walker::Sink,
+    },
     damage::{Damage, NoIndex, Way},
     entry::{EntryKind, Member, MemberKind},
     error::Result,
@@ -124,11 +128,19 @@ impl Verify {
                     bytes: index.entries.iter().map(|e| e.size).sum(),
                 });
                 let whole = read::by_index(
-                    source, layout.clone(), Wanted::All, &options, &crew, tracker, &mut sink,
+                    source,
+                    layout.clone(),
+                    Wanted::All,
+                    &options,
+                    &crew,
+                    tracker,
+                    &mut sink,
                 )?;
                 let mut outcome = whole.ok_or_else(|| read::corrupt("its index is wrong"))?;
                 if let Way::Sequence(_) = outcome.way {
-                    outcome.damage.push(Damage::of_index("it says something else than the archive"));
+                    outcome
+                        .damage
+                        .push(Damage::of_index("it says something else than the archive"));
                 }
                 let lost = outcome.damage.iter().flat_map(|d| &d.members);
                 let lost: std::collections::HashSet<_> = lost.collect();

@@ -243,3 +243,16 @@ fn what_was_counted_first_is_what_was_expected() {
     assert_eq!(handle.progress().bytes, 73_000);
     let _ = bytes(tree.backup()).unwrap();
 }
+
+/// A hole is not read, so it takes nothing of the limit: at 100 kB a second this one would take
+/// eleven minutes.
+#[test]
+fn a_hole_does_not_count_against_the_read_limit() {
+    let tree = Tree::new();
+    let file = fs::File::create(tree.root.join("sparse.db")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let started = std::time::Instant::now();
+    let (report, _) = archive(tree.backup().read_limit(Limiter::new(100_000)));
+    assert_eq!((report.content, report.read), (64 << 20, 0));
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
+}

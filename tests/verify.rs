@@ -108,7 +108,8 @@ fn another_sha1_is_no_whole_archive() {
 /// Whatever byte changes, it is found, and what is still handed out is right.
 #[test]
 fn every_flipped_byte_is_found_and_costs_at_most_its_segment() {
-    let tree = Tree::with(&[("a", b"content of a"), ("b.mca", &support::noise(140_000)), ("c", b"x")]);
+    let tree =
+        Tree::with(&[("a", b"content of a"), ("b.mca", &support::noise(140_000)), ("c", b"x")]);
     let bytes = made(tree.backup());
     let index = support::forge::locate(&bytes);
     let whole = sources_of(&tree, &["a", "b.mca", "c"]);

@@ -163,7 +163,12 @@ fn verified_text(verified: &Verified) -> String {
     let is_whole = verified.is_whole();
     let mut lines = vec![
         format!("archive   {}", if is_whole { "whole" } else { "DAMAGED" }),
-        format!("checked   {}, {}, {}", plural(verified.files, "file"), plural(verified.segments, "segment"), verified.way),
+        format!(
+            "checked   {}, {}, {}",
+            plural(verified.files, "file"),
+            plural(verified.segments, "segment"),
+            verified.way
+        ),
     ];
     if let Some(bytes) = verified.size {
         lines.push(format!("size      {} ({} bytes)", size(bytes), count(bytes)));

@@ -83,7 +83,8 @@ impl Inflater {
     /// Decompresses a whole deflate stream. True if it is valid, ends with `deflated`, and comes to
     /// exactly as many bytes as `raw` has.
     pub fn inflate(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
-        let (Ok(avail_in), Ok(avail_out)) = (deflated.len().try_into(), raw.len().try_into()) else {
+        let (Ok(avail_in), Ok(avail_out)) = (deflated.len().try_into(), raw.len().try_into())
+        else {
             return false;
         };
         let state = &mut *self.0;

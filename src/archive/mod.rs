@@ -16,8 +16,8 @@ pub(crate) mod index;
 pub(crate) mod lz;
 pub(crate) mod pipeline;
 pub(crate) mod read;
-pub(crate) mod stub;
 pub(crate) mod segment;
+pub(crate) mod stub;
 pub(crate) mod tree;
 
 /// The header of the one data member: deflate, no name, mtime 0, system unknown (RFC 1952).

@@ -296,18 +296,23 @@ impl Writer<'_> {
             if self.tracker.is_cancelled() {
                 return Err(ReadError::Cancelled(Error::cancelled()));
             }
-            let want = (range.end - at) as usize;
+            let left = (range.end - at) as usize;
+            let hole = file.hole_at(at).min(left as u64) as usize;
+            if hole > 0 {
+                self.batch.raw.zeros(hole);
+                at += hole as u64;
+                continue;
+            }
             let want = (self.options.read_limit)
-                .take(want, || self.tracker.is_cancelled())
+                .take(left, || self.tracker.is_cancelled())
                 .map_err(ReadError::Cancelled)?;
-            let (n, is_hole) =
-                file.read_at(self.batch.raw.room(want), at).map_err(ReadError::Errno)?;
+            let n = file.read_at(self.batch.raw.room(want), at).map_err(ReadError::Errno)?;
             if n == 0 {
                 break;
             }
             self.batch.raw.advance(n);
             at += n as u64;
-            self.facts.read += if is_hole { 0 } else { n as u64 };
+            self.facts.read += n as u64;
         }
         file.done(range.start..at);
         self.tracker.add_bytes(at - range.start);

@@ -56,26 +56,18 @@ impl SourceFile {
         (self.stat.st_nlink > 1).then(|| FileId::of(&self.stat))
     }
 
-    /// Reads into `buf` from `offset`, at most `buf.len()` bytes and not past a change between data
-    /// and hole. Returns how many, 0 at the end of the file, and whether they are a hole: `buf` is
-    /// then zeroed without a look at the disk.
-    pub(crate) fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<(usize, bool), Errno> {
-        let mut want = buf.len();
-        if let Some(extent) = self.extent_at(offset)? {
-            want = want.min(usize::try_from(extent.end - offset).unwrap_or(want));
-            if extent.is_hole {
-                buf[..want].fill(0);
-                return Ok((want, true));
-            }
-        }
+    /// Bytes of the hole at `offset`; 0 where there is data, or nobody can say.
+    pub(crate) fn hole_at(&mut self, offset: u64) -> u64 {
+        self.extent_at(offset).filter(|e| e.is_hole).map_or(0, |e| e.end - offset)
+    }
+
+    /// Reads into `buf` from `offset`, at most `buf.len()` bytes and not into a hole that begins
+    /// behind it. Returns how many, 0 at the end of the file.
+    pub(crate) fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        let data = self.extent_at(offset).filter(|e| !e.is_hole);
+        let want = data.map_or(buf.len() as u64, |e| e.end - offset).min(buf.len() as u64);
         self.find_cold_spans();
-        loop {
-            match rustix::io::pread(&self.fd, &mut buf[..want], offset) {
-                Ok(n) => return Ok((n, false)),
-                Err(Errno::INTR) => continue,
-                Err(e) => return Err(e),
-            }
-        }
+        rustix::io::retry_on_intr(|| rustix::io::pread(&self.fd, &mut buf[..want as usize], offset))
     }
 
     /// Says that `range` is read and not needed again. Ranges are told in order.
@@ -106,12 +98,10 @@ impl SourceFile {
         })
     }
 
-    fn extent_at(&mut self, offset: u64) -> Result<Option<Extent>, Errno> {
-        let Some(known) = self.extent else {
-            return Ok(None);
-        };
+    fn extent_at(&mut self, offset: u64) -> Option<Extent> {
+        let known = self.extent?;
         if (known.start..known.end).contains(&offset) {
-            return Ok(Some(known));
+            return Some(known);
         }
         let end = self.metadata().size;
         let found = match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
@@ -126,11 +116,11 @@ impl SourceFile {
             // Past the end, or a file system that cannot say.
             Err(_) => {
                 self.extent = None;
-                return Ok(None);
+                return None;
             }
         };
         self.extent = Some(found);
-        Ok(Some(found))
+        Some(found)
     }
 
     /// Asks, before the first read, what is in the page cache: a read that may not wait fails

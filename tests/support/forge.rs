@@ -17,7 +17,8 @@ pub fn locate(file: &[u8]) -> Located {
     let (mut at, mut tar) = (10, 0);
     let mut segments = Vec::new();
     for segment in &index.segments {
-        let (end, tar_end) = (at + segment.compressed_len as usize, tar + u64::from(segment.raw_len));
+        let (end, tar_end) =
+            (at + segment.compressed_len as usize, tar + u64::from(segment.raw_len));
         segments.push((at..end, tar..tar_end));
         (at, tar) = (end, tar_end);
     }

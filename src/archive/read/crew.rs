@@ -160,7 +160,8 @@ impl Shared {
             drop(state);
             let result = catch_unwind(AssertUnwindSafe(|| task(&mut inflater)));
             let result = result.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Internal, "read the archive").caused_by("a worker panicked"))
+                Err(Error::new(ErrorKind::Internal, "read the archive")
+                    .caused_by("a worker panicked"))
             });
             state = self.lock();
             state.running -= 1;

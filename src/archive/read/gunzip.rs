@@ -56,7 +56,8 @@ impl Gunzip {
         std::thread::Builder::new()
             .name("wingback-gunzip".into())
             .spawn(move || {
-                let input = Input { chunks, look, chunk: Bytes::new(), taken: 0, kept: None, failed: None };
+                let input =
+                    Input { chunks, look, chunk: Bytes::new(), taken: 0, kept: None, failed: None };
                 let last = decode(input, &memory, &emit);
                 // Nobody listens where the operation has ended.
                 let _ = emit.send(last);

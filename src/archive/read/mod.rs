@@ -185,10 +185,9 @@ pub(crate) fn by_index(
     }
     let (runs, mut walker) = match wanted {
         Wanted::All => (layout.runs(), Walker::new(sink, Some(layout.clone()))),
-        Wanted::Some(entries) => (
-            layout.runs_of(entries.iter().copied()),
-            Walker::some(sink, layout.clone(), entries),
-        ),
+        Wanted::Some(entries) => {
+            (layout.runs_of(entries.iter().copied()), Walker::some(sink, layout.clone(), entries))
+        }
     };
     let checks = Checks { keys: options.keys, encoded: sha1.is_some() };
     let mut segments = Segments::new(crew, source.clone(), layout.clone(), checks, runs);
@@ -219,7 +218,8 @@ pub(crate) fn by_index(
                 return Err(corrupt(format!("segment {i} is damaged: {why}")));
             };
             let lost = lost.iter().map(|&i| layout.index.entries[i].path.clone()).collect();
-            let hit = Damage { members: lost, ..Damage::of_segment(i, layout.segment_in_file(i), why) };
+            let hit =
+                Damage { members: lost, ..Damage::of_segment(i, layout.segment_in_file(i), why) };
             note(&mut damage, options, hit)?;
         }
         let end = start + run.raw.len() as u64;
@@ -268,7 +268,8 @@ pub(crate) fn in_sequence(
     let look = {
         let sha1 = sha1.clone();
         move |bytes: &[u8]| {
-            if let Some(sha1) = &mut *sha1.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            if let Some(sha1) = &mut *sha1.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            {
                 sha1.update(bytes);
             }
         }

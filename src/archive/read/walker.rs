@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::{
     archive::{
         header::BLOCK,
-        stub::{Reader, Step, TarMember},
         read::{corrupt, crew::Raw, segments::Layout},
+        stub::{Reader, Step, TarMember},
     },
     entry::{Entry, Member},
     error::Result,
@@ -236,7 +236,9 @@ impl<'a, S: Sink> Walker<'a, S> {
         if let Some(guide) = &mut self.guide {
             let start = self.at - member.header_len;
             let entry = guide.layout.index.entries.get(guide.place);
-            match entry.filter(|e| guide.layout.entry(guide.place).start == start && agrees(e, &member)) {
+            match entry
+                .filter(|e| guide.layout.entry(guide.place).start == start && agrees(e, &member))
+            {
                 Some(entry) => {
                     known = Some(entry.mtime_ns);
                     guide.place += 1;

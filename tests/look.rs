@@ -1,0 +1,238 @@
+//! Looking into archives: lists, single files, entries for programs.
+
+mod support;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use bytes::Bytes;
+use futures::{AsyncReadExt, FutureExt, executor::block_on, future::BoxFuture, io::Cursor};
+use support::Tree;
+use wingback::{
+    Archive, Entries, ErrorKind, Key, List, Listing, Member, MemberKind, MemoryStore, NoIndex,
+    Object, Profile, ReadRange, Result, Store, Upload, Way,
+};
+
+fn tree() -> Tree {
+    let tree = Tree::with(&[
+        ("logs/latest.log", &support::text(5000)),
+        ("logs.txt", b"beside the directory"),
+        ("server.jar", &support::text(2_500_000)),
+        ("world/region/r.0.0.mca", &support::noise(300_000)),
+    ]);
+    std::fs::create_dir(tree.root.join("empty")).unwrap();
+    tree.link("world/link", "../logs.txt");
+    tree
+}
+
+fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
+    support::bytes(tree.backup().profile(profile)).unwrap().1
+}
+
+fn list(archive: Archive<'_>, patterns: &[&str]) -> Listing {
+    let list = patterns.iter().fold(List::new(), |list, pattern| list.select(pattern));
+    block_on(list.start(archive)).unwrap()
+}
+
+fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(support::key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, support::key())
+}
+
+fn paths(listing: &Listing) -> Vec<String> {
+    listing.members().map(|m| String::from_utf8(m.path).unwrap()).collect()
+}
+
+const ALL: [&str; 9] = [
+    "empty",
+    "logs.txt",
+    "logs",
+    "logs/latest.log",
+    "server.jar",
+    "world",
+    "world/link",
+    "world/region",
+    "world/region/r.0.0.mca",
+];
+
+#[test]
+fn a_list_is_the_same_by_every_way() {
+    let tree = tree();
+    let full = made(&tree, Profile::Full);
+    let by_index = list(in_memory(&full), &[]);
+    assert_eq!((by_index.way(), paths(&by_index)), (Way::Index, ALL.map(String::from).to_vec()));
+    let wings = made(&tree, Profile::Wings);
+    assert_eq!(paths(&list(in_memory(&wings), &[])), ALL);
+    let stream = list(Archive::stream(Cursor::new(&full)), &[]);
+    assert_eq!(stream.way(), Way::Sequence(NoIndex::Stream));
+    assert_eq!(paths(&stream), ALL);
+    // Of profile `wings` the tar has files only; links and directories come from the index, which
+    // is at the end.
+    let stream = list(Archive::stream(Cursor::new(&wings)), &[]);
+    let mut sorted = paths(&stream);
+    sorted.sort();
+    let mut all = ALL.to_vec();
+    all.sort();
+    assert_eq!(sorted, all);
+    // Everything but what tar cannot say is the same.
+    let members = |listing: Listing| {
+        let seconds = |m: Member| (m.path, m.kind, m.size, m.mode, m.mtime_ns / 1_000_000_000);
+        listing.members().map(seconds).collect::<Vec<_>>()
+    };
+    assert_eq!(members(by_index), members(list(Archive::stream(Cursor::new(&full)), &[])));
+}
+
+#[test]
+fn a_list_of_some_says_what_matched_nothing() {
+    let full = made(&tree(), Profile::Full);
+    for archive in [in_memory(&full), Archive::stream(Cursor::new(&full))] {
+        let listing = list(archive, &["logs", "*.mca", "nothing", "server.jar/"]);
+        let want = ["logs", "logs/latest.log", "server.jar", "world/region/r.0.0.mca"];
+        assert_eq!(paths(&listing), want);
+        assert_eq!(listing.unmatched(), [b"nothing"]);
+    }
+}
+
+#[test]
+fn one_file_comes_alone() {
+    let tree = tree();
+    for profile in [Profile::Full, Profile::Wings] {
+        let bytes = made(&tree, profile);
+        for path in ["logs/latest.log", "server.jar", "world/region/r.0.0.mca", "./logs.txt"] {
+            for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
+                let mut out = Vec::new();
+                let member = block_on(archive.copy_file(path, &mut out)).unwrap();
+                assert!(out == std::fs::read(tree.root.join(path)).unwrap(), "{path}");
+                assert_eq!((member.kind, member.size), (MemberKind::File, out.len() as u64));
+            }
+        }
+        for (path, kind) in [
+            ("logs", ErrorKind::InvalidInput),
+            ("world/link", ErrorKind::InvalidInput),
+            ("nothing", ErrorKind::NotFound),
+            ("", ErrorKind::NotFound),
+        ] {
+            let mut out = Vec::new();
+            let error = block_on(in_memory(&bytes).copy_file(path, &mut out)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{path}: {error}");
+            assert!(out.is_empty());
+        }
+    }
+}
+
+/// Counts the range reads, and their bytes.
+#[derive(Clone)]
+struct Counting {
+    store: MemoryStore,
+    reads: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Store for Counting {
+    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        self.store.create(key)
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+        self.store.head(key)
+    }
+
+    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+        async move {
+            let bytes = self.store.read(key, range).await?;
+            self.reads.fetch_add(1, SeqCst);
+            self.bytes.fetch_add(bytes.len() as u64, SeqCst);
+            Ok(bytes)
+        }
+        .boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+        self.store.list()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        self.store.delete(key)
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.store.sweep()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.store.settled()
+    }
+
+    fn location(&self, key: &Key) -> String {
+        self.store.location(key)
+    }
+}
+
+#[test]
+fn a_list_is_one_range_read_and_a_file_is_one_more() {
+    let bytes = made(&tree(), Profile::Full);
+    let store = MemoryStore::new();
+    store.put(support::key(), bytes);
+    let counting = Counting { store, reads: Arc::default(), bytes: Arc::default() };
+    let archive = || Archive::in_store(counting.clone(), support::key());
+    list(archive(), &[]);
+    assert_eq!(counting.reads.swap(0, SeqCst), 1);
+    assert!(counting.bytes.swap(0, SeqCst) <= 64 << 10);
+    let mut out = Vec::new();
+    block_on(archive().copy_file("world/region/r.0.0.mca", &mut out)).unwrap();
+    assert_eq!(counting.reads.swap(0, SeqCst), 2);
+    assert!(counting.bytes.swap(0, SeqCst) < 300_000 + (70 << 10));
+}
+
+#[test]
+fn entries_that_are_not_read_are_passed_over() {
+    let bytes = made(&tree(), Profile::Full);
+    for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
+        let seen = block_on(async {
+            let mut entries = Entries::open(archive);
+            let mut seen = Vec::new();
+            while let Some(mut entry) = entries.next().await.unwrap() {
+                // Some of it, or nothing.
+                let mut part = [0; 10];
+                if entry.member().size > 10 && seen.len() % 2 == 0 {
+                    entry.read_exact(&mut part).await.unwrap();
+                }
+                seen.push(String::from_utf8(entry.member().path.clone()).unwrap());
+            }
+            seen
+        });
+        assert_eq!(seen, ALL);
+    }
+}
+
+#[test]
+fn entries_can_be_cancelled_and_dropped() {
+    let bytes = made(&tree(), Profile::Full);
+    let mut entries = Entries::open(in_memory(&bytes));
+    let handle = entries.handle();
+    block_on(async {
+        entries.next().await.unwrap().unwrap();
+        handle.cancel();
+        let error = loop {
+            match entries.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it came to its end"),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(entries.next().await.is_err(), "an end after an error would look like success");
+    });
+    drop(entries);
+    let mut entries = Entries::open(in_memory(&bytes));
+    block_on(entries.next()).unwrap().unwrap();
+    drop(entries);
+    support::wait_until("the end of the threads", || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        !names.into_iter().any(|name| name.starts_with("wingback"))
+    });
+}
