@@ -1,4 +1,4 @@
-//! The two calls of Intel's [ISA-L](https://github.com/intel/isa-l) that wingback needs, made safe.
+//! The one call of Intel's [ISA-L](https://github.com/intel/isa-l) that wingback needs, made safe.
 //!
 //! All of the engine's `unsafe` is in this crate.
 
@@ -63,49 +63,5 @@ impl Deflater {
 impl Default for Deflater {
     fn default() -> Self {
         Deflater::new()
-    }
-}
-
-/// Decompresses raw deflate.
-pub struct Inflater(Box<sys::inflate_state>);
-
-// SAFETY: the state's pointers lead to the caller's slices, and only during a call.
-unsafe impl Send for Inflater {}
-
-impl Inflater {
-    /// A decoder with its memory of about 90 KiB.
-    pub fn new() -> Self {
-        // SAFETY: `inflate_state` is a C struct of integers, arrays of them and raw pointers, for
-        // all of which zero is a value.
-        Inflater(unsafe { Box::<sys::inflate_state>::new_zeroed().assume_init() })
-    }
-
-    /// Decompresses a whole deflate stream. True if it is valid, ends with `deflated`, and comes to
-    /// exactly as many bytes as `raw` has.
-    pub fn inflate(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
-        let (Ok(avail_in), Ok(avail_out)) = (deflated.len().try_into(), raw.len().try_into())
-        else {
-            return false;
-        };
-        let state = &mut *self.0;
-        // SAFETY: the pointer is to a whole, exclusive `inflate_state`.
-        unsafe { sys::isal_inflate_init(state) };
-        // `next_in` is `*mut` in the header, but only ever read.
-        state.next_in = deflated.as_ptr().cast_mut();
-        state.avail_in = avail_in;
-        state.next_out = raw.as_mut_ptr();
-        state.avail_out = avail_out;
-        // SAFETY: both buffers are valid for the lengths given, do not overlap, and outlive the call.
-        let status = unsafe { sys::isal_inflate_stateless(state) };
-        status == sys::ISAL_DECOMP_OK as i32
-            && state.block_state == sys::isal_block_state_ISAL_BLOCK_FINISH
-            && state.avail_in == 0
-            && state.avail_out == 0
-    }
-}
-
-impl Default for Inflater {
-    fn default() -> Self {
-        Inflater::new()
     }
 }

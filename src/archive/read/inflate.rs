@@ -1,26 +1,18 @@
 //! Decodes one segment by itself.
+//!
+//! With zlib-rs in every build: ISA-L's decoder takes a sixth less time for what is encoded, which
+//! does not show in a whole archive, and would bring `unsafe` to foreign bytes.
 
-#[cfg(not(feature = "isal"))]
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::archive::FINAL_BLOCK;
 
 /// Decodes segments, one after the other.
-pub(crate) struct Inflater {
-    #[cfg(not(feature = "isal"))]
-    decoder: Decompress,
-    #[cfg(feature = "isal")]
-    decoder: wingback_isal::Inflater,
-}
+pub(crate) struct Inflater(Decompress);
 
 impl Inflater {
     pub(crate) fn new() -> Self {
-        Inflater {
-            #[cfg(not(feature = "isal"))]
-            decoder: Decompress::new(false),
-            #[cfg(feature = "isal")]
-            decoder: wingback_isal::Inflater::new(),
-        }
+        Inflater(Decompress::new(false))
     }
 
     /// Decodes the segment that `bytes` holds but for its last two bytes, which may be anything and
@@ -40,18 +32,12 @@ impl Inflater {
         is_whole
     }
 
-    #[cfg(not(feature = "isal"))]
     fn stream(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
-        self.decoder.reset(false);
-        let status = self.decoder.decompress(deflated, raw, FlushDecompress::Finish);
+        self.0.reset(false);
+        let status = self.0.decompress(deflated, raw, FlushDecompress::Finish);
         matches!(status, Ok(Status::StreamEnd))
-            && self.decoder.total_in() == deflated.len() as u64
-            && self.decoder.total_out() == raw.len() as u64
-    }
-
-    #[cfg(feature = "isal")]
-    fn stream(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
-        self.decoder.inflate(deflated, raw)
+            && self.0.total_in() == deflated.len() as u64
+            && self.0.total_out() == raw.len() as u64
     }
 }
 
