@@ -7,7 +7,7 @@ use wingback::{Archive, Damage, List, Member, MemberKind, Verified, Verify};
 use crate::{
     Status, args,
     json::{self, with_fields, with_path},
-    output::{Style, bytes, complain, list as list_lines, print, say},
+    output::{Style, bytes, complain, json_line, list as list_lines, print, say, say_all},
     units::{count, plural, size, timestamp},
 };
 
@@ -32,13 +32,10 @@ pub async fn list(args: &args::List) -> Status {
         }
     };
     let mut members = 0;
-    for member in listing.members() {
+    say_all(listing.members().map(|member| {
         members += 1;
-        match args.json {
-            true => print(&member_json(&member)),
-            false => say(&line(&member)),
-        }
-    }
+        if args.json { json_line(&member_json(&member)) } else { line(&member) }
+    }));
     match args.json {
         true => print(&with_fields(
             json!({ "type": "listing", "members": members }),

@@ -1,7 +1,7 @@
 //! What a person or a program sees: progress on the way, and the report at the end.
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{BufWriter, IsTerminal, Write, stderr, stdout},
     time::{Duration, Instant},
 };
 
@@ -98,6 +98,22 @@ async fn cancel_on_signal(handle: Handle) {
 
 /// Prints a line of JSON. Whoever closed the pipe does not stop the backup.
 pub fn print(value: &Value) {
+    say(&json_line(value));
+}
+
+/// Prints many lines at once, with the same indifference.
+pub fn say_all(lines: impl Iterator<Item = String>) {
+    let mut out = BufWriter::new(stdout().lock());
+    for line in lines {
+        if writeln!(out, "{line}").is_err() {
+            return;
+        }
+    }
+    let _ = out.flush();
+}
+
+/// One line of JSON that no terminal obeys.
+pub fn json_line(value: &Value) -> String {
     // JSON lets DEL and the controls above it stand in a string, but terminals obey them.
     let mut line = String::new();
     for c in value.to_string().chars() {
@@ -106,7 +122,7 @@ pub fn print(value: &Value) {
             false => line.push(c),
         }
     }
-    let _ = writeln!(stdout(), "{line}");
+    line
 }
 
 /// Prints text, with the same indifference.

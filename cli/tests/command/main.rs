@@ -6,6 +6,7 @@ mod common;
 mod estimate;
 mod json;
 mod limits;
+mod look;
 mod options;
 mod report;
 mod signals;

@@ -1,0 +1,176 @@
+//! `list`, `cat` and `verify`: looking into archives of ours and of others.
+
+use std::{fs, fs::File, path::Path, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::common::{self, Place, Ran, noise, ok, run, wingback};
+
+fn place() -> Place {
+    let place = Place::with(&[
+        ("logs/latest.log", b"a line\n"),
+        ("odd \x1b[31mname", b""),
+        ("server.jar", &noise(1, 300_000)),
+    ]);
+    fs::set_permissions(
+        place.source.join("logs"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o750),
+    )
+    .unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789);
+    for path in ["logs/latest.log", "odd \x1b[31mname", "server.jar", "logs"] {
+        File::open(place.source.join(path)).unwrap().set_modified(time).unwrap();
+    }
+    place
+}
+
+/// As Wings and GNU tar make it: no index.
+fn foreign(place: &Place) -> std::path::PathBuf {
+    let archive = place.tmp.path().join("foreign.tar.gz");
+    let mut tar = Command::new("tar");
+    tar.arg("czf").arg(&archive).arg("-C").arg(&place.source).args(["logs", "server.jar"]);
+    ok(&mut tar);
+    archive
+}
+
+fn list(archive: &Path) -> Command {
+    let mut command = wingback();
+    command.arg("list").arg(archive);
+    command
+}
+
+fn json_lines(ran: &Ran) -> Vec<Value> {
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_list_reads_as_that_of_ls_and_steers_no_terminal() {
+    let place = place();
+    ok(&mut place.create());
+    let ran = ok(&mut list(&place.archive()));
+    assert_eq!(
+        ran.out,
+        "drwxr-x---            0  2023-11-14 22:13:20  logs/\n\
+         -rw-r--r--            7  2023-11-14 22:13:20  logs/latest.log\n\
+         -rw-r--r--            0  2023-11-14 22:13:20  odd \\u{1b}[31mname\n\
+         -rw-r--r--       300000  2023-11-14 22:13:20  server.jar\n"
+    );
+    assert_eq!(ran.one_line_error(), "4 members, read by its index");
+    let ran = ok(list(&place.archive()).args(["logs", "*.jar"]));
+    assert_eq!(ran.out.lines().count(), 3);
+    let ran = ok(&mut list(&foreign(&place)));
+    assert_eq!(ran.out.lines().count(), 3);
+    assert_eq!(ran.one_line_error(), "3 members, read in sequence: it has no index");
+}
+
+#[test]
+fn a_program_gets_one_object_a_member_and_one_at_the_end() {
+    let place = place();
+    ok(&mut place.create());
+    let lines = json_lines(&ok(list(&place.archive()).args(["--json", "logs/latest.log"])));
+    let [member, listing] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(member["path"], "logs/latest.log");
+    assert_eq!((&member["kind"], &member["mode"]), (&json!("file"), &json!("0644")));
+    assert_eq!(
+        (&member["size"], &member["mtime_ns"]),
+        (&json!(7), &json!(1_700_000_000_123_456_789u64))
+    );
+    assert_eq!(*listing, json!({ "type": "listing", "way": "index", "members": 1 }));
+    let lines = json_lines(&ok(list(&foreign(&place)).arg("--json")));
+    assert_eq!(lines.last().unwrap()["no_index"], "absent");
+}
+
+#[test]
+fn what_matches_nothing_is_said() {
+    let place = place();
+    ok(&mut place.create());
+    let ran = run(list(&place.archive()).args(["logs", "nothing"]));
+    assert_eq!((ran.status, ran.out.lines().count()), (1, 2));
+    assert!(ran.err.contains("nothing: nothing in the archive matches it"), "{ran:?}");
+}
+
+#[test]
+fn one_file_goes_to_standard_output() {
+    let place = place();
+    ok(&mut place.create());
+    for archive in [place.archive(), foreign(&place)] {
+        let cat = |path: &str| wingback().arg("cat").arg(&archive).arg(path).output().unwrap();
+        assert!(cat("server.jar").stdout == noise(1, 300_000));
+        assert_eq!(cat("logs/latest.log").stdout, b"a line\n");
+        let ran = Ran::of(cat("nothing"));
+        assert_eq!(ran.status, 1);
+        assert_eq!(
+            ran.one_line_error(),
+            "read the file nothing: the archive has nothing of that path"
+        );
+        assert_eq!(Ran::of(cat("logs")).one_line_error(), "read the file logs: it is a directory");
+        // From a pipe, in sequence.
+        let mut piped = wingback();
+        piped.args(["cat", "-", "logs/latest.log"]).stdin(File::open(&archive).unwrap());
+        assert_eq!(ok(&mut piped).out, "a line\n");
+    }
+}
+
+#[test]
+fn a_whole_archive_is_said_to_be_whole() {
+    let place = place();
+    let made = ok(place.create().arg("--json")).json();
+    let sha1 = made["sha1"].as_str().unwrap();
+    let verify = |args: &[&str]| run(wingback().arg("verify").arg(place.archive()).args(args));
+    let ran = verify(&["--sha1", sha1, "-q"]);
+    assert_eq!(ran.status, 0);
+    assert!(ran.out.starts_with("archive   whole\nchecked   3 files, "), "{ran:?}");
+    assert!(ran.out.contains("sha1      as given\n"), "{ran:?}");
+    let verified = verify(&["--json"]).json();
+    assert_eq!((&verified["whole"], &verified["way"]), (&json!(true), &json!("index")));
+    let other = "0".repeat(40);
+    let ran = verify(&["--sha1", &other, "-q"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains(&format!("sha1      {sha1}, NOT the one given\n")), "{ran:?}");
+    let ran = verify(&["--sha1", "abc"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("it is not forty hexadecimal digits"), "{ran:?}");
+    let mut piped = wingback();
+    piped.args(["verify", "-", "--sha1", sha1, "--json"]);
+    piped.stdin(File::open(place.archive()).unwrap());
+    assert_eq!(ok(&mut piped).json()["sha1_matches"], true);
+}
+
+#[test]
+fn damage_is_told_by_segment_and_file() {
+    let place = Place::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
+    ok(&mut place.create());
+    let mut bytes = common::read(&place.archive());
+    bytes[50_000] ^= 1;
+    fs::write(place.archive(), &bytes).unwrap();
+    let verify = |args: &[&str]| run(wingback().arg("verify").arg(place.archive()).args(args));
+    let ran = verify(&["-q"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.starts_with("archive   DAMAGED\n"), "{ran:?}");
+    assert!(ran.out.contains("lost      1\n  a.mca\nwhole     1\n  b.mca"), "{ran:?}");
+    let verified = verify(&["--json"]).json();
+    let damage = &verified["damage"][0];
+    assert_eq!(damage["members"], json!([{ "path": "a.mca" }]));
+    assert!(
+        damage["start"].as_u64().unwrap() <= 50_000 && damage["end"].as_u64().unwrap() > 50_000
+    );
+    assert_eq!(verified["whole_files"], json!([{ "path": "b.mca" }]));
+}
+
+#[test]
+fn what_is_no_archive_is_a_clear_error() {
+    let place = Place::with(&[("text", b"hello, this is no archive at all")]);
+    for (file, error) in [
+        ("text", "read the archive {}: it is no gzip file"),
+        ("nothing", "open the archive {}: No such file or directory (os error 2)"),
+        ("", "open the archive {}: it is not a regular file"),
+    ] {
+        let path = place.source.join(file);
+        let ran = run(&mut list(&path));
+        assert_eq!(ran.status, 1);
+        assert!(
+            ran.one_line_error().starts_with(&error.replace("{}", path.to_str().unwrap())),
+            "{ran:?}"
+        );
+    }
+}
