@@ -9,7 +9,7 @@ use crate::{
     archive::read::Source,
     damage::{Damage, Way},
     error::{Error, Result},
-    extractor::{Facts, Job, NotExtracted, UnpackOptions, unpack},
+    extractor::{Facts, Job, UnpackOptions, Unpacked, unpack},
     input::Archive,
     progress::{Phase, Tracker},
     select::Selection,
@@ -37,18 +37,8 @@ pub struct Extract {
 pub struct Extracted {
     /// Which way the archive was read.
     pub way: Way,
-    /// Files written, other names of one file included.
-    pub files: u64,
-    /// Directories made or found.
-    pub directories: u64,
-    /// Symlinks made.
-    pub symlinks: u64,
-    /// Files that became another name of one before.
-    pub hard_links: u64,
-    /// Bytes of content.
-    pub content: u64,
-    /// Members that were not written, and why.
-    pub skipped: Vec<NotExtracted>,
+    /// What was written, and what was not.
+    pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
     pub damage: Vec<Damage>,
     /// Paths and patterns that nothing in the archive matched.
@@ -85,7 +75,7 @@ impl Extract {
     }
 
     /// Takes what can be had from a damaged archive; what could not is in
-    /// [`Extracted::damage`] and [`Extracted::skipped`]. Without this, damage is an error.
+    /// [`Extracted::damage`] and [`Unpacked::skipped`]. Without this, damage is an error.
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;
@@ -113,15 +103,10 @@ impl Extract {
                 )
                 .await?;
             Ok(Extracted {
-                way: facts.way,
-                files: facts.files,
-                directories: facts.directories,
-                symlinks: facts.symlinks,
-                hard_links: facts.hard_links,
-                content: facts.content,
-                skipped: facts.skipped,
-                damage: facts.damage,
-                unmatched: facts.unmet,
+                way: facts.outcome.way,
+                unpacked: facts.unpacked,
+                damage: facts.outcome.damage,
+                unmatched: facts.unmatched,
                 duration: started.elapsed(),
             })
         })
@@ -133,7 +118,6 @@ impl Extract {
         let root = Beneath::open(&self.dir)?;
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let job = Job {
-            root,
             existing,
             selection: &self.selection,
             skip: &|_, _| false,
@@ -141,7 +125,6 @@ impl Extract {
             sha1: false,
             options: &self.options,
         };
-        unpack(source, job, tracker)
+        unpack(source, root, &job, tracker)
     }
 }
-

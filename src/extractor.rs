@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsStr,
     hash::{BuildHasher, RandomState},
     ops::Range,
-    os::fd::AsFd,
+    os::unix::ffi::OsStrExt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -18,12 +19,12 @@ use crate::{
         segments::Layout,
         walker::Sink,
     },
-    damage::{Damage, NoIndex, Way},
+    damage::NoIndex,
     entry::{EntryKind, Member, MemberKind},
     error::{Error, ErrorKind, Result},
     progress::{Expected, Tracker},
     select::{Selection, Unmet},
-    unpack::{Beneath, Existing, Meta, NewFile, Owner, Unpacker, check_path},
+    unpack::{self, Beneath, Existing, Meta, NewFile, Owner, Unpacker, check_path},
 };
 
 /// Content bytes between two looks at the free space.
@@ -156,23 +157,34 @@ impl std::fmt::Display for NotExtractedReason {
 }
 
 /// What was written, and what was not.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Unpacked {
+    /// Files written, other names of one file included.
+    pub files: u64,
+    /// Directories made or found.
+    pub directories: u64,
+    /// Symlinks made.
+    pub symlinks: u64,
+    /// Files that became another name of one before.
+    pub hard_links: u64,
+    /// Bytes of content.
+    pub content: u64,
+    /// Members that were not written, and why.
+    pub skipped: Vec<NotExtracted>,
+}
+
+/// What came of it, and how.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    pub(crate) files: u64,
-    pub(crate) directories: u64,
-    pub(crate) symlinks: u64,
-    pub(crate) hard_links: u64,
-    pub(crate) content: u64,
-    pub(crate) skipped: Vec<NotExtracted>,
-    pub(crate) damage: Vec<Damage>,
-    pub(crate) unmet: Vec<Vec<u8>>,
-    pub(crate) way: Way,
-    pub(crate) sha1: Option<[u8; 20]>,
+    pub(crate) unpacked: Unpacked,
+    pub(crate) outcome: Outcome,
+    /// Paths and patterns that nothing in the archive matched.
+    pub(crate) unmatched: Vec<Vec<u8>>,
 }
 
 /// What [`unpack`] is to do.
 pub(crate) struct Job<'a> {
-    pub(crate) root: Beneath,
     pub(crate) existing: Existing,
     pub(crate) selection: &'a Selection,
     /// Members that are left out, by path and whether it is a directory.
@@ -183,16 +195,18 @@ pub(crate) struct Job<'a> {
 }
 
 /// Unpacks an archive, by its index where there is one.
-pub(crate) fn unpack(source: Source, job: Job<'_>, tracker: &Tracker) -> Result<Facts> {
+pub(crate) fn unpack(
+    source: Source,
+    root: Beneath,
+    job: &Job<'_>,
+    tracker: &Tracker,
+) -> Result<Facts> {
     let layout = source.layout()?;
     let crew = Crew::start(job.options.threads, job.options.background)?;
-    let options = Options {
-        sha1: job.sha1,
-        keys: false,
-        tolerant: job.salvage,
-    };
-    let unpacker = Unpacker::new(job.root, unpack::Options { existing: job.existing, owner: job.options.owner });
-    let mut sink = Extractor::new(&job, source.len(), unpacker, &crew, tracker);
+    let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
+    let unpacker =
+        Unpacker::new(root, unpack::Options { existing: job.existing, owner: job.options.owner });
+    let mut sink = Extractor::new(job, source.len(), unpacker, &crew, tracker);
     let mut why = match &layout {
         Ok(_) => NoIndex::Contradicted,
         Err(why) => *why,
@@ -201,8 +215,7 @@ pub(crate) fn unpack(source: Source, job: Job<'_>, tracker: &Tracker) -> Result<
     if let (Ok(layout), Source::At(source)) = (layout, &source) {
         let wanted = sink.wanted(&layout);
         sink.check_room(&layout, &wanted)?;
-        outcome =
-            read::by_index(source, layout, wanted, &options, &crew, tracker, &mut sink)?;
+        outcome = read::by_index(source, layout, wanted, &options, &crew, tracker, &mut sink)?;
         why = NoIndex::Contradicted;
     }
     let outcome = match outcome {
@@ -218,7 +231,7 @@ struct Extractor<'a> {
     crew: &'a Crew,
     tracker: &'a Tracker,
     unpacker: Arc<Unpacker>,
-    facts: Facts,
+    unpacked: Unpacked,
     unmet: Unmet,
     /// Hashes of the paths of all files, with keys nobody can guess: a path that comes again.
     seen: HashSet<u64>,
@@ -274,7 +287,7 @@ impl<'a> Extractor<'a> {
             crew,
             tracker,
             unpacker: Arc::new(unpacker),
-            facts: Facts::default(),
+            unpacked: Unpacked::default(),
             unmet: job.selection.unmet(),
             seen: HashSet::new(),
             hasher: RandomState::new(),
@@ -334,16 +347,21 @@ impl<'a> Extractor<'a> {
             MemberKind::HardLink => {
                 let target = member.target.strip_prefix(b"./").unwrap_or(&member.target);
                 check_path(target)?;
-                self.unpacker.hard_link(&member.path, target)?;
-                self.facts.files += 1;
+                if !self.seen.contains(&self.hasher.hash_one(target)) {
+                    return Err(Error::new(ErrorKind::InvalidInput, "make the hard link")
+                        .at(OsStr::from_bytes(&member.path))
+                        .caused_by("no file of that name came before it"));
+                }
+                self.unpacker.hard_link(&member.path, target);
+                self.unpacked.files += 1;
             }
             MemberKind::Symlink => {
                 self.unpacker.symlink(&member.path, &member.target, &meta)?;
-                self.facts.symlinks += 1;
+                self.unpacked.symlinks += 1;
             }
             MemberKind::Directory => {
                 self.unpacker.directory(&member.path, &meta)?;
-                self.facts.directories += 1;
+                self.unpacked.directories += 1;
             }
             MemberKind::Fifo => self.skip(member.path, NotExtractedReason::Fifo),
             MemberKind::CharDevice | MemberKind::BlockDevice => {
@@ -354,7 +372,7 @@ impl<'a> Extractor<'a> {
     }
 
     fn skip(&mut self, path: Vec<u8>, reason: NotExtractedReason) {
-        self.facts.skipped.push(NotExtracted { path, reason });
+        self.unpacked.skipped.push(NotExtracted { path, reason });
     }
 
     fn begin_file(&mut self, member: Member, meta: Meta) -> Result<()> {
@@ -364,10 +382,10 @@ impl<'a> Extractor<'a> {
             self.send();
             self.crew.drain()?;
             self.unpacker.remove_file(&path)?;
-            self.facts.files -= 1;
+            self.unpacked.files -= 1;
         }
-        self.facts.files += 1;
-        self.facts.content += size;
+        self.unpacked.files += 1;
+        self.unpacked.content += size;
         self.current = Some(Current { path, size, meta, parts: Vec::new(), file: None });
         Ok(())
     }
@@ -413,9 +431,8 @@ impl<'a> Extractor<'a> {
         };
         let free = self.unpacker.free_space()?.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
-            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
-                "it needs {needed} bytes, and {free} are free"
-            )));
+            return Err(Error::new(ErrorKind::NoSpace, "extract")
+                .caused_by(format!("it needs {needed} bytes, and {free} are free")));
         }
         Ok(())
     }
@@ -439,12 +456,9 @@ impl<'a> Extractor<'a> {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "extract").caused_by("a task is left"))?
             .finish()?;
         Ok(Facts {
-            hard_links: finished.linked,
-            damage: outcome.damage,
-            unmet: self.job.selection.texts(&self.unmet),
-            way: outcome.way,
-            sha1: outcome.sha1,
-            ..self.facts
+            unmatched: self.job.selection.texts(&self.unmet),
+            unpacked: Unpacked { hard_links: finished.linked, ..self.unpacked },
+            outcome,
         })
     }
 }
@@ -490,8 +504,8 @@ impl Sink for Extractor<'_> {
     fn abandon(&mut self) {
         if let Some(current) = self.current.take() {
             self.seen.remove(&self.hasher.hash_one(&current.path));
-            self.facts.files -= 1;
-            self.facts.content -= current.size;
+            self.unpacked.files -= 1;
+            self.unpacked.content -= current.size;
         }
     }
 
@@ -535,7 +549,7 @@ impl Write {
 /// Finishes a file if this was its last user.
 fn close(file: Arc<OpenFile>) -> Result<()> {
     match Arc::into_inner(file) {
-        Some(OpenFile { file, is_complete }) if is_complete.into_inner() => file.finish(),
+        Some(OpenFile { file, is_complete }) if is_complete.load(SeqCst) => file.finish(),
         _ => Ok(()),
     }
 }

@@ -28,6 +28,8 @@ mod entries;
 mod entry;
 mod error;
 mod estimate;
+mod extract;
+mod extractor;
 mod input;
 mod inspect;
 mod limit;
@@ -37,7 +39,9 @@ mod progress;
 mod report;
 mod select;
 mod store;
+mod sys;
 mod task;
+mod unpack;
 mod verify;
 mod walk;
 mod warning;
@@ -53,6 +57,8 @@ pub use entries::{Entries, EntryReader};
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use estimate::Estimate;
+pub use extract::{Extract, Extracted};
+pub use extractor::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
@@ -65,6 +71,7 @@ pub use store::{
     memory::{Fault, MemoryStore},
 };
 pub use task::{Handle, Task};
+pub use unpack::Owner;
 pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},

@@ -9,7 +9,7 @@ use crate::{
     archive::read::Source,
     damage::Way,
     error::{Error, ErrorKind, Result},
-    extractor::{Facts, Job, NotExtracted, UnpackOptions, unpack},
+    extractor::{Facts, Job, UnpackOptions, Unpacked, unpack},
     input::Archive,
     progress::{Phase, Tracker},
     select::Selection,
@@ -52,18 +52,8 @@ enum Mode {
 pub struct Restored {
     /// Which way the archive was read.
     pub way: Way,
-    /// Files restored, other names of one file included.
-    pub files: u64,
-    /// Directories restored.
-    pub directories: u64,
-    /// Symlinks restored.
-    pub symlinks: u64,
-    /// Files that became another name of one before.
-    pub hard_links: u64,
-    /// Bytes of content.
-    pub content: u64,
-    /// Members that were not restored, and why.
-    pub skipped: Vec<NotExtracted>,
+    /// What was written, and what was not.
+    pub unpacked: Unpacked,
     /// What an interrupted restore before this one had left, and what became of it.
     pub recovered: Option<Recovered>,
     /// What is no failure but worth knowing, such as a leftover that could not be removed.
@@ -170,8 +160,8 @@ impl Restore {
         };
         swap::check_exchangeable(staging.target(), &how)?;
         let root = Beneath::from_fd(staging.tree()?);
-        let facts = unpack(source, self.job(root, Existing::Fresh, &|_, _| false), tracker)?;
-        self.check_sha1(facts.sha1)?;
+        let facts = unpack(source, root, &self.job(Existing::Fresh, &|_, _| false), tracker)?;
+        self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
         let exchanged = staging.commit(how, &|| tracker.is_cancelled())?;
         Ok(restored(facts, recovered, exchanged.warnings))
@@ -196,8 +186,8 @@ impl Restore {
         }
         // What is there now is to stay, whatever the archive has of that path.
         let skip = |path: &[u8], is_dir| self.keeps(path, is_dir) && root.has(path);
-        let job = self.job(Beneath::open(&self.dir)?, Existing::Overwrite, &skip);
-        let facts = unpack(source, job, tracker)?;
+        let job = self.job(Existing::Overwrite, &skip);
+        let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         Ok(restored(facts, recovered, Vec::new()))
     }
 
@@ -208,12 +198,11 @@ impl Restore {
 
     fn job<'a>(
         &'a self,
-        root: Beneath,
         existing: Existing,
         skip: &'a dyn Fn(&[u8], bool) -> bool,
     ) -> Job<'a> {
         let sha1 = self.sha1.is_some();
-        Job { root, existing, selection: Selection::all(), skip, salvage: false, sha1, options: &self.options }
+        Job { existing, selection: Selection::all(), skip, salvage: false, sha1, options: &self.options }
     }
 
     fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
@@ -222,5 +211,15 @@ impl Restore {
         }
         let error = Error::new(ErrorKind::Corrupt, "read the archive");
         Err(error.caused_by("its SHA-1 is not the one that was given"))
+    }
+}
+
+fn restored(facts: Facts, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
+    Restored {
+        way: facts.outcome.way,
+        unpacked: facts.unpacked,
+        recovered,
+        warnings,
+        duration: Duration::ZERO,
     }
 }

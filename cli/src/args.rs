@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
-use wingback::{IgnoreFile, Level, NameTemplate, Profile, Rules};
+use wingback::{IgnoreFile, Level, NameTemplate, Owner, Profile, Rules};
 
 use crate::units;
 
@@ -24,6 +24,7 @@ pub enum Command {
     List(List),
     Cat(Cat),
     Verify(Verify),
+    Extract(Extract),
     Sweep(Sweep),
     /// Print shell completions
     Completions {
@@ -282,6 +283,8 @@ pub struct Restore {
 #[derive(Debug, Args)]
 pub struct Unpack {
     /// Whose the files will be: UID:GID, or `archive` for what the archive says; yours if left out
+    #[arg(long, value_name = "OWNER", value_parser = parse_owner, default_value = "keep", hide_default_value = true)]
+    pub owner: Owner,
 
     /// Threads that decode and write; one for each processor if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -444,6 +447,19 @@ impl std::str::FromStr for Sha1 {
             *byte = u8::from_str_radix(digits, 16).map_err(|_| WRONG)?;
         }
         Ok(Sha1(sha1))
+    }
+}
+
+fn parse_owner(text: &str) -> Result<Owner, String> {
+    match text {
+        "keep" => Ok(Owner::Keep),
+        "archive" => Ok(Owner::FromArchive),
+        _ => {
+            let ids = text
+                .split_once(':')
+                .and_then(|(uid, gid)| Some(Owner::Fixed(uid.parse().ok()?, gid.parse().ok()?)));
+            ids.ok_or_else(|| format!("{text:?} is not UID:GID"))
+        }
     }
 }
 

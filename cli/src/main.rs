@@ -6,6 +6,7 @@ mod create;
 mod json;
 mod look;
 mod output;
+mod restore;
 mod units;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::List(args) => smol::block_on(look::list(&args)),
         Command::Cat(args) => smol::block_on(look::cat(&args)),
         Command::Verify(args) => smol::block_on(look::verify(&args)),
+        Command::Extract(args) => smol::block_on(restore::extract(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -3,14 +3,14 @@
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
-use wingback::{Extract, Extracted, NotExtracted, Recovered, Restore, Restored, UnpackOptions};
+use wingback::{Extract, Extracted, NotExtracted, UnpackOptions, Unpacked};
 
 use crate::{
     Status, args,
     json::{self, with_fields, with_path},
     look::{archive, damage_json, damage_lines, unmatched},
     output::{Style, bytes, list, plain, print, say},
-    units::{count, plural, size},
+    units::{plural, size},
 };
 
 pub async fn extract(args: &args::Extract) -> Status {
@@ -39,51 +39,6 @@ pub async fn extract(args: &args::Extract) -> Status {
     }
 }
 
-pub async fn restore(args: &args::Restore) -> Status {
-    let style = Style::of(&args.output);
-    let mut restore = Restore::new(&args.dir)
-        .merge(args.merge)
-        .in_place(args.in_place)
-        .options(options(&args.unpack));
-    for pattern in &args.keep {
-        restore = restore.keep(pattern.as_bytes());
-    }
-    if let Some(dir) = &args.staging {
-        restore = restore.staging(dir);
-    }
-    if let Some(sha1) = args.sha1 {
-        restore = restore.sha1(sha1.0);
-    }
-    match style.run(restore.start(archive(&args.archive))).await {
-        Ok(done) => {
-            match style {
-                Style::Json => print(&restored_json(&done)),
-                _ => say(&restored_text(&done)),
-            }
-            Status::Done
-        }
-        Err(e) => {
-            style.error(&e);
-            Status::Failed
-        }
-    }
-}
-
-pub async fn recover(args: &args::Recover) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
-    match style.run(Restore::recover(&args.dir)).await {
-        Ok(recovered) if args.json => {
-            print(&json!({ "type": "recovered", "recovered": recovered.map(Recovered::code) }));
-        }
-        Ok(recovered) => say(&recovered_text(recovered)),
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    }
-    Status::Done
-}
-
 fn options(args: &args::Unpack) -> UnpackOptions {
     let mut options = UnpackOptions::new()
         .background(args.background)
@@ -106,86 +61,52 @@ fn skipped_json(skipped: &[NotExtracted]) -> Value {
     skipped.collect()
 }
 
+fn unpacked_json(unpacked: &Unpacked) -> Value {
+    json!({
+        "files": unpacked.files,
+        "directories": unpacked.directories,
+        "symlinks": unpacked.symlinks,
+        "hard_links": unpacked.hard_links,
+        "content": unpacked.content,
+        "skipped": skipped_json(&unpacked.skipped),
+    })
+}
+
 fn extracted_json(done: &Extracted) -> Value {
     with_fields(
         json!({
             "type": "extracted",
-            "files": done.files,
-            "directories": done.directories,
-            "symlinks": done.symlinks,
-            "hard_links": done.hard_links,
-            "content": done.content,
-            "skipped": skipped_json(&done.skipped),
             "damage": damage_json(&done.damage),
             "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
             "duration_ms": done.duration.as_millis() as u64,
         }),
-        json::way(done.way),
-    )
-}
-
-fn restored_json(done: &Restored) -> Value {
-    with_fields(
-        json!({
-            "type": "restored",
-            "files": done.files,
-            "directories": done.directories,
-            "symlinks": done.symlinks,
-            "hard_links": done.hard_links,
-            "content": done.content,
-            "skipped": skipped_json(&done.skipped),
-            "recovered": done.recovered.map(Recovered::code),
-            "warnings": done.warnings,
-            "duration_ms": done.duration.as_millis() as u64,
-        }),
-        json::way(done.way),
+        with_fields(unpacked_json(&done.unpacked), json::way(done.way)),
     )
 }
 
 fn extracted_text(done: &Extracted) -> String {
     let mut lines = vec![
-        content(done.files, done.directories, done.symlinks, done.content),
+        content(&done.unpacked),
         format!("read      {}", done.way),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
-    list(&mut lines, "skipped", skipped_lines(&done.skipped));
+    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }
     lines.join("\n")
 }
 
-fn restored_text(done: &Restored) -> String {
-    let mut lines = vec![
-        content(done.files, done.directories, done.symlinks, done.content),
-        format!("read      {}", done.way),
-        format!("time      {:.2} s", done.duration.as_secs_f64()),
-    ];
-    if done.recovered.is_some() {
-        lines.push(format!("before    {}", recovered_text(done.recovered)));
-    }
-    list(&mut lines, "skipped", skipped_lines(&done.skipped));
-    list(&mut lines, "warnings", done.warnings.iter().map(|w| plain(w)));
-    lines.join("\n")
-}
-
-fn content(files: u64, directories: u64, symlinks: u64, content: u64) -> String {
+fn content(unpacked: &Unpacked) -> String {
     format!(
         "content   {}, {}, {}, {}",
-        plural(files, "file"),
-        plural(directories, "directory"),
-        plural(symlinks, "symlink"),
-        size(content),
+        plural(unpacked.files, "file"),
+        plural(unpacked.directories, "directory"),
+        plural(unpacked.symlinks, "symlink"),
+        size(unpacked.content),
     )
 }
 
 fn skipped_lines(skipped: &[NotExtracted]) -> impl ExactSizeIterator<Item = String> {
     skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason))
-}
-
-fn recovered_text(recovered: Option<Recovered>) -> String {
-    match recovered {
-        None => "nothing was left of another restore".to_owned(),
-        Some(recovered) => recovered.to_string(),
-    }
 }

@@ -28,7 +28,7 @@ use blocking::unblock;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use rustix::{
-    fs::{Advice, AtFlags, FlockOperation, Mode, OFlags, RenameFlags},
+    fs::{Advice, CWD, FlockOperation, Mode, OFlags},
     io::Errno,
 };
 
@@ -36,6 +36,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
     store::{Object, ReadRange, Store, Upload},
+    sys::rename_new,
     walk::{OwnBackups, root::FileId},
 };
 
@@ -364,7 +365,8 @@ impl Part {
     /// Sync, rename without replacing, sync of the directory.
     fn complete(&self) -> Result<()> {
         self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
-        rename_new(&self.part, &self.path).map_err(|e| Error::io("rename to", e).at(&self.path))?;
+        rename_new(CWD, &*self.part, CWD, &*self.path)
+            .map_err(|e| Error::io("rename to", e).at(&self.path))?;
         self.is_over.store(true, SeqCst);
         rustix::fs::fsync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
@@ -388,20 +390,6 @@ impl Drop for Part {
     fn drop(&mut self) {
         // A leftover is unlocked by then, so the next sweep finds it.
         let _ = self.remove();
-    }
-}
-
-/// Renames, failing with `EEXIST` rather than replacing.
-fn rename_new(from: &Path, to: &Path) -> Result<(), Errno> {
-    let cwd = rustix::fs::CWD;
-    match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
-        // A file system, or a container's filter, that does not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::NOTSUP) => {
-            rustix::fs::linkat(cwd, from, cwd, to, AtFlags::empty())?;
-            let _ = rustix::fs::unlink(from);
-            Ok(())
-        }
-        result => result,
     }
 }
 

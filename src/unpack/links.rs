@@ -1,0 +1,215 @@
+//! Symlinks and hard links, which come last.
+
+use std::{
+    fs::File,
+    io::Read,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sys::rename_new,
+    unpack::{
+        Existing, Meta, Unpacker,
+        beneath::{fail, os, split},
+        file::{ids, times},
+    },
+    walk::root::FILE,
+};
+
+/// The longest target that Linux takes, less its NUL.
+const TARGET_MAX: usize = 4095;
+
+pub(crate) fn check_target(path: &[u8], target: &[u8]) -> Result<()> {
+    let problem = if target.is_empty() {
+        "its target is empty"
+    } else if target.len() > TARGET_MAX {
+        "its target is over 4,095 bytes"
+    } else if target.contains(&0) {
+        "its target has a NUL"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidInput, "make the link").at(os(path)).caused_by(problem))
+}
+
+impl Unpacker {
+    /// Makes a symlink that says `target`, verbatim and unlooked at.
+    pub(super) fn make_symlink(&self, path: &[u8], target: &[u8], meta: &Meta) -> Result<()> {
+        let fail = |e| fail("make the link", path, e);
+        let (parent, _) = split(path);
+        let dir = self.parent(parent).map_err(fail)?;
+        let dress = |name: &[u8]| {
+            if let Some((uid, gid)) = ids(path, meta, self.options.owner)? {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::chownat(&dir, name, Some(uid), Some(gid), flags).map_err(fail)?;
+            }
+            let time = times(meta.mtime_ns);
+            rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
+        };
+        self.put(&dir, path, |name| rustix::fs::symlinkat(target, &dir, name), dress)
+    }
+
+    /// Makes `path` another name of the file `to`, or a copy of it where the file system has no
+    /// more names for it.
+    pub(super) fn make_hard_link(&self, path: &[u8], to: &[u8]) -> Result<()> {
+        let fail = |e| fail("make the hard link", path, e);
+        let (from, from_name) = split(to);
+        let from = self.parent(from).map_err(fail)?;
+        let mut source = open_file(from.as_fd(), from_name).map_err(fail)?;
+        let (parent, _) = split(path);
+        let dir = self.parent(parent).map_err(fail)?;
+        let link = |name: &[u8]| rustix::fs::linkat(&from, from_name, &dir, name, AtFlags::empty());
+        match self.put(&dir, path, link, |name| self.check_same(&dir, name, &source, path)) {
+            Err(e) if is_refused(&e) => {}
+            result => return result,
+        }
+        let stat = rustix::fs::fstat(&source).map_err(fail)?;
+        let seen = crate::entry::Metadata::of(&stat);
+        let (mode, mtime_ns) = (seen.mode, seen.mtime_ns);
+        let meta = Meta { mode, uid: seen.uid.into(), gid: seen.gid.into(), mtime_ns };
+        let copy = self.file(path, seen.size, &meta)?;
+        let mut buffer = vec![0; 1 << 20];
+        let mut at = 0;
+        loop {
+            let n = source.read(&mut buffer).map_err(|e| Error::io("read", e).at(os(to)))?;
+            if n == 0 {
+                return copy.finish();
+            }
+            copy.write_at(at, &buffer[..n])?;
+            at += n as u64;
+        }
+    }
+
+    /// Makes names of one file of those that are equal to the first. Returns how many.
+    pub(super) fn join(&self, group: &[Vec<u8>]) -> Result<u64> {
+        let [first, others @ ..] = group else {
+            return Ok(0);
+        };
+        let open = |path: &[u8]| {
+            let (parent, name) = split(path);
+            let dir = self.parent(parent)?;
+            Ok((open_file(dir.as_fd(), name)?, dir))
+        };
+        let (first_file, first_dir) = open(first).map_err(|e| fail("open", first, e))?;
+        let (_, first_name) = split(first);
+        let mut joined = 0;
+        for path in others {
+            let fail = |e| fail("make the hard link", path, e);
+            let (file, dir) = open(path).map_err(fail)?;
+            if !are_equal(&first_file, &file).map_err(|e| Error::io("read", e).at(os(path)))? {
+                continue;
+            }
+            let temporary = self.temporary();
+            let link =
+                rustix::fs::linkat(&first_dir, first_name, &dir, &*temporary, AtFlags::empty());
+            match link {
+                Ok(()) => {}
+                // The copy is as good, where the file system has no more names for it.
+                Err(Errno::MLINK | Errno::PERM | Errno::NOTSUP | Errno::XDEV) => continue,
+                Err(e) => return Err(fail(e)),
+            }
+            let (_, name) = split(path);
+            let placed = self
+                .check_same(&dir, &temporary, &first_file, path)
+                .and_then(|()| rustix::fs::renameat(&dir, &*temporary, &dir, name).map_err(fail));
+            if placed.is_err() {
+                let _ = rustix::fs::unlinkat(&dir, &*temporary, AtFlags::empty());
+            }
+            placed?;
+            joined += 1;
+        }
+        Ok(joined)
+    }
+
+    /// Makes something under its own name or, where it may have to replace what is there, under
+    /// another that is then renamed.
+    fn put(
+        &self,
+        dir: &OwnedFd,
+        path: &[u8],
+        make: impl Fn(&[u8]) -> Result<(), Errno>,
+        dress: impl Fn(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let fail = |e| fail("make the link", path, e);
+        let (_, own) = split(path);
+        let name = match self.options.existing {
+            Existing::Fresh => own.to_vec(),
+            _ => self.temporary(),
+        };
+        match make(&name) {
+            Err(Errno::EXIST) if self.options.existing == Existing::Fresh => {
+                // Of two members of one name the last counts; a directory stays.
+                rustix::fs::unlinkat(dir, own, AtFlags::empty()).map_err(fail)?;
+                make(&name).map_err(fail)?;
+            }
+            made => made.map_err(fail)?,
+        }
+        let placed = dress(&name).and_then(|()| {
+            match self.options.existing {
+                Existing::Fresh => Ok(()),
+                Existing::Refuse => rename_new(dir, &name, dir, own),
+                Existing::Overwrite => rustix::fs::renameat(dir, &*name, dir, own),
+            }
+            .map_err(fail)
+        });
+        if placed.is_err() {
+            let _ = rustix::fs::unlinkat(dir, &*name, AtFlags::empty());
+        }
+        placed
+    }
+
+    /// That a new name leads to the file that was opened, and not to what somebody put there.
+    fn check_same(&self, dir: &OwnedFd, name: &[u8], file: &File, path: &[u8]) -> Result<()> {
+        let fail = |e| fail("make the hard link", path, e);
+        let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        let open = rustix::fs::fstat(file).map_err(fail)?;
+        match (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::InvalidInput, "make the hard link")
+                .at(os(path))
+                .caused_by("the file it is to name was replaced meanwhile")),
+        }
+    }
+}
+
+fn is_refused(error: &Error) -> bool {
+    use std::error::Error as _;
+    let errno = error.source().and_then(|e| e.downcast_ref::<std::io::Error>());
+    let errno = errno.and_then(Errno::from_io_error);
+    matches!(errno, Some(Errno::MLINK | Errno::PERM | Errno::NOTSUP | Errno::XDEV))
+}
+
+/// Opens a regular file; anything else in its place is `ENXIO`.
+fn open_file(dir: std::os::fd::BorrowedFd<'_>, name: &[u8]) -> Result<File, Errno> {
+    let file = rustix::fs::openat(dir, name, FILE | OFlags::CLOEXEC, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
+        FileType::RegularFile => Ok(file.into()),
+        _ => Err(Errno::NXIO),
+    }
+}
+
+fn are_equal(a: &File, b: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::FileExt;
+    let len = a.metadata()?.len();
+    if len != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut from_a, mut from_b) = (vec![0; 256 << 10], vec![0; 256 << 10]);
+    let mut at = 0;
+    while at < len {
+        let n = (len - at).min(from_a.len() as u64) as usize;
+        a.read_exact_at(&mut from_a[..n], at)?;
+        b.read_exact_at(&mut from_b[..n], at)?;
+        if from_a[..n] != from_b[..n] {
+            return Ok(false);
+        }
+        at += n as u64;
+    }
+    Ok(true)
+}

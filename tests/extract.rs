@@ -1,0 +1,256 @@
+//! Taking members out of an archive: all, some, and what can be had of a damaged one.
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use futures::{executor::block_on, io::Cursor};
+use support::{Tree, noise, text};
+use wingback::{
+    Archive, Backup, ErrorKind, Extract, Extracted, MemoryStore, NoIndex, Profile, Result,
+    UnpackOptions, Way,
+};
+
+fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(support::key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, support::key())
+}
+
+fn made(backup: Backup) -> Vec<u8> {
+    support::bytes(backup).unwrap().1
+}
+
+/// A directory that goes away with it.
+struct Target(tempfile::TempDir);
+
+impl Target {
+    fn new() -> Self {
+        Target(tempfile::tempdir().unwrap())
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.0.path().join("target")
+    }
+
+    /// All paths in it, sorted, directories with a `/`.
+    fn paths(&self) -> Vec<String> {
+        fn walk(dir: &Path, root: &Path, paths: &mut Vec<String>) {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
+                let is_dir = entry.file_type().unwrap().is_dir();
+                let slash = if is_dir { "/" } else { "" };
+                paths.push(format!("{}{slash}", name.escape_ascii()));
+                if is_dir {
+                    walk(&path, root, paths);
+                }
+            }
+        }
+        let mut paths = Vec::new();
+        walk(&self.dir(), &self.dir(), &mut paths);
+        paths.sort();
+        paths
+    }
+
+    fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.dir().join(path)).unwrap()
+    }
+}
+
+fn extract(
+    bytes: &[u8],
+    target: &Target,
+    change: impl FnOnce(Extract) -> Extract,
+) -> Result<Extracted> {
+    block_on(change(Extract::new(target.dir())).start(in_memory(bytes)))
+}
+
+fn tree() -> Tree {
+    let tree = Tree::with(&[
+        ("logs/latest.log", &text(5000)),
+        ("server.jar", &text(2_500_000)),
+        ("world/region/r.0.0.mca", &noise(300_000)),
+        ("world/level.dat", b"level"),
+    ]);
+    fs::create_dir(tree.root.join("empty")).unwrap();
+    tree.link("world/link", "../nowhere");
+    tree
+}
+
+const ALL: [&str; 9] = [
+    "empty/",
+    "logs/",
+    "logs/latest.log",
+    "server.jar",
+    "world/",
+    "world/level.dat",
+    "world/link",
+    "world/region/",
+    "world/region/r.0.0.mca",
+];
+
+#[test]
+fn all_of_it_comes_out_by_every_way() {
+    let tree = tree();
+    for profile in [Profile::Full, Profile::Wings] {
+        let bytes = made(tree.backup().profile(profile));
+        let stream = || Archive::stream(Cursor::new(bytes.clone()));
+        let ways = [(in_memory(&bytes), Way::Index), (stream(), Way::Sequence(NoIndex::Stream))];
+        for (archive, way) in ways {
+            let target = Target::new();
+            let done = block_on(Extract::new(target.dir()).start(archive)).unwrap();
+            assert_eq!((done.way, target.paths()), (way, ALL.map(String::from).to_vec()));
+            let counts = &done.unpacked;
+            assert_eq!((counts.files, counts.directories, counts.symlinks), (4, 4, 1));
+            for path in ["logs/latest.log", "server.jar", "world/region/r.0.0.mca"] {
+                assert!(target.read(path) == fs::read(tree.root.join(path)).unwrap(), "{path}");
+            }
+            let link = fs::read_link(target.dir().join("world/link")).unwrap();
+            assert_eq!(link, Path::new("../nowhere"));
+        }
+    }
+}
+
+#[test]
+fn some_of_it_comes_out_alone() {
+    let bytes = made(tree().backup());
+    let target = Target::new();
+    let done =
+        extract(&bytes, &target, |e| e.select("*.mca").select("logs/").select("no")).unwrap();
+    assert_eq!(
+        target.paths(),
+        ["logs/", "logs/latest.log", "world/", "world/region/", "world/region/r.0.0.mca"]
+    );
+    assert_eq!(done.unmatched, [b"no"]);
+    assert_eq!(done.unpacked.files, 2);
+    let mode = fs::metadata(target.dir().join("world")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o755, "a directory that nobody asked for is an ordinary one");
+}
+
+#[test]
+fn what_is_there_stays_unless_it_may_be_overwritten() {
+    let bytes = made(Tree::with(&[("a", b"new"), ("b", b"new")]).backup());
+    let target = Target::new();
+    fs::create_dir(target.dir()).unwrap();
+    fs::write(target.dir().join("b"), "old").unwrap();
+    let error = extract(&bytes, &target, |e| e).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    assert!(error.to_string().contains('b'), "{error}");
+    assert_eq!(target.read("b"), b"old");
+    extract(&bytes, &target, |e| e.overwrite(true)).unwrap();
+    assert_eq!((target.read("a"), target.read("b")), (b"new".to_vec(), b"new".to_vec()));
+    assert_eq!(target.paths(), ["a", "b"], "and nothing is left beside them");
+}
+
+#[test]
+fn a_damaged_segment_costs_its_files_and_no_other() {
+    let files: Vec<(String, Vec<u8>)> =
+        (0..4).map(|i| (format!("r.{i}.mca"), noise(200_000 + i))).collect();
+    let tree = Tree::new();
+    files.iter().for_each(|(path, content)| tree.file(path, content));
+    let mut bytes = made(tree.backup());
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    let hit = support::forge::locate(&bytes).entries_of_segment_at(at);
+    assert_eq!(hit.len(), 1);
+
+    let target = Target::new();
+    let error = extract(&bytes, &target, |e| e).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains(std::str::from_utf8(&hit[0]).unwrap()), "{error}");
+
+    let target = Target::new();
+    let done = extract(&bytes, &target, |e| e.salvage(true)).unwrap();
+    assert_eq!(done.damage.len(), 1);
+    assert_eq!(done.damage[0].members, hit);
+    assert_eq!(done.unpacked.files, 3);
+    for (path, content) in &files {
+        let is_lost = path.as_bytes() == hit[0];
+        assert_eq!(target.dir().join(path).exists(), !is_lost, "{path}");
+        assert!(is_lost || target.read(path) == *content);
+    }
+}
+
+#[test]
+fn of_a_truncated_archive_comes_what_stands_before() {
+    let tree = Tree::with(&[("a", b"first"), ("b.mca", &noise(400_000)), ("c", b"last")]);
+    let bytes = made(tree.backup());
+    let cut = &bytes[..300_000];
+    let target = Target::new();
+    let done = extract(cut, &target, |e| e.salvage(true)).unwrap();
+    assert_eq!(done.way, Way::Sequence(NoIndex::Absent));
+    assert_eq!(target.paths(), ["a"]);
+    assert_eq!(done.damage[0].members, [b"b.mca"]);
+    assert!(done.damage[0].and_rest && done.unpacked.files == 1);
+    let error = extract(cut, &Target::new(), |e| e).unwrap_err();
+    assert!(error.to_string().contains("it is cut off"), "{error}");
+}
+
+#[test]
+fn limits_stop_a_bomb() {
+    let tree = Tree::with(&[("a", &vec![b'a'; 3_000_000]), ("b", b"b"), ("c", b"c")]);
+    let bytes = made(tree.backup());
+    let foreign = {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+        tar.append_dir_all(".", &tree.root).unwrap();
+        tar.into_inner().unwrap().finish().unwrap()
+    };
+    for bytes in [bytes, foreign] {
+        for (options, is_too_much) in [
+            (UnpackOptions::new().max_bytes(3_000_001), true),
+            (UnpackOptions::new().max_bytes(3_000_002), false),
+            (UnpackOptions::new().max_members(2), true),
+            (UnpackOptions::new().max_members(3), false),
+            (UnpackOptions::new().max_ratio(20), true),
+            (UnpackOptions::new().max_ratio(1100), false),
+            (UnpackOptions::new().reserve(u64::MAX), true),
+        ] {
+            let result = extract(&bytes, &Target::new(), |e| e.options(options.clone()));
+            match result {
+                Err(e) => assert!(is_too_much && e.kind() == ErrorKind::NoSpace, "{e} {options:?}"),
+                Ok(_) => assert!(!is_too_much, "{options:?}"),
+            }
+        }
+    }
+}
+
+/// A later member of the same name replaces the one before, as with every reader of tar.
+#[test]
+fn of_two_members_of_one_name_the_last_counts() {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for content in [&b"first"[..], b"second, and longer", b"3rd"] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "twice", content).unwrap();
+    }
+    let bytes = tar.into_inner().unwrap().finish().unwrap();
+    let target = Target::new();
+    let done = extract(&bytes, &target, |e| e).unwrap();
+    assert_eq!(target.read("twice"), b"3rd");
+    assert_eq!(done.unpacked.files, 1);
+}
+
+#[test]
+fn a_cancelled_extraction_leaves_no_half_file() {
+    let bytes = made(Tree::with(&[("a", &noise(40 << 20))]).backup());
+    let target = Target::new();
+    let task = Extract::new(target.dir()).start(in_memory(&bytes));
+    let handle = task.handle();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            support::wait_until("the first bytes", || handle.progress().bytes > 1 << 20);
+            handle.cancel();
+        });
+        block_on(task)
+    });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(target.paths(), Vec::<String>::new());
+}
