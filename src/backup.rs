@@ -1,6 +1,7 @@
 //! Makes a backup: the one place that knows every layer.
 
 use std::{
+    os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -23,6 +24,7 @@ use crate::{
     progress::{Expected, Phase, Tracker},
     report::Report,
     store::{Store, Upload},
+    swap,
     task::{Task, unless_cancelled},
     walk::{
         Walk, WalkOptions,
@@ -247,6 +249,7 @@ impl Backup {
 
     fn open(&self) -> Result<Source> {
         let root = Root::open(&self.source)?;
+        swap::check_settled(root.as_fd(), root.path())?;
         let mut excludes = Excludes::new(self.rules);
         let mut warnings = Vec::new();
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     SourceGone,
     /// An archive is not what its checksums or its format promise.
     Corrupt,
+    /// Another operation is under way there, or one that was interrupted must be ended first.
+    Busy,
     /// Any other failure of the system below: the disk, the network, the store.
     Io,
     /// A fault in this crate, such as a panic on one of its threads.
@@ -47,6 +49,7 @@ impl ErrorKind {
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::SourceGone => "source-gone",
             ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Busy => "busy",
             ErrorKind::Io => "io",
             ErrorKind::Internal => "internal",
         }

@@ -37,8 +37,10 @@ mod name;
 mod pipe;
 mod progress;
 mod report;
+mod restore;
 mod select;
 mod store;
+mod swap;
 mod sys;
 mod task;
 mod unpack;
@@ -65,11 +67,13 @@ pub use limit::Limiter;
 pub use name::{Key, NameTemplate};
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
+pub use restore::{Restore, Restored};
 pub use store::{
     Object, ReadRange, Store, Upload,
     local::LocalStore,
     memory::{Fault, MemoryStore},
 };
+pub use swap::Recovered;
 pub use task::{Handle, Task};
 pub use unpack::Owner;
 pub use verify::{Verified, Verify};

@@ -13,7 +13,7 @@ use crate::{
     input::Archive,
     progress::{Phase, Tracker},
     select::Selection,
-    swap::{self, How, Staging},
+    swap::{self, How, Recovered, Staging},
     task::Task,
     unpack::{Beneath, Existing},
     verify::Verify,
@@ -34,6 +34,8 @@ pub struct Restore {
     dir: PathBuf,
     mode: Mode,
     keep: Selection,
+    /// Nothing is left out of the archive.
+    everything: Selection,
     in_place: bool,
     staging: Option<PathBuf>,
     sha1: Option<[u8; 20]>,
@@ -70,6 +72,7 @@ impl Restore {
             dir: dir.into(),
             mode: Mode::Replace,
             keep: Selection::default(),
+            everything: Selection::default(),
             in_place: false,
             staging: None,
             sha1: None,
@@ -131,8 +134,7 @@ impl Restore {
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
             let work = move |source, _| self.run(source, &watched);
-            let restored =
-                archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await?;
+            let restored = archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await?;
             Ok(Restored { duration: started.elapsed(), ..restored })
         })
     }
@@ -140,9 +142,9 @@ impl Restore {
     /// Finishes or undoes a restore of `dir` that was interrupted. `None` if there was none.
     pub fn recover(dir: impl Into<PathBuf>) -> Task<'static, Option<Recovered>> {
         let dir = dir.into();
-        Task::new(|_| async move {
-            crate::pipe::spawn(move |_| swap::recover(&dir))?.finish().await
-        })
+        Task::new(
+            |_| async move { crate::pipe::spawn(move |_| swap::recover(&dir))?.finish().await },
+        )
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
@@ -158,13 +160,13 @@ impl Restore {
             Mode::Replace => How::Replace { keep: &keep },
             Mode::Merge => How::Merge { keep: &keep },
         };
-        swap::check_exchangeable(staging.target(), &how)?;
+        staging.check(how)?;
         let root = Beneath::from_fd(staging.tree()?);
         let facts = unpack(source, root, &self.job(Existing::Fresh, &|_, _| false), tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
-        let exchanged = staging.commit(how, &|| tracker.is_cancelled())?;
-        Ok(restored(facts, recovered, exchanged.warnings))
+        let warnings = staging.commit(how, &|| tracker.is_cancelled())?;
+        Ok(restored(facts, recovered, warnings))
     }
 
     fn run_in_place(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
@@ -180,12 +182,12 @@ impl Restore {
             return Err(error.caused_by(damage.to_string()));
         }
         self.check_sha1(verified.sha1)?;
-        let root = Beneath::open(&self.dir)?;
         if self.mode == Mode::Replace {
-            swap::clear(&root, &|path, is_dir| self.keeps(path, is_dir))?;
+            swap::clear(&self.dir, &|path, is_dir| self.keeps(path, is_dir))?;
         }
+        let root = Beneath::open(&self.dir)?;
         // What is there now is to stay, whatever the archive has of that path.
-        let skip = |path: &[u8], is_dir| self.keeps(path, is_dir) && root.has(path);
+        let skip = |path: &[u8], is_dir| self.keeps(path, is_dir) && root.kind(path).is_some();
         let job = self.job(Existing::Overwrite, &skip);
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         Ok(restored(facts, recovered, Vec::new()))
@@ -196,13 +198,16 @@ impl Restore {
         !self.keep.is_empty() && self.keep.wants(path, is_dir, &mut unmet)
     }
 
-    fn job<'a>(
-        &'a self,
-        existing: Existing,
-        skip: &'a dyn Fn(&[u8], bool) -> bool,
-    ) -> Job<'a> {
+    fn job<'a>(&'a self, existing: Existing, skip: &'a dyn Fn(&[u8], bool) -> bool) -> Job<'a> {
         let sha1 = self.sha1.is_some();
-        Job { existing, selection: Selection::all(), skip, salvage: false, sha1, options: &self.options }
+        Job {
+            existing,
+            selection: &self.everything,
+            skip,
+            salvage: false,
+            sha1,
+            options: &self.options,
+        }
     }
 
     fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {

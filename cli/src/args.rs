@@ -25,6 +25,8 @@ pub enum Command {
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),
+    Restore(Restore),
+    Recover(Recover),
     Sweep(Sweep),
     /// Print shell completions
     Completions {

@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         Command::Cat(args) => smol::block_on(look::cat(&args)),
         Command::Verify(args) => smol::block_on(look::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),
+        Command::Restore(args) => smol::block_on(restore::restore(&args)),
+        Command::Recover(args) => smol::block_on(restore::recover(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -3,7 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
-use wingback::{Extract, Extracted, NotExtracted, UnpackOptions, Unpacked};
+use wingback::{
+    Extract, Extracted, NotExtracted, Recovered, Restore, Restored, UnpackOptions, Unpacked,
+};
 
 use crate::{
     Status, args,
@@ -37,6 +39,51 @@ pub async fn extract(args: &args::Extract) -> Status {
         Status::Done if !done.damage.is_empty() => Status::Partial,
         status => status,
     }
+}
+
+pub async fn restore(args: &args::Restore) -> Status {
+    let style = Style::of(&args.output);
+    let mut restore = Restore::new(&args.dir)
+        .merge(args.merge)
+        .in_place(args.in_place)
+        .options(options(&args.unpack));
+    for pattern in &args.keep {
+        restore = restore.keep(pattern.as_bytes());
+    }
+    if let Some(dir) = &args.staging {
+        restore = restore.staging(dir);
+    }
+    if let Some(sha1) = args.sha1 {
+        restore = restore.sha1(sha1.0);
+    }
+    match style.run(restore.start(archive(&args.archive))).await {
+        Ok(done) => {
+            match style {
+                Style::Json => print(&restored_json(&done)),
+                _ => say(&restored_text(&done)),
+            }
+            Status::Done
+        }
+        Err(e) => {
+            style.error(&e);
+            Status::Failed
+        }
+    }
+}
+
+pub async fn recover(args: &args::Recover) -> Status {
+    let style = if args.json { Style::Json } else { Style::Quiet };
+    match style.run(Restore::recover(&args.dir)).await {
+        Ok(recovered) if args.json => {
+            print(&json!({ "type": "recovered", "recovered": recovered.map(Recovered::code) }));
+        }
+        Ok(recovered) => say(&recovered_text(recovered)),
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    }
+    Status::Done
 }
 
 fn options(args: &args::Unpack) -> UnpackOptions {
@@ -84,6 +131,18 @@ fn extracted_json(done: &Extracted) -> Value {
     )
 }
 
+fn restored_json(done: &Restored) -> Value {
+    with_fields(
+        json!({
+            "type": "restored",
+            "recovered": done.recovered.map(Recovered::code),
+            "warnings": done.warnings,
+            "duration_ms": done.duration.as_millis() as u64,
+        }),
+        with_fields(unpacked_json(&done.unpacked), json::way(done.way)),
+    )
+}
+
 fn extracted_text(done: &Extracted) -> String {
     let mut lines = vec![
         content(&done.unpacked),
@@ -94,6 +153,20 @@ fn extracted_text(done: &Extracted) -> String {
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }
+    lines.join("\n")
+}
+
+fn restored_text(done: &Restored) -> String {
+    let mut lines = vec![
+        content(&done.unpacked),
+        format!("read      {}", done.way),
+        format!("time      {:.2} s", done.duration.as_secs_f64()),
+    ];
+    if done.recovered.is_some() {
+        lines.push(format!("before    {}", recovered_text(done.recovered)));
+    }
+    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
+    list(&mut lines, "warnings", done.warnings.iter().map(|w| plain(w)));
     lines.join("\n")
 }
 
@@ -109,4 +182,11 @@ fn content(unpacked: &Unpacked) -> String {
 
 fn skipped_lines(skipped: &[NotExtracted]) -> impl ExactSizeIterator<Item = String> {
     skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason))
+}
+
+fn recovered_text(recovered: Option<Recovered>) -> String {
+    match recovered {
+        None => "nothing was left of another restore".to_owned(),
+        Some(recovered) => recovered.to_string(),
+    }
 }

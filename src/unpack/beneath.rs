@@ -51,6 +51,11 @@ impl Beneath {
         Beneath { root, has_openat2: AtomicBool::new(true) }
     }
 
+    /// The same directory, once more.
+    pub(crate) fn reopen(&self) -> Result<Self, Errno> {
+        self.dir(b"").map(Beneath::from_fd)
+    }
+
     /// As on a kernel without `openat2`.
     #[cfg(test)]
     pub(crate) fn step_by_step(self) -> Self {

@@ -26,7 +26,7 @@ use rustix::{
 
 pub(crate) use crate::unpack::{
     beneath::{Beneath, check_path},
-    file::NewFile,
+    file::{NewFile, times},
 };
 use crate::{
     error::{Error, Result},

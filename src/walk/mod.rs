@@ -31,6 +31,9 @@ use crate::{
 /// The longest path that anything can restore (Linux' `PATH_MAX`).
 const PATH_MAX: usize = 4096;
 
+/// The staging place of a restore, in the root of the tree that is restored. Never backed up.
+pub(crate) const STAGING: &str = ".wingback-restore";
+
 /// Directories held open at a time; a deeper tree has its upper ones opened again on the way back.
 const OPEN_MAX: usize = 64;
 
@@ -138,6 +141,9 @@ impl<'a> Walk<'a> {
                 .is_some_and(|own| own.dir == frame.id && (own.is_own)(name.to_bytes()));
             self.path.extend_from_slice(name.to_bytes());
             frame.next += 1;
+            if kind == FileType::Directory && self.path == STAGING.as_bytes() {
+                continue;
+            }
             if own && kind == FileType::RegularFile {
                 return Ok(Some(Step::Skipped(SkipReason::OwnBackup)));
             }

@@ -1,0 +1,179 @@
+//! Does the steps of a journal, or undoes them.
+//!
+//! Whether a step is done is told from what is there, whatever the order in which a file system
+//! made things durable:
+//!
+//! | step | is done if | undone by |
+//! |---|---|---|
+//! | `Keep(p)` | `new/p` is there, or `new/top(p)` is not (it was put) | `new/p` → `target/p` |
+//! | `Aside(p, i)` | `old/i` is there, or what follows is `Put(p)`, and done | `old/i` → `target/p` |
+//! | `Save(p, i)` | as `Aside` | `old/i` → `target/p`, if that is missing |
+//! | `Put(p)` | `new/p` is not there | `target/p` → `new/p` |
+//!
+//! So both directions can be cut off and begun again, any number of times.
+
+use rustix::{fs::Mode, io::Errno};
+
+use crate::{
+    error::{Error, Result},
+    swap::{
+        journal::{Dress, Journal, Looks, Step},
+        ops::{self, At},
+    },
+    unpack::beneath::{Beneath, os},
+};
+
+/// The three trees.
+#[derive(Debug)]
+pub(crate) struct Trees {
+    pub(crate) target: Beneath,
+    pub(crate) new: Beneath,
+    pub(crate) old: Beneath,
+}
+
+impl Trees {
+    /// Does what is not done yet. Returns what somebody put in the way meanwhile.
+    pub(crate) fn forward(&self, journal: &Journal) -> Result<Vec<Vec<u8>>> {
+        let mut late = Vec::new();
+        for (i, step) in journal.steps.iter().enumerate() {
+            let before = i.checked_sub(1).map(|i| &journal.steps[i]);
+            let replaces = matches!(before, Some(Step::Save(..)));
+            let is_put = match journal.steps.get(i + 1) {
+                Some(Step::Put(path)) if step.path() == path => self.is_put(step)?,
+                _ => false,
+            };
+            if is_put {
+                continue;
+            }
+            self.do_step(step, replaces, &mut late).map_err(|e| failed("exchange", step, e))?;
+        }
+        for dress in &journal.dresses {
+            self.dress(dress, dress.new).map_err(|e| Error::io("dress", e).at(os(&dress.path)))?;
+        }
+        Ok(late)
+    }
+
+    /// Undoes what is done.
+    pub(crate) fn backward(&self, journal: &Journal) -> Result<()> {
+        for step in journal.steps.iter().rev() {
+            self.undo_step(step).map_err(|e| failed("undo the exchange of", step, e))?;
+        }
+        for dress in &journal.dresses {
+            self.dress(dress, dress.old).map_err(|e| Error::io("dress", e).at(os(&dress.path)))?;
+        }
+        Ok(())
+    }
+
+    fn do_step(&self, step: &Step, replaces: bool, late: &mut Vec<Vec<u8>>) -> Result<(), Errno> {
+        let number = |i: &u32| i.to_string().into_bytes();
+        match step {
+            Step::Keep(path) => {
+                let top = path.split(|&b| b == b'/').next().unwrap_or_default();
+                if At(&self.new, top).exists()? && !At(&self.new, path).exists()? {
+                    // It may be gone: then there is nothing to keep.
+                    unless_gone(ops::rename(At(&self.target, path), At(&self.new, path), false))?;
+                }
+            }
+            Step::Aside(path, i) => {
+                let old = number(i);
+                if !At(&self.old, &old).exists()? {
+                    unless_gone(ops::rename(At(&self.target, path), At(&self.old, &old), false))?;
+                }
+            }
+            Step::Save(path, i) => {
+                let old = number(i);
+                if !At(&self.old, &old).exists()? {
+                    match ops::link(At(&self.target, path), At(&self.old, &old)) {
+                        Ok(()) | Err(Errno::NOENT) => {}
+                        // Where there are no hard links, there is a moment without the file.
+                        Err(Errno::PERM | Errno::NOTSUP | Errno::MLINK | Errno::XDEV) => {
+                            ops::rename(At(&self.target, path), At(&self.old, &old), false)?;
+                        }
+                        Err(e) => return Err(e),
+                    }
+                }
+            }
+            Step::Put(path) => {
+                let mut tries = 0;
+                while At(&self.new, path).exists()? {
+                    match ops::rename(At(&self.new, path), At(&self.target, path), replaces) {
+                        // Somebody made something of that name meanwhile: it goes with the old.
+                        Err(Errno::EXIST) if tries < 100 => {
+                            let aside = format!("late-{}-{tries}", late.len()).into_bytes();
+                            ops::rename(At(&self.target, path), At(&self.old, &aside), true)?;
+                            late.push(path.clone());
+                            tries += 1;
+                        }
+                        result => result?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn undo_step(&self, step: &Step) -> Result<(), Errno> {
+        let number = |i: &u32| i.to_string().into_bytes();
+        match step {
+            Step::Keep(path) => {
+                if At(&self.new, path).exists()? {
+                    ops::rename(At(&self.new, path), At(&self.target, path), false)?;
+                }
+            }
+            Step::Aside(path, i) | Step::Save(path, i) => {
+                let old = number(i);
+                if At(&self.old, &old).exists()? && !At(&self.target, path).exists()? {
+                    ops::rename(At(&self.old, &old), At(&self.target, path), false)?;
+                }
+            }
+            Step::Put(path) => {
+                if !At(&self.new, path).exists()? && At(&self.target, path).exists()? {
+                    ops::rename(At(&self.target, path), At(&self.new, path), false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what this step makes way for is in its place.
+    fn is_put(&self, step: &Step) -> Result<bool> {
+        At(&self.new, step.path()).exists().map(|e| !e).map_err(|e| failed("exchange", step, e))
+    }
+
+    fn dress(&self, dress: &Dress, looks: Option<Looks>) -> Result<(), Errno> {
+        let Some(looks) = looks else {
+            return Ok(());
+        };
+        let dir = match self.target.dir(&dress.path) {
+            Ok(dir) => dir,
+            // It is gone, or no directory any more: then it has no looks to set.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        ops::chmod(&dir, Mode::from_raw_mode(looks.mode))?;
+        ops::set_times(&dir, looks.mtime_ns)
+    }
+}
+
+impl Step {
+    fn path(&self) -> &[u8] {
+        match self {
+            Step::Keep(path) | Step::Aside(path, _) | Step::Save(path, _) | Step::Put(path) => path,
+        }
+    }
+}
+
+fn failed(doing: &'static str, step: &Step, errno: Errno) -> Error {
+    let error = Error::io(doing, errno).at(os(step.path()));
+    match errno {
+        Errno::BUSY => error.caused_by("a file system is mounted there"),
+        _ => error,
+    }
+}
+
+fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
+        result => result,
+    }
+}
