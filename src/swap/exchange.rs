@@ -156,7 +156,7 @@ impl Trees {
 }
 
 impl Step {
-    fn path(&self) -> &[u8] {
+    pub(crate) fn path(&self) -> &[u8] {
         match self {
             Step::Keep(path) | Step::Aside(path, _) | Step::Save(path, _) | Step::Put(path) => path,
         }

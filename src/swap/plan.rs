@@ -157,15 +157,15 @@ impl Plan<'_> {
                 };
                 let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
                 if keep(&path, is_dir) {
+                    if !has_kept {
+                        self.make_parents(&dir)?;
+                        has_kept = true;
+                    }
                     self.drop_new(&path)?;
                     self.journal.steps.push(Step::Keep(path));
-                    has_kept = true;
                 } else if is_dir {
                     dirs.push(path);
                 }
-            }
-            if has_kept {
-                self.make_parents(&dir)?;
             }
         }
         Ok(())

@@ -1,1 +1,450 @@
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt, fs::PermissionsExt, fs::symlink},
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
 
+use super::{
+    ops::faults::{self, Fault},
+    *,
+};
+
+/// A tree as it can be compared: by path its mode, time and content. The root is left out.
+type Snapshot = BTreeMap<Vec<u8>, (u32, i64, Vec<u8>)>;
+
+fn snapshot(root: &Path) -> Snapshot {
+    fn walk(dir: &Path, root: &Path, found: &mut Snapshot) {
+        for entry in fs::read_dir(dir).expect("listed") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("beneath").as_os_str().as_bytes().to_vec();
+            if name == STAGING.as_bytes() {
+                continue;
+            }
+            let meta = fs::symlink_metadata(&path).expect("metadata");
+            let content = if meta.is_symlink() {
+                fs::read_link(&path).expect("a link").into_os_string().into_encoded_bytes()
+            } else if meta.is_file() {
+                fs::read(&path).expect("a file")
+            } else {
+                b"/".to_vec()
+            };
+            let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+            let mtime = if meta.is_symlink() { 0 } else { mtime };
+            found.insert(name, (meta.mode() & 0o7777, mtime, content));
+            if meta.is_dir() {
+                walk(&path, root, found);
+            }
+        }
+    }
+    let mut found = Snapshot::new();
+    walk(root, root, &mut found);
+    found
+}
+
+/// Makes a tree: `path/` is a directory, `path -> target` a link; times are set, deepest last.
+fn build(root: &Path, tag: &str, paths: &[&str]) {
+    for path in paths {
+        if let Some((path, target)) = path.split_once(" -> ") {
+            symlink(target, root.join(path)).expect("made");
+        } else if let Some(dir) = path.strip_suffix('/') {
+            fs::create_dir_all(root.join(dir)).expect("made");
+        } else {
+            fs::create_dir_all(root.join(path).parent().expect("a parent")).expect("made");
+            fs::write(root.join(path), format!("{tag} {path}")).expect("written");
+        }
+    }
+    let seed = if tag == "old" { 1_000_000_000 } else { 1_500_000_000 };
+    let mut all: Vec<_> = snapshot(root).into_iter().collect();
+    all.reverse();
+    for (i, (path, (_, _, content))) in all.into_iter().enumerate() {
+        let path = root.join(OsStr::from_bytes(&path));
+        if fs::symlink_metadata(&path).expect("there").is_symlink() {
+            continue;
+        }
+        let mode = if content == b"/" { 0o750 } else { 0o640 };
+        let time = UNIX_EPOCH + Duration::new(seed + i as u64, 123_456_789);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        fs::File::open(&path).expect("open").set_modified(time).expect("set");
+    }
+}
+
+/// One case: what is there, what comes, and what is kept.
+struct Case {
+    name: &'static str,
+    old: &'static [&'static str],
+    new: &'static [&'static str],
+    keep: &'static [&'static str],
+    merge: bool,
+    /// What the new tree comes to, by path and whose it is.
+    want: &'static [(&'static str, &'static str)],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "replace",
+        old: &["a", "b/c", "b/d/", "gone/x/y", "link -> a", "same"],
+        new: &["a", "b/e/f", "link", "new/", "same"],
+        keep: &[],
+        merge: false,
+        want: &[
+            ("a", "new"),
+            ("b", "/"),
+            ("b/e", "/"),
+            ("b/e/f", "new"),
+            ("link", "new"),
+            ("new", "/"),
+            ("same", "new"),
+        ],
+    },
+    Case {
+        name: "replace nothing, by nothing",
+        old: &[],
+        new: &[],
+        keep: &[],
+        merge: false,
+        want: &[],
+    },
+    Case {
+        name: "replace and keep",
+        old: &["a", "cache/x", "p/keep/1", "p/keep/2", "p/other", "q/r/kept", "q/s"],
+        new: &["a", "cache/y", "p/keep/1", "p/third"],
+        keep: &["cache", "p/keep", "q/r/kept"],
+        merge: false,
+        want: &[
+            ("a", "new"),
+            ("cache", "/"),
+            ("cache/x", "old"),
+            ("p", "/"),
+            ("p/keep", "/"),
+            ("p/keep/1", "old"),
+            ("p/keep/2", "old"),
+            ("p/third", "new"),
+            ("q", "/"),
+            ("q/r", "/"),
+            ("q/r/kept", "old"),
+        ],
+    },
+    Case {
+        name: "merge",
+        old: &["a", "b/c", "b/d", "l -> a", "stays/x"],
+        new: &["a", "b/c", "b/new/x", "l -> elsewhere", "n/1", "z"],
+        keep: &["z"],
+        merge: true,
+        want: &[
+            ("a", "new"),
+            ("b", "/"),
+            ("b/c", "new"),
+            ("b/d", "old"),
+            ("b/new", "/"),
+            ("b/new/x", "new"),
+            ("l", "link"),
+            ("n", "/"),
+            ("n/1", "new"),
+            ("stays", "/"),
+            ("stays/x", "old"),
+            ("z", "new"),
+        ],
+    },
+];
+
+impl Case {
+    fn keeps(&self, path: &[u8]) -> bool {
+        self.keep.iter().any(|keep| keep.as_bytes() == path)
+    }
+
+    /// Makes both trees, exchanges with a fault, and returns the old tree and the result.
+    fn run(
+        &self,
+        target: &Path,
+        fault: Option<(u32, Fault)>,
+    ) -> (Snapshot, Snapshot, Result<Vec<String>>) {
+        build(target, "old", self.old);
+        let old = snapshot(target);
+        let staging = Staging::prepare(target, None).expect("prepared");
+        let new_root = target.join(STAGING).join("new");
+        build(&new_root, "new", self.new);
+        let new = snapshot(&new_root);
+        let keep = |path: &[u8], _: bool| self.keeps(path);
+        let how = match self.merge {
+            true => How::Merge { keep: &keep },
+            false => How::Replace { keep: &keep },
+        };
+        faults::plan(fault);
+        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false));
+        (old, new, result)
+    }
+
+    #[track_caller]
+    fn assert_new(&self, target: &Path, old: &Snapshot, new: &Snapshot) {
+        let now = snapshot(target);
+        let paths: Vec<_> = now.keys().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
+        let want: Vec<_> = self.want.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(paths, want, "{}", self.name);
+        for (path, whose) in self.want {
+            let found = &now[path.as_bytes()];
+            let from = |tree: &Snapshot| tree.get(path.as_bytes()).cloned();
+            match *whose {
+                "old" => assert_eq!(Some(found), from(old).as_ref(), "{}: {path}", self.name),
+                // Directories look as the new tree has them, or, where only the old one has them, as
+                // that does.
+                _ => assert_eq!(
+                    Some(found),
+                    if self.keeps(path.as_bytes()) { from(old).or(from(new)) } else { from(new).or(from(old)) }.as_ref(),
+                    "{}: {path}",
+                    self.name
+                ),
+            }
+        }
+    }
+}
+
+fn temporary() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let target = dir.path().join("target");
+    fs::create_dir(&target).expect("made");
+    (dir, target)
+}
+
+#[track_caller]
+fn assert_no_place(target: &Path) {
+    assert!(fs::symlink_metadata(target.join(STAGING)).is_err(), "the staging place is left");
+}
+
+#[test]
+fn an_exchange_ends_with_the_new_tree() {
+    for case in CASES {
+        let (_dir, target) = temporary();
+        let inode = fs::metadata(&target).expect("there").ino();
+        let (old, new, result) = case.run(&target, None);
+        assert_eq!(result.expect(case.name), Vec::<String>::new());
+        case.assert_new(&target, &old, &new);
+        assert_no_place(&target);
+        assert_eq!(fs::metadata(&target).expect("there").ino(), inode);
+        assert_eq!(recover(&target).expect("nothing to do"), None);
+    }
+}
+
+/// Whatever change fails, the tree is the old one or the new one, at once or after the next run.
+#[test]
+fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
+    for case in CASES {
+        for errno in [Errno::IO, Errno::NOSPC, Errno::PERM] {
+            for n in 0.. {
+                let (_dir, target) = temporary();
+                let (old, new, result) = case.run(&target, Some((n, Fault::Fail(errno))));
+                let changes = faults::count();
+                faults::plan(None);
+                if result.is_err() {
+                    recover(&target).expect("it recovers");
+                    assert_no_place(&target);
+                }
+                if result.is_ok() || snapshot(&target) != old {
+                    case.assert_new(&target, &old, &new);
+                }
+                recover(&target).expect("what could not be removed");
+                assert_no_place(&target);
+                if n > changes {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// The same where the process is killed, and the next one, which recovers, at any change as well.
+#[test]
+fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
+    for case in CASES {
+        for n in 0.. {
+            let (_dir, target) = temporary();
+            let (old, new, result) = case.run(&target, Some((n, Fault::Kill)));
+            let is_through = faults::count() <= n;
+            drop(result);
+            for m in (0..).step_by(3) {
+                faults::plan(Some((m, Fault::Kill)));
+                let recovered = recover(&target);
+                let is_settled = faults::count() <= m;
+                faults::plan(None);
+                if is_settled {
+                    recovered.expect("nobody killed it");
+                    break;
+                }
+            }
+            assert_no_place(&target);
+            let now = snapshot(&target);
+            if now != old {
+                case.assert_new(&target, &old, &new);
+            }
+            if is_through {
+                break;
+            }
+        }
+    }
+}
+
+/// A power cut may keep some renames and lose others that came before: of entries with different
+/// names, any set.
+#[test]
+fn any_set_of_steps_can_be_finished() {
+    let case = &CASES[0];
+    for mask in 0..32u32 {
+        let (_dir, target) = temporary();
+        build(&target, "old", case.old);
+        let old = snapshot(&target);
+        let staging = Staging::prepare(&target, None).expect("prepared");
+        let new_root = target.join(STAGING).join("new");
+        build(&new_root, "new", case.new);
+        let new = snapshot(&new_root);
+        let journal =
+            staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        journal.commit(&staging.place.dir).expect("written");
+        let mut seen = Vec::new();
+        for step in &journal.steps {
+            let path = step.path().to_vec();
+            let i = seen.iter().position(|p| *p == path).unwrap_or_else(|| {
+                seen.push(path);
+                seen.len() - 1
+            });
+            if mask >> (i % 5) & 1 == 1 {
+                let part = Journal { steps: vec![step.clone()], dresses: Vec::new() };
+                staging.trees.forward(&part).expect("a step");
+            }
+        }
+        if mask % 2 == 0 {
+            staging.trees.backward(&journal).expect("backward");
+            assert_eq!(snapshot(&target), old, "{mask}");
+            staging.trees.backward(&journal).expect("twice");
+            assert_eq!(snapshot(&target), old, "{mask}");
+        }
+        staging.trees.forward(&journal).expect("forward");
+        staging.trees.forward(&journal).expect("twice");
+        case.assert_new(&target, &old, &new);
+        std::mem::forget(staging);
+    }
+}
+
+#[test]
+fn a_staging_place_that_is_given_up_leaves_nothing() {
+    let (_dir, target) = temporary();
+    build(&target, "old", CASES[0].old);
+    let old = snapshot(&target);
+    let staging = Staging::prepare(&target, None).expect("prepared");
+    build(&target.join(STAGING).join("new"), "new", CASES[0].new);
+    let second = Staging::prepare(&target, None).expect_err("another is running");
+    assert_eq!(second.kind(), ErrorKind::Busy);
+    assert_eq!(recover(&target).expect_err("likewise").kind(), ErrorKind::Busy);
+    drop(staging);
+    assert_no_place(&target);
+    assert_eq!(snapshot(&target), old);
+}
+
+#[test]
+fn a_backup_refuses_a_tree_that_is_neither() {
+    let (_dir, target) = temporary();
+    let settled = || {
+        let dir = fs::File::open(&target).expect("there");
+        check_settled(std::os::fd::AsFd::as_fd(&dir), &target)
+    };
+    settled().expect("nothing is there");
+    let staging = Staging::prepare(&target, None).expect("prepared");
+    settled().expect("nothing was exchanged yet");
+    Journal::default().commit(&staging.place.dir).expect("written");
+    assert_eq!(settled().expect_err("it is pending").kind(), ErrorKind::Busy);
+    std::mem::forget(staging);
+}
+
+#[test]
+fn a_torn_journal_was_never_committed() {
+    let (_dir, target) = temporary();
+    build(&target, "old", CASES[0].old);
+    let old = snapshot(&target);
+    let staging = Staging::prepare(&target, None).expect("prepared");
+    let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+    journal.commit(&staging.place.dir).expect("written");
+    let path = target.join(STAGING).join("journal");
+    let whole = fs::read(&path).expect("there");
+    assert_eq!(Journal::read(&staging.place.dir).expect("read"), Some(journal));
+    for len in 0..whole.len() {
+        fs::write(&path, &whole[..len]).expect("written");
+        assert_eq!(Journal::read(&staging.place.dir).expect("read"), None, "{len}");
+    }
+    staging.place.empty().expect("emptied");
+    drop(staging);
+    assert_eq!(snapshot(&target), old);
+}
+
+#[test]
+fn what_is_merged_must_be_of_one_kind() {
+    for (old, new) in [("a/b", "a"), ("a", "a/b"), ("a -> x", "a/b")] {
+        let (_dir, target) = temporary();
+        build(&target, "old", &[old]);
+        let before = snapshot(&target);
+        let staging = Staging::prepare(&target, None).expect("prepared");
+        build(&target.join(STAGING).join("new"), "new", &[new]);
+        let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false);
+        let error = error.expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.path(), Some(Path::new("a")), "{error}");
+        assert_eq!(snapshot(&target), before);
+        assert_no_place(&target);
+    }
+}
+
+#[test]
+fn deep_and_wide_trees_are_removed_and_links_not_followed() {
+    let (dir, target) = temporary();
+    let outside = dir.path().join("outside");
+    fs::create_dir(&outside).expect("made");
+    fs::write(outside.join("file"), "stays").expect("written");
+    let mut at = Beneath::open(&target).expect("open");
+    for i in 0..3000 {
+        ops::make_dir(&at, b"deep").expect("made");
+        let next = at.dir(b"deep").expect("open");
+        if i % 100 == 0 {
+            rustix::fs::symlinkat(&*outside, &next, c"link").expect("made");
+        }
+        at = Beneath::from_fd(next);
+    }
+    for i in 0..500 {
+        fs::create_dir_all(target.join(format!("wide/{i}/x"))).expect("made");
+    }
+    remove::empty(&Beneath::open(&target).expect("open")).expect("removed");
+    assert_eq!(fs::read_dir(&target).expect("listed").count(), 0);
+    assert_eq!(fs::read(outside.join("file")).expect("there"), b"stays");
+}
+
+#[test]
+fn elsewhere_is_found_again_and_another_file_system_refused() {
+    let (dir, target) = temporary();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("made");
+    build(&target, "old", CASES[0].old);
+    for kill in 0..60 {
+        let staging = Staging::prepare(&target, Some(&elsewhere)).expect("prepared");
+        let place = fs::read_dir(&elsewhere).expect("listed").next().expect("a place").expect("it");
+        build(&place.path().join("new"), "new", &["a", "b"]);
+        faults::plan(Some((kill, Fault::Kill)));
+        let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false);
+        faults::plan(None);
+        recover(&target).expect("recovered");
+        assert_no_place(&target);
+        assert_eq!(fs::read_dir(&elsewhere).expect("listed").count(), 0, "{kill}");
+    }
+    let paths: Vec<_> = snapshot(&target).into_keys().collect();
+    assert_eq!(paths, [b"a", b"b"]);
+    let other = Path::new("/proc/self");
+    let error = Staging::prepare(&target, Some(other)).expect_err("not there");
+    assert_no_place(&target);
+    assert!(error.path().is_some_and(|path| path == other), "{error}");
+    let shm = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
+    if fs::metadata(shm.path()).expect("there").dev() == fs::metadata(&target).expect("there").dev() {
+        eprintln!("left out: /dev/shm is no other file system here");
+        return;
+    }
+    let error = Staging::prepare(&target, Some(shm.path())).expect_err("another file system");
+    assert!(error.to_string().contains("another file system"), "{error}");
+    assert_no_place(&target);
+    assert_eq!(fs::read_dir(shm.path()).expect("listed").count(), 0);
+}
