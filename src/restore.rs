@@ -186,8 +186,12 @@ impl Restore {
             swap::clear(&self.dir, &|path, is_dir| self.keeps(path, is_dir))?;
         }
         let root = Beneath::open(&self.dir)?;
-        // What is there now is to stay, whatever the archive has of that path.
-        let skip = |path: &[u8], is_dir| self.keeps(path, is_dir) && root.kind(path).is_some();
+        // What is kept and is there stays, with all that lies beneath it.
+        let skip = |path: &[u8], is_dir: bool| {
+            let mut ends = (1..=path.len()).filter(|&i| path.get(i).is_none_or(|&b| b == b'/'));
+            let kept = ends.find(|&i| self.keeps(&path[..i], is_dir || i < path.len()));
+            kept.is_some_and(|i| root.kind(&path[..i]).is_some())
+        };
         let job = self.job(Existing::Overwrite, &skip);
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         Ok(restored(facts, recovered, Vec::new()))

@@ -1,5 +1,5 @@
-//! A process that is killed at any moment leaves a whole archive or none, and what it leaves
-//! unfinished can be swept away. `WINGBACK_KILLS` says how often (100 unless told otherwise).
+//! A process that is killed at any moment leaves a whole archive or none, a whole tree or the other,
+//! and what it leaves unfinished can be cleared away. `WINGBACK_KILLS` says how often (100 times).
 
 mod common;
 
@@ -115,4 +115,61 @@ fn a_sweep_beside_a_backup_takes_what_is_dead_and_leaves_what_lives() {
     assert_eq!(common::wait(living).status, 0);
     assert_eq!(swept, format!("removed {}\n", leftover.display()));
     assert_eq!(common::listed(&place.archive()), ["a"]);
+}
+
+/// A restore that is killed at any moment leaves the old tree or the new one, or what `recover`
+/// makes one of them.
+#[test]
+fn a_restore_killed_at_any_moment_leaves_one_tree_or_the_other() {
+    let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
+    let place = tree();
+    ok(&mut place.create());
+    let archive = place.archive();
+    let old = place.tmp.path().join("old");
+    fs::create_dir_all(old.join("world")).expect("made");
+    for i in 0..50 {
+        fs::write(old.join(format!("world/{i}")), format!("old {i}")).expect("written");
+        fs::write(old.join(format!("{i}")), format!("old {i}")).expect("written");
+    }
+    let target = place.tmp.path().join("target");
+    let reset = || {
+        let _ = fs::remove_dir_all(&target);
+        ok(Command::new("cp").arg("-a").arg(&old).arg(&target));
+    };
+    let restore = || {
+        let mut command = wingback();
+        command.arg("restore").arg(&archive).arg(&target).arg("-q");
+        command
+    };
+    let is_like = |other: &Path| {
+        let status = Command::new("diff").arg("-r").arg(other).arg(&target).output();
+        status.expect("it starts").status.success()
+    };
+    let runs = (0..5).map(|_| {
+        reset();
+        let start = Instant::now();
+        ok(&mut restore());
+        start.elapsed()
+    });
+    let took = runs.min().expect("some");
+    let (mut olds, mut news, mut recovered) = (0, 0, 0);
+    let mut rng = fastrand::Rng::new();
+    for i in 0..kills {
+        reset();
+        let mut child = spawn(&mut restore());
+        std::thread::sleep(took.mul_f64(rng.f64() * 1.2));
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        if target.join(".wingback-restore").exists() {
+            ok(wingback().arg("recover").arg(&target));
+            recovered += 1;
+        }
+        match (is_like(&old), is_like(&place.source)) {
+            (true, false) => olds += 1,
+            (false, true) => news += 1,
+            _ => panic!("kill {i} left neither tree"),
+        }
+    }
+    println!("{kills} kills within {took:?}: {olds} old, {news} new, {recovered} recovered");
+    assert!(kills < 50 || (recovered > 0 && olds > 0), "nothing was met halfway");
 }

@@ -191,7 +191,12 @@ impl Case {
                 // that does.
                 _ => assert_eq!(
                     Some(found),
-                    if self.keeps(path.as_bytes()) { from(old).or(from(new)) } else { from(new).or(from(old)) }.as_ref(),
+                    if self.keeps(path.as_bytes()) {
+                        from(old).or(from(new))
+                    } else {
+                        from(new).or(from(old))
+                    }
+                    .as_ref(),
                     "{}: {path}",
                     self.name
                 ),
@@ -297,8 +302,7 @@ fn any_set_of_steps_can_be_finished() {
         let new_root = target.join(STAGING).join("new");
         build(&new_root, "new", case.new);
         let new = snapshot(&new_root);
-        let journal =
-            staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
         journal.commit(&staging.place.dir).expect("written");
         let mut seen = Vec::new();
         for step in &journal.steps {
@@ -439,7 +443,8 @@ fn elsewhere_is_found_again_and_another_file_system_refused() {
     assert_no_place(&target);
     assert!(error.path().is_some_and(|path| path == other), "{error}");
     let shm = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
-    if fs::metadata(shm.path()).expect("there").dev() == fs::metadata(&target).expect("there").dev() {
+    if fs::metadata(shm.path()).expect("there").dev() == fs::metadata(&target).expect("there").dev()
+    {
         eprintln!("left out: /dev/shm is no other file system here");
         return;
     }

@@ -1,1 +1,348 @@
+use std::{
+    fs,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, symlink},
+    },
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
 
+use super::*;
+use crate::error::ErrorKind;
+
+const META: Meta = Meta { mode: 0o640, uid: 0, gid: 0, mtime_ns: 1_234_567_890_123_456_789 };
+
+/// Both ways of looking a path up.
+const WAYS: [bool; 2] = [false, true];
+
+struct Target {
+    dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Target {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = dir.path().join("root");
+        fs::create_dir(&root).expect("made");
+        Target { dir, root }
+    }
+
+    fn unpacker(&self, existing: Existing, step_by_step: bool) -> Unpacker {
+        let root = Beneath::open(&self.root).expect("open");
+        let root = if step_by_step { root.step_by_step() } else { root };
+        Unpacker::new(root, Options { existing, owner: Owner::Keep })
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+fn write(unpacker: &Unpacker, path: &[u8], content: &[u8]) -> Result<()> {
+    let file = unpacker.file(path, content.len() as u64, &META)?;
+    file.write_at(0, content)?;
+    file.finish()
+}
+
+#[test]
+fn a_path_that_is_none_is_refused() {
+    let long = b"x".repeat(256);
+    let very_long = [b"x".repeat(200), b"/".to_vec()].concat().repeat(30);
+    let bad: [&[u8]; 12] = [
+        b"",
+        b"/",
+        b"/etc/passwd",
+        b"..",
+        b"../x",
+        b"a/..",
+        b"a/../b",
+        b"a//b",
+        b"a/",
+        b"./a",
+        &long,
+        &very_long,
+    ];
+    for path in bad {
+        let error = check_path(path).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.path().map(|p| p.as_os_str().as_bytes()), Some(path));
+    }
+    check_path(b"a\0b").expect_err("refused");
+    for path in [&b"a"[..], b"a/b", b"..a", b"a..", b"...", b" ", b"\xff\n", &long[..255]] {
+        check_path(path).expect("fine");
+    }
+}
+
+#[test]
+fn files_come_with_mode_time_and_content() {
+    for step_by_step in WAYS {
+        for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+            let target = Target::new();
+            let unpacker = target.unpacker(existing, step_by_step);
+            for (path, mode, mtime_ns) in [
+                (&b"a"[..], 0o777, 5_000_000_001),
+                (b"d/e/f", 0o4751, -1),
+                (b"d/\xff\xfe", 0o000, -1_500_000_000),
+            ] {
+                let meta = Meta { mode, mtime_ns, ..META };
+                let file = unpacker.file(path, 5, &meta).expect("begun");
+                file.write_at(0, b"he").expect("written");
+                file.write_at(2, b"llo").expect("written");
+                file.finish().expect("finished");
+                let found = fs::metadata(target.root.join(std::ffi::OsStr::from_bytes(path)));
+                let found = found.expect("there");
+                assert_eq!((found.mode() & 0o7777, found.len()), (mode & 0o777, 5));
+                assert_eq!(found.mtime() * 1_000_000_000 + found.mtime_nsec(), mtime_ns);
+            }
+            unpacker.finish().expect("finished");
+            assert_eq!(fs::read(target.path("d/e/f")).expect("read"), b"hello");
+            assert_eq!(fs::read_dir(target.path("d")).expect("listed").count(), 2, "no leftovers");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_finished_is_not_there() {
+    for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+        let target = Target::new();
+        let unpacker = target.unpacker(existing, false);
+        let file = unpacker.file(b"a", 5, &META).expect("begun");
+        file.write_at(0, b"hel").expect("written");
+        assert_eq!(target.path("a").exists(), existing == Existing::Fresh);
+        drop(file);
+        assert_eq!(fs::read_dir(&target.root).expect("listed").count(), 0);
+    }
+}
+
+#[test]
+fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
+    for step_by_step in WAYS {
+        let target = Target::new();
+        let outside = target.dir.path().join("outside");
+        fs::create_dir(&outside).expect("made");
+        fs::write(outside.join("file"), "outside").expect("written");
+        fs::write(target.path("old"), "old").expect("written");
+        symlink(outside.join("file"), target.path("link")).expect("made");
+        symlink(&outside, target.path("dir")).expect("made");
+        symlink("..", target.path("up")).expect("made");
+        fs::create_dir(target.path("real")).expect("made");
+        let refuse = target.unpacker(Existing::Refuse, step_by_step);
+        for path in [&b"old"[..], b"link", b"real"] {
+            let error = write(&refuse, path, b"new").expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+        }
+        let overwrite = target.unpacker(Existing::Overwrite, step_by_step);
+        for path in [&b"dir/file"[..], b"dir/new", b"up/x", b"dir/a/b", b"old/x", b"real"] {
+            for unpacker in [&refuse, &overwrite] {
+                let error = write(unpacker, path, b"new").expect_err("refused");
+                let kinds = [ErrorKind::InvalidInput, ErrorKind::AlreadyExists];
+                assert!(kinds.contains(&error.kind()), "{error}");
+            }
+        }
+        overwrite.directory(b"dir", &META).expect_err("it is a link");
+        write(&overwrite, b"old", b"new").expect("replaced");
+        write(&overwrite, b"link", b"new").expect("replaced, not followed");
+        overwrite.symlink(b"dir", b"there", &META).expect("remembered");
+        overwrite.finish().expect("finished");
+        assert_eq!(fs::read(target.path("link")).expect("read"), b"new");
+        assert!(!fs::symlink_metadata(target.path("link")).expect("there").is_symlink());
+        assert_eq!(fs::read_link(target.path("dir")).expect("a link"), Path::new("there"));
+        assert_eq!(fs::read(outside.join("file")).expect("read"), b"outside");
+        assert_eq!(fs::read_dir(&outside).expect("listed").count(), 1);
+        let mut names: Vec<_> = (fs::read_dir(&target.root).expect("listed"))
+            .map(|entry| entry.expect("one").file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["dir", "link", "old", "real", "up"], "no leftovers");
+    }
+}
+
+#[test]
+fn zeros_become_holes_and_nothing_else_does() {
+    let target = Target::new();
+    let unpacker = target.unpacker(Existing::Fresh, false);
+    let mut content = vec![1u8; 1 << 20];
+    content[100_000..200_000].fill(0);
+    content[400_000..420_000].fill(0);
+    content[900_000..].fill(0);
+    for pieces in [1 << 20, 128 << 10, 4096, 5000] {
+        let name = format!("f{pieces}");
+        let file = unpacker.file(name.as_bytes(), content.len() as u64, &META).expect("begun");
+        for (i, piece) in content.chunks(pieces).enumerate() {
+            file.write_at((i * pieces) as u64, piece).expect("written");
+        }
+        file.finish().expect("finished");
+        assert!(fs::read(target.path(&name)).expect("read") == content, "{pieces}");
+        let blocks = fs::metadata(target.path(&name)).expect("there").blocks() * 512;
+        assert!(blocks <= (1 << 20) - 90_000 - 120_000, "{pieces}: {blocks} bytes are on disk");
+    }
+    for len in [0, 1, 4095, 4096, 65_536, 100_000] {
+        let zeros = vec![0; len];
+        let name = format!("z{len}");
+        write(&unpacker, name.as_bytes(), &zeros).expect("written");
+        assert!(fs::read(target.path(&name)).expect("read") == zeros);
+    }
+}
+
+#[test]
+fn directories_look_as_they_should_whatever_was_made_in_them() {
+    let target = Target::new();
+    let unpacker = target.unpacker(Existing::Fresh, false);
+    for (path, mode) in [(&b"a"[..], 0o555), (b"a/b", 0o000), (b"a/b/c", 0o700)] {
+        unpacker.directory(path, &Meta { mode, ..META }).expect("made");
+    }
+    write(&unpacker, b"a/b/c/file", b"x").expect("written");
+    unpacker.symlink(b"a/link", b"/nowhere", &META).expect("remembered");
+    unpacker.finish().expect("finished");
+    for (path, mode) in [("a", 0o555), ("a/b", 0o000), ("a/b/c", 0o700)] {
+        let found = fs::metadata(target.path(path)).expect("there");
+        assert_eq!(found.mode() & 0o7777, mode, "{path}");
+        assert_eq!(found.mtime() * 1_000_000_000 + found.mtime_nsec(), META.mtime_ns, "{path}");
+    }
+}
+
+#[test]
+fn links_are_what_they_were() {
+    for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+        let target = Target::new();
+        let unpacker = target.unpacker(existing, false);
+        for (path, content) in [(&b"a"[..], &b"same"[..]), (b"d/b", b"same"), (b"c", b"same, no")] {
+            write(&unpacker, path, content).expect("written");
+        }
+        unpacker.same_file(vec![b"a".to_vec(), b"d/b".to_vec(), b"c".to_vec()]);
+        unpacker.hard_link(b"e/link", b"c");
+        let long = b"t".repeat(4095);
+        unpacker.symlink(b"s", &long, &META).expect("remembered");
+        for bad in [&b""[..], b"a\0b", &b"t".repeat(4096)] {
+            unpacker.symlink(b"bad", bad, &META).expect_err("refused");
+        }
+        assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 2 });
+        let inode = |path| fs::metadata(target.path(path)).expect("there").ino();
+        assert_eq!(inode("a"), inode("d/b"));
+        assert_ne!(inode("a"), inode("c"), "other bytes are another file");
+        assert_eq!(inode("c"), inode("e/link"));
+        assert_eq!(fs::read_link(target.path("s")).expect("a link").as_os_str().len(), 4095);
+    }
+}
+
+#[test]
+fn a_hard_link_to_what_is_no_file_is_refused() {
+    let target = Target::new();
+    let secret = target.dir.path().join("secret");
+    fs::write(&secret, "secret").expect("written");
+    symlink(&secret, target.path("link")).expect("made");
+    fs::create_dir(target.path("dir")).expect("made");
+    for to in [&b"link"[..], b"dir", b"nothing"] {
+        let unpacker = target.unpacker(Existing::Refuse, false);
+        unpacker.hard_link(b"new", to);
+        unpacker.finish().expect_err("refused");
+        assert!(!target.path("new").exists());
+    }
+}
+
+/// Somebody who may write to the target swaps its directories for links that lead outside, again and
+/// again: nothing is ever written there.
+#[test]
+fn a_racing_thread_gets_nothing_outside() {
+    for step_by_step in WAYS {
+        let target = Target::new();
+        let outside = target.dir.path().join("outside");
+        fs::create_dir_all(outside.join("e")).expect("made");
+        fs::write(outside.join("victim"), "untouched").expect("written");
+        let is_over = AtomicBool::new(false);
+        let (mut written, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let dir = target.path("d");
+                for i in 0.. {
+                    let _ = fs::rename(&dir, target.dir.path().join(format!("aside-{i}")));
+                    let _ = symlink(&outside, &dir);
+                    std::thread::yield_now();
+                    let _ = fs::remove_file(&dir);
+                    std::thread::yield_now();
+                    if is_over.load(SeqCst) {
+                        return;
+                    }
+                }
+            });
+            let start = Instant::now();
+            let mut i = 0;
+            while start.elapsed() < Duration::from_millis(1500) {
+                // Anew each time, so that no parent is held open.
+                let unpacker = target.unpacker(Existing::Overwrite, step_by_step);
+                for path in [format!("d/{i}"), format!("d/e/{i}"), "d/victim".into()] {
+                    match write(&unpacker, path.as_bytes(), b"content") {
+                        Ok(()) => written += 1,
+                        Err(_) => refused += 1,
+                    }
+                }
+                let _ = unpacker.symlink(format!("d/l{i}").as_bytes(), b"x", &META);
+                let _ = unpacker.directory(b"d/e", &META);
+                let _ = unpacker.finish();
+                i += 1;
+            }
+            is_over.store(true, SeqCst);
+        });
+        assert!(written > 100 && refused > 100, "{written} written, {refused} refused: no race");
+        assert_eq!(fs::read(outside.join("victim")).expect("read"), b"untouched");
+        assert_eq!(fs::read_dir(&outside).expect("listed").count(), 2, "{step_by_step}");
+        assert_eq!(fs::read_dir(outside.join("e")).expect("listed").count(), 0);
+    }
+}
+
+#[test]
+fn many_threads_make_the_same_directories() {
+    for step_by_step in WAYS {
+        let target = Target::new();
+        let unpacker = target.unpacker(Existing::Fresh, step_by_step);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let unpacker = &unpacker;
+                scope.spawn(move || {
+                    for i in 0..100 {
+                        let path = format!("a/{}/b/{thread}-{i}", i % 30);
+                        write(unpacker, path.as_bytes(), b"x").expect("written");
+                    }
+                });
+            }
+        });
+        unpacker.finish().expect("finished");
+        assert_eq!(fs::read_dir(target.path("a")).expect("listed").count(), 30);
+    }
+}
+
+#[test]
+fn the_owner_is_taken_from_where_it_is_asked_for() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: only root may give files away");
+        return;
+    }
+    for (owner, want) in
+        [(Owner::Fixed(7, 8), (7, 8)), (Owner::FromArchive, (12, 34)), (Owner::Keep, (0, 0))]
+    {
+        let target = Target::new();
+        let root = Beneath::open(&target.root).expect("open");
+        let unpacker = Unpacker::new(root, Options { existing: Existing::Fresh, owner });
+        let meta = Meta { uid: 12, gid: 34, ..META };
+        unpacker.directory(b"d", &meta).expect("made");
+        unpacker.file(b"d/f", 0, &meta).expect("begun").finish().expect("finished");
+        unpacker.symlink(b"d/l", b"x", &meta).expect("remembered");
+        unpacker.finish().expect("finished");
+        for path in ["d", "d/f", "d/l"] {
+            let found = fs::symlink_metadata(target.path(path)).expect("there");
+            assert_eq!((found.uid(), found.gid()), want, "{path}");
+        }
+    }
+    let target = Target::new();
+    let root = Beneath::open(&target.root).expect("open");
+    let options = Options { existing: Existing::Fresh, owner: Owner::FromArchive };
+    let unpacker = Unpacker::new(root, options);
+    for uid in [u64::from(u32::MAX), 1 << 40] {
+        let file = unpacker.file(b"f", 0, &Meta { uid, ..META }).expect("begun");
+        file.finish().expect_err("no owner the system knows");
+        assert!(!target.path("f").exists());
+    }
+}

@@ -24,7 +24,7 @@ fn it_counts_what_a_backup_would_take() {
     );
     let text = estimate(&place.source, &["--exclude", "*.log"]).out;
     assert!(
-        text.starts_with("content   2 files, 2 directories, 1 symlinks, 3 B\narchive   at most ")
+        text.starts_with("content   2 files, 2 directories, 1 symlink, 3 B\narchive   at most ")
     );
     assert!(!place.to.exists());
 }

@@ -9,6 +9,7 @@ mod limits;
 mod look;
 mod options;
 mod report;
+mod restore;
 mod signals;
 mod sweep;
 mod texts;

@@ -1,0 +1,145 @@
+//! `extract`, `restore` and `recover`.
+
+use std::{fs, fs::File, process::Command};
+
+use serde_json::json;
+
+use crate::common::{self, Place, noise, ok, run, wingback};
+
+fn place() -> Place {
+    let place = Place::with(&[
+        ("logs/latest.log", b"a line\n"),
+        ("world/level.dat", b"level"),
+        ("server.jar", &noise(1, 300_000)),
+    ]);
+    ok(&mut place.create());
+    place
+}
+
+fn command(name: &str, place: &Place) -> Command {
+    let mut command = wingback();
+    command.arg(name).arg(place.archive()).arg(place.tmp.path().join("target"));
+    command
+}
+
+fn files(place: &Place) -> Vec<String> {
+    let mut find = Command::new("find");
+    find.args([".", "-type", "f"]).current_dir(place.tmp.path().join("target"));
+    let mut files: Vec<_> = ok(&mut find).out.lines().map(|l| l[2..].to_owned()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn all_or_some_of_an_archive_is_extracted() {
+    let place = place();
+    let ran = ok(command("extract", &place).arg("-q"));
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(lines[0], "content   3 files, 2 directories, 0 symlinks, 293.0 KiB");
+    assert_eq!((lines[1], lines[3]), ("read      by its index", "skipped   none"));
+    assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);
+    let again = run(command("extract", &place).arg("-q"));
+    assert_eq!(again.status, 1);
+    assert!(again.one_line_error().contains("File exists"), "{again:?}");
+    ok(command("extract", &place).args(["-q", "--overwrite"]));
+    fs::remove_dir_all(place.tmp.path().join("target")).unwrap();
+    let done = ok(command("extract", &place).args(["*.dat", "--json"])).json();
+    assert_eq!((&done["type"], &done["files"]), (&json!("extracted"), &json!(1)));
+    assert_eq!(files(&place), ["world/level.dat"]);
+    let none = run(command("extract", &place).args(["nothing", "-q"]));
+    assert_eq!(none.status, 1);
+    assert!(none.err.contains("nothing: nothing in the archive matches it"), "{none:?}");
+}
+
+#[test]
+fn what_can_be_had_is_salvaged() {
+    let place = Place::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
+    ok(&mut place.create());
+    let mut bytes = common::read(&place.archive());
+    bytes[50_000] ^= 1;
+    fs::write(place.archive(), &bytes).unwrap();
+    let ran = run(command("extract", &place).arg("-q"));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("it has a.mca"), "{ran:?}");
+    fs::remove_dir_all(place.tmp.path().join("target")).unwrap();
+    let ran = run(command("extract", &place).args(["-q", "--salvage"]));
+    assert_eq!(ran.status, 3);
+    assert!(
+        ran.out.contains("damage    1\n") && ran.out.contains("lost      1\n  a.mca"),
+        "{ran:?}"
+    );
+    assert_eq!(files(&place), ["b.mca"]);
+}
+
+#[test]
+fn a_directory_is_brought_to_an_archives_state() {
+    let place = place();
+    let target = place.tmp.path().join("target");
+    fs::create_dir_all(target.join("cache")).unwrap();
+    fs::write(target.join("old"), "old").unwrap();
+    fs::write(target.join("cache/x"), "x").unwrap();
+    let done = ok(command("restore", &place).args(["--merge", "--json"])).json();
+    assert_eq!((&done["type"], &done["way"]), (&json!("restored"), &json!("index")));
+    let with_old = ["cache/x", "logs/latest.log", "old", "server.jar", "world/level.dat"];
+    assert_eq!(files(&place), with_old);
+    ok(command("restore", &place).args(["-q", "--keep", "cache"]));
+    assert_eq!(files(&place), ["cache/x", "logs/latest.log", "server.jar", "world/level.dat"]);
+    let wrong = run(command("restore", &place).args(["-q", "--sha1", &"0".repeat(40)]));
+    assert_eq!(wrong.status, 1);
+    assert!(
+        wrong.one_line_error().contains("its SHA-1 is not the one that was given"),
+        "{wrong:?}"
+    );
+    assert!(target.join("cache/x").exists());
+    ok(command("restore", &place).args(["-q", "--in-place"]));
+    assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);
+    let both = run(command("restore", &place).args(["--merge", "--replace"]));
+    assert_eq!(both.status, 2);
+}
+
+#[test]
+fn an_archive_comes_from_a_pipe_and_from_any_program() {
+    let place = place();
+    let target = place.tmp.path().join("target");
+    let mut piped = wingback();
+    piped.args(["restore", "-"]).arg(&target).arg("-q");
+    ok(piped.stdin(File::open(place.archive()).unwrap()));
+    assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);
+    for program in ["gzip", "pigz"] {
+        let foreign = place.tmp.path().join("foreign.tar.gz");
+        let mut tar = Command::new("tar");
+        tar.arg("-I").arg(program).arg("-cf").arg(&foreign).arg("-C").arg(&place.source).arg(".");
+        ok(&mut tar);
+        let ran = ok(wingback().arg("restore").arg(&foreign).arg(&target).arg("-q"));
+        assert!(ran.out.contains("in sequence: it has no index"), "{ran:?}");
+        assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);
+    }
+}
+
+#[test]
+fn there_is_nothing_to_recover_where_nothing_was_interrupted() {
+    let place = place();
+    let recover = |args: &[&str]| ok(wingback().arg("recover").arg(&place.source).args(args));
+    assert_eq!(recover(&[]).out, "nothing was left of another restore\n");
+    assert_eq!(recover(&["--json"]).json(), json!({ "type": "recovered", "recovered": null }));
+    fs::create_dir_all(place.source.join(".wingback-restore/new")).unwrap();
+    assert_eq!(recover(&["--json"]).json()["recovered"], "discarded");
+    let missing = run(wingback().args(["recover", "/nowhere/at/all"]));
+    assert_eq!(missing.status, 1);
+    assert!(missing.one_line_error().starts_with("open the directory /nowhere/at/all: "));
+}
+
+#[test]
+fn an_owner_is_two_numbers() {
+    let place = place();
+    for wrong in ["root", "1", "1:", ":2", "1:2:3", "-1:2"] {
+        let ran = run(command("extract", &place).args([format!("--owner={wrong}")]));
+        assert_eq!(ran.status, 2, "{wrong}");
+    }
+    if common::is_root() {
+        use std::os::unix::fs::MetadataExt;
+        ok(command("extract", &place).args(["-q", "--owner", "12:34"]));
+        let meta = fs::metadata(place.tmp.path().join("target/world/level.dat")).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (12, 34));
+    }
+}

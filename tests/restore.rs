@@ -1,0 +1,292 @@
+//! Restoring: what was backed up comes back, and nothing is touched before that is sure.
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use futures::{executor::block_on, io::Cursor};
+use support::{
+    Tree, noise,
+    snapshot::{Snapshot, random_tree},
+    text, unmount,
+};
+use wingback::{
+    Archive, Backup, ErrorKind, Extract, MemoryStore, Profile, Recovered, Restore, Restored,
+    Result, UnpackOptions, Way,
+};
+
+const STAGING: &str = ".wingback-restore";
+
+fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(support::key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, support::key())
+}
+
+fn made(backup: Backup) -> Vec<u8> {
+    support::bytes(backup).unwrap().1
+}
+
+/// A directory with some old files in it.
+fn old_tree() -> Tree {
+    let tree =
+        Tree::with(&[("old", b"old"), ("both", b"old"), ("dir/old", b"old"), ("keep/me", b"k")]);
+    tree.link("old-link", "both");
+    tree
+}
+
+fn new_tree() -> Tree {
+    let tree = Tree::with(&[
+        ("both", b"new"),
+        ("dir/new", b"new"),
+        ("keep/not", b"new"),
+        ("server.jar", &text(1_500_000)),
+        ("r.0.0.mca", &noise(300_000)),
+    ]);
+    tree.link("link", "both");
+    fs::create_dir(tree.root.join("empty")).unwrap();
+    tree
+}
+
+fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
+    block_on(change(Restore::new(dir)).start(in_memory(bytes)))
+}
+
+#[test]
+fn what_is_restored_is_what_was_backed_up() {
+    let mut rng = Rng::with_seed(7);
+    for round in 0..24 {
+        let source = Tree::new();
+        random_tree(&source.root, &mut rng, round % 8 == 7);
+        let want = Snapshot::of(&source.root);
+        for profile in [Profile::Full, Profile::Wings] {
+            let bytes = made(source.backup().profile(profile));
+            let target = old_tree();
+            let inode = fs::metadata(&target.root).unwrap().ino();
+            let restored = restore(&bytes, &target.root, |r| r).unwrap();
+            assert_eq!(restored.way, Way::Index);
+            Snapshot::of(&target.root).assert_is(&want, round);
+            assert_eq!(fs::metadata(&target.root).unwrap().ino(), inode);
+
+            let target = Tree::new();
+            restore(&bytes, &target.root, |r| r.in_place(true)).unwrap();
+            Snapshot::of(&target.root).assert_is(&want, round);
+
+            let target = Tree::new();
+            restore(&bytes, &target.root, |r| r.merge(true)).unwrap();
+            Snapshot::of(&target.root).assert_is(&want, round);
+
+            let target = Tree::new();
+            block_on(Extract::new(&target.root).start(in_memory(&bytes))).unwrap();
+            Snapshot::of(&target.root).assert_is(&want, round);
+
+            // In sequence tar's whole seconds are all there is for files; the index at the end has
+            // the rest.
+            let target = Tree::new();
+            let stream = Archive::stream(Cursor::new(bytes));
+            block_on(Restore::new(&target.root).start(stream)).unwrap();
+            Snapshot::of(&target.root).in_seconds().assert_is(&want.clone().in_seconds(), round);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
+    let bytes = made(new_tree().backup());
+    let target = old_tree();
+    let before = Snapshot::of(&target.root);
+    let check = |result: Result<Restored>, kind: ErrorKind, what: &str| {
+        let error = result.expect_err(what);
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        Snapshot::of(&target.root).assert_is(&before, what);
+        assert!(!target.root.join(STAGING).exists(), "{what}");
+    };
+    for merge in [false, true] {
+        for in_place in [false, true] {
+            let change = |r: Restore| r.merge(merge).in_place(in_place);
+            for at in [20, bytes.len() / 3, bytes.len() / 2, bytes.len() - 2000] {
+                let mut hurt = bytes.clone();
+                hurt[at] ^= 4;
+                // Hurt in its index only, it is restored.
+                if at < support::forge::locate(&bytes).data_end {
+                    check(restore(&hurt, &target.root, change), ErrorKind::Corrupt, "flipped");
+                }
+            }
+            let cut = &bytes[..bytes.len() / 2];
+            check(restore(cut, &target.root, change), ErrorKind::Corrupt, "cut");
+            let wrong = restore(&bytes, &target.root, |r| change(r).sha1([1; 20]));
+            check(wrong, ErrorKind::Corrupt, "another SHA-1");
+            // In place these are met halfway: that is its risk.
+            for options in
+                [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]
+            {
+                if !in_place {
+                    let full = restore(&bytes, &target.root, |r| change(r).options(options));
+                    check(full, ErrorKind::NoSpace, "no room");
+                }
+            }
+        }
+    }
+    let stream = Archive::stream(Cursor::new(bytes));
+    let result = block_on(Restore::new(&target.root).in_place(true).start(stream));
+    check(result, ErrorKind::InvalidInput, "a stream in place");
+}
+
+#[test]
+fn what_is_kept_survives_and_what_is_merged_stays() {
+    let bytes = made(new_tree().backup());
+    for in_place in [false, true] {
+        let target = old_tree();
+        restore(&bytes, &target.root, |r| r.keep("keep").keep("dir/old").in_place(in_place))
+            .unwrap();
+        let files = Snapshot::of(&target.root).files();
+        let want =
+            ["both", "dir/new", "dir/old", "keep/me", "r.0.0.mca", "server.jar"].map(String::from);
+        assert_eq!(files, want, "{in_place}");
+        assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
+
+        let target = old_tree();
+        restore(&bytes, &target.root, |r| r.merge(true).keep("both").in_place(in_place)).unwrap();
+        let files = Snapshot::of(&target.root).files();
+        let want =
+            ["both", "dir/new", "dir/old", "keep/me", "keep/not", "old", "r.0.0.mca", "server.jar"];
+        assert_eq!(files, want.map(String::from), "{in_place}");
+        assert_eq!(fs::read(target.root.join("both")).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn the_staging_place_is_in_no_backup() {
+    let tree = Tree::with(&[
+        ("a", b"a"),
+        (".wingback-restore/new/b", b"b"),
+        ("x/.wingback-restore/c", b"c"),
+    ]);
+    let (_, archive) = support::archive(tree.backup());
+    assert_eq!(archive.paths(), ["a", "x", "x/.wingback-restore", "x/.wingback-restore/c"]);
+    // What stands in its place and is none is a file like any other.
+    let tree = Tree::with(&[(".wingback-restore", b"a file")]);
+    let (_, archive) = support::archive(tree.backup());
+    assert_eq!(archive.paths(), [STAGING]);
+    let error = restore(&made(new_tree().backup()), &tree.root, |r| r).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert_eq!(fs::read(tree.root.join(STAGING)).unwrap(), b"a file");
+}
+
+#[test]
+fn a_leftover_of_a_killed_restore_is_removed_by_the_next() {
+    let bytes = made(new_tree().backup());
+    let target = old_tree();
+    let leave = || {
+        let place = target.root.join(STAGING);
+        fs::create_dir_all(place.join("new/half")).unwrap();
+        fs::create_dir_all(place.join("old")).unwrap();
+        fs::write(place.join("new/half/file"), "x").unwrap();
+    };
+    leave();
+    let before = Snapshot::of(&target.root);
+    let recovered = block_on(Restore::recover(&target.root)).unwrap();
+    assert_eq!(recovered, Some(Recovered::Discarded));
+    Snapshot::of(&target.root).assert_is(&before.without(STAGING), "recovered");
+    assert_eq!(block_on(Restore::recover(&target.root)).unwrap(), None);
+    leave();
+    let restored = restore(&bytes, &target.root, |r| r).unwrap();
+    assert_eq!(restored.recovered, Some(Recovered::Discarded));
+    assert!(!target.root.join(STAGING).exists());
+}
+
+#[test]
+fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
+    let bytes = made(new_tree().backup());
+    let target = old_tree();
+    let before = Snapshot::of(&target.root);
+    let refused = |path: &str| {
+        let error = restore(&bytes, &target.root, |r| r).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert_eq!(error.path(), Some(Path::new(path)), "{error}");
+        Snapshot::of(&target.root).assert_is(&before, path);
+    };
+    let run = |program: &str, args: &[&Path]| {
+        Command::new(program).args(args).status().is_ok_and(|status| status.success())
+    };
+    let (dir, file) = (target.root.join("dir"), target.root.join("dir/old"));
+    let mount = |what: &Path, at: &Path| run("mount", &[Path::new("--bind"), what, at]);
+    if mount(&dir, &dir) {
+        refused("dir");
+        unmount(&dir);
+        assert!(mount(&file, &file));
+        refused("dir/old");
+        unmount(&file);
+        // What is kept is not looked at.
+        assert!(mount(&dir, &dir));
+        restore(&bytes, &target.root, |r| r.keep("dir")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        unmount(&dir);
+    } else {
+        eprintln!("left out: no right to mount here");
+    }
+    let target = old_tree();
+    let before = Snapshot::of(&target.root);
+    let file = target.root.join("dir/old");
+    if run("chattr", &[Path::new("+i"), &file]) {
+        for merge in [false, true] {
+            let bytes = if merge {
+                made(Tree::with(&[("dir/old", b"new")]).backup())
+            } else {
+                bytes.clone()
+            };
+            let error = restore(&bytes, &target.root, |r| r.merge(merge)).unwrap_err();
+            assert_eq!(error.path(), Some(Path::new("dir/old")), "{error}");
+            Snapshot::of(&target.root).assert_is(&before, "immutable");
+        }
+        assert!(run("chattr", &[Path::new("-i"), &file]));
+    } else {
+        eprintln!("left out: no immutable files on this file system");
+    }
+}
+
+#[test]
+fn a_restore_can_be_cancelled_until_the_exchange() {
+    let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
+    let target = old_tree();
+    let before = Snapshot::of(&target.root);
+    let task = Restore::new(&target.root).start(in_memory(&bytes));
+    let handle = task.handle();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            support::wait_until("the first bytes", || handle.progress().bytes > 1 << 20);
+            assert!(target.root.join(STAGING).exists());
+            handle.cancel();
+        });
+        block_on(task)
+    });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    Snapshot::of(&target.root).assert_is(&before, "cancelled");
+    drop(Restore::new(&target.root).start(in_memory(&bytes)));
+    Snapshot::of(&target.root).assert_is(&before, "never polled");
+}
+
+#[test]
+fn elsewhere_must_be_on_the_same_file_system() {
+    let bytes = made(new_tree().backup());
+    let (target, beside) = (old_tree(), Tree::new());
+    restore(&bytes, &target.root, |r| r.staging(&beside.root)).unwrap();
+    assert_eq!(fs::read_dir(&beside.root).unwrap().count(), 0);
+    assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
+    let other = PathBuf::from("/dev/shm");
+    if fs::metadata(&other).is_ok_and(|m| m.dev() != fs::metadata(&target.root).unwrap().dev()) {
+        let before = Snapshot::of(&target.root);
+        let error = restore(&bytes, &target.root, |r| r.staging(&other)).unwrap_err();
+        assert!(error.to_string().contains("another file system"), "{error}");
+        Snapshot::of(&target.root).assert_is(&before, "EXDEV");
+    } else {
+        eprintln!("left out: /dev/shm is no other file system here");
+    }
+}
