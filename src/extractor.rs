@@ -342,8 +342,17 @@ impl<'a> Extractor<'a> {
             )));
         }
         let meta = Self::meta(&member);
+        if !matches!(
+            member.kind,
+            MemberKind::Fifo | MemberKind::CharDevice | MemberKind::BlockDevice
+        ) {
+            self.make_way(&member)?;
+        }
         match member.kind {
-            MemberKind::File => return self.begin_file(member, meta).map(|()| true),
+            MemberKind::File => {
+                self.begin_file(member, meta);
+                return Ok(true);
+            }
             MemberKind::HardLink => {
                 let target = member.target.strip_prefix(b"./").unwrap_or(&member.target);
                 check_path(target)?;
@@ -375,19 +384,26 @@ impl<'a> Extractor<'a> {
         self.unpacked.skipped.push(NotExtracted { path, reason });
     }
 
-    fn begin_file(&mut self, member: Member, meta: Meta) -> Result<()> {
-        let Member { path, size, .. } = member;
-        if !self.seen.insert(self.hasher.hash_one(&path)) {
-            // Of two members of one name the last counts, as with every reader of tar.
+    /// Of two members of one name the last counts, as with every reader of tar. Only a directory
+    /// stays: what comes in its place, or it in the place of a file, is an error.
+    fn make_way(&mut self, member: &Member) -> Result<()> {
+        let is_dir = member.kind == MemberKind::Directory;
+        self.unpacker.forget_symlink(&member.path);
+        if !is_dir && self.seen.remove(&self.hasher.hash_one(&member.path)) {
             self.send();
             self.crew.drain()?;
-            self.unpacker.remove_file(&path)?;
+            self.unpacker.remove_file(&member.path)?;
             self.unpacked.files -= 1;
         }
+        Ok(())
+    }
+
+    fn begin_file(&mut self, member: Member, meta: Meta) {
+        let Member { path, size, .. } = member;
+        self.seen.insert(self.hasher.hash_one(&path));
         self.unpacked.files += 1;
         self.unpacked.content += size;
         self.current = Some(Current { path, size, meta, parts: Vec::new(), file: None });
-        Ok(())
     }
 
     /// Hands what has come together to a worker.

@@ -132,9 +132,7 @@ impl Unpacker {
     /// it is to look like.
     pub(crate) fn directory(&self, path: &[u8], meta: &Meta) -> Result<()> {
         self.root.make_dir(path, Mode::RWXU).map_err(|e| fail("make the directory", path, e))?;
-        let mut later = self.later();
-        later.symlinks.remove(path);
-        later.directories.insert(path.to_vec(), *meta);
+        self.later().directories.insert(path.to_vec(), *meta);
         Ok(())
     }
 
@@ -142,12 +140,6 @@ impl Unpacker {
     pub(crate) fn file(&self, path: &[u8], size: u64, meta: &Meta) -> Result<NewFile> {
         let (parent, own) = split(path);
         let dir = self.parent(parent).map_err(|e| fail("make the directory of", path, e))?;
-        let mut later = self.later();
-        if !later.symlinks.is_empty() {
-            // Of two members of one name the last counts.
-            later.symlinks.remove(path);
-        }
-        drop(later);
         let (name, file) = loop {
             let name = match self.options.existing {
                 Existing::Fresh => own.to_vec(),
@@ -194,6 +186,11 @@ impl Unpacker {
         links::check_target(path, target)?;
         self.later().symlinks.insert(path.to_vec(), (target.to_vec(), *meta));
         Ok(())
+    }
+
+    /// Forgets a symlink, since something else of its name comes.
+    pub(crate) fn forget_symlink(&self, path: &[u8]) {
+        self.later().symlinks.remove(path);
     }
 
     /// Remembers another name, `path`, of the file `to` that this writes.

@@ -3,6 +3,7 @@
 
 pub mod forge;
 pub mod format;
+pub mod hostile;
 pub mod snapshot;
 
 use std::{

@@ -106,6 +106,12 @@ impl Snapshot {
         self
     }
 
+    /// Nobody promises those of other programs' links.
+    pub fn without_link_times(mut self) -> Self {
+        self.0.values_mut().filter(|found| found.kind == 'l').for_each(|found| found.mtime_ns = 0);
+        self
+    }
+
     pub fn without(mut self, top: &str) -> Self {
         let beneath = format!("{top}/");
         self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(beneath.as_bytes()));

@@ -211,11 +211,6 @@ impl Stretches {
     pub(crate) fn next(&self) -> Result<Blank> {
         self.0.stretch()
     }
-
-    /// Scratch memory, outside of the bound.
-    pub(crate) fn scratch(&self) -> Pooled {
-        self.0.pool.take()
-    }
 }
 
 /// Memory for one stretch of the tar stream.

@@ -82,7 +82,7 @@ fn decode(
 ) -> Result<Stretch> {
     let mut out = memory.next()?;
     let mut tail = Vec::new();
-    let mut send = |blank: &mut crate::archive::read::crew::Blank| {
+    let send = |blank: &mut crate::archive::read::crew::Blank| {
         let full = std::mem::replace(blank, memory.next()?);
         emit.send(Ok(Stretch::Raw(full.freeze()))).map_err(|_| Error::cancelled())
     };

@@ -212,7 +212,8 @@ pub(crate) fn by_index(
         }
         for &(i, why) in &run.damaged {
             let tar = layout.segment_in_tar(i);
-            walker.feed(&run.raw, within(good)..within(tar.start), good)?;
+            let feed = walker.feed(&run.raw, within(good)..within(tar.start), good);
+            tolerate(feed, good, &mut walker, &mut damage, options)?;
             good = tar.end;
             let Some(lost) = walker.damaged(&tar) else {
                 return Err(corrupt(format!("segment {i} is damaged: {why}")));
@@ -223,14 +224,16 @@ pub(crate) fn by_index(
             note(&mut damage, options, hit)?;
         }
         let end = start + run.raw.len() as u64;
-        walker.feed(&run.raw, within(good)..within(end), good)?;
+        let feed = walker.feed(&run.raw, within(good)..within(end), good);
+        tolerate(feed, good, &mut walker, &mut damage, options)?;
         if walker.is_contradicted() && !is_all {
             return Ok(None);
         }
         walker.stretch_end()?;
     }
-    let is_contradicted = walker.is_contradicted();
-    let agrees = walker.finish()?;
+    let end = walker.check_end();
+    tolerate(end, layout.footer.tar_len, &mut walker, &mut damage, options)?;
+    let agrees = walker.agrees();
     if !agrees && !is_all {
         return Ok(None);
     }
@@ -251,7 +254,7 @@ pub(crate) fn by_index(
         way: if agrees { Way::Index } else { Way::Sequence(NoIndex::Contradicted) },
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
-        layout: (agrees && !is_contradicted).then_some(layout),
+        layout: agrees.then_some(layout),
     }))
 }
 
@@ -285,14 +288,8 @@ pub(crate) fn in_sequence(
         crew.check()?;
         match gunzip.next()? {
             Stretch::Raw(raw) => {
-                if let Err(e) = walker.feed(&raw, 0..raw.len(), at) {
-                    if e.kind() != ErrorKind::Corrupt || !options.tolerant {
-                        return Err(e);
-                    }
-                    // The stream may be whole, but where its members are is not known any more.
-                    note(&mut damage, options, Damage::of_rest(at, e.to_string()))?;
-                    walker.give_up();
-                }
+                let feed = walker.feed(&raw, 0..raw.len(), at);
+                tolerate(feed, at, &mut walker, &mut damage, options)?;
                 at += raw.len() as u64;
                 walker.stretch_end()?;
             }
@@ -313,7 +310,8 @@ pub(crate) fn in_sequence(
             }
         }
     };
-    walker.finish()?;
+    let end = walker.check_end();
+    tolerate(end, at, &mut walker, &mut damage, options)?;
     let sha1 = sha1.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     // Where it ended early, not all of the file was seen.
     let sha1 = sha1.filter(|_| is_whole);
@@ -323,6 +321,25 @@ pub(crate) fn in_sequence(
         damage,
         layout,
     })
+}
+
+/// Goes on behind a header that cannot be read, where that is wanted: the stream may be whole, but
+/// where its members are is not known any more.
+fn tolerate<S: Sink>(
+    result: Result<()>,
+    at: u64,
+    walker: &mut Walker<'_, S>,
+    damage: &mut Vec<Damage>,
+    options: &Options,
+) -> Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::Corrupt && options.tolerant => {
+            let mut rest = Damage::of_rest(at, e);
+            rest.members.extend(walker.give_up());
+            note(damage, options, rest)
+        }
+        result => result,
+    }
 }
 
 /// Remembers damage, or fails with it.

@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use crate::{
     archive::{
-        header::BLOCK,
+        header::{BLOCK, Reader, Step, TarMember},
         read::{corrupt, crew::Raw, segments::Layout},
-        stub::{Reader, Step, TarMember},
     },
     entry::{Entry, Member},
     error::Result,
@@ -213,22 +212,22 @@ impl<'a, S: Sink> Walker<'a, S> {
         self.sink.stretch_end()
     }
 
-    /// The stream is over. False if the index said something else.
-    pub(crate) fn finish(mut self) -> Result<bool> {
+    /// Whether the stream may be over here.
+    pub(crate) fn check_end(&self) -> Result<()> {
         match self.state {
-            State::End => {}
-            State::Headers => self.headers.end()?,
-            State::Skip(_) => {}
-            State::Content(_) => return Err(corrupt("the tar stream ends inside a member")),
+            State::Headers => self.headers.end(),
+            State::Content(_) => Err(corrupt("the tar stream ends inside a member")),
+            State::Skip(_) | State::End => Ok(()),
         }
-        if let Some(guide) = &self.guide {
-            let is_done = match &guide.wanted {
-                Some(wanted) => wanted.is_empty(),
-                None => guide.place == guide.layout.index.entries.len(),
-            };
-            self.contradicted |= !is_done;
-        }
-        Ok(!self.contradicted)
+    }
+
+    /// Whether the index has said nothing that the stream did not.
+    pub(crate) fn agrees(&self) -> bool {
+        let is_through = self.guide.as_ref().is_none_or(|guide| match &guide.wanted {
+            Some(wanted) => wanted.is_empty(),
+            None => guide.place == guide.layout.index.entries.len(),
+        });
+        !self.contradicted && is_through
     }
 
     fn begin(&mut self, member: TarMember) -> Result<()> {

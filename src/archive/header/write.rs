@@ -1,18 +1,15 @@
-//! Tar headers: POSIX ustar, and GNU's form where that does not reach.
+//! How a header is written: POSIX ustar, and GNU's form where that does not reach.
 //!
-//! Rules: POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format". Names
-//! are raw bytes. No PAX record is ever written: several readers fail on the global one, and none
-//! of ours needs it.
+//! No PAX record is ever written: several readers fail on the global one, and none of ours needs
+//! it.
 
+use super::{
+    BLOCK, CHECKSUM_FIELD, Field, GID_FIELD, GNU_MAGIC, LINK_FIELD, MAGIC_FIELD, MODE_FIELD,
+    MTIME_FIELD, NAME, NAME_FIELD, PREFIX, PREFIX_FIELD, SIZE_FIELD, TYPE_FIELD, UID_FIELD,
+    USTAR_MAGIC,
+};
 use crate::entry::{EntryKind, Metadata};
 
-/// Bytes of a tar block.
-pub(crate) const BLOCK: usize = 512;
-
-/// Longest name or link target that a header takes.
-const NAME: usize = 100;
-/// Longest prefix of a name.
-const PREFIX: usize = 155;
 /// Largest number in eleven octal digits.
 const OCTAL_11: u64 = 0o77_777_777_777;
 /// Largest number in seven octal digits.
@@ -58,11 +55,11 @@ impl Header<'_> {
             Some((prefix, rest)) if self.fits_ustar() => {
                 block.bytes(NAME_FIELD, rest);
                 block.bytes(PREFIX_FIELD, prefix);
-                block.bytes(MAGIC_FIELD, b"ustar\x0000");
+                block.bytes(MAGIC_FIELD, USTAR_MAGIC);
             }
             _ => {
                 block.bytes(NAME_FIELD, &name[..name.len().min(NAME)]);
-                block.bytes(MAGIC_FIELD, b"ustar  \0");
+                block.bytes(MAGIC_FIELD, GNU_MAGIC);
             }
         }
         block.number(MODE_FIELD, u64::from(self.meta.mode & 0o7777));
@@ -138,25 +135,11 @@ fn write_long(kind: u8, text: &[u8], out: &mut Vec<u8>) {
     block.number(SIZE_FIELD, text.len() as u64 + 1);
     block.number(MTIME_FIELD, 0);
     block.bytes(TYPE_FIELD, &[kind]);
-    block.bytes(MAGIC_FIELD, b"ustar  \0");
+    block.bytes(MAGIC_FIELD, GNU_MAGIC);
     out.extend_from_slice(&block.finish());
     out.extend_from_slice(text);
     out.resize((out.len() + 1).next_multiple_of(BLOCK), 0);
 }
-
-/// Where a field stands, and how long it is.
-type Field = (usize, usize);
-const NAME_FIELD: Field = (0, NAME);
-const MODE_FIELD: Field = (100, 8);
-const UID_FIELD: Field = (108, 8);
-const GID_FIELD: Field = (116, 8);
-const SIZE_FIELD: Field = (124, 12);
-const MTIME_FIELD: Field = (136, 12);
-const CHECKSUM_FIELD: Field = (148, 8);
-const TYPE_FIELD: Field = (156, 1);
-const LINK_FIELD: Field = (157, NAME);
-const MAGIC_FIELD: Field = (257, 8);
-const PREFIX_FIELD: Field = (345, PREFIX);
 
 struct Block([u8; BLOCK]);
 

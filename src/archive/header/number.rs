@@ -1,0 +1,160 @@
+//! Numbers as headers and records have them.
+//!
+//! Where GNU tar, libarchive and Go read different numbers, none is read.
+
+use super::Parsed;
+
+const NOT_A_NUMBER: &str = "a field holds no number";
+
+/// A numeric field of a header: octal digits between spaces, up to a NUL, or two's complement in
+/// base 256. `None` if it is blank.
+pub(super) fn header_number(field: &[u8]) -> Parsed<Option<i128>> {
+    match field.first() {
+        Some(&first) if first & 0x80 != 0 => base_256(first, &field[1..]).map(Some),
+        _ => octal(field),
+    }
+}
+
+/// GNU tar takes 0x80 and 0xff alone for the first byte; others make larger numbers than any
+/// reader takes.
+fn base_256(first: u8, rest: &[u8]) -> Parsed<i128> {
+    let sign = match first {
+        0x80 => 0,
+        0xff => -1,
+        _ => return Err(NOT_A_NUMBER),
+    };
+    // Eleven bytes at most, so nothing is shifted out.
+    Ok(rest.iter().fold(sign, |number, &byte| number << 8 | i128::from(byte)))
+}
+
+fn octal(field: &[u8]) -> Parsed<Option<i128>> {
+    if field.iter().all(|&byte| byte == 0) {
+        return Ok(Some(0));
+    }
+    if field.iter().all(|&byte| matches!(byte, 0 | b' ')) {
+        return Ok(None);
+    }
+    let text = super::text(field);
+    let is_digit = |&byte: &u8| byte != b' ';
+    let (Some(first), Some(last)) =
+        (text.iter().position(is_digit), text.iter().rposition(is_digit))
+    else {
+        return Err(NOT_A_NUMBER);
+    };
+    text[first..=last]
+        .iter()
+        .try_fold(0, |number, &byte| {
+            matches!(byte, b'0'..=b'7').then(|| number << 3 | i128::from(byte - b'0'))
+        })
+        .map(Some)
+        .ok_or(NOT_A_NUMBER)
+}
+
+/// A size or an offset in a header: neither blank nor negative, at most 2^63 - 1.
+pub(super) fn header_size(field: &[u8]) -> Parsed<u64> {
+    (header_number(field)?.filter(|&number| number <= i64::MAX.into()))
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or("a size is blank, negative or too large")
+}
+
+/// A number of a PAX record: decimal digits and nothing else, at most 2^63 - 1.
+pub(super) fn decimal(text: &[u8]) -> Parsed<u64> {
+    let number = (text.iter()).try_fold(0u64, |number, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit).filter(|&n| n <= i64::MAX as u64)
+    });
+    number.filter(|_| !text.is_empty()).ok_or("a record holds no number, or too large a one")
+}
+
+/// The time of a PAX record, seconds with an optional fraction, in nanoseconds. Digits beyond those
+/// are dropped, and times beyond what 64 bits hold become the last one that they do.
+pub(super) fn time(text: &[u8]) -> Parsed<i64> {
+    let (text, sign) = match text.strip_prefix(b"-") {
+        Some(rest) => (rest, -1),
+        None => (text, 1),
+    };
+    let mut parts = text.splitn(2, |&byte| byte == b'.');
+    let seconds = decimal(parts.next().unwrap_or_default())?;
+    let fraction = parts.next().unwrap_or_default();
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return Err("a record holds no time");
+    }
+    let nanos = (fraction.iter().chain(std::iter::repeat(&b'0')).take(9))
+        .fold(0, |nanos, digit| nanos * 10 + i128::from(digit - b'0'));
+    Ok(saturate(sign * (i128::from(seconds) * 1_000_000_000 + nanos)))
+}
+
+/// The nearest number that 64 bits hold.
+pub(super) fn saturate(number: i128) -> i64 {
+    number.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_every_reader_does() {
+        for (field, number) in [
+            (&b"0000644\0"[..], Some(0o644)),
+            (b"   644 \0", Some(0o644)),
+            (b"644\0\xff\xff\xff\xff", Some(0o644)),
+            (b"77777777", Some(0o77_777_777)),
+            (b"\0\0\0\0\0\0\0\0", Some(0)),
+            (b"        ", None),
+            (b"  \0\0\0\0\0\0", None),
+            (b"\x80\0\0\0\0\0\x01\0", Some(256)),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
+            (b"\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", Some((1 << 88) - 1)),
+        ] {
+            assert_eq!(header_number(field), Ok(number), "{field:x?}");
+        }
+    }
+
+    #[test]
+    fn what_readers_do_not_agree_on_is_no_number() {
+        for field in [
+            &b"\x00000644\0"[..],
+            b"644 1\0\0\0",
+            b"0000648\0",
+            b"-0000644",
+            b"+0000644",
+            b"0x644\0\0\0",
+            b"\t000644\0",
+            b"  \0  644",
+            b"\x81\0\0\0\0\0\0\0",
+            b"\xbf\xff\xff\xff\xff\xff\xff\xff",
+        ] {
+            assert_eq!(header_number(field), Err(NOT_A_NUMBER), "{field:x?}");
+        }
+    }
+
+    #[test]
+    fn records_hold_plain_decimals() {
+        assert_eq!(decimal(b"0"), Ok(0));
+        assert_eq!(decimal(b"9223372036854775807"), Ok(i64::MAX as u64));
+        for text in [&b""[..], b"9223372036854775808", b"-1", b"+1", b" 1", b"1 ", b"0x1", b"1_0"] {
+            assert!(decimal(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_keep_their_nanoseconds() {
+        for (text, nanos) in [
+            (&b"0"[..], 0),
+            (b"1.5", 1_500_000_000),
+            (b"-1.5", -1_500_000_000),
+            (b"-0.000000001", -1),
+            (b"1.", 1_000_000_000),
+            (b"1350244992.0239601239", 1_350_244_992_023_960_123),
+            (b"9223372036.854775807", i64::MAX),
+            (b"9999999999", i64::MAX),
+            (b"-9999999999", i64::MIN),
+        ] {
+            assert_eq!(time(text), Ok(nanos));
+        }
+        for text in [&b""[..], b"-", b".5", b"1.5.", b"1.-5", b"1e3", b"--1", b" 1"] {
+            assert!(time(text).is_err(), "{text:?}");
+        }
+    }
+}

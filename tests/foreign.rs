@@ -1,0 +1,180 @@
+//! Archives of other programs: GNU tar in all its formats, bsdtar, Python; compressed by gzip, pigz,
+//! in many members. And what is hostile in them.
+
+mod support;
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{MetadataExt, symlink},
+    path::Path,
+    process::Command,
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use futures::executor::block_on;
+use support::{
+    Tree,
+    hostile::{self, Want},
+    snapshot::Snapshot,
+    text,
+};
+use wingback::{Archive, ErrorKind, Extract, Extracted, List, MemoryStore, Result, Verify};
+
+fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(support::key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, support::key())
+}
+
+fn gzip(tar: &[u8]) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(tar).unwrap();
+    gz.finish().unwrap()
+}
+
+fn extract(bytes: &[u8], dir: &Path) -> Result<Extracted> {
+    block_on(Extract::new(dir).start(in_memory(bytes)))
+}
+
+/// What every tar can say.
+fn tree() -> Tree {
+    let tree = Tree::with(&[
+        ("a.txt", b"a"),
+        ("dir/b.txt", &text(20_000)),
+        ("empty.txt", b""),
+        ("server.jar", &text(1_200_000)),
+    ]);
+    fs::create_dir(tree.root.join("empty")).unwrap();
+    tree.link("link", "dir/b.txt");
+    fs::hard_link(tree.root.join("a.txt"), tree.root.join("same.txt")).unwrap();
+    let sparse = fs::File::create(tree.root.join("sparse.db")).unwrap();
+    sparse.set_len(3 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"data", 1 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"more", 2_500_000).unwrap();
+    for path in ["a.txt", "dir/b.txt", "empty.txt", "server.jar", "sparse.db", "empty", "dir"] {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_600_000_000);
+        fs::File::open(tree.root.join(path)).unwrap().set_modified(time).unwrap();
+    }
+    symlink("x", tree.root.join("link-2")).unwrap();
+    tree
+}
+
+/// A name that only extensions can hold.
+fn add_long_names(tree: &Tree) {
+    let long = format!("{}/{}", "d".repeat(180), "f".repeat(200));
+    tree.file(&long, "long");
+    symlink("t".repeat(300), tree.root.join("long-link")).unwrap();
+}
+
+#[test]
+fn archives_of_other_programs_come_out_as_they_were_packed() {
+    let run = |program: &str, args: &[&str], tree: &Tree| {
+        let archive = tree.tmp.path().join("archive.tar");
+        let mut command = Command::new(program);
+        let status = command.args(args).arg(&archive).arg("-C").arg(&tree.root).arg(".").status();
+        assert!(status.unwrap().success(), "{program} {args:?}");
+        let tar = fs::read(&archive).unwrap();
+        fs::remove_file(archive).unwrap();
+        tar
+    };
+    let plain = tree();
+    let long = tree();
+    add_long_names(&long);
+    let sparse = |version| format!("--sparse-version={version}");
+    let (s00, s01, s10) = (sparse("0.0"), sparse("0.1"), sparse("1.0"));
+    let cases: [(&str, &[&str], &Tree); 12] = [
+        ("tar", &["--format=v7", "-cf"], &plain),
+        ("tar", &["--format=ustar", "-cf"], &plain),
+        ("tar", &["--format=oldgnu", "-cf"], &long),
+        ("tar", &["--format=gnu", "-cf"], &long),
+        ("tar", &["--format=posix", "-cf"], &long),
+        ("tar", &["--format=oldgnu", "--sparse", "-cf"], &long),
+        ("tar", &["--format=gnu", "--sparse", "-cf"], &long),
+        ("tar", &["--format=posix", "--sparse", &s00, "-cf"], &long),
+        ("tar", &["--format=posix", "--sparse", &s01, "-cf"], &long),
+        ("tar", &["--format=posix", "--sparse", &s10, "-cf"], &long),
+        ("bsdtar", &["--format=pax", "-cf"], &long),
+        ("bsdtar", &["--format=gnutar", "-cf"], &long),
+    ];
+    for (program, args, tree) in cases {
+        let tar = run(program, args, tree);
+        let want = Snapshot::of(&tree.root).in_seconds();
+        let target = Tree::new();
+        let dir = target.root.join("out");
+        extract(&gzip(&tar), &dir).unwrap_or_else(|e| panic!("{program} {args:?}: {e}"));
+        let found = Snapshot::of(&dir).in_seconds();
+        found
+            .without_link_times()
+            .assert_is(&want.without_link_times(), format!("{program} {args:?}"));
+        assert!(block_on(Verify::new().start(in_memory(&gzip(&tar)))).unwrap().is_whole());
+    }
+}
+
+/// PAX has what ustar lacks: nanoseconds.
+#[test]
+fn times_of_pax_keep_their_nanoseconds() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_600_000_000, 123_456_789);
+    fs::File::open(tree.root.join("a")).unwrap().set_modified(time).unwrap();
+    let tar = Command::new("tar").args(["--format=posix", "-cC"]).arg(&tree.root).arg("a").output();
+    let target = Tree::new();
+    extract(&gzip(&tar.unwrap().stdout), &target.root).unwrap();
+    let found = fs::metadata(target.root.join("a")).unwrap();
+    assert_eq!((found.mtime(), found.mtime_nsec()), (1_600_000_000, 123_456_789));
+}
+
+#[test]
+fn many_members_and_zeros_behind_them_are_one_stream() {
+    let tar = Command::new("tar").args(["-cC"]).arg(&tree().root).arg(".").output().unwrap().stdout;
+    let mut bytes: Vec<u8> = tar.chunks(70_001).flat_map(gzip).collect();
+    let names = |bytes: &[u8]| {
+        let listing = block_on(List::new().start(in_memory(bytes)));
+        listing.map(|l| l.members().map(|m| m.path).collect::<Vec<_>>())
+    };
+    let want = names(&gzip(&tar)).unwrap();
+    assert!(want.len() > 8);
+    assert_eq!(names(&bytes).unwrap(), want);
+    bytes.extend([0; 10_000]);
+    assert_eq!(names(&bytes).unwrap(), want);
+    bytes.extend(b"something else");
+    let error = names(&bytes).unwrap_err();
+    assert!(error.to_string().contains("other bytes behind its end"), "{error}");
+}
+
+/// Each hostile archive does what its maker says, and none has an effect outside of its target.
+#[test]
+fn hostile_archives_do_no_harm() {
+    for case in hostile::cases() {
+        let tree = Tree::new();
+        let outside = tree.tmp.path().join("victim");
+        fs::write(&outside, "untouched").unwrap();
+        let (dir, name) = (tree.root.join("in/target"), case.name);
+        let result = extract(&gzip(&case.tar), &dir);
+        match (&case.want, &result) {
+            (Want::Refused(about), Err(e)) => {
+                let kinds = [ErrorKind::InvalidInput, ErrorKind::Corrupt, ErrorKind::AlreadyExists];
+                assert!(kinds.contains(&e.kind()), "{name}: {e:?}");
+                assert!(e.to_string().contains(about), "{name}: {e} does not say {about:?}");
+            }
+            (Want::Skipped, Ok(done)) => assert_eq!(done.unpacked.skipped.len(), 1, "{name}"),
+            (Want::Fine(files), Ok(_)) => {
+                assert_eq!(Snapshot::of(&dir).files(), *files, "{name}");
+            }
+            (want, result) => panic!("{name}: {want:?}, and it was {result:?}"),
+        }
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched", "{name}");
+        let mut around: Vec<_> =
+            fs::read_dir(tree.tmp.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        around.sort();
+        assert_eq!(around, ["source", "victim"], "{name}");
+        // Looking into it does no harm either.
+        let _ = block_on(List::new().start(in_memory(&gzip(&case.tar))));
+        let _ = block_on(Verify::new().start(in_memory(&gzip(&case.tar)))).unwrap();
+        // What is salvaged stays inside as well.
+        let salvaged = tree.root.join("salvaged");
+        let _ = block_on(Extract::new(&salvaged).salvage(true).start(in_memory(&gzip(&case.tar))));
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched", "{name}");
+    }
+}

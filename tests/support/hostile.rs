@@ -1,0 +1,280 @@
+//! Archives that somebody made to do harm, and what must come of them.
+
+/// What is to happen when one is extracted.
+#[derive(Debug)]
+pub enum Want {
+    /// An error that says this.
+    Refused(&'static str),
+    /// One member is left out, and that is reported.
+    Skipped,
+    /// These files come out.
+    Fine(&'static [&'static str]),
+}
+
+pub struct Case {
+    pub name: &'static str,
+    pub tar: Vec<u8>,
+    pub want: Want,
+}
+
+/// A header that is made by hand.
+pub struct Header([u8; 512]);
+
+impl Header {
+    pub fn new(flag: u8, name: &[u8], size: usize) -> Self {
+        let mut block = [0; 512];
+        block[..name.len()].copy_from_slice(name);
+        block[100..107].copy_from_slice(b"0000644");
+        block[108..115].copy_from_slice(b"0000000");
+        block[116..123].copy_from_slice(b"0000000");
+        block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+        block[136..147].copy_from_slice(b"00000000000");
+        block[156] = flag;
+        block[257..265].copy_from_slice(b"ustar\x0000");
+        Header(block)
+    }
+
+    fn set(mut self, at: usize, bytes: &[u8]) -> Self {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    fn target(self, target: &[u8]) -> Self {
+        self.set(157, target)
+    }
+
+    /// The block, with its checksum.
+    fn block(mut self) -> Vec<u8> {
+        self.0[148..156].fill(b' ');
+        let sum: u32 = self.0.iter().map(|&b| u32::from(b)).sum();
+        self.0[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        self.0.to_vec()
+    }
+}
+
+fn member(header: Header, content: &[u8]) -> Vec<u8> {
+    let mut bytes = header.block();
+    bytes.extend(content);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+fn file(name: &[u8], content: &[u8]) -> Vec<u8> {
+    member(Header::new(b'0', name, content.len()), content)
+}
+
+fn link(flag: u8, name: &[u8], target: &[u8]) -> Vec<u8> {
+    member(Header::new(flag, name, 0).target(target), b"")
+}
+
+fn extension(flag: u8, body: &[u8]) -> Vec<u8> {
+    member(Header::new(flag, b"extension", body.len()), body)
+}
+
+fn record(text: &str) -> Vec<u8> {
+    let mut len = text.len() + 3;
+    loop {
+        let record = format!("{len} {text}\n");
+        if record.len() == len {
+            return record.into_bytes();
+        }
+        len += 1;
+    }
+}
+
+fn tar(members: &[Vec<u8>]) -> Vec<u8> {
+    let mut tar = members.concat();
+    tar.resize(tar.len() + 1024, 0);
+    tar
+}
+
+pub fn cases() -> Vec<Case> {
+    use Want::{Fine, Refused, Skipped};
+    let case = |name, members: &[Vec<u8>], want| Case { name, tar: tar(members), want };
+    let long = |len| vec![b'n'; len];
+    let size = |field: &[u8]| member(Header::new(b'0', b"a", 0).set(124, field), b"");
+    let mut cases = vec![
+        case("an absolute path", &[file(b"/victim", b"x")], Refused("absolute")),
+        case("a path upwards", &[file(b"../victim", b"x")], Refused("leads out")),
+        case("a path up and down", &[file(b"a/../../../victim", b"x")], Refused("leads out")),
+        case("a path upwards behind ./", &[file(b"./../victim", b"x")], Refused("leads out")),
+        case("an empty component", &[file(b"a//b", b"x")], Refused("empty component")),
+        case("a dot inside", &[file(b"a/./b", b"x")], Refused("component")),
+        case("no name", &[file(b"", b"x")], Refused("no name")),
+        case("only a slash", &[file(b"/", b"")], Refused("absolute")),
+        case("two dots", &[member(Header::new(b'5', b"..", 0), b"")], Refused("leads out")),
+        case(
+            "a component that is too long",
+            &[extension(b'L', &long(256)), file(b"n", b"x")],
+            Refused("over 255 bytes"),
+        ),
+        case(
+            "a path that is too long",
+            &[
+                extension(b'L', &[&long(200)[..], b"/"].concat().repeat(21)[..4215]),
+                file(b"n", b"x"),
+            ],
+            Refused("over 4,096 bytes"),
+        ),
+        case(
+            "a NUL in a name",
+            &[extension(b'x', &record("path=a\0b")), file(b"n", b"x")],
+            Refused("NUL"),
+        ),
+        case(
+            "a link, then a file through it",
+            &[link(b'2', b"d", b"../.."), file(b"d/victim", b"x")],
+            Refused("d"),
+        ),
+        case(
+            "a link, then a file over it",
+            &[link(b'2', b"f", b"../../victim"), file(b"f", b"x")],
+            Fine(&["f"]),
+        ),
+        case(
+            "a file, then a link over it",
+            &[file(b"f", b"x"), link(b'2', b"f", b"../../victim")],
+            Fine(&[]),
+        ),
+        case("a link to a secret", &[link(b'2', b"l", b"/etc/shadow")], Fine(&[])),
+        case("a link to nothing", &[link(b'2', b"l", b"")], Refused("link to nothing")),
+        case("a hard link outside", &[link(b'1', b"h", b"../../victim")], Refused("leads out")),
+        case("a hard link, absolute", &[link(b'1', b"h", b"/etc/passwd")], Refused("absolute")),
+        case("a hard link to nothing", &[link(b'1', b"h", b"a")], Refused("no file of that name")),
+        case(
+            "a hard link to a link",
+            &[link(b'2', b"l", b"../../victim"), link(b'1', b"h", b"l")],
+            Refused("no file of that name"),
+        ),
+        case(
+            "a hard link to a file",
+            &[file(b"f", b"x"), link(b'1', b"h", b"f")],
+            Fine(&["f", "h"]),
+        ),
+        case(
+            "a hard link, then a file over it",
+            &[file(b"f", b"x"), link(b'1', b"h", b"f"), file(b"h", b"other")],
+            Refused("File exists"),
+        ),
+        case("a device", &[member(Header::new(b'3', b"d", 0), b"")], Skipped),
+        case("a block device", &[member(Header::new(b'4', b"d", 0), b"")], Skipped),
+        case("a FIFO", &[member(Header::new(b'6', b"d", 0), b"")], Skipped),
+        case("one file twice", &[file(b"f", b"one"), file(b"f", b"two, longer")], Fine(&["f"])),
+        case(
+            "a file, then a directory of its name",
+            &[file(b"a", b"x"), member(Header::new(b'5', b"a/", 0), b"")],
+            Refused("a"),
+        ),
+        case(
+            "a file where a directory must be",
+            &[file(b"a", b"x"), file(b"a/b", b"x")],
+            Refused("a"),
+        ),
+        case(
+            "a directory, then a file of its name",
+            &[member(Header::new(b'5', b"a/", 0), b""), file(b"a", b"x")],
+            Refused("a"),
+        ),
+        case("a negative size", &[size(&[0xff; 12])], Refused("negative")),
+        case(
+            "an overflowing size",
+            &[size(b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff")],
+            Refused("too large"),
+        ),
+        case("a size that is none", &[size(b"0000000000x")], Refused("number")),
+        case(
+            "a huge size",
+            &[member(Header::new(b'0', b"a", 0).set(124, b"77777777777"), b"x")],
+            Refused("ends inside a member"),
+        ),
+        case(
+            "a PAX size that hides a member",
+            &[
+                extension(b'x', &record("size=512")),
+                member(Header::new(b'0', b"a", 0), &file(b"../b", b"")),
+            ],
+            Fine(&["a"]),
+        ),
+        case(
+            "a long name twice",
+            &[extension(b'L', b"a\0"), extension(b'L', b"b\0"), file(b"c", b"x")],
+            Refused("twice"),
+        ),
+        case(
+            "two long names that differ",
+            &[extension(b'L', b"a\0"), extension(b'x', &record("path=b")), file(b"c", b"x")],
+            Refused("two long names"),
+        ),
+        case("an extension of nothing", &[extension(b'L', b"a\0")], Refused("no member behind it")),
+        case(
+            "a global name",
+            &[extension(b'g', &record("path=b")), file(b"c", b"x")],
+            Refused("global header"),
+        ),
+        case(
+            "a comment for all",
+            &[extension(b'g', &record("comment=0123")), file(b"c", b"x")],
+            Fine(&["c"]),
+        ),
+        case(
+            "a huge extension",
+            &[extension(b'L', &vec![b'n'; (1 << 20) + 1]), file(b"c", b"x")],
+            Refused("over 1 MiB"),
+        ),
+        case(
+            "an extension that says it is huge",
+            &[member(Header::new(b'x', b"e", 0).set(124, b"77777777777"), b"")],
+            Refused("over 1 MiB"),
+        ),
+        case(
+            "a sparse file of almost no bytes",
+            &[
+                extension(
+                    b'x',
+                    &[
+                        record("GNU.sparse.size=67108864"),
+                        record("GNU.sparse.numblocks=1"),
+                        record("GNU.sparse.map=67108860,4"),
+                    ]
+                    .concat(),
+                ),
+                file(b"sparse", b"data"),
+            ],
+            Fine(&["sparse"]),
+        ),
+        case(
+            "a sparse map beyond its end",
+            &[
+                extension(
+                    b'x',
+                    &[
+                        record("GNU.sparse.size=100"),
+                        record("GNU.sparse.numblocks=1"),
+                        record("GNU.sparse.map=99,4"),
+                    ]
+                    .concat(),
+                ),
+                file(b"sparse", b"data"),
+            ],
+            Refused("beyond its end"),
+        ),
+        case(
+            "an unknown type",
+            &[member(Header::new(b'Z', b"a", 0), b"")],
+            Refused("unknown type"),
+        ),
+        case("another case", &[file(b"a", b"x"), file(b"A", b"x")], Fine(&["A", "a"])),
+    ];
+    let mut wrong = file(b"a", b"x");
+    wrong[0] ^= 1;
+    cases.push(case("a wrong checksum", &[wrong], Refused("checksum")));
+    let unterminated = file(b"a", b"x");
+    cases.push(Case { name: "no end", tar: unterminated, want: Fine(&["a"]) });
+    let mut half = file(b"a", b"x");
+    half.truncate(300);
+    cases.push(Case { name: "half a header", tar: half, want: Refused("inside a header") });
+    cases.push(Case { name: "nothing at all", tar: Vec::new(), want: Fine(&[]) });
+    let many: Vec<_> = (0..20_000).map(|i| file(b"same", format!("{i}").as_bytes())).collect();
+    cases.push(case("one name very often", &many[..200], Fine(&["same"])));
+    cases
+}
