@@ -2,7 +2,7 @@
 
 FEATURES ?= isal
 
-.PHONY: help setup test lint bench bench-encoders kill-campaign
+.PHONY: help setup test lint bench bench-encoders fuzz kill-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -29,6 +29,8 @@ bench: setup ## the figures of docs/benchmarks.md (about a quarter of an hour)
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	python3 benches/run.py --scaling --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+	python3 benches/way_back.py --memory --tree target/bench/tree \
+		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 
 bench-encoders: setup ## deflate encoders against our own
 	mkdir -p target/bench
@@ -40,6 +42,10 @@ bench-encoders: setup ## deflate encoders against our own
 	for backend in miniz_oxide zlib-rs zlib-ng; do \
 		cargo run --release --manifest-path benches/encoders/Cargo.toml --features $$backend -- \
 			target/bench/logs.tar target/bench/small.tar target/bench/regions.mca || exit 1; done
+
+fuzz: ## every fuzz target, FUZZ_SECONDS (60) each; needs rustup's nightly
+	@tests/setup.sh fuzz
+	fuzz/run.sh
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture

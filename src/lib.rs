@@ -48,6 +48,11 @@ mod verify;
 mod walk;
 mod warning;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod fuzzing;
+
 pub use archive::{
     Level, Profile,
     index::{FOOTER_LEN, Footer, Index, Segment},

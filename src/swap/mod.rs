@@ -385,16 +385,13 @@ impl Place {
 
     /// Removes all that is in the place, and what is elsewhere.
     fn empty(&self) -> Result<(), Errno> {
-        if let Ok(Some(path)) = self.elsewhere() {
-            if let Ok(base) = Beneath::open(&path) {
-                remove::empty(&base)?;
-                let (above, name) = (path.parent(), path.file_name());
-                if let (Some(above), Some(name)) = (above, name) {
-                    if let Ok(above) = Beneath::open(above) {
-                        ops::remove_dir(&above, name.as_bytes())?;
-                    }
-                }
-            }
+        if let Ok(Some(path)) = self.elsewhere()
+            && let Ok(base) = Beneath::open(&path)
+            && let (Some(above), Some(name)) = (path.parent(), path.file_name())
+        {
+            remove::empty(&base)?;
+            let above = Beneath::open(above).map_err(|_| Errno::NOENT)?;
+            ops::remove_dir(&above, name.as_bytes())?;
         }
         remove::empty(&self.dir)
     }

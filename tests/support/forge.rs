@@ -1,4 +1,5 @@
 //! Looks at the index of an archive through the public API, and makes others for it.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::ops::Range;
 
@@ -51,6 +52,14 @@ fn read(file: &[u8]) -> (Footer, Index) {
 
 /// The archive with another index, all of whose sums and hashes are right.
 pub fn with_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
+    let forged = with_any_index(file, forge);
+    // That it is one that a reader believes.
+    read(&forged);
+    forged
+}
+
+/// The archive with another index that has the right hash, whatever it says.
+pub fn with_any_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
     let (footer, mut index) = read(file);
     forge(&mut index);
     let raw = postcard::to_stdvec(&index).unwrap();
@@ -71,8 +80,6 @@ pub fn with_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
     hasher.update(&payload).update(&blob);
     payload.extend(hasher.finalize().as_bytes());
     out.extend(member(b"WF", &payload));
-    // That it is one that a reader believes.
-    read(&out);
     out
 }
 

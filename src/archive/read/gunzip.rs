@@ -22,6 +22,9 @@ const STRETCH: usize = 1 << 20;
 /// Most bytes that are kept of what may be an index.
 const TAIL_MAX: usize = 256 << 20;
 
+/// Is shown the bytes of the file.
+type Look = Box<dyn FnMut(&[u8]) + Send>;
+
 /// The stream, while a thread of its own decodes it. The thread ends soon after this is dropped.
 pub(crate) struct Gunzip(Receiver<Result<Stretch>>);
 
@@ -46,11 +49,7 @@ pub(crate) struct Ending {
 
 impl Gunzip {
     /// Begins to decode. `look` is shown every byte of the file, in order.
-    pub(crate) fn start(
-        chunks: Box<dyn Chunks>,
-        crew: &Crew,
-        look: Box<dyn FnMut(&[u8]) + Send>,
-    ) -> Result<Self> {
+    pub(crate) fn start(chunks: Box<dyn Chunks>, crew: &Crew, look: Look) -> Result<Self> {
         let memory = crew.stretches();
         let (emit, stretches) = mpsc::sync_channel(1);
         std::thread::Builder::new()
@@ -153,7 +152,7 @@ fn decode(
 /// The file, as the decoder wants it.
 struct Input {
     chunks: Box<dyn Chunks>,
-    look: Box<dyn FnMut(&[u8]) + Send>,
+    look: Look,
     chunk: Bytes,
     taken: u64,
     /// What was taken since this was set.
@@ -219,10 +218,10 @@ impl BufRead for Input {
     }
 
     fn consume(&mut self, n: usize) {
-        if let Some(kept) = &mut self.kept {
-            if kept.len() + n <= TAIL_MAX {
-                kept.extend_from_slice(&self.chunk[..n]);
-            }
+        if let Some(kept) = &mut self.kept
+            && kept.len() + n <= TAIL_MAX
+        {
+            kept.extend_from_slice(&self.chunk[..n]);
         }
         self.taken += n as u64;
         self.chunk.advance(n);

@@ -171,12 +171,11 @@ impl<'a, S: Sink> Walker<'a, S> {
         while guide.place < hit.end && !matches!(self.state, State::End) {
             lost.push(guide.place);
             guide.place += 1;
-            match &mut guide.wanted {
-                Some(wanted) => match wanted.pop() {
+            if let Some(wanted) = &mut guide.wanted {
+                match wanted.pop() {
                     Some(next) => guide.place = next,
                     None => self.state = State::End,
-                },
-                None => {}
+                }
             }
         }
         self.headers = Reader::new();
@@ -278,10 +277,10 @@ impl<'a, S: Sink> Walker<'a, S> {
     }
 
     fn finish_member(&mut self) -> Result<()> {
-        if let State::Content(content) = std::mem::replace(&mut self.state, State::Headers) {
-            if content.is_wanted {
-                self.sink.end()?;
-            }
+        if let State::Content(content) = std::mem::replace(&mut self.state, State::Headers)
+            && content.is_wanted
+        {
+            self.sink.end()?;
         }
         self.seek();
         Ok(())

@@ -1,0 +1,37 @@
+//! A directory that everything must stay in.
+
+use std::fs;
+
+use futures::executor::block_on;
+use wingback::{Archive, Extract, Key, MemoryStore, Restore, UnpackOptions, Verify};
+
+/// Extracts, salvages, restores and verifies an archive, and looks around.
+pub fn extract(bytes: Vec<u8>) {
+    let key = || Key::new("a.tar.gz").expect("a key");
+    let store = MemoryStore::new();
+    store.put(key(), bytes);
+    let archive = || Archive::in_store(store.clone(), key());
+    let sandbox = tempfile::tempdir_in("/dev/shm").expect("a sandbox");
+    let target = |name: &str| sandbox.path().join("in").join(name);
+    let options = || UnpackOptions::new().threads(2).max_bytes(1 << 20).max_members(1000);
+    fs::create_dir(sandbox.path().join("in")).expect("made");
+    fs::write(sandbox.path().join("victim"), "untouched").expect("written");
+    let _ = block_on(Extract::new(target("a")).options(options()).start(archive()));
+    let _ = block_on(Extract::new(target("b")).options(options()).salvage(true).start(archive()));
+    let restored = block_on(Restore::new(target("c")).options(options()).start(archive()));
+    let verified = block_on(Verify::new().threads(2).start(archive())).expect("damage is no error");
+    // What has a size, a path or a number too large is whole, and yet not restored; what is restored
+    // is whole, but for an index that nobody believed.
+    let is_lost = verified.damage.iter().any(|d| d.and_rest || !d.members.is_empty());
+    assert!(restored.is_err() || !is_lost, "restored, and damaged: {:?}", verified.damage);
+    let names = |dir| {
+        let names = fs::read_dir(dir).expect("listed").map(|e| e.expect("one").file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(sandbox.path().to_owned()), ["in", "victim"]);
+    assert_eq!(names(sandbox.path().join("in")), ["a", "b", "c"]);
+    let victim = fs::read(sandbox.path().join("victim")).expect("there");
+    assert_eq!(victim, b"untouched");
+}
