@@ -33,7 +33,8 @@ printf '*.log\n!keep.log\n/world/**/cache\n[[:alpha:]-z]/\\#\0world/a/cache' >"$
 cargo +nightly fuzz build --fuzz-dir fuzz
 for target in ${FUZZ_TARGETS:-headers index excludes extract forged}; do
     mkdir -p "fuzz/corpus/$target" "$seeds/$target"
+    # A thread that is just ending has what the leak detector takes for a leak.
     cargo +nightly fuzz run --fuzz-dir fuzz "$target" "fuzz/corpus/$target" "$seeds/$target" -- \
         -max_total_time="${FUZZ_SECONDS:-60}" -max_len=20000 -timeout=20 -rss_limit_mb=3000 \
-        -print_final_stats=1 -verbosity=0
+        -detect_leaks=0 -print_final_stats=1 -verbosity=0
 done

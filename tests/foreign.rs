@@ -178,3 +178,50 @@ fn hostile_archives_do_no_harm() {
         assert_eq!(fs::read(&outside).unwrap(), b"untouched", "{name}");
     }
 }
+
+/// Fixtures of other projects, made to be hard to read or harmful: what GNU tar and we both unpack is
+/// the same, and nothing harms.
+#[test]
+fn the_fixtures_of_other_projects_come_out_as_with_gnu_tar_or_are_refused() {
+    let (mut same, mut refused) = (Vec::new(), Vec::new());
+    for (name, tar) in support::corpora::archives() {
+        let tree = Tree::new();
+        fs::write(tree.tmp.path().join("victim"), "untouched").unwrap();
+        let ours = tree.root.join("in/ours");
+        let bytes = gzip(&tar);
+        let result = extract(&bytes, &ours);
+        let _ = block_on(List::new().start(in_memory(&bytes)));
+        let verified = block_on(Verify::new().start(in_memory(&bytes))).unwrap();
+        let salvaged = tree.root.join("in/salvaged");
+        let _ = block_on(Extract::new(&salvaged).salvage(true).start(in_memory(&bytes)));
+        assert_eq!(fs::read(tree.tmp.path().join("victim")).unwrap(), b"untouched", "{name}");
+        let mut around: Vec<_> =
+            fs::read_dir(&tree.root).unwrap().map(|e| e.unwrap().file_name()).collect();
+        around.sort();
+        assert_eq!(around, ["in"], "{name}");
+        match result {
+            Err(e) => refused.push(format!("{name}: {e}")),
+            Ok(done) => {
+                assert!(verified.is_whole(), "{name}: {:?}", verified.damage);
+                // Some are sparse files of many gigabytes.
+                if done.unpacked.content > 64 << 20 {
+                    continue;
+                }
+                let theirs = tree.root.join("in/theirs");
+                fs::create_dir(&theirs).unwrap();
+                let archive = tree.tmp.path().join("archive.tar");
+                fs::write(&archive, &tar).unwrap();
+                let mut command = Command::new("tar");
+                command.args(["--no-same-owner", "--exclude=*device*", "-xf"]).arg(&archive);
+                let output = command.arg("-C").arg(&theirs).output().unwrap();
+                if output.status.success() {
+                    let (ours, theirs) = (Snapshot::of(&ours), Snapshot::of(&theirs));
+                    assert_eq!(ours.contents(), theirs.contents(), "{name}");
+                    same.push(name);
+                }
+            }
+        }
+    }
+    println!("{} as GNU tar has them, {} refused:", same.len(), refused.len());
+    refused.iter().for_each(|name| println!("  {}", name.escape_debug()));
+}

@@ -18,6 +18,7 @@ need igzip isal
 need bsdtar libarchive-tools
 need busybox busybox-static
 need python3 python3
+need pip3 python3-pip
 need setpriv util-linux
 # ISA-L is built from source.
 need nasm nasm
@@ -42,6 +43,8 @@ for tool in cargo go git; do
         exit 1
     }
 done
+
+[ "${1-}" = fuzz ] || [ "${1-}" = lints ] || tests/corpora.sh
 
 if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
     cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \

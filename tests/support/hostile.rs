@@ -198,7 +198,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a long name twice",
             &[extension(b'L', b"a\0"), extension(b'L', b"b\0"), file(b"c", b"x")],
-            Refused("twice"),
+            Refused("two extensions"),
         ),
         case(
             "two long names that differ",

@@ -45,8 +45,10 @@ impl Snapshot {
                     'd'
                 } else if meta.is_symlink() {
                     'l'
-                } else {
+                } else if meta.is_file() {
                     'f'
+                } else {
+                    'o'
                 };
                 let content = match kind {
                     'f' => fs::read(&path).unwrap(),
@@ -116,6 +118,12 @@ impl Snapshot {
         let beneath = format!("{top}/");
         self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(beneath.as_bytes()));
         self
+    }
+
+    /// Paths and contents of all files.
+    pub fn contents(&self) -> Vec<(String, &[u8])> {
+        let files = self.0.iter().filter(|(_, found)| found.kind == 'f');
+        files.map(|(path, f)| (path.escape_ascii().to_string(), &f.content[..])).collect()
     }
 
     /// The paths of all files.

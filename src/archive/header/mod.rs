@@ -7,13 +7,14 @@ mod member;
 mod number;
 mod pax;
 mod raw;
-
 mod read;
 mod sparse;
 mod write;
 
-pub(crate) use member::TarMember;
-pub(crate) use read::{Reader, Step};
+pub(crate) use self::{
+    member::TarMember,
+    read::{Reader, Step},
+};
 pub(crate) use write::Header;
 
 /// Bytes of a tar block.

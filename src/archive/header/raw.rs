@@ -1,8 +1,8 @@
 //! One header block, without what extensions say of it.
 
 use super::{
-    BLOCK, CHECKSUM_FIELD, Field, GID_FIELD, GNU_ATIME_FIELD, GNU_CTIME_FIELD, GNU_MAGIC,
-    LINK_FIELD, MAGIC_FIELD, MODE_FIELD, MTIME_FIELD, NAME_FIELD, PREFIX_FIELD, Parsed, SIZE_FIELD,
+    BLOCK, CHECKSUM_FIELD, GID_FIELD, GNU_ATIME_FIELD, GNU_CTIME_FIELD, GNU_MAGIC, LINK_FIELD,
+    MAGIC_FIELD, MODE_FIELD, MTIME_FIELD, NAME_FIELD, PREFIX_FIELD, Parsed, SIZE_FIELD,
     STAR_PREFIX, STAR_TRAILER_FIELD, TYPE_FIELD, UID_FIELD, field,
     number::{header_number, header_size, saturate},
     text,
@@ -35,9 +35,9 @@ pub(super) struct RawHeader {
 impl RawHeader {
     /// Reads a block whose checksum was found to be right.
     pub(super) fn parse(block: &[u8; BLOCK]) -> Parsed<RawHeader> {
-        let number = |at: Field| header_number(field(block, at)).map(|n| n.unwrap_or(0));
+        let number = |at| header_number(field(block, at)).map(|number| number.unwrap_or(0));
         // A negative owner is written by systems whose `nobody` is -2.
-        let id = |at: Field| number(at).map(|n| u64::try_from(n).unwrap_or(u64::MAX));
+        let id = |at| number(at).map(|id| u64::try_from(id).unwrap_or(u64::MAX));
         Ok(RawHeader {
             form: form(block),
             flag: field(block, TYPE_FIELD)[0],

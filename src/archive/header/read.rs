@@ -57,12 +57,16 @@ enum State {
     OldMap(Box<TarMember>, Map),
     /// In the blocks of a sparse map before the data.
     DataMap(Box<TarMember>, DataMap),
-    /// All of a member's header is there.
-    Done(Box<TarMember>),
     /// Behind one block of zeros.
     Zeros,
     End,
     Failed,
+}
+
+/// What a block leads to.
+enum Next {
+    State(State),
+    Member(Box<TarMember>),
 }
 
 #[derive(Debug)]
@@ -87,16 +91,37 @@ impl Reader {
         match mem::replace(&mut self.state, State::Failed) {
             State::Header if *block == [0; BLOCK] => {
                 self.check_pending()?;
-                self.go_on(State::Zeros)
+                self.state = State::Zeros;
+                Ok(Step::More)
             }
-            State::Header => self.header(block),
-            State::Extension(extension) => self.extension(extension, block),
-            State::OldMap(member, map) => self.old_map(member, map, block),
-            State::DataMap(member, map) => self.data_map(member, map, block),
-            State::Zeros if *block == [0; BLOCK] => self.over(),
-            State::Zeros => Err(nameless("a lone block of zeros is inside the archive")),
-            State::End => self.over(),
-            State::Done(_) | State::Failed => Err(nameless("a header before it was refused")),
+            State::Header => {
+                if !is_checksum_right(block) {
+                    return Err(nameless("its checksum is wrong"));
+                }
+                let name = self.pending.name().unwrap_or(text(field(block, NAME_FIELD))).to_vec();
+                let next = RawHeader::parse(block).and_then(|raw| self.header(raw, block));
+                self.enter(next, &name)
+            }
+            State::Extension(extension) => {
+                let next = self.extension(extension, block);
+                self.enter(next, b"")
+            }
+            State::OldMap(member, map) => {
+                let name = member.path.clone();
+                self.enter(old_map(member, map, block), &name)
+            }
+            State::DataMap(member, map) => {
+                let name = member.path.clone();
+                self.enter(data_map(member, map, block), &name)
+            }
+            State::Zeros if *block != [0; BLOCK] => {
+                Err(nameless("it is behind a lone block of zeros"))
+            }
+            State::Zeros | State::End => {
+                self.state = State::End;
+                Ok(Step::End)
+            }
+            State::Failed => Err(nameless("one before it was refused")),
         }
     }
 
@@ -109,18 +134,9 @@ impl Reader {
         self.check_pending()?;
         match self.state {
             State::Header | State::Zeros | State::End => Ok(()),
+            State::Failed => Err(nameless("one before it was refused")),
             _ => Err(nameless("the archive ends within it")),
         }
-    }
-
-    fn go_on(&mut self, state: State) -> Result<Step> {
-        self.state = state;
-        Ok(Step::More)
-    }
-
-    fn over(&mut self) -> Result<Step> {
-        self.state = State::End;
-        Ok(Step::End)
     }
 
     fn check_pending(&self) -> Result<()> {
@@ -131,147 +147,142 @@ impl Reader {
         }
     }
 
-    fn header(&mut self, block: &[u8; BLOCK]) -> Result<Step> {
-        if !is_checksum_right(block) {
-            return Err(nameless("its checksum is wrong"));
-        }
-        let name = self.pending.name().unwrap_or(text(field(block, NAME_FIELD))).to_vec();
-        let read = RawHeader::parse(block).and_then(|raw| match raw.flag {
-            b'L' | b'K' | b'x' | b'g' => self.begin_extension(&raw),
-            // The label of a volume. libarchive takes what follows for a header, and others do not.
-            b'V' if raw.size == 0 && self.pending.is_empty() => Ok(State::Header),
-            b'V' => Err("it is a label and has data or extensions"),
-            _ => self.member(raw, block),
-        });
-        self.state = read.map_err(|why| named(&name, why))?;
-        match mem::take(&mut self.state) {
-            // All of it is there.
-            State::Done(member) => self.done(member),
-            state => self.go_on(state),
+    fn enter(&mut self, next: Parsed<Next>, name: &[u8]) -> Result<Step> {
+        match next.map_err(|why| fail(name, why))? {
+            Next::Member(mut member) => {
+                self.state = State::Header;
+                member.header_len = mem::take(&mut self.header_len);
+                Ok(Step::Member(member))
+            }
+            Next::State(state) => {
+                self.state = state;
+                Ok(Step::More)
+            }
         }
     }
 
-    fn begin_extension(&self, raw: &RawHeader) -> Parsed<State> {
+    fn header(&mut self, raw: RawHeader, block: &[u8; BLOCK]) -> Parsed<Next> {
+        match raw.flag {
+            b'L' | b'K' | b'x' | b'g' => self.begin_extension(&raw),
+            // The label of a volume. What would follow is data to some readers, a header to others.
+            b'V' if raw.size == 0 && self.pending.is_empty() => Ok(Next::State(State::Header)),
+            b'V' => Err("it is a volume's label with data or extensions"),
+            _ => {
+                let pending = mem::take(&mut self.pending);
+                let (member, layout) = assemble(raw, pending, &self.global)?;
+                lay_out(member, layout, block)
+            }
+        }
+    }
+
+    fn begin_extension(&mut self, raw: &RawHeader) -> Parsed<Next> {
         let pending = &self.pending;
         let is_second = match raw.flag {
             b'L' => pending.name.is_some(),
             b'K' => pending.link.is_some(),
             b'x' => pending.records.is_some(),
-            // It would stand between a member and what belongs to it.
+            // It would stand between an extension and its member.
             _ => !pending.is_empty(),
         };
         if is_second {
-            return Err("it has an extension twice, or one out of place");
+            return Err("two extensions contend for one member");
+        }
+        // Some readers take that size for the long name's own.
+        if pending.records.as_ref().is_some_and(|records| records.size.is_some()) {
+            return Err("an extension follows one that gives a size");
         }
         if raw.size > EXTENSION_MAX {
-            return Err("an extension of it is over 1 MiB");
+            return Err("an extension is over 1 MiB");
         }
         let extension = Extension { flag: raw.flag, size: raw.size as usize, body: Vec::new() };
-        match raw.size {
-            0 if raw.flag == b'L' || raw.flag == b'K' => Err("a long name of it is empty"),
-            // An empty set of records says nothing.
-            0 => Ok(State::Header),
-            _ => Ok(State::Extension(extension)),
-        }
+        self.finish_extension(extension)
     }
 
-    fn extension(&mut self, mut extension: Extension, block: &[u8; BLOCK]) -> Result<Step> {
-        let left = extension.size - extension.body.len();
-        extension.body.extend_from_slice(&block[..left.min(BLOCK)]);
-        if left > BLOCK {
-            return self.go_on(State::Extension(extension));
-        }
-        let body = &extension.body;
-        let added = match extension.flag {
-            b'L' => long(body).map(|name| self.pending.name = Some(name)),
-            b'K' => long(body).map(|link| self.pending.link = Some(link)),
-            b'x' => Records::parse(body).map(|records| self.pending.records = Some(records)),
-            _ => Records::parse(body).and_then(|records| self.global.merge_global(records)),
-        };
-        added.map_err(nameless)?;
-        self.go_on(State::Header)
+    fn extension(&mut self, mut extension: Extension, block: &[u8; BLOCK]) -> Parsed<Next> {
+        let missing = extension.size - extension.body.len();
+        extension.body.extend_from_slice(&block[..missing.min(BLOCK)]);
+        self.finish_extension(extension)
     }
 
-    fn member(&mut self, raw: RawHeader, block: &[u8; BLOCK]) -> Parsed<State> {
-        let (mut member, layout) = assemble(raw, mem::take(&mut self.pending), &self.global)?;
-        match layout {
-            Layout::Plain => {}
-            Layout::Pax(Form::Listed(map)) => {
-                member.sparse = Some(map.finish(member.size, member.stored)?);
-            }
-            Layout::Pax(Form::InData) => {
-                return Ok(State::DataMap(Box::new(member), DataMap::default()));
-            }
-            Layout::OldMap => {
-                member.size = header_size(field(block, GNU_REAL_SIZE_FIELD))?;
-                let mut map = Map::default();
-                let (entries, more) = (GNU_SPARSE_FIELD, GNU_EXTENDED_FIELD);
-                if map.add_old(field(block, entries), field(block, more))? {
-                    return Ok(State::OldMap(Box::new(member), map));
-                }
-                member.sparse = Some(map.finish(member.size, member.stored)?);
-            }
+    /// Takes the extension in once its body is whole.
+    fn finish_extension(&mut self, extension: Extension) -> Parsed<Next> {
+        let Extension { flag, size, body } = &extension;
+        if body.len() < *size {
+            return Ok(Next::State(State::Extension(extension)));
         }
-        Ok(State::Done(Box::new(member)))
-    }
-
-    fn old_map(
-        &mut self,
-        mut member: Box<TarMember>,
-        mut map: Map,
-        block: &[u8; BLOCK],
-    ) -> Result<Step> {
-        let fail = |path: &[u8], why| named(path, why);
-        let (entries, more) = (MORE_SPARSE_FIELD, MORE_EXTENDED_FIELD);
-        let goes_on = map
-            .add_old(field(block, entries), field(block, more))
-            .map_err(|why| fail(&member.path, why))?;
-        if goes_on {
-            return self.go_on(State::OldMap(member, map));
+        match flag {
+            b'L' => self.pending.name = Some(long_name(body)?),
+            b'K' => self.pending.link = Some(long_name(body)?),
+            b'x' => self.pending.records = Some(Records::parse(body)?),
+            _ => self.global.merge_global(Records::parse(body)?)?,
         }
-        let map = map.finish(member.size, member.stored).map_err(|why| fail(&member.path, why))?;
-        member.sparse = Some(map);
-        self.done(member)
-    }
-
-    /// The map is a part of the data as its size has it.
-    fn data_map(
-        &mut self,
-        mut member: Box<TarMember>,
-        mut map: DataMap,
-        block: &[u8; BLOCK],
-    ) -> Result<Step> {
-        let Some(stored) = member.stored.checked_sub(BLOCK as u64) else {
-            return Err(named(&member.path, "its sparse map is longer than its data"));
-        };
-        member.stored = stored;
-        if map.add(block).map_err(|why| named(&member.path, why))? {
-            return self.go_on(State::DataMap(member, map));
-        }
-        let map = map.into_map().finish(member.size, member.stored);
-        member.sparse = Some(map.map_err(|why| named(&member.path, why))?);
-        self.done(member)
-    }
-
-    fn done(&mut self, mut member: Box<TarMember>) -> Result<Step> {
-        member.header_len = mem::take(&mut self.header_len);
-        self.state = State::Header;
-        Ok(Step::Member(member))
+        Ok(Next::State(State::Header))
     }
 }
 
-/// What GNU's long name holds: all up to its NUL.
-fn long(body: &[u8]) -> Parsed<Vec<u8>> {
-    match text(body) {
-        b"" => Err("a long name is empty"),
-        name => Ok(name.to_vec()),
+/// GNU tar writes a NUL behind a long name, some others do not.
+fn long_name(body: &[u8]) -> Parsed<Vec<u8>> {
+    let name = text(body);
+    if name.is_empty() || body[name.len()..].iter().any(|&byte| byte != 0) {
+        return Err("a long name is empty or holds a NUL");
     }
+    Ok(name.to_vec())
+}
+
+/// Finds the map of a sparse member, or where it will come from.
+fn lay_out(mut member: TarMember, layout: Layout, block: &[u8; BLOCK]) -> Parsed<Next> {
+    match layout {
+        Layout::Plain => Ok(Next::Member(Box::new(member))),
+        Layout::OldMap => {
+            member.size = header_size(field(block, GNU_REAL_SIZE_FIELD))?;
+            let mut map = Map::default();
+            let entries = field(block, GNU_SPARSE_FIELD);
+            match map.add_old(entries, field(block, GNU_EXTENDED_FIELD))? {
+                true => Ok(Next::State(State::OldMap(Box::new(member), map))),
+                false => whole(Box::new(member), map),
+            }
+        }
+        Layout::Pax(Form::Listed(map)) => whole(Box::new(member), map),
+        Layout::Pax(Form::InData) => next_of_data_map(Box::new(member), DataMap::default()),
+    }
+}
+
+fn old_map(member: Box<TarMember>, mut map: Map, block: &[u8; BLOCK]) -> Parsed<Next> {
+    let entries = field(block, MORE_SPARSE_FIELD);
+    match map.add_old(entries, field(block, MORE_EXTENDED_FIELD))? {
+        true => Ok(Next::State(State::OldMap(member, map))),
+        false => whole(member, map),
+    }
+}
+
+/// The map's blocks are counted as data in the archive.
+fn next_of_data_map(mut member: Box<TarMember>, map: DataMap) -> Parsed<Next> {
+    member.stored = (member.stored.checked_sub(BLOCK as u64))
+        .ok_or("its sparse map is longer than all that is stored")?;
+    Ok(Next::State(State::DataMap(member, map)))
+}
+
+fn data_map(member: Box<TarMember>, mut map: DataMap, block: &[u8; BLOCK]) -> Parsed<Next> {
+    match map.add(block)? {
+        true => next_of_data_map(member, map),
+        false => whole(member, map.into_map()),
+    }
+}
+
+fn whole(mut member: Box<TarMember>, map: Map) -> Parsed<Next> {
+    member.sparse = Some(map.finish(member.size, member.stored)?);
+    Ok(Next::Member(member))
+}
+
+fn fail(name: &[u8], why: &'static str) -> Error {
+    if name.is_empty() {
+        return nameless(why);
+    }
+    Error::new(ErrorKind::Corrupt, "read the tar header of")
+        .at(OsStr::from_bytes(name))
+        .caused_by(why)
 }
 
 fn nameless(why: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, "read a tar header").caused_by(why)
-}
-
-fn named(path: &[u8], why: &'static str) -> Error {
-    nameless(why).at(OsStr::from_bytes(path))
 }
