@@ -5,6 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
 PATH=$cache/bin:$PATH
+if ! cargo +nightly --version >/dev/null 2>&1 &&
+    ! rustup toolchain install nightly --profile minimal >/dev/null 2>&1; then
+    echo "fuzzing: NOT RUN, rustup cannot bring Rust's nightly here"
+    exit 0
+fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/fuzz"
 
 seeds=$(mktemp -d)

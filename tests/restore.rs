@@ -290,3 +290,32 @@ fn elsewhere_must_be_on_the_same_file_system() {
         eprintln!("left out: /dev/shm is no other file system here");
     }
 }
+
+/// A file system that has room for one tree and not for two.
+#[test]
+fn where_there_is_no_room_for_both_nothing_is_touched() {
+    let place = tempfile::tempdir().unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(place.path());
+    if !mount.status().is_ok_and(|status| status.success()) {
+        eprintln!("left out: no right to mount here");
+        return;
+    }
+    let target = place.path().join("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("old"), noise(4 << 20)).unwrap();
+    let before = Snapshot::of(&target);
+    let bytes = made(Tree::with(&[("new", &noise(3 << 20))]).backup());
+    // By the index that is known at the start, without it halfway.
+    let by_index = restore(&bytes, &target, |r| r);
+    let stream = Archive::stream(Cursor::new(bytes.clone()));
+    let in_sequence = block_on(Restore::new(&target).start(stream));
+    for result in [by_index, in_sequence] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        Snapshot::of(&target).assert_is(&before, &error);
+    }
+    restore(&bytes, &target, |r| r.in_place(true)).unwrap();
+    assert_eq!(Snapshot::of(&target).files(), ["new"]);
+    unmount(place.path());
+}

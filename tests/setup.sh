@@ -51,12 +51,7 @@ if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
         cargo-deny@0.20.2
 fi
 
-if [ "${1-}" = fuzz ]; then
-    [ -x "$cache/bin/cargo-fuzz" ] || cargo install --quiet --locked --root "$cache" \
-        --target-dir "$cache/build-tools" cargo-fuzz@0.13.1
-    cargo +nightly --version >/dev/null 2>&1 ||
-        rustup toolchain install nightly --profile minimal >/dev/null 2>&1 || {
-        echo "please install Rust's nightly (rustup toolchain install nightly)" >&2
-        exit 1
-    }
+if [ "${1-}" = fuzz ] && ! [ -x "$cache/bin/cargo-fuzz" ]; then
+    cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \
+        cargo-fuzz@0.13.1
 fi
