@@ -9,12 +9,13 @@ use crate::{
     archive::read::Source,
     damage::{Damage, Way},
     error::{Error, Result},
-    extractor::{Facts, Job, UnpackOptions, Unpacked, unpack},
+    extractor::{Facts, Job, unpack},
     input::Archive,
     progress::{Phase, Tracker},
     select::Selection,
     task::Task,
     unpack::{Beneath, Existing},
+    unpacked::{UnpackOptions, Unpacked},
 };
 
 /// Takes members out of an archive, into a directory.

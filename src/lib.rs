@@ -44,6 +44,7 @@ mod swap;
 mod sys;
 mod task;
 mod unpack;
+mod unpacked;
 mod verify;
 mod walk;
 mod warning;
@@ -65,7 +66,6 @@ pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use estimate::Estimate;
 pub use extract::{Extract, Extracted};
-pub use extractor::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
@@ -81,6 +81,7 @@ pub use store::{
 pub use swap::Recovered;
 pub use task::{Handle, Task};
 pub use unpack::Owner;
+pub use unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},

@@ -23,15 +23,17 @@ pub struct Progress {
     pub phase: Phase,
     /// Files taken up so far.
     pub files: u64,
-    /// Bytes of the source that are done: read, or known to be holes.
+    /// Bytes of content that are done: of a backup, those read or known to be holes; of what reads
+    /// an archive, those that came out of it.
     pub bytes: u64,
-    /// Bytes of the archive that the destination has taken.
+    /// Bytes of the archive that the destination has taken; only a backup writes one.
     pub written: u64,
-    /// What `files` and `bytes` will come to, once it is known; the source may change meanwhile.
+    /// What `files` and `bytes` will come to, once it is known: of a backup while the source may
+    /// change, of an archive only where it has an index.
     pub expected: Option<Expected>,
 }
 
-/// What a backup will come to.
+/// What a task will come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Files.
@@ -40,19 +42,21 @@ pub struct Expected {
     pub bytes: u64,
 }
 
-/// The phases of a backup, in their order.
+/// The phases of a task, in their order. What reads an archive goes from reading to done, a restore
+/// by way of committing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Phase {
     /// Not polled yet, or opening source and destination.
     #[default]
     Starting,
-    /// Reading the source.
+    /// Reading the source, or the archive.
     Reading,
     /// The source is read to its end and not needed any more (a game may save again); the rest of
     /// the archive is still being written.
     SourceRead,
-    /// The archive is written and is being made durable and visible.
+    /// The archive is written and is being made durable and visible; or what was unpacked is, in
+    /// exchange for what was there.
     Committing,
     /// Over, well or not.
     Done,

@@ -9,13 +9,14 @@ use crate::{
     archive::read::Source,
     damage::Way,
     error::{Error, ErrorKind, Result},
-    extractor::{Facts, Job, UnpackOptions, Unpacked, unpack},
+    extractor::{Facts, Job, unpack},
     input::Archive,
     progress::{Phase, Tracker},
     select::Selection,
     swap::{self, How, Recovered, Staging},
     task::Task,
     unpack::{Beneath, Existing},
+    unpacked::{UnpackOptions, Unpacked},
     verify::Verify,
 };
 
@@ -34,8 +35,6 @@ pub struct Restore {
     dir: PathBuf,
     mode: Mode,
     keep: Selection,
-    /// Nothing is left out of the archive.
-    everything: Selection,
     in_place: bool,
     staging: Option<PathBuf>,
     sha1: Option<[u8; 20]>,
@@ -72,7 +71,6 @@ impl Restore {
             dir: dir.into(),
             mode: Mode::Replace,
             keep: Selection::default(),
-            everything: Selection::default(),
             in_place: false,
             staging: None,
             sha1: None,
@@ -162,7 +160,9 @@ impl Restore {
         };
         staging.check(how)?;
         let root = Beneath::from_fd(staging.tree()?);
-        let facts = unpack(source, root, &self.job(Existing::Fresh, &|_, _| false), tracker)?;
+        let all = Selection::default();
+        let job = self.job(&all, Existing::Fresh, &|_, _| false);
+        let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
         let warnings = staging.commit(how, &|| tracker.is_cancelled())?;
@@ -192,7 +192,8 @@ impl Restore {
             let kept = ends.find(|&i| self.keeps(&path[..i], is_dir || i < path.len()));
             kept.is_some_and(|i| root.kind(&path[..i]).is_some())
         };
-        let job = self.job(Existing::Overwrite, &skip);
+        let all = Selection::default();
+        let job = self.job(&all, Existing::Overwrite, &skip);
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         Ok(restored(facts, recovered, Vec::new()))
     }
@@ -202,16 +203,15 @@ impl Restore {
         !self.keep.is_empty() && self.keep.wants(path, is_dir, &mut unmet)
     }
 
-    fn job<'a>(&'a self, existing: Existing, skip: &'a dyn Fn(&[u8], bool) -> bool) -> Job<'a> {
+    /// All of the archive, but for what is skipped.
+    fn job<'a>(
+        &'a self,
+        all: &'a Selection,
+        existing: Existing,
+        skip: &'a dyn Fn(&[u8], bool) -> bool,
+    ) -> Job<'a> {
         let sha1 = self.sha1.is_some();
-        Job {
-            existing,
-            selection: &self.everything,
-            skip,
-            salvage: false,
-            sha1,
-            options: &self.options,
-        }
+        Job { existing, selection: all, skip, salvage: false, sha1, options: &self.options }
     }
 
     fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
