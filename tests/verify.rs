@@ -219,6 +219,19 @@ fn a_forged_index_is_no_authority() {
     }
 }
 
+/// An index that is wrong and a segment that is damaged: what can be said is said.
+#[test]
+fn damage_behind_a_forged_index_is_no_error_of_the_check() {
+    let files: [(&str, &[u8]); 2] = [("a", b"content of a"), ("b.mca", &support::noise(140_000))];
+    let tree = Tree::with(&files);
+    let bytes = made(tree.backup());
+    let mut forged = support::forge::with_index(&bytes, |index| index.entries[0].mode ^= 0o111);
+    forged[100_000] ^= 1;
+    let verified = verify(&forged);
+    assert!(!verified.is_whole());
+    assert!(verified.damage.iter().any(|damage| damage.and_rest), "{:?}", verified.damage);
+}
+
 #[test]
 fn what_is_no_archive_is_said_to_be_none() {
     for bytes in [&b""[..], b"x", b"hello, world, this is no archive", &[0; 1024], &[0x1f, 0x8b]] {

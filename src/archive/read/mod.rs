@@ -216,7 +216,10 @@ pub(crate) fn by_index(
             tolerate(feed, good, &mut walker, &mut damage, options)?;
             good = tar.end;
             let Some(lost) = walker.damaged(&tar) else {
-                return Err(corrupt(format!("segment {i} is damaged: {why}")));
+                // The index was wrong, so where the next member begins is not known.
+                let error = corrupt(format!("segment {i} is damaged: {why}"));
+                tolerate(Err(error), tar.start, &mut walker, &mut damage, options)?;
+                continue;
             };
             let lost = lost.iter().map(|&i| layout.index.entries[i].path.clone()).collect();
             let hit =
