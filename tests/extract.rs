@@ -8,20 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, noise, text};
+use support::{Tree, in_memory, noise, text};
 use wingback::{
-    Archive, Backup, ErrorKind, Extract, Extracted, MemoryStore, NoIndex, Profile, Result,
-    UnpackOptions, Way,
+    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, Result, UnpackOptions, Way,
 };
-
-fn in_memory(bytes: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(support::key(), Bytes::copy_from_slice(bytes));
-    Archive::in_store(store, support::key())
-}
 
 fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1

@@ -11,22 +11,16 @@ use std::{
     process::Command,
 };
 
-use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
 use support::{
     Tree,
     hostile::{self, Want},
+    in_memory,
     snapshot::Snapshot,
     text,
 };
-use wingback::{Archive, ErrorKind, Extract, Extracted, List, MemoryStore, Result, Verify};
-
-fn in_memory(bytes: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(support::key(), Bytes::copy_from_slice(bytes));
-    Archive::in_store(store, support::key())
-}
+use wingback::{Archive, ErrorKind, Extract, Extracted, List, Result, Verify};
 
 fn gzip(tar: &[u8]) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::fast());

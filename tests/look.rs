@@ -9,7 +9,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use futures::{AsyncReadExt, FutureExt, executor::block_on, future::BoxFuture, io::Cursor};
-use support::Tree;
+use support::{Tree, in_memory};
 use wingback::{
     Archive, Entries, ErrorKind, Key, List, Listing, Member, MemberKind, MemoryStore, NoIndex,
     Object, Profile, ReadRange, Result, Store, Upload, Way,
@@ -34,12 +34,6 @@ fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
 fn list(archive: Archive<'_>, patterns: &[&str]) -> Listing {
     let list = patterns.iter().fold(List::new(), |list, pattern| list.select(pattern));
     block_on(list.start(archive)).unwrap()
-}
-
-fn in_memory(bytes: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(support::key(), Bytes::copy_from_slice(bytes));
-    Archive::in_store(store, support::key())
 }
 
 fn paths(listing: &Listing) -> Vec<String> {

@@ -9,26 +9,19 @@ use std::{
     process::Command,
 };
 
-use bytes::Bytes;
 use fastrand::Rng;
 use futures::{executor::block_on, io::Cursor};
 use support::{
-    Tree, noise,
+    Tree, in_memory, noise,
     snapshot::{Snapshot, random_tree},
     text, unmount,
 };
 use wingback::{
-    Archive, Backup, ErrorKind, Extract, MemoryStore, Profile, Recovered, Restore, Restored,
-    Result, UnpackOptions, Way,
+    Archive, Backup, ErrorKind, Extract, Profile, Recovered, Restore, Restored, Result,
+    UnpackOptions, Way,
 };
 
 const STAGING: &str = ".wingback-restore";
-
-fn in_memory(bytes: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(support::key(), Bytes::copy_from_slice(bytes));
-    Archive::in_store(store, support::key())
-}
 
 fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1

@@ -4,13 +4,12 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use futures::{AsyncReadExt, executor::block_on, io::Cursor};
 use sha1::{Digest, Sha1};
-use support::Tree;
+use support::{Tree, in_memory};
 use wingback::{
-    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, MemoryStore, NoIndex, Profile,
-    Verified, Verify, Way,
+    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, Verified,
+    Verify, Way,
 };
 
 /// Files of every kind of segment: groups, a region, a large one.
@@ -29,12 +28,6 @@ fn tree() -> Tree {
 
 fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1
-}
-
-fn in_memory(bytes: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(support::key(), Bytes::copy_from_slice(bytes));
-    Archive::in_store(store, support::key())
 }
 
 fn verify(bytes: &[u8]) -> Verified {

@@ -12,8 +12,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use futures::executor::block_on;
-use wingback::{Backup, Error, Key, MemoryStore, Report};
+use wingback::{Archive, Backup, Error, Key, MemoryStore, Report};
 
 /// A source to fill, in a temporary directory of its own.
 pub struct Tree {
@@ -68,6 +69,13 @@ pub fn bytes(backup: Backup) -> Result<(Report, Vec<u8>), Error> {
     let report = block_on(backup.start(store.clone(), key()))?;
     assert_eq!(store.unfinished(), 0);
     Ok((report, store.get(&key()).unwrap().to_vec()))
+}
+
+/// An archive in a store that only gives ranges.
+pub fn in_memory(bytes: &[u8]) -> Archive<'static> {
+    let store = MemoryStore::new();
+    store.put(key(), Bytes::copy_from_slice(bytes));
+    Archive::in_store(store, key())
 }
 
 /// Bytes that no encoder shortens.

@@ -69,3 +69,11 @@ fn text(field: &[u8]) -> &[u8] {
 
 /// Why a block is refused, for the cause of an error.
 type Parsed<T> = std::result::Result<T, &'static str>;
+
+/// Readers end a name at a NUL or not, and take an empty one for none or for a name.
+fn name(value: &[u8]) -> Parsed<Vec<u8>> {
+    if value.is_empty() || value.contains(&0) {
+        return Err("a name in a PAX record is empty or holds a NUL");
+    }
+    Ok(value.to_vec())
+}

@@ -1,7 +1,7 @@
 //! The records of a PAX extended header: `length key=value\n`, again and again.
 
 use super::{
-    Parsed,
+    Parsed, name,
     number::{decimal, time},
     sparse::Records as SparseRecords,
 };
@@ -72,14 +72,6 @@ fn record(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let equals = record.iter().position(|&byte| byte == b'=')?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
     (!key.is_empty() && !key.contains(&0)).then_some((key, value, rest))
-}
-
-/// Readers end a name at a NUL or not, and take an empty one for none or for a name.
-pub(super) fn name(value: &[u8]) -> Parsed<Vec<u8>> {
-    if value.is_empty() || value.contains(&0) {
-        return Err("a name in a PAX record is empty or holds a NUL");
-    }
-    Ok(value.to_vec())
 }
 
 /// A negative owner is written by systems whose `nobody` is -2; it is none that this one has.

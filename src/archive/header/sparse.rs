@@ -5,9 +5,8 @@
 //! is a hole.
 
 use super::{
-    BLOCK, Parsed,
+    BLOCK, Parsed, name,
     number::{decimal, header_size},
-    pax::name,
 };
 
 /// The most stretches that a map may name: more than a mebibyte of text has room for.
