@@ -20,7 +20,7 @@ use support::{
     snapshot::Snapshot,
     text,
 };
-use wingback::{Archive, ErrorKind, Extract, Extracted, List, Result, Verify};
+use wingback::{ErrorKind, Extract, Extracted, List, Result, Verify};
 
 fn gzip(tar: &[u8]) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::fast());

@@ -233,7 +233,7 @@ fn what_is_no_archive_is_said_to_be_none() {
         let error = block_on(List::new().start(in_memory(bytes))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
-    let missing = Archive::in_store(MemoryStore::new(), support::key());
+    let missing = Archive::in_store(wingback::MemoryStore::new(), support::key());
     let error = block_on(List::new().start(missing)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let error = block_on(List::new().start(Archive::file("/"))).unwrap_err();
