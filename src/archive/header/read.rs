@@ -286,3 +286,78 @@ fn fail(name: &[u8], why: &'static str) -> Error {
 fn nameless(why: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, "read a tar header").caused_by(why)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        archive::header::Header,
+        entry::{EntryKind, MemberKind, Metadata},
+    };
+
+    fn read(tar: &[u8]) -> Result<Vec<TarMember>> {
+        let mut reader = Reader::new();
+        let mut members = Vec::new();
+        for block in tar.as_chunks().0 {
+            if let Step::Member(member) = reader.block(block)? {
+                members.push(*member);
+            }
+        }
+        reader.end()?;
+        Ok(members)
+    }
+
+    proptest! {
+        #[test]
+        fn what_we_write_comes_back(
+            path in prop::collection::vec(prop::collection::vec(1u8..=255, 1..120), 1..8),
+            target in prop::collection::vec(1u8..=255, 1..300),
+            kind in 0usize..3,
+            (size, mode, uid, gid) in (0..1u64 << 62, 0u32..0o10000, any::<u32>(), any::<u32>()),
+            mtime_ns in 0..i64::MAX,
+        ) {
+            let path = path.join(&b'/');
+            let is_plain = |part: &[u8]| !part.is_empty() && part != b"." && part != b"..";
+            prop_assume!(path.split(|&b| b == b'/').all(is_plain));
+            let kind = [EntryKind::File, EntryKind::Symlink, EntryKind::Directory][kind];
+            let size = if kind == EntryKind::File { size } else { 0 };
+            let target = if kind == EntryKind::Symlink { target } else { Vec::new() };
+            let meta = Metadata { size, mode, uid, gid, mtime_ns, ..Metadata::default() };
+            let mut tar = Vec::new();
+            Header { path: &path, kind, meta: &meta, target: &target }.write(&mut tar);
+            let members = read(&tar).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let want = TarMember {
+                path,
+                kind: MemberKind::from(kind),
+                size,
+                stored: size,
+                sparse: None,
+                mode,
+                uid: uid.into(),
+                gid: gid.into(),
+                mtime_ns: mtime_ns / 1_000_000_000 * 1_000_000_000,
+                target,
+                header_len: tar.len() as u64,
+            };
+            prop_assert_eq!(members, vec![want]);
+        }
+
+        /// Whatever byte of a header changes, its checksum tells.
+        #[test]
+        fn a_changed_header_is_refused(at in 0usize..512, with in 1u8..=255) {
+            let mut tar = Vec::new();
+            let meta = Metadata { size: 5, mode: 0o644, ..Metadata::default() };
+            Header { path: b"a/b", kind: EntryKind::File, meta: &meta, target: b"" }.write(&mut tar);
+            tar[at] ^= with;
+            // The blank behind the checksum's digits belongs to no number.
+            prop_assert!(read(&tar).is_err() || (148..156).contains(&at));
+        }
+
+        #[test]
+        fn any_blocks_are_read_or_refused(tar in prop::collection::vec(any::<u8>(), 0..4096)) {
+            let _ = read(&tar);
+        }
+    }
+}
