@@ -2,14 +2,17 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod corpora;
+pub mod dir;
 pub mod forge;
 pub mod format;
 pub mod hostile;
+pub mod random;
 pub mod snapshot;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use bytes::Bytes;
@@ -49,6 +52,19 @@ impl Tree {
     pub fn backup(&self) -> Backup {
         Backup::new(&self.root).threads(2)
     }
+}
+
+impl Drop for Tree {
+    /// What its owner may not write into he could not remove.
+    fn drop(&mut self) {
+        if !is_root() {
+            let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(self.tmp.path()).status();
+        }
+    }
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 pub fn key() -> Key {
@@ -120,6 +136,6 @@ pub fn wait_until_open(path: &Path) {
 /// Lazily, since a child that another test is just starting has this process's open files for a
 /// moment, and the file system would be busy.
 pub fn unmount(dir: &Path) {
-    let status = std::process::Command::new("umount").arg("-l").arg(dir).status();
+    let status = Command::new("umount").arg("-l").arg(dir).status();
     assert!(status.unwrap().success());
 }

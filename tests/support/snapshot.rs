@@ -1,19 +1,21 @@
-//! Trees that can be compared in all that a backup promises, and random ones.
+//! Trees that can be compared in all that a backup promises.
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fmt::Display,
     fs::{self, File},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileExt, MetadataExt, PermissionsExt, symlink},
-    },
-    path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
+    ops::Range,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    rc::Rc,
 };
 
-use fastrand::Rng;
+use rustix::fs::{SeekFrom, seek};
+
+use super::dir::Dir;
+
+/// The least hole that is promised to come back.
+pub const HOLE: u64 = 64 << 10;
 
 /// A tree without its root: by path, what stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,65 +23,49 @@ pub struct Snapshot(BTreeMap<Vec<u8>, Found>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    kind: char,
+    pub kind: char,
     mode: u32,
     mtime_ns: i64,
     /// Content of a file, target of a link.
     content: Vec<u8>,
     /// The first path of the same file.
     first_name: Vec<u8>,
-    /// Whether it has a hole of 64 KiB or more.
-    has_hole: bool,
+    /// Those of `HOLE` bytes or more.
+    pub holes: Vec<Range<u64>>,
 }
 
 impl Snapshot {
     pub fn of(root: &Path) -> Self {
-        let mut found = BTreeMap::new();
-        let mut dirs = vec![root.to_owned()];
-        while let Some(dir) = dirs.pop() {
-            for entry in fs::read_dir(&dir).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
-                let meta = fs::symlink_metadata(&path).unwrap();
-                let kind = if meta.is_dir() {
-                    'd'
-                } else if meta.is_symlink() {
-                    'l'
-                } else if meta.is_file() {
-                    'f'
-                } else {
-                    'o'
-                };
-                let content = match kind {
-                    'f' => fs::read(&path).unwrap(),
-                    'l' => fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
-                    _ => Vec::new(),
-                };
-                let inode = meta.ino().to_le_bytes().to_vec();
-                found.insert(
-                    name,
-                    Found {
-                        kind,
-                        mode: if kind == 'l' { 0 } else { meta.mode() & 0o777 },
-                        mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
-                        has_hole: kind == 'f' && meta.blocks() * 512 + (64 << 10) <= meta.len(),
-                        content,
-                        first_name: if kind == 'f' { inode } else { Vec::new() },
-                    },
-                );
-                if kind == 'd' {
-                    dirs.push(path);
-                }
-            }
-        }
+        let mut all = BTreeMap::new();
         let mut firsts = BTreeMap::new();
-        for (path, found) in &mut found {
-            let inode = std::mem::take(&mut found.first_name);
-            if found.kind == 'f' {
-                found.first_name = firsts.entry(inode).or_insert_with(|| path.clone()).clone();
+        let mut dirs: Vec<(Rc<Dir>, Vec<u8>)> = Vec::new();
+        let mut dir = Rc::new(Dir::root(root));
+        loop {
+            for name in dir.names() {
+                let (found, inode) = Found::at(&dir.at(&name));
+                match found.kind {
+                    'd' => dirs.push((Rc::clone(&dir), name.clone())),
+                    'f' => firsts.entry(inode).or_insert_with(Vec::new).push(dir.path(&name)),
+                    _ => {}
+                }
+                all.insert(dir.path(&name), found);
+            }
+            let Some((parent, name)) = dirs.pop() else { break };
+            dir = Rc::new(parent.open(&name));
+        }
+        let mut snapshot = Snapshot(all);
+        snapshot.link(firsts.into_values());
+        snapshot
+    }
+
+    /// Says of each group of paths that they are one file.
+    fn link(&mut self, groups: impl Iterator<Item = Vec<Vec<u8>>>) {
+        for mut group in groups {
+            group.sort();
+            for path in &group {
+                self.0.get_mut(path).unwrap().first_name.clone_from(&group[0]);
             }
         }
-        Snapshot(found)
     }
 
     /// Names the first difference.
@@ -93,11 +79,29 @@ impl Snapshot {
                 ..f.clone()
             };
             assert_eq!(short(found), short(want), "{what}: {name}");
-            assert!(found.content == want.content, "{what}: the content of {name}");
+            let (found, want) = (&found.content, &want.content);
+            let same = found.iter().zip(want).take_while(|(found, want)| found == want).count();
+            let lens = (found.len(), want.len());
+            assert!(found == want, "{what}: {name} differs at {same}; its lengths are {lens:?}");
         }
         for path in self.0.keys() {
             assert!(want.0.contains_key(path), "{what}: {} is too much", path.escape_ascii());
         }
+    }
+
+    pub fn get(&self, path: impl AsRef<[u8]>) -> &Found {
+        &self.0[path.as_ref()]
+    }
+
+    /// What there is, in the order of paths.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &Found)> {
+        self.0.iter().map(|(path, found)| (&path[..], found))
+    }
+
+    /// Without the bits of modes that no restore sets.
+    pub fn without_special_bits(mut self) -> Self {
+        self.0.values_mut().for_each(|found| found.mode &= 0o777);
+        self
     }
 
     /// As tar alone can tell it: whole seconds since 1970.
@@ -106,6 +110,22 @@ impl Snapshot {
             found.mtime_ns = found.mtime_ns.div_euclid(1_000_000_000).max(0);
         }
         self
+    }
+
+    /// As if no two paths were one file.
+    pub fn without_hard_links(mut self) -> Self {
+        self.0.values_mut().for_each(|found| found.first_name.clear());
+        self
+    }
+
+    /// As if there were data everywhere.
+    pub fn without_holes(mut self) -> Self {
+        self.0.values_mut().for_each(|found| found.holes.clear());
+        self
+    }
+
+    pub fn has_hard_links(&self) -> bool {
+        self.0.iter().any(|(path, found)| found.kind == 'f' && found.first_name != *path)
     }
 
     /// Nobody promises those of other programs' links.
@@ -118,6 +138,32 @@ impl Snapshot {
         let beneath = format!("{top}/");
         self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(beneath.as_bytes()));
         self
+    }
+
+    /// Without directories and symlinks.
+    pub fn only_files(mut self) -> Self {
+        self.0.retain(|_, found| found.kind == 'f');
+        self
+    }
+
+    /// This tree with all of `over` put over it.
+    pub fn overlaid_with(mut self, over: &Snapshot) -> Self {
+        self.0.retain(|path, _| !over.0.contains_key(path));
+        let mut groups = BTreeMap::new();
+        for (path, found) in self.0.iter().filter(|(_, found)| found.kind == 'f') {
+            groups.entry(found.first_name.clone()).or_insert_with(Vec::new).push(path.clone());
+        }
+        self.link(groups.into_values());
+        self.0.extend(over.0.clone());
+        self
+    }
+
+    /// Whether one has a directory where the other has something else.
+    pub fn contradicts(&self, other: &Snapshot) -> bool {
+        let is_dir = |found: &Found| found.kind == 'd';
+        self.0.iter().any(|(path, found)| {
+            other.0.get(path).is_some_and(|other| is_dir(found) != is_dir(other))
+        })
     }
 
     /// Paths and contents of all files.
@@ -133,102 +179,42 @@ impl Snapshot {
     }
 }
 
-/// Fills a directory with all that a backup promises to give back.
-pub fn random_tree(root: &Path, rng: &mut Rng, is_large: bool) {
-    let mut dirs = vec![root.to_owned()];
-    let mut files: Vec<PathBuf> = Vec::new();
-    for _ in 0..rng.usize(5..if is_large { 200 } else { 40 }) {
-        let dir = dirs[rng.usize(..dirs.len())].clone();
-        let path = dir.join(OsStr::from_bytes(&name(rng)));
-        if fs::symlink_metadata(&path).is_ok() || path.as_os_str().len() > 3000 {
-            continue;
-        }
-        match rng.u8(..10) {
-            0..=2 => {
-                fs::create_dir(&path).unwrap();
-                dirs.push(path);
-            }
-            3 => {
-                let len = if rng.u8(..4) == 0 { rng.usize(1..=4095) } else { rng.usize(1..30) };
-                let target: Vec<u8> = (0..len).map(|_| rng.u8(1..)).collect();
-                symlink(OsStr::from_bytes(&target), &path).unwrap();
-            }
-            4 if !files.is_empty() => {
-                fs::hard_link(&files[rng.usize(..files.len())], &path).unwrap();
-            }
-            _ => {
-                file(&path, rng, is_large);
-                files.push(path);
-            }
-        }
-    }
-    let mut all: Vec<_> = Snapshot::of(root).0.into_iter().collect();
-    all.reverse();
-    for (path, found) in all {
-        let path = root.join(OsStr::from_bytes(&path));
-        if found.kind == 'l' {
-            continue;
-        }
-        let time = match rng.u8(..8) {
-            0 => UNIX_EPOCH - Duration::new(rng.u64(1..2_000_000_000), 1),
-            1 => UNIX_EPOCH + Duration::from_nanos(rng.u64(..2)),
-            _ => UNIX_EPOCH + Duration::from_nanos(rng.u64(..4_000_000_000_000_000_000)),
+impl Found {
+    /// It, and its inode.
+    fn at(path: &Path) -> (Found, u64) {
+        let meta = fs::symlink_metadata(path).unwrap();
+        let kind = match meta.file_type() {
+            kind if kind.is_dir() => 'd',
+            kind if kind.is_symlink() => 'l',
+            kind if kind.is_file() => 'f',
+            _ => 'o',
         };
-        File::open(&path).unwrap().set_modified(time).unwrap();
-        // Only root reads what it may not: then every mode is tried.
-        let must = if is_root() {
-            0
-        } else if found.kind == 'd' {
-            0o700
-        } else {
-            0o400
+        let content = match kind {
+            'f' => fs::read(path).unwrap(),
+            'l' => fs::read_link(path).unwrap().into_os_string().into_encoded_bytes(),
+            _ => Vec::new(),
         };
-        fs::set_permissions(&path, fs::Permissions::from_mode(rng.u32(..0o1000) | must)).unwrap();
+        let found = Found {
+            kind,
+            mode: if kind == 'l' { 0 } else { meta.mode() & 0o7777 },
+            mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+            content,
+            first_name: Vec::new(),
+            holes: if kind == 'f' { holes(path, meta.len()) } else { Vec::new() },
+        };
+        (found, meta.ino())
     }
 }
 
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-fn name(rng: &mut Rng) -> Vec<u8> {
-    let len = match rng.u8(..10) {
-        0 => 255,
-        1 => rng.usize(90..255),
-        _ => rng.usize(1..20),
-    };
-    let byte = |rng: &mut Rng| match rng.u8(..8) {
-        0 => rng.u8(1..),
-        _ => rng.alphanumeric() as u8,
-    };
-    let name: Vec<u8> =
-        std::iter::repeat_with(|| byte(rng)).filter(|&b| b != b'/').take(len).collect();
-    let end: &[u8] = [&b""[..], b".mca", b".db", b".txt"][rng.usize(..4)];
-    let mut name = [&name[..len.saturating_sub(end.len())], end].concat();
-    if name.is_empty() || name == b"." || name == b".." {
-        name = b"x".to_vec();
+fn holes(path: &Path, len: u64) -> Vec<Range<u64>> {
+    let file = File::open(path).unwrap();
+    let (mut holes, mut at) = (Vec::new(), 0);
+    while at < len {
+        let start = seek(&file, SeekFrom::Hole(at)).unwrap().min(len);
+        // There is no data up to the end.
+        at = seek(&file, SeekFrom::Data(start)).unwrap_or(len);
+        holes.push(start..at);
     }
-    name
-}
-
-fn file(path: &Path, rng: &mut Rng, is_large: bool) {
-    let near = [0, 512, 4096, 128 << 10, 1 << 20, 2 << 20];
-    let size = match rng.u8(..3) {
-        0 => rng.usize(..3000),
-        1 if is_large => near[rng.usize(..near.len())] + rng.usize(..3),
-        1 => near[rng.usize(..4)] + rng.usize(..3),
-        _ => rng.usize(..if is_large { 3 << 20 } else { 20_000 }),
-    };
-    match rng.u8(..4) {
-        // A hole with data around it, or nothing else.
-        0 if is_large => {
-            let file = File::create(path).unwrap();
-            file.set_len((256 << 10) + size as u64).unwrap();
-            if rng.bool() {
-                file.write_all_at(b"data", rng.u64(..200 << 10)).unwrap();
-            }
-        }
-        1 => fs::write(path, super::text(size)).unwrap(),
-        _ => fs::write(path, super::noise(size)).unwrap(),
-    }
+    holes.retain(|hole| hole.end - hole.start >= HOLE);
+    holes
 }

@@ -1,0 +1,347 @@
+//! What is made, backed up and brought back is the same: content, modes, times to the nanosecond,
+//! links of both kinds, holes and names, from either profile and by every way.
+
+mod support;
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt, PermissionsExt, chown, symlink},
+    },
+    path::Path,
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use fastrand::Rng;
+use futures::{executor::block_on, io::Cursor};
+use support::{
+    Tree,
+    dir::Dir,
+    forge, in_memory, is_root, noise,
+    random::random_tree,
+    snapshot::{HOLE, Snapshot},
+};
+use wingback::{Archive, Extract, NoIndex, Profile, Restore, Restored, Result, Way};
+
+const NOBODY: u32 = 65534;
+const PROFILES: [Profile; 2] = [Profile::Full, Profile::Wings];
+
+fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
+    let (report, bytes) = support::bytes(tree.backup().profile(profile)).unwrap();
+    assert!(report.skipped.is_empty() && report.changed.is_empty());
+    bytes
+}
+
+fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
+    block_on(change(Restore::new(dir)).start(in_memory(bytes)))
+}
+
+/// What is promised to come back of a tree.
+fn wanted(tree: &Tree) -> Snapshot {
+    Snapshot::of(&tree.root).without_special_bits()
+}
+
+/// Backs up, and brings back by every way there is.
+fn assert_comes_back(source: &Tree, what: &str) {
+    let want = wanted(source);
+    for profile in PROFILES {
+        let what = format!("{what}, {profile:?}");
+        let bytes = made(source, profile);
+
+        let target = Tree::with(&[("old", b"old"), ("dir/old", b"old")]);
+        let inode = fs::metadata(&target.root).unwrap().ino();
+        let restored = restore(&bytes, &target.root, |r| r).unwrap();
+        assert_eq!(restored.way, Way::Index);
+        Snapshot::of(&target.root).assert_is(&want, format!("{what}, replaced"));
+        assert_eq!(fs::metadata(&target.root).unwrap().ino(), inode);
+
+        let target = Tree::new();
+        restore(&bytes, &target.root, |r| r.in_place(true)).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("{what}, in place"));
+
+        let target = Tree::new();
+        restore(&bytes, &target.root, |r| r.merge(true)).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("{what}, merged"));
+
+        let target = Tree::new();
+        block_on(Extract::new(&target.root).start(in_memory(&bytes))).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("{what}, extracted"));
+
+        // The index at the end knows the links, but the files are there by then. Their pieces begin
+        // anywhere, and holes that are not much longer than the least may not come back.
+        let target = Tree::new();
+        let stream = Archive::stream(Cursor::new(bytes.clone()));
+        let restored = block_on(Restore::new(&target.root).start(stream)).unwrap();
+        assert_eq!(restored.way, Way::Sequence(NoIndex::Stream));
+        let seen = |snapshot: Snapshot| snapshot.in_seconds().without_holes();
+        let found = seen(Snapshot::of(&target.root));
+        found.assert_is(&seen(want.clone()), format!("{what}, from a stream"));
+
+        assert_tar_comes_back(&bytes, &want, profile, &what);
+    }
+}
+
+/// Without its index, an archive gives back what is in the tar.
+fn assert_tar_comes_back(bytes: &[u8], want: &Snapshot, profile: Profile, what: &str) {
+    // The last block and the trailer end the member with the data.
+    let tar = &bytes[..forge::locate(bytes).data_end + 10];
+    let seen = |snapshot: Snapshot| {
+        let snapshot = snapshot.in_seconds().without_hard_links().without_holes();
+        if profile == Profile::Wings { snapshot.only_files() } else { snapshot }
+    };
+    let target = Tree::new();
+    let restored = restore(tar, &target.root, |r| r).unwrap();
+    assert_eq!(restored.way, Way::Sequence(NoIndex::Absent));
+    let found = Snapshot::of(&target.root);
+    assert!(!found.has_hard_links(), "{what}: what the tar does not say");
+    seen(found).assert_is(&seen(want.clone()), format!("{what}, without its index"));
+}
+
+#[test]
+fn random_trees_come_back() {
+    let mut rng = Rng::with_seed(7);
+    for round in 0..16 {
+        let source = Tree::new();
+        random_tree(&source.root, &mut rng, round % 8 == 7);
+        assert_comes_back(&source, &format!("round {round}"));
+    }
+}
+
+#[test]
+fn every_corner_comes_back() {
+    let source = Tree::new();
+    let root = &source.root;
+    sizes(&source);
+    names(root);
+    holes(root);
+    symlinks(root);
+    hard_links(&source);
+    times(&source);
+    modes(&source);
+    let seen = wanted(&source);
+    assert!(seen.has_hard_links());
+    if seen.get("holes/64K").holes.first() != Some(&(HOLE..2 * HOLE)) {
+        eprintln!("left out: this file system has no holes");
+    }
+    assert_comes_back(&source, "corners");
+}
+
+/// Not root, but the owner, whom read-only directories keep out as well.
+#[test]
+fn the_same_comes_back_to_another_user() {
+    if !is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    // By a process of its own: a file that this one writes stays busy in what it starts meanwhile.
+    let me = place.path().join("tests");
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&me).status();
+    assert!(copied.unwrap().success());
+    let mut run = Command::new("setpriv");
+    run.args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(me)
+        .env("TMPDIR", place.path());
+    let output =
+        run.args(["--exact", "random_trees_come_back", "every_corner_comes_back"]).output();
+    let out = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
+    assert!(out.contains("2 passed"), "{out}");
+}
+
+/// Around the block of tar and the two lengths of segments, cut in both ways.
+fn sizes(tree: &Tree) {
+    for unit in [512, 128 << 10, 1 << 20] {
+        for size in (1..=2).flat_map(|n| n * unit - 1..=n * unit + 1) {
+            for end in ["dat", "mca", "db"] {
+                tree.file(format!("sizes/{size}.{end}"), noise(size));
+            }
+        }
+    }
+    tree.file("sizes/0", "");
+}
+
+fn names(root: &Path) {
+    let dir = root.join("names");
+    fs::create_dir(&dir).unwrap();
+    for name in
+        [&b"\xff\xfe"[..], b"line\nbreak", b" ", b"\\", b"\x1b[31m", b"-", b"*", &[b'n'; 255]]
+    {
+        fs::write(dir.join(OsStr::from_bytes(name)), name).unwrap();
+    }
+}
+
+/// Shorter ones may come back or not.
+fn holes(root: &Path) {
+    let dir = root.join("holes");
+    fs::create_dir(&dir).unwrap();
+    // Where data lies, in KiB, and the length in all.
+    let files: [(&str, &[u64], u64); 8] = [
+        ("all", &[], 3 << 10),
+        ("64K", &[0, 128], 192),
+        ("64K-each", &[0, 128, 256, 384], 448),
+        ("start", &[64], 128),
+        ("end", &[0], 128),
+        ("segments.db", &[0, 100, 200, 700, 1100], 1300),
+        ("region.mca", &[0, 72, 136, 500], 700),
+        ("large.dat", &[1000, 1088, 2000, 2112], 5 << 10),
+    ];
+    for (name, data, len) in files {
+        let file = File::create(dir.join(name)).unwrap();
+        file.set_len(len << 10).unwrap();
+        for at in data {
+            let len = if name.starts_with("64K") { 64 } else { 4 };
+            file.write_all_at(&noise(len << 10), at << 10).unwrap();
+        }
+    }
+}
+
+fn symlinks(root: &Path) {
+    let dir = root.join("symlinks");
+    fs::create_dir(&dir).unwrap();
+    let long = [b't'; 4095];
+    let targets: [&[u8]; 7] =
+        [b"nowhere", b"/etc/passwd", b"../../..", b"\xff\n", b"./a//b/../", b"..", &long];
+    for (i, target) in targets.into_iter().enumerate() {
+        symlink(OsStr::from_bytes(target), dir.join(i.to_string())).unwrap();
+    }
+    symlink("self", dir.join("self")).unwrap();
+}
+
+fn hard_links(tree: &Tree) {
+    for (group, size) in [("empty", 0), ("small", 10), ("large", 1_500_000)] {
+        tree.file(format!("links/z/{group}"), noise(size));
+        // As equal as can be, and another file.
+        tree.file(format!("links/z/{group}-copy"), noise(size));
+        for dir in ["links", "links/a", "links/z"] {
+            fs::create_dir_all(tree.root.join(dir)).unwrap();
+            let link = tree.root.join(dir).join(format!("{group}-link"));
+            fs::hard_link(tree.root.join("links/z").join(group), link).unwrap();
+        }
+    }
+}
+
+/// Also where tar's octal digits end, in 2242.
+fn times(tree: &Tree) {
+    let second = Duration::from_secs(1).as_nanos() as i128;
+    for at in [0, 1, second - 1, second, (1 << 31) * second, ((1 << 33) + 1) * second + 5] {
+        for at in [at, -at.min(1 << 60)] {
+            let path = tree.root.join(format!("times/{at}"));
+            tree.file(&path, "x");
+            let away = Duration::from_nanos(at.unsigned_abs() as u64);
+            let time = if at < 0 { UNIX_EPOCH - away } else { UNIX_EPOCH + away };
+            File::open(path).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+fn modes(tree: &Tree) {
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // Only root reads what it may not.
+    let must = if is_root() { 0 } else { 0o400 };
+    for mode in (0..=0o777).chain([0o1777, 0o2755, 0o4755, 0o7777]) {
+        let path = tree.root.join(format!("modes/{mode:04o}"));
+        tree.file(&path, "x");
+        set(&path, mode | must);
+    }
+    let must = if is_root() { 0 } else { 0o500 };
+    for mode in [0, 0o111, 0o555, 0o700, 0o777, 0o1777, 0o2755, 0o7777] {
+        for name in ["empty", "filled", "filled/within"] {
+            fs::create_dir_all(tree.root.join(format!("dirs/{mode:04o}/{name}"))).unwrap();
+        }
+        tree.file(format!("dirs/{mode:04o}/filled/file"), "x");
+        for name in ["filled/within", "filled", "empty", ""] {
+            set(&tree.root.join(format!("dirs/{mode:04o}/{name}")), mode | must);
+        }
+    }
+}
+
+#[test]
+fn over_another_tree_a_replace_leaves_nothing_and_a_merge_all_that_is_not_in_the_archive() {
+    let mut rng = Rng::with_seed(8);
+    let (mut overlaid, mut refused) = (0, 0);
+    for round in 0..16 {
+        let source = Tree::new();
+        random_tree(&source.root, &mut rng, round % 8 == 7);
+        let want = wanted(&source);
+        let bytes = made(&source, PROFILES[round % 2]);
+        let seed = rng.u64(..);
+        // The same each time, but for the times of what is new.
+        let other = || {
+            let other = Tree::new();
+            block_on(Extract::new(&other.root).start(in_memory(&bytes))).unwrap();
+            alter(&other.root, &mut Rng::with_seed(seed), round % 3 == 0);
+            other
+        };
+
+        let target = other();
+        restore(&bytes, &target.root, |r| r).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("round {round}, replaced"));
+
+        let target = other();
+        let before = Snapshot::of(&target.root);
+        let merged = restore(&bytes, &target.root, |r| r.merge(true));
+        let found = Snapshot::of(&target.root);
+        if before.contradicts(&want) {
+            refused += 1;
+            assert!(merged.is_err());
+            found.assert_is(&before, format!("round {round}, refused"));
+            continue;
+        }
+        overlaid += 1;
+        merged.unwrap();
+        found.assert_is(&before.overlaid_with(&want), format!("round {round}, merged"));
+
+        let target = other();
+        let want = Snapshot::of(&target.root).overlaid_with(&want);
+        block_on(Extract::new(&target.root).overwrite(true).start(in_memory(&bytes))).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("round {round}, overwritten"));
+    }
+    assert!(overlaid > 5 && refused > 2, "{overlaid} and {refused}");
+}
+
+/// Removes, changes and adds things; of others, if so wanted, makes something of another kind.
+fn alter(root: &Path, rng: &mut Rng, change_kinds: bool) {
+    let before = Snapshot::of(root);
+    for (path, _) in before.iter().filter(|(_, found)| found.kind == 'd' && !is_root()) {
+        let (dir, name) = Dir::holding(root, path);
+        fs::set_permissions(dir.at(name), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    // What lies deepest first.
+    for (path, found) in before.iter().rev() {
+        let (dir, name) = Dir::holding(root, path);
+        let at = dir.at(name);
+        let is_dir = found.kind == 'd';
+        match rng.u8(..8) {
+            0 if is_dir => fs::remove_dir_all(&at).unwrap(),
+            0 => fs::remove_file(&at).unwrap(),
+            1 if is_dir => fs::write(at.join("new"), "new").unwrap(),
+            2 if is_dir && change_kinds => {
+                fs::remove_dir_all(&at).unwrap();
+                symlink("/nowhere", &at).unwrap();
+            }
+            2 if change_kinds => {
+                fs::remove_file(&at).unwrap();
+                fs::create_dir(&at).unwrap();
+            }
+            // Its other names are the old file still.
+            3 if !is_dir => {
+                fs::remove_file(&at).unwrap();
+                fs::write(&at, "changed").unwrap();
+            }
+            4 if found.kind == 'f' => {
+                fs::remove_file(&at).unwrap();
+                symlink("/etc/passwd", &at).unwrap();
+            }
+            5 if found.kind != 'l' => {
+                let mode = if is_dir { 0o711 } else { 0o640 };
+                fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            _ => {}
+        }
+    }
+}
