@@ -1,5 +1,7 @@
 //! A tree with everything in it that readers differ about.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use std::{
     ffi::OsStr,
     fs,
@@ -22,7 +24,7 @@ pub struct Tree {
 }
 
 /// A file, directory or symlink.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// `f`, `d` or `l`.
     pub kind: char,
@@ -188,6 +190,11 @@ impl Node {
         let Node { kind, mode, mtime, size, sha1, .. } = self;
         let target = if self.target.is_empty() { "-".into() } else { hex(&self.target) };
         format!("{kind} {} {size} {mode:o} {mtime} {target} {sha1}", hex(&self.path))
+    }
+
+    /// As restores make it: they set neither setuid nor setgid nor the sticky bit.
+    pub fn without_special_bits(&self) -> Node {
+        Node { mode: self.mode & 0o777, ..self.clone() }
     }
 
     /// Finds the same beneath another root.

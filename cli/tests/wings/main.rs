@@ -3,101 +3,104 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../readers/tree.rs"]
+mod tree;
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
-    path::Path,
+    os::unix::fs::{MetadataExt, symlink},
+    path::{Path, PathBuf},
     process::Command,
 };
 
-use common::{Place, is_there, noise, ok, run};
+use common::{Place, Ran, is_there, ok, run, wingback};
+use tempfile::TempDir;
+use tree::Tree;
 
-const LIBRARIES: [&str; 2] = ["archiver", "archives"];
-
-fn place() -> Place {
-    let long = format!("{}/{}", "d".repeat(120), "f".repeat(150));
-    let place = Place::with(&[
-        ("server.properties", b"motd=hi\n"),
-        ("empty.txt", b""),
-        ("server.jar", &noise(1, 1_300_000)),
-        ("world/region/r.0.0.mca", &noise(2, 300_000)),
-        ("logs/latest.log", &b"[12:00:00] Done\n".repeat(5000)),
-        (&long, b"long"),
-        ("plugins/é ☃/config.yml", b"a: 1\n"),
-    ]);
-    let path = |path: &str| place.source.join(path);
-    fs::create_dir(path("empty-dir")).unwrap();
-    symlink("server.jar", path("link.jar")).unwrap();
-    fs::set_permissions(path("logs/latest.log"), fs::Permissions::from_mode(0o600)).unwrap();
-    fs::set_permissions(path("server.jar"), fs::Permissions::from_mode(0o755)).unwrap();
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_600_000_000);
-    fs::File::open(path("server.jar")).unwrap().set_modified(time).unwrap();
-    place
+/// The emulation, built with one library.
+struct Wings {
+    library: &'static str,
+    built: TempDir,
 }
 
-/// All regular files beneath: path, mode, seconds, content.
-fn files(root: &Path) -> Vec<(String, u32, i64, Vec<u8>)> {
-    let mut find = Command::new("find");
-    find.args([".", "-type", "f"]).current_dir(root);
-    let mut files: Vec<_> = ok(&mut find)
-        .out
-        .lines()
-        .map(|line| {
-            let path = root.join(line);
-            let meta = fs::metadata(&path).unwrap();
-            (line.to_owned(), meta.mode() & 0o777, meta.mtime(), common::read(&path))
-        })
-        .collect();
-    files.sort();
-    files
+impl Wings {
+    /// With both, or with none where there is no Go.
+    fn of_each_library() -> Vec<Wings> {
+        let libraries = ["archiver", "archives"];
+        if !is_there("go", "Wings' restore is NOT EMULATED") {
+            return Vec::new();
+        }
+        libraries.map(Wings::build).into()
+    }
+
+    fn build(library: &'static str) -> Wings {
+        let built = tempfile::tempdir().expect("a temporary directory");
+        let mut build = Command::new("go");
+        build.args(["build", "-mod=readonly", "-o"]).arg(built.path());
+        build.arg(format!("./{library}")).env("GOWORK", "off");
+        ok(build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wings/restore")));
+        Wings { library, built }
+    }
+
+    fn restore(&self, archive: &Path, to: &Path) -> Ran {
+        run(Command::new(self.built.path().join(self.library)).arg(archive).arg(to))
+    }
+}
+
+fn archive(place: &Place, profile: &str) -> PathBuf {
+    ok(place.create().args(["--profile", profile, "--name", &format!("{profile}-{{uuid}}")]));
+    let is_it = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with(profile);
+    place.to.join(place.left().iter().find(is_it).expect("made"))
 }
 
 #[test]
-fn wings_restores_our_archives_of_its_profile() {
-    if !is_there("go", "the emulation of Wings' restore") {
-        return;
+fn an_archive_of_its_profile_gives_wings_every_file_and_us_everything() {
+    let wings = Wings::of_each_library();
+    let place = Place::new();
+    let tree = Tree::make(&place.source);
+    let archive = archive(&place, "wings");
+    let ours = place.tmp.path().join("ours");
+    ok(wingback().args(["restore", "-q"]).arg(&archive).arg(&ours));
+    for node in &tree.nodes {
+        node.without_special_bits().assert_is_in(&ours);
     }
-    let built = tempfile::tempdir().unwrap();
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wings/restore");
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(built.path()).args(["./archiver", "./archives"]);
-    ok(build.current_dir(source).env("GOWORK", "off"));
-    let place = place();
-    for profile in ["wings", "full"] {
-        ok(place.create().args([
-            "--profile",
-            profile,
-            "--name",
-            &format!("{profile}-{{uuid}}.tar.gz"),
-        ]));
-    }
-    let archive = |profile: &str| {
-        let mut names = place.left().into_iter();
-        let name = names.find(|name| name.to_str().unwrap().starts_with(profile)).unwrap();
-        place.to.join(name)
-    };
-    for library in LIBRARIES {
-        let target = place.tmp.path().join(library);
-        let restore = |profile: &str| {
-            run(Command::new(built.path().join(library)).arg(archive(profile)).arg(&target))
-        };
-        let ran = restore("wings");
-        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{library}");
-        let (found, want) = (files(&target), files(&place.source));
-        for (found, want) in found.iter().zip(&want) {
-            assert_eq!((&found.0, found.1, found.2), (&want.0, want.1, want.2), "{library}");
-            assert!(found.3 == want.3, "{library}: {}", want.0);
+    assert_eq!(tree::paths(&ours).len(), tree.nodes.len());
+    let files = || tree.nodes.iter().filter(|node| node.kind == 'f');
+    for wings in wings {
+        let theirs = place.tmp.path().join(wings.library);
+        let ran = wings.restore(&archive, &theirs);
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{}", wings.library);
+        for node in files() {
+            node.without_special_bits().assert_is_in(&theirs);
         }
-        assert_eq!(found.len(), want.len(), "{library}");
-        // A directory is an error to it: that is why there is a profile.
-        let ran = restore("full");
-        assert_eq!(ran.status, 1, "{library}");
-        assert!(ran.err.contains("directory"), "{library}: {ran:?}");
-        // Ours gives everything back, from either.
-        let ours = place.tmp.path().join(format!("{library}-ours"));
-        ok(common::wingback().arg("restore").arg(archive("wings")).arg(&ours).arg("-q"));
-        ok(Command::new("diff").args(["-r", "--no-dereference"]).arg(&place.source).arg(&ours));
-        assert!(ours.join("empty-dir").is_dir() && ours.join("link.jar").is_symlink());
+        let found = tree::paths(&theirs);
+        let found = found.iter().filter(|path| !theirs.join(tree::os(path)).is_dir());
+        assert_eq!(found.count(), files().count(), "{}: no more than files", wings.library);
+    }
+}
+
+#[test]
+fn an_archive_of_all_kinds_fails_there_at_its_first_directory() {
+    for wings in Wings::of_each_library() {
+        let place = Place::with(&[("a", b"a"), ("dir/b", b"b"), ("z", b"z")]);
+        let theirs = place.tmp.path().join("theirs");
+        let ran = wings.restore(&archive(&place, "full"), &theirs);
+        assert_eq!(ran.status, 1, "{}", wings.library);
+        assert!(ran.err.contains("dir/: "), "{ran:?}");
+        assert_eq!(tree::paths(&theirs), [b"a"], "{}: it ends there", wings.library);
+    }
+}
+
+#[test]
+fn a_link_of_an_archive_of_all_kinds_is_an_empty_file_there() {
+    for wings in Wings::of_each_library() {
+        let place = Place::with(&[("file", b"content")]);
+        symlink("file", place.source.join("link")).unwrap();
+        let theirs = place.tmp.path().join("theirs");
+        let ran = wings.restore(&archive(&place, "full"), &theirs);
+        assert_eq!(ran.status, 0, "{}: {ran:?}", wings.library);
+        let link = fs::symlink_metadata(theirs.join("link")).unwrap();
+        assert!(link.is_file() && link.len() == 0, "{}", wings.library);
+        assert_eq!(link.mode() & 0o777, 0o777, "{}", wings.library);
     }
 }
