@@ -24,7 +24,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust
 	tests/deny.sh
 	tests/msrv.sh
 
-bench: setup ## the figures of docs/benchmarks.md (about a quarter of an hour)
+bench: setup ## the figures of docs/benchmarks.md (half an hour and more)
 	cargo build --release -p wingback-cli
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	python3 benches/run.py --scaling --tree target/bench/tree \

@@ -5,53 +5,71 @@
     python3 benches/way_back.py --wingback default=target/release/wingback
 
 The tree is that of benches/run.py, and so are the rules: the programs take turns, a ratio is
-the median over the pairs with its least and greatest, good for us when over 1. Of each binary
-its own archive is used, by both sides. Targets lie in memory (--out); with --disk, everything
-that is extracted goes to a disk instead, and tar is followed by a sync, since a restore of ours
-ends with one.
+the median over the pairs with its least and greatest, good for us when over 1. The first pair
+only warms up, and there both must have written all of the tree's files.
+
+Both sides read the same archive: of each binary its own, then one by the peer (benches/peer),
+which has no index. Archives lie in memory (--out), and so does what is written in the first
+tables; in the second it goes to a disk, where tar and our extract are followed by a sync, since
+a restore of ours has its own. "Over a tree" is a restore of a directory that holds the same tree already,
+beside tar into an empty one. --memory shows the peak with few and with very many small files.
+
+Of several processes, such as tar and the gzip it starts, the peak is that of the largest.
 """
 
 import argparse
 import os
 from pathlib import Path
-import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 
-from run import (THREADS, build_peer, machine, make_tree, measure, median, ours_command, small_files,
-                 spread, table, tree_facts, TARGET)
+from run import (TARGET, build_peer, machine, make_tree, measure, median, ours_command, small_files,
+                 spread, table, tree_facts)
+
+OUT = "{out}"
+COUNTS = (1000, 100_000)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
-    add("--pairs", type=int, default=5, help="measured runs of each [%(default)s]")
-    add("--tree", type=Path, default=TARGET / "tree", help="made if missing [target/bench/tree]")
-    add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory [%(default)s]")
-    add("--disk", type=Path, help="a folder on a disk, for what is extracted")
-    add("--memory", action="store_true", help="also the peak memory by number of files")
-    args = parser.parse_args()
-    ours = dict(reversed(item.rpartition("=")[::2]) for item in args.wingback or ["default=target/release/wingback"])
-    ours = {label or path: str(Path(path).resolve()) for path, label in ours.items()}
-    args.tree = args.tree.resolve()
+    args = parse_args()
     make_tree(args.tree)
     print(f"{machine()}\n\n{tree_facts(args.tree)}\n")
     with tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=args.out) as folder:
         folder = Path(folder)
-        for label, binary in ours.items():
+        for label, binary in args.ours.items():
             archive = make_archive(ours_command(binary, args.tree), folder)
-            print(compare(f"{label}: its own archive", cases(binary, archive, args.tree), args, folder))
+            print_tables(f"{label}: its own archive", cases(binary, archive, args.tree), folder, args)
             archive.unlink()
-        foreign = folder / "foreign.tar.gz"
-        subprocess.run([build_peer(), str(args.tree), str(foreign)], check=True, stdout=subprocess.DEVNULL)
-        for label, binary in ours.items():
-            print(compare(f"{label}: an archive of the peer's", foreign_cases(binary, foreign), args, folder))
+        foreign = peers_archive(args.tree, folder)
+        for label, binary in args.ours.items():
+            print_tables(f"{label}: the peer's archive", whole(binary, foreign), folder, args)
         foreign.unlink()
         if args.memory:
-            for label, binary in ours.items():
-                print(memory(label, binary, args, folder))
+            print(memory(args, folder))
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
+    add("--pairs", type=int, default=3, help="measured runs of each [%(default)s]")
+    add("--tree", type=Path, default=TARGET / "tree", help="made if missing [target/bench/tree]")
+    add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory, with room for three trees")
+    add("--disk", type=Path, default=TARGET / "disk", help="a folder on a disk, with room for two [target/bench/disk]")
+    add("--no-disk", action="store_true", help="leave the tables of the disk out")
+    add("--memory", action="store_true", help="also the peak memory by number of files")
+    args = parser.parse_args()
+    if args.pairs < 1:
+        parser.error("--pairs must be at least 1")
+    args.ours = {}
+    for item in args.wingback or ["default=target/release/wingback"]:
+        label, _, path = item.rpartition("=")
+        args.ours[label or path] = str(Path(path).resolve())
+    args.tree = args.tree.resolve()
+    args.disk.mkdir(parents=True, exist_ok=True)
+    return args
 
 
 def make_archive(command, folder):
@@ -60,79 +78,146 @@ def make_archive(command, folder):
     return archive
 
 
+def peers_archive(tree, folder):
+    archive = folder / "peer.tar.gz"
+    subprocess.run([build_peer(), tree, archive], check=True, stdout=subprocess.DEVNULL)
+    return archive
+
+
+# What is compared: by name, their command and ours, and whether ours finds the tree there already
+
+
 def cases(binary, archive, tree):
-    """By name: the command of others, and ours."""
+    """Of an archive with an index."""
     one = two_megabytes(tree)
-    sh = lambda command: ["sh", "-c", command]
-    a, b = shlex.quote(str(archive)), shlex.quote(binary)
     return {
-        "list, `tar tzf`": (["tar", "tzf", archive], [binary, "list", archive]),
-        "one file of 2 MB, `tar xzf`": (
-            sh(f"tar xzf {a} -C $OUT {one}"), sh(f"exec {b} extract -q {a} $OUT {one}")),
-        "verify, `gzip -t`": (["gzip", "-t", archive], [binary, "verify", "-q", archive]),
-        "extract, `tar xzf`": (sh(f"tar xzf {a} -C $OUT"), sh(f"exec {b} extract -q {a} $OUT")),
-        "restore, `tar xzf`": (sh(f"tar xzf {a} -C $OUT"), sh(f"exec {b} restore -q {a} $OUT")),
+        "one file of 2 MB, `tar xzf` of it": (
+            ["tar", "xzf", archive, "-C", OUT, one], [binary, "extract", "-q", archive, OUT, one], False),
+        "`cat` of it, `tar xzOf`": (["tar", "xzOf", archive, one], [binary, "cat", archive, one], False),
+        **whole(binary, archive),
     }
 
 
-def foreign_cases(binary, archive):
-    a, b = shlex.quote(str(archive)), shlex.quote(binary)
-    sh = lambda command: ["sh", "-c", command]
+def whole(binary, archive):
+    # The peer rounds times, up as well: those of a tree just made may lie in the future.
+    extract = ["tar", "--warning=no-timestamp", "-xzf", archive, "-C", OUT]
     return {
-        "list, `tar tzf`": (["tar", "tzf", archive], [binary, "list", archive]),
-        "verify, `gzip -t`": (["gzip", "-t", archive], [binary, "verify", "-q", archive]),
-        "extract, `tar xzf`": (sh(f"tar xzf {a} -C $OUT"), sh(f"exec {b} extract -q {a} $OUT")),
-        "restore, `tar xzf`": (sh(f"tar xzf {a} -C $OUT"), sh(f"exec {b} restore -q {a} $OUT")),
+        "list, `tar tzf`": (["tar", "tzf", archive], [binary, "list", archive], False),
+        "verify, `gzip -t`": (["gzip", "-t", archive], [binary, "verify", "-q", archive], False),
+        "extract, `tar xzf`": (extract, [binary, "extract", "-q", archive, OUT], False),
+        "restore, `tar xzf`": (extract, [binary, "restore", "-q", archive, OUT], False),
+        "restore over a tree, `tar xzf`": (extract, [binary, "restore", "-q", "--replace", archive, OUT], True),
     }
+
+
+def writing(cases):
+    """Those that write the tree."""
+    return {name: case for name, case in cases.items() if name.endswith("`tar xzf`")}
 
 
 def two_megabytes(tree):
     """The last file of about that size in the order of the archive: tar has to read up to it."""
-    files = (path for path in tree.rglob("*") if path.is_file() and 1_900_000 < path.stat().st_size < 2_300_000)
-    return str(max(files).relative_to(tree))
+    beneath = (path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
+    files = [str(path.relative_to(tree)) for path in beneath if 1_900_000 < path.stat().st_size < 2_300_000]
+    if not files:
+        sys.exit(f"{tree} has no file of about 2 MB")
+    return max(files)
 
 
-def compare(title, commands, args, folder):
+# Theirs, ours, theirs, ours …
+
+
+def print_tables(title, cases, folder, args):
+    print(compare(f"{title}, in memory", cases, folder, args))
+    if not args.no_disk:
+        print(compare(f"{title}, to a disk", writing(cases), args.disk, args, to_disk=True))
+
+
+def compare(title, cases, folder, args, to_disk=False):
+    """The table of one archive."""
+    expect = count_files(args.tree)
     rows = []
-    for name, (theirs, ours) in commands.items():
+    for name, (theirs, ours, over) in cases.items():
         pairs = []
-        for n in range(args.pairs + 1):
-            pair = [run(theirs, args, folder, sync=True), run(ours, args, folder, sync=False)]
-            pairs += [pair] * (n > 0)
-        of = lambda i, key: f"{median([pair[i][key] for pair in pairs]):.3f}"
+        with Targets(folder, over) as targets:
+            for n in range(args.pairs + 1):
+                check = expect if n == 0 and name in writing(cases) else None
+                pair = (targets.run(theirs, check, with_sync=to_disk),
+                        targets.run(ours, check, with_sync=to_disk and "restore" not in ours, is_ours=True))
+                print(f"  {name}: {pair[0]['wall']:.3f} s, {pair[1]['wall']:.3f} s", file=sys.stderr)
+                pairs += [pair] * (n > 0)
+        of = lambda i, key: median([pair[i][key] for pair in pairs])
         ratio = [theirs["wall"] / ours["wall"] for theirs, ours in pairs]
-        peak = median([ours["peak"] for _, ours in pairs])
-        rows.append([name, of(0, "wall"), of(1, "wall"), of(0, "cpu"), of(1, "cpu"), f"{peak / 1e6:.1f}", spread(ratio)])
-    place = "on disk" if args.disk else "in memory"
-    head = ["", "its wall s", "our wall s", "its CPU s", "our CPU s", "our peak MB", "wall: it ÷ ours"]
-    return table(f"{title}, {place} ({args.pairs} pairs)", head, rows)
+        rows.append([name, *(f"{of(i, key):.3f}" for key in ("wall", "cpu") for i in (0, 1)),
+                     *(f"{of(i, 'peak') / 1e6:.1f}" for i in (0, 1)), spread(ratio)])
+    head = ["", "its wall s", "our wall s", "its CPU s", "our CPU s", "its peak MB", "our peak MB", "wall: it ÷ ours"]
+    if to_disk:  # the peak of a shell that runs it and syncs is not known
+        head, *rows = ([*row[:5], *row[7:]] for row in [head, *rows])
+    return table(f"{title} ({args.pairs} pairs)", head, rows)
 
 
-def run(command, args, folder, sync):
-    """In a new, empty target each time."""
-    out = Path(tempfile.mkdtemp(prefix="target-", dir=args.disk or folder))
-    if sync and args.disk and command[0] == "sh":
-        command = [*command[:2], f"{command[2]} && sync -f $OUT"]
-    os.sync()
-    try:
-        return measure([str(part) for part in command], env={**os.environ, "OUT": str(out)})
-    finally:
-        shutil.rmtree(out)
+class Targets:
+    """A new, empty directory for each run; for ours, if it goes over a tree, always the same one."""
+
+    def __init__(self, folder, over):
+        self.folder = tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=folder)
+        self.over = Path(self.folder.name) / "over" if over else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+    def run(self, command, expect=None, with_sync=False, is_ours=False):
+        """The numbers of a run, which must leave `expect` files in its target."""
+        out = self.over if is_ours and self.over else Path(self.folder.name) / "new"
+        out.mkdir(exist_ok=True)
+        command = [str(part).replace(OUT, str(out)) for part in command]
+        if with_sync:
+            command = ["sh", "-c", '"$@" && exec sync -f "$0"', str(out), *command]
+        os.sync()
+        result = measure(command)
+        if expect is not None and (found := count_files(out)) != expect:
+            sys.exit(f"{command}: {found} files, not {expect}")
+        if out != self.over:
+            shutil.rmtree(out)
+        return result
 
 
-def memory(label, binary, args, folder):
+def count_files(tree):
+    return sum(len(names) for _, _, names in os.walk(tree))
+
+
+# Peak memory by number of files
+
+
+def memory(args, folder):
     rows = []
-    for count in (1000, 100_000):
-        tree = small_files(TARGET / f"small-{count}", count)
-        archive = make_archive(ours_command(binary, tree), folder)
-        of = lambda *command: f"{run([binary, *command], args, folder, sync=False)['peak'] / 1e6:.1f}"
-        out = str(folder / "memory")
-        row = [f"{count:,}", of("list", archive), of("verify", "-q", archive), of("extract", "-q", archive, out)]
-        row.append(of("restore", "-q", archive, out))
-        rows.append(row)
-        shutil.rmtree(out)
-        archive.unlink()
-    return table(f"{label}: peak MB by number of files", ["files", "list", "verify", "extract", "restore"], rows)
+    for count in COUNTS:
+        tree = small_files(args.tree.parent / f"small-{count}", count)
+        for label, binary in args.ours.items():
+            archive = make_archive(ours_command(binary, tree), folder)
+            rows.append(peaks(f"{label}, {count:,} files", whole(binary, archive), 1, folder))
+            archive.unlink()
+        foreign = peers_archive(tree, folder)
+        for label, binary in args.ours.items():
+            rows.append(peaks(f"{label}, {count:,} files, the peer's archive", whole(binary, foreign), 1, folder))
+        rows.append(peaks(f"tar and gzip, {count:,} files", whole("", foreign), 0, folder))
+        foreign.unlink()
+    head = ["peak MB", *(name.partition(",")[0] for name in whole("", ""))]
+    return table("Peak memory by number of files", head, rows)
+
+
+def peaks(title, cases, which, folder):
+    """`which` is 0 for theirs, 1 for ours."""
+    row = [title]
+    for *commands, over in cases.values():
+        with Targets(folder, over) as targets:
+            # Of two, the second goes over what the first has made.
+            runs = [targets.run(commands[which], is_ours=which == 1) for _ in range(1 + over)]
+        row.append(f"{runs[-1]['peak'] / 1e6:.1f}")
+    return row
 
 
 if __name__ == "__main__":
