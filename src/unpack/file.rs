@@ -59,11 +59,11 @@ impl NewFile {
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut at = 0;
         while at < bytes.len() {
-            let zeros = zeros(bytes, at);
-            let data = at + zeros;
+            let data = zeros_end(bytes, at, offset);
+            let zeros = data - at;
             // At an edge the hole may go on in the bytes before or behind.
             let is_hole = zeros >= HOLE || zeros > 0 && (at == 0 || data == bytes.len());
-            let end = data_end(bytes, data);
+            let end = data_end(bytes, data, offset);
             let start = if is_hole { data } else { at };
             self.write_all_at(offset + start as u64, &bytes[start..end])?;
             at = end;
@@ -160,23 +160,34 @@ pub(crate) fn times(mtime_ns: i64) -> Timestamps {
     }
 }
 
-/// Bytes from `at` on that are whole pages of zeros.
-fn zeros(bytes: &[u8], at: usize) -> usize {
-    let pages = bytes[at..].chunks(PAGE).take_while(|page| is_zero(page));
-    pages.map(<[u8]>::len).sum()
+/// Where the zeros that begin at `at` end: at a page of the file, whose byte `offset` is the first
+/// of `bytes`.
+fn zeros_end(bytes: &[u8], mut at: usize, offset: u64) -> usize {
+    while at < bytes.len() {
+        let end = page_end(bytes, at, offset);
+        if !is_zero(&bytes[at..end]) {
+            break;
+        }
+        at = end;
+    }
+    at
 }
 
 /// Where data that begins at `at` ends: before the next run of zeros that is worth a hole.
-fn data_end(bytes: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while end < bytes.len() {
-        let zeros = zeros(bytes, end);
-        if zeros >= HOLE || zeros > 0 && end + zeros == bytes.len() {
+fn data_end(bytes: &[u8], mut at: usize, offset: u64) -> usize {
+    while at < bytes.len() {
+        let end = zeros_end(bytes, at, offset);
+        if end - at >= HOLE || end > at && end == bytes.len() {
             break;
         }
-        end = (end + zeros.max(PAGE)).min(bytes.len());
+        at = if end > at { end } else { page_end(bytes, at, offset) };
     }
-    end
+    at
+}
+
+fn page_end(bytes: &[u8], at: usize, offset: u64) -> usize {
+    let within = (offset % PAGE as u64) as usize + at;
+    (at + PAGE - within % PAGE).min(bytes.len())
 }
 
 fn is_zero(page: &[u8]) -> bool {

@@ -118,12 +118,6 @@ impl Snapshot {
         self
     }
 
-    /// As if there were data everywhere.
-    pub fn without_holes(mut self) -> Self {
-        self.0.values_mut().for_each(|found| found.holes.clear());
-        self
-    }
-
     pub fn has_hard_links(&self) -> bool {
         self.0.iter().any(|(path, found)| found.kind == 'f' && found.first_name != *path)
     }
