@@ -47,10 +47,12 @@ fn collect(dir: &Path, name: &str, archives: &mut Vec<(String, Vec<u8>)>) {
             text.retain(|byte| !byte.is_ascii_whitespace());
             archives.push((name.to_owned(), BASE64_STANDARD.decode(text).unwrap()));
         } else if let Some(name) = name.strip_suffix(".tar.bz2") {
-            let unpack = "import bz2,sys; sys.stdout.buffer.write(bz2.open(sys.stdin).read())";
+            let unpack =
+                "import bz2,sys; sys.stdout.buffer.write(bz2.open(sys.stdin.buffer).read())";
             let file = Stdio::from(fs::File::open(file).unwrap());
-            let output = Command::new("python3").args(["-c", unpack]).stdin(file).output();
-            archives.push((name.to_owned(), output.unwrap().stdout));
+            let output = Command::new("python3").args(["-c", unpack]).stdin(file).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            archives.push((name.to_owned(), output.stdout));
         }
     }
 }

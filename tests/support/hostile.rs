@@ -39,6 +39,10 @@ impl Header {
         self
     }
 
+    fn mode(self, mode: u32) -> Self {
+        self.set(100, format!("{mode:07o}").as_bytes())
+    }
+
     fn target(self, target: &[u8]) -> Self {
         self.set(157, target)
     }
@@ -65,6 +69,10 @@ fn file(name: &[u8], content: &[u8]) -> Vec<u8> {
 
 fn link(flag: u8, name: &[u8], target: &[u8]) -> Vec<u8> {
     member(Header::new(flag, name, 0).target(target), b"")
+}
+
+fn directory(name: &[u8]) -> Vec<u8> {
+    member(Header::new(b'5', name, 0).mode(0o755), b"")
 }
 
 fn extension(flag: u8, body: &[u8]) -> Vec<u8> {
@@ -155,6 +163,89 @@ pub fn cases() -> Vec<Case> {
             "a hard link, then a file over it",
             &[file(b"f", b"x"), link(b'1', b"h", b"f"), file(b"h", b"other")],
             Refused("File exists"),
+        ),
+        case(
+            "a path upwards out of a prefix",
+            &[member(Header::new(b'0', b"victim", 0).set(345, b"../.."), b"")],
+            Refused("leads out"),
+        ),
+        case(
+            "a path upwards in a sparse name",
+            &[
+                extension(
+                    b'x',
+                    &[
+                        record("GNU.sparse.name=../victim"),
+                        record("GNU.sparse.size=0"),
+                        record("GNU.sparse.numblocks=0"),
+                    ]
+                    .concat(),
+                ),
+                file(b"n", b""),
+            ],
+            Refused("leads out"),
+        ),
+        case("a path upwards at its end", &[directory(b"a/..")], Refused("leads out")),
+        case("slashes behind ./", &[file(b".//a", b"x")], Fine(&["a"])),
+        case("the root itself", &[directory(b"./"), file(b"a", b"x")], Fine(&["a"])),
+        case("the root as a link", &[link(b'2', b".", b"/")], Refused("no name")),
+        case("backslashes", &[file(b"..\\a", b"x")], Fine(&["..\\a"])),
+        case("control characters", &[file(b"\x1b[2J\n", b"x")], Fine(&["\u{1b}[2J\n"])),
+        case(
+            "a link, then a directory of its name, and a file in it",
+            &[link(b'2', b"d", b"../.."), directory(b"d/"), file(b"d/victim", b"x")],
+            Fine(&["d/victim"]),
+        ),
+        case(
+            "a directory, then a link of its name, and a file in it",
+            &[directory(b"d/"), link(b'2', b"d", b"../.."), file(b"d/victim", b"x")],
+            Refused("d"),
+        ),
+        case(
+            "a link through a link",
+            &[
+                directory(b"d/"),
+                link(b'2', b"d/e", b"../.."),
+                link(b'2', b"f", b"d/e"),
+                file(b"f/victim", b"x"),
+            ],
+            Refused("f"),
+        ),
+        case(
+            "links in a circle",
+            &[link(b'2', b"a", b"b"), link(b'2', b"b", b"a"), file(b"a/c", b"x")],
+            Refused("a"),
+        ),
+        case(
+            "a mode through a link",
+            &[link(b'2', b"d", b"../.."), member(Header::new(b'5', b"d/", 0).mode(0), b"")],
+            Fine(&[]),
+        ),
+        case(
+            "a hard link through a link",
+            &[link(b'2', b"d", b"../.."), link(b'1', b"h", b"d/victim")],
+            Refused("no file of that name"),
+        ),
+        case("a hard link to itself", &[link(b'1', b"h", b"h")], Refused("no file of that name")),
+        case(
+            "a hard link to what comes later",
+            &[link(b'1', b"h", b"a"), file(b"a", b"x")],
+            Refused("no file of that name"),
+        ),
+        case(
+            "a hard link to a directory",
+            &[directory(b"d/"), link(b'1', b"h", b"d")],
+            Refused("no file of that name"),
+        ),
+        case(
+            "members behind the end",
+            &[file(b"a", b"x"), vec![0; 1024], file(b"../victim", b"x")],
+            Fine(&["a"]),
+        ),
+        case(
+            "a lone block of zeros",
+            &[file(b"a", b"x"), vec![0; 512], file(b"b", b"x")],
+            Refused("lone block of zeros"),
         ),
         case("a device", &[member(Header::new(b'3', b"d", 0), b"")], Skipped),
         case("a block device", &[member(Header::new(b'4', b"d", 0), b"")], Skipped),

@@ -9,6 +9,8 @@ mod pax;
 mod raw;
 mod read;
 mod sparse;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use self::{

@@ -162,6 +162,9 @@ mod tests {
         for text in ["path=a\0b", "path=", "size=", "size=-1", "size=x", "uid=x", "mtime=x"] {
             assert!(parse(&records(&[text])).is_err(), "{text:?}");
         }
+        for text in ["name=", "major=", "map=1", "map=1,", "map=1,2,", "numbytes=1", "other=1"] {
+            assert!(parse(&records(&[&format!("GNU.sparse.{text}")])).is_err(), "{text}");
+        }
     }
 
     #[test]

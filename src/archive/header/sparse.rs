@@ -61,6 +61,10 @@ impl Map {
             }
             end = (offset.checked_add(len).filter(|&end| end <= size))
                 .ok_or("its sparse map reaches beyond its end")?;
+            // GNU tar looks for the next stretch in the next block, and others right behind.
+            if len > 0 && !sum.is_multiple_of(BLOCK as u64) {
+                return Err("its sparse map parts blocks");
+            }
             // Stretches do not overlap, so the sum is at most `size`.
             sum += len;
         }
