@@ -210,7 +210,15 @@ impl Backup {
     pub fn start<'a>(self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
         Task::new(|tracker| async move {
             let source = self.open_source(&tracker).await?;
-            let upload = unless_cancelled(&tracker, store.create(&key)).await?;
+            let upload = match unless_cancelled(&tracker, store.create(&key)).await {
+                Ok(upload) => upload,
+                Err(e) => {
+                    if tracker.is_cancelled() {
+                        store.settled().await;
+                    }
+                    return Err(e);
+                }
+            };
             self.make(source, upload, &tracker).await
         })
     }

@@ -207,16 +207,19 @@ impl<'a> Extractor<'a> {
         }
         match member.kind {
             MemberKind::File => {
+                self.allow(member.size)?;
                 self.begin_file(member, meta);
                 return Ok(true);
             }
             MemberKind::HardLink => {
                 let target = member.target.strip_prefix(b"./").unwrap_or(&member.target);
-                check_path(target)?;
+                let refused = || {
+                    let path = OsStr::from_bytes(&member.path);
+                    Error::new(ErrorKind::InvalidInput, "make the hard link").at(path)
+                };
+                check_path(target).map_err(|e| refused().caused_by(e))?;
                 if !self.seen.contains(&self.hasher.hash_one(target)) {
-                    return Err(Error::new(ErrorKind::InvalidInput, "make the hard link")
-                        .at(OsStr::from_bytes(&member.path))
-                        .caused_by("no file of that name came before it"));
+                    return Err(refused().caused_by("no file of that name came before it"));
                 }
                 self.unpacker.hard_link(&member.path, target);
                 self.unpacked.files += 1;
@@ -272,20 +275,25 @@ impl<'a> Extractor<'a> {
         self.crew.write(move || batch.into_iter().try_for_each(|write| write.run(&unpacker)));
     }
 
+    /// Takes `size` off what is allowed. Holes count: they cost whoever reads the file next.
+    fn allow(&mut self, size: u64) -> Result<()> {
+        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| {
+            Error::new(ErrorKind::NoSpace, "extract")
+                .caused_by("the content is larger than what was allowed")
+        })?;
+        Ok(())
+    }
+
     /// Counts content, and looks at the free space now and then.
     fn count(&mut self, bytes: u64) -> Result<()> {
-        let no_space = |why| Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
         self.tracker.add_bytes(bytes);
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => self.bytes_left = left,
-            None => return no_space("the content is larger than what was allowed".to_owned()),
-        }
         let before = self.bytes / SPACE_STRIDE;
         self.bytes += bytes;
         if self.bytes / SPACE_STRIDE > before || before == 0 {
             let (free, reserve) = (self.unpacker.free_space()?, self.job.options.reserve);
             if free < reserve {
-                return no_space(format!("{free} bytes are free, and {reserve} are to stay free"));
+                return Err(Error::new(ErrorKind::NoSpace, "extract")
+                    .caused_by(format!("{free} bytes are free, and {reserve} are to stay free")));
             }
         }
         Ok(())

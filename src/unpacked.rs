@@ -63,7 +63,7 @@ impl UnpackOptions {
         self
     }
 
-    /// Fails when the content comes to more than so many bytes, holes not counted.
+    /// Fails when the content comes to more than so many bytes, holes counted.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
@@ -77,8 +77,8 @@ impl UnpackOptions {
         self
     }
 
-    /// Fails when the content comes to more than so many times the bytes of the archive. Deflate
-    /// reaches 1,032 for bytes that are all the same. No limit for a stream.
+    /// Fails when the content comes to more than so many times the bytes of the archive, holes
+    /// counted. Deflate reaches 1,032 for bytes that are all the same. No limit for a stream.
     #[must_use]
     pub fn max_ratio(mut self, ratio: u64) -> Self {
         self.max_ratio = ratio;

@@ -73,6 +73,37 @@ fn cancelled_or_dropped_at_any_moment_nothing_is_left() {
     wait_until("the end of the engine's threads", || engine_threads() == 0);
 }
 
+/// The moment when the store begins the archive: whoever cancels then may exit at once, and whoever
+/// drops can wait for the store.
+#[test]
+fn what_is_begun_during_a_cancel_is_gone_when_the_task_ends() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let dir = tree.tmp.path().join("backups");
+    fs::create_dir(&dir).unwrap();
+    let store = LocalStore::new(&dir);
+    let left = || fs::read_dir(&dir).unwrap().flatten().map(|e| e.file_name()).collect::<Vec<_>>();
+    let mut rng = fastrand::Rng::with_seed(11);
+    for round in 0..600 {
+        let key = store.key(&uuid::Uuid::from_u128(round));
+        let mut task = tree.backup().write_limit(Limiter::new(1)).start(store.clone(), key);
+        let pause = Duration::from_micros(rng.u64(..400));
+        let start = std::time::Instant::now();
+        block_on(poll_fn(|cx| {
+            assert!(task.poll_unpin(cx).is_pending());
+            cx.waker().wake_by_ref();
+            if start.elapsed() < pause { Poll::Pending } else { Poll::Ready(()) }
+        }));
+        if round % 2 == 0 {
+            task.handle().cancel();
+            assert_eq!(block_on(task).unwrap_err().kind(), ErrorKind::Cancelled);
+        } else {
+            drop(task);
+            block_on(store.settled());
+        }
+        assert_eq!(left(), [""; 0], "{round} after {pause:?}");
+    }
+}
+
 /// Polls the task `polls` times at most, and then drops it.
 fn poll_some<T>(mut task: Task<'_, T>, mut polls: usize) -> Option<Result<T, Error>> {
     block_on(poll_fn(|cx| {
@@ -167,7 +198,7 @@ impl Store for StuckStore {
     }
 
     fn settled(&self) -> BoxFuture<'_, ()> {
-        unused()
+        ready(()).boxed()
     }
 
     fn location(&self, _: &Key) -> String {

@@ -6,11 +6,12 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, in_memory, noise, text};
+use support::{Tree, gzip, in_memory, noise, text};
 use wingback::{
     Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, Result, UnpackOptions, Way,
 };
@@ -211,6 +212,21 @@ fn limits_stop_a_bomb() {
             }
         }
     }
+}
+
+/// A few bytes may say that a file is a tebibyte of holes. It takes no room, but whoever reads it next
+/// reads a tebibyte.
+#[test]
+fn holes_count_where_content_is_limited() {
+    let tree = Tree::new();
+    fs::File::create(tree.root.join("hole")).unwrap().set_len(1 << 40).unwrap();
+    let tar = Command::new("tar").args(["-cSC"]).arg(&tree.root).arg("hole").output().unwrap();
+    let bytes = gzip(&tar.stdout);
+    let with = |max| UnpackOptions::new().max_bytes(max);
+    let error = extract(&bytes, &Target::new(), |e| e.options(with((1 << 40) - 1))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace);
+    let done = extract(&bytes, &Target::new(), |e| e.options(with(1 << 40))).unwrap();
+    assert_eq!(done.unpacked.content, 1 << 40);
 }
 
 /// A later member of the same name replaces the one before, as with every reader of tar.

@@ -5,28 +5,20 @@ mod support;
 
 use std::{
     fs,
-    io::Write,
     os::unix::fs::{MetadataExt, symlink},
     path::Path,
     process::Command,
 };
 
-use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
 use support::{
-    Tree,
+    Tree, gzip,
     hostile::{self, Want},
     in_memory,
     snapshot::Snapshot,
     text,
 };
 use wingback::{ErrorKind, Extract, Extracted, List, Result, Verify};
-
-fn gzip(tar: &[u8]) -> Vec<u8> {
-    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
-    gz.write_all(tar).unwrap();
-    gz.finish().unwrap()
-}
 
 fn extract(bytes: &[u8], dir: &Path) -> Result<Extracted> {
     block_on(Extract::new(dir).start(in_memory(bytes)))

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, in_memory, noise, snapshot::Snapshot, text, unmount};
+use support::{Tree, gzip, in_memory, noise, snapshot::Snapshot, text, unmount};
 use wingback::{Archive, Backup, ErrorKind, Recovered, Restore, Restored, Result, UnpackOptions};
 
 const STAGING: &str = ".wingback-restore";
@@ -66,6 +66,8 @@ fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
                     check(restore(&hurt, &target.root, change), ErrorKind::Corrupt, "flipped");
                 }
             }
+            let nothing = gzip(b"");
+            check(restore(&nothing, &target.root, change), ErrorKind::Corrupt, "nothing");
             let cut = &bytes[..bytes.len() / 2];
             check(restore(cut, &target.root, change), ErrorKind::Corrupt, "cut");
             let wrong = restore(&bytes, &target.root, |r| change(r).sha1([1; 20]));

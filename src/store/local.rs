@@ -24,9 +24,10 @@ use std::{
     },
 };
 
+use async_lock::RwLock;
 use blocking::unblock;
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
 use rustix::{
     fs::{Advice, CWD, FlockOperation, Mode, OFlags},
     io::Errno,
@@ -54,12 +55,19 @@ pub struct LocalStore {
     dir: PathBuf,
     names: NameTemplate,
     reserve: u64,
+    /// Held shared by those who begin an archive, be they awaited or not.
+    beginning: Arc<RwLock<()>>,
 }
 
 impl LocalStore {
     /// Archives in `dir`, named `backup-{uuid}.tar.gz`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        LocalStore { dir: dir.into(), names: NameTemplate::default(), reserve: 0 }
+        LocalStore {
+            dir: dir.into(),
+            names: NameTemplate::default(),
+            reserve: 0,
+            beginning: Arc::default(),
+        }
     }
 
     /// Names archives by another template, which also tells what in the directory is one.
@@ -98,7 +106,16 @@ impl Store for LocalStore {
     fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
-            let part = unblock(move || Part::create(&dir, &path, reserve)).await?;
+            let beginning = self.beginning.read_arc().await;
+            let (part_in, part) = oneshot::channel();
+            unblock(move || {
+                // Where nobody waits any more, the part is removed before the lock goes.
+                let _ = part_in.send(Part::create(&dir, &path, reserve));
+                drop(beginning);
+            })
+            .detach();
+            let gone = |_| Error::new(ErrorKind::Internal, "create").caused_by("a thread panicked");
+            let part = part.await.map_err(gone)??;
             Ok(Box::new(LocalUpload {
                 part: Some(Arc::new(part)),
                 writing: None,
@@ -189,8 +206,8 @@ impl Store for LocalStore {
     }
 
     fn settled(&self) -> BoxFuture<'_, ()> {
-        // A dropped upload is removed by its own drop.
-        futures::future::ready(()).boxed()
+        // A dropped upload is removed by its own drop, but for one that was not handed out yet.
+        async move { drop(self.beginning.write().await) }.boxed()
     }
 
     fn location(&self, key: &Key) -> String {

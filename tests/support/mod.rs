@@ -11,11 +11,13 @@ pub mod snapshot;
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
 use wingback::{Archive, Backup, Error, Key, MemoryStore, Report};
 
@@ -61,6 +63,12 @@ impl Drop for Tree {
             let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(self.tmp.path()).status();
         }
     }
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
 }
 
 pub fn is_root() -> bool {

@@ -33,6 +33,8 @@ pub(crate) struct Reader {
     global: Records,
     /// Bytes of the blocks since the last member.
     header_len: u64,
+    /// Some block came.
+    has_begun: bool,
 }
 
 /// What a block led to.
@@ -88,6 +90,7 @@ impl Reader {
     /// [`ErrorKind::Corrupt`], with the member's path where it is known.
     pub(crate) fn block(&mut self, block: &[u8; BLOCK]) -> Result<Step> {
         self.header_len += BLOCK as u64;
+        self.has_begun = true;
         match mem::replace(&mut self.state, State::Failed) {
             State::Header if *block == [0; BLOCK] => {
                 self.check_pending()?;
@@ -125,14 +128,17 @@ impl Reader {
         }
     }
 
-    /// The stream is over: fine between members, with two blocks of zeros, one or none.
+    /// The stream is over: fine between members, with two blocks of zeros, one or none. But no
+    /// block at all is no archive of nothing: it is what is left where an archive was lost.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] within a header, or if an extension has no member behind it.
+    /// [`ErrorKind::Corrupt`] within a header, if an extension has no member behind it, or if there
+    /// was nothing.
     pub(crate) fn end(&self) -> Result<()> {
         self.check_pending()?;
         match self.state {
+            State::Header if !self.has_begun => Err(nameless("there is nothing to read")),
             State::Header | State::Zeros | State::End => Ok(()),
             State::Failed => Err(nameless("one before it was refused")),
             _ => Err(nameless("the archive ends within it")),
