@@ -209,8 +209,19 @@ impl Backup {
     /// a report, and never before it is whole.
     pub fn start<'a>(self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
         Task::new(|tracker| async move {
-            let source = self.open_source(&tracker).await?;
-            let upload = match unless_cancelled(&tracker, store.create(&key)).await {
+            let mut source = self.open_source(&tracker).await?;
+            let mut at_most = None;
+            if store.wants_bound() {
+                let (this, watched) = (self.clone(), tracker.clone());
+                let count = pipe::spawn(move |_| {
+                    let bound = source.count(&this.tree, &watched)?.archive_max;
+                    Ok((source, bound))
+                })?;
+                let bound;
+                (source, bound) = unless_cancelled(&tracker, count.finish()).await?;
+                at_most = Some(bound);
+            }
+            let upload = match unless_cancelled(&tracker, store.create(&key, at_most)).await {
                 Ok(upload) => upload,
                 Err(e) => {
                     if tracker.is_cancelled() {
@@ -220,6 +231,14 @@ impl Backup {
                 }
             };
             self.make(source, upload, &tracker).await
+        })
+    }
+
+    /// Sends the archive to an upload that was begun elsewhere, such as to the part URLs of a panel.
+    pub fn send_to<'a>(self, upload: impl Upload + 'a) -> Task<'a, Report> {
+        Task::new(|tracker| async move {
+            let source = self.open_source(&tracker).await?;
+            self.make(source, Box::new(upload), &tracker).await
         })
     }
 
@@ -296,6 +315,8 @@ impl Backup {
                 return Err(e);
             }
         };
+        let counted = tracker.clone();
+        upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
         let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
         if let Err(e) = pumped {
             // Whatever the threads are doing, it is for nothing now.
@@ -308,6 +329,10 @@ impl Backup {
         let made = match inlet.finish().await {
             Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
             made => made,
+        };
+        let made = match made {
+            Ok(made) => unless_cancelled(tracker, upload.flush()).await.map(|()| made),
+            Err(e) => Err(e),
         };
         let report = match made {
             Ok(made) => made,

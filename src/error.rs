@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Corrupt,
     /// Another operation is under way there, or one that was interrupted must be ended first.
     Busy,
+    /// A link with a signature that is not good any more.
+    UrlExpired,
     /// Any other failure of the system below: the disk, the network, the store.
     Io,
     /// A fault in this crate, such as a panic on one of its threads.
@@ -50,6 +52,7 @@ impl ErrorKind {
             ErrorKind::SourceGone => "source-gone",
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::Busy => "busy",
+            ErrorKind::UrlExpired => "url-expired",
             ErrorKind::Io => "io",
             ErrorKind::Internal => "internal",
         }

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     future::Future,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,19 +11,20 @@ use std::{
 
 use bytes::Bytes;
 use futures::{
-    AsyncRead, AsyncReadExt, FutureExt, SinkExt, StreamExt,
-    channel::{mpsc, oneshot},
-    executor::block_on,
+    AsyncRead, AsyncReadExt, FutureExt, SinkExt, StreamExt, channel::mpsc, executor::block_on,
     future::BoxFuture,
 };
 
+#[cfg(feature = "s3")]
+use crate::net::{Transfer, link, url::SecretUrl};
 use crate::{
-    archive::read::{Chunks, ReadAt, Source},
+    archive::read::{Chunks, ReadAt, Source, TAIL},
     error::{Error, ErrorKind, Result},
     name::Key,
     pipe::{self, Outlet},
     progress::Tracker,
-    store::{ReadRange, Store},
+    remote::{Ranges, Remote, serve},
+    store::{Opened, ReadRange, Store},
     task::unless_cancelled,
 };
 
@@ -30,7 +32,7 @@ use crate::{
 const CHUNK: usize = 256 << 10;
 
 /// Range reads of a store that are under way at once.
-const RANGES: usize = 8;
+const RANGES: usize = 4;
 
 /// An archive to be read: a `.tar.gz` of ours or of any other program.
 ///
@@ -47,6 +49,8 @@ pub struct Archive<'a>(Origin<'a>);
 enum Origin<'a> {
     Store(Box<dyn Store + 'a>, Key),
     File(PathBuf),
+    #[cfg(feature = "s3")]
+    Link(SecretUrl, Transfer),
     Stream(Box<dyn AsyncRead + Send + Unpin + 'a>),
 }
 
@@ -61,6 +65,21 @@ impl<'a> Archive<'a> {
         Archive(Origin::File(path.into()))
     }
 
+    /// What an http or https link leads to, such as one that somebody signed for an object in S3.
+    ///
+    /// Where its service gives ranges, a list or one file costs a read or two. A whole archive is
+    /// one request, taken up again where the connection breaks, since such links are good for
+    /// minutes only. A redirect is followed to https or on the same host. The query of the link is
+    /// in no error.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is no such link.
+    #[cfg(feature = "s3")]
+    pub fn link(url: &str, transfer: Transfer) -> Result<Self> {
+        Ok(Archive(Origin::Link(SecretUrl::parse(url)?, transfer)))
+    }
+
     /// Bytes that come from the start of an archive to its end, such as the body of a download.
     /// They are read in sequence, whatever the archive.
     pub fn stream(reader: impl AsyncRead + Send + Unpin + 'a) -> Self {
@@ -72,6 +91,8 @@ impl<'a> Archive<'a> {
         match &self.0 {
             Origin::Store(store, key) => Some(store.location(key)),
             Origin::File(path) => Some(path.display().to_string()),
+            #[cfg(feature = "s3")]
+            Origin::Link(url, _) => Some(url.to_string()),
             Origin::Stream(_) => None,
         }
     }
@@ -133,12 +154,21 @@ impl<'a> Archive<'a> {
                     (Source::At(file), nothing())
                 }
                 None => {
-                    let object = store.head(&key).await?.ok_or_else(|| {
-                        Error::new(ErrorKind::NotFound, "open the archive").at(&key)
-                    })?;
-                    let (requests, served) = mpsc::unbounded();
-                    let ranges = Ranges { len: object.size, requests };
-                    (Source::At(Arc::new(ranges)), serve_ranges(store, key, served).boxed())
+                    let Opened { size, tail } = store.open(&key, TAIL).await?;
+                    let (ranges, requests) = Ranges::new(size, tail);
+                    let served = serve(InStore { store, key }, requests);
+                    (Source::At(Arc::new(ranges)), served.boxed())
+                }
+            },
+            #[cfg(feature = "s3")]
+            Origin::Link(url, transfer) => match link::open(url, &transfer, TAIL).await? {
+                link::Opened::Ranges(size, tail, link) => {
+                    let (ranges, requests) = Ranges::new(size, tail);
+                    (Source::At(Arc::new(ranges)), serve(link, requests).boxed())
+                }
+                link::Opened::Stream(stream) => {
+                    let (chunks_in, chunks) = mpsc::channel(2);
+                    (Source::Stream(Box::new(Stream(chunks))), pass_on(stream, chunks_in).boxed())
                 }
             },
             Origin::Stream(reader) => {
@@ -193,50 +223,20 @@ impl ReadAt for LocalFile {
     }
 }
 
-/// An archive in a store, read by the task's future on behalf of the threads.
-struct Ranges {
-    len: u64,
-    requests: mpsc::UnboundedSender<Request>,
-}
-
-struct Request {
-    range: std::ops::Range<u64>,
-    answer: oneshot::Sender<Result<Bytes>>,
-}
-
-impl ReadAt for Ranges {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
-        let (answer, answered) = oneshot::channel();
-        let range = at..at + into.len() as u64;
-        // Where nobody serves any more, the task was dropped or cancelled.
-        self.requests.unbounded_send(Request { range, answer }).map_err(|_| Error::cancelled())?;
-        let bytes = block_on(answered).map_err(|_| Error::cancelled())??;
-        if bytes.len() != into.len() {
-            return Err(Error::new(ErrorKind::Corrupt, "read the archive")
-                .caused_by("it became shorter while it was read"));
-        }
-        into.copy_from_slice(&bytes);
-        Ok(())
-    }
-}
-
-async fn serve_ranges(
-    store: Box<dyn Store + '_>,
+/// An archive in a store, which is read by the task's future.
+struct InStore<'a> {
+    store: Box<dyn Store + 'a>,
     key: Key,
-    requests: mpsc::UnboundedReceiver<Request>,
-) {
-    let (store, key) = (&*store, &key);
-    requests
-        .for_each_concurrent(RANGES, |request| async move {
-            let bytes = store.read(key, ReadRange::Bytes(request.range)).await;
-            // A thread that has ended does not wait for it.
-            let _ = request.answer.send(bytes);
-        })
-        .await;
+}
+
+impl Remote for InStore<'_> {
+    fn read(&self, range: Range<u64>, _: u64) -> BoxFuture<'_, Result<Bytes>> {
+        self.store.read(&self.key, ReadRange::Bytes(range))
+    }
+
+    fn parallel(&self) -> usize {
+        RANGES
+    }
 }
 
 /// A stream, as the threads see it.
@@ -246,6 +246,18 @@ impl Chunks for Stream {
     fn next(&mut self) -> Result<Option<Bytes>> {
         // That it ends without its empty chunk means that the task was dropped or cancelled.
         block_on(self.0.next()).unwrap_or_else(|| Err(Error::cancelled())).map(Some)
+    }
+}
+
+/// The end is an empty chunk, as with any stream.
+#[cfg(feature = "s3")]
+async fn pass_on(mut stream: link::LinkStream, mut chunks: mpsc::Sender<Result<Bytes>>) {
+    loop {
+        let chunk = stream.next().await;
+        let is_last = !matches!(chunk, Ok(Some(_)));
+        if chunks.send(chunk.map(Option::unwrap_or_default)).await.is_err() || is_last {
+            return;
+        }
     }
 }
 

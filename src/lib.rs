@@ -34,8 +34,11 @@ mod input;
 mod inspect;
 mod limit;
 mod name;
+#[cfg(feature = "s3")]
+mod net;
 mod pipe;
 mod progress;
+mod remote;
 mod report;
 mod restore;
 mod select;
@@ -70,13 +73,20 @@ pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
 pub use name::{Key, NameTemplate};
+#[cfg(feature = "s3")]
+pub use net::Transfer;
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use restore::{Restore, Restored};
 pub use store::{
-    Object, ReadRange, Store, Upload,
+    Object, Opened, ReadRange, Sent, Store, Upload,
     local::LocalStore,
     memory::{Fault, MemoryStore},
+};
+#[cfg(feature = "s3")]
+pub use store::{
+    presigned::{PartUrls, UploadedPart, UploadedParts},
+    s3::{Credentials, S3Store},
 };
 pub use swap::Recovered;
 pub use task::{Handle, Task};

@@ -28,6 +28,9 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes of the archive that the destination has taken; only a backup writes one.
     pub written: u64,
+    /// Bytes of the archive that a service has confirmed: behind `written` by what is on its way,
+    /// and 0 where the destination is no service.
+    pub uploaded: u64,
     /// What `files` and `bytes` will come to, once it is known: of a backup while the source may
     /// change, of an archive only where it has an index.
     pub expected: Option<Expected>,
@@ -85,6 +88,7 @@ pub(crate) struct Tracker {
     files: AtomicU64,
     bytes: AtomicU64,
     written: AtomicU64,
+    uploaded: AtomicU64,
     expected: Mutex<Option<Expected>>,
     cancelled: AtomicBool,
     generation: AtomicU64,
@@ -101,6 +105,7 @@ impl Tracker {
             files: self.files.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             written: self.written.load(Relaxed),
+            uploaded: self.uploaded.load(Relaxed),
             expected: *self.expected.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -123,6 +128,11 @@ impl Tracker {
 
     pub(crate) fn add_written(&self, n: u64) {
         self.written.fetch_add(n, Relaxed);
+        self.notify();
+    }
+
+    pub(crate) fn add_uploaded(&self, n: u64) {
+        self.uploaded.fetch_add(n, Relaxed);
         self.notify();
     }
 

@@ -172,7 +172,11 @@ fn unused<T>() -> T {
 struct StuckStore(Arc<Stuck>);
 
 impl Store for StuckStore {
-    fn create<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>, Error>> {
+    fn create<'a>(
+        &'a self,
+        _: &'a Key,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>, Error>> {
         let upload = Box::new(StuckUpload(self.0.clone())) as Box<dyn Upload>;
         self.0.call("create", Ok(upload)).boxed()
     }

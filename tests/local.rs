@@ -23,8 +23,8 @@ async fn conformance(store: &dyn Store) {
     assert_eq!(store.head(a).await.unwrap(), None);
     assert_eq!(store.list().await.unwrap(), []);
 
-    let mut upload = store.create(a).await.unwrap();
-    assert_eq!(store.create(a).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
+    let mut upload = store.create(a, None).await.unwrap();
+    assert_eq!(store.create(a, None).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
     upload.write(Bytes::from_static(b"hello ")).await.unwrap();
     assert_eq!(store.head(a).await.unwrap(), None, "not before it is whole");
     assert_eq!(store.list().await.unwrap(), []);
@@ -32,7 +32,7 @@ async fn conformance(store: &dyn Store) {
     upload.write(Bytes::from_static(b"world")).await.unwrap();
     upload.complete().await.unwrap();
     assert_eq!(store.head(a).await.unwrap().unwrap().size, 11);
-    assert_eq!(store.create(a).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(store.create(a, None).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
 
     for (range, bytes) in [
         (ReadRange::Bytes(0..5), "hello"),
@@ -47,13 +47,13 @@ async fn conformance(store: &dyn Store) {
     }
     assert_eq!(store.read(b, ReadRange::Last(1)).await.err().unwrap().kind(), ErrorKind::NotFound);
 
-    let mut upload = store.create(b).await.unwrap();
+    let mut upload = store.create(b, None).await.unwrap();
     upload.write(Bytes::from_static(b"x")).await.unwrap();
     upload.abort().await.unwrap();
-    drop(store.create(b).await.unwrap());
+    drop(store.create(b, None).await.unwrap());
     store.settled().await;
     assert_eq!(store.list().await.unwrap().len(), 1);
-    store.create(b).await.unwrap().complete().await.unwrap();
+    store.create(b, None).await.unwrap().complete().await.unwrap();
     let keys: Vec<_> = store.list().await.unwrap().into_iter().map(|o| o.key).collect();
     assert_eq!(keys, names);
 
@@ -142,7 +142,7 @@ fn an_archive_that_exists_is_untouched() {
 fn an_archive_that_appears_meanwhile_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalStore::new(dir.path());
-    let mut upload = block_on(store.create(&key())).unwrap();
+    let mut upload = block_on(store.create(&key(), None)).unwrap();
     block_on(upload.write(Bytes::from_static(b"ours"))).unwrap();
     fs::write(store.path(&key()), "theirs").unwrap();
     let error = block_on(upload.complete()).unwrap_err();

@@ -126,8 +126,12 @@ struct Counting {
 }
 
 impl Store for Counting {
-    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
-        self.store.create(key)
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        self.store.create(key, None)
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {

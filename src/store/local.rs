@@ -103,7 +103,11 @@ impl LocalStore {
 }
 
 impl Store for LocalStore {
-    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
             let beginning = self.beginning.read_arc().await;

@@ -82,7 +82,11 @@ impl State {
 }
 
 impl Store for MemoryStore {
-    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         async move {
             let mut state = self.lock();
             state.check(|f| f == Fault::Create, "create")?;

@@ -2,28 +2,62 @@
 
 pub(crate) mod local;
 pub(crate) mod memory;
+#[cfg(feature = "s3")]
+pub(crate) mod parts;
+#[cfg(feature = "s3")]
+pub(crate) mod presigned;
+#[cfg(feature = "s3")]
+pub(crate) mod s3;
 
 use std::{fs::File, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
-use crate::{error::Result, name::Key, walk::OwnBackups};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    name::Key,
+    walk::OwnBackups,
+};
 
 /// A place for archives.
 ///
 /// Only whole archives are ever seen in it: what is being written has no name until
 /// [`Upload::complete`], and two uploads of one key cannot both complete.
 pub trait Store: Send + Sync {
-    /// Begins an archive. Fails with [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is
-    /// one of that name, or (where the store can tell) if one is being written.
-    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>>;
+    /// Begins an archive that will have `at_most` bytes, where that is known. Fails with
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is one of that name, or (where
+    /// the store can tell) if one is being written.
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        at_most: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>>;
+
+    /// Whether [`create`](Store::create) has a use for that bound, which costs a walk over the
+    /// source.
+    fn wants_bound(&self) -> bool {
+        false
+    }
 
     /// What there is at `key`, or `None`.
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>>;
 
     /// Reads a part of an archive. A range that reaches beyond its end is cut off there.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
+
+    /// What reading begins with: how large an archive is, and its last `tail` bytes, or all of a
+    /// smaller one. It is one request where that can be.
+    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+        async move {
+            let Some(object) = self.head(key).await? else {
+                return Err(Error::new(ErrorKind::NotFound, "open").at(self.location(key)));
+            };
+            let tail = self.read(key, ReadRange::Last(tail)).await?;
+            Ok(Opened { size: object.size, tail })
+        }
+        .boxed()
+    }
 
     /// The archive as an open file, where it is one: reading it needs no range reads, and it stays
     /// the same one whatever happens to its name.
@@ -57,6 +91,12 @@ pub trait Upload: Send {
     /// Appends bytes, and resolves once it can take more.
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
 
+    /// Resolves once all that was written has arrived where it is to lie. Unlike `complete`, it
+    /// can still be followed by `abort`.
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        futures::future::ready(Ok(())).boxed()
+    }
+
     /// Makes the archive durable, then visible. If it fails, nothing is visible.
     fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
     where
@@ -67,11 +107,28 @@ pub trait Upload: Send {
     where
         Self: 'a;
 
+    /// Calls `sent` with the bytes of what has arrived at a service, whenever some have.
+    fn on_sent(&mut self, sent: Sent) {
+        drop(sent);
+    }
+
     /// What this backup must leave out of its source, should the store lie within it.
     #[doc(hidden)]
     fn own_backups(&self) -> Option<OwnBackups> {
         None
     }
+}
+
+/// Is told of bytes that have arrived.
+pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// An archive that is going to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its bytes.
+    pub size: u64,
+    /// The last of them.
+    pub tail: Bytes,
 }
 
 /// An archive in a store.
@@ -106,8 +163,16 @@ impl ReadRange {
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn create<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
-        (**self).create(key)
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        at_most: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        (**self).create(key, at_most)
+    }
+
+    fn wants_bound(&self) -> bool {
+        (**self).wants_bound()
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
@@ -116,6 +181,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
         (**self).read(key, range)
+    }
+
+    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+        (**self).open(key, tail)
     }
 
     fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {

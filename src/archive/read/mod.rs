@@ -14,7 +14,7 @@ pub(crate) mod inflate;
 pub(crate) mod segments;
 pub(crate) mod walker;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// What is read at once to find the index: it holds the index of some 2,500 files.
-const TAIL: u64 = 64 << 10;
+pub(crate) const TAIL: u64 = 64 << 10;
 
 /// What is read at once where the file is read from end to end.
 const CHUNK: u64 = 1 << 20;
@@ -48,6 +48,11 @@ pub(crate) trait ReadAt: Send + Sync {
 
     /// Fills `into` with the bytes at `at`. It is an error if the archive ends before.
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()>;
+
+    /// Says that these ranges are going to be read, in about this order.
+    fn plan(&self, ranges: Vec<Range<u64>>) {
+        drop(ranges);
+    }
 }
 
 /// An archive that comes from its start to its end.
@@ -81,7 +86,12 @@ impl Source {
 
     fn chunks(self) -> Box<dyn Chunks> {
         match self {
-            Source::At(source) => Box::new(Whole { source, at: 0 }),
+            Source::At(source) => {
+                let len = source.len();
+                let chunk = |at: u64| at..(at + CHUNK).min(len);
+                source.plan((0..len).step_by(CHUNK as usize).map(chunk).collect());
+                Box::new(Whole { source, at: 0 })
+            }
             Source::Stream(chunks) => chunks,
         }
     }
@@ -173,6 +183,15 @@ pub(crate) fn by_index(
     sink: &mut impl Sink,
 ) -> Result<Option<Outcome>> {
     let is_all = matches!(wanted, Wanted::All);
+    let (runs, mut walker) = match wanted {
+        Wanted::All => (layout.runs(), Walker::new(sink, Some(layout.clone()))),
+        Wanted::Some(entries) => {
+            (layout.runs_of(entries.iter().copied()), Walker::some(sink, layout.clone(), entries))
+        }
+    };
+    let header_range = is_all.then_some(0..GZIP_HEADER.len() as u64);
+    source
+        .plan(header_range.into_iter().chain(runs.iter().map(|r| layout.run_in_file(r))).collect());
     let mut sha1 = (options.sha1 && is_all).then(Sha1::new);
     let mut damage = Vec::new();
     if is_all {
@@ -183,12 +202,6 @@ pub(crate) fn by_index(
             note(&mut damage, options, Damage::of_file(0..10, "the gzip header is not the one"))?;
         }
     }
-    let (runs, mut walker) = match wanted {
-        Wanted::All => (layout.runs(), Walker::new(sink, Some(layout.clone()))),
-        Wanted::Some(entries) => {
-            (layout.runs_of(entries.iter().copied()), Walker::some(sink, layout.clone(), entries))
-        }
-    };
     let checks = Checks { keys: options.keys, encoded: sha1.is_some() };
     let mut segments = Segments::new(crew, source.clone(), layout.clone(), checks, runs);
     let mut crc = crc32fast::Hasher::new();

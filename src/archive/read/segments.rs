@@ -82,6 +82,11 @@ impl Layout {
         self.file_at[i]..self.file_at[i + 1]
     }
 
+    /// Where a run of them lies in the file.
+    pub(crate) fn run_in_file(&self, run: &Range<usize>) -> Range<u64> {
+        self.file_at[run.start]..self.file_at[run.end]
+    }
+
     /// Where a segment lies in the tar stream.
     pub(crate) fn segment_in_tar(&self, i: usize) -> Range<u64> {
         self.tar_at[i]..self.tar_at[i + 1]
@@ -207,7 +212,7 @@ fn decode(
     inflater: &mut Inflater,
     done: &SyncSender<Result<Decoded>>,
 ) {
-    let file = layout.file_at[segments.start]..layout.file_at[segments.end];
+    let file = layout.run_in_file(&segments);
     let tar = layout.tar_at[segments.start]..layout.tar_at[segments.end];
     let (encoded_len, raw_len) = ((file.end - file.start) as usize, (tar.end - tar.start) as usize);
     let mut encoded = blank.scratch();

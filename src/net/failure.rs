@@ -1,0 +1,217 @@
+//! Why a request failed, and whether it may succeed when it is sent again.
+
+use std::{error::Error as StdError, fmt, io, time::Duration};
+
+use reqwest::{StatusCode, header::HeaderMap};
+use xmltree::Element;
+
+use crate::error::{Error, ErrorKind};
+
+/// Bytes of an error's text that are kept.
+const MESSAGE_MAX: usize = 500;
+
+/// A request that failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The service said so.
+    Service(Refusal),
+    /// No connection, or one that broke.
+    Network(String),
+    /// No byte moved for so long.
+    Stalled(Duration),
+    /// It is over: neither the service nor the network can mend it.
+    Final(Error),
+    /// An answer that is not what it should be.
+    Answer(String),
+}
+
+/// What a service said.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    /// 0 if it is not known.
+    pub(crate) status: u16,
+    /// As S3 calls it, such as `SlowDown`; empty if it was no S3 that answered.
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) request_id: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let mut refusal = Refusal::of_xml(body).unwrap_or_default();
+        refusal.status = status.as_u16();
+        let header = |name| headers.get(name).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        if refusal.request_id.is_empty() {
+            refusal.request_id = plain(header("x-amz-request-id"));
+        }
+        if refusal.message.is_empty() {
+            refusal.message = status.canonical_reason().unwrap_or_default().to_owned();
+        }
+        refusal
+    }
+
+    /// The error in a body, which may come with any status: CompleteMultipartUpload answers 200
+    /// before it knows.
+    pub(crate) fn of_xml(body: &[u8]) -> Option<Self> {
+        let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
+        let text = |name| {
+            let text = error.get_child(name).and_then(|child| child.get_text());
+            text.map(|text| plain(&text)).unwrap_or_default()
+        };
+        Some(Refusal {
+            status: StatusCode::OK.as_u16(),
+            code: text("Code"),
+            message: text("Message"),
+            request_id: text("RequestId"),
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        const CODES: [&str; 8] = [
+            "InternalError",
+            "OperationAborted",
+            "RequestTimeout",
+            "ServiceUnavailable",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingException",
+            "ConditionalRequestConflict",
+        ];
+        // Behind 501 is nothing that time would change.
+        matches!(self.status, 408 | 429 | 500 | 502..=599) || CODES.contains(&&*self.code)
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match (&*self.code, self.status) {
+            ("NoSuchBucket" | "NoSuchKey", _) | (_, 404 | 410) => ErrorKind::NotFound,
+            ("QuotaExceeded" | "XMinioStorageFull" | "EntityTooLarge", _) | (_, 507) => {
+                ErrorKind::NoSpace
+            }
+            ("PreconditionFailed", _) | (_, 412) => ErrorKind::AlreadyExists,
+            (_, 401 | 403) => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Io,
+        }
+    }
+}
+
+/// One line of text, of a bounded length: it comes from a service that may be anybody's.
+pub(crate) fn plain(text: &str) -> String {
+    let text = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    text.take(MESSAGE_MAX).collect()
+}
+
+impl Failure {
+    /// Of a request that got no answer, or of an answer that broke off. The URL is left out: its
+    /// query is a secret.
+    pub(crate) fn network(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Failure::Network(plain(&text))
+    }
+
+    /// Of an answer of which a part did not come.
+    pub(crate) fn ended_early() -> Self {
+        Failure::Network("the answer ended early".into())
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Failure::Service(refusal) => refusal.is_retryable(),
+            // Who is not trusted now is not trusted in a minute either.
+            Failure::Network(why) => !why.contains("certificate"),
+            Failure::Stalled(_) | Failure::Answer(_) => true,
+            Failure::Final(_) => false,
+        }
+    }
+
+    pub(crate) fn is_status(&self, status: u16) -> bool {
+        matches!(self, Failure::Service(refusal) if refusal.status == status)
+    }
+
+    /// As an error of `operation` on what is at `place`.
+    pub(crate) fn into_error(self, operation: &'static str, place: impl fmt::Display) -> Error {
+        let place = place.to_string();
+        match self {
+            Failure::Final(error) if error.path().is_some() => error,
+            Failure::Final(error) => error.at(place),
+            Failure::Service(refusal) => {
+                let (error, text) = (Error::new(refusal.kind(), operation), refusal.to_string());
+                match refusal.is_retryable() {
+                    true => error.caused_by(io::Error::new(io::ErrorKind::ResourceBusy, text)),
+                    false => error.caused_by(text),
+                }
+                .at(place)
+            }
+            Failure::Network(why) => Error::new(ErrorKind::Io, operation)
+                .at(place)
+                .caused_by(io::Error::new(io::ErrorKind::ConnectionAborted, why)),
+            Failure::Stalled(after) => {
+                let why = format!("no byte moved for {after:?}");
+                let cause = io::Error::new(io::ErrorKind::TimedOut, why);
+                Error::new(ErrorKind::Io, operation).at(place).caused_by(cause)
+            }
+            Failure::Answer(why) => Error::new(ErrorKind::Io, operation).at(place).caused_by(why),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Final(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.code {
+            "" => write!(f, "{} ", self.message)?,
+            code => write!(f, "{code}: {} ", self.message)?,
+        }
+        match (self.status, &*self.request_id) {
+            (0, "") => f.write_str("(no request id)"),
+            (0, id) => write!(f, "(request id {id})"),
+            (status, "") => write!(f, "(status {status})"),
+            (status, id) => write!(f, "(status {status}, request id {id})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const XML: &[u8] =
+        b"<?xml version=\"1.0\"?><Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+        <Code>SlowDown</Code><Message>Please\nwait</Message><RequestId>R1</RequestId></Error>";
+
+    #[test]
+    fn what_a_service_says_is_in_the_error() {
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
+        let error = Failure::Service(refusal).into_error("upload to", "s3://b/k");
+        let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
+        assert_eq!(error.to_string(), text);
+        let refusal = Refusal::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
+        assert_eq!(refusal.to_string(), "Bad Gateway (status 502)");
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let of = |status: u16, body: &[u8]| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            Failure::Service(Refusal::new(status, &HeaderMap::new(), body))
+        };
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(of(status, b"").is_retryable(), "{status}");
+        }
+        for status in [301, 400, 401, 403, 404, 409, 412, 501] {
+            assert!(!of(status, b"").is_retryable(), "{status}");
+        }
+        assert!(of(200, XML).is_retryable());
+        assert!(!Failure::Final(Error::new(ErrorKind::InvalidInput, "x")).is_retryable());
+    }
+}

@@ -1,0 +1,440 @@
+//! Requests, each tried again until it succeeds, cannot succeed, or takes too long.
+
+use std::{
+    fs::File,
+    future::Future,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream};
+use reqwest::{
+    Body, Client, Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RANGE},
+    redirect,
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    net::{
+        Transfer,
+        failure::{Failure, Refusal},
+        url::SecretUrl,
+    },
+};
+
+/// Bytes of a body that are handed to a connection at once: each is a sign of life.
+const PIECE: usize = 64 << 10;
+
+/// Bytes of an answer that is no content.
+const ANSWER_MAX: usize = 8 << 20;
+
+/// How long a service that has never answered is waited for.
+const FIRST_CONTACT: Duration = Duration::from_secs(10);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A client for requests that may be sent more than once. Its methods run on a
+/// [`Runtime`](super::runtime::Runtime).
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: Client,
+    retry_for: Duration,
+    stall_after: Duration,
+    has_answered: Arc<AtomicBool>,
+}
+
+/// The content of a request.
+#[derive(Clone)]
+pub(crate) enum Content {
+    Bytes(Bytes),
+    /// Read anew for each attempt.
+    File(Arc<File>, Range<u64>),
+}
+
+/// What a GET of a range brought.
+pub(crate) enum Got {
+    Part(Part),
+    /// The service knows no ranges: the answer to it has all there is.
+    NoRanges(Response),
+}
+
+/// A range of something.
+pub(crate) struct Part {
+    pub(crate) bytes: BytesMut,
+    range: Range<u64>,
+    /// Bytes of the whole.
+    pub(crate) size: u64,
+    /// Which whole it is a part of.
+    pub(crate) etag: Option<HeaderValue>,
+}
+
+impl Part {
+    fn missing(&self) -> Range<u64> {
+        self.range.start + self.bytes.len() as u64..self.range.end
+    }
+}
+
+/// Which bytes a GET asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    Bytes(Range<u64>),
+    Last(u64),
+}
+
+impl Wanted {
+    /// What comes of something of `size`.
+    fn within(&self, size: u64) -> Range<u64> {
+        match self {
+            Wanted::Bytes(range) => range.start..range.end.min(size),
+            Wanted::Last(n) => size.saturating_sub(*n)..size,
+        }
+    }
+}
+
+impl Http {
+    pub(crate) fn new(options: &Transfer) -> Result<Self> {
+        let fail = |e: reqwest::Error| {
+            Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
+        };
+        let mut client = Client::builder()
+            .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::custom(follow))
+            .connect_timeout(options.stall_after)
+            .tcp_nodelay(true);
+        if let Some(path) = &options.ca_file {
+            for certificate in certificates(path)? {
+                client = client.add_root_certificate(certificate);
+            }
+        }
+        Ok(Http {
+            client: client.build().map_err(fail)?,
+            retry_for: options.retry_for,
+            stall_after: options.stall_after,
+            has_answered: Arc::default(),
+        })
+    }
+
+    /// Makes attempts until one succeeds or its failure is not of a kind that passes.
+    pub(crate) async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut patience = self.patience();
+        loop {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => patience.wait(failure).await?,
+            }
+        }
+    }
+
+    /// For what is tried again in another way than the first time.
+    pub(crate) fn patience(&self) -> Patience<'_> {
+        Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
+    }
+
+    /// Sends a request once; an answer that is no success is a failure.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &SecretUrl,
+        headers: HeaderMap,
+        content: Option<Content>,
+    ) -> Result<Response, Failure> {
+        let life = Arc::new(Life::new());
+        let mut request = self.client.request(method, url.get()).headers(headers);
+        if let Some(content) = content {
+            request = request.header(CONTENT_LENGTH, content.len());
+            let life = life.clone();
+            let pieces = content.pieces().inspect(move |_| life.sign());
+            request = request.body(Body::wrap_stream(pieces));
+        }
+        let answer = async { request.send().await.map_err(Failure::network) };
+        let answer = self.unless_stalled(&life, answer).await?;
+        self.seen();
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = self.body(answer).await.unwrap_or_default();
+        let refusal = Refusal::new(status, &headers, &body);
+        let is_late = url.is_over() || refusal.message.contains("has expired");
+        if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
+            let error = Error::new(ErrorKind::UrlExpired, "use the URL");
+            return Err(Failure::Final(error.caused_by(refusal.to_string())));
+        }
+        Err(Failure::Service(refusal))
+    }
+
+    /// Sends a part, and gives the ETag that the service answers with.
+    pub(crate) async fn put(&self, url: &SecretUrl, content: Content) -> Result<String, Failure> {
+        let answer = self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?;
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
+        etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
+    }
+
+    /// The service has answered, if by another way.
+    pub(crate) fn seen(&self) {
+        self.has_answered.store(true, Relaxed);
+    }
+
+    /// The body of an answer, of a bounded size.
+    pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
+        let mut body = BytesMut::new();
+        let mut chunks = self.chunks(answer);
+        while let Some(chunk) = chunks.next().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_MAX {
+                return Err(Failure::Answer(format!("an answer is over {ANSWER_MAX} bytes")));
+            }
+        }
+        Ok(body.freeze())
+    }
+
+    pub(crate) fn chunks(&self, answer: Response) -> Chunks {
+        Chunks { answer, stall_after: self.stall_after }
+    }
+
+    /// Gets a range, and goes on behind what came where a connection breaks. `sign` gives the URL
+    /// of each attempt.
+    pub(crate) async fn get<F>(&self, wanted: Wanted, sign: impl Fn() -> F) -> Result<Got, Failure>
+    where
+        F: Future<Output = Result<SecretUrl, Failure>>,
+    {
+        let mut patience = self.patience();
+        let mut part = None;
+        loop {
+            let attempt = async {
+                let url = sign().await?;
+                self.get_more(&url, &wanted, &mut part).await
+            };
+            match attempt.await {
+                Ok(Some(answer)) => return Ok(Got::NoRanges(answer)),
+                Ok(None) => break,
+                Err(failure) => patience.wait(failure).await?,
+            }
+        }
+        part.map(Got::Part).ok_or_else(|| Failure::Answer("nothing came".into()))
+    }
+
+    /// Gets what is missing of a part. Gives the answer back where all came instead.
+    async fn get_more(
+        &self,
+        url: &SecretUrl,
+        wanted: &Wanted,
+        part: &mut Option<Part>,
+    ) -> Result<Option<Response>, Failure> {
+        let answer = match &*part {
+            Some(part) => self.ask(url, &Wanted::Bytes(part.missing()), part.etag.clone()).await?,
+            None => self.ask(url, wanted, None).await?,
+        };
+        if answer.status() != StatusCode::PARTIAL_CONTENT {
+            return Ok(Some(answer));
+        }
+        let (range, size) = content_range(answer.headers())?;
+        let expected = match &*part {
+            Some(part) => part.missing(),
+            None => wanted.within(size),
+        };
+        if range != expected {
+            return Err(Failure::Answer(format!("it sent the bytes {range:?}, not {expected:?}")));
+        }
+        let etag = answer.headers().get(ETAG).cloned();
+        let part = part.get_or_insert_with(|| {
+            let bytes = BytesMut::with_capacity((range.end - range.start) as usize);
+            Part { bytes, range, size, etag }
+        });
+        let mut chunks = self.chunks(answer);
+        while !part.missing().is_empty() {
+            let chunk = chunks.next().await?.ok_or_else(Failure::ended_early)?;
+            let n = chunk.len().min((part.missing().end - part.missing().start) as usize);
+            part.bytes.extend_from_slice(&chunk[..n]);
+        }
+        Ok(None)
+    }
+
+    /// Asks for a range once. With an ETag, only of what it belongs to.
+    pub(crate) async fn ask(
+        &self,
+        url: &SecretUrl,
+        wanted: &Wanted,
+        etag: Option<HeaderValue>,
+    ) -> Result<Response, Failure> {
+        let range = match wanted {
+            Wanted::Bytes(range) => {
+                format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
+            }
+            Wanted::Last(n) => format!("bytes=-{n}"),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("")));
+        if let Some(etag) = etag {
+            headers.insert(IF_MATCH, etag);
+        }
+        self.send(Method::GET, url, headers, None).await
+    }
+
+    async fn unless_stalled<T>(
+        &self,
+        life: &Life,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let left = self.stall_after.saturating_sub(life.silence());
+            match tokio::time::timeout(left, &mut work).await {
+                Ok(done) => return done,
+                Err(_) if life.silence() >= self.stall_after => {
+                    return Err(Failure::Stalled(self.stall_after));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// How long something is still tried.
+pub(crate) struct Patience<'a> {
+    http: &'a Http,
+    start: Instant,
+    longest: Duration,
+}
+
+impl Patience<'_> {
+    /// Waits before the next attempt; gives the failure back where there should be none.
+    pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
+        // Full jitter: those who failed together must not come back together.
+        let pause = self.longest.mul_f64(fastrand::f64());
+        self.longest = (self.longest * 2).min(LONGEST_PAUSE);
+        let allowed = match self.http.has_answered.load(Relaxed) {
+            true => self.http.retry_for,
+            false => self.http.retry_for.min(FIRST_CONTACT),
+        };
+        if !failure.is_retryable() || self.start.elapsed() + pause > allowed {
+            return Err(failure);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// The body of an answer as it comes.
+pub(crate) struct Chunks {
+    answer: Response,
+    stall_after: Duration,
+}
+
+impl Chunks {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        match tokio::time::timeout(self.stall_after, self.answer.chunk()).await {
+            Ok(chunk) => chunk.map_err(Failure::network),
+            Err(_) => Err(Failure::Stalled(self.stall_after)),
+        }
+    }
+}
+
+impl Content {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File(_, range) => range.end - range.start,
+        }
+    }
+
+    /// Small enough that each one taken says that the connection lives.
+    fn pieces(self) -> stream::BoxStream<'static, std::io::Result<Bytes>> {
+        match self {
+            Content::Bytes(bytes) => stream::iter(
+                (0..bytes.len())
+                    .step_by(PIECE)
+                    .map(move |at| Ok(bytes.slice(at..bytes.len().min(at + PIECE)))),
+            )
+            .boxed(),
+            Content::File(file, range) => stream::try_unfold(range, move |range| {
+                let file = file.clone();
+                async move {
+                    let len = (range.end - range.start).min(PIECE as u64) as usize;
+                    if len == 0 {
+                        return Ok(None);
+                    }
+                    let at = range.start;
+                    let read = move || {
+                        let mut piece = vec![0; len];
+                        file.read_exact_at(&mut piece, at).map(|()| Bytes::from(piece))
+                    };
+                    let piece = tokio::task::spawn_blocking(read).await??;
+                    Ok(Some((piece, at + len as u64..range.end)))
+                }
+            })
+            .boxed(),
+        }
+    }
+}
+
+/// When a connection last took something.
+struct Life(Mutex<Instant>);
+
+impl Life {
+    fn new() -> Self {
+        Life(Mutex::new(Instant::now()))
+    }
+
+    fn sign(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn silence(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+/// A link may lead elsewhere, but not out of the protection it was given for.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let is_same_host = attempt.previous().first().is_some_and(|first| {
+        (first.host_str(), first.port_or_known_default())
+            == (attempt.url().host_str(), attempt.url().port_or_known_default())
+    });
+    if attempt.previous().len() > 5 {
+        attempt.error("it leads from one place to the next")
+    } else if attempt.url().scheme() == "https" || is_same_host {
+        attempt.follow()
+    } else {
+        attempt.error("it leads to another host without TLS")
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let pem = std::fs::read(path).map_err(|e| Error::io("read the certificates in", e).at(path))?;
+    let wrong = |why: String| {
+        Error::new(ErrorKind::InvalidInput, "use the certificates in").at(path).caused_by(why)
+    };
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(wrong("there is none in it".into())),
+        Err(e) => Err(wrong(e.to_string())),
+    }
+}
+
+/// `bytes 0-9/100`: which bytes came, of how many.
+pub(crate) fn content_range(headers: &HeaderMap) -> Result<(Range<u64>, u64), Failure> {
+    let parse = |text: &str| {
+        let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        let size = size.parse().ok()?;
+        (first <= last && last < size).then_some((first..last + 1, size))
+    };
+    let text = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    text.and_then(parse)
+        .ok_or_else(|| Failure::Answer("it does not say which bytes it sent".into()))
+}

@@ -1,0 +1,293 @@
+//! An archive elsewhere, read in ranges: what will be wanted is fetched before it is asked for.
+//!
+//! The engine's threads say which ranges they are going to read, and then read them, nearly in that
+//! order. The task's future fetches them in blocks, several at once and some ahead.
+
+use std::{collections::VecDeque, ops::Range};
+
+use bytes::Bytes;
+use futures::{
+    FutureExt, StreamExt,
+    channel::{mpsc, oneshot},
+    executor::block_on,
+    future::BoxFuture,
+    stream::FuturesUnordered,
+};
+
+use crate::{
+    archive::read::ReadAt,
+    error::{Error, ErrorKind, Result},
+};
+
+/// Bytes that are fetched at once.
+const BLOCK: u64 = 4 << 20;
+
+/// What is one request where there is nothing else to read.
+const ALONE: u64 = 16 << 20;
+
+/// Blocks beyond those on their way that wait for the threads.
+const AHEAD: usize = 2;
+
+/// Bytes between two ranges that cost less than another request.
+const GAP: u64 = 64 << 10;
+
+/// Where ranges come from.
+pub(crate) trait Remote: Send + Sync {
+    /// Reads a range, behind which all up to `until` will be wanted.
+    fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>>;
+
+    /// How many reads may be under way at once.
+    fn parallel(&self) -> usize;
+}
+
+/// The archive, as the threads see it.
+pub(crate) struct Ranges {
+    len: u64,
+    /// Its last bytes.
+    tail: Bytes,
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+pub(crate) enum Request {
+    /// These will be read, in about this order. What was planned before will not.
+    Plan(Vec<Range<u64>>),
+    Read(Read),
+}
+
+/// A range that a thread waits for.
+pub(crate) struct Read {
+    range: Range<u64>,
+    answer: oneshot::Sender<Result<Bytes>>,
+}
+
+impl Ranges {
+    /// The archive, and the requests for [`serve`].
+    pub(crate) fn new(len: u64, tail: Bytes) -> (Self, mpsc::UnboundedReceiver<Request>) {
+        let (requests, asked) = mpsc::unbounded();
+        (Ranges { len, tail, requests }, asked)
+    }
+
+    fn ask(&self, request: Request) -> Result<()> {
+        // Where nobody serves any more, the task was dropped or cancelled.
+        self.requests.unbounded_send(request).map_err(|_| Error::cancelled())
+    }
+}
+
+impl ReadAt for Ranges {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
+        let tail_at = self.len - self.tail.len() as u64;
+        if let Some(start) = at.checked_sub(tail_at) {
+            let known = self.tail.get(start as usize..start as usize + into.len());
+            into.copy_from_slice(known.ok_or_else(shorter)?);
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Read(Read { range: at..at + into.len() as u64, answer }))?;
+        let bytes = block_on(answered).map_err(|_| Error::cancelled())??;
+        if bytes.len() != into.len() {
+            return Err(shorter());
+        }
+        into.copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    fn plan(&self, ranges: Vec<Range<u64>>) {
+        // Whoever does not know of a plan answers each read by itself.
+        let _ = self.ask(Request::Plan(ranges));
+    }
+}
+
+fn shorter() -> Error {
+    Error::new(ErrorKind::Corrupt, "read the archive")
+        .caused_by("it became shorter while it was read")
+}
+
+/// Answers the requests until those who ask are gone.
+pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedReceiver<Request>) {
+    let remote = &remote;
+    let mut window = Window::default();
+    let mut fetching = FuturesUnordered::new();
+    let mut alone = FuturesUnordered::new();
+    loop {
+        while let Some((number, block)) = window.next(fetching.len(), remote.parallel()) {
+            let (range, until, plan) = (block.range.clone(), block.until, window.plan);
+            fetching.push(async move { (plan, number, remote.read(range, until).await) });
+        }
+        futures::select_biased! {
+            fetched = fetching.select_next_some() => {
+                let (plan, number, bytes): (u64, usize, Result<Bytes>) = fetched;
+                if plan == window.plan {
+                    window.arrived(number, bytes);
+                }
+            }
+            () = alone.select_next_some() => {}
+            request = requests.next().fuse() => match request {
+                None => return,
+                Some(Request::Plan(ranges)) => window = Window::new(window.plan + 1, ranges),
+                Some(Request::Read(read)) => {
+                    if let Some(read) = window.take(read) {
+                        alone.push(async move {
+                            let until = read.range.end;
+                            // A thread that has ended does not wait for it.
+                            let _ = read.answer.send(remote.read(read.range, until).await);
+                        });
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// The blocks of a plan.
+#[derive(Default)]
+struct Window {
+    /// Which plan it is of: what an earlier one fetched is not wanted any more.
+    plan: u64,
+    blocks: Vec<Block>,
+    /// The first that was not fetched yet.
+    next: usize,
+    /// Blocks further on that somebody waits for.
+    urgent: VecDeque<usize>,
+    /// Blocks that are on their way or here.
+    open: usize,
+}
+
+struct Block {
+    range: Range<u64>,
+    /// Where what is read one behind the other ends.
+    until: u64,
+    /// Reads that it will still answer.
+    reads: usize,
+    state: State,
+}
+
+enum State {
+    Planned,
+    Fetching(Vec<Read>),
+    Here(Bytes),
+    /// All reads were answered, or it cannot be had.
+    Over,
+}
+
+impl Window {
+    fn new(plan: u64, ranges: Vec<Range<u64>>) -> Self {
+        let mut blocks: Vec<Block> = Vec::new();
+        let first = ranges.first().map_or(0, |range| range.start);
+        let is_alone = ranges.windows(2).all(|two| follows(two[0].end, &two[1]))
+            && ranges.last().is_some_and(|last| last.end - first <= ALONE);
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            match blocks.last_mut() {
+                Some(block)
+                    if follows(block.range.end, &range)
+                        && (is_alone || range.end - block.range.start <= BLOCK) =>
+                {
+                    block.range.end = range.end;
+                    block.reads += 1;
+                }
+                _ => blocks.push(Block { range, until: 0, reads: 1, state: State::Planned }),
+            }
+        }
+        let mut behind: Option<(u64, u64)> = None;
+        for block in blocks.iter_mut().rev() {
+            block.until = match behind {
+                Some((start, until)) if start == block.range.end => until,
+                _ => block.range.end,
+            };
+            behind = Some((block.range.start, block.until));
+        }
+        Window { plan, blocks, next: 0, urgent: VecDeque::new(), open: 0 }
+    }
+
+    /// The next block to fetch, if there is room.
+    fn next(&mut self, fetching: usize, parallel: usize) -> Option<(usize, &Block)> {
+        if fetching >= parallel {
+            return None;
+        }
+        let number = match self.urgent.pop_front() {
+            Some(number) => number,
+            None if self.open >= parallel + AHEAD => return None,
+            None => {
+                let planned = |block: &Block| matches!(block.state, State::Planned);
+                let skipped = self.blocks[self.next..].iter().position(planned)?;
+                self.next += skipped + 1;
+                self.next - 1
+            }
+        };
+        let block = &mut self.blocks[number];
+        if let State::Planned = block.state {
+            block.state = State::Fetching(Vec::new());
+            self.open += 1;
+        }
+        Some((number, block))
+    }
+
+    /// Answers a read now or when its block is here; gives it back where it is in none.
+    fn take(&mut self, read: Read) -> Option<Read> {
+        let number = self.blocks.partition_point(|block| block.range.end <= read.range.start);
+        let Some(block) = self.blocks.get_mut(number) else {
+            return Some(read);
+        };
+        if !(block.range.start <= read.range.start && read.range.end <= block.range.end) {
+            return Some(read);
+        }
+        match &mut block.state {
+            State::Over => return Some(read),
+            State::Planned => {
+                block.state = State::Fetching(vec![read]);
+                self.open += 1;
+                self.urgent.push_back(number);
+            }
+            State::Fetching(waiting) => waiting.push(read),
+            State::Here(_) => self.answer(number, read),
+        }
+        None
+    }
+
+    fn arrived(&mut self, number: usize, bytes: Result<Bytes>) {
+        let block = &mut self.blocks[number];
+        let len = (block.range.end - block.range.start) as usize;
+        let bytes =
+            bytes.and_then(|bytes| if bytes.len() == len { Ok(bytes) } else { Err(shorter()) });
+        let (state, error) = match bytes {
+            Ok(bytes) => (State::Here(bytes), None),
+            Err(e) => (State::Over, Some(e)),
+        };
+        let State::Fetching(waiting) = std::mem::replace(&mut block.state, state) else {
+            return;
+        };
+        let Some(error) = error else {
+            waiting.into_iter().for_each(|read| self.answer(number, read));
+            return;
+        };
+        self.open -= 1;
+        let (kind, text) = (error.kind(), error.to_string());
+        let mut error = Some(error);
+        for read in waiting {
+            let again = || Error::new(kind, "read the archive").caused_by(text.clone());
+            let _ = read.answer.send(Err(error.take().unwrap_or_else(again)));
+        }
+    }
+
+    fn answer(&mut self, number: usize, read: Read) {
+        let block = &mut self.blocks[number];
+        if let State::Here(bytes) = &block.state {
+            let start = (read.range.start - block.range.start) as usize;
+            let end = (read.range.end - block.range.start) as usize;
+            let _ = read.answer.send(Ok(bytes.slice(start..end)));
+        }
+        block.reads = block.reads.saturating_sub(1);
+        if block.reads == 0 {
+            block.state = State::Over;
+            self.open -= 1;
+        }
+    }
+}
+
+/// Whether a range follows what ends here closely enough.
+fn follows(end: u64, range: &Range<u64>) -> bool {
+    end <= range.start && range.start - end <= GAP
+}

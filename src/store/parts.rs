@@ -1,0 +1,130 @@
+//! A stream of bytes as numbered parts, several of them on their way at once.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::Sent,
+};
+
+/// Sends one part, whose number counts from 1, and gives the ETag that the service gave it.
+pub(crate) type SendPart = Box<dyn FnMut(u32, Bytes) -> BoxFuture<'static, Result<String>> + Send>;
+
+/// Cuts what is written into parts of one size, all but the last, and sends them.
+///
+/// In memory are the part that fills up and those on their way. Dropping it stops those.
+pub(crate) struct Parts {
+    part_size: usize,
+    parallel: usize,
+    send: SendPart,
+    filling: BytesMut,
+    etags: Vec<String>,
+    flying: FuturesUnordered<BoxFuture<'static, (usize, u64, Result<String>)>>,
+    size: u64,
+    sent: Sent,
+}
+
+impl Parts {
+    pub(crate) fn new(part_size: usize, parallel: usize, send: SendPart) -> Self {
+        Parts {
+            part_size,
+            parallel,
+            send,
+            filling: BytesMut::new(),
+            etags: Vec::new(),
+            flying: FuturesUnordered::new(),
+            size: 0,
+            sent: Arc::new(|_| ()),
+        }
+    }
+
+    /// Appends bytes, and resolves once there is room for more.
+    pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        // What failed meanwhile is not waited for.
+        while let Some(Some(landed)) = self.flying.next().now_or_never() {
+            self.landed(landed)?;
+        }
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.filling.capacity() == 0 {
+                self.filling.reserve(self.part_size);
+            }
+            let room = self.part_size - self.filling.len();
+            self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            if self.filling.len() == self.part_size {
+                self.start().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the last part, and resolves once all have arrived. An empty stream is one empty part.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
+        if !self.filling.is_empty() || self.etags.is_empty() {
+            self.start().await?;
+        }
+        while let Some(landed) = self.flying.next().await {
+            self.landed(landed)?;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        while self.flying.len() >= self.parallel {
+            if let Some(landed) = self.flying.next().await {
+                self.landed(landed)?;
+            }
+        }
+        let bytes = std::mem::take(&mut self.filling).freeze();
+        let (place, len) = (self.etags.len(), bytes.len() as u64);
+        self.etags.push(String::new());
+        let sent = (self.send)(place as u32 + 1, bytes);
+        self.flying.push(sent.map(move |etag| (place, len, etag)).boxed());
+        Ok(())
+    }
+
+    fn landed(&mut self, (place, len, etag): (usize, u64, Result<String>)) -> Result<()> {
+        self.etags[place] = etag?;
+        (self.sent)(len);
+        Ok(())
+    }
+
+    /// Tells of each part that has arrived.
+    pub(crate) fn on_sent(&mut self, sent: Sent) {
+        self.sent = sent;
+    }
+
+    /// Bytes that were written so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The ETags in their order, once all have arrived.
+    pub(crate) fn etags(&self) -> &[String] {
+        &self.etags
+    }
+}
+
+/// The parts of something that can be read at any place: all of them, `parallel` at once.
+pub(crate) async fn each<F>(
+    count: u32,
+    parallel: usize,
+    send: impl Fn(u32) -> F,
+) -> Result<Vec<String>>
+where
+    F: Future<Output = Result<String>>,
+{
+    let mut etags = vec![String::new(); count as usize];
+    let mut flying = futures::stream::iter(1..=count)
+        .map(|number| send(number).map(move |etag| (number, etag)))
+        .buffer_unordered(parallel);
+    while let Some((number, etag)) = flying.next().await {
+        let etags = etags.get_mut(number as usize - 1);
+        let slot = etags.ok_or_else(|| Error::new(ErrorKind::Internal, "number the parts"))?;
+        *slot = etag?;
+    }
+    Ok(etags)
+}

@@ -1,0 +1,516 @@
+//! The requests to an S3 service that a store needs.
+//!
+//! `minio` signs them. It also sends the few that a signature in the URL is not enough for; all
+//! others go through our own client, which can be told how long to wait and when to try again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use minio::s3::{
+    MinioClient, MinioClientBuilder,
+    creds::StaticProvider,
+    error::{Error as MinioError, NetworkError, S3ServerError, ValidationErr},
+    http::BaseUrl,
+    minio_error_response::MinioErrorCode,
+    multimap_ext::{Multimap, MultimapExt},
+    types::{BucketName, ObjectKey, Region, S3Request},
+};
+use reqwest::{
+    Method, Response,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_NONE_MATCH},
+};
+use xmltree::Element;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    net::{
+        failure::{Failure, Refusal, plain},
+        http::{Content, Got, Http, Wanted},
+        url::SecretUrl,
+    },
+    store::s3::S3Store,
+};
+
+/// How long a signature in a URL is good for: longer than any part should take.
+const SIGNED_FOR: Duration = Duration::from_secs(3600);
+
+/// Names the upload that made an object, so that an answer that was lost can be told from another
+/// writer's success.
+const UPLOAD_HEADER: &str = "x-amz-meta-wingback-upload";
+const UUID_HEADER: &str = "x-amz-meta-wingback-uuid";
+
+/// The media type that stock Wings' restore asks for.
+const CONTENT_TYPE: &str = "application/x-gzip";
+
+/// One bucket of a service.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    http: Http,
+    minio: MinioClient,
+    bucket: BucketName,
+    region: Region,
+    stall_after: Duration,
+}
+
+/// What HEAD says of an object.
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    /// Which upload made it, where the service gives metadata back.
+    upload: Option<String>,
+}
+
+/// A multipart upload that is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Multipart {
+    pub(crate) object: String,
+    id: String,
+    /// Ours, and nobody else's.
+    nonce: String,
+}
+
+/// An unfinished upload, as the service lists it.
+pub(crate) struct Unfinished {
+    pub(crate) object: String,
+    pub(crate) id: String,
+    /// Seconds since the epoch, by the service's clock.
+    pub(crate) begun: i64,
+}
+
+impl Api {
+    pub(crate) fn new(store: &S3Store) -> Result<Self> {
+        let wrong = |what: &str, why: String| {
+            let error = Error::new(ErrorKind::InvalidInput, "use the S3 service");
+            error.at(what).caused_by(why)
+        };
+        let endpoint = match &store.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => format!("https://s3.{}.amazonaws.com", store.region),
+        };
+        let mut base: BaseUrl =
+            endpoint.parse().map_err(|e: ValidationErr| wrong(&endpoint, e.to_string()))?;
+        if let Some(path_style) = store.path_style {
+            base.virtual_style = !path_style;
+        }
+        let keys = &store.credentials;
+        let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
+        let minio = MinioClientBuilder::new(base)
+            .provider(Some(provider))
+            .app_info(Some(("wingback".into(), env!("CARGO_PKG_VERSION").into())))
+            .ssl_cert_file(store.transfer.ca_file.as_deref());
+        Ok(Api {
+            http: Http::new(&store.transfer)?,
+            minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
+            bucket: BucketName::new(&store.bucket)
+                .map_err(|e| wrong(&store.bucket, e.to_string()))?,
+            region: Region::new(&store.region).map_err(|e| wrong(&store.region, e.to_string()))?,
+            stall_after: store.transfer.stall_after,
+        })
+    }
+
+    /// A URL for one attempt.
+    async fn sign(
+        &self,
+        method: Method,
+        object: &str,
+        query: &[(&str, &str)],
+    ) -> Result<SecretUrl, Failure> {
+        let mut params = Multimap::new();
+        query.iter().for_each(|&(key, value)| params.add(key, value));
+        let object = ObjectKey::new(object).map_err(|e| invalid(object, e))?;
+        let signed = self
+            .minio
+            .get_presigned_object_url(&self.bucket, object, method)
+            .map_err(|e| invalid("", e))?
+            .region(Some(self.region.clone()))
+            .extra_query_params(Some(params))
+            .expiry_seconds(Some(SIGNED_FOR.as_secs() as u32))
+            .build()
+            .send()
+            .await
+            .map_err(of_minio)?;
+        Ok(SecretUrl::parse(&signed.url)?)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        object: &str,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        content: Option<Bytes>,
+    ) -> Result<Response, Failure> {
+        let url = self.sign(method.clone(), object, query).await?;
+        let content = content.map(Content::Bytes);
+        self.http.send(method, &url, headers, content).await
+    }
+
+    pub(crate) async fn head(&self, object: &str) -> Result<Option<Head>, Failure> {
+        self.http.retry(|| self.head_once(object)).await
+    }
+
+    async fn head_once(&self, object: &str) -> Result<Option<Head>, Failure> {
+        let answer = match self.send(Method::HEAD, object, &[], HeaderMap::new(), None).await {
+            Err(failure) if failure.is_status(404) => return Ok(None),
+            answer => answer?,
+        };
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let size = header(CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok());
+        Ok(Some(Head {
+            size: size.ok_or_else(|| Failure::Answer("it does not say how large it is".into()))?,
+            upload: header(UPLOAD_HEADER).map(str::to_owned),
+        }))
+    }
+
+    /// Begins a multipart upload. `headers` are those of the object.
+    pub(crate) async fn create(
+        &self,
+        object: &str,
+        uuid: Option<uuid::Uuid>,
+        headers: &[(&'static str, String)],
+    ) -> Result<Multipart, Failure> {
+        let nonce = uuid::Uuid::new_v4().to_string();
+        let mut all = Multimap::new();
+        all.add("Content-Type", CONTENT_TYPE);
+        all.add(UPLOAD_HEADER, &nonce);
+        uuid.iter().for_each(|uuid| all.add(UUID_HEADER, uuid.to_string()));
+        headers.iter().for_each(|(name, value)| all.add(*name, value));
+        let mut query = Multimap::new();
+        query.add("uploads", "");
+        let begun = chrono::Utc::now();
+        let mut is_first = true;
+        let created = self
+            .http
+            .retry(|| {
+                let is_again = !std::mem::take(&mut is_first);
+                let (query, all) = (query.clone(), all.clone());
+                async move {
+                    if is_again {
+                        self.abort_those_of(object, begun).await?;
+                    }
+                    self.request(Method::POST, Some(object), query, all).await
+                }
+            })
+            .await;
+        let created = match created {
+            Ok(created) => created,
+            Err(failure) => {
+                // Where the answer was lost, there is one all the same.
+                if failure.is_retryable() {
+                    let _ = self.abort_those_of(object, begun).await;
+                }
+                return Err(failure);
+            }
+        };
+        let id = child(&created, "UploadId");
+        let id = id.ok_or_else(|| Failure::Answer("it began no upload".into()))?;
+        Ok(Multipart { object: object.to_owned(), id, nonce })
+    }
+
+    /// Aborts what was begun for `object` since, of which no answer came. The clocks may differ by
+    /// a minute; a second writer of the same name fails sooner or later anyhow.
+    async fn abort_those_of(
+        &self,
+        object: &str,
+        since: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Failure> {
+        for left in self.unfinished_once(object).await? {
+            if left.object == object && left.begun >= since.timestamp() - 60 {
+                self.abort_id(object, &left.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one part, and gives its ETag.
+    pub(crate) async fn put(
+        &self,
+        upload: &Multipart,
+        number: u32,
+        bytes: Bytes,
+    ) -> Result<String, Failure> {
+        let number = number.to_string();
+        let query = [("partNumber", &*number), ("uploadId", &upload.id)];
+        self.http
+            .retry(|| async {
+                let url = self.sign(Method::PUT, &upload.object, &query).await?;
+                self.http.put(&url, Content::Bytes(bytes.clone())).await
+            })
+            .await
+    }
+
+    /// Makes the object of its parts. It is believed only when the service says that an object of
+    /// this size is there: the answer to the request itself may be an error in disguise, or lost.
+    pub(crate) async fn complete(
+        &self,
+        upload: &Multipart,
+        etags: &[String],
+        size: u64,
+    ) -> Result<(), Failure> {
+        let parts: String = (1..)
+            .zip(etags)
+            .map(|(n, etag)| {
+                let etag = etag.replace('&', "&amp;").replace('<', "&lt;");
+                format!("<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>")
+            })
+            .collect();
+        let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        let body = Bytes::from(body);
+        let is_conditional = std::sync::atomic::AtomicBool::new(true);
+        use std::sync::atomic::Ordering::Relaxed;
+        self.http
+            .retry(|| async {
+                let said = self.ask_to_complete(upload, &body, is_conditional.load(Relaxed)).await;
+                if let Err(failure) = &said {
+                    if failure.is_status(501) && is_conditional.swap(false, Relaxed) {
+                        return Err(Failure::Answer("it knows no condition".into()));
+                    }
+                }
+                match (self.head(&upload.object).await?, said) {
+                    (Some(head), _) if head.is_of(upload) && head.size == size => Ok(()),
+                    (Some(head), said) if head.is_of(upload) || said.is_ok() => {
+                        if head.is_of(upload) {
+                            self.delete(&upload.object).await?;
+                        }
+                        let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
+                            "{} bytes are there, and {size} were sent",
+                            head.size
+                        ));
+                        Err(Failure::Final(error))
+                    }
+                    (_, Err(failure)) => Err(failure),
+                    (None, Ok(())) => Err(Failure::Answer("it is not there".into())),
+                    (Some(_), Ok(())) => Ok(()),
+                }
+            })
+            .await
+    }
+
+    async fn ask_to_complete(
+        &self,
+        upload: &Multipart,
+        body: &Bytes,
+        is_conditional: bool,
+    ) -> Result<(), Failure> {
+        let mut headers = HeaderMap::new();
+        if is_conditional {
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
+        let query = [("uploadId", &*upload.id)];
+        let answer =
+            self.send(Method::POST, &upload.object, &query, headers, Some(body.clone())).await?;
+        match Refusal::of_xml(&self.http.body(answer).await?) {
+            Some(refusal) => Err(Failure::Service(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives an upload up with all of its parts.
+    pub(crate) async fn abort(&self, upload: &Multipart) -> Result<(), Failure> {
+        self.abort_id(&upload.object, &upload.id).await
+    }
+
+    pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
+        let query = [("uploadId", id)];
+        let abort = || async {
+            match self.send(Method::DELETE, object, &query, HeaderMap::new(), None).await {
+                Err(failure) if failure.is_status(404) => Ok(false),
+                answer => answer.map(|_| true),
+            }
+        };
+        // A part that was on its way may have come in behind the first.
+        if self.http.retry(abort).await? {
+            self.http.retry(abort).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a range, and says how large the whole is. An empty object has no ranges.
+    pub(crate) async fn get(&self, object: &str, wanted: Wanted) -> Result<(Bytes, u64), Failure> {
+        match self.http.get(wanted, || self.sign(Method::GET, object, &[])).await {
+            Ok(Got::Part(part)) => Ok((part.bytes.freeze(), part.size)),
+            Ok(Got::NoRanges(_)) => {
+                Err(Failure::Answer("it sent all where a part was asked".into()))
+            }
+            Err(failure) if failure.is_status(416) => Ok((Bytes::new(), 0)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(crate) async fn delete(&self, object: &str) -> Result<(), Failure> {
+        let delete = || self.send(Method::DELETE, object, &[], HeaderMap::new(), None);
+        self.http.retry(delete).await.map(drop)
+    }
+
+    /// All objects whose names begin so, with their sizes.
+    pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
+        let mut objects = Vec::new();
+        let mut token = None;
+        loop {
+            let mut query = Multimap::new();
+            query.add("list-type", "2");
+            query.add("prefix", prefix);
+            token.iter().for_each(|token: &String| query.add("continuation-token", token));
+            let page = self.list(&query).await?;
+            for entry in children(&page, "Contents") {
+                let size = child(entry, "Size").and_then(|size| size.parse().ok());
+                objects.extend(child(entry, "Key").zip(size));
+            }
+            token = child(&page, "NextContinuationToken");
+            if child(&page, "IsTruncated").as_deref() != Some("true") || token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// All unfinished uploads of objects whose names begin so.
+    pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
+        self.http.retry(|| self.unfinished_once(prefix)).await
+    }
+
+    async fn unfinished_once(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
+        let mut found = Vec::new();
+        let mut markers = None;
+        loop {
+            let mut query = Multimap::new();
+            query.add("uploads", "");
+            if !prefix.is_empty() {
+                query.add("prefix", prefix);
+            }
+            if let Some((key, id)) = &markers {
+                query.add("key-marker", key);
+                query.add("upload-id-marker", id);
+            }
+            let page = self.request(Method::GET, None, query, Multimap::new()).await?;
+            for entry in children(&page, "Upload") {
+                let begun = child(entry, "Initiated")
+                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(&time).ok());
+                if let (Some(object), Some(id), Some(begun)) =
+                    (child(entry, "Key"), child(entry, "UploadId"), begun)
+                {
+                    found.push(Unfinished { object, id, begun: begun.timestamp() });
+                }
+            }
+            markers = child(&page, "NextKeyMarker").zip(child(&page, "NextUploadIdMarker"));
+            if child(&page, "IsTruncated").as_deref() != Some("true") || markers.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn list(&self, query: &Multimap) -> Result<Element, Failure> {
+        let page = || self.request(Method::GET, None, query.clone(), Multimap::new());
+        self.http.retry(page).await
+    }
+
+    /// Sends a request with its signature in the headers, once, and gives the XML that comes.
+    async fn request(
+        &self,
+        method: Method,
+        object: Option<&str>,
+        query: Multimap,
+        headers: Multimap,
+    ) -> Result<Element, Failure> {
+        let object = object.map(|object| ObjectKey::new(object).map_err(|e| invalid(object, e)));
+        let mut request = S3Request::builder()
+            .client(self.minio.clone())
+            .method(method)
+            .region(Some(self.region.clone()))
+            .bucket(self.bucket.clone())
+            .object(object.transpose()?)
+            .query_params(query)
+            .headers(headers)
+            .build();
+        let work = async {
+            let answer = request.execute().await.map_err(of_minio)?;
+            self.http.seen();
+            self.http.body(answer).await
+        };
+        let body = match tokio::time::timeout(self.stall_after, work).await {
+            Ok(body) => body?,
+            Err(_) => return Err(Failure::Stalled(self.stall_after)),
+        };
+        Element::parse(&*body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+    }
+}
+
+impl Head {
+    /// Whether this upload made it, as far as the service tells.
+    fn is_of(&self, upload: &Multipart) -> bool {
+        self.upload.as_ref() == Some(&upload.nonce)
+    }
+}
+
+fn child(element: &Element, name: &str) -> Option<String> {
+    element.get_child(name)?.get_text().map(|text| text.into_owned())
+}
+
+fn children<'a>(element: &'a Element, name: &'a str) -> impl Iterator<Item = &'a Element> {
+    element.children.iter().filter_map(|node| node.as_element()).filter(move |e| e.name == name)
+}
+
+fn invalid(what: &str, why: impl std::fmt::Display) -> Failure {
+    let error = Error::new(ErrorKind::InvalidInput, "use the name").at(what);
+    Failure::Final(error.caused_by(why.to_string()))
+}
+
+/// `minio` keeps of an error what its XML says but not its status, and of codes that it does not
+/// know the small letters only.
+fn of_minio(error: MinioError) -> Failure {
+    const CODES: [&str; 11] = [
+        "AuthorizationHeaderMalformed",
+        "InternalError",
+        "InvalidAccessKeyId",
+        "InvalidRequest",
+        "NotImplemented",
+        "OperationAborted",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "ServiceUnavailable",
+        "SignatureDoesNotMatch",
+        "SlowDown",
+    ];
+    match error {
+        MinioError::S3Server(S3ServerError::S3Error(said)) => {
+            let code = match said.code() {
+                MinioErrorCode::OtherError(code) => CODES
+                    .iter()
+                    .find(|known| known.eq_ignore_ascii_case(&code))
+                    .map_or_else(|| plain(&code), |known| (*known).to_owned()),
+                code => format!("{code:?}"),
+            };
+            Failure::Service(Refusal {
+                status: status_of(&code),
+                code,
+                message: plain(said.message().as_deref().unwrap_or_default()),
+                request_id: plain(said.request_id()),
+            })
+        }
+        MinioError::S3Server(S3ServerError::InvalidServerResponse { http_status_code, .. }) => {
+            Failure::Service(Refusal { status: http_status_code, ..Refusal::default() })
+        }
+        MinioError::S3Server(S3ServerError::HttpError(status, message)) => {
+            let message = plain(&message);
+            Failure::Service(Refusal { status, message, ..Refusal::default() })
+        }
+        MinioError::Network(NetworkError::ServerError(status)) => {
+            Failure::Service(Refusal { status, ..Refusal::default() })
+        }
+        MinioError::Network(NetworkError::ReqwestError(e))
+        | MinioError::Validation(ValidationErr::HttpError(e)) => Failure::network(e),
+        error => Failure::Answer(plain(&error.to_string())),
+    }
+}
+
+/// What S3 sends these codes with.
+fn status_of(code: &str) -> u16 {
+    match code {
+        "AccessDenied"
+        | "InvalidAccessKeyId"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch" => 403,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
+        "InternalError" => 500,
+        "ServiceUnavailable" | "SlowDown" => 503,
+        _ => 0,
+    }
+}

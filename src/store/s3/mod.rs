@@ -1,0 +1,519 @@
+//! Archives in a bucket of an S3 service.
+//!
+//! An archive is a multipart upload whose parts leave while it is made; nothing is staged on disk.
+//! It becomes an object when the upload is completed, and whatever else ends it, the upload is
+//! aborted, on a thread that outlives the future for that. What a killed process leaves,
+//! [`sweep`](Store::sweep) finds by age.
+
+mod api;
+mod credentials;
+
+use std::{
+    collections::HashSet,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+
+pub use credentials::Credentials;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    name::{Key, NameTemplate},
+    net::{Transfer, failure::Failure, http::Wanted, runtime::Runtime},
+    store::{Object, Opened, ReadRange, Sent, Store, Upload, parts::Parts},
+};
+use api::{Api, Multipart};
+
+/// The least that S3 takes as a part that is not the last.
+const PART_MIN: u64 = 5 << 20;
+
+/// The most parts that an upload can have.
+const PARTS_MAX: u64 = 10_000;
+
+/// How old an unfinished upload is at least before a sweep takes it for a dead one's.
+const DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Archives in a bucket of an S3 service.
+///
+/// Its methods set options; the first request is made by the first operation. Clones share one
+/// thread for the network, which ends with the last of them.
+///
+/// ```no_run
+/// use wingback::{Backup, Credentials, S3Store};
+///
+/// let store = S3Store::new("backups", Credentials::find()?)
+///     .endpoint("https://s3.example.com")
+///     .region("eu-central-1")
+///     .prefix("servers/");
+/// let key = store.key(&uuid::Uuid::new_v4());
+/// futures::executor::block_on(Backup::new("/srv/minecraft").start(store, key))?;
+/// # Ok::<(), wingback::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct S3Store {
+    bucket: String,
+    credentials: Credentials,
+    endpoint: Option<String>,
+    region: String,
+    path_style: Option<bool>,
+    prefix: String,
+    names: NameTemplate,
+    part_size: u64,
+    headers: Vec<(&'static str, String)>,
+    dead_after: Duration,
+    transfer: Transfer,
+    connection: Arc<OnceLock<Connection>>,
+}
+
+/// What operations go through, once there was one.
+#[derive(Clone)]
+struct Connection {
+    api: Api,
+    runtime: Arc<Runtime>,
+    /// Objects that are being written through it.
+    live: Arc<Mutex<HashSet<String>>>,
+}
+
+/// That an object is being written, until it is dropped.
+struct Claim {
+    live: Arc<Mutex<HashSet<String>>>,
+    object: String,
+}
+
+impl Claim {
+    /// `None` if another is writing it.
+    fn new(connection: &Connection, object: &str) -> Option<Self> {
+        let (live, object) = (connection.live.clone(), object.to_owned());
+        let is_new = lock(&live).insert(object.clone());
+        is_new.then_some(Claim { live, object })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.live).remove(&self.object);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl S3Store {
+    /// Archives in `bucket`, named `backup-{uuid}.tar.gz`, in Amazon's S3 unless another
+    /// [`endpoint`](S3Store::endpoint) is set.
+    pub fn new(bucket: impl Into<String>, credentials: Credentials) -> Self {
+        S3Store {
+            bucket: bucket.into(),
+            credentials,
+            endpoint: None,
+            region: "us-east-1".into(),
+            path_style: None,
+            prefix: String::new(),
+            names: NameTemplate::default(),
+            part_size: PART_MIN,
+            headers: Vec::new(),
+            dead_after: DEAD_AFTER,
+            transfer: Transfer::default(),
+            connection: Arc::default(),
+        }
+    }
+
+    /// Sets an option, for which another connection is needed.
+    fn with(mut self, set: impl FnOnce(&mut Self)) -> Self {
+        set(&mut self);
+        self.connection = Arc::default();
+        self
+    }
+
+    /// The service: `https://host`, or `http://host:port` for one nearby.
+    #[must_use]
+    pub fn endpoint(self, url: impl Into<String>) -> Self {
+        self.with(|this| this.endpoint = Some(url.into()))
+    }
+
+    /// The region that requests are signed for: `us-east-1` unless told otherwise.
+    #[must_use]
+    pub fn region(self, region: impl Into<String>) -> Self {
+        self.with(|this| this.region = region.into())
+    }
+
+    /// Whether the bucket stands in the path of URLs or before their host. Unless told, before the
+    /// host with Amazon and Alibaba, in the path with all others.
+    #[must_use]
+    pub fn path_style(self, in_path: bool) -> Self {
+        self.with(|this| this.path_style = Some(in_path))
+    }
+
+    /// What stands before the name of each archive, such as `servers/`.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with(|this| this.prefix = prefix.into())
+    }
+
+    /// Names archives by another template, which also tells what in the bucket is one.
+    #[must_use]
+    pub fn names(self, names: NameTemplate) -> Self {
+        self.with(|this| this.names = names)
+    }
+
+    /// Bytes of a part, but for the last: 5 MiB, which is the least that S3 takes, unless told
+    /// otherwise. Where a backup could need more than 10,000 of them they are larger.
+    #[must_use]
+    pub fn part_size(self, bytes: u64) -> Self {
+        self.with(|this| this.part_size = bytes.clamp(PART_MIN, 5 << 30))
+    }
+
+    /// The storage class of archives, such as `STANDARD_IA`.
+    #[must_use]
+    pub fn storage_class(self, class: impl Into<String>) -> Self {
+        self.with(|this| this.headers.push(("x-amz-storage-class", class.into())))
+    }
+
+    /// Has the service encrypt archives: `AES256`, or `aws:kms`, with the key of this id where
+    /// there is one.
+    #[must_use]
+    pub fn encryption(self, algorithm: impl Into<String>, kms_key_id: Option<String>) -> Self {
+        self.with(|this| {
+            this.headers.push(("x-amz-server-side-encryption", algorithm.into()));
+            let key = kms_key_id.map(|id| ("x-amz-server-side-encryption-aws-kms-key-id", id));
+            this.headers.extend(key);
+        })
+    }
+
+    /// How old an unfinished upload must be for a sweep to abort it: a day unless told otherwise.
+    /// A backup that takes longer would be taken for a dead one's.
+    #[must_use]
+    pub fn dead_after(self, age: Duration) -> Self {
+        self.with(|this| this.dead_after = age)
+    }
+
+    /// How many parts travel at once, and how failures of the network are met.
+    #[must_use]
+    pub fn transfer(self, transfer: Transfer) -> Self {
+        self.with(|this| this.transfer = transfer)
+    }
+
+    /// The key for the backup `uuid`.
+    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
+        self.names.key(uuid)
+    }
+
+    fn object(&self, key: &Key) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection.clone());
+        }
+        let connection = Connection {
+            api: Api::new(self)?,
+            runtime: Arc::new(Runtime::start()?),
+            live: Arc::default(),
+        };
+        Ok(self.connection.get_or_init(|| connection).clone())
+    }
+
+    /// Runs `work` on the thread of the network. Dropped, it stops.
+    fn call<'a, T, F>(
+        &self,
+        operation: &'static str,
+        key: Option<&Key>,
+        work: impl FnOnce(Api) -> F,
+    ) -> BoxFuture<'a, Result<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let place = self.place(key);
+        match self.connect() {
+            Ok(Connection { api, runtime, .. }) => {
+                let work = work(api).map_err(move |failure| failure.into_error(operation, place));
+                runtime.call(work).boxed()
+            }
+            Err(e) => futures::future::ready(Err(e)).boxed(),
+        }
+    }
+
+    fn place(&self, key: Option<&Key>) -> String {
+        let key = key.map_or_else(|| self.prefix.clone(), |key| self.object(key));
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// How large parts must be for an archive of at most so many bytes. A tenth is kept for a
+    /// source that grows meanwhile.
+    fn part_size_for(&self, at_most: Option<u64>) -> u64 {
+        let needed = at_most.unwrap_or(0).div_ceil(PARTS_MAX / 10 * 9);
+        self.part_size.max(needed.next_multiple_of(1 << 20))
+    }
+}
+
+impl Store for S3Store {
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        at_most: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        const OPERATION: &str = "begin to upload";
+        let (place, object, headers) =
+            (self.place(Some(key)), self.object(key), self.headers.clone());
+        let uuid = self.names.uuid(key.as_str());
+        let part_size = self.part_size_for(at_most);
+        let parallel = self.transfer.parallel;
+        async move {
+            let connection = self.connect()?;
+            let exists =
+                |why| Error::new(ErrorKind::AlreadyExists, OPERATION).at(&place).caused_by(why);
+            let claim = Claim::new(&connection, &object)
+                .ok_or_else(|| exists("a backup of that name is being made"))?;
+            let Connection { api, runtime, .. } = connection;
+            let is_there = {
+                let (api, object) = (api.clone(), object.clone());
+                // Who may write but not look meets the condition at the end.
+                let head = async move {
+                    match api.head(&object).await {
+                        Err(failure) if failure.is_status(403) => Ok(None),
+                        head => head,
+                    }
+                };
+                self.call(OPERATION, Some(key), |_| head).await?.is_some()
+            };
+            if is_there {
+                return Err(exists("a backup of that name is there already"));
+            }
+            let begin = {
+                let (api, runtime) = (api.clone(), runtime.clone());
+                async move {
+                    let multipart = api.create(&object, uuid, &headers).await?;
+                    Ok::<_, Failure>(Begun { api, runtime, multipart: Some(multipart), claim })
+                }
+            };
+            // It runs to its end, since what it may have begun has to be aborted.
+            let begun = runtime.settle(begin).await?;
+            let begun = begun.map_err(|failure| failure.into_error(OPERATION, &place))?;
+            Ok(Box::new(S3Upload::new(begun, place, part_size, parallel)) as Box<dyn Upload>)
+        }
+        .boxed()
+    }
+
+    fn wants_bound(&self) -> bool {
+        true
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+        let (object, owned) = (self.object(key), key.clone());
+        self.call("look at", Some(key), |api| async move {
+            let head = api.head(&object).await?;
+            Ok(head.map(|head| Object { key: owned, size: head.size }))
+        })
+    }
+
+    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+        let object = self.object(key);
+        self.call("open", Some(key), move |api| async move {
+            let (tail, size) = api.get(&object, Wanted::Last(tail)).await?;
+            Ok(Opened { size, tail })
+        })
+    }
+
+    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+        let object = self.object(key);
+        self.call("read", Some(key), move |api| async move {
+            let wanted = match range {
+                ReadRange::Bytes(range) if range.is_empty() => return Ok(Bytes::new()),
+                ReadRange::Last(0) => return Ok(Bytes::new()),
+                ReadRange::Bytes(range) => Wanted::Bytes(range),
+                ReadRange::Last(n) => Wanted::Last(n),
+            };
+            Ok(api.get(&object, wanted).await?.0)
+        })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+        let (prefix, names) = (self.prefix.clone(), self.names.clone());
+        self.call("list", None, |api| async move {
+            let objects = api.objects(&prefix).await?.into_iter();
+            let mut objects: Vec<_> = objects
+                .filter_map(|(name, size)| {
+                    let uuid = names.uuid(name.strip_prefix(&*prefix)?)?;
+                    Some(Object { key: names.key(&uuid), size })
+                })
+                .collect();
+            objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            Ok(objects)
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        let object = self.object(key);
+        self.call("delete", Some(key), |api| async move {
+            // S3 says nothing of what was not there.
+            if api.head(&object).await?.is_none() {
+                return Err(Error::new(ErrorKind::NotFound, "delete").into());
+            }
+            api.delete(&object).await
+        })
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        let (prefix, names, dead_after) =
+            (self.prefix.clone(), self.names.clone(), self.dead_after);
+        let bucket = self.bucket.clone();
+        self.call("sweep", None, |api| async move {
+            let mut unfinished = api.unfinished(&prefix).await?;
+            // MinIO lists by a prefix only the uploads of the one object of that name.
+            if unfinished.is_empty() && !prefix.is_empty() {
+                unfinished = api.unfinished("").await.unwrap_or_default();
+            }
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let dead = now.as_secs().saturating_sub(dead_after.as_secs());
+            let mut swept = Vec::new();
+            for left in unfinished {
+                let name = left.object.strip_prefix(&*prefix);
+                let is_ours = name.is_some_and(|name| names.uuid(name).is_some());
+                if is_ours && left.begun <= dead.cast_signed() {
+                    api.abort_id(&left.object, &left.id).await?;
+                    swept.push(format!("s3://{bucket}/{}", left.object));
+                }
+            }
+            Ok(swept)
+        })
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        match self.connection.get() {
+            Some(connection) => connection.runtime.settled().boxed(),
+            None => futures::future::ready(()).boxed(),
+        }
+    }
+
+    fn location(&self, key: &Key) -> String {
+        self.place(Some(key))
+    }
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store")
+            .field("endpoint", &self.endpoint)
+            .field("bucket", &self.bucket)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An upload that must not stay unfinished.
+struct Begun {
+    api: Api,
+    runtime: Arc<Runtime>,
+    multipart: Option<Multipart>,
+    #[expect(dead_code, reason = "held until the upload is over")]
+    claim: Claim,
+}
+
+impl Begun {
+    /// Aborts the upload, whoever still waits for it.
+    fn abort(&mut self) -> BoxFuture<'static, Result<()>> {
+        let (Some(multipart), api) = (self.multipart.take(), self.api.clone()) else {
+            return futures::future::ready(Ok(())).boxed();
+        };
+        let place = multipart.object.clone();
+        let aborted = self.runtime.settle(async move { api.abort(&multipart).await });
+        async move { aborted.await?.map_err(|f| f.into_error("abort the upload of", place)) }
+            .boxed()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        drop(self.abort());
+    }
+}
+
+struct S3Upload {
+    /// Dropped first: what is on its way must not arrive behind an abort.
+    parts: Parts,
+    begun: Begun,
+    place: String,
+}
+
+impl S3Upload {
+    fn new(begun: Begun, place: String, part_size: u64, parallel: usize) -> Self {
+        let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
+        let (multipart, at) = (begun.multipart.clone(), place.clone());
+        let send = move |number: u32, bytes: Bytes| {
+            let (api, multipart, at) = (api.clone(), multipart.clone(), at.clone());
+            let put = async move {
+                match multipart {
+                    Some(multipart) if u64::from(number) <= PARTS_MAX => {
+                        api.put(&multipart, number, bytes).await
+                    }
+                    _ => Err(Failure::Final(
+                        Error::new(ErrorKind::NoSpace, "upload to")
+                            .caused_by("it became larger than 10,000 parts can hold"),
+                    )),
+                }
+            };
+            runtime.call(put.map_err(|failure| failure.into_error("upload to", at))).boxed()
+        };
+        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), begun, place }
+    }
+}
+
+impl Upload for S3Upload {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.parts.write(bytes).boxed()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.parts.finish().boxed()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        let S3Upload { mut parts, mut begun, place } = *self;
+        async move {
+            if let Err(e) = parts.finish().await {
+                drop(parts);
+                let _ = begun.abort().await;
+                return Err(e);
+            }
+            let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
+            let Some(multipart) = begun.multipart.take() else {
+                return Err(Error::new(ErrorKind::Internal, "complete the upload").at(place));
+            };
+            let complete = async move {
+                let completed = api.complete(&multipart, parts.etags(), parts.size()).await;
+                if completed.is_err() {
+                    let _ = api.abort(&multipart).await;
+                }
+                completed
+            };
+            // From here on it is either completed or aborted, whoever waits for it.
+            let completed = runtime.settle(complete).await?;
+            completed.map_err(|failure| failure.into_error("complete the upload of", place))
+        }
+        .boxed()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        let S3Upload { parts, mut begun, .. } = *self;
+        drop(parts);
+        begun.abort()
+    }
+
+    fn on_sent(&mut self, sent: Sent) {
+        self.parts.on_sent(sent);
+    }
+}
