@@ -44,7 +44,10 @@ for tool in cargo go git; do
     }
 done
 
-[ "${1-}" = fuzz ] || [ "${1-}" = lints ] || tests/corpora.sh
+if [ "${1-}" != fuzz ] && [ "${1-}" != lints ]; then
+    tests/corpora.sh
+    tests/s3-servers.sh
+fi
 
 if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
     cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \

@@ -1,0 +1,8 @@
+//! S3, on real servers.
+#![allow(dead_code, reason = "each test uses a part of what they share")]
+
+mod client;
+mod harness;
+mod http;
+mod proxy;
+mod server;
