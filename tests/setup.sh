@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests speak to, where it is missing: Debian packages when run as root with apt,
-# Rust tools into the user's cache folder, so that fresh clones share them. Otherwise says in one
-# line what to install. Java, Node, man, zsh and fish are used where they are; the tests say so
-# where they are not.
+# Rust tools and S3 servers into the user's cache folder, so that fresh clones share them. Otherwise
+# says in one line what to install. Java, Node, man, zsh and fish are used where they are; the tests
+# say so where they are not.
 set -eu
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback

@@ -134,7 +134,12 @@ impl Client {
     }
 
     pub fn create_upload(&self, bucket: &str, key: &str) -> String {
-        element(&self.ask("POST", bucket, key, &[("uploads", "")]), "UploadId")
+        self.create_upload_with(bucket, key, &[])
+    }
+
+    pub fn create_upload_with(&self, bucket: &str, key: &str, headers: &[(&str, &str)]) -> String {
+        let reply = self.request("POST", bucket, key, &[("uploads", "")], headers, b"");
+        element(&reply.unwrap().expect(200).text(), "UploadId")
     }
 
     /// Gives its ETag.

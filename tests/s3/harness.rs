@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     client::{Client, Reply, fetch, reply},
-    proxy::{Fault, Proxy, Seen},
+    fault::{Fault, Seen},
+    proxy::Proxy,
     server::Server,
 };
 
@@ -340,4 +341,44 @@ fn without_a_server() {
     put(&client, &bucket, b"new").unwrap_err();
     server.restart();
     put(&client, &bucket, b"new").unwrap().expect(200);
+}
+
+/// What a retry after a lost response meets, and where the servers differ in it.
+#[test]
+fn completions() {
+    let of_server = |server: &Server, again, again_if_new, aborted_after| {
+        let bucket = server.bucket();
+        let if_new: &[_] = &[("If-None-Match", "*")];
+        let begin = |key: &str, headers: &[_]| {
+            let id = server.create_upload_with(&bucket, key, headers);
+            let parts = [(1, server.put_part(&bucket, key, &id, 1, b"part"))];
+            (id, parts)
+        };
+        let complete = |key: &str, upload: &(String, [_; 1]), headers: &[_]| {
+            server.try_complete(&bucket, key, &upload.0, &upload.1, headers).unwrap().status
+        };
+
+        server.put(&bucket, "there", b"old");
+        let upload = begin("there", &[]);
+        assert_eq!(complete("there", &upload, if_new), 412);
+        assert_eq!(server.get(&bucket, "there"), b"old");
+        assert_eq!(server.unfinished_of(&bucket, "there"), [&*upload.0]);
+        assert_eq!(complete("there", &upload, &[]), 200);
+        assert_eq!(server.get(&bucket, "there"), b"part");
+        assert_eq!(complete("there", &upload, &[]), again);
+
+        let meta = [("x-amz-meta-wingback", "a b"), ("Content-Type", "application/gzip")];
+        let upload = begin("new", &meta);
+        assert_eq!(complete("new", &upload, if_new), 200);
+        assert_eq!(complete("new", &upload, if_new), again_if_new);
+        let headers = server.head(&bucket, "new").unwrap();
+        assert!(meta.iter().all(|(name, value)| headers[&name.to_lowercase()] == *value));
+        assert!(headers["etag"].ends_with("-1\""));
+        let id = [("uploadId", &*upload.0)];
+        let abort = server.request("DELETE", &bucket, "new", &id, &[], b"").unwrap();
+        assert_eq!(abort.status, aborted_after);
+        assert_eq!(server.unfinished(&bucket), []);
+    };
+    of_server(Server::shared(), 404, 412, 204);
+    of_server(&Server::versitygw(), 200, 200, 404);
 }

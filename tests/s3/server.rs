@@ -165,21 +165,21 @@ impl Server {
     }
 
     /// Key and upload ID of every multipart upload in the bucket that is neither complete nor
-    /// aborted, sorted.
+    /// aborted, sorted: all that the server lists, and all that lie on its disk, where a hash stands
+    /// for the key of those that it does not list.
     ///
-    /// Versitygw lists them from its disk. MinIO does not: without a prefix it lists what it has
-    /// in memory, which is every upload of the bucket since it started, whole and in one page, but
-    /// after a restart none of those before; with one, it lists from its disk the uploads of
-    /// the very key that the prefix is, and no others. On its disk they lie in a folder by the
-    /// hash of bucket and key. Whatever lies there that it lists for no bucket is added here,
-    /// with the hash for a key: after a restart of a MinIO, it may be of another bucket.
+    /// A list alone would miss some. Without a prefix, MinIO lists what it has in memory: every
+    /// upload of the bucket since it started, whole and in one page, but none from before a
+    /// restart. With one, it lists from its disk the uploads of the very key that the prefix is, and
+    /// no others. Versitygw lists from its disk, by any prefix, but not those whose completion a
+    /// kill has cut off.
+    ///
+    /// MinIO's disk has them by a hash of bucket and key, so that after a restart of it one
+    /// may be of another bucket.
     pub fn unfinished(&self, bucket: &str) -> Vec<(String, String)> {
-        if self.kind != Kind::Minio {
-            return self.client.listed_uploads(bucket, "");
-        }
         let mut before = None;
         loop {
-            let on_disk = self.on_disk();
+            let on_disk = self.on_disk(bucket);
             let buckets = self.client.buckets();
             let listed = buckets.iter().flat_map(|bucket| self.client.listed_uploads(bucket, ""));
             let listed: BTreeSet<_> = listed.map(|upload| upload.1).collect();
@@ -196,34 +196,38 @@ impl Server {
 
     /// The upload IDs of those of one key, from the server's disk: also after a restart.
     pub fn unfinished_of(&self, bucket: &str, key: &str) -> Vec<String> {
-        let mut ids: Vec<_> = match self.kind {
-            Kind::Versitygw => {
-                let listed = self.client.listed_uploads(bucket, key).into_iter();
-                listed.filter(|upload| upload.0 == key).map(|upload| upload.1).collect()
-            }
-            Kind::Minio => {
-                let hash = sha256(format!("{bucket}/{key}").as_bytes());
-                let on_disk = self.on_disk().into_iter();
-                on_disk.filter(|upload| upload.0 == hash).map(|upload| upload.1).collect()
-            }
+        let hash = match self.kind {
+            Kind::Minio => sha256(format!("{bucket}/{key}").as_bytes()),
+            Kind::Versitygw => sha256(key.as_bytes()),
         };
+        let on_disk = self.on_disk(bucket).into_iter();
+        let mut ids: Vec<_> = on_disk.filter(|one| one.0 == hash).map(|one| one.1).collect();
         ids.sort();
         ids
     }
 
-    /// The uploads that MinIO has in its folder: the hash of each one's bucket and key, and its ID.
-    fn on_disk(&self) -> Vec<(String, String)> {
-        let own = self.dir.join("data/.minio.sys");
-        let format = fs::read_to_string(own.join("format.json")).unwrap();
-        let deployment = format.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
-        let id = |name| BASE64_URL_SAFE_NO_PAD.encode(format!("{deployment}.{name}"));
-        let mut uploads = Vec::new();
-        for hash in names(&own.join("multipart")) {
-            for name in names(&own.join("multipart").join(&hash)) {
-                uploads.push((hash.clone(), id(name)));
+    /// The hash and the ID of every upload that the server has in its folder: MinIO of all buckets.
+    fn on_disk(&self, bucket: &str) -> Vec<(String, String)> {
+        let data = self.dir.join("data");
+        let (uploads, deployment) = match self.kind {
+            Kind::Minio => {
+                let own = data.join(".minio.sys");
+                let format = fs::read_to_string(own.join("format.json")).unwrap();
+                let id = format.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+                (own.join("multipart"), Some(id.to_owned()))
             }
-        }
-        uploads
+            Kind::Versitygw => (data.join(bucket).join(".sgwtmp/multipart"), None),
+        };
+        let id = |name: &str| match &deployment {
+            Some(deployment) => BASE64_URL_SAFE_NO_PAD.encode(format!("{deployment}.{name}")),
+            // More than the ID is in the name of one that is or was being completed.
+            None => name.split('.').next().unwrap().to_owned(),
+        };
+        let of = |hash: String| {
+            let names = names(&uploads.join(&hash));
+            names.into_iter().map(|name| (hash.clone(), id(&name))).collect::<Vec<_>>()
+        };
+        names(&uploads).into_iter().flat_map(of).collect()
     }
 }
 
