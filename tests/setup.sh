@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests speak to, where it is missing: Debian packages when run as root with apt,
-# Rust tools into the user's cache folder, so that fresh clones share them. Otherwise says in one
-# line what to install. Java, Node, man, zsh and fish are used where they are; the tests say so
-# where they are not.
+# Rust tools and S3 servers into the user's cache folder, so that fresh clones share them. Otherwise
+# says in one line what to install. Java, Node, man, zsh and fish are used where they are; the tests
+# say so where they are not.
 set -eu
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
@@ -44,7 +44,10 @@ for tool in cargo go git; do
     }
 done
 
-[ "${1-}" = fuzz ] || [ "${1-}" = lints ] || tests/corpora.sh
+if [ "${1-}" != fuzz ] && [ "${1-}" != lints ]; then
+    tests/corpora.sh
+    tests/s3-servers.sh
+fi
 
 if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
     cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \

@@ -1,0 +1,12 @@
+//! S3, on real servers.
+#![allow(dead_code, reason = "each test uses a part of what they share")]
+
+mod client;
+mod fault;
+mod harness;
+mod http;
+mod proxy;
+mod server;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,321 @@
+//! An HTTP/1.1 proxy between a client and a server that makes what goes wrong on the way.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, BufReader, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    ops::Deref,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::{
+    fault::{Fault, Seen, error},
+    http::{Body, Head},
+};
+
+type Rule = dyn Fn(&Seen) -> Fault + Send + Sync;
+
+/// Ends with all its connections when it is dropped.
+pub struct Proxy {
+    inner: Arc<Inner>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+struct Inner {
+    address: SocketAddr,
+    server: SocketAddr,
+    rule: Mutex<Arc<Rule>>,
+    log: Mutex<Vec<Seen>>,
+    /// The clients of the parts in flight.
+    parts: Mutex<HashMap<usize, SocketAddr>>,
+    most: AtomicUsize,
+    /// Every open connection; `None` as soon as it ends.
+    open: Mutex<Option<HashMap<usize, TcpStream>>>,
+    ids: AtomicUsize,
+}
+
+impl Proxy {
+    pub fn to(server: SocketAddr, rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let inner = Arc::new(Inner {
+            address: listener.local_addr().unwrap(),
+            server,
+            rule: Mutex::new(Arc::new(rule)),
+            log: Mutex::default(),
+            parts: Mutex::default(),
+            most: AtomicUsize::default(),
+            open: Mutex::new(Some(HashMap::new())),
+            ids: AtomicUsize::default(),
+        });
+        let accepting = thread::spawn({
+            let inner = inner.clone();
+            move || inner.accept(&listener)
+        });
+        Proxy { inner, accepting: Some(accepting) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// For the requests from now on.
+    pub fn set_rule(&self, rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) {
+        *self.inner.rule.lock().unwrap() = Arc::new(rule);
+    }
+
+    /// Every request so far.
+    pub fn log(&self) -> Vec<Seen> {
+        self.inner.log.lock().unwrap().clone()
+    }
+
+    /// How many parts were on their way together, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.inner.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        for stream in self.inner.open.lock().unwrap().take().unwrap().values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // Whoever comes now wakes the listener, and is the last.
+        let _ = TcpStream::connect(self.address());
+        self.accepting.take().unwrap().join().unwrap();
+    }
+}
+
+/// A connection that the end of the proxy closes.
+struct Tracked<'a> {
+    stream: TcpStream,
+    id: usize,
+    inner: &'a Inner,
+}
+
+impl Deref for Tracked<'_> {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Drop for Tracked<'_> {
+    fn drop(&mut self) {
+        if let Some(open) = &mut *self.inner.open.lock().unwrap() {
+            open.remove(&self.id);
+        }
+    }
+}
+
+/// How much of a body goes on, and how fast.
+struct Gate {
+    left: usize,
+    bytes_per_second: Option<usize>,
+}
+
+impl Gate {
+    /// Fails when it is shut.
+    fn pass(&mut self, mut to: &TcpStream, bytes: &[u8], payload: bool) -> io::Result<()> {
+        if !payload {
+            return to.write_all(bytes);
+        }
+        let bytes = &bytes[..bytes.len().min(self.left)];
+        self.left -= bytes.len();
+        for piece in bytes.chunks(self.bytes_per_second.map_or(usize::MAX, |n| n.div_ceil(50))) {
+            if let Some(rate) = self.bytes_per_second {
+                thread::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64));
+            }
+            to.write_all(piece)?;
+        }
+        self.check()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.left > 0 { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
+    }
+}
+
+impl Inner {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        let mut connections = Vec::new();
+        for client in listener.incoming() {
+            if self.open.lock().unwrap().is_none() {
+                break;
+            }
+            let inner = self.clone();
+            connections.push(thread::spawn(move || drop(client.and_then(|one| inner.serve(one)))));
+        }
+        connections.into_iter().for_each(|connection| connection.join().unwrap());
+    }
+
+    fn track(&self, stream: TcpStream) -> io::Result<Tracked<'_>> {
+        stream.set_nodelay(true)?;
+        let id = self.ids.fetch_add(1, Ordering::SeqCst);
+        let mut open = self.open.lock().unwrap();
+        open.as_mut().ok_or(io::ErrorKind::NotConnected)?.insert(id, stream.try_clone()?);
+        Ok(Tracked { stream, id, inner: self })
+    }
+
+    /// All requests of a connection.
+    fn serve(&self, client: TcpStream) -> io::Result<()> {
+        let client = self.track(client)?;
+        let mut requests = BufReader::new(&*client);
+        while let Some(head) = Head::read(&mut requests)? {
+            let seen = {
+                let mut log = self.log.lock().unwrap();
+                let seen = Seen::new(&head, log.len());
+                log.push(seen.clone());
+                seen
+            };
+            let rule = self.rule.lock().unwrap().clone();
+            self.take_off(&seen, &client)?;
+            let goes_on = self.request(&client, &mut requests, &head, &seen, rule(&seen));
+            self.land(&seen);
+            if !goes_on? || head.closes() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One request. Whether another may follow it on its connection.
+    fn request(
+        &self,
+        client: &TcpStream,
+        requests: &mut BufReader<&TcpStream>,
+        head: &Head,
+        seen: &Seen,
+        fault: Fault,
+    ) -> io::Result<bool> {
+        let mut gate = Gate { left: usize::MAX, bytes_per_second: None };
+        match fault {
+            Fault::Refuse => return Ok(false),
+            Fault::Stall => return self.wait_until_gone(client),
+            Fault::Status(status, code) => {
+                head.request_body().read(requests, &mut |_, _| Ok(()))?;
+                return self.answer(client, seen, status, &error(code));
+            }
+            Fault::Replace { status, body } => {
+                head.request_body().read(requests, &mut |_, _| Ok(()))?;
+                return self.answer(client, seen, status, &body);
+            }
+            Fault::CutRequest { after } => gate.left = after,
+            Fault::Slow { bytes_per_second } => gate.bytes_per_second = Some(bytes_per_second),
+            _ => {}
+        }
+
+        // A new one each, so that none has been closed by the server meanwhile.
+        let server = self.track(TcpStream::connect(self.server)?)?;
+        (&*server).write_all(&head.bytes())?;
+        gate.check()?;
+        let mut server_reads = true;
+        let sent = head.request_body().read(requests, &mut |bytes, payload| {
+            let passed = gate.pass(&server, bytes, payload);
+            server_reads = passed.is_ok();
+            passed
+        });
+        match fault {
+            Fault::CutRequest { .. } => return Ok(false),
+            // A server that has read enough may have answered all the same.
+            _ if server_reads => sent?,
+            _ => {}
+        }
+
+        let mut responses = BufReader::new(&*server);
+        let mut response = loop {
+            match Head::read(&mut responses)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+                head if head.status() < 200 => { client }.write_all(&head.bytes())?,
+                head => break head,
+            }
+        };
+        let body = response.response_body(&seen.method);
+        match &fault {
+            Fault::LoseResponse | Fault::ReplaceAfter { .. } => {
+                body.read(&mut responses, &mut |_, _| Ok(()))?;
+            }
+            Fault::CutResponse { after } | Fault::StallResponse { after } => gate.left = *after,
+            Fault::StripHeader(name) => response.remove(name),
+            _ => {}
+        }
+        match &fault {
+            Fault::LoseResponse => return Ok(false),
+            Fault::ReplaceAfter { status, body } => {
+                return self.answer(client, seen, *status, body);
+            }
+            _ => {}
+        }
+        // Before the client can know of it, and send the next one.
+        self.land(seen);
+        { client }.write_all(&response.bytes())?;
+        let mut pass = |bytes: &[u8], payload| gate.pass(client, bytes, payload);
+        let passed = match pass(b"", true) {
+            Ok(()) => body.read(&mut responses, &mut pass),
+            shut => shut,
+        };
+        match fault {
+            Fault::StallResponse { .. } => self.wait_until_gone(client),
+            Fault::CutResponse { .. } => Ok(false),
+            _ => passed.map(|()| server_reads && body != Body::UntilEnd && !response.closes()),
+        }
+    }
+
+    fn answer(&self, client: &TcpStream, seen: &Seen, status: u16, body: &str) -> io::Result<bool> {
+        self.land(seen);
+        let mut response = format!(
+            "HTTP/1.1 {status} Fault\r\nContent-Type: application/xml\r\n\
+             x-amz-request-id: TESTREQ1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        response += if seen.method == "HEAD" { "" } else { body };
+        { client }.write_all(response.as_bytes())?;
+        Ok(true)
+    }
+
+    fn take_off(&self, seen: &Seen, client: &TcpStream) -> io::Result<()> {
+        if seen.is_part() {
+            let mut parts = self.parts.lock().unwrap();
+            // Whoever has given up may have begun again.
+            parts.retain(|_, client| self.is_there(*client));
+            parts.insert(seen.n, client.peer_addr()?);
+            self.most.fetch_max(parts.len(), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    fn land(&self, seen: &Seen) {
+        self.parts.lock().unwrap().remove(&seen.n);
+    }
+
+    /// Whether the client still has its end open. With more to read before it, its end would not
+    /// show on our side of the connection.
+    fn is_there(&self, client: SocketAddr) -> bool {
+        const ESTABLISHED: &str = "01";
+        let row = [hex(client), hex(self.address), ESTABLISHED.to_owned()].join(" ");
+        fs::read_to_string("/proc/net/tcp").unwrap().contains(&row)
+    }
+
+    fn wait_until_gone(&self, client: &TcpStream) -> io::Result<bool> {
+        let address = client.peer_addr()?;
+        while self.open.lock().unwrap().is_some() && self.is_there(address) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+}
+
+/// As /proc/net/tcp writes it.
+fn hex(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { unreachable!("only IPv4 is listened on") };
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())
+}

@@ -1,0 +1,265 @@
+//! S3 servers, as `tests/s3-servers.sh` builds them, and a look into them beside their clients.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Deref,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use crate::client::{Client, sha256};
+
+const MINIO: &str = "minio-v0.0.0-20260212201848-7aac2a2c5b7c";
+const VERSITYGW: &str = "versitygw-v1.8.0";
+
+/// Keeps the server until its standard input says to kill it, or ends as the tests have, however
+/// they have: nothing outlives them then, neither the server nor its folder.
+const KEEPER: &str = r#"
+dir=$1
+shift
+"$@" >>"$dir/log" 2>&1 &
+server=$!
+read -r _ && killed=1 || killed=
+kill -9 $server
+wait $server
+[ "$killed" ] || rm -rf "$dir"
+"#;
+
+/// A server on a loopback port with a temporary folder, and a client of it. Both the server and
+/// its folder are gone when it is dropped.
+pub struct Server {
+    client: Client,
+    kind: Kind,
+    dir: PathBuf,
+    /// `None` while it is killed.
+    keeper: Option<Child>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Minio,
+    Versitygw,
+}
+
+impl Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Server {
+    pub fn minio() -> Self {
+        Server::start(Kind::Minio)
+    }
+
+    pub fn versitygw() -> Self {
+        Server::start(Kind::Versitygw)
+    }
+
+    /// One MinIO for all tests of the process, none of which kills it.
+    pub fn shared() -> &'static Server {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Server::minio)
+    }
+
+    fn start(kind: Kind) -> Self {
+        let client = Client {
+            address: free_port(),
+            access_key: format!("access{:08x}", fastrand::u32(..)),
+            secret_key: format!("secret{:032x}", fastrand::u128(..)),
+            timeout: Duration::from_secs(60),
+        };
+        // The keeper removes it.
+        let dir = tempfile::Builder::new().prefix("wingback-s3-").tempdir().unwrap().keep();
+        for name in ["data", "aside"] {
+            fs::create_dir(dir.join(name)).unwrap();
+        }
+        let mut server = Server { client, kind, dir, keeper: None };
+        server.restart();
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.client.address
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    pub fn access_key(&self) -> &str {
+        &self.client.access_key
+    }
+
+    pub fn secret_key(&self) -> &str {
+        &self.client.secret_key
+    }
+
+    /// A client that speaks to it through a proxy.
+    pub fn through(&self, address: SocketAddr) -> Client {
+        Client { address, ..self.client.clone() }
+    }
+
+    /// By SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            keeper.stdin.take().unwrap().write_all(b"kill\n").unwrap();
+            keeper.wait().unwrap();
+        }
+    }
+
+    /// After a kill, or instead of one, with the same port and folder.
+    pub fn restart(&mut self) {
+        self.kill();
+        let (data, aside) = (self.dir.join("data"), self.dir.join("aside"));
+        let address = self.address().to_string();
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "sh"]).arg(&self.dir);
+        match self.kind {
+            Kind::Minio => keeper
+                .arg(binary(MINIO))
+                .args(["server", "--address", &address, "--certs-dir"])
+                .args([&aside, &data])
+                .env("MINIO_ROOT_USER", self.access_key())
+                .env("MINIO_ROOT_PASSWORD", self.secret_key())
+                .env("MINIO_BROWSER", "off")
+                .env("MINIO_UPDATE", "off"),
+            // Not every file system of temporary folders has the attributes it stores otherwise.
+            Kind::Versitygw => keeper
+                .arg(binary(VERSITYGW))
+                .args(["--port", &address, "posix", "--sidecar"])
+                .args([&aside, &data])
+                .env("ROOT_ACCESS_KEY", self.access_key())
+                .env("ROOT_SECRET_KEY", self.secret_key()),
+        };
+        // An interrupt from the terminal must not kill the keeper before it has done its work.
+        keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.keeper = Some(keeper.spawn().unwrap());
+        let start = Instant::now();
+        while !self.answers() {
+            assert!(start.elapsed() < Duration::from_secs(120), "no answer: {}", self.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Only with its own key, so that no other server is taken for it.
+    fn answers(&self) -> bool {
+        let client = Client { timeout: Duration::from_secs(5), ..self.client.clone() };
+        client.request("GET", "", "", &[], &[], b"").is_ok_and(|reply| reply.status == 200)
+    }
+
+    /// What it has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Key and upload ID of every multipart upload in the bucket that is neither complete nor
+    /// aborted, sorted: all that the server lists, and all that lie on its disk, where a hash stands
+    /// for the key of those that it does not list.
+    ///
+    /// A list alone would miss some. Without a prefix, MinIO lists what it has in memory: every
+    /// upload of the bucket since it started, whole and in one page, but none from before a
+    /// restart. With one, it lists from its disk the uploads of the very key that the prefix is, and
+    /// no others. Versitygw lists from its disk, by any prefix, but not those whose completion a
+    /// kill has cut off.
+    ///
+    /// MinIO's disk has them by a hash of bucket and key, so that after a restart of it one
+    /// may be of another bucket.
+    pub fn unfinished(&self, bucket: &str) -> Vec<(String, String)> {
+        let mut before = None;
+        loop {
+            let on_disk = self.on_disk(bucket);
+            let buckets = self.client.buckets();
+            let listed = buckets.iter().flat_map(|bucket| self.client.listed_uploads(bucket, ""));
+            let listed: BTreeSet<_> = listed.map(|upload| upload.1).collect();
+            let mut found = BTreeSet::from_iter(self.client.listed_uploads(bucket, ""));
+            found.extend(on_disk.into_iter().filter(|upload| !listed.contains(&upload.1)));
+            // What others, or a server not quite done, do meanwhile is not there a second time.
+            if before.as_ref() == Some(&found) {
+                return found.into_iter().collect();
+            }
+            before = Some(found);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The upload IDs of those of one key, from the server's disk: also after a restart.
+    pub fn unfinished_of(&self, bucket: &str, key: &str) -> Vec<String> {
+        let hash = match self.kind {
+            Kind::Minio => sha256(format!("{bucket}/{key}").as_bytes()),
+            Kind::Versitygw => sha256(key.as_bytes()),
+        };
+        let on_disk = self.on_disk(bucket).into_iter();
+        let mut ids: Vec<_> = on_disk.filter(|one| one.0 == hash).map(|one| one.1).collect();
+        ids.sort();
+        ids
+    }
+
+    /// The hash and the ID of every upload that the server has in its folder: MinIO of all buckets.
+    fn on_disk(&self, bucket: &str) -> Vec<(String, String)> {
+        let data = self.dir.join("data");
+        let (uploads, deployment) = match self.kind {
+            Kind::Minio => {
+                let own = data.join(".minio.sys");
+                let format = fs::read_to_string(own.join("format.json")).unwrap();
+                let id = format.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+                (own.join("multipart"), Some(id.to_owned()))
+            }
+            Kind::Versitygw => (data.join(bucket).join(".sgwtmp/multipart"), None),
+        };
+        let id = |name: &str| match &deployment {
+            Some(deployment) => BASE64_URL_SAFE_NO_PAD.encode(format!("{deployment}.{name}")),
+            // More than the ID is in the name of one that is or was being completed.
+            None => name.split('.').next().unwrap().to_owned(),
+        };
+        let of = |hash: String| {
+            let names = names(&uploads.join(&hash));
+            names.into_iter().map(|name| (hash.clone(), id(&name))).collect::<Vec<_>>()
+        };
+        names(&uploads).into_iter().flat_map(of).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match self.keeper.take() {
+            Some(mut keeper) => {
+                drop(keeper.stdin.take());
+                let _ = keeper.wait();
+            }
+            None => drop(fs::remove_dir_all(&self.dir)),
+        }
+    }
+}
+
+/// Those in a folder, which may go at any time.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+fn binary(name: &str) -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::home_dir().map(|home| home.join(".cache"))).unwrap();
+    let path = cache.join("wingback/bin").join(name);
+    assert!(path.is_file(), "{name} is not there, tests/s3-servers.sh builds it");
+    path
+}
+
+/// Below those that the system gives away by itself, so that it is free after a kill as well.
+fn free_port() -> SocketAddr {
+    let ports = std::iter::repeat_with(|| fastrand::u16(12_000..32_000));
+    let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
+}
