@@ -20,6 +20,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust
 	@tests/setup.sh lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features isal -- -D warnings
+	cargo clippy -p wingback --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	tests/deny.sh
 	tests/msrv.sh

@@ -52,8 +52,8 @@ pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
-    /// Directory for the archive
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    /// Directory for the archive, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
 
     /// UUID of the backup; a new one if left out
@@ -98,6 +98,22 @@ pub struct Create {
 
     #[command(flatten)]
     pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
+
+    /// Bytes of a part in S3: 5 MiB and more, held in memory for each part on its way
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "5MiB")]
+    #[arg(help_heading = REMOTE)]
+    pub part_size: u64,
+
+    /// Storage class in S3, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS", help_heading = REMOTE)]
+    pub storage_class: Option<String>,
+
+    /// Have S3 encrypt the archive: AES256, aws:kms, or aws:kms=KEY-ID
+    #[arg(long, value_name = "ALGORITHM", help_heading = REMOTE)]
+    pub encryption: Option<String>,
 }
 
 /// What is backed up.
@@ -157,7 +173,7 @@ pub struct Estimate {
 /// the archive's size; any other .tar.gz is read from start to end.
 #[derive(Debug, Args)]
 pub struct List {
-    /// The archive; - is standard input
+    /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
 
     /// Only these: paths with all beneath them, or patterns as in gitignore
@@ -167,16 +183,22 @@ pub struct List {
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// Print one file of an archive
 #[derive(Debug, Args)]
 pub struct Cat {
-    /// The archive; - is standard input
+    /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
 
     /// The file's path in it
     pub path: OsString,
+
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// Check every checksum of an archive
@@ -186,7 +208,7 @@ pub struct Cat {
 /// Exit status: 0 whole, 1 damaged or not readable, 2 usage.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The archive; - is standard input
+    /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
 
     /// Compare the SHA-1 of the whole file, too
@@ -203,6 +225,9 @@ pub struct Verify {
 
     #[command(flatten)]
     pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// Take members out of an archive, into a directory
@@ -211,7 +236,7 @@ pub struct Verify {
 /// not all could be had.
 #[derive(Debug, Args)]
 pub struct Extract {
-    /// The archive; - is standard input
+    /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
 
     /// Directory to extract into; made if it is not there
@@ -234,6 +259,9 @@ pub struct Extract {
 
     #[command(flatten)]
     pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// Bring a directory to an archive's state
@@ -243,7 +271,7 @@ pub struct Extract {
 /// cut the next restore (or `wingback recover`) finishes or undoes it.
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// The archive; - is standard input
+    /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
 
     /// Directory to restore; made if it is not there
@@ -279,6 +307,9 @@ pub struct Restore {
 
     #[command(flatten)]
     pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// How members are written.
@@ -327,9 +358,9 @@ pub struct Recover {
 /// Remove what killed backups left unfinished; never what is being written
 #[derive(Debug, Args)]
 pub struct Sweep {
-    /// Directory of the archives
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    /// Directory of the archives, or s3://bucket/prefix
+    #[arg(value_name = "PLACE")]
+    pub place: PathBuf,
 
     /// Name of the archives, with {uuid} in it
     #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
@@ -338,6 +369,46 @@ pub struct Sweep {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
+
+    /// In S3, uploads that were begun at least so many hours ago: longer than any backup takes
+    #[arg(long, value_name = "HOURS", default_value = "24", help_heading = REMOTE)]
+    pub older_than: u64,
+}
+
+const REMOTE: &str = "S3 and links";
+
+/// Services elsewhere. Keys come from the environment or a profile, never from here.
+#[derive(Debug, Args)]
+#[command(next_help_heading = REMOTE)]
+pub struct Remote {
+    /// The S3 service, such as https://s3.example.com; Amazon's if left out
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3")]
+    pub endpoint: Option<String>,
+
+    /// Its region; us-east-1 if left out
+    #[arg(long, value_name = "NAME", env = "AWS_REGION")]
+    pub region: Option<String>,
+
+    /// Take the keys from this profile of ~/.aws/credentials, not from AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY
+    #[arg(long, value_name = "NAME")]
+    pub aws_profile: Option<String>,
+
+    /// Put the bucket into the path of URLs, not before the host
+    #[arg(long)]
+    pub path_style: bool,
+
+    /// Trust the certificates in this PEM file, too
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Requests that are on their way at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
 }
 
 #[derive(Debug, Args)]

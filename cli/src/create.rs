@@ -3,24 +3,33 @@
 use std::os::unix::ffi::OsStrExt;
 
 use uuid::Uuid;
-use wingback::{Backup, Error, ErrorKind, Limiter, LocalStore, Report};
+use wingback::{Backup, Error, ErrorKind, Key, Limiter, Report, S3Store, Store};
 
 use crate::{
     Status, args, json,
     output::{self, Style, print, say},
+    place::Archives,
     units::{count, plural, size},
 };
 
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
     let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let store = LocalStore::new(&args.to).names(args.name.clone()).reserve(args.reserve);
-    let path = store.path(&store.key(&uuid));
-    match run(args, style, store, uuid).await {
+    let archives = match Archives::at(&args.to, &args.name, &args.remote) {
+        Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
+        Ok(Archives::S3(store)) => Archives::S3(Box::new(with_options(*store, args))),
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    };
+    let key = archives.key(&uuid);
+    let location = archives.location(&key);
+    match run(args, style, archives.store(), key).await {
         Ok(report) => {
             match style {
-                Style::Json => print(&json::report(&report, path.as_os_str().as_bytes(), uuid)),
-                _ => say(&output::report(&report, &path.display().to_string())),
+                Style::Json => print(&json::report(&report, location.as_bytes(), uuid)),
+                _ => say(&output::report(&report, &location.to_string_lossy())),
             }
             if report.is_partial() { Status::Partial } else { Status::Done }
         }
@@ -31,11 +40,26 @@ pub async fn create(args: &args::Create) -> Status {
     }
 }
 
+fn with_options(mut store: S3Store, args: &args::Create) -> S3Store {
+    store = store.part_size(args.part_size);
+    if let Some(class) = &args.storage_class {
+        store = store.storage_class(class);
+    }
+    if let Some(encryption) = &args.encryption {
+        let (algorithm, key) = match encryption.split_once('=') {
+            Some((algorithm, key)) => (algorithm, Some(key.to_owned())),
+            None => (&**encryption, None),
+        };
+        store = store.encryption(algorithm, key);
+    }
+    store
+}
+
 async fn run(
     args: &args::Create,
     style: Style,
-    store: LocalStore,
-    uuid: Uuid,
+    store: Box<dyn Store>,
+    key: Key,
 ) -> Result<Report, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
@@ -50,7 +74,6 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
-    let key = store.key(&uuid);
     style.run(backup.start(store, key)).await
 }
 

@@ -13,6 +13,7 @@ pub fn progress(progress: &Progress) -> Value {
         "files": progress.files,
         "bytes": progress.bytes,
         "written": progress.written,
+        "uploaded": progress.uploaded,
         "expected_files": progress.expected.map(|e| e.files),
         "expected_bytes": progress.expected.map(|e| e.bytes),
     })

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use smol::Unblock;
-use wingback::{Archive, Damage, List, Member, MemberKind, Verified, Verify};
+use wingback::{Damage, List, Member, MemberKind, Verified, Verify};
 
 use crate::{
     Status, args,
@@ -11,26 +11,19 @@ use crate::{
     units::{count, plural, size, timestamp},
 };
 
-/// The archive that an argument names: a file, or standard input.
-pub fn archive(path: &std::path::Path) -> Archive<'static> {
-    match path.as_os_str() == "-" {
-        true => Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())),
-        false => Archive::file(path),
-    }
-}
-
 pub async fn list(args: &args::List) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     let list = args.patterns.iter().fold(List::new(), |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
     });
-    let listing = match style.run(list.start(archive(&args.archive))).await {
-        Ok(listing) => listing,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
+    let listing =
+        match style.run_on(&args.archive, &args.remote, |archive| list.start(archive)).await {
+            Ok(listing) => listing,
+            Err(e) => {
+                style.error(&e);
+                return Status::Failed;
+            }
+        };
     let mut members = 0;
     say_all(listing.members().map(|member| {
         members += 1;
@@ -91,7 +84,8 @@ pub async fn cat(args: &args::Cat) -> Status {
     let style = Style::Quiet;
     let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
     let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
-    match style.run(archive(&args.archive).copy_file(path, &mut out)).await {
+    let (to, archive) = (&mut out, &args.archive);
+    match style.run_on(archive, &args.remote, |archive| archive.copy_file(path, to)).await {
         Ok(_) => Status::Done,
         Err(e) => {
             style.error(&e);
@@ -109,13 +103,14 @@ pub async fn verify(args: &args::Verify) -> Status {
     if let Some(sha1) = args.sha1 {
         verify = verify.sha1(sha1.0);
     }
-    let verified = match style.run(verify.start(archive(&args.archive))).await {
-        Ok(verified) => verified,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
+    let verified =
+        match style.run_on(&args.archive, &args.remote, |archive| verify.start(archive)).await {
+            Ok(verified) => verified,
+            Err(e) => {
+                style.error(&e);
+                return Status::Failed;
+            }
+        };
     match style {
         Style::Json => print(&verified_json(&verified)),
         _ => say(&verified_text(&verified)),

@@ -6,17 +6,18 @@ mod create;
 mod json;
 mod look;
 mod output;
+mod place;
 mod restore;
 mod units;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
-use wingback::{LocalStore, Store};
 
 use crate::{
     args::{Cli, Command},
     output::{Style, complain, plain, print, say},
+    place::Archives,
 };
 
 /// What the process ends with; documented in `docs/command.md`.
@@ -57,8 +58,18 @@ fn main() -> ExitCode {
 }
 
 async fn sweep(args: &args::Sweep) -> Status {
-    let store = LocalStore::new(&args.dir).names(args.name.clone());
-    match store.sweep().await {
+    let style = if args.json { Style::Json } else { Style::Quiet };
+    let swept = async {
+        let store = match Archives::at(&args.place, &args.name, &args.remote)? {
+            Archives::S3(store) => {
+                let age = Duration::from_secs(args.older_than.saturating_mul(3600));
+                Archives::S3(Box::new(store.dead_after(age)))
+            }
+            local => local,
+        };
+        store.store().sweep().await
+    };
+    match swept.await {
         Ok(swept) if args.json => {
             print(&serde_json::json!({ "type": "sweep", "removed": swept }));
             Status::Done
@@ -68,7 +79,7 @@ async fn sweep(args: &args::Sweep) -> Status {
             Status::Done
         }
         Err(e) => {
-            (if args.json { Style::Json } else { Style::Quiet }).error(&e);
+            style.error(&e);
             Status::Failed
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufWriter, IsTerminal, Write, stderr, stdout},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -9,10 +10,10 @@ use async_signal::{Signal, Signals};
 use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use wingback::{Change, Error, Handle, Phase, Progress, Report, Task};
+use wingback::{Archive, Change, Error, Handle, Phase, Progress, Report, Task};
 
 use crate::{
-    args,
+    args, place,
     units::{count, plural, size},
 };
 
@@ -51,6 +52,16 @@ impl Style {
             // The signals may end (they could not be listened to); the task goes on.
             future::Either::Right((_, task)) => task.await,
         }
+    }
+
+    /// Runs a task that reads the archive at `path`.
+    pub async fn run_on<'a, T>(
+        self,
+        path: &Path,
+        remote: &args::Remote,
+        start: impl FnOnce(Archive<'static>) -> Task<'a, T>,
+    ) -> Result<T, Error> {
+        self.run(start(place::archive(path, remote)?)).await
     }
 
     /// Shows how far the task is, until it is over.
@@ -152,7 +163,7 @@ fn bar() -> Show {
             bar.set_style(known.clone());
             bar.set_length(expected.bytes);
         }
-        bar.set_message(phase(progress.phase));
+        bar.set_message(format!("{}{}", phase(progress.phase), uploaded(progress)));
         bar.set_position(progress.bytes);
         if progress.phase == Phase::Committing {
             bar.finish_and_clear();
@@ -170,14 +181,23 @@ fn lines() -> Show {
         let rate = progress.bytes as f64 / start.elapsed().as_secs_f64();
         let _ = writeln!(
             stderr(),
-            "{}: {} files, {}{percent} read, {}/s, {} written",
+            "{}: {} files, {}{percent} read, {}/s, {} written{}",
             phase(progress.phase),
             count(progress.files),
             size(progress.bytes),
             size(rate as u64),
             size(progress.written),
+            uploaded(progress),
         );
     })
+}
+
+/// Of what goes to a service.
+fn uploaded(progress: &Progress) -> String {
+    match progress.uploaded {
+        0 => String::new(),
+        bytes => format!(", {} uploaded", size(bytes)),
+    }
 }
 
 fn phase(phase: Phase) -> &'static str {

@@ -10,7 +10,7 @@ use wingback::{
 use crate::{
     Status, args,
     json::{self, with_fields, with_path},
-    look::{archive, damage_json, damage_lines, unmatched},
+    look::{damage_json, damage_lines, unmatched},
     output::{Style, bytes, list, plain, print, say},
     units::{plural, size},
 };
@@ -24,13 +24,14 @@ pub async fn extract(args: &args::Extract) -> Status {
     for pattern in &args.patterns {
         extract = extract.select(pattern.as_bytes());
     }
-    let done = match style.run(extract.start(archive(&args.archive))).await {
-        Ok(done) => done,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
+    let done =
+        match style.run_on(&args.archive, &args.remote, |archive| extract.start(archive)).await {
+            Ok(done) => done,
+            Err(e) => {
+                style.error(&e);
+                return Status::Failed;
+            }
+        };
     match style {
         Style::Json => print(&extracted_json(&done)),
         _ => say(&extracted_text(&done)),
@@ -56,7 +57,7 @@ pub async fn restore(args: &args::Restore) -> Status {
     if let Some(sha1) = args.sha1 {
         restore = restore.sha1(sha1.0);
     }
-    match style.run(restore.start(archive(&args.archive))).await {
+    match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
         Ok(done) => {
             match style {
                 Style::Json => print(&restored_json(&done)),

@@ -116,14 +116,14 @@ mod tests {
     #[test]
     fn cuts_are_at_multiples_and_after_a_regions_tables() {
         let (k, m) = (KIB, MIB);
-        assert_eq!(pieces("a.jar", m - 1), []);
+        assert_eq!(pieces("a.jar", m - 1), [0u64; 0]);
         assert_eq!(pieces("a.jar", m), [m]);
         assert_eq!(pieces("a.jar", 2 * m + 1), [m, 2 * m, 2 * m + 1]);
-        assert_eq!(pieces("a.mca", 128 * k - 1), []);
+        assert_eq!(pieces("a.mca", 128 * k - 1), [0u64; 0]);
         assert_eq!(pieces("a.mca", 128 * k), [8 * k, 128 * k]);
         assert_eq!(pieces("w/a.mcr", 300 * k), [8 * k, 128 * k, 256 * k, 300 * k]);
         assert_eq!(pieces("a.sqlite", 129 * k), [128 * k, 129 * k]);
-        assert_eq!(pieces("a.MCA", 129 * k), [], "byte for byte");
+        assert_eq!(pieces("a.MCA", 129 * k), [0u64; 0], "byte for byte");
     }
 
     #[test]

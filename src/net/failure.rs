@@ -105,11 +105,16 @@ impl Failure {
     /// query is a secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
+        let is_refused = error.is_redirect() || error.is_builder();
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
             text = format!("{text}: {cause}");
             source = cause.source();
+        }
+        if is_refused {
+            let error = Error::new(ErrorKind::InvalidInput, "follow the URL");
+            return Failure::Final(error.caused_by(plain(&text)));
         }
         Failure::Network(plain(&text))
     }

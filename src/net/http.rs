@@ -400,10 +400,8 @@ impl Life {
 
 /// A link may lead elsewhere, but not out of the protection it was given for.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let is_same_host = attempt.previous().first().is_some_and(|first| {
-        (first.host_str(), first.port_or_known_default())
-            == (attempt.url().host_str(), attempt.url().port_or_known_default())
-    });
+    let first = attempt.previous().first();
+    let is_same_host = first.is_some_and(|first| first.host_str() == attempt.url().host_str());
     if attempt.previous().len() > 5 {
         attempt.error("it leads from one place to the next")
     } else if attempt.url().scheme() == "https" || is_same_host {

@@ -162,52 +162,60 @@ impl ReadRange {
     }
 }
 
-impl<S: Store + ?Sized> Store for Arc<S> {
-    fn create<'a>(
-        &'a self,
-        key: &'a Key,
-        at_most: Option<u64>,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
-        (**self).create(key, at_most)
-    }
+/// Whoever points to a store is one.
+macro_rules! point_to_store {
+    ($pointer:ident) => {
+        impl<S: Store + ?Sized> Store for $pointer<S> {
+            fn create<'a>(
+                &'a self,
+                key: &'a Key,
+                at_most: Option<u64>,
+            ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+                (**self).create(key, at_most)
+            }
 
-    fn wants_bound(&self) -> bool {
-        (**self).wants_bound()
-    }
+            fn wants_bound(&self) -> bool {
+                (**self).wants_bound()
+            }
 
-    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
-        (**self).head(key)
-    }
+            fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+                (**self).head(key)
+            }
 
-    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
-        (**self).read(key, range)
-    }
+            fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+                (**self).read(key, range)
+            }
 
-    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
-        (**self).open(key, tail)
-    }
+            fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+                (**self).open(key, tail)
+            }
 
-    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
-        (**self).file(key)
-    }
+            fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+                (**self).file(key)
+            }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        (**self).list()
-    }
+            fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+                (**self).list()
+            }
 
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        (**self).delete(key)
-    }
+            fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+                (**self).delete(key)
+            }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        (**self).sweep()
-    }
+            fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+                (**self).sweep()
+            }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
-        (**self).settled()
-    }
+            fn settled(&self) -> BoxFuture<'_, ()> {
+                (**self).settled()
+            }
 
-    fn location(&self, key: &Key) -> String {
-        (**self).location(key)
-    }
+            fn location(&self, key: &Key) -> String {
+                (**self).location(key)
+            }
+        }
+    };
 }
+
+point_to_store!(Arc);
+point_to_store!(Box);

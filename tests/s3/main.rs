@@ -5,6 +5,8 @@ mod client;
 mod fault;
 mod harness;
 mod http;
+mod panel;
+mod plain;
 mod proxy;
 mod server;
 mod store;

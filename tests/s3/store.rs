@@ -1,28 +1,27 @@
-//! The store itself, on both servers: what every store promises, and what S3 adds to it.
+//! The store, on both servers: what every store promises, and what S3 adds to it.
+
+use std::{fs, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Backup, Credentials, ErrorKind, Extract, LocalStore, List, S3Store, Store, Transfer,
-    Verify, Way,
+    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, S3Store, Store, Verify, Way,
 };
 
 use crate::{
+    fault::Fault,
     proxy::Proxy,
     server::Server,
-    support::{Tree, noise, snapshot::Snapshot, text},
+    support::{Tree, conformance::conformance, noise, snapshot::Snapshot, text},
 };
 
-pub fn store(server: &Server, bucket: &str) -> S3Store {
+/// A store in a bucket of the server, or of what stands before it.
+pub fn store(server: &Server, endpoint: &str, bucket: &str) -> S3Store {
     S3Store::new(bucket, Credentials::new(server.access_key(), server.secret_key()))
-        .endpoint(server.endpoint())
+        .endpoint(endpoint)
 }
 
-fn key(n: u128) -> uuid::Uuid {
-    uuid::Uuid::from_u128(n)
-}
-
-/// Thirteen parts.
-fn tree() -> Tree {
+/// Thirteen parts, six members.
+pub fn tree() -> Tree {
     Tree::with(&[
         ("world/r.0.0.mca", &noise(40 << 20)),
         ("world/r.0.1.mca", &noise(20 << 20)),
@@ -31,13 +30,27 @@ fn tree() -> Tree {
     ])
 }
 
+fn key(store: &S3Store, n: u128) -> Key {
+    store.key(&uuid::Uuid::from_u128(n))
+}
+
 #[test]
-fn a_backup_goes_up_and_comes_back() {
+fn every_promise_of_a_store_is_kept() {
     for server in [Server::minio(), Server::versitygw()] {
         let bucket = server.bucket();
-        let tree = tree();
-        let store = store(&server, &bucket).prefix("servers/");
-        let id = store.key(&key(1));
+        let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
+        block_on(conformance(&store));
+        assert_eq!(server.unfinished(&bucket), []);
+    }
+}
+
+#[test]
+fn a_backup_goes_up_and_comes_back() {
+    let tree = tree();
+    for server in [Server::minio(), Server::versitygw()] {
+        let bucket = server.bucket();
+        let store = store(&server, &server.endpoint(), &bucket).prefix("servers/");
+        let id = key(&store, 1);
         let task = tree.backup().reproducible(true).start(store.clone(), id.clone());
         let handle = task.handle();
         let report = block_on(task).unwrap();
@@ -47,20 +60,147 @@ fn a_backup_goes_up_and_comes_back() {
         assert_eq!(server.unfinished(&bucket), []);
         let head = server.head(&bucket, &object).unwrap();
         assert_eq!(head["content-type"], "application/x-gzip");
-        assert_eq!(head["x-amz-meta-wingback-uuid"], key(1).to_string());
+        let uuid = uuid::Uuid::from_u128(1).to_string();
+        assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
         // Byte for byte what a local backup of the tree is.
         let local = LocalStore::new(tree.tmp.path().join("local"));
-        let local_id = local.key(&key(1));
-        block_on(tree.backup().reproducible(true).start(local.clone(), local_id.clone())).unwrap();
-        assert!(server.get(&bucket, &object) == std::fs::read(local.path(&local_id)).unwrap());
+        let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
+        assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
 
         let archive = || Archive::in_store(store.clone(), id.clone());
-        let listing = block_on(List::new().start(archive())).unwrap();
-        assert_eq!((listing.way(), listing.members().count()), (Way::Index, 6));
         let verified = block_on(Verify::new().sha1(report.sha1).start(archive())).unwrap();
         assert!(verified.is_whole() && verified.sha1 == Some(report.sha1));
         let target = Tree::new();
-        block_on(Extract::new(&target.root).start(archive())).unwrap();
+        let done = block_on(Extract::new(&target.root).start(archive())).unwrap();
+        assert_eq!(done.way, Way::Index);
         Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
+    }
+}
+
+/// In requests, which is what they cost.
+#[test]
+fn a_list_is_one_request_and_one_file_is_another() {
+    let (server, tree) = (Server::shared(), tree());
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), |_| Fault::None);
+    let store = store(server, &proxy.endpoint(), &bucket);
+    let id = key(&store, 1);
+    block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
+    let asked = |what: &dyn Fn(Archive<'_>)| {
+        let before = proxy.log().len();
+        what(Archive::in_store(store.clone(), id.clone()));
+        proxy.log()[before..].iter().map(|seen| seen.range.clone().unwrap()).collect::<Vec<_>>()
+    };
+    let listed = asked(&|archive| {
+        assert_eq!(block_on(List::new().start(archive)).unwrap().members().count(), 6);
+    });
+    assert_eq!(listed, ["bytes=-65536"]);
+    let mut file = Vec::new();
+    let one = std::sync::Mutex::new(&mut file);
+    let copied = asked(&|archive| {
+        block_on(archive.copy_file("logs/latest.log", *one.lock().unwrap())).unwrap();
+    });
+    assert!(copied.len() == 2, "{copied:?}");
+    assert!(file == fs::read(tree.root.join("logs/latest.log")).unwrap());
+    let whole = asked(&|archive| {
+        assert!(block_on(Verify::new().start(archive)).unwrap().is_whole());
+    });
+    // 64 MB in ranges of at most 4 MiB, with the index before them.
+    assert!((14..=24).contains(&whole.len()), "{whole:?}");
+}
+
+#[test]
+fn a_long_index_is_a_second_request() {
+    let tree = Tree::new();
+    (0..4000).for_each(|i| tree.file(format!("plugins/{i}/config-{:08x}.yml", i * 7919), b"x"));
+    let server = Server::shared();
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), |_| Fault::None);
+    let store = store(server, &proxy.endpoint(), &bucket);
+    let id = key(&store, 1);
+    block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
+    let before = proxy.log().len();
+    let listing = block_on(List::new().start(Archive::in_store(store, id))).unwrap();
+    assert_eq!((listing.way(), listing.members().count()), (Way::Index, 8001));
+    assert_eq!(proxy.log().len() - before, 2);
+}
+
+#[test]
+fn no_checksum_header_and_always_a_length() {
+    let (server, tree) = (Server::shared(), Tree::with(&[("a", &noise(11 << 20))]));
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), |_| Fault::None);
+    let store = store(server, &proxy.endpoint(), &bucket).storage_class("REDUCED_REDUNDANCY");
+    let report = block_on(tree.backup().start(store.clone(), key(&store, 1))).unwrap();
+    let log = proxy.log();
+    let parts: Vec<_> = log.iter().filter(|seen| seen.is_part()).collect();
+    let lengths = parts.iter().map(|seen| seen.content_length.unwrap());
+    assert_eq!((parts.len(), lengths.sum::<u64>()), (3, report.size));
+    assert_eq!(parts.iter().filter(|seen| seen.content_length == Some(5 << 20)).count(), 2);
+    for seen in &log {
+        let odd = |name: &str| name.contains("checksum") || name == "transfer-encoding";
+        assert!(!seen.headers.iter().any(|(name, _)| odd(name)), "{seen:?}");
+    }
+    let create = log.iter().find(|seen| seen.is_create()).unwrap();
+    assert_eq!(create.header("x-amz-storage-class"), Some("REDUCED_REDUNDANCY"));
+}
+
+#[test]
+fn parts_are_larger_only_where_there_would_be_too_many() {
+    let server = Server::shared();
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), |_| Fault::None);
+    let store = store(server, &proxy.endpoint(), &bucket);
+    let largest = |at_most: u64| {
+        let before = proxy.log().len();
+        let id = Key::new(format!("{at_most}")).unwrap();
+        let mut upload = block_on(store.create(&id, Some(at_most))).unwrap();
+        block_on(async {
+            for _ in 0..30 {
+                upload.write(noise(1 << 20).into()).await.unwrap();
+            }
+            upload.complete().await.unwrap();
+        });
+        let log = proxy.log().split_off(before);
+        log.iter().filter(|seen| seen.is_part()).filter_map(|seen| seen.content_length).max()
+    };
+    assert_eq!(largest(40 << 30), Some(5 << 20));
+    // With a tenth kept for growth: 100 GiB in 9,000 parts.
+    assert_eq!(largest(100 << 30), Some(12 << 20));
+    assert_eq!(server.unfinished(&bucket), []);
+}
+
+#[test]
+fn a_sweep_aborts_what_is_old_and_ours() {
+    for server in [Server::minio(), Server::versitygw()] {
+        let bucket = server.bucket();
+        let store = store(&server, &server.endpoint(), &bucket).prefix("srv/");
+        let dead = format!("srv/{}", key(&store, 7));
+        server.create_upload(&bucket, &dead);
+        for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
+            server.create_upload(&bucket, other);
+        }
+        assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
+        let old = store.dead_after(Duration::ZERO);
+        assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
+        let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(!left.contains(&dead));
+    }
+}
+
+#[test]
+fn a_wrong_address_is_an_error_that_names_it() {
+    let keys = || Credentials::new("a", "b");
+    let list = |store: S3Store| block_on(store.list()).unwrap_err();
+    for (store, about) in [
+        (S3Store::new("x", keys()), "less than 3 characters"),
+        (S3Store::new("bucket", keys()).endpoint("ftp://host"), "scheme"),
+        (S3Store::new("bucket", keys()).endpoint("http://host/path"), "path"),
+        (S3Store::new("bucket", keys()).region(""), "region"),
+    ] {
+        let error = list(store);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(about), "{error}");
     }
 }

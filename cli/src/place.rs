@@ -1,0 +1,105 @@
+//! Where archives are: files, standard input, objects in S3, links.
+
+use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
+
+use smol::Unblock;
+use uuid::Uuid;
+use wingback::{
+    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Store, Store, Transfer,
+};
+
+use crate::args;
+
+/// The archive that an argument names.
+pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, Error> {
+    if path.as_os_str() == "-" {
+        return Ok(Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())));
+    }
+    if let Some((bucket, object)) = in_s3(path)? {
+        return Ok(Archive::in_store(s3(bucket, remote)?, Key::new(object)?));
+    }
+    let text = path.as_os_str().as_bytes();
+    match path.to_str() {
+        Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
+            Archive::link(url, transfer(remote))
+        }
+        None if text.starts_with(b"http") => Err(not_text(path)),
+        _ => Ok(Archive::file(path)),
+    }
+}
+
+/// A directory of archives, or what `s3://bucket/prefix` is.
+pub enum Archives {
+    Local(LocalStore),
+    S3(Box<S3Store>),
+}
+
+impl Archives {
+    pub fn at(path: &Path, names: &NameTemplate, remote: &args::Remote) -> Result<Self, Error> {
+        let Some((bucket, prefix)) = in_s3(path)? else {
+            return Ok(Archives::Local(LocalStore::new(path).names(names.clone())));
+        };
+        // As with a directory, the names begin behind a slash.
+        let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+        let store = s3(bucket, remote)?.prefix(format!("{prefix}{slash}")).names(names.clone());
+        Ok(Archives::S3(Box::new(store)))
+    }
+
+    pub fn key(&self, uuid: &Uuid) -> Key {
+        match self {
+            Archives::Local(store) => store.key(uuid),
+            Archives::S3(store) => store.key(uuid),
+        }
+    }
+
+    /// Where an archive is or would be.
+    pub fn location(&self, key: &Key) -> OsString {
+        match self {
+            Archives::Local(store) => store.path(key).into(),
+            Archives::S3(store) => store.location(key).into(),
+        }
+    }
+
+    pub fn store(self) -> Box<dyn Store> {
+        match self {
+            Archives::Local(store) => Box::new(store),
+            Archives::S3(store) => store,
+        }
+    }
+}
+
+/// Bucket and object of `s3://bucket/object`.
+fn in_s3(path: &Path) -> Result<Option<(&str, &str)>, Error> {
+    if !path.as_os_str().as_bytes().starts_with(b"s3://") {
+        return Ok(None);
+    }
+    let rest = path.to_str().ok_or_else(|| not_text(path))?.trim_start_matches("s3://");
+    Ok(Some(rest.split_once('/').unwrap_or((rest, ""))))
+}
+
+fn not_text(path: &Path) -> Error {
+    Error::new(ErrorKind::InvalidInput, "use the URL").at(path).caused_by("it is not UTF-8")
+}
+
+fn s3(bucket: &str, remote: &args::Remote) -> Result<S3Store, Error> {
+    let credentials = match &remote.aws_profile {
+        Some(profile) => Credentials::from_file(Credentials::file(), profile)?,
+        None => Credentials::find()?,
+    };
+    let mut store = S3Store::new(bucket, credentials).transfer(transfer(remote));
+    if let Some(endpoint) = &remote.endpoint {
+        store = store.endpoint(endpoint);
+    }
+    if let Some(region) = &remote.region {
+        store = store.region(region);
+    }
+    if remote.path_style {
+        store = store.path_style(true);
+    }
+    Ok(store)
+}
+
+fn transfer(remote: &args::Remote) -> Transfer {
+    let transfer = Transfer::new().parallel(remote.parallel.into());
+    remote.ca_file.iter().fold(transfer, |transfer, file| transfer.ca_file(file))
+}

@@ -1,0 +1,172 @@
+//! The command with archives in S3 and behind links, on a real MinIO.
+
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/client.rs"]
+mod client;
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/http.rs"]
+mod http;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/server.rs"]
+mod server;
+
+use std::{fs, process::Command};
+
+use common::{Place, noise, ok, run, wingback};
+use server::Server;
+
+const UUID: &str = "00000000-0000-0000-0000-000000000001";
+
+fn place() -> Place {
+    Place::with(&[("server.properties", b"motd=x\n"), ("world/r.mca", &noise(1, 12 << 20))])
+}
+
+/// The command, with keys and endpoint in the environment.
+fn with_keys(server: &Server) -> Command {
+    let mut command = wingback();
+    command
+        .env("AWS_ACCESS_KEY_ID", server.access_key())
+        .env("AWS_SECRET_ACCESS_KEY", server.secret_key())
+        .env("AWS_ENDPOINT_URL_S3", server.endpoint());
+    command
+}
+
+#[test]
+fn a_backup_in_s3_is_made_seen_into_and_restored() {
+    let (server, place) = (Server::minio(), place());
+    let bucket = server.bucket();
+    let to = format!("s3://{bucket}/servers/one");
+    let ran = ok(with_keys(&server).arg("create").arg(&place.source).args(["--to", &to]).args([
+        "--uuid",
+        UUID,
+        "--json",
+        "--part-size",
+        "6MiB",
+        "--parallel",
+        "2",
+    ]));
+    let archive = format!("{to}/backup-{UUID}.tar.gz");
+    let report = ran.json();
+    assert_eq!(report["path"], archive);
+    let objects = server.objects(&bucket);
+    let size = report["size"].as_u64().unwrap();
+    assert_eq!(objects, [(format!("servers/one/backup-{UUID}.tar.gz"), size)]);
+
+    let on = |command: &str| {
+        let mut on = with_keys(&server);
+        on.args([command, &archive]);
+        on
+    };
+    let listed = ok(&mut on("list"));
+    assert!(
+        listed.out.contains("world/r.mca") && listed.err.contains("by its index"),
+        "{listed:?}"
+    );
+    assert_eq!(ok(on("cat").arg("server.properties")).out, "motd=x\n");
+    let verified = ok(on("verify").args(["--json", "--sha1", report["sha1"].as_str().unwrap()]));
+    assert_eq!(verified.json()["whole"], true);
+    let target = place.tmp.path().join("target");
+    ok(on("restore").arg(&target).arg("--quiet"));
+    assert_eq!(fs::read(target.join("world/r.mca")).unwrap(), noise(1, 12 << 20));
+    let extracted = place.tmp.path().join("extracted");
+    ok(on("extract").arg(&extracted).args(["server.properties", "--quiet"]));
+    assert_eq!(common::names(&extracted), ["server.properties"]);
+
+    let again = run(with_keys(&server)
+        .arg("create")
+        .arg(&place.source)
+        .args(["--to", &to])
+        .args(["--uuid", UUID, "--quiet"]));
+    assert_eq!(again.status, 1);
+    assert!(again.one_line_error().contains("is there already"), "{again:?}");
+    assert_eq!(server.unfinished(&bucket), []);
+}
+
+#[test]
+fn a_link_is_read_like_a_file() {
+    let (server, place) = (Server::minio(), place());
+    let bucket = server.bucket();
+    ok(place.create().arg("--quiet"));
+    server.put(&bucket, "a", &fs::read(place.archive()).unwrap());
+    let link = server.presign_get(&bucket, "a", 60);
+    assert_eq!(ok(wingback().args(["cat", &link, "server.properties"])).out, "motd=x\n");
+    let verified = ok(wingback().args(["verify", &link, "--quiet"]));
+    assert!(verified.out.contains("whole"), "{verified:?}");
+    let gone = run(wingback().args(["list", &server.presign_get(&bucket, "b", 60)]));
+    assert_eq!(gone.status, 1);
+    let error = gone.one_line_error();
+    assert!(error.contains("NoSuchKey") && !error.contains("X-Amz"), "{error}");
+}
+
+#[test]
+fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
+    let (server, place) = (Server::minio(), place());
+    let bucket = server.bucket();
+    let file = place.tmp.path().join("credentials");
+    let keys = |secret: &str| {
+        let access = server.access_key();
+        let text =
+            format!("[ops]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n");
+        fs::write(&file, text).unwrap();
+    };
+    let list = |profile: &str| {
+        let mut list = wingback();
+        list.args(["sweep", &format!("s3://{bucket}"), "--endpoint", &server.endpoint()])
+            .args(["--aws-profile", profile, "--json"])
+            .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+            .env_remove("AWS_ACCESS_KEY_ID");
+        run(&mut list)
+    };
+    keys(server.secret_key());
+    assert_eq!(list("ops").json()["removed"], serde_json::json!([]));
+    assert_eq!(list("other").json()["kind"], "not-found");
+    keys("wrong");
+    let refused = list("ops");
+    assert_eq!((refused.status, &refused.json()["kind"]), (1, &"permission-denied".into()));
+    assert!(refused.out.contains("SignatureDoesNotMatch"), "{refused:?}");
+    assert!(!refused.out.contains("wrong"), "{refused:?}");
+}
+
+#[test]
+fn a_sweep_aborts_what_a_killed_backup_left() {
+    let (server, place) = (Server::minio(), place());
+    let bucket = server.bucket();
+    let to = format!("s3://{bucket}");
+    let mut create = with_keys(&server);
+    create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "1M"]);
+    let mut child = common::spawn(&mut create);
+    while server.unfinished(&bucket).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let sweep =
+        |hours| ok(with_keys(&server).args(["sweep", &to, "--json", "--older-than", hours]));
+    assert_eq!(sweep("24").json()["removed"], serde_json::json!([]));
+    assert_eq!(sweep("0").json()["removed"].as_array().unwrap().len(), 1);
+    assert_eq!(server.unfinished(&bucket), []);
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_in_s3() {
+    let (server, place) = (Server::minio(), place());
+    let bucket = server.bucket();
+    for pause in [0, 20, 200] {
+        let mut create = with_keys(&server);
+        let to = format!("s3://{bucket}");
+        create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "2M"]);
+        let mut child = common::spawn(&mut create);
+        while server.unfinished(&bucket).is_empty() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let ran = common::wait(child);
+        assert_eq!(ran.status, 1, "{ran:?}");
+        assert!(ran.err.contains("cancelled"), "{ran:?}");
+        assert_eq!((server.unfinished(&bucket), server.objects(&bucket)), (vec![], vec![]));
+    }
+}
