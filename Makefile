@@ -2,7 +2,7 @@
 
 FEATURES ?= isal
 
-.PHONY: help setup test lint bench bench-encoders fuzz kill-campaign
+.PHONY: help setup test lint bench bench-s3 bench-encoders fuzz kill-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -31,6 +31,13 @@ bench: setup ## the figures of docs/benchmarks.md (half an hour and more)
 	python3 benches/run.py --scaling --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 	python3 benches/way_back.py --memory --tree target/bench/tree \
+		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+
+bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
+	cargo build --release -p wingback-cli
+	cargo build --release -p wingback-cli --features isal --target-dir target/isal
+	cargo build --release --features s3 --bench s3_upload
+	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 
 bench-encoders: setup ## deflate encoders against our own

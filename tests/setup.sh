@@ -20,6 +20,7 @@ need busybox busybox-static
 need python3 python3
 need pip3 python3-pip
 need setpriv util-linux
+need openssl openssl
 # ISA-L is built from source.
 need nasm nasm
 need autoconf autoconf

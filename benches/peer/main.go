@@ -3,7 +3,8 @@
 // buffers, regular files only, go-gitignore for the excludes, and then the whole archive
 // read again for its SHA-1. It prints the SHA-1 and the size.
 //
-// Wings has no fsync; -fsync adds one, so that both sides promise the same on a real disk.
+// Wings has no fsync; -fsync adds one, so that both sides promise the same on a real disk. With
+// -parts it sends the archive on to S3 as Wings does.
 package main
 
 import (
@@ -28,8 +29,10 @@ const bufferSize = 4 * 1024
 func main() {
 	fsync := flag.Bool("fsync", false, "one fsync when the archive is written")
 	ignoreFile := flag.String("ignore", "", "`FILE` with rules in the format of .pteroignore")
+	parts := flag.String("parts", "", "`FILE` with the URLs for the parts, one a line")
+	partSize := flag.Int64("part-size", 5<<20, "`BYTES` of a part")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: peer [-fsync] [-ignore FILE] SRC OUT.tar.gz")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: peer [-fsync] [-ignore FILE] [-parts FILE] SRC OUT.tar.gz")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -40,6 +43,12 @@ func main() {
 	if err := run(flag.Arg(0), flag.Arg(1), *ignoreFile, *fsync); err != nil {
 		fmt.Fprintln(os.Stderr, "peer:", err)
 		os.Exit(1)
+	}
+	if *parts != "" {
+		if err := upload(flag.Arg(1), *parts, *partSize); err != nil {
+			fmt.Fprintln(os.Stderr, "peer:", err)
+			os.Exit(1)
+		}
 	}
 }
 

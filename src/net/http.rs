@@ -39,6 +39,9 @@ const ANSWER_MAX: usize = 8 << 20;
 /// How long a service that has never answered is waited for.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
 
+/// Bytes a second that a connection takes at least of what stands in buffers.
+const SLOWEST: u64 = 1 << 20;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -137,6 +140,11 @@ impl Http {
         }
     }
 
+    /// The same, with less time for retries.
+    pub(crate) fn hurried(&self, retry_for: Duration) -> Http {
+        Http { retry_for: self.retry_for.min(retry_for), ..self.clone() }
+    }
+
     /// For what is tried again in another way than the first time.
     pub(crate) fn patience(&self) -> Patience<'_> {
         Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
@@ -150,6 +158,8 @@ impl Http {
         headers: HeaderMap,
         content: Option<Content>,
     ) -> Result<Response, Failure> {
+        // What the kernel took of a body may still be on its way when no more is asked for.
+        let in_buffers = content.as_ref().map_or(0, Content::len).div_ceil(SLOWEST);
         let life = Arc::new(Life::new());
         let mut request = self.client.request(method, url.get()).headers(headers);
         if let Some(content) = content {
@@ -159,7 +169,8 @@ impl Http {
             request = request.body(Body::wrap_stream(pieces));
         }
         let answer = async { request.send().await.map_err(Failure::network) };
-        let answer = self.unless_stalled(&life, answer).await?;
+        let silence = self.stall_after + Duration::from_secs(in_buffers);
+        let answer = unless_silent(&life, silence, answer).await?;
         self.seen();
         if answer.status().is_success() {
             return Ok(answer);
@@ -283,22 +294,20 @@ impl Http {
         }
         self.send(Method::GET, url, headers, None).await
     }
+}
 
-    async fn unless_stalled<T>(
-        &self,
-        life: &Life,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            let left = self.stall_after.saturating_sub(life.silence());
-            match tokio::time::timeout(left, &mut work).await {
-                Ok(done) => return done,
-                Err(_) if life.silence() >= self.stall_after => {
-                    return Err(Failure::Stalled(self.stall_after));
-                }
-                Err(_) => {}
-            }
+/// Waits for `work` for as long as its connection shows life.
+async fn unless_silent<T>(
+    life: &Life,
+    longest: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(longest.saturating_sub(life.silence()), &mut work).await {
+            Ok(done) => return done,
+            Err(_) if life.silence() >= longest => return Err(Failure::Stalled(longest)),
+            Err(_) => {}
         }
     }
 }

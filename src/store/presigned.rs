@@ -121,23 +121,25 @@ impl PartUrls {
     /// sent. Nothing is staged on a disk unless parts are over 256 MiB. Whoever handed the URLs out
     /// completes the upload, or aborts it where the backup fails.
     pub fn upload(self) -> (impl Upload, UploadedParts) {
-        let sent = UploadedParts::default();
-        let upload = match self.part_size > IN_MEMORY_MAX {
-            true => PanelUpload::Staged(Staged {
+        let parts = UploadedParts::default();
+        let on_sent: Sent = Arc::new(|_| ());
+        let upload = if self.part_size > IN_MEMORY_MAX {
+            PanelUpload::Staged(Staged {
                 urls: self,
                 file: None,
                 len: 0,
-                on_sent: Arc::new(|_| ()),
-                parts: sent.clone(),
-            }),
-            false => PanelUpload::Streamed {
-                parts: None,
-                on_sent: Arc::new(|_| ()),
+                on_sent,
+                parts: parts.clone(),
+            })
+        } else {
+            PanelUpload::Streamed(Streamed {
                 urls: self,
-                sent: sent.clone(),
-            },
+                sending: None,
+                on_sent,
+                parts: parts.clone(),
+            })
         };
-        (upload, sent)
+        (upload, parts)
     }
 
     /// Uploads an archive that lies on a disk already, its parts side by side, each attempt
@@ -209,8 +211,41 @@ async fn put(http: Http, url: SecretUrl, content: Content) -> Result<String> {
 }
 
 enum PanelUpload {
-    Streamed { parts: Option<Parts>, on_sent: Sent, urls: PartUrls, sent: UploadedParts },
+    Streamed(Streamed),
     Staged(Staged),
+}
+
+/// An archive whose parts leave as they fill up.
+struct Streamed {
+    urls: PartUrls,
+    /// Once there is something to send.
+    sending: Option<Parts>,
+    on_sent: Sent,
+    parts: UploadedParts,
+}
+
+impl Streamed {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let sending = match &mut self.sending {
+            Some(sending) => sending,
+            None => {
+                let (part_size, parallel) = (self.urls.part_size, self.urls.transfer.parallel);
+                let mut sending =
+                    Parts::new(part_size as usize, parallel, sender(self.urls.clone())?);
+                sending.on_sent(self.on_sent.clone());
+                self.sending.insert(sending)
+            }
+        };
+        sending.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if let Some(sending) = &mut self.sending {
+            sending.finish().await?;
+            self.parts.set(sending.etags());
+        }
+        Ok(())
+    }
 }
 
 /// An archive that waits on a disk for its parts to be whole.
@@ -239,7 +274,7 @@ impl Staged {
             .await
     }
 
-    async fn send(&mut self) -> Result<()> {
+    async fn flush(&mut self) -> Result<()> {
         // Sent already, if it is gone.
         let Some(file) = self.file.take() else {
             return Ok(());
@@ -269,40 +304,17 @@ fn sender(urls: PartUrls) -> Result<SendPart> {
 
 impl Upload for PanelUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        async move {
-            match self {
-                PanelUpload::Staged(staged) => staged.write(bytes).await,
-                PanelUpload::Streamed { parts, on_sent, urls, .. } => {
-                    let parts = match parts {
-                        Some(parts) => parts,
-                        None => {
-                            let (size, parallel) = (urls.part_size, urls.transfer.parallel);
-                            let mut new =
-                                Parts::new(size as usize, parallel, sender(urls.clone())?);
-                            new.on_sent(on_sent.clone());
-                            parts.insert(new)
-                        }
-                    };
-                    parts.write(bytes).await
-                }
-            }
+        match self {
+            PanelUpload::Streamed(streamed) => streamed.write(bytes).boxed(),
+            PanelUpload::Staged(staged) => staged.write(bytes).boxed(),
         }
-        .boxed()
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
-        async move {
-            match self {
-                PanelUpload::Staged(staged) => staged.send().await,
-                PanelUpload::Streamed { parts: Some(parts), sent, .. } => {
-                    parts.finish().await?;
-                    sent.set(parts.etags());
-                    Ok(())
-                }
-                PanelUpload::Streamed { parts: None, .. } => Ok(()),
-            }
+        match self {
+            PanelUpload::Streamed(streamed) => streamed.flush().boxed(),
+            PanelUpload::Staged(staged) => staged.flush().boxed(),
         }
-        .boxed()
     }
 
     fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
@@ -322,8 +334,8 @@ impl Upload for PanelUpload {
 
     fn on_sent(&mut self, sent: Sent) {
         match self {
+            PanelUpload::Streamed(streamed) => streamed.on_sent = sent,
             PanelUpload::Staged(staged) => staged.on_sent = sent,
-            PanelUpload::Streamed { on_sent, .. } => *on_sent = sent,
         }
     }
 }

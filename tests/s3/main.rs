@@ -1,8 +1,10 @@
 //! S3, on real servers.
 #![allow(dead_code, reason = "each test uses a part of what they share")]
 
+mod cancel;
 mod client;
 mod fault;
+mod faults;
 mod harness;
 mod http;
 mod panel;

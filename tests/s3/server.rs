@@ -121,6 +121,33 @@ impl Server {
 
     /// After a kill, or instead of one, with the same port and folder.
     pub fn restart(&mut self) {
+        self.spawn();
+        let start = Instant::now();
+        while !self.answers() {
+            assert!(start.elapsed() < Duration::from_secs(120), "no answer: {}", self.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Restarts it with TLS, and gives the certificate that it has signed itself. The client of
+    /// this test does not speak TLS.
+    pub fn restart_with_tls(&mut self) -> PathBuf {
+        let (certificate, aside) = (self.dir.join("aside/public.crt"), self.dir.join("aside"));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=wingback", "-addext", "subjectAltName=IP:127.0.0.1"])
+            // What rustls takes as a server's own.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout".as_ref(), aside.join("private.key").as_os_str()])
+            .args(["-out".as_ref(), certificate.as_os_str()])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.spawn();
+        certificate
+    }
+
+    fn spawn(&mut self) {
         self.kill();
         let (data, aside) = (self.dir.join("data"), self.dir.join("aside"));
         let address = self.address().to_string();
@@ -146,11 +173,6 @@ impl Server {
         // An interrupt from the terminal must not kill the keeper before it has done its work.
         keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.keeper = Some(keeper.spawn().unwrap());
-        let start = Instant::now();
-        while !self.answers() {
-            assert!(start.elapsed() < Duration::from_secs(120), "no answer: {}", self.log());
-            thread::sleep(Duration::from_millis(50));
-        }
     }
 
     /// Only with its own key, so that no other server is taken for it.

@@ -4,7 +4,8 @@ use std::{fs, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, S3Store, Store, Verify, Way,
+    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, S3Store, Store, Transfer,
+    Verify, Way,
 };
 
 use crate::{
@@ -187,6 +188,21 @@ fn a_sweep_aborts_what_is_old_and_ours() {
         assert_eq!(left.len(), 2, "{left:?}");
         assert!(!left.contains(&dead));
     }
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_named() {
+    let mut server = Server::minio();
+    let bucket = server.bucket();
+    server.put(&bucket, &key(&S3Store::new("", Credentials::new("", "")), 1).to_string(), b"x");
+    let certificate = server.restart_with_tls();
+    let endpoint = server.endpoint().replace("http://", "https://");
+    let list = |transfer| block_on(store(&server, &endpoint, &bucket).transfer(transfer).list());
+    assert_eq!(list(Transfer::new().ca_file(&certificate)).unwrap().len(), 1);
+    let error = list(Transfer::new()).unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let error = list(Transfer::new().ca_file("/dev/null")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! `minio` signs them. It also sends the few that a signature in the URL is not enough for; all
 //! others go through our own client, which can be told how long to wait and when to try again.
 
-use std::time::Duration;
+use std::{sync::Weak, time::Duration};
 
 use bytes::Bytes;
 use minio::s3::{
@@ -33,6 +33,9 @@ use crate::{
 
 /// How long a signature in a URL is good for: longer than any part should take.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
+
+/// How long an upload is tried to be aborted.
+const ABORT_FOR: Duration = Duration::from_secs(20);
 
 /// Names the upload that made an object, so that an answer that was lost can be told from another
 /// writer's success.
@@ -161,12 +164,14 @@ impl Api {
         }))
     }
 
-    /// Begins a multipart upload. `headers` are those of the object.
+    /// Begins a multipart upload. `headers` are those of the object. It is not tried again once
+    /// `wanted` is gone.
     pub(crate) async fn create(
         &self,
         object: &str,
         uuid: Option<uuid::Uuid>,
         headers: &[(&'static str, String)],
+        wanted: Weak<()>,
     ) -> Result<Multipart, Failure> {
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut all = Multimap::new();
@@ -177,29 +182,21 @@ impl Api {
         let mut query = Multimap::new();
         query.add("uploads", "");
         let begun = chrono::Utc::now();
-        let mut is_first = true;
-        let created = self
-            .http
-            .retry(|| {
-                let is_again = !std::mem::take(&mut is_first);
-                let (query, all) = (query.clone(), all.clone());
-                async move {
-                    if is_again {
-                        self.abort_those_of(object, begun).await?;
-                    }
-                    self.request(Method::POST, Some(object), query, all).await
-                }
-            })
-            .await;
-        let created = match created {
-            Ok(created) => created,
-            Err(failure) => {
-                // Where the answer was lost, there is one all the same.
-                if failure.is_retryable() {
-                    let _ = self.abort_those_of(object, begun).await;
-                }
+        let mut patience = self.http.patience();
+        let created = loop {
+            let request = self.request(Method::POST, Some(object), query.clone(), all.clone());
+            let failure = match request.await {
+                Ok(created) => break created,
+                Err(failure) => failure,
+            };
+            // Where only the answer was lost, it has begun one all the same.
+            if failure.is_retryable() {
+                let _ = self.abort_those_of(object, begun).await;
+            }
+            if wanted.strong_count() == 0 {
                 return Err(failure);
             }
+            patience.wait(failure).await?;
         };
         let id = child(&created, "UploadId");
         let id = id.ok_or_else(|| Failure::Answer("it began no upload".into()))?;
@@ -253,48 +250,44 @@ impl Api {
                 format!("<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>")
             })
             .collect();
-        let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
-        let body = Bytes::from(body);
-        let is_conditional = std::sync::atomic::AtomicBool::new(true);
-        use std::sync::atomic::Ordering::Relaxed;
-        self.http
-            .retry(|| async {
-                let said = self.ask_to_complete(upload, &body, is_conditional.load(Relaxed)).await;
-                if let Err(failure) = &said {
-                    if failure.is_status(501) && is_conditional.swap(false, Relaxed) {
-                        return Err(Failure::Answer("it knows no condition".into()));
+        let body: Bytes =
+            format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>").into();
+        let mut condition = Some(HeaderValue::from_static("*"));
+        let mut patience = self.http.patience();
+        loop {
+            let said = self.ask_to_complete(upload, &body, condition.clone()).await;
+            let failure = match (self.head(&upload.object).await?, said) {
+                (Some(head), _) if head.is_of(upload) && head.size == size => return Ok(()),
+                (Some(head), said) if head.is_of(upload) || said.is_ok() => {
+                    if head.is_of(upload) {
+                        self.delete(&upload.object).await?;
+                    } else if head.upload.is_none() && head.size == size {
+                        // It gives no metadata back.
+                        return Ok(());
                     }
+                    let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
+                        "an object of {} bytes is there, and {size} were sent",
+                        head.size
+                    ));
+                    Failure::Final(error)
                 }
-                match (self.head(&upload.object).await?, said) {
-                    (Some(head), _) if head.is_of(upload) && head.size == size => Ok(()),
-                    (Some(head), said) if head.is_of(upload) || said.is_ok() => {
-                        if head.is_of(upload) {
-                            self.delete(&upload.object).await?;
-                        }
-                        let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
-                            "{} bytes are there, and {size} were sent",
-                            head.size
-                        ));
-                        Err(Failure::Final(error))
-                    }
-                    (_, Err(failure)) => Err(failure),
-                    (None, Ok(())) => Err(Failure::Answer("it is not there".into())),
-                    (Some(_), Ok(())) => Ok(()),
-                }
-            })
-            .await
+                (_, Err(failure)) => failure,
+                (_, Ok(())) => Failure::Answer("the object is not there".into()),
+            };
+            // A service that knows no condition.
+            if !(failure.is_status(501) && condition.take().is_some()) {
+                patience.wait(failure).await?;
+            }
+        }
     }
 
     async fn ask_to_complete(
         &self,
         upload: &Multipart,
         body: &Bytes,
-        is_conditional: bool,
+        condition: Option<HeaderValue>,
     ) -> Result<(), Failure> {
-        let mut headers = HeaderMap::new();
-        if is_conditional {
-            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-        }
+        let headers = condition.map(|condition| (IF_NONE_MATCH, condition)).into_iter().collect();
         let query = [("uploadId", &*upload.id)];
         let answer =
             self.send(Method::POST, &upload.object, &query, headers, Some(body.clone())).await?;
@@ -317,9 +310,11 @@ impl Api {
                 answer => answer.map(|_| true),
             }
         };
-        // A part that was on its way may have come in behind the first.
-        if self.http.retry(abort).await? {
-            self.http.retry(abort).await?;
+        // A part that was on its way may have come in behind the first. Whoever cancels waits for
+        // it, so it is not tried for long; a sweep finds what is left.
+        let http = self.http.hurried(ABORT_FOR);
+        if http.retry(abort).await? {
+            http.retry(abort).await?;
         }
         Ok(())
     }
@@ -512,5 +507,38 @@ fn status_of(code: &str) -> u16 {
         "InternalError" => 500,
         "ServiceUnavailable" | "SlowDown" => 503,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::store::s3::Credentials;
+
+    fn signed(change: impl FnOnce(S3Store) -> S3Store) -> String {
+        let keys = Credentials::new("access", "secret").session_token("to/ken");
+        let api = Api::new(&change(S3Store::new("bucket", keys))).expect("usable");
+        let url = block_on(api.sign(Method::GET, "a b/é.tar.gz", &[("x", "y z")]));
+        url.expect("signed").get().to_string()
+    }
+
+    #[test]
+    fn the_bucket_stands_where_the_service_wants_it() {
+        let nearby = |store: S3Store| store.endpoint("http://127.0.0.1:9000");
+        for (url, start) in [
+            (signed(|s| s), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
+            (signed(|s| s.path_style(true)), "https://s3.us-east-1.amazonaws.com/bucket/a%20b/"),
+            (signed(|s| s.region("eu-west-3")), "https://bucket.s3.eu-west-3.amazonaws.com/a"),
+            (signed(nearby), "http://127.0.0.1:9000/bucket/a%20b/%C3%A9.tar.gz?"),
+            (
+                signed(|s| s.endpoint("https://s3.example.com").path_style(false)),
+                "https://bucket.s3.example.com/a%20b/",
+            ),
+        ] {
+            assert!(url.starts_with(start), "{url}");
+            assert!(url.contains("X-Amz-Security-Token=to%2Fken"), "{url}");
+        }
     }
 }

@@ -287,15 +287,18 @@ impl Store for S3Store {
             if is_there {
                 return Err(exists("a backup of that name is there already"));
             }
+            let wanted = Arc::new(());
             let begin = {
-                let (api, runtime) = (api.clone(), runtime.clone());
+                let (api, runtime, wanted) =
+                    (api.clone(), runtime.clone(), Arc::downgrade(&wanted));
                 async move {
-                    let multipart = api.create(&object, uuid, &headers).await?;
+                    let multipart = api.create(&object, uuid, &headers, wanted).await?;
                     Ok::<_, Failure>(Begun { api, runtime, multipart: Some(multipart), claim })
                 }
             };
             // It runs to its end, since what it may have begun has to be aborted.
             let begun = runtime.settle(begin).await?;
+            drop(wanted);
             let begun = begun.map_err(|failure| failure.into_error(OPERATION, &place))?;
             Ok(Box::new(S3Upload::new(begun, place, part_size, parallel)) as Box<dyn Upload>)
         }

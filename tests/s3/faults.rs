@@ -1,0 +1,365 @@
+//! What networks and services do. Whatever it is, afterwards either the object is there, byte for
+//! byte what a local backup is, or there is a clear error, no object and no unfinished upload.
+
+use std::{
+    fs,
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::executor::block_on;
+use wingback::{
+    Archive, Credentials, Error, ErrorKind, Extract, LocalStore, Report, S3Store, Store, Transfer,
+    Verify,
+};
+
+use crate::{
+    fault::{Fault, Seen, error},
+    proxy::Proxy,
+    server::Server,
+    store::store,
+    support::{Tree, noise, snapshot::Snapshot},
+};
+
+/// Five parts, and what a local backup of them is.
+static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
+    let tree = Tree::with(&[("a.mca", &noise(12 << 20)), ("b", &noise(9 << 20)), ("c", b"c")]);
+    let local = LocalStore::new(tree.tmp.path().join("local"));
+    let id = local.key(&uuid::Uuid::from_u128(1));
+    block_on(tree.backup().reproducible(true).start(local.clone(), id.clone())).unwrap();
+    let bytes = fs::read(local.path(&id)).unwrap();
+    (tree, bytes)
+});
+
+fn quick() -> Transfer {
+    Transfer::new()
+        .parallel(2)
+        .stall_after(Duration::from_millis(700))
+        .retry_for(Duration::from_secs(8))
+}
+
+/// Backs up through a proxy with this rule, and checks what is left.
+struct Ran {
+    proxy: Proxy,
+    result: Result<Report, Error>,
+    took: Duration,
+}
+
+impl Ran {
+    fn through(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Ran {
+        Ran::with(rule, |store| store)
+    }
+
+    fn with(
+        rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+        change: impl FnOnce(S3Store) -> S3Store,
+    ) -> Ran {
+        let server = Server::shared();
+        let bucket = server.bucket();
+        let proxy = Proxy::to(server.address(), rule);
+        let store = change(store(server, &proxy.endpoint(), &bucket).transfer(quick()));
+        let (tree, bytes) = &*TREE;
+        let id = store.key(&uuid::Uuid::from_u128(1));
+        let start = Instant::now();
+        let result = block_on(tree.backup().reproducible(true).start(store.clone(), id.clone()));
+        let took = start.elapsed();
+        assert_eq!(server.unfinished(&bucket), [], "{result:?}");
+        match &result {
+            Ok(report) => {
+                assert_eq!(report.size, bytes.len() as u64);
+                assert!(server.get(&bucket, id.as_str()) == *bytes);
+            }
+            Err(e) => {
+                assert_eq!(server.objects(&bucket), [], "{e}");
+                let text = format!("{e} {e:?}");
+                assert!(!text.contains("X-Amz") && !text.contains(server.secret_key()), "{text}");
+            }
+        }
+        Ran { proxy, result, took }
+    }
+
+    #[track_caller]
+    fn succeeded(self) -> Ran {
+        assert!(self.result.is_ok(), "{:?}", self.result);
+        self
+    }
+
+    #[track_caller]
+    fn failed(&self, kind: ErrorKind, about: &str) {
+        let error = self.result.as_ref().expect_err("it has failed");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(about), "{error} does not say {about:?}");
+    }
+}
+
+/// True for the first `n` calls.
+fn first(n: usize) -> impl Fn() -> bool + Send + Sync {
+    let calls = AtomicUsize::new(0);
+    move || calls.fetch_add(1, SeqCst) < n
+}
+
+fn at_first(
+    n: usize,
+    is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+    fault: Fault,
+) -> impl Fn(&Seen) -> Fault + Send + Sync + 'static {
+    let first = first(n);
+    move |seen| if is_it(seen) && first() { fault.clone() } else { Fault::None }
+}
+
+#[test]
+fn what_passes_is_sat_out() {
+    const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
+    const BROKEN: Fault = Fault::Status(500, "InternalError");
+    let cut = || Fault::CutRequest { after: 3 << 20 };
+    let completed = || Fault::Replace { status: 200, body: COMPLETED.into() };
+    let disguised = || Fault::ReplaceAfter { status: 200, body: error("InternalError") };
+    for ran in [
+        Ran::through(at_first(4, Seen::is_part, SLOW_DOWN)),
+        Ran::through(at_first(4, Seen::is_part, BROKEN)),
+        Ran::through(at_first(3, Seen::is_part, Fault::Status(408, "RequestTimeout"))),
+        Ran::through(at_first(3, Seen::is_part, Fault::Status(429, ""))),
+        Ran::through(at_first(2, Seen::is_create, SLOW_DOWN)),
+        Ran::through(at_first(3, Seen::is_complete, BROKEN)),
+        Ran::through(at_first(3, Seen::is_part, cut())),
+        Ran::through(at_first(4, |_| true, Fault::Refuse)),
+        Ran::through(at_first(2, Seen::is_part, Fault::Stall)),
+        Ran::through(at_first(1, Seen::is_create, Fault::Stall)),
+        Ran::through(at_first(1, Seen::is_complete, Fault::Stall)),
+        Ran::through(at_first(2, Seen::is_part, Fault::LoseResponse)),
+        Ran::through(at_first(1, Seen::is_create, Fault::LoseResponse)),
+        Ran::through(at_first(3, Seen::is_complete, Fault::LoseResponse)),
+        Ran::through(at_first(2, Seen::is_part, Fault::StripHeader("etag"))),
+        // An error that comes with 200, before anything was done and after.
+        Ran::through(at_first(
+            2,
+            Seen::is_complete,
+            Fault::Replace { status: 200, body: error("InternalError") },
+        )),
+        Ran::through(at_first(1, Seen::is_complete, disguised())),
+        // A success that is none.
+        Ran::through(at_first(2, Seen::is_complete, completed())),
+        // A service that knows no conditions.
+        Ran::through(|seen| match seen.is_complete() && seen.header("if-none-match").is_some() {
+            true => Fault::Status(501, "NotImplemented"),
+            false => Fault::None,
+        }),
+    ] {
+        ran.succeeded();
+    }
+}
+
+const COMPLETED: &str =
+    "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
+
+#[test]
+fn what_does_not_pass_ends_with_what_the_service_said() {
+    let ran = Ran::through(|seen| match seen.part() {
+        Some(2) => Fault::Status(400, "InvalidRequest"),
+        _ => Fault::None,
+    });
+    ran.failed(ErrorKind::Io, "InvalidRequest");
+    ran.failed(ErrorKind::Io, "request id TESTREQ1");
+    let attempts = ran.proxy.log().iter().filter(|seen| seen.part() == Some(2)).count();
+    assert_eq!(attempts, 1, "it is not tried again");
+
+    let full = Fault::Status(507, "XMinioStorageFull");
+    Ran::through(move |seen| if seen.is_part() { full.clone() } else { Fault::None })
+        .failed(ErrorKind::NoSpace, "XMinioStorageFull");
+    for code in ["SlowDown", "InternalError"] {
+        let status = if code == "SlowDown" { 503 } else { 500 };
+        let ran = Ran::through(move |seen| match seen.is_part() {
+            true => Fault::Status(status, code),
+            false => Fault::None,
+        });
+        ran.failed(ErrorKind::Io, code);
+        assert!(ran.result.as_ref().is_err_and(Error::is_retryable));
+        assert!((1..15).contains(&ran.took.as_secs()), "{:?}", ran.took);
+    }
+    Ran::through(|seen| if seen.is_part() { Fault::Stall } else { Fault::None })
+        .failed(ErrorKind::Io, "no byte moved for");
+    Ran::through(|seen| if seen.is_part() { Fault::StripHeader("etag") } else { Fault::None })
+        .failed(ErrorKind::Io, "no ETag");
+    Ran::through(|seen| match seen.is_complete() {
+        true => Fault::Replace { status: 200, body: COMPLETED.into() },
+        false => Fault::None,
+    })
+    .failed(ErrorKind::Io, "not there");
+    Ran::through(|seen| match seen.is_complete() {
+        true => Fault::Status(400, "InvalidPart"),
+        false => Fault::None,
+    })
+    .failed(ErrorKind::Io, "InvalidPart");
+}
+
+#[test]
+fn who_may_not_is_told_at_once() {
+    let server = Server::shared();
+    let keys = |secret: &str| Credentials::new(server.access_key(), secret);
+    let (tree, _) = &*TREE;
+    let fails = |store: S3Store, kind: ErrorKind, about: &str| {
+        let start = Instant::now();
+        let id = store.key(&uuid::Uuid::from_u128(1));
+        let store = store.endpoint(server.endpoint()).transfer(quick());
+        let error = block_on(tree.backup().start(store, id)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(about), "{error} does not say {about:?}");
+        assert!(start.elapsed() < Duration::from_secs(6));
+    };
+    let bucket = server.bucket();
+    let denied = ErrorKind::PermissionDenied;
+    fails(S3Store::new(&bucket, keys("wrong")), denied, "SignatureDoesNotMatch");
+    fails(S3Store::new(&bucket, Credentials::new("who", "x")), denied, "InvalidAccessKeyId");
+    let gone = keys(server.secret_key());
+    fails(S3Store::new("no-such-bucket", gone), ErrorKind::NotFound, "NoSuchBucket");
+    assert_eq!((server.objects(&bucket), server.unfinished(&bucket)), (vec![], vec![]));
+}
+
+#[test]
+fn a_service_that_never_answered_is_not_waited_for_long() {
+    let server = Server::shared();
+    let store = store(server, "http://127.0.0.1:9", "bucket");
+    let start = Instant::now();
+    let error = block_on(store.list()).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(12), "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("refused"), "{error}");
+}
+
+#[test]
+fn a_slow_link_is_no_stalled_one() {
+    let ran = Ran::through(|seen| match seen.part() {
+        Some(_) => Fault::Slow { bytes_per_second: 1500 << 10 },
+        None => Fault::None,
+    });
+    assert!(ran.succeeded().took > Duration::from_secs(6));
+}
+
+#[test]
+fn each_attempt_is_signed_anew_and_so_many_travel_at_once() {
+    let ran = Ran::with(at_first(1, |seen| seen.part() == Some(1), Fault::Stall), |store| {
+        store.transfer(quick().parallel(3))
+    })
+    .succeeded();
+    let log = ran.proxy.log();
+    let dates: Vec<_> = (log.iter().filter(|seen| seen.part() == Some(1)))
+        .map(|seen| seen.query("X-Amz-Date").unwrap())
+        .collect();
+    assert!(dates.len() == 2 && dates[0] != dates[1], "{dates:?}");
+    assert!((2..=3).contains(&ran.proxy.most_at_once()), "{}", ran.proxy.most_at_once());
+}
+
+#[test]
+fn what_is_there_stays_and_of_two_writers_one_wins() {
+    let (tree, bytes) = &*TREE;
+    for server in [Server::minio(), Server::versitygw()] {
+        let bucket = server.bucket();
+        let new = || store(&server, &server.endpoint(), &bucket);
+        let id = new().key(&uuid::Uuid::from_u128(1));
+        let backup = || tree.backup().reproducible(true).start(new(), id.clone());
+        let results = std::thread::scope(|scope| {
+            let writers = [(), ()].map(|()| scope.spawn(|| block_on(backup())));
+            writers.map(|writer| writer.join().unwrap())
+        });
+        let lost: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+        assert!(lost.len() == 1 && lost[0].kind() == ErrorKind::AlreadyExists, "{results:?}");
+        let again = block_on(tree.backup().start(new(), id.clone())).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        assert!(server.get(&bucket, id.as_str()) == *bytes);
+        assert_eq!(server.unfinished(&bucket), []);
+    }
+}
+
+#[test]
+fn a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_swept_later() {
+    let (tree, bytes) = &*TREE;
+    let mut server = Server::minio();
+    let bucket = server.bucket();
+    let transfer = quick().retry_for(Duration::from_secs(30));
+    let store = store(&server, &server.endpoint(), &bucket).transfer(transfer);
+    let back_up = |n: u128, server: &mut Server, comes_back: bool| {
+        let id = store.key(&uuid::Uuid::from_u128(n));
+        let mut backup = tree.backup().reproducible(true);
+        backup = backup.read_limit(wingback::Limiter::new(8 << 20));
+        let transfer = if comes_back { 30 } else { 4 };
+        let store = store.clone().transfer(quick().retry_for(Duration::from_secs(transfer)));
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| block_on(backup.start(store, id)));
+            std::thread::sleep(Duration::from_millis(1200));
+            server.kill();
+            if comes_back {
+                std::thread::sleep(Duration::from_millis(800));
+                server.restart();
+            }
+            running.join().unwrap()
+        })
+    };
+    back_up(1, &mut server, true).unwrap();
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    assert!(server.get(&bucket, id.as_str()) == *bytes);
+    assert_eq!(server.unfinished_of(&bucket, id.as_str()), [""; 0]);
+
+    let error = back_up(2, &mut server, false).unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    server.restart();
+    let id = store.key(&uuid::Uuid::from_u128(2));
+    assert_eq!(server.head(&bucket, id.as_str()), None);
+    assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
+}
+
+/// A server with the archive, behind a proxy.
+fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, Archive<'static>) {
+    let server = Server::shared();
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), rule);
+    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    server.put(&bucket, id.as_str(), &TREE.1);
+    (proxy, Archive::in_store(store, id))
+}
+
+#[test]
+fn a_read_goes_on_where_it_broke() {
+    for (fault, times) in [
+        (Fault::CutResponse { after: 1 << 20 }, 8),
+        (Fault::StallResponse { after: 1 << 20 }, 2),
+        (Fault::Status(503, "SlowDown"), 6),
+        (Fault::Refuse, 4),
+    ] {
+        let (proxy, archive) = stored(at_first(times, |seen| seen.n > 0, fault.clone()));
+        let target = Tree::new();
+        block_on(Extract::new(&target.root).start(archive)).unwrap();
+        Snapshot::of(&target.root).assert_is(&Snapshot::of(&TREE.0.root), format!("{fault:?}"));
+        let log = proxy.log();
+        if let Fault::CutResponse { after } = fault {
+            let goes_on =
+                log.iter().filter_map(|seen| seen.range.as_deref()?.strip_prefix("bytes="));
+            let starts: Vec<u64> =
+                goes_on.filter_map(|range| range.split_once('-')?.0.parse().ok()).collect();
+            assert!(starts.iter().any(|start| starts.contains(&(start + after as u64))));
+        }
+    }
+}
+
+#[test]
+fn an_object_that_changes_while_it_is_read_is_an_error() {
+    let server = Server::shared();
+    let bucket = server.bucket();
+    let proxy = Proxy::to(server.address(), |_| Fault::None);
+    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    server.put(&bucket, id.as_str(), &TREE.1);
+    let (other, name) = (bucket.clone(), id.to_string());
+    proxy.set_rule(move |seen| {
+        if seen.n == 2 {
+            let mut bytes = TREE.1.clone();
+            bytes.iter_mut().skip(1 << 20).step_by(1 << 20).for_each(|byte| *byte ^= 1);
+            Server::shared().put(&other, &name, &bytes);
+        }
+        Fault::None
+    });
+    let verified = block_on(Verify::new().start(Archive::in_store(store, id))).unwrap();
+    assert!(!verified.is_whole(), "{}", proxy.log().len());
+}
