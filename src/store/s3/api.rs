@@ -9,9 +9,8 @@ use bytes::Bytes;
 use minio::s3::{
     MinioClient, MinioClientBuilder,
     creds::StaticProvider,
-    error::{Error as MinioError, NetworkError, S3ServerError, ValidationErr},
+    error::ValidationErr,
     http::BaseUrl,
-    minio_error_response::MinioErrorCode,
     multimap_ext::{Multimap, MultimapExt},
     types::{BucketName, ObjectKey, Region, S3Request},
 };
@@ -24,11 +23,14 @@ use xmltree::Element;
 use crate::{
     error::{Error, ErrorKind, Result},
     net::{
-        failure::{Failure, Refusal, plain},
+        failure::{Failure, Refusal},
         http::{Content, Got, Http, Wanted},
         url::SecretUrl,
     },
-    store::s3::S3Store,
+    store::s3::{
+        S3Store,
+        answer::{child, children, of_minio},
+    },
 };
 
 /// How long a signature in a URL is good for: longer than any part should take.
@@ -435,79 +437,9 @@ impl Head {
     }
 }
 
-fn child(element: &Element, name: &str) -> Option<String> {
-    element.get_child(name)?.get_text().map(|text| text.into_owned())
-}
-
-fn children<'a>(element: &'a Element, name: &'a str) -> impl Iterator<Item = &'a Element> {
-    element.children.iter().filter_map(|node| node.as_element()).filter(move |e| e.name == name)
-}
-
 fn invalid(what: &str, why: impl std::fmt::Display) -> Failure {
     let error = Error::new(ErrorKind::InvalidInput, "use the name").at(what);
     Failure::Final(error.caused_by(why.to_string()))
-}
-
-/// `minio` keeps of an error what its XML says but not its status, and of codes that it does not
-/// know the small letters only.
-fn of_minio(error: MinioError) -> Failure {
-    const CODES: [&str; 11] = [
-        "AuthorizationHeaderMalformed",
-        "InternalError",
-        "InvalidAccessKeyId",
-        "InvalidRequest",
-        "NotImplemented",
-        "OperationAborted",
-        "RequestTimeout",
-        "RequestTimeTooSkewed",
-        "ServiceUnavailable",
-        "SignatureDoesNotMatch",
-        "SlowDown",
-    ];
-    match error {
-        MinioError::S3Server(S3ServerError::S3Error(said)) => {
-            let code = match said.code() {
-                MinioErrorCode::OtherError(code) => CODES
-                    .iter()
-                    .find(|known| known.eq_ignore_ascii_case(&code))
-                    .map_or_else(|| plain(&code), |known| (*known).to_owned()),
-                code => format!("{code:?}"),
-            };
-            Failure::Service(Refusal {
-                status: status_of(&code),
-                code,
-                message: plain(said.message().as_deref().unwrap_or_default()),
-                request_id: plain(said.request_id()),
-            })
-        }
-        MinioError::S3Server(S3ServerError::InvalidServerResponse { http_status_code, .. }) => {
-            Failure::Service(Refusal { status: http_status_code, ..Refusal::default() })
-        }
-        MinioError::S3Server(S3ServerError::HttpError(status, message)) => {
-            let message = plain(&message);
-            Failure::Service(Refusal { status, message, ..Refusal::default() })
-        }
-        MinioError::Network(NetworkError::ServerError(status)) => {
-            Failure::Service(Refusal { status, ..Refusal::default() })
-        }
-        MinioError::Network(NetworkError::ReqwestError(e))
-        | MinioError::Validation(ValidationErr::HttpError(e)) => Failure::network(e),
-        error => Failure::Answer(plain(&error.to_string())),
-    }
-}
-
-/// What S3 sends these codes with.
-fn status_of(code: &str) -> u16 {
-    match code {
-        "AccessDenied"
-        | "InvalidAccessKeyId"
-        | "RequestTimeTooSkewed"
-        | "SignatureDoesNotMatch" => 403,
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
-        "InternalError" => 500,
-        "ServiceUnavailable" | "SlowDown" => 503,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

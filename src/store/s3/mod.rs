@@ -5,14 +5,15 @@
 //! aborted, on a thread that outlives the future for that. What a killed process leaves,
 //! [`sweep`](Store::sweep) finds by age.
 
+mod answer;
 mod api;
 mod credentials;
+mod upload;
 
 use std::{
-    collections::HashSet,
     fmt,
     future::Future,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -25,9 +26,10 @@ use crate::{
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
     net::{Transfer, failure::Failure, http::Wanted, runtime::Runtime},
-    store::{Object, Opened, ReadRange, Sent, Store, Upload, parts::Parts},
+    store::{Object, Opened, ReadRange, Store, Upload},
 };
-use api::{Api, Multipart};
+use api::Api;
+use upload::{Begun, Claim, Claims, S3Upload};
 
 /// The least that S3 takes as a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -75,33 +77,7 @@ pub struct S3Store {
 struct Connection {
     api: Api,
     runtime: Arc<Runtime>,
-    /// Objects that are being written through it.
-    live: Arc<Mutex<HashSet<String>>>,
-}
-
-/// That an object is being written, until it is dropped.
-struct Claim {
-    live: Arc<Mutex<HashSet<String>>>,
-    object: String,
-}
-
-impl Claim {
-    /// `None` if another is writing it.
-    fn new(connection: &Connection, object: &str) -> Option<Self> {
-        let (live, object) = (connection.live.clone(), object.to_owned());
-        let is_new = lock(&live).insert(object.clone());
-        is_new.then_some(Claim { live, object })
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        lock(&self.live).remove(&self.object);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    claims: Claims,
 }
 
 impl S3Store {
@@ -215,7 +191,7 @@ impl S3Store {
         let connection = Connection {
             api: Api::new(self)?,
             runtime: Arc::new(Runtime::start()?),
-            live: Arc::default(),
+            claims: Claims::default(),
         };
         Ok(self.connection.get_or_init(|| connection).clone())
     }
@@ -270,7 +246,7 @@ impl Store for S3Store {
             let connection = self.connect()?;
             let exists =
                 |why| Error::new(ErrorKind::AlreadyExists, OPERATION).at(&place).caused_by(why);
-            let claim = Claim::new(&connection, &object)
+            let claim = Claim::new(&connection.claims, &object)
                 .ok_or_else(|| exists("a backup of that name is being made"))?;
             let Connection { api, runtime, .. } = connection;
             let is_there = {
@@ -408,115 +384,5 @@ impl fmt::Debug for S3Store {
             .field("bucket", &self.bucket)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
-    }
-}
-
-/// An upload that must not stay unfinished.
-struct Begun {
-    api: Api,
-    runtime: Arc<Runtime>,
-    multipart: Option<Multipart>,
-    #[expect(dead_code, reason = "held until the upload is over")]
-    claim: Claim,
-}
-
-impl Begun {
-    /// Aborts the upload, whoever still waits for it.
-    fn abort(&mut self) -> BoxFuture<'static, Result<()>> {
-        let (Some(multipart), api) = (self.multipart.take(), self.api.clone()) else {
-            return futures::future::ready(Ok(())).boxed();
-        };
-        let place = multipart.object.clone();
-        let aborted = self.runtime.settle(async move { api.abort(&multipart).await });
-        async move { aborted.await?.map_err(|f| f.into_error("abort the upload of", place)) }
-            .boxed()
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        drop(self.abort());
-    }
-}
-
-struct S3Upload {
-    /// Dropped first: what is on its way must not arrive behind an abort.
-    parts: Parts,
-    begun: Begun,
-    place: String,
-}
-
-impl S3Upload {
-    fn new(begun: Begun, place: String, part_size: u64, parallel: usize) -> Self {
-        let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-        let (multipart, at) = (begun.multipart.clone(), place.clone());
-        let send = move |number: u32, bytes: Bytes| {
-            let (api, multipart, at) = (api.clone(), multipart.clone(), at.clone());
-            let put = async move {
-                match multipart {
-                    Some(multipart) if u64::from(number) <= PARTS_MAX => {
-                        api.put(&multipart, number, bytes).await
-                    }
-                    _ => Err(Failure::Final(
-                        Error::new(ErrorKind::NoSpace, "upload to")
-                            .caused_by("it became larger than 10,000 parts can hold"),
-                    )),
-                }
-            };
-            runtime.call(put.map_err(|failure| failure.into_error("upload to", at))).boxed()
-        };
-        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), begun, place }
-    }
-}
-
-impl Upload for S3Upload {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        self.parts.write(bytes).boxed()
-    }
-
-    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
-        self.parts.finish().boxed()
-    }
-
-    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
-    where
-        Self: 'a,
-    {
-        let S3Upload { mut parts, mut begun, place } = *self;
-        async move {
-            if let Err(e) = parts.finish().await {
-                drop(parts);
-                let _ = begun.abort().await;
-                return Err(e);
-            }
-            let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-            let Some(multipart) = begun.multipart.take() else {
-                return Err(Error::new(ErrorKind::Internal, "complete the upload").at(place));
-            };
-            let complete = async move {
-                let completed = api.complete(&multipart, parts.etags(), parts.size()).await;
-                if completed.is_err() {
-                    let _ = api.abort(&multipart).await;
-                }
-                completed
-            };
-            // From here on it is either completed or aborted, whoever waits for it.
-            let completed = runtime.settle(complete).await?;
-            completed.map_err(|failure| failure.into_error("complete the upload of", place))
-        }
-        .boxed()
-    }
-
-    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
-    where
-        Self: 'a,
-    {
-        let S3Upload { parts, mut begun, .. } = *self;
-        drop(parts);
-        begun.abort()
-    }
-
-    fn on_sent(&mut self, sent: Sent) {
-        self.parts.on_sent(sent);
     }
 }
