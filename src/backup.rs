@@ -21,7 +21,7 @@ use crate::{
     limit::Limiter,
     name::Key,
     pipe::{self, Inlet, Outlet},
-    progress::{Expected, Phase, Tracker},
+    progress::{Phase, Tracker},
     report::Report,
     store::{Store, Upload},
     swap,
@@ -207,19 +207,21 @@ impl Backup {
 
     /// Backs up into `store` under `key`. The archive is visible there once the task resolves with
     /// a report, and never before it is whole.
-    pub fn start<'a>(self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
+    pub fn start<'a>(mut self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
         Task::new(|tracker| async move {
             let mut source = self.open_source(&tracker).await?;
             let mut at_most = None;
             if store.wants_bound() {
-                let (this, watched) = (self.clone(), tracker.clone());
+                let (tree, watched) = (self.tree.clone(), tracker.clone());
                 let count = pipe::spawn(move |_| {
-                    let bound = source.count(&this.tree, &watched)?.archive_max;
-                    Ok((source, bound))
+                    let estimate = source.count(&tree, &watched)?;
+                    Ok((source, estimate))
                 })?;
-                let bound;
-                (source, bound) = unless_cancelled(&tracker, count.finish()).await?;
-                at_most = Some(bound);
+                let estimate;
+                (source, estimate) = unless_cancelled(&tracker, count.finish()).await?;
+                at_most = Some(estimate.archive_max);
+                tracker.expect(estimate.into());
+                self.count_first = false;
             }
             let upload = match unless_cancelled(&tracker, store.create(&key, at_most)).await {
                 Ok(upload) => upload,
@@ -355,7 +357,7 @@ impl Backup {
             if self.count_first {
                 scope.spawn(|| {
                     if let Ok(estimate) = source.count(&self.tree, tracker) {
-                        tracker.expect(Expected { files: estimate.files, bytes: estimate.content });
+                        tracker.expect(estimate.into());
                     }
                 });
             }

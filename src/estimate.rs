@@ -11,6 +11,7 @@ use crate::{
     },
     entry::{EntryKind, Metadata},
     error::{Error, Result},
+    progress::Expected,
     walk::{Step, Walk, root::skippable},
 };
 
@@ -28,6 +29,12 @@ pub struct Estimate {
     pub content: u64,
     /// The most bytes that the archive can have if the source stays as it is.
     pub archive_max: u64,
+}
+
+impl From<Estimate> for Expected {
+    fn from(estimate: Estimate) -> Self {
+        Expected { files: estimate.files, bytes: estimate.content }
+    }
 }
 
 /// Counts what `walk` meets.

@@ -291,3 +291,113 @@ impl Window {
 fn follows(end: u64, range: &Range<u64>) -> bool {
     end <= range.start && range.start - end <= GAP
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::future::poll_fn;
+
+    use super::*;
+
+    const LEN: u64 = 40 << 20;
+
+    /// Bytes that tell where they stand, and what was asked of them.
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<Range<u64>>>);
+
+    impl Remote for &Fake {
+        fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>> {
+            assert!(range.end <= until && until <= LEN, "{range:?} {until}");
+            self.0.lock().expect("whole").push(range.clone());
+            // Later ones may be here sooner.
+            let mut turns = range.start % 5;
+            async move {
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    turns = turns.saturating_sub(1);
+                    if turns == 0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                })
+                .await;
+                Ok(range.map(|at| at as u8).collect())
+            }
+            .boxed()
+        }
+
+        fn parallel(&self) -> usize {
+            3
+        }
+    }
+
+    /// What three threads ask that read the plan in turns, and then something else.
+    fn ask(plan: Vec<Range<u64>>) -> Vec<Range<u64>> {
+        let fake = Fake::default();
+        let (ranges, requests) = Ranges::new(LEN, Bytes::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| block_on(serve(&fake, requests)));
+            // Gone at the end, which ends the other.
+            let ranges = ranges;
+            let read = |range: &Range<u64>| {
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                ranges.read_at(range.start, &mut bytes).expect("it is there");
+                let want = range.clone().map(|at| at as u8);
+                assert!(bytes.iter().copied().eq(want), "{range:?}");
+            };
+            ranges.plan(plan.clone());
+            std::thread::scope(|scope| {
+                for thread in 0..3 {
+                    let mine = plan.iter().skip(thread).step_by(3);
+                    scope.spawn(move || mine.for_each(read));
+                }
+            });
+            read(&(1..3));
+        });
+        fake.0.into_inner().expect("whole")
+    }
+
+    fn chunks(range: Range<u64>) -> Vec<Range<u64>> {
+        range.clone().step_by(1 << 20).map(|at| at..range.end.min(at + (1 << 20))).collect()
+    }
+
+    #[test]
+    fn a_plan_is_fetched_in_blocks_and_once() {
+        let asked = ask(chunks(0..LEN));
+        assert_eq!(asked.len() as u64, LEN / BLOCK + 1);
+        let mut planned: Vec<_> = asked.into_iter().filter(|range| range.end > 3).collect();
+        planned.sort_by_key(|range| range.start);
+        assert!(planned.windows(2).all(|two| two[0].end == two[1].start));
+    }
+
+    #[test]
+    fn what_is_alone_is_one_request_and_small_gaps_do_not_matter() {
+        assert_eq!(ask(chunks(5..(10 << 20))), [5..(10 << 20), 1..3]);
+        assert_eq!(ask(vec![10..20, 30..40, 60_000..60_001]), [10..60_001, 1..3]);
+        assert_eq!(ask(vec![10..20, 1_000_000..1_000_001]).len(), 3);
+        assert_eq!(ask(Vec::new()), [1..3]);
+    }
+
+    #[test]
+    fn an_error_reaches_those_who_wait_and_no_others() {
+        struct Broken;
+        impl Remote for Broken {
+            fn read(&self, range: Range<u64>, _: u64) -> BoxFuture<'_, Result<Bytes>> {
+                let error = || Err(Error::new(ErrorKind::Io, "read"));
+                let read = if range.start < BLOCK { error() } else { Ok(vec![7; 1].into()) };
+                futures::future::ready(read).boxed()
+            }
+            fn parallel(&self) -> usize {
+                1
+            }
+        }
+        let (ranges, requests) = Ranges::new(LEN, Bytes::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| block_on(serve(Broken, requests)));
+            ranges.plan(vec![0..5, 5..10]);
+            let mut bytes = [0; 5];
+            assert!(ranges.read_at(0, &mut bytes).is_err());
+            assert!(ranges.read_at(5, &mut bytes).is_err());
+            ranges.read_at(2 * BLOCK, &mut bytes[..1]).expect("it is there");
+            drop(ranges);
+        });
+    }
+}

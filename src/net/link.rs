@@ -15,7 +15,8 @@ use crate::{
     net::{
         Transfer,
         failure::Failure,
-        http::{Chunks, Got, Http, Wanted, content_range},
+        http::{Chunks, Http},
+        range::{Got, Wanted, content_range},
         runtime::Runtime,
         url::SecretUrl,
     },

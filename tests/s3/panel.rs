@@ -99,6 +99,25 @@ fn an_archive_on_a_disk_goes_up_in_parts_side_by_side() {
 }
 
 #[test]
+fn an_upload_of_a_file_is_cancelled_at_once() {
+    let (server, tree) = (Server::shared(), tree());
+    let (path, _) = local(&tree);
+    let proxy = Proxy::to(server.address(), |_| Fault::Slow { bytes_per_second: 100 << 10 });
+    let client = server.through(proxy.address());
+    let panel = Panel::new(&client, 20, 600);
+    let task = panel.urls().upload_file(&path);
+    let handle = task.handle();
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        handle.cancel();
+        std::time::Instant::now()
+    });
+    let error = block_on(task).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(canceller.join().unwrap().elapsed() < Duration::from_secs(1));
+}
+
+#[test]
 fn what_is_wrong_with_part_urls_is_said_without_their_secret() {
     let (server, tree) = (Server::shared(), tree());
     let (path, _) = local(&tree);

@@ -78,6 +78,25 @@ fn a_backup_goes_up_and_comes_back() {
     }
 }
 
+#[test]
+fn any_executor_will_do() {
+    let (server, tree) = (Server::shared(), Tree::with(&[("a", &noise(6 << 20))]));
+    let bucket = server.bucket();
+    let store = store(server, &server.endpoint(), &bucket);
+    let there_and_back = |n| {
+        let (store, tree) = (store.clone(), &tree);
+        async move {
+            let id = key(&store, n);
+            let report = tree.backup().start(store.clone(), id.clone()).await.unwrap();
+            let archive = Archive::in_store(store, id);
+            assert!(Verify::new().sha1(report.sha1).start(archive).await.unwrap().is_whole());
+        }
+    };
+    block_on(there_and_back(1));
+    smol::block_on(there_and_back(2));
+    tokio::runtime::Runtime::new().unwrap().block_on(there_and_back(3));
+}
+
 /// In requests, which is what they cost.
 #[test]
 fn a_list_is_one_request_and_one_file_is_another() {

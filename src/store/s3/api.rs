@@ -24,7 +24,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         failure::{Failure, Refusal},
-        http::{Content, Got, Http, Wanted},
+        http::{Content, Http},
+        range::{Got, Wanted},
         url::SecretUrl,
     },
     store::s3::{

@@ -25,7 +25,7 @@ pub use credentials::Credentials;
 use crate::{
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
-    net::{Transfer, failure::Failure, http::Wanted, runtime::Runtime},
+    net::{Transfer, failure::Failure, range::Wanted, runtime::Runtime},
     store::{Object, Opened, ReadRange, Store, Upload},
 };
 use api::Api;
