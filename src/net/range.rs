@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     net::{failure::Failure, http::Http, url::SecretUrl},
 };
 
@@ -127,10 +127,17 @@ impl Http {
         };
         let mut headers = HeaderMap::new();
         headers.insert(RANGE, HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("")));
-        if let Some(etag) = etag {
+        // A weak one never matches (RFC 9110, 13.1.1).
+        if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
             headers.insert(IF_MATCH, etag);
         }
-        self.send(Method::GET, url, headers, None).await
+        self.send(Method::GET, url, headers, None).await.map_err(|failure| {
+            if !failure.is_status(412) {
+                return failure;
+            }
+            let error = Error::new(ErrorKind::Corrupt, "read");
+            Failure::Final(error.caused_by("it became another while it was read"))
+        })
     }
 }
 

@@ -210,6 +210,24 @@ fn a_whole_read_of_a_link_is_one_stream_that_goes_on_where_it_broke() {
 }
 
 #[test]
+fn what_a_link_leads_to_may_not_change_while_it_is_read() {
+    let tree = tree();
+    let (proxy, url) = linked(&local(&tree).1, |_| Fault::None);
+    let bucket = url.split('/').nth(3).unwrap().to_owned();
+    proxy.set_rule(move |seen| match seen.n {
+        1 => Fault::CutResponse { after: 5 << 20 },
+        2 => {
+            Server::shared().put(&bucket, "a", b"another");
+            Fault::None
+        }
+        _ => Fault::None,
+    });
+    let error = block_on(Verify::new().start(Archive::link(&url, quick()).unwrap())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("became another"), "{error}");
+}
+
+#[test]
 fn where_a_link_gives_no_ranges_it_is_a_stream() {
     let tree = tree();
     let (_, bytes) = local(&tree);

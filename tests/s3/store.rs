@@ -233,6 +233,7 @@ fn a_wrong_address_is_an_error_that_names_it() {
         (S3Store::new("bucket", keys()).endpoint("ftp://host"), "scheme"),
         (S3Store::new("bucket", keys()).endpoint("http://host/path"), "path"),
         (S3Store::new("bucket", keys()).region(""), "region"),
+        (S3Store::new("bucket", keys()).part_size(5_000_000), "not of 5000000"),
     ] {
         let error = list(store);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");

@@ -122,6 +122,10 @@ fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
     keys(server.secret_key());
     assert_eq!(list("ops").json()["removed"], serde_json::json!([]));
     assert_eq!(list("other").json()["kind"], "not-found");
+    let mut without = wingback();
+    without.args(["list", "s3://bucket/a"]).env("HOME", place.tmp.path());
+    let without = run(without.env_remove("AWS_ACCESS_KEY_ID"));
+    assert!(without.one_line_error().contains("AWS_ACCESS_KEY_ID"), "{without:?}");
     keys("wrong");
     let refused = list("ops");
     assert_eq!((refused.status, &refused.json()["kind"]), (1, &"permission-denied".into()));

@@ -79,7 +79,16 @@ impl Credentials {
             Some(credentials) => Ok(credentials),
             None => {
                 let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".into());
-                Credentials::from_file(Credentials::file(), &profile)
+                let file = Credentials::file();
+                if !file.exists() {
+                    return Err(Error::new(ErrorKind::NotFound, "find the keys to S3").caused_by(
+                        format!(
+                            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and there is no {}",
+                            file.display()
+                        ),
+                    ));
+                }
+                Credentials::from_file(file, &profile)
             }
         }
     }

@@ -31,8 +31,9 @@ use crate::{
 use api::Api;
 use upload::{Begun, Claim, Claims, S3Upload};
 
-/// The least that S3 takes as a part that is not the last.
+/// The least that S3 takes as a part that is not the last, and the most.
 const PART_MIN: u64 = 5 << 20;
+const PART_MAX: u64 = 5 << 30;
 
 /// The most parts that an upload can have.
 const PARTS_MAX: u64 = 10_000;
@@ -138,11 +139,11 @@ impl S3Store {
         self.with(|this| this.names = names)
     }
 
-    /// Bytes of a part, but for the last: 5 MiB, which is the least that S3 takes, unless told
-    /// otherwise. Where a backup could need more than 10,000 of them they are larger.
+    /// Bytes of a part, but for the last: 5 MiB unless told otherwise, which is the least that S3
+    /// takes; 5 GiB is the most. Where a backup could need more than 10,000 of them they are larger.
     #[must_use]
     pub fn part_size(self, bytes: u64) -> Self {
-        self.with(|this| this.part_size = bytes.clamp(PART_MIN, 5 << 30))
+        self.with(|this| this.part_size = bytes)
     }
 
     /// The storage class of archives, such as `STANDARD_IA`.
@@ -187,6 +188,13 @@ impl S3Store {
     fn connect(&self) -> Result<Connection> {
         if let Some(connection) = self.connection.get() {
             return Ok(connection.clone());
+        }
+        if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
+            let error = Error::new(ErrorKind::InvalidInput, "use the part size");
+            return Err(error.caused_by(format!(
+                "S3 takes parts of {PART_MIN} to {PART_MAX} bytes, not of {}",
+                self.part_size
+            )));
         }
         let connection = Connection {
             api: Api::new(self)?,
