@@ -37,7 +37,16 @@ fn progress_comes_first_and_the_report_last() {
     for line in progress {
         assert_eq!(
             fields(line),
-            ["bytes", "expected_bytes", "expected_files", "files", "phase", "type", "written"]
+            [
+                "bytes",
+                "expected_bytes",
+                "expected_files",
+                "files",
+                "phase",
+                "type",
+                "uploaded",
+                "written"
+            ]
         );
         let now = line["bytes"].as_u64().unwrap();
         assert!(now >= bytes);

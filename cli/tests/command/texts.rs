@@ -68,7 +68,7 @@ fn man_pages_are_there_for_the_command_and_each_subcommand() {
 #[test]
 fn help_and_version_say_what_this_is() {
     let help = ok(wingback().args(["create", "--help"])).out;
-    for option in ["--to <DIR>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
+    for option in ["--to <PLACE>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
         assert!(help.contains(option), "{option} in {help}");
     }
     let version = ok(wingback().arg("--version")).out;
