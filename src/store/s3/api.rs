@@ -203,17 +203,16 @@ impl Api {
                 Err(failure) => failure,
             };
             is_orphaned |= failure.is_retryable();
-            if is_orphaned {
-                is_orphaned = self.abort_those_of(object, begun, "").await.is_err();
-            }
+            let is_clean = !is_orphaned || self.abort_those_of(object, begun, "").await.is_ok();
             if wanted.strong_count() == 0 {
-                if is_orphaned {
+                if !is_clean {
                     self.abort_orphans_of(object, begun, "").await;
                 }
                 return Err(failure);
             }
             patience.wait(failure).await?;
         };
+        // One that was given up for its silence may have been begun only now.
         if is_orphaned {
             self.abort_orphans_of(object, begun, &id).await;
         }
@@ -237,7 +236,7 @@ impl Api {
         Ok(())
     }
 
-    /// The same where it has failed before. Who may not list leaves them to a sweep.
+    /// The same, tried again. Who may not list leaves them to a sweep.
     async fn abort_orphans_of(
         &self,
         object: &str,
