@@ -18,8 +18,11 @@ use crate::{
 
 static OTHER: LazyLock<Server> = LazyLock::new(Server::versitygw);
 
-fn servers() -> [&'static Server; 2] {
-    [Server::shared(), &OTHER]
+pub fn on_both<T: Send>(test: impl Fn(&Server) -> T + Sync) -> [T; 2] {
+    std::thread::scope(|scope| {
+        let servers = [Server::shared(), &OTHER];
+        servers.map(|server| scope.spawn(|| test(server))).map(|test| test.join().unwrap())
+    })
 }
 
 /// Faults for the requests of each kind, one behind the other, and then none.
@@ -56,7 +59,7 @@ const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
 fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
     let html = || Fault::ReplaceAfter { status: 200, body: "<html>hello</html>".into() };
     let disguised = || Fault::ReplaceAfter { status: 200, body: error("InternalError") };
-    for server in servers() {
+    on_both(|server| {
         for lost in [
             Fault::LoseResponse,
             Fault::CutResponse { after: 60 },
@@ -82,13 +85,29 @@ fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
         let hurried = quick().retry_for(Duration::from_secs(2));
         let ran = Ran::on(server, rule, |store| store.transfer(hurried));
         assert!(ran.result.is_err_and(|e| e.is_retryable()));
-    }
+    });
+}
+
+#[test]
+fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
+    on_both(|server| {
+        let late = [Duration::from_millis(900), Duration::from_millis(500)];
+        let late = Mutex::new(late.into_iter());
+        let rule = move |seen: &Seen| {
+            if seen.is_create() {
+                let pause = late.lock().unwrap().next();
+                std::thread::sleep(pause.unwrap_or_default());
+            }
+            Fault::None
+        };
+        Ran::on(server, rule, |store| store).succeeded();
+    });
 }
 
 #[test]
 fn a_completion_is_judged_by_what_is_there() {
     let conflict = || Fault::Status(409, "ConditionalRequestConflict");
-    for server in servers() {
+    on_both(|server| {
         for answers in [
             vec![Fault::CutResponse { after: 20 }],
             vec![Fault::StallResponse { after: 20 }],
@@ -116,14 +135,14 @@ fn a_completion_is_judged_by_what_is_there() {
             .failed(ErrorKind::Io, "InternalError");
         always(SLOW_DOWN).failed(ErrorKind::Io, "SlowDown");
         always(Fault::Refuse).failed(ErrorKind::Io, "complete the upload");
-    }
+    });
 }
 
 #[test]
 fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first() {
     let denied = || Fault::Status(403, "AccessDenied");
     let is_second = |seen: &Seen| seen.part() == Some(2);
-    for server in servers() {
+    on_both(|server| {
         let abort = [SLOW_DOWN, Fault::Refuse, Fault::LoseResponse, SLOW_DOWN];
         for is_it in [is_second, Seen::is_create, Seen::is_complete] {
             let rule = both(at_first(9, is_it, denied()), in_turn(Seen::is_abort, &abort));
@@ -134,19 +153,19 @@ fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first(
             let times = ran.proxy.log().iter().filter(|seen| is_it(seen)).count();
             assert_eq!(times, 1, "{:?}", ran.result);
         }
-    }
+    });
 }
 
 /// It may write but not look.
 #[test]
 fn without_the_right_to_look_the_services_word_counts() {
-    for server in servers() {
+    on_both(|server| {
         let rule = |seen: &Seen| match &*seen.method {
             "HEAD" => Fault::Status(403, "AccessDenied"),
             _ => Fault::None,
         };
         Ran::on(server, rule, |store| store).succeeded();
-    }
+    });
 }
 
 /// Whatever comes at random, in order that nobody has thought of.
@@ -176,14 +195,10 @@ fn in_any_weather_it_is_whole_or_nothing() {
         };
         Ran::on(server, rule, |store| store).result.is_ok()
     };
-    let ran: Vec<bool> = std::thread::scope(|scope| {
-        let lanes = servers().map(|server| {
-            scope.spawn(move || (0..12).map(|seed| weather(seed, server)).collect::<Vec<_>>())
-        });
-        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
-    });
+    let ran = on_both(|server| (0..8).map(|seed| weather(seed, server)).collect::<Vec<_>>());
+    let ran = ran.concat();
     let done = ran.iter().filter(|done| **done).count();
-    assert!((4..24).contains(&done), "{done} of {} are done", ran.len());
+    assert!((2..16).contains(&done), "{done} of {} are done", ran.len());
 }
 
 /// Its uploads are on its disk, and it lists them as it comes back.

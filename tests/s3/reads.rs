@@ -59,12 +59,7 @@ fn a_slow_answer_is_no_stalled_one() {
 
 #[test]
 fn a_read_that_cannot_go_on_ends_with_the_reason() {
-    for (fault, about) in [
-        (Fault::Status(503, "SlowDown"), "SlowDown"),
-        (Fault::CutResponse { after: 0 }, "read"),
-        (Fault::StallResponse { after: 1000 }, "no byte moved"),
-        (Fault::Status(403, "AccessDenied"), "AccessDenied"),
-    ] {
+    let ends = |fault: Fault, about: &str| {
         let is_lasting = matches!(fault, Fault::Status(403, _));
         let (_proxy, archive) = stored(at_first(usize::MAX, |seen| seen.n > 0, fault));
         let start = Instant::now();
@@ -73,5 +68,15 @@ fn a_read_that_cannot_go_on_ends_with_the_reason() {
         assert!(text.contains(about) && !text.contains("X-Amz"), "{text}");
         assert_eq!(error.is_retryable(), !is_lasting, "{text}");
         assert!(start.elapsed() < Duration::from_secs(if is_lasting { 3 } else { 15 }));
-    }
+    };
+    std::thread::scope(|scope| {
+        for (fault, about) in [
+            (Fault::Status(503, "SlowDown"), "SlowDown"),
+            (Fault::CutResponse { after: 0 }, "read"),
+            (Fault::StallResponse { after: 1000 }, "no byte moved"),
+            (Fault::Status(403, "AccessDenied"), "AccessDenied"),
+        ] {
+            scope.spawn(move || ends(fault, about));
+        }
+    });
 }
