@@ -99,6 +99,13 @@ impl Http {
             return Err(Failure::Answer(format!("it sent the bytes {range:?}, not {expected:?}")));
         }
         let etag = answer.headers().get(ETAG).cloned();
+        // Not every service knows the condition.
+        let is_another = |part: &Part| {
+            part.size != size || (part.etag.is_some() && etag.is_some() && part.etag != etag)
+        };
+        if part.as_ref().is_some_and(is_another) {
+            return Err(another());
+        }
         let part = part.get_or_insert_with(|| {
             let bytes = BytesMut::with_capacity((range.end - range.start) as usize);
             Part { bytes, range, size, etag }
@@ -131,14 +138,14 @@ impl Http {
         if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
             headers.insert(IF_MATCH, etag);
         }
-        self.send(Method::GET, url, headers, None).await.map_err(|failure| {
-            if !failure.is_status(412) {
-                return failure;
-            }
-            let error = Error::new(ErrorKind::Corrupt, "read");
-            Failure::Final(error.caused_by("it became another while it was read"))
-        })
+        let answer = self.send(Method::GET, url, headers, None).await;
+        answer.map_err(|failure| if failure.is_status(412) { another() } else { failure })
     }
+}
+
+fn another() -> Failure {
+    let error = Error::new(ErrorKind::Corrupt, "read");
+    Failure::Final(error.caused_by("it became another while it was read"))
 }
 
 /// `bytes 0-9/100`: which bytes came, of how many.

@@ -89,6 +89,8 @@ pub enum Fault {
     StallResponse {
         after: usize,
     },
+    /// The server does not get this header of the request.
+    ForgetHeader(&'static str),
     /// Of the response.
     StripHeader(&'static str),
     /// The server gets nothing, the client this.

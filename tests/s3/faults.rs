@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Five parts, and what a local backup of them is.
-static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
+pub static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
     let tree = Tree::with(&[("a.mca", &noise(12 << 20)), ("b", &noise(9 << 20)), ("c", b"c")]);
     let local = LocalStore::new(tree.tmp.path().join("local"));
     let id = local.key(&uuid::Uuid::from_u128(1));
@@ -34,7 +34,7 @@ static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
     (tree, bytes)
 });
 
-fn quick() -> Transfer {
+pub fn quick() -> Transfer {
     Transfer::new()
         .parallel(2)
         .stall_after(Duration::from_millis(700))
@@ -42,14 +42,14 @@ fn quick() -> Transfer {
 }
 
 /// Backs up through a proxy with this rule, and checks what is left.
-struct Ran {
-    proxy: Proxy,
-    result: Result<Report, Error>,
-    took: Duration,
+pub struct Ran {
+    pub proxy: Proxy,
+    pub result: Result<Report, Error>,
+    pub took: Duration,
 }
 
 impl Ran {
-    fn through(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Ran {
+    pub fn through(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Ran {
         Ran::with(rule, |store| store)
     }
 
@@ -57,7 +57,14 @@ impl Ran {
         rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
         change: impl FnOnce(S3Store) -> S3Store,
     ) -> Ran {
-        let server = Server::shared();
+        Ran::on(Server::shared(), rule, change)
+    }
+
+    pub fn on(
+        server: &Server,
+        rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+        change: impl FnOnce(S3Store) -> S3Store,
+    ) -> Ran {
         let bucket = server.bucket();
         let proxy = Proxy::to(server.address(), rule);
         let store = change(store(server, &proxy.endpoint(), &bucket).transfer(quick()));
@@ -66,7 +73,7 @@ impl Ran {
         let start = Instant::now();
         let result = block_on(tree.backup().reproducible(true).start(store.clone(), id.clone()));
         let took = start.elapsed();
-        assert_eq!(server.unfinished(&bucket), [], "{result:?}");
+        assert_eq!(server.left_of(&bucket, id.as_str()), [""; 0], "{result:?}");
         match &result {
             Ok(report) => {
                 assert_eq!(report.size, bytes.len() as u64);
@@ -82,13 +89,13 @@ impl Ran {
     }
 
     #[track_caller]
-    fn succeeded(self) -> Ran {
+    pub fn succeeded(self) -> Ran {
         assert!(self.result.is_ok(), "{:?}", self.result);
         self
     }
 
     #[track_caller]
-    fn failed(&self, kind: ErrorKind, about: &str) {
+    pub fn failed(&self, kind: ErrorKind, about: &str) {
         let error = self.result.as_ref().expect_err("it has failed");
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(about), "{error} does not say {about:?}");
@@ -101,7 +108,7 @@ fn first(n: usize) -> impl Fn() -> bool + Send + Sync {
     move || calls.fetch_add(1, SeqCst) < n
 }
 
-fn at_first(
+pub fn at_first(
     n: usize,
     is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
     fault: Fault,
@@ -152,7 +159,7 @@ fn what_passes_is_sat_out() {
     }
 }
 
-const COMPLETED: &str =
+pub const COMPLETED: &str =
     "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
 
 #[test]
@@ -310,7 +317,7 @@ fn a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_swept_later()
 }
 
 /// A server with the archive, behind a proxy.
-fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, Archive<'static>) {
+pub fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, Archive<'static>) {
     let server = Server::shared();
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), rule);

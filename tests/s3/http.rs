@@ -3,6 +3,7 @@
 use std::io::{self, BufRead};
 
 /// The lines of a head as they came.
+#[derive(Clone)]
 pub struct Head(Vec<String>);
 
 impl Head {

@@ -7,9 +7,12 @@ mod fault;
 mod faults;
 mod harness;
 mod http;
+mod mishaps;
+mod moments;
 mod panel;
 mod plain;
 mod proxy;
+mod reads;
 mod server;
 mod store;
 #[path = "../support/mod.rs"]

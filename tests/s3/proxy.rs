@@ -217,7 +217,11 @@ impl Inner {
 
         // A new one each, so that none has been closed by the server meanwhile.
         let server = self.track(TcpStream::connect(self.server)?)?;
-        (&*server).write_all(&head.bytes())?;
+        let mut asked = head.clone();
+        if let Fault::ForgetHeader(name) = &fault {
+            asked.remove(name);
+        }
+        (&*server).write_all(&asked.bytes())?;
         gate.check()?;
         let mut server_reads = true;
         let sent = head.request_body().read(requests, &mut |bytes, payload| {

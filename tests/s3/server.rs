@@ -228,6 +228,22 @@ impl Server {
         ids
     }
 
+    /// Those that the server lists in a bucket, and those of one key on its disk: where other tests
+    /// use the server at the same time, whose uploads of other buckets may lie there just now.
+    pub fn left_of(&self, bucket: &str, key: &str) -> Vec<String> {
+        let look = || {
+            let listed = self.client.listed_uploads(bucket, "").into_iter().map(|one| one.1);
+            BTreeSet::from_iter(listed.chain(self.unfinished_of(bucket, key)))
+        };
+        let mut left = look();
+        if !left.is_empty() {
+            // A server that is not quite done.
+            thread::sleep(Duration::from_millis(50));
+            left = look();
+        }
+        left.into_iter().collect()
+    }
+
     /// The hash and the ID of every upload that the server has in its folder: MinIO of all buckets.
     fn on_disk(&self, bucket: &str) -> Vec<(String, String)> {
         let data = self.dir.join("data");

@@ -40,6 +40,10 @@ const SIGNED_FOR: Duration = Duration::from_secs(3600);
 /// How long an upload is tried to be aborted.
 const ABORT_FOR: Duration = Duration::from_secs(20);
 
+/// How long a part may still be on its way once nobody sends it any more: a server that has all of
+/// it takes it, and some begin an aborted upload anew for it.
+const LATE_PART: Duration = Duration::from_millis(200);
+
 /// Names the upload that made an object, so that an answer that was lost can be told from another
 /// writer's success.
 const UPLOAD_HEADER: &str = "x-amz-meta-wingback-upload";
@@ -186,39 +190,61 @@ impl Api {
         query.add("uploads", "");
         let begun = chrono::Utc::now();
         let mut patience = self.http.patience();
-        let created = loop {
+        // Whether there may be one whose ID was lost with the answer.
+        let mut is_orphaned = false;
+        let id = loop {
             let request = self.request(Method::POST, Some(object), query.clone(), all.clone());
-            let failure = match request.await {
-                Ok(created) => break created,
+            let id = request.await.and_then(|created| {
+                let id = child(&created, "UploadId");
+                id.ok_or_else(|| Failure::Answer("it began no upload".into()))
+            });
+            let failure = match id {
+                Ok(id) => break id,
                 Err(failure) => failure,
             };
-            // Where only the answer was lost, it has begun one all the same.
-            if failure.is_retryable() {
-                let _ = self.abort_those_of(object, begun).await;
-            }
+            is_orphaned |= failure.is_retryable();
+            let is_clean = !is_orphaned || self.abort_those_of(object, begun, "").await.is_ok();
             if wanted.strong_count() == 0 {
+                if !is_clean {
+                    self.abort_orphans_of(object, begun, "").await;
+                }
                 return Err(failure);
             }
             patience.wait(failure).await?;
         };
-        let id = child(&created, "UploadId");
-        let id = id.ok_or_else(|| Failure::Answer("it began no upload".into()))?;
+        // One that was given up for its silence may have been begun only now.
+        if is_orphaned {
+            self.abort_orphans_of(object, begun, &id).await;
+        }
         Ok(Multipart { object: object.to_owned(), id, nonce })
     }
 
-    /// Aborts what was begun for `object` since, of which no answer came. The clocks may differ by
-    /// a minute; a second writer of the same name fails sooner or later anyhow.
+    /// Aborts what was begun for `object` since, of which no answer came, but not `ours`. The clocks
+    /// may differ by a minute; a second writer of the same name fails sooner or later anyhow.
     async fn abort_those_of(
         &self,
         object: &str,
         since: chrono::DateTime<chrono::Utc>,
+        ours: &str,
     ) -> Result<(), Failure> {
         for left in self.unfinished_once(object).await? {
-            if left.object == object && left.begun >= since.timestamp() - 60 {
+            let is_new = left.begun >= since.timestamp() - 60;
+            if left.object == object && is_new && left.id != ours {
                 self.abort_id(object, &left.id).await?;
             }
         }
         Ok(())
+    }
+
+    /// The same, tried again. Who may not list leaves them to a sweep.
+    async fn abort_orphans_of(
+        &self,
+        object: &str,
+        since: chrono::DateTime<chrono::Utc>,
+        ours: &str,
+    ) {
+        let http = self.http.hurried(ABORT_FOR);
+        let _ = http.retry(|| self.abort_those_of(object, since, ours)).await;
     }
 
     /// Sends one part, and gives its ETag.
@@ -259,7 +285,13 @@ impl Api {
         let mut patience = self.http.patience();
         loop {
             let said = self.ask_to_complete(upload, &body, condition.clone()).await;
-            let failure = match (self.head(&upload.object).await?, said) {
+            let head = match self.head(&upload.object).await {
+                // Who may not look has only the service's word.
+                Err(failure) if failure.is_status(403) && said.is_ok() => return Ok(()),
+                Err(failure) if failure.is_status(403) => None,
+                head => head?,
+            };
+            let failure = match (head, said) {
                 (Some(head), _) if head.is_of(upload) && head.size == size => return Ok(()),
                 (Some(head), said) if head.is_of(upload) || said.is_ok() => {
                     if head.is_of(upload) {
@@ -300,26 +332,25 @@ impl Api {
         }
     }
 
-    /// Gives an upload up with all of its parts.
+    /// Gives an upload up with all of its parts, also with one that was on its way and comes in
+    /// behind the first request.
     pub(crate) async fn abort(&self, upload: &Multipart) -> Result<(), Failure> {
+        self.abort_id(&upload.object, &upload.id).await?;
+        tokio::time::sleep(LATE_PART).await;
         self.abort_id(&upload.object, &upload.id).await
     }
 
+    /// Of an upload with no part on its way.
     pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
         let query = [("uploadId", id)];
         let abort = || async {
             match self.send(Method::DELETE, object, &query, HeaderMap::new(), None).await {
-                Err(failure) if failure.is_status(404) => Ok(false),
-                answer => answer.map(|_| true),
+                Err(failure) if failure.is_status(404) => Ok(()),
+                answer => answer.map(drop),
             }
         };
-        // A part that was on its way may have come in behind the first. Whoever cancels waits for
-        // it, so it is not tried for long; a sweep finds what is left.
-        let http = self.http.hurried(ABORT_FOR);
-        if http.retry(abort).await? {
-            http.retry(abort).await?;
-        }
-        Ok(())
+        // Whoever cancels waits for it, so it is not tried for long; a sweep finds what is left.
+        self.http.hurried(ABORT_FOR).retry(abort).await
     }
 
     /// Reads a range, and says how large the whole is. An empty object has no ranges.
@@ -427,6 +458,9 @@ impl Api {
             Ok(body) => body?,
             Err(_) => return Err(Failure::Stalled(self.stall_after)),
         };
+        if let Some(refusal) = Refusal::of_xml(&body) {
+            return Err(Failure::Service(refusal));
+        }
         Element::parse(&*body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
     }
 }

@@ -1,0 +1,228 @@
+//! Several things that go wrong one behind the other, on both servers: what is checked after each
+//! is what [`Ran`] checks.
+
+use std::{
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
+
+use futures::executor::block_on;
+use wingback::{ErrorKind, Limiter, Store};
+
+use crate::{
+    fault::{Fault, Seen, error},
+    faults::{Ran, TREE, at_first, quick},
+    server::Server,
+    store::store,
+};
+
+static OTHER: LazyLock<Server> = LazyLock::new(Server::versitygw);
+
+pub fn on_both<T: Send>(test: impl Fn(&Server) -> T + Sync) -> [T; 2] {
+    std::thread::scope(|scope| {
+        let servers = [Server::shared(), &OTHER];
+        servers.map(|server| scope.spawn(|| test(server))).map(|test| test.join().unwrap())
+    })
+}
+
+/// Faults for the requests of each kind, one behind the other, and then none.
+fn in_turn(
+    is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+    faults: &[Fault],
+) -> impl Fn(&Seen) -> Fault + Send + Sync + 'static {
+    let left = Mutex::new(faults.to_vec().into_iter());
+    move |seen| match is_it(seen) {
+        true => left.lock().unwrap().next().unwrap_or(Fault::None),
+        false => Fault::None,
+    }
+}
+
+fn is_list_of_uploads(seen: &Seen) -> bool {
+    seen.method == "GET" && seen.query("uploads").is_some()
+}
+
+/// The other rule where one has nothing to say.
+fn both(
+    one: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+    other: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+) -> impl Fn(&Seen) -> Fault + Send + Sync + 'static {
+    move |seen| match one(seen) {
+        Fault::None => other(seen),
+        fault => fault,
+    }
+}
+
+const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
+
+/// The server has begun an upload, and its ID is lost.
+#[test]
+fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
+    let html = || Fault::ReplaceAfter { status: 200, body: "<html>hello</html>".into() };
+    let disguised = || Fault::ReplaceAfter { status: 200, body: error("InternalError") };
+    on_both(|server| {
+        for lost in [
+            Fault::LoseResponse,
+            Fault::CutResponse { after: 60 },
+            Fault::StallResponse { after: 60 },
+            Fault::ReplaceAfter { status: 502, body: String::new() },
+            html(),
+            disguised(),
+        ] {
+            let shown = format!("{lost:?}");
+            let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |store| store);
+            assert!(ran.result.is_ok(), "{shown}: {:?}", ran.result);
+        }
+        // What would find it is not there either for a while.
+        let list = [SLOW_DOWN, Fault::Refuse];
+        let lost = [Fault::LoseResponse, SLOW_DOWN, Fault::LoseResponse];
+        let rule = both(in_turn(Seen::is_create, &lost), in_turn(is_list_of_uploads, &list));
+        Ran::on(server, rule, |store| store).succeeded();
+        // It never gets through.
+        let rule = |seen: &Seen| match seen.is_create() {
+            true => Fault::LoseResponse,
+            false => Fault::None,
+        };
+        let hurried = quick().retry_for(Duration::from_secs(2));
+        let ran = Ran::on(server, rule, |store| store.transfer(hurried));
+        assert!(ran.result.is_err_and(|e| e.is_retryable()));
+    });
+}
+
+#[test]
+fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
+    on_both(|server| {
+        let late = [Duration::from_millis(900), Duration::from_millis(500)];
+        let late = Mutex::new(late.into_iter());
+        let rule = move |seen: &Seen| {
+            if seen.is_create() {
+                let pause = late.lock().unwrap().next();
+                std::thread::sleep(pause.unwrap_or_default());
+            }
+            Fault::None
+        };
+        Ran::on(server, rule, |store| store).succeeded();
+    });
+}
+
+#[test]
+fn a_completion_is_judged_by_what_is_there() {
+    let conflict = || Fault::Status(409, "ConditionalRequestConflict");
+    on_both(|server| {
+        for answers in [
+            vec![Fault::CutResponse { after: 20 }],
+            vec![Fault::StallResponse { after: 20 }],
+            vec![conflict(), conflict()],
+            vec![SLOW_DOWN, Fault::LoseResponse, Fault::LoseResponse, SLOW_DOWN],
+            vec![Fault::ReplaceAfter { status: 412, body: error("PreconditionFailed") }],
+            vec![Fault::ReplaceAfter { status: 404, body: error("NoSuchUpload") }],
+            vec![Fault::Replace { status: 200, body: "<html>hello</html>".into() }],
+        ] {
+            let rule = in_turn(Seen::is_complete, &answers);
+            let ran = Ran::on(server, rule, |store| store);
+            assert!(ran.result.is_ok(), "{answers:?}: {:?}", ran.result);
+        }
+        let always = |fault: Fault| {
+            let rule = move |seen: &Seen| match seen.is_complete() {
+                true => fault.clone(),
+                false => Fault::None,
+            };
+            let hurried = quick().retry_for(Duration::from_secs(2));
+            Ran::on(server, rule, |store| store.transfer(hurried))
+        };
+        always(Fault::LoseResponse).succeeded();
+        always(Fault::ReplaceAfter { status: 500, body: error("InternalError") }).succeeded();
+        always(Fault::Replace { status: 200, body: error("InternalError") })
+            .failed(ErrorKind::Io, "InternalError");
+        always(SLOW_DOWN).failed(ErrorKind::Io, "SlowDown");
+        always(Fault::Refuse).failed(ErrorKind::Io, "complete the upload");
+    });
+}
+
+#[test]
+fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first() {
+    let denied = || Fault::Status(403, "AccessDenied");
+    let is_second = |seen: &Seen| seen.part() == Some(2);
+    on_both(|server| {
+        let abort = [SLOW_DOWN, Fault::Refuse, Fault::LoseResponse, SLOW_DOWN];
+        for is_it in [is_second, Seen::is_create, Seen::is_complete] {
+            let rule = both(at_first(9, is_it, denied()), in_turn(Seen::is_abort, &abort));
+            let ran = Ran::on(server, rule, |store| store);
+            ran.failed(ErrorKind::PermissionDenied, "AccessDenied");
+            ran.failed(ErrorKind::PermissionDenied, "TESTREQ1");
+            ran.failed(ErrorKind::PermissionDenied, "The test says so.");
+            let times = ran.proxy.log().iter().filter(|seen| is_it(seen)).count();
+            assert_eq!(times, 1, "{:?}", ran.result);
+        }
+    });
+}
+
+/// It may write but not look.
+#[test]
+fn without_the_right_to_look_the_services_word_counts() {
+    on_both(|server| {
+        let rule = |seen: &Seen| match &*seen.method {
+            "HEAD" => Fault::Status(403, "AccessDenied"),
+            _ => Fault::None,
+        };
+        Ran::on(server, rule, |store| store).succeeded();
+    });
+}
+
+/// Whatever comes at random, in order that nobody has thought of.
+#[test]
+fn in_any_weather_it_is_whole_or_nothing() {
+    let weather = |seed: u64, server: &Server| {
+        let rng = Mutex::new(fastrand::Rng::with_seed(seed));
+        let rule = move |seen: &Seen| {
+            let mut rng = rng.lock().unwrap();
+            let after = rng.usize(..if seen.is_part() { 5 << 20 } else { 300 });
+            let refused = |status, code| Fault::Status(status, code);
+            match rng.u8(..30) {
+                0 => Fault::Refuse,
+                1 => Fault::CutRequest { after },
+                2 => Fault::CutResponse { after },
+                3 => Fault::LoseResponse,
+                4 => Fault::StallResponse { after },
+                5 => SLOW_DOWN,
+                6 => refused(500, "InternalError"),
+                7 => Fault::ReplaceAfter { status: 500, body: error("InternalError") },
+                8 => Fault::ReplaceAfter { status: 200, body: error("InternalError") },
+                // Such a part would take seconds to be given up.
+                9 if !seen.is_part() => Fault::Stall,
+                10 if seen.is_part() => refused(400, "InvalidRequest"),
+                _ => Fault::None,
+            }
+        };
+        Ran::on(server, rule, |store| store).result.is_ok()
+    };
+    let ran = on_both(|server| (0..8).map(|seed| weather(seed, server)).collect::<Vec<_>>());
+    let ran = ran.concat();
+    let done = ran.iter().filter(|done| **done).count();
+    assert!((2..16).contains(&done), "{done} of {} are done", ran.len());
+}
+
+/// Its uploads are on its disk, and it lists them as it comes back.
+#[test]
+fn what_a_dead_server_kept_is_swept_once_it_is_old() {
+    let mut server = Server::versitygw();
+    let bucket = server.bucket();
+    let hurried = quick().retry_for(Duration::from_secs(2));
+    let store = store(&server, &server.endpoint(), &bucket).transfer(hurried);
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    let backup = TREE.0.backup().read_limit(Limiter::new(8 << 20));
+    let error = std::thread::scope(|scope| {
+        let running = scope.spawn(|| block_on(backup.start(store.clone(), id.clone())));
+        std::thread::sleep(Duration::from_millis(1200));
+        server.kill();
+        running.join().unwrap().unwrap_err()
+    });
+    assert!(error.is_retryable(), "{error}");
+    server.restart();
+    assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
+    assert_eq!(server.unfinished(&bucket).len(), 1);
+    let swept = block_on(store.dead_after(Duration::ZERO).sweep()).unwrap();
+    assert_eq!(swept, [format!("s3://{bucket}/{id}")]);
+    assert_eq!(server.unfinished(&bucket), []);
+    assert_eq!(server.objects(&bucket), []);
+}

@@ -1,0 +1,102 @@
+//! Cancelled or dropped just when a certain request is on its way, whatever becomes of it.
+
+use std::sync::Mutex;
+
+use futures::{channel::oneshot, executor::block_on, future};
+use wingback::{ErrorKind, Store};
+
+use crate::{
+    fault::{Fault, Seen},
+    faults::{TREE, quick},
+    mishaps::on_both,
+    proxy::Proxy,
+    server::Server,
+    store::store,
+};
+
+/// Ends a backup at the first request that is the one, which then meets the fault. Whether the
+/// backup was done all the same.
+fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel: bool) -> bool {
+    let bucket = server.bucket();
+    let (now, came) = oneshot::channel();
+    let (now, fault) = (Mutex::new(Some(now)), fault.clone());
+    let shown = format!("{fault:?}, cancel {is_cancel}");
+    let proxy = Proxy::to(server.address(), move |seen| {
+        match now.lock().unwrap().take_if(|_| is_it(seen)) {
+            Some(now) => {
+                let _ = now.send(());
+                fault.clone()
+            }
+            None => Fault::None,
+        }
+    });
+    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    let mut task = TREE.0.backup().reproducible(true).start(store.clone(), id.clone());
+    let handle = task.handle();
+    let ended = block_on(async {
+        match future::select(&mut task, came).await {
+            future::Either::Left((result, _)) => Some(result),
+            future::Either::Right(_) if is_cancel => {
+                handle.cancel();
+                Some(task.await)
+            }
+            future::Either::Right(_) => {
+                drop(task);
+                store.settled().await;
+                None
+            }
+        }
+    });
+    assert_eq!(server.left_of(&bucket, id.as_str()), [""; 0], "{shown}");
+    let is_there = server.head(&bucket, id.as_str()).is_some();
+    match ended {
+        Some(Err(e)) => {
+            // Or what ended it in its completion, where a cancel comes too late.
+            let is_late = e.to_string().contains("complete the upload");
+            assert!(e.kind() == ErrorKind::Cancelled || is_late, "{shown}: {e}");
+            assert!(!is_there, "{shown}");
+        }
+        Some(Ok(_)) => assert!(is_there, "{shown}"),
+        None => {}
+    }
+    assert!(!is_there || server.get(&bucket, id.as_str()) == TREE.1, "{shown}");
+    is_there
+}
+
+#[test]
+fn interrupted_at_any_request_that_meets_anything_it_is_whole_or_nothing() {
+    let moments: [(fn(&Seen) -> bool, bool); 6] = [
+        (|seen| seen.n == 0, false),
+        (Seen::is_create, false),
+        (|seen| seen.part() == Some(1), false),
+        (|seen| seen.part() == Some(4), false),
+        // Too late: it is completed.
+        (Seen::is_complete, true),
+        (|seen| seen.method == "HEAD" && seen.n > 5, true),
+    ];
+    on_both(|server| {
+        for (turn, fault) in [
+            Fault::None,
+            Fault::None,
+            Fault::LoseResponse,
+            Fault::LoseResponse,
+            Fault::StallResponse { after: 0 },
+            Fault::Stall,
+            Fault::Status(503, "SlowDown"),
+            Fault::CutRequest { after: 1 << 20 },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for (nth, (is_it, is_done)) in moments.into_iter().enumerate() {
+                // MinIO drops the parts of a completion that is cut off in its midst.
+                let is_known = !matches!(fault, Fault::CutRequest { .. });
+                let is_cancel = (nth + turn) % 2 == 0;
+                let done = ended_at(server, is_it, &fault, is_cancel);
+                let shown = format!("moment {nth}, {fault:?}, cancel {is_cancel}");
+                assert!(done == is_done || !is_known, "{shown}");
+            }
+        }
+    });
+}

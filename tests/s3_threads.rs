@@ -1,0 +1,63 @@
+//! The thread of the network ends with its store. On its own, since it counts the threads of its
+//! process.
+#![allow(dead_code, reason = "it uses a part of what the tests of S3 share")]
+
+#[path = "s3/client.rs"]
+mod client;
+#[path = "s3/http.rs"]
+mod http;
+#[path = "s3/server.rs"]
+mod server;
+mod support;
+
+use std::{fs, time::Duration};
+
+use server::Server;
+use support::{Tree, noise, wait_until};
+use wingback::{Archive, Credentials, Limiter, S3Store, Store, Verify};
+
+fn engine_threads() -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let name =
+        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    threads.map(name).filter(|name| name.starts_with("wingback")).count()
+}
+
+#[test]
+fn no_thread_outlives_its_store_for_long() {
+    let server = Server::minio();
+    let bucket = server.bucket();
+    let tree = Tree::with(&[("a", &noise(12 << 20))]);
+    let new = || {
+        let keys = Credentials::new(server.access_key(), server.secret_key());
+        S3Store::new(&bucket, keys).endpoint(server.endpoint())
+    };
+    let store = new();
+    let id = store.key(&uuid::Uuid::from_u128(1));
+    smol::block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
+    let verified = smol::block_on(Verify::new().start(Archive::in_store(store.clone(), id)));
+    assert!(verified.unwrap().is_whole() && engine_threads() > 0);
+    drop(store);
+    wait_until("the end of a thread that is done", || engine_threads() == 0);
+
+    for round in 0..20u64 {
+        let store = new();
+        let id = store.key(&uuid::Uuid::from_u128(2));
+        let task = tree.backup().read_limit(Limiter::new(16 << 20)).start(store, id);
+        let handle = task.handle();
+        let pause = async {
+            smol::Timer::after(Duration::from_millis(3 + 20 * round)).await;
+        };
+        // The task has the last of the store.
+        match smol::block_on(futures::future::select(task, Box::pin(pause))) {
+            futures::future::Either::Right((task, _)) if round % 2 == 0 => {
+                handle.cancel();
+                drop(smol::block_on(task));
+            }
+            ended => drop(ended),
+        }
+    }
+    wait_until("the end of all threads", || engine_threads() == 0);
+    assert_eq!(server.unfinished(&bucket), []);
+    assert_eq!(smol::block_on(new().list()).unwrap().len(), 1);
+}
