@@ -50,7 +50,7 @@ fn no_thread_outlives_its_store_for_long() {
         };
         // The task has the last of the store.
         match smol::block_on(futures::future::select(task, Box::pin(pause))) {
-            futures::future::Either::Right((task, _)) if round % 2 == 0 => {
+            futures::future::Either::Right(((), task)) if round % 2 == 0 => {
                 handle.cancel();
                 drop(smol::block_on(task));
             }

@@ -2,6 +2,7 @@
 //! is what [`Ran`] checks.
 
 use std::{
+    collections::VecDeque,
     sync::{LazyLock, Mutex},
     time::Duration,
 };
@@ -30,9 +31,9 @@ fn in_turn(
     is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
     faults: &[Fault],
 ) -> impl Fn(&Seen) -> Fault + Send + Sync + 'static {
-    let left = Mutex::new(faults.to_vec().into_iter());
+    let left = Mutex::new(VecDeque::from(faults.to_vec()));
     move |seen| match is_it(seen) {
-        true => left.lock().unwrap().next().unwrap_or(Fault::None),
+        true => left.lock().unwrap().pop_front().unwrap_or(Fault::None),
         false => Fault::None,
     }
 }

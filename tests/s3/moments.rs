@@ -64,9 +64,12 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
     is_there
 }
 
+/// Which request it is, and whether the backup is done then all the same.
+type Moment = (fn(&Seen) -> bool, bool);
+
 #[test]
 fn interrupted_at_any_request_that_meets_anything_it_is_whole_or_nothing() {
-    let moments: [(fn(&Seen) -> bool, bool); 6] = [
+    let moments: [Moment; 6] = [
         (|seen| seen.n == 0, false),
         (Seen::is_create, false),
         (|seen| seen.part() == Some(1), false),
