@@ -187,7 +187,7 @@ fn parts_are_larger_only_where_there_would_be_too_many() {
     assert_eq!(largest(40 << 30), Some(5 << 20));
     // With a tenth kept for growth: 100 GiB in 9,000 parts.
     assert_eq!(largest(100 << 30), Some(12 << 20));
-    assert_eq!(server.unfinished(&bucket), []);
+    assert_eq!(server.listed_uploads(&bucket, ""), []);
 }
 
 #[test]
