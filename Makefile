@@ -2,7 +2,7 @@
 
 FEATURES ?= isal
 
-.PHONY: help setup test lint bench bench-s3 bench-encoders fuzz kill-campaign
+.PHONY: help setup test lint bench bench-s3 bench-encoders fuzz interrupt-campaign kill-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -54,6 +54,9 @@ bench-encoders: setup ## deflate encoders against our own
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each; needs rustup's nightly
 	@tests/setup.sh fuzz
 	fuzz/run.sh
+
+interrupt-campaign: setup ## interrupts of uploads at each request, on two S3 servers
+	WINGBACK_INTERRUPTS=1 cargo test --features s3 --test s3 -- --nocapture moments::
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture
