@@ -67,6 +67,11 @@ impl Ranges {
         (Ranges { len, tail, requests }, asked)
     }
 
+    /// Where the bytes begin that are here already.
+    fn tail_at(&self) -> u64 {
+        self.len - self.tail.len() as u64
+    }
+
     fn ask(&self, request: Request) -> Result<()> {
         // Where nobody serves any more, the task was dropped or cancelled.
         self.requests.unbounded_send(request).map_err(|_| Error::cancelled())
@@ -79,8 +84,7 @@ impl ReadAt for Ranges {
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
-        let tail_at = self.len - self.tail.len() as u64;
-        if let Some(start) = at.checked_sub(tail_at) {
+        if let Some(start) = at.checked_sub(self.tail_at()) {
             let known = self.tail.get(start as usize..start as usize + into.len());
             into.copy_from_slice(known.ok_or_else(shorter)?);
             return Ok(());
@@ -95,7 +99,8 @@ impl ReadAt for Ranges {
         Ok(())
     }
 
-    fn plan(&self, ranges: Vec<Range<u64>>) {
+    fn plan(&self, mut ranges: Vec<Range<u64>>) {
+        ranges.retain(|range| range.start < self.tail_at());
         // Whoever does not know of a plan answers each read by itself.
         let _ = self.ask(Request::Plan(ranges));
     }
@@ -374,6 +379,21 @@ mod tests {
         assert_eq!(ask(vec![10..20, 30..40, 60_000..60_001]), [10..60_001, 1..3]);
         assert_eq!(ask(vec![10..20, 1_000_000..1_000_001]).len(), 3);
         assert_eq!(ask(Vec::new()), std::slice::from_ref(&(1..3)));
+    }
+
+    #[test]
+    fn what_is_here_already_is_not_fetched() {
+        let fake = Fake::default();
+        let (ranges, requests) = Ranges::new(10, Bytes::from_static(&[7; 4]));
+        std::thread::scope(|scope| {
+            scope.spawn(|| block_on(serve(&fake, requests)));
+            let ranges = ranges;
+            ranges.plan(vec![2..5, 6..8, 8..10]);
+            for at in [2, 6] {
+                ranges.read_at(at, &mut [0; 3]).expect("it is there");
+            }
+        });
+        assert_eq!(*fake.0.lock().expect("whole"), std::slice::from_ref(&(2..5)));
     }
 
     #[test]
