@@ -16,18 +16,11 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, executor::block_on, future::BoxFuture};
-use support::{Tree, format, key, noise, text, wait_until};
+use support::{Tree, engine_threads, format, key, noise, text, wait_until};
 use wingback::{
     Error, ErrorKind, Key, Limiter, LocalStore, MemoryStore, Object, Phase, ReadRange, Store, Task,
     Upload,
 };
-
-fn engine_threads() -> usize {
-    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let name =
-        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-    threads.map(name).filter(|name| name.starts_with("wingback")).count()
-}
 
 #[test]
 fn cancelled_or_dropped_at_any_moment_nothing_is_left() {

@@ -10,18 +10,11 @@ mod http;
 mod server;
 mod support;
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use server::Server;
-use support::{Tree, noise, wait_until};
+use support::{Tree, engine_threads, noise, wait_until};
 use wingback::{Archive, Credentials, Limiter, S3Store, Store, Verify};
-
-fn engine_threads() -> usize {
-    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let name =
-        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-    threads.map(name).filter(|name| name.starts_with("wingback")).count()
-}
 
 #[test]
 fn no_thread_outlives_its_store_for_long() {

@@ -72,6 +72,14 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
+/// The threads of ours in this process.
+pub fn engine_threads() -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let name =
+        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    threads.map(name).filter(|name| name.starts_with("wingback")).count()
+}
+
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
