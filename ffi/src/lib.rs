@@ -21,6 +21,8 @@ mod error;
 mod estimate;
 mod extract;
 mod guard;
+#[cfg(feature = "s3")]
+mod hidden;
 mod limiter;
 mod listing;
 mod log;
