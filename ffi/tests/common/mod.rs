@@ -24,7 +24,14 @@ pub fn root() -> &'static Path {
 pub fn cargo(program: impl AsRef<OsStr>) -> Command {
     let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        let set = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        let set = [
+            "CARGO_MANIFEST_",
+            "CARGO_PKG_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+            "OUT_DIR",
+        ];
         if set.iter().any(|set| name.as_bytes().starts_with(set.as_bytes())) {
             cargo.env_remove(name);
         }
