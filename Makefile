@@ -47,6 +47,12 @@ bench: setup ## the figures of docs/benchmarks.md (half an hour and more)
 	python3 benches/way_back.py --memory --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 
+bench-c: ## a backup through C against the command's; the size of the library
+	cargo build --release -p wingback-cli -p wingback-ffi
+	cargo build --release -p wingback-ffi --no-default-features --target-dir $(TARGET)/plain
+	python3 benches/c.py --wingback $(TARGET)/release/wingback \
+		--library $(TARGET)/release --library $(TARGET)/plain/release
+
 bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal

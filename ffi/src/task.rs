@@ -448,3 +448,104 @@ pub unsafe extern "C" fn wingback_task_free(task: *mut wingback_task) {
         }
     });
 }
+
+/// Without the engine, so that Miri can run them.
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
+    use super::*;
+
+    fn started<T: Any + Send + Sync>(
+        future: impl Future<Output = wingback::Result<T>> + Send + 'static,
+    ) -> *mut wingback_task {
+        let mut task = std::ptr::null_mut();
+        let out = opaque::out(&raw mut task, "task").expect("a place");
+        start_future("test", future, out, |value| value).expect("started");
+        task
+    }
+
+    fn wait(task: *const wingback_task) -> wingback_status {
+        // SAFETY: it was not freed yet.
+        unsafe { wingback_task_wait(task, -1, std::ptr::null_mut()) }
+    }
+
+    fn free(task: *mut wingback_task) {
+        // SAFETY: nobody uses it any more.
+        unsafe { wingback_task_free(task) };
+    }
+
+    #[test]
+    fn a_result_is_lent_until_the_task_is_freed() {
+        let task = started(ready(Ok(String::from("value"))));
+        assert_eq!(wait(task), wingback_status::Ok);
+        // SAFETY: it was not freed yet.
+        unsafe {
+            assert_eq!(result::<String>(task, "text").expect("that kind"), "value");
+            assert!(result::<u64>(task, "number").is_err());
+        }
+        free(task);
+    }
+
+    #[test]
+    fn an_error_and_a_panic_are_a_status_as_often_as_one_asks() {
+        let failed = Error::new(ErrorKind::Busy, "try");
+        let task = started::<()>(ready(Err(failed)));
+        assert_eq!([wait(task), wait(task)], [wingback_status::Busy; 2]);
+        free(task);
+        let task = started::<()>(async { panic!("on purpose") });
+        assert_eq!([wait(task), wait(task)], [wingback_status::Internal; 2]);
+        free(task);
+    }
+
+    #[test]
+    fn a_cancel_ends_it_and_a_free_cancels() {
+        let task = started::<()>(pending());
+        // SAFETY: it was not freed yet.
+        unsafe {
+            let now = wingback_task_wait(task, 1, std::ptr::null_mut());
+            assert_eq!(now, wingback_status::NotYet);
+            wingback_task_cancel(task);
+        }
+        assert_eq!(wait(task), wingback_status::Cancelled);
+        free(task);
+        free(started::<()>(pending()));
+    }
+
+    unsafe extern "C" fn count(calls: *mut c_void) {
+        // SAFETY: the tests below give this.
+        unsafe { &*calls.cast::<AtomicUsize>() }.fetch_add(1, SeqCst);
+    }
+
+    fn on_done(task: *const wingback_task, calls: &AtomicUsize) -> wingback_status {
+        let user_data = (&raw const *calls).cast_mut().cast();
+        // SAFETY: the task is freed before the number goes.
+        unsafe { wingback_task_on_done(task, Some(count), user_data, std::ptr::null_mut()) }
+    }
+
+    #[test]
+    fn on_done_is_called_once_early_or_late_and_not_after_a_free() {
+        for is_late in [false, true] {
+            let calls = AtomicUsize::new(0);
+            let task = started(ready(Ok(())));
+            if is_late {
+                assert_eq!(wait(task), wingback_status::Ok);
+            }
+            assert_eq!(on_done(task, &calls), wingback_status::Ok);
+            assert_eq!(on_done(task, &calls), wingback_status::InvalidInput);
+            while calls.load(SeqCst) == 0 {
+                thread::yield_now();
+            }
+            free(task);
+            assert_eq!(calls.load(SeqCst), 1);
+        }
+        let calls = AtomicUsize::new(0);
+        let task = started::<()>(pending());
+        assert_eq!(on_done(task, &calls), wingback_status::Ok);
+        free(task);
+        assert_eq!(calls.load(SeqCst), 0);
+    }
+}
