@@ -1,10 +1,6 @@
 //! `wingback_backup`: what to back up, and how.
 
-use std::{
-    ffi::c_int,
-    mem::MaybeUninit,
-    sync::{Mutex, PoisonError},
-};
+use std::{ffi::c_int, mem::MaybeUninit};
 
 use wingback::Backup;
 
@@ -15,11 +11,12 @@ use crate::{
         Given, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
         wingback_status,
     },
-    error::{Result, wingback_error},
+    error::wingback_error,
     estimate::Estimated,
     guard::{guard, infallible},
     limiter::wingback_limiter,
     opaque::{self, Opaque, Owned},
+    options::{self, Options},
     part_urls::{self, wingback_part_urls},
     report::Reported,
     store::{self, wingback_store},
@@ -33,35 +30,8 @@ pub struct wingback_backup {
 }
 
 impl Opaque for wingback_backup {
-    type Rust = Mutex<Backup>;
+    type Rust = Options<Backup>;
     type By = Owned;
-}
-
-/// Changes an option.
-///
-/// # Safety
-///
-/// As of [`opaque::get`].
-unsafe fn set(
-    backup: *const wingback_backup,
-    change: impl FnOnce(Backup) -> Result<Backup>,
-) -> Result<()> {
-    // SAFETY: the caller says so.
-    let backup = unsafe { opaque::get(backup, "backup") }?;
-    let mut backup = backup.lock().unwrap_or_else(PoisonError::into_inner);
-    *backup = change(backup.clone())?;
-    Ok(())
-}
-
-/// A copy to start.
-///
-/// # Safety
-///
-/// As of [`opaque::get`].
-unsafe fn copy(backup: *const wingback_backup) -> Result<Backup> {
-    // SAFETY: the caller says so.
-    let backup = unsafe { opaque::get(backup, "backup") }?;
-    Ok(backup.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
 /// A backup of a directory with all of its content, but for what an ignore file in it names.
@@ -74,7 +44,7 @@ pub unsafe extern "C" fn wingback_backup_new(
     let body = || {
         let out = opaque::out(backup, "backup")?;
         // SAFETY: as the header says.
-        unsafe { out.give(Mutex::new(Backup::new(source.path("source")?))) };
+        unsafe { out.give(Options::new(Backup::new(source.path("source")?))) };
         Ok(())
     };
     // SAFETY: as the header says.
@@ -90,12 +60,12 @@ pub unsafe extern "C" fn wingback_backup_exclude(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let patterns = patterns.get("patterns")?;
-        set(backup, |backup| Ok(backup.exclude(patterns)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let patterns = patterns.get("patterns")?;
+            Ok(backup.exclude(patterns))
+        })
+    }
 }
 
 /// Which language patterns are written in: GIT unless told otherwise.
@@ -106,12 +76,12 @@ pub unsafe extern "C" fn wingback_backup_rules(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let rules = wingback_rules::read(rules, "rules")?;
-        set(backup, |backup| Ok(backup.rules(rules.into())))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let rules = wingback_rules::read(rules, "rules")?;
+            Ok(backup.rules(rules.into()))
+        })
+    }
 }
 
 /// What the ignore file in the source's root is used for (MERGE unless told otherwise), and its
@@ -124,16 +94,16 @@ pub unsafe extern "C" fn wingback_backup_ignore_file(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let mode = wingback_ignore_file::read(mode, "mode")?;
-        let name = match name.text("name")? {
-            "" => ".pteroignore",
-            name => name,
-        };
-        set(backup, |backup| Ok(backup.ignore_file(mode.into()).ignore_file_name(name)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let mode = wingback_ignore_file::read(mode, "mode")?;
+            let name = match name.text("name")? {
+                "" => ".pteroignore",
+                name => name,
+            };
+            Ok(backup.ignore_file(mode.into()).ignore_file_name(name))
+        })
+    }
 }
 
 /// Whether an odd pattern fails the backup before anything is written, where it would be a warning.
@@ -144,9 +114,7 @@ pub unsafe extern "C" fn wingback_backup_strict_patterns(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(backup, |backup| Ok(backup.strict_patterns(strict))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(backup, error, |backup| Ok(backup.strict_patterns(strict))) }
 }
 
 /// Whether directories on other file systems than the source's are left out.
@@ -157,9 +125,7 @@ pub unsafe extern "C" fn wingback_backup_one_file_system(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(backup, |backup| Ok(backup.one_file_system(stay))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
 }
 
 /// Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
@@ -170,9 +136,7 @@ pub unsafe extern "C" fn wingback_backup_count_first(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(backup, |backup| Ok(backup.count_first(count))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(backup, error, |backup| Ok(backup.count_first(count))) }
 }
 
 /// Which entries get a place in the tar: FULL unless told otherwise.
@@ -183,12 +147,12 @@ pub unsafe extern "C" fn wingback_backup_profile(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let profile = wingback_profile::read(profile, "profile")?;
-        set(backup, |backup| Ok(backup.profile(profile.into())))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let profile = wingback_profile::read(profile, "profile")?;
+            Ok(backup.profile(profile.into()))
+        })
+    }
 }
 
 /// How hard to compress: FAST unless told otherwise.
@@ -199,12 +163,12 @@ pub unsafe extern "C" fn wingback_backup_level(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let level = wingback_level::read(level, "level")?;
-        set(backup, |backup| Ok(backup.level(level.into())))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let level = wingback_level::read(level, "level")?;
+            Ok(backup.level(level.into()))
+        })
+    }
 }
 
 /// How many threads compress: as many as there are processors with 0, and unless told otherwise. Two
@@ -216,15 +180,15 @@ pub unsafe extern "C" fn wingback_backup_threads(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads as usize,
-        };
-        set(backup, |backup| Ok(backup.threads(threads)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let threads = match threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads as usize,
+            };
+            Ok(backup.threads(threads))
+        })
+    }
 }
 
 /// Whether it gives way to other work: the lowest priority for the processor and the disk.
@@ -235,9 +199,7 @@ pub unsafe extern "C" fn wingback_backup_background(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(backup, |backup| Ok(backup.background(background))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(backup, error, |backup| Ok(backup.background(background))) }
 }
 
 /// Limits how fast the source is read.
@@ -248,12 +210,12 @@ pub unsafe extern "C" fn wingback_backup_read_limit(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let limiter = opaque::get(limiter, "limiter")?;
-        set(backup, |backup| Ok(backup.read_limit(limiter.clone())))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let limiter = opaque::get(limiter, "limiter")?;
+            Ok(backup.read_limit(limiter.clone()))
+        })
+    }
 }
 
 /// Limits how fast the archive is written.
@@ -264,12 +226,12 @@ pub unsafe extern "C" fn wingback_backup_write_limit(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let limiter = opaque::get(limiter, "limiter")?;
-        set(backup, |backup| Ok(backup.write_limit(limiter.clone())))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let limiter = opaque::get(limiter, "limiter")?;
+            Ok(backup.write_limit(limiter.clone()))
+        })
+    }
 }
 
 /// Backs up only the first `len` bytes of the file at `path`, relative to the source, as a running
@@ -282,12 +244,12 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let path = path.get("path")?;
-        set(backup, |backup| Ok(backup.max_len(path, len)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(backup, error, |backup| {
+            let path = path.get("path")?;
+            Ok(backup.max_len(path, len))
+        })
+    }
 }
 
 /// Whether ctimes and inode numbers stay out of the index, so that copies of a tree give the same
@@ -299,9 +261,7 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(backup, |backup| Ok(backup.reproducible(reproducible))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
 }
 
 /// Starts to count the source, without reading any file: `wingback_task_estimate` has the result.
@@ -314,7 +274,7 @@ pub unsafe extern "C" fn wingback_backup_estimate(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let backup = unsafe { copy(backup) }?;
+        let backup = unsafe { options::copy(backup, "backup") }?;
         task::start("estimate a backup", backup.estimate(), out, Estimated)
     };
     // SAFETY: as the header says.
@@ -334,8 +294,13 @@ pub unsafe extern "C" fn wingback_backup_start(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let (backup, store, key) =
-            unsafe { (copy(backup)?, opaque::get(store, "store")?.open(), store::key(key)?) };
+        let (backup, store, key) = unsafe {
+            (
+                options::copy(backup, "backup")?,
+                opaque::get(store, "store")?.open(),
+                store::key(key)?,
+            )
+        };
         task::start("back up", backup.start(store, key), out, Reported::new)
     };
     // SAFETY: as the header says.
@@ -355,7 +320,8 @@ pub unsafe extern "C" fn wingback_backup_send_to(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let (backup, part_urls) = unsafe { (copy(backup)?, opaque::get(part_urls, "part_urls")?) };
+        let (backup, part_urls) =
+            unsafe { (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?) };
         part_urls::send(backup, part_urls, out)
     };
     // SAFETY: as the header says.
@@ -377,7 +343,7 @@ pub unsafe extern "C" fn wingback_backup_write_to(
         let out = opaque::out(task, "task")?;
         let fd = descriptor::duplicate(fd)?;
         // SAFETY: as the header says.
-        let backup = unsafe { copy(backup) }?;
+        let backup = unsafe { options::copy(backup, "backup") }?;
         let written = backup.write_to(descriptor::unblock(fd));
         task::start("back up", written, out, Reported::new)
     };

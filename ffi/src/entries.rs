@@ -18,6 +18,9 @@ use crate::{
     record,
 };
 
+/// The most that is read at once.
+const READ_MAX: usize = 1 << 20;
+
 /// The members of an archive in its order, each with its content: for programs that write files
 /// their own way. It is not read by two threads at once: one waits for the other.
 pub struct wingback_entries {
@@ -97,7 +100,7 @@ pub unsafe extern "C" fn wingback_entries_next(
 }
 
 /// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-/// end, and of what is no file.
+/// end, and of what is no file. On failure the buffer may have been written to.
 ///
 /// Blocks until some are there.
 #[unsafe(no_mangle)]
@@ -116,21 +119,24 @@ pub unsafe extern "C" fn wingback_entries_read(
             return Err(opaque::null("buffer"));
         }
         let mut state = reading.lock();
-        // The engine writes to memory that was written to before; in pieces, so that a capacity
-        // beyond the memory that there is does no harm.
-        let mut piece = vec![0; capacity.min(1 << 18)];
-        let read = block_on(state.entries.read(&mut piece));
+        let room = capacity.min(READ_MAX);
+        let place: &mut [u8] = if room == 0 {
+            &mut []
+        } else {
+            // SAFETY: as the header says, there is room for so many; a slice must not be of memory
+            // that was never written to, which the caller's may be.
+            unsafe {
+                buffer.cast::<u8>().write_bytes(0, room);
+                std::slice::from_raw_parts_mut(buffer.cast(), room)
+            }
+        };
+        let read = block_on(state.entries.read(place));
         let read = read.map_err(|e| match e.downcast::<Error>() {
             Ok(error) => Failure::from(error),
             Err(e) => Error::io("read the archive", e).into(),
         })?;
-        // SAFETY: as the header says; there is room for so many.
-        unsafe {
-            if read > 0 {
-                std::ptr::copy_nonoverlapping(piece.as_ptr(), buffer.cast(), read);
-            }
-            out.set(read);
-        }
+        // SAFETY: as the header says.
+        unsafe { out.set(read) };
         Ok(())
     };
     // SAFETY: as the header says.

@@ -1,17 +1,16 @@
 //! `wingback_extract` and `wingback_extracted`.
 
-use std::sync::{Mutex, PoisonError};
-
 use wingback::Extract;
 
 use crate::{
     archive::wingback_archive,
     bytes::wingback_bytes,
     enums::{wingback_status, wingback_way},
-    error::{Result, wingback_error},
+    error::wingback_error,
     guard::{guard, infallible},
     notes::{self, Note, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque, Owned},
+    options::{self, Options},
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
@@ -24,24 +23,8 @@ pub struct wingback_extract {
 }
 
 impl Opaque for wingback_extract {
-    type Rust = Mutex<Extract>;
+    type Rust = Options<Extract>;
     type By = Owned;
-}
-
-/// Changes an option.
-///
-/// # Safety
-///
-/// As of [`opaque::get`].
-unsafe fn set(
-    extract: *const wingback_extract,
-    change: impl FnOnce(Extract) -> Result<Extract>,
-) -> Result<()> {
-    // SAFETY: the caller says so.
-    let extract = unsafe { opaque::get(extract, "extract") }?;
-    let mut extract = extract.lock().unwrap_or_else(PoisonError::into_inner);
-    *extract = change(extract.clone())?;
-    Ok(())
 }
 
 /// Extracts everything into a directory, which is made if it is not there.
@@ -54,7 +37,7 @@ pub unsafe extern "C" fn wingback_extract_new(
     let body = || {
         let out = opaque::out(extract, "extract")?;
         // SAFETY: as the header says.
-        unsafe { out.give(Mutex::new(Extract::new(directory.path("directory")?))) };
+        unsafe { out.give(Options::new(Extract::new(directory.path("directory")?))) };
         Ok(())
     };
     // SAFETY: as the header says.
@@ -69,12 +52,12 @@ pub unsafe extern "C" fn wingback_extract_select(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let wish = path_or_pattern.get("path_or_pattern")?;
-        set(extract, |extract| Ok(extract.select(wish)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(extract, error, |extract| {
+            let wish = path_or_pattern.get("path_or_pattern")?;
+            Ok(extract.select(wish))
+        })
+    }
 }
 
 /// Whether files and symlinks that are there already are replaced, each at once.
@@ -85,9 +68,7 @@ pub unsafe extern "C" fn wingback_extract_overwrite(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(extract, |extract| Ok(extract.overwrite(overwrite))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
 }
 
 /// Whether to take what can be had from a damaged archive, where damage would be an error.
@@ -98,9 +79,7 @@ pub unsafe extern "C" fn wingback_extract_salvage(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(extract, |extract| Ok(extract.salvage(salvage))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
 }
 
 /// Sets how members are written, and how much of them.
@@ -111,12 +90,12 @@ pub unsafe extern "C" fn wingback_extract_options(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let options = wingback_unpack_options::read(options)?;
-        set(extract, |extract| Ok(extract.options(options)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(extract, error, |extract| {
+            let options = wingback_unpack_options::read(options)?;
+            Ok(extract.options(options))
+        })
+    }
 }
 
 /// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
@@ -131,9 +110,9 @@ pub unsafe extern "C" fn wingback_extract_start(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let (extract, archive) =
-            unsafe { (opaque::get(extract, "extract")?, opaque::get(archive, "archive")?.open()?) };
-        let extract = extract.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (extract, archive) = unsafe {
+            (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?)
+        };
         task::start("extract", extract.start(archive), out, ExtractedAs::new)
     };
     // SAFETY: as the header says.

@@ -55,8 +55,10 @@ fn of_panic(panic: Box<dyn Any + Send>) -> Failure {
         (_, Some(text)) => text.clone(),
         _ => "something".to_owned(),
     };
-    // A payload's drop might panic in turn.
-    std::mem::forget(panic);
+    // A payload's drop may panic in turn, and what that gives is not asked.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
     Failure::new(wingback_status::Internal, format!("the library panicked: {what}"))
 }
 

@@ -29,6 +29,7 @@ mod log;
 mod notes;
 mod objects;
 mod opaque;
+mod options;
 mod part_urls;
 mod parts;
 mod record;

@@ -9,10 +9,10 @@ use crate::{
     guard::{guard, infallible},
     opaque::{self, Opaque, Out, Owned},
     s3::wingback_transfer,
-    task::{self, wingback_task},
+    task::wingback_task,
 };
 #[cfg(feature = "s3")]
-use crate::{parts::Parts, report::Reported};
+use crate::{parts::Parts, report::Reported, task};
 
 /// The URLs for the parts of one archive, in their order, as a panel hands them out.
 pub struct wingback_part_urls {

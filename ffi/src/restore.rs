@@ -1,17 +1,16 @@
 //! `wingback_restore` and `wingback_restored`.
 
-use std::sync::{Mutex, PoisonError};
-
 use wingback::{Recovered, Restore};
 
 use crate::{
     archive::wingback_archive,
     bytes::wingback_bytes,
     enums::{wingback_recovered, wingback_status, wingback_way},
-    error::{Result, wingback_error},
+    error::wingback_error,
     guard::{guard, infallible},
     notes::{self, Note, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque, Owned},
+    options::{self, Options},
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
@@ -26,24 +25,8 @@ pub struct wingback_restore {
 }
 
 impl Opaque for wingback_restore {
-    type Rust = Mutex<Restore>;
+    type Rust = Options<Restore>;
     type By = Owned;
-}
-
-/// Changes an option.
-///
-/// # Safety
-///
-/// As of [`opaque::get`].
-unsafe fn set(
-    restore: *const wingback_restore,
-    change: impl FnOnce(Restore) -> Result<Restore>,
-) -> Result<()> {
-    // SAFETY: the caller says so.
-    let restore = unsafe { opaque::get(restore, "restore") }?;
-    let mut restore = restore.lock().unwrap_or_else(PoisonError::into_inner);
-    *restore = change(restore.clone())?;
-    Ok(())
 }
 
 /// A restore of a directory, which is made if it is not there, to exactly what the archive holds.
@@ -56,7 +39,7 @@ pub unsafe extern "C" fn wingback_restore_new(
     let body = || {
         let out = opaque::out(restore, "restore")?;
         // SAFETY: as the header says.
-        unsafe { out.give(Mutex::new(Restore::new(directory.path("directory")?))) };
+        unsafe { out.give(Options::new(Restore::new(directory.path("directory")?))) };
         Ok(())
     };
     // SAFETY: as the header says.
@@ -71,9 +54,7 @@ pub unsafe extern "C" fn wingback_restore_merge(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(restore, |restore| Ok(restore.merge(merge))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
 }
 
 /// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
@@ -85,12 +66,12 @@ pub unsafe extern "C" fn wingback_restore_keep(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let wish = path_or_pattern.get("path_or_pattern")?;
-        set(restore, |restore| Ok(restore.keep(wish)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(restore, error, |restore| {
+            let wish = path_or_pattern.get("path_or_pattern")?;
+            Ok(restore.keep(wish))
+        })
+    }
 }
 
 /// Whether it needs no room for both trees: once the archive is verified, what it replaces is
@@ -103,9 +84,7 @@ pub unsafe extern "C" fn wingback_restore_in_place(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe { set(restore, |restore| Ok(restore.in_place(in_place))) };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe { options::set(restore, error, |restore| Ok(restore.in_place(in_place))) }
 }
 
 /// Unpacks into a directory inside this one, not inside the target. It must be on the same file
@@ -117,12 +96,12 @@ pub unsafe extern "C" fn wingback_restore_staging(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let directory = directory.path("directory")?;
-        set(restore, |restore| Ok(restore.staging(directory)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(restore, error, |restore| {
+            let directory = directory.path("directory")?;
+            Ok(restore.staging(directory))
+        })
+    }
 }
 
 /// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
@@ -133,12 +112,12 @@ pub unsafe extern "C" fn wingback_restore_sha1(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
-        set(restore, |restore| Ok(restore.sha1(sha1)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(restore, error, |restore| {
+            let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
+            Ok(restore.sha1(sha1))
+        })
+    }
 }
 
 /// Sets how members are written, and how much of them.
@@ -149,12 +128,12 @@ pub unsafe extern "C" fn wingback_restore_options(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: as the header says.
-    let body = || unsafe {
-        let options = wingback_unpack_options::read(options)?;
-        set(restore, |restore| Ok(restore.options(options)))
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    unsafe {
+        options::set(restore, error, |restore| {
+            let options = wingback_unpack_options::read(options)?;
+            Ok(restore.options(options))
+        })
+    }
 }
 
 /// Starts the restore: `wingback_task_restored` has the result. A cancel ends it in order until the
@@ -169,9 +148,9 @@ pub unsafe extern "C" fn wingback_restore_start(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let (restore, archive) =
-            unsafe { (opaque::get(restore, "restore")?, opaque::get(archive, "archive")?.open()?) };
-        let restore = restore.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (restore, archive) = unsafe {
+            (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?)
+        };
         task::start("restore", restore.start(archive), out, RestoredAs::new)
     };
     // SAFETY: as the header says.

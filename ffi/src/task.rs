@@ -399,8 +399,8 @@ pub unsafe extern "C" fn wingback_task_cancel(task: *const wingback_task) {
 }
 
 /// Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
-/// a thread of the library. It is not called if the task is freed before, nor after that has
-/// returned. INVALID_INPUT if the task has such a function.
+/// a thread of the library. It is not called if the task is freed before, and has returned when that
+/// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_on_done(
     task: *const wingback_task,
