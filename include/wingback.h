@@ -28,8 +28,8 @@
  * that field to the size of the struct, and all it does not know to zeros.
  *
  * The process. A panic of the library is the status INTERNAL. It installs no signal handler and no
- * exit handler, and once every handle is freed no thread of its own is left, unless one could not be
- * stopped (see wingback_task_free). Two crates keep threads for the process: `blocking` a pool, in
+ * exit handler, and once every handle is freed no thread of its own is left: the last free waits for
+ * that, for five seconds at most (see wingback_task_free). Two crates keep threads for the process: `blocking` a pool, in
  * which an idle thread lives for half a second, and `tokio` those for looking up names, for as long
  * as a lookup takes.
  */
@@ -899,7 +899,7 @@ wingback_status wingback_entries_next(struct wingback_entries *entries,
                                       struct wingback_error **error);
 
 // Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-// end, and of what is no file.
+// end, and of what is no file. On failure the buffer may have been written to.
 //
 // Blocks until some are there.
 wingback_status wingback_entries_read(struct wingback_entries *entries,
@@ -1266,8 +1266,8 @@ wingback_status wingback_task_progress(const struct wingback_task *task,
 void wingback_task_cancel(const struct wingback_task *task);
 
 // Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
-// a thread of the library. It is not called if the task is freed before, nor after that has
-// returned. INVALID_INPUT if the task has such a function.
+// a thread of the library. It is not called if the task is freed before, and has returned when that
+// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
 wingback_status wingback_task_on_done(const struct wingback_task *task,
                                       wingback_done_function function,
                                       void *user_data,

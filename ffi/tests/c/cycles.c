@@ -1,5 +1,5 @@
 // Makes and frees every kind of object so many times, and says by how many bytes what is allocated
-// grew, which is an error from 64 KiB on; and the process, which is as its allocator likes.
+// grew, which is an error from 16 KiB on; and the process, which is as its allocator likes.
 //
 // cycles SOURCE WORK OBJECTS TASKS
 #include <malloc.h>
@@ -29,7 +29,7 @@ static void must_not_grow(const char *what, struct memory before, long times) {
     long grown = now.allocated - before.allocated;
     printf("%ld cycles of %s: %+ld bytes allocated, %+ld resident\n", times, what, grown,
            now.resident - before.resident);
-    CHECK(grown < 64 << 10);
+    CHECK(grown < 16 << 10);
 }
 
 static void objects(void) {
