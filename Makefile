@@ -1,8 +1,13 @@
 # `make test` runs every test and installs what it needs first; `make help` lists the rest.
 
 FEATURES ?= isal
+PREFIX ?= /usr/local
+# Of the C library: `--no-default-features` leaves the network out, `--features isal` takes ISA-L in.
+FFI_FEATURES ?=
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup test lint bench bench-s3 bench-encoders fuzz interrupt-campaign kill-campaign
+.PHONY: help setup test miri install lint bench bench-c bench-s3 bench-encoders fuzz \
+	interrupt-campaign kill-campaign cycles-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -11,10 +16,18 @@ setup:
 	@tests/setup.sh
 
 test: setup ## every test, with the default encoder and with ISA-L
+	cargo build --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --doc
 	cargo test -p wingback --features $(FEATURES) --lib --test archive
 	tests/no-runtime.sh
+
+miri: ## the C library's unit tests under Miri, where rustup can bring it
+	tests/miri.sh
+
+install: ## the C library: header, both libraries, pkg-config file, below PREFIX
+	cargo build --release -p wingback-ffi $(FFI_FEATURES)
+	ffi/install.sh $(TARGET)/release $(PREFIX)
 
 lint: ## format, clippy, docs, dependencies, oldest Rust
 	@tests/setup.sh lints
@@ -22,6 +35,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust
 	cargo clippy --workspace --all-targets --features isal -- -D warnings
 	cargo clippy -p wingback --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo clippy -p wingback-ffi --no-default-features --all-targets -- -D warnings
 	tests/deny.sh
 	tests/msrv.sh
 
@@ -32,6 +46,12 @@ bench: setup ## the figures of docs/benchmarks.md (half an hour and more)
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 	python3 benches/way_back.py --memory --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+
+bench-c: ## a backup through C against the command's; the size of the library
+	cargo build --release -p wingback-cli -p wingback-ffi
+	cargo build --release -p wingback-ffi --no-default-features --target-dir $(TARGET)/plain
+	python3 benches/c.py --wingback $(TARGET)/release/wingback \
+		--library $(TARGET)/release --library $(TARGET)/plain/release
 
 bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli
@@ -60,3 +80,6 @@ interrupt-campaign: setup ## interrupts of uploads at each request, on two S3 se
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture
+
+cycles-campaign: setup ## a hundred thousand of each object of the C library
+	WINGBACK_CYCLES=100000 cargo test --workspace --exclude wingback-isal --test programs -- --nocapture memory

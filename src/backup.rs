@@ -4,6 +4,7 @@ use std::{
     os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -70,7 +71,7 @@ impl Backup {
     /// A backup of the directory `source` with all of its content, but for what an ignore file in
     /// it names.
     pub fn new(source: impl Into<PathBuf>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         Backup {
             source: source.into(),
             patterns: Vec::new(),
@@ -244,12 +245,12 @@ impl Backup {
         })
     }
 
-    /// Writes the archive to any destination, and flushes it at the end without closing it.
-    /// Whether it is whole only the report says: after an error or a drop the destination holds
-    /// a part of an archive.
-    pub fn write_to<'a, W>(self, destination: &'a mut W) -> Task<'a, Report>
+    /// Writes the archive to any destination (or to a `&mut` of one), and flushes it at the end
+    /// without closing it. Whether it is whole only the report says: after an error or a drop the
+    /// destination holds a part of an archive.
+    pub fn write_to<'a, W>(self, destination: W) -> Task<'a, Report>
     where
-        W: AsyncWrite + Unpin + Send + ?Sized,
+        W: AsyncWrite + Unpin + Send + 'a,
     {
         Task::new(|tracker| async move {
             let source = self.open_source(&tracker).await?;
@@ -353,15 +354,14 @@ impl Backup {
         if self.settings.background {
             pipeline::lower_priority();
         }
-        let (summary, facts) = std::thread::scope(|scope| {
-            if self.count_first {
-                scope.spawn(|| {
-                    if let Ok(estimate) = source.count(&self.tree, tracker) {
-                        tracker.expect(estimate.into());
-                    }
-                });
-            }
-            pipeline::run(
+        let (summary, facts) = thread::scope(|scope| {
+            let count = || {
+                if let Ok(estimate) = source.count(&self.tree, tracker) {
+                    tracker.expect(estimate.into());
+                }
+            };
+            let counting = self.count_first.then(|| scope.spawn(count));
+            let made = pipeline::run(
                 &self.settings,
                 tracker,
                 |bytes| outlet.send(bytes),
@@ -372,7 +372,10 @@ impl Backup {
                     tracker.enter(Phase::SourceRead);
                     Ok(done)
                 },
-            )
+            );
+            // A scope waits for its threads' work only, not for their end.
+            counting.map(thread::ScopedJoinHandle::join);
+            made
         })?;
         let mut warnings = source.warnings;
         warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
@@ -427,14 +430,14 @@ async fn pump(
 }
 
 /// A destination that knows nothing of names and commits.
-struct Plain<'a, W: ?Sized>(&'a mut W);
+struct Plain<W>(W);
 
-impl<W: AsyncWrite + Unpin + Send + ?Sized> Upload for Plain<'_, W> {
+impl<W: AsyncWrite + Unpin + Send> Upload for Plain<W> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move { self.0.write_all(&bytes).await.map_err(|e| Error::io("write", e)) }.boxed()
     }
 
-    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
     where
         Self: 'a,
     {

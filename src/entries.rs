@@ -23,15 +23,15 @@ use crate::{
     task::{Handle, Task},
 };
 
-/// The members of an archive in its order, each with a reader of its content: for programs that
-/// write files their own way.
+/// The members of an archive in its order, and of each its content: for programs that write files
+/// their own way. As an [`AsyncRead`], it gives the content of the member that came last.
 ///
 /// ```no_run
 /// # async fn f() -> wingback::Result<()> {
 /// let mut entries = wingback::Entries::open(wingback::Archive::file("backup.tar.gz"));
-/// while let Some(mut entry) = entries.next().await? {
-///     println!("{}", String::from_utf8_lossy(&entry.member().path));
-///     futures::io::copy(&mut entry, &mut futures::io::sink()).await.unwrap();
+/// while let Some(member) = entries.next().await? {
+///     println!("{}", String::from_utf8_lossy(&member.path));
+///     futures::io::copy(&mut entries, &mut futures::io::sink()).await.unwrap();
 /// }
 /// # Ok(()) }
 /// ```
@@ -46,6 +46,8 @@ pub struct Entries<'a> {
     handle: Handle,
     events: mpsc::Receiver<Event>,
     in_content: bool,
+    /// Content that came and was not read yet.
+    rest: Bytes,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ impl<'a> Entries<'a> {
             archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
         });
         let handle = task.handle();
-        Entries { state: State::Running(task), handle, events, in_content: false }
+        Entries {
+            state: State::Running(task),
+            handle,
+            events,
+            in_content: false,
+            rest: Bytes::new(),
+        }
     }
 
     /// Watches and cancels the reading.
@@ -84,7 +92,8 @@ impl<'a> Entries<'a> {
 
     /// The next member; `None` at the end of an archive that is whole. What was not read of the one
     /// before is passed over.
-    pub async fn next(&mut self) -> Result<Option<EntryReader<'_, 'a>>> {
+    pub async fn next(&mut self) -> Result<Option<Member>> {
+        self.rest.clear();
         let member = loop {
             match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
                 Some(Event::Member(member)) => break member,
@@ -94,7 +103,7 @@ impl<'a> Entries<'a> {
             }
         };
         self.in_content = member.kind == MemberKind::File;
-        Ok(Some(EntryReader { entries: self, member, rest: Bytes::new() }))
+        Ok(Some(member))
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
@@ -121,34 +130,19 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// One member of an archive, and a reader of its content.
-#[derive(Debug)]
-pub struct EntryReader<'e, 'a> {
-    entries: &'e mut Entries<'a>,
-    member: Member,
-    rest: Bytes,
-}
-
-impl EntryReader<'_, '_> {
-    /// What it is.
-    pub fn member(&self) -> &Member {
-        &self.member
-    }
-}
-
-impl AsyncRead for EntryReader<'_, '_> {
+impl AsyncRead for Entries<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         out: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         while self.rest.is_empty() {
-            if !self.entries.in_content {
+            if !self.in_content {
                 return Poll::Ready(Ok(0));
             }
-            match ready!(self.entries.poll_event(cx)).map_err(io::Error::other)? {
+            match ready!(self.poll_event(cx)).map_err(io::Error::other)? {
                 Some(Event::Data(bytes)) => self.rest = bytes,
-                Some(Event::End) => self.entries.in_content = false,
+                Some(Event::End) => self.in_content = false,
                 _ => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             }
         }

@@ -179,15 +179,16 @@ impl Sink for Collect<'_> {
 }
 
 impl<'a> Archive<'a> {
-    /// Copies the content of one file of the archive to `destination`, and flushes it at the end.
+    /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
+    /// flushes it at the end.
     ///
     /// With an index only the segments that hold it are read. Without, all of the archive is, so that
     /// its checksum is looked at; of several files of that path, the first is taken. Only once the
     /// task resolves well is what was written known to be right. [`NotFound`](ErrorKind::NotFound)
     /// if there is none, [`InvalidInput`](ErrorKind::InvalidInput) if it is no file.
-    pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: &'a mut W) -> Task<'a, Member>
+    pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: W) -> Task<'a, Member>
     where
-        W: AsyncWrite + Unpin + Send + ?Sized,
+        W: AsyncWrite + Unpin + Send + 'a,
     {
         let path = path.into();
         Task::new(|tracker| async move {
@@ -203,11 +204,11 @@ impl<'a> Archive<'a> {
     }
 }
 
-async fn archive_write<W: AsyncWrite + Unpin + Send + ?Sized>(
+async fn archive_write<W: AsyncWrite + Unpin + Send>(
     archive: Archive<'_>,
     tracker: &Arc<Tracker>,
     work: impl FnOnce(Source, Outlet) -> Result<Member> + Send + 'static,
-    destination: &futures::lock::Mutex<&mut W>,
+    destination: &futures::lock::Mutex<W>,
 ) -> Result<Member> {
     archive
         .read(tracker, work, |bytes| async move {

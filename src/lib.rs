@@ -14,7 +14,8 @@
 //! it. [`Error`] says what went wrong, with what, and whether it is worth another try.
 //!
 //! Nothing here needs a particular runtime, spawns onto one or keeps threads of its own once its
-//! tasks are over. (The `blocking` crate keeps a pool for the process; local files go through it.)
+//! tasks and stores are gone ([`join_threads`] waits for the last). (The `blocking` crate keeps a
+//! pool for the process; local files go through it.)
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 // A panic in the engine is a bug, so each place that could panic says why it cannot.
@@ -46,6 +47,7 @@ mod store;
 mod swap;
 mod sys;
 mod task;
+mod threads;
 mod unpack;
 mod unpacked;
 mod verify;
@@ -64,7 +66,7 @@ pub use archive::{
 pub use backup::Backup;
 pub use build::{BUILD, Build};
 pub use damage::{Damage, NoIndex, Way};
-pub use entries::{Entries, EntryReader};
+pub use entries::Entries;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use estimate::Estimate;
@@ -90,6 +92,7 @@ pub use store::{
 };
 pub use swap::Recovered;
 pub use task::{Handle, Task};
+pub use threads::join_threads;
 pub use unpack::Owner;
 pub use unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use verify::{Verified, Verify};

@@ -11,7 +11,10 @@ use futures::{
     executor::block_on,
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    threads,
+};
 
 /// Chunks that may wait for the future, beside the one that each side holds.
 const DEPTH: usize = 2;
@@ -32,13 +35,10 @@ pub(crate) fn spawn<T: Send + 'static>(
 ) -> Result<Inlet<T>> {
     let (chunks_in, chunks) = mpsc::channel(DEPTH);
     let (outcome_in, outcome) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("wingback".into())
-        .spawn(move || {
-            // A panic drops `outcome_in`, and that is what `finish` then reports.
-            let _ = outcome_in.send(work(Outlet(chunks_in)));
-        })
-        .map_err(|e| Error::io("start a thread", e))?;
+    threads::spawn("wingback", move || {
+        // A panic drops `outcome_in`, and that is what `finish` then reports.
+        let _ = outcome_in.send(work(Outlet(chunks_in)));
+    })?;
     Ok(Inlet { chunks, outcome })
 }
 

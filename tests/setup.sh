@@ -12,6 +12,10 @@ need() { # need COMMAND PACKAGE
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need cc gcc
+need g++ g++
+need clang clang
+need valgrind valgrind
+need pkg-config pkgconf
 need make make
 need pigz pigz
 need igzip isal
@@ -26,6 +30,8 @@ need nasm nasm
 need autoconf autoconf
 need automake automake
 need libtoolize libtool
+# cargo-c is linked to OpenSSL.
+[ -x "$cache/bin/cargo-capi" ] || pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -45,17 +51,19 @@ for tool in cargo go git; do
     }
 done
 
-if [ "${1-}" != fuzz ] && [ "${1-}" != lints ]; then
+# tool CRATE VERSION COMMAND
+tool() {
+    [ -x "$cache/bin/$3" ] || cargo install --quiet --locked --root "$cache" \
+        --target-dir "$cache/build-tools" "$1@$2"
+}
+
+case ${1-} in
+lints) tool cargo-deny 0.20.2 cargo-deny ;;
+fuzz) tool cargo-fuzz 0.13.1 cargo-fuzz ;;
+*)
+    # Newer ones need a newer Rust than 1.95.
+    tool cargo-c 0.10.24 cargo-capi
     tests/corpora.sh
     tests/s3-servers.sh
-fi
-
-if [ "${1-}" = lints ] && ! [ -x "$cache/bin/cargo-deny" ]; then
-    cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \
-        cargo-deny@0.20.2
-fi
-
-if [ "${1-}" = fuzz ] && ! [ -x "$cache/bin/cargo-fuzz" ]; then
-    cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" \
-        cargo-fuzz@0.13.1
-fi
+    ;;
+esac

@@ -43,10 +43,9 @@ fn contents(archive: Archive<'_>) -> (BTreeMap<Vec<u8>, Vec<u8>>, bool) {
             match entries.next().await {
                 Ok(None) => return (files, true),
                 Err(_) => return (files, false),
-                Ok(Some(mut entry)) => {
-                    let member = entry.member().clone();
+                Ok(Some(member)) => {
                     let mut content = Vec::new();
-                    if entry.read_to_end(&mut content).await.is_err() {
+                    if entries.read_to_end(&mut content).await.is_err() {
                         return (files, false);
                     }
                     if member.kind == MemberKind::File {

@@ -84,12 +84,12 @@ pub(crate) fn run<T>(
     let jobs_out = Mutex::new(jobs_out);
     let pool = Pool::default();
     thread::scope(|scope| {
-        for i in 0..threads {
+        let worker = |i| {
             let (jobs, pool) = (&jobs_out, pool.clone());
-            start(scope, &format!("wingback-pack-{i}"), settings, move || {
-                work(settings.level, jobs, &pool);
-            })?;
-        }
+            let body = move || work(settings.level, jobs, &pool);
+            start(scope, &format!("wingback-pack-{i}"), settings, body)
+        };
+        let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
         let assembler = Assembler {
             emit,
             settings,
@@ -107,7 +107,8 @@ pub(crate) fn run<T>(
             Ok(value)
         });
         drop(feeder);
-        let assembled = assembly.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let assembled = join(assembly);
+        workers.into_iter().for_each(join);
         // Where both failed, the one that stopped the other says why.
         match (produced, assembled) {
             (Err(e), Ok(_)) => Err(e),
@@ -152,6 +153,11 @@ fn start<'scope, T: Send + 'scope>(
             body()
         })
         .map_err(|e| Error::io("start a thread", e))
+}
+
+/// A scope waits for its threads' work only, not for their end.
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Gives way to everything else, for the processor and, since Linux derives the one from the other

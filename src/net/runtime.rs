@@ -11,7 +11,10 @@ use std::{
 use futures::{FutureExt, channel::oneshot, future::BoxFuture};
 use tokio::{runtime, sync::watch, task::AbortHandle};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    threads,
+};
 
 /// How long the thread outlives its owner for the sake of what is still to be cleaned up.
 const GRACE: Duration = Duration::from_secs(30);
@@ -34,17 +37,14 @@ impl Runtime {
         let (owner, owned) = oneshot::channel();
         let unsettled = Arc::new(watch::Sender::new(0));
         let left = unsettled.clone();
-        std::thread::Builder::new()
-            .name("wingback-net".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let _ = owned.await;
-                    let _ = tokio::time::timeout(GRACE, settled(&left)).await;
-                });
-                // A lookup of a name cannot be interrupted, and nobody waits for it.
-                runtime.shutdown_background();
-            })
-            .map_err(fail)?;
+        threads::spawn("wingback-net", move || {
+            runtime.block_on(async {
+                let _ = owned.await;
+                let _ = tokio::time::timeout(GRACE, settled(&left)).await;
+            });
+            // A lookup of a name cannot be interrupted, and nobody waits for it.
+            runtime.shutdown_background();
+        })?;
         Ok(Runtime { handle, unsettled, _owner: owner })
     }
 

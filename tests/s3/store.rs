@@ -115,13 +115,12 @@ fn a_list_is_one_request_and_one_file_is_another() {
         assert_eq!(block_on(List::new().start(archive)).unwrap().members().count(), 6);
     });
     assert_eq!(listed, ["bytes=-65536"]);
-    let mut file = Vec::new();
-    let one = std::sync::Mutex::new(&mut file);
+    let file = std::sync::Mutex::new(Vec::new());
     let copied = asked(&|archive| {
-        block_on(archive.copy_file("logs/latest.log", *one.lock().unwrap())).unwrap();
+        block_on(archive.copy_file("logs/latest.log", &mut *file.lock().unwrap())).unwrap();
     });
     assert!(copied.len() == 2, "{copied:?}");
-    assert!(file == fs::read(tree.root.join("logs/latest.log")).unwrap());
+    assert!(*file.lock().unwrap() == fs::read(tree.root.join("logs/latest.log")).unwrap());
     let whole = asked(&|archive| {
         assert!(block_on(Verify::new().start(archive)).unwrap().is_whole());
     });

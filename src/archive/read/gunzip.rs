@@ -14,6 +14,7 @@ use crate::{
         crew::{Crew, Raw, Stretches},
     },
     error::{Error, ErrorKind, Result},
+    threads,
 };
 
 /// Bytes of tar that are handed on at once: whole blocks.
@@ -52,16 +53,13 @@ impl Gunzip {
     pub(crate) fn start(chunks: Box<dyn Chunks>, crew: &Crew, look: Look) -> Result<Self> {
         let memory = crew.stretches();
         let (emit, stretches) = mpsc::sync_channel(1);
-        std::thread::Builder::new()
-            .name("wingback-gunzip".into())
-            .spawn(move || {
-                let input =
-                    Input { chunks, look, chunk: Bytes::new(), taken: 0, kept: None, failed: None };
-                let last = decode(input, &memory, &emit);
-                // Nobody listens where the operation has ended.
-                let _ = emit.send(last);
-            })
-            .map_err(|e| Error::io("start a thread", e))?;
+        threads::spawn("wingback-gunzip", move || {
+            let input =
+                Input { chunks, look, chunk: Bytes::new(), taken: 0, kept: None, failed: None };
+            let last = decode(input, &memory, &emit);
+            // Nobody listens where the operation has ended.
+            let _ = emit.send(last);
+        })?;
         Ok(Gunzip(stretches))
     }
 

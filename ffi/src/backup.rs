@@ -1,0 +1,359 @@
+//! `wingback_backup`: what to back up, and how.
+
+use std::{ffi::c_int, mem::MaybeUninit};
+
+use wingback::Backup;
+
+use crate::{
+    bytes::wingback_bytes,
+    descriptor,
+    enums::{
+        Given, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
+        wingback_status,
+    },
+    error::wingback_error,
+    estimate::Estimated,
+    guard::{guard, infallible},
+    limiter::wingback_limiter,
+    opaque::{self, Opaque, Owned},
+    options::{self, Options},
+    part_urls::{self, wingback_part_urls},
+    report::Reported,
+    store::{self, wingback_store},
+    task::{self, wingback_task},
+};
+
+/// What to back up, and how: options, and calls that start. It can be started more than once, and
+/// be changed or freed while what was started runs, which has its own copy.
+pub struct wingback_backup {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_backup {
+    type Rust = Options<Backup>;
+    type By = Owned;
+}
+
+/// A backup of a directory with all of its content, but for what an ignore file in it names.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_new(
+    source: wingback_bytes,
+    backup: *mut *mut wingback_backup,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(backup, "backup")?;
+        // SAFETY: as the header says.
+        unsafe { out.give(Options::new(Backup::new(source.path("source")?))) };
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
+/// that matches decides.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_exclude(
+    backup: *mut wingback_backup,
+    patterns: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let patterns = patterns.get("patterns")?;
+            Ok(backup.exclude(patterns))
+        })
+    }
+}
+
+/// Which language patterns are written in: GIT unless told otherwise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_rules(
+    backup: *mut wingback_backup,
+    rules: MaybeUninit<wingback_rules>,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let rules = wingback_rules::read(rules, "rules")?;
+            Ok(backup.rules(rules.into()))
+        })
+    }
+}
+
+/// What the ignore file in the source's root is used for (MERGE unless told otherwise), and its
+/// name: ".pteroignore" if that is empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_ignore_file(
+    backup: *mut wingback_backup,
+    mode: MaybeUninit<wingback_ignore_file>,
+    name: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let mode = wingback_ignore_file::read(mode, "mode")?;
+            let name = match name.text("name")? {
+                "" => ".pteroignore",
+                name => name,
+            };
+            Ok(backup.ignore_file(mode.into()).ignore_file_name(name))
+        })
+    }
+}
+
+/// Whether an odd pattern fails the backup before anything is written, where it would be a warning.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_strict_patterns(
+    backup: *mut wingback_backup,
+    strict: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.strict_patterns(strict))) }
+}
+
+/// Whether directories on other file systems than the source's are left out.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_one_file_system(
+    backup: *mut wingback_backup,
+    stay: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
+}
+
+/// Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_count_first(
+    backup: *mut wingback_backup,
+    count: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.count_first(count))) }
+}
+
+/// Which entries get a place in the tar: FULL unless told otherwise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_profile(
+    backup: *mut wingback_backup,
+    profile: MaybeUninit<wingback_profile>,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let profile = wingback_profile::read(profile, "profile")?;
+            Ok(backup.profile(profile.into()))
+        })
+    }
+}
+
+/// How hard to compress: FAST unless told otherwise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_level(
+    backup: *mut wingback_backup,
+    level: MaybeUninit<wingback_level>,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let level = wingback_level::read(level, "level")?;
+            Ok(backup.level(level.into()))
+        })
+    }
+}
+
+/// How many threads compress: as many as there are processors with 0, and unless told otherwise. Two
+/// more read and hash. The archive's bytes do not depend on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_threads(
+    backup: *mut wingback_backup,
+    threads: u32,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let threads = match threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads as usize,
+            };
+            Ok(backup.threads(threads))
+        })
+    }
+}
+
+/// Whether it gives way to other work: the lowest priority for the processor and the disk.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_background(
+    backup: *mut wingback_backup,
+    background: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.background(background))) }
+}
+
+/// Limits how fast the source is read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_read_limit(
+    backup: *mut wingback_backup,
+    limiter: *const wingback_limiter,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let limiter = opaque::get(limiter, "limiter")?;
+            Ok(backup.read_limit(limiter.clone()))
+        })
+    }
+}
+
+/// Limits how fast the archive is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_write_limit(
+    backup: *mut wingback_backup,
+    limiter: *const wingback_limiter,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let limiter = opaque::get(limiter, "limiter")?;
+            Ok(backup.write_limit(limiter.clone()))
+        })
+    }
+}
+
+/// Backs up only the first `len` bytes of the file at `path`, relative to the source, as a running
+/// Bedrock server's "save query" gives them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_max_len(
+    backup: *mut wingback_backup,
+    path: wingback_bytes,
+    len: u64,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let path = path.get("path")?;
+            Ok(backup.max_len(path, len))
+        })
+    }
+}
+
+/// Whether ctimes and inode numbers stay out of the index, so that copies of a tree give the same
+/// bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_reproducible(
+    backup: *mut wingback_backup,
+    reproducible: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
+}
+
+/// Starts to count the source, without reading any file: `wingback_task_estimate` has the result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_estimate(
+    backup: *const wingback_backup,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let backup = unsafe { options::copy(backup, "backup") }?;
+        task::start("estimate a backup", backup.estimate(), out, Estimated)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Starts the backup into a store, under a name: `wingback_task_report` has the result. The archive
+/// is visible there once the task has ended well, and never before it is whole.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_start(
+    backup: *const wingback_backup,
+    store: *const wingback_store,
+    key: wingback_bytes,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (backup, store, key) = unsafe {
+            (
+                options::copy(backup, "backup")?,
+                opaque::get(store, "store")?.open(),
+                store::key(key)?,
+            )
+        };
+        task::start("back up", backup.start(store, key), out, Reported::new)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Starts the backup to part URLs that somebody handed out, with nothing staged on a disk unless
+/// parts are over 256 MiB: `wingback_task_report` and `wingback_task_parts` have the result. Whoever
+/// handed the URLs out completes the upload, or aborts it where the task fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_send_to(
+    backup: *const wingback_backup,
+    part_urls: *const wingback_part_urls,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (backup, part_urls) =
+            unsafe { (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?) };
+        part_urls::send(backup, part_urls, out)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
+/// the result. The descriptor is duplicated: it stays the caller's, who may close it at once. Only
+/// the end of the task says whether what was written is whole. Nobody reading is an error; but a
+/// reader that only waits holds the task up: before it is cancelled or freed, close the reading end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_write_to(
+    backup: *const wingback_backup,
+    fd: c_int,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        let fd = descriptor::duplicate(fd)?;
+        // SAFETY: as the header says.
+        let backup = unsafe { options::copy(backup, "backup") }?;
+        let written = backup.write_to(descriptor::unblock(fd));
+        task::start("back up", written, out, Reported::new)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Frees it. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_free(backup: *mut wingback_backup) {
+    // SAFETY: as the header says.
+    infallible((), || drop(unsafe { opaque::take(backup) }));
+}

@@ -1,0 +1,162 @@
+//! `wingback_entries`: the members of an archive one by one, with their content.
+
+use std::{
+    ffi::c_void,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{AsyncReadExt, executor::block_on};
+use wingback::{Entries, Error, Handle, Member};
+
+use crate::{
+    archive::wingback_archive,
+    enums::wingback_status,
+    error::{Failure, wingback_error},
+    guard::{guard, infallible},
+    listing::{member_of, wingback_member},
+    opaque::{self, Opaque, Owned},
+    record,
+};
+
+/// The most that is read at once.
+const READ_MAX: usize = 1 << 20;
+
+/// The members of an archive in its order, each with its content: for programs that write files
+/// their own way. It is not read by two threads at once: one waits for the other.
+pub struct wingback_entries {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_entries {
+    type Rust = Reading;
+    type By = Owned;
+}
+
+pub(crate) struct Reading {
+    handle: Handle,
+    entries: Mutex<State>,
+}
+
+struct State {
+    entries: Entries<'static>,
+    /// The member that came last: C has pointers into it.
+    current: Option<Member>,
+}
+
+impl Reading {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins to read the members of an archive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_entries_open(
+    archive: *const wingback_archive,
+    entries: *mut *mut wingback_entries,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(entries, "entries")?;
+        // SAFETY: as the header says.
+        let entries = Entries::open(unsafe { opaque::get(archive, "archive") }?.open()?);
+        let handle = entries.handle();
+        let state = Mutex::new(State { entries, current: None });
+        // SAFETY: as the header says.
+        unsafe { out.give(Reading { handle, entries: state }) };
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// The next member, good until the next call; END behind the last one of an archive that is whole.
+/// What was not read of the one before is passed over. Only END says that all of what was read is
+/// right: a checksum may stand behind the last file.
+///
+/// Blocks until it is there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_entries_next(
+    entries: *mut wingback_entries,
+    member: *mut wingback_member,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        // SAFETY: as the header says.
+        let reading = unsafe { opaque::get(entries, "entries") }?;
+        if member.is_null() {
+            return Err(opaque::null("member"));
+        }
+        let mut state = reading.lock();
+        state.current = None;
+        let next = block_on(state.entries.next())?;
+        let next = next.ok_or_else(|| Failure::only(wingback_status::End))?;
+        let next = state.current.insert(next);
+        // SAFETY: as the header says.
+        unsafe { record::write(member, &member_of(next), "member") }
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
+/// end, and of what is no file. On failure the buffer may have been written to.
+///
+/// Blocks until some are there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_entries_read(
+    entries: *mut wingback_entries,
+    buffer: *mut c_void,
+    capacity: usize,
+    read: *mut usize,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(read, "read")?;
+        // SAFETY: as the header says.
+        let reading = unsafe { opaque::get(entries, "entries") }?;
+        if buffer.is_null() && capacity > 0 {
+            return Err(opaque::null("buffer"));
+        }
+        let mut state = reading.lock();
+        let room = capacity.min(READ_MAX);
+        let place: &mut [u8] = if room == 0 {
+            &mut []
+        } else {
+            // SAFETY: as the header says, there is room for so many; a slice must not be of memory
+            // that was never written to, which the caller's may be.
+            unsafe {
+                buffer.cast::<u8>().write_bytes(0, room);
+                std::slice::from_raw_parts_mut(buffer.cast(), room)
+            }
+        };
+        let read = block_on(state.entries.read(place));
+        let read = read.map_err(|e| match e.downcast::<Error>() {
+            Ok(error) => Failure::from(error),
+            Err(e) => Error::io("read the archive", e).into(),
+        })?;
+        // SAFETY: as the header says.
+        unsafe { out.set(read) };
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entries) {
+    infallible((), || {
+        // SAFETY: as the header says.
+        if let Ok(reading) = unsafe { opaque::get(entries, "entries") } {
+            reading.handle.cancel();
+        }
+    });
+}
+
+/// Frees it, also before its end. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_entries_free(entries: *mut wingback_entries) {
+    // SAFETY: as the header says.
+    infallible((), || drop(unsafe { opaque::take(entries) }));
+}

@@ -1,0 +1,59 @@
+//! `wingback_estimate`.
+
+use wingback::Estimate;
+
+use crate::{
+    enums::wingback_status,
+    error::wingback_error,
+    guard::guard,
+    record::{self, Record},
+    task::{self, wingback_task},
+};
+
+/// What a walk over the source counts. The source may change before it is backed up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wingback_estimate {
+    /// sizeof(wingback_estimate).
+    pub struct_size: usize,
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Symlinks.
+    pub symlinks: u64,
+    /// Bytes of the files' content.
+    pub content: u64,
+    /// The most bytes that the archive can have if the source stays as it is.
+    pub archive_max: u64,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_estimate {}
+
+pub(crate) struct Estimated(pub(crate) Estimate);
+
+/// The result of `wingback_backup_estimate`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_estimate(
+    task: *const wingback_task,
+    estimate: *mut wingback_estimate,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        // SAFETY: as the header says.
+        let Estimated(found) = unsafe { task::result(task, "estimate") }?;
+        let value = wingback_estimate {
+            struct_size: 0,
+            files: found.files,
+            directories: found.directories,
+            symlinks: found.symlinks,
+            content: found.content,
+            archive_max: found.archive_max,
+        };
+        // SAFETY: as the header says.
+        unsafe { record::write(estimate, &value, "estimate") }
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}

@@ -1,0 +1,232 @@
+//! `wingback_extract` and `wingback_extracted`.
+
+use wingback::Extract;
+
+use crate::{
+    archive::wingback_archive,
+    bytes::wingback_bytes,
+    enums::{wingback_status, wingback_way},
+    error::wingback_error,
+    guard::{guard, infallible},
+    notes::{self, Note, Notes, wingback_notes},
+    opaque::{self, Borrowed, Opaque, Owned},
+    options::{self, Options},
+    record::{self, Record},
+    task::{self, wingback_task},
+    unpack::{wingback_unpack_options, wingback_unpacked},
+};
+
+/// Takes members out of an archive, into a directory: options, and the call that starts. Files that
+/// are there already are an error unless they are to be overwritten.
+pub struct wingback_extract {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_extract {
+    type Rust = Options<Extract>;
+    type By = Owned;
+}
+
+/// Extracts everything into a directory, which is made if it is not there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_new(
+    directory: wingback_bytes,
+    extract: *mut *mut wingback_extract,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(extract, "extract")?;
+        // SAFETY: as the header says.
+        unsafe { out.give(Options::new(Extract::new(directory.path("directory")?))) };
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_select(
+    extract: *mut wingback_extract,
+    path_or_pattern: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(extract, error, |extract| {
+            let wish = path_or_pattern.get("path_or_pattern")?;
+            Ok(extract.select(wish))
+        })
+    }
+}
+
+/// Whether files and symlinks that are there already are replaced, each at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_overwrite(
+    extract: *mut wingback_extract,
+    overwrite: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
+}
+
+/// Whether to take what can be had from a damaged archive, where damage would be an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_salvage(
+    extract: *mut wingback_extract,
+    salvage: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
+}
+
+/// Sets how members are written, and how much of them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_options(
+    extract: *mut wingback_extract,
+    options: *const wingback_unpack_options,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(extract, error, |extract| {
+            let options = wingback_unpack_options::read(options)?;
+            Ok(extract.options(options))
+        })
+    }
+}
+
+/// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
+/// that are whole stay.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_start(
+    extract: *const wingback_extract,
+    archive: *const wingback_archive,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (extract, archive) = unsafe {
+            (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?)
+        };
+        task::start("extract", extract.start(archive), out, ExtractedAs::new)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Frees it. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_free(extract: *mut wingback_extract) {
+    // SAFETY: as the header says.
+    infallible((), || drop(unsafe { opaque::take(extract) }));
+}
+
+/// What was extracted. It belongs to its task.
+pub struct wingback_extracted {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_extracted {
+    type Rust = ExtractedAs;
+    type By = Borrowed;
+}
+
+/// What was extracted, in numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wingback_extracted_summary {
+    /// sizeof(wingback_extracted_summary).
+    pub struct_size: usize,
+    /// Which way the archive was read.
+    pub way: wingback_way,
+    /// From start to end, in nanoseconds.
+    pub duration_ns: u64,
+    /// What was written.
+    pub unpacked: wingback_unpacked,
+}
+
+// SAFETY: it is what it has to be; way 0 is INDEX.
+unsafe impl Record for wingback_extracted_summary {}
+
+pub(crate) struct ExtractedAs {
+    summary: wingback_extracted_summary,
+    skipped: Notes,
+    damage: Notes,
+    unmatched: Notes,
+}
+
+impl ExtractedAs {
+    fn new(extracted: wingback::Extracted) -> Self {
+        let summary = wingback_extracted_summary {
+            struct_size: 0,
+            way: extracted.way.into(),
+            unpacked: (&extracted.unpacked).into(),
+            duration_ns: record::nanoseconds(extracted.duration),
+        };
+        ExtractedAs {
+            summary,
+            skipped: extracted.unpacked.skipped.into_iter().map(Into::into).collect(),
+            damage: notes::of_damage(extracted.damage),
+            unmatched: extracted.unmatched.into_iter().map(Note::unmatched).collect(),
+        }
+    }
+}
+
+/// The result of `wingback_extract_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_extracted(
+    task: *const wingback_task,
+    extracted: *mut *const wingback_extracted,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { task::lend_result(task, extracted, "result of an extraction", error) }
+}
+
+/// The numbers of what was extracted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extracted_get(
+    extracted: *const wingback_extracted,
+    summary: *mut wingback_extracted_summary,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    let body = || unsafe {
+        record::write(summary, &opaque::get(extracted, "extracted")?.summary, "summary")
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Members that were not written, and why. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extracted_skipped(
+    extracted: *const wingback_extracted,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(extracted, |extracted| &extracted.skipped) }
+}
+
+/// What is damaged: one note for each member that this costs, and one without a path for what costs
+/// none. Empty unless damage was to be tolerated. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extracted_damage(
+    extracted: *const wingback_extracted,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(extracted, |extracted| &extracted.damage) }
+}
+
+/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extracted_unmatched(
+    extracted: *const wingback_extracted,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(extracted, |extracted| &extracted.unmatched) }
+}

@@ -1,0 +1,43 @@
+//! libwingback: the engine for C, and for whatever speaks C.
+//!
+//! Each file has one object of `include/wingback.h`, which a test generates from here. The header's
+//! own words, in `cbindgen.toml`, say what every caller may rely on and must keep to; `SAFETY: as
+//! the header says` refers to the latter: pointers are NULL or point to what their type says, and
+//! nothing is used after it was freed.
+//!
+//! Two files keep the promises of the others: [`opaque`] ties each type that C knows by name only to
+//! the Rust type behind it, and [`guard`] turns errors and panics into a status.
+#![allow(non_camel_case_types, reason = "the names are those of the header")]
+#![allow(clippy::missing_safety_doc, reason = "the header says it once for all")]
+#![warn(clippy::undocumented_unsafe_blocks, clippy::unwrap_used)]
+
+mod archive;
+mod backup;
+mod bytes;
+mod descriptor;
+mod entries;
+mod enums;
+mod error;
+mod estimate;
+mod extract;
+mod guard;
+#[cfg(feature = "s3")]
+mod hidden;
+mod limiter;
+mod listing;
+mod log;
+mod notes;
+mod objects;
+mod opaque;
+mod options;
+mod part_urls;
+mod parts;
+mod record;
+mod report;
+mod restore;
+mod s3;
+mod store;
+mod task;
+mod unpack;
+mod verify;
+mod version;

@@ -1,0 +1,141 @@
+//! `wingback_listing` and `wingback_member`: what an archive holds.
+
+use wingback::Member;
+
+use crate::{
+    bytes::wingback_bytes,
+    enums::{wingback_member_kind, wingback_status, wingback_way},
+    error::{Failure, wingback_error},
+    guard::{guard, infallible},
+    notes::{self, Note, Notes, wingback_notes},
+    opaque::{self, Borrowed, Opaque},
+    record::{self, Record},
+    task::{self, wingback_task},
+};
+
+/// A member of an archive.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wingback_member {
+    /// sizeof(wingback_member).
+    pub struct_size: usize,
+    /// Its path, relative to the root, without a "/" behind it; empty for the root.
+    pub path: wingback_bytes,
+    /// Where a symlink or hard link points. Empty of a symlink in a listing by the index.
+    pub target: wingback_bytes,
+    /// Bytes of content; 0 for all but files.
+    pub size: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub kind: wingback_member_kind,
+}
+
+// SAFETY: it is what it has to be; kind 0 is Other.
+unsafe impl Record for wingback_member {}
+
+/// A member, as C sees it for as long as that lives.
+pub(crate) fn member_of(member: &Member) -> wingback_member {
+    wingback_member {
+        struct_size: 0,
+        path: wingback_bytes::lend(&member.path),
+        target: wingback_bytes::lend(&member.target),
+        size: member.size,
+        mtime_ns: member.mtime_ns,
+        uid: member.uid,
+        gid: member.gid,
+        mode: member.mode,
+        kind: member.kind.into(),
+    }
+}
+
+/// What an archive holds. It belongs to its task.
+pub struct wingback_listing {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_listing {
+    type Rust = Listing;
+    type By = Borrowed;
+}
+
+pub(crate) struct Listing {
+    way: wingback_way,
+    members: Vec<Member>,
+    unmatched: Notes,
+}
+
+impl Listing {
+    pub(crate) fn new(listing: wingback::Listing) -> Self {
+        Listing {
+            way: listing.way().into(),
+            members: listing.members().collect(),
+            unmatched: listing.unmatched().iter().cloned().map(Note::unmatched).collect(),
+        }
+    }
+}
+
+/// The result of `wingback_archive_list`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_listing(
+    task: *const wingback_task,
+    listing: *mut *const wingback_listing,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { task::lend_result(task, listing, "listing", error) }
+}
+
+/// Which way the archive was read. INDEX for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_listing_way(listing: *const wingback_listing) -> wingback_way {
+    infallible(wingback_way::Index, || {
+        // SAFETY: as the header says.
+        let listing = unsafe { opaque::get(listing, "listing") };
+        listing.map_or(wingback_way::Index, |listing| listing.way)
+    })
+}
+
+/// How many members there are; none for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_listing_count(listing: *const wingback_listing) -> usize {
+    infallible(0, || {
+        // SAFETY: as the header says.
+        unsafe { opaque::get(listing, "listing") }.map_or(0, |listing| listing.members.len())
+    })
+}
+
+/// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
+/// archive. What it points to lives as long as the listing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_listing_get(
+    listing: *const wingback_listing,
+    index: usize,
+    member: *mut wingback_member,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        // SAFETY: as the header says.
+        let members = &unsafe { opaque::get(listing, "listing") }?.members;
+        let found = members.get(index).ok_or_else(|| Failure::no_element(index, members.len()))?;
+        // SAFETY: as the header says.
+        unsafe { record::write(member, &member_of(found), "member") }
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_listing_unmatched(
+    listing: *const wingback_listing,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(listing, |listing| &listing.unmatched) }
+}

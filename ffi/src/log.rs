@@ -1,0 +1,68 @@
+//! The log: what the library tells beside what it returns.
+
+use std::{
+    ffi::{CString, c_char, c_void},
+    mem::MaybeUninit,
+    sync::{PoisonError, RwLock},
+};
+
+use crate::{
+    enums::{Given, wingback_log_level, wingback_status},
+    error::wingback_error,
+    guard::{caught, guard},
+};
+
+/// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
+/// byte, and is good until the function returns. It may call nothing of this library.
+pub type wingback_log_function = Option<
+    unsafe extern "C" fn(level: wingback_log_level, message: *const c_char, user_data: *mut c_void),
+>;
+
+type Function = unsafe extern "C" fn(wingback_log_level, *const c_char, *mut c_void);
+
+struct Hook {
+    level: wingback_log_level,
+    function: Function,
+    user_data: *mut c_void,
+}
+
+// SAFETY: the header says that it is called on any thread, several at once.
+unsafe impl Send for Hook {}
+// SAFETY: likewise.
+unsafe impl Sync for Hook {}
+
+static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+/// Has `function` called with the messages of `level` and of those that matter more: the beginning
+/// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
+/// none. Once this returns, the function that was set before is not called any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_log_set(
+    level: MaybeUninit<wingback_log_level>,
+    function: wingback_log_function,
+    user_data: *mut c_void,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let level = wingback_log_level::read(level, "level")?;
+        let hook = function.map(|function| Hook { level, function, user_data });
+        *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Tells it, if anybody listens; `message` is only made then.
+pub(crate) fn log(level: wingback_log_level, message: impl FnOnce() -> String) {
+    // It is no reason to fail anything.
+    let _ = caught(|| {
+        let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hook) = hook.as_ref().filter(|hook| level <= hook.level) {
+            let message = CString::new(message().replace('\0', "\u{fffd}")).unwrap_or_default();
+            // SAFETY: the header says how it is called.
+            unsafe { (hook.function)(level, message.as_ptr(), hook.user_data) };
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,179 @@
+//! `wingback_notes`: what a result says of single paths.
+
+use std::ffi::{CString, c_char};
+
+use wingback::{Change, Changed, Damage, NotExtracted, Skipped, Warning};
+
+use crate::{
+    bytes::wingback_bytes,
+    enums::wingback_status,
+    error::{Failure, wingback_error},
+    guard::{guard, infallible},
+    opaque::{self, Borrowed, Opaque, lend},
+    record::{self, Record},
+};
+
+/// A list of notes: what was skipped, what changed, what is damaged. It belongs to the result that
+/// it was asked of, and lives as long as that.
+pub struct wingback_notes {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_notes {
+    type Rust = Notes;
+    type By = Borrowed;
+}
+
+pub(crate) type Notes = Vec<Note>;
+
+/// One of them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wingback_note {
+    /// sizeof(wingback_note).
+    pub struct_size: usize,
+    /// What it is about, relative to the root; empty if it is about no path.
+    pub path: wingback_bytes,
+    /// A word for programs, such as "unreadable", stable across versions. It ends in a zero byte.
+    pub code: *const c_char,
+    /// What is the matter, for people: UTF-8 that ends in a zero byte.
+    pub text: *const c_char,
+    /// Whether something is missing that should be there.
+    pub is_loss: bool,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_note {}
+
+#[derive(Debug)]
+pub(crate) struct Note {
+    path: Vec<u8>,
+    code: CString,
+    text: CString,
+    is_loss: bool,
+}
+
+impl Note {
+    fn new(path: Vec<u8>, code: &str, text: &str, is_loss: bool) -> Self {
+        let of = |text: &str| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default();
+        Note { path, code: of(code), text: of(text), is_loss }
+    }
+
+    /// Something that was asked for and is not there.
+    pub(crate) fn unmatched(path: Vec<u8>) -> Self {
+        Note::new(path, "unmatched", "nothing in the archive matches it", true)
+    }
+
+    /// A name, with nothing to say of it.
+    pub(crate) fn name(path: Vec<u8>, code: &str) -> Self {
+        Note::new(path, code, "", false)
+    }
+
+    pub(crate) fn warning(text: &str) -> Self {
+        Note::new(Vec::new(), "warning", text, false)
+    }
+}
+
+impl From<Skipped> for Note {
+    fn from(skipped: Skipped) -> Self {
+        let reason = skipped.reason;
+        Note::new(skipped.path, reason.code(), &reason.to_string(), reason.is_loss())
+    }
+}
+
+impl From<Changed> for Note {
+    fn from(changed: Changed) -> Self {
+        let text = match changed.change {
+            Change::Grew => "became longer while it was read",
+            Change::Shrank => "became shorter while it was read",
+            _ => "was written to while it was read",
+        };
+        Note::new(changed.path, changed.change.code(), text, false)
+    }
+}
+
+impl From<Warning> for Note {
+    fn from(warning: Warning) -> Self {
+        let (path, code) = match &warning {
+            Warning::Pattern(pattern) => (pattern.pattern.clone(), "pattern"),
+            Warning::IgnoreFile(_) => (Vec::new(), "ignore-file"),
+            Warning::MaxLenUnused(path) => (path.clone(), "max-len-unused"),
+            _ => (Vec::new(), "warning"),
+        };
+        Note::new(path, code, &warning.to_string(), false)
+    }
+}
+
+impl From<NotExtracted> for Note {
+    fn from(skipped: NotExtracted) -> Self {
+        Note::new(skipped.path, skipped.reason.code(), &skipped.reason.to_string(), true)
+    }
+}
+
+/// One note for each member that a damage costs, and one without a path where it costs none.
+pub(crate) fn of_damage(damage: Vec<Damage>) -> Notes {
+    let notes = damage.into_iter().flat_map(|damage| {
+        let text = damage.to_string();
+        let code = if damage.and_rest { "damaged-from-here" } else { "damaged" };
+        let paths = match damage.members {
+            none if none.is_empty() => vec![(Vec::new(), damage.and_rest)],
+            members => members.into_iter().map(|member| (member, true)).collect(),
+        };
+        paths.into_iter().map(move |(path, is_loss)| Note::new(path, code, &text, is_loss))
+    });
+    notes.collect()
+}
+
+/// Lends C one of an object's lists; NULL for NULL.
+///
+/// # Safety
+///
+/// As of [`opaque::get`].
+pub(crate) unsafe fn of<C: Opaque>(
+    object: *const C,
+    notes: impl FnOnce(&C::Rust) -> &Notes,
+) -> *const wingback_notes
+where
+    C::Rust: 'static,
+{
+    infallible(std::ptr::null(), || {
+        // SAFETY: the caller says so.
+        let object = unsafe { opaque::get(object, "object") };
+        object.map_or(std::ptr::null(), |object| lend(notes(object)))
+    })
+}
+
+/// How many there are; none for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> usize {
+    infallible(0, || {
+        // SAFETY: as the header says.
+        unsafe { opaque::get(notes, "notes") }.map_or(0, Vec::len)
+    })
+}
+
+/// The note at `index`, counted from 0. What it points to lives as long as the list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_notes_get(
+    notes: *const wingback_notes,
+    index: usize,
+    note: *mut wingback_note,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        // SAFETY: as the header says.
+        let notes = unsafe { opaque::get(notes, "notes") }?;
+        let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
+        let value = wingback_note {
+            struct_size: 0,
+            path: wingback_bytes::lend(&found.path),
+            code: found.code.as_ptr(),
+            text: found.text.as_ptr(),
+            is_loss: found.is_loss,
+        };
+        // SAFETY: as the header says.
+        unsafe { record::write(note, &value, "note") }
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}

@@ -1,0 +1,87 @@
+//! `wingback_objects`: what is in a store.
+
+use wingback::Object;
+
+use crate::{
+    bytes::wingback_bytes,
+    enums::wingback_status,
+    error::{Failure, wingback_error},
+    guard::{guard, infallible},
+    opaque::{self, Borrowed, Opaque},
+    record::{self, Record},
+    task::{self, wingback_task},
+};
+
+/// The archives in a store, in the order of their keys. It belongs to its task.
+pub struct wingback_objects {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_objects {
+    type Rust = Objects;
+    type By = Borrowed;
+}
+
+pub(crate) struct Objects(Vec<Object>);
+
+impl Objects {
+    pub(crate) fn new(objects: Vec<Object>) -> Self {
+        Objects(objects)
+    }
+}
+
+/// An archive in a store.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wingback_object {
+    /// sizeof(wingback_object).
+    pub struct_size: usize,
+    /// Its name.
+    pub key: wingback_bytes,
+    /// Its bytes.
+    pub size: u64,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_object {}
+
+/// The result of `wingback_store_list`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_objects(
+    task: *const wingback_task,
+    objects: *mut *const wingback_objects,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { task::lend_result(task, objects, "list of archives", error) }
+}
+
+/// How many there are; none for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects) -> usize {
+    infallible(0, || {
+        // SAFETY: as the header says.
+        unsafe { opaque::get(objects, "objects") }.map_or(0, |objects| objects.0.len())
+    })
+}
+
+/// The archive at `index`, counted from 0. What it points to lives as long as the list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_objects_get(
+    objects: *const wingback_objects,
+    index: usize,
+    object: *mut wingback_object,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        // SAFETY: as the header says.
+        let objects = &unsafe { opaque::get(objects, "objects") }?.0;
+        let found = objects.get(index).ok_or_else(|| Failure::no_element(index, objects.len()))?;
+        let key = wingback_bytes::lend(found.key.as_str().as_bytes());
+        let value = wingback_object { struct_size: 0, key, size: found.size };
+        // SAFETY: as the header says.
+        unsafe { record::write(object, &value, "object") }
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}

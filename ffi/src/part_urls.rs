@@ -1,0 +1,131 @@
+//! `wingback_part_urls`: uploads through URLs that somebody else signed.
+
+use wingback::Backup;
+
+use crate::{
+    bytes::{list, wingback_bytes},
+    enums::wingback_status,
+    error::{Result, wingback_error},
+    guard::{guard, infallible},
+    opaque::{self, Opaque, Out, Owned},
+    s3::wingback_transfer,
+    task::wingback_task,
+};
+#[cfg(feature = "s3")]
+use crate::{parts::Parts, report::Reported, task};
+
+/// The URLs for the parts of one archive, in their order, as a panel hands them out.
+pub struct wingback_part_urls {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_part_urls {
+    type Rust = Urls;
+    type By = Owned;
+}
+
+#[cfg(feature = "s3")]
+pub(crate) type Urls = wingback::PartUrls;
+
+/// There are none.
+#[cfg(not(feature = "s3"))]
+pub(crate) enum Urls {}
+
+/// URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
+/// The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
+/// `staging`: the system's for temporary files if that is empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_part_urls_new(
+    urls: *const wingback_bytes,
+    count: usize,
+    part_size: u64,
+    transfer: *const wingback_transfer,
+    staging: wingback_bytes,
+    part_urls: *mut *mut wingback_part_urls,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(part_urls, "part_urls")?;
+        // SAFETY: as the header says.
+        unsafe {
+            let urls = list(urls, count, "urls")?.iter().map(|url| url.text("urls"));
+            let urls = urls.collect::<Result<Vec<_>>>()?;
+            out.give(new(&urls, part_size, transfer, staging)?);
+        }
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// # Safety
+///
+/// As the header says.
+#[cfg(feature = "s3")]
+unsafe fn new(
+    urls: &[&str],
+    part_size: u64,
+    transfer: *const wingback_transfer,
+    staging: wingback_bytes,
+) -> Result<Urls> {
+    let urls = Urls::new(urls, part_size)?;
+    // SAFETY: the caller says so.
+    unsafe {
+        let urls = urls.transfer(wingback_transfer::read(transfer)?);
+        Ok(if staging.len > 0 { urls.staging(staging.path("staging")?) } else { urls })
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+unsafe fn new(_: &[&str], _: u64, _: *const wingback_transfer, _: wingback_bytes) -> Result<Urls> {
+    Err(crate::error::Failure::without_s3())
+}
+
+/// Starts to upload an archive that is a file, its parts side by side: `wingback_task_parts` has the
+/// result. The file must stay as it is meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_part_urls_upload_file(
+    part_urls: *const wingback_part_urls,
+    path: wingback_bytes,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (urls, path) = unsafe { (opaque::get(part_urls, "part_urls")?, path.path("path")?) };
+        upload_file(urls, path, out)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+#[cfg(feature = "s3")]
+fn upload_file(urls: &Urls, path: &std::path::Path, out: Out<*mut wingback_task>) -> Result<()> {
+    task::start("upload an archive", urls.clone().upload_file(path), out, Parts::new)
+}
+
+#[cfg(not(feature = "s3"))]
+fn upload_file(urls: &Urls, _: &std::path::Path, _: Out<*mut wingback_task>) -> Result<()> {
+    match *urls {}
+}
+
+/// Starts a backup that goes there.
+#[cfg(feature = "s3")]
+pub(crate) fn send(backup: Backup, urls: &Urls, out: Out<*mut wingback_task>) -> Result<()> {
+    let (upload, parts) = urls.clone().upload();
+    let reported = move |report| Reported::new(report).with_parts(Parts::new(parts.get()));
+    task::start("back up", backup.send_to(upload), out, reported)
+}
+
+#[cfg(not(feature = "s3"))]
+pub(crate) fn send(_: Backup, urls: &Urls, _: Out<*mut wingback_task>) -> Result<()> {
+    match *urls {}
+}
+
+/// Frees it; what it was given to goes on. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_part_urls_free(part_urls: *mut wingback_part_urls) {
+    // SAFETY: as the header says.
+    infallible((), || drop(unsafe { opaque::take(part_urls) }));
+}

@@ -1,0 +1,301 @@
+//! `wingback_restore` and `wingback_restored`.
+
+use wingback::{Recovered, Restore};
+
+use crate::{
+    archive::wingback_archive,
+    bytes::wingback_bytes,
+    enums::{wingback_recovered, wingback_status, wingback_way},
+    error::wingback_error,
+    guard::{guard, infallible},
+    notes::{self, Note, Notes, wingback_notes},
+    opaque::{self, Borrowed, Opaque, Owned},
+    options::{self, Options},
+    record::{self, Record},
+    task::{self, wingback_task},
+    unpack::{wingback_unpack_options, wingback_unpacked},
+    verify,
+};
+
+/// Brings a directory to an archive's state: options, and the call that starts. Nothing of the
+/// directory is touched before the archive is known to be good; whatever happens then, a kill or a
+/// power cut, the tree is the old one or the new one.
+pub struct wingback_restore {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_restore {
+    type Rust = Options<Restore>;
+    type By = Owned;
+}
+
+/// A restore of a directory, which is made if it is not there, to exactly what the archive holds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_new(
+    directory: wingback_bytes,
+    restore: *mut *mut wingback_restore,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(restore, "restore")?;
+        // SAFETY: as the header says.
+        unsafe { out.give(Options::new(Restore::new(directory.path("directory")?))) };
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Whether the archive's files are put over what is there, each at once, and the rest is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_merge(
+    restore: *mut wingback_restore,
+    merge: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
+}
+
+/// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
+/// up. Patterns are written as in gitignore.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_keep(
+    restore: *mut wingback_restore,
+    path_or_pattern: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let wish = path_or_pattern.get("path_or_pattern")?;
+            Ok(restore.keep(wish))
+        })
+    }
+}
+
+/// Whether it needs no room for both trees: once the archive is verified, what it replaces is
+/// removed and it is unpacked at once. A failure or kill on the way leaves a part of the tree. Not
+/// for a stream.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_in_place(
+    restore: *mut wingback_restore,
+    in_place: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(restore, error, |restore| Ok(restore.in_place(in_place))) }
+}
+
+/// Unpacks into a directory inside this one, not inside the target. It must be on the same file
+/// system.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_staging(
+    restore: *mut wingback_restore,
+    directory: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let directory = directory.path("directory")?;
+            Ok(restore.staging(directory))
+        })
+    }
+}
+
+/// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_sha1(
+    restore: *mut wingback_restore,
+    sha1: *const u8,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
+            Ok(restore.sha1(sha1))
+        })
+    }
+}
+
+/// Sets how members are written, and how much of them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_options(
+    restore: *mut wingback_restore,
+    options: *const wingback_unpack_options,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let options = wingback_unpack_options::read(options)?;
+            Ok(restore.options(options))
+        })
+    }
+}
+
+/// Starts the restore: `wingback_task_restored` has the result. A cancel ends it in order until the
+/// exchange of the trees begins; from then on it is finished.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_start(
+    restore: *const wingback_restore,
+    archive: *const wingback_archive,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (restore, archive) = unsafe {
+            (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?)
+        };
+        task::start("restore", restore.start(archive), out, RestoredAs::new)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Frees it. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_free(restore: *mut wingback_restore) {
+    // SAFETY: as the header says.
+    infallible((), || drop(unsafe { opaque::take(restore) }));
+}
+
+/// Starts to finish or undo a restore of a directory that was interrupted:
+/// `wingback_task_recovered` says which. A restore of that directory does so by itself.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_recover(
+    directory: wingback_bytes,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let directory = unsafe { directory.path("directory") }?;
+        task::start("recover a restore", Restore::recover(directory), out, RecoveredAs)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+struct RecoveredAs(Option<Recovered>);
+
+/// The result of `wingback_restore_recover`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_recovered(
+    task: *const wingback_task,
+    recovered: *mut wingback_recovered,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(recovered, "recovered")?;
+        // SAFETY: as the header says.
+        unsafe {
+            let RecoveredAs(found) = task::result(task, "recovery")?;
+            out.set((*found).into());
+        }
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// The result of a restore. It belongs to its task.
+pub struct wingback_restored {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_restored {
+    type Rust = RestoredAs;
+    type By = Borrowed;
+}
+
+/// What a restore did, in numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wingback_restored_summary {
+    /// sizeof(wingback_restored_summary).
+    pub struct_size: usize,
+    /// Which way the archive was read.
+    pub way: wingback_way,
+    /// What an interrupted restore before this one had left, and what became of it.
+    pub recovered: wingback_recovered,
+    /// From start to end, in nanoseconds.
+    pub duration_ns: u64,
+    /// What was written.
+    pub unpacked: wingback_unpacked,
+}
+
+// SAFETY: it is what it has to be; zeros are INDEX and NOTHING.
+unsafe impl Record for wingback_restored_summary {}
+
+pub(crate) struct RestoredAs {
+    summary: wingback_restored_summary,
+    skipped: Notes,
+    warnings: Notes,
+}
+
+impl RestoredAs {
+    fn new(restored: wingback::Restored) -> Self {
+        let summary = wingback_restored_summary {
+            struct_size: 0,
+            way: restored.way.into(),
+            recovered: restored.recovered.into(),
+            unpacked: (&restored.unpacked).into(),
+            duration_ns: record::nanoseconds(restored.duration),
+        };
+        RestoredAs {
+            summary,
+            skipped: restored.unpacked.skipped.into_iter().map(Into::into).collect(),
+            warnings: restored.warnings.iter().map(|warning| Note::warning(warning)).collect(),
+        }
+    }
+}
+
+/// The result of `wingback_restore_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_restored(
+    task: *const wingback_task,
+    restored: *mut *const wingback_restored,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { task::lend_result(task, restored, "result of a restore", error) }
+}
+
+/// The numbers of a restore.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_get(
+    restored: *const wingback_restored,
+    summary: *mut wingback_restored_summary,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    let body = || unsafe {
+        record::write(summary, &opaque::get(restored, "restored")?.summary, "summary")
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// Members that were not written, such as devices, and why. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_skipped(
+    restored: *const wingback_restored,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(restored, |restored| &restored.skipped) }
+}
+
+/// What is no failure but worth knowing. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_warnings(
+    restored: *const wingback_restored,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(restored, |restored| &restored.warnings) }
+}

@@ -1,0 +1,188 @@
+//! `wingback_s3_config` and `wingback_transfer`: the network.
+
+use crate::{
+    bytes::wingback_bytes,
+    enums::wingback_status,
+    error::{Failure, Result, wingback_error},
+    guard::guard,
+    opaque,
+    record::{self, Record},
+    store::{Stored, wingback_store},
+};
+
+/// How bytes travel over a network. All zeros are the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wingback_transfer {
+    /// sizeof(wingback_transfer).
+    pub struct_size: usize,
+    /// How many parts or ranges are on their way at once: 4 unless told otherwise.
+    pub parallel: u32,
+    /// How long a request is tried again after failures that may pass, in milliseconds: three
+    /// minutes unless told otherwise.
+    pub retry_for_ms: u64,
+    /// How long a connection may be silent, in milliseconds: one minute unless told otherwise.
+    pub stall_after_ms: u64,
+    /// A PEM file with certificates to trust, too.
+    pub ca_file: wingback_bytes,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_transfer {}
+
+#[cfg(feature = "s3")]
+impl wingback_transfer {
+    /// # Safety
+    ///
+    /// It is NULL or as the header says.
+    pub(crate) unsafe fn read(transfer: *const Self) -> Result<wingback::Transfer> {
+        use std::time::Duration;
+        // SAFETY: the caller says so.
+        let given = unsafe { record::read(transfer, "transfer") }?;
+        let mut transfer = wingback::Transfer::new();
+        if given.parallel > 0 {
+            transfer = transfer.parallel(given.parallel as usize);
+        }
+        if given.retry_for_ms > 0 {
+            transfer = transfer.retry_for(Duration::from_millis(given.retry_for_ms));
+        }
+        if given.stall_after_ms > 0 {
+            transfer = transfer.stall_after(Duration::from_millis(given.stall_after_ms));
+        }
+        if given.ca_file.len > 0 {
+            // SAFETY: the caller says so.
+            transfer = transfer.ca_file(unsafe { given.ca_file.path("transfer->ca_file") }?);
+        }
+        Ok(transfer)
+    }
+}
+
+/// Where and how archives are kept in S3. Texts are UTF-8; all but the bucket may be empty, and all
+/// zeros are the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wingback_s3_config {
+    /// sizeof(wingback_s3_config).
+    pub struct_size: usize,
+    /// The bucket.
+    pub bucket: wingback_bytes,
+    /// The service, such as "https://s3.example.com": Amazon's unless told otherwise.
+    pub endpoint: wingback_bytes,
+    /// The region: "us-east-1" unless told otherwise.
+    pub region: wingback_bytes,
+    /// What stands before the name of each archive, such as "servers/".
+    pub prefix: wingback_bytes,
+    /// How archives are named: "backup-{uuid}.tar.gz" unless told otherwise.
+    pub names: wingback_bytes,
+    /// The keys. Without them they are looked for as AWS' tools do: in the environment, then in the
+    /// credentials file.
+    pub access_key: wingback_bytes,
+    /// Likewise.
+    pub secret_key: wingback_bytes,
+    /// The token of a temporary session.
+    pub session_token: wingback_bytes,
+    /// Bytes of a part: 5 MiB unless told otherwise.
+    pub part_size: u64,
+    /// The storage class of archives, such as "STANDARD_IA".
+    pub storage_class: wingback_bytes,
+    /// Has the service encrypt archives: "AES256" or "aws:kms".
+    pub encryption: wingback_bytes,
+    /// The key for that, of this id.
+    pub kms_key_id: wingback_bytes,
+    /// How old an unfinished upload must be for a sweep to abort it, in seconds: a day unless told
+    /// otherwise.
+    pub dead_after_s: u64,
+    /// Whether the bucket stands in the path of URLs or before their host: with 0 as the service is
+    /// known to want it, with 1 in the path, with 2 before the host.
+    pub path_style: u32,
+    /// How bytes travel; NULL for the defaults.
+    pub transfer: *const wingback_transfer,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_s3_config {}
+
+/// Archives in a bucket of an S3 service. The first request is made by the first operation.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_store_s3(
+    config: *const wingback_s3_config,
+    store: *mut *mut wingback_store,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(store, "store")?;
+        // SAFETY: as the header says.
+        unsafe {
+            if config.is_null() {
+                return Err(opaque::null("config"));
+            }
+            out.give(connect(&record::read(config, "config")?)?);
+        }
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+#[cfg(not(feature = "s3"))]
+unsafe fn connect(_: &wingback_s3_config) -> Result<Stored> {
+    Err(Failure::without_s3())
+}
+
+/// # Safety
+///
+/// It is as the header says.
+#[cfg(feature = "s3")]
+unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
+    use std::time::Duration;
+    use wingback::{Credentials, S3Store};
+    // SAFETY: the caller says so.
+    let text = |bytes: wingback_bytes, name| unsafe { bytes.some_text(name) };
+    let Some(bucket) = text(config.bucket, "config->bucket")? else {
+        return Err(Failure::invalid("config->bucket is empty"));
+    };
+    let access_key = text(config.access_key, "config->access_key")?;
+    let secret_key = text(config.secret_key, "config->secret_key")?;
+    let mut credentials = match (access_key, secret_key) {
+        (Some(access_key), Some(secret_key)) => Credentials::new(access_key, secret_key),
+        (None, None) => Credentials::find()?,
+        _ => return Err(Failure::invalid("config has one key where there must be two")),
+    };
+    if let Some(token) = text(config.session_token, "config->session_token")? {
+        credentials = credentials.session_token(token);
+    }
+    // SAFETY: the caller says so.
+    let (names, transfer) = unsafe {
+        (crate::store::template(config.names)?, wingback_transfer::read(config.transfer)?)
+    };
+    let mut store = S3Store::new(bucket, credentials).names(names).transfer(transfer);
+    if let Some(endpoint) = text(config.endpoint, "config->endpoint")? {
+        store = store.endpoint(endpoint);
+    }
+    if let Some(region) = text(config.region, "config->region")? {
+        store = store.region(region);
+    }
+    if let Some(prefix) = text(config.prefix, "config->prefix")? {
+        store = store.prefix(prefix);
+    }
+    if let Some(class) = text(config.storage_class, "config->storage_class")? {
+        store = store.storage_class(class);
+    }
+    if let Some(algorithm) = text(config.encryption, "config->encryption")? {
+        let key = text(config.kms_key_id, "config->kms_key_id")?;
+        store = store.encryption(algorithm, key.map(str::to_owned));
+    }
+    if config.part_size > 0 {
+        store = store.part_size(config.part_size);
+    }
+    if config.dead_after_s > 0 {
+        store = store.dead_after(Duration::from_secs(config.dead_after_s));
+    }
+    match config.path_style {
+        0 => {}
+        1 => store = store.path_style(true),
+        2 => store = store.path_style(false),
+        other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
+    }
+    Ok(Stored::S3(Box::new(store)))
+}

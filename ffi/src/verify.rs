@@ -1,0 +1,180 @@
+//! `wingback_verified`: whether an archive is what it was.
+
+use wingback::Verify;
+
+use crate::{
+    archive::wingback_archive,
+    enums::{wingback_status, wingback_way},
+    error::{Result, wingback_error},
+    guard::guard,
+    notes::{self, Note, Notes, wingback_notes},
+    opaque::{self, Borrowed, Opaque},
+    record::{self, Record},
+    task::{self, wingback_task},
+};
+
+/// How an archive is checked. All zeros are the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wingback_verify_options {
+    /// sizeof(wingback_verify_options).
+    pub struct_size: usize,
+    /// The SHA-1 that the whole file should have, of 20 bytes; NULL if it is not known.
+    pub sha1: *const u8,
+    /// How many threads decode: as many as there are processors with 0.
+    pub threads: u32,
+    /// Whether it gives way to other work. Anything but 0 is yes.
+    pub background: u32,
+}
+
+// SAFETY: it is what it has to be.
+unsafe impl Record for wingback_verify_options {}
+
+/// # Safety
+///
+/// It is NULL or points to 20 bytes.
+pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
+    // SAFETY: the caller says so; bytes need no alignment.
+    Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
+}
+
+/// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
+/// Damage does not fail the task; it is what the result says. The options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_verify(
+    archive: *const wingback_archive,
+    options: *const wingback_verify_options,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    let body = || {
+        let out = opaque::out(task, "task")?;
+        // SAFETY: as the header says.
+        let (given, archive) = unsafe {
+            (record::read(options, "options")?, opaque::get(archive, "archive")?.open()?)
+        };
+        let mut verify = Verify::new().background(given.background != 0);
+        if given.threads > 0 {
+            verify = verify.threads(given.threads as usize);
+        }
+        // SAFETY: as the header says.
+        if let Some(sha1) = unsafe { sha1(given.sha1) }? {
+            verify = verify.sha1(sha1);
+        }
+        task::start("verify", verify.start(archive), out, VerifiedAs::new)
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// What a check found. It belongs to its task.
+pub struct wingback_verified {
+    _opaque: [u8; 0],
+}
+
+impl Opaque for wingback_verified {
+    type Rust = VerifiedAs;
+    type By = Borrowed;
+}
+
+/// What a check found, in numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wingback_verified_summary {
+    /// sizeof(wingback_verified_summary).
+    pub struct_size: usize,
+    /// Which way the archive was read.
+    pub way: wingback_way,
+    /// Whether the archive is what it was when it was made, as far as its checksums tell.
+    pub is_whole: bool,
+    /// Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
+    pub is_sha1_known: bool,
+    /// Whether it is the one that was given.
+    pub sha1_matches: bool,
+    /// The SHA-1.
+    pub sha1: [u8; 20],
+    /// Bytes of the archive; 0 of a stream.
+    pub size: u64,
+    /// Segments that were checked; 0 without an index.
+    pub segments: u64,
+    /// Files in the archive, as far as it could be read.
+    pub files: u64,
+    /// From start to end, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+// SAFETY: it is what it has to be; way 0 is INDEX.
+unsafe impl Record for wingback_verified_summary {}
+
+pub(crate) struct VerifiedAs {
+    summary: wingback_verified_summary,
+    damage: Notes,
+    whole: Notes,
+}
+
+impl VerifiedAs {
+    fn new(verified: wingback::Verified) -> Self {
+        let summary = wingback_verified_summary {
+            struct_size: 0,
+            way: verified.way.into(),
+            is_whole: verified.is_whole(),
+            is_sha1_known: verified.sha1.is_some(),
+            sha1_matches: verified.sha1_matches == Some(true),
+            sha1: verified.sha1.unwrap_or_default(),
+            size: verified.size.unwrap_or_default(),
+            segments: verified.segments,
+            files: verified.files,
+            duration_ns: record::nanoseconds(verified.duration),
+        };
+        VerifiedAs {
+            summary,
+            damage: notes::of_damage(verified.damage),
+            whole: verified.whole.into_iter().map(|path| Note::name(path, "whole")).collect(),
+        }
+    }
+}
+
+/// The result of `wingback_archive_verify`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_verified(
+    task: *const wingback_task,
+    verified: *mut *const wingback_verified,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { task::lend_result(task, verified, "result of a check", error) }
+}
+
+/// The numbers of a check.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_verified_get(
+    verified: *const wingback_verified,
+    summary: *mut wingback_verified_summary,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    let body = || unsafe {
+        record::write(summary, &opaque::get(verified, "verified")?.summary, "summary")
+    };
+    // SAFETY: as the header says.
+    unsafe { guard(error, body) }
+}
+
+/// What is damaged: one note for each member that this costs, and one without a path for what costs
+/// none. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_verified_damage(
+    verified: *const wingback_verified,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(verified, |verified| &verified.damage) }
+}
+
+/// Only where something is damaged: the files that are whole. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_verified_whole(
+    verified: *const wingback_verified,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(verified, |verified| &verified.whole) }
+}

@@ -1,0 +1,520 @@
+// A complete client: backs a directory up with progress, cancels one, lists, reads one file in three
+// ways, extracts, verifies whole and damaged, restores, uploads.
+//
+// client SOURCE WORK [ENDPOINT BUCKET ACCESS_KEY SECRET_KEY PART_URL...]
+//
+// SOURCE has server.properties ("motd=hi\n"), logs/latest.log, world/region.mca of 3,000,000 bytes
+// and a file whose name is not UTF-8.
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static const char *source, *work;
+
+static void log_message(wingback_log_level level, const char *message, void *user_data) {
+    CHECK(level <= WINGBACK_LOG_LEVEL_INFO && message[0] != 0);
+    __atomic_add_fetch((int *)user_data, 1, __ATOMIC_SEQ_CST);
+}
+
+struct signal {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    int times;
+};
+
+static void signal_done(void *user_data) {
+    struct signal *signal = user_data;
+    pthread_mutex_lock(&signal->mutex);
+    signal->times++;
+    pthread_cond_signal(&signal->done);
+    pthread_mutex_unlock(&signal->mutex);
+}
+
+static void wait_for(struct signal *signal) {
+    pthread_mutex_lock(&signal->mutex);
+    while (signal->times == 0) pthread_cond_wait(&signal->done, &signal->mutex);
+    pthread_mutex_unlock(&signal->mutex);
+}
+
+static void has_report(wingback_task *task, const char *left_out) {
+    const wingback_report *report;
+    wingback_report_summary summary = {.struct_size = sizeof summary};
+    OK(wingback_task_report(task, &report, &error));
+    OK(wingback_report_get(report, &summary, &error));
+    CHECK(summary.size > 0 && strlen(summary.sha1_hex) == 40 && !summary.is_partial);
+    CHECK(summary.files == (left_out ? 3 : 4) && summary.excluded == (left_out ? 1 : 0));
+    CHECK(wingback_notes_count(wingback_report_changed(report)) == 0);
+    const wingback_notes *skipped = wingback_report_skipped(report);
+    CHECK(wingback_notes_count(skipped) == 1);
+    wingback_note note = {.struct_size = sizeof note};
+    OK(wingback_notes_get(skipped, 0, &note, &error));
+    CHECK(equal(note.path, "fifo") && strcmp(note.code, "fifo") == 0 && !note.is_loss);
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_notes_get(skipped, 1, &note, &error));
+    // Odd patterns are warnings.
+    CHECK(wingback_notes_count(wingback_report_warnings(report)) == (left_out ? 1 : 0));
+}
+
+static void backs_up(const wingback_store *store) {
+    wingback_backup *backup;
+    wingback_task *task;
+    wingback_limiter *limiter;
+    wingback_progress progress = {.struct_size = sizeof progress};
+    struct signal signal = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_exclude(backup, text("*.log\n[unclosed"), &error));
+    OK(wingback_backup_count_first(backup, true, &error));
+    OK(wingback_backup_level(backup, WINGBACK_LEVEL_BEST, &error));
+    OK(wingback_backup_threads(backup, 2, &error));
+    OK(wingback_backup_background(backup, true, &error));
+    // So slow that its progress can be seen, until the limit goes.
+    OK(wingback_limiter_new(100000, &limiter, &error));
+    OK(wingback_backup_read_limit(backup, limiter, &error));
+    OK(wingback_backup_write_limit(backup, limiter, &error));
+    OK(wingback_backup_start(backup, store, text("first.tar.gz"), &task, &error));
+    OK(wingback_task_on_done(task, signal_done, &signal, &error));
+    CHECK(wingback_task_wait(task, 0, NULL) == WINGBACK_STATUS_NOT_YET);
+    const wingback_report *report = NULL;
+    CHECK(wingback_task_report(task, &report, NULL) == WINGBACK_STATUS_NOT_YET && report == NULL);
+    do {
+        CHECK(wingback_task_wait(task, 5, NULL) == WINGBACK_STATUS_NOT_YET);
+        OK(wingback_task_progress(task, &progress, &error));
+    } while (progress.bytes == 0 || !progress.is_expected_known);
+    CHECK(progress.phase == WINGBACK_PHASE_READING && progress.expected_files == 3);
+    CHECK(progress.bytes < progress.expected_bytes && signal.times == 0);
+    CHECK(wingback_limiter_rate(limiter) == 100000);
+    OK(wingback_limiter_set_rate(limiter, 0, &error));
+    wingback_limiter_free(limiter);
+    done(task);
+    wait_for(&signal);
+    OK(wingback_task_progress(task, &progress, &error));
+    CHECK(progress.phase == WINGBACK_PHASE_DONE && progress.bytes == progress.expected_bytes);
+    CHECK(progress.written > 0 && progress.uploaded == 0);
+    has_report(task, "logs");
+    wingback_task_free(task);
+    CHECK(signal.times == 1);
+
+    OK(wingback_backup_start(backup, store, text("first.tar.gz"), &task, &error));
+    FAILS(WINGBACK_STATUS_ALREADY_EXISTS, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_backup_free(backup);
+}
+
+static void cancels(const wingback_store *store) {
+    wingback_backup *backup;
+    wingback_task *task;
+    wingback_limiter *limiter;
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_limiter_new(100000, &limiter, &error));
+    OK(wingback_backup_read_limit(backup, limiter, &error));
+    OK(wingback_backup_start(backup, store, text("cancelled.tar.gz"), &task, &error));
+    wingback_task_cancel(task);
+    FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
+    FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    // A free cancels as well, and leaves nothing behind.
+    OK(wingback_backup_start(backup, store, text("cancelled.tar.gz"), &task, &error));
+    CHECK(wingback_task_wait(task, 20, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_free(task);
+    wingback_limiter_free(limiter);
+    wingback_backup_free(backup);
+
+    const wingback_objects *objects;
+    OK(wingback_store_list(store, &task, &error));
+    done(task);
+    OK(wingback_task_objects(task, &objects, &error));
+    CHECK(wingback_objects_count(objects) == 0);
+    wingback_task_free(task);
+}
+
+static void estimates(void) {
+    wingback_backup *backup;
+    wingback_task *task;
+    wingback_estimate estimate = {.struct_size = sizeof estimate};
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_estimate(backup, &task, &error));
+    done(task);
+    OK(wingback_task_estimate(task, &estimate, &error));
+    CHECK(estimate.files == 4 && estimate.directories == 2 && estimate.archive_max > 3000000);
+    const wingback_report *report;
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_task_report(task, &report, &error));
+    wingback_task_free(task);
+    wingback_backup_free(backup);
+}
+
+static void lists(const wingback_archive *archive) {
+    wingback_task *task;
+    const wingback_listing *listing;
+    wingback_member member = {.struct_size = sizeof member};
+    wingback_bytes wanted[] = {text("*.properties"), text("nothing")};
+    OK(wingback_archive_list(archive, wanted, 2, &task, &error));
+    done(task);
+    OK(wingback_task_listing(task, &listing, &error));
+    CHECK(wingback_listing_way(listing) == WINGBACK_WAY_INDEX);
+    CHECK(wingback_listing_count(listing) == 1);
+    OK(wingback_listing_get(listing, 0, &member, &error));
+    CHECK(equal(member.path, "server.properties") && member.size == 8);
+    CHECK(member.kind == WINGBACK_MEMBER_KIND_FILE && member.mtime_ns > 0);
+    wingback_note note = {.struct_size = sizeof note};
+    OK(wingback_notes_get(wingback_listing_unmatched(listing), 0, &note, &error));
+    CHECK(equal(note.path, "nothing"));
+    wingback_task_free(task);
+
+    // Names are bytes.
+    OK(wingback_archive_list(archive, NULL, 0, &task, &error));
+    done(task);
+    OK(wingback_task_listing(task, &listing, &error));
+    int found = 0;
+    for (size_t i = 0; i < wingback_listing_count(listing); i++) {
+        OK(wingback_listing_get(listing, i, &member, &error));
+        found += equal(member.path, "\xff\xfe");
+    }
+    CHECK(found == 1);
+    wingback_task_free(task);
+}
+
+static void reads(const wingback_archive *archive) {
+    wingback_task *task;
+    wingback_member member = {.struct_size = sizeof member};
+    wingback_bytes content;
+    OK(wingback_archive_read_file(archive, text("server.properties"), 100, &task, &error));
+    done(task);
+    OK(wingback_task_file(task, &member, &content, &error));
+    CHECK(equal(member.path, "server.properties") && equal(content, "motd=hi\n"));
+    OK(wingback_task_file(task, NULL, NULL, &error));
+    wingback_task_free(task);
+
+    OK(wingback_archive_read_file(archive, text("server.properties"), 7, &task, &error));
+    FAILS(WINGBACK_STATUS_NO_SPACE, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+
+    char path[4096];
+    strcpy(path, join(work, "copy"));
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    CHECK(fd >= 0);
+    OK(wingback_archive_copy_file(archive, text("world/region.mca"), fd, &task, &error));
+    CHECK(close(fd) == 0);
+    done(task);
+    wingback_task_free(task);
+    struct stat stat_;
+    CHECK(stat(path, &stat_) == 0 && stat_.st_size == 3000000);
+
+    OK(wingback_archive_copy_file(archive, text("none"), STDOUT_FILENO, &task, &error));
+    wingback_error *why = NULL;
+    CHECK(wingback_task_wait(task, -1, &why) == WINGBACK_STATUS_NOT_FOUND);
+    CHECK(equal(wingback_error_path(why), "none") && !wingback_error_is_retryable(why));
+    wingback_error_free(why);
+    wingback_task_free(task);
+}
+
+// Reads all entries; says how many bytes of content there were.
+static size_t contents(const wingback_archive *archive) {
+    wingback_entries *entries;
+    wingback_member member = {.struct_size = sizeof member};
+    wingback_status status;
+    size_t total = 0;
+    OK(wingback_entries_open(archive, &entries, &error));
+    while ((status = wingback_entries_next(entries, &member, NULL)) == WINGBACK_STATUS_OK) {
+        char buffer[10000];
+        size_t size = 0, read;
+        do {
+            OK(wingback_entries_read(entries, buffer, sizeof buffer, &read, &error));
+            size += read;
+        } while (read > 0);
+        CHECK(size == member.size);
+        total += size;
+    }
+    CHECK(status == WINGBACK_STATUS_END);
+    wingback_entries_free(entries);
+
+    // Not to the end.
+    OK(wingback_entries_open(archive, &entries, &error));
+    OK(wingback_entries_next(entries, &member, &error));
+    wingback_entries_cancel(entries);
+    wingback_entries_free(entries);
+    return total;
+}
+
+static void streams(const char *path, size_t expected) {
+    wingback_archive *archive;
+    wingback_entries *entries;
+    int fd = open(path, O_RDONLY);
+    CHECK(fd >= 0);
+    OK(wingback_archive_stream(fd, &archive, &error));
+    CHECK(close(fd) == 0);
+    wingback_task *task;
+    OK(wingback_archive_list(archive, NULL, 0, &task, &error));
+    done(task);
+    const wingback_listing *listing;
+    OK(wingback_task_listing(task, &listing, &error));
+    CHECK(wingback_listing_way(listing) == WINGBACK_WAY_STREAM);
+    CHECK(wingback_listing_count(listing) == expected);
+    wingback_task_free(task);
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_open(archive, &entries, &error));
+    wingback_archive_free(archive);
+}
+
+static void writes_to_a_descriptor(void) {
+    wingback_backup *backup;
+    wingback_task *task;
+    char path[4096];
+    strcpy(path, join(work, "written.tar.gz"));
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    CHECK(fd >= 0);
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_write_to(backup, fd, &task, &error));
+    CHECK(close(fd) == 0);
+    wingback_backup_free(backup);
+    done(task);
+    has_report(task, NULL);
+    wingback_task_free(task);
+    streams(path, 6);
+}
+
+static void verifies(const wingback_archive *archive, bool is_whole) {
+    wingback_task *task;
+    const wingback_verified *verified;
+    const uint8_t sha1[20] = {0};
+    wingback_verified_summary summary = {.struct_size = sizeof summary};
+    OK(wingback_archive_verify(archive, NULL, &task, &error));
+    done(task);
+    OK(wingback_task_verified(task, &verified, &error));
+    OK(wingback_verified_get(verified, &summary, &error));
+    CHECK(summary.is_whole == is_whole && summary.files == 4 && !summary.is_sha1_known);
+    size_t damage = wingback_notes_count(wingback_verified_damage(verified));
+    CHECK((damage == 0) == is_whole);
+    if (!is_whole) {
+        wingback_note note = {.struct_size = sizeof note};
+        OK(wingback_notes_get(wingback_verified_damage(verified), 0, &note, &error));
+        CHECK(equal(note.path, "world/region.mca") && note.is_loss);
+        CHECK(wingback_notes_count(wingback_verified_whole(verified)) == 3);
+    }
+    wingback_task_free(task);
+
+    wingback_verify_options options = {.struct_size = sizeof options, .sha1 = sha1, .threads = 1};
+    OK(wingback_archive_verify(archive, &options, &task, &error));
+    done(task);
+    OK(wingback_task_verified(task, &verified, &error));
+    OK(wingback_verified_get(verified, &summary, &error));
+    CHECK(!summary.is_whole && summary.is_sha1_known && !summary.sha1_matches);
+    wingback_task_free(task);
+}
+
+static void extracts(const wingback_archive *archive) {
+    wingback_extract *extract;
+    wingback_task *task;
+    const wingback_extracted *extracted;
+    wingback_extracted_summary summary = {.struct_size = sizeof summary};
+    wingback_unpack_options options = {.struct_size = sizeof options, .max_bytes = 7};
+    OK(wingback_extract_new(text(join(work, "extracted")), &extract, &error));
+    OK(wingback_extract_select(extract, text("server.properties"), &error));
+    OK(wingback_extract_options(extract, &options, &error));
+    OK(wingback_extract_start(extract, archive, &task, &error));
+    CHECK(wingback_task_wait(task, -1, NULL) != WINGBACK_STATUS_OK);
+    wingback_task_free(task);
+    options.max_bytes = 0;
+    OK(wingback_extract_options(extract, &options, &error));
+    OK(wingback_extract_overwrite(extract, true, &error));
+    OK(wingback_extract_salvage(extract, true, &error));
+    OK(wingback_extract_start(extract, archive, &task, &error));
+    done(task);
+    OK(wingback_task_extracted(task, &extracted, &error));
+    OK(wingback_extracted_get(extracted, &summary, &error));
+    CHECK(summary.unpacked.files == 1 && summary.unpacked.content == 8);
+    CHECK(wingback_notes_count(wingback_extracted_damage(extracted)) == 0);
+    CHECK(wingback_notes_count(wingback_extracted_unmatched(extracted)) == 0);
+    CHECK(wingback_notes_count(wingback_extracted_skipped(extracted)) == 0);
+    wingback_task_free(task);
+    wingback_extract_free(extract);
+}
+
+static void restores(const wingback_archive *archive) {
+    wingback_restore *restore;
+    wingback_task *task;
+    const wingback_restored *restored;
+    char target[4096];
+    strcpy(target, join(work, "restored"));
+    wingback_restored_summary summary = {.struct_size = sizeof summary};
+    CHECK(mkdir(target, 0700) == 0 && mkdir(join(target, "cache"), 0700) == 0);
+    OK(wingback_restore_new(text(target), &restore, &error));
+    OK(wingback_restore_keep(restore, text("cache"), &error));
+    wingback_unpack_options options = {.struct_size = sizeof options, .threads = 1};
+    OK(wingback_restore_options(restore, &options, &error));
+    OK(wingback_restore_start(restore, archive, &task, &error));
+    done(task);
+    OK(wingback_task_restored(task, &restored, &error));
+    OK(wingback_restored_get(restored, &summary, &error));
+    CHECK(summary.unpacked.files == 4 && summary.recovered == WINGBACK_RECOVERED_NOTHING);
+    CHECK(wingback_notes_count(wingback_restored_skipped(restored)) == 0);
+    CHECK(wingback_notes_count(wingback_restored_warnings(restored)) == 0);
+    wingback_task_free(task);
+    struct stat stat_;
+    CHECK(stat(join(target, "cache"), &stat_) == 0 && S_ISDIR(stat_.st_mode));
+    CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
+
+    // Another archive than was meant: nothing is touched.
+    const uint8_t sha1[20] = {1};
+    OK(wingback_restore_sha1(restore, sha1, &error));
+    OK(wingback_restore_start(restore, archive, &task, &error));
+    FAILS(WINGBACK_STATUS_CORRUPT, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_restore_free(restore);
+    CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
+
+    wingback_recovered recovered;
+    OK(wingback_restore_recover(text(target), &task, &error));
+    done(task);
+    OK(wingback_task_recovered(task, &recovered, &error));
+    CHECK(recovered == WINGBACK_RECOVERED_NOTHING);
+    wingback_task_free(task);
+}
+
+static void damages(const char *path) {
+    char byte;
+    int fd = open(path, O_RDWR);
+    struct stat stat_;
+    CHECK(fd >= 0 && fstat(fd, &stat_) == 0);
+    // Most of the archive is the region file.
+    CHECK(pread(fd, &byte, 1, stat_.st_size / 2) == 1);
+    byte ^= 1;
+    CHECK(pwrite(fd, &byte, 1, stat_.st_size / 2) == 1 && close(fd) == 0);
+}
+
+static void uses_s3(char **args, int urls) {
+    wingback_store *store;
+    wingback_archive *archive;
+    wingback_task *task;
+    wingback_transfer transfer = {.struct_size = sizeof transfer, .parallel = 2};
+    wingback_s3_config config = {
+        .struct_size = sizeof config,
+        .endpoint = text(args[0]),
+        .bucket = text(args[1]),
+        .access_key = text(args[2]),
+        .secret_key = text(args[3]),
+        .prefix = text("c/"),
+        .transfer = &transfer,
+    };
+    OK(wingback_store_s3(&config, &store, &error));
+    back_up(source, store, "s3.tar.gz");
+    OK(wingback_archive_in_store(store, text("s3.tar.gz"), &archive, &error));
+    lists(archive);
+    reads(archive);
+    verifies(archive, true);
+    CHECK(contents(archive) > 3000000);
+    wingback_archive_free(archive);
+
+    const wingback_notes *swept;
+    OK(wingback_store_sweep(store, &task, &error));
+    done(task);
+    OK(wingback_task_swept(task, &swept, &error));
+    CHECK(wingback_notes_count(swept) == 0);
+    wingback_task_free(task);
+    OK(wingback_store_delete(store, text("s3.tar.gz"), &task, &error));
+    done(task);
+    wingback_task_free(task);
+    OK(wingback_store_delete(store, text("s3.tar.gz"), &task, &error));
+    FAILS(WINGBACK_STATUS_NOT_FOUND, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_store_free(store);
+
+    // Part URLs, as a panel hands them out: the first half for a backup that streams, the other for
+    // a file.
+    wingback_part_urls *part_urls;
+    wingback_bytes list[16];
+    CHECK(urls >= 4 && urls <= 16);
+    for (int i = 0; i < urls; i++) list[i] = text(args[4 + i]);
+    const wingback_parts *parts;
+    wingback_part part = {.struct_size = sizeof part};
+    uint64_t part_size = 5 << 20;
+    OK(wingback_part_urls_new(list, urls / 2, part_size, &transfer, text(""), &part_urls, &error));
+    wingback_backup *backup;
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_send_to(backup, part_urls, &task, &error));
+    wingback_backup_free(backup);
+    wingback_part_urls_free(part_urls);
+    done(task);
+    has_report(task, NULL);
+    OK(wingback_task_parts(task, &parts, &error));
+    CHECK(wingback_parts_count(parts) == 1);
+    OK(wingback_parts_get(parts, 0, &part, &error));
+    CHECK(part.number == 1 && part.etag.len > 30);
+    printf("%.*s\n", (int)part.etag.len, part.etag.data);
+    wingback_task_free(task);
+
+    OK(wingback_part_urls_new(list + urls / 2, urls / 2, part_size, NULL, text(work), &part_urls,
+                              &error));
+    OK(wingback_part_urls_upload_file(part_urls, text(join(work, "written.tar.gz")), &task,
+                                      &error));
+    wingback_part_urls_free(part_urls);
+    done(task);
+    OK(wingback_task_parts(task, &parts, &error));
+    CHECK(wingback_parts_count(parts) == 1);
+    OK(wingback_parts_get(parts, 0, &part, &error));
+    printf("%.*s\n", (int)part.etag.len, part.etag.data);
+    wingback_task_free(task);
+}
+
+int main(int count, char **args) {
+    CHECK(count == 3 || count > 10);
+    source = args[1];
+    work = args[2];
+    int messages = 0;
+    OK(wingback_log_set(WINGBACK_LOG_LEVEL_INFO, log_message, &messages, &error));
+
+    wingback_build_info info = {.struct_size = sizeof info};
+    OK(wingback_build(&info, &error));
+    CHECK(wingback_abi_version() == WINGBACK_ABI_VERSION);
+    CHECK(strcmp(info.version, wingback_version()) == 0 && info.target[0] != 0);
+
+    wingback_store *store = local(join(work, "backups"));
+    backs_up(store);
+    wingback_store *other = local(join(work, "named"));
+    cancels(other);
+    char key[64];
+    size_t len;
+    OK(wingback_store_key(other, text("00000000-0000-0000-0000-000000000001"), key, sizeof key,
+                          &len, &error));
+    CHECK(len == strlen(key) && strcmp(key, "backup-00000000-0000-0000-0000-000000000001.tar.gz") == 0);
+    back_up(source, other, key);
+    wingback_task *task;
+    const wingback_objects *objects;
+    wingback_object object = {.struct_size = sizeof object};
+    OK(wingback_store_list(other, &task, &error));
+    done(task);
+    OK(wingback_task_objects(task, &objects, &error));
+    CHECK(wingback_objects_count(objects) == 1);
+    OK(wingback_objects_get(objects, 0, &object, &error));
+    CHECK(equal(object.key, key) && object.size > 0);
+    wingback_task_free(task);
+    estimates();
+
+    char path[4096];
+    OK(wingback_store_location(other, text(key), path, sizeof path, &len, &error));
+    wingback_archive *archive, *file;
+    OK(wingback_archive_in_store(other, text(key), &archive, &error));
+    OK(wingback_archive_file(text(path), &file, &error));
+    lists(archive);
+    reads(file);
+    size_t total = contents(archive);
+    CHECK(total > 3000000 && total == contents(file));
+    streams(path, 6);
+    writes_to_a_descriptor();
+    verifies(file, true);
+    extracts(file);
+    restores(archive);
+    damages(path);
+    verifies(file, false);
+    wingback_archive_free(archive);
+    wingback_archive_free(file);
+    wingback_store_free(other);
+    wingback_store_free(store);
+
+    if (count > 3) uses_s3(args + 3, count - 7);
+    CHECK(messages > 10);
+    OK(wingback_log_set(WINGBACK_LOG_LEVEL_ERROR, NULL, NULL, &error));
+    no_thread_is_left();
+    return 0;
+}

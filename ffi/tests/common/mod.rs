@@ -1,0 +1,125 @@
+//! What the tests of the library share: the libraries themselves, and compiling C.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::symlink},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use tempfile::TempDir;
+
+pub const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../include/wingback.h");
+
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Cargo, in the root. What it has set for this test would make it build some crates anew, each time
+/// the one and the other calls it.
+pub fn cargo(program: impl AsRef<OsStr>) -> Command {
+    let mut cargo = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let set = [
+            "CARGO_MANIFEST_",
+            "CARGO_PKG_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+            "OUT_DIR",
+        ];
+        if set.iter().any(|set| name.as_bytes().starts_with(set.as_bytes())) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(root());
+    cargo
+}
+
+/// The folder that has `libwingback.so` and `libwingback.a` of these very sources. Cargo builds
+/// neither for tests; asked for all targets, it does, with what the tests were built with.
+pub fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = cargo(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--workspace", "--all-targets"]);
+        cargo.args(["--exclude", "wingback-isal"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        ok(&mut cargo);
+        let exe = std::env::current_exe().unwrap();
+        exe.parent().and_then(Path::parent).unwrap().to_owned()
+    })
+}
+
+/// A folder with the shared library by its soname and for the linker.
+pub fn shared() -> &'static Path {
+    static SHARED: OnceLock<TempDir> = OnceLock::new();
+    let dir = SHARED.get_or_init(|| {
+        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for name in ["libwingback.so", "libwingback.so.1"] {
+            symlink(built().join("libwingback.so"), dir.path().join(name)).unwrap();
+        }
+        dir
+    });
+    dir.path()
+}
+
+/// Runs a command that must end well.
+#[track_caller]
+pub fn ok(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}\n{out}{err}");
+    out.into_owned()
+}
+
+/// Compiles one of the programs here.
+pub fn compile(program: &str, to: &Path, flags: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(program);
+    let binary = to.join(source.file_stem().unwrap());
+    let mut cc = Command::new("gcc");
+    cc.args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    cc.args(flags).arg("-I").arg(root().join("include")).arg(source).arg("-o").arg(&binary);
+    cc.arg("-L").arg(shared()).args(["-lwingback", "-lpthread"]);
+    let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
+    rpath.push(shared());
+    ok(cc.arg(rpath));
+    binary
+}
+
+/// A folder with a source to back up, as the programs expect it, and one to work in.
+pub struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Place { dir: TempDir::new().unwrap() };
+        let source = place.source();
+        for dir in ["logs", "world"] {
+            fs::create_dir_all(source.join(dir)).unwrap();
+        }
+        fs::create_dir(place.work()).unwrap();
+        fs::write(source.join("server.properties"), "motd=hi\n").unwrap();
+        fs::write(source.join("logs/latest.log"), "a line\n").unwrap();
+        fs::write(source.join(OsStr::from_bytes(b"\xff\xfe")), "x").unwrap();
+        let region: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(3_000_000).collect();
+        fs::write(source.join("world/region.mca"), region).unwrap();
+        ok(Command::new("mkfifo").arg(source.join("fifo")));
+        place
+    }
+
+    pub fn source(&self) -> PathBuf {
+        self.dir.path().join("source")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+}

@@ -1,0 +1,63 @@
+//! The committed header is the one that the sources give, and every compiler takes it.
+
+mod common;
+
+use std::{fs, path::Path, process::Command};
+
+use common::{HEADER, ok, root};
+
+/// Rewrites it where `WINGBACK_BLESS` is set.
+#[test]
+fn the_header_is_what_the_sources_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
+    let bindings = cbindgen::generate_with_config(root, config).unwrap();
+    let mut header = Vec::new();
+    bindings.write(&mut header);
+    let header = String::from_utf8(header).unwrap();
+    if std::env::var_os("WINGBACK_BLESS").is_some() {
+        fs::write(HEADER, &header).unwrap();
+    }
+    let committed = fs::read_to_string(HEADER).unwrap_or_default();
+    assert!(
+        header == committed,
+        "include/wingback.h is not what ffi/src gives; \
+         `WINGBACK_BLESS=1 cargo test -p wingback-ffi --test header` makes it anew"
+    );
+}
+
+#[test]
+fn every_compiler_takes_it_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let twice = "#include <wingback.h>\n#include <wingback.h>\nint main(void) { return 0; }\n";
+    for (compilers, language, standard) in
+        [(["gcc", "clang"], "c", "c99"), (["g++", "clang++"], "c++", "c++17")]
+    {
+        let source = dir.path().join("twice").with_extension(language);
+        fs::write(&source, twice).unwrap();
+        for compiler in compilers {
+            ok(Command::new(compiler)
+                .args(["-x", language, &format!("-std={standard}")])
+                .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"])
+                .arg(root().join("include"))
+                .arg(&source));
+        }
+    }
+}
+
+/// The number stands in the sources, in the soname and in what `cargo cinstall` is told.
+#[test]
+fn the_number_of_the_abi_is_one() {
+    let read = |name: &str| fs::read_to_string(root().join("ffi").join(name)).unwrap();
+    let number = |text: &str, before: &str| {
+        let digits = text.split_once(before).unwrap().1;
+        digits.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    let abi = number(&fs::read_to_string(HEADER).unwrap(), "#define WINGBACK_ABI_VERSION ");
+    assert!(!abi.is_empty());
+    assert_eq!(number(&read("build.rs"), "const ABI: u32 = "), abi);
+    let manifest = read("Cargo.toml");
+    let capi = manifest.split_once("[package.metadata.capi.library]").unwrap().1;
+    assert_eq!(number(capi, "version = \""), abi);
+    assert_eq!(number(&read("install.sh"), "abi="), abi);
+}

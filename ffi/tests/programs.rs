@@ -1,0 +1,121 @@
+//! C programs that use the library, under AddressSanitizer with LeakSanitizer and under valgrind.
+
+#[allow(dead_code, reason = "the engine's tests use the rest")]
+#[path = "../../tests/s3/client.rs"]
+mod client;
+mod common;
+#[allow(dead_code, reason = "the engine's tests use the rest")]
+#[path = "../../tests/s3/http.rs"]
+mod http;
+#[allow(dead_code, reason = "the engine's tests use the rest")]
+#[path = "../../tests/s3/server.rs"]
+mod server;
+
+use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, process::Command};
+
+use common::{HEADER, Place, built, compile, ok};
+use server::Server;
+
+/// Runs a program under both, each in a place of its own.
+fn run_checked(program: &str, arguments: impl Fn(&Place) -> Vec<OsString>) {
+    let dir = tempfile::tempdir().unwrap();
+    let sanitized = compile(program, dir.path(), &["-fsanitize=address"]);
+    let place = Place::new();
+    ok(Command::new(sanitized).args(arguments(&place)));
+    let plain = compile(program, dir.path(), &[]);
+    let place = Place::new();
+    ok(valgrind().arg(plain).args(arguments(&place)));
+}
+
+fn valgrind() -> Command {
+    const KINDS: &str = "definite,indirect,possible";
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["-q", "--error-exitcode=1", "--leak-check=full"]);
+    valgrind.arg(format!("--show-leak-kinds={KINDS}"));
+    valgrind.arg(format!("--errors-for-leak-kinds={KINDS}"));
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/valgrind.supp");
+    let mut suppressions = OsString::from("--suppressions=");
+    suppressions.push(here);
+    valgrind.arg(suppressions);
+    valgrind
+}
+
+fn directories(place: &Place) -> Vec<OsString> {
+    vec![place.source().into(), place.work().into()]
+}
+
+/// What a program needs to use a server.
+fn access(server: &Server, bucket: &str) -> Vec<OsString> {
+    [&*server.endpoint(), bucket, server.access_key(), server.secret_key()].map(Into::into).into()
+}
+
+#[test]
+fn a_complete_client() {
+    let server = Server::minio();
+    run_checked("client.c", |place| {
+        let bucket = server.bucket();
+        let mut arguments = directories(place);
+        arguments.extend(access(&server, &bucket));
+        for key in ["streamed", "file"] {
+            let upload = server.create_upload(&bucket, key);
+            let url = |number| server.presign_part(&bucket, key, &upload, number, 600);
+            arguments.extend((1..=2).map(|number| url(number).into()));
+        }
+        arguments
+    });
+    // Nothing but the four uploads that nobody has completed: two runs, two ways each.
+    for bucket in server.buckets() {
+        assert_eq!(server.objects(&bucket), [], "{bucket}");
+        assert_eq!(server.unfinished(&bucket).len(), 2);
+    }
+}
+
+#[test]
+fn whatever_is_misused_is_an_error() {
+    run_checked("misuse.c", directories);
+}
+
+#[test]
+fn eight_threads_on_shared_stores() {
+    let server = Server::minio();
+    run_checked("threads.c", |place| {
+        let mut arguments = directories(place);
+        arguments.extend(access(&server, &server.bucket()));
+        arguments
+    });
+    for bucket in server.buckets() {
+        assert_eq!((server.objects(&bucket), server.unfinished(&bucket)), (vec![], vec![]));
+    }
+}
+
+/// `WINGBACK_CYCLES` says how many of those that need threads; `make cycles-campaign` a hundred
+/// thousand.
+#[test]
+fn memory_does_not_grow_with_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = std::env::var("WINGBACK_CYCLES").unwrap_or("2000".into());
+    let program = compile("cycles.c", dir.path(), &[]);
+    let place = Place::new();
+    // What the allocator keeps for threads that are gone would count as well.
+    let said = ok(Command::new(program)
+        .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1")
+        .args(directories(&place))
+        .args(["100000", &tasks]));
+    print!("{said}");
+}
+
+#[test]
+fn only_the_functions_of_the_header_are_exported() {
+    let symbols = ok(Command::new("nm")
+        .args(["-D", "--defined-only", "--format=posix"])
+        .arg(built().join("libwingback.so")));
+    let exported: BTreeSet<_> = symbols.lines().filter_map(|l| l.split(' ').next()).collect();
+    let header = fs::read_to_string(HEADER).unwrap();
+    let declared: BTreeSet<_> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"))
+        .filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next())
+        .collect();
+    assert_eq!(exported, declared);
+    assert!(exported.len() > 100 && exported.iter().all(|name| name.starts_with("wingback_")));
+}
