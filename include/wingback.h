@@ -28,7 +28,8 @@
  * that field to the size of the struct, and all it does not know to zeros.
  *
  * The process. A panic of the library is the status INTERNAL. It installs no signal handler and no
- * exit handler, and once every handle is freed no thread of its own is left: the last free waits for
+ * exit handler; its threads take no signals, so handlers run on the program's own, and nobody reading
+ * from a pipe or connection is an error and no SIGPIPE. Once every handle is freed no thread of its own is left: the last free waits for
  * that, for five seconds at most (see wingback_task_free). Two crates keep threads for the process: `blocking` a pool, in
  * which an idle thread lives for half a second, and `tokio` those for looking up names, for as long
  * as a lookup takes.
@@ -725,8 +726,8 @@ wingback_status wingback_archive_link(struct wingback_bytes url,
 
 // Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
 // descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-// sequence, and by one operation only. That must not wait for ever: before a task that reads it is
-// cancelled or freed, close the writing end, or a thread stays that reads it.
+// sequence, and by one operation only. A writer that only waits does not keep the task from being
+// cancelled, but the thread that reads: it ends once the writing end is closed.
 wingback_status wingback_archive_stream(int fd,
                                         struct wingback_archive **archive,
                                         struct wingback_error **error);
@@ -871,8 +872,9 @@ wingback_status wingback_backup_send_to(const struct wingback_backup *backup,
 
 // Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
 // the result. The descriptor is duplicated: it stays the caller's, who may close it at once. Only
-// the end of the task says whether what was written is whole. Nobody reading is an error; but a
-// reader that only waits holds the task up: before it is cancelled or freed, close the reading end.
+// the end of the task says whether what was written is whole. Nobody reading is an error. A reader
+// that only waits does not keep the task from being cancelled, but the thread that writes: it ends
+// once the reading end is closed.
 wingback_status wingback_backup_write_to(const struct wingback_backup *backup,
                                          int fd,
                                          struct wingback_task **task,

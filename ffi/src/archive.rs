@@ -141,8 +141,8 @@ unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<Place> {
 
 /// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
 /// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-/// sequence, and by one operation only. That must not wait for ever: before a task that reads it is
-/// cancelled or freed, close the writing end, or a thread stays that reads it.
+/// sequence, and by one operation only. A writer that only waits does not keep the task from being
+/// cancelled, but the thread that reads: it ends once the writing end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_stream(
     fd: c_int,

@@ -330,8 +330,9 @@ pub unsafe extern "C" fn wingback_backup_send_to(
 
 /// Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
 /// the result. The descriptor is duplicated: it stays the caller's, who may close it at once. Only
-/// the end of the task says whether what was written is whole. Nobody reading is an error; but a
-/// reader that only waits holds the task up: before it is cancelled or freed, close the reading end.
+/// the end of the task says whether what was written is whole. Nobody reading is an error. A reader
+/// that only waits does not keep the task from being cancelled, but the thread that writes: it ends
+/// once the reading end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_write_to(
     backup: *const wingback_backup,

@@ -15,7 +15,7 @@ use crate::{
     guard::{guard, infallible},
     listing::{member_of, wingback_member},
     opaque::{self, Opaque, Owned},
-    record,
+    record, signals,
 };
 
 /// The most that is read at once.
@@ -89,6 +89,7 @@ pub unsafe extern "C" fn wingback_entries_next(
         }
         let mut state = reading.lock();
         state.current = None;
+        let _blocked = signals::block();
         let next = block_on(state.entries.next())?;
         let next = next.ok_or_else(|| Failure::only(wingback_status::End))?;
         let next = state.current.insert(next);
@@ -130,6 +131,7 @@ pub unsafe extern "C" fn wingback_entries_read(
                 std::slice::from_raw_parts_mut(buffer.cast(), room)
             }
         };
+        let _blocked = signals::block();
         let read = block_on(state.entries.read(place));
         let read = read.map_err(|e| match e.downcast::<Error>() {
             Ok(error) => Failure::from(error),

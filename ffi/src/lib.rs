@@ -36,6 +36,7 @@ mod record;
 mod report;
 mod restore;
 mod s3;
+mod signals;
 mod store;
 mod task;
 mod unpack;

@@ -27,6 +27,7 @@ use crate::{
     log::log,
     opaque::{self, Borrowed, Opaque, Out, Owned, PATIENCE, lend},
     record::{self, Record},
+    signals,
 };
 
 /// A running operation, such as a backup. It runs whether or not anybody waits for it.
@@ -195,6 +196,7 @@ impl Shared {
         // Held, so that the thread is in the list before it is over.
         let mut state = self.lock();
         let body = move || {
+            let _blocked = signals::block();
             OF.set(Arc::as_ptr(&shared));
             let _ = caught(|| {
                 work();

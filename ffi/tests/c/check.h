@@ -3,6 +3,7 @@
 #define CHECK_H
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +86,19 @@ static inline void back_up(const char *source, const wingback_store *store, cons
     wingback_task_free(task);
 }
 
-// How many threads of the process have names that begin so.
+static inline void takes_no_signals(const char *thread) {
+    char path[300], line[256];
+    unsigned long long blocked = ~0ULL;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return;
+    while (fgets(line, sizeof line, file)) sscanf(line, "SigBlk: %llx", &blocked);
+    fclose(file);
+    CHECK((blocked >> (SIGPIPE - 1) & 1) && (blocked >> (SIGTERM - 1) & 1));
+}
+
+// How many threads of the process have names that begin so. None of the library takes a SIGTERM or
+// a SIGPIPE.
 static inline int threads_named(const char *prefix) {
     int count = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -98,6 +111,7 @@ static inline int threads_named(const char *prefix) {
         if (file == NULL) continue;
         if (fgets(name, sizeof name, file) && strncmp(name, prefix, strlen(prefix)) == 0) count++;
         fclose(file);
+        if (strncmp(name, "wingback", 8) == 0) takes_no_signals(entry->d_name);
     }
     closedir(tasks);
     return count;

@@ -84,6 +84,7 @@ static void backs_up(const wingback_store *store) {
         OK(wingback_task_progress(task, &progress, &error));
     } while (progress.bytes == 0 || !progress.is_expected_known);
     CHECK(progress.phase == WINGBACK_PHASE_READING && progress.expected_files == 3);
+    CHECK(threads_named("wingback") >= 4);
     CHECK(progress.bytes < progress.expected_bytes && signal.times == 0);
     CHECK(wingback_limiter_rate(limiter) == 100000);
     OK(wingback_limiter_set_rate(limiter, 0, &error));
@@ -399,6 +400,7 @@ static void uses_s3(char **args, int urls) {
     };
     OK(wingback_store_s3(&config, &store, &error));
     back_up(source, store, "s3.tar.gz");
+    CHECK(threads_named("wingback-net") == 1);
     OK(wingback_archive_in_store(store, text("s3.tar.gz"), &archive, &error));
     lists(archive);
     reads(archive);

@@ -377,6 +377,36 @@ static void callbacks(void) {
     for (int i = 0; i < 2; i++) CHECK(close(seen.go[i]) == 0 && close(seen.called[i]) == 0);
 }
 
+// Pipes whose other end only waits, or is gone.
+static void descriptors(void) {
+    wingback_backup *backup;
+    wingback_archive *archive;
+    wingback_task *task;
+    int waits[2], gone[2];
+    CHECK(pipe(waits) == 0 && pipe(gone) == 0 && close(gone[0]) == 0);
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_write_to(backup, gone[1], &task, &error));
+    FAILS(WINGBACK_STATUS_IO, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    OK(wingback_backup_write_to(backup, waits[1], &task, &error));
+    CHECK(wingback_task_wait(task, 100, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_cancel(task);
+    FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_backup_free(backup);
+    CHECK(close(waits[0]) == 0 && close(waits[1]) == 0 && close(gone[1]) == 0);
+
+    CHECK(pipe(waits) == 0);
+    OK(wingback_archive_stream(waits[0], &archive, &error));
+    OK(wingback_archive_list(archive, NULL, 0, &task, &error));
+    CHECK(wingback_task_wait(task, 100, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_cancel(task);
+    FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_archive_free(archive);
+    CHECK(close(waits[0]) == 0 && close(waits[1]) == 0);
+}
+
 int main(int argc, char **args) {
     CHECK(argc == 3);
     source = args[1];
@@ -386,6 +416,7 @@ int main(int argc, char **args) {
     odd_structs();
     wrong_order();
     callbacks();
+    descriptors();
     no_thread_is_left();
     return 0;
 }

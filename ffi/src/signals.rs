@@ -1,0 +1,45 @@
+//! Signals: the library's threads take none of the process's.
+//!
+//! A program's handlers run on its own threads then, and a connection or pipe that nobody reads from
+//! any more is an error here and not a SIGPIPE, which ends a program that does not expect it. A
+//! thread passes its mask on to those that it starts (pthread_create(3)), so it is enough to set that
+//! of the thread that polls the engine.
+
+use std::{mem::MaybeUninit, ptr};
+
+/// What a thread does by itself cannot be put off (pthread_sigmask(3)); and profilers want theirs.
+const LEFT: [libc::c_int; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGPROF,
+];
+
+/// The thread's mask as it was, until this is dropped.
+pub(crate) struct Blocked(libc::sigset_t);
+
+/// Keeps signals from this thread, and from those that it starts.
+pub(crate) fn block() -> Blocked {
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: the one is filled before it is read, the other written by a call that cannot fail with
+    // these arguments.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        for signal in LEFT {
+            libc::sigdelset(all.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
+        Blocked(before.assume_init())
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: it is a mask that the system gave.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
