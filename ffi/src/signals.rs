@@ -18,11 +18,14 @@ const LEFT: [libc::c_int; 7] = [
     libc::SIGPROF,
 ];
 
-/// The thread's mask as it was, until this is dropped.
-pub(crate) struct Blocked(libc::sigset_t);
+/// The thread's mask as it was, until this is dropped. None under Miri, which knows no signals.
+pub(crate) struct Blocked(Option<libc::sigset_t>);
 
 /// Keeps signals from this thread, and from those that it starts.
 pub(crate) fn block() -> Blocked {
+    if cfg!(miri) {
+        return Blocked(None);
+    }
     let mut all = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
     // SAFETY: the one is filled before it is read, the other written by a call that cannot fail with
@@ -33,13 +36,15 @@ pub(crate) fn block() -> Blocked {
             libc::sigdelset(all.as_mut_ptr(), signal);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
-        Blocked(before.assume_init())
+        Blocked(Some(before.assume_init()))
     }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: it is a mask that the system gave.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+        if let Some(before) = &self.0 {
+            // SAFETY: it is a mask that the system gave.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
+        }
     }
 }
