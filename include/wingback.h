@@ -28,11 +28,11 @@
  * that field to the size of the struct, and all it does not know to zeros.
  *
  * The process. A panic of the library is the status INTERNAL. It installs no signal handler and no
- * exit handler; its threads take no signals, so handlers run on the program's own, and nobody reading
- * from a pipe or connection is an error and no SIGPIPE. Once every handle is freed no thread of its own is left: the last free waits for
- * that, for five seconds at most (see wingback_task_free). Two crates keep threads for the process: `blocking` a pool, in
- * which an idle thread lives for half a second, and `tokio` those for looking up names, for as long
- * as a lookup takes.
+ * exit handler. Its threads take no signals: handlers run on the program's own, and nobody reading
+ * from a pipe or connection is an error and no SIGPIPE. Once every handle is freed no thread of its
+ * own is left: the last free waits for that, for five seconds at most (see wingback_task_free). Two
+ * crates keep threads for the process: `blocking` a pool, in which an idle thread lives for half a
+ * second, and `tokio` those for looking up names, for as long as a lookup takes.
  */
 
 
@@ -95,34 +95,28 @@ typedef int32_t wingback_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What a member of an archive is.
-enum wingback_member_kind
+// The phases of a task, in their order.
+enum wingback_phase
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Another kind than this library knows.
-    WINGBACK_MEMBER_KIND_OTHER = 0,
-    // A regular file.
-    WINGBACK_MEMBER_KIND_FILE = 1,
-    // Another name of a file that came before it.
-    WINGBACK_MEMBER_KIND_HARD_LINK = 2,
-    // A symbolic link.
-    WINGBACK_MEMBER_KIND_SYMLINK = 3,
-    // A directory.
-    WINGBACK_MEMBER_KIND_DIRECTORY = 4,
-    // A named pipe.
-    WINGBACK_MEMBER_KIND_FIFO = 5,
-    // A character device.
-    WINGBACK_MEMBER_KIND_CHAR_DEVICE = 6,
-    // A block device.
-    WINGBACK_MEMBER_KIND_BLOCK_DEVICE = 7,
+    // Opening source and destination.
+    WINGBACK_PHASE_STARTING = 0,
+    // Reading the source, or the archive.
+    WINGBACK_PHASE_READING = 1,
+    // The source is read to its end and not needed any more; the archive is still being written.
+    WINGBACK_PHASE_SOURCE_READ = 2,
+    // What was made is being made durable and visible.
+    WINGBACK_PHASE_COMMITTING = 3,
+    // Over, well or not.
+    WINGBACK_PHASE_DONE = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum wingback_member_kind wingback_member_kind;
+typedef enum wingback_phase wingback_phase;
 #else
-typedef int32_t wingback_member_kind;
+typedef int32_t wingback_phase;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -206,24 +200,34 @@ typedef int32_t wingback_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Whose the files that are written will be.
-enum wingback_owner
+// What a member of an archive is.
+enum wingback_member_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // The caller's. The default.
-    WINGBACK_OWNER_KEEP = 0,
-    // The user and group that are given.
-    WINGBACK_OWNER_FIXED = 1,
-    // Those that the archive says.
-    WINGBACK_OWNER_FROM_ARCHIVE = 2,
+    // Another kind than this library knows.
+    WINGBACK_MEMBER_KIND_OTHER = 0,
+    // A regular file.
+    WINGBACK_MEMBER_KIND_FILE = 1,
+    // Another name of a file that came before it.
+    WINGBACK_MEMBER_KIND_HARD_LINK = 2,
+    // A symbolic link.
+    WINGBACK_MEMBER_KIND_SYMLINK = 3,
+    // A directory.
+    WINGBACK_MEMBER_KIND_DIRECTORY = 4,
+    // A named pipe.
+    WINGBACK_MEMBER_KIND_FIFO = 5,
+    // A character device.
+    WINGBACK_MEMBER_KIND_CHAR_DEVICE = 6,
+    // A block device.
+    WINGBACK_MEMBER_KIND_BLOCK_DEVICE = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum wingback_owner wingback_owner;
+typedef enum wingback_member_kind wingback_member_kind;
 #else
-typedef int32_t wingback_owner;
+typedef int32_t wingback_member_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -252,24 +256,24 @@ typedef int32_t wingback_way;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// How much a message of the log matters.
-enum wingback_log_level
+// Whose the files that are written will be.
+enum wingback_owner
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // A fault of the library.
-    WINGBACK_LOG_LEVEL_ERROR = 0,
-    // Something failed, or could not be waited for.
-    WINGBACK_LOG_LEVEL_WARNING = 1,
-    // A task began or ended.
-    WINGBACK_LOG_LEVEL_INFO = 2,
+    // The caller's. The default.
+    WINGBACK_OWNER_KEEP = 0,
+    // The user and group that are given.
+    WINGBACK_OWNER_FIXED = 1,
+    // Those that the archive says.
+    WINGBACK_OWNER_FROM_ARCHIVE = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum wingback_log_level wingback_log_level;
+typedef enum wingback_owner wingback_owner;
 #else
-typedef int32_t wingback_log_level;
+typedef int32_t wingback_owner;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -296,28 +300,24 @@ typedef int32_t wingback_recovered;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// The phases of a task, in their order.
-enum wingback_phase
+// How much a message of the log matters.
+enum wingback_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Opening source and destination.
-    WINGBACK_PHASE_STARTING = 0,
-    // Reading the source, or the archive.
-    WINGBACK_PHASE_READING = 1,
-    // The source is read to its end and not needed any more; the archive is still being written.
-    WINGBACK_PHASE_SOURCE_READ = 2,
-    // What was made is being made durable and visible.
-    WINGBACK_PHASE_COMMITTING = 3,
-    // Over, well or not.
-    WINGBACK_PHASE_DONE = 4,
+    // A fault of the library.
+    WINGBACK_LOG_LEVEL_ERROR = 0,
+    // Something failed, or could not be waited for.
+    WINGBACK_LOG_LEVEL_WARNING = 1,
+    // A task began or ended.
+    WINGBACK_LOG_LEVEL_INFO = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum wingback_phase wingback_phase;
+typedef enum wingback_log_level wingback_log_level;
 #else
-typedef int32_t wingback_phase;
+typedef int32_t wingback_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -384,6 +384,22 @@ typedef struct wingback_task wingback_task;
 // What a check found. It belongs to its task.
 typedef struct wingback_verified wingback_verified;
 
+// Facts about a build of the library. The texts are UTF-8, end in a zero byte, and are always good.
+typedef struct wingback_build_info {
+    // sizeof(wingback_build_info).
+    size_t struct_size;
+    // Version of the library.
+    const char *version;
+    // Commit that it was built from; empty where that is not known.
+    const char *commit;
+    // What it was built for, as Rust says it, such as "x86_64-unknown-linux-gnu".
+    const char *target;
+    // Encoder of the level FAST.
+    const char *encoder;
+    // Whether it has the network: stores in S3, links, part URLs.
+    bool has_s3;
+} wingback_build_info;
+
 // Bytes, such as a path or a name: not assumed to be UTF-8, and without a zero byte at their end.
 // Those that are given to a call need to live until it returns; those that a call gives live as
 // long as the object that they were asked of.
@@ -394,112 +410,32 @@ typedef struct wingback_bytes {
     size_t len;
 } wingback_bytes;
 
-// How bytes travel over a network. All zeros are the defaults.
-typedef struct wingback_transfer {
-    // sizeof(wingback_transfer).
+// How far a task is. No number ever becomes smaller.
+typedef struct wingback_progress {
+    // sizeof(wingback_progress).
     size_t struct_size;
-    // How many parts or ranges are on their way at once: 4 unless told otherwise.
-    uint32_t parallel;
-    // How long a request is tried again after failures that may pass, in milliseconds: three
-    // minutes unless told otherwise.
-    uint64_t retry_for_ms;
-    // How long a connection may be silent, in milliseconds: one minute unless told otherwise.
-    uint64_t stall_after_ms;
-    // A PEM file with certificates to trust, too.
-    struct wingback_bytes ca_file;
-} wingback_transfer;
-
-// A member of an archive.
-typedef struct wingback_member {
-    // sizeof(wingback_member).
-    size_t struct_size;
-    // Its path, relative to the root, without a "/" behind it; empty for the root.
-    struct wingback_bytes path;
-    // Where a symlink or hard link points. Empty of a symlink in a listing by the index.
-    struct wingback_bytes target;
-    // Bytes of content; 0 for all but files.
-    uint64_t size;
-    // Last change of the content, in nanoseconds since 1970.
-    int64_t mtime_ns;
-    // Owner.
-    uint64_t uid;
-    // Group.
-    uint64_t gid;
-    // Permission bits.
-    uint32_t mode;
-    // What it is.
-    wingback_member_kind kind;
-} wingback_member;
-
-// What a walk over the source counts. The source may change before it is backed up.
-typedef struct wingback_estimate {
-    // sizeof(wingback_estimate).
-    size_t struct_size;
-    // Regular files.
+    // What is being done.
+    wingback_phase phase;
+    // Whether the expected numbers are known.
+    bool is_expected_known;
+    // Files taken up so far.
     uint64_t files;
-    // Directories.
-    uint64_t directories;
-    // Symlinks.
-    uint64_t symlinks;
-    // Bytes of the files' content.
-    uint64_t content;
-    // The most bytes that the archive can have if the source stays as it is.
-    uint64_t archive_max;
-} wingback_estimate;
+    // Bytes of content that are done: of a backup, those read or known to be holes; of what reads
+    // an archive, those that came out of it.
+    uint64_t bytes;
+    // Bytes of the archive that the destination has taken; only a backup writes one.
+    uint64_t written;
+    // Bytes of the archive that a service has confirmed; 0 where the destination is no service.
+    uint64_t uploaded;
+    // What the files will come to.
+    uint64_t expected_files;
+    // What the bytes will come to.
+    uint64_t expected_bytes;
+} wingback_progress;
 
-// How members are written, and how much of them at most. All zeros are the defaults.
-typedef struct wingback_unpack_options {
-    // sizeof(wingback_unpack_options).
-    size_t struct_size;
-    // How many threads decode and write: as many as there are processors with 0.
-    uint32_t threads;
-    // Whose the files will be.
-    wingback_owner owner;
-    // The user, where that is FIXED.
-    uint32_t uid;
-    // The group, likewise.
-    uint32_t gid;
-    // Whether it gives way to other work. Anything but 0 is yes.
-    uint32_t background;
-    // Bytes of the file system that stay free.
-    uint64_t reserve;
-    // The most bytes of content, holes counted; 0 is without limit.
-    uint64_t max_bytes;
-    // The most members; 0 is without limit.
-    uint64_t max_members;
-    // How many times the bytes of the archive the content may have; 0 is without limit.
-    uint64_t max_ratio;
-} wingback_unpack_options;
-
-// What was written. It is the last field of each struct that has it, so that it may grow, too.
-typedef struct wingback_unpacked {
-    // Files written, other names of one file included.
-    uint64_t files;
-    // Directories made or found.
-    uint64_t directories;
-    // Symlinks made.
-    uint64_t symlinks;
-    // Files that became another name of one before.
-    uint64_t hard_links;
-    // Bytes of content.
-    uint64_t content;
-} wingback_unpacked;
-
-// What was extracted, in numbers.
-typedef struct wingback_extracted_summary {
-    // sizeof(wingback_extracted_summary).
-    size_t struct_size;
-    // Which way the archive was read.
-    wingback_way way;
-    // From start to end, in nanoseconds.
-    uint64_t duration_ns;
-    // What was written.
-    struct wingback_unpacked unpacked;
-} wingback_extracted_summary;
-
-// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
-// byte, and is good until the function returns. It may call nothing of this library.
-typedef void (*wingback_log_function)(wingback_log_level level, const char *message, void *user_data);
+// Is called once, on a thread of the library, when a task is over. It may signal whoever waits, and
+// free the task; it should do nothing that takes long.
+typedef void (*wingback_done_function)(void *user_data);
 
 // One of them.
 typedef struct wingback_note {
@@ -515,73 +451,20 @@ typedef struct wingback_note {
     bool is_loss;
 } wingback_note;
 
-// An archive in a store.
-typedef struct wingback_object {
-    // sizeof(wingback_object).
+// How bytes travel over a network. All zeros are the defaults.
+typedef struct wingback_transfer {
+    // sizeof(wingback_transfer).
     size_t struct_size;
-    // Its name.
-    struct wingback_bytes key;
-    // Its bytes.
-    uint64_t size;
-} wingback_object;
-
-// A part that has arrived, as whoever completes the upload needs to name it.
-typedef struct wingback_part {
-    // sizeof(wingback_part).
-    size_t struct_size;
-    // Its place, from 1.
-    uint32_t number;
-    // What the service answered with, byte for byte; with quotes where it has some.
-    struct wingback_bytes etag;
-} wingback_part;
-
-// What an archive is, in numbers.
-typedef struct wingback_report_summary {
-    // sizeof(wingback_report_summary).
-    size_t struct_size;
-    // Bytes of the archive.
-    uint64_t size;
-    // SHA-1 of the archive's bytes.
-    uint8_t sha1[20];
-    // Likewise in lower-case hexadecimal, with a zero byte at its end.
-    char sha1_hex[41];
-    // Whether something that should be in the archive could not be read; the skipped paths say
-    // what.
-    bool is_partial;
-    // Regular files in the archive.
-    uint64_t files;
-    // Directories in the archive (in its index only, with profile WINGS).
-    uint64_t directories;
-    // Symlinks in the archive (likewise).
-    uint64_t symlinks;
-    // Groups of files that are hard links of one another; each is stored in full.
-    uint64_t hard_links;
-    // Bytes of file content in the archive, holes included.
-    uint64_t content;
-    // Bytes read from the source; less than the content where files have holes.
-    uint64_t read;
-    // Segments that the archive was cut into.
-    uint64_t segments;
-    // Files, symlinks and directories left out by a pattern; what lies in an excluded directory
-    // that was not entered is not counted.
-    uint64_t excluded;
-    // From start to commit, in nanoseconds.
-    uint64_t duration_ns;
-} wingback_report_summary;
-
-// What a restore did, in numbers.
-typedef struct wingback_restored_summary {
-    // sizeof(wingback_restored_summary).
-    size_t struct_size;
-    // Which way the archive was read.
-    wingback_way way;
-    // What an interrupted restore before this one had left, and what became of it.
-    wingback_recovered recovered;
-    // From start to end, in nanoseconds.
-    uint64_t duration_ns;
-    // What was written.
-    struct wingback_unpacked unpacked;
-} wingback_restored_summary;
+    // How many parts or ranges are on their way at once: 4 unless told otherwise.
+    uint32_t parallel;
+    // How long a request is tried again after failures that may pass, in milliseconds: three
+    // minutes unless told otherwise.
+    uint64_t retry_for_ms;
+    // How long a connection may be silent, in milliseconds: one minute unless told otherwise.
+    uint64_t stall_after_ms;
+    // A PEM file with certificates to trust, too.
+    struct wingback_bytes ca_file;
+} wingback_transfer;
 
 // Where and how archives are kept in S3. Texts are UTF-8; all but the bucket may be empty, and all
 // zeros are the defaults.
@@ -623,32 +506,97 @@ typedef struct wingback_s3_config {
     const struct wingback_transfer *transfer;
 } wingback_s3_config;
 
-// How far a task is. No number ever becomes smaller.
-typedef struct wingback_progress {
-    // sizeof(wingback_progress).
+// An archive in a store.
+typedef struct wingback_object {
+    // sizeof(wingback_object).
     size_t struct_size;
-    // What is being done.
-    wingback_phase phase;
-    // Whether the expected numbers are known.
-    bool is_expected_known;
-    // Files taken up so far.
-    uint64_t files;
-    // Bytes of content that are done: of a backup, those read or known to be holes; of what reads
-    // an archive, those that came out of it.
-    uint64_t bytes;
-    // Bytes of the archive that the destination has taken; only a backup writes one.
-    uint64_t written;
-    // Bytes of the archive that a service has confirmed; 0 where the destination is no service.
-    uint64_t uploaded;
-    // What the files will come to.
-    uint64_t expected_files;
-    // What the bytes will come to.
-    uint64_t expected_bytes;
-} wingback_progress;
+    // Its name.
+    struct wingback_bytes key;
+    // Its bytes.
+    uint64_t size;
+} wingback_object;
 
-// Is called once, on a thread of the library, when a task is over. It may signal whoever waits, and
-// free the task; it should do nothing that takes long.
-typedef void (*wingback_done_function)(void *user_data);
+// What a walk over the source counts. The source may change before it is backed up.
+typedef struct wingback_estimate {
+    // sizeof(wingback_estimate).
+    size_t struct_size;
+    // Regular files.
+    uint64_t files;
+    // Directories.
+    uint64_t directories;
+    // Symlinks.
+    uint64_t symlinks;
+    // Bytes of the files' content.
+    uint64_t content;
+    // The most bytes that the archive can have if the source stays as it is.
+    uint64_t archive_max;
+} wingback_estimate;
+
+// What an archive is, in numbers.
+typedef struct wingback_report_summary {
+    // sizeof(wingback_report_summary).
+    size_t struct_size;
+    // Bytes of the archive.
+    uint64_t size;
+    // SHA-1 of the archive's bytes.
+    uint8_t sha1[20];
+    // Likewise in lower-case hexadecimal, with a zero byte at its end.
+    char sha1_hex[41];
+    // Whether something that should be in the archive could not be read; the skipped paths say
+    // what.
+    bool is_partial;
+    // Regular files in the archive.
+    uint64_t files;
+    // Directories in the archive (in its index only, with profile WINGS).
+    uint64_t directories;
+    // Symlinks in the archive (likewise).
+    uint64_t symlinks;
+    // Groups of files that are hard links of one another; each is stored in full.
+    uint64_t hard_links;
+    // Bytes of file content in the archive, holes included.
+    uint64_t content;
+    // Bytes read from the source; less than the content where files have holes.
+    uint64_t read;
+    // Segments that the archive was cut into.
+    uint64_t segments;
+    // Files, symlinks and directories left out by a pattern; what lies in an excluded directory
+    // that was not entered is not counted.
+    uint64_t excluded;
+    // From start to commit, in nanoseconds.
+    uint64_t duration_ns;
+} wingback_report_summary;
+
+// A part that has arrived, as whoever completes the upload needs to name it.
+typedef struct wingback_part {
+    // sizeof(wingback_part).
+    size_t struct_size;
+    // Its place, from 1.
+    uint32_t number;
+    // What the service answered with, byte for byte; with quotes where it has some.
+    struct wingback_bytes etag;
+} wingback_part;
+
+// A member of an archive.
+typedef struct wingback_member {
+    // sizeof(wingback_member).
+    size_t struct_size;
+    // Its path, relative to the root, without a "/" behind it; empty for the root.
+    struct wingback_bytes path;
+    // Where a symlink or hard link points. Empty of a symlink in a listing by the index.
+    struct wingback_bytes target;
+    // Bytes of content; 0 for all but files.
+    uint64_t size;
+    // Last change of the content, in nanoseconds since 1970.
+    int64_t mtime_ns;
+    // Owner.
+    uint64_t uid;
+    // Group.
+    uint64_t gid;
+    // Permission bits.
+    uint32_t mode;
+    // What it is.
+    wingback_member_kind kind;
+} wingback_member;
 
 // How an archive is checked. All zeros are the defaults.
 typedef struct wingback_verify_options {
@@ -686,86 +634,241 @@ typedef struct wingback_verified_summary {
     uint64_t duration_ns;
 } wingback_verified_summary;
 
-// Facts about a build of the library. The texts are UTF-8, end in a zero byte, and are always good.
-typedef struct wingback_build_info {
-    // sizeof(wingback_build_info).
+// How members are written, and how much of them at most. All zeros are the defaults.
+typedef struct wingback_unpack_options {
+    // sizeof(wingback_unpack_options).
     size_t struct_size;
-    // Version of the library.
-    const char *version;
-    // Commit that it was built from; empty where that is not known.
-    const char *commit;
-    // What it was built for, as Rust says it, such as "x86_64-unknown-linux-gnu".
-    const char *target;
-    // Encoder of the level FAST.
-    const char *encoder;
-    // Whether it has the network: stores in S3, links, part URLs.
-    bool has_s3;
-} wingback_build_info;
+    // How many threads decode and write: as many as there are processors with 0.
+    uint32_t threads;
+    // Whose the files will be.
+    wingback_owner owner;
+    // The user, where that is FIXED.
+    uint32_t uid;
+    // The group, likewise.
+    uint32_t gid;
+    // Whether it gives way to other work. Anything but 0 is yes.
+    uint32_t background;
+    // Bytes of the file system that stay free.
+    uint64_t reserve;
+    // The most bytes of content, holes counted; 0 is without limit.
+    uint64_t max_bytes;
+    // The most members; 0 is without limit.
+    uint64_t max_members;
+    // How many times the bytes of the archive the content may have; 0 is without limit.
+    uint64_t max_ratio;
+} wingback_unpack_options;
+
+// What was written. It is the last field of each struct that has it, so that it may grow, too.
+typedef struct wingback_unpacked {
+    // Files written, other names of one file included.
+    uint64_t files;
+    // Directories made or found.
+    uint64_t directories;
+    // Symlinks made.
+    uint64_t symlinks;
+    // Files that became another name of one before.
+    uint64_t hard_links;
+    // Bytes of content.
+    uint64_t content;
+} wingback_unpacked;
+
+// What a restore did, in numbers.
+typedef struct wingback_restored_summary {
+    // sizeof(wingback_restored_summary).
+    size_t struct_size;
+    // Which way the archive was read.
+    wingback_way way;
+    // What an interrupted restore before this one had left, and what became of it.
+    wingback_recovered recovered;
+    // From start to end, in nanoseconds.
+    uint64_t duration_ns;
+    // What was written.
+    struct wingback_unpacked unpacked;
+} wingback_restored_summary;
+
+// What was extracted, in numbers.
+typedef struct wingback_extracted_summary {
+    // sizeof(wingback_extracted_summary).
+    size_t struct_size;
+    // Which way the archive was read.
+    wingback_way way;
+    // From start to end, in nanoseconds.
+    uint64_t duration_ns;
+    // What was written.
+    struct wingback_unpacked unpacked;
+} wingback_extracted_summary;
+
+// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
+// byte, and is good until the function returns. It may call nothing of this library.
+typedef void (*wingback_log_function)(wingback_log_level level, const char *message, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// An archive that is a file.
-wingback_status wingback_archive_file(struct wingback_bytes path,
-                                      struct wingback_archive **archive,
+// The ABI of the library that is running, to compare with WINGBACK_ABI_VERSION where it was loaded
+// by hand.
+uint32_t wingback_abi_version(void);
+
+// The version of the library: text that ends in a zero byte.
+const char *wingback_version(void);
+
+// The facts of the build that is running.
+wingback_status wingback_build(struct wingback_build_info *info, struct wingback_error **error);
+
+// A word for a status, such as "not-found": text that ends in a zero byte. "unknown" for a number
+// that is none.
+const char *wingback_status_name(int32_t status);
+
+// What went wrong. OK for NULL.
+wingback_status wingback_error_status(const struct wingback_error *error);
+
+// One line that says what was being done, with what, and what is wrong: UTF-8 that ends in a zero
+// byte, good until the error is freed. Empty for NULL.
+const char *wingback_error_message(const struct wingback_error *error);
+
+// The path that it was about, if there is one, good until the error is freed. Empty for NULL.
+struct wingback_bytes wingback_error_path(const struct wingback_error *error);
+
+// Whether the same call may succeed a little later without anybody changing anything.
+bool wingback_error_is_retryable(const struct wingback_error *error);
+
+// Frees it. NULL is fine.
+void wingback_error_free(struct wingback_error *error);
+
+// The bytes of a text that ends in a zero byte, without that. None for NULL.
+struct wingback_bytes wingback_bytes_of(const char *text);
+
+// Waits until the task is over: for so many milliseconds, for none at 0, without end if negative.
+// OK if it ended well, NOT_YET if it is not over, else how it failed. Any number of threads may
+// wait, and as often as they like.
+//
+// Blocks for as long as that.
+wingback_status wingback_task_wait(const struct wingback_task *task,
+                                   int64_t timeout_ms,
+                                   struct wingback_error **error);
+
+// How far the task is.
+wingback_status wingback_task_progress(const struct wingback_task *task,
+                                       struct wingback_progress *progress,
+                                       struct wingback_error **error);
+
+// Asks the task to stop. It is over with CANCELLED once what it had begun is removed; where its
+// commit has begun it is too late, and it ends as if nobody had asked. NULL is fine.
+void wingback_task_cancel(const struct wingback_task *task);
+
+// Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
+// a thread of the library. It is not called if the task is freed before, and has returned when that
+// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
+wingback_status wingback_task_on_done(const struct wingback_task *task,
+                                      wingback_done_function function,
+                                      void *user_data,
                                       struct wingback_error **error);
 
-// An archive in a store.
-wingback_status wingback_archive_in_store(const struct wingback_store *store,
-                                          struct wingback_bytes key,
-                                          struct wingback_archive **archive,
+// Frees the task and its results. One that runs is cancelled first. NULL is fine.
+//
+// Blocks until its threads have ended, for five seconds at most; one that cannot be stopped, such
+// as on a dead mount, is left to itself. Within the function that `wingback_task_on_done` was given
+// it does not wait, and that thread ends when the function returns.
+void wingback_task_free(struct wingback_task *task);
+
+// How many there are; none for NULL.
+size_t wingback_notes_count(const struct wingback_notes *notes);
+
+// The note at `index`, counted from 0. What it points to lives as long as the list.
+wingback_status wingback_notes_get(const struct wingback_notes *notes,
+                                   size_t index,
+                                   struct wingback_note *note,
+                                   struct wingback_error **error);
+
+// A limit of so many bytes a second; 0 is without limit.
+wingback_status wingback_limiter_new(uint64_t bytes_per_second,
+                                     struct wingback_limiter **limiter,
+                                     struct wingback_error **error);
+
+// Changes it, for all that share it; 0 is without limit.
+wingback_status wingback_limiter_set_rate(const struct wingback_limiter *limiter,
+                                          uint64_t bytes_per_second,
                                           struct wingback_error **error);
 
-// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
-// query is in no error and in no log.
-wingback_status wingback_archive_link(struct wingback_bytes url,
-                                      const struct wingback_transfer *transfer,
-                                      struct wingback_archive **archive,
-                                      struct wingback_error **error);
+// What it is now; 0 is without limit, and for NULL.
+uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 
-// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
-// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-// sequence, and by one operation only. A writer that only waits does not keep the task from being
-// cancelled, but the thread that reads: it ends once the writing end is closed.
-wingback_status wingback_archive_stream(int fd,
-                                        struct wingback_archive **archive,
+// Frees it. NULL is fine.
+void wingback_limiter_free(struct wingback_limiter *limiter);
+
+// Archives in a directory of the local file system, which is made when it is first needed. They are
+// named as `names` says, such as "{uuid}.tar.gz"; "backup-{uuid}.tar.gz" if that is empty. So many
+// bytes of the file system stay free: a backup fails with NO_SPACE when less is left.
+wingback_status wingback_store_local(struct wingback_bytes directory,
+                                     struct wingback_bytes names,
+                                     uint64_t reserve,
+                                     struct wingback_store **store,
+                                     struct wingback_error **error);
+
+// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
+// it, and its length without that to `len`. An empty `uuid` stands for a new random one. With a
+// capacity of 0 only the length is told; INVALID_INPUT if the buffer is too small.
+wingback_status wingback_store_key(const struct wingback_store *store,
+                                   struct wingback_bytes uuid,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *len,
+                                   struct wingback_error **error);
+
+// Writes where an archive is or would be, for people, to a buffer, in the same way.
+wingback_status wingback_store_location(const struct wingback_store *store,
+                                        struct wingback_bytes key,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *len,
                                         struct wingback_error **error);
 
-// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
-// patterns in `selection` it has only those with all beneath them; with none it has everything.
-wingback_status wingback_archive_list(const struct wingback_archive *archive,
-                                      const struct wingback_bytes *selection,
-                                      size_t count,
+// Starts a list of all archives in the store: `wingback_task_objects` has them.
+wingback_status wingback_store_list(const struct wingback_store *store,
+                                    struct wingback_task **task,
+                                    struct wingback_error **error);
+
+// Starts to remove an archive; it is over with NOT_FOUND if there is none.
+wingback_status wingback_store_delete(const struct wingback_store *store,
+                                      struct wingback_bytes key,
                                       struct wingback_task **task,
                                       struct wingback_error **error);
 
-// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
-// NO_SPACE if the file has more than `max` bytes.
-wingback_status wingback_archive_read_file(const struct wingback_archive *archive,
-                                           struct wingback_bytes path,
-                                           uint64_t max,
-                                           struct wingback_task **task,
-                                           struct wingback_error **error);
+// Starts to remove what killed processes left unfinished, never what is being written:
+// `wingback_task_swept` says what.
+wingback_status wingback_store_sweep(const struct wingback_store *store,
+                                     struct wingback_task **task,
+                                     struct wingback_error **error);
 
-// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
-// caller's, who may close it at once. `wingback_task_file` says what the file is. Only once the
-// task has ended well is what was written known to be right.
-wingback_status wingback_archive_copy_file(const struct wingback_archive *archive,
-                                           struct wingback_bytes path,
-                                           int fd,
-                                           struct wingback_task **task,
-                                           struct wingback_error **error);
+// Frees it. What dropped uploads left there is removed first where that takes no more than five
+// seconds. NULL is fine.
+void wingback_store_free(struct wingback_store *store);
 
-// Frees it. NULL is fine.
-void wingback_archive_free(struct wingback_archive *archive);
+// What a sweep has removed: one note for each, with where it was as its path.
+wingback_status wingback_task_swept(const struct wingback_task *task,
+                                    const struct wingback_notes **notes,
+                                    struct wingback_error **error);
 
-// The file that a task has read or copied, and its content where it was read into memory. Both
-// belong to the task. Either place may be NULL.
-wingback_status wingback_task_file(const struct wingback_task *task,
-                                   struct wingback_member *member,
-                                   struct wingback_bytes *content,
-                                   struct wingback_error **error);
+// Archives in a bucket of an S3 service. The first request is made by the first operation.
+// UNSUPPORTED without the network.
+wingback_status wingback_store_s3(const struct wingback_s3_config *config,
+                                  struct wingback_store **store,
+                                  struct wingback_error **error);
+
+// The result of `wingback_store_list`.
+wingback_status wingback_task_objects(const struct wingback_task *task,
+                                      const struct wingback_objects **objects,
+                                      struct wingback_error **error);
+
+// How many there are; none for NULL.
+size_t wingback_objects_count(const struct wingback_objects *objects);
+
+// The archive at `index`, counted from 0. What it points to lives as long as the list.
+wingback_status wingback_objects_get(const struct wingback_objects *objects,
+                                     size_t index,
+                                     struct wingback_object *object,
+                                     struct wingback_error **error);
 
 // A backup of a directory with all of its content, but for what an ignore file in it names.
 wingback_status wingback_backup_new(struct wingback_bytes source,
@@ -883,186 +986,33 @@ wingback_status wingback_backup_write_to(const struct wingback_backup *backup,
 // Frees it. NULL is fine.
 void wingback_backup_free(struct wingback_backup *backup);
 
-// The bytes of a text that ends in a zero byte, without that. None for NULL.
-struct wingback_bytes wingback_bytes_of(const char *text);
-
-// Begins to read the members of an archive.
-wingback_status wingback_entries_open(const struct wingback_archive *archive,
-                                      struct wingback_entries **entries,
-                                      struct wingback_error **error);
-
-// The next member, good until the next call; END behind the last one of an archive that is whole.
-// What was not read of the one before is passed over. Only END says that all of what was read is
-// right: a checksum may stand behind the last file.
-//
-// Blocks until it is there.
-wingback_status wingback_entries_next(struct wingback_entries *entries,
-                                      struct wingback_member *member,
-                                      struct wingback_error **error);
-
-// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-// end, and of what is no file. On failure the buffer may have been written to.
-//
-// Blocks until some are there.
-wingback_status wingback_entries_read(struct wingback_entries *entries,
-                                      void *buffer,
-                                      size_t capacity,
-                                      size_t *read,
-                                      struct wingback_error **error);
-
-// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
-void wingback_entries_cancel(const struct wingback_entries *entries);
-
-// Frees it, also before its end. NULL is fine.
-void wingback_entries_free(struct wingback_entries *entries);
-
-// What went wrong. OK for NULL.
-wingback_status wingback_error_status(const struct wingback_error *error);
-
-// One line that says what was being done, with what, and what is wrong: UTF-8 that ends in a zero
-// byte, good until the error is freed. Empty for NULL.
-const char *wingback_error_message(const struct wingback_error *error);
-
-// The path that it was about, if there is one, good until the error is freed. Empty for NULL.
-struct wingback_bytes wingback_error_path(const struct wingback_error *error);
-
-// Whether the same call may succeed a little later without anybody changing anything.
-bool wingback_error_is_retryable(const struct wingback_error *error);
-
-// Frees it. NULL is fine.
-void wingback_error_free(struct wingback_error *error);
-
 // The result of `wingback_backup_estimate`.
 wingback_status wingback_task_estimate(const struct wingback_task *task,
                                        struct wingback_estimate *estimate,
                                        struct wingback_error **error);
 
-// Extracts everything into a directory, which is made if it is not there.
-wingback_status wingback_extract_new(struct wingback_bytes directory,
-                                     struct wingback_extract **extract,
+// The result of `wingback_backup_start`, `wingback_backup_send_to` and `wingback_backup_write_to`.
+wingback_status wingback_task_report(const struct wingback_task *task,
+                                     const struct wingback_report **report,
                                      struct wingback_error **error);
 
-// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
-wingback_status wingback_extract_select(struct wingback_extract *extract,
-                                        struct wingback_bytes path_or_pattern,
-                                        struct wingback_error **error);
+// The numbers of a report.
+wingback_status wingback_report_get(const struct wingback_report *report,
+                                    struct wingback_report_summary *summary,
+                                    struct wingback_error **error);
 
-// Whether files and symlinks that are there already are replaced, each at once.
-wingback_status wingback_extract_overwrite(struct wingback_extract *extract,
-                                           bool overwrite,
-                                           struct wingback_error **error);
+// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
+const struct wingback_notes *wingback_report_skipped(const struct wingback_report *report);
 
-// Whether to take what can be had from a damaged archive, where damage would be an error.
-wingback_status wingback_extract_salvage(struct wingback_extract *extract,
-                                         bool salvage,
-                                         struct wingback_error **error);
+// Files that changed while they were read. NULL for NULL.
+const struct wingback_notes *wingback_report_changed(const struct wingback_report *report);
 
-// Sets how members are written, and how much of them.
-wingback_status wingback_extract_options(struct wingback_extract *extract,
-                                         const struct wingback_unpack_options *options,
-                                         struct wingback_error **error);
-
-// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
-// that are whole stay.
-wingback_status wingback_extract_start(const struct wingback_extract *extract,
-                                       const struct wingback_archive *archive,
-                                       struct wingback_task **task,
-                                       struct wingback_error **error);
-
-// Frees it. NULL is fine.
-void wingback_extract_free(struct wingback_extract *extract);
-
-// The result of `wingback_extract_start`.
-wingback_status wingback_task_extracted(const struct wingback_task *task,
-                                        const struct wingback_extracted **extracted,
-                                        struct wingback_error **error);
-
-// The numbers of what was extracted.
-wingback_status wingback_extracted_get(const struct wingback_extracted *extracted,
-                                       struct wingback_extracted_summary *summary,
-                                       struct wingback_error **error);
-
-// Members that were not written, and why. NULL for NULL.
-const struct wingback_notes *wingback_extracted_skipped(const struct wingback_extracted *extracted);
-
-// What is damaged: one note for each member that this costs, and one without a path for what costs
-// none. Empty unless damage was to be tolerated. NULL for NULL.
-const struct wingback_notes *wingback_extracted_damage(const struct wingback_extracted *extracted);
-
-// The paths and patterns that nothing in the archive matched. NULL for NULL.
-const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_extracted *extracted);
-
-// A limit of so many bytes a second; 0 is without limit.
-wingback_status wingback_limiter_new(uint64_t bytes_per_second,
-                                     struct wingback_limiter **limiter,
-                                     struct wingback_error **error);
-
-// Changes it, for all that share it; 0 is without limit.
-wingback_status wingback_limiter_set_rate(const struct wingback_limiter *limiter,
-                                          uint64_t bytes_per_second,
-                                          struct wingback_error **error);
-
-// What it is now; 0 is without limit, and for NULL.
-uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
-
-// Frees it. NULL is fine.
-void wingback_limiter_free(struct wingback_limiter *limiter);
-
-// The result of `wingback_archive_list`.
-wingback_status wingback_task_listing(const struct wingback_task *task,
-                                      const struct wingback_listing **listing,
-                                      struct wingback_error **error);
-
-// Which way the archive was read. INDEX for NULL.
-wingback_way wingback_listing_way(const struct wingback_listing *listing);
-
-// How many members there are; none for NULL.
-size_t wingback_listing_count(const struct wingback_listing *listing);
-
-// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
-// archive. What it points to lives as long as the listing.
-wingback_status wingback_listing_get(const struct wingback_listing *listing,
-                                     size_t index,
-                                     struct wingback_member *member,
-                                     struct wingback_error **error);
-
-// The paths and patterns that nothing in the archive matched. NULL for NULL.
-const struct wingback_notes *wingback_listing_unmatched(const struct wingback_listing *listing);
-
-// Has `function` called with the messages of `level` and of those that matter more: the beginning
-// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
-// none. Once this returns, the function that was set before is not called any more.
-wingback_status wingback_log_set(wingback_log_level level,
-                                 wingback_log_function function,
-                                 void *user_data,
-                                 struct wingback_error **error);
-
-// How many there are; none for NULL.
-size_t wingback_notes_count(const struct wingback_notes *notes);
-
-// The note at `index`, counted from 0. What it points to lives as long as the list.
-wingback_status wingback_notes_get(const struct wingback_notes *notes,
-                                   size_t index,
-                                   struct wingback_note *note,
-                                   struct wingback_error **error);
-
-// The result of `wingback_store_list`.
-wingback_status wingback_task_objects(const struct wingback_task *task,
-                                      const struct wingback_objects **objects,
-                                      struct wingback_error **error);
-
-// How many there are; none for NULL.
-size_t wingback_objects_count(const struct wingback_objects *objects);
-
-// The archive at `index`, counted from 0. What it points to lives as long as the list.
-wingback_status wingback_objects_get(const struct wingback_objects *objects,
-                                     size_t index,
-                                     struct wingback_object *object,
-                                     struct wingback_error **error);
+// Odd patterns, and options that named a path which was not met. NULL for NULL.
+const struct wingback_notes *wingback_report_warnings(const struct wingback_report *report);
 
 // URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
 // The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
-// `staging`: the system's for temporary files if that is empty.
+// `staging`: the system's for temporary files if that is empty. UNSUPPORTED without the network.
 wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
                                        size_t count,
                                        uint64_t part_size,
@@ -1096,24 +1046,141 @@ wingback_status wingback_parts_get(const struct wingback_parts *parts,
                                    struct wingback_part *part,
                                    struct wingback_error **error);
 
-// The result of `wingback_backup_start`, `wingback_backup_send_to` and `wingback_backup_write_to`.
-wingback_status wingback_task_report(const struct wingback_task *task,
-                                     const struct wingback_report **report,
+// An archive that is a file.
+wingback_status wingback_archive_file(struct wingback_bytes path,
+                                      struct wingback_archive **archive,
+                                      struct wingback_error **error);
+
+// An archive in a store.
+wingback_status wingback_archive_in_store(const struct wingback_store *store,
+                                          struct wingback_bytes key,
+                                          struct wingback_archive **archive,
+                                          struct wingback_error **error);
+
+// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
+// query is in no error and in no log. The transfer may be NULL. UNSUPPORTED without the network.
+wingback_status wingback_archive_link(struct wingback_bytes url,
+                                      const struct wingback_transfer *transfer,
+                                      struct wingback_archive **archive,
+                                      struct wingback_error **error);
+
+// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
+// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
+// sequence, and by one operation only. A writer that only waits does not keep the task from being
+// cancelled, but the thread that reads: it ends once the writing end is closed.
+wingback_status wingback_archive_stream(int fd,
+                                        struct wingback_archive **archive,
+                                        struct wingback_error **error);
+
+// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
+// patterns in `selection` it has only those with all beneath them; with none it has everything.
+wingback_status wingback_archive_list(const struct wingback_archive *archive,
+                                      const struct wingback_bytes *selection,
+                                      size_t count,
+                                      struct wingback_task **task,
+                                      struct wingback_error **error);
+
+// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
+// NO_SPACE if the file has more than `max` bytes.
+wingback_status wingback_archive_read_file(const struct wingback_archive *archive,
+                                           struct wingback_bytes path,
+                                           uint64_t max,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
+
+// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
+// caller's, who may close it at once. `wingback_task_file` says what the file is. Only once the
+// task has ended well is what was written known to be right.
+wingback_status wingback_archive_copy_file(const struct wingback_archive *archive,
+                                           struct wingback_bytes path,
+                                           int fd,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
+
+// Frees it. NULL is fine.
+void wingback_archive_free(struct wingback_archive *archive);
+
+// The file that a task has read or copied, and its content where it was read into memory. Both
+// belong to the task. Either place may be NULL.
+wingback_status wingback_task_file(const struct wingback_task *task,
+                                   struct wingback_member *member,
+                                   struct wingback_bytes *content,
+                                   struct wingback_error **error);
+
+// The result of `wingback_archive_list`.
+wingback_status wingback_task_listing(const struct wingback_task *task,
+                                      const struct wingback_listing **listing,
+                                      struct wingback_error **error);
+
+// Which way the archive was read. INDEX for NULL.
+wingback_way wingback_listing_way(const struct wingback_listing *listing);
+
+// How many members there are; none for NULL.
+size_t wingback_listing_count(const struct wingback_listing *listing);
+
+// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
+// archive. What it points to lives as long as the listing.
+wingback_status wingback_listing_get(const struct wingback_listing *listing,
+                                     size_t index,
+                                     struct wingback_member *member,
                                      struct wingback_error **error);
 
-// The numbers of a report.
-wingback_status wingback_report_get(const struct wingback_report *report,
-                                    struct wingback_report_summary *summary,
-                                    struct wingback_error **error);
+// The paths and patterns that nothing in the archive matched. NULL for NULL.
+const struct wingback_notes *wingback_listing_unmatched(const struct wingback_listing *listing);
 
-// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
-const struct wingback_notes *wingback_report_skipped(const struct wingback_report *report);
+// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
+// Damage does not fail the task; it is what the result says. The options may be NULL.
+wingback_status wingback_archive_verify(const struct wingback_archive *archive,
+                                        const struct wingback_verify_options *options,
+                                        struct wingback_task **task,
+                                        struct wingback_error **error);
 
-// Files that changed while they were read. NULL for NULL.
-const struct wingback_notes *wingback_report_changed(const struct wingback_report *report);
+// The result of `wingback_archive_verify`.
+wingback_status wingback_task_verified(const struct wingback_task *task,
+                                       const struct wingback_verified **verified,
+                                       struct wingback_error **error);
 
-// Odd patterns, and options that named a path which was not met. NULL for NULL.
-const struct wingback_notes *wingback_report_warnings(const struct wingback_report *report);
+// The numbers of a check.
+wingback_status wingback_verified_get(const struct wingback_verified *verified,
+                                      struct wingback_verified_summary *summary,
+                                      struct wingback_error **error);
+
+// What is damaged: one note for each member that this costs, and one without a path for what costs
+// none. NULL for NULL.
+const struct wingback_notes *wingback_verified_damage(const struct wingback_verified *verified);
+
+// Only where something is damaged: the files that are whole. NULL for NULL.
+const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
+
+// Begins to read the members of an archive.
+wingback_status wingback_entries_open(const struct wingback_archive *archive,
+                                      struct wingback_entries **entries,
+                                      struct wingback_error **error);
+
+// The next member, good until the next call; END behind the last one of an archive that is whole.
+// What was not read of the one before is passed over. Only END says that all of what was read is
+// right: a checksum may stand behind the last file.
+//
+// Blocks until it is there.
+wingback_status wingback_entries_next(struct wingback_entries *entries,
+                                      struct wingback_member *member,
+                                      struct wingback_error **error);
+
+// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
+// end, and of what is no file. On failure the buffer may have been written to.
+//
+// Blocks until some are there.
+wingback_status wingback_entries_read(struct wingback_entries *entries,
+                                      void *buffer,
+                                      size_t capacity,
+                                      size_t *read,
+                                      struct wingback_error **error);
+
+// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
+void wingback_entries_cancel(const struct wingback_entries *entries);
+
+// Frees it, also before its end. NULL is fine.
+void wingback_entries_free(struct wingback_entries *entries);
 
 // A restore of a directory, which is made if it is not there, to exactly what the archive holds.
 wingback_status wingback_restore_new(struct wingback_bytes directory,
@@ -1191,134 +1258,68 @@ const struct wingback_notes *wingback_restored_skipped(const struct wingback_res
 // What is no failure but worth knowing. NULL for NULL.
 const struct wingback_notes *wingback_restored_warnings(const struct wingback_restored *restored);
 
-// Archives in a bucket of an S3 service. The first request is made by the first operation.
-wingback_status wingback_store_s3(const struct wingback_s3_config *config,
-                                  struct wingback_store **store,
-                                  struct wingback_error **error);
-
-// Archives in a directory of the local file system, which is made when it is first needed. They are
-// named as `names` says, such as "{uuid}.tar.gz"; "backup-{uuid}.tar.gz" if that is empty. So many
-// bytes of the file system stay free: a backup fails with NO_SPACE when less is left.
-wingback_status wingback_store_local(struct wingback_bytes directory,
-                                     struct wingback_bytes names,
-                                     uint64_t reserve,
-                                     struct wingback_store **store,
+// Extracts everything into a directory, which is made if it is not there.
+wingback_status wingback_extract_new(struct wingback_bytes directory,
+                                     struct wingback_extract **extract,
                                      struct wingback_error **error);
 
-// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
-// it, and its length without that to `len`. An empty `uuid` stands for a new random one. With a
-// capacity of 0 only the length is told; INVALID_INPUT if the buffer is too small.
-wingback_status wingback_store_key(const struct wingback_store *store,
-                                   struct wingback_bytes uuid,
-                                   char *buffer,
-                                   size_t capacity,
-                                   size_t *len,
-                                   struct wingback_error **error);
-
-// Writes where an archive is or would be, for people, to a buffer, in the same way.
-wingback_status wingback_store_location(const struct wingback_store *store,
-                                        struct wingback_bytes key,
-                                        char *buffer,
-                                        size_t capacity,
-                                        size_t *len,
+// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
+wingback_status wingback_extract_select(struct wingback_extract *extract,
+                                        struct wingback_bytes path_or_pattern,
                                         struct wingback_error **error);
 
-// Starts a list of all archives in the store: `wingback_task_objects` has them.
-wingback_status wingback_store_list(const struct wingback_store *store,
-                                    struct wingback_task **task,
-                                    struct wingback_error **error);
+// Whether files and symlinks that are there already are replaced, each at once.
+wingback_status wingback_extract_overwrite(struct wingback_extract *extract,
+                                           bool overwrite,
+                                           struct wingback_error **error);
 
-// Starts to remove an archive; it is over with NOT_FOUND if there is none.
-wingback_status wingback_store_delete(const struct wingback_store *store,
-                                      struct wingback_bytes key,
-                                      struct wingback_task **task,
-                                      struct wingback_error **error);
+// Whether to take what can be had from a damaged archive, where damage would be an error.
+wingback_status wingback_extract_salvage(struct wingback_extract *extract,
+                                         bool salvage,
+                                         struct wingback_error **error);
 
-// Starts to remove what killed processes left unfinished, never what is being written:
-// `wingback_task_swept` says what.
-wingback_status wingback_store_sweep(const struct wingback_store *store,
-                                     struct wingback_task **task,
-                                     struct wingback_error **error);
+// Sets how members are written, and how much of them.
+wingback_status wingback_extract_options(struct wingback_extract *extract,
+                                         const struct wingback_unpack_options *options,
+                                         struct wingback_error **error);
 
-// Frees it. What dropped uploads left there is removed first where that takes no more than five
-// seconds. NULL is fine.
-void wingback_store_free(struct wingback_store *store);
-
-// What a sweep has removed: one note for each, with where it was as its path.
-wingback_status wingback_task_swept(const struct wingback_task *task,
-                                    const struct wingback_notes **notes,
-                                    struct wingback_error **error);
-
-// Waits until the task is over: for so many milliseconds, for none at 0, without end if negative.
-// OK if it ended well, NOT_YET if it is not over, else how it failed. Any number of threads may
-// wait, and as often as they like.
-//
-// Blocks for as long as that.
-wingback_status wingback_task_wait(const struct wingback_task *task,
-                                   int64_t timeout_ms,
-                                   struct wingback_error **error);
-
-// How far the task is.
-wingback_status wingback_task_progress(const struct wingback_task *task,
-                                       struct wingback_progress *progress,
+// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
+// that are whole stay.
+wingback_status wingback_extract_start(const struct wingback_extract *extract,
+                                       const struct wingback_archive *archive,
+                                       struct wingback_task **task,
                                        struct wingback_error **error);
 
-// Asks the task to stop. It is over with CANCELLED once what it had begun is removed; where its
-// commit has begun it is too late, and it ends as if nobody had asked. NULL is fine.
-void wingback_task_cancel(const struct wingback_task *task);
+// Frees it. NULL is fine.
+void wingback_extract_free(struct wingback_extract *extract);
 
-// Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
-// a thread of the library. It is not called if the task is freed before, and has returned when that
-// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
-wingback_status wingback_task_on_done(const struct wingback_task *task,
-                                      wingback_done_function function,
-                                      void *user_data,
-                                      struct wingback_error **error);
-
-// Frees the task and its results. One that runs is cancelled first. NULL is fine.
-//
-// Blocks until its threads have ended, for five seconds at most; one that cannot be stopped, such
-// as on a dead mount, is left to itself. Within the function that `wingback_task_on_done` was given
-// it does not wait, and that thread ends when the function returns.
-void wingback_task_free(struct wingback_task *task);
-
-// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
-// Damage does not fail the task; it is what the result says. The options may be NULL.
-wingback_status wingback_archive_verify(const struct wingback_archive *archive,
-                                        const struct wingback_verify_options *options,
-                                        struct wingback_task **task,
+// The result of `wingback_extract_start`.
+wingback_status wingback_task_extracted(const struct wingback_task *task,
+                                        const struct wingback_extracted **extracted,
                                         struct wingback_error **error);
 
-// The result of `wingback_archive_verify`.
-wingback_status wingback_task_verified(const struct wingback_task *task,
-                                       const struct wingback_verified **verified,
+// The numbers of what was extracted.
+wingback_status wingback_extracted_get(const struct wingback_extracted *extracted,
+                                       struct wingback_extracted_summary *summary,
                                        struct wingback_error **error);
 
-// The numbers of a check.
-wingback_status wingback_verified_get(const struct wingback_verified *verified,
-                                      struct wingback_verified_summary *summary,
-                                      struct wingback_error **error);
+// Members that were not written, and why. NULL for NULL.
+const struct wingback_notes *wingback_extracted_skipped(const struct wingback_extracted *extracted);
 
 // What is damaged: one note for each member that this costs, and one without a path for what costs
-// none. NULL for NULL.
-const struct wingback_notes *wingback_verified_damage(const struct wingback_verified *verified);
+// none. Empty unless damage was to be tolerated. NULL for NULL.
+const struct wingback_notes *wingback_extracted_damage(const struct wingback_extracted *extracted);
 
-// Only where something is damaged: the files that are whole. NULL for NULL.
-const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
+// The paths and patterns that nothing in the archive matched. NULL for NULL.
+const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_extracted *extracted);
 
-// The ABI of the library that is running, to compare with WINGBACK_ABI_VERSION where it was loaded
-// by hand.
-uint32_t wingback_abi_version(void);
-
-// The version of the library: text that ends in a zero byte.
-const char *wingback_version(void);
-
-// The facts of the build that is running.
-wingback_status wingback_build(struct wingback_build_info *info, struct wingback_error **error);
-
-// A word for a status, such as "not-found": text that ends in a zero byte. "unknown" for a number
-// that is none.
-const char *wingback_status_name(int32_t status);
+// Has `function` called with the messages of `level` and of those that matter more: the beginning
+// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
+// none. Once this returns, the function that was set before is not called any more.
+wingback_status wingback_log_set(wingback_log_level level,
+                                 wingback_log_function function,
+                                 void *user_data,
+                                 struct wingback_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

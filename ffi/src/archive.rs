@@ -104,7 +104,7 @@ pub unsafe extern "C" fn wingback_archive_in_store(
 }
 
 /// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
-/// query is in no error and in no log.
+/// query is in no error and in no log. The transfer may be NULL. UNSUPPORTED without the network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_link(
     url: wingback_bytes,

@@ -11,34 +11,58 @@
 #![allow(clippy::missing_safety_doc, reason = "the header says it once for all")]
 #![warn(clippy::undocumented_unsafe_blocks, clippy::unwrap_used)]
 
-mod archive;
-mod backup;
-mod bytes;
-mod descriptor;
-mod entries;
-mod enums;
+// In the order of the header; between blank lines, since rustfmt sorts what stands together.
+
+mod version;
+
 mod error;
+
+mod bytes;
+
+mod task;
+
+mod notes;
+
+mod limiter;
+
+mod store;
+
+mod s3;
+
+mod objects;
+
+mod backup;
+
 mod estimate;
+
+mod report;
+
+mod part_urls;
+
+mod parts;
+
+mod archive;
+
+mod listing;
+
+mod verify;
+
+mod entries;
+
+mod restore;
+
 mod extract;
+
+mod unpack;
+
+mod log;
+
+mod descriptor;
+mod enums;
 mod guard;
 #[cfg(feature = "s3")]
 mod hidden;
-mod limiter;
-mod listing;
-mod log;
-mod notes;
-mod objects;
 mod opaque;
 mod options;
-mod part_urls;
-mod parts;
 mod record;
-mod report;
-mod restore;
-mod s3;
 mod signals;
-mod store;
-mod task;
-mod unpack;
-mod verify;
-mod version;

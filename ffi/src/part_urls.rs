@@ -33,7 +33,7 @@ pub(crate) enum Urls {}
 
 /// URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
 /// The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
-/// `staging`: the system's for temporary files if that is empty.
+/// `staging`: the system's for temporary files if that is empty. UNSUPPORTED without the network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_new(
     urls: *const wingback_bytes,

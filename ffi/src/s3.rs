@@ -103,6 +103,7 @@ pub struct wingback_s3_config {
 unsafe impl Record for wingback_s3_config {}
 
 /// Archives in a bucket of an S3 service. The first request is made by the first operation.
+/// UNSUPPORTED without the network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_s3(
     config: *const wingback_s3_config,
