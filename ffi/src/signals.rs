@@ -2,8 +2,8 @@
 //!
 //! A program's handlers run on its own threads then, and a connection or pipe that nobody reads from
 //! any more is an error here and not a SIGPIPE, which ends a program that does not expect it. A
-//! thread passes its mask on to those that it starts (pthread_create(3)), so it is enough to set that
-//! of the thread that polls the engine.
+//! thread passes its mask on to those that it starts (pthread_create(3)), so it is enough to start the
+//! one that polls the engine under such a mask.
 
 use std::{mem::MaybeUninit, ptr};
 

@@ -196,7 +196,6 @@ impl Shared {
         // Held, so that the thread is in the list before it is over.
         let mut state = self.lock();
         let body = move || {
-            let _blocked = signals::block();
             OF.set(Arc::as_ptr(&shared));
             let _ = caught(|| {
                 work();
@@ -205,6 +204,8 @@ impl Shared {
             shared.lock().running -= 1;
             shared.changed.notify_all();
         };
+        // From its first moment on.
+        let _blocked = signals::block();
         let thread = thread::Builder::new().name("wingback-task".into()).spawn(body);
         let fail = |e| Failure::from(Error::io("start a thread", e));
         state.threads.push(thread.map_err(fail)?);
