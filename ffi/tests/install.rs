@@ -95,7 +95,10 @@ fn cargo_cinstall_gives_the_same() {
     ok(cargo(cargo_capi)
         .args(["capi", "install", "--package", "wingback-ffi", "--no-default-features"])
         .args(["--profile", "dev", "--libdir", "lib", "--prefix"])
-        .arg(&prefix.0));
+        .arg(&prefix.0)
+        // It has a cargo of its own, of another version, and each would find the other's work stale.
+        .arg("--target-dir")
+        .arg(built().with_file_name("capi")));
     prefix.is_complete();
     prefix.works("dynamic", &[], &["--cflags", "--libs"]);
 }
