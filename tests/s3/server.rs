@@ -58,6 +58,16 @@ impl Deref for Server {
     }
 }
 
+/// Where the servers' folders lie: in memory where there is enough, since MinIO takes nothing more
+/// once the file system that it is on is 99 % full, however large that is.
+fn parent() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match rustix::fs::statvfs(memory) {
+        Ok(stat) if stat.f_bavail * stat.f_frsize >= 2 << 30 => memory.to_owned(),
+        _ => env::temp_dir(),
+    }
+}
+
 impl Server {
     pub fn minio() -> Self {
         Server::start(Kind::Minio)
@@ -81,7 +91,9 @@ impl Server {
             timeout: Duration::from_secs(60),
         };
         // The keeper removes it.
-        let dir = tempfile::Builder::new().prefix("wingback-s3-").tempdir().unwrap().keep();
+        let mut folder = tempfile::Builder::new();
+        let folder = folder.prefix("wingback-s3-").tempdir_in(parent()).unwrap();
+        let dir = folder.keep();
         for name in ["data", "aside"] {
             fs::create_dir(dir.join(name)).unwrap();
         }
