@@ -1313,6 +1313,15 @@ const struct wingback_notes *wingback_extracted_damage(const struct wingback_ext
 // The paths and patterns that nothing in the archive matched. NULL for NULL.
 const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_extracted *extracted);
 
+// Serves the requests that are read from one descriptor with events to another, as the command
+// `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
+// half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
+// protocol. It uses duplicates of the descriptors, and the thread that calls it.
+wingback_status wingback_worker_run(int requests,
+                                    int events,
+                                    int streams,
+                                    struct wingback_error **error);
+
 // Has `function` called with the messages of `level` and of those that matter more: the beginning
 // and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
 // none. Once this returns, the function that was set before is not called any more.

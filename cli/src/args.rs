@@ -28,6 +28,11 @@ pub enum Command {
     Restore(Restore),
     Recover(Recover),
     Sweep(Sweep),
+    /// Serve another program: jobs as JSON lines on standard input, events on standard output
+    ///
+    /// Descriptor 3 is a Unix socket, over which comes what jobs read and write in bytes. Ends when
+    /// standard input does, and leaves nothing unfinished. The Go module runs it.
+    Worker,
     /// Print shell completions
     Completions {
         /// For which shell

@@ -2,11 +2,13 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use serde_json::json;
 use uuid::Uuid;
 use wingback::{Backup, Error, ErrorKind, Key, Limiter, Report, S3Store, Store};
+use wingback_worker::json;
 
 use crate::{
-    Status, args, json,
+    Status, args,
     output::{self, Style, print, say},
     place::Archives,
     units::{count, plural, size},
@@ -28,7 +30,11 @@ pub async fn create(args: &args::Create) -> Status {
     match run(args, style, archives.store(), key).await {
         Ok(report) => {
             match style {
-                Style::Json => print(&json::report(&report, location.as_bytes(), uuid)),
+                Style::Json => {
+                    let named = json!({ "uuid": uuid.to_string() });
+                    let named = json::with_path(location.as_bytes(), named);
+                    print(&json::with_fields(json::report(&report), named));
+                }
                 _ => say(&output::report(&report, &location.to_string_lossy())),
             }
             if report.is_partial() { Status::Partial } else { Status::Done }

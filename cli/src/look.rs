@@ -1,12 +1,11 @@
 //! `wingback list`, `cat` and `verify`: what looks into an archive and changes nothing.
 
-use serde_json::json;
 use smol::Unblock;
 use wingback::{Damage, List, Member, MemberKind, Verified, Verify};
+use wingback_worker::json;
 
 use crate::{
     Status, args,
-    json::{self, with_fields, with_path},
     output::{Style, bytes, complain, json_line, list as list_lines, print, say, say_all},
     units::{count, plural, size, timestamp},
 };
@@ -27,13 +26,10 @@ pub async fn list(args: &args::List) -> Status {
     let mut members = 0;
     say_all(listing.members().map(|member| {
         members += 1;
-        if args.json { json_line(&member_json(&member)) } else { line(&member) }
+        if args.json { json_line(&json::member(&member)) } else { line(&member) }
     }));
     match args.json {
-        true => print(&with_fields(
-            json!({ "type": "listing", "members": members }),
-            json::way(listing.way()),
-        )),
+        true => print(&json::listing(&listing, members)),
         false => complain(&format!("{}, read {}", plural(members, "member"), listing.way())),
     }
     unmatched(listing.unmatched())
@@ -45,21 +41,6 @@ pub fn unmatched(patterns: &[Vec<u8>]) -> Status {
         complain(&format!("{}: nothing in the archive matches it", bytes(pattern)));
     }
     if patterns.is_empty() { Status::Done } else { Status::Failed }
-}
-
-fn member_json(member: &Member) -> serde_json::Value {
-    with_path(
-        &member.path,
-        json!({
-            "type": "member",
-            "kind": member.kind.code(),
-            "mode": format!("{:04o}", member.mode),
-            "size": member.size,
-            "mtime_ns": member.mtime_ns,
-            "uid": member.uid,
-            "gid": member.gid,
-        }),
-    )
 }
 
 /// As `ls -l` has it.
@@ -112,43 +93,10 @@ pub async fn verify(args: &args::Verify) -> Status {
             }
         };
     match style {
-        Style::Json => print(&verified_json(&verified)),
+        Style::Json => print(&json::verified(&verified)),
         _ => say(&verified_text(&verified)),
     }
     if verified.is_whole() { Status::Done } else { Status::Failed }
-}
-
-fn verified_json(verified: &Verified) -> serde_json::Value {
-    let whole = verified.whole.iter().map(|path| with_path(path, json!({})));
-    with_fields(
-        json!({
-            "type": "verified",
-            "whole": verified.is_whole(),
-            "size": verified.size,
-            "sha1": verified.sha1.map(|sha1| hex(&sha1)),
-            "sha1_matches": verified.sha1_matches,
-            "segments": verified.segments,
-            "files": verified.files,
-            "damage": damage_json(&verified.damage),
-            "whole_files": whole.collect::<Vec<_>>(),
-            "duration_ms": verified.duration.as_millis() as u64,
-        }),
-        json::way(verified.way),
-    )
-}
-
-pub fn damage_json(damage: &[Damage]) -> serde_json::Value {
-    let damage = damage.iter().map(|damage| {
-        json!({
-            "problem": damage.problem,
-            "segment": damage.segment,
-            "start": damage.range.as_ref().map(|r| r.start),
-            "end": damage.range.as_ref().map(|r| r.end),
-            "members": damage.members.iter().map(|m| with_path(m, json!({}))).collect::<Vec<_>>(),
-            "and_rest": damage.and_rest,
-        })
-    });
-    damage.collect()
 }
 
 fn verified_text(verified: &Verified) -> String {

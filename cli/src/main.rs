@@ -3,12 +3,12 @@
 
 mod args;
 mod create;
-mod json;
 mod look;
 mod output;
 mod place;
 mod restore;
 mod units;
+mod worker;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Restore(args) => smol::block_on(restore::restore(&args)),
         Command::Recover(args) => smol::block_on(restore::recover(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
+        Command::Worker => worker::worker(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wingback", &mut text);

@@ -11,6 +11,7 @@ use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use wingback::{Archive, Change, Error, Handle, Phase, Progress, Report, Task};
+use wingback_worker::json;
 
 use crate::{
     args, place,
@@ -68,9 +69,7 @@ impl Style {
     async fn follow(self, handle: Handle) {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
-            Style::Json => {
-                (Duration::from_millis(250), Box::new(|p| print(&crate::json::progress(p))))
-            }
+            Style::Json => (Duration::from_millis(250), Box::new(|p| print(&json::progress(p)))),
             Style::Bar => (Duration::from_millis(100), bar()),
             Style::Lines => (Duration::from_secs(5), lines()),
         };
@@ -89,7 +88,7 @@ impl Style {
 
     pub fn error(self, error: &Error) {
         match self {
-            Style::Json => print(&crate::json::error(error)),
+            Style::Json => print(&json::error(error)),
             _ => complain(&error.to_string()),
         }
     }

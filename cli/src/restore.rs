@@ -2,15 +2,14 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use serde_json::{Value, json};
 use wingback::{
     Extract, Extracted, NotExtracted, Recovered, Restore, Restored, UnpackOptions, Unpacked,
 };
+use wingback_worker::json;
 
 use crate::{
     Status, args,
-    json::{self, with_fields, with_path},
-    look::{damage_json, damage_lines, unmatched},
+    look::{damage_lines, unmatched},
     output::{Style, bytes, list, plain, print, say},
     units::{plural, size},
 };
@@ -33,7 +32,7 @@ pub async fn extract(args: &args::Extract) -> Status {
             }
         };
     match style {
-        Style::Json => print(&extracted_json(&done)),
+        Style::Json => print(&json::extracted(&done)),
         _ => say(&extracted_text(&done)),
     }
     match unmatched(&done.unmatched) {
@@ -60,7 +59,7 @@ pub async fn restore(args: &args::Restore) -> Status {
     match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
         Ok(done) => {
             match style {
-                Style::Json => print(&restored_json(&done)),
+                Style::Json => print(&json::restored(&done)),
                 _ => say(&restored_text(&done)),
             }
             Status::Done
@@ -75,9 +74,7 @@ pub async fn restore(args: &args::Restore) -> Status {
 pub async fn recover(args: &args::Recover) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     match style.run(Restore::recover(&args.dir)).await {
-        Ok(recovered) if args.json => {
-            print(&json!({ "type": "recovered", "recovered": recovered.map(Recovered::code) }));
-        }
+        Ok(recovered) if args.json => print(&json::recovered(recovered)),
         Ok(recovered) => say(&recovered_text(recovered)),
         Err(e) => {
             style.error(&e);
@@ -99,49 +96,6 @@ fn options(args: &args::Unpack) -> UnpackOptions {
         options = options.threads(threads.into());
     }
     options
-}
-
-fn skipped_json(skipped: &[NotExtracted]) -> Value {
-    let skipped = skipped.iter().map(|skipped| {
-        let message = skipped.reason.to_string();
-        with_path(&skipped.path, json!({ "reason": skipped.reason.code(), "message": message }))
-    });
-    skipped.collect()
-}
-
-fn unpacked_json(unpacked: &Unpacked) -> Value {
-    json!({
-        "files": unpacked.files,
-        "directories": unpacked.directories,
-        "symlinks": unpacked.symlinks,
-        "hard_links": unpacked.hard_links,
-        "content": unpacked.content,
-        "skipped": skipped_json(&unpacked.skipped),
-    })
-}
-
-fn extracted_json(done: &Extracted) -> Value {
-    with_fields(
-        json!({
-            "type": "extracted",
-            "damage": damage_json(&done.damage),
-            "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
-            "duration_ms": done.duration.as_millis() as u64,
-        }),
-        with_fields(unpacked_json(&done.unpacked), json::way(done.way)),
-    )
-}
-
-fn restored_json(done: &Restored) -> Value {
-    with_fields(
-        json!({
-            "type": "restored",
-            "recovered": done.recovered.map(Recovered::code),
-            "warnings": done.warnings,
-            "duration_ms": done.duration.as_millis() as u64,
-        }),
-        with_fields(unpacked_json(&done.unpacked), json::way(done.way)),
-    )
 }
 
 fn extracted_text(done: &Extracted) -> String {

@@ -55,6 +55,8 @@ mod extract;
 
 mod unpack;
 
+mod worker;
+
 mod log;
 
 mod descriptor;

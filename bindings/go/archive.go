@@ -1,0 +1,385 @@
+package wingback
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+)
+
+// An Archive is a .tar.gz to be read, of this package or of any other program.
+type Archive struct {
+	input  any
+	reader io.Reader
+	// Engine that reads it; nil for Default.
+	Engine *Engine
+}
+
+// File is an archive that is a file.
+func File(path string) *Archive {
+	return &Archive{input: map[string]any{"file": wireText(path)}}
+}
+
+// Stored is an archive in a store.
+func Stored(store Store, name Name) *Archive {
+	return &Archive{input: map[string]any{"store": []any{store.wire(), name.wire()}}}
+}
+
+// Link is what an http or https link leads to.
+func Link(url string, transfer Transfer) *Archive {
+	return &Archive{input: map[string]any{"link": []any{url, transfer.wire()}}}
+}
+
+// Stream is an archive whose bytes come from its start to its end, such as the body of a download.
+// It can be read once. Should a context be done while r waits for bytes, the call returns and r is
+// read from until it gives some: close it.
+func Stream(r io.Reader) *Archive { return &Archive{reader: r} }
+
+// open gives what a request names the archive by. An error of the reader's ends the job by `failed`.
+func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
+	if a.reader == nil {
+		return a.input, nil, nil
+	}
+	number, ours, err := job.stream()
+	if err != nil {
+		return nil, nil, err
+	}
+	return map[string]any{"stream": number}, feed(ours, a.reader, failed), nil
+}
+
+// job runs what reads an archive.
+func (a *Archive) job(ctx context.Context, op string, args map[string]any, onProgress func(Progress), result any) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var pump *pump
+	err := a.Engine.or().call(ctx, op, func(job *job) (any, error) {
+		input, feeding, err := a.open(job, func() { cancel(context.Canceled) })
+		pump = feeding
+		args["archive"] = input
+		return args, err
+	}, nil, onProgress, result)
+	return pump.end(err)
+}
+
+// A Member is one of an archive's.
+type Member struct {
+	// Path in the archive, without a slash behind it; empty for the root.
+	Path    string
+	Kind    MemberKind
+	Size    int64
+	Mode    fs.FileMode // with the type
+	UID     uint64
+	GID     uint64
+	ModTime time.Time
+	// Target of a symlink or hard link. A listing by the index has none of symlinks.
+	Target string
+}
+
+// MemberKind is what a member is.
+type MemberKind string
+
+// The kinds of member.
+const (
+	RegularFile MemberKind = "file"
+	HardLink    MemberKind = "hard-link"
+	Symlink     MemberKind = "symlink"
+	Directory   MemberKind = "directory"
+	FIFO        MemberKind = "fifo"
+	CharDevice  MemberKind = "char-device"
+	BlockDevice MemberKind = "block-device"
+)
+
+// UnmarshalJSON reads what the engine says.
+func (m *Member) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Kind      MemberKind
+		Size      int64
+		Mode      string
+		UID       uint64
+		GID       uint64
+		MTime     int64 `json:"mtime_ns"`
+		Target    string
+		TargetB64 []byte `json:"target_b64"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	bits, err := strconv.ParseUint(said.Mode, 8, 32)
+	if err != nil {
+		return err
+	}
+	*m = Member{
+		Path: said.path(), Kind: said.Kind, Size: said.Size, Mode: mode(uint32(bits), said.Kind),
+		UID: said.UID, GID: said.GID, ModTime: time.Unix(0, said.MTime), Target: said.Target,
+	}
+	if len(said.TargetB64) > 0 {
+		m.Target = string(said.TargetB64)
+	}
+	return nil
+}
+
+func mode(bits uint32, kind MemberKind) fs.FileMode {
+	mode := fs.FileMode(bits & 0o777)
+	for _, special := range []struct {
+		bit  uint32
+		mode fs.FileMode
+	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
+		if bits&special.bit != 0 {
+			mode |= special.mode
+		}
+	}
+	switch kind {
+	case Symlink:
+		mode |= fs.ModeSymlink
+	case Directory:
+		mode |= fs.ModeDir
+	case FIFO:
+		mode |= fs.ModeNamedPipe
+	case CharDevice:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	case BlockDevice:
+		mode |= fs.ModeDevice
+	}
+	return mode
+}
+
+// CopyFile writes one file of the archive to w. With an index that is a read of the index and one of
+// what the file lies in.
+func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Member, error) {
+	var member Member
+	var drained *pump
+	args := map[string]any{"path": wireText(path)}
+	err := a.streaming(ctx, "copy", args, func(ours *os.File) { drained = drain(ours, w) }, &member)
+	return member, drained.end(err)
+}
+
+// streaming runs a job that reads an archive and writes to a stream, which `take` gets.
+func (a *Archive) streaming(ctx context.Context, op string, args map[string]any, take func(*os.File), result any) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var fed *pump
+	err := a.Engine.or().call(ctx, op, func(job *job) (any, error) {
+		number, ours, err := job.stream()
+		if err != nil {
+			return nil, err
+		}
+		take(ours)
+		args["to"] = number
+		args["archive"], fed, err = a.open(job, func() { cancel(context.Canceled) })
+		return args, err
+	}, nil, nil, result)
+	return fed.end(err)
+}
+
+// A Verified archive was read to its end.
+type Verified struct {
+	// Whole is whether nothing is damaged.
+	Whole bool
+	Size  int64
+	SHA1  string
+	// SHA1Matches is nil where no SHA-1 was given to compare.
+	SHA1Matches *bool `json:"sha1_matches"`
+	Segments    uint64
+	Files       uint64
+	Damage      []Damage
+	// Way is "index", or "sequence".
+	Way string
+}
+
+// Damage is a part of an archive that cannot be had.
+type Damage struct {
+	Problem    string
+	Start, End uint64
+	// Members that it costs; AndRest if also what came behind, which nobody knows.
+	Members []string
+	AndRest bool
+}
+
+// UnmarshalJSON reads what the engine says.
+func (d *Damage) UnmarshalJSON(text []byte) error {
+	var said struct {
+		Problem    string
+		Start, End uint64
+		Members    []wirePath
+		AndRest    bool `json:"and_rest"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*d = Damage{Problem: said.Problem, Start: said.Start, End: said.End, AndRest: said.AndRest}
+	for _, member := range said.Members {
+		d.Members = append(d.Members, member.path())
+	}
+	return nil
+}
+
+// Verify checks every checksum of an archive.
+type Verify struct {
+	// SHA1 to compare, in hexadecimal; empty for none.
+	SHA1       string
+	Threads    int
+	Background bool
+	OnProgress func(Progress)
+}
+
+// Run reads the archive. A damaged one is no error; see Whole.
+func (v Verify) Run(ctx context.Context, archive *Archive) (*Verified, error) {
+	args := map[string]any{"background": v.Background}
+	if v.SHA1 != "" {
+		args["sha1"] = v.SHA1
+	}
+	if v.Threads > 0 {
+		args["threads"] = v.Threads
+	}
+	var verified Verified
+	if err := archive.job(ctx, "verify", args, v.OnProgress, &verified); err != nil {
+		return nil, err
+	}
+	return &verified, nil
+}
+
+// Unpack is how members are written, and how much of them at most.
+type Unpack struct {
+	Threads    int
+	Background bool
+	// Owner of the files; nil for whoever writes them.
+	Owner *Owner
+	// Reserve is how many bytes of the file system are to stay free.
+	Reserve uint64
+	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is without
+	// limit.
+	MaxBytes, MaxMembers, MaxRatio uint64
+}
+
+// Owner is a user and a group, or what the archive says.
+type Owner struct {
+	UID, GID    uint32
+	FromArchive bool
+}
+
+func (u Unpack) wire() any {
+	var owner any
+	if o := u.Owner; o != nil {
+		owner = map[string]any{"ids": []uint32{o.UID, o.GID}}
+		if o.FromArchive {
+			owner = "archive"
+		}
+	}
+	return struct {
+		Threads    int    `json:"threads,omitempty"`
+		Background bool   `json:"background,omitempty"`
+		Owner      any    `json:"owner,omitempty"`
+		Reserve    uint64 `json:"reserve,omitempty"`
+		MaxBytes   uint64 `json:"max_bytes,omitempty"`
+		MaxMembers uint64 `json:"max_members,omitempty"`
+		MaxRatio   uint64 `json:"max_ratio,omitempty"`
+	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio}
+}
+
+// Unpacked is what was written.
+type Unpacked struct {
+	Files, Directories, Symlinks uint64
+	HardLinks                    uint64 `json:"hard_links"`
+	Content                      uint64
+	Skipped                      []NotExtracted
+	// Damage that was passed over; only of an Extract with Salvage.
+	Damage []Damage
+	// Unmatched patterns of an Extract.
+	Unmatched []string
+	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.
+	Recovered string
+	Warnings  []string
+	// Way is "index", or "sequence".
+	Way string
+}
+
+// NotExtracted is a member that was not written.
+type NotExtracted struct {
+	Path, Reason, Message string
+}
+
+// UnmarshalJSON reads what the engine says.
+func (n *NotExtracted) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Reason, Message string
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*n = NotExtracted{said.path(), said.Reason, said.Message}
+	return nil
+}
+
+// Extract takes members out of an archive, into a directory.
+type Extract struct {
+	Dir string
+	// Select paths with all beneath them, or patterns; empty for everything.
+	Select     []string
+	Overwrite  bool
+	Salvage    bool // take what can be had of a damaged archive
+	Unpack     Unpack
+	OnProgress func(Progress)
+}
+
+// Run extracts.
+func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
+	var unpacked Unpacked
+	args := map[string]any{
+		"dir": wireText(x.Dir), "select": texts(x.Select), "overwrite": x.Overwrite,
+		"salvage": x.Salvage, "unpack": x.Unpack.wire(),
+	}
+	if err := archive.job(ctx, "extract", args, x.OnProgress, &unpacked); err != nil {
+		return nil, err
+	}
+	return &unpacked, nil
+}
+
+// Restore brings a directory to an archive's state. Nothing in it is touched before the archive is
+// known to be good, and a crash on the way leaves what Recover finishes or undoes.
+type Restore struct {
+	Dir string
+	// Merge puts the archive's files over what is there, instead of ending with exactly its tree.
+	Merge bool
+	// InPlace removes the old files first, once the archive is verified.
+	InPlace bool
+	// Keep leaves what matches as it is.
+	Keep []string
+	// Staging is a directory on the same file system to unpack into.
+	Staging string
+	// SHA1 that the archive must have, in hexadecimal.
+	SHA1       string
+	Unpack     Unpack
+	OnProgress func(Progress)
+}
+
+// Run restores.
+func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
+	args := map[string]any{
+		"dir": wireText(r.Dir), "merge": r.Merge, "in_place": r.InPlace, "keep": texts(r.Keep),
+		"unpack": r.Unpack.wire(),
+	}
+	if r.Staging != "" {
+		args["staging"] = wireText(r.Staging)
+	}
+	if r.SHA1 != "" {
+		args["sha1"] = r.SHA1
+	}
+	var unpacked Unpacked
+	if err := archive.job(ctx, "restore", args, r.OnProgress, &unpacked); err != nil {
+		return nil, err
+	}
+	return &unpacked, nil
+}
+
+// Recover finishes or undoes a restore of dir that was interrupted, and says which; empty if there
+// was none.
+func (e *Engine) Recover(ctx context.Context, dir string) (string, error) {
+	var recovered struct{ Recovered string }
+	err := e.or().ask(ctx, "recover", map[string]any{"dir": wireText(dir)}, &recovered)
+	return recovered.Recovered, err
+}

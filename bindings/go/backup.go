@@ -1,0 +1,422 @@
+package wingback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// Rules are the language of exclude patterns.
+type Rules string
+
+const (
+	// GitRules are those of .gitignore; the default.
+	GitRules Rules = "git"
+	// WingsRules answer as Wings does with .pteroignore, which is not git in every case.
+	WingsRules Rules = "wings"
+)
+
+// IgnoreFileMode is what the ignore file in the source is used for.
+type IgnoreFileMode string
+
+const (
+	// MergeIgnoreFile has its patterns come before the caller's; the default.
+	MergeIgnoreFile IgnoreFileMode = "merge"
+	// ReplaceIgnoreFile uses it only if the caller gave no patterns.
+	ReplaceIgnoreFile IgnoreFileMode = "replace"
+	// NoIgnoreFile leaves it alone.
+	NoIgnoreFile IgnoreFileMode = "none"
+)
+
+// Profile is what gets a place in the tar.
+type Profile string
+
+const (
+	// FullProfile is files, symlinks and directories; the default.
+	FullProfile Profile = "full"
+	// WingsProfile is regular files only, since Wings' own restore writes everything as a file.
+	// Symlinks and directories are in the index.
+	WingsProfile Profile = "wings"
+)
+
+// Level is how hard to compress.
+type Level string
+
+// The levels; Fast is the default.
+const (
+	Uncompressed Level = "none"
+	Fast         Level = "fast"
+	Best         Level = "best"
+)
+
+// Phase is where a job is.
+type Phase string
+
+// The phases, in their order. Others may come with later versions.
+const (
+	Starting   Phase = "starting"
+	Reading    Phase = "reading"
+	SourceRead Phase = "source-read" // the source is not needed any more
+)
+
+// Progress is how far a job is.
+type Progress struct {
+	Phase Phase  `json:"phase"`
+	Files uint64 `json:"files"`
+	// Bytes of content that were read or written.
+	Bytes uint64 `json:"bytes"`
+	// Written bytes of the archive.
+	Written uint64 `json:"written"`
+	// Uploaded bytes of them have arrived at a service.
+	Uploaded uint64 `json:"uploaded"`
+	// What it will be, where that is known; otherwise 0.
+	ExpectedFiles uint64 `json:"expected_files"`
+	ExpectedBytes uint64 `json:"expected_bytes"`
+}
+
+// A Backup makes an archive of a directory. The zero value of a field is its default.
+type Backup struct {
+	// Source is the directory.
+	Source string
+	// UUID names the archive by the store's template; Key is a name as it is, instead.
+	UUID, Key string
+
+	// Exclude has patterns, one or many lines each; later ones win.
+	Exclude        []string
+	Rules          Rules
+	IgnoreFile     IgnoreFileMode
+	IgnoreFileName string // of the ignore file; empty for ".pteroignore"
+	StrictPatterns bool   // fail on an odd pattern, before anything is written
+	OneFileSystem  bool   // do not enter other file systems
+	Profile        Profile
+
+	Level Level
+	// Threads that compress; 0 for one for each processor.
+	Threads int
+	// Background gives way to other work.
+	Background bool
+	ReadLimit  *Limiter
+	WriteLimit *Limiter
+	// MaxLen backs up only so many bytes of the files of these paths.
+	MaxLen map[string]uint64
+	// Reproducible leaves out what differs between copies of a tree.
+	Reproducible bool
+	// CountFirst walks the source first, so that progress knows what to expect.
+	CountFirst bool
+
+	// Slots to wait for, before anything is done.
+	Slots *Slots
+	// OnProgress is called on the goroutine of the caller, up to ten times a second.
+	OnProgress func(Progress)
+	// Engine that does it; nil for Default.
+	Engine *Engine
+}
+
+// A Report says what an archive is, and what of the source is not in it.
+type Report struct {
+	// Path of the archive, or the URL of an object; empty where it went to a writer or part URLs.
+	Path string
+	Key  string
+
+	Size int64
+	// SHA1 of the archive's bytes, in hexadecimal.
+	SHA1                                    string
+	Files, Directories, Symlinks, HardLinks uint64
+	Content, Read                           uint64 // bytes of files in the archive, and read
+	Segments, Excluded                      uint64
+	Skipped                                 []Skipped
+	Changed                                 []Changed
+	Warnings                                []string
+	// Partial is whether files are missing that should not.
+	Partial  bool
+	Duration time.Duration
+	// Parts that went to part URLs.
+	Parts []Part
+}
+
+// A Skipped file is not in the archive.
+type Skipped struct {
+	Path    string
+	Reason  string // a word for programs
+	Message string
+	Loss    bool // whether it should have been
+}
+
+// A Changed file changed while it was read.
+type Changed struct {
+	Path   string
+	Change string // a word for programs
+}
+
+// Part is a part of a multipart upload, as whoever completes it needs to name it.
+type Part struct {
+	Number int    `json:"number"`
+	ETag   string `json:"etag"`
+}
+
+// UnmarshalJSON reads what the engine says.
+func (r *Report) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Key         string
+		Size        int64
+		SHA1        string
+		Files       uint64
+		Directories uint64
+		Symlinks    uint64
+		HardLinks   uint64 `json:"hard_links"`
+		Content     uint64
+		Read        uint64
+		Segments    uint64
+		Excluded    uint64
+		Skipped     []struct {
+			wirePath
+			Reason, Message string
+			Loss            bool
+		}
+		Changed []struct {
+			wirePath
+			Change string
+		}
+		Warnings   []string
+		Partial    bool
+		DurationMS int64 `json:"duration_ms"`
+		Parts      []Part
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*r = Report{
+		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
+		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
+		Content: said.Content, Read: said.Read, Segments: said.Segments, Excluded: said.Excluded,
+		Warnings: said.Warnings, Partial: said.Partial,
+		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
+	}
+	for _, s := range said.Skipped {
+		r.Skipped = append(r.Skipped, Skipped{s.path(), s.Reason, s.Message, s.Loss})
+	}
+	for _, c := range said.Changed {
+		r.Changed = append(r.Changed, Changed{c.path(), c.Change})
+	}
+	return nil
+}
+
+// Run makes the archive in a store. Once ctx is done it ends soon, and nothing of the archive is left.
+func (b Backup) Run(ctx context.Context, store Store) (*Report, error) {
+	name := Name{UUID: b.UUID, Key: b.Key}
+	to := map[string]any{"store": []any{store.wire(), name.wire()}}
+	return b.run(ctx, func(*job) (any, error) { return to, nil })
+}
+
+// WriteTo writes the archive to w while it is made. Where it fails, w has a part of an archive, which
+// no reader takes for a whole one.
+func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
+	var pump *pump
+	report, err := b.run(ctx, func(job *job) (any, error) {
+		number, ours, err := job.stream()
+		if err != nil {
+			return nil, err
+		}
+		pump = drain(ours, w)
+		return map[string]any{"stream": number}, nil
+	})
+	if err := pump.end(err); err != nil {
+		return nil, err
+	}
+	return report, nil
+}
+
+// PartURLs are for the parts of one archive, in their order, as a panel hands them out.
+type PartURLs struct {
+	URLs     []string
+	PartSize uint64
+	// Staging is where an archive waits whose parts are over 256 MiB; empty for the system's directory
+	// of temporary files.
+	Staging  string
+	Transfer Transfer
+}
+
+func (u PartURLs) wire() any {
+	return struct {
+		URLs     []string     `json:"urls"`
+		PartSize uint64       `json:"part_size"`
+		Staging  wireText     `json:"staging,omitempty"`
+		Travel   wireTransfer `json:"travel"`
+	}{u.URLs, u.PartSize, wireText(u.Staging), u.Transfer.wire()}
+}
+
+// Send uploads the archive through part URLs while it is made; Report.Parts is what the multipart
+// upload is to be completed with. Estimate says how large the archive can become.
+func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
+	to := map[string]any{"part-urls": urls.wire()}
+	return b.run(ctx, func(*job) (any, error) { return to, nil })
+}
+
+// Upload uploads an archive that is a file, its parts side by side.
+func (e *Engine) Upload(ctx context.Context, file string, urls PartURLs, onProgress func(Progress)) ([]Part, error) {
+	args := map[string]any{"file": wireText(file), "to": urls.wire()}
+	var sent struct{ Parts []Part }
+	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, onProgress, &sent)
+	return sent.Parts, err
+}
+
+func (b Backup) run(ctx context.Context, to func(*job) (any, error)) (*Report, error) {
+	engine := b.Engine.or()
+	engine.counters.queued.Add(1)
+	err := b.Slots.Acquire(ctx)
+	engine.counters.queued.Add(-1)
+	if err != nil {
+		engine.counters.count(nil, err)
+		return nil, err
+	}
+	defer b.Slots.Release()
+	engine.counters.running.Add(1)
+	defer engine.counters.running.Add(-1)
+	args := func(job *job) (any, error) {
+		to, err := to(job)
+		if err != nil {
+			return nil, err
+		}
+		return b.args(job.conn, to), nil
+	}
+	var report Report
+	err = engine.call(ctx, "backup", args, []*Limiter{b.ReadLimit, b.WriteLimit}, b.OnProgress, &report)
+	engine.counters.count(&report, err)
+	if err != nil {
+		return nil, err
+	}
+	return &report, nil
+}
+
+type wireSource struct {
+	Dir            wireText       `json:"dir"`
+	Exclude        []wireText     `json:"exclude,omitempty"`
+	Rules          Rules          `json:"rules,omitempty"`
+	IgnoreFile     IgnoreFileMode `json:"ignore_file,omitempty"`
+	IgnoreFileName string         `json:"ignore_file_name,omitempty"`
+	StrictPatterns bool           `json:"strict_patterns,omitempty"`
+	OneFileSystem  bool           `json:"one_file_system,omitempty"`
+	Profile        Profile        `json:"profile,omitempty"`
+}
+
+func (b Backup) source() wireSource {
+	return wireSource{
+		wireText(b.Source), texts(b.Exclude), b.Rules, b.IgnoreFile, b.IgnoreFileName,
+		b.StrictPatterns, b.OneFileSystem, b.Profile,
+	}
+}
+
+func (b Backup) args(conn *conn, to any) any {
+	type maxLen [2]any
+	var lens []maxLen
+	for path, len := range b.MaxLen {
+		lens = append(lens, maxLen{wireText(path), len})
+	}
+	return struct {
+		Source       wireSource `json:"source"`
+		To           any        `json:"to"`
+		Level        Level      `json:"level,omitempty"`
+		Threads      int        `json:"threads,omitempty"`
+		Background   bool       `json:"background,omitempty"`
+		ReadLimit    *uint64    `json:"read_limit,omitempty"`
+		WriteLimit   *uint64    `json:"write_limit,omitempty"`
+		MaxLen       []maxLen   `json:"max_len,omitempty"`
+		Reproducible bool       `json:"reproducible,omitempty"`
+		CountFirst   bool       `json:"count_first,omitempty"`
+	}{
+		b.source(), to, b.Level, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
+		lens, b.Reproducible, b.CountFirst,
+	}
+}
+
+// An Estimate is what a walk over a source has counted.
+type Estimate struct {
+	Files       uint64 `json:"files"`
+	Directories uint64 `json:"directories"`
+	Symlinks    uint64 `json:"symlinks"`
+	// Content is the bytes of the files.
+	Content uint64 `json:"content"`
+	// ArchiveMax is more bytes than the archive can have.
+	ArchiveMax uint64 `json:"archive_max"`
+}
+
+// Estimate counts the source, and says how large its archive can become.
+func (b Backup) Estimate(ctx context.Context) (*Estimate, error) {
+	var estimate Estimate
+	if err := b.Engine.or().ask(ctx, "estimate", b.source(), &estimate); err != nil {
+		return nil, err
+	}
+	return &estimate, nil
+}
+
+// A pump moves a stream's bytes from or to the caller, on a goroutine.
+type pump struct {
+	ours *os.File
+	done chan error
+}
+
+// drain writes what comes to w.
+func drain(ours *os.File, w io.Writer) *pump {
+	p := &pump{ours, make(chan error, 1)}
+	go func() {
+		_, err := io.Copy(w, onlyReader{ours})
+		// The engine does not wait for a reader that has gone.
+		ours.Close()
+		p.done <- err
+	}()
+	return p
+}
+
+// So that io.Copy does not hand the socket to anybody else.
+type onlyReader struct{ io.Reader }
+
+// feed reads r to its end, or until the engine wants no more. An error of r's is not an end.
+func feed(ours *os.File, r io.Reader, failed func()) *pump {
+	p := &pump{ours, make(chan error, 1)}
+	go func() {
+		_, err := io.Copy(onlyWriter{ours}, onlyReader{r})
+		var written *os.PathError
+		if errors.As(err, &written) && written.Path == ours.Name() {
+			err = nil
+		}
+		if err != nil {
+			failed()
+		}
+		ours.Close()
+		p.done <- err
+	}()
+	return p
+}
+
+type onlyWriter struct{ io.Writer }
+
+// end ends it after the job has, and says what went wrong: the caller's own error first.
+func (p *pump) end(job error) error {
+	if p == nil {
+		return job
+	}
+	if job != nil {
+		p.ours.Close()
+		if errors.Is(job, Cancelled) {
+			select {
+			case err := <-p.done:
+				return ownOr(err, job)
+			default:
+				// It may wait for the caller's reader or writer, whose business that is.
+				return job
+			}
+		}
+	}
+	return ownOr(<-p.done, job)
+}
+
+func ownOr(err, job error) error {
+	if err == nil || errors.Is(err, os.ErrClosed) {
+		return job
+	}
+	return &Error{Kind: IO, Op: "copy the archive", Message: "copy the archive: " + err.Error(), cause: err}
+}

@@ -1,0 +1,243 @@
+package wingback_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	wingback "github.com/wingback/wingback/bindings/go"
+)
+
+// command is the path of the real one.
+func command(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("WINGBACK_BIN")
+	if path == "" {
+		var err error
+		if path, err = exec.LookPath("wingback"); err != nil {
+			t.Skip("skipped: there is no command wingback, in WINGBACK_BIN or PATH")
+		}
+	}
+	return path
+}
+
+func child(t *testing.T, options wingback.Options) *wingback.Engine {
+	options.Mode = wingback.Child
+	engine := wingback.NewEngine(options)
+	t.Cleanup(func() { must(t, engine.Close()) })
+	return engine
+}
+
+func start(t *testing.T, engine *wingback.Engine) wingback.Info {
+	t.Helper()
+	info, err := engine.Start(background())
+	must(t, err)
+	return info
+}
+
+// script is a command that is not the right one.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "wingback")
+	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	return path
+}
+
+func TestAWrongCommandIsAClearError(t *testing.T) {
+	hello := func(version string, protocol int) string {
+		return fmt.Sprintf(`echo '{"event":"hello","version":"%s","protocol":%d}'; cat >/dev/null`, version, protocol)
+	}
+	notExecutable := filepath.Join(t.TempDir(), "wingback")
+	must(t, os.WriteFile(notExecutable, nil, 0o644))
+	for what, c := range map[string]struct {
+		binary, says string
+		is           error
+	}{
+		"missing":        {"/nowhere/wingback", "/nowhere/wingback", fs.ErrNotExist},
+		"not executable": {notExecutable, "permission denied", fs.ErrPermission},
+		"other version":  {script(t, hello("0.0.9", 1)), `"0.0.9"`, wingback.EngineFailed},
+		"other protocol": {script(t, hello(wingback.Version, 2)), "protocol 2", wingback.EngineFailed},
+		"no JSON":        {script(t, "echo usage: something; cat >/dev/null"), "usage: something", wingback.EngineFailed},
+		"no event":       {script(t, `echo '{"event":"surprise"}'; cat >/dev/null`), "surprise", wingback.EngineFailed},
+		"fails":          {script(t, "echo no such subcommand >&2; exit 2"), "no such subcommand", wingback.EngineFailed},
+		"ends":           {script(t, "exit 0"), "ended", wingback.EngineFailed},
+	} {
+		engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child, Binary: c.binary})
+		_, err := engine.Start(background())
+		if err == nil || !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", what, err)
+		}
+		must(t, engine.Close())
+	}
+	t.Setenv("WINGBACK_BIN", "")
+	t.Setenv("PATH", t.TempDir())
+	_, err := child(t, wingback.Options{}).Start(background())
+	if !errors.Is(err, wingback.NotFound) {
+		t.Error(err)
+	}
+}
+
+func TestASilentCommandIsNotWaitedForBeyondTheContext(t *testing.T) {
+	engine := child(t, wingback.Options{Binary: script(t, "exec sleep 100")})
+	ctx, cancel := context.WithTimeout(background(), 100*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if _, err := engine.Start(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > 5*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+}
+
+func TestTheCommandIsFoundInPathAndInMemory(t *testing.T) {
+	path := command(t)
+	t.Setenv("WINGBACK_BIN", "")
+	bin := t.TempDir()
+	must(t, os.Symlink(path, filepath.Join(bin, "wingback")))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	start(t, child(t, wingback.Options{}))
+
+	embedded, err := os.ReadFile(path)
+	must(t, err)
+	t.Setenv("PATH", "")
+	engine := child(t, wingback.Options{Embedded: embedded})
+	info := start(t, engine)
+	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", info.PID)); err != nil || !strings.HasPrefix(exe, "/memfd:wingback") {
+		t.Error(exe, err)
+	}
+	report, err := wingback.Backup{Source: source(t), UUID: id, Engine: engine}.Run(background(), wingback.LocalStore{Dir: t.TempDir()})
+	if err != nil || report.Files != 6 {
+		t.Error(report, err)
+	}
+}
+
+func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
+	command(t)
+	engine := child(t, wingback.Options{})
+	store := wingback.LocalStore{Dir: t.TempDir()}
+	first := start(t, engine)
+	failed := make(chan error, 2)
+	source := large(t)
+	for _, uuid := range []string{id, other} {
+		go func() {
+			_, err := wingback.Backup{Source: source, UUID: uuid, WriteLimit: slow(), Engine: engine}.Run(background(), store)
+			failed <- err
+		}()
+	}
+	for entries := 0; entries < 2; time.Sleep(5 * time.Millisecond) {
+		found, _ := os.ReadDir(store.Dir)
+		entries = len(found)
+	}
+	must(t, syscall.Kill(first.PID, syscall.SIGKILL))
+	for range 2 {
+		err := <-failed
+		var failure *wingback.Error
+		if !errors.Is(err, wingback.EngineFailed) || !strings.Contains(err.Error(), "killed") || !errors.As(err, &failure) || !failure.Retryable {
+			t.Error(err)
+		}
+	}
+	if second := start(t, engine); second.PID == first.PID {
+		t.Error("it is the same process")
+	}
+	report, err := wingback.Backup{Source: source, UUID: id, Engine: engine}.Run(background(), store)
+	must(t, err)
+	// What the killed one left is there for a sweep, unless the next backup of its name took it away.
+	_, err = engine.Sweep(background(), store)
+	must(t, err)
+	only(t, store.Dir, 1)
+	if report.Files != 8 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
+	command(t)
+	engine := child(t, wingback.Options{})
+	info := start(t, engine)
+	must(t, syscall.Kill(info.PID, syscall.SIGSTOP))
+	wingback.SetPatience(t, 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background(), 200*time.Millisecond)
+	defer cancel()
+	// More than the pipe takes.
+	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
+	failed := make(chan error, 4)
+	source := source(t)
+	for range cap(failed) {
+		go func() {
+			_, err := wingback.Backup{Source: source, Exclude: patterns, Engine: engine}.Estimate(ctx)
+			failed <- err
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	}
+	must(t, syscall.Kill(info.PID, syscall.SIGCONT))
+}
+
+func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
+	command(t)
+	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child})
+	info := start(t, engine)
+	store := wingback.LocalStore{Dir: t.TempDir()}
+	failed := make(chan error, 1)
+	source := large(t)
+	go func() {
+		_, err := wingback.Backup{Source: source, UUID: id, WriteLimit: slow(), Engine: engine}.Run(background(), store)
+		failed <- err
+	}()
+	for entries := 0; entries < 1; time.Sleep(5 * time.Millisecond) {
+		found, _ := os.ReadDir(store.Dir)
+		entries = len(found)
+	}
+	must(t, engine.Close())
+	if err := <-failed; !errors.Is(err, wingback.Cancelled) {
+		t.Error(err)
+	}
+	only(t, store.Dir, 0)
+	if err := syscall.Kill(info.PID, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Error("it still runs")
+	}
+	if _, err := engine.Start(background()); !errors.Is(err, wingback.EngineFailed) {
+		t.Error(err)
+	}
+}
+
+// What holds an engine when its program is killed.
+func TestAChildDoesNotOutliveItsParent(t *testing.T) {
+	if os.Getenv("WINGBACK_TEST_PARENT") != "" {
+		info := start(t, wingback.NewEngine(wingback.Options{Mode: wingback.Child}))
+		fmt.Printf("child %d\n", info.PID)
+		time.Sleep(time.Minute)
+		return
+	}
+	path := command(t)
+	parent := exec.Command(os.Args[0], "-test.run", "^TestAChildDoesNotOutliveItsParent$")
+	parent.Env = append(os.Environ(), "WINGBACK_TEST_PARENT=1", "WINGBACK_BIN="+path)
+	out, err := parent.StdoutPipe()
+	must(t, err)
+	must(t, parent.Start())
+	var pid int
+	for pid == 0 {
+		var line [4096]byte
+		n, err := out.Read(line[:])
+		must(t, err)
+		for text := range strings.Lines(string(line[:n])) {
+			fmt.Sscanf(text, "child %d", &pid)
+		}
+	}
+	must(t, parent.Process.Kill())
+	_ = parent.Wait()
+	for begun := time.Now(); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > 10*time.Second {
+			t.Fatal("it outlives its parent")
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package wingback
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FS is the archive as a file system: listed once, now, and each file read as it is opened. ctx is
+// that of all of it. The archive must not change, and must not be a Stream. Members whose paths are
+// none in a file system ("/…", "..") are left out.
+func (a *Archive) FS(ctx context.Context) (fs.FS, error) {
+	if a.reader != nil {
+		return nil, invalid("open the archive", "a stream can be read only once")
+	}
+	tree := &tree{ctx: ctx, archive: a, nodes: map[string]*node{}}
+	tree.directory(".")
+	for member, err := range a.Members(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		tree.add(member)
+	}
+	for _, node := range tree.nodes {
+		slices.SortFunc(node.entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	}
+	return tree, nil
+}
+
+type tree struct {
+	ctx     context.Context
+	archive *Archive
+	nodes   map[string]*node
+}
+
+// A node is a member, as fs.FileInfo and fs.DirEntry.
+type node struct {
+	member  Member
+	name    string
+	content string // path of what has the content: another for a hard link
+	entries []fs.DirEntry
+}
+
+func (t *tree) add(member Member) {
+	name := member.Path
+	if name == "" {
+		name = "."
+	}
+	if !fs.ValidPath(name) {
+		return
+	}
+	if member.Kind == Directory {
+		t.directory(name).member = member
+		return
+	}
+	content := name
+	if member.Kind == HardLink {
+		target := t.nodes[member.Target]
+		if target == nil || !target.member.Mode.IsRegular() {
+			return
+		}
+		content, member.Size, member.Mode = target.content, target.member.Size, target.member.Mode
+	}
+	if old := t.nodes[name]; old != nil {
+		// Later members win; a directory with something in it stays.
+		if !old.IsDir() {
+			old.member, old.content = member, content
+		}
+		return
+	}
+	t.insert(&node{member: member, name: path.Base(name), content: content}, name)
+}
+
+// directory gives the one of that name; an archive need not name those that its files are in.
+func (t *tree) directory(name string) *node {
+	if dir := t.nodes[name]; dir != nil {
+		return dir
+	}
+	dir := &node{member: Member{Path: name, Kind: Directory, Mode: fs.ModeDir | 0o555}, name: path.Base(name)}
+	t.insert(dir, name)
+	return dir
+}
+
+func (t *tree) insert(node *node, name string) {
+	t.nodes[name] = node
+	if name != "." {
+		parent := t.directory(path.Dir(name))
+		parent.entries = append(parent.entries, node)
+	}
+}
+
+func (t *tree) find(op, name string) (*node, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	node := t.nodes[name]
+	if node == nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return node, nil
+}
+
+// Open opens a file; what has no content reads as empty.
+func (t *tree) Open(name string) (fs.File, error) {
+	node, err := t.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	if node.IsDir() {
+		return &dirFile{node: node, name: name}, nil
+	}
+	if !node.member.Mode.IsRegular() {
+		return &file{node, io.NopCloser(strings.NewReader(""))}, nil
+	}
+	content, err := t.archive.Open(t.ctx, node.content)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &file{node, content}, nil
+}
+
+// Stat reads nothing.
+func (t *tree) Stat(name string) (fs.FileInfo, error) {
+	node, err := t.find("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return node, nil
+}
+
+// ReadDir reads nothing.
+func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
+	node, err := t.find("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	if !node.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+	}
+	return slices.Clone(node.entries), nil
+}
+
+func (n *node) Name() string               { return n.name }
+func (n *node) Size() int64                { return n.member.Size }
+func (n *node) Mode() fs.FileMode          { return n.member.Mode }
+func (n *node) ModTime() time.Time         { return n.member.ModTime }
+func (n *node) IsDir() bool                { return n.member.Mode.IsDir() }
+func (n *node) Type() fs.FileMode          { return n.member.Mode.Type() }
+func (n *node) Info() (fs.FileInfo, error) { return n, nil }
+func (n *node) String() string             { return fs.FormatFileInfo(n) }
+
+// Sys is the *Member.
+func (n *node) Sys() any { return &n.member }
+
+type file struct {
+	*node
+	io.ReadCloser
+}
+
+func (f *file) Stat() (fs.FileInfo, error) { return f.node, nil }
+
+type dirFile struct {
+	*node
+	name string
+	at   int
+}
+
+func (d *dirFile) Stat() (fs.FileInfo, error) { return d.node, nil }
+func (d *dirFile) Close() error               { return nil }
+
+func (d *dirFile) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.name, Err: fs.ErrInvalid}
+}
+
+func (d *dirFile) ReadDir(n int) ([]fs.DirEntry, error) {
+	left := d.entries[d.at:]
+	if n > 0 {
+		if len(left) == 0 {
+			return nil, io.EOF
+		}
+		left = left[:min(n, len(left))]
+	}
+	d.at += len(left)
+	return slices.Clone(left), nil
+}

@@ -1,0 +1,45 @@
+//go:build cgo && !wingback_child
+
+package wingback
+
+/*
+#cgo !wingback_pkgconfig CFLAGS: -I${SRCDIR}/lib
+#cgo !wingback_pkgconfig LDFLAGS: ${SRCDIR}/lib/libwingback.a -lm -lpthread -ldl -lrt -lutil
+#cgo wingback_pkgconfig pkg-config: wingback
+#cgo nocallback wingback_worker_run
+#cgo noescape wingback_worker_run
+#include <wingback.h>
+*/
+import "C"
+
+import (
+	"errors"
+	"os"
+)
+
+const hasLibrary = true
+
+// openInProcess runs the same worker as the command does, on a thread of this process.
+func openInProcess() (*transport, error) {
+	pipes, err := newPipes()
+	if err != nil {
+		return nil, broken("no pipe could be made", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(pipes.itsRequests, pipes.itsEvents, pipes.itsStreams)
+		pipes.closeIts()
+	}()
+	ours := pipes.ours
+	ours.pid = os.Getpid()
+	ours.wait = func() error { return <-ended }
+	return ours, nil
+}
+
+func run(requests, events, streams *os.File) error {
+	status := C.wingback_worker_run(C.int(requests.Fd()), C.int(events.Fd()), C.int(streams.Fd()), nil)
+	if status != 0 {
+		return errors.New(C.GoString(C.wingback_status_name(status)))
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package wingback_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	wingback "github.com/wingback/wingback/bindings/go"
+)
+
+// The suite runs over the engine that the build has; `WINGBACK_ENGINE=child` has a build with the
+// library run the command instead. WINGBACK_BIN names the command.
+func TestMain(m *testing.M) {
+	engine := wingback.Default()
+	if os.Getenv("WINGBACK_ENGINE") == "child" {
+		engine = wingback.NewEngine(wingback.Options{Mode: wingback.Child})
+	}
+	shared = engine
+	info, err := engine.Start(background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf("engine %s, encoder %s, in process: %v\n", info.Version, info.Encoder, info.InProcess)
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
+	code := m.Run()
+	// What tests have left behind has had its time to go.
+	for range 100 {
+		if runtime.NumGoroutine() <= goroutines && openFiles() <= descriptors {
+			break
+		}
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond)
+	}
+	if now := runtime.NumGoroutine(); now > goroutines {
+		buf := make([]byte, 1<<16)
+		fmt.Printf("%d goroutines more than before:\n%s\n", now-goroutines, buf[:runtime.Stack(buf, true)])
+		code = 1
+	}
+	if now := openFiles(); now > descriptors {
+		fmt.Printf("%d descriptors more than before\n", now-descriptors)
+		entries, _ := os.ReadDir("/proc/self/fd")
+		for _, entry := range entries {
+			target, _ := os.Readlink("/proc/self/fd/" + entry.Name())
+			fmt.Println(entry.Name(), target)
+		}
+		code = 1
+	}
+	os.Exit(code)
+}
+
+var shared *wingback.Engine
+
+func openFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		panic(err)
+	}
+	return len(entries)
+}
+
+// A source with what backups lose most often: an empty directory, a symlink, a hard link, modes.
+func source(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, content string, mode os.FileMode) {
+		path := filepath.Join(dir, name)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, []byte(content), mode))
+		must(t, os.Chmod(path, mode))
+	}
+	write("server.properties", "motd=a server\n", 0o644)
+	write("world/level.dat", strings.Repeat("level ", 1000), 0o600)
+	write("world/region/r.0.0.mca", strings.Repeat("chunk and chunk ", 100_000), 0o644)
+	write("logs/latest.log", "started\n", 0o644)
+	write("start.sh", "#!/bin/sh\n", 0o755)
+	must(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o750))
+	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
+	must(t, os.Link(filepath.Join(dir, "logs/latest.log"), filepath.Join(dir, "logs/old.log")))
+	return dir
+}
+
+// large is a source that takes a while, with the limit of slow().
+func large(t testing.TB) string {
+	dir := t.TempDir()
+	noise := make([]byte, 1<<20)
+	seed := uint32(1)
+	for i := range noise {
+		seed = seed*1664525 + 1013904223
+		noise[i] = byte(seed >> 24)
+	}
+	for i := range 8 {
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), noise, 0o644))
+	}
+	return dir
+}
+
+func slow() *wingback.Limiter { return wingback.NewLimiter(200 << 10) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func made(t testing.TB, b wingback.Backup, dir string) *wingback.Report {
+	t.Helper()
+	b.Engine = shared
+	b.UUID = id
+	report, err := b.Run(background(), wingback.LocalStore{Dir: dir})
+	must(t, err)
+	return report
+}
+
+func file(path string) *wingback.Archive {
+	archive := wingback.File(path)
+	archive.Engine = shared
+	return archive
+}
+
+const id = "6f1e5c2a-0f9e-4b56-9d5c-3c0f4bde1f11"

@@ -1,0 +1,38 @@
+package wingback
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+)
+
+// The lowest number for a file in memory: none of those that a child is given.
+const memoryAtLeast = 64
+
+// inMemory gives a file that has a name nowhere (memfd_create(2)) and is closed by exec.
+func inMemory(content []byte) (*os.File, error) {
+	numbers := map[string]uintptr{"amd64": 319, "arm64": 279}
+	number, known := numbers[runtime.GOARCH]
+	if !known || runtime.GOOS != "linux" {
+		return nil, syscall.ENOSYS
+	}
+	name := []byte("wingback\x00")
+	const closeOnExec = 1
+	fd, _, errno := syscall.Syscall(number, uintptr(unsafe.Pointer(&name[0])), closeOnExec, 0)
+	if errno != 0 {
+		return nil, os.NewSyscallError("memfd_create", errno)
+	}
+	// The child's own descriptors take the low numbers before it is run.
+	high, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, memoryAtLeast)
+	syscall.Close(int(fd))
+	if errno != 0 {
+		return nil, os.NewSyscallError("fcntl", errno)
+	}
+	file := os.NewFile(high, "wingback")
+	if _, err := file.Write(content); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}

@@ -1,0 +1,73 @@
+package wingback
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// Version is the engine's that this package goes with.
+const Version = "0.1.0"
+
+// The protocol is in docs/worker.md.
+const protocol = 1
+
+type request struct {
+	ID   uint64 `json:"id"`
+	Op   string `json:"op"`
+	Args any    `json:"args,omitempty"`
+}
+
+type event struct {
+	Event    string          `json:"event"`
+	ID       uint64          `json:"id"`
+	Protocol int             `json:"protocol"`
+	Version  string          `json:"version"`
+	Encoder  string          `json:"encoder"`
+	Result   json.RawMessage `json:"result"`
+	Error    *wireError      `json:"error"`
+	Progress
+}
+
+type wireError struct {
+	Kind      Kind   `json:"kind"`
+	Operation string `json:"operation"`
+	Message   string `json:"message"`
+	Retryable bool   `json:"retryable"`
+	wirePath
+}
+
+func (e *wireError) err() *Error {
+	return &Error{Kind: e.Kind, Op: e.Operation, Path: e.path(), Message: e.Message, Retryable: e.Retryable}
+}
+
+// A path as results have it: as text, and as base64 besides where it is no UTF-8.
+type wirePath struct {
+	Path    string `json:"path"`
+	PathB64 []byte `json:"path_b64"`
+}
+
+func (p wirePath) path() string {
+	if len(p.PathB64) > 0 {
+		return string(p.PathB64)
+	}
+	return p.Path
+}
+
+// Text as requests have it.
+type wireText string
+
+func (t wireText) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(t)) {
+		return json.Marshal(string(t))
+	}
+	return json.Marshal(map[string]string{"b64": base64.StdEncoding.EncodeToString([]byte(t))})
+}
+
+func texts(from []string) []wireText {
+	to := make([]wireText, len(from))
+	for i, text := range from {
+		to[i] = wireText(text)
+	}
+	return to
+}

@@ -1,0 +1,445 @@
+package wingback_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/iotest"
+	"time"
+
+	wingback "github.com/wingback/wingback/bindings/go"
+)
+
+func background() context.Context { return context.Background() }
+
+func TestABackupGoesUpAndComesBack(t *testing.T) {
+	dir, store := source(t), t.TempDir()
+	report := made(t, wingback.Backup{Source: dir}, store)
+	archive, err := os.ReadFile(report.Path)
+	must(t, err)
+	sum := sha1.Sum(archive)
+	if report.SHA1 != hex.EncodeToString(sum[:]) || report.Size != int64(len(archive)) {
+		t.Errorf("the report says %s and %d bytes", report.SHA1, report.Size)
+	}
+	if report.Files != 6 || report.Directories != 4 || report.Symlinks != 1 || report.Partial {
+		t.Errorf("%+v", report)
+	}
+	target := filepath.Join(t.TempDir(), "restored")
+	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Path))
+	must(t, err)
+	if unpacked.Files != 6 || unpacked.Symlinks != 1 || unpacked.Way != "index" {
+		t.Errorf("%+v", unpacked)
+	}
+	same(t, dir, target)
+	if link, err := os.Readlink(filepath.Join(target, "level")); err != nil || link != "world/level.dat" {
+		t.Error(link, err)
+	}
+	// It is an archive for every other tool.
+	other := t.TempDir()
+	if out, err := exec.Command("tar", "-xzf", report.Path, "-C", other).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	same(t, dir, other)
+}
+
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	if out, err := exec.Command("diff", "-r", "--no-dereference", a, b).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	must(t, filepath.WalkDir(a, func(path string, entry fs.DirEntry, err error) error {
+		rest, _ := filepath.Rel(a, path)
+		one, err1 := os.Lstat(path)
+		two, err2 := os.Lstat(filepath.Join(b, rest))
+		if err := errors.Join(err, err1, err2); err != nil {
+			return err
+		}
+		if rest != "." && one.Mode() != two.Mode() {
+			t.Errorf("%s is %v and %v", rest, one.Mode(), two.Mode())
+		}
+		return nil
+	}))
+}
+
+func TestAnArchiveGoesToAWriterAndComesFromAReader(t *testing.T) {
+	dir := source(t)
+	var archive bytes.Buffer
+	report, err := wingback.Backup{Source: dir, Engine: shared}.WriteTo(background(), &archive)
+	must(t, err)
+	sum := sha1.Sum(archive.Bytes())
+	if report.SHA1 != hex.EncodeToString(sum[:]) {
+		t.Error("the report has another SHA-1")
+	}
+	stream := func() *wingback.Archive {
+		archive := wingback.Stream(bytes.NewReader(archive.Bytes()))
+		archive.Engine = shared
+		return archive
+	}
+	verified, err := wingback.Verify{SHA1: report.SHA1}.Run(background(), stream())
+	must(t, err)
+	if !verified.Whole || verified.SHA1Matches == nil || !*verified.SHA1Matches {
+		t.Errorf("%+v", verified)
+	}
+	content := map[string]string{}
+	var names []string
+	for entry, err := range stream().Entries(background()) {
+		must(t, err)
+		names = append(names, entry.Path)
+		if entry.Kind == wingback.RegularFile && entry.Path != "world/level.dat" {
+			bytes, err := io.ReadAll(entry)
+			must(t, err)
+			content[entry.Path] = string(bytes)
+		}
+		if entry.Path == "level" && entry.Target != "world/level.dat" {
+			t.Errorf("%+v", entry.Member)
+		}
+	}
+	if len(names) != 11 || content["server.properties"] != "motd=a server\n" || len(content["world/region/r.0.0.mca"]) != 1_600_000 {
+		t.Error(names)
+	}
+}
+
+func TestALocalArchiveIsAFileSystem(t *testing.T) {
+	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
+	files, err := file(report.Path).FS(background())
+	must(t, err)
+	must(t, fstest.TestFS(files, "server.properties", "world/level.dat", "world/region/r.0.0.mca", "logs/old.log", "plugins"))
+	level, err := fs.ReadFile(files, "world/level.dat")
+	must(t, err)
+	if string(level) != strings.Repeat("level ", 1000) {
+		t.Error("another content")
+	}
+	if _, err := fs.Stat(files, "nothing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestMembersAreListed(t *testing.T) {
+	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
+	archive := file(report.Path)
+	var paths []string
+	for member, err := range archive.Members(background(), "world", "*.sh") {
+		must(t, err)
+		paths = append(paths, member.Path)
+		if member.Path == "start.sh" && member.Mode != 0o755 {
+			t.Errorf("%+v", member)
+		}
+	}
+	slices.Sort(paths)
+	if want := "[start.sh world world/level.dat world/region world/region/r.0.0.mca]"; fmt.Sprint(paths) != want {
+		t.Error(paths)
+	}
+	var last error
+	for _, err := range archive.Members(background(), "missing") {
+		last = err
+	}
+	if !errors.Is(last, wingback.NotFound) {
+		t.Error(last)
+	}
+	// Whoever stops early leaves nothing behind.
+	for range archive.Members(background()) {
+		break
+	}
+	for range archive.Entries(background()) {
+		break
+	}
+	var level bytes.Buffer
+	member, err := archive.CopyFile(background(), "world/level.dat", &level)
+	must(t, err)
+	if member.Size != 6000 || level.Len() != 6000 {
+		t.Errorf("%+v", member)
+	}
+}
+
+func TestErrorsAreOfTheirKind(t *testing.T) {
+	dir, store := source(t), wingback.LocalStore{Dir: t.TempDir()}
+	run := func(b wingback.Backup) error {
+		b.Engine = shared
+		_, err := b.Run(background(), store)
+		return err
+	}
+	must(t, run(wingback.Backup{Source: dir, UUID: id}))
+	afile := filepath.Join(dir, "start.sh")
+	for what, c := range map[string]struct {
+		err  error
+		is   []error
+		path string
+	}{
+		"no source":     {run(wingback.Backup{Source: dir + "/none", UUID: other}), []error{fs.ErrNotExist, wingback.NotFound}, dir + "/none"},
+		"a file":        {run(wingback.Backup{Source: afile, UUID: other}), []error{wingback.InvalidInput, fs.ErrInvalid}, afile},
+		"no UUID":       {run(wingback.Backup{Source: dir, UUID: "../../etc"}), []error{wingback.InvalidInput}, ""},
+		"again":         {run(wingback.Backup{Source: dir, UUID: id}), []error{fs.ErrExist, wingback.AlreadyExists}, ""},
+		"odd pattern":   {run(wingback.Backup{Source: dir, UUID: other, Exclude: []string{"a[b"}, StrictPatterns: true}), []error{wingback.InvalidInput}, ""},
+		"odd level":     {run(wingback.Backup{Source: dir, UUID: other, Level: "hardest"}), []error{wingback.InvalidInput}, ""},
+		"not an object": {shared.Delete(background(), store, wingback.Name{UUID: other}), []error{fs.ErrNotExist}, ""},
+	} {
+		for _, is := range c.is {
+			if !errors.Is(c.err, is) {
+				t.Errorf("%s: %v", what, c.err)
+			}
+		}
+		var failure *wingback.Error
+		if !errors.As(c.err, &failure) || failure.Message == "" || c.path != "" && failure.Path != c.path {
+			t.Errorf("%s: %#v", what, c.err)
+		}
+	}
+	only(t, store.Dir, 1)
+}
+
+const other = "0b6c1c39-6a34-4d0e-a4f4-5d0c9d0e8a11"
+
+// only checks that so many files are in a directory.
+func only(t *testing.T, dir string, n int) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if len(entries) != n {
+		t.Errorf("there are %v, and not %d", entries, n)
+	}
+}
+
+func TestObjectsAreListedAndDeleted(t *testing.T) {
+	store := wingback.LocalStore{Dir: t.TempDir(), Names: "{uuid}.tar.gz"}
+	backup := wingback.Backup{Source: source(t), UUID: id, Engine: shared}
+	report, err := backup.Run(background(), store)
+	must(t, err)
+	objects, err := shared.Objects(background(), store)
+	must(t, err)
+	object, err := shared.Head(background(), store, wingback.Name{UUID: id})
+	must(t, err)
+	if len(objects) != 1 || objects[0] != object || object.Key != id+".tar.gz" || object.Size != report.Size {
+		t.Error(objects, object)
+	}
+	must(t, shared.Delete(background(), store, wingback.Name{Key: object.Key}))
+	removed, err := shared.Sweep(background(), store)
+	if err != nil || len(removed) != 0 {
+		t.Error(removed, err)
+	}
+	only(t, store.Dir, 0)
+}
+
+func TestProgressComesOnTheCallersGoroutine(t *testing.T) {
+	var seen []wingback.Progress // without a lock: the race detector would see another goroutine
+	limit := wingback.NewLimiter(4 << 20)
+	_, err := wingback.Backup{
+		Source: large(t), UUID: id, WriteLimit: limit, CountFirst: true, Engine: shared,
+		OnProgress: func(p wingback.Progress) {
+			seen = append(seen, p)
+			if len(seen) == 3 {
+				limit.SetRate(0)
+			}
+		},
+	}.Run(background(), wingback.LocalStore{Dir: t.TempDir()})
+	must(t, err)
+	if len(seen) < 3 {
+		t.Fatal(seen)
+	}
+	if last := seen[len(seen)-1]; last.ExpectedBytes != 8<<20 || last.Bytes == 0 || last.Phase == "" {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestALimitIsShared(t *testing.T) {
+	dir := large(t)
+	limit := wingback.NewLimiter(8 << 20)
+	begun := time.Now()
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			backup := wingback.Backup{Source: dir, UUID: id, ReadLimit: limit, Engine: shared}
+			if _, err := backup.Run(background(), wingback.LocalStore{Dir: t.TempDir()}); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wait.Wait()
+	// Twice 8 MiB with 8 MiB a second: each for itself would be done in one.
+	if took := time.Since(begun); took < 1800*time.Millisecond {
+		t.Error(took)
+	}
+}
+
+func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
+	dir, store := large(t), t.TempDir()
+	report := made(t, wingback.Backup{Source: dir}, t.TempDir())
+	archive, err := os.ReadFile(report.Path)
+	must(t, err)
+	for i := range 30 {
+		ctx, cancel := context.WithCancel(background())
+		time.AfterFunc(time.Duration(i*i)*300*time.Microsecond, cancel)
+		begun := time.Now()
+		_, err := wingback.Backup{Source: dir, UUID: id, WriteLimit: slow(), Engine: shared}.Run(ctx, wingback.LocalStore{Dir: store})
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, wingback.Cancelled) {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 3*time.Second {
+			t.Errorf("it took %v to end", took)
+		}
+		only(t, store, 0)
+		cancel()
+	}
+	// What waits for a reader, or a writer.
+	ctx, cancel := context.WithTimeout(background(), 200*time.Millisecond)
+	defer cancel()
+	half, stop := io.Pipe()
+	go stop.Write(archive[:len(archive)/2])
+	stream := wingback.Stream(half)
+	stream.Engine = shared
+	target := t.TempDir()
+	_, err = wingback.Restore{Dir: target}.Run(ctx, stream)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	stop.Close()
+	only(t, target, 0)
+	for entry, err := range file(report.Path).Entries(ctx) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(entry, err)
+		}
+	}
+	nobody, unread := io.Pipe()
+	ctx, cancel = context.WithTimeout(background(), 200*time.Millisecond)
+	defer cancel()
+	_, err = wingback.Backup{Source: dir, Engine: shared}.WriteTo(ctx, unread)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	nobody.Close()
+}
+
+func TestACallersOwnFaultIsSaid(t *testing.T) {
+	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
+	archive, err := os.ReadFile(report.Path)
+	must(t, err)
+	lost := errors.New("the line went dead")
+	broken := wingback.Stream(io.MultiReader(bytes.NewReader(archive[:1000]), iotest.ErrReader(lost)))
+	broken.Engine = shared
+	target := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(target, "kept"), nil, 0o644))
+	if _, err := (wingback.Restore{Dir: target}).Run(background(), broken); !errors.Is(err, lost) {
+		t.Error(err)
+	}
+	only(t, target, 1)
+	cut := wingback.Stream(bytes.NewReader(archive[:len(archive)-100]))
+	cut.Engine = shared
+	if _, err := (wingback.Restore{Dir: target}).Run(background(), cut); !errors.Is(err, wingback.Corrupt) {
+		t.Error(err)
+	}
+	only(t, target, 1)
+	_, err = wingback.Backup{Source: source(t), Engine: shared}.WriteTo(background(), failing{lost})
+	if !errors.Is(err, lost) {
+		t.Error(err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestSlotsAreTakenInOrder(t *testing.T) {
+	slots := wingback.NewSlots(1)
+	must(t, slots.Acquire(background()))
+	var order []int
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	for i := range 5 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			if err := slots.Acquire(background()); err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, i)
+			mu.Unlock()
+			slots.Release()
+		}()
+		for slots.Usage().Waiting != i+1 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	ctx, cancel := context.WithTimeout(background(), 20*time.Millisecond)
+	defer cancel()
+	if err := slots.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if usage := slots.Usage(); usage.Used != 1 || usage.Waiting != 5 || usage.OldestWait <= 0 {
+		t.Errorf("%+v", usage)
+	}
+	slots.Release()
+	wait.Wait()
+	if !slices.IsSorted(order) {
+		t.Error(order)
+	}
+	if usage := slots.Usage(); usage.Used != 0 || usage.Waiting != 0 {
+		t.Errorf("%+v", usage)
+	}
+	must(t, slots.Acquire(background()))
+	waiting := make(chan error)
+	go func() { waiting <- slots.Acquire(background()) }()
+	slots.Resize(2)
+	must(t, <-waiting)
+}
+
+func TestBackupsAreCounted(t *testing.T) {
+	before := shared.Counters()
+	report := made(t, wingback.Backup{Source: source(t), Slots: wingback.NewSlots(1)}, t.TempDir())
+	_, err := wingback.Backup{Source: "/nowhere", UUID: id, Engine: shared}.Run(background(), wingback.LocalStore{Dir: t.TempDir()})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	after := shared.Counters()
+	if after.MadeTotal != before.MadeTotal+1 || after.FailedTotal != before.FailedTotal+1 ||
+		after.ArchivedBytesTotal != before.ArchivedBytesTotal+uint64(report.Size) || after.Running != 0 || after.Queued != 0 {
+		t.Errorf("%+v, then %+v", before, after)
+	}
+}
+
+func TestAnEstimateIsMade(t *testing.T) {
+	dir := source(t)
+	estimate, err := wingback.Backup{Source: dir, Exclude: []string{"logs/"}, Engine: shared}.Estimate(background())
+	must(t, err)
+	if estimate.Files != 4 || estimate.Symlinks != 1 || estimate.Content != 1_606_024 || estimate.ArchiveMax < estimate.Content {
+		t.Errorf("%+v", estimate)
+	}
+}
+
+func TestPathsNeedNotBeUTF8(t *testing.T) {
+	dir := t.TempDir()
+	odd := "caf\xe9\n\"x"
+	must(t, os.Mkdir(filepath.Join(dir, odd), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, odd, odd), []byte("odd"), 0o644))
+	must(t, os.Symlink(odd, filepath.Join(dir, "link")))
+	report := made(t, wingback.Backup{Source: filepath.Join(dir, odd)}, filepath.Join(dir, odd+"s"))
+	var content bytes.Buffer
+	_, err := file(report.Path).CopyFile(background(), odd, &content)
+	must(t, err)
+	if content.String() != "odd" || !strings.Contains(report.Path, odd) {
+		t.Error(report.Path)
+	}
+	report = made(t, wingback.Backup{Source: dir, Exclude: []string{"caf\xe9*"}}, t.TempDir())
+	for entry, err := range file(report.Path).Entries(background()) {
+		must(t, err)
+		if entry.Target != odd {
+			t.Errorf("%+v", entry.Member)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+//! What the engine has found, as JSON: an event's result here, a line of the command's `--json`.
+//! `docs/command.md` documents it; fields are added, never changed.
+#![allow(missing_docs, reason = "each function has the object that its argument is")]
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+#[cfg(feature = "s3")]
+use wingback::UploadedPart;
+use wingback::{
+    Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress, Recovered,
+    Report, Restored, Unpacked, Verified, Way,
+};
+
+pub fn progress(progress: &Progress) -> Value {
+    json!({
+        "type": "progress",
+        "phase": progress.phase.code(),
+        "files": progress.files,
+        "bytes": progress.bytes,
+        "written": progress.written,
+        "uploaded": progress.uploaded,
+        "expected_files": progress.expected.map(|e| e.files),
+        "expected_bytes": progress.expected.map(|e| e.bytes),
+    })
+}
+
+pub fn report(report: &Report) -> Value {
+    let skipped = report.skipped.iter().map(|skipped| {
+        with_path(
+            &skipped.path,
+            json!({
+                "reason": skipped.reason.code(),
+                "message": skipped.reason.to_string(),
+                "loss": skipped.reason.is_loss(),
+            }),
+        )
+    });
+    let changed = report
+        .changed
+        .iter()
+        .map(|changed| with_path(&changed.path, json!({ "change": changed.change.code() })));
+    json!({
+            "type": "report",
+            "size": report.size,
+            "sha1": report.sha1_hex(),
+            "files": report.files,
+            "directories": report.directories,
+            "symlinks": report.symlinks,
+            "hard_links": report.hard_links,
+            "content": report.content,
+            "read": report.read,
+            "segments": report.segments,
+            "excluded": report.excluded,
+            "skipped": skipped.collect::<Vec<_>>(),
+            "changed": changed.collect::<Vec<_>>(),
+            "warnings": report.warnings.iter().map(|w| w.to_string()).collect::<Vec<_>>(),
+            "partial": report.is_partial(),
+            "duration_ms": report.duration.as_millis() as u64,
+    })
+}
+
+pub fn estimate(estimate: &Estimate) -> Value {
+    json!({
+        "type": "estimate",
+        "files": estimate.files,
+        "directories": estimate.directories,
+        "symlinks": estimate.symlinks,
+        "content": estimate.content,
+        "archive_max": estimate.archive_max,
+    })
+}
+
+pub fn error(error: &Error) -> Value {
+    use std::os::unix::ffi::OsStrExt;
+    let object = json!({
+        "type": "error",
+        "kind": error.kind().code(),
+        "operation": error.operation(),
+        "message": error.to_string(),
+        "retryable": error.is_retryable(),
+    });
+    match error.path() {
+        Some(path) => with_path(path.as_os_str().as_bytes(), object),
+        None => object,
+    }
+}
+
+pub fn member(member: &Member) -> Value {
+    let object = with_path(
+        &member.path,
+        json!({
+            "type": "member",
+            "kind": member.kind.code(),
+            "mode": format!("{:04o}", member.mode),
+            "size": member.size,
+            "mtime_ns": member.mtime_ns,
+            "uid": member.uid,
+            "gid": member.gid,
+        }),
+    );
+    match &*member.target {
+        [] => object,
+        target => with_bytes("target", target, object),
+    }
+}
+
+pub fn verified(verified: &Verified) -> Value {
+    let whole = verified.whole.iter().map(|path| with_path(path, json!({})));
+    with_fields(
+        json!({
+            "type": "verified",
+            "whole": verified.is_whole(),
+            "size": verified.size,
+            "sha1": verified.sha1.map(|sha1| hex(&sha1)),
+            "sha1_matches": verified.sha1_matches,
+            "segments": verified.segments,
+            "files": verified.files,
+            "damage": damage_of(&verified.damage),
+            "whole_files": whole.collect::<Vec<_>>(),
+            "duration_ms": verified.duration.as_millis() as u64,
+        }),
+        way(verified.way),
+    )
+}
+
+fn damage_of(damage: &[Damage]) -> Value {
+    let damage = damage.iter().map(|damage| {
+        json!({
+            "problem": damage.problem,
+            "segment": damage.segment,
+            "start": damage.range.as_ref().map(|r| r.start),
+            "end": damage.range.as_ref().map(|r| r.end),
+            "members": damage.members.iter().map(|m| with_path(m, json!({}))).collect::<Vec<_>>(),
+            "and_rest": damage.and_rest,
+        })
+    });
+    damage.collect()
+}
+
+fn hex(sha1: &[u8; 20]) -> String {
+    sha1.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn skipped_json(skipped: &[NotExtracted]) -> Value {
+    let skipped = skipped.iter().map(|skipped| {
+        let message = skipped.reason.to_string();
+        with_path(&skipped.path, json!({ "reason": skipped.reason.code(), "message": message }))
+    });
+    skipped.collect()
+}
+
+fn unpacked_json(unpacked: &Unpacked) -> Value {
+    json!({
+        "files": unpacked.files,
+        "directories": unpacked.directories,
+        "symlinks": unpacked.symlinks,
+        "hard_links": unpacked.hard_links,
+        "content": unpacked.content,
+        "skipped": skipped_json(&unpacked.skipped),
+    })
+}
+
+pub fn extracted(done: &Extracted) -> Value {
+    with_fields(
+        json!({
+            "type": "extracted",
+            "damage": damage_of(&done.damage),
+            "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
+            "duration_ms": done.duration.as_millis() as u64,
+        }),
+        with_fields(unpacked_json(&done.unpacked), way(done.way)),
+    )
+}
+
+pub fn restored(done: &Restored) -> Value {
+    with_fields(
+        json!({
+            "type": "restored",
+            "recovered": done.recovered.map(Recovered::code),
+            "warnings": done.warnings,
+            "duration_ms": done.duration.as_millis() as u64,
+        }),
+        with_fields(unpacked_json(&done.unpacked), way(done.way)),
+    )
+}
+
+pub fn recovered(recovered: Option<Recovered>) -> Value {
+    json!({ "type": "recovered", "recovered": recovered.map(Recovered::code) })
+}
+
+pub fn listing(listing: &Listing, members: u64) -> Value {
+    let unmatched = listing.unmatched().iter().map(|p| String::from_utf8_lossy(p));
+    with_fields(
+        json!({
+            "type": "listing",
+            "members": members,
+            "unmatched": unmatched.collect::<Vec<_>>(),
+        }),
+        way(listing.way()),
+    )
+}
+
+pub fn object(object: &Object, location: &str) -> Value {
+    json!({ "key": object.key.as_str(), "size": object.size, "location": location })
+}
+
+#[cfg(feature = "s3")]
+pub fn parts(parts: &[UploadedPart]) -> Value {
+    parts.iter().map(|part| json!({ "number": part.number, "etag": part.etag })).collect()
+}
+
+/// Which way an archive was read.
+fn way(way: Way) -> Value {
+    match way {
+        Way::Index => json!({ "way": "index" }),
+        Way::Sequence(why) => json!({ "way": "sequence", "no_index": why.code() }),
+    }
+}
+
+/// The fields of both objects.
+pub fn with_fields(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
+}
+
+/// Adds the path as text, and as base64 besides where it is no UTF-8.
+pub fn with_path(path: &[u8], object: Value) -> Value {
+    with_bytes("path", path, object)
+}
+
+fn with_bytes(name: &str, bytes: &[u8], object: Value) -> Value {
+    let mut fields = Map::new();
+    fields.insert(name.into(), String::from_utf8_lossy(bytes).into());
+    if std::str::from_utf8(bytes).is_err() {
+        fields.insert(format!("{name}_b64"), STANDARD.encode(bytes).into());
+    }
+    if let Value::Object(rest) = object {
+        fields.extend(rest);
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,270 @@
+//! What jobs do: requests to the engine, and its results as JSON.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use futures::{AsyncWriteExt, io::copy};
+use serde_json::{Value, json};
+use wingback::{
+    Backup, Entries, Error, ErrorKind, Extract, List, LocalStore, Member, MemberKind, Restore,
+    Result, Store, Verify,
+};
+
+use crate::{
+    job::Job,
+    json::{self, with_fields},
+    place::{self, Destination, Opened},
+    request::{self, Operation},
+    serve::Shared,
+    streams::Stream,
+};
+
+/// Members that are written to a stream at once.
+const BATCH: usize = 64 << 10;
+
+pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Result<Value> {
+    match operation {
+        Operation::Backup(args) => backup(*args, job, shared).await,
+        Operation::Estimate(source) => {
+            let estimate = job.task(from(source).estimate()).await?;
+            Ok(json::estimate(&estimate))
+        }
+        #[cfg(feature = "s3")]
+        Operation::Upload(args) => {
+            let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
+            Ok(json!({ "parts": json::parts(&job.task(task).await?) }))
+        }
+        Operation::List(args) => list(args, job, shared).await,
+        Operation::Entries(args) => entries(args, job, shared).await,
+        Operation::Copy(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            let mut to = shared.streams.take(job.id, args.to)?;
+            let member = job.task(archive.copy_file(args.path.0, &mut to)).await?;
+            job.plain(close(&mut to)).await?;
+            Ok(json::member(&member))
+        }
+        Operation::Verify(args) => {
+            let mut verify = Verify::new().background(args.background);
+            if let Some(threads) = args.threads {
+                verify = verify.threads(threads);
+            }
+            if let Some(sha1) = args.sha1 {
+                verify = verify.sha1(sha1.0);
+            }
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(json::verified(&job.task(verify.start(archive)).await?))
+        }
+        Operation::Extract(args) => {
+            let mut extract = Extract::new(args.dir.into_path::<PathBuf>())
+                .overwrite(args.overwrite)
+                .salvage(args.salvage)
+                .options(args.unpack.into());
+            for pattern in args.select {
+                extract = extract.select(pattern.0);
+            }
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(json::extracted(&job.task(extract.start(archive)).await?))
+        }
+        Operation::Restore(args) => restore(args, job, shared).await,
+        Operation::Recover(args) => {
+            let recovered = job.task(Restore::recover(args.dir.into_path::<PathBuf>())).await?;
+            Ok(json::recovered(recovered))
+        }
+        Operation::Objects(args) => {
+            let store = args.store.open()?.into_store();
+            let objects = job.plain(store.list()).await?;
+            let objects = objects.iter().map(|o| json::object(o, &store.location(&o.key)));
+            Ok(json!({ "objects": objects.collect::<Vec<_>>() }))
+        }
+        Operation::Head(args) => {
+            let (store, key) = place::named(args.store, &args.name)?;
+            match job.plain(store.head(&key)).await? {
+                Some(object) => Ok(json::object(&object, &store.location(&key))),
+                None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
+            }
+        }
+        Operation::Delete(args) => {
+            let (store, key) = place::named(args.store, &args.name)?;
+            job.plain(store.delete(&key)).await?;
+            Ok(json!({}))
+        }
+        Operation::Sweep(args) => {
+            let store = args.store.open()?.into_store();
+            Ok(json!({ "removed": job.plain(store.sweep()).await? }))
+        }
+        // The loop sees to these.
+        Operation::Cancel | Operation::Limit(_) | Operation::Unlimit(_) => {
+            Err(Error::new(ErrorKind::Internal, "run the job"))
+        }
+    }
+}
+
+fn from(source: request::Source) -> Backup {
+    let mut backup = Backup::new(source.dir.into_path::<PathBuf>())
+        .strict_patterns(source.strict_patterns)
+        .one_file_system(source.one_file_system);
+    for patterns in source.exclude {
+        backup = backup.exclude(patterns.0);
+    }
+    if let Some(rules) = source.rules {
+        backup = backup.rules(rules);
+    }
+    if let Some(mode) = source.ignore_file {
+        backup = backup.ignore_file(mode);
+    }
+    if let Some(name) = source.ignore_file_name {
+        backup = backup.ignore_file_name(name);
+    }
+    if let Some(profile) = source.profile {
+        backup = backup.profile(profile);
+    }
+    backup
+}
+
+async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Value> {
+    let mut backup = from(args.source)
+        .background(args.background)
+        .reproducible(args.reproducible)
+        .count_first(args.count_first);
+    if let Some(level) = args.level {
+        backup = backup.level(level);
+    }
+    if let Some(threads) = args.threads {
+        backup = backup.threads(threads);
+    }
+    if let Some(limit) = args.read_limit {
+        backup = backup.read_limit(shared.limit(limit)?);
+    }
+    if let Some(limit) = args.write_limit {
+        backup = backup.write_limit(shared.limit(limit)?);
+    }
+    for (path, len) in args.max_len {
+        backup = backup.max_len(path.0, len);
+    }
+    match args.to {
+        Destination::Store(place, name) => {
+            let opened = place.open()?;
+            let key = opened.key(&name)?;
+            // Asked before the store is given away.
+            let location = location(&opened, &key);
+            let report = job.task(backup.start(opened.into_store(), key.clone())).await?;
+            let location = json::with_path(&location, json!({ "key": key.as_str() }));
+            Ok(with_fields(json::report(&report), location))
+        }
+        #[cfg(feature = "s3")]
+        Destination::PartUrls(urls) => {
+            let (upload, parts) = urls.open()?.upload();
+            let report = job.task(backup.send_to(upload)).await?;
+            let parts = json!({ "parts": json::parts(&parts.get()) });
+            Ok(with_fields(json::report(&report), parts))
+        }
+        Destination::Stream(stream) => {
+            let mut to = shared.streams.take(job.id, stream)?;
+            let report = job.task(backup.write_to(&mut to)).await?;
+            job.plain(close(&mut to)).await?;
+            Ok(json::report(&report))
+        }
+    }
+}
+
+fn location(store: &Opened, key: &wingback::Key) -> Vec<u8> {
+    use std::os::unix::ffi::OsStringExt;
+    match store {
+        Opened::Local(store) => OsString::from(LocalStore::path(store, key)).into_vec(),
+        #[cfg(feature = "s3")]
+        Opened::S3(store) => store.location(key).into_bytes(),
+    }
+}
+
+async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
+    let mut list = List::new();
+    for pattern in args.select {
+        list = list.select(pattern.0);
+    }
+    let archive = args.archive.open(job.id, &shared.streams)?;
+    let mut to = shared.streams.take(job.id, args.to)?;
+    let listing = job.task(list.start(archive)).await?;
+    let mut lines = Vec::new();
+    let mut members = 0u64;
+    for member in listing.members() {
+        members += 1;
+        line(&mut lines, &member);
+        if lines.len() >= BATCH {
+            job.plain(write(&mut to, &lines)).await?;
+            lines.clear();
+        }
+    }
+    job.plain(write(&mut to, &lines)).await?;
+    job.plain(close(&mut to)).await?;
+    Ok(json::listing(&listing, members))
+}
+
+async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
+    let archive = args.archive.open(job.id, &shared.streams)?;
+    let mut to = shared.streams.take(job.id, args.to)?;
+    let mut entries = Entries::open(archive);
+    let handle = entries.handle();
+    let mut members = 0u64;
+    let all = async {
+        let mut head = Vec::new();
+        while let Some(member) = entries.next().await? {
+            members += 1;
+            head.clear();
+            line(&mut head, &member);
+            write(&mut to, &head).await?;
+            if member.kind == MemberKind::File {
+                let written = copy(&mut entries, &mut to).await.map_err(unwritten)?;
+                if written != member.size {
+                    let error = Error::new(ErrorKind::Internal, "read the archive");
+                    return Err(error.caused_by("a file has not the size that it should"));
+                }
+            }
+        }
+        close(&mut to).await
+    };
+    // What waits for the other side to read is not the engine's to cancel.
+    job.plain(job.follow(handle, all)).await?;
+    Ok(json!({ "members": members }))
+}
+
+async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<Value> {
+    let mut restore = Restore::new(args.dir.into_path::<PathBuf>())
+        .merge(args.merge)
+        .in_place(args.in_place)
+        .options(args.unpack.into());
+    for pattern in args.keep {
+        restore = restore.keep(pattern.0);
+    }
+    if let Some(dir) = args.staging {
+        restore = restore.staging(dir.into_path::<PathBuf>());
+    }
+    if let Some(sha1) = args.sha1 {
+        restore = restore.sha1(sha1.0);
+    }
+    let archive = args.archive.open(job.id, &shared.streams)?;
+    Ok(json::restored(&job.task(restore.start(archive)).await?))
+}
+
+fn line(lines: &mut Vec<u8>, member: &Member) {
+    lines.extend_from_slice(json::member(member).to_string().as_bytes());
+    lines.push(b'\n');
+}
+
+async fn write(to: &mut Stream, bytes: &[u8]) -> Result<()> {
+    to.write_all(bytes).await.map_err(unwritten)
+}
+
+/// The end of a stream says that what was written is all.
+async fn close(to: &mut Stream) -> Result<()> {
+    to.close().await.map_err(unwritten)
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    // An error of the engine's comes through its reader.
+    match error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+        true => match error.into_inner().map(|inner| inner.downcast::<Error>()) {
+            Some(Ok(error)) => *error,
+            _ => Error::new(ErrorKind::Internal, "read the archive"),
+        },
+        false => Error::io("write to the stream", error),
+    }
+}

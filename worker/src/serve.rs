@@ -1,0 +1,235 @@
+//! The loop: requests in, jobs on threads, events out.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    os::fd::OwnedFd,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::executor::block_on;
+use serde_json::{Value, json};
+use wingback::{BUILD, Error, ErrorKind, Limiter, Result};
+
+use crate::{
+    job::{Events, Job, Watched, lock},
+    operations,
+    request::{Operation, Request},
+    streams::Streams,
+};
+
+/// The protocol's version, which grows with what an older side would misunderstand.
+pub const PROTOCOL: u32 = 1;
+
+/// A request may have ten thousand URLs in it, but not be without end.
+const LINE_MAX: u64 = 64 << 20;
+
+/// Between two words on how far a job is.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long jobs have to end in order once nobody asks for them any more.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What all jobs share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) streams: Streams,
+    limits: Mutex<HashMap<u64, Limiter>>,
+    jobs: Mutex<HashMap<u64, Arc<Watched>>>,
+    jobs_changed: Condvar,
+    events: Events,
+}
+
+/// Serves the requests that come from one descriptor with events to another, until there are no
+/// more; then cancels what still runs, and waits up to half a minute for its orderly end.
+///
+/// `streams` is a socket of type SEQPACKET, over which descriptors come. A fault of the other side
+/// is answered with an event; an error is that of the descriptors themselves, or `TimedOut` if a job
+/// does not end.
+pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result<()> {
+    let events = Events::new(File::from(events));
+    let shared = Arc::new(Shared {
+        streams: Streams::new(streams),
+        limits: Mutex::default(),
+        jobs: Mutex::default(),
+        jobs_changed: Condvar::new(),
+        events: events.clone(),
+    });
+    events.send(&json!({
+        "event": "hello",
+        "protocol": PROTOCOL,
+        "version": BUILD.version,
+        "encoder": BUILD.encoder,
+    }));
+    let over = Arc::new(Mutex::new(false));
+    let receiver = {
+        let shared = shared.clone();
+        start("wingback-streams", move || shared.streams.listen())?
+    };
+    let ticker = {
+        let (shared, over) = (shared.clone(), over.clone());
+        start("wingback-ticker", move || shared.tick(&over))?
+    };
+    let read = read(BufReader::new(File::from(requests)), &shared);
+    for job in lock(&shared.jobs).values() {
+        job.cancel();
+    }
+    let ended = shared.wait(GRACE);
+    {
+        let _jobs = lock(&shared.jobs);
+        *lock(&over) = true;
+        shared.jobs_changed.notify_all();
+    }
+    shared.streams.close();
+    let received = receiver.join();
+    let _ = ticker.join();
+    read?;
+    if !ended {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    received.unwrap_or_else(|_| Err(io::Error::other("the receiver of streams panicked")))
+}
+
+fn read(mut requests: impl BufRead, shared: &Arc<Shared>) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        requests.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') {
+            // Half a line is what a killed process leaves.
+            return match line.len() as u64 {
+                LINE_MAX => Err(io::Error::other("a request without end")),
+                _ => Ok(()),
+            };
+        }
+        if let Err((id, error)) = parse(&line).and_then(|request| {
+            let id = request.id;
+            shared.request(request).map_err(|e| (Some(id), e))
+        }) {
+            if let Some(id) = id {
+                shared.streams.discard(id);
+            }
+            shared.events.error(id, &error);
+        }
+    }
+}
+
+fn parse(line: &[u8]) -> std::result::Result<Request, (Option<u64>, Error)> {
+    serde_json::from_slice(line).map_err(|e| {
+        // The ID may be there although the rest is not as it should.
+        let id = serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id")?.as_u64());
+        (id, Error::new(ErrorKind::InvalidInput, "understand the request").caused_by(e))
+    })
+}
+
+impl Shared {
+    fn request(self: &Arc<Self>, request: Request) -> Result<()> {
+        match request.operation {
+            Operation::Cancel => {
+                // It may just have ended, or was given up before its request was sent.
+                match lock(&self.jobs).get(&request.id) {
+                    Some(job) => job.cancel(),
+                    None => self.streams.discard(request.id),
+                }
+            }
+            Operation::Limit(limit) => {
+                let mut limits = lock(&self.limits);
+                limits.entry(limit.limit).or_default().set_rate(limit.bytes_per_second);
+            }
+            Operation::Unlimit(limit) => {
+                lock(&self.limits).remove(&limit.limit);
+            }
+            operation => self.start(request.id, operation)?,
+        }
+        Ok(())
+    }
+
+    fn start(self: &Arc<Self>, id: u64, operation: Operation) -> Result<()> {
+        let job = Job::new(id, self.events.clone());
+        if lock(&self.jobs).contains_key(&id) {
+            let error = Error::new(ErrorKind::InvalidInput, "start the job");
+            return Err(error.caused_by(format!("there is a job {id}")));
+        }
+        lock(&self.jobs).insert(id, job.watched());
+        self.jobs_changed.notify_all();
+        let shared = self.clone();
+        let run = move || {
+            let work = AssertUnwindSafe(|| block_on(operations::run(operation, &job, &shared)));
+            let result = catch_unwind(work).unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Internal, "run the job").caused_by("it panicked"))
+            });
+            shared.streams.discard(id);
+            job.end(&result);
+            lock(&shared.jobs).remove(&id);
+            shared.jobs_changed.notify_all();
+        };
+        start("wingback-job", run).map(drop).map_err(|e| {
+            lock(&self.jobs).remove(&id);
+            Error::io("start a thread", e)
+        })
+    }
+
+    /// The limit of that number.
+    pub(crate) fn limit(&self, number: u64) -> Result<Limiter> {
+        lock(&self.limits).get(&number).cloned().ok_or_else(|| {
+            let error = Error::new(ErrorKind::InvalidInput, "use the limit");
+            error.caused_by(format!("there is none with the number {number}"))
+        })
+    }
+
+    /// Says how far jobs are, while there are any.
+    fn tick(&self, over: &Mutex<bool>) {
+        loop {
+            let mut jobs = lock(&self.jobs);
+            while jobs.is_empty() {
+                if *lock(over) {
+                    return;
+                }
+                jobs = match self.jobs_changed.wait(jobs) {
+                    Ok(jobs) => jobs,
+                    Err(poisoned) => poisoned.into_inner(),
+                };
+            }
+            let watched: Vec<_> = jobs.iter().map(|(id, job)| (*id, job.clone())).collect();
+            drop(jobs);
+            for (id, job) in watched {
+                job.tell(id, &self.events);
+            }
+            if *lock(over) {
+                return;
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Waits until no job is left; false if one is after `time`.
+    fn wait(&self, time: Duration) -> bool {
+        let begun = Instant::now();
+        let mut jobs = lock(&self.jobs);
+        while !jobs.is_empty() {
+            let left = time.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            jobs = match self.jobs_changed.wait_timeout(jobs, left) {
+                Ok((jobs, _)) => jobs,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        true
+    }
+}
+
+fn start<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
