@@ -6,8 +6,8 @@ PREFIX ?= /usr/local
 FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup test miri install lint bench bench-c bench-s3 bench-encoders fuzz \
-	interrupt-campaign kill-campaign cycles-campaign
+.PHONY: help setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
+	bench-encoders fuzz interrupt-campaign kill-campaign cycles-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -15,12 +15,21 @@ help:
 setup:
 	@tests/setup.sh
 
-test: setup ## every test, with the default encoder and with ISA-L
+test: test-rust test-go ## every test
+
+test-rust: setup ## those of the engine, the command and the C library; also with ISA-L
 	cargo build --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --doc
 	cargo test -p wingback --features $(FEATURES) --lib --test archive
 	tests/no-runtime.sh
+
+test-go: setup ## those of the Go module, with the library in the process and with the command
+	cargo build -p wingback-cli -p wingback-ffi
+	bindings/go/test.sh $(TARGET)/debug
+
+static: setup ## the command without any library, for amd64 and arm64: target/*-musl/release/wingback
+	tests/static.sh
 
 miri: ## the C library's unit tests under Miri, where rustup can bring it
 	tests/miri.sh
@@ -52,6 +61,12 @@ bench-c: ## a backup through C against the command's; the size of the library
 	cargo build --release -p wingback-ffi --no-default-features --target-dir $(TARGET)/plain
 	python3 benches/c.py --wingback $(TARGET)/release/wingback \
 		--library $(TARGET)/release --library $(TARGET)/plain/release
+
+bench-go: ## Wings' pipeline and ours, in one Go process
+	cargo build --release -p wingback-cli
+	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
+	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
+		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 5x -count 3
 
 bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli

@@ -25,6 +25,10 @@ need python3 python3
 need pip3 python3-pip
 need setpriv util-linux
 need openssl openssl
+# The command for musl, on amd64 and arm64.
+need musl-gcc musl-tools
+need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing="$missing libc6-dev-arm64-cross"
 # ISA-L is built from source.
 need nasm nasm
 need autoconf autoconf

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Tests the Go module: test.sh BUILT, with the folder that has libwingback.a and the command.
+set -eu
+built=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
+./build.sh "$built"
+export WINGBACK_BIN="$built/wingback"
+
+unformatted=$(gofmt -l .)
+[ -z "$unformatted" ] || {
+    echo "gofmt: $unformatted" >&2
+    exit 1
+}
+go vet ./...
+echo "== the library, in the process"
+go test -count=1 ./...
+go test -count=1 -race ./...
+GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
+echo "== the command, as a child"
+CGO_ENABLED=0 go vet ./...
+CGO_ENABLED=0 go test -count=1 ./...
+WINGBACK_ENGINE=child go test -count=1 -race .
+echo "== Wings"
+(cd wingstest && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test -count=1 ./...)
+echo "== a static program with cgo"
+go test -count=1 -ldflags '-linkmode external -extldflags -static' .

@@ -1,0 +1,46 @@
+// Package alpha8 is for Wings of the years up to 2025, whose module for archives no program can have
+// beside its successor.
+package alpha8
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/mholt/archiver/v4"
+
+	"github.com/wingback/wingback/bindings/go/wings"
+	"github.com/wingback/wingback/bindings/go/wingstest/tree"
+)
+
+func TestItRestoresWhatWeMake(t *testing.T) {
+	node, err := wings.NewNode(wings.Config{Directory: t.TempDir()})
+	must(t, err)
+	b, err := node.Backup("6f1e5c2a-0f9e-4b56-9d5c-3c0f4bde1f11", "")
+	must(t, err)
+	source, ctx := tree.Volume(t), context.Background()
+	_, err = b.Generate(ctx, source, "*.tmp")
+	must(t, err)
+	format := archiver.CompressedArchive{Compression: archiver.Gz{}, Archival: archiver.Tar{}}
+	tree.Targets(t, func(dir string) {
+		archive, err := os.Open(b.Path())
+		must(t, err)
+		defer archive.Close()
+		must(t, format.Extract(ctx, archive, nil, func(_ context.Context, f archiver.File) error {
+			content, err := f.Open()
+			if err != nil {
+				return err
+			}
+			defer content.Close()
+			return tree.Writer(dir)(f.NameInArchive, f.FileInfo, content)
+		}))
+		tree.Same(t, source, dir)
+	})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,208 @@
+package wingstest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/wingback/wingback/bindings/go/wings"
+	"github.com/wingback/wingback/bindings/go/wingstest/backup"
+	"github.com/wingback/wingback/bindings/go/wingstest/filesystem"
+	"github.com/wingback/wingback/bindings/go/wingstest/remote"
+	"github.com/wingback/wingback/bindings/go/wingstest/tree"
+)
+
+// A panel answers as the Panel does, and completes uploads as it does, on a real MinIO.
+type panel struct {
+	core     *minio.Core
+	partSize int64
+	uploads  map[string]string
+	asked    []int64
+}
+
+const bucket = "backups"
+
+func newPanel(t *testing.T) *panel {
+	t.Helper()
+	binary := os.Getenv("WINGBACK_MINIO")
+	if binary == "" {
+		cache, _ := os.UserCacheDir()
+		found, _ := filepath.Glob(filepath.Join(cache, "wingback/bin/minio-*"))
+		if len(found) == 0 {
+			t.Skip("skipped: there is no MinIO, in WINGBACK_MINIO or the cache folder (tests/s3-servers.sh builds it)")
+		}
+		binary = found[len(found)-1]
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := listener.Addr().String()
+	must(t, listener.Close())
+	// MinIO takes nothing more once its file system is 99 % full, however large that is.
+	data, err := os.MkdirTemp("/dev/shm", "wingback-minio")
+	if err != nil {
+		data = t.TempDir()
+	}
+	server := exec.Command(binary, "server", "--address", address, data)
+	server.Env = append(os.Environ(), "MINIO_ROOT_USER=wingback", "MINIO_ROOT_PASSWORD=wingback-secret", "MINIO_BROWSER=off")
+	must(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+		_ = os.RemoveAll(data)
+	})
+	core, err := minio.NewCore(address, &minio.Options{Creds: credentials.NewStaticV4("wingback", "wingback-secret", "")})
+	must(t, err)
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		err := core.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+		if err == nil {
+			break
+		}
+		if time.Since(begun) > time.Minute {
+			t.Fatal(err)
+		}
+	}
+	return &panel{core: core, partSize: 5 << 20, uploads: map[string]string{}}
+}
+
+func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, size int64) (remote.BackupRemoteUploadResponse, error) {
+	var answer remote.BackupRemoteUploadResponse
+	p.asked = append(p.asked, size)
+	if size == 0 {
+		return answer, errors.New("the panel: size must not be 0")
+	}
+	upload, err := p.core.NewMultipartUpload(ctx, bucket, backup, minio.PutObjectOptions{})
+	if err != nil {
+		return answer, err
+	}
+	p.uploads[backup] = upload
+	answer.PartSize = p.partSize
+	for number := 1; int64(number-1)*p.partSize < size; number++ {
+		query := url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}
+		link, err := p.core.Presign(ctx, "PUT", bucket, backup, time.Hour, query)
+		if err != nil {
+			return answer, err
+		}
+		answer.Parts = append(answer.Parts, link.String())
+	}
+	return answer, nil
+}
+
+func (p *panel) complete(name string, parts []remote.BackupPart) error {
+	var all []minio.CompletePart
+	for _, part := range parts {
+		all = append(all, minio.CompletePart{PartNumber: part.PartNumber, ETag: part.ETag})
+	}
+	_, err := p.core.CompleteMultipartUpload(ctx, bucket, name, p.uploads[name], all, minio.PutObjectOptions{})
+	return err
+}
+
+// incompressible adds files that need several parts.
+func incompressible(t *testing.T, dir string) {
+	noise := make([]byte, 7<<20)
+	seed := uint32(1)
+	for i := range noise {
+		seed = seed*1664525 + 1013904223
+		noise[i] = byte(seed >> 24)
+	}
+	for i := range 2 {
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), noise[i<<20:], 0o640))
+	}
+}
+
+func TestABackupGoesUpThroughThePanelsURLsAndComesBackAsAStream(t *testing.T) {
+	panel := newPanel(t)
+	source := tree.Volume(t)
+	incompressible(t, source)
+	b := backup.NewWingbackS3(panel, id, server, ignore)
+	details, err := b.Generate(ctx, filesystem.New(source), b.Ignored())
+	must(t, err)
+	if len(details.Parts) != 3 || len(panel.asked) != 1 || panel.asked[0] < details.Size {
+		t.Errorf("%+v, asked for %d", details, panel.asked)
+	}
+	must(t, panel.complete(id, details.Parts))
+	object, _, _, err := panel.core.GetObject(ctx, bucket, id, minio.GetObjectOptions{})
+	must(t, err)
+	defer object.Close()
+	var archive bytes.Buffer
+	_, err = archive.ReadFrom(object)
+	must(t, err)
+	sum := sha1.Sum(archive.Bytes())
+	if details.Checksum != hex.EncodeToString(sum[:]) || details.Size != int64(archive.Len()) {
+		t.Errorf("%+v", details)
+	}
+	must(t, b.Remove())
+	tree.Targets(t, func(dir string) {
+		again, _, _, err := panel.core.GetObject(ctx, bucket, id, minio.GetObjectOptions{})
+		must(t, err)
+		defer again.Close()
+		must(t, b.Restore(ctx, again, tree.Writer(dir)))
+		tree.Same(t, source, dir)
+	})
+}
+
+func TestAStagedArchiveGoesUpAndLeavesNothing(t *testing.T) {
+	panel := newPanel(t)
+	source := tree.Volume(t)
+	incompressible(t, source)
+	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), Layout: wings.Pelican})
+	must(t, err)
+	b, err := n.Backup(id, server)
+	must(t, err)
+	ask := func(ctx context.Context, size int64) ([]string, int64, error) {
+		urls, err := panel.GetBackupRemoteUploadURLs(ctx, id, size)
+		return urls.Parts, urls.PartSize, err
+	}
+	details, err := b.UploadStaged(ctx, source, ignore, ask)
+	must(t, err)
+	if panel.asked[0] != details.Size || len(details.Parts) != 3 {
+		t.Errorf("%+v", details)
+	}
+	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	// A Panel that fails leaves nothing, either.
+	refused := errors.New("the panel: 409")
+	_, err = b.UploadStaged(ctx, source, ignore, func(context.Context, int64) ([]string, int64, error) {
+		return nil, 0, refused
+	})
+	if !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestACancelledUploadEndsSoon(t *testing.T) {
+	panel := newPanel(t)
+	source := tree.Volume(t)
+	incompressible(t, source)
+	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), WriteLimit: 1})
+	must(t, err)
+	b, err := n.Backup(id, "")
+	must(t, err)
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err = b.Upload(ctx, source, ignore, func(ctx context.Context, size int64) ([]string, int64, error) {
+		urls, err := panel.GetBackupRemoteUploadURLs(ctx, id, size)
+		return urls.Parts, urls.PartSize, err
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > 5*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+}

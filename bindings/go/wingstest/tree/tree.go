@@ -1,0 +1,116 @@
+// Package tree has what tests of both generations of Wings' modules need, which no one program can have
+// together.
+package tree
+
+import (
+	"crypto/sha1"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wingback/wingback/bindings/go/wingstest/backup"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Volume is a server's directory, with links and directories.
+func Volume(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"server.properties":      "motd=a server\n",
+		"world/level.dat":        strings.Repeat("level ", 1000),
+		"world/region/r.0.0.mca": strings.Repeat("chunk and chunk ", 100_000),
+		"world/session.lock":     "",
+		"cache/a.tmp":            "left out",
+	} {
+		path := filepath.Join(dir, name)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, []byte(content), 0o640))
+	}
+	must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
+	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
+	must(t, os.Symlink("world", filepath.Join(dir, "current")))
+	must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
+	return dir
+}
+
+// Writer is what Wings' restore does with each file: Filesystem.Write, and its times.
+func Writer(dir string) backup.RestoreCallback {
+	return func(name string, info fs.FileInfo, r io.ReadCloser) error {
+		defer r.Close()
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is %v", name, info.Mode())
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, info.Mode())
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if n, err := io.Copy(file, r); err != nil || n != info.Size() {
+			return fmt.Errorf("%s has %d bytes and not %d: %w", name, n, info.Size(), err)
+		}
+		return os.Chtimes(path, info.ModTime(), info.ModTime())
+	}
+}
+
+// Same compares the regular files of two trees; without what the source's are excluded by.
+func Same(t testing.TB, source, restored string) {
+	t.Helper()
+	files := func(dir string) map[string]string {
+		found := map[string]string{}
+		must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			info, _ := entry.Info()
+			name, _ := filepath.Rel(dir, path)
+			if !strings.HasPrefix(name, "cache/") {
+				sum := sha1.Sum(content)
+				found[name] = fmt.Sprintf("%x %v %d", sum, info.Mode(), info.ModTime().Unix())
+			}
+			return err
+		}))
+		return found
+	}
+	want, got := files(source), files(restored)
+	for name := range want {
+		if want[name] != got[name] {
+			t.Errorf("%s is %q, and not %q", name, got[name], want[name])
+		}
+	}
+	if len(got) < len(want) || len(want) == 0 {
+		t.Errorf("%d files and not %d", len(got), len(want))
+	}
+}
+
+// Targets are an empty directory, and one with older files in it.
+func Targets(t testing.TB, restore func(dir string)) {
+	for _, emptied := range []bool{true, false} {
+		dir := t.TempDir()
+		if !emptied {
+			must(t, os.MkdirAll(filepath.Join(dir, "world"), 0o755))
+			must(t, os.WriteFile(filepath.Join(dir, "world/level.dat"), []byte("older"), 0o640))
+			must(t, os.WriteFile(filepath.Join(dir, "newer.txt"), nil, 0o644))
+		}
+		restore(dir)
+		if _, err := os.Stat(filepath.Join(dir, "newer.txt")); emptied == (err == nil) {
+			t.Errorf("emptied %v: %v", emptied, err)
+		}
+		must(t, os.RemoveAll(filepath.Join(dir, "newer.txt")))
+	}
+}

@@ -1,0 +1,213 @@
+//! `wingback worker`, spoken to as another program would.
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    sendmsg, socketpair,
+};
+use serde_json::{Value, json};
+
+const UUID: &str = "11111111-1111-4111-8111-111111111111";
+
+struct Worker {
+    child: Child,
+    requests: Option<ChildStdin>,
+    events: BufReader<ChildStdout>,
+    socket: OwnedFd,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let (socket, its) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let mut command = common::wingback();
+        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let fd = its.as_raw_fd();
+        // SAFETY: dup2 is safe to call between fork and exec (signal-safety(7)).
+        unsafe {
+            command.pre_exec(move || match libc::dup2(fd, 3) {
+                3 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let mut child = command.spawn().unwrap();
+        let requests = child.stdin.take();
+        let events = BufReader::new(child.stdout.take().unwrap());
+        let mut worker = Worker { child, requests, events, socket };
+        let hello = worker.event();
+        assert_eq!(hello["event"], "hello");
+        assert_eq!(hello["protocol"], 1);
+        assert_eq!(hello["version"], env!("CARGO_PKG_VERSION"));
+        worker
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.requests.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn event(&mut self) -> Value {
+        let mut line = String::new();
+        self.events.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
+    }
+
+    /// The next event that is no progress.
+    fn end(&mut self) -> Value {
+        loop {
+            let event = self.event();
+            if event["event"] != "progress" {
+                return event;
+            }
+        }
+    }
+
+    fn run(&mut self, id: u64, op: &str, args: Value) -> Value {
+        self.say(&json!({ "id": id, "op": op, "args": args }).to_string());
+        let end = self.end();
+        assert_eq!(end["id"], id, "{end}");
+        end
+    }
+
+    /// A stream of a job's, and our end of it.
+    fn stream(&self, id: u64, number: u64) -> UnixStream {
+        let (ours, its) = UnixStream::pair().unwrap();
+        let message = [id.to_le_bytes(), number.to_le_bytes()].concat();
+        let fds = [its.as_fd()];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+        let parts = [std::io::IoSlice::new(&message)];
+        sendmsg(&self.socket, &parts, &mut control, SendFlags::empty()).unwrap();
+        ours
+    }
+
+    /// Ends its requests, and gives its exit status.
+    fn close(mut self) -> i32 {
+        drop(self.requests.take());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+fn source(dir: &Path) -> String {
+    let source = dir.join("source");
+    fs::create_dir_all(source.join("world")).unwrap();
+    fs::write(source.join("world/level.dat"), "level").unwrap();
+    source.to_str().unwrap().to_owned()
+}
+
+fn text(event: &Value) -> String {
+    event["error"]["message"].as_str().unwrap_or_else(|| panic!("{event}")).to_owned()
+}
+
+#[test]
+fn a_job_ends_with_one_event_and_its_bytes_have_a_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = json!({ "local": { "dir": dir.path().join("backups") } });
+    let mut worker = Worker::start();
+    let to = json!({ "store": [store, { "uuid": UUID }] });
+    let args = json!({ "source": { "dir": source(dir.path()) }, "to": to });
+    let made = worker.run(1, "backup", args.clone());
+    assert_eq!(made["result"]["files"], 1, "{made}");
+    let archive = json!({ "file": made["result"]["path"] });
+
+    let mut stream = worker.stream(2, 1);
+    let args = json!({ "archive": archive, "path": "world/level.dat", "to": 1 });
+    let copied = worker.run(2, "copy", args);
+    assert_eq!(copied["result"]["size"], 5, "{copied}");
+    let mut content = String::new();
+    stream.read_to_string(&mut content).unwrap();
+    assert_eq!(content, "level");
+
+    let mut stream = worker.stream(3, 7);
+    let listed = worker.run(3, "list", json!({ "archive": archive, "to": 7 }));
+    assert_eq!(listed["result"]["members"], 2, "{listed}");
+    let mut lines = String::new();
+    stream.read_to_string(&mut lines).unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_and_costs_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = source(dir.path());
+    let mut worker = Worker::start();
+    worker.say("no JSON");
+    let event = worker.end();
+    assert_eq!((&event["event"], &event["id"]), (&json!("error"), &Value::Null));
+    for (op, args, says) in [
+        ("juggle", json!({}), "juggle"),
+        ("estimate", json!({}), "dir"),
+        ("estimate", json!({ "dir": source, "speed": 1 }), "speed"),
+        ("estimate", json!({ "dir": source, "rules": "hg" }), "hg"),
+        ("estimate", json!({ "dir": { "b64": "?" } }), "Invalid symbol"),
+        ("verify", json!({ "archive": { "file": "/" }, "sha1": "12" }), "SHA-1"),
+        ("verify", json!({ "archive": { "stream": 4 } }), "none with the number 4"),
+        (
+            "backup",
+            json!({ "source": { "dir": source }, "to": { "stream": 1 }, "read_limit": 3 }),
+            "number 3",
+        ),
+    ] {
+        // Its stream is closed although nobody took it.
+        let mut stream = worker.stream(9, 1);
+        let event = worker.run(9, op, args);
+        assert!(text(&event).contains(says), "{says}: {event}");
+        assert_eq!(event["error"]["kind"], "invalid-input", "{event}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+    let estimate = worker.run(10, "estimate", json!({ "dir": source }));
+    assert_eq!(estimate["result"]["files"], 1, "{estimate}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, backups) = (source(dir.path()), dir.path().join("backups"));
+    fs::write(dir.path().join("source/large"), vec![b'x'; 4 << 20]).unwrap();
+    let mut worker = Worker::start();
+    let limit = json!({ "limit": 1, "bytes_per_second": 1024 });
+    worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
+    let store = json!({ "local": { "dir": backups } });
+    let to = json!({ "store": [store, { "uuid": UUID }] });
+    let args = json!({ "source": { "dir": source }, "to": to, "read_limit": 1 });
+    worker.say(&json!({ "id": 1, "op": "backup", "args": args }).to_string());
+    // And the same ID again.
+    worker.say(&json!({ "id": 1, "op": "estimate", "args": { "dir": source } }).to_string());
+    let twice = worker.end();
+    assert!(text(&twice).contains("there is a job 1"), "{twice}");
+    while !backups.exists() || fs::read_dir(&backups).unwrap().count() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let begun = Instant::now();
+    drop(worker.requests.take());
+    let end = worker.end();
+    assert_eq!(end["error"]["kind"], "cancelled", "{end}");
+    assert_eq!(worker.close(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 0);
+}
+
+#[test]
+fn without_a_socket_it_says_what_is_missing() {
+    let output = common::wingback().arg("worker").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(says.contains("descriptor 3 is no socket"), "{says}");
+}

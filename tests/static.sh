@@ -1,0 +1,24 @@
+#!/bin/sh
+# Builds the command without any library, for amd64 and arm64, and checks that it is so and that it
+# runs; the one for the other processor is only linked.
+set -eu
+target=${CARGO_TARGET_DIR:-target}
+for triple in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
+    if ! rustup target list --installed | grep -q "^$triple$" &&
+        ! rustup target add "$triple" >/dev/null 2>&1; then
+        echo "SKIPPED: rustup cannot bring Rust for $triple here" >&2
+        continue
+    fi
+    CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc \
+        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc \
+        cargo build --release --target "$triple" -p wingback-cli
+    built=$target/$triple/release/wingback
+    if readelf -lW "$built" | grep -q 'INTERP' || readelf -dW "$built" | grep -q NEEDED; then
+        echo "$built asks for a library" >&2
+        exit 1
+    fi
+    echo "$built: static, $(stat -c %s "$built") bytes"
+    case $triple in
+    "$(uname -m)"*) env -i "$built" --version ;;
+    esac
+done
