@@ -66,7 +66,7 @@ bench-go: ## Wings' pipeline and ours, in one Go process
 	cargo build --release -p wingback-cli
 	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
-		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 5x -count 3
+		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 9x
 
 bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli
