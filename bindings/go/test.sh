@@ -20,7 +20,18 @@ echo "== the command, as a child"
 CGO_ENABLED=0 go vet ./...
 CGO_ENABLED=0 go test -count=1 ./...
 WINGBACK_ENGINE=child go test -count=1 -race .
+static=$(dirname "$built")/$(uname -m)-unknown-linux-musl/release/wingback
+if [ -x "$static" ]; then
+    echo "== the command without any library"
+    CGO_ENABLED=0 WINGBACK_BIN="$static" go test -count=1 .
+fi
 echo "== Wings"
 (cd wingstest && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test -count=1 ./...)
+echo "== the library, as pkg-config has it"
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+../../ffi/install.sh "$built" "$prefix"
+PKG_CONFIG_PATH="$prefix/lib/pkgconfig" LD_LIBRARY_PATH="$prefix/lib" \
+    go test -count=1 -tags wingback_pkgconfig .
 echo "== a static program with cgo"
 go test -count=1 -ldflags '-linkmode external -extldflags -static' .

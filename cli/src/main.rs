@@ -20,6 +20,10 @@ use crate::{
     place::Archives,
 };
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the process ends with; documented in `docs/command.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {

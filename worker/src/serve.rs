@@ -39,9 +39,17 @@ const GRACE: Duration = Duration::from_secs(30);
 pub(crate) struct Shared {
     pub(crate) streams: Streams,
     limits: Mutex<HashMap<u64, Limiter>>,
-    jobs: Mutex<HashMap<u64, Arc<Watched>>>,
+    jobs: Mutex<Jobs>,
     jobs_changed: Condvar,
     events: Events,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    /// Those whose end is not said yet.
+    running: HashMap<u64, Arc<Watched>>,
+    /// How many have a thread: those, and those that are just saying it.
+    threads: usize,
 }
 
 /// Serves the requests that come from one descriptor with events to another, until there are no
@@ -75,7 +83,7 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
         start("wingback-ticker", move || shared.tick(&over))?
     };
     let read = read(BufReader::new(File::from(requests)), &shared);
-    for job in lock(&shared.jobs).values() {
+    for job in lock(&shared.jobs).running.values() {
         job.cancel();
     }
     let ended = shared.wait(GRACE);
@@ -134,7 +142,7 @@ impl Shared {
         match request.operation {
             Operation::Cancel => {
                 // It may just have ended, or was given up before its request was sent.
-                match lock(&self.jobs).get(&request.id) {
+                match lock(&self.jobs).running.get(&request.id) {
                     Some(job) => job.cancel(),
                     None => self.streams.discard(request.id),
                 }
@@ -153,12 +161,16 @@ impl Shared {
 
     fn start(self: &Arc<Self>, id: u64, operation: Operation) -> Result<()> {
         let job = Job::new(id, self.events.clone());
-        if lock(&self.jobs).contains_key(&id) {
-            let error = Error::new(ErrorKind::InvalidInput, "start the job");
-            return Err(error.caused_by(format!("there is a job {id}")));
+        {
+            let mut jobs = lock(&self.jobs);
+            if jobs.running.contains_key(&id) {
+                let error = Error::new(ErrorKind::InvalidInput, "start the job");
+                return Err(error.caused_by(format!("there is a job {id}")));
+            }
+            jobs.running.insert(id, job.watched());
+            jobs.threads += 1;
+            self.jobs_changed.notify_all();
         }
-        lock(&self.jobs).insert(id, job.watched());
-        self.jobs_changed.notify_all();
         let shared = self.clone();
         let run = move || {
             let work = AssertUnwindSafe(|| block_on(operations::run(operation, &job, &shared)));
@@ -166,14 +178,21 @@ impl Shared {
                 Err(Error::new(ErrorKind::Internal, "run the job").caused_by("it panicked"))
             });
             shared.streams.discard(id);
+            // Its ID may be used again as soon as its end is said.
+            lock(&shared.jobs).running.remove(&id);
             job.end(&result);
-            lock(&shared.jobs).remove(&id);
-            shared.jobs_changed.notify_all();
+            shared.ended();
         };
         start("wingback-job", run).map(drop).map_err(|e| {
-            lock(&self.jobs).remove(&id);
+            lock(&self.jobs).running.remove(&id);
+            self.ended();
             Error::io("start a thread", e)
         })
+    }
+
+    fn ended(&self) {
+        lock(&self.jobs).threads -= 1;
+        self.jobs_changed.notify_all();
     }
 
     /// The limit of that number.
@@ -188,7 +207,7 @@ impl Shared {
     fn tick(&self, over: &Mutex<bool>) {
         loop {
             let mut jobs = lock(&self.jobs);
-            while jobs.is_empty() {
+            while jobs.running.is_empty() {
                 if *lock(over) {
                     return;
                 }
@@ -197,7 +216,7 @@ impl Shared {
                     Err(poisoned) => poisoned.into_inner(),
                 };
             }
-            let watched: Vec<_> = jobs.iter().map(|(id, job)| (*id, job.clone())).collect();
+            let watched: Vec<_> = jobs.running.iter().map(|(id, job)| (*id, job.clone())).collect();
             drop(jobs);
             for (id, job) in watched {
                 job.tell(id, &self.events);
@@ -213,7 +232,7 @@ impl Shared {
     fn wait(&self, time: Duration) -> bool {
         let begun = Instant::now();
         let mut jobs = lock(&self.jobs);
-        while !jobs.is_empty() {
+        while jobs.threads > 0 {
             let left = time.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return false;

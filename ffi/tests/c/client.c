@@ -7,6 +7,7 @@
 // and a file whose name is not UTF-8.
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -459,6 +460,19 @@ static void uses_s3(char **args, int urls) {
     wingback_task_free(task);
 }
 
+// A worker that is asked for nothing says what it is, and ends.
+static void serves(void) {
+    int streams[2], events[2], requests = open("/dev/null", O_RDONLY);
+    char hello[256] = {0};
+    CHECK(requests >= 0 && pipe(events) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, streams) == 0);
+    OK(wingback_worker_run(requests, events[1], streams[0], &error));
+    CHECK(read(events[0], hello, sizeof hello - 1) > 0);
+    CHECK(strstr(hello, "\"event\":\"hello\"") != NULL);
+    int all[] = {requests, events[0], events[1], streams[0], streams[1]};
+    for (int i = 0; i < 5; i++) CHECK(close(all[i]) == 0);
+}
+
 int main(int count, char **args) {
     CHECK(count == 3 || count > 10);
     source = args[1];
@@ -514,6 +528,7 @@ int main(int count, char **args) {
     wingback_store_free(other);
     wingback_store_free(store);
 
+    serves();
     if (count > 3) uses_s3(args + 3, count - 7);
     CHECK(messages > 10);
     OK(wingback_log_set(WINGBACK_LOG_LEVEL_ERROR, NULL, NULL, &error));

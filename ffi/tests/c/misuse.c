@@ -199,6 +199,7 @@ static void odd_values(void) {
     wingback_task_free(task);
     wingback_backup_free(backup);
 
+    INVALID(wingback_worker_run(-1, 1, 1, &error));
     wingback_log_set((wingback_log_level)9, NULL, NULL, NULL);
     INVALID(wingback_log_set((wingback_log_level)9, NULL, NULL, &error));
     INVALID(wingback_archive_link(text("ftp://x/y"), NULL, &archive, &error));

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wingback/wingback/bindings/go/wingstest/backup"
 )
@@ -41,6 +42,13 @@ func Volume(t testing.TB) string {
 	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
 	must(t, os.Symlink("world", filepath.Join(dir, "current")))
 	must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
+	// Go's tar rounds times, and what reads it cuts them.
+	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		return os.Chtimes(path, time.Time{}, time.Unix(1_700_000_000, 0))
+	}))
 	return dir
 }
 
