@@ -50,18 +50,26 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	return map[string]any{"stream": number}, feed(ours, a.reader, failed), nil
 }
 
-// job runs what reads an archive.
-func (a *Archive) job(ctx context.Context, op string, args map[string]any, onProgress func(Progress), result any) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var pump *pump
+// job runs what reads an archive; `take` gets the stream that it writes to, and is nil for one that
+// writes to none.
+func (a *Archive) job(ctx context.Context, op string, args map[string]any, take func(*os.File), onProgress func(Progress), result any) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var fed *pump
 	err := a.Engine.or().call(ctx, op, func(job *job) (any, error) {
-		input, feeding, err := a.open(job, func() { cancel(context.Canceled) })
-		pump = feeding
-		args["archive"] = input
+		if take != nil {
+			number, ours, err := job.stream()
+			if err != nil {
+				return nil, err
+			}
+			take(ours)
+			args["to"] = number
+		}
+		var err error
+		args["archive"], fed, err = a.open(job, cancel)
 		return args, err
 	}, nil, onProgress, result)
-	return pump.end(err)
+	return fed.end(err)
 }
 
 // A Member is one of an archive's.
@@ -153,26 +161,8 @@ func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Membe
 	var member Member
 	var drained *pump
 	args := map[string]any{"path": wireText(path)}
-	err := a.streaming(ctx, "copy", args, func(ours *os.File) { drained = drain(ours, w) }, &member)
+	err := a.job(ctx, "copy", args, func(ours *os.File) { drained = drain(ours, w) }, nil, &member)
 	return member, drained.end(err)
-}
-
-// streaming runs a job that reads an archive and writes to a stream, which `take` gets.
-func (a *Archive) streaming(ctx context.Context, op string, args map[string]any, take func(*os.File), result any) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var fed *pump
-	err := a.Engine.or().call(ctx, op, func(job *job) (any, error) {
-		number, ours, err := job.stream()
-		if err != nil {
-			return nil, err
-		}
-		take(ours)
-		args["to"] = number
-		args["archive"], fed, err = a.open(job, func() { cancel(context.Canceled) })
-		return args, err
-	}, nil, nil, result)
-	return fed.end(err)
 }
 
 // A Verified archive was read to its end.
@@ -236,7 +226,7 @@ func (v Verify) Run(ctx context.Context, archive *Archive) (*Verified, error) {
 		args["threads"] = v.Threads
 	}
 	var verified Verified
-	if err := archive.job(ctx, "verify", args, v.OnProgress, &verified); err != nil {
+	if err := archive.job(ctx, "verify", args, nil, v.OnProgress, &verified); err != nil {
 		return nil, err
 	}
 	return &verified, nil
@@ -333,7 +323,7 @@ func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 		"dir": wireText(x.Dir), "select": texts(x.Select), "overwrite": x.Overwrite,
 		"salvage": x.Salvage, "unpack": x.Unpack.wire(),
 	}
-	if err := archive.job(ctx, "extract", args, x.OnProgress, &unpacked); err != nil {
+	if err := archive.job(ctx, "extract", args, nil, x.OnProgress, &unpacked); err != nil {
 		return nil, err
 	}
 	return &unpacked, nil
@@ -370,7 +360,7 @@ func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 		args["sha1"] = r.SHA1
 	}
 	var unpacked Unpacked
-	if err := archive.job(ctx, "restore", args, r.OnProgress, &unpacked); err != nil {
+	if err := archive.job(ctx, "restore", args, nil, r.OnProgress, &unpacked); err != nil {
 		return nil, err
 	}
 	return &unpacked, nil

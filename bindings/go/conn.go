@@ -34,8 +34,8 @@ func (t *transport) close() {
 	t.streams.Close()
 }
 
-// A connection is a transport, and the jobs on it.
-type connection struct {
+// A conn is a transport, and the jobs on it.
+type conn struct {
 	transport
 	info Info
 	// Requests that are to be written.
@@ -50,10 +50,7 @@ type connection struct {
 	ending bool
 	next   uint64
 	jobs   map[uint64]*job
-	limits map[*Limiter]int
 }
-
-type conn = connection
 
 // How long an engine may take to say what it is, and to end once it is told to.
 const (
@@ -71,7 +68,6 @@ func dial(ctx context.Context, t *transport) (*conn, error) {
 		dead:      make(chan struct{}),
 		gone:      make(chan struct{}),
 		jobs:      map[uint64]*job{},
-		limits:    map[*Limiter]int{},
 	}
 	hello := make(chan event, 1)
 	go c.write()

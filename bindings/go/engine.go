@@ -119,14 +119,14 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dial(ctx, transport)
+	c, err := dial(ctx, transport)
 	if err != nil {
 		return nil, err
 	}
-	e.conn = conn
+	e.conn = c
 	// A backstop only, for an engine that nobody closes.
-	e.cleanup = runtime.AddCleanup(e, func(conn *connection) { go conn.close() }, conn)
-	return conn, nil
+	e.cleanup = runtime.AddCleanup(e, func(c *conn) { go c.close() }, c)
+	return c, nil
 }
 
 // A job is one request, until its end was heard of.

@@ -87,139 +87,108 @@ func (e *Entry) Read(to []byte) (int, error) {
 	return n, err
 }
 
-// Records are members as lines of a job's stream, with their content between them.
-type records struct {
+// An output is what a job writes to its stream while it runs, for whoever reads it at leisure.
+type output struct {
+	ours   *os.File // nil where the job has failed before
 	cancel context.CancelFunc
 	ended  chan error
-	ours   *os.File
+	over   bool
+	err    error
+}
+
+func (a *Archive) output(ctx context.Context, op string, args map[string]any, result any) *output {
+	ctx, cancel := context.WithCancel(ctx)
+	o := &output{cancel: cancel, ended: make(chan error, 1)}
+	streams := make(chan *os.File, 1)
+	go func() {
+		o.ended <- a.job(ctx, op, args, func(ours *os.File) { streams <- ours }, nil, result)
+		close(streams)
+	}()
+	o.ours = <-streams
+	return o
+}
+
+// end waits for the job, which ends with its stream: only then is known whether that was all.
+func (o *output) end() error {
+	if !o.over {
+		o.over, o.err = true, <-o.ended
+	}
+	return o.err
+}
+
+// close ends the job, if it runs, and waits for that.
+func (o *output) close() (err error) {
+	o.cancel()
+	if o.ours != nil {
+		err = o.ours.Close()
+	}
+	_ = o.end()
+	return err
+}
+
+// Records are members as lines of a job's stream, with their content between them.
+type records struct {
+	*output
 	reader *bufio.Reader
 	left   int64 // bytes of content before the next line
-	err    error
-	over   bool
 }
 
 func (a *Archive) records(ctx context.Context, op string, args map[string]any, result any) *records {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &records{cancel: cancel, ended: make(chan error, 1)}
-	streams := make(chan *os.File, 1)
-	go func() {
-		r.ended <- a.streaming(ctx, op, args, func(ours *os.File) { streams <- ours }, result)
-	}()
-	select {
-	case r.ours = <-streams:
-		r.reader = bufio.NewReaderSize(r.ours, 256<<10)
-	case r.err = <-r.ended:
-		r.over = true
-		// It may have failed after that.
-		select {
-		case r.ours = <-streams:
-		default:
-		}
-	}
-	return r
+	output := a.output(ctx, op, args, result)
+	return &records{output: output, reader: bufio.NewReaderSize(output.ours, 256<<10)}
 }
 
 func (r *records) next() (Member, error) {
-	if r.err != nil {
-		return Member{}, r.err
+	var member Member
+	if r.ours == nil {
+		return member, r.end()
 	}
 	if _, err := io.CopyN(io.Discard, r.reader, r.left); err != nil {
-		return Member{}, r.broken(err)
+		return member, r.broken(err)
 	}
 	r.left = 0
 	line, err := readLine(r.reader)
 	if err != nil {
-		if r.err = r.end(); r.err == nil {
-			r.err = io.EOF
+		if err := r.end(); err != nil {
+			return member, err
 		}
-		return Member{}, r.err
+		return member, io.EOF
 	}
-	var member Member
 	if err := json.Unmarshal(line, &member); err != nil {
-		r.err = broken("its list was not understood", err)
+		return member, broken("its list was not understood", err)
 	}
-	return member, r.err
+	return member, nil
 }
 
 // broken is why the stream ended within content.
 func (r *records) broken(err error) error {
-	if r.err = r.end(); r.err == nil {
-		r.err = broken("it gave less of a file than it said", err)
+	if err := r.end(); err != nil {
+		return err
 	}
-	return r.err
-}
-
-// end waits for the job, which ends with its stream.
-func (r *records) end() error {
-	if r.over {
-		return r.err
-	}
-	r.over = true
-	return <-r.ended
-}
-
-// close ends the job, if it runs, and waits for that.
-func (r *records) close() {
-	r.cancel()
-	if r.ours != nil {
-		r.ours.Close()
-	}
-	_ = r.end()
+	return broken("it gave less of a file than it said", err)
 }
 
 // Open reads one file of the archive. Close ends the reading.
 func (a *Archive) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	file := &openFile{cancel: cancel, ended: make(chan error, 1)}
-	streams := make(chan *os.File, 1)
-	args := map[string]any{"path": wireText(path)}
-	go func() {
-		file.ended <- a.streaming(ctx, "copy", args, func(ours *os.File) { streams <- ours }, nil)
-	}()
-	select {
-	case file.ours = <-streams:
-	case err := <-file.ended:
-		cancel()
-		select {
-		case ours := <-streams:
-			ours.Close()
-		default:
-		}
-		return nil, err
+	output := a.output(ctx, "copy", map[string]any{"path": wireText(path)}, nil)
+	if output.ours == nil {
+		_ = output.close()
+		return nil, output.end()
 	}
-	return file, nil
+	return openFile{output}, nil
 }
 
-type openFile struct {
-	cancel context.CancelFunc
-	ended  chan error
-	ours   *os.File
-	err    error
-	over   bool
-}
+type openFile struct{ *output }
 
-func (f *openFile) Read(to []byte) (int, error) {
-	if f.over {
-		return 0, f.err
-	}
+func (f openFile) Read(to []byte) (int, error) {
 	n, err := f.ours.Read(to)
 	if err == nil || errors.Is(err, os.ErrClosed) {
 		return n, err
 	}
-	// The end of the stream is the end of the file only if the job says so.
-	f.over = true
-	if f.err = <-f.ended; f.err == nil {
-		f.err = io.EOF
+	if err := f.end(); err != nil {
+		return n, err
 	}
-	return n, f.err
+	return n, io.EOF
 }
 
-func (f *openFile) Close() error {
-	f.cancel()
-	err := f.ours.Close()
-	if !f.over {
-		f.over, f.err = true, os.ErrClosed
-		<-f.ended
-	}
-	return err
-}
+func (f openFile) Close() error { return f.close() }

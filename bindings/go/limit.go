@@ -10,12 +10,18 @@ import (
 type Limiter struct {
 	mu    sync.Mutex
 	rate  uint64
-	conns map[*conn]uint64
+	conns map[*conn]*held
+}
+
+// Held is a limit with an engine: its number there, and how many jobs have it.
+type held struct {
+	number uint64
+	jobs   int
 }
 
 // NewLimiter gives a limit of so many bytes a second; 0 is without limit.
 func NewLimiter(bytesPerSecond uint64) *Limiter {
-	return &Limiter{rate: bytesPerSecond, conns: map[*conn]uint64{}}
+	return &Limiter{rate: bytesPerSecond}
 }
 
 // SetRate changes the limit, also of what runs; 0 is without limit.
@@ -23,9 +29,9 @@ func (l *Limiter) SetRate(bytesPerSecond uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rate = bytesPerSecond
-	for conn, number := range l.conns {
+	for conn, held := range l.conns {
 		// One that is dead has no jobs.
-		_ = conn.send(context.Background(), limitRequest(number, bytesPerSecond))
+		_ = conn.send(context.Background(), limitRequest(held.number, bytesPerSecond))
 	}
 }
 
@@ -48,8 +54,7 @@ func (l *Limiter) on(c *conn) *uint64 {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	number := l.conns[c]
-	return &number
+	return &l.conns[c].number
 }
 
 // hold makes the limit known to the engine, until as many calls of release.
@@ -59,27 +64,19 @@ func (c *conn) hold(ctx context.Context, l *Limiter) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.mu.Lock()
-	held := c.limits[l]
-	c.limits[l] = held + 1
-	c.next++
-	number := c.next
-	c.mu.Unlock()
-	if held > 0 {
+	if held := l.conns[c]; held != nil {
+		held.jobs++
 		return nil
 	}
+	number := c.number()
+	if err := c.send(ctx, limitRequest(number, l.rate)); err != nil {
+		return err
+	}
 	if l.conns == nil {
-		l.conns = map[*conn]uint64{}
+		l.conns = map[*conn]*held{}
 	}
-	l.conns[c] = number
-	err := c.send(ctx, limitRequest(number, l.rate))
-	if err != nil {
-		c.mu.Lock()
-		delete(c.limits, l)
-		c.mu.Unlock()
-		delete(l.conns, c)
-	}
-	return err
+	l.conns[c] = &held{number, 1}
+	return nil
 }
 
 func (c *conn) release(l *Limiter) {
@@ -88,16 +85,18 @@ func (c *conn) release(l *Limiter) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.mu.Lock()
-	c.limits[l]--
-	held := c.limits[l]
-	if held == 0 {
-		delete(c.limits, l)
-	}
-	c.mu.Unlock()
-	if held == 0 {
-		number := l.conns[c]
+	held := l.conns[c]
+	held.jobs--
+	if held.jobs == 0 {
 		delete(l.conns, c)
-		_ = c.send(context.Background(), request{Op: "unlimit", Args: map[string]uint64{"limit": number}})
+		_ = c.send(context.Background(), request{Op: "unlimit", Args: map[string]uint64{"limit": held.number}})
 	}
+}
+
+// number is one that nothing else of the connection has.
+func (c *conn) number() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next++
+	return c.next
 }

@@ -515,16 +515,7 @@ impl std::str::FromStr for Sha1 {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "it is not forty hexadecimal digits";
-        let mut sha1 = [0; 20];
-        if text.len() != 40 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(WRONG);
-        }
-        for (byte, digits) in sha1.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| WRONG)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| WRONG)?;
-        }
-        Ok(Sha1(sha1))
+        wingback_worker::hex::sha1(text).map(Sha1).ok_or("it is not forty hexadecimal digits")
     }
 }
 

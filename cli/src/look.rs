@@ -2,7 +2,7 @@
 
 use smol::Unblock;
 use wingback::{Damage, List, Member, MemberKind, Verified, Verify};
-use wingback_worker::json;
+use wingback_worker::{hex, json};
 
 use crate::{
     Status, args,
@@ -116,7 +116,7 @@ fn verified_text(verified: &Verified) -> String {
     if let Some(matches) = verified.sha1_matches {
         let says = match (matches, verified.sha1) {
             (true, _) => "as given".to_owned(),
-            (false, Some(sha1)) => format!("{}, NOT the one given", hex(&sha1)),
+            (false, Some(sha1)) => format!("{}, NOT the one given", hex::of_sha1(&sha1)),
             (false, None) => "not known, since not all could be read".to_owned(),
         };
         lines.push(format!("sha1      {says}"));
@@ -137,8 +137,4 @@ pub fn damage_lines(lines: &mut Vec<String>, damage: &[Damage]) {
     if damage.iter().any(|d| d.and_rest) {
         lines.push("          and whatever came behind".to_owned());
     }
-}
-
-fn hex(sha1: &[u8; 20]) -> String {
-    sha1.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -11,6 +11,8 @@ use wingback::{
     Report, Restored, Unpacked, Verified, Way,
 };
 
+use crate::hex;
+
 pub fn progress(progress: &Progress) -> Value {
     json!({
         "type": "progress",
@@ -111,7 +113,7 @@ pub fn verified(verified: &Verified) -> Value {
             "type": "verified",
             "whole": verified.is_whole(),
             "size": verified.size,
-            "sha1": verified.sha1.map(|sha1| hex(&sha1)),
+            "sha1": verified.sha1.map(|sha1| hex::of_sha1(&sha1)),
             "sha1_matches": verified.sha1_matches,
             "segments": verified.segments,
             "files": verified.files,
@@ -135,10 +137,6 @@ fn damage_of(damage: &[Damage]) -> Value {
         })
     });
     damage.collect()
-}
-
-fn hex(sha1: &[u8; 20]) -> String {
-    sha1.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn skipped_json(skipped: &[NotExtracted]) -> Value {

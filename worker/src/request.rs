@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use wingback::{IgnoreFile, Level, Owner, Profile, Rules, UnpackOptions};
 
-use crate::place::{Destination, Input, Name, Place};
+use crate::{
+    hex,
+    place::{Destination, Input, Name, Place},
+};
 
 /// One line.
 #[derive(Debug, Deserialize)]
@@ -250,14 +253,7 @@ impl<'de> Deserialize<'de> for Sha1 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = || D::Error::custom(format!("{text:?} is no SHA-1 in hexadecimal"));
-        if text.len() != 40 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut sha1 = [0; 20];
-        for (i, byte) in sha1.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| wrong())?;
-        }
-        Ok(Sha1(sha1))
+        hex::sha1(&text).map(Sha1).ok_or_else(wrong)
     }
 }
 

@@ -50,6 +50,8 @@ struct Jobs {
     running: HashMap<u64, Arc<Watched>>,
     /// How many have a thread: those, and those that are just saying it.
     threads: usize,
+    /// No more will come, and nobody waits for those that are left.
+    over: bool,
 }
 
 /// Serves the requests that come from one descriptor with events to another, until there are no
@@ -73,25 +75,21 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
         "version": BUILD.version,
         "encoder": BUILD.encoder,
     }));
-    let over = Arc::new(Mutex::new(false));
     let receiver = {
         let shared = shared.clone();
         start("wingback-streams", move || shared.streams.listen())?
     };
     let ticker = {
-        let (shared, over) = (shared.clone(), over.clone());
-        start("wingback-ticker", move || shared.tick(&over))?
+        let shared = shared.clone();
+        start("wingback-ticker", move || shared.tick())?
     };
     let read = read(BufReader::new(File::from(requests)), &shared);
     for job in lock(&shared.jobs).running.values() {
         job.cancel();
     }
     let ended = shared.wait(GRACE);
-    {
-        let _jobs = lock(&shared.jobs);
-        *lock(&over) = true;
-        shared.jobs_changed.notify_all();
-    }
+    lock(&shared.jobs).over = true;
+    shared.jobs_changed.notify_all();
     shared.streams.close();
     let received = receiver.join();
     let _ = ticker.join();
@@ -204,25 +202,22 @@ impl Shared {
     }
 
     /// Says how far jobs are, while there are any.
-    fn tick(&self, over: &Mutex<bool>) {
+    fn tick(&self) {
         loop {
             let mut jobs = lock(&self.jobs);
-            while jobs.running.is_empty() {
-                if *lock(over) {
-                    return;
-                }
+            while jobs.running.is_empty() && !jobs.over {
                 jobs = match self.jobs_changed.wait(jobs) {
                     Ok(jobs) => jobs,
                     Err(poisoned) => poisoned.into_inner(),
                 };
             }
+            if jobs.over {
+                return;
+            }
             let watched: Vec<_> = jobs.running.iter().map(|(id, job)| (*id, job.clone())).collect();
             drop(jobs);
             for (id, job) in watched {
                 job.tell(id, &self.events);
-            }
-            if *lock(over) {
-                return;
             }
             thread::sleep(TICK);
         }

@@ -238,6 +238,10 @@ func (b *Backup) made(report *wingback.Report) *Details {
 	b.mu.Lock()
 	b.report = report
 	b.mu.Unlock()
+	return details(report)
+}
+
+func details(report *wingback.Report) *Details {
 	return &Details{
 		Checksum: report.SHA1, ChecksumType: "sha1", Size: report.Size, Parts: report.Parts,
 		Report: report,
@@ -256,7 +260,7 @@ func (b *Backup) Details() (*Details, error) {
 	if report == nil {
 		return nil, ErrNotMade
 	}
-	return b.made(report), nil
+	return details(report), nil
 }
 
 // Checksum is the archive's SHA-1.

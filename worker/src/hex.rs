@@ -1,0 +1,18 @@
+//! SHA-1s in hexadecimal, as requests, results and the command have them.
+
+/// Forty digits.
+pub fn of_sha1(sha1: &[u8; 20]) -> String {
+    sha1.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The SHA-1 that forty digits are; `None` for any other text.
+pub fn sha1(text: &str) -> Option<[u8; 20]> {
+    if text.len() != 40 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut sha1 = [0; 20];
+    for (i, byte) in sha1.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(sha1)
+}
