@@ -216,11 +216,12 @@ func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask As
 	if err != nil {
 		return nil, err
 	}
-	details.Parts, err = b.node.config.Engine.Upload(ctx, b.Path(), urls, b.job(source, ignore).OnProgress)
+	report := details.Report
+	report.Parts, err = b.node.config.Engine.Upload(ctx, b.Path(), urls, b.job(source, ignore).OnProgress)
 	if err != nil {
 		return nil, err
 	}
-	return details, nil
+	return b.made(report), nil
 }
 
 func (b *Backup) ask(ctx context.Context, ask AskFunc, size int64) (wingback.PartURLs, error) {
@@ -238,10 +239,10 @@ func (b *Backup) made(report *wingback.Report) *Details {
 	b.mu.Lock()
 	b.report = report
 	b.mu.Unlock()
-	return details(report)
+	return detailsOf(report)
 }
 
-func details(report *wingback.Report) *Details {
+func detailsOf(report *wingback.Report) *Details {
 	return &Details{
 		Checksum: report.SHA1, ChecksumType: "sha1", Size: report.Size, Parts: report.Parts,
 		Report: report,
@@ -260,7 +261,7 @@ func (b *Backup) Details() (*Details, error) {
 	if report == nil {
 		return nil, ErrNotMade
 	}
-	return details(report), nil
+	return detailsOf(report), nil
 }
 
 // Checksum is the archive's SHA-1.

@@ -171,6 +171,9 @@ func TestAStagedArchiveGoesUpAndLeavesNothing(t *testing.T) {
 	if panel.asked[0] != details.Size || len(details.Parts) != 3 {
 		t.Errorf("%+v", details)
 	}
+	if again, err := b.Details(); err != nil || len(again.Parts) != 3 {
+		t.Error(again, err)
+	}
 	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
