@@ -1,0 +1,172 @@
+//! Makes one backup: from its turn to the word to the Panel.
+
+use std::{
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::{Either, select};
+use serde_json::json;
+use smol::Timer;
+use uuid::Uuid;
+use wingback::{Backup, Error, ErrorKind, Report, Result};
+
+use crate::{
+    archives,
+    events::progress,
+    job::{Active, Pace},
+    moment::Moment,
+    node::Node,
+    outbox::{self, Subject},
+    panel::{Heard, PartUrls},
+    queue::{Claim, Turn},
+    record::{Made, Part, State, Told},
+};
+
+/// Between two times of asking a Panel that does not know the backup yet.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Queues the job, and sees to all of it.
+pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) {
+    let claim = Claim { job: job.uuid, server: Some(job.server), slot: true };
+    let turn = node.queue.enter(claim);
+    smol::spawn(async move {
+        let started = Instant::now();
+        let result = run(&node, &job, turn, dir, ignore).await;
+        node.metrics.backup_over(started.elapsed(), result.as_ref().ok());
+        end(&node, job.uuid, job.server, result).await;
+    })
+    .detach();
+}
+
+async fn run(
+    node: &Node,
+    job: &Active,
+    turn: impl Future<Output = Turn>,
+    dir: PathBuf,
+    ignore: String,
+) -> Result<Made> {
+    let cancelled = || Error::new(ErrorKind::Cancelled, "wait for its turn");
+    // The turn ends when nothing of the job is left.
+    let _turn = match select(pin!(turn), pin!(job.cancelled.wait())).await {
+        Either::Left((turn, _)) => turn,
+        Either::Right(_) => return Err(cancelled()),
+    };
+    let record = node.backups.update(job.uuid, |backup| backup.state = State::Running).await;
+    let place = record.ok_or_else(cancelled)?.place;
+    tracing::info!(backup = %job.uuid, server = %job.server, ?place, "a backup begins");
+    node.events.send(job.server, "backup progress", progress(None));
+    let tell = |pace: &Pace| {
+        node.events.send(job.server, "backup progress", progress(Some(&json!(pace))));
+    };
+
+    let options = &node.config.wingback;
+    let mut backup = Backup::new(dir)
+        .exclude(ignore)
+        .rules(options.rules)
+        .ignore_file(options.ignore_mode)
+        .ignore_file_name(&*options.ignore_file)
+        .profile(options.profile)
+        .level(node.config.level())
+        .background(options.background)
+        .write_limit(node.write_limit.clone())
+        .count_first(true);
+    if options.threads > 0 {
+        backup = backup.threads(options.threads);
+    }
+    match archives::at(&node.config, place, job.server, job.uuid)? {
+        Some(at) => {
+            let report = job.run(backup.start(at.store, at.key), tell).await?;
+            Ok(made(&report, Vec::new()))
+        }
+        None => {
+            let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
+            let urls = part_urls(node, job, estimate.archive_max).await?;
+            let staging = node.config.backup_directory();
+            std::fs::create_dir_all(&staging)
+                .map_err(|e| Error::io("create the directory", e).at(&staging))?;
+            let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);
+            let (upload, parts) = urls.upload();
+            let report = job.run(backup.send_to(upload), tell).await?;
+            let parts = parts.get().into_iter();
+            let parts = parts.map(|part| Part { etag: part.etag, part_number: part.number });
+            Ok(made(&report, parts.collect()))
+        }
+    }
+}
+
+/// Asks the Panel, which may not have committed yet what it asked for. An asking that it may have
+/// heard is not repeated: each begins an upload of its own.
+async fn part_urls(node: &Node, job: &Active, at_most: u64) -> Result<PartUrls> {
+    const OPERATION: &str = "ask the Panel for part URLs";
+    let no_panel = || Error::new(ErrorKind::InvalidInput, OPERATION).caused_by("there is none");
+    let panel = node.panel.as_ref().ok_or_else(no_panel)?;
+    let asking = async {
+        let until = Instant::now() + node.config.wingback.panel_missing_timeout;
+        loop {
+            let heard = match panel.part_urls(job.uuid, at_most).await {
+                Ok(urls) => return Ok(urls),
+                Err(heard) => heard,
+            };
+            let can_wait = matches!(heard, Heard::Missing | Heard::NotNow(_));
+            let (kind, why) = match heard {
+                Heard::Missing => (ErrorKind::NotFound, "it has no such backup".into()),
+                Heard::Already => (ErrorKind::AlreadyExists, "it is completed already".into()),
+                Heard::Refused(why) | Heard::NotNow(why) | Heard::Unknown(why) => {
+                    (ErrorKind::Io, why)
+                }
+                Heard::Yes => (ErrorKind::Io, "it answers with nothing".into()),
+            };
+            if !can_wait || Instant::now() >= until {
+                return Err(Error::new(kind, OPERATION).caused_by(why));
+            }
+            Timer::after(ASK_AGAIN).await;
+        }
+    };
+    match select(pin!(asking), pin!(job.cancelled.wait())).await {
+        Either::Left((urls, _)) => urls,
+        Either::Right(_) => Err(Error::new(ErrorKind::Cancelled, OPERATION)),
+    }
+}
+
+fn made(report: &Report, parts: Vec<Part>) -> Made {
+    Made {
+        size: report.size,
+        sha1: report.sha1_hex(),
+        files: report.files,
+        skipped: report.skipped.len() as u64,
+        partial: report.is_partial(),
+        warnings: report.warnings.iter().map(ToString::to_string).collect(),
+        parts,
+    }
+}
+
+/// Notes down how a backup ended, and tells whoever wants to know.
+pub(crate) async fn end(node: &Arc<Node>, uuid: Uuid, server: Uuid, result: Result<Made>) {
+    let (made, error) = match result {
+        Ok(made) => (Some(made), None),
+        Err(e) => (None, Some(e.to_string())),
+    };
+    match (&made, &error) {
+        (Some(Made { size, sha1, .. }), _) => {
+            tracing::info!(backup = %uuid, %server, size, sha1, "a backup is complete");
+        }
+        (_, why) => tracing::warn!(backup = %uuid, %server, why, "a backup has failed"),
+    }
+    let told = if node.panel.is_some() { Told::Pending } else { Told::None };
+    let noted = made.clone();
+    node.backups
+        .update(uuid, move |backup| {
+            backup.state = if noted.is_some() { State::Complete } else { State::Failed };
+            backup.completed = Some(Moment::now());
+            backup.made = noted;
+            backup.error = error;
+            backup.telling.state = told;
+        })
+        .await;
+    let made = made.as_ref().map(|made| (&*made.sha1, made.size));
+    node.events.backup_over(server, uuid, made);
+    outbox::tell(node, Subject::Backup(uuid));
+}

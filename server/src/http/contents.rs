@@ -1,0 +1,160 @@
+//! What is in an archive.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{AsyncWrite, SinkExt, StreamExt, channel::mpsc};
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wingback::{List, Member, MemberKind};
+
+use crate::{
+    archives::At,
+    http::{
+        body::{self, Query},
+        download::attachment,
+        reply::{self, Reply},
+    },
+    moment::rfc3339,
+    node::{Node, refusal_of},
+    refusal::Refusal,
+};
+
+const PER_PAGE: usize = 100;
+const PER_PAGE_MAX: usize = 1000;
+
+#[derive(Deserialize)]
+struct Link {
+    file: Option<String>,
+}
+
+/// A page of the archive's members, in their order; those whose path has the filter in it.
+pub(crate) async fn files(
+    node: &Node,
+    server: Uuid,
+    backup: Uuid,
+    request: &Request<Incoming>,
+) -> Result<Reply, Refusal> {
+    let query = Query::of(request);
+    let filter = query.text("filter")?.unwrap_or_default().to_lowercase();
+    let page = query.number("page", usize::MAX)?.unwrap_or(1);
+    let per_page = query.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
+    let at = node.archive(server, backup).await?;
+    let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;
+    let first = (page - 1).saturating_mul(per_page);
+    let mut total = 0;
+    let mut files = Vec::new();
+    for member in listing.members() {
+        let path = String::from_utf8_lossy(&member.path);
+        if path.to_lowercase().contains(&filter) {
+            if (first..first.saturating_add(per_page)).contains(&total) {
+                files.push(shown(&member));
+            }
+            total += 1;
+        }
+    }
+    let page = json!({ "files": files, "page": page, "per_page": per_page, "total": total });
+    Ok(reply::json(&page))
+}
+
+fn shown(member: &Member) -> Value {
+    json!({
+        "path": String::from_utf8_lossy(&member.path),
+        "kind": member.kind.code(),
+        "size": member.size,
+        "mode": format!("{:04o}", member.mode),
+        "modified_at": rfc3339(member.mtime_ns.into()),
+    })
+}
+
+/// One file of the archive.
+pub(crate) async fn file(
+    node: &Arc<Node>,
+    server: Uuid,
+    backup: Uuid,
+    request: &Request<Incoming>,
+) -> Result<Reply, Refusal> {
+    let path = Query::of(request).bytes("path");
+    let path = path.ok_or_else(|| Refusal::invalid("the path is missing"))?;
+    one(node.archive(server, backup).await?, path).await
+}
+
+/// A file out of an archive. That it is there is known before anything is answered.
+pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
+    let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;
+    let member = listing.members().find(|member| member.path == path);
+    let member = member.ok_or_else(|| Refusal::missing("there is no such file in the backup"))?;
+    if !matches!(member.kind, MemberKind::File | MemberKind::HardLink) {
+        return Err(Refusal::invalid("it is not a file"));
+    }
+    let mut headers = HeaderMap::new();
+    if member.kind == MemberKind::File {
+        headers.insert(header::CONTENT_LENGTH, member.size.into());
+    }
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&String::from_utf8_lossy(name)));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, kind);
+
+    let (bytes_in, bytes) = mpsc::channel(1);
+    let mut failed = bytes_in.clone();
+    // Whoever takes the bytes does the work.
+    let copy = async move {
+        if let Err(e) = at.archive().copy_file(path, Pieces(bytes_in)).await {
+            tracing::warn!("cannot read a file of an archive: {e}");
+            let _ = failed.send(Err(io::Error::other(e))).await;
+        }
+    };
+    let copying = futures::stream::once(copy).filter_map(|()| async { None });
+    let bytes = futures::stream::select(bytes, copying);
+    Ok(reply::stream(StatusCode::OK, headers, bytes))
+}
+
+/// A link for one download, of the archive or of a file in it.
+pub(crate) async fn link(
+    node: &Node,
+    server: Uuid,
+    backup: Uuid,
+    request: Request<Incoming>,
+) -> Result<Reply, Refusal> {
+    let Link { file } = body::json(request, &node.config.wingback).await?;
+    node.archive(server, backup).await?;
+    let token = node.tokens.for_download(server, backup, file);
+    Ok(reply::json(&json!({ "url": format!("/download/backup?token={token}") })))
+}
+
+/// Hands on what is written, piece by piece.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl AsyncWrite for Pieces {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        ready!(self.0.poll_ready(cx)).map_err(gone)?;
+        self.0.start_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.close_channel();
+        Poll::Ready(Ok(()))
+    }
+}

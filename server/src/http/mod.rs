@@ -1,0 +1,93 @@
+//! The daemon's HTTP: connections, within limits, and what answers on them.
+
+mod api;
+mod backups;
+mod body;
+mod contents;
+mod download;
+mod page;
+mod reply;
+mod route;
+mod socket;
+mod stall;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_lock::Semaphore;
+use futures_rustls::TlsAcceptor;
+use hyper::{server::conn::http1, service::service_fn};
+use smol::{
+    Timer,
+    net::{TcpListener, TcpStream},
+};
+use smol_hyper::rt::{FuturesIo, SmolTimer};
+
+use crate::{
+    client::within,
+    http::stall::{Io, Stalling},
+    node::Node,
+};
+
+/// Bytes of a request's line and headers, and how many headers.
+const HEAD_MAX: usize = 32 << 10;
+const HEADERS_MAX: usize = 64;
+
+/// How long a client may take nothing of an answer.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Takes connections until the future is dropped.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: impl Fn() -> Option<TlsAcceptor>,
+    node: Arc<Node>,
+) {
+    let room = Arc::new(Semaphore::new(node.config.wingback.max_connections));
+    loop {
+        // Those beyond the limit wait in the system's own queue.
+        let permit = room.acquire_arc().await;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                tracing::warn!("cannot accept a connection: {e}");
+                Timer::after(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (tls, node) = (tls(), node.clone());
+        smol::spawn(async move {
+            if let Err(e) = connection(stream, peer, tls, node).await {
+                tracing::debug!(%peer, "a connection ended: {e}");
+            }
+            drop(permit);
+        })
+        .detach();
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    node: Arc<Node>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let patience = node.config.wingback.request_timeout;
+    let io: Box<dyn Io> = match tls {
+        Some(tls) => Box::new(within(patience, async { tls.accept(stream).await }).await?),
+        None => Box::new(stream),
+    };
+    let io = FuturesIo::new(Stalling::new(io, STALLED));
+    let service = service_fn(move |request| {
+        let node = node.clone();
+        async move { Ok::<_, io::Error>(route::answer(node, peer, request).await) }
+    });
+    http1::Builder::new()
+        .timer(SmolTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(io, service)
+        .with_upgrades()
+        .await
+        .map_err(io::Error::other)
+}

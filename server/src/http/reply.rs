@@ -1,0 +1,79 @@
+//! Answers.
+
+use std::io;
+
+use bytes::Bytes;
+use futures::Stream;
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::Frame,
+    header::{self, HeaderValue},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::refusal::Refusal;
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(crate) type Reply = Response<Body>;
+
+/// A status alone.
+pub(crate) fn empty(status: StatusCode) -> Reply {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    with(status, body, None)
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Reply {
+    let text = serde_json::to_vec(value).expect("an answer is plain data");
+    whole(StatusCode::OK, text, "application/json")
+}
+
+pub(crate) fn text(text: impl Into<Bytes>, kind: &'static str) -> Reply {
+    whole(StatusCode::OK, text, kind)
+}
+
+pub(crate) fn refusal(refusal: &Refusal) -> Reply {
+    let text = json!({ "error": refusal.text }).to_string();
+    let mut reply = whole(refusal.status, text, "application/json");
+    if refusal.status == StatusCode::UNAUTHORIZED {
+        let headers = reply.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+        // What is left of the request is not read.
+        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
+/// Bytes that come one after another. An error breaks the connection off, so that nobody takes a part
+/// for the whole.
+pub(crate) fn stream(
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Reply {
+    use futures::StreamExt;
+    let body = StreamBody::new(bytes.map(|bytes| bytes.map(Frame::data))).boxed_unsync();
+    let mut reply = with(status, body, None);
+    reply.headers_mut().extend(headers);
+    reply
+}
+
+fn whole(status: StatusCode, text: impl Into<Bytes>, kind: &'static str) -> Reply {
+    let body = Full::new(text.into()).map_err(|never| match never {}).boxed_unsync();
+    with(status, body, Some(kind))
+}
+
+fn with(status: StatusCode, body: Body, kind: Option<&'static str>) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(kind) = kind {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    reply
+}

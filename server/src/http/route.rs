@@ -1,0 +1,138 @@
+//! Which request means what.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use hyper::{
+    Method, Request, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use uuid::Uuid;
+
+use crate::{
+    http::{
+        api, backups,
+        body::segment,
+        contents, download, page,
+        reply::{self, Reply},
+        socket,
+    },
+    node::{Node, uuid_of},
+    refusal::Refusal,
+};
+
+/// Answers a request, and notes it down. Never what its query has, which may be a token.
+pub(crate) async fn answer(node: Arc<Node>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
+    let began = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // A client that goes away stops nothing that has begun.
+    let answering = smol::spawn({
+        let node = node.clone();
+        async move { route(&node, request).await.unwrap_or_else(|e| reply::refusal(&e)) }
+    });
+    let (done, answer) = futures::channel::oneshot::channel();
+    smol::spawn(async move { drop(done.send(answering.await)) }).detach();
+    let reply = answer.await.unwrap_or_else(|_| reply::refusal(&Refusal::failed("a fault")));
+    let status = reply.status().as_u16();
+    node.metrics.answered(status);
+    let took = began.elapsed();
+    tracing::info!(target: "http", %peer, %method, path, status, ?took);
+    reply
+}
+
+async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Refusal> {
+    let path = request.uri().path().to_owned();
+    let segments = path.split('/').skip(1).map(segment).collect::<Option<Vec<_>>>();
+    let segments = segments.ok_or_else(nowhere)?;
+    let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+    let method = request.method().clone();
+    if segments.first() == Some(&"api") && !is_socket(&segments) {
+        check_token(node, &request)?;
+    }
+    match (&method, &*segments) {
+        (&Method::GET, [""]) => Ok(page::html()),
+        (&Method::GET, ["page.css"]) => Ok(page::css()),
+        (&Method::GET, ["page.js"]) => Ok(page::js()),
+        (&Method::GET, ["openapi.json"]) => Ok(page::openapi()),
+        (&Method::GET, ["health"]) => Ok(api::health(node)),
+        (&Method::GET, ["metrics"]) => Ok(api::metrics(node)),
+        (&Method::GET, ["download", "backup"]) => download::by_token(node, &request).await,
+        (&Method::GET, ["api", "servers"]) => api::servers(node).await,
+        (&Method::GET, ["api", "servers", server, "backups"]) => {
+            api::backups(node, server_of(server)?).await
+        }
+        (&Method::POST, ["api", "servers", server, "websocket"]) => {
+            socket::token(node, server_of(server)?).await
+        }
+        (&Method::GET, ["api", "servers", server, "ws"]) => {
+            socket::open(node, server_of(server)?, request).await
+        }
+        (&Method::POST, ["api", "servers", server, "backup"]) => {
+            backups::create(node, server_of(server)?, request).await
+        }
+        (_, ["api", "servers", server, "backup", backup, rest @ ..]) => {
+            let server = server_of(server)?;
+            let backup = backup_of(backup)?;
+            match (&method, rest) {
+                (&Method::GET, []) => api::backup(node, server, backup),
+                (&Method::DELETE, []) => backups::delete(node, server, backup).await,
+                (&Method::POST, ["cancel"]) => backups::cancel(node, server, backup).await,
+                (&Method::POST, ["restore"]) => {
+                    backups::restore(node, server, backup, request).await
+                }
+                (&Method::POST, ["verify"]) => backups::verify(node, server, backup).await,
+                (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
+                (&Method::GET, ["files"]) => contents::files(node, server, backup, &request).await,
+                (&Method::GET, ["file"]) => contents::file(node, server, backup, &request).await,
+                _ => not_so(&segments),
+            }
+        }
+        _ => not_so(&segments),
+    }
+}
+
+/// The socket has a token of its own, since a browser cannot send it in a header.
+fn is_socket(segments: &[&str]) -> bool {
+    matches!(segments, ["api", "servers", _, "ws"])
+}
+
+fn check_token(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal> {
+    let header = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    if header.is_some_and(|header| node.tokens.is_bearer(header)) {
+        Ok(())
+    } else {
+        Err(Refusal::unauthorized())
+    }
+}
+
+fn server_of(text: &str) -> Result<Uuid, Refusal> {
+    uuid_of(text).ok_or_else(|| Refusal::missing("there is no such server"))
+}
+
+fn backup_of(text: &str) -> Result<Uuid, Refusal> {
+    uuid_of(text).ok_or_else(|| Refusal::missing("there is no such backup"))
+}
+
+/// What there is by another method only, and what there is not at all.
+fn not_so(segments: &[&str]) -> Result<Reply, Refusal> {
+    let allowed = match segments {
+        [""]
+        | ["page.css" | "page.js" | "openapi.json" | "health" | "metrics"]
+        | ["download", "backup"]
+        | ["api", "servers"]
+        | ["api", "servers", _, "backups" | "ws"]
+        | ["api", "servers", _, "backup", _, "files" | "file"] => "GET",
+        ["api", "servers", _, "websocket" | "backup"]
+        | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
+        ["api", "servers", _, "backup", _] => "GET, DELETE",
+        _ => return Err(nowhere()),
+    };
+    let text = format!("the method must be {}", allowed.replace(", ", " or "));
+    let mut reply = reply::refusal(&Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text));
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    Ok(reply)
+}
+
+fn nowhere() -> Refusal {
+    Refusal::missing("there is nothing here")
+}

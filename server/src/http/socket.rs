@@ -1,0 +1,249 @@
+//! WebSockets, as Wings has them: the client names itself with a token, and is told what happens.
+
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_broadcast::RecvError;
+use async_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        handshake::server::create_response,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+use futures::{
+    StreamExt,
+    future::{Either, select},
+};
+use hyper::{Request, body::Incoming, header, upgrade::Upgraded};
+use serde::Deserialize;
+use serde_json::json;
+use smol::Timer;
+use smol_hyper::rt::FuturesIo;
+use uuid::Uuid;
+
+use crate::{
+    client::within,
+    events::Event,
+    http::{
+        reply::{self, Reply},
+        stall::Stalling,
+    },
+    moment::Moment,
+    node::Node,
+    refusal::Refusal,
+    token::SocketClaims,
+};
+
+/// Bytes of a client's message: a token, and little else.
+const MESSAGE_MAX: usize = 16 << 10;
+
+/// A client that does not say who it is, or whether it is still there, is not kept.
+const AUTH_WITHIN: Duration = Duration::from_secs(30);
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long before its token's end a client hears of it.
+const EXPIRING: Duration = Duration::from_secs(60);
+
+type Socket = WebSocketStream<Stalling>;
+
+#[derive(Deserialize)]
+struct FromClient {
+    event: String,
+    #[serde(default)]
+    args: Vec<String>,
+}
+
+/// A token for a socket, for whoever has the node's.
+pub(crate) async fn token(node: &Node, server: Uuid) -> Result<Reply, Refusal> {
+    node.server(server).await?;
+    let socket = format!("/api/servers/{server}/ws");
+    Ok(reply::json(&json!({ "token": node.tokens.for_socket(server), "socket": socket })))
+}
+
+/// Opens a socket; what goes through it waits for its token.
+pub(crate) async fn open(
+    node: &Arc<Node>,
+    server: Uuid,
+    mut request: Request<Incoming>,
+) -> Result<Reply, Refusal> {
+    check_origin(node, &request)?;
+    node.server(server).await?;
+    let mut asked = Request::builder().method(request.method()).uri(request.uri());
+    if let Some(headers) = asked.headers_mut() {
+        headers.extend(request.headers().clone());
+    }
+    let asked = asked.version(request.version()).body(()).map_err(Refusal::failed)?;
+    let accepted = create_response(&asked)
+        .map_err(|e| Refusal::invalid(format!("it must be a WebSocket's handshake: {e}")))?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    let node = node.clone();
+    smol::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let Some(mut socket) = socket_of(upgraded).await else { return };
+        if let Err(e) = talk(&node, server, &mut socket).await {
+            tracing::debug!(%server, "a socket ended: {e}");
+        }
+        let _ = within(Duration::from_secs(5), async { Ok(socket.close(None).await) }).await;
+    })
+    .detach();
+    let mut reply = reply::empty(accepted.status());
+    reply.headers_mut().extend(accepted.headers().clone());
+    Ok(reply)
+}
+
+/// Pages of others must not listen in: the Panel's may, and whom the configuration names.
+fn check_origin(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = header(header::ORIGIN) else { return Ok(()) };
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    let is_panel = node.config.remote.trim_end_matches('/') == origin;
+    let is_own = header(header::HOST).is_some_and(|own| own.eq_ignore_ascii_case(host));
+    let is_allowed =
+        node.config.allowed_origins.iter().any(|allowed| allowed == origin || allowed == "*");
+    if is_panel || is_own || is_allowed {
+        return Ok(());
+    }
+    Err(Refusal::new(hyper::StatusCode::FORBIDDEN, "pages of this origin are not allowed"))
+}
+
+async fn socket_of(upgraded: Upgraded) -> Option<Socket> {
+    let parts = upgraded.downcast::<FuturesIo<Stalling>>().ok()?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_MAX))
+        .max_frame_size(Some(MESSAGE_MAX))
+        .read_buffer_size(4096);
+    let read = parts.read_buf.to_vec();
+    let io = parts.io.into_inner();
+    Some(WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await)
+}
+
+/// A conversation, until one side ends it.
+async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> {
+    let auth = async {
+        loop {
+            let message = next(socket).await?;
+            if let Some(claims) = authenticate(node, server, socket, message).await? {
+                return Ok(claims);
+            }
+        }
+    };
+    let mut claims = within(AUTH_WITHIN, auth).await?;
+    let mut events = node.events.listen(server);
+    let mut heard = Instant::now();
+    let mut has_warned = false;
+    let mut ping = Timer::interval(PING_EVERY);
+    loop {
+        let left = Duration::from_secs(claims.times.exp.saturating_sub(Moment::now().seconds()));
+        let until = if has_warned { left } else { left.saturating_sub(EXPIRING) };
+        let what = {
+            let event = pin!(events.recv_direct());
+            let message = pin!(next(socket));
+            let clock = pin!(smol::future::or(
+                async {
+                    ping.next().await;
+                    true
+                },
+                async {
+                    Timer::after(until).await;
+                    false
+                },
+            ));
+            match select(select(event, message), clock).await {
+                Either::Left((Either::Left((event, _)), _)) => What::Event(event),
+                Either::Left((Either::Right((message, _)), _)) => What::Message(message?),
+                Either::Right((true, _)) => What::Ping,
+                Either::Right((false, _)) => What::Expiry,
+            }
+        };
+        match what {
+            What::Event(Ok(event)) => {
+                if may_hear(&claims, &event) {
+                    send(socket, &event).await?;
+                }
+            }
+            What::Event(Err(RecvError::Overflowed(_))) => {
+                // What it missed, it finds by asking.
+                let reason = "too slow: events were missed".into();
+                let frame = CloseFrame { code: CloseCode::Again, reason };
+                return socket.close(Some(frame)).await.map_err(io::Error::other);
+            }
+            What::Event(Err(RecvError::Closed)) => return Ok(()),
+            What::Message(message) => {
+                heard = Instant::now();
+                if let Some(new) = authenticate(node, server, socket, message).await? {
+                    (claims, has_warned) = (new, false);
+                }
+            }
+            What::Ping if heard.elapsed() > 2 * PING_EVERY => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            What::Ping => {
+                let ping = Message::Ping(Default::default());
+                socket.send(ping).await.map_err(io::Error::other)?;
+            }
+            What::Expiry if has_warned => {
+                return send(socket, &event("token expired", Vec::new())).await;
+            }
+            What::Expiry => {
+                has_warned = true;
+                send(socket, &event("token expiring", Vec::new())).await?;
+            }
+        }
+    }
+}
+
+enum What {
+    Event(Result<Event, RecvError>),
+    Message(Message),
+    Ping,
+    Expiry,
+}
+
+/// The claims of a message that names the client. One that does not do so well is told.
+async fn authenticate(
+    node: &Node,
+    server: Uuid,
+    socket: &mut Socket,
+    message: Message,
+) -> io::Result<Option<SocketClaims>> {
+    let Message::Text(text) = message else { return Ok(None) };
+    let Ok(FromClient { event: name, args }) = serde_json::from_str(&text) else { return Ok(None) };
+    if name != "auth" {
+        return Ok(None);
+    }
+    let claims = args.first().and_then(|token| node.tokens.socket(token));
+    let claims = claims.filter(|c| c.server_uuid == server && c.may("websocket.connect"));
+    let answer = match claims {
+        Some(_) => event("auth success", Vec::new()),
+        None => event("jwt error", vec!["the token is not valid for this server".into()]),
+    };
+    send(socket, &answer).await?;
+    Ok(claims)
+}
+
+fn may_hear(claims: &SocketClaims, event: &Event) -> bool {
+    !event.event.starts_with("backup ") || claims.may("backup.read")
+}
+
+fn event(name: &str, args: Vec<String>) -> Event {
+    Event { event: name.into(), args: args.into() }
+}
+
+async fn next(socket: &mut Socket) -> io::Result<Message> {
+    match socket.next().await {
+        Some(Ok(Message::Close(_))) | None => Err(io::ErrorKind::UnexpectedEof.into()),
+        Some(Ok(message)) => Ok(message),
+        Some(Err(e)) => Err(io::Error::other(e)),
+    }
+}
+
+async fn send(socket: &mut Socket, event: &Event) -> io::Result<()> {
+    let text = serde_json::to_string(event).map_err(io::Error::other)?;
+    socket.send(Message::text(text)).await.map_err(io::Error::other)
+}

@@ -1,0 +1,39 @@
+//! Points in time, as records and answers have them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment(since.as_millis() as u64)
+    }
+
+    pub(crate) fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    pub(crate) fn seconds_since(self, earlier: Moment) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1000
+    }
+
+    /// As RFC 3339 writes it, in UTC.
+    pub(crate) fn text(self) -> String {
+        rfc3339(i128::from(self.0) * 1_000_000)
+    }
+}
+
+/// So many nanoseconds since 1970, as RFC 3339 writes them, to the second.
+pub(crate) fn rfc3339(ns: i128) -> String {
+    let seconds = ns.div_euclid(1_000_000_000);
+    let time =
+        i64::try_from(seconds).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}

@@ -1,0 +1,165 @@
+//! Tells the Panel how backups and restores ended, for as long as that takes. What it has to say is
+//! in the records, and so outlives the process.
+
+use std::{sync::Arc, time::Duration};
+
+use smol::Timer;
+use uuid::Uuid;
+
+use crate::{
+    moment::Moment,
+    node::Node,
+    panel::{BackupResult, Heard, Panel},
+    record::{self, Telling, Told},
+};
+
+/// The first wait; each is twice the one before, up to the configured one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject {
+    Backup(Uuid),
+    Restore(Uuid),
+}
+
+/// Begins to tell, beside everything else.
+pub(crate) fn tell(node: &Arc<Node>, subject: Subject) {
+    let node = node.clone();
+    smol::spawn(async move { deliver(&node, subject).await }).detach();
+}
+
+/// How many messages wait.
+pub(crate) fn pending(node: &Node) -> usize {
+    let backups = node.backups.select(|b| b.telling.state == Told::Pending).len();
+    backups + node.restores.select(|r| r.telling.state == Told::Pending).len()
+}
+
+async fn deliver(node: &Arc<Node>, subject: Subject) {
+    let Some(panel) = &node.panel else { return };
+    let mut wait = FIRST_WAIT;
+    while let Some(was_unanswered) = attempt_begins(node, subject).await {
+        let heard = {
+            let _turn = node.telling.acquire().await;
+            say(node, panel, subject).await
+        };
+        let patience = node.config.wingback.panel_missing_timeout;
+        match &heard {
+            Heard::Yes => tracing::info!(?subject, "the Panel is told"),
+            Heard::NotNow(why) | Heard::Unknown(why) => {
+                tracing::warn!(?subject, why, "the Panel is not told yet");
+            }
+            other => tracing::warn!(?subject, ?other, "the Panel is told in vain"),
+        }
+        node.metrics.told(&heard);
+        if attempt_ends(node, subject, heard, was_unanswered, patience).await {
+            return;
+        }
+        Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        wait = (wait * 2).min(node.config.wingback.panel_retry_max);
+    }
+}
+
+/// Notes down that there is an attempt, before there is one; says whether the answer to an earlier
+/// one was lost. `None` where there is nothing to tell any more.
+async fn attempt_begins(node: &Node, subject: Subject) -> Option<bool> {
+    let telling = telling(node, subject)?;
+    if telling.state != Told::Pending {
+        return None;
+    }
+    if !telling.unanswered {
+        change(node, subject, |telling| telling.unanswered = true).await;
+    }
+    Some(telling.unanswered)
+}
+
+/// Notes down what came of it; true if that was the last one.
+async fn attempt_ends(
+    node: &Node,
+    subject: Subject,
+    heard: Heard,
+    was_unanswered: bool,
+    patience: Duration,
+) -> bool {
+    let now = Moment::now();
+    change(node, subject, move |telling| {
+        let missing_since = telling.missing_since.filter(|_| heard == Heard::Missing);
+        telling.unanswered = was_unanswered;
+        telling.missing_since = None;
+        match heard {
+            Heard::Yes => telling.state = Told::Told,
+            // Only an attempt of ours can have completed it, and none is known to have.
+            Heard::Already if was_unanswered => telling.state = Told::Told,
+            Heard::Already | Heard::Refused(_) => telling.state = Told::Refused,
+            Heard::NotNow(_) => {}
+            Heard::Unknown(_) => telling.unanswered = true,
+            Heard::Missing => {
+                // The Panel may not have committed what it asked us to make.
+                let since = missing_since.unwrap_or(now);
+                telling.missing_since = Some(since);
+                if now.seconds_since(since) >= patience.as_secs() {
+                    telling.state = Told::Orphan;
+                }
+            }
+        }
+    })
+    .await;
+    let is_over = telling(node, subject).is_none_or(|telling| telling.state != Told::Pending);
+    if is_over {
+        forget(node, subject).await;
+    }
+    is_over
+}
+
+async fn say(node: &Node, panel: &Panel, subject: Subject) -> Heard {
+    match subject {
+        Subject::Backup(uuid) => {
+            let Some(backup) = node.backups.get(uuid) else { return Heard::Yes };
+            let made = backup.made.as_ref().filter(|_| backup.is_complete());
+            let result = BackupResult {
+                checksum: made.map_or("", |made| &made.sha1),
+                checksum_type: "sha1",
+                size: made.map_or(0, |made| made.size),
+                successful: made.is_some(),
+                parts: made.map_or(&[], |made| &made.parts),
+            };
+            panel.tell_backup(uuid, &result).await
+        }
+        Subject::Restore(id) => {
+            let Some(record::Restore { backup, successful, .. }) = node.restores.get(id) else {
+                return Heard::Yes;
+            };
+            panel.tell_restore(backup, successful.unwrap_or(false)).await
+        }
+    }
+}
+
+fn telling(node: &Node, subject: Subject) -> Option<Telling> {
+    match subject {
+        Subject::Backup(uuid) => node.backups.get(uuid).map(|backup| backup.telling),
+        Subject::Restore(id) => node.restores.get(id).map(|restore| restore.telling),
+    }
+}
+
+async fn change(node: &Node, subject: Subject, change: impl FnOnce(&mut Telling) + Send + 'static) {
+    match subject {
+        Subject::Backup(uuid) => {
+            node.backups.update(uuid, |backup| change(&mut backup.telling)).await;
+        }
+        Subject::Restore(id) => {
+            node.restores.update(id, |restore| change(&mut restore.telling)).await;
+        }
+    }
+}
+
+/// Removes a record that was there to be told only.
+async fn forget(node: &Node, subject: Subject) {
+    match subject {
+        Subject::Backup(uuid) => {
+            if node.backups.get(uuid).is_some_and(|backup| backup.deleted) {
+                node.backups.remove(uuid).await;
+            }
+        }
+        Subject::Restore(id) => node.restores.remove(id).await,
+    }
+}

@@ -1,0 +1,216 @@
+//! Records on disk: a JSON file each, replaced atomically and durably, and all of them in memory.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_lock::Mutex as AsyncMutex;
+use blocking::unblock;
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// The records of one kind.
+#[derive(Debug)]
+pub(crate) struct Records<T> {
+    inner: Arc<Inner<T>>,
+    /// Held by whoever writes, so that a record's states reach the disk in their order.
+    writing: Arc<AsyncMutex<()>>,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    dir: PathBuf,
+    all: Mutex<BTreeMap<Uuid, T>>,
+}
+
+/// A record, as [`Records`] needs it.
+pub(crate) trait Recorded: Clone + DeserializeOwned + Serialize + Send + 'static {
+    fn id(&self) -> Uuid;
+}
+
+impl<T: Recorded> Records<T> {
+    /// The records in `dir`, which is made if it is not there. A file that cannot be read is said in
+    /// the log and left alone.
+    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        let mut all = BTreeMap::new();
+        for entry in fs::read_dir(&dir)? {
+            let path = entry?.path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("json") => {}
+                Some("new") => {
+                    fs::remove_file(&path)?;
+                    continue;
+                }
+                _ => continue,
+            }
+            match read::<T>(&path) {
+                Ok(record) => drop(all.insert(record.id(), record)),
+                Err(e) => tracing::error!(path = %path.display(), "cannot read a record: {e}"),
+            }
+        }
+        let inner = Arc::new(Inner { dir, all: Mutex::new(all) });
+        Ok(Records { inner, writing: Arc::default() })
+    }
+
+    pub(crate) fn get(&self, id: Uuid) -> Option<T> {
+        self.inner.lock().get(&id).cloned()
+    }
+
+    /// Those that `wanted` says.
+    pub(crate) fn select(&self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        self.inner.lock().values().filter(|record| wanted(record)).cloned().collect()
+    }
+
+    /// Adds a record, unless `may` says no to the one that is there.
+    pub(crate) async fn add(&self, record: T, may: fn(&T) -> bool) -> io::Result<bool> {
+        let _guard = self.writing.lock_arc().await;
+        if self.get(record.id()).is_some_and(|there| !may(&there)) {
+            return Ok(false);
+        }
+        let inner = self.inner.clone();
+        self.write(_guard, move || {
+            inner.store(&record)?;
+            inner.lock().insert(record.id(), record);
+            Ok(())
+        })
+        .await?;
+        Ok(true)
+    }
+
+    /// Changes a record, in memory in any case: what is known must not be forgotten because a disk is
+    /// full. `None` if there is none.
+    pub(crate) async fn update(
+        &self,
+        id: Uuid,
+        change: impl FnOnce(&mut T) + Send + 'static,
+    ) -> Option<T> {
+        let guard = self.writing.lock_arc().await;
+        let mut record = self.get(id)?;
+        change(&mut record);
+        let (inner, changed) = (self.inner.clone(), record.clone());
+        let written = self.write(guard, move || {
+            inner.lock().insert(id, changed.clone());
+            inner.store(&changed)
+        });
+        if let Err(e) = written.await {
+            tracing::error!(%id, "cannot write a record: {e}");
+        }
+        Some(record)
+    }
+
+    pub(crate) async fn remove(&self, id: Uuid) {
+        let guard = self.writing.lock_arc().await;
+        let inner = self.inner.clone();
+        let removed = self.write(guard, move || {
+            inner.lock().remove(&id);
+            fs::remove_file(inner.path(id))?;
+            inner.sync()
+        });
+        if let Err(e) = removed.await {
+            tracing::error!(%id, "cannot remove a record: {e}");
+        }
+    }
+
+    /// Writes to the end, whether somebody waits for it or not.
+    async fn write<G: Send + 'static>(
+        &self,
+        guard: G,
+        write: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (done, wait) = futures::channel::oneshot::channel();
+        unblock(move || {
+            let _ = done.send(write());
+            drop(guard);
+        })
+        .detach();
+        wait.await.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+    }
+}
+
+impl<T: Recorded> Inner<T> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Uuid, T>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, id: Uuid) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+
+    fn store(&self, record: &T) -> io::Result<()> {
+        let path = self.path(record.id());
+        let new = path.with_extension("new");
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(record)?)?;
+        file.sync_all()?;
+        fs::rename(new, path)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+fn read<T: Recorded>(path: &Path) -> io::Result<T> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+    struct Note(Uuid, u32);
+
+    impl Recorded for Note {
+        fn id(&self) -> Uuid {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_record_is_on_disk_before_the_next_one() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("notes");
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let records = Records::open(dir.clone()).unwrap();
+        smol::block_on(async {
+            assert!(records.add(Note(a, 1), |_| false).await.unwrap());
+            assert!(records.add(Note(b, 1), |_| false).await.unwrap());
+            assert!(!records.add(Note(a, 9), |_| false).await.unwrap());
+            records.update(a, |note| note.1 = 2).await.unwrap();
+            assert!(records.update(Uuid::from_u128(3), |_| ()).await.is_none());
+            records.remove(b).await;
+        });
+        fs::write(dir.join("x.json"), "{").unwrap();
+        fs::write(dir.join("x.new"), "{").unwrap();
+        let again = Records::<Note>::open(dir.clone()).unwrap();
+        assert_eq!(again.select(|_| true), [Note(a, 2)]);
+        assert!(!dir.join("x.new").exists() && dir.join("x.json").exists());
+    }
+
+    #[test]
+    fn an_update_that_nobody_waits_for_is_written_whole() {
+        let tmp = tempfile::tempdir().unwrap();
+        let records = Records::open(tmp.path().to_owned()).unwrap();
+        let id = Uuid::from_u128(1);
+        smol::block_on(async {
+            records.add(Note(id, 0), |_| false).await.unwrap();
+            for n in 1..50 {
+                let update = std::pin::pin!(records.update(id, move |note| note.1 = n));
+                drop(futures::future::select(update, std::future::ready(())).await);
+            }
+            let last = records.update(id, |note| note.1 += 100).await.unwrap();
+            assert_eq!(Some(last), records.get(id));
+        });
+        let again = Records::<Note>::open(tmp.path().to_owned()).unwrap();
+        assert_eq!(again.get(id), records.get(id));
+    }
+}

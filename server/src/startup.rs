@@ -1,0 +1,114 @@
+//! What a restart does with what the process before it left: nothing that ran goes on, nothing of it
+//! stays, and whoever asked for it is told.
+
+use std::{sync::Arc, time::Duration};
+
+use smol::Timer;
+use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store};
+
+use crate::{
+    archives, backup,
+    job::Kind,
+    moment::Moment,
+    node::Node,
+    outbox::{self, Subject},
+    queue::Claim,
+    record::{self, Place, State, Telling, Told},
+    restore,
+};
+
+/// How often it is tried to clear away, and the wait between.
+const TRIES: usize = 5;
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a failed backup is remembered, in seconds.
+const REMEMBERED: u64 = 30 * 24 * 3600;
+
+/// Ends what was open, and goes on telling.
+pub(crate) async fn recover(node: &Arc<Node>) {
+    // Before anything is ended: that tells by itself.
+    let is_untold = |telling: &Telling| telling.state == Told::Pending;
+    let backups = node.backups.select(|backup| is_untold(&backup.telling));
+    let restores = node.restores.select(|restore| is_untold(&restore.telling));
+    for backup in backups {
+        outbox::tell(node, Subject::Backup(backup.uuid));
+    }
+    for restore in restores {
+        outbox::tell(node, Subject::Restore(restore.id));
+    }
+    for backup in node.backups.select(record::Backup::is_open) {
+        end_backup(node.clone(), backup);
+    }
+    for restore in node.restores.select(|restore| restore.successful.is_none()) {
+        end_restore(node, restore).await;
+    }
+    let now = Moment::now();
+    let is_old = |b: &record::Backup| {
+        let told = b.telling.state != Told::Pending;
+        b.state == State::Failed && told && now.seconds_since(b.created) > REMEMBERED
+    };
+    for backup in node.backups.select(is_old) {
+        node.backups.remove(backup.uuid).await;
+    }
+}
+
+/// Beside everything else, since a bucket may not answer; the server's next job waits for it.
+fn end_backup(node: Arc<Node>, record: record::Backup) {
+    let Some(job) = node.jobs.begin(record.uuid, record.server, Kind::Backup) else { return };
+    let claim = Claim { job: record.uuid, server: Some(record.server), slot: false };
+    let turn = node.queue.enter(claim);
+    smol::spawn(async move {
+        let _turn = turn.await;
+        for tries_left in (0..TRIES).rev() {
+            match clear(&node, &record).await {
+                Ok(()) => break,
+                Err(e) => {
+                    tracing::error!(backup = %record.uuid, tries_left, "cannot clear away: {e}")
+                }
+            }
+            Timer::after(WAIT).await;
+        }
+        let error = Error::new(ErrorKind::Cancelled, "make the backup");
+        let error = error.caused_by("the daemon ended meanwhile");
+        backup::end(&node, record.uuid, record.server, Err(error)).await;
+        drop(job);
+    })
+    .detach();
+}
+
+/// Removes what there is of a backup that was not recorded as complete: to whoever asked, it failed.
+async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
+    let Some(at) = archives::at(&node.config, record.place, record.server, record.uuid)? else {
+        // The Panel aborts its upload when it is told.
+        return Ok(());
+    };
+    if record.state == State::Running {
+        at.remove().await?;
+    }
+    match (record.place, &node.config.s3) {
+        (Place::Bucket, Some(s3)) => {
+            // Whatever is unfinished there was this daemon's own.
+            s3.store(record.server)?.dead_after(Duration::ZERO).sweep().await.map(drop)
+        }
+        _ => at.store.sweep().await.map(drop),
+    }
+}
+
+async fn end_restore(node: &Arc<Node>, record: record::Restore) {
+    let record::Restore { id, backup, server, .. } = record;
+    let result = match node.server(server).await {
+        Ok(dir) => match Restore::recover(dir).await {
+            // It had come so far that the files are in place.
+            Ok(Some(Recovered::Finished)) => Ok(()),
+            Ok(_) => {
+                let error = Error::new(ErrorKind::Cancelled, "restore");
+                Err(error.caused_by("the daemon ended meanwhile"))
+            }
+            Err(e) => Err(e),
+        },
+        Err(refusal) => {
+            Err(Error::new(ErrorKind::NotFound, "recover the server").caused_by(refusal.text))
+        }
+    };
+    restore::end(node, id, backup, server, result).await;
+}
