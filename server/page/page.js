@@ -211,7 +211,9 @@ function renderServers() {
   const focused = document.activeElement.hash;
   $('servers').replaceChildren(...servers.map(serverItem));
   $('no-servers').hidden = servers.length > 0;
-  if (focused) Array.from($('servers').querySelectorAll('a')).find(a => a.hash === focused)?.focus();
+  for (const link of $('servers').querySelectorAll('a')) {
+    if (focused && link.hash === focused) link.focus();
+  }
 }
 
 function serverItem(server) {
@@ -317,7 +319,8 @@ function announceChanges(before, after) {
 function stateWords({ state, position, size, error }) {
   if (state === 'queued' && position) return `queued, place ${position} in the queue`;
   if (state === 'complete' && size !== null) return `complete, ${formatSize(size)}`;
-  return state === 'failed' && error ? `failed, ${error}` : state;
+  if (state === 'failed' && error) return `failed, ${error}`;
+  return state === 'running' ? 'started' : state;
 }
 
 function renderBackups(of) {
@@ -437,8 +440,9 @@ function partialMessage({ skipped }) {
 }
 
 function verdict({ at, whole, damage }) {
-  if (whole) return ['good', `Whole: verified ${formatTime(at)}, no damage.`];
-  return ['bad', `Damaged: verified ${formatTime(at)}, ${count(damage.length, 'problem')}.`, damage];
+  const when = `verified ${formatTime(at)}`;
+  if (whole) return ['good', `Whole: ${when}, no damage.`];
+  return ['bad', `Damaged: ${when}, ${count(damage.length, 'problem')}.`, damage];
 }
 
 function message(kind, text, lines = []) {
@@ -492,6 +496,7 @@ const ACTIONS = {
     openDialog('files', backup);
     $('files-form').reset();
     $('files-rows').replaceChildren();
+    $('files-filter').focus();
     files.page = 1;
     return loadFiles();
   },
@@ -700,7 +705,7 @@ function hearProgress(of, progress) {
 function showMessage(text) {
   const list = $('daemon-messages');
   list.prepend(h('li', {}, h('time', {}, new Date().toLocaleTimeString()), text));
-  while (list.children.length > 5) list.lastChild.remove();
+  while (list.children.length > 3) list.lastChild.remove();
   $('daemon').hidden = false;
   showMessage.timer ??= setTimeout(() => {
     showMessage.timer = null;

@@ -145,6 +145,7 @@ impl Node {
             made: None,
             error: None,
             verified: None,
+            restored: None,
             deleted: false,
             telling: Telling::default(),
         };

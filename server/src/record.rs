@@ -18,6 +18,7 @@ pub(crate) struct Backup {
     pub(crate) made: Option<Made>,
     pub(crate) error: Option<String>,
     pub(crate) verified: Option<Checked>,
+    pub(crate) restored: Option<Restored>,
     /// It is deleted here; the record stays until the Panel is told.
     pub(crate) deleted: bool,
     pub(crate) telling: Telling,
@@ -88,6 +89,13 @@ pub(crate) struct Part {
 pub(crate) struct Checked {
     pub(crate) at: Moment,
     pub(crate) damage: Vec<String>,
+}
+
+/// How the last restore ended.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Restored {
+    pub(crate) at: Moment,
+    pub(crate) error: Option<String>,
 }
 
 /// How far the Panel knows.

@@ -18,10 +18,11 @@ use crate::{
     archives::At,
     config::User,
     job::{Active, Pace},
+    moment::Moment,
     node::Node,
     outbox::{self, Subject},
     queue::{Claim, Turn},
-    record::{Adapter, Told},
+    record::{Adapter, Restored as Ended, Told},
     refusal::Refusal,
 };
 
@@ -133,6 +134,12 @@ pub(crate) async fn end(
     result: Result<()>,
 ) {
     let successful = result.is_ok();
+    let restored =
+        Ended { at: Moment::now(), error: result.as_ref().err().map(ToString::to_string) };
+    let is_recorded = node.backups.get(backup).is_some_and(|record| record.server == server);
+    if is_recorded {
+        node.backups.update(backup, |record| record.restored = Some(restored)).await;
+    }
     match result {
         Ok(()) => {
             tracing::info!(%backup, %server, "a restore is complete");

@@ -20,11 +20,9 @@ pub(crate) fn start(node: Arc<Node>, job: Active, at: At) {
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         match run(&node, &job, turn, &at).await {
-            Ok(verified) => note(&node, &job, &verified).await,
-            Err(e) => {
-                tracing::warn!(backup = %job.uuid, server = %job.server, "cannot verify: {e}");
-                node.events.say(job.server, format!("Cannot verify the backup {}: {e}", job.uuid));
-            }
+            Ok(verified) => note(&node, &job, damage_of(&verified)).await,
+            Err(e) if e.kind() == ErrorKind::Cancelled => {}
+            Err(e) => note(&node, &job, vec![e.to_string()]).await,
         }
         let (server, event) = (job.server, format!("backup verified:{}", job.uuid));
         // Whoever hears it finds the job over.
@@ -55,11 +53,15 @@ async fn run(
     job.run(verify.start(at.archive()), |_| ()).await
 }
 
-async fn note(node: &Node, job: &Active, verified: &Verified) {
+fn damage_of(verified: &Verified) -> Vec<String> {
     let mut damage: Vec<_> = verified.damage.iter().map(ToString::to_string).collect();
     if verified.sha1_matches == Some(false) {
         damage.push("its SHA-1 is not the one that it had".into());
     }
+    damage
+}
+
+async fn note(node: &Node, job: &Active, damage: Vec<String>) {
     tracing::info!(backup = %job.uuid, server = %job.server, damage = damage.len(), "verified");
     let checked = Checked { at: Moment::now(), damage };
     node.backups.update(job.uuid, |backup| backup.verified = Some(checked)).await;

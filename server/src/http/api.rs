@@ -37,6 +37,7 @@ struct Backup {
     warnings: Vec<String>,
     progress: Option<Pace>,
     verified: Option<Checked>,
+    restored: Option<Restored>,
     verifying: bool,
     restoring: bool,
     readable: bool,
@@ -47,6 +48,13 @@ struct Checked {
     at: String,
     whole: bool,
     damage: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Restored {
+    at: String,
+    successful: bool,
+    error: Option<String>,
 }
 
 pub(crate) fn health(node: &Node) -> Reply {
@@ -115,6 +123,11 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
             at: checked.at.text(),
             whole: checked.damage.is_empty(),
             damage: checked.damage.clone(),
+        }),
+        restored: backup.restored.as_ref().map(|restored| Restored {
+            at: restored.at.text(),
+            successful: restored.error.is_none(),
+            error: restored.error.clone(),
         }),
         verifying: is(Kind::Verify),
         restoring: is(Kind::Restore),

@@ -33,6 +33,7 @@ use crate::{
 
 const PER_PAGE: usize = 100;
 const PER_PAGE_MAX: usize = 1000;
+const PAGE_MAX: usize = 1_000_000_000;
 
 #[derive(Deserialize)]
 struct Link {
@@ -48,7 +49,7 @@ pub(crate) async fn files(
 ) -> Result<Reply, Refusal> {
     let query = Query::of(request);
     let filter = query.text("filter")?.unwrap_or_default().to_lowercase();
-    let page = query.number("page", usize::MAX)?.unwrap_or(1);
+    let page = query.number("page", PAGE_MAX)?.unwrap_or(1);
     let per_page = query.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
     let at = node.archive(server, backup).await?;
     let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;

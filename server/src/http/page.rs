@@ -1,8 +1,14 @@
 //! The page, and the description of the interface: text that is in the program.
 
 use hyper::header::{self, HeaderValue};
+use serde_json::{Value, json};
 
-use crate::http::reply::{self, Reply};
+use crate::{
+    archives,
+    http::reply::{self, Reply},
+    node::Node,
+    record::Adapter,
+};
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -25,6 +31,16 @@ pub(crate) fn js() -> Reply {
     reply::text(include_str!("../../page/page.js"), "text/javascript; charset=utf-8")
 }
 
-pub(crate) fn openapi() -> Reply {
-    reply::text(include_str!("../../openapi.json"), "application/json")
+/// The interface of this node: its adapters are those that it takes.
+pub(crate) fn openapi(node: &Node) -> Reply {
+    let text = include_str!("../../openapi.json");
+    let mut document: Value = serde_json::from_str(text).expect("it is JSON");
+    let schemas = &mut document["components"]["schemas"];
+    if archives::place(&node.config, Adapter::S3).is_none() {
+        schemas["Adapter"]["enum"] = json!([Adapter::Wings]);
+    }
+    if node.config.s3.is_some() {
+        schemas["RestoreBackup"]["oneOf"][1]["required"] = json!(["adapter"]);
+    }
+    reply::json(&document)
 }

@@ -53,7 +53,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Re
         (&Method::GET, [""]) => Ok(page::html()),
         (&Method::GET, ["page.css"]) => Ok(page::css()),
         (&Method::GET, ["page.js"]) => Ok(page::js()),
-        (&Method::GET, ["openapi.json"]) => Ok(page::openapi()),
+        (&Method::GET, ["openapi.json"]) => Ok(page::openapi(node)),
         (&Method::GET, ["health"]) => Ok(api::health(node)),
         (&Method::GET, ["metrics"]) => Ok(api::metrics(node)),
         (&Method::GET, ["download", "backup"]) => download::by_token(node, &request).await,

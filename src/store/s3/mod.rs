@@ -164,6 +164,7 @@ impl S3Store {
     }
 
     /// How old an unfinished upload must be for a sweep to abort it: a day unless told otherwise.
+    /// With zero all are, whatever the service's clock says: for who knows that nobody uploads there.
     /// A backup that takes longer would be taken for a dead one's.
     #[must_use]
     pub fn dead_after(self, age: Duration) -> Self {
@@ -364,7 +365,8 @@ impl Store for S3Store {
             for left in unfinished {
                 let name = left.object.strip_prefix(&*prefix);
                 let is_ours = name.is_some_and(|name| names.uuid(name).is_some());
-                if is_ours && left.begun <= dead.cast_signed() {
+                let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
+                if is_ours && is_dead {
                     api.abort_id(&left.object, &left.id).await?;
                     swept.push(format!("s3://{bucket}/{}", left.object));
                 }

@@ -1,0 +1,166 @@
+//! What is in an archive, and how it is downloaded.
+
+use std::{fs, io::Write, os::unix::ffi::OsStrExt};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    client::fetch,
+    daemon::{Daemon, TOKEN, jwt, now, sha1sum},
+};
+
+#[test]
+fn the_files_of_a_backup_are_listed_page_by_page_and_filtered() {
+    let daemon = Daemon::new();
+    for n in 0..250 {
+        fs::write(daemon.dir(daemon.server()).join(format!("world/Chunk {n:03}.bin")), "x")
+            .unwrap();
+    }
+    let backup = daemon.made();
+    let path = daemon.path(daemon.server(), backup);
+    let all = daemon.get(&format!("{path}/files"));
+    let total = all["total"].as_u64().unwrap();
+    assert_eq!((all["files"].as_array().unwrap().len(), &all["page"]), (100, &json!(1)));
+    let mut seen = Vec::new();
+    for page in 1..=4 {
+        let page = daemon.get(&format!("{path}/files?page={page}&per_page=70&filter=cHUNK+"));
+        assert_eq!(page["total"], 250);
+        let files = page["files"].as_array().unwrap().iter();
+        seen.extend(files.map(|file| file["path"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(seen, (0..250).map(|n| format!("world/Chunk {n:03}.bin")).collect::<Vec<_>>());
+    assert!(total > 250);
+    let none = daemon.get(&format!("{path}/files?page=1000000&filter=%26"));
+    assert!(none["files"].as_array().unwrap().is_empty());
+    let level = daemon.get(&format!("{path}/files?filter=level.dat"));
+    let level = &level["files"][0];
+    assert_eq!((&level["kind"], &level["size"]), (&json!("file"), &json!(4096)));
+    assert!(level["modified_at"].as_str().unwrap().ends_with('Z'));
+    for wrong in ["page=0", "page=-1", "page=x", "per_page=0", "per_page=1001", "filter=%ff"] {
+        daemon.send("GET", &format!("{path}/files?{wrong}"), b"").expect(400);
+    }
+}
+
+#[test]
+fn one_file_comes_out_of_a_backup() {
+    let daemon = Daemon::new();
+    let odd = std::ffi::OsStr::from_bytes(b"odd \xff+&.dat");
+    fs::write(daemon.dir(daemon.server()).join(odd), "odd").unwrap();
+    fs::write(daemon.dir(daemon.server()).join("nothing"), "").unwrap();
+    let backup = daemon.made();
+    let path = daemon.path(daemon.server(), backup);
+    let file = |name: &str| daemon.send("GET", &format!("{path}/file?path={name}"), b"");
+    let region = file("world/region/r.0.0.mca").expect(200);
+    let there = daemon.dir(daemon.server()).join("world/region/r.0.0.mca");
+    assert!(region.body == fs::read(there).unwrap());
+    assert_eq!(region.headers["content-length"], (1 << 20).to_string());
+    assert!(region.headers["content-disposition"].contains("filename=\"r.0.0.mca\""));
+    assert_eq!(file("odd%20%ff%2B%26.dat").expect(200).text(), "odd");
+    assert_eq!(file("nothing").expect(200).body, b"");
+    file("world").expect(400);
+    file("").expect(404);
+    file("world/level").expect(404);
+    daemon.send("GET", &format!("{path}/file"), b"").expect(400);
+
+    let link = daemon.link(backup, json!({ "file": "server.properties" }));
+    assert_eq!(fetch("GET", &link, &[], b"").unwrap().expect(200).text(), "motd=x\n");
+    fetch("GET", &link, &[], b"").unwrap().expect(401);
+}
+
+#[test]
+fn a_download_goes_by_ranges_and_once_by_each_token() {
+    let daemon = Daemon::new();
+    let backup = daemon.made();
+    let bytes = fs::read(daemon.archive(backup)).unwrap();
+    let size = bytes.len();
+    let get = |headers: &[(&str, &str)]| {
+        fetch("GET", &daemon.link(backup, json!({})), headers, b"").unwrap()
+    };
+    let all = get(&[]).expect(200);
+    assert!(all.body == bytes);
+    let tag = format!("\"{}\"", sha1sum(&daemon.archive(backup)));
+    assert_eq!(all.headers["etag"], tag);
+    assert_eq!(all.headers["content-length"], size.to_string());
+    assert_eq!(all.headers["accept-ranges"], "bytes");
+    let name = format!("attachment; filename=\"backup-{backup}.tar.gz\"");
+    assert!(all.headers["content-disposition"].starts_with(&name));
+
+    let part = get(&[("Range", "bytes=1000-1999")]).expect(206);
+    assert!(part.body == bytes[1000..2000]);
+    assert_eq!(part.headers["content-range"], format!("bytes 1000-1999/{size}"));
+    assert!(get(&[("Range", "bytes=-5")]).expect(206).body == bytes[size - 5..]);
+    let beyond = get(&[("Range", &format!("bytes={size}-"))]).expect(416);
+    assert_eq!(beyond.headers["content-range"], format!("bytes */{size}"));
+    assert!(get(&[("Range", "bytes=0-1,4-5")]).expect(200).body == bytes);
+    get(&[("Range", "bytes=0-1"), ("If-Range", &tag)]).expect(206);
+    get(&[("Range", "bytes=0-1"), ("If-Range", "\"other\"")]).expect(200);
+    let unchanged = get(&[("If-None-Match", &format!("\"x\", {tag}"))]).expect(304);
+    assert!(unchanged.body.is_empty());
+
+    let link = daemon.link(backup, json!({}));
+    fetch("GET", &link, &[], b"").unwrap().expect(200);
+    fetch("GET", &link, &[], b"").unwrap().expect(401);
+}
+
+#[test]
+fn only_the_panels_own_tokens_open_a_download() {
+    let mut daemon = Daemon::new();
+    let other = daemon.add_server();
+    let backup = daemon.made();
+    let get = |token: &str| {
+        fetch("GET", &format!("{}/download/backup?token={token}", daemon.url), &[], b"").unwrap()
+    };
+    let claims = |server: Uuid, id: &str| {
+        json!({ "server_uuid": server, "backup_uuid": backup, "unique_id": id, "user_uuid": "x",
+            "iat": now() + 1, "nbf": now() - 300, "exp": now() + 300, "jti": "x" })
+    };
+    get(&jwt(TOKEN, &claims(daemon.server(), "a"))).expect(200);
+    get(&jwt(TOKEN, &claims(daemon.server(), "a"))).expect(401);
+    get(&jwt("guess", &claims(daemon.server(), "b"))).expect(401);
+    get(&jwt(TOKEN, &claims(other, "c"))).expect(404);
+    get(&jwt(TOKEN, &json!({ "server_uuid": other, "exp": now() + 9 }))).expect(401);
+    for text in ["", "x", "a.b.c"] {
+        get(text).expect(401);
+    }
+    // The node's token itself is not one for here.
+    fetch("GET", &format!("{}/download/backup?token={TOKEN}", daemon.url), &[], b"")
+        .unwrap()
+        .expect(401);
+}
+
+#[test]
+fn a_token_from_before_a_restart_is_spent() {
+    let mut daemon = Daemon::new();
+    let backup = daemon.made();
+    let link = daemon.link(backup, json!({}));
+    let (_, query) = link.split_once("/download").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    daemon.kill();
+    daemon.start();
+    let link = format!("{}/download{query}", daemon.url);
+    fetch("GET", &link, &[], b"").unwrap().expect(401);
+}
+
+#[test]
+fn verify_finds_damage_and_says_where() {
+    let daemon = Daemon::new();
+    let backup = daemon.made();
+    let path = daemon.path(daemon.server(), backup);
+    let verified = || {
+        daemon.send("POST", &format!("{path}/verify"), b"").expect(202);
+        daemon.wait(daemon.server(), backup, |backup| backup["verifying"] == false)["verified"]
+            .clone()
+    };
+    assert_eq!(verified()["whole"], true);
+    let mut bytes = fs::read(daemon.archive(backup)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::File::create(daemon.archive(backup)).unwrap().write_all(&bytes).unwrap();
+    let damaged: Value = verified();
+    assert_eq!(damaged["whole"], false);
+    assert!(damaged["damage"][0].as_str().unwrap().contains("r.0.0.mca"), "{damaged}");
+    fs::remove_file(daemon.archive(backup)).unwrap();
+    let gone = verified();
+    assert_eq!(gone["whole"], false, "{gone}");
+}

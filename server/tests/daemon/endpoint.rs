@@ -1,0 +1,193 @@
+//! `POST /api/servers/{server}/backup`, as documented, and what goes with it.
+
+use std::{fs, time::Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    client::fetch,
+    daemon::{Daemon, TOKEN, sha1sum, tar_list, until},
+    panel::Panel,
+};
+
+fn error_of(reply: &crate::client::Reply) -> String {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert!(body.as_object().unwrap().keys().eq(["error"]), "{body}");
+    body["error"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_backup_is_made_as_documented_and_the_panel_is_told() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    let asked = Instant::now();
+    let body = json!({ "adapter": "wings", "uuid": backup, "ignore": "*.dat\n!level.dat\nempty/" });
+    let reply = daemon.post(&format!("/api/servers/{server}/backup"), body).expect(202);
+    assert!(reply.body.is_empty() && asked.elapsed().as_secs() < 2);
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    assert_eq!(made["state"], "complete");
+    let archive = daemon.archive(backup);
+    // The ignore file's patterns count besides the request's.
+    let names = [
+        ".pteroignore",
+        "server.properties",
+        "world/",
+        "world/level.dat",
+        "world/region/",
+        "world/region/r.0.0.mca",
+    ];
+    assert_eq!(tar_list(&archive), names);
+    let told = panel.known(backup).told;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["checksum"], sha1sum(&archive));
+    assert_eq!(told[0]["size"], fs::metadata(&archive).unwrap().len());
+    assert_eq!(made["checksum"], told[0]["checksum"]);
+    assert_eq!(daemon.files(), [format!("backup-{backup}.tar.gz")]);
+}
+
+#[test]
+fn each_wrong_request_has_its_answer_and_leaves_nothing() {
+    let daemon = Daemon::new();
+    let (server, there) = (daemon.server(), daemon.made());
+    let path = format!("/api/servers/{server}/backup");
+    let new = Uuid::new_v4();
+    for (body, word) in [
+        ("", "body"),
+        ("{", "body"),
+        ("[]", "body"),
+        (r#"{"uuid":"X"}"#, "adapter"),
+        (r#"{"adapter":"ftp","uuid":"X"}"#, "adapter"),
+        (r#"{"adapter":"s3","uuid":"X"}"#, "s3"),
+        (r#"{"adapter":1,"uuid":"X"}"#, "body"),
+        (r#"{"adapter":"wings"}"#, "uuid"),
+        (r#"{"adapter":"wings","uuid":null}"#, "uuid"),
+        (r#"{"adapter":"wings","uuid":"../../x"}"#, "uuid"),
+        (r#"{"adapter":"wings","uuid":"{X}"}"#, "uuid"),
+        (r#"{"adapter":"wings","uuid":"X","ignore":1}"#, "body"),
+    ] {
+        let body = body.replace('X', &new.to_string());
+        let reply = daemon.send("POST", &path, body.as_bytes()).expect(400);
+        assert!(error_of(&reply).contains(word), "{body}: {}", error_of(&reply));
+    }
+    let simple = json!({ "adapter": "wings", "uuid": new.simple().to_string() });
+    daemon.post(&path, simple).expect(400);
+    // Whatever its case, it is the same UUID.
+    let again = json!({ "adapter": "wings", "uuid": there.to_string().to_uppercase() });
+    assert!(error_of(&daemon.post(&path, again).expect(409)).contains("UUID"));
+
+    let body = json!({ "adapter": "wings", "uuid": new }).to_string();
+    let nobody = Uuid::new_v4();
+    let reply = daemon.send("POST", &format!("/api/servers/{nobody}/backup"), body.as_bytes());
+    assert!(error_of(&reply.expect(404)).contains("server"));
+    for header in ["", "Bearer wrong", "Bearer ", TOKEN, &format!("Basic {TOKEN}")] {
+        let headers = [("Authorization", header)];
+        let url = format!("{}{path}", daemon.url);
+        let reply = fetch("POST", &url, &headers, body.as_bytes()).unwrap().expect(401);
+        error_of(&reply);
+    }
+    assert_eq!(daemon.files(), [format!("backup-{there}.tar.gz")]);
+}
+
+#[test]
+fn what_can_be_known_of_the_destination_is_answered() {
+    let mut daemon = Daemon::idle("", "");
+    daemon.configure(TOKEN, "  backup_directory: /dev/null/backups");
+    daemon.start();
+    let reply = daemon.ask(daemon.server(), "wings", Uuid::new_v4()).expect(500);
+    assert!(error_of(&reply).contains("/dev/null/backups"), "{}", reply.text());
+
+    let daemon = Daemon::with("  reserve_mib: 99999999999");
+    let reply = daemon.ask(daemon.server(), "wings", Uuid::new_v4());
+    assert!(error_of(&reply.expect(500)).contains("room"));
+}
+
+#[test]
+fn no_parameter_leads_anywhere_else() {
+    let daemon = Daemon::new();
+    let (server, backup) = (daemon.server(), daemon.made());
+    let secret = daemon.tmp.path().join("volumes/secret");
+    fs::create_dir(&secret).unwrap();
+    for name in
+        ["..", "%2e%2e", "..%2f..", "secret", "%00", ".", "", "%ff", "%2F", "*", "{}", "a b"]
+    {
+        let name = name.replace(' ', "%20");
+        for path in [
+            format!("/api/servers/{name}/backups"),
+            format!("/api/servers/{name}/backup/{backup}"),
+            format!("/api/servers/{server}/backup/{name}/files"),
+            format!("/api/servers/{server}/backup/..%2f{name}/file?path=x"),
+        ] {
+            let status = daemon.send("GET", &path, b"").status;
+            assert!(status == 404 || status == 405, "{path}: {status}");
+        }
+        daemon.send("DELETE", &format!("/api/servers/{server}/backup/{name}"), b"").expect(404);
+        let file = format!("{}/file?path=..%2F..%2F{name}", daemon.path(server, backup));
+        daemon.send("GET", &file, b"").expect(404);
+    }
+    // A server has no hold on another one's backups.
+    let mut daemon = daemon;
+    let other = daemon.add_server();
+    for (method, rest) in [
+        ("GET", ""),
+        ("GET", "/files"),
+        ("GET", "/file?path=server.properties"),
+        ("DELETE", ""),
+        ("POST", "/cancel"),
+        ("POST", "/verify"),
+    ] {
+        let path = format!("{}{rest}", daemon.path(other, backup));
+        daemon.send(method, &path, b"").expect(404);
+    }
+    let body = json!({ "adapter": "wings", "truncate_directory": true });
+    daemon.post(&format!("{}/restore", daemon.path(other, backup)), body).expect(404);
+    daemon.post(&format!("{}/link", daemon.path(other, backup)), json!({})).expect(404);
+    assert!(daemon.archive(backup).exists());
+}
+
+#[test]
+fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::idle("  slots: 1", &panel.url());
+    daemon.configure(TOKEN, "  backup_write_limit: 100000");
+    let other = daemon.add_server();
+    daemon.start();
+    let server = daemon.server();
+    let (running, queued, deleted) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+    daemon.ask(server, "wings", running).expect(202);
+    daemon.wait_state(server, running, "running");
+    daemon.ask(other, "wings", queued).expect(202);
+    daemon.ask(server, "wings", deleted).expect(202);
+    assert_eq!(daemon.backup(other, queued)["position"], 1);
+    assert_eq!(daemon.backup(server, deleted)["position"], 2);
+    daemon.ask(server, "wings", running).expect(409);
+    daemon.ask(other, "wings", queued).expect(409);
+
+    daemon.send("DELETE", &daemon.path(server, deleted), b"").expect(204);
+    daemon.send("GET", &daemon.path(server, deleted), b"").expect(404);
+    daemon.post(&format!("{}/cancel", daemon.path(other, queued)), json!({})).expect(204);
+    assert_eq!(daemon.backup(other, queued)["state"], "failed");
+    daemon.wait(server, running, |backup| backup["progress"]["written"].as_u64() > Some(0));
+    daemon.post(&format!("{}/cancel", daemon.path(server, running)), json!({})).expect(204);
+    let cancelled = daemon.backup(server, running);
+    assert_eq!(cancelled["state"], "failed");
+    assert!(cancelled["error"].as_str().unwrap().contains("cancel"), "{cancelled}");
+    daemon.post(&format!("{}/cancel", daemon.path(server, running)), json!({})).expect(409);
+    assert!(daemon.files().is_empty(), "{:?}", daemon.files());
+    for backup in [running, queued, deleted] {
+        let told = until("the Panel is told", || {
+            Some(panel.known(backup).told).filter(|told| !told.is_empty())
+        });
+        assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(false)));
+    }
+    // A failed one is gone with its record, and its UUID is free again.
+    daemon.send("DELETE", &daemon.path(server, running), b"").expect(204);
+    daemon.send("DELETE", &daemon.path(server, running), b"").expect(404);
+
+    let daemon = Daemon::new();
+    let made = daemon.made();
+    daemon.send("DELETE", &daemon.path(daemon.server(), made), b"").expect(204);
+    assert!(daemon.files().is_empty());
+    daemon.send("DELETE", &daemon.path(daemon.server(), made), b"").expect(404);
+}

@@ -1,0 +1,262 @@
+//! The WebSocket.
+
+use std::{
+    fs,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tungstenite::{
+    ClientRequestBuilder, Message, WebSocket,
+    client::{IntoClientRequest, client},
+    http::Uri,
+};
+use uuid::Uuid;
+
+use crate::daemon::{Daemon, TOKEN, jwt, noise, now, until};
+
+/// One who listens to a server.
+pub struct Listener {
+    socket: WebSocket<TcpStream>,
+}
+
+impl Listener {
+    /// With a token that the daemon has made.
+    pub fn new(daemon: &Daemon, server: Uuid) -> Self {
+        let reply = daemon.post(&format!("/api/servers/{server}/websocket"), json!({})).expect(200);
+        let made: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(made["socket"], format!("/api/servers/{server}/ws"));
+        let mut listener = Listener::open(daemon, server, None).unwrap();
+        listener.auth(made["token"].as_str().unwrap());
+        assert_eq!(listener.next().unwrap()["event"], "auth success");
+        listener
+    }
+
+    /// One that has not said who it is.
+    pub fn open(daemon: &Daemon, server: Uuid, origin: Option<&str>) -> Result<Self, String> {
+        let address = daemon.url.strip_prefix("http://").unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let uri: Uri = format!("ws://{address}/api/servers/{server}/ws").parse().unwrap();
+        let mut request = ClientRequestBuilder::new(uri);
+        if let Some(origin) = origin {
+            request = request.with_header("Origin", origin);
+        }
+        let (socket, _) =
+            client(request.into_client_request().unwrap(), stream).map_err(|e| e.to_string())?;
+        Ok(Listener { socket })
+    }
+
+    pub fn auth(&mut self, token: &str) {
+        self.say(&json!({ "event": "auth", "args": [token] }).to_string());
+    }
+
+    fn say(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).unwrap();
+    }
+
+    /// The next event; `None` when the daemon has closed the socket.
+    pub fn next(&mut self) -> Option<Value> {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
+                Ok(Message::Close(_)) => return None,
+                Ok(_) => {}
+                Err(e) if matches!(&e, tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::WouldBlock) =>
+                {
+                    panic!("no event came")
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// All events up to the first of that name.
+    pub fn until(&mut self, name: &str) -> Vec<Value> {
+        self.until_one(|event| event["event"] == name)
+    }
+
+    /// All events up to the first whose text begins so.
+    pub fn until_text(&mut self, text: &str) -> Vec<Value> {
+        self.until_one(|event| event["args"][0].as_str().is_some_and(|t| t.starts_with(text)))
+    }
+
+    fn until_one(&mut self, is: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut seen = Vec::new();
+        loop {
+            seen.push(self.next().unwrap_or_else(|| panic!("closed after {seen:?}")));
+            if is(&seen[seen.len() - 1]) {
+                return seen;
+            }
+        }
+    }
+}
+
+fn slow() -> Daemon {
+    let mut daemon = Daemon::idle("", "");
+    daemon.configure(TOKEN, "  backup_write_limit: 1500000");
+    let big = daemon.dir(daemon.server()).join("big");
+    fs::write(big, noise(7, 2 << 20)).unwrap();
+    daemon.start();
+    daemon
+}
+
+#[test]
+fn a_backup_is_followed_live() {
+    let daemon = slow();
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    let mut listener = Listener::new(&daemon, server);
+    let began = Instant::now();
+    daemon.ask(server, "wings", backup).expect(202);
+    let events = listener.until(&format!("backup completed:{backup}"));
+    let seconds = began.elapsed().as_secs_f64();
+    assert_eq!(
+        events[0],
+        json!({ "event": "backup progress", "args": ["Creating backup archive..."] })
+    );
+    let complete = &events[events.len() - 2];
+    assert_eq!(*complete, json!({ "event": "backup complete", "args": [backup] }));
+    let progress: Vec<Value> = events[1..events.len() - 2]
+        .iter()
+        .map(|event| {
+            assert_eq!(
+                (&event["event"], &event["args"][0]),
+                (&json!("backup progress"), &json!("Creating backup archive..."))
+            );
+            serde_json::from_str(event["args"][1].as_str().unwrap()).unwrap()
+        })
+        .collect();
+    assert!(progress.len() >= 3, "{progress:?}");
+    assert!(progress.len() as f64 <= 4.0 * seconds + 2.0, "{} in {seconds} s", progress.len());
+    for two in progress.windows(2) {
+        assert!(two[0]["bytes"].as_u64() <= two[1]["bytes"].as_u64());
+        assert!(two[0]["percent"].as_f64() <= two[1]["percent"].as_f64());
+    }
+    let last = &progress[progress.len() - 1];
+    assert_eq!(last["uuid"], json!(backup));
+    assert!(last["rate"].is_u64() && last["expected_bytes"].is_u64(), "{last}");
+    let over: Value =
+        serde_json::from_str(events[events.len() - 1]["args"][0].as_str().unwrap()).unwrap();
+    let made = daemon.backup(server, backup);
+    assert_eq!(
+        over,
+        json!({ "uuid": backup, "is_successful": true, "checksum": made["checksum"],
+            "checksum_type": "sha1", "file_size": made["size"] })
+    );
+}
+
+#[test]
+fn a_failure_is_no_completion() {
+    let daemon = slow();
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    let mut listener = Listener::new(&daemon, server);
+    daemon.ask(server, "wings", backup).expect(202);
+    daemon.wait_state(server, backup, "running");
+    daemon.send("DELETE", &daemon.path(server, backup), b"").expect(204);
+    let events = listener.until(&format!("backup completed:{backup}"));
+    assert!(events.iter().all(|event| event["event"] != "backup complete"));
+    let over: Value =
+        serde_json::from_str(events[events.len() - 1]["args"][0].as_str().unwrap()).unwrap();
+    assert_eq!((&over["is_successful"], &over["file_size"]), (&json!(false), &json!(0)));
+}
+
+#[test]
+fn a_token_says_what_one_may_hear() {
+    let mut daemon = Daemon::new();
+    let other = daemon.add_server();
+    let server = daemon.server();
+    let claims = |server: Uuid, permissions: &[&str]| {
+        json!({ "server_uuid": server, "user_id": 1, "user_uuid": "x", "unique_id": "x", "jti": "x",
+            "permissions": permissions, "iat": now(), "nbf": now() - 300, "exp": now() + 600 })
+    };
+    let refused = |token: &str| {
+        let mut listener = Listener::open(&daemon, server, None).unwrap();
+        listener.auth(token);
+        assert_eq!(listener.next().unwrap()["event"], "jwt error");
+        listener
+    };
+    refused(&jwt("guess", &claims(server, &["*"])));
+    refused(&jwt(TOKEN, &claims(other, &["*"])));
+    refused(&jwt(TOKEN, &claims(server, &["backup.read"])));
+    refused(TOKEN);
+    // Who was refused may try again.
+    let mut all = refused("x");
+    all.auth(&jwt(TOKEN, &claims(server, &["*"])));
+    assert_eq!(all.next().unwrap()["event"], "auth success");
+
+    let mut deaf = Listener::open(&daemon, server, None).unwrap();
+    deaf.auth(&jwt(TOKEN, &claims(server, &["websocket.connect"])));
+    assert_eq!(deaf.next().unwrap()["event"], "auth success");
+    let backup = daemon.made();
+    let body = json!({ "adapter": "wings" });
+    daemon.post(&format!("{}/restore", daemon.path(server, backup)), body).expect(202);
+    all.until(&format!("backup completed:{backup}"));
+    all.until("backup restore completed");
+    let heard = deaf.until_text("The backup is restored");
+    assert!(heard.iter().all(|event| event["event"] == "daemon message"), "{heard:?}");
+}
+
+#[test]
+fn a_token_that_ends_is_asked_for_anew() {
+    let daemon = Daemon::new();
+    let claims = json!({ "server_uuid": daemon.server(), "permissions": ["*"], "exp": now() + 3 });
+    let mut listener = Listener::open(&daemon, daemon.server(), None).unwrap();
+    listener.auth(&jwt(TOKEN, &claims));
+    for event in ["auth success", "token expiring", "token expired"] {
+        assert_eq!(listener.next().unwrap()["event"], event);
+    }
+    assert_eq!(listener.next(), None);
+}
+
+#[test]
+fn pages_of_others_do_not_listen_in() {
+    let mut daemon =
+        Daemon::idle("allowed_origins: ['https://friend.example']", "https://panel.example/");
+    daemon.start();
+    let server = daemon.server();
+    let own = daemon.url.clone();
+    for origin in ["https://friend.example", "https://panel.example", &own] {
+        Listener::open(&daemon, server, Some(origin)).unwrap();
+    }
+    for origin in ["https://evil.example", "null", "https://panel.example.evil.example"] {
+        let refused = Listener::open(&daemon, server, Some(origin)).err().unwrap();
+        assert!(refused.contains("403"), "{refused}");
+    }
+    assert!(Listener::open(&daemon, Uuid::new_v4(), None).err().unwrap().contains("404"));
+    daemon.send("GET", &format!("/api/servers/{server}/ws"), b"").expect(400);
+}
+
+#[test]
+fn a_client_that_says_too_much_is_not_kept() {
+    let daemon = Daemon::new();
+    let mut listener = Listener::open(&daemon, daemon.server(), None).unwrap();
+    let _ = listener.socket.send(Message::text("x".repeat(64 << 10)));
+    assert_eq!(listener.next(), None);
+    let mut listener = Listener::new(&daemon, daemon.server());
+    for odd in ["", "{", "[]", r#"{"event":"set state","args":["kill"]}"#, r#"{"event":"auth"}"#] {
+        listener.say(odd);
+    }
+    assert_eq!(listener.next().unwrap()["event"], "jwt error");
+}
+
+#[test]
+fn a_client_that_does_not_listen_holds_nobody_up() {
+    let daemon = Daemon::new();
+    let server = daemon.server();
+    let _deaf: Vec<_> = (0..20).map(|_| Listener::new(&daemon, server)).collect();
+    // More events than the daemon keeps for one of them.
+    let began = Instant::now();
+    for _ in 0..120 {
+        daemon.made();
+    }
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+    let mut lively = Listener::new(&daemon, server);
+    let backup = daemon.made();
+    lively.until(&format!("backup completed:{backup}"));
+    drop(lively);
+    let metrics = || daemon.send("GET", "/metrics", b"").text();
+    until("the lively one is gone", || {
+        Some(()).filter(|()| !metrics().contains("wingback_listeners 21"))
+    });
+}

@@ -1,0 +1,61 @@
+//! The interface's description, compared with the daemon by schemathesis.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use uuid::Uuid;
+
+use crate::{
+    daemon::{Daemon, TOKEN, output},
+    panel::Panel,
+    server::Server,
+};
+
+/// What `tests/setup.sh` has put into the user's cache folder.
+pub fn cached(path: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
+    let path = cache.unwrap_or_else(home).join("wingback").join(path);
+    assert!(path.exists(), "{} is not there: run `make setup`", path.display());
+    path
+}
+
+fn try_out(daemon: &Daemon, backup: Uuid) {
+    let settings = format!(
+        "[parameters]\n\"path.server\" = \"{}\"\n\"path.backup\" = \"{backup}\"\n\
+         [[operations]]\ninclude-name = \"GET /api/servers/{{server}}/backup/{{backup}}/file\"\n\
+         [operations.parameters]\n\"query.path\" = \"server.properties\"\n",
+        daemon.server()
+    );
+    let file = daemon.tmp.path().join("schemathesis.toml");
+    fs::write(&file, settings).unwrap();
+    let mut schemathesis = Command::new(cached("schemathesis/bin/schemathesis"));
+    schemathesis
+        .current_dir(daemon.tmp.path())
+        .arg("--config-file")
+        .arg(&file)
+        .args(["run", &format!("{}/openapi.json", daemon.url), "--max-examples", "25"])
+        .args(["-H", &format!("Authorization: Bearer {TOKEN}")]);
+    let (is_good, said) = output(&mut schemathesis);
+    assert!(is_good, "{said}");
+    assert!(
+        said.contains("16 selected / 16 total") || said.contains("15 selected / 15 total"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_description_is_true_of_a_node_without_s3() {
+    let daemon = Daemon::new();
+    let backup = daemon.made();
+    try_out(&daemon, backup);
+}
+
+#[test]
+fn the_description_is_true_of_a_node_with_s3() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), &crate::told::s3_block(s3, &bucket));
+    let backup = daemon.made();
+    try_out(&daemon, backup);
+}

@@ -1,0 +1,191 @@
+//! Many clients at once, and bad ones.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    daemon::{Daemon, TOKEN, until},
+    panel::Panel,
+};
+
+fn connect(daemon: &Daemon) -> TcpStream {
+    let stream = TcpStream::connect(daemon.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+}
+
+/// What comes until the daemon hangs up.
+fn rest(mut stream: &TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut bytes = [0; 4096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => break,
+            Ok(n) => text.extend_from_slice(&bytes[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("it does not hang up"),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn two_hundred_requests_at_once_are_answered_and_kept_in_order() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::idle("  slots: 3", &panel.url());
+    for _ in 0..19 {
+        daemon.add_server();
+    }
+    daemon.start();
+    let wanted: Vec<_> = (0..200).map(|n| (daemon.servers[n % 20], Uuid::new_v4())).collect();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for &(server, backup) in &wanted {
+            let daemon = &daemon;
+            scope.spawn(move || daemon.ask(server, "wings", backup).expect(202));
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let mut most = 0;
+    until("all are complete", || {
+        let metrics = daemon.send("GET", "/metrics", b"").text();
+        let running = metrics.lines().find_map(|l| l.strip_prefix("wingback_jobs_running "));
+        most = most.max(running.unwrap().parse().unwrap());
+        Some(()).filter(|()| metrics.contains("wingback_backups_total{outcome=\"success\"} 200"))
+    });
+    assert!((1..=3).contains(&most), "{most}");
+    for &(server, backup) in &wanted {
+        daemon.wait(server, backup, |backup| backup["panel"] == "told");
+        assert_eq!(panel.known(backup).told.len(), 1);
+    }
+    assert_eq!(daemon.files().len(), 200);
+}
+
+#[test]
+fn those_that_wait_are_seen_in_their_order() {
+    let mut daemon = Daemon::idle("  slots: 2", "");
+    daemon.configure(TOKEN, "  backup_write_limit: 100000");
+    let servers: Vec<_> = (0..20).map(|_| daemon.add_server()).collect();
+    daemon.start();
+    let backups: Vec<_> = servers.iter().map(|_| Uuid::new_v4()).collect();
+    for (server, backup) in servers.iter().zip(&backups) {
+        daemon.ask(*server, "wings", *backup).expect(202);
+    }
+    let look = |n: usize| daemon.backup(servers[n], backups[n]);
+    daemon.wait_state(servers[1], backups[1], "running");
+    for n in 2..20 {
+        let waits = look(n);
+        assert_eq!((&waits["state"], &waits["position"]), (&json!("queued"), &json!(n - 1)));
+    }
+    // Whoever leaves lets the others move up.
+    daemon.send("DELETE", &daemon.path(servers[5], backups[5]), b"").expect(204);
+    assert_eq!(look(6)["position"], 4);
+    daemon.send("DELETE", &daemon.path(servers[0], backups[0]), b"").expect(204);
+    daemon.wait_state(servers[2], backups[2], "running");
+    assert_eq!(look(3)["position"], 1);
+}
+
+#[test]
+fn a_queue_has_an_end() {
+    let mut daemon = Daemon::idle("  slots: 1\n  max_queued: 2", "");
+    daemon.configure(TOKEN, "  backup_write_limit: 100000");
+    daemon.start();
+    let backups: Vec<_> = (0..4).map(|_| Uuid::new_v4()).collect();
+    daemon.ask(daemon.server(), "wings", backups[0]).expect(202);
+    daemon.wait_state(daemon.server(), backups[0], "running");
+    daemon.ask(daemon.server(), "wings", backups[1]).expect(202);
+    daemon.ask(daemon.server(), "wings", backups[2]).expect(202);
+    daemon.ask(daemon.server(), "wings", backups[3]).expect(503);
+}
+
+#[test]
+fn a_huge_body_is_refused_before_it_comes() {
+    let daemon = Daemon::new();
+    let head = format!(
+        "POST /api/servers/{}/backup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n",
+        daemon.server()
+    );
+    let stream = connect(&daemon);
+    (&stream).write_all(format!("{head}Content-Length: 1000000000\r\n\r\n").as_bytes()).unwrap();
+    assert!(rest(&stream).starts_with("HTTP/1.1 413 "));
+    // One that does not say how large it is.
+    let stream = connect(&daemon);
+    (&stream).write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).unwrap();
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let mut sent = 0;
+    while (&stream).write_all(&chunk).is_ok() {
+        sent += chunk.len();
+        assert!(sent < 64 << 20, "it reads on and on");
+    }
+    // Without a token nothing is read at all.
+    let stream = connect(&daemon);
+    let head =
+        "POST /api/servers/x/backup HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
+    (&stream).write_all(head.as_bytes()).unwrap();
+    let mut first = [0; 12];
+    (&stream).read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 401");
+}
+
+#[test]
+fn slow_and_half_open_clients_are_not_waited_for() {
+    let daemon = Daemon::with("  request_timeout: 1\n  max_connections: 8");
+    let server = daemon.server();
+    // Nothing; a part of a head; a head without its body.
+    let heads = [
+        String::new(),
+        "GET / HTTP/1.1\r\nHos".into(),
+        format!(
+            "POST /api/servers/{server}/backup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \
+             {TOKEN}\r\nContent-Length: 100\r\n\r\n{{"
+        ),
+    ];
+    let began = Instant::now();
+    let streams: Vec<_> = (0..24)
+        .map(|n| {
+            let stream = connect(&daemon);
+            (&stream).write_all(heads[n % 3].as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    daemon.made();
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let said: Vec<_> = streams.iter().map(rest).collect();
+    assert!(said.iter().any(|text| text.starts_with("HTTP/1.1 408 ")), "{said:?}");
+    drop(streams);
+    daemon.made();
+}
+
+#[test]
+fn heads_without_end_are_refused() {
+    let daemon = Daemon::new();
+    for line in ["X-Filler: y\r\n".to_owned(), format!("X-Long: {}\r\n", "y".repeat(8 << 10))] {
+        let stream = connect(&daemon);
+        (&stream).write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").unwrap();
+        let mut sent = 0;
+        while sent < 4 << 20 && (&stream).write_all(line.as_bytes()).is_ok() {
+            sent += line.len();
+        }
+        assert!(sent < 4 << 20, "it reads on and on");
+    }
+    let stream = connect(&daemon);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(1 << 20));
+    let _ = (&stream).write_all(long.as_bytes());
+    let said = rest(&stream);
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    for odd in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02"] {
+        let stream = connect(&daemon);
+        (&stream).write_all(odd.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        rest(&stream);
+    }
+    daemon.made();
+}

@@ -1,0 +1,24 @@
+//! The daemon as its clients, its Panel and its operator meet it.
+
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/client.rs"]
+mod client;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/http.rs"]
+mod http;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/s3/server.rs"]
+mod server;
+
+mod contents;
+mod daemon;
+mod endpoint;
+mod events;
+mod interface;
+mod load;
+mod operator;
+mod page;
+mod panel;
+mod restart;
+mod restore;
+mod told;

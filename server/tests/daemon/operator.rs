@@ -1,0 +1,231 @@
+//! What the one who runs the daemon sees of it.
+
+use std::{fs, process::Command, thread, time::Duration};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    client::fetch,
+    daemon::{Daemon, TOKEN, noise, output, until},
+    panel::Panel,
+};
+
+fn server() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wingback-server"));
+    command.env_remove("RUST_LOG").env_remove("WINGS_TOKEN");
+    command
+}
+
+#[test]
+fn a_wrong_configuration_is_said_with_its_line_and_nothing_starts() {
+    let daemon = Daemon::idle("", "");
+    let check = || output(server().arg("--check").arg("--config").arg(daemon.config()));
+    assert!(check().0);
+    daemon.configure(TOKEN, "  backup_write_limit: fast");
+    let (is_good, said) = check();
+    assert!(
+        !is_good && said.contains("system.backup_write_limit") && said.contains("line 6"),
+        "{said}"
+    );
+    assert!(!said.contains(TOKEN));
+    daemon.configure("''", "");
+    let (is_good, said) = check();
+    assert!(!is_good && said.contains("token"), "{said}");
+    let (is_good, said) = output(server().args(["--config", "/nowhere/config.yml"]));
+    assert!(!is_good && said.contains("/nowhere/config.yml"), "{said}");
+    assert!(!daemon.tmp.path().join("wingback").exists());
+}
+
+#[test]
+fn a_token_can_come_from_a_file() {
+    let mut daemon = Daemon::idle("", "");
+    let file = daemon.tmp.path().join("secret");
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    daemon.configure(&format!("file://{}", file.display()), "");
+    daemon.start();
+    daemon.made();
+}
+
+#[test]
+fn a_reload_changes_tokens_and_limits_and_keeps_what_is_wrong_out() {
+    let mut daemon = Daemon::idle("", "");
+    daemon.configure(TOKEN, "  backup_write_limit: 20000");
+    daemon.start();
+    let backup = Uuid::new_v4();
+    daemon.ask(daemon.server(), "wings", backup).expect(202);
+    daemon.wait_state(daemon.server(), backup, "running");
+    daemon.configure(TOKEN, "  backup_write_limit: fast");
+    daemon.signal("HUP");
+    until("it says so", || Some(()).filter(|()| daemon.log().contains("stays as it was")));
+    daemon.configure("another", "");
+    daemon.signal("HUP");
+    let servers = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let url = format!("{}/api/servers", daemon.url);
+        fetch("GET", &url, &[("Authorization", &bearer)], b"").unwrap().status
+    };
+    until("the new token is good", || Some(()).filter(|()| servers("another") == 200));
+    assert_eq!(servers(TOKEN), 401);
+    daemon.configure(TOKEN, "");
+    daemon.signal("HUP");
+    until("the old one is back", || Some(()).filter(|()| servers(TOKEN) == 200));
+    // At its old limit it would take a minute.
+    daemon.wait_state(daemon.server(), backup, "complete");
+}
+
+#[test]
+fn a_stop_lets_what_runs_end_and_nothing_begin() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::idle("  slots: 1", &panel.url());
+    daemon.configure(TOKEN, "  backup_write_limit: 1000000");
+    daemon.start();
+    let server = daemon.server();
+    let (running, queued) = (Uuid::new_v4(), Uuid::new_v4());
+    daemon.ask(server, "wings", running).expect(202);
+    daemon.wait_state(server, running, "running");
+    daemon.ask(server, "wings", queued).expect(202);
+    daemon.signal("TERM");
+    until("it stops", || Some(()).filter(|()| daemon.get("/health")["status"] == "stopping"));
+    daemon.ask(server, "wings", Uuid::new_v4()).expect(503);
+    assert!(daemon.ended());
+    assert!(daemon.archive(running).exists() && !daemon.archive(queued).exists());
+    daemon.start();
+    for (backup, successful) in [(running, true), (queued, false)] {
+        let told = until("the Panel is told", || {
+            Some(panel.known(backup).told).filter(|told| !told.is_empty())
+        });
+        assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(successful)));
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::idle("  stop_timeout: 1", &panel.url());
+    daemon.configure(TOKEN, "  backup_write_limit: 1000");
+    daemon.start();
+    let backup = Uuid::new_v4();
+    daemon.ask(daemon.server(), "wings", backup).expect(202);
+    daemon.wait_state(daemon.server(), backup, "running");
+    daemon.signal("INT");
+    assert!(daemon.ended());
+    assert!(daemon.files().is_empty());
+    daemon.start();
+    let told = until("the Panel is told", || {
+        Some(panel.known(backup).told).filter(|told| !told.is_empty())
+    });
+    assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(false)));
+}
+
+#[test]
+fn tls_is_as_in_wings() {
+    let mut daemon = Daemon::idle("", "");
+    let (key, certificate) =
+        (daemon.tmp.path().join("key.pem"), daemon.tmp.path().join("cert.pem"));
+    let mut make = Command::new("openssl");
+    make.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=wingback",
+    ])
+    .args([
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ])
+    .arg("-keyout")
+    .arg(&key)
+    .arg("-out")
+    .arg(&certificate);
+    let made = output(&mut make);
+    assert!(made.0, "{}", made.1);
+    let ssl = format!(
+        "api: {{ssl: {{enabled: true, cert: {}, key: {}}}}}",
+        certificate.display(),
+        key.display()
+    );
+    let text = fs::read_to_string(daemon.config()).unwrap();
+    fs::write(daemon.config(), format!("{text}{ssl}\n")).unwrap();
+    daemon.start();
+    let address = daemon.url.strip_prefix("https://").unwrap().to_owned();
+    let script = "import json, ssl, sys, urllib.request\n\
+                  context = ssl.create_default_context(cafile=sys.argv[1])\n\
+                  reply = urllib.request.urlopen(f'https://{sys.argv[2]}/health', context=context)\n\
+                  print(json.load(reply)['status'])\n";
+    let (is_good, said) =
+        output(Command::new("python3").args(["-c", script]).arg(&certificate).arg(&address));
+    assert!(is_good && said.trim() == "running", "{said}");
+    // Who speaks no TLS gets nothing.
+    assert!(fetch("GET", &format!("http://{address}/health"), &[], b"").is_err());
+    drop(daemon);
+
+    let mut daemon = Daemon::idle("api: {ssl: {enabled: true, cert: /nowhere, key: /nowhere}}", "");
+    let (is_good, said) = output(server().arg("--check").arg("--config").arg(daemon.config()));
+    assert!(!is_good && said.contains("api.ssl: /nowhere"), "{said}");
+    daemon.kill();
+}
+
+#[test]
+fn the_log_is_lines_of_json_where_that_is_wanted() {
+    let daemon = Daemon::idle("", "");
+    let mut child = server()
+        .arg("--log-json")
+        .arg("--config")
+        .arg(daemon.config())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(500));
+    let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let mut text = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert!(text.lines().count() >= 2);
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn one_address_has_one_daemon() {
+    let daemon = Daemon::new();
+    let address = daemon.url.strip_prefix("http://").unwrap();
+    let mut second = server();
+    second.arg("--config").arg(daemon.config()).args(["--listen", address]);
+    let (is_good, said) = output(&mut second);
+    assert!(!is_good && said.contains(address), "{said}");
+}
+
+#[test]
+fn the_limit_of_speed_holds_for_all_backups_together() {
+    let mut daemon = Daemon::idle("  slots: 4", "");
+    daemon.configure(TOKEN, "  backup_write_limit: 2000000");
+    for _ in 0..2 {
+        daemon.add_server();
+    }
+    for &server in &daemon.servers {
+        fs::write(daemon.dir(server).join("big"), noise(4, 1 << 20)).unwrap();
+    }
+    daemon.start();
+    let began = std::time::Instant::now();
+    let backups: Vec<_> = daemon.servers.iter().map(|&server| (server, Uuid::new_v4())).collect();
+    for &(server, backup) in &backups {
+        daemon.ask(server, "wings", backup).expect(202);
+    }
+    let sizes = backups.iter().map(|&(server, backup)| {
+        daemon.wait_state(server, backup, "complete")["size"].as_u64().unwrap()
+    });
+    let bytes: u64 = sizes.sum();
+    let rate = bytes as f64 / began.elapsed().as_secs_f64();
+    assert!(rate < 2_300_000.0, "{rate}");
+}

@@ -1,0 +1,251 @@
+//! A Panel that checks every field of what it is told, keeps all of it, and answers as it is told to.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    client::Client,
+    daemon::{TOKEN, TOKEN_ID},
+    http::Head,
+};
+
+pub struct Panel {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How to meet the next messages; as a Panel does when it is empty.
+    script: VecDeque<Act>,
+    backups: BTreeMap<Uuid, Known>,
+    asked: usize,
+    tried: usize,
+    problems: Vec<String>,
+    s3: Option<(Client, String)>,
+    part_size: u64,
+}
+
+/// What the Panel has of one backup.
+#[derive(Clone, Default)]
+pub struct Known {
+    /// What it took for true, in its order.
+    pub told: Vec<Value>,
+    pub restores: Vec<bool>,
+    upload: Option<String>,
+}
+
+#[derive(Clone)]
+pub enum Act {
+    /// It says this and does nothing.
+    Say(u16, &'static str),
+    /// It does what it should, and nobody hears of it.
+    Lose,
+    /// It hangs up without having done anything.
+    HangUp,
+    /// It does what it should after that time.
+    Think(Duration),
+}
+
+const ALREADY: &str = r#"{"errors":[{"detail":"Cannot update the status of a backup that is already marked as completed."}]}"#;
+
+impl Panel {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State { part_size: 5 << 20, ..State::default() }));
+        let shared = state.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, state) = (stream.unwrap(), shared.clone());
+                thread::spawn(move || drop(answer(&stream, &state)));
+            }
+        });
+        Panel { address, state }
+    }
+
+    /// One whose backups by `s3` go into that bucket.
+    pub fn with_s3(client: &Client, bucket: &str) -> Self {
+        let panel = Panel::start();
+        panel.state.lock().unwrap().s3 = Some((client.clone(), bucket.to_owned()));
+        panel
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    pub fn act(&self, acts: impl IntoIterator<Item = Act>) {
+        self.state.lock().unwrap().script.extend(acts);
+    }
+
+    /// It is itself again.
+    pub fn forget_script(&self) {
+        self.state.lock().unwrap().script.clear();
+    }
+
+    pub fn known(&self, backup: Uuid) -> Known {
+        self.state.lock().unwrap().backups.get(&backup).cloned().unwrap_or_default()
+    }
+
+    /// How often it was asked for part URLs.
+    pub fn asked(&self) -> usize {
+        self.state.lock().unwrap().asked
+    }
+
+    /// How often it was told something, whatever came of it.
+    pub fn tried(&self) -> usize {
+        self.state.lock().unwrap().tried
+    }
+}
+
+impl Drop for Panel {
+    fn drop(&mut self) {
+        let problems = std::mem::take(&mut self.state.lock().unwrap().problems);
+        assert!(thread::panicking() || problems.is_empty(), "{problems:#?}");
+    }
+}
+
+fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut from = BufReader::new(stream);
+    let Some(head) = Head::read(&mut from)? else { return Ok(()) };
+    let mut body = Vec::new();
+    head.request_body().read(&mut from, &mut |bytes, payload| {
+        body.extend_from_slice(if payload { bytes } else { b"" });
+        Ok(())
+    })?;
+    let act = {
+        let mut state = state.lock().unwrap();
+        check_head(&head, &mut state.problems);
+        state.script.pop_front()
+    };
+    if let Some(Act::Think(time)) = act {
+        thread::sleep(time);
+    }
+    let (status, text) = match act {
+        Some(Act::HangUp) => return Ok(()),
+        Some(Act::Say(status, text)) => (status, text.to_owned()),
+        Some(Act::Lose) => {
+            react(&head, &body, &mut state.lock().unwrap());
+            return Ok(());
+        }
+        None | Some(Act::Think(_)) => react(&head, &body, &mut state.lock().unwrap()),
+    };
+    let length = text.len();
+    let reply = format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n\r\n{text}");
+    (&*stream).write_all(reply.as_bytes())
+}
+
+fn check_head(head: &Head, problems: &mut Vec<String>) {
+    for (name, value) in [
+        ("authorization", format!("Bearer {TOKEN_ID}.{TOKEN}")),
+        ("content-type", "application/json".into()),
+        ("accept", "application/vnd.pterodactyl.v1+json".into()),
+    ] {
+        if head.get(name).as_deref() != Some(&value) {
+            problems.push(format!("{name}: {:?}", head.get(name)));
+        }
+    }
+}
+
+/// What the Panel does.
+fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
+    let target = head.word(1).to_owned();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    let uuid = segments.get(3).and_then(|uuid| Uuid::parse_str(uuid).ok());
+    match (head.word(0), &*segments, uuid) {
+        ("GET", ["api", "remote", "backups", _], Some(uuid)) => parts(uuid, query, state),
+        ("POST", ["api", "remote", "backups", _], Some(uuid)) => over(uuid, body, state),
+        ("POST", ["api", "remote", "backups", _, "restore"], Some(uuid)) => {
+            state.tried += 1;
+            match serde_json::from_slice::<BTreeMap<String, bool>>(body) {
+                Ok(said) if said.keys().eq(["successful"]) => {
+                    let known = state.backups.entry(uuid).or_default();
+                    known.restores.push(said["successful"]);
+                    (204, String::new())
+                }
+                other => {
+                    state.problems.push(format!("a restore's end: {other:?}"));
+                    (422, String::new())
+                }
+            }
+        }
+        _ => {
+            state.problems.push(format!("{} {target}", head.word(0)));
+            (404, String::new())
+        }
+    }
+}
+
+/// Begins an upload, at each asking.
+fn parts(uuid: Uuid, query: &str, state: &mut State) -> (u16, String) {
+    state.asked += 1;
+    let size: u64 = query.strip_prefix("size=").unwrap().parse().unwrap();
+    assert!(size > 0);
+    let (client, bucket) = state.s3.clone().unwrap();
+    let key = format!("{uuid}.tar.gz");
+    let id = client.create_upload(&bucket, &key);
+    let sign = |n| client.presign_part(&bucket, &key, &id, n as u32, 3600);
+    let urls: Vec<_> = (1..=size.div_ceil(state.part_size)).map(sign).collect();
+    state.backups.entry(uuid).or_default().upload = Some(id);
+    (200, json!({ "parts": urls, "part_size": state.part_size }).to_string())
+}
+
+fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
+    state.tried += 1;
+    let said: Value = serde_json::from_slice(body).unwrap();
+    if let Some(problem) = wrong(&said) {
+        state.problems.push(format!("a backup's end: {problem}: {said}"));
+        return (422, String::new());
+    }
+    let known = state.backups.entry(uuid).or_default();
+    if known.told.iter().any(|told| told["successful"] == true) {
+        return (400, ALREADY.into());
+    }
+    if let (Some((client, bucket)), Some(id)) = (&state.s3, &known.upload) {
+        let key = format!("{uuid}.tar.gz");
+        if said["successful"] == true {
+            let parts = said["parts"].as_array().unwrap().iter().map(|part| {
+                let etag = part["etag"].as_str().unwrap().to_owned();
+                (part["part_number"].as_u64().unwrap() as u32, etag)
+            });
+            client.complete_upload(bucket, &key, id, &parts.collect::<Vec<_>>());
+        } else {
+            client.abort_upload(bucket, &key, id);
+        }
+        known.upload = None;
+    }
+    known.told.push(said);
+    (204, String::new())
+}
+
+fn wrong(said: &Value) -> Option<&'static str> {
+    let fields = said.as_object()?;
+    let names = ["checksum", "checksum_type", "parts", "size", "successful"];
+    let Some(successful) = said["successful"].as_bool() else { return Some("successful") };
+    let (Some(checksum), Some(size)) = (said["checksum"].as_str(), said["size"].as_u64()) else {
+        return Some("checksum or size");
+    };
+    let is_sha1 = checksum.len() == 40 && checksum.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_part = |(part, number): (&Value, u64)| {
+        part["part_number"] == number && part["etag"].as_str().is_some_and(|etag| !etag.is_empty())
+    };
+    match said["parts"].as_array() {
+        None => Some("parts"),
+        Some(parts) if !parts.iter().zip(1..).all(is_part) => Some("parts"),
+        _ if !fields.keys().eq(names) => Some("fields"),
+        _ if said["checksum_type"] != "sha1" => Some("checksum_type"),
+        _ if successful != is_sha1 || successful != (size > 0) => Some("checksum or size"),
+        _ => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! Kills in every phase, and what the next daemon does about them.
+
+use std::{env, fs, thread, time::Duration};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    client::fetch,
+    daemon::{Daemon, TOKEN, noise, sha1sum, until},
+    panel::{Act, Panel},
+    server::Server,
+    told::s3_block,
+};
+
+/// Kills of the campaign; `make daemon-campaign` has many.
+fn kills() -> usize {
+    env::var("WINGBACK_DAEMON_KILLS").map_or(6, |kills| kills.parse().unwrap())
+}
+
+fn told(panel: &Panel, backup: Uuid) -> Value {
+    let told = until("the Panel is told", || {
+        Some(panel.known(backup).told).filter(|told| !told.is_empty())
+    });
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!((told.len(), panel.known(backup).told.len()), (1, 1), "{told:?}");
+    told[0].clone()
+}
+
+/// A daemon whose backups take some seconds.
+fn slow(panel: &Panel, more: &str) -> Daemon {
+    let mut daemon = Daemon::idle(&format!("  slots: 1\n{more}"), &panel.url());
+    daemon.configure(TOKEN, "  backup_write_limit: 4000000");
+    fs::write(daemon.dir(daemon.server()).join("big"), noise(9, 24 << 20)).unwrap();
+    daemon.start();
+    daemon
+}
+
+/// Kills the daemon while one backup is made and another waits, and looks at what the next one does.
+fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
+    let server = daemon.server();
+    let (running, queued) = (Uuid::new_v4(), Uuid::new_v4());
+    daemon.ask(server, adapter, running).expect(202);
+    daemon.ask(server, adapter, queued).expect(202);
+    daemon.wait(server, running, |b| b["progress"]["written"].as_u64() > Some(7 << 20));
+    assert_eq!(daemon.backup(server, queued)["state"], "queued");
+    daemon.kill();
+    daemon.start();
+    for backup in [running, queued] {
+        assert_eq!(told(panel, backup)["successful"], false);
+        let failed = daemon.wait(server, backup, |b| b["panel"] == "told");
+        assert_eq!(failed["state"], "failed");
+        assert!(failed["error"].as_str().unwrap().contains("the daemon ended"), "{failed}");
+    }
+    assert!(daemon.files().is_empty(), "{:?}", daemon.files());
+    running
+}
+
+#[test]
+fn local_backups_that_were_cut_off_are_ended() {
+    let panel = Panel::start();
+    let mut daemon = slow(&panel, "");
+    killed_midway(&mut daemon, "wings", &panel);
+    // The server can be backed up again at once.
+    daemon.configure(TOKEN, "");
+    daemon.signal("HUP");
+    daemon.made();
+}
+
+#[test]
+fn uploads_that_were_cut_off_are_aborted() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::start();
+    let mut daemon = slow(&panel, &s3_block(s3, &bucket));
+    let backup = killed_midway(&mut daemon, "s3", &panel);
+    let key = format!("servers/{}/backup-{backup}.tar.gz", daemon.server());
+    assert!(s3.left_of(&bucket, &key).is_empty() && s3.objects(&bucket).is_empty());
+}
+
+#[test]
+fn uploads_to_the_panels_urls_are_given_back_to_it() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let mut daemon = slow(&panel, "");
+    let backup = killed_midway(&mut daemon, "s3", &panel);
+    let key = format!("{backup}.tar.gz");
+    assert!(s3.left_of(&bucket, &key).is_empty() && s3.objects(&bucket).is_empty());
+}
+
+#[test]
+fn an_attempt_that_was_cut_off_counts_as_one() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::with_panel(&panel.url(), "");
+    // It hears, and the daemon is killed before it knows.
+    panel.act([Act::Think(Duration::from_secs(2))]);
+    let backup = daemon.made();
+    thread::sleep(Duration::from_millis(500));
+    daemon.kill();
+    until("it was heard", || Some(()).filter(|()| panel.known(backup).told.len() == 1));
+    daemon.start();
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    assert_eq!((panel.known(backup).told.len(), panel.tried()), (1, 2));
+    assert!(daemon.archive(backup).exists());
+}
+
+#[test]
+fn a_restore_that_was_cut_off_leaves_one_tree() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::idle("", &panel.url());
+    let dir = daemon.dir(daemon.server());
+    fs::write(dir.join("big"), noise(9, 48 << 20)).unwrap();
+    daemon.start();
+    let backup = daemon.made();
+    for kill in 0..kills() {
+        fs::write(dir.join("big"), "smaller").unwrap();
+        fs::write(dir.join("new"), "new").unwrap();
+        let body = json!({ "adapter": "wings", "truncate_directory": true });
+        let path = format!("{}/restore", daemon.path(daemon.server(), backup));
+        daemon.post(&path, body).expect(202);
+        thread::sleep(Duration::from_millis(fastrand::u64(0..150)));
+        daemon.kill();
+        daemon.start();
+        let told = until("the Panel is told", || {
+            Some(panel.known(backup).restores).filter(|told| told.len() > kill)
+        });
+        assert_eq!(told.len(), kill + 1);
+        let is_new = fs::metadata(dir.join("big")).unwrap().len() == 48 << 20;
+        assert_eq!((told[kill], dir.join("new").exists()), (is_new, !is_new));
+        let names = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name());
+        let odd: Vec<_> = names.filter(|n| n.to_string_lossy().contains("wingback")).collect();
+        assert!(odd.is_empty(), "{odd:?}");
+    }
+}
+
+#[test]
+fn whenever_it_is_killed_each_job_is_told_once() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let mut daemon = Daemon::idle("  slots: 2", &panel.url());
+    let other = daemon.add_server();
+    let server = daemon.server();
+    fs::write(daemon.dir(server).join("big"), noise(9, 12 << 20)).unwrap();
+    fs::write(daemon.dir(other).join("big"), noise(10, 12 << 20)).unwrap();
+    daemon.start();
+    for _ in 0..kills() {
+        let wanted = [(server, "wings"), (other, "s3"), (server, "s3"), (other, "wings")];
+        let wanted = wanted.map(|(server, adapter)| (server, adapter, Uuid::new_v4()));
+        let url = daemon.url.clone();
+        let asking = thread::spawn(move || {
+            let ask = |(server, adapter, backup): (Uuid, &str, Uuid)| {
+                let body = json!({ "adapter": adapter, "uuid": backup }).to_string();
+                let bearer = format!("Bearer {TOKEN}");
+                let headers = [("Authorization", &*bearer)];
+                let url = format!("{url}/api/servers/{server}/backup");
+                let reply = fetch("POST", &url, &headers, body.as_bytes());
+                reply.is_ok_and(|reply| reply.status == 202)
+            };
+            wanted.map(ask)
+        });
+        thread::sleep(Duration::from_millis(fastrand::u64(0..700)));
+        daemon.kill();
+        let accepted = asking.join().unwrap();
+        daemon.start();
+        let mut kept = Vec::new();
+        for ((server, adapter, backup), accepted) in wanted.into_iter().zip(accepted) {
+            if !accepted {
+                continue;
+            }
+            let told = told(&panel, backup);
+            let known = daemon.wait(server, backup, |b| b["panel"] == "told");
+            assert_eq!(known["state"] == "complete", told["successful"] == true, "{known}");
+            let key = format!("{backup}.tar.gz");
+            match (adapter, told["successful"] == true) {
+                ("wings", true) => {
+                    assert_eq!(sha1sum(&daemon.archive(backup)), told["checksum"]);
+                    kept.push(format!("backup-{key}"));
+                }
+                ("wings", false) => assert!(!daemon.archive(backup).exists()),
+                (_, complete) => {
+                    assert!(s3.left_of(&bucket, &key).is_empty());
+                    assert_eq!(s3.head(&bucket, &key).is_some(), complete);
+                }
+            }
+            daemon.send("DELETE", &daemon.path(server, backup), b"").expect(204);
+        }
+        // One whose answer was on its way is there or not, but never a part of it.
+        let parts = daemon.files().into_iter().filter(|name| name.starts_with('.'));
+        assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
+        drop(kept);
+    }
+}

@@ -1,0 +1,222 @@
+//! How the Panel is told, whatever it answers.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    daemon::{Daemon, TOKEN, noise, until},
+    panel::{Act, Panel},
+    server::Server,
+};
+
+fn told(panel: &Panel, backup: Uuid) -> Vec<serde_json::Value> {
+    until("the Panel is told", || Some(panel.known(backup).told).filter(|told| !told.is_empty()))
+}
+
+#[test]
+fn a_panel_that_stumbles_is_told_in_the_end() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    panel.act([
+        Act::HangUp,
+        Act::Say(500, "oops"),
+        Act::Say(429, ""),
+        Act::Say(401, ""),
+        Act::Say(404, ""),
+        Act::Say(302, ""),
+    ]);
+    let backup = daemon.made();
+    assert_eq!(told(&panel, backup).len(), 1);
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    assert!(daemon.archive(backup).exists());
+}
+
+#[test]
+fn a_lost_answer_is_not_a_lost_message() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    panel.act([Act::Lose]);
+    let backup = daemon.made();
+    // It was heard, and says so when it is told again.
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    assert_eq!((panel.tried(), panel.known(backup).told.len()), (2, 1));
+}
+
+#[test]
+fn completed_by_somebody_else_is_not_told() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    panel.act([Act::Say(400, r#"{"errors":[{"detail":"already marked as completed"}]}"#)]);
+    let backup = daemon.made();
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
+    assert!(daemon.archive(backup).exists() && panel.known(backup).told.is_empty());
+    panel.act([Act::Say(422, "no")]);
+    let backup = daemon.made();
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
+    assert!(daemon.archive(backup).exists());
+}
+
+#[test]
+fn a_backup_that_was_deleted_in_the_panel_is_kept_as_an_orphan() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 2");
+    panel.act(vec![Act::Say(404, ""); 50]);
+    let began = Instant::now();
+    let backup = daemon.made();
+    let orphan = daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "orphan");
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    assert_eq!((&orphan["state"], &orphan["readable"]), (&json!("complete"), &json!(true)));
+    assert!(daemon.archive(backup).exists());
+    let listed = daemon.get(&format!("/api/servers/{}/backups", daemon.server()));
+    assert_eq!(listed["backups"][0]["panel"], "orphan");
+}
+
+#[test]
+fn what_was_not_told_is_told_after_a_restart() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::with_panel(&panel.url(), "");
+    // Nobody is at home, through one restart.
+    panel.act(vec![Act::Say(503, ""); 1000]);
+    let backup = daemon.made();
+    until("it was tried", || Some(()).filter(|()| daemon.log().contains("not told yet")));
+    daemon.kill();
+    daemon.start();
+    assert_eq!(daemon.backup(daemon.server(), backup)["panel"], "pending");
+    let metrics = daemon.send("GET", "/metrics", b"").text();
+    assert!(metrics.contains("wingback_panel_messages_pending 1"), "{metrics}");
+    daemon.kill();
+    panel.forget_script();
+    daemon.start();
+    assert_eq!(told(&panel, backup).len(), 1);
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(panel.known(backup).told.len(), 1);
+}
+
+#[test]
+fn a_panel_that_thinks_for_long_holds_nothing_up() {
+    let panel = Panel::start();
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    panel.act([Act::Think(Duration::from_secs(4))]);
+    let slow = daemon.made();
+    let quick = daemon.made();
+    daemon.wait(daemon.server(), quick, |backup| backup["panel"] == "told");
+    assert_eq!(daemon.backup(daemon.server(), slow)["panel"], "pending");
+    daemon.wait(daemon.server(), slow, |backup| backup["panel"] == "told");
+    assert_eq!(panel.tried(), 2);
+}
+
+#[test]
+fn an_s3_backup_goes_to_the_panels_part_urls() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let daemon = Daemon::with_panel(&panel.url(), "");
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    fs::write(daemon.dir(server).join("big"), noise(3, 12 << 20)).unwrap();
+    // The row is not committed yet.
+    panel.act([Act::Say(404, "")]);
+    daemon.ask(server, "s3", backup).expect(202);
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    assert_eq!((panel.asked(), &made["readable"]), (1, &json!(false)));
+    let told = told(&panel, backup);
+    assert!(told[0]["parts"].as_array().unwrap().len() >= 3);
+    let archive = s3.get(&bucket, &format!("{backup}.tar.gz"));
+    assert_eq!(archive.len() as u64, made["size"].as_u64().unwrap());
+    let file = daemon.tmp.path().join("archive");
+    fs::write(&file, archive).unwrap();
+    assert_eq!(crate::daemon::sha1sum(&file), made["checksum"]);
+    assert!(
+        s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty() && daemon.files().is_empty()
+    );
+    let path = daemon.path(server, backup);
+    daemon.send("GET", &format!("{path}/files"), b"").expect(409);
+    daemon.send("DELETE", &path, b"").expect(204);
+}
+
+#[test]
+fn the_panel_is_asked_for_part_urls_once() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 2");
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    // It has begun an upload, and nobody hears where.
+    panel.act([Act::Lose]);
+    daemon.ask(server, "s3", backup).expect(202);
+    daemon.wait_state(server, backup, "failed");
+    assert_eq!(panel.asked(), 1);
+    assert_eq!(told(&panel, backup)[0]["successful"], false);
+    assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
+    // One that it does not know.
+    panel.act(vec![Act::Say(404, ""); 20]);
+    let unknown = Uuid::new_v4();
+    daemon.ask(server, "s3", unknown).expect(202);
+    daemon
+        .wait(server, unknown, |backup| backup["panel"] == "orphan" && backup["state"] == "failed");
+}
+
+#[test]
+fn a_cancelled_upload_is_aborted_by_the_panel() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let mut daemon = Daemon::idle("", &panel.url());
+    daemon.configure(TOKEN, "  backup_write_limit: 4000000");
+    fs::write(daemon.dir(daemon.server()).join("big"), noise(3, 24 << 20)).unwrap();
+    daemon.start();
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    daemon.ask(server, "s3", backup).expect(202);
+    daemon.wait(server, backup, |backup| backup["progress"]["written"].as_u64() > Some(6 << 20));
+    daemon.send("POST", &format!("{}/cancel", daemon.path(server, backup)), b"").expect(204);
+    assert_eq!(told(&panel, backup)[0]["successful"], false);
+    assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
+}
+
+#[test]
+fn with_credentials_of_its_own_the_daemon_uploads_by_itself() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::start();
+    let block = s3_block(s3, &bucket);
+    let daemon = Daemon::with_panel(&panel.url(), &block);
+    assert!(daemon.log().contains("cannot record"), "it warns: {}", daemon.log());
+    let (server, backup) = (daemon.server(), Uuid::new_v4());
+    daemon.ask(server, "s3", backup).expect(202);
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    let key = format!("servers/{server}/backup-{backup}.tar.gz");
+    assert_eq!(s3.objects(&bucket), [(key.clone(), made["size"].as_u64().unwrap())]);
+    assert_eq!((panel.asked(), &made["adapter"]), (0, &json!("s3")));
+    // It reads what it has written there.
+    let path = daemon.path(server, backup);
+    assert!(daemon.get(&format!("{path}/files"))["total"].as_u64() > Some(5));
+    let file = daemon.send("GET", &format!("{path}/file?path=server.properties"), b"");
+    assert_eq!(file.expect(200).text(), "motd=x\n");
+    let link = daemon.link(backup, json!({}));
+    let all = crate::client::fetch("GET", &link, &[], b"").unwrap().expect(200);
+    assert!(all.body == s3.get(&bucket, &key));
+    let body = json!({ "adapter": "s3", "truncate_directory": true });
+    daemon.post(&format!("{path}/restore"), body).expect(202);
+    until("it is restored", || Some(()).filter(|()| panel.known(backup).restores == [true]));
+    daemon.send("POST", &format!("{path}/verify"), b"").expect(202);
+    let verified = daemon.wait(server, backup, |backup| backup["verified"].is_object());
+    assert_eq!(verified["verified"]["whole"], true);
+    daemon.send("DELETE", &path, b"").expect(204);
+    assert!(s3.objects(&bucket).is_empty());
+}
+
+/// The block `s3` for a bucket of the server's.
+pub fn s3_block(s3: &Server, bucket: &str) -> String {
+    format!(
+        "s3:\n  endpoint: {}\n  region: us-east-1\n  bucket: {bucket}\n  prefix: servers\n  \
+         path_style: true\n  access_key_id: {}\n  secret_access_key: {}\n",
+        s3.endpoint(),
+        s3.access_key(),
+        s3.secret_key()
+    )
+}
