@@ -1,7 +1,9 @@
 //! Brings a directory to an archive's state.
 
 use std::{
+    fmt,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -39,6 +41,17 @@ pub struct Restore {
     staging: Option<PathBuf>,
     sha1: Option<[u8; 20]>,
     options: UnpackOptions,
+    committed: Hook,
+}
+
+/// What is called at a moment.
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +88,7 @@ impl Restore {
             staging: None,
             sha1: None,
             options: UnpackOptions::default(),
+            committed: Hook(Arc::new(|| ())),
         }
     }
 
@@ -125,6 +139,16 @@ impl Restore {
         self
     }
 
+    /// Calls `committed` once the new tree is in place and durable, and before the journal is removed
+    /// that says so: for programs with a record of their own, so that after a kill at any moment
+    /// either that record says that the restore is done, or [`recover`](Restore::recover) does. It is
+    /// called on a thread of the engine, which waits for it; not for a restore that fails.
+    #[must_use]
+    pub fn on_committed(mut self, committed: impl Fn() + Send + Sync + 'static) -> Self {
+        self.committed = Hook(Arc::new(committed));
+        self
+    }
+
     /// Restores.
     pub fn start<'a>(self, archive: Archive<'a>) -> Task<'a, Restored> {
         Task::new(|tracker| async move {
@@ -165,7 +189,7 @@ impl Restore {
         let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
-        let warnings = staging.commit(how, &|| tracker.is_cancelled())?;
+        let warnings = staging.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?;
         Ok(restored(facts, recovered, warnings))
     }
 
@@ -195,6 +219,7 @@ impl Restore {
         let all = Selection::default();
         let job = self.job(&all, Existing::Overwrite, &skip);
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
+        (self.committed.0)();
         Ok(restored(facts, recovered, Vec::new()))
     }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests speak to, where it is missing: Debian packages when run as root with apt,
 # Rust tools and S3 servers into the user's cache folder, so that fresh clones share them. Otherwise
-# says in one line what to install. Java, Node, man, zsh and fish are used where they are; the tests
+# says in one line what to install. Java, man, zsh and fish are used where they are; the tests
 # say so where they are not.
 set -eu
 
@@ -25,6 +25,10 @@ need python3 python3
 need pip3 python3-pip
 need setpriv util-linux
 need openssl openssl
+# The daemon's page.
+need chromium chromium
+need node nodejs
+need npm npm
 # The command for musl, on amd64 and arm64.
 need musl-gcc musl-tools
 need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
@@ -69,5 +73,6 @@ fuzz) tool cargo-fuzz 0.13.1 cargo-fuzz ;;
     tool cargo-c 0.10.24 cargo-capi
     tests/corpora.sh
     tests/s3-servers.sh
+    tests/browser.sh
     ;;
 esac

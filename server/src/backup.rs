@@ -2,15 +2,12 @@
 
 use std::{
     path::PathBuf,
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::{Either, select};
 use serde_json::json;
 use smol::Timer;
-use uuid::Uuid;
 use wingback::{Backup, Error, ErrorKind, Report, Result};
 
 use crate::{
@@ -36,7 +33,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) 
         let started = Instant::now();
         let result = run(&node, &job, turn, dir, ignore).await;
         node.metrics.backup_over(started.elapsed(), result.as_ref().ok());
-        end(&node, job.uuid, job.server, result).await;
+        end(&node, job, result).await;
     })
     .detach();
 }
@@ -48,14 +45,11 @@ async fn run(
     dir: PathBuf,
     ignore: String,
 ) -> Result<Made> {
-    let cancelled = || Error::new(ErrorKind::Cancelled, "wait for its turn");
     // The turn ends when nothing of the job is left.
-    let _turn = match select(pin!(turn), pin!(job.cancelled.wait())).await {
-        Either::Left((turn, _)) => turn,
-        Either::Right(_) => return Err(cancelled()),
-    };
+    let _turn = job.turn(turn).await?;
     let record = node.backups.update(job.uuid, |backup| backup.state = State::Running).await;
-    let place = record.ok_or_else(cancelled)?.place;
+    let record = record.ok_or_else(|| Error::new(ErrorKind::Internal, "find the record"))?;
+    let place = record.place;
     tracing::info!(backup = %job.uuid, server = %job.server, ?place, "a backup begins");
     node.events.send(job.server, "backup progress", progress(None));
     let tell = |pace: &Pace| {
@@ -85,7 +79,8 @@ async fn run(
             let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
             let urls = part_urls(node, job, estimate.archive_max).await?;
             let staging = node.config.backup_directory();
-            std::fs::create_dir_all(&staging)
+            smol::fs::create_dir_all(&staging)
+                .await
                 .map_err(|e| Error::io("create the directory", e).at(&staging))?;
             let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);
             let (upload, parts) = urls.upload();
@@ -125,10 +120,7 @@ async fn part_urls(node: &Node, job: &Active, at_most: u64) -> Result<PartUrls> 
             Timer::after(ASK_AGAIN).await;
         }
     };
-    match select(pin!(asking), pin!(job.cancelled.wait())).await {
-        Either::Left((urls, _)) => urls,
-        Either::Right(_) => Err(Error::new(ErrorKind::Cancelled, OPERATION)),
-    }
+    job.turn(asking).await?
 }
 
 fn made(report: &Report, parts: Vec<Part>) -> Made {
@@ -144,7 +136,8 @@ fn made(report: &Report, parts: Vec<Part>) -> Made {
 }
 
 /// Notes down how a backup ended, and tells whoever wants to know.
-pub(crate) async fn end(node: &Arc<Node>, uuid: Uuid, server: Uuid, result: Result<Made>) {
+pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<Made>) {
+    let (uuid, server) = (job.uuid, job.server);
     let (made, error) = match result {
         Ok(made) => (Some(made), None),
         Err(e) => (None, Some(e.to_string())),
@@ -166,6 +159,8 @@ pub(crate) async fn end(node: &Arc<Node>, uuid: Uuid, server: Uuid, result: Resu
             backup.telling.state = told;
         })
         .await;
+    // Whoever hears of it finds it over.
+    drop(job);
     let made = made.as_ref().map(|made| (&*made.sha1, made.size));
     node.events.backup_over(server, uuid, made);
     outbox::tell(node, Subject::Backup(uuid));

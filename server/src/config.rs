@@ -205,16 +205,22 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-            let read = serde_path_to_error::deserialize(deserializer);
-            Ok(read.map_err(|e| {
-                let key = e.path().to_string();
-                // Not the line itself, which may hold a secret.
-                let problem = e.into_inner().without_snippet().to_string();
-                if key == "." { problem } else { format!("{key}: {problem}") }
-            }))
+        let mut key = String::new();
+        let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|e| {
+                key = e.path().to_string();
+                e.into_inner()
+            })
+        });
+        read.map_err(|e| {
+            // Not the line itself, which may hold a secret.
+            let problem = e.without_snippet();
+            if key.is_empty() || key == "." {
+                problem.to_string()
+            } else {
+                format!("{key}: {problem}")
+            }
         })
-        .map_err(|e| e.without_snippet().to_string())?
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -3,18 +3,22 @@
 use std::{
     collections::{HashMap, hash_map},
     ops::Deref,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    future::{Either, select},
+};
 use serde::Serialize;
 use smol::{
     Timer,
     channel::{self, Receiver, Sender},
 };
 use uuid::Uuid;
-use wingback::{Handle, Phase, Progress, Result, Task};
+use wingback::{Error, ErrorKind, Handle, Phase, Progress, Result, Task};
 
 /// The shortest time between two looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -112,6 +116,14 @@ impl Job {
         self.cancelled.set();
         if let Some(handle) = &*lock(&self.handle) {
             handle.cancel();
+        }
+    }
+
+    /// Waits for its turn, unless it is cancelled.
+    pub(crate) async fn turn<T>(&self, turn: impl Future<Output = T>) -> Result<T> {
+        match select(pin!(turn), pin!(self.cancelled.wait())).await {
+            Either::Left((turn, _)) => Ok(turn),
+            Either::Right(_) => Err(Error::new(ErrorKind::Cancelled, "wait for its turn")),
         }
     }
 

@@ -128,9 +128,7 @@ impl Node {
         let dir = self.server(server).await?;
         let Wanted { adapter, uuid, ignore } = wanted;
         let place = archives::place(&self.config, adapter).ok_or_else(|| {
-            Refusal::failed(
-                "there is no S3 service in the configuration, and no Panel to ask for one",
-            )
+            Refusal::invalid("the adapter s3 needs an S3 service or a Panel in the configuration")
         })?;
         self.check_destination(place, server, uuid).await?;
         let exists = || Refusal::conflict("there is a backup with this UUID");

@@ -2,17 +2,13 @@
 
 use std::{
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    pin::pin,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::{Either, select};
 use uuid::Uuid;
-use wingback::{
-    Archive, Error, ErrorKind, Owner, Restore, Restored, Result, Transfer, UnpackOptions,
-};
+use wingback::{Archive, Error, Owner, Restore, Result, Transfer, UnpackOptions};
 
 use crate::{
     archives::At,
@@ -22,7 +18,7 @@ use crate::{
     node::Node,
     outbox::{self, Subject},
     queue::{Claim, Turn},
-    record::{Adapter, Restored as Ended, Told},
+    record::{Adapter, Restored, Told},
     refusal::Refusal,
 };
 
@@ -54,8 +50,9 @@ pub(crate) async fn source(
 ) -> Result<Source, Refusal> {
     let archive = match (wanted.adapter, &wanted.download_url) {
         (Adapter::S3, Some(url)) => {
-            let link = Archive::link(url, Transfer::new());
-            link.map_err(|_| Refusal::invalid("the download_url is no http or https URL"))?
+            let link = Some(url).filter(|url| url.bytes().all(is_of_uri));
+            let link = link.and_then(|url| Archive::link(url, Transfer::new()).ok());
+            link.ok_or_else(|| Refusal::invalid("the download_url is no http or https URL"))?
         }
         (Adapter::S3, None) if node.config.s3.is_none() => {
             return Err(Refusal::invalid("an s3 backup needs its download_url"));
@@ -67,45 +64,52 @@ pub(crate) async fn source(
     Ok(Source { archive, sha1, truncate: wanted.truncate })
 }
 
+/// What may stand in a URI without being escaped, and the escape (RFC 3986).
+fn is_of_uri(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
+}
+
 /// Queues the job, and sees to all of it. `id` is that of its record.
 pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source: Source) {
     // It needs no slot: whoever restores waits for it.
     let claim = Claim { job: job.uuid, server: Some(job.server), slot: false };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
-        let result = run(&node, &job, turn, &dir, source).await;
-        end(&node, id, job.uuid, job.server, result.map(drop)).await;
+        let result = run(&node, &job, turn, id, dir, source).await;
+        end(&node, id, job, result).await;
     })
     .detach();
 }
 
 async fn run(
-    node: &Node,
+    node: &Arc<Node>,
     job: &Active,
     turn: impl Future<Output = Turn>,
-    dir: &Path,
+    id: Uuid,
+    dir: PathBuf,
     source: Source,
-) -> Result<Restored> {
-    let _turn = match select(pin!(turn), pin!(job.cancelled.wait())).await {
-        Either::Left((turn, _)) => turn,
-        Either::Right(_) => return Err(Error::new(ErrorKind::Cancelled, "wait for its turn")),
-    };
-    tracing::info!(backup = %job.uuid, server = %job.server, "a restore begins");
-    node.events.say(
-        job.server,
-        format!(
-            "Restoring the backup {}. The server must stay stopped until this is done.",
-            job.uuid
-        ),
-    );
-    let mut options = UnpackOptions::new()
+) -> Result<()> {
+    let _turn = job.turn(turn).await?;
+    let (uuid, server) = (job.uuid, job.server);
+    tracing::info!(backup = %uuid, %server, "a restore begins");
+    let begins = "The server must stay stopped until this is done.";
+    node.events.say(server, format!("Restoring the backup {uuid}. {begins}"));
+    let options = UnpackOptions::new()
         .background(node.config.wingback.background)
-        .owner(owner(node.config.user(), dir))
+        .owner(owner(node.config.user(), dir.clone()).await?)
         .reserve(node.config.reserve());
-    if node.config.wingback.threads > 0 {
-        options = options.threads(node.config.wingback.threads);
-    }
-    let mut restore = Restore::new(dir).merge(!source.truncate).options(options);
+    let options = match node.config.wingback.threads {
+        0 => options,
+        threads => options.threads(threads),
+    };
+    let recording = node.clone();
+    let mut restore = Restore::new(dir)
+        .merge(!source.truncate)
+        .options(options)
+        // Whatever happens from here on, it is done.
+        .on_committed(move || {
+            smol::block_on(recording.restores.update(id, |record| record.successful = Some(true)));
+        });
     if let Some(sha1) = source.sha1 {
         restore = restore.sha1(sha1);
     }
@@ -115,62 +119,66 @@ async fn run(
             said = Instant::now();
             let percent = pace.percent.map(|percent| format!(" ({percent:.0} %)"));
             let text = format!("Restoring: {} bytes{}", pace.bytes, percent.unwrap_or_default());
-            node.events.say(job.server, text);
+            node.events.say(server, text);
         }
     };
     let restored = job.run(restore.start(source.archive), tell).await?;
     for warning in &restored.warnings {
-        node.events.say(job.server, format!("Restored, but: {warning}"));
+        node.events.say(server, format!("Restored, but: {warning}"));
     }
-    Ok(restored)
+    for skipped in &restored.unpacked.skipped {
+        let path = String::from_utf8_lossy(&skipped.path);
+        node.events.say(server, format!("Not restored: {path}: {}", skipped.reason));
+    }
+    Ok(())
 }
 
 /// Notes down how a restore ended, and tells whoever wants to know.
-pub(crate) async fn end(
-    node: &Arc<Node>,
-    id: Uuid,
-    backup: Uuid,
-    server: Uuid,
-    result: Result<()>,
-) {
-    let successful = result.is_ok();
-    let restored =
-        Ended { at: Moment::now(), error: result.as_ref().err().map(ToString::to_string) };
-    let is_recorded = node.backups.get(backup).is_some_and(|record| record.server == server);
-    if is_recorded {
+pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<()>) {
+    let (backup, server) = (job.uuid, job.server);
+    let error = result.err().map(|e| e.to_string());
+    let successful = error.is_none();
+    if node.backups.get(backup).is_some_and(|record| record.server == server) {
+        let restored = Restored { at: Moment::now(), error: error.clone() };
         node.backups.update(backup, |record| record.restored = Some(restored)).await;
     }
-    match result {
-        Ok(()) => {
+    let told = node.panel.is_some();
+    if told {
+        node.restores
+            .update(id, move |record| {
+                record.successful = Some(successful);
+                record.telling.state = Told::Pending;
+            })
+            .await;
+    } else {
+        node.restores.remove(id).await;
+    }
+    node.metrics.restore_over(successful);
+    // Whoever hears of it finds it over.
+    drop(job);
+    match error {
+        None => {
             tracing::info!(%backup, %server, "a restore is complete");
             node.events.say(server, "The backup is restored.");
             node.events.send(server, "backup restore completed", Vec::new());
         }
-        Err(e) => {
-            tracing::warn!(%backup, %server, "a restore has failed: {e}");
-            node.events.say(server, format!("The restore has failed: {e}"));
+        Some(why) => {
+            tracing::warn!(%backup, %server, why, "a restore has failed");
+            node.events.say(server, format!("The restore has failed: {why}"));
         }
     }
-    node.metrics.restore_over(successful);
-    if node.panel.is_none() {
-        node.restores.remove(id).await;
-        return;
+    if told {
+        outbox::tell(node, Subject::Restore(id));
     }
-    node.restores
-        .update(id, move |restore| {
-            restore.successful = Some(successful);
-            restore.telling.state = Told::Pending;
-        })
-        .await;
-    outbox::tell(node, Subject::Restore(id));
 }
 
 /// Who is to own the files: as configured, else as the server's directory. Only root can give files
 /// away; whoever else runs the daemon owns what it writes.
-fn owner(user: User, dir: &Path) -> Owner {
+async fn owner(user: User, dir: PathBuf) -> Result<Owner> {
     if !rustix::process::geteuid().is_root() {
-        return Owner::Keep;
+        return Ok(Owner::Keep);
     }
-    let there = std::fs::metadata(dir).map(|meta| (meta.uid(), meta.gid())).unwrap_or_default();
-    Owner::Fixed(user.uid.unwrap_or(there.0), user.gid.unwrap_or(there.1))
+    let there = smol::fs::metadata(&dir).await.map_err(|e| Error::io("look at", e).at(&dir))?;
+    let (uid, gid) = (user.uid.unwrap_or(there.uid()), user.gid.unwrap_or(there.gid()));
+    Ok(Owner::Fixed(uid, gid))
 }

@@ -39,7 +39,7 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     for backup in node.backups.select(record::Backup::is_open) {
         end_backup(node.clone(), backup);
     }
-    for restore in node.restores.select(|restore| restore.successful.is_none()) {
+    for restore in node.restores.select(|restore| restore.telling.state == Told::None) {
         end_restore(node, restore).await;
     }
     let now = Moment::now();
@@ -70,8 +70,7 @@ fn end_backup(node: Arc<Node>, record: record::Backup) {
         }
         let error = Error::new(ErrorKind::Cancelled, "make the backup");
         let error = error.caused_by("the daemon ended meanwhile");
-        backup::end(&node, record.uuid, record.server, Err(error)).await;
-        drop(job);
+        backup::end(&node, job, Err(error)).await;
     })
     .detach();
 }
@@ -95,20 +94,23 @@ async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
 }
 
 async fn end_restore(node: &Arc<Node>, record: record::Restore) {
-    let record::Restore { id, backup, server, .. } = record;
+    let record::Restore { id, backup, server, successful, .. } = record;
+    let Some(job) = node.jobs.begin(backup, server, Kind::Restore) else { return };
     let result = match node.server(server).await {
-        Ok(dir) => match Restore::recover(dir).await {
-            // It had come so far that the files are in place.
-            Ok(Some(Recovered::Finished)) => Ok(()),
-            Ok(_) => {
-                let error = Error::new(ErrorKind::Cancelled, "restore");
-                Err(error.caused_by("the daemon ended meanwhile"))
-            }
-            Err(e) => Err(e),
-        },
+        Ok(dir) => Restore::recover(dir).await,
         Err(refusal) => {
             Err(Error::new(ErrorKind::NotFound, "recover the server").caused_by(refusal.text))
         }
     };
-    restore::end(node, id, backup, server, result).await;
+    let result = match result {
+        // It had come so far that the files are in place.
+        Ok(Some(Recovered::Finished)) => Ok(()),
+        Ok(_) if successful == Some(true) => Ok(()),
+        Ok(_) => {
+            let error = Error::new(ErrorKind::Cancelled, "restore");
+            Err(error.caused_by("the daemon ended meanwhile"))
+        }
+        Err(e) => Err(e),
+    };
+    restore::end(node, id, job, result).await;
 }

@@ -1,9 +1,8 @@
 //! Looks at every byte of a backup's archive.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
-use futures::future::{Either, select};
-use wingback::{Error, ErrorKind, Result, Verified, Verify};
+use wingback::{ErrorKind, Result, Verified, Verify};
 
 use crate::{
     archives::At,
@@ -38,10 +37,7 @@ async fn run(
     turn: impl Future<Output = Turn>,
     at: &At,
 ) -> Result<Verified> {
-    let _turn = match select(pin!(turn), pin!(job.cancelled.wait())).await {
-        Either::Left((turn, _)) => turn,
-        Either::Right(_) => return Err(Error::new(ErrorKind::Cancelled, "wait for its turn")),
-    };
+    let _turn = job.turn(turn).await?;
     let mut verify = Verify::new().background(node.config.wingback.background);
     if node.config.wingback.threads > 0 {
         verify = verify.threads(node.config.wingback.threads);

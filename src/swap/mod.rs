@@ -144,12 +144,13 @@ impl Staging {
     }
 
     /// Exchanges. Until the journal is written, `is_cancelled` ends it and a failure leaves the
-    /// target untouched; a failure behind that undoes what was done. Returns what is worth knowing
-    /// and no failure.
+    /// target untouched; a failure behind that undoes what was done. `committed` is called while the
+    /// journal still says so. Returns what is worth knowing and no failure.
     pub(crate) fn commit(
         mut self,
         how: How<'_>,
         is_cancelled: &dyn Fn() -> bool,
+        committed: &dyn Fn(),
     ) -> Result<Vec<String>> {
         let fail = |e: Errno| Error::io("make the restore durable in", e).at(&self.path);
         let journal = self.trees.plan(how)?;
@@ -171,6 +172,7 @@ impl Staging {
             }
         };
         ops::sync_all(&self.place.target).map_err(fail)?;
+        committed();
         Journal::remove(&self.place.dir).map_err(fail)?;
         let mut warnings: Vec<String> = late
             .iter()
@@ -238,7 +240,7 @@ pub(crate) fn clear(target: &Path, keep: Keep<'_>) -> Result<()> {
     let how = How::Replace { keep };
     staging.check(how)?;
     // An exchange for nothing but what is kept.
-    staging.commit(how, &|| false).map(drop)
+    staging.commit(how, &|| false, &|| ()).map(drop)
 }
 
 impl Place {

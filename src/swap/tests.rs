@@ -172,7 +172,7 @@ impl Case {
             false => How::Replace { keep: &keep },
         };
         faults::plan(fault);
-        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false));
+        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false, &|| ()));
         (old, new, result)
     }
 
@@ -387,7 +387,7 @@ fn what_is_merged_must_be_of_one_kind() {
         let before = snapshot(&target);
         let staging = Staging::prepare(&target, None).expect("prepared");
         build(&target.join(STAGING).join("new"), "new", &[new]);
-        let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false);
+        let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false, &|| ());
         let error = error.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.path(), Some(Path::new("a")), "{error}");
@@ -430,7 +430,7 @@ fn elsewhere_is_found_again_and_another_file_system_refused() {
         let place = fs::read_dir(&elsewhere).expect("listed").next().expect("a place").expect("it");
         build(&place.path().join("new"), "new", &["a", "b"]);
         faults::plan(Some((kill, Fault::Kill)));
-        let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false);
+        let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false, &|| ());
         faults::plan(None);
         recover(&target).expect("recovered");
         assert_no_place(&target);

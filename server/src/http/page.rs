@@ -40,7 +40,9 @@ pub(crate) fn openapi(node: &Node) -> Reply {
         schemas["Adapter"]["enum"] = json!([Adapter::Wings]);
     }
     if node.config.s3.is_some() {
-        schemas["RestoreBackup"]["oneOf"][1]["required"] = json!(["adapter"]);
+        let restore = &mut schemas["RestoreBackup"]["oneOf"][1];
+        restore["required"] = json!(["adapter"]);
+        restore["properties"]["download_url"]["type"] = json!(["string", "null"]);
     }
     reply::json(&document)
 }

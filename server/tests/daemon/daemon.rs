@@ -76,10 +76,11 @@ impl Daemon {
     pub fn configure(&self, token: &str, system: &str) {
         let root = self.tmp.path().display();
         let Daemon { remote, more, .. } = self;
+        let reserve = if more.contains("reserve_mib") { "" } else { "  reserve_mib: 0\n" };
         let text = format!(
             "token_id: {TOKEN_ID}\ntoken: {token}\nremote: '{remote}'\n\
              system:\n  root_directory: {root}\n{system}\n\
-             wingback:\n  listen: 127.0.0.1:0\n  reserve_mib: 0\n  panel_retry_max: 1\n{more}\n",
+             wingback:\n  listen: 127.0.0.1:0\n{reserve}  panel_retry_max: 1\n{more}\n",
         );
         fs::write(self.config(), text).unwrap();
     }

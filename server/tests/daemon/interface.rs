@@ -28,19 +28,23 @@ fn try_out(daemon: &Daemon, backup: Uuid) {
     );
     let file = daemon.tmp.path().join("schemathesis.toml");
     fs::write(&file, settings).unwrap();
-    let mut schemathesis = Command::new(cached("schemathesis/bin/schemathesis"));
+    let mut schemathesis = Command::new(cached("schemathesis-4.32.5/bin/schemathesis"));
     schemathesis
         .current_dir(daemon.tmp.path())
         .arg("--config-file")
         .arg(&file)
-        .args(["run", &format!("{}/openapi.json", daemon.url), "--max-examples", "25"])
+        .args([
+            "run",
+            &format!("{}/openapi.json", daemon.url),
+            "--max-examples",
+            "25",
+            "--seed",
+            "1",
+        ])
         .args(["-H", &format!("Authorization: Bearer {TOKEN}")]);
     let (is_good, said) = output(&mut schemathesis);
     assert!(is_good, "{said}");
-    assert!(
-        said.contains("16 selected / 16 total") || said.contains("15 selected / 15 total"),
-        "{said}"
-    );
+    assert!(said.contains("15 selected / 15 total"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Into the user's cache folder: what drives a browser through the daemon's page, and what compares the
+# daemon with its description.
+set -eu
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
+
+playwright=playwright-1.64.1
+if [ ! -d "$cache/$playwright/node_modules/playwright-core" ]; then
+    mkdir -p "$cache/$playwright.new"
+    npm install --silent --no-audit --no-fund --no-save --prefix "$cache/$playwright.new" \
+        playwright-core@1.64.1 >/dev/null
+    rm -rf "$cache/$playwright"
+    mv "$cache/$playwright.new" "$cache/$playwright"
+fi
+
+schemathesis=schemathesis-4.32.5
+if [ ! -x "$cache/$schemathesis/bin/schemathesis" ]; then
+    rm -rf "${cache:?}/$schemathesis"
+    python3 -m venv "$cache/$schemathesis"
+    "$cache/$schemathesis/bin/pip" install --quiet schemathesis==4.32.5
+fi
