@@ -1,14 +1,14 @@
 #!/bin/sh
-# Into the user's cache folder: what drives a browser through the daemon's page, and what compares the
-# daemon with its description.
+# Into the user's cache folder: what drives a browser through the daemon's page and looks at how
+# accessible it is, and what compares the daemon with its description.
 set -eu
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
 
 playwright=playwright-1.64.1
-if [ ! -d "$cache/$playwright/node_modules/playwright-core" ]; then
+if [ ! -d "$cache/$playwright/node_modules/axe-core" ]; then
     mkdir -p "$cache/$playwright.new"
     npm install --silent --no-audit --no-fund --no-save --prefix "$cache/$playwright.new" \
-        playwright-core@1.64.1 >/dev/null
+        playwright-core@1.64.1 axe-core@4.10.3 >/dev/null
     rm -rf "$cache/$playwright"
     mv "$cache/$playwright.new" "$cache/$playwright"
 fi

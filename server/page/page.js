@@ -8,7 +8,7 @@ const PANEL = {
   told: null,
   pending: ['note', 'Panel pending: the Panel has not been told yet.'],
   refused: ['warn', 'Panel refused: the Panel did not accept the report of this backup.'],
-  orphan: ['warn', 'Panel orphan: deleted in the Panel, kept here.'],
+  orphan: ['warn', 'Panel orphan: the Panel does not have this backup any more.'],
 };
 
 class SignedOut extends Error {}
@@ -407,7 +407,7 @@ function fillButtons(card, { state, readable, verifying, restoring }) {
   set('files', complete && readable);
   set('verify', complete && readable, verifying);
   set('download', complete && readable);
-  set('restore', complete, restoring);
+  set('restore', complete && readable, restoring);
   set('delete', complete || state === 'failed', restoring);
   if (focused.hidden && card.contains(focused)) card.querySelector('h4').focus();
 }
@@ -424,12 +424,13 @@ function badges({ state, position, partial, verifying, verified, restoring }) {
 }
 
 function messages(backup) {
-  const { state, error, partial, warnings, verified, verifying, panel } = backup;
+  const { state, error, partial, warnings, verified, verifying, restored, restoring, panel } = backup;
   const all = [];
   if (state === 'failed') all.push(['bad', error ?? 'No reason was given.']);
   if (partial) all.push(partialMessage(backup));
   if (warnings.length) all.push(['warn', `${count(warnings.length, 'warning')}:`, warnings]);
   if (verified && !verifying) all.push(verdict(verified));
+  if (restored && !restoring) all.push(outcome(restored));
   const told = panel in PANEL ? PANEL[panel] : ['note', `Panel: ${panel}`];
   if (told) all.push(told);
   return all.map(parts => message(...parts));
@@ -443,6 +444,11 @@ function verdict({ at, whole, damage }) {
   const when = `verified ${formatTime(at)}`;
   if (whole) return ['good', `Whole: ${when}, no damage.`];
   return ['bad', `Damaged: ${when}, ${count(damage.length, 'problem')}.`, damage];
+}
+
+function outcome({ at, successful, error }) {
+  const when = formatTime(at);
+  return successful ? ['good', `Restored ${when}.`] : ['bad', `Not restored, ${when}: ${error}`];
 }
 
 function message(kind, text, lines = []) {

@@ -42,7 +42,8 @@ pub(crate) fn openapi(node: &Node) -> Reply {
     if node.config.s3.is_some() {
         let restore = &mut schemas["RestoreBackup"]["oneOf"][1];
         restore["required"] = json!(["adapter"]);
-        restore["properties"]["download_url"]["type"] = json!(["string", "null"]);
+        let link = &mut restore["properties"]["download_url"];
+        *link = json!({ "anyOf": [link, { "const": "" }, { "type": "null" }] });
     }
     reply::json(&document)
 }
