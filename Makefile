@@ -7,7 +7,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-encoders fuzz interrupt-campaign kill-campaign cycles-campaign
+	bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -89,6 +89,9 @@ bench-encoders: setup ## deflate encoders against our own
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each; needs rustup's nightly
 	@tests/setup.sh fuzz
 	fuzz/run.sh
+
+daemon-campaign: setup ## the daemon killed at two hundred random moments of backups and restores
+	WINGBACK_DAEMON_KILLS=200 cargo test -p wingback-server --test daemon -- --nocapture restart::
 
 interrupt-campaign: setup ## interrupts of uploads at each request, on two S3 servers
 	WINGBACK_INTERRUPTS=1 cargo test --features s3 --test s3 -- --nocapture moments::

@@ -19,7 +19,7 @@ use crate::{
     outbox::{self, Subject},
     panel::{Heard, PartUrls},
     queue::{Claim, Turn},
-    record::{Made, Part, State, Told},
+    record::{Delivery, Made, Part, State},
 };
 
 /// Between two times of asking a Panel that does not know the backup yet.
@@ -148,7 +148,7 @@ pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<Made>) {
         }
         (_, why) => tracing::warn!(backup = %uuid, %server, why, "a backup has failed"),
     }
-    let told = if node.panel.is_some() { Told::Pending } else { Told::None };
+    let told = if node.panel.is_some() { Delivery::Pending } else { Delivery::None };
     let noted = made.clone();
     node.backups
         .update(uuid, move |backup| {

@@ -68,12 +68,12 @@ pub(crate) struct User {
 struct Backups {
     /// MiB a second, as in Wings.
     write_limit: u64,
-    compression_level: Compression,
+    compression_level: Effort,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Compression {
+enum Effort {
     None,
     #[default]
     BestSpeed,
@@ -247,9 +247,9 @@ impl Config {
 
     pub(crate) fn level(&self) -> Level {
         match self.system.backups.compression_level {
-            Compression::None => Level::None,
-            Compression::BestSpeed => Level::Fast,
-            Compression::BestCompression => Level::Best,
+            Effort::None => Level::None,
+            Effort::BestSpeed => Level::Fast,
+            Effort::BestCompression => Level::Best,
         }
     }
 

@@ -23,7 +23,9 @@ pub(crate) struct Event {
 
 /// The events of every server.
 #[derive(Debug, Default)]
-pub(crate) struct Events(Mutex<HashMap<Uuid, (Sender<Event>, InactiveReceiver<Event>)>>);
+pub(crate) struct Events(Mutex<HashMap<Uuid, Channel>>);
+
+type Channel = (Sender<Event>, InactiveReceiver<Event>);
 
 impl Events {
     pub(crate) fn listen(&self, server: Uuid) -> Receiver<Event> {

@@ -25,7 +25,7 @@ use crate::{
     moment::Moment,
     panel::Panel,
     queue::Queue,
-    record::{self, Adapter, Place, State, Telling, Told},
+    record::{self, Adapter, Delivery, Place, State, Telling},
     records::Records,
     refusal::Refusal,
     restore,
@@ -148,7 +148,7 @@ impl Node {
             telling: Telling::default(),
         };
         let may_replace = |there: &record::Backup| {
-            there.state == State::Failed && there.telling.state != Told::Pending
+            there.state == State::Failed && there.telling.state != Delivery::Pending
         };
         if !self.backups.add(record, may_replace).await.map_err(Refusal::failed)? {
             return Err(exists());
@@ -257,7 +257,7 @@ impl Node {
         }
         // What the Panel has not been told yet is still to be told.
         match self.backups.update(uuid, |backup| backup.deleted = true).await {
-            Some(backup) if backup.telling.state == Told::Pending => {}
+            Some(backup) if backup.telling.state == Delivery::Pending => {}
             _ => self.backups.remove(uuid).await,
         }
         Ok(())

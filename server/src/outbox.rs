@@ -10,7 +10,7 @@ use crate::{
     moment::Moment,
     node::Node,
     panel::{BackupResult, Heard, Panel},
-    record::{self, Telling, Told},
+    record::{self, Delivery, Telling},
 };
 
 /// The first wait; each is twice the one before, up to the configured one.
@@ -31,8 +31,8 @@ pub(crate) fn tell(node: &Arc<Node>, subject: Subject) {
 
 /// How many messages wait.
 pub(crate) fn pending(node: &Node) -> usize {
-    let backups = node.backups.select(|b| b.telling.state == Told::Pending).len();
-    backups + node.restores.select(|r| r.telling.state == Told::Pending).len()
+    let backups = node.backups.select(|b| b.telling.state == Delivery::Pending).len();
+    backups + node.restores.select(|r| r.telling.state == Delivery::Pending).len()
 }
 
 async fn deliver(node: &Arc<Node>, subject: Subject) {
@@ -64,7 +64,7 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
 /// one was lost. `None` where there is nothing to tell any more.
 async fn attempt_begins(node: &Node, subject: Subject) -> Option<bool> {
     let telling = telling(node, subject)?;
-    if telling.state != Told::Pending {
+    if telling.state != Delivery::Pending {
         return None;
     }
     if !telling.unanswered {
@@ -87,10 +87,10 @@ async fn attempt_ends(
         telling.unanswered = was_unanswered;
         telling.missing_since = None;
         match heard {
-            Heard::Yes => telling.state = Told::Told,
+            Heard::Yes => telling.state = Delivery::Told,
             // Only an attempt of ours can have completed it, and none is known to have.
-            Heard::Already if was_unanswered => telling.state = Told::Told,
-            Heard::Already | Heard::Refused(_) => telling.state = Told::Refused,
+            Heard::Already if was_unanswered => telling.state = Delivery::Told,
+            Heard::Already | Heard::Refused(_) => telling.state = Delivery::Refused,
             Heard::NotNow(_) => {}
             Heard::Unknown(_) => telling.unanswered = true,
             Heard::Missing => {
@@ -98,13 +98,13 @@ async fn attempt_ends(
                 let since = missing_since.unwrap_or(now);
                 telling.missing_since = Some(since);
                 if now.seconds_since(since) >= patience.as_secs() {
-                    telling.state = Told::Orphan;
+                    telling.state = Delivery::Orphan;
                 }
             }
         }
     })
     .await;
-    let is_over = telling(node, subject).is_none_or(|telling| telling.state != Told::Pending);
+    let is_over = telling(node, subject).is_none_or(|telling| telling.state != Delivery::Pending);
     if is_over {
         forget(node, subject).await;
     }

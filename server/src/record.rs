@@ -101,7 +101,7 @@ pub(crate) struct Restored {
 /// How far the Panel knows.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Telling {
-    pub(crate) state: Told,
+    pub(crate) state: Delivery,
     /// An attempt has begun whose answer is not known.
     pub(crate) unanswered: bool,
     /// Since when the Panel says that it has no such backup.
@@ -110,7 +110,7 @@ pub(crate) struct Telling {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Told {
+pub(crate) enum Delivery {
     /// There is nobody to be told, or nothing yet.
     #[default]
     None,

@@ -205,7 +205,7 @@ mod tests {
             records.add(Note(id, 0), |_| false).await.unwrap();
             for n in 1..50 {
                 let update = std::pin::pin!(records.update(id, move |note| note.1 = n));
-                drop(futures::future::select(update, std::future::ready(())).await);
+                let _ = futures::future::select(update, std::future::ready(())).await;
             }
             let last = records.update(id, |note| note.1 += 100).await.unwrap();
             assert_eq!(Some(last), records.get(id));

@@ -18,7 +18,7 @@ use crate::{
     node::Node,
     outbox::{self, Subject},
     queue::{Claim, Turn},
-    record::{Adapter, Restored, Told},
+    record::{Adapter, Delivery, Restored},
     refusal::Refusal,
 };
 
@@ -147,7 +147,7 @@ pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<
         node.restores
             .update(id, move |record| {
                 record.successful = Some(successful);
-                record.telling.state = Told::Pending;
+                record.telling.state = Delivery::Pending;
             })
             .await;
     } else {

@@ -13,7 +13,7 @@ use crate::{
     node::Node,
     outbox::{self, Subject},
     queue::Claim,
-    record::{self, Place, State, Telling, Told},
+    record::{self, Delivery, Place, State, Telling},
     restore,
 };
 
@@ -27,7 +27,7 @@ const REMEMBERED: u64 = 30 * 24 * 3600;
 /// Ends what was open, and goes on telling.
 pub(crate) async fn recover(node: &Arc<Node>) {
     // Before anything is ended: that tells by itself.
-    let is_untold = |telling: &Telling| telling.state == Told::Pending;
+    let is_untold = |telling: &Telling| telling.state == Delivery::Pending;
     let backups = node.backups.select(|backup| is_untold(&backup.telling));
     let restores = node.restores.select(|restore| is_untold(&restore.telling));
     for backup in backups {
@@ -39,12 +39,12 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     for backup in node.backups.select(record::Backup::is_open) {
         end_backup(node.clone(), backup);
     }
-    for restore in node.restores.select(|restore| restore.telling.state == Told::None) {
+    for restore in node.restores.select(|restore| restore.telling.state == Delivery::None) {
         end_restore(node, restore).await;
     }
     let now = Moment::now();
     let is_old = |b: &record::Backup| {
-        let told = b.telling.state != Told::Pending;
+        let told = b.telling.state != Delivery::Pending;
         b.state == State::Failed && told && now.seconds_since(b.created) > REMEMBERED
     };
     for backup in node.backups.select(is_old) {

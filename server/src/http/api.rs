@@ -12,7 +12,7 @@ use crate::{
     job::{Kind, Pace},
     moment::Moment,
     node::Node,
-    record::{self, Adapter, Place, State, Told},
+    record::{self, Adapter, Delivery, Place, State},
     refusal::Refusal,
 };
 
@@ -30,7 +30,7 @@ struct Backup {
     created_at: String,
     completed_at: Option<String>,
     error: Option<String>,
-    panel: Told,
+    panel: Delivery,
     files: Option<u64>,
     skipped: Option<u64>,
     partial: bool,
