@@ -105,6 +105,8 @@ async fn run(args: &Args) -> Result<(), String> {
         return Ok(());
     }
     warn_of(&config);
+    let mut signals = Signals::new([Signal::Hup, Signal::Int, Signal::Term])
+        .map_err(|e| format!("cannot wait for signals: {e}"))?;
     let address = args.listen.unwrap_or(config.address());
     let scheme = if tls.is_some() { "https" } else { "http" };
     // Before the state is touched: it is another daemon's where that has the address.
@@ -123,8 +125,6 @@ async fn run(args: &Args) -> Result<(), String> {
         Ok(())
     };
     let signals = async {
-        let mut signals = Signals::new([Signal::Hup, Signal::Int, Signal::Term])
-            .map_err(|e| format!("cannot wait for signals: {e}"))?;
         while let Some(Ok(Signal::Hup)) = signals.next().await {
             match Config::read(path).and_then(|c| Ok((tls::acceptor(&c.api.ssl)?, c))) {
                 Ok((acceptor, config)) => {

@@ -23,6 +23,7 @@ use crate::{
     job::{Jobs, Kind, Latch},
     metrics::Metrics,
     moment::Moment,
+    outbox,
     panel::Panel,
     queue::Queue,
     record::{self, Adapter, Delivery, Place, State, Telling},
@@ -39,6 +40,9 @@ const PREFLIGHT: Duration = Duration::from_secs(2);
 /// Messages to the Panel that are under way at once.
 const TELLERS: usize = 4;
 
+/// How long the Panel is told things when the daemon stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) config: Config,
@@ -52,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) write_limit: Limiter,
     pub(crate) telling: Semaphore,
+    /// Room for WebSockets.
+    pub(crate) sockets: Arc<Semaphore>,
     pub(crate) stopping: Latch,
 }
 
@@ -78,6 +84,7 @@ impl Node {
             metrics: Metrics::default(),
             write_limit: Limiter::new(config.write_limit()),
             telling: Semaphore::new(TELLERS),
+            sockets: Arc::new(Semaphore::new(config.wingback.max_connections)),
             stopping: Latch::new(),
             config,
         })
@@ -328,6 +335,16 @@ impl Node {
             smol::Timer::after(Duration::from_secs(10)).await;
         };
         smol::future::or(all_over, late).await;
+        // What cannot be said now is said by the next daemon.
+        let told = async {
+            while outbox::pending(self) > 0 {
+                smol::Timer::after(Duration::from_millis(50)).await;
+            }
+        };
+        let enough = async {
+            smol::Timer::after(LAST_WORDS).await;
+        };
+        smol::future::or(told, enough).await;
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn recover(node: &Arc<Node>) {
         end_backup(node.clone(), backup);
     }
     for restore in node.restores.select(|restore| restore.telling.state == Delivery::None) {
-        end_restore(node, restore).await;
+        end_restore(node.clone(), restore);
     }
     let now = Moment::now();
     let is_old = |b: &record::Backup| {
@@ -93,24 +93,31 @@ async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
     }
 }
 
-async fn end_restore(node: &Arc<Node>, record: record::Restore) {
+fn end_restore(node: Arc<Node>, record: record::Restore) {
     let record::Restore { id, backup, server, successful, .. } = record;
     let Some(job) = node.jobs.begin(backup, server, Kind::Restore) else { return };
-    let result = match node.server(server).await {
-        Ok(dir) => Restore::recover(dir).await,
-        Err(refusal) => {
-            Err(Error::new(ErrorKind::NotFound, "recover the server").caused_by(refusal.text))
-        }
-    };
-    let result = match result {
-        // It had come so far that the files are in place.
-        Ok(Some(Recovered::Finished)) => Ok(()),
-        Ok(_) if successful == Some(true) => Ok(()),
-        Ok(_) => {
-            let error = Error::new(ErrorKind::Cancelled, "restore");
-            Err(error.caused_by("the daemon ended meanwhile"))
-        }
-        Err(e) => Err(e),
-    };
-    restore::end(node, id, job, result).await;
+    let claim = Claim { job: backup, server: Some(server), slot: false };
+    let turn = node.queue.enter(claim);
+    smol::spawn(async move {
+        let turn = turn.await;
+        let result = match node.server(server).await {
+            Ok(dir) => Restore::recover(dir).await,
+            Err(refusal) => {
+                Err(Error::new(ErrorKind::NotFound, "recover the server").caused_by(refusal.text))
+            }
+        };
+        let result = match result {
+            // It had come so far that the files are in place.
+            Ok(Some(Recovered::Finished)) => Ok(()),
+            Ok(_) if successful == Some(true) => Ok(()),
+            Ok(_) => {
+                let error = Error::new(ErrorKind::Cancelled, "restore");
+                Err(error.caused_by("the daemon ended meanwhile"))
+            }
+            Err(e) => Err(e),
+        };
+        drop(turn);
+        restore::end(&node, id, job, result).await;
+    })
+    .detach();
 }

@@ -20,7 +20,7 @@ use futures::{
     StreamExt,
     future::{Either, select},
 };
-use hyper::{Request, body::Incoming, header, upgrade::Upgraded};
+use hyper::{Request, StatusCode, body::Incoming, header, upgrade::Upgraded};
 use serde::Deserialize;
 use serde_json::json;
 use smol::Timer;
@@ -81,6 +81,8 @@ pub(crate) async fn open(
     let asked = asked.version(request.version()).body(()).map_err(Refusal::failed)?;
     let accepted = create_response(&asked)
         .map_err(|e| Refusal::invalid(format!("it must be a WebSocket's handshake: {e}")))?;
+    let full = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many listeners");
+    let room = node.sockets.try_acquire_arc().ok_or_else(full)?;
     let upgrade = hyper::upgrade::on(&mut request);
     let node = node.clone();
     smol::spawn(async move {
@@ -90,6 +92,7 @@ pub(crate) async fn open(
             tracing::debug!(%server, "a socket ended: {e}");
         }
         let _ = within(Duration::from_secs(5), async { Ok(socket.close(None).await) }).await;
+        drop(room);
     })
     .detach();
     let mut reply = reply::empty(accepted.status());
@@ -109,7 +112,7 @@ fn check_origin(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal>
     if is_panel || is_own || is_allowed {
         return Ok(());
     }
-    Err(Refusal::new(hyper::StatusCode::FORBIDDEN, "pages of this origin are not allowed"))
+    Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin are not allowed"))
 }
 
 async fn socket_of(upgraded: Upgraded) -> Option<Socket> {

@@ -202,6 +202,10 @@ impl Daemon {
         serde_json::from_slice(&reply.body).unwrap()
     }
 
+    pub fn metrics(&self) -> String {
+        self.send("GET", "/metrics", b"").expect(200).text()
+    }
+
     pub fn post(&self, path: &str, body: Value) -> Reply {
         self.send("POST", path, body.to_string().as_bytes())
     }

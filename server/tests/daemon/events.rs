@@ -255,7 +255,7 @@ fn a_client_that_does_not_listen_holds_nobody_up() {
     let backup = daemon.made();
     lively.until(&format!("backup completed:{backup}"));
     drop(lively);
-    let metrics = || daemon.send("GET", "/metrics", b"").text();
+    let metrics = || daemon.metrics();
     until("the lively one is gone", || {
         Some(()).filter(|()| !metrics().contains("wingback_listeners 21"))
     });

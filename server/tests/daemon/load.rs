@@ -56,7 +56,7 @@ fn two_hundred_requests_at_once_are_answered_and_kept_in_order() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     let mut most = 0;
     until("all are complete", || {
-        let metrics = daemon.send("GET", "/metrics", b"").text();
+        let metrics = daemon.metrics();
         let running = metrics.lines().find_map(|l| l.strip_prefix("wingback_jobs_running "));
         most = most.max(running.unwrap().parse().unwrap());
         Some(()).filter(|()| metrics.contains("wingback_backups_total{outcome=\"success\"} 200"))

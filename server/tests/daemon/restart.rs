@@ -113,9 +113,10 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
     fs::write(dir.join("big"), noise(9, 48 << 20)).unwrap();
     daemon.start();
     let backup = daemon.made();
-    for kill in 0..kills() {
+    for _ in 0..kills() {
         fs::write(dir.join("big"), "smaller").unwrap();
         fs::write(dir.join("new"), "new").unwrap();
+        let before = panel.known(backup).restores.len();
         let body = json!({ "adapter": "wings", "truncate_directory": true });
         let path = format!("{}/restore", daemon.path(daemon.server(), backup));
         daemon.post(&path, body).expect(202);
@@ -123,11 +124,15 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
         daemon.kill();
         daemon.start();
         let told = until("the Panel is told", || {
-            Some(panel.known(backup).restores).filter(|told| told.len() > kill)
+            let is_over = daemon.backup(daemon.server(), backup)["restoring"] == false
+                && daemon.metrics().contains("wingback_panel_messages_pending 0");
+            let told = panel.known(backup).restores[before..].to_vec();
+            Some(told).filter(|told| is_over && !told.is_empty())
         });
-        assert_eq!(told.len(), kill + 1);
         let is_new = fs::metadata(dir.join("big")).unwrap().len() == 48 << 20;
-        assert_eq!((told[kill], dir.join("new").exists()), (is_new, !is_new));
+        // Twice where the kill came between the Panel's ear and its answer.
+        assert!(told.len() <= 2 && told.iter().all(|&said| said == is_new), "{told:?} {is_new}");
+        assert_eq!(dir.join("new").exists(), !is_new);
         let names = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name());
         let odd: Vec<_> = names.filter(|n| n.to_string_lossy().contains("wingback")).collect();
         assert!(odd.is_empty(), "{odd:?}");
@@ -164,7 +169,6 @@ fn whenever_it_is_killed_each_job_is_told_once() {
         daemon.kill();
         let accepted = asking.join().unwrap();
         daemon.start();
-        let mut kept = Vec::new();
         for ((server, adapter, backup), accepted) in wanted.into_iter().zip(accepted) {
             if !accepted {
                 continue;
@@ -176,7 +180,6 @@ fn whenever_it_is_killed_each_job_is_told_once() {
             match (adapter, told["successful"] == true) {
                 ("wings", true) => {
                     assert_eq!(sha1sum(&daemon.archive(backup)), told["checksum"]);
-                    kept.push(format!("backup-{key}"));
                 }
                 ("wings", false) => assert!(!daemon.archive(backup).exists()),
                 (_, complete) => {
@@ -189,6 +192,5 @@ fn whenever_it_is_killed_each_job_is_told_once() {
         // One whose answer was on its way is there or not, but never a part of it.
         let parts = daemon.files().into_iter().filter(|name| name.starts_with('.'));
         assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
-        drop(kept);
     }
 }

@@ -87,7 +87,7 @@ fn what_was_not_told_is_told_after_a_restart() {
     daemon.kill();
     daemon.start();
     assert_eq!(daemon.backup(daemon.server(), backup)["panel"], "pending");
-    let metrics = daemon.send("GET", "/metrics", b"").text();
+    let metrics = daemon.metrics();
     assert!(metrics.contains("wingback_panel_messages_pending 1"), "{metrics}");
     daemon.kill();
     panel.forget_script();
