@@ -1,9 +1,9 @@
 //! A backup daemon for the node of a game-server host: the documented endpoint, live.
 //!
 //! ```text
-//! http ─► node ─► backup, restore, verify ─► wingback
-//!           │        └► events ─► WebSockets
-//!           └► records ◄─ outbox ─► the Panel
+//! http ─► orders ─► backup, restore, verify ─► wingback
+//!                   │        └► events ─► WebSockets
+//!                   └► records ◄─ outbox ─► the Panel
 //! ```
 //!
 //! A [`record`] per backup is on disk before anything happens, so that a restart knows what was
@@ -24,6 +24,7 @@ mod job;
 mod metrics;
 mod moment;
 mod node;
+mod orders;
 mod outbox;
 mod panel;
 mod queue;
@@ -136,7 +137,7 @@ async fn run(args: &Args) -> Result<(), String> {
             }
         }
         tracing::info!("stopping");
-        node.stop().await;
+        orders::stop(&node).await;
         Ok(())
     };
     smol::future::or(signals, serving).await

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use crate::{node::Node, outbox, panel::Heard, record::Made};
+use crate::{panel::Heard, record::Made};
 
 pub(crate) struct Metrics {
     registry: Registry,
@@ -22,6 +22,14 @@ pub(crate) struct Metrics {
     queued: Gauge,
     untold: Gauge,
     listeners: Gauge,
+}
+
+/// What there is at a moment.
+pub(crate) struct Now {
+    pub(crate) running: usize,
+    pub(crate) queued: usize,
+    pub(crate) untold: usize,
+    pub(crate) listeners: usize,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -53,13 +61,12 @@ impl Metrics {
         self.requests.get_or_create(&Status { status }).inc();
     }
 
-    /// All of it as text.
-    pub(crate) fn text(&self, node: &Node) -> String {
-        let (running, queued) = node.queue.lengths();
-        self.running.set(running as i64);
-        self.queued.set(queued as i64);
-        self.untold.set(outbox::pending(node) as i64);
-        self.listeners.set(node.events.listeners() as i64);
+    /// All of it as text, with what there is now.
+    pub(crate) fn text(&self, now: &Now) -> String {
+        self.running.set(now.running as i64);
+        self.queued.set(now.queued as i64);
+        self.untold.set(now.untold as i64);
+        self.listeners.set(now.listeners as i64);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("text takes whatever is written");
         text

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use hyper::Response;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    http::reply::{self, Body, Reply},
+    http::reply::{self, Reply},
     job::{Kind, Pace},
+    metrics::Now,
     moment::Moment,
     node::Node,
+    outbox,
     record::{self, Adapter, Delivery, Place, State},
     refusal::Refusal,
 };
@@ -62,9 +63,12 @@ pub(crate) fn health(node: &Node) -> Reply {
     reply::json(&json!({ "status": state, "version": env!("CARGO_PKG_VERSION") }))
 }
 
-pub(crate) fn metrics(node: &Node) -> Response<Body> {
+pub(crate) fn metrics(node: &Node) -> Reply {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    reply::text(node.metrics.text(node), kind)
+    let (running, queued) = node.queue.lengths();
+    let (untold, listeners) = (outbox::pending(node), node.events.listeners());
+    let now = Now { running, queued, untold, listeners };
+    reply::text(node.metrics.text(&now), kind)
 }
 
 pub(crate) async fn servers(node: &Node) -> Result<Reply, Refusal> {

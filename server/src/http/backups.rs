@@ -11,7 +11,8 @@ use crate::{
         body,
         reply::{self, Reply},
     },
-    node::{Node, Wanted, uuid_of},
+    node::{Node, uuid_of},
+    orders::{self, Wanted},
     record::Adapter,
     refusal::Refusal,
     restore,
@@ -42,7 +43,7 @@ pub(crate) async fn create(
     let uuid = uuid.ok_or_else(|| Refusal::invalid("the uuid is missing"))?;
     let uuid = uuid_of(&uuid).ok_or_else(|| Refusal::invalid("the uuid is none"))?;
     let ignore = ignore.unwrap_or_default();
-    node.back_up(server, Wanted { adapter, uuid, ignore }).await?;
+    orders::back_up(node, server, Wanted { adapter, uuid, ignore }).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
@@ -58,22 +59,22 @@ pub(crate) async fn restore(
         truncate: wanted.truncate_directory,
         download_url: wanted.download_url.filter(|url| !url.is_empty()),
     };
-    node.restore(server, backup, wanted).await?;
+    orders::restore(node, server, backup, wanted).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
 pub(crate) async fn delete(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    node.delete(server, backup).await?;
+    orders::delete(node, server, backup).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn cancel(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    node.cancel(server, backup).await?;
+    orders::cancel(node, server, backup).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn verify(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    node.verify(server, backup).await?;
+    orders::verify(node, server, backup).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 

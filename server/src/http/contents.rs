@@ -17,7 +17,7 @@ use hyper::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use wingback::{List, Member, MemberKind};
+use wingback::{ErrorKind, List, Member, MemberKind};
 
 use crate::{
     archives::At,
@@ -27,7 +27,7 @@ use crate::{
         reply::{self, Reply},
     },
     moment::rfc3339,
-    node::{Node, refusal_of},
+    node::Node,
     refusal::Refusal,
 };
 
@@ -133,6 +133,15 @@ pub(crate) async fn link(
     node.archive(server, backup).await?;
     let token = node.tokens.for_download(server, backup, file);
     Ok(reply::json(&json!({ "url": format!("/download/backup?token={token}") })))
+}
+
+/// Whether an error of the engine's is about an archive that is not there.
+fn refusal_of(error: &wingback::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::NotFound => Refusal::missing("there is no such file"),
+        ErrorKind::InvalidInput => Refusal::invalid(error.to_string()),
+        _ => Refusal::failed(error),
+    }
 }
 
 /// Hands on what is written, piece by piece.
