@@ -23,8 +23,7 @@ use crate::{
     archives::At,
     http::{
         body::{self, Query},
-        download::attachment,
-        reply::{self, Reply},
+        reply::{self, Reply, attachment},
     },
     moment::rfc3339,
     node::Node,

@@ -10,6 +10,7 @@ use hyper::{
     body::Frame,
     header::{self, HeaderValue},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -61,6 +62,15 @@ pub(crate) fn stream(
     reply
 }
 
+/// As a file to be kept under that name (RFC 6266).
+pub(crate) fn attachment(name: &str) -> HeaderValue {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_ ".contains(*c);
+    let plain: String = name.chars().map(|c| if is_plain(&c) { c } else { '_' }).collect();
+    let exact = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}");
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
+}
+
 fn whole(status: StatusCode, text: impl Into<Bytes>, kind: &'static str) -> Reply {
     let body = Full::new(text.into()).map_err(|never| match never {}).boxed_unsync();
     with(status, body, Some(kind))
@@ -76,4 +86,20 @@ fn with(status: StatusCode, body: Body, kind: Option<&'static str>) -> Reply {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_header() {
+        let value = attachment("a\"b\r\nX: ü.txt");
+        let text = value.to_str().unwrap();
+        assert_eq!(
+            text,
+            "attachment; filename=\"a_b__X_ _.txt\"; \
+             filename*=UTF-8''a%22b%0D%0AX%3A%20%C3%BC%2Etxt"
+        );
+    }
 }
