@@ -7,7 +7,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
+	bench-daemon bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -67,6 +67,10 @@ bench-go: ## Wings' pipeline and ours, in one Go process
 	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
 		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 9x
+
+bench-daemon: ## the daemon under two hundred requests at once
+	cargo build --release -p wingback-server
+	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
 bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli
