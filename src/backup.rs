@@ -15,6 +15,7 @@ use crate::{
     archive::{
         Level, Profile,
         pipeline::{self, Settings, Summary},
+        stock::Stock,
         tree::{self, Facts, TreeOptions},
     },
     error::{Error, ErrorKind, Result},
@@ -22,6 +23,7 @@ use crate::{
     limit::Limiter,
     name::Key,
     pipe::{self, Inlet, Outlet},
+    previous::Previous,
     progress::{Phase, Tracker},
     report::Report,
     store::{Store, Upload},
@@ -63,6 +65,7 @@ pub struct Backup {
     strict_patterns: bool,
     one_file_system: bool,
     count_first: bool,
+    previous: Option<Previous>,
     tree: TreeOptions,
     settings: Settings,
 }
@@ -81,6 +84,7 @@ impl Backup {
             strict_patterns: false,
             one_file_system: false,
             count_first: false,
+            previous: None,
             tree: TreeOptions::default(),
             settings: Settings {
                 level: Level::default(),
@@ -143,6 +147,37 @@ impl Backup {
     #[must_use]
     pub fn count_first(mut self, count: bool) -> Self {
         self.count_first = count;
+        self
+    }
+
+    /// Makes the archive from a previous one of the same source: what is unchanged is not read, and
+    /// what is equal is not compressed again, but copied from there. The new archive is as whole and
+    /// as much by itself as any, with the bytes that it would have had anyway (with ISA-L, the content).
+    ///
+    /// A file is unchanged if its size, mtime, ctime and inode are those of the previous backup, and
+    /// it was not being changed then. What is copied has its checksum; where it has not, or the archive
+    /// cannot be used, the source is read instead, and a warning in the report says so. It must be an
+    /// archive that nobody else could have written, since its content is taken for the source's.
+    #[must_use]
+    pub fn previous(mut self, previous: Previous) -> Self {
+        self.previous = Some(previous);
+        self
+    }
+
+    /// Believes that a file with its old mtime is unchanged, whatever its ctime: where every file is
+    /// given to its owner again and again, as Wings does at each start of a server. Who sets a
+    /// file's mtime back after a change is not noticed then.
+    #[must_use]
+    pub fn trust_mtime(mut self, trust: bool) -> Self {
+        self.tree.trust_mtime = trust;
+        self
+    }
+
+    /// What time it is: for tests, which cannot make ctimes older.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn now(mut self, now: std::time::SystemTime) -> Self {
+        self.tree.now = Some(now);
         self
     }
 
@@ -210,7 +245,7 @@ impl Backup {
     /// a report, and never before it is whole.
     pub fn start<'a>(mut self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
         Task::new(|tracker| async move {
-            let mut source = self.open_source(&tracker).await?;
+            let mut source = self.open_source(Some(&store), &tracker).await?;
             let mut at_most = None;
             if store.wants_bound() {
                 let (tree, watched) = (self.tree.clone(), tracker.clone());
@@ -240,7 +275,7 @@ impl Backup {
     /// Sends the archive to an upload that was begun elsewhere, such as to the part URLs of a panel.
     pub fn send_to<'a>(self, upload: impl Upload + 'a) -> Task<'a, Report> {
         Task::new(|tracker| async move {
-            let source = self.open_source(&tracker).await?;
+            let source = self.open_source(None, &tracker).await?;
             self.make(source, Box::new(upload), &tracker).await
         })
     }
@@ -253,7 +288,7 @@ impl Backup {
         W: AsyncWrite + Unpin + Send + 'a,
     {
         Task::new(|tracker| async move {
-            let source = self.open_source(&tracker).await?;
+            let source = self.open_source(None, &tracker).await?;
             self.make(source, Box::new(Plain(destination)), &tracker).await
         })
     }
@@ -271,10 +306,22 @@ impl Backup {
     }
 
     /// On a thread of its own, since a dead mount may hold it for long.
-    async fn open_source(&self, tracker: &Arc<Tracker>) -> Result<Source> {
+    async fn open_source(
+        &self,
+        store: Option<&dyn Store>,
+        tracker: &Arc<Tracker>,
+    ) -> Result<Source> {
         let this = self.clone();
         let open = pipe::spawn(move |_| this.open())?;
-        unless_cancelled(tracker, open.finish()).await
+        let mut source = unless_cancelled(tracker, open.finish()).await?;
+        if let Some(previous) = &self.previous {
+            let open = async { Ok(previous.open(store, self.settings.level).await) };
+            match unless_cancelled(tracker, open).await? {
+                Ok(stock) => source.stock = Some(Arc::new(stock)),
+                Err(why) => source.warnings.push(why),
+            }
+        }
+        Ok(source)
     }
 
     fn open(&self) -> Result<Source> {
@@ -297,7 +344,7 @@ impl Backup {
         }
         warnings.extend(excludes.warnings().iter().cloned().map(Warning::Pattern));
         let walk = WalkOptions { excludes, one_file_system: self.one_file_system, own: None };
-        Ok(Source { root, walk, warnings })
+        Ok(Source { root, walk, stock: None, warnings })
     }
 
     /// Makes the archive on its threads, and hands its bytes to `upload` here.
@@ -363,11 +410,13 @@ impl Backup {
             let counting = self.count_first.then(|| scope.spawn(count));
             let made = pipeline::run(
                 &self.settings,
+                source.stock.as_deref(),
                 tracker,
                 |bytes| outlet.send(bytes),
                 |feeder| {
                     let walk = Walk::new(&source.root, &source.walk)?;
-                    let done = tree::write(walk, &self.tree, tracker, feeder)?;
+                    let stock = source.stock.clone();
+                    let done = tree::write(walk, &self.tree, stock, tracker, feeder)?;
                     source.root.check_still_there()?;
                     tracker.enter(Phase::SourceRead);
                     Ok(done)
@@ -378,6 +427,8 @@ impl Backup {
             made
         })?;
         let mut warnings = source.warnings;
+        let damaged = source.stock.as_ref().map_or(0, |stock| stock.damaged());
+        warnings.extend((damaged > 0).then_some(Warning::PreviousDamaged(damaged)));
         warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
         Ok(report(summary, facts, warnings))
     }
@@ -387,6 +438,7 @@ impl Backup {
 struct Source {
     root: Root,
     walk: WalkOptions,
+    stock: Option<Arc<Stock>>,
     warnings: Vec<Warning>,
 }
 
@@ -407,6 +459,7 @@ fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
         hard_links: facts.hard_links,
         content: facts.content,
         read: facts.read,
+        copied: summary.copied,
         excluded: facts.excluded,
         skipped: facts.skipped,
         changed: facts.changed,

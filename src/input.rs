@@ -187,13 +187,13 @@ impl std::fmt::Debug for Archive<'_> {
 
 /// A file, read by the threads that want its bytes. It stays the same one, whatever happens to its
 /// name.
-struct LocalFile {
+pub(crate) struct LocalFile {
     file: File,
     len: u64,
 }
 
 impl LocalFile {
-    fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         use rustix::fs::{Mode, OFlags};
         let fail = |e: rustix::io::Errno| Error::io("open the archive", e).at(path);
         // A FIFO must not block here; a pipe is read as a stream.
@@ -202,7 +202,7 @@ impl LocalFile {
         LocalFile::new(file.into()).map_err(|e| e.at(path))
     }
 
-    fn new(file: File) -> Result<Self> {
+    pub(crate) fn new(file: File) -> Result<Self> {
         let fail = |e| Error::io("open the archive", e);
         let meta = file.metadata().map_err(fail)?;
         if !meta.is_file() {

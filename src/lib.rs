@@ -38,6 +38,7 @@ mod name;
 #[cfg(feature = "s3")]
 mod net;
 mod pipe;
+mod previous;
 mod progress;
 mod remote;
 mod report;
@@ -77,6 +78,7 @@ pub use limit::Limiter;
 pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
+pub use previous::Previous;
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use restore::{Restore, Restored};

@@ -12,6 +12,10 @@ pub enum Warning {
     IgnoreFile(String),
     /// `max_len` was given for a path that the backup did not meet as a file.
     MaxLenUnused(Vec<u8>),
+    /// The previous archive could not be used, and why: everything was read and compressed.
+    PreviousUnused(String),
+    /// So many segments of the previous archive were damaged. What they held was read and compressed.
+    PreviousDamaged(u64),
 }
 
 /// Where a pattern came from.
@@ -130,6 +134,12 @@ impl fmt::Display for Warning {
                 "a length was given for {}, which is no file of this backup",
                 String::from_utf8_lossy(path)
             ),
+            Warning::PreviousUnused(why) => {
+                write!(f, "the previous archive is not used: {why}")
+            }
+            Warning::PreviousDamaged(segments) => {
+                write!(f, "{segments} segments of the previous archive are damaged")
+            }
         }
     }
 }

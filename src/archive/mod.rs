@@ -17,6 +17,7 @@ pub(crate) mod lz;
 pub(crate) mod pipeline;
 pub(crate) mod read;
 pub(crate) mod segment;
+pub(crate) mod stock;
 pub(crate) mod tree;
 
 /// The header of the one data member: deflate, no name, mtime 0, system unknown (RFC 1952).

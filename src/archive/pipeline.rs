@@ -20,8 +20,10 @@ use crate::{
         FINAL_BLOCK, GZIP_HEADER, Level, Profile,
         buf::{Pool, Pooled},
         deflate::Deflater,
-        index::{Footer, IndexBuilder, Segment},
+        index::{Footer, IndexBuilder, List, Segment},
+        read::inflate::Inflater,
         segment::Batch,
+        stock::{Copies, Stock, key_of},
     },
     error::{Error, ErrorKind, Result},
     limit::Limiter,
@@ -44,6 +46,8 @@ pub(crate) struct Summary {
     pub(crate) size: u64,
     pub(crate) sha1: [u8; 20],
     pub(crate) segments: u64,
+    /// Bytes of it that were copied from the previous archive.
+    pub(crate) copied: u64,
 }
 
 /// Takes batches from the thread that makes them.
@@ -62,18 +66,22 @@ struct Job {
 struct Done {
     bytes: Pooled,
     segments: Vec<Segment>,
+    copied: u64,
 }
 
 enum Ordered {
     Batch(Receiver<Done>),
+    Copies(Copies),
     /// The end of the tar, with all of the index but the segments. Without it there is no archive.
     End(Box<IndexBuilder>),
 }
 
 /// Makes an archive of the batches that `produce` feeds, ends it with the index that `produce`
-/// returns, and hands its bytes to `emit` in order. An error on any side ends all of it.
+/// returns, and hands its bytes to `emit` in order. Segments that `stock` has are copied. An error
+/// on any side ends all of it.
 pub(crate) fn run<T>(
     settings: &Settings,
+    stock: Option<&Stock>,
     tracker: &Tracker,
     emit: impl FnMut(Bytes) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(IndexBuilder, T)>,
@@ -86,7 +94,7 @@ pub(crate) fn run<T>(
     thread::scope(|scope| {
         let worker = |i| {
             let (jobs, pool) = (&jobs_out, pool.clone());
-            let body = move || work(settings.level, jobs, &pool);
+            let body = move || work(settings.level, stock, jobs, &pool);
             start(scope, &format!("wingback-pack-{i}"), settings, body)
         };
         let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
@@ -98,6 +106,7 @@ pub(crate) fn run<T>(
             crc: crc32fast::Hasher::new(),
             size: 0,
             tar_len: 0,
+            copied: 0,
         };
         let assembly =
             start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
@@ -122,6 +131,16 @@ impl Feeder {
     /// An empty batch.
     pub(crate) fn batch(&self) -> Batch {
         Batch::new(self.pool.take())
+    }
+
+    /// An empty row of copies.
+    pub(crate) fn copies(&self) -> Copies {
+        Copies::new(&self.pool)
+    }
+
+    /// Hands segments over that are encoded already.
+    pub(crate) fn send_copies(&mut self, copies: Copies) -> Result<()> {
+        self.ordered.send(Ordered::Copies(copies)).map_err(|_| stopped())
     }
 
     /// Hands a batch over, waiting until there is room.
@@ -168,20 +187,27 @@ pub(crate) fn lower_priority() {
 }
 
 /// One worker: compresses batches until there are no more.
-fn work(level: Level, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
+fn work(level: Level, stock: Option<&Stock>, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
     let mut deflater = Deflater::new(level);
+    let mut inflater = Inflater::new();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { batch, done }) = job else {
             return;
         };
         let mut bytes = pool.take();
+        let mut copied = 0;
         let segments = batch.segments().map(|raw| {
             let start = bytes.len();
+            let key = key_of(raw);
+            let equal =
+                stock.and_then(|stock| stock.copy_equal(&key, raw, &mut inflater, &mut bytes));
+            if let Some(segment) = equal {
+                copied += u64::from(segment.compressed_len);
+                return segment;
+            }
             deflater.segment(raw, &mut bytes);
             let compressed = &bytes[start..];
-            let mut key = [0; 16];
-            key.copy_from_slice(&blake3::hash(raw).as_bytes()[..16]);
             Segment {
                 compressed_len: compressed.len() as u32,
                 raw_len: raw.len() as u32,
@@ -192,7 +218,7 @@ fn work(level: Level, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
         });
         let segments = segments.collect();
         // Nobody waits for it if the backup has ended meanwhile.
-        let _ = done.send(Done { bytes, segments });
+        let _ = done.send(Done { bytes, segments, copied });
     }
 }
 
@@ -206,28 +232,28 @@ struct Assembler<'a, E> {
     crc: crc32fast::Hasher,
     size: u64,
     tar_len: u64,
+    copied: u64,
 }
 
 impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
     /// `None` if the tar stopped before its end.
     fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<Summary>> {
         self.pass(Bytes::from_static(&GZIP_HEADER))?;
-        let mut segments = crate::archive::index::List::default();
+        let mut segments = List::default();
         loop {
             match ordered.recv() {
                 Ok(Ordered::Batch(done)) => {
                     let done = done.recv().map_err(|_| {
                         Error::new(ErrorKind::Internal, "compress").caused_by("a worker panicked")
                     })?;
-                    for segment in &done.segments {
-                        self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
-                            segment.raw_crc32,
-                            segment.raw_len.into(),
-                        ));
-                        self.tar_len += u64::from(segment.raw_len);
-                        segments.push(segment);
-                    }
+                    self.add(&done.segments, &mut segments);
+                    self.copied += done.copied;
                     self.pass(Bytes::from_owner(done.bytes))?;
+                }
+                Ok(Ordered::Copies(copies)) => {
+                    self.add(&copies.segments, &mut segments);
+                    self.copied += copies.bytes.len() as u64;
+                    self.pass(Bytes::from_owner(copies.bytes))?;
                 }
                 Ok(Ordered::End(index)) => {
                     let index = IndexBuilder { segments, ..*index };
@@ -235,6 +261,17 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                 }
                 Err(_) => return Ok(None),
             }
+        }
+    }
+
+    fn add(&mut self, added: &[Segment], segments: &mut List<Segment>) {
+        for segment in added {
+            self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
+                segment.raw_crc32,
+                segment.raw_len.into(),
+            ));
+            self.tar_len += u64::from(segment.raw_len);
+            segments.push(segment);
         }
     }
 
@@ -253,7 +290,8 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         trailer.extend((self.tar_len as u32).to_le_bytes());
         self.pass(trailer.into())?;
         index.finish(footer, |member| self.pass(member.into()))?;
-        Ok(Summary { size: self.size, sha1: self.sha1.finalize().into(), segments })
+        let (size, copied) = (self.size, self.copied);
+        Ok(Summary { size, sha1: self.sha1.finalize().into(), segments, copied })
     }
 
     /// Hashes and counts the bytes, and passes them on within the limit.

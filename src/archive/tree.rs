@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,9 +16,10 @@ use crate::{
         index::IndexBuilder,
         pipeline::Feeder,
         segment::{Batch, Cut, ends_group},
+        stock::{Copies, Cursor, Stock},
     },
     entry::{Entry, EntryKind, Metadata, Unlisted},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     limit::Limiter,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
@@ -31,6 +34,9 @@ use crate::{
 /// when they are written back.
 const RECENT: Duration = Duration::from_secs(60);
 
+/// Encoded bytes that are handed over at once.
+const COPIES: usize = 768 << 10;
+
 /// What is taken from the tree, and how.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TreeOptions {
@@ -39,6 +45,10 @@ pub(crate) struct TreeOptions {
     pub(crate) max_len: HashMap<Vec<u8>, u64>,
     /// Leave out what differs between two copies of a tree: ctimes and inode numbers.
     pub(crate) reproducible: bool,
+    /// A file with its old mtime has its old content, whatever its ctime.
+    pub(crate) trust_mtime: bool,
+    /// What time it is, for tests.
+    pub(crate) now: Option<SystemTime>,
     pub(crate) read_limit: Limiter,
 }
 
@@ -58,15 +68,20 @@ pub(crate) struct Facts {
     pub(crate) unmet: Vec<Vec<u8>>,
 }
 
-/// Feeds the whole tar stream of `walk`, and returns all of its index but the segments.
+/// Feeds the whole tar stream of `walk`, and returns all of its index but the segments. What is as it
+/// was in `stock` is not read but copied from there.
 pub(crate) fn write(
     mut walk: Walk<'_>,
     options: &TreeOptions,
+    stock: Option<Arc<Stock>>,
     tracker: &Tracker,
     feeder: &mut Feeder,
 ) -> Result<(IndexBuilder, Facts)> {
     let mut writer = Writer {
         batch: feeder.batch(),
+        copies: feeder.copies(),
+        cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime)),
+        group: None,
         options,
         tracker,
         feeder,
@@ -90,6 +105,11 @@ struct Writer<'a> {
     tracker: &'a Tracker,
     feeder: &'a mut Feeder,
     batch: Batch,
+    /// Encoded segments that stand before the batch, which is empty then.
+    copies: Copies,
+    cursor: Option<Cursor>,
+    /// A group that has been what it was so far; nothing of it is in the batch then.
+    group: Option<Group>,
     index: IndexBuilder,
     facts: Facts,
     /// Entries of files with more than one name.
@@ -102,10 +122,15 @@ impl Writer<'_> {
     fn step(&mut self, walk: &Walk<'_>, step: Step) -> Result<()> {
         let path = walk.path();
         match step {
-            Step::File => match walk.open_file() {
-                Ok(file) => self.file(walk, file),
-                Err(errno) => self.skip_or_fail(walk, "open", errno),
-            },
+            Step::File => {
+                if self.copy_file(walk)? {
+                    return Ok(());
+                }
+                match walk.open_file() {
+                    Ok(file) => self.file(walk, file),
+                    Err(errno) => self.skip_or_fail(walk, "open", errno),
+                }
+            }
             Step::Symlink => match walk.read_link() {
                 Ok((meta, target)) => {
                     self.facts.symlinks += 1;
@@ -170,14 +195,28 @@ impl Writer<'_> {
         let header = Header { path, kind, meta: &meta, target: &target };
         self.headers.clear();
         header.write(&mut self.headers);
-        self.batch.raw.extend(&self.headers);
-        self.add_entry(path, kind, &meta, self.headers.len(), 0);
+        let headers = self.headers.len();
+        let was = self.cursor.as_mut().and_then(|cursor| {
+            let i = cursor.entry(path, kind)?;
+            let is_same = cursor.is_same_link(i, kind, &meta) && cursor.header_len(i) == headers;
+            is_same.then(|| cursor.range(i))
+        });
+        let is_joined = match was {
+            Some(was) => self.join_group(was)?,
+            None => false,
+        };
+        if !is_joined {
+            self.open_group()?;
+            self.batch.raw.extend(&self.headers);
+        }
+        self.add_entry(path, kind, &meta, headers, 0);
         self.end_small(path)
     }
 
     fn file(&mut self, walk: &Walk<'_>, mut file: SourceFile) -> Result<()> {
+        self.open_group()?;
         let mut meta = file.metadata();
-        let is_recent = is_recent(meta.ctime_ns);
+        let is_recent = is_recent(meta.ctime_ns, self.options.now);
         let path = walk.path();
         let max_len = self.options.max_len.get(path).copied();
         meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
@@ -200,17 +239,199 @@ impl Writer<'_> {
         }
         let flags = if change.is_some() { Entry::CHANGED } else { 0 }
             | if is_recent { Entry::RECENT } else { 0 };
-        let entry = self.add_entry(path, EntryKind::File, &meta, headers, flags);
-        if let Some(id) = file.hard_link() {
+        self.file_done(path, &meta, headers, flags, file.hard_link());
+        match Cut::of(path, meta.size) {
+            None => self.end_small(path),
+            Some(_) => self.send_if_full(),
+        }
+    }
+
+    fn file_done(
+        &mut self,
+        path: &[u8],
+        meta: &Metadata,
+        headers: usize,
+        flags: u32,
+        link: Option<FileId>,
+    ) {
+        let entry = self.add_entry(path, EntryKind::File, meta, headers, flags);
+        if let Some(id) = link {
             self.links.entry(id).or_default().push(entry);
         }
         self.facts.files += 1;
         self.facts.content += meta.size;
         self.tracker.add_file();
-        match Cut::of(path, meta.size) {
-            None => self.end_small(path),
-            Some(_) => self.send_if_full(),
+    }
+
+    /// Takes a file from the previous archive, if it is there as it is; false if it must be read.
+    fn copy_file(&mut self, walk: &Walk<'_>) -> Result<bool> {
+        let path = walk.path();
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let Some(i) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
+        // What cannot be looked at is met again when it is opened.
+        let Ok(Some((meta, link))) = walk.stat_file() else { return Ok(false) };
+        let is_same = cursor.is_same_file(i, &meta)
+            && cursor.header_len(i) == file_header(path, &meta).len()
+            && !is_recent(meta.ctime_ns, self.options.now)
+            && !self.options.max_len.contains_key(path);
+        if !is_same {
+            return Ok(false);
         }
+        let headers = cursor.header_len(i);
+        let was = cursor.range(i);
+        let cut = Cut::of(path, meta.size);
+        match cut {
+            Some(cut) => self.copy_large(walk, &meta, cut, was)?,
+            None if self.join_group(was.clone())? => {}
+            None => {
+                self.open_group()?;
+                let Some(raw) = self.cursor.as_mut().and_then(|cursor| cursor.raw(was)) else {
+                    return Ok(false);
+                };
+                self.batch.raw.extend(raw);
+            }
+        }
+        self.tracker.add_bytes(meta.size);
+        self.file_done(path, &meta, headers, 0, link);
+        match cut {
+            None => self.end_small(path)?,
+            Some(_) => self.send_if_full()?,
+        }
+        Ok(true)
+    }
+
+    /// Copies headers and pieces; a piece that is damaged there is read.
+    fn copy_large(
+        &mut self,
+        walk: &Walk<'_>,
+        meta: &Metadata,
+        cut: Cut,
+        was: Range<u64>,
+    ) -> Result<()> {
+        self.end_group()?;
+        self.before_copy()?;
+        self.headers.clear();
+        file_header(walk.path(), meta).write(&mut self.headers);
+        let data = was.start + self.headers.len() as u64;
+        let is_there = |cursor: &mut Cursor| cursor.copy_equal(&self.headers, &mut self.copies);
+        if !self.cursor.as_mut().is_some_and(is_there) {
+            self.before_raw()?;
+            self.batch.raw.extend(&self.headers);
+            self.batch.cut();
+        }
+        let mut file = None;
+        for piece in cut.pieces() {
+            let is_last = piece.end == meta.size;
+            let end = if is_last { was.end } else { data + piece.end };
+            if self.copy_segment(data + piece.start..end)? {
+                continue;
+            }
+            let file = match &mut file {
+                Some(file) => file,
+                none => none.insert(walk.open_file().map_err(|e| walk.fail("open", e))?),
+            };
+            self.before_raw()?;
+            let got = match self.read(file, piece.clone()) {
+                Ok(got) => got,
+                Err(ReadError::Errno(errno)) => return Err(walk.fail("read", errno)),
+                Err(ReadError::Cancelled(e)) => return Err(e),
+            };
+            self.batch.raw.zeros((piece.end - piece.start - got) as usize);
+            if is_last {
+                self.pad();
+            }
+            self.batch.cut();
+            self.send_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Copies the segment that is exactly this stretch of the previous tar stream, if there is one.
+    fn copy_segment(&mut self, tar: Range<u64>) -> Result<bool> {
+        if self.tracker.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let Some(cursor) = &self.cursor else { return Ok(false) };
+        let (segment, whole) = cursor.segment_at(tar.start);
+        if whole != tar {
+            return Ok(false);
+        }
+        self.before_copy()?;
+        let copies = &mut self.copies;
+        Ok(self.cursor.as_mut().is_some_and(|cursor| cursor.copy(segment, copies)))
+    }
+
+    /// Takes an entry that is as it was into a group that is as it was, so far. The group's segment is
+    /// among the copies from its first entry on.
+    fn join_group(&mut self, was: Range<u64>) -> Result<bool> {
+        if let Some(group) = &mut self.group {
+            let fits = group.whole.start + group.len == was.start && was.end <= group.whole.end;
+            group.len += if fits { was.end - was.start } else { 0 };
+            return Ok(fits);
+        }
+        let Some(cursor) = &self.cursor else { return Ok(false) };
+        let (_, whole) = cursor.segment_at(was.start);
+        if self.batch.open_len() > 0 || whole.start != was.start || whole.end < was.end {
+            return Ok(false);
+        }
+        self.before_copy()?;
+        let copies_len = self.copies.bytes.len();
+        if !self.copy_segment(whole.clone())? {
+            return Ok(false);
+        }
+        self.group = Some(Group { whole, len: was.end - was.start, copies_len });
+        Ok(true)
+    }
+
+    /// From here on the group's bytes are in the batch.
+    fn open_group(&mut self) -> Result<()> {
+        let Some(Group { whole, len, copies_len }) = self.group.take() else {
+            return self.before_raw();
+        };
+        self.copies.bytes.truncate(copies_len);
+        self.copies.segments.pop();
+        self.before_raw()?;
+        let tar = whole.start..whole.start + len;
+        let raw = self.cursor.as_mut().and_then(|cursor| cursor.raw(tar)).ok_or_else(|| {
+            let error = Error::new(ErrorKind::Corrupt, "copy from the previous archive");
+            error.caused_by("a segment has its checksum and does not decode")
+        })?;
+        self.batch.raw.extend(raw);
+        Ok(())
+    }
+
+    /// The next entry begins another segment.
+    fn end_group(&mut self) -> Result<()> {
+        match &self.group {
+            Some(group) if group.len == group.whole.end - group.whole.start => self.group = None,
+            Some(_) => {
+                self.open_group()?;
+                self.batch.cut();
+            }
+            None => self.batch.cut(),
+        }
+        Ok(())
+    }
+
+    /// What was copied stands before what is in the batch from now on.
+    fn before_raw(&mut self) -> Result<()> {
+        if self.copies.segments.is_empty() {
+            return Ok(());
+        }
+        self.send_copies()
+    }
+
+    /// What is in the batch stands before what is copied from now on.
+    fn before_copy(&mut self) -> Result<()> {
+        if self.batch.raw.len() > 0 {
+            self.send()?;
+        }
+        if self.copies.bytes.len() >= COPIES { self.send_copies() } else { Ok(()) }
+    }
+
+    fn send_copies(&mut self) -> Result<()> {
+        let next = self.feeder.copies();
+        self.feeder.send_copies(std::mem::replace(&mut self.copies, next))
     }
 
     /// The header is written behind the content, so that it has the length that was read.
@@ -249,7 +470,7 @@ impl Writer<'_> {
         meta: &Metadata,
         cut: Cut,
     ) -> Result<Option<Stored>> {
-        self.batch.cut();
+        self.end_group()?;
         self.send_if_full()?;
         let (start, ends) = (self.batch.raw.len(), self.batch.ends.len());
         self.headers.clear();
@@ -286,11 +507,7 @@ impl Writer<'_> {
     }
 
     /// Reads a stretch of a file into the batch, and says how many bytes of it were there.
-    fn read(
-        &mut self,
-        file: &mut SourceFile,
-        range: std::ops::Range<u64>,
-    ) -> Result<u64, ReadError> {
+    fn read(&mut self, file: &mut SourceFile, range: Range<u64>) -> Result<u64, ReadError> {
         let mut at = range.start;
         while at < range.end {
             if self.tracker.is_cancelled() {
@@ -327,8 +544,9 @@ impl Writer<'_> {
     }
 
     fn end_small(&mut self, path: &[u8]) -> Result<()> {
-        if ends_group(self.batch.open_len(), path) {
-            self.batch.cut();
+        let len = self.group.as_ref().map_or(self.batch.open_len(), |group| group.len as usize);
+        if ends_group(len, path) {
+            self.end_group()?;
             self.send_if_full()?;
         }
         Ok(())
@@ -371,10 +589,12 @@ impl Writer<'_> {
     }
 
     fn finish(mut self) -> Result<(IndexBuilder, Facts)> {
-        self.batch.cut();
+        self.end_group()?;
+        self.before_raw()?;
         self.batch.raw.zeros(2 * BLOCK);
         self.batch.cut();
         self.send()?;
+        self.send_copies()?;
         let mut groups: Vec<_> = self.links.into_values().filter(|group| group.len() > 1).collect();
         groups.sort_unstable();
         self.facts.hard_links = groups.len() as u64;
@@ -382,6 +602,16 @@ impl Writer<'_> {
         self.facts.unmet = self.unmet.into_iter().collect();
         Ok((self.index, self.facts))
     }
+}
+
+/// A group whose entries are those that a segment of the previous archive begins with.
+struct Group {
+    /// That segment's stretch of the previous tar stream.
+    whole: Range<u64>,
+    /// Bytes of it that the entries take so far.
+    len: u64,
+    /// Bytes of the copies before it.
+    copies_len: usize,
 }
 
 /// A file whose content is in the batch.
@@ -400,8 +630,9 @@ fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {
     Header { path, kind: EntryKind::File, meta, target: b"" }
 }
 
-fn is_recent(ctime_ns: i64) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn is_recent(ctime_ns: i64, now: Option<SystemTime>) -> bool {
+    let now = now.unwrap_or_else(SystemTime::now);
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = i128::from(ctime_ns) + RECENT.as_nanos() as i128;
     now.as_nanos() as i128 <= since
 }

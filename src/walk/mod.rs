@@ -175,6 +175,15 @@ impl<'a> Walk<'a> {
         Ok((Metadata::of(&stat), FileType::from_raw_mode(stat.st_mode)))
     }
 
+    /// The same of a regular file, and which file it is where it has more than one name; `None` if it
+    /// is none.
+    pub(crate) fn stat_file(&self) -> Result<Option<(Metadata, Option<FileId>)>, Errno> {
+        let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let id = (stat.st_nlink > 1).then(|| FileId::of(&stat));
+        Ok(is_file.then(|| (Metadata::of(&stat), id)))
+    }
+
     /// An error about where it stands, for what cannot be skipped.
     pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
         use std::os::unix::ffi::OsStrExt;

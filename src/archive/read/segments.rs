@@ -92,6 +92,12 @@ impl Layout {
         self.tar_at[i]..self.tar_at[i + 1]
     }
 
+    /// The segment that has this place of the tar stream.
+    pub(crate) fn segment_of(&self, tar: u64) -> usize {
+        let last = self.index.segments.len().saturating_sub(1);
+        self.tar_at[1..].partition_point(|&end| end <= tar).min(last)
+    }
+
     /// The segments that hold these entries (ascending), in runs for one task each.
     pub(crate) fn runs_of(&self, entries: impl Iterator<Item = usize>) -> VecDeque<Range<usize>> {
         let mut segments: Vec<Range<usize>> = Vec::new();

@@ -1,0 +1,233 @@
+//! The previous archive, as a stock of segments for the next one.
+//!
+//! A segment's encoded bytes follow from its raw bytes, encoder and level alone, so what is unchanged
+//! is copied as it stands, and the new archive has the very bytes that it would have had anyway.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::{
+    archive::{
+        Level,
+        buf::{Buf, Pool, Pooled},
+        deflate::Deflater,
+        index::Segment,
+        read::{ReadAt, Source, inflate::Inflater, segments::Layout},
+    },
+    entry::{Entry, EntryKind, Metadata},
+    error::Result,
+};
+
+/// One in so many copied segments is decoded and looked at, others with each backup.
+const LOOKED_AT: u8 = 16;
+
+/// An archive to copy from.
+pub(crate) struct Stock {
+    source: Arc<dyn ReadAt>,
+    layout: Arc<Layout>,
+    by_key: HashMap<[u8; 16], u32>,
+    /// Segments that are not what their checksums say.
+    damaged: AtomicU64,
+}
+
+impl Stock {
+    /// Opens it, or says why it is of no use.
+    pub(crate) fn open(source: Arc<dyn ReadAt>, level: Level) -> Result<Result<Self, String>> {
+        let layout = match Source::At(source.clone()).layout()? {
+            Ok(layout) => layout,
+            Err(why) => return Ok(Err(format!("its index is {}", why.code()))),
+        };
+        let (encoder, level) = Deflater::new(level).id();
+        let made_by = (layout.footer.flags as u8, (layout.footer.flags >> 8) as u8);
+        if made_by != (encoder, level) {
+            return Ok(Err("it was made by another encoder, or at another level".into()));
+        }
+        let keys = layout.index.segments.iter().zip(0..).map(|(segment, i)| (segment.key, i));
+        let by_key = keys.collect();
+        Ok(Ok(Stock { source, layout, by_key, damaged: AtomicU64::new(0) }))
+    }
+
+    /// How many of the segments that were looked at were damaged.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged.load(Relaxed)
+    }
+
+    /// Appends the encoded bytes of the segment whose raw bytes are these, if there is one.
+    pub(crate) fn copy_equal(
+        &self,
+        key: &[u8; 16],
+        raw: &[u8],
+        inflater: &mut Inflater,
+        out: &mut Buf,
+    ) -> Option<Segment> {
+        let i = *self.by_key.get(key)? as usize;
+        let segment = self.layout.index.segments[i];
+        let is_it = segment.raw_len as usize == raw.len();
+        (is_it && self.copy(i, inflater, out)).then_some(segment)
+    }
+
+    /// Appends the encoded bytes of a segment; false, with nothing appended, where they are damaged.
+    fn copy(&self, i: usize, inflater: &mut Inflater, out: &mut Buf) -> bool {
+        let segment = &self.layout.index.segments[i];
+        let (start, len) = (out.len(), segment.compressed_len as usize);
+        // Two bytes more, for `Inflater::segment`.
+        let room = &mut out.room(len + 2)[..len];
+        let at = self.layout.segment_in_file(i).start;
+        let is_good = self.source.read_at(at, room).is_ok()
+            && crc32fast::hash(room) == segment.compressed_crc32;
+        out.advance(len);
+        let is_looked_at = (segment.key[0] ^ self.layout.footer.hash[0]) % LOOKED_AT == 0;
+        if is_good && (!is_looked_at || decode(segment, &out[start..], inflater).is_some()) {
+            return true;
+        }
+        out.truncate(start);
+        self.damaged.fetch_add(1, Relaxed);
+        false
+    }
+}
+
+/// The raw bytes of a segment, if they are what they should be.
+fn decode(segment: &Segment, encoded: &[u8], inflater: &mut Inflater) -> Option<Vec<u8>> {
+    let mut encoded = [encoded, &[0; 2]].concat();
+    let mut raw = vec![0; segment.raw_len as usize];
+    let is_good = inflater.segment(&mut encoded, &mut raw)
+        && crc32fast::hash(&raw) == segment.raw_crc32
+        && blake3::hash(&raw).as_bytes()[..16] == segment.key;
+    is_good.then_some(raw)
+}
+
+/// Goes along the previous archive beside the walk: both are in the order of paths.
+pub(crate) struct Cursor {
+    stock: Arc<Stock>,
+    next: usize,
+    trust_mtime: bool,
+    inflater: Inflater,
+    /// The segment that was decoded last; `None` within where it is damaged.
+    decoded: Option<(usize, Option<Vec<u8>>)>,
+}
+
+/// Encoded segments in a row.
+pub(crate) struct Copies {
+    pub(crate) bytes: Pooled,
+    pub(crate) segments: Vec<Segment>,
+}
+
+impl Copies {
+    pub(crate) fn new(pool: &Pool) -> Self {
+        Copies { bytes: pool.take(), segments: Vec::new() }
+    }
+}
+
+impl Cursor {
+    pub(crate) fn new(stock: Arc<Stock>, trust_mtime: bool) -> Self {
+        Cursor { stock, next: 0, trust_mtime, inflater: Inflater::new(), decoded: None }
+    }
+
+    /// The entry of that path and kind. Paths must come in their order.
+    pub(crate) fn entry(&mut self, path: &[u8], kind: EntryKind) -> Option<usize> {
+        let entries = &self.stock.layout.index.entries;
+        let wanted = ordered(path, kind);
+        while let Some(entry) = entries.get(self.next) {
+            match ordered(&entry.path, entry.kind()).cmp(wanted.clone()) {
+                std::cmp::Ordering::Less => self.next += 1,
+                std::cmp::Ordering::Equal if entry.kind() == kind => return Some(self.next),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether a file has the content that it had.
+    pub(crate) fn is_same_file(&self, i: usize, meta: &Metadata) -> bool {
+        let entry = &self.stock.layout.index.entries[i];
+        let is_touched = !self.trust_mtime && entry.ctime_ns != meta.ctime_ns;
+        entry.flags == 0
+            && entry.size == meta.size
+            && entry.inode == meta.inode
+            && entry.inode != 0
+            && !is_touched
+            && self.is_same_header(i, meta)
+    }
+
+    /// Whether a directory or symlink has the header that it had.
+    pub(crate) fn is_same_link(&self, i: usize, kind: EntryKind, meta: &Metadata) -> bool {
+        let entry = &self.stock.layout.index.entries[i];
+        // A link's target is that of its inode.
+        let is_same_inode = entry.inode == meta.inode && entry.inode != 0;
+        let may_differ =
+            kind == EntryKind::Symlink && !(is_same_inode && entry.ctime_ns == meta.ctime_ns);
+        !may_differ && self.is_same_header(i, meta)
+    }
+
+    fn is_same_header(&self, i: usize, meta: &Metadata) -> bool {
+        let Entry { mode, uid, gid, mtime_ns, .. } = self.stock.layout.index.entries[i];
+        (mode, uid, gid, mtime_ns) == (meta.mode, meta.uid, meta.gid, meta.mtime_ns)
+    }
+
+    /// Bytes of its headers.
+    pub(crate) fn header_len(&self, i: usize) -> usize {
+        self.stock.layout.index.entries[i].header_len as usize
+    }
+
+    /// Where the entry lies in the tar stream.
+    pub(crate) fn range(&self, i: usize) -> std::ops::Range<u64> {
+        self.stock.layout.entry(i)
+    }
+
+    /// The segment that has this place of the tar stream, and what stretch of it that is.
+    pub(crate) fn segment_at(&self, tar: u64) -> (usize, std::ops::Range<u64>) {
+        let segment = self.stock.layout.segment_of(tar);
+        (segment, self.stock.layout.segment_in_tar(segment))
+    }
+
+    /// Appends the encoded segment; false, with nothing appended, where it is damaged.
+    pub(crate) fn copy(&mut self, segment: usize, to: &mut Copies) -> bool {
+        let is_good = self.stock.copy(segment, &mut self.inflater, &mut to.bytes);
+        if is_good {
+            to.segments.push(self.stock.layout.index.segments[segment]);
+        }
+        is_good
+    }
+
+    /// Appends the encoded segment that has these raw bytes, if there is one.
+    pub(crate) fn copy_equal(&mut self, raw: &[u8], to: &mut Copies) -> bool {
+        let key = key_of(raw);
+        let found = self.stock.copy_equal(&key, raw, &mut self.inflater, &mut to.bytes);
+        to.segments.extend(found);
+        found.is_some()
+    }
+
+    /// The raw bytes of a stretch of the tar stream within one segment; `None` where it is damaged.
+    pub(crate) fn raw(&mut self, tar: std::ops::Range<u64>) -> Option<&[u8]> {
+        let (segment, whole) = self.segment_at(tar.start);
+        if tar.end > whole.end {
+            return None;
+        }
+        if self.decoded.as_ref().is_none_or(|(i, _)| *i != segment) {
+            let mut encoded = Buf::default();
+            let is_good = self.stock.copy(segment, &mut self.inflater, &mut encoded);
+            let of = &self.stock.layout.index.segments[segment];
+            let raw = if is_good { decode(of, &encoded, &mut self.inflater) } else { None };
+            self.decoded = Some((segment, raw));
+        }
+        let raw = self.decoded.as_ref()?.1.as_ref()?;
+        raw.get((tar.start - whole.start) as usize..(tar.end - whole.start) as usize)
+    }
+}
+
+/// A segment's key: the first half of its BLAKE3.
+pub(crate) fn key_of(raw: &[u8]) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.copy_from_slice(&blake3::hash(raw).as_bytes()[..16]);
+    key
+}
+
+/// What paths are ordered by: a directory's name counts with a slash behind it.
+fn ordered(path: &[u8], kind: EntryKind) -> impl Iterator<Item = &u8> + Clone {
+    path.iter().chain((kind == EntryKind::Directory).then_some(&b'/'))
+}

@@ -1,0 +1,309 @@
+//! Backups made from a previous one: the bytes are those of a backup from scratch, whatever has
+//! happened to the tree and to the previous archive.
+
+mod support;
+
+use std::{
+    fs::{self, File, FileTimes},
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use fastrand::Rng;
+use futures::executor::block_on;
+use support::{Tree, bytes, noise, random::random_tree, text};
+use wingback::{Backup, FOOTER_LEN, Footer, Index, Level, LocalStore, Previous, Report, Warning};
+
+/// So much later that no ctime is recent.
+fn later() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(3600)
+}
+
+/// Longer than ctimes are exact to.
+fn settle() {
+    thread::sleep(Duration::from_millis(20));
+}
+
+fn from_scratch(tree: &Tree) -> (Report, Vec<u8>) {
+    bytes(tree.backup().now(later())).unwrap()
+}
+
+fn from(tree: &Tree, previous: &Path) -> (Report, Vec<u8>) {
+    let previous = Previous::File(previous.to_owned());
+    bytes(tree.backup().now(later()).previous(previous)).unwrap()
+}
+
+/// Keeps an archive beside the tree.
+fn keep(tree: &Tree, archive: &[u8]) -> PathBuf {
+    let path = tree.tmp.path().join("previous.tar.gz");
+    fs::write(&path, archive).unwrap();
+    path
+}
+
+/// Small files in some groups, and one of each kind that is cut.
+fn world() -> Tree {
+    let tree = Tree::new();
+    for n in 0..400 {
+        tree.file(format!("plugins/{:02}/{n:03}.yml", n % 20), text(1000 + 37 * n));
+    }
+    tree.file("world/region/r.0.0.mca", noise(700_000));
+    tree.file("world/region/r.0.1.mca", text(300_000));
+    tree.file("world/players.db", text(500_000));
+    tree.file("server.jar", noise(3_500_001));
+    tree.file("z.txt", "the last");
+    tree.link("latest", "logs/latest.log");
+    settle();
+    tree
+}
+
+#[test]
+fn an_unchanged_tree_is_not_read_at_all() {
+    let tree = world();
+    let (_, full) = from_scratch(&tree);
+    let previous = keep(&tree, &full);
+    let (report, again) = from(&tree, &previous);
+    assert!(again == full);
+    assert_eq!((report.read, report.warnings.len()), (0, 0), "{:?}", report.warnings);
+    // All but the end of the tar, and what stands around the segments.
+    let index = full.len() as u64 - report.copied;
+    assert!(index < 40_000, "{index}");
+    assert_eq!(report.files, 405);
+}
+
+#[test]
+fn what_has_changed_is_read_and_no_more() {
+    let tree = world();
+    let (_, full) = from_scratch(&tree);
+    let previous = keep(&tree, &full);
+    let jar = File::options().write(true).open(tree.root.join("server.jar")).unwrap();
+    jar.write_all_at(b"patched", 2_000_000).unwrap();
+    fs::write(tree.root.join("plugins/07/027.yml"), "new: true\n").unwrap();
+    let (report, next) = from(&tree, &previous);
+    assert!(next == from_scratch(&tree).1);
+    assert_eq!(report.read, 3_500_001 + 10);
+    // Of the file that was read, the pieces that are equal are copied.
+    assert!(report.copied > full.len() as u64 - 1_500_000, "{}", report.copied);
+}
+
+#[test]
+fn a_new_ctime_costs_reading_but_no_compression() {
+    let tree = world();
+    let (first, full) = from_scratch(&tree);
+    let previous = keep(&tree, &full);
+    for file in ["server.jar", "world/players.db", "plugins/07/027.yml"] {
+        let path = tree.root.join(file);
+        let mode = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, mode).unwrap();
+    }
+    let (report, next) = from(&tree, &previous);
+    assert!(next == from_scratch(&tree).1);
+    assert!(report.read > 4_000_000 && report.read < first.read, "{}", report.read);
+    assert!(next.len() as u64 - report.copied < 40_000);
+
+    let trusting = tree.backup().now(later()).previous(Previous::File(previous));
+    let (report, trusted) = bytes(trusting.trust_mtime(true)).unwrap();
+    assert!(trusted == next);
+    assert_eq!(report.read, 0);
+}
+
+#[test]
+fn after_any_edits_the_bytes_are_those_of_a_backup_from_scratch() {
+    for seed in 0..12 {
+        let mut rng = Rng::with_seed(seed);
+        let tree = world();
+        let more = tree.root.join("more");
+        fs::create_dir(&more).unwrap();
+        random_tree(&more, &mut rng, seed % 3 == 0);
+        settle();
+        let (_, mut archive) = from_scratch(&tree);
+        for generation in 0..4 {
+            let previous = keep(&tree, &archive);
+            for _ in 0..rng.usize(0..12) {
+                edit(&tree.root, &mut rng);
+            }
+            settle();
+            let (report, next) = from(&tree, &previous);
+            let (_, scratch) = from_scratch(&tree);
+            assert!(next == scratch, "seed {seed}, generation {generation}");
+            assert!(report.copied > 0 && report.warnings.is_empty(), "{:?}", report.warnings);
+            support::format::read(&next);
+            archive = next;
+        }
+    }
+}
+
+/// All regular files beneath it, but for those that lie too deep to be named in one go.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut entries: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let kind = meta.file_type();
+        if kind.is_dir() {
+            files(&path, found);
+        } else if kind.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+fn edit(root: &Path, rng: &mut Rng) {
+    let mut all = Vec::new();
+    files(root, &mut all);
+    let one = all[rng.usize(..all.len())].clone();
+    let other = all[rng.usize(..all.len())].clone();
+    let open = || File::options().write(true).open(&one);
+    let mtime = fs::symlink_metadata(&one).unwrap().modified().unwrap();
+    let set_mtime = |path: &Path, time| {
+        File::open(path).and_then(|file| file.set_times(FileTimes::new().set_modified(time)))
+    };
+    // What its owner may not do is not done, where he is not root.
+    let _ = match rng.u8(..12) {
+        0 => open().and_then(|file| file.set_len(fs::metadata(&one)?.len() + rng.u64(..200_000))),
+        1 => open().and_then(|file| file.set_len(fs::metadata(&one)?.len() / 2)),
+        2 => open().and_then(|file| {
+            let len = fs::metadata(&one)?.len();
+            file.write_all_at(b"edited in place", rng.u64(..len.max(1)))
+        }),
+        3 => fs::rename(&one, root.join(format!("renamed-{:04x}", rng.u16(..)))),
+        4 => set_mtime(&one, SystemTime::now()),
+        // An edit that hides itself behind the old mtime.
+        5 => open().and_then(|file| {
+            file.write_all_at(b"x", 0)?;
+            set_mtime(&one, mtime)
+        }),
+        // Two files change their contents, and keep their mtimes.
+        6 => fs::read(&one).and_then(|a| {
+            let b = fs::read(&other)?;
+            let other_mtime = fs::metadata(&other)?.modified()?;
+            fs::write(&one, b)?;
+            fs::write(&other, a)?;
+            set_mtime(&one, mtime)?;
+            set_mtime(&other, other_mtime)
+        }),
+        7 => fs::hard_link(&one, root.join(format!("linked-{:04x}", rng.u16(..)))),
+        // The name of a hard link becomes a file of its own.
+        8 => fs::read(&one).and_then(|content| {
+            fs::remove_file(&one)?;
+            fs::write(&one, content)?;
+            set_mtime(&one, mtime)
+        }),
+        9 => fs::remove_file(&one),
+        10 => fs::set_permissions(&one, fs::Permissions::from_mode(0o640)),
+        _ => fs::create_dir_all(root.join(format!("new-{:02x}/a", rng.u8(..)))).and_then(|()| {
+            let name = format!("new-{:02x}.mca", rng.u8(..));
+            fs::write(root.join(name), noise(rng.usize(..400_000)))
+        }),
+    };
+}
+
+#[test]
+fn damage_in_the_previous_archive_is_not_inherited() {
+    let tree = world();
+    let (first, full) = from_scratch(&tree);
+    let starts = segments(&full);
+    assert_eq!(starts.len() as u64, first.segments + 1);
+    let mut noticed = 0;
+    for pair in starts.windows(2) {
+        let mut damaged = full.clone();
+        damaged[usize::midpoint(pair[0], pair[1])] ^= 0x10;
+        let (report, next) = from(&tree, &keep(&tree, &damaged));
+        assert!(next == full, "the segment at {}", pair[0]);
+        noticed += usize::from(!report.warnings.is_empty());
+    }
+    // All but the last one, of zeros, which nobody looks for: it is written anew.
+    assert!(noticed >= starts.len() - 2, "{noticed} of {}", starts.len() - 1);
+    // Cut off, or with an index that is not its own, it is of no use.
+    for bad in [&full[..full.len() - 1], &full[..100], b""] {
+        let (report, next) = from(&tree, &keep(&tree, bad));
+        assert!(next == full);
+        assert!(matches!(report.warnings[..], [Warning::PreviousUnused(_)]));
+        assert_eq!((report.copied, report.read), (0, first.read));
+    }
+}
+
+/// Where the segments begin, and the last ends.
+fn segments(archive: &[u8]) -> Vec<usize> {
+    let footer = Footer::decode(archive.last_chunk().unwrap(), archive.len() as u64).unwrap();
+    let members = &archive[footer.index_offset as usize..archive.len() - FOOTER_LEN];
+    let index = Index::decode(&footer, members).unwrap();
+    let mut starts = vec![10];
+    for segment in index.segments {
+        starts.push(starts[starts.len() - 1] + segment.compressed_len as usize);
+    }
+    starts
+}
+
+#[test]
+fn what_cannot_be_used_is_said_and_costs_nothing_else() {
+    let tree = world();
+    let (_, full) = from_scratch(&tree);
+    let foreign = support::gzip(&text(10_000));
+    let (_, best) = bytes(tree.backup().now(later()).level(Level::Best)).unwrap();
+    let gone = tree.tmp.path().join("gone.tar.gz");
+    let unused = |previous: Previous| {
+        let (report, next) = bytes(tree.backup().now(later()).previous(previous)).unwrap();
+        assert!(next == full && report.copied == 0);
+        match &report.warnings[..] {
+            [Warning::PreviousUnused(why)] => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(unused(Previous::File(gone)).contains("gone.tar.gz"));
+    assert!(unused(Previous::File(keep(&tree, &foreign))).contains("index"));
+    assert!(unused(Previous::File(keep(&tree, &best))).contains("level"));
+    // The memory's store gives no files.
+    assert!(unused(Previous::Latest).contains("none"));
+}
+
+#[test]
+fn the_latest_of_a_store_is_found() {
+    let tree = world();
+    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let make = |n: u128, backup: Backup| {
+        let key = store.key(&uuid::Uuid::from_u128(n));
+        (block_on(backup.now(later()).start(store.clone(), key.clone())).unwrap(), key)
+    };
+    let (first, _) = make(1, tree.backup().previous(Previous::Latest));
+    assert!(matches!(first.warnings[..], [Warning::PreviousUnused(_)]));
+    settle();
+    tree.file("z.txt", "changed");
+    let (second, key) = make(9, tree.backup().previous(Previous::Latest));
+    assert!(second.copied > 0 && second.warnings.is_empty());
+    settle();
+    // The newest is damaged, and stands in nobody's way.
+    let broken = store.key(&uuid::Uuid::from_u128(5));
+    fs::write(store.path(&broken), "no archive").unwrap();
+    tree.file("z.txt", "changed again");
+    let (third, _) = make(2, tree.backup().previous(Previous::Latest));
+    assert!(third.copied > 0 && third.read < 20, "{third:?}");
+    let (fourth, _) = make(3, tree.backup().previous(Previous::Key(key)));
+    assert!(fourth.copied > 0 && fourth.warnings.is_empty());
+}
+
+#[test]
+fn it_may_be_deleted_meanwhile_and_serve_two_at_once() {
+    let tree = world();
+    let (_, full) = from_scratch(&tree);
+    let previous = keep(&tree, &full);
+    let again = thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| from(&tree, &previous)));
+        both.map(|one| one.join().unwrap())
+    });
+    assert!(again.iter().all(|(report, bytes)| *bytes == full && report.read == 0));
+    let mut task = tree.backup().now(later()).previous(Previous::File(previous.clone()));
+    task = task.write_limit(wingback::Limiter::new(20_000_000));
+    let store = wingback::MemoryStore::new();
+    let task = task.start(store.clone(), support::key());
+    let handle = task.handle();
+    let deleting = thread::spawn(move || {
+        support::wait_until("it has begun", || handle.progress().written > 0);
+        fs::remove_file(previous).unwrap();
+    });
+    let report = block_on(task).unwrap();
+    deleting.join().unwrap();
+    assert!(store.get(&support::key()).unwrap() == full && report.read == 0);
+}
