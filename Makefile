@@ -7,7 +7,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-daemon bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
+	bench-daemon bench-incremental bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -67,6 +67,13 @@ bench-go: ## Wings' pipeline and ours, in one Go process
 	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
 		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 9x
+
+bench-incremental: ## the second day's backup; needs restic and borg
+	cargo build --release -p wingback-cli
+	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
+	CGO_ENABLED=0 go build -C benches/peer -o $(abspath target/bench/peer) .
+	python3 benches/incremental.py --memory --tree target/bench/tree --peer target/bench/peer \
+		--wingback $(TARGET)/release/wingback
 
 bench-daemon: ## the daemon under two hundred requests at once
 	cargo build --release -p wingback-server

@@ -101,6 +101,15 @@ pub struct Create {
     #[arg(long)]
     pub reproducible: bool,
 
+    /// Copy what is unchanged from this archive of an earlier backup of DIR, or from the newest one
+    /// where this one goes to (latest)
+    #[arg(long, value_name = "FILE|latest")]
+    pub previous: Option<PathBuf>,
+
+    /// With --previous: what has to be as it was for a file to be unchanged
+    #[arg(long, value_enum, default_value = "ctime")]
+    pub trust: Trust,
+
     #[command(flatten)]
     pub output: Output,
 
@@ -451,6 +460,15 @@ pub enum ProfileArg {
     Full,
     /// Regular files only, for Wings' own restore; the rest is in the index
     Wings,
+}
+
+/// What says that a file is unchanged, beside its size and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Trust {
+    /// Its mtime and its ctime, which nobody can set
+    Ctime,
+    /// Its mtime and its mode and owner: for trees that are chowned again and again
+    Mtime,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

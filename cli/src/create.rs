@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 use uuid::Uuid;
-use wingback::{Backup, Error, ErrorKind, Key, Limiter, Report, S3Store, Store};
+use wingback::{Backup, Error, ErrorKind, Key, Limiter, Previous, Report, S3Store, Store};
 use wingback_worker::json;
 
 use crate::{
@@ -74,6 +74,13 @@ async fn run(
         .background(args.background)
         .reproducible(args.reproducible)
         .count_first(matches!(style, Style::Bar | Style::Json));
+    if let Some(previous) = &args.previous {
+        let previous = match previous.to_str() {
+            Some("latest") => Previous::Latest,
+            _ => Previous::File(previous.clone()),
+        };
+        backup = backup.previous(previous).trust_mtime(args.trust == args::Trust::Mtime);
+    }
     if let Some(threads) = args.threads {
         backup = backup.threads(threads.into());
     }

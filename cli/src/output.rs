@@ -224,6 +224,10 @@ pub fn report(report: &Report, location: &str) -> String {
         ),
         format!("time      {:.2} s", report.duration.as_secs_f64()),
     ];
+    if report.copied > 0 {
+        let (copied, read) = (size(report.copied), size(report.read));
+        lines.push(format!("previous  {copied} copied from it, {read} read"));
+    }
     if report.excluded > 0 {
         lines.push(format!("excluded  {}", count(report.excluded)));
     }

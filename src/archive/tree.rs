@@ -423,7 +423,7 @@ impl Writer<'_> {
 
     /// What is in the batch stands before what is copied from now on.
     fn before_copy(&mut self) -> Result<()> {
-        if self.batch.raw.len() > 0 {
+        if !self.batch.raw.is_empty() {
             self.send()?;
         }
         if self.copies.bytes.len() >= COPIES { self.send_copies() } else { Ok(()) }

@@ -51,6 +51,7 @@ pub fn report(report: &Report) -> Value {
             "hard_links": report.hard_links,
             "content": report.content,
             "read": report.read,
+            "copied": report.copied,
             "segments": report.segments,
             "excluded": report.excluded,
             "skipped": skipped.collect::<Vec<_>>(),

@@ -179,3 +179,26 @@ fn the_wings_profile_has_files_only() {
     assert_eq!(kept(&place, &[]), ["d/", "d/a", "l"]);
     assert_eq!(kept(&place, &["--profile", "wings"]), ["d/a"]);
 }
+
+#[test]
+fn the_next_backup_copies_from_the_one_before() {
+    let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
+    let make = |options: &[&str]| {
+        let mut command = place.create();
+        ok(command.args(["--json", "--reproducible"]).args(options)).json()
+    };
+    let first = make(&[]);
+    std::fs::write(place.source.join("log"), "two\n").unwrap();
+    let path = first["path"].as_str().unwrap();
+    let second = make(&["--previous", path]);
+    // Its own ctimes are too young to be believed, so it was read, and found to be equal.
+    assert!(second["copied"].as_u64() > Some(3 << 20), "{second}");
+    let full = make(&[]);
+    assert_eq!(second["sha1"], full["sha1"]);
+    let latest = make(&["--previous", "latest", "--trust", "mtime"]);
+    assert_eq!((&latest["sha1"], &latest["warnings"]), (&full["sha1"], &serde_json::json!([])));
+
+    let gone = make(&["--previous", "/nowhere.tar.gz"]);
+    assert_eq!((&gone["sha1"], &gone["copied"]), (&full["sha1"], &serde_json::json!(0)));
+    assert!(gone["warnings"][0].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
+}

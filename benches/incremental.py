@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""The second day: what a backup costs that is made from the one before, against full ones and others.
+
+A copy of the tree is backed up, a minute old. Then nothing changes; or 5% of the region bytes (in one
+region file of ten, half of it), a log and 300 small files; and then every ctime too, as by a chown -R to
+the same owner. Times are ratios, in turns within one run.
+
+    benches/incremental.py --tree target/bench/tree --wingback target/release/wingback \\
+        --peer target/bench/peer [--memory] [--rounds 5]
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tree", required=True, type=Path)
+    parser.add_argument("--wingback", required=True)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--memory", action="store_true", help="archives and repositories in memory")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    work = Path(tempfile.mkdtemp(dir=args.tree.parent))
+    out = Path(tempfile.mkdtemp(dir="/dev/shm" if args.memory else args.tree.parent))
+    try:
+        Days(args, work / "server", out).run()
+    finally:
+        shutil.rmtree(work)
+        shutil.rmtree(out)
+
+
+class Days:
+    def __init__(self, args, tree, out):
+        self.args, self.tree, self.out = args, tree, out
+        self.environment = {
+            **os.environ,
+            "RESTIC_REPOSITORY": str(out / "restic"),
+            "RESTIC_PASSWORD": "x",
+            "RESTIC_CACHE_DIR": str(out / "cache"),
+            "BORG_REPO": str(out / "borg"),
+            "BORG_BASE_DIR": str(out / "borg-base"),
+            "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+        }
+
+    def run(self):
+        subprocess.run(["cp", "-a", self.args.tree, self.tree], check=True)
+        # Until then a file that is mapped may change without a trace in its times.
+        time.sleep(61)
+        first = self.create("first")
+        self.call(["restic", "init", "-q"])
+        self.call(["borg", "init", "-e", "none"])
+        self.others()
+        self.day("nothing changed", first)
+        self.edit()
+        self.day("5% changed", first, others=True)
+        subprocess.run(["chown", "-R", f"{os.getuid()}:{os.getgid()}", self.tree], check=True)
+        time.sleep(61)
+        self.day("5% changed, and chown -R", first)
+        self.day("5% changed, and chown -R, --trust mtime", first, "--trust", "mtime")
+
+    def edit(self):
+        rng = random.Random(9)
+        regions = sorted(self.tree.rglob("*.mca"))
+        for path in regions[::10]:
+            size = path.stat().st_size
+            with path.open("r+b") as file:
+                file.seek(size // 4 // 4096 * 4096)
+                file.write(rng.randbytes(size // 2 // 4096 * 4096))
+        with next(self.tree.rglob("logs")).joinpath("latest.log").open("a") as log:
+            log.write("[12:00:00] [Server thread/INFO]: a new day\n" * 1000)
+        small = sorted(p for p in self.tree.rglob("*") if p.is_file() and p.stat().st_size < 8192)
+        for path in rng.sample(small, 300):
+            path.write_bytes(path.read_bytes()[::-1])
+
+    def day(self, title, first, *options, others=False):
+        """All programs in turns; medians of the ratios."""
+        wall, cpu, seen = [], [], None
+        other = {"restic": [], "borg": []}
+        for _ in range(self.args.rounds):
+            durable = [] if self.args.memory else ["-fsync"]
+            theirs, _ = self.timed([self.args.peer, *durable, self.tree, self.new("peer")])
+            ours, our_cpu, seen = self.report_of(first, *options)
+            _, full_cpu, full = self.report_of(None)
+            if seen["sha1"] != full["sha1"]:
+                raise SystemExit(f"{title}: other bytes than a full backup's")
+            wall.append(theirs / ours)
+            cpu.append(our_cpu / full_cpu)
+            if others:
+                for name, command in self.others().items():
+                    other[name].append(command / ours)
+            self.clean()
+        shown = lambda ratios: f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        print(f"{title}: Wings / ours {shown(wall)}, CPU ours / our full {shown(cpu)}, "
+              f"read {seen['read'] / seen['content']:.3f}, copied {seen['copied'] / seen['size']:.3f}")
+        for name, ratios in other.items():
+            if ratios:
+                print(f"  {name} / ours {shown(ratios)}")
+
+    def report_of(self, previous, *options):
+        command = self.command("new", *(["--previous", previous, *options] if previous else []))
+        wall, cpu, output = self.timed(command, output=True)
+        return wall, cpu, json.loads(output.splitlines()[-1])
+
+    def others(self):
+        restic = ["restic", "backup", "-q", self.tree]
+        borg = ["borg", "create", f"::{uuid.uuid4()}", self.tree]
+        return {"restic": self.timed(restic)[0], "borg": self.timed(borg)[0]}
+
+    def create(self, name):
+        subprocess.run(self.command(name), check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        return next((self.out / name).iterdir())
+
+    def command(self, name, *options):
+        return [self.args.wingback, "create", self.tree, "--to", self.out / name, "--json", *options]
+
+    def new(self, name):
+        return self.out / f"{name}-{uuid.uuid4()}"
+
+    def clean(self):
+        for path in [*self.out.glob("peer-*"), *(self.out / "new").iterdir()]:
+            path.unlink()
+
+    def call(self, command):
+        subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL)
+
+    def timed(self, command, output=False):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.monotonic()
+        ran = subprocess.run([str(part) for part in command], check=True, env=self.environment,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        wall = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return (wall, cpu, ran.stdout) if output else (wall, cpu)
+
+
+if __name__ == "__main__":
+    main()
