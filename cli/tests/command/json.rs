@@ -76,7 +76,8 @@ fn the_report_has_every_field() {
         json!({
             "type": "report", "path": archive.to_str().unwrap(), "uuid": uuid, "size": size,
             "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
-            "read": 10, "segments": 2, "excluded": 1, "skipped": [], "changed": [],
+            "read": 10,
+            "copied": 0, "segments": 2, "excluded": 1, "skipped": [], "changed": [],
             "warnings": ["a length was given for none, which is no file of this backup"],
             "partial": false,
         })
