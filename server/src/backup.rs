@@ -138,6 +138,7 @@ fn made(report: &Report, parts: Vec<Part>) -> Made {
 /// Notes down how a backup ended, and tells whoever wants to know.
 pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<Made>) {
     let (uuid, server) = (job.uuid, job.server);
+    job.ending.set();
     let (made, error) = match result {
         Ok(made) => (Some(made), None),
         Err(e) => (None, Some(e.to_string())),

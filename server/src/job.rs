@@ -37,6 +37,8 @@ pub(crate) struct Job {
     pub(crate) server: Uuid,
     pub(crate) kind: Kind,
     pub(crate) cancelled: Latch,
+    /// All is done but for noting it down: whoever sees the note need not see the job any more.
+    pub(crate) ending: Latch,
     over: Latch,
     handle: Mutex<Option<Handle>>,
     pace: Mutex<Option<Pace>>,
@@ -78,6 +80,7 @@ impl Jobs {
             server,
             kind,
             cancelled: Latch::new(),
+            ending: Latch::new(),
             over: Latch::new(),
             handle: Mutex::default(),
             pace: Mutex::default(),

@@ -1,10 +1,20 @@
 //! A node: its servers, what is being done with their backups, and what is known of them. Everything
 //! else works on it.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_lock::Semaphore;
 use blocking::unblock;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use uuid::Uuid;
 use wingback::Limiter;
 
@@ -45,12 +55,15 @@ pub(crate) struct Node {
     /// Room for WebSockets.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) stopping: Latch,
+    /// Held for as long as the process lives: the records are one daemon's.
+    _lock: File,
 }
 
 impl Node {
     pub(crate) fn new(config: Config) -> Result<Self, String> {
         let state = config.state_directory();
         let open = |e: io::Error| format!("{}: {e}", state.display());
+        let lock = lock(&state).map_err(open)?;
         Ok(Node {
             tokens: Tokens::new(config.token.clone()),
             panel: Panel::of(&config)?,
@@ -64,6 +77,7 @@ impl Node {
             telling: Semaphore::new(TELLERS),
             sockets: Arc::new(Semaphore::new(config.wingback.max_connections)),
             stopping: Latch::new(),
+            _lock: lock,
             config,
         })
     }
@@ -121,6 +135,16 @@ impl Node {
         }
         let at = archives::at(&self.config, backup.place, server, uuid).map_err(Refusal::failed)?;
         at.ok_or_else(|| Refusal::conflict("the archive lies where only the Panel can reach it"))
+    }
+}
+
+/// The lock of a state directory, which is made if it is not there.
+fn lock(state: &Path) -> io::Result<File> {
+    fs::create_dir_all(state)?;
+    let file = File::create(state.join("lock"))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(io::Error::other("another daemon uses this directory")),
+        locked => Ok(locked.map(|()| file)?),
     }
 }
 

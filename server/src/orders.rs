@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     archives, backup,
     client::within,
-    job::Kind,
+    job::{Active, Kind},
     moment::Moment,
     node::{Node, PREFLIGHT, in_time},
     outbox,
@@ -154,6 +154,7 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
     Ok(())
 }
 
+/// Queues a restore of a backup into its server's directory.
 pub(crate) async fn restore(
     node: &Arc<Node>,
     server: Uuid,
@@ -163,14 +164,7 @@ pub(crate) async fn restore(
     check_open(node)?;
     let dir = node.server(server).await?;
     let source = restore::source(node, server, uuid, &wanted).await?;
-    // A check gives way.
-    if let Some(job) = node.jobs.get(uuid).filter(|job| job.kind == Kind::Verify) {
-        job.cancel();
-        job.over().await;
-    }
-    let Some(job) = node.jobs.begin(uuid, server, Kind::Restore) else {
-        return Err(Refusal::conflict("something is being done with this backup"));
-    };
+    let job = begin(node, uuid, server, Kind::Restore).await?;
     let record = record::Restore {
         id: Uuid::new_v4(),
         backup: uuid,
@@ -185,15 +179,29 @@ pub(crate) async fn restore(
     Ok(())
 }
 
+/// Queues a check of a backup.
 pub(crate) async fn verify(node: &Arc<Node>, server: Uuid, uuid: Uuid) -> Result<(), Refusal> {
     check_open(node)?;
     node.backup(server, uuid)?;
     let at = node.archive(server, uuid).await?;
-    let Some(job) = node.jobs.begin(uuid, server, Kind::Verify) else {
-        return Err(Refusal::conflict("something is being done with this backup"));
-    };
+    let job = begin(node, uuid, server, Kind::Verify).await?;
     verify::start(node.clone(), job, at);
     Ok(())
+}
+
+/// Begins what is done with a complete backup. A check gives way to a restore.
+async fn begin(node: &Node, uuid: Uuid, server: Uuid, kind: Kind) -> Result<Active, Refusal> {
+    if let Some(job) = node.jobs.get(uuid) {
+        let gives_way = job.kind == Kind::Verify && kind == Kind::Restore;
+        if gives_way {
+            job.cancel();
+        }
+        if gives_way || job.ending.is_set() {
+            job.over().await;
+        }
+    }
+    let busy = || Refusal::conflict("something is being done with this backup");
+    node.jobs.begin(uuid, server, kind).ok_or_else(busy)
 }
 
 /// Takes nothing new, and ends what runs: what waits at once, the rest within the time that the

@@ -136,6 +136,7 @@ async fn run(
 /// Notes down how a restore ended, and tells whoever wants to know.
 pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<()>) {
     let (backup, server) = (job.uuid, job.server);
+    job.ending.set();
     let error = result.err().map(|e| e.to_string());
     let successful = error.is_none();
     if node.backups.get(backup).is_some_and(|record| record.server == server) {

@@ -42,10 +42,18 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     for restore in node.restores.select(|restore| restore.telling.state == Delivery::None) {
         end_restore(node.clone(), restore);
     }
+    // Told, and not forgotten in time.
+    let is_told = |restore: &record::Restore| {
+        !matches!(restore.telling.state, Delivery::None | Delivery::Pending)
+    };
+    for restore in node.restores.select(is_told) {
+        node.restores.remove(restore.id).await;
+    }
     let now = Moment::now();
     let is_old = |b: &record::Backup| {
         let told = b.telling.state != Delivery::Pending;
-        b.state == State::Failed && told && now.seconds_since(b.created) > REMEMBERED
+        let is_failed = b.state == State::Failed && now.seconds_since(b.created) > REMEMBERED;
+        told && (is_failed || b.deleted)
     };
     for backup in node.backups.select(is_old) {
         node.backups.remove(backup.uuid).await;

@@ -18,7 +18,9 @@ pub(crate) fn start(node: Arc<Node>, job: Active, at: At) {
     let claim = Claim { job: job.uuid, server: None, slot: true };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
-        match run(&node, &job, turn, &at).await {
+        let result = run(&node, &job, turn, &at).await;
+        job.ending.set();
+        match result {
             Ok(verified) => note(&node, &job, damage_of(&verified)).await,
             Err(e) if e.kind() == ErrorKind::Cancelled => {}
             Err(e) => note(&node, &job, vec![e.to_string()]).await,

@@ -45,7 +45,12 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Re
     let segments = path.split('/').skip(1).map(segment).collect::<Option<Vec<_>>>();
     let segments = segments.ok_or_else(nowhere)?;
     let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-    let method = request.method().clone();
+    // What is asked for its headers alone is answered like the whole, and sent without its body. But
+    // a download's token is for one answer.
+    let method = match request.method() {
+        &Method::HEAD if segments.first() != Some(&"download") => Method::GET,
+        method => method.clone(),
+    };
     if segments.first() == Some(&"api") && !is_socket(&segments) {
         check_token(node, &request)?;
     }
@@ -121,10 +126,10 @@ fn not_so(segments: &[&str]) -> Result<Reply, Refusal> {
         | ["download", "backup"]
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
-        | ["api", "servers", _, "backup", _, "files" | "file"] => "GET",
+        | ["api", "servers", _, "backup", _, "files" | "file"] => "GET, HEAD",
         ["api", "servers", _, "websocket" | "backup"]
         | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
-        ["api", "servers", _, "backup", _] => "GET, DELETE",
+        ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
         _ => return Err(nowhere()),
     };
     let text = format!("the method must be {}", allowed.replace(", ", " or "));

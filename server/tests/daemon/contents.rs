@@ -58,6 +58,8 @@ fn one_file_comes_out_of_a_backup() {
     assert!(region.headers["content-disposition"].contains("filename=\"r.0.0.mca\""));
     assert_eq!(file("odd%20%ff%2B%26.dat").expect(200).text(), "odd");
     assert_eq!(file("nothing").expect(200).body, b"");
+    let head = daemon.send("HEAD", &format!("{path}/file?path=server.properties"), b"").expect(200);
+    assert_eq!((&*head.headers["content-length"], head.body.len()), ("7", 0));
     file("world").expect(400);
     file("").expect(404);
     file("world/level").expect(404);

@@ -204,6 +204,11 @@ fn one_address_has_one_daemon() {
     second.arg("--config").arg(daemon.config()).args(["--listen", address]);
     let (is_good, said) = output(&mut second);
     assert!(!is_good && said.contains(address), "{said}");
+    // Nor do two share their records.
+    let mut second = server();
+    second.arg("--config").arg(daemon.config());
+    let (is_good, said) = output(&mut second);
+    assert!(!is_good && said.contains("another daemon"), "{said}");
 }
 
 #[test]
