@@ -564,6 +564,10 @@ typedef struct wingback_report_summary {
     uint64_t excluded;
     // From start to commit, in nanoseconds.
     uint64_t duration_ns;
+    // Bytes of the archive that were copied from the previous one.
+    uint64_t copied;
+    // Bytes of the tar stream that were compressed: all of it but what was copied.
+    uint64_t compressed;
 } wingback_report_summary;
 
 // A part that has arrived, as whoever completes the upload needs to name it.
@@ -951,6 +955,41 @@ wingback_status wingback_backup_max_len(struct wingback_backup *backup,
 wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
                                              bool reproducible,
                                              struct wingback_error **error);
+
+// Makes the archive from this one of an earlier backup of the same source: what is unchanged is not
+// read, and what is equal is copied from there. The result has the bytes that it would have had
+// anyway. A previous archive that cannot be used is a warning. It must be one that nobody else could
+// have written.
+wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
+                                              struct wingback_bytes file,
+                                              struct wingback_error **error);
+
+// Likewise, from the one of this name in the local store that the backup goes to.
+wingback_status wingback_backup_previous_key(struct wingback_backup *backup,
+                                             struct wingback_bytes key,
+                                             struct wingback_error **error);
+
+// Likewise, from the newest in that store.
+wingback_status wingback_backup_previous_latest(struct wingback_backup *backup,
+                                                struct wingback_error **error);
+
+// Whether a file with its old mtime is unchanged whatever its ctime, where there is a previous archive.
+wingback_status wingback_backup_trust_mtime(struct wingback_backup *backup,
+                                            bool trust,
+                                            struct wingback_error **error);
+
+// Whether what another encoder or level has compressed is copied too; the archive has other bytes then.
+wingback_status wingback_backup_reuse_any(struct wingback_backup *backup,
+                                          bool any,
+                                          struct wingback_error **error);
+
+// Keeps a copy of the archive in the directory `dir`, and makes it from the one before there, unless a
+// previous one is named: for archives that go far away. No more than `max_bytes` stay there; what
+// cannot be kept is a warning.
+wingback_status wingback_backup_cache(struct wingback_backup *backup,
+                                      struct wingback_bytes dir,
+                                      uint64_t max_bytes,
+                                      struct wingback_error **error);
 
 // Starts to count the source, without reading any file: `wingback_task_estimate` has the result.
 wingback_status wingback_backup_estimate(const struct wingback_backup *backup,

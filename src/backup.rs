@@ -18,6 +18,7 @@ use crate::{
         stock::Stock,
         tree::{self, Facts, TreeOptions},
     },
+    cache::{Cache, Failure},
     error::{Error, ErrorKind, Result},
     estimate::{self, Estimate},
     limit::Limiter,
@@ -66,6 +67,8 @@ pub struct Backup {
     one_file_system: bool,
     count_first: bool,
     previous: Option<Previous>,
+    reuse_any: bool,
+    cache: Option<Cache>,
     tree: TreeOptions,
     settings: Settings,
 }
@@ -85,6 +88,8 @@ impl Backup {
             one_file_system: false,
             count_first: false,
             previous: None,
+            reuse_any: false,
+            cache: None,
             tree: TreeOptions::default(),
             settings: Settings {
                 level: Level::default(),
@@ -141,7 +146,8 @@ impl Backup {
         self
     }
 
-    /// Counts the tree first, beside the backup, so that [`Progress::expected`] is known.
+    /// Counts the tree first, beside the backup, so that [`Progress::expected`] is known. Where there
+    /// is a [previous](Backup::previous) archive, what that holds is taken for it instead.
     ///
     /// [`Progress::expected`]: crate::Progress::expected
     #[must_use]
@@ -170,6 +176,22 @@ impl Backup {
     #[must_use]
     pub fn trust_mtime(mut self, trust: bool) -> Self {
         self.tree.trust_mtime = trust;
+        self
+    }
+
+    /// Also copies what another encoder or level has compressed. The archive is then not, byte for byte,
+    /// what it would have been.
+    #[must_use]
+    pub fn reuse_any(mut self, any: bool) -> Self {
+        self.reuse_any = any;
+        self
+    }
+
+    /// Makes the archive from the last one in `cache`, unless [`previous`](Backup::previous) says
+    /// otherwise, and keeps a copy of the new one there: for destinations that are no local store.
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -314,14 +336,28 @@ impl Backup {
         let this = self.clone();
         let open = pipe::spawn(move |_| this.open())?;
         let mut source = unless_cancelled(tracker, open.finish()).await?;
-        if let Some(previous) = &self.previous {
-            let open = async { Ok(previous.open(store, self.settings.level).await) };
-            match unless_cancelled(tracker, open).await? {
-                Ok(stock) => source.stock = Some(Arc::new(stock)),
-                Err(why) => source.warnings.push(why),
-            }
+        let stock = async { Ok(self.stock(store).await) };
+        match unless_cancelled(tracker, stock).await? {
+            Ok(stock) => source.stock = stock.map(Arc::new),
+            Err(why) => source.warnings.push(why),
         }
         Ok(source)
+    }
+
+    /// The previous archive, where there is to be one.
+    async fn stock(&self, store: Option<&dyn Store>) -> Result<Option<Stock>, Warning> {
+        let previous = match (&self.previous, &self.cache) {
+            (Some(previous), _) => Some(previous.clone()),
+            (None, Some(cache)) => (cache.previous(&self.source).await)
+                .map_err(|e| Warning::PreviousUnused(e.to_string()))?,
+            (None, None) => None,
+        };
+        match previous {
+            Some(previous) => {
+                previous.open(store, self.settings.level, self.reuse_any).await.map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     fn open(&self) -> Result<Source> {
@@ -355,6 +391,10 @@ impl Backup {
         tracker: &Arc<Tracker>,
     ) -> Result<Report> {
         let started = Instant::now();
+        let mut not_kept = Failure::default();
+        if let Some(cache) = &self.cache {
+            (upload, not_kept) = cache.keep(&self.source, upload).await;
+        }
         source.walk.own = upload.own_backups();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
@@ -384,7 +424,7 @@ impl Backup {
             Ok(made) => unless_cancelled(tracker, upload.flush()).await.map(|()| made),
             Err(e) => Err(e),
         };
-        let report = match made {
+        let mut report = match made {
             Ok(made) => made,
             Err(e) => {
                 let _ = upload.abort().await;
@@ -393,6 +433,7 @@ impl Backup {
         };
         tracker.enter(Phase::Committing);
         upload.complete().await?;
+        report.warnings.extend(not_kept.warning());
         Ok(Report { duration: started.elapsed(), ..report })
     }
 
@@ -407,7 +448,15 @@ impl Backup {
                     tracker.expect(estimate.into());
                 }
             };
-            let counting = self.count_first.then(|| scope.spawn(count));
+            let counting = match (self.count_first, &source.stock) {
+                (false, _) => None,
+                // Near enough, and at no cost.
+                (true, Some(stock)) => {
+                    tracker.expect(stock.contents());
+                    None
+                }
+                (true, None) => Some(scope.spawn(count)),
+            };
             let made = pipeline::run(
                 &self.settings,
                 source.stock.as_deref(),
@@ -460,6 +509,7 @@ fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
         content: facts.content,
         read: facts.read,
         copied: summary.copied,
+        compressed: summary.compressed,
         excluded: facts.excluded,
         skipped: facts.skipped,
         changed: facts.changed,

@@ -24,6 +24,7 @@
 mod archive;
 mod backup;
 mod build;
+mod cache;
 mod damage;
 mod entries;
 mod entry;
@@ -43,6 +44,7 @@ mod progress;
 mod remote;
 mod report;
 mod restore;
+mod retention;
 mod select;
 mod store;
 mod swap;
@@ -66,6 +68,7 @@ pub use archive::{
 };
 pub use backup::Backup;
 pub use build::{BUILD, Build};
+pub use cache::Cache;
 pub use damage::{Damage, NoIndex, Way};
 pub use entries::Entries;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
@@ -82,6 +85,7 @@ pub use previous::Previous;
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use restore::{Restore, Restored};
+pub use retention::{Aged, Reason, Retention, Verdict};
 pub use store::{
     Object, Opened, ReadRange, Sent, Store, Upload,
     local::LocalStore,

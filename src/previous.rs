@@ -30,6 +30,7 @@ impl Previous {
         &self,
         store: Option<&dyn Store>,
         level: Level,
+        any: bool,
     ) -> Result<Stock, Warning> {
         let unused = |why: String| Warning::PreviousUnused(why);
         let files = match (self, store) {
@@ -37,7 +38,7 @@ impl Previous {
                 let path = path.clone();
                 let open = move |_: pipe::Outlet| LocalFile::open(&path);
                 let file = async { pipe::spawn(open)?.finish().await };
-                return stock(file.await.map_err(|e| unused(e.to_string()))?, level).await;
+                return stock(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
             }
             (Previous::Key(key), Some(store)) => {
                 store.file(key).await.map(|file| file.into_iter().collect())
@@ -49,7 +50,7 @@ impl Previous {
         for file in files.map_err(|e| unused(e.to_string()))? {
             match LocalFile::new(file) {
                 Err(e) => why = e.to_string(),
-                Ok(file) => match stock(file, level).await {
+                Ok(file) => match stock(file, level, any).await {
                     Ok(stock) => return Ok(stock),
                     Err(Warning::PreviousUnused(reason)) => why = reason,
                     Err(other) => return Err(other),
@@ -61,8 +62,8 @@ impl Previous {
 }
 
 /// On a thread, since it reads.
-async fn stock(file: LocalFile, level: Level) -> Result<Stock, Warning> {
-    let open = move |_: pipe::Outlet| Stock::open(Arc::new(file), level);
+async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warning> {
+    let open = move |_: pipe::Outlet| Stock::open(Arc::new(file), level, any);
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
         Ok(Ok(stock)) => Ok(stock),

@@ -24,8 +24,10 @@ pub struct Report {
     pub content: u64,
     /// Bytes read from the source; less than `content` where files have holes.
     pub read: u64,
-    /// Bytes of the archive that were copied from the previous one; the rest were compressed anew.
+    /// Bytes of the archive that were copied from the previous one.
     pub copied: u64,
+    /// Bytes of the tar stream that were compressed: all of it but what was copied.
+    pub compressed: u64,
     /// Segments that the tar stream was cut into.
     pub segments: u64,
     /// Files, symlinks and directories left out by a pattern; what lies in an excluded directory

@@ -14,6 +14,8 @@ pub enum Warning {
     MaxLenUnused(Vec<u8>),
     /// The previous archive could not be used, and why: everything was read and compressed.
     PreviousUnused(String),
+    /// No copy of the archive was kept in the cache, and why.
+    CacheUnused(String),
     /// So many segments of the previous archive were damaged. What they held was read and compressed.
     PreviousDamaged(u64),
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Warning {
             Warning::PreviousUnused(why) => {
                 write!(f, "the previous archive is not used: {why}")
             }
+            Warning::CacheUnused(why) => write!(f, "the cache has no copy of the archive: {why}"),
             Warning::PreviousDamaged(segments) => {
                 write!(f, "{segments} segments of the previous archive are damaged")
             }

@@ -107,12 +107,57 @@ type Backup struct {
 	// CountFirst walks the source first, so that progress knows what to expect.
 	CountFirst bool
 
+	// Previous archive, from which what is unchanged is copied; the zero value is none.
+	Previous Previous
+	// TrustMtime has a file with its old mtime be unchanged whatever its ctime.
+	TrustMtime bool
+	// ReuseAny also copies what another encoder or level has compressed.
+	ReuseAny bool
+	// Cache keeps a copy of the archive, and is where the previous one comes from unless Previous says so.
+	Cache Cache
+
 	// Slots to wait for, before anything is done.
 	Slots *Slots
 	// OnProgress is called on the goroutine of the caller, up to ten times a second.
 	OnProgress func(Progress)
 	// Engine that does it; nil for Default.
 	Engine *Engine
+}
+
+// Previous names an archive of an earlier backup of the same source: the new one is made from it, with
+// the bytes that it would have had anyway. One that cannot be used is a warning in the report. It
+// must be one that nobody else could have written.
+type Previous struct {
+	File   string // a path
+	Key    string // or one in the local store that the backup goes to
+	Latest bool   // or the newest there
+}
+
+func (p Previous) wire() any {
+	switch {
+	case p.File != "":
+		return map[string]any{"file": wireText(p.File)}
+	case p.Key != "":
+		return map[string]any{"key": p.Key}
+	case p.Latest:
+		return "latest"
+	}
+	return nil
+}
+
+// Cache is a directory with the last archive of each source, for backups that go far away. The zero value
+// is none. What cannot be kept is a warning in the report.
+type Cache struct {
+	Dir string
+	// MaxBytes that may stay there, of all sources together.
+	MaxBytes uint64
+}
+
+func (c Cache) wire() any {
+	if c.Dir == "" {
+		return nil
+	}
+	return map[string]any{"dir": wireText(c.Dir), "max_bytes": c.MaxBytes}
 }
 
 // A Report says what an archive is, and what of the source is not in it.
@@ -126,6 +171,8 @@ type Report struct {
 	SHA1                                    string
 	Files, Directories, Symlinks, HardLinks uint64
 	Content, Read                           uint64 // bytes of files in the archive, and read
+	Copied                                  uint64 // bytes of the archive that the previous one gave
+	Compressed                              uint64 // bytes of tar that were compressed
 	Segments, Excluded                      uint64
 	Skipped                                 []Skipped
 	Changed                                 []Changed
@@ -170,6 +217,8 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		HardLinks   uint64 `json:"hard_links"`
 		Content     uint64
 		Read        uint64
+		Copied      uint64
+		Compressed  uint64
 		Segments    uint64
 		Excluded    uint64
 		Skipped     []struct {
@@ -192,7 +241,8 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 	*r = Report{
 		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
 		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
-		Content: said.Content, Read: said.Read, Segments: said.Segments, Excluded: said.Excluded,
+		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
+		Segments: said.Segments, Excluded: said.Excluded,
 		Warnings: said.Warnings, Partial: said.Partial,
 		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
 	}
@@ -327,9 +377,13 @@ func (b Backup) args(conn *conn, to any) any {
 		MaxLen       []maxLen   `json:"max_len,omitempty"`
 		Reproducible bool       `json:"reproducible,omitempty"`
 		CountFirst   bool       `json:"count_first,omitempty"`
+		Previous     any        `json:"previous,omitempty"`
+		TrustMtime   bool       `json:"trust_mtime,omitempty"`
+		ReuseAny     bool       `json:"reuse_any,omitempty"`
+		Cache        any        `json:"cache,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
-		lens, b.Reproducible, b.CountFirst,
+		lens, b.Reproducible, b.CountFirst, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 	}
 }
 

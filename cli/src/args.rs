@@ -28,6 +28,7 @@ pub enum Command {
     Restore(Restore),
     Recover(Recover),
     Sweep(Sweep),
+    Prune(Prune),
     /// Serve another program: jobs as JSON lines on standard input, events on standard output
     ///
     /// Descriptor 3 is a Unix socket, over which comes what jobs read and write in bytes. Ends when
@@ -109,6 +110,19 @@ pub struct Create {
     /// With --previous: what has to be as it was for a file to be unchanged
     #[arg(long, value_enum, default_value = "ctime")]
     pub trust: Trust,
+
+    /// With --previous: also copy what another encoder or level has compressed
+    #[arg(long)]
+    pub reuse_any: bool,
+
+    /// Keep a copy of the archive in this directory of your own, and copy what is unchanged from the
+    /// one before: for archives that go to S3
+    #[arg(long, value_name = "DIR", conflicts_with = "previous")]
+    pub cache: Option<PathBuf>,
+
+    /// With --cache: keep at most this much there, the archives of other sources included
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "20GiB")]
+    pub cache_size: u64,
 
     #[command(flatten)]
     pub output: Output,
@@ -242,6 +256,56 @@ pub struct Verify {
 
     #[command(flatten)]
     pub remote: Remote,
+}
+
+/// Remove archives that are not to be kept
+///
+/// Says what becomes of each archive in a directory, newest first, and removes nothing unless --apply
+/// is given. An archive stays if one of the rules keeps it, as long as --max-size allows; days and weeks
+/// are those of UTC. The newest whole one always stays; what is not whole is left alone.
+///
+/// Exit status: 0 done, 1 failed, 2 usage.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("rules").required(true).multiple(true))]
+pub struct Prune {
+    /// Directory of the archives
+    pub dir: PathBuf,
+
+    /// Keep the last N
+    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
+    pub keep_last: Option<u32>,
+
+    /// Keep the newest of each of the last N days that have one
+    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
+    pub keep_daily: Option<u32>,
+
+    /// Keep the newest of each of the last N weeks that have one
+    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
+    pub keep_weekly: Option<u32>,
+
+    /// Keep no more than this much, whatever else is to be kept
+    #[arg(long, value_name = "SIZE", group = "rules", value_parser = units::parse_size)]
+    pub max_size: Option<u64>,
+
+    /// Remove what is not kept
+    #[arg(long)]
+    pub apply: bool,
+
+    /// Check every checksum of the newest archive first, and remove nothing if it is damaged
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Name of the archives, with {uuid} in it
+    #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
+    pub name: NameTemplate,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 /// Take members out of an archive, into a directory

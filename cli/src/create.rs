@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 use uuid::Uuid;
-use wingback::{Backup, Error, ErrorKind, Key, Limiter, Previous, Report, S3Store, Store};
+use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Store, Store};
 use wingback_worker::json;
 
 use crate::{
@@ -74,12 +74,15 @@ async fn run(
         .background(args.background)
         .reproducible(args.reproducible)
         .count_first(matches!(style, Style::Bar | Style::Json));
+    backup = backup.trust_mtime(args.trust == args::Trust::Mtime).reuse_any(args.reuse_any);
     if let Some(previous) = &args.previous {
-        let previous = match previous.to_str() {
+        backup = backup.previous(match previous.to_str() {
             Some("latest") => Previous::Latest,
             _ => Previous::File(previous.clone()),
-        };
-        backup = backup.previous(previous).trust_mtime(args.trust == args::Trust::Mtime);
+        });
+    }
+    if let Some(cache) = &args.cache {
+        backup = backup.cache(Cache::new(cache, args.cache_size));
     }
     if let Some(threads) = args.threads {
         backup = backup.threads(threads.into());

@@ -6,6 +6,7 @@ mod create;
 mod look;
 mod output;
 mod place;
+mod prune;
 mod restore;
 mod units;
 mod worker;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Restore(args) => smol::block_on(restore::restore(&args)),
         Command::Recover(args) => smol::block_on(restore::recover(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
+        Command::Prune(args) => smol::block_on(prune::prune(&args)),
         Command::Worker => worker::worker(),
         Command::Completions { shell } => {
             let mut text = Vec::new();

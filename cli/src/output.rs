@@ -225,8 +225,10 @@ pub fn report(report: &Report, location: &str) -> String {
         format!("time      {:.2} s", report.duration.as_secs_f64()),
     ];
     if report.copied > 0 {
-        let (copied, read) = (size(report.copied), size(report.read));
-        lines.push(format!("previous  {copied} copied from it, {read} read"));
+        let [copied, read, compressed] = [report.copied, report.read, report.compressed].map(size);
+        lines.push(format!(
+            "previous  {copied} copied from it, {read} read, {compressed} compressed"
+        ));
     }
     if report.excluded > 0 {
         lines.push(format!("excluded  {}", count(report.excluded)));

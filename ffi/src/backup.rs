@@ -2,7 +2,7 @@
 
 use std::{ffi::c_int, mem::MaybeUninit};
 
-use wingback::Backup;
+use wingback::{Backup, Cache, Previous};
 
 use crate::{
     bytes::wingback_bytes,
@@ -262,6 +262,92 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
 ) -> wingback_status {
     // SAFETY: as the header says.
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
+}
+
+/// Makes the archive from this one of an earlier backup of the same source: what is unchanged is not
+/// read, and what is equal is copied from there. The result has the bytes that it would have had
+/// anyway. A previous archive that cannot be used is a warning. It must be one that nobody else could
+/// have written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_previous_file(
+    backup: *mut wingback_backup,
+    file: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let file = file.path("file")?.to_owned();
+            Ok(backup.previous(Previous::File(file)))
+        })
+    }
+}
+
+/// Likewise, from the one of this name in the local store that the backup goes to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_previous_key(
+    backup: *mut wingback_backup,
+    key: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let key = store::key(key)?;
+            Ok(backup.previous(Previous::Key(key)))
+        })
+    }
+}
+
+/// Likewise, from the newest in that store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_previous_latest(
+    backup: *mut wingback_backup,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.previous(Previous::Latest))) }
+}
+
+/// Whether a file with its old mtime is unchanged whatever its ctime, where there is a previous archive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_trust_mtime(
+    backup: *mut wingback_backup,
+    trust: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.trust_mtime(trust))) }
+}
+
+/// Whether what another encoder or level has compressed is copied too; the archive has other bytes then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_reuse_any(
+    backup: *mut wingback_backup,
+    any: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe { options::set(backup, error, |backup| Ok(backup.reuse_any(any))) }
+}
+
+/// Keeps a copy of the archive in the directory `dir`, and makes it from the one before there, unless a
+/// previous one is named: for archives that go far away. No more than `max_bytes` stay there; what
+/// cannot be kept is a warning.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_cache(
+    backup: *mut wingback_backup,
+    dir: wingback_bytes,
+    max_bytes: u64,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let dir = dir.path("dir")?;
+            Ok(backup.cache(Cache::new(dir, max_bytes)))
+        })
+    }
 }
 
 /// Starts to count the source, without reading any file: `wingback_task_estimate` has the result.

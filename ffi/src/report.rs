@@ -59,6 +59,10 @@ pub struct wingback_report_summary {
     pub excluded: u64,
     /// From start to commit, in nanoseconds.
     pub duration_ns: u64,
+    /// Bytes of the archive that were copied from the previous one.
+    pub copied: u64,
+    /// Bytes of the tar stream that were compressed: all of it but what was copied.
+    pub compressed: u64,
 }
 
 // SAFETY: it is what it has to be.
@@ -94,6 +98,8 @@ impl Reported {
             segments: report.segments,
             excluded: report.excluded,
             duration_ns: record::nanoseconds(report.duration),
+            copied: report.copied,
+            compressed: report.compressed,
         };
         Reported {
             summary,

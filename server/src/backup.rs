@@ -8,10 +8,12 @@ use std::{
 
 use serde_json::json;
 use smol::Timer;
-use wingback::{Backup, Error, ErrorKind, Report, Result};
+use uuid::Uuid;
+use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
 
 use crate::{
     archives,
+    config::Trust,
     events::progress,
     job::{Active, Pace},
     moment::Moment,
@@ -19,7 +21,7 @@ use crate::{
     outbox::{self, Subject},
     panel::{Heard, PartUrls},
     queue::{Claim, Turn},
-    record::{Delivery, Made, Part, State},
+    record::{self, Delivery, Made, Part, Place, State},
 };
 
 /// Between two times of asking a Panel that does not know the backup yet.
@@ -66,9 +68,18 @@ async fn run(
         .level(node.config.level())
         .background(options.background)
         .write_limit(node.write_limit.clone())
+        .trust_mtime(options.trust == Trust::Mtime)
         .count_first(true);
     if options.threads > 0 {
         backup = backup.threads(options.threads);
+    }
+    if place == Place::Local {
+        if let Some(previous) = previous(node, job.server)? {
+            backup = backup.previous(previous);
+        }
+    } else if options.cache_mib > 0 {
+        let dir = node.config.state_directory().join("cache");
+        backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
     match archives::at(&node.config, place, job.server, job.uuid)? {
         Some(at) => {
@@ -90,6 +101,20 @@ async fn run(
             Ok(made(&report, parts.collect()))
         }
     }
+}
+
+/// The server's newest local archive, unless each is to be made from its files alone.
+fn previous(node: &Node, server: Uuid) -> Result<Option<Previous>> {
+    if !node.config.wingback.previous {
+        return Ok(None);
+    }
+    let is_it = |backup: &record::Backup| {
+        backup.server == server && backup.is_complete() && backup.place == Place::Local
+    };
+    let newest = node.backups.select(is_it).into_iter().max_by_key(|backup| backup.completed);
+    let Some(newest) = newest else { return Ok(None) };
+    let at = archives::at(&node.config, Place::Local, server, newest.uuid)?;
+    Ok(at.map(|at| Previous::Key(at.key)))
 }
 
 /// Asks the Panel, which may not have committed yet what it asked for. An asking that it may have
@@ -127,6 +152,7 @@ fn made(report: &Report, parts: Vec<Part>) -> Made {
     Made {
         size: report.size,
         sha1: report.sha1_hex(),
+        copied: report.copied,
         files: report.files,
         skipped: report.skipped.len() as u64,
         partial: report.is_partial(),

@@ -80,6 +80,15 @@ enum Effort {
     BestCompression,
 }
 
+/// What has to be as it was for a file to be unchanged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Trust {
+    #[default]
+    Ctime,
+    Mtime,
+}
+
 /// An S3 service that the daemon has credentials for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct S3 {
@@ -113,6 +122,11 @@ pub(crate) struct Wingback {
     #[serde(deserialize_with = "at_least_one")]
     pub(crate) slots: usize,
     pub(crate) background: bool,
+    /// What has not changed since a server's last local backup is copied from that.
+    pub(crate) previous: bool,
+    pub(crate) trust: Trust,
+    /// The last archives of servers whose backups go elsewhere; 0 is none.
+    pub(crate) cache_mib: u64,
     reserve_mib: u64,
     /// How long the Panel may say that it has no such backup before that is believed.
     #[serde(deserialize_with = "seconds")]
@@ -179,6 +193,9 @@ impl Default for Wingback {
             threads: 0,
             slots: 2,
             background: false,
+            previous: true,
+            trust: Trust::default(),
+            cache_mib: 0,
             reserve_mib: 256,
             panel_missing_timeout: Duration::from_secs(60),
             panel_retry_max: Duration::from_secs(300),

@@ -70,6 +70,9 @@ pub(crate) enum State {
 pub(crate) struct Made {
     pub(crate) size: u64,
     pub(crate) sha1: String,
+    /// Bytes of it that the backup before gave.
+    #[serde(default)]
+    pub(crate) copied: u64,
     pub(crate) files: u64,
     pub(crate) skipped: u64,
     pub(crate) partial: bool,

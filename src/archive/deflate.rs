@@ -20,6 +20,9 @@ const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 /// Most bytes of one stored block.
 const STORED_MAX: usize = 0xffff;
 
+/// What the footer says of segments of more than one encoder or level.
+pub(crate) const MIXED: (u8, u8) = (6, 0);
+
 /// Compresses segments, one after the other.
 pub(crate) struct Deflater {
     encoder: Encoder,
@@ -48,7 +51,7 @@ impl Deflater {
         }
     }
 
-    /// The encoder's number and level, as the footer records them.
+    /// The encoder's number and its level, as the footer records them.
     pub(crate) fn id(&self) -> (u8, u8) {
         match self.encoder {
             Encoder::Stored => (0, 0),

@@ -17,6 +17,8 @@ pub const FOOTER_LEN: usize = 128;
 
 /// Bytes of the blob in every member but the last.
 const PIECE: usize = 8192;
+/// Members that are handed on together.
+const AT_ONCE: usize = 64;
 /// Bytes that a member takes beside its payload.
 const MEMBER_OVERHEAD: usize = 26;
 const PAYLOAD_LEN: usize = 102;
@@ -91,6 +93,11 @@ pub struct Footer {
 }
 
 impl Footer {
+    /// The encoder and its level.
+    pub(crate) fn made_by(&self) -> (u8, u8) {
+        (self.flags as u8, (self.flags >> 8) as u8)
+    }
+
     fn payload(&self) -> [u8; PAYLOAD_LEN] {
         let mut payload = Vec::with_capacity(PAYLOAD_LEN);
         payload.extend(MAGIC);
@@ -260,8 +267,9 @@ impl IndexBuilder {
         footer.blob_len = blob.len() as u64;
         footer.raw_len = raw_len;
         footer.hash = footer.hash_with(&blob);
-        for piece in blob.chunks(PIECE) {
-            emit(to_member(*b"WX", piece))?;
+        // Handed on in few, large pieces.
+        for pieces in blob.chunks(AT_ONCE * PIECE) {
+            emit(pieces.chunks(PIECE).flat_map(|piece| to_member(*b"WX", piece)).collect())?;
         }
         emit(to_member(*b"WF", &footer.payload()))
     }

@@ -19,7 +19,7 @@ use crate::{
     archive::{
         FINAL_BLOCK, GZIP_HEADER, Level, Profile,
         buf::{Pool, Pooled},
-        deflate::Deflater,
+        deflate::{Deflater, MIXED},
         index::{Footer, IndexBuilder, List, Segment},
         read::inflate::Inflater,
         segment::Batch,
@@ -48,6 +48,8 @@ pub(crate) struct Summary {
     pub(crate) segments: u64,
     /// Bytes of it that were copied from the previous archive.
     pub(crate) copied: u64,
+    /// Bytes of the tar stream that were compressed.
+    pub(crate) compressed: u64,
 }
 
 /// Takes batches from the thread that makes them.
@@ -67,6 +69,7 @@ struct Done {
     bytes: Pooled,
     segments: Vec<Segment>,
     copied: u64,
+    compressed: u64,
 }
 
 enum Ordered {
@@ -107,6 +110,8 @@ pub(crate) fn run<T>(
             size: 0,
             tar_len: 0,
             copied: 0,
+            compressed: 0,
+            is_mixed: stock.is_some_and(Stock::is_other),
         };
         let assembly =
             start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
@@ -196,7 +201,7 @@ fn work(level: Level, stock: Option<&Stock>, jobs: &Mutex<Receiver<Job>>, pool: 
             return;
         };
         let mut bytes = pool.take();
-        let mut copied = 0;
+        let (mut copied, mut compressed) = (0, 0);
         let segments = batch.segments().map(|raw| {
             let start = bytes.len();
             let key = key_of(raw);
@@ -207,18 +212,19 @@ fn work(level: Level, stock: Option<&Stock>, jobs: &Mutex<Receiver<Job>>, pool: 
                 return segment;
             }
             deflater.segment(raw, &mut bytes);
-            let compressed = &bytes[start..];
+            compressed += raw.len() as u64;
+            let encoded = &bytes[start..];
             Segment {
-                compressed_len: compressed.len() as u32,
+                compressed_len: encoded.len() as u32,
                 raw_len: raw.len() as u32,
                 raw_crc32: crc32fast::hash(raw),
-                compressed_crc32: crc32fast::hash(compressed),
+                compressed_crc32: crc32fast::hash(encoded),
                 key,
             }
         });
         let segments = segments.collect();
         // Nobody waits for it if the backup has ended meanwhile.
-        let _ = done.send(Done { bytes, segments, copied });
+        let _ = done.send(Done { bytes, segments, copied, compressed });
     }
 }
 
@@ -233,6 +239,9 @@ struct Assembler<'a, E> {
     size: u64,
     tar_len: u64,
     copied: u64,
+    compressed: u64,
+    /// What is copied is of another encoder or level.
+    is_mixed: bool,
 }
 
 impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
@@ -248,6 +257,7 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                     })?;
                     self.add(&done.segments, &mut segments);
                     self.copied += done.copied;
+                    self.compressed += done.compressed;
                     self.pass(Bytes::from_owner(done.bytes))?;
                 }
                 Ok(Ordered::Copies(copies)) => {
@@ -276,7 +286,10 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
     }
 
     fn close(mut self, index: IndexBuilder) -> Result<Summary> {
-        let (encoder, level) = Deflater::new(self.settings.level).id();
+        let (encoder, level) = match self.is_mixed && self.copied > 0 {
+            true => MIXED,
+            false => Deflater::new(self.settings.level).id(),
+        };
         let profile = u32::from(self.settings.profile == Profile::Wings);
         let footer = Footer {
             flags: u32::from(encoder) | u32::from(level) << 8 | profile << 16,
@@ -290,8 +303,8 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         trailer.extend((self.tar_len as u32).to_le_bytes());
         self.pass(trailer.into())?;
         index.finish(footer, |member| self.pass(member.into()))?;
-        let (size, copied) = (self.size, self.copied);
-        Ok(Summary { size, sha1: self.sha1.finalize().into(), segments, copied })
+        let Assembler { size, copied, compressed, .. } = self;
+        Ok(Summary { size, sha1: self.sha1.finalize().into(), segments, copied, compressed })
     }
 
     /// Hashes and counts the bytes, and passes them on within the limit.

@@ -21,6 +21,7 @@ use crate::{
     },
     entry::{Entry, EntryKind, Metadata},
     error::Result,
+    progress::Expected,
 };
 
 /// One in so many copied segments is decoded and looked at, others with each backup.
@@ -31,25 +32,45 @@ pub(crate) struct Stock {
     source: Arc<dyn ReadAt>,
     layout: Arc<Layout>,
     by_key: HashMap<[u8; 16], u32>,
+    /// Another encoder or level made it.
+    is_other: bool,
     /// Segments that are not what their checksums say.
     damaged: AtomicU64,
 }
 
 impl Stock {
-    /// Opens it, or says why it is of no use.
-    pub(crate) fn open(source: Arc<dyn ReadAt>, level: Level) -> Result<Result<Self, String>> {
+    /// Opens it, or says why it is of no use. With `any`, what another encoder or level has made is of
+    /// use too.
+    pub(crate) fn open(
+        source: Arc<dyn ReadAt>,
+        level: Level,
+        any: bool,
+    ) -> Result<Result<Self, String>> {
         let layout = match Source::At(source.clone()).layout()? {
             Ok(layout) => layout,
             Err(why) => return Ok(Err(format!("its index is {}", why.code()))),
         };
-        let (encoder, level) = Deflater::new(level).id();
-        let made_by = (layout.footer.flags as u8, (layout.footer.flags >> 8) as u8);
-        if made_by != (encoder, level) {
+        let is_other = layout.footer.made_by() != Deflater::new(level).id();
+        if is_other && !any {
             return Ok(Err("it was made by another encoder, or at another level".into()));
         }
         let keys = layout.index.segments.iter().zip(0..).map(|(segment, i)| (segment.key, i));
         let by_key = keys.collect();
-        Ok(Ok(Stock { source, layout, by_key, damaged: AtomicU64::new(0) }))
+        Ok(Ok(Stock { source, layout, by_key, is_other, damaged: AtomicU64::new(0) }))
+    }
+
+    /// Whether what is copied from it is not what this encoder and level would make.
+    pub(crate) fn is_other(&self) -> bool {
+        self.is_other
+    }
+
+    /// What it holds: about what the next one will.
+    pub(crate) fn contents(&self) -> Expected {
+        let files = self.layout.index.entries.iter().filter(|e| e.kind() == EntryKind::File);
+        files.fold(Expected::default(), |sum, file| Expected {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.size,
+        })
     }
 
     /// How many of the segments that were looked at were damaged.
@@ -203,6 +224,17 @@ impl Cursor {
         found.is_some()
     }
 
+    /// Appends what a copied segment begins with, from its encoded bytes; false where these do not decode.
+    pub(crate) fn open(&mut self, tar: std::ops::Range<u64>, encoded: &[u8], to: &mut Buf) -> bool {
+        self.decoded = self.decode(self.segment_at(tar.start).0, encoded);
+        self.raw(tar).map(|raw| to.extend(raw)).is_some()
+    }
+
+    fn decode(&mut self, segment: usize, encoded: &[u8]) -> Option<(usize, Option<Vec<u8>>)> {
+        let of = &self.stock.layout.index.segments[segment];
+        Some((segment, decode(of, encoded, &mut self.inflater)))
+    }
+
     /// The raw bytes of a stretch of the tar stream within one segment; `None` where it is damaged.
     pub(crate) fn raw(&mut self, tar: std::ops::Range<u64>) -> Option<&[u8]> {
         let (segment, whole) = self.segment_at(tar.start);
@@ -211,10 +243,10 @@ impl Cursor {
         }
         if self.decoded.as_ref().is_none_or(|(i, _)| *i != segment) {
             let mut encoded = Buf::default();
-            let is_good = self.stock.copy(segment, &mut self.inflater, &mut encoded);
-            let of = &self.stock.layout.index.segments[segment];
-            let raw = if is_good { decode(of, &encoded, &mut self.inflater) } else { None };
-            self.decoded = Some((segment, raw));
+            self.decoded = match self.stock.copy(segment, &mut self.inflater, &mut encoded) {
+                true => self.decode(segment, &encoded),
+                false => Some((segment, None)),
+            };
         }
         let raw = self.decoded.as_ref()?.1.as_ref()?;
         raw.get((tar.start - whole.start) as usize..(tar.end - whole.start) as usize)

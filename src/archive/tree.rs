@@ -388,16 +388,16 @@ impl Writer<'_> {
         let Some(Group { whole, len, copies_len }) = self.group.take() else {
             return self.before_raw();
         };
+        let tar = whole.start..whole.start + len;
+        let (encoded, raw) = (&self.copies.bytes[copies_len..], &mut self.batch.raw);
+        if !self.cursor.as_mut().is_some_and(|cursor| cursor.open(tar, encoded, raw)) {
+            // Its files have gone by.
+            let error = Error::new(ErrorKind::Corrupt, "copy from the previous archive");
+            return Err(error.caused_by("a segment has its checksum, and does not decode"));
+        }
         self.copies.bytes.truncate(copies_len);
         self.copies.segments.pop();
-        self.before_raw()?;
-        let tar = whole.start..whole.start + len;
-        let raw = self.cursor.as_mut().and_then(|cursor| cursor.raw(tar)).ok_or_else(|| {
-            let error = Error::new(ErrorKind::Corrupt, "copy from the previous archive");
-            error.caused_by("a segment has its checksum and does not decode")
-        })?;
-        self.batch.raw.extend(raw);
-        Ok(())
+        self.before_raw()
     }
 
     /// The next entry begins another segment.

@@ -52,6 +52,7 @@ pub fn report(report: &Report) -> Value {
             "content": report.content,
             "read": report.read,
             "copied": report.copied,
+            "compressed": report.compressed,
             "segments": report.segments,
             "excluded": report.excluded,
             "skipped": skipped.collect::<Vec<_>>(),

@@ -5,8 +5,8 @@ use std::{ffi::OsString, path::PathBuf};
 use futures::{AsyncWriteExt, io::copy};
 use serde_json::{Value, json};
 use wingback::{
-    Backup, Entries, Error, ErrorKind, Extract, List, LocalStore, Member, MemberKind, Restore,
-    Result, Store, Verify,
+    Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, LocalStore, Member, MemberKind,
+    Previous, Restore, Result, Store, Verify,
 };
 
 use crate::{
@@ -124,7 +124,19 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     let mut backup = from(args.source)
         .background(args.background)
         .reproducible(args.reproducible)
-        .count_first(args.count_first);
+        .count_first(args.count_first)
+        .trust_mtime(args.trust_mtime)
+        .reuse_any(args.reuse_any);
+    if let Some(previous) = args.previous {
+        backup = backup.previous(match previous {
+            request::Previous::File(path) => Previous::File(path.into_path()),
+            request::Previous::Key(key) => Previous::Key(Key::new(key)?),
+            request::Previous::Latest => Previous::Latest,
+        });
+    }
+    if let Some(request::Cache { dir, max_bytes }) = args.cache {
+        backup = backup.cache(Cache::new(dir.into_path::<PathBuf>(), max_bytes));
+    }
     if let Some(level) = args.level {
         backup = backup.level(level);
     }

@@ -82,6 +82,28 @@ pub(crate) struct Backup {
     pub(crate) reproducible: bool,
     #[serde(default)]
     pub(crate) count_first: bool,
+    pub(crate) previous: Option<Previous>,
+    #[serde(default)]
+    pub(crate) trust_mtime: bool,
+    #[serde(default)]
+    pub(crate) reuse_any: bool,
+    pub(crate) cache: Option<Cache>,
+}
+
+/// The archive that a backup is made from.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Previous {
+    File(Bytes),
+    Key(String),
+    Latest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cache {
+    pub(crate) dir: Bytes,
+    pub(crate) max_bytes: u64,
 }
 
 #[cfg(feature = "s3")]

@@ -45,6 +45,14 @@ type Config struct {
 	WriteLimit int
 	// Slots are how many backups run at once; nil is without limit.
 	Slots *wingback.Slots
+	// ReadAll makes each backup from the server's files alone. Otherwise what has not changed since its
+	// last local backup is copied from that, with the same bytes as a result.
+	ReadAll bool
+	// TrustMtime has a file with its old mtime be unchanged whatever its ctime: Wings gives all files to
+	// their owner at each start of a server, which makes every ctime new.
+	TrustMtime bool
+	// Cache keeps the last archive of each server, to make the next one from, where they go to S3.
+	Cache wingback.Cache
 	// OnProgress is called with what a backup has come to, on the goroutine that makes it.
 	OnProgress func(uuid string, progress wingback.Progress)
 }
@@ -153,6 +161,7 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 		Profile:    wingback.WingsProfile,
 		Level:      b.node.level,
 		WriteLimit: b.node.limit,
+		TrustMtime: config.TrustMtime,
 		Slots:      config.Slots,
 		Engine:     config.Engine,
 	}
@@ -168,16 +177,53 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 // Generate makes the archive of a server's directory, without what the text `ignore` excludes, by
 // the rules that Wings has. It is there under its name only once it is whole.
 func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details, error) {
+	job, latest := b.job(source, ignore), b.latest(source)
+	if b.node.config.ReadAll {
+		return b.generate(ctx, job)
+	}
+	if _, err := os.Stat(latest); err == nil {
+		job.Previous.File = latest
+	}
+	details, err := b.generate(ctx, job)
+	if err == nil {
+		b.remember(latest)
+	}
+	return details, err
+}
+
+func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, error) {
 	if err := os.MkdirAll(b.dir(), 0o700); err != nil {
 		return nil, err
 	}
-	store := wingback.LocalStore{Dir: b.dir(), Names: "{uuid}.tar.gz"}
-	report, err := b.job(source, ignore).Run(ctx, store)
+	report, err := job.Run(ctx, wingback.LocalStore{Dir: b.dir(), Names: "{uuid}.tar.gz"})
 	if err != nil {
 		b.removeEmptyDir()
 		return nil, err
 	}
 	return b.made(report), nil
+}
+
+// latest is the symlink to the last archive of a server, whose directory Wings names after it.
+func (b *Backup) latest(source string) string {
+	return filepath.Join(b.dir(), "."+filepath.Base(filepath.Clean(source))+".latest")
+}
+
+// remember has the symlink point here. Where that fails, the next backup reads everything.
+func (b *Backup) remember(latest string) {
+	fresh := latest + "-" + b.uuid
+	if os.Symlink(filepath.Base(b.Path()), fresh) == nil && os.Rename(fresh, latest) != nil {
+		_ = os.Remove(fresh)
+	}
+}
+
+// forget removes the symlink that points here.
+func (b *Backup) forget() {
+	links, _ := filepath.Glob(filepath.Join(b.dir(), ".*.latest"))
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && to == filepath.Base(b.Path()) {
+			_ = os.Remove(link)
+		}
+	}
 }
 
 // AskFunc asks the Panel for the URLs of an archive of at most so many bytes. Each call begins an
@@ -189,6 +235,7 @@ type AskFunc func(ctx context.Context, size int64) (urls []string, partSize int6
 // and not all URLs need be used.
 func (b *Backup) Upload(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
 	job := b.job(source, ignore)
+	job.Cache = b.node.config.Cache
 	estimate, err := job.Estimate(ctx)
 	if err != nil {
 		return nil, err
@@ -207,7 +254,9 @@ func (b *Backup) Upload(ctx context.Context, source, ignore string, ask AskFunc)
 // UploadStaged makes the archive in the backup directory, uploads it and removes it, as Wings does: it
 // costs the space, and asks with the very size.
 func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
-	details, err := b.Generate(ctx, source, ignore)
+	job := b.job(source, ignore)
+	job.Cache = b.node.config.Cache
+	details, err := b.generate(ctx, job)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +266,7 @@ func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask As
 		return nil, err
 	}
 	report := details.Report
-	report.Parts, err = b.node.config.Engine.Upload(ctx, b.Path(), urls, b.job(source, ignore).OnProgress)
+	report.Parts, err = b.node.config.Engine.Upload(ctx, b.Path(), urls, job.OnProgress)
 	if err != nil {
 		return nil, err
 	}
@@ -300,6 +349,7 @@ func (b *Backup) Locate() (fs.FileInfo, error) {
 // Remove removes the archive, and Pelican's folder of the server with its last one.
 func (b *Backup) Remove() error {
 	err := os.Remove(b.Path())
+	b.forget()
 	b.removeEmptyDir()
 	return err
 }

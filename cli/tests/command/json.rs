@@ -77,7 +77,8 @@ fn the_report_has_every_field() {
             "type": "report", "path": archive.to_str().unwrap(), "uuid": uuid, "size": size,
             "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
             "read": 10,
-            "copied": 0, "segments": 2, "excluded": 1, "skipped": [], "changed": [],
+            "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
+            "changed": [],
             "warnings": ["a length was given for none, which is no file of this backup"],
             "partial": false,
         })

@@ -1,0 +1,123 @@
+//! `wingback prune`.
+
+use std::{
+    os::unix::ffi::OsStrExt,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use wingback::{
+    Aged, Archive, Error, ErrorKind, LocalStore, Result, Retention, Store, Verdict, Verify,
+};
+use wingback_worker::json::with_path;
+
+use crate::{
+    Status, args,
+    output::{Style, plain, print, say},
+    units::{plural, size, timestamp},
+};
+
+pub async fn prune(args: &args::Prune) -> Status {
+    let style = if args.json { Style::Json } else { Style::Quiet };
+    match run(args).await {
+        Ok(()) => Status::Done,
+        Err(e) => {
+            style.error(&e);
+            Status::Failed
+        }
+    }
+}
+
+async fn run(args: &args::Prune) -> Result<()> {
+    let store = LocalStore::new(&args.dir).names(args.name.clone());
+    // A store is made when it is first needed; one that is not there is a slip of the pen here.
+    if !args.dir.is_dir() {
+        let error = Error::new(ErrorKind::NotFound, "look into the directory").at(&args.dir);
+        return Err(error.caused_by("it is not there, or no directory"));
+    }
+    let plan = rules(args).plan(store.aged().await?);
+    let newest = plan.iter().find(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+    if let (true, Some((newest, _))) = (args.verify, newest) {
+        let path = store.path(&newest.key);
+        let verified = Verify::new().start(Archive::file(&path)).await?;
+        if !verified.is_whole() {
+            let error = Error::new(ErrorKind::Corrupt, "fall back on").at(path);
+            return Err(error.caused_by("the newest archive is damaged; nothing was removed"));
+        }
+    }
+    for (archive, verdict) in &plan {
+        let is_removed = args.apply && *verdict == Verdict::Remove;
+        if is_removed {
+            store.delete(&archive.key).await?;
+        }
+        if args.json {
+            print(&line(&store, archive, *verdict, is_removed));
+        } else {
+            say(&text(&store, archive, *verdict, is_removed));
+        }
+    }
+    if !args.json {
+        say(&summary(&plan, args.apply));
+    }
+    Ok(())
+}
+
+fn rules(args: &args::Prune) -> Retention {
+    let number = |n: Option<u32>| n.unwrap_or(0) as usize;
+    let rules = Retention::new()
+        .last(number(args.keep_last))
+        .daily(number(args.keep_daily))
+        .weekly(number(args.keep_weekly));
+    args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
+}
+
+/// What becomes of it, and the rule that says so.
+fn words(verdict: Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Keep(reason) => ("keep", reason.to_string()),
+        Verdict::Remove => ("remove", String::new()),
+        _ => ("leave", "not whole".to_owned()),
+    }
+}
+
+fn text(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> String {
+    let (word, why) = if is_removed { ("removed", String::new()) } else { words(verdict) };
+    let (made, size) = (timestamp(nanoseconds(archive.made)), size(archive.size));
+    let path = plain(&store.path(&archive.key).to_string_lossy());
+    format!("{word:<8}{why:<10}{made}  {size:>10}  {path}")
+}
+
+fn line(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> Value {
+    let (verdict, reason) = words(verdict);
+    let fields = json!({
+        "type": "archive",
+        "verdict": verdict,
+        "reason": (!reason.is_empty()).then_some(reason),
+        "removed": is_removed,
+        "size": archive.size,
+        "made_ns": nanoseconds(archive.made),
+    });
+    with_path(store.path(&archive.key).as_os_str().as_bytes(), fields)
+}
+
+fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {
+    let removed = plan.iter().filter(|(_, verdict)| *verdict == Verdict::Remove);
+    let (mut archives, mut bytes) = (0, 0);
+    for (archive, _) in removed {
+        archives += 1;
+        bytes += archive.size;
+    }
+    let what = format!("{}, {}", plural(archives, "archive"), size(bytes));
+    match (archives, is_applied) {
+        (0, _) => "nothing to remove".to_owned(),
+        (_, true) => format!("removed {what}"),
+        (_, false) => format!("to remove: {what}; nothing was removed without --apply"),
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}

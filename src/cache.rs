@@ -1,0 +1,241 @@
+//! Keeps a copy of an archive on its way elsewhere, for the next one to be made from.
+
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use blocking::unblock;
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    name::NameTemplate,
+    previous::Previous,
+    retention::{Aged, Retention, Verdict},
+    store::{Sent, Store, Upload, local::LocalStore},
+    walk::OwnBackups,
+    warning::Warning,
+};
+
+/// A directory with the last archive of each source, to make the next one from, for backups that go
+/// far away.
+///
+/// What cannot be kept is no failure of the backup, only a [warning](Warning::CacheUnused).
+#[derive(Clone, Debug)]
+pub struct Cache {
+    dir: PathBuf,
+    max_bytes: u64,
+}
+
+impl Cache {
+    /// At most `max_bytes` in `dir` once a backup is over: the oldest go first, and what is larger by
+    /// itself is not kept. While a backup runs, its archive and the one before are both there.
+    pub fn new(dir: impl Into<PathBuf>, max_bytes: u64) -> Self {
+        Cache { dir: dir.into(), max_bytes }
+    }
+
+    fn store(&self) -> LocalStore {
+        LocalStore::new(&self.dir)
+    }
+
+    /// The last archive of this source, if it is there.
+    pub(crate) async fn previous(&self, source: &Path) -> Result<Option<Previous>> {
+        let (store, name) = (self.store(), SourceName::of(source).await);
+        let mut aged = store.aged().await?;
+        aged.retain(|archive| archive.is_whole && name.is_of(archive));
+        let newest = aged.into_iter().max_by_key(|archive| archive.made);
+        Ok(newest.map(|archive| Previous::File(store.path(&archive.key))))
+    }
+
+    /// An upload that keeps a copy here of what goes through it.
+    pub(crate) async fn keep<'a>(
+        &self,
+        source: &Path,
+        main: Box<dyn Upload + 'a>,
+    ) -> (Box<dyn Upload + 'a>, Failure) {
+        let failure = Failure::default();
+        let kept = match self.begin(source).await {
+            Ok(copy) => Some(copy),
+            Err(e) => {
+                failure.set(&e);
+                None
+            }
+        };
+        (Box::new(Kept { main, copy: kept, failure: failure.clone() }), failure)
+    }
+
+    async fn begin(&self, source: &Path) -> Result<Copy> {
+        let store = self.store();
+        let (dir, of) = (self.dir.clone(), source.to_owned());
+        let is_within = unblock(move || {
+            let of = of.canonicalize().ok();
+            dir.canonicalize().ok().zip(of).is_some_and(|(dir, of)| dir.starts_with(of))
+        });
+        if is_within.await {
+            let error = Error::new(ErrorKind::InvalidInput, "use the cache").at(&self.dir);
+            return Err(error.caused_by("it lies within what is backed up"));
+        }
+        // What a killed process has left.
+        store.sweep().await?;
+        let name = SourceName::of(source).await;
+        let upload = store.create(&store.key(&name.now()), None).await?;
+        Ok(Copy { cache: self.clone(), name, upload, len: 0 })
+    }
+
+    /// Removes what is superseded, of no use or too much.
+    async fn tidy(&self, name: SourceName) -> Result<()> {
+        let store = self.store();
+        let plan = Retention::new().max_bytes(self.max_bytes).plan(store.aged().await?);
+        let mut is_superseded = false;
+        for (archive, verdict) in plan {
+            let is_old = name.is_of(&archive) && std::mem::replace(&mut is_superseded, true);
+            if is_old || !matches!(verdict, Verdict::Keep(_)) {
+                match store.delete(&archive.key).await {
+                    // Another backup was first.
+                    Err(e) if e.kind() == ErrorKind::NotFound => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a name that says which source an archive is of: its path's hash.
+#[derive(Clone, Copy)]
+struct SourceName(u64);
+
+impl SourceName {
+    async fn of(source: &Path) -> Self {
+        let source = source.to_owned();
+        unblock(move || {
+            let path = source.canonicalize().unwrap_or(source);
+            let hash = blake3::hash(path.as_os_str().as_bytes());
+            let (first, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+            SourceName(u64::from_be_bytes(*first))
+        })
+        .await
+    }
+
+    /// A name that no other has: with the time.
+    fn now(self) -> Uuid {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Uuid::from_u64_pair(self.0, now.as_nanos() as u64)
+    }
+
+    fn is_of(self, archive: &Aged) -> bool {
+        let uuid = NameTemplate::default().uuid(archive.key.as_str());
+        uuid.is_some_and(|uuid| uuid.as_u64_pair().0 == self.0)
+    }
+}
+
+/// Why there is no copy, once that is known.
+#[derive(Clone, Default)]
+pub(crate) struct Failure(Arc<Mutex<Option<String>>>);
+
+impl Failure {
+    fn set(&self, error: &Error) {
+        let why = error.to_string();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    pub(crate) fn warning(&self) -> Option<Warning> {
+        let why = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        why.map(Warning::CacheUnused)
+    }
+}
+
+/// The copy in the making.
+struct Copy {
+    cache: Cache,
+    name: SourceName,
+    upload: Box<dyn Upload>,
+    len: u64,
+}
+
+impl Copy {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.len += bytes.len() as u64;
+        if self.len > self.cache.max_bytes {
+            let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
+            let max = self.cache.max_bytes;
+            return Err(error.caused_by(format!("it has more than the {max} bytes that it may")));
+        }
+        self.upload.write(bytes).await
+    }
+
+    async fn complete(self) -> Result<()> {
+        self.upload.complete().await?;
+        self.cache.tidy(self.name).await
+    }
+}
+
+/// What goes to its destination, and into the cache for as long as that goes well.
+struct Kept<'a> {
+    main: Box<dyn Upload + 'a>,
+    copy: Option<Copy>,
+    failure: Failure,
+}
+
+impl Upload for Kept<'_> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move {
+            self.main.write(bytes.clone()).await?;
+            if let Some(copy) = &mut self.copy
+                && let Err(e) = copy.write(bytes).await
+            {
+                self.failure.set(&e);
+                // At once: it may be room that is missing.
+                self.copy = None;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.main.flush()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            self.main.complete().await?;
+            if let Some(copy) = self.copy
+                && let Err(e) = copy.complete().await
+            {
+                self.failure.set(&e);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            if let Some(copy) = self.copy {
+                let _ = copy.upload.abort().await;
+            }
+            self.main.abort().await
+        }
+        .boxed()
+    }
+
+    fn on_sent(&mut self, sent: Sent) {
+        self.main.on_sent(sent);
+    }
+
+    fn own_backups(&self) -> Option<OwnBackups> {
+        self.main.own_backups()
+    }
+}

@@ -1,0 +1,300 @@
+//! Which archives stay: a pure plan, made from names, sizes and ages.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use blocking::unblock;
+
+use crate::{
+    archive::read::Source,
+    error::Result,
+    input::LocalFile,
+    name::Key,
+    store::{Store, local::LocalStore},
+};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// An archive in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// Its name.
+    pub key: Key,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was made: its file's mtime.
+    pub made: SystemTime,
+    /// Whether it has its index, and its length; what a full read would find is not known.
+    pub is_whole: bool,
+}
+
+/// Which archives are to stay. Rules add up: an archive stays if one of them keeps it; without any
+/// all of them do. Then those that are too much by size go, the oldest first.
+///
+/// The newest whole archive always stays. One that is not whole is nothing to fall back on: it counts
+/// for no rule, and is left alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    last: usize,
+    daily: usize,
+    weekly: usize,
+    max_bytes: Option<u64>,
+}
+
+/// What becomes of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It stays, for this reason.
+    Keep(Reason),
+    /// It goes.
+    Remove,
+    /// It is left alone, since it is not whole.
+    NotWhole,
+}
+
+/// Why an archive stays: the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is the newest.
+    Newest,
+    /// It is one of the last.
+    Last,
+    /// It is the newest of its day, in UTC.
+    Daily,
+    /// It is the newest of its week, which begins on Monday, in UTC.
+    Weekly,
+    /// No rule says otherwise.
+    Any,
+}
+
+impl Retention {
+    /// Keeps everything.
+    pub fn new() -> Self {
+        Retention::default()
+    }
+
+    /// Keeps the last `n`.
+    #[must_use]
+    pub fn last(mut self, n: usize) -> Self {
+        self.last = n;
+        self
+    }
+
+    /// Keeps the newest of each of the last `n` days that have one.
+    #[must_use]
+    pub fn daily(mut self, n: usize) -> Self {
+        self.daily = n;
+        self
+    }
+
+    /// Keeps the newest of each of the last `n` weeks that have one.
+    #[must_use]
+    pub fn weekly(mut self, n: usize) -> Self {
+        self.weekly = n;
+        self
+    }
+
+    /// Keeps no more than so many bytes together.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Says what becomes of each, newest first.
+    pub fn plan(&self, mut archives: Vec<Aged>) -> Vec<(Aged, Verdict)> {
+        archives.sort_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
+        let is_any = (self.last, self.daily, self.weekly) == (0, 0, 0);
+        let mut last = self.last;
+        let mut days = Periods { left: self.daily, of: |day| day, newest: None };
+        // The first of January 1970 was a Thursday.
+        let mut weeks =
+            Periods { left: self.weekly, of: |day| (day + 3).div_euclid(7), newest: None };
+        let mut bytes = 0u64;
+        let mut is_newest = true;
+        let verdict = |archive: &Aged| {
+            if !archive.is_whole {
+                return Verdict::NotWhole;
+            }
+            let day = day(archive.made);
+            // Each rule sees each archive.
+            let (of_last, of_day, of_week) = (last > 0, days.take(day), weeks.take(day));
+            last = last.saturating_sub(1);
+            let reason = match () {
+                () if std::mem::take(&mut is_newest) => Reason::Newest,
+                () if of_last => Reason::Last,
+                () if of_day => Reason::Daily,
+                () if of_week => Reason::Weekly,
+                () if is_any => Reason::Any,
+                () => return Verdict::Remove,
+            };
+            bytes = bytes.saturating_add(archive.size);
+            let is_too_much = self.max_bytes.is_some_and(|max| bytes > max);
+            if is_too_much && reason != Reason::Newest {
+                return Verdict::Remove;
+            }
+            Verdict::Keep(reason)
+        };
+        let verdicts: Vec<_> = archives.iter().map(verdict).collect();
+        archives.into_iter().zip(verdicts).collect()
+    }
+}
+
+/// The newest of each of so many periods.
+struct Periods {
+    left: usize,
+    of: fn(i64) -> i64,
+    newest: Option<i64>,
+}
+
+impl Periods {
+    /// Whether this is the first archive of a period that still counts; archives come newest first.
+    fn take(&mut self, day: i64) -> bool {
+        let period = (self.of)(day);
+        let is_first = self.left > 0 && self.newest != Some(period);
+        if is_first {
+            self.newest = Some(period);
+            self.left -= 1;
+        }
+        is_first
+    }
+}
+
+/// Days since 1970.
+fn day(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (since.as_secs() / DAY) as i64,
+        Err(before) => -(before.duration().as_secs().div_ceil(DAY) as i64),
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Newest => "newest",
+            Reason::Last => "last",
+            Reason::Daily => "daily",
+            Reason::Weekly => "weekly",
+            Reason::Any => "any",
+        })
+    }
+}
+
+impl LocalStore {
+    /// All archives with their ages. Of each the index is read.
+    pub async fn aged(&self) -> Result<Vec<Aged>> {
+        let mut aged = Vec::new();
+        for object in self.list().await? {
+            // One that was deleted meanwhile has no age.
+            if let Ok(Some(file)) = self.file(&object.key).await {
+                aged.extend(
+                    unblock(move || {
+                        let made = file.metadata().and_then(|meta| meta.modified()).ok()?;
+                        let layout = Source::At(Arc::new(LocalFile::new(file).ok()?)).layout();
+                        let is_whole = matches!(layout, Ok(Ok(_)));
+                        Some(Aged { key: object.key, size: object.size, made, is_whole })
+                    })
+                    .await,
+                );
+            }
+        }
+        Ok(aged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// So many hours after a Monday, in bytes that tell them apart.
+    fn at(hours: u64, is_whole: bool) -> Aged {
+        let monday = UNIX_EPOCH + Duration::from_secs(4 * DAY);
+        Aged {
+            key: Key::new(format!("{hours}.tar.gz")).unwrap(),
+            size: 100 + hours,
+            made: monday + Duration::from_secs(hours * 3600),
+            is_whole,
+        }
+    }
+
+    fn kept(rules: Retention, hours: &[u64]) -> Vec<(u64, Reason)> {
+        let archives = hours.iter().map(|&hours| at(hours, true)).collect();
+        let plan = rules.plan(archives).into_iter();
+        plan.filter_map(|(archive, verdict)| match verdict {
+            Verdict::Keep(reason) => Some((archive.size - 100, reason)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn each_rule_keeps_what_it_says() {
+        use Reason::{Any, Daily, Last, Newest, Weekly};
+        // Twice a day, for four weeks.
+        let hours: Vec<u64> = (0..56).map(|n| n * 12).collect();
+        let newest = 660;
+        let all = kept(Retention::new(), &hours);
+        assert!(all.len() == 56 && all[0] == (newest, Newest) && all[1] == (648, Any));
+        let last = kept(Retention::new().last(3), &hours);
+        assert_eq!(last, [(660, Newest), (648, Last), (636, Last)]);
+        let daily = kept(Retention::new().daily(3), &hours);
+        assert_eq!(daily, [(660, Newest), (636, Daily), (612, Daily)]);
+        // Sundays at noon.
+        let weekly = kept(Retention::new().weekly(3), &hours);
+        assert_eq!(weekly, [(660, Newest), (492, Weekly), (324, Weekly)]);
+        let both = kept(Retention::new().last(2).daily(2).weekly(2), &hours);
+        assert_eq!(both, [(660, Newest), (648, Last), (636, Daily), (492, Weekly)]);
+        // 760 and 748 bytes, and no 736 more.
+        let sized = kept(Retention::new().max_bytes(1600), &hours);
+        assert_eq!(sized, [(660, Newest), (648, Any)]);
+        assert_eq!(kept(Retention::new().max_bytes(0), &hours), [(660, Newest)]);
+        // A day without a backup is none of the days.
+        let daily = kept(Retention::new().daily(2), &[0, 240, 250]);
+        assert_eq!(daily, [(250, Newest), (0, Daily)]);
+        assert!(kept(Retention::new().last(1), &[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_neither_counted_nor_removed() {
+        let archives = vec![at(1, true), at(2, true), at(3, false), at(4, false)];
+        let plan = Retention::new().last(1).max_bytes(0).plan(archives);
+        let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
+        use Verdict::{Keep, NotWhole, Remove};
+        assert_eq!(verdicts, [NotWhole, NotWhole, Keep(Reason::Newest), Remove]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_whole_one_stays_and_the_sum_holds(
+            made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40),
+            last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
+            max in prop::option::of(0u64..20_000),
+        ) {
+            let mut rules = Retention::new().last(last).daily(daily).weekly(weekly);
+            if let Some(max) = max {
+                rules = rules.max_bytes(max);
+            }
+            let archives: Vec<_> = made.iter().map(|&(hours, whole)| at(hours, whole)).collect();
+            let plan = rules.plan(archives.clone());
+            prop_assert_eq!(plan.len(), archives.len());
+            let newest = archives.iter().filter(|a| a.is_whole).max_by_key(|a| a.made);
+            let kept: Vec<_> =
+                plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
+            prop_assert_eq!(kept.first().map(|(a, _)| a.made), newest.map(|a| a.made));
+            let bytes: u64 = kept.iter().map(|(a, _)| a.size).sum();
+            prop_assert!(max.is_none_or(|max| bytes <= max) || kept.len() == 1);
+            prop_assert!(plan.iter().all(|(a, v)| a.is_whole || *v == Verdict::NotWhole));
+            let rules = (last, daily, weekly) != (0, 0, 0);
+            prop_assert!(!rules || kept.len() <= (last + daily + weekly).max(1));
+        }
+    }
+}
