@@ -123,7 +123,9 @@ func must(t testing.TB, err error) {
 func made(t testing.TB, b wingback.Backup, dir string) *wingback.Report {
 	t.Helper()
 	b.Engine = shared
-	b.UUID = id
+	if b.UUID == "" {
+		b.UUID = id
+	}
 	report, err := b.Run(background(), wingback.LocalStore{Dir: dir})
 	must(t, err)
 	return report

@@ -127,6 +127,42 @@ func TestALocalArchiveIsAFileSystem(t *testing.T) {
 	}
 }
 
+func TestTheNextArchiveIsMadeFromTheOneBefore(t *testing.T) {
+	dir, store := source(t), t.TempDir()
+	count := 0
+	made := func(t testing.TB, b wingback.Backup, dir string) *wingback.Report {
+		count++
+		b.UUID = fmt.Sprintf("00000000-0000-4000-8000-%012d", count)
+		return made(t, b, dir)
+	}
+	full := made(t, wingback.Backup{Source: dir}, store)
+	if full.Copied != 0 || full.Compressed == 0 {
+		t.Errorf("%+v", full)
+	}
+	cache := wingback.Cache{Dir: filepath.Join(t.TempDir(), "cache"), MaxBytes: 1 << 30}
+	made(t, wingback.Backup{Source: dir, Cache: cache}, store)
+	for name, backup := range map[string]wingback.Backup{
+		"file":   {Previous: wingback.Previous{File: full.Path}},
+		"key":    {Previous: wingback.Previous{Key: full.Key}},
+		"latest": {Previous: wingback.Previous{Latest: true}, TrustMtime: true},
+		"cache":  {Cache: cache},
+	} {
+		backup.Source = dir
+		next := made(t, backup, store)
+		if next.SHA1 != full.SHA1 || next.Copied == 0 || len(next.Warnings) != 0 {
+			t.Errorf("%s: %+v", name, next)
+		}
+	}
+	other := wingback.Backup{Source: dir, Level: wingback.Best, Previous: wingback.Previous{File: full.Path}}
+	if report := made(t, other, store); report.Copied != 0 || len(report.Warnings) != 1 {
+		t.Errorf("%+v", report)
+	}
+	other.ReuseAny = true
+	if report := made(t, other, store); report.Copied == 0 || len(report.Warnings) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestMembersAreListed(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	archive := file(report.Path)

@@ -4,6 +4,7 @@
 mod common;
 
 use std::{
+    ffi::OsStr,
     fs,
     path::Path,
     process::Command,
@@ -14,12 +15,28 @@ use common::{Place, create, names, ok, spawn, wingback};
 
 #[test]
 fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
-    let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
+    kill_backups(&tree(), &[]);
+}
+
+#[test]
+fn killed_while_it_copies_it_leaves_the_previous_archive_as_it_was() {
     let place = tree();
+    ok(&mut place.create());
+    let before = place.tmp.path().join("before.tar.gz");
+    fs::rename(place.archive(), &before).expect("renamed");
+    let (bytes, options) = (common::read(&before), [OsStr::new("--previous"), before.as_os_str()]);
+    kill_backups(&place, &options);
+    assert!(common::read(&before) == bytes);
+    let report = ok(create(&place.source, &place.to).args(options).arg("--json")).json();
+    assert!(report["copied"].as_u64() > Some(3 << 20), "else nothing was copied: {report}");
+}
+
+fn kill_backups(place: &Place, options: &[&OsStr]) {
+    let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
     // The quickest of some, since a disk is slow at times.
     let runs = (0..5).map(|_| {
         let start = Instant::now();
-        ok(&mut place.create());
+        ok(create(&place.source, &place.to).args(options));
         start.elapsed()
     });
     let took = runs.min().expect("some");
@@ -29,7 +46,7 @@ fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
         // A little beyond the end, so that all of it is hit, the rename too.
         let after = took.mul_f64(rng.f64() * 1.3);
         let to = place.tmp.path().join(format!("{i}"));
-        kill(&place.source, &to, after, &mut outcomes);
+        kill(create(&place.source, &to).args(options), &to, after, &mut outcomes);
         fs::remove_dir_all(&to).unwrap_or_default();
     }
     println!("{kills} kills within {took:?}: {outcomes:?}");
@@ -44,8 +61,8 @@ struct Outcomes {
     whole: u32,
 }
 
-fn kill(source: &Path, to: &Path, after: Duration, outcomes: &mut Outcomes) {
-    let mut child = spawn(&mut create(source, to));
+fn kill(create: &mut Command, to: &Path, after: Duration, outcomes: &mut Outcomes) {
+    let mut child = spawn(create);
     std::thread::sleep(after);
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");

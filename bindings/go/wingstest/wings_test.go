@@ -294,6 +294,53 @@ func TestPelicansFolderGoesWithItsLastArchive(t *testing.T) {
 	}
 }
 
+func TestAServersLastArchiveIsRemembered(t *testing.T) {
+	source := tree.Volume(t)
+	copied := func(n *wings.Node, id string) uint64 {
+		t.Helper()
+		b, err := n.Backup(id, server)
+		must(t, err)
+		details, err := b.Generate(ctx, source, "")
+		must(t, err)
+		if len(details.Report.Warnings) != 0 {
+			t.Error(details.Report.Warnings)
+		}
+		return details.Report.Copied
+	}
+	for _, layout := range []wings.Layout{wings.Pterodactyl, wings.Pelican} {
+		config := wings.Config{Directory: t.TempDir(), Layout: layout}
+		n, err := wings.NewNode(config)
+		must(t, err)
+		if n := copied(n, id); n != 0 {
+			t.Errorf("the first copied %d bytes", n)
+		}
+		// Also by a process that was started since.
+		n, err = wings.NewNode(config)
+		must(t, err)
+		if copied(n, other) == 0 {
+			t.Error("nothing was copied")
+		}
+		config.ReadAll = true
+		stubborn, err := wings.NewNode(config)
+		must(t, err)
+		if n := copied(stubborn, server); n != 0 {
+			t.Errorf("%d bytes were copied", n)
+		}
+		for _, id := range []string{id, other, server} {
+			b, err := n.Backup(id, server)
+			must(t, err)
+			must(t, b.Remove())
+		}
+		left, err := os.ReadDir(config.Directory)
+		if err != nil || len(left) != 0 {
+			t.Error(left, err)
+		}
+		if n := copied(n, id); n != 0 {
+			t.Errorf("%d bytes were copied from nothing", n)
+		}
+	}
+}
+
 func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	n := node(t, wings.Pterodactyl)
 	for _, uuid := range []string{"", "..", "../" + id, id + "0", strings.ReplaceAll(id, "-", "")} {

@@ -8,6 +8,7 @@ mod json;
 mod limits;
 mod look;
 mod options;
+mod prune;
 mod report;
 mod restore;
 mod signals;

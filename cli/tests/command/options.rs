@@ -202,3 +202,27 @@ fn the_next_backup_copies_from_the_one_before() {
     assert_eq!((&gone["sha1"], &gone["copied"]), (&full["sha1"], &serde_json::json!(0)));
     assert!(gone["warnings"][0].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
 }
+
+#[test]
+fn a_cache_is_kept_and_used() {
+    let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
+    let cache = place.tmp.path().join("cache");
+    let make = |options: &[&str]| {
+        ok(place.create().arg("--json").arg("--cache").arg(&cache).args(options)).json()
+    };
+    let first = make(&[]);
+    assert_eq!((&first["copied"], &first["warnings"]), (&0.into(), &serde_json::json!([])));
+    std::fs::write(place.source.join("log"), "two\n").unwrap();
+    let second = make(&[]);
+    assert!(second["copied"].as_u64() > Some(3 << 20), "{second}");
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    let tight = make(&["--cache-size", "1M"]);
+    assert!(tight["copied"].as_u64() > Some(3 << 20), "{tight}");
+    assert!(tight["warnings"][0].as_str().unwrap().contains("1048576 bytes"), "{tight}");
+
+    // Of another level, and only if asked for.
+    let unused = make(&["--level", "best"]);
+    assert!(unused["warnings"][0].as_str().unwrap().contains("level"), "{unused}");
+    let reused = make(&["--reuse-any"]);
+    assert!(reused["copied"].as_u64() > Some(3 << 20), "{reused}");
+}

@@ -105,6 +105,52 @@ static void backs_up(const wingback_store *store) {
     wingback_backup_free(backup);
 }
 
+static wingback_report_summary copies(wingback_backup *backup, const wingback_store *store,
+                                      const char *name, size_t warnings) {
+    wingback_task *task;
+    const wingback_report *report;
+    wingback_report_summary summary = {.struct_size = sizeof summary};
+    OK(wingback_backup_start(backup, store, text(name), &task, &error));
+    done(task);
+    OK(wingback_task_report(task, &report, &error));
+    OK(wingback_report_get(report, &summary, &error));
+    CHECK(wingback_notes_count(wingback_report_warnings(report)) == warnings);
+    wingback_task_free(task);
+    OK(wingback_store_delete(store, text(name), &task, &error));
+    done(task);
+    wingback_task_free(task);
+    return summary;
+}
+
+static void backs_up_what_changed(const wingback_store *store, const char *key, const char *path) {
+    wingback_backup *backup;
+    wingback_report_summary full, next;
+
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_trust_mtime(backup, true, &error));
+    full = copies(backup, store, "full.tar.gz", 0);
+    CHECK(full.copied == 0 && full.compressed > 3000000);
+    OK(wingback_backup_previous_file(backup, text(path), &error));
+    next = copies(backup, store, "file.tar.gz", 0);
+    CHECK(next.copied > 0 && memcmp(next.sha1, full.sha1, sizeof full.sha1) == 0);
+    OK(wingback_backup_previous_key(backup, text(key), &error));
+    CHECK(copies(backup, store, "key.tar.gz", 0).copied == next.copied);
+    OK(wingback_backup_previous_latest(backup, &error));
+    CHECK(copies(backup, store, "latest.tar.gz", 0).copied == next.copied);
+    OK(wingback_backup_level(backup, WINGBACK_LEVEL_BEST, &error));
+    CHECK(copies(backup, store, "unused.tar.gz", 1).copied == 0);
+    OK(wingback_backup_reuse_any(backup, true, &error));
+    CHECK(copies(backup, store, "mixed.tar.gz", 0).copied == next.copied);
+    wingback_backup_free(backup);
+
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_cache(backup, text(join(work, "cache")), 1 << 30, &error));
+    CHECK(copies(backup, store, "kept.tar.gz", 0).copied == 0);
+    next = copies(backup, store, "copied.tar.gz", 0);
+    CHECK(next.copied > 0 && memcmp(next.sha1, full.sha1, sizeof full.sha1) == 0);
+    wingback_backup_free(backup);
+}
+
 static void cancels(const wingback_store *store) {
     wingback_backup *backup;
     wingback_task *task;
@@ -509,6 +555,7 @@ int main(int count, char **args) {
 
     char path[4096];
     OK(wingback_store_location(other, text(key), path, sizeof path, &len, &error));
+    backs_up_what_changed(other, key, path);
     wingback_archive *archive, *file;
     OK(wingback_archive_in_store(other, text(key), &archive, &error));
     OK(wingback_archive_file(text(path), &file, &error));

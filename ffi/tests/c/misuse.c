@@ -58,6 +58,12 @@ static void nothing_given(void) {
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
+    INVALID(wingback_backup_previous_file(NULL, x, &error));
+    INVALID(wingback_backup_previous_key(NULL, x, &error));
+    INVALID(wingback_backup_previous_latest(NULL, &error));
+    INVALID(wingback_backup_trust_mtime(NULL, true, &error));
+    INVALID(wingback_backup_reuse_any(NULL, true, &error));
+    INVALID(wingback_backup_cache(NULL, x, 1, &error));
     INVALID(wingback_backup_estimate(NULL, &task, &error));
     INVALID(wingback_backup_start(NULL, NULL, x, &task, &error));
     INVALID(wingback_backup_send_to(NULL, NULL, &task, &error));

@@ -1,7 +1,11 @@
 //! Backups made from a previous one: the bytes are those of a backup from scratch, whatever has
 //! happened to the tree and to the previous archive.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod cache;
+mod days;
 
 use std::{
     fs::{self, File, FileTimes},
@@ -260,6 +264,26 @@ fn what_cannot_be_used_is_said_and_costs_nothing_else() {
 }
 
 #[test]
+fn what_another_level_made_is_copied_if_asked_for_and_never_taken_for_this_one() {
+    let tree = world();
+    let (_, best) = bytes(tree.backup().now(later()).level(Level::Best)).unwrap();
+    let previous = |archive: &[u8]| Previous::File(keep(&tree, archive));
+    let any = tree.backup().now(later()).previous(previous(&best)).reuse_any(true);
+    let (report, mixed) = bytes(any).unwrap();
+    assert_eq!((report.read, report.warnings.len()), (0, 0));
+    assert!(report.copied > best.len() as u64 - 40_000 && mixed.len() < best.len() + 1000);
+    let (_, full) = from_scratch(&tree);
+    let (ours, theirs) = (support::format::read(&mixed), support::format::read(&full));
+    assert!(ours.entries == theirs.entries && mixed != full);
+    // What it is made of is not known, so the next one does not use it unasked.
+    let (report, next) = bytes(tree.backup().now(later()).previous(previous(&mixed))).unwrap();
+    assert!(matches!(report.warnings[..], [Warning::PreviousUnused(_)]) && next == full);
+    // Asking for it where it is the same anyway changes nothing.
+    let any = tree.backup().now(later()).previous(previous(&full)).reuse_any(true);
+    assert!(bytes(any).unwrap().1 == full);
+}
+
+#[test]
 fn the_latest_of_a_store_is_found() {
     let tree = world();
     let store = LocalStore::new(tree.tmp.path().join("backups"));
@@ -306,4 +330,57 @@ fn it_may_be_deleted_meanwhile_and_serve_two_at_once() {
     let report = block_on(task).unwrap();
     deleting.join().unwrap();
     assert!(store.get(&support::key()).unwrap() == full && report.read == 0);
+}
+
+#[test]
+fn a_clock_that_was_set_back_only_costs_reading() {
+    let tree = world();
+    let early = |backup: Backup| backup.now(SystemTime::now() - Duration::from_secs(86_400));
+    let (_, full) = from_scratch(&tree);
+    let (_, before) = bytes(early(tree.backup())).unwrap();
+    let previous = |archive: &[u8]| Previous::File(keep(&tree, archive));
+    // Every ctime lies ahead now: nothing is believed, and all of it is equal.
+    let (report, again) = bytes(early(tree.backup().previous(previous(&full)))).unwrap();
+    assert!(again == before && report.read == report.content);
+    assert!(report.copied > full.len() as u64 - 40_000, "{}", report.copied);
+    // Nor is what was noted down then, once the clock is right again.
+    let (report, right) = from(&tree, &keep(&tree, &before));
+    assert!(right == full && report.read == report.content);
+}
+
+#[test]
+fn a_file_that_is_replaced_meanwhile_is_the_one_or_the_other() {
+    let tree = world();
+    let (mut previous, jar) = (keep(&tree, &from_scratch(&tree).1), tree.root.join("server.jar"));
+    let old = fs::read(&jar).unwrap();
+    let new = text(old.len());
+    for round in 0..6u64 {
+        let (put, expected) = if round % 2 == 0 { (&new, &old) } else { (&old, &new) };
+        let aside = tree.tmp.path().join("aside");
+        fs::write(&aside, put).unwrap();
+        settle();
+        let slow = wingback::Limiter::new(40_000_000);
+        let backup = tree.backup().now(later()).previous(Previous::File(previous));
+        let store = wingback::MemoryStore::new();
+        let task = backup.write_limit(slow).start(store.clone(), support::key());
+        let handle = task.handle();
+        let replacing = thread::spawn({
+            let jar = jar.clone();
+            move || {
+                let begun = || handle.progress().bytes > round * 700_000;
+                support::wait_until("it has come so far", begun);
+                fs::rename(aside, jar).unwrap();
+            }
+        });
+        let report = block_on(task).unwrap();
+        replacing.join().unwrap();
+        let archive = store.get(&support::key()).unwrap();
+        let found = support::format::read(&archive);
+        let content = &found.get("server.jar").content;
+        assert!(content == put || content == expected, "{report:?}");
+        settle();
+        let scratch = from_scratch(&tree).1;
+        assert!(from(&tree, &keep(&tree, &archive)).1 == scratch);
+        previous = keep(&tree, &scratch);
+    }
 }

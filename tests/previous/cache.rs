@@ -1,0 +1,109 @@
+//! A cache of the last archives, for backups that go far away.
+
+use std::{fs, path::Path};
+
+use futures::executor::block_on;
+use wingback::{Backup, Cache, MemoryStore, Report, Store, Warning};
+
+use crate::{
+    from_scratch, later, settle,
+    support::{Tree, key, noise},
+    world,
+};
+
+fn make(backup: Backup) -> (Report, Vec<u8>) {
+    let far = MemoryStore::new();
+    let report = block_on(backup.now(later()).start(far.clone(), key())).unwrap();
+    (report, far.get(&key()).unwrap().to_vec())
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn only(dir: &Path) -> Vec<u8> {
+    let names = names(dir);
+    assert_eq!(names.len(), 1, "{names:?}");
+    fs::read(dir.join(&names[0])).unwrap()
+}
+
+#[test]
+fn the_next_archive_is_made_from_the_copy_of_the_last() {
+    let tree = world();
+    let dir = tree.tmp.path().join("cache");
+    let cached = || tree.backup().cache(Cache::new(&dir, 1 << 30));
+    let (first, archive) = make(cached());
+    assert!(first.copied == 0 && first.warnings.is_empty(), "{:?}", first.warnings);
+    assert!(only(&dir) == archive);
+    tree.file("z.txt", "changed");
+    settle();
+    let (second, archive) = make(cached());
+    assert!(archive == from_scratch(&tree).1 && second.read < 20, "{second:?}");
+    assert!(only(&dir) == archive, "the one before is gone");
+    // One that is damaged is of no use, and does not stay.
+    fs::write(dir.join(&names(&dir)[0]), "no archive").unwrap();
+    let (third, again) = make(cached());
+    assert!(again == archive && third.copied == 0 && third.warnings.is_empty());
+    assert!(only(&dir) == archive);
+}
+
+#[test]
+fn sources_do_not_take_each_others_place_but_room() {
+    let (one, other) = (world(), Tree::with(&[("a", &noise(1_000_000))]));
+    let dir = one.tmp.path().join("cache");
+    let cached = |tree: &Tree, bytes| make(tree.backup().cache(Cache::new(&dir, bytes))).0;
+    let size = cached(&one, 1 << 30).size;
+    cached(&other, 1 << 30);
+    assert_eq!(names(&dir).len(), 2);
+    assert_eq!(cached(&one, 1 << 30).read, 0);
+    assert_eq!(names(&dir).len(), 2);
+    // Room for one: that of the other, which is older, goes.
+    assert_eq!(cached(&one, size + 1000).read, 0);
+    assert_eq!(names(&dir).len(), 1);
+    assert_eq!(cached(&other, 1 << 30).copied, 0);
+}
+
+#[test]
+fn what_cannot_be_kept_is_a_warning_and_the_backup_is_whole() {
+    let tree = world();
+    let unkept = |cache: Cache| {
+        let (report, archive) = make(tree.backup().cache(cache));
+        assert!(archive == from_scratch(&tree).1);
+        match &report.warnings[..] {
+            [.., Warning::CacheUnused(why)] => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let dir = tree.tmp.path().join("cache");
+    assert!(unkept(Cache::new(&dir, 1_000_000)).contains("more than"));
+    assert!(names(&dir).is_empty(), "nothing half made is left");
+    let file = tree.tmp.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(unkept(Cache::new(file.join("cache"), 1 << 30)).contains("cache"));
+    let within = tree.root.join("cache");
+    fs::create_dir(&within).unwrap();
+    assert!(unkept(Cache::new(&within, 1 << 30)).contains("within"));
+}
+
+#[test]
+fn a_backup_that_fails_keeps_nothing_and_loses_nothing() {
+    let tree = world();
+    let dir = tree.tmp.path().join("cache");
+    let cached = || tree.backup().now(later()).cache(Cache::new(&dir, 1 << 30));
+    let (_, archive) = make(cached());
+    let far = MemoryStore::new();
+    block_on(cached().start(far.clone(), key())).unwrap();
+    // There is one of that name.
+    assert!(block_on(cached().start(far.clone(), key())).is_err());
+    assert!(only(&dir) == archive);
+    let gone = block_on(far.delete(&key()));
+    gone.unwrap();
+    let task = cached().write_limit(wingback::Limiter::new(1)).start(far.clone(), key());
+    let handle = task.handle();
+    handle.cancel();
+    assert!(block_on(task).is_err());
+    assert!(only(&dir) == archive);
+}
