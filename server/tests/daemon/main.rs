@@ -16,6 +16,7 @@ mod endpoint;
 mod events;
 mod interface;
 mod load;
+mod next;
 mod operator;
 mod page;
 mod panel;

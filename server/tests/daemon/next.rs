@@ -1,0 +1,44 @@
+//! A backup is made from the server's own one before.
+
+use uuid::Uuid;
+
+use crate::{daemon::Daemon, panel::Panel, server::Server};
+
+fn copied(daemon: &Daemon, server: Uuid, adapter: &str) -> u64 {
+    let backup = Uuid::new_v4();
+    daemon.ask(server, adapter, backup).expect(202);
+    let made = daemon.wait_state(server, backup, "complete");
+    assert_eq!(made["warnings"], serde_json::json!([]));
+    made["copied"].as_u64().unwrap()
+}
+
+#[test]
+fn what_a_server_had_before_is_copied_unless_that_is_switched_off() {
+    let mut daemon = Daemon::idle("", "");
+    let (one, other) = (daemon.server(), daemon.add_server());
+    daemon.start();
+    assert_eq!(copied(&daemon, one, "wings"), 0);
+    assert_eq!(copied(&daemon, other, "wings"), 0, "each has its own");
+    assert!(copied(&daemon, one, "wings") > 1 << 20);
+    // Also by the next process, and from what is left.
+    daemon.kill();
+    daemon.start();
+    assert!(copied(&daemon, other, "wings") > 1 << 20);
+
+    let stubborn = Daemon::with("  previous: false");
+    let server = stubborn.server();
+    assert_eq!(copied(&stubborn, server, "wings"), 0);
+    assert_eq!(copied(&stubborn, server, "wings"), 0);
+}
+
+#[test]
+fn a_cache_serves_backups_that_go_to_s3() {
+    let s3 = Server::shared();
+    let bucket = s3.bucket();
+    let panel = Panel::with_s3(s3, &bucket);
+    let daemon = Daemon::with_panel(&panel.url(), "  cache_mib: 100");
+    assert_eq!(copied(&daemon, daemon.server(), "s3"), 0);
+    assert!(copied(&daemon, daemon.server(), "s3") > 1 << 20);
+    let cache = daemon.tmp.path().join("wingback/cache");
+    assert_eq!(std::fs::read_dir(cache).unwrap().count(), 1);
+}
