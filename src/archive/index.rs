@@ -235,7 +235,7 @@ impl Index {
     }
 }
 
-/// The index while it is made: every list already encoded, some 40 bytes a file.
+/// The index while it is made: every list already deflated, some 20 bytes a file.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
     pub(crate) segments: List<Segment>,
@@ -255,12 +255,14 @@ impl IndexBuilder {
         footer.segments = u32::try_from(self.segments.len).map_err(|_| {
             Error::new(ErrorKind::InvalidInput, "write the index").caused_by("too many segments")
         })?;
-        let mut deflate = DeflateBlob::new();
-        self.segments.drain(|bytes| deflate.write(bytes));
-        self.entries.drain(|bytes| deflate.write(bytes));
-        self.unlisted.drain(|bytes| deflate.write(bytes));
-        deflate.write(&encoded(&self.hard_links));
-        let (blob, raw_len) = deflate.finish();
+        let mut blob = Vec::new();
+        let mut raw_len = self.segments.finish(&mut blob)
+            + self.entries.finish(&mut blob)
+            + self.unlisted.finish(&mut blob);
+        let mut hard_links = Deflated::new();
+        hard_links.write(&encoded(&self.hard_links), FlushCompress::Finish);
+        raw_len += hard_links.encoder.total_in();
+        blob.extend(hard_links.bytes);
         let pieces = blob.len().div_ceil(PIECE);
         footer.index_offset = footer.data_end + (FINAL_BLOCK.len() + 8) as u64;
         footer.index_len = (blob.len() + pieces * MEMBER_OVERHEAD) as u64;
@@ -275,18 +277,20 @@ impl IndexBuilder {
     }
 }
 
-/// A list in its encoded form, without the length in front. In chunks, so that growing it never
-/// takes twice its memory.
+/// A list in its encoded form, deflated as it grows: what is left to do at the end is little, and so is
+/// what is held.
 #[derive(Debug)]
 pub(crate) struct List<T> {
     len: u64,
-    chunks: Vec<Vec<u8>>,
+    /// Encoded, and not deflated yet.
+    recent: Vec<u8>,
+    deflated: Option<Deflated>,
     items: std::marker::PhantomData<T>,
 }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        List { len: 0, chunks: Vec::new(), items: std::marker::PhantomData }
+        List { len: 0, recent: Vec::new(), deflated: None, items: std::marker::PhantomData }
     }
 }
 
@@ -299,22 +303,36 @@ impl<T: Serialize> List<T> {
 
     pub(crate) fn push(&mut self, item: &T) {
         self.len += 1;
-        let chunk = match self.chunks.pop() {
-            Some(chunk) if chunk.len() < Self::CHUNK => chunk,
-            full => {
-                self.chunks.extend(full);
-                Vec::with_capacity(Self::CHUNK + 4096)
-            }
-        };
-        self.chunks.push(append(item, chunk));
+        self.recent = append(item, std::mem::take(&mut self.recent));
+        if self.recent.len() >= Self::CHUNK {
+            self.deflate(FlushCompress::None);
+        }
     }
 
-    /// Hands out all bytes, freeing them on the way.
-    fn drain(self, mut sink: impl FnMut(&[u8])) {
-        sink(&encoded(&self.len));
-        for chunk in self.chunks {
-            sink(&chunk);
+    fn deflate(&mut self, flush: FlushCompress) {
+        let deflated = self.deflated.get_or_insert_with(Deflated::new);
+        deflated.write(&self.recent, flush);
+        self.recent.clear();
+    }
+
+    /// Appends the list to a deflate stream that is at the end of a block and of a byte, and leaves it
+    /// so. Returns the bytes that it inflates to. The length goes first, and is known last: so it has
+    /// a block of its own.
+    fn finish(mut self, blob: &mut Vec<u8>) -> u64 {
+        let len = encoded(&self.len);
+        let stored = len.len() as u16;
+        blob.push(0);
+        blob.extend(stored.to_le_bytes());
+        blob.extend((!stored).to_le_bytes());
+        blob.extend(&len);
+        if self.len == 0 {
+            return len.len() as u64;
         }
+        self.deflate(FlushCompress::Sync);
+        self.deflated.map_or(0, |deflated| {
+            blob.extend(&deflated.bytes);
+            len.len() as u64 + deflated.encoder.total_in()
+        })
     }
 }
 
@@ -326,38 +344,31 @@ fn encoded(item: &(impl Serialize + ?Sized)) -> Vec<u8> {
     append(item, Vec::new())
 }
 
-/// Deflates the blob piece by piece.
-struct DeflateBlob {
+/// A deflate stream that grows.
+#[derive(Debug)]
+struct Deflated {
     encoder: Compress,
-    blob: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
-impl DeflateBlob {
+impl Deflated {
     fn new() -> Self {
-        DeflateBlob { encoder: Compress::new(Compression::new(4), false), blob: Vec::new() }
+        Deflated { encoder: Compress::new(Compression::new(4), false), bytes: Vec::new() }
     }
 
-    fn write(&mut self, raw: &[u8]) {
-        self.run(raw, FlushCompress::None);
-    }
-
-    fn finish(mut self) -> (Vec<u8>, u64) {
-        self.run(&[], FlushCompress::Finish);
-        let raw_len = self.encoder.total_in();
-        (self.blob, raw_len)
-    }
-
-    fn run(&mut self, mut raw: &[u8], flush: FlushCompress) {
+    fn write(&mut self, mut raw: &[u8], flush: FlushCompress) {
         loop {
             let before = self.encoder.total_in();
-            self.blob.reserve(16 << 10);
-            let status = self.encoder.compress_vec(raw, &mut self.blob, flush);
+            self.bytes.reserve(16 << 10);
+            let status = self.encoder.compress_vec(raw, &mut self.bytes, flush);
             raw = &raw[(self.encoder.total_in() - before) as usize..];
-            let done = match flush {
+            let is_done = match flush {
+                FlushCompress::None => raw.is_empty(),
                 FlushCompress::Finish => !matches!(status, Ok(Status::Ok)),
-                _ => raw.is_empty(),
+                // It is flushed once there is room left.
+                _ => raw.is_empty() && self.bytes.len() < self.bytes.capacity(),
             };
-            if done {
+            if is_done {
                 return;
             }
         }

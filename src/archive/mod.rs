@@ -3,6 +3,7 @@
 //! [`tree`] turns a walk into tar bytes, cut into segments; [`pipeline`] compresses them on several
 //! threads, hashes them in order and closes the archive with its index.
 
+pub(crate) mod ahead;
 pub(crate) mod buf;
 pub(crate) mod deflate;
 #[cfg_attr(feature = "isal", allow(dead_code))]

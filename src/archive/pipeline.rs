@@ -18,12 +18,13 @@ use sha1::{Digest, Sha1};
 use crate::{
     archive::{
         FINAL_BLOCK, GZIP_HEADER, Level, Profile,
+        ahead::Copies,
         buf::{Pool, Pooled},
         deflate::{Deflater, MIXED},
         index::{Footer, IndexBuilder, List, Segment},
         read::inflate::Inflater,
         segment::Batch,
-        stock::{Copies, Stock, key_of},
+        stock::{Stock, key_of},
     },
     error::{Error, ErrorKind, Result},
     limit::Limiter,
@@ -138,9 +139,9 @@ impl Feeder {
         Batch::new(self.pool.take())
     }
 
-    /// An empty row of copies.
-    pub(crate) fn copies(&self) -> Copies {
-        Copies::new(&self.pool)
+    /// The memory that is used again and again.
+    pub(crate) fn pool(&self) -> Pool {
+        self.pool.clone()
     }
 
     /// Hands segments over that are encoded already.
@@ -262,8 +263,8 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                 }
                 Ok(Ordered::Copies(copies)) => {
                     self.add(&copies.segments, &mut segments);
-                    self.copied += copies.bytes.len() as u64;
-                    self.pass(Bytes::from_owner(copies.bytes))?;
+                    self.copied += copies.len() as u64;
+                    copies.into_runs().try_for_each(|run| self.pass(run))?;
                 }
                 Ok(Ordered::End(index)) => {
                     let index = IndexBuilder { segments, ..*index };

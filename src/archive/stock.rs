@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,8 +14,9 @@ use std::{
 
 use crate::{
     archive::{
-        Level,
-        buf::{Buf, Pool, Pooled},
+        FINAL_BLOCK, Level,
+        ahead::{Ahead, Copies},
+        buf::{Buf, Pool},
         deflate::Deflater,
         index::Segment,
         read::{ReadAt, Source, inflate::Inflater, segments::Layout},
@@ -26,6 +28,9 @@ use crate::{
 
 /// One in so many copied segments is decoded and looked at, others with each backup.
 const LOOKED_AT: u8 = 16;
+
+/// Bytes behind a segment that [`Inflater::segment`] needs.
+const SPARE: usize = FINAL_BLOCK.len();
 
 /// An archive to copy from.
 pub(crate) struct Stock {
@@ -86,40 +91,88 @@ impl Stock {
         inflater: &mut Inflater,
         out: &mut Buf,
     ) -> Option<Segment> {
+        let i = self.equal(key, raw)?;
+        self.copy(i, inflater, out).then(|| *self.segment(i))
+    }
+
+    fn equal(&self, key: &[u8; 16], raw: &[u8]) -> Option<usize> {
         let i = *self.by_key.get(key)? as usize;
-        let segment = self.layout.index.segments[i];
-        let is_it = segment.raw_len as usize == raw.len();
-        (is_it && self.copy(i, inflater, out)).then_some(segment)
+        (self.segment(i).raw_len as usize == raw.len()).then_some(i)
+    }
+
+    /// How many there are.
+    pub(crate) fn segments(&self) -> usize {
+        self.layout.index.segments.len()
+    }
+
+    pub(crate) fn segment(&self, i: usize) -> &Segment {
+        &self.layout.index.segments[i]
     }
 
     /// Appends the encoded bytes of a segment; false, with nothing appended, where they are damaged.
-    fn copy(&self, i: usize, inflater: &mut Inflater, out: &mut Buf) -> bool {
-        let segment = &self.layout.index.segments[i];
-        let (start, len) = (out.len(), segment.compressed_len as usize);
-        // Two bytes more, for `Inflater::segment`.
-        let room = &mut out.room(len + 2)[..len];
+    pub(crate) fn copy(&self, i: usize, inflater: &mut Inflater, out: &mut Buf) -> bool {
+        let (start, len) = (out.len(), self.segment(i).compressed_len as usize);
+        let room = out.room(len + SPARE);
         let at = self.layout.segment_in_file(i).start;
-        let is_good = self.source.read_at(at, room).is_ok()
-            && crc32fast::hash(room) == segment.compressed_crc32;
-        out.advance(len);
-        let turn = segment.key[0] ^ self.layout.footer.hash[0];
-        let is_looked_at = turn.is_multiple_of(LOOKED_AT);
-        if is_good && (!is_looked_at || decode(segment, &out[start..], inflater).is_some()) {
-            return true;
+        let is_good =
+            self.source.read_at(at, &mut room[..len]).is_ok() && self.is_good(i, room, inflater);
+        if is_good {
+            out.advance(len);
+        } else {
+            out.truncate(start);
+            self.damaged.fetch_add(1, Relaxed);
         }
-        out.truncate(start);
-        self.damaged.fetch_add(1, Relaxed);
-        false
+        is_good
+    }
+
+    /// Appends segments from this one on, of so many bytes or one, and says where each lies; `None` of
+    /// what could not be read, or is damaged.
+    pub(crate) fn read(
+        &self,
+        first: usize,
+        bytes: u64,
+        inflater: &mut Inflater,
+        out: &mut Buf,
+    ) -> Vec<Option<Range<usize>>> {
+        let from = self.layout.segment_in_file(first).start;
+        let within = |i: &usize| *i == first || self.layout.segment_in_file(*i).end - from <= bytes;
+        let segments = first..self.segments();
+        let places: Vec<_> = segments
+            .clone()
+            .take_while(within)
+            .map(|i| {
+                let Range { start, end } = self.layout.segment_in_file(i);
+                (start - from) as usize..(end - from) as usize
+            })
+            .collect();
+        let len = places.last().map_or(0, |place| place.end);
+        let room = out.room(len + SPARE);
+        let is_read = self.source.read_at(from, &mut room[..len]).is_ok();
+        let look = |(i, place): (usize, Range<usize>)| {
+            let encoded = &mut room[place.start..place.end + SPARE];
+            (is_read && self.is_good(i, encoded, inflater)).then_some(place)
+        };
+        let found = segments.zip(places).map(look).collect();
+        out.advance(len);
+        found
+    }
+
+    /// Whether this is the segment, with [`SPARE`] bytes behind it: by its checksum, and one in so many
+    /// by what it holds.
+    fn is_good(&self, i: usize, encoded: &mut [u8], inflater: &mut Inflater) -> bool {
+        let segment = self.segment(i);
+        let turn = segment.key[0] ^ self.layout.footer.hash[0];
+        crc32fast::hash(&encoded[..encoded.len() - SPARE]) == segment.compressed_crc32
+            && (!turn.is_multiple_of(LOOKED_AT) || decode(segment, encoded, inflater).is_some())
     }
 }
 
-/// The raw bytes of a segment, if they are what they should be.
-fn decode(segment: &Segment, encoded: &[u8], inflater: &mut Inflater) -> Option<Vec<u8>> {
-    let mut encoded = [encoded, &[0; 2]].concat();
+/// The raw bytes of a segment, with [`SPARE`] bytes behind it, if they are what they should be.
+fn decode(segment: &Segment, encoded: &mut [u8], inflater: &mut Inflater) -> Option<Vec<u8>> {
     let mut raw = vec![0; segment.raw_len as usize];
-    let is_good = inflater.segment(&mut encoded, &mut raw)
+    let is_good = inflater.segment(encoded, &mut raw)
         && crc32fast::hash(&raw) == segment.raw_crc32
-        && blake3::hash(&raw).as_bytes()[..16] == segment.key;
+        && key_of(&raw) == segment.key;
     is_good.then_some(raw)
 }
 
@@ -128,26 +181,16 @@ pub(crate) struct Cursor {
     stock: Arc<Stock>,
     next: usize,
     trust_mtime: bool,
+    ahead: Ahead,
     inflater: Inflater,
     /// The segment that was decoded last; `None` within where it is damaged.
     decoded: Option<(usize, Option<Vec<u8>>)>,
 }
 
-/// Encoded segments in a row.
-pub(crate) struct Copies {
-    pub(crate) bytes: Pooled,
-    pub(crate) segments: Vec<Segment>,
-}
-
-impl Copies {
-    pub(crate) fn new(pool: &Pool) -> Self {
-        Copies { bytes: pool.take(), segments: Vec::new() }
-    }
-}
-
 impl Cursor {
-    pub(crate) fn new(stock: Arc<Stock>, trust_mtime: bool) -> Self {
-        Cursor { stock, next: 0, trust_mtime, inflater: Inflater::new(), decoded: None }
+    pub(crate) fn new(stock: Arc<Stock>, trust_mtime: bool, pool: Pool) -> Self {
+        let ahead = Ahead::new(stock.clone(), pool);
+        Cursor { stock, next: 0, trust_mtime, ahead, inflater: Inflater::new(), decoded: None }
     }
 
     /// The entry of that path and kind. Paths must come in their order.
@@ -197,50 +240,30 @@ impl Cursor {
     }
 
     /// Where the entry lies in the tar stream.
-    pub(crate) fn range(&self, i: usize) -> std::ops::Range<u64> {
+    pub(crate) fn range(&self, i: usize) -> Range<u64> {
         self.stock.layout.entry(i)
     }
 
     /// The segment that has this place of the tar stream, and what stretch of it that is.
-    pub(crate) fn segment_at(&self, tar: u64) -> (usize, std::ops::Range<u64>) {
+    pub(crate) fn segment_at(&self, tar: u64) -> (usize, Range<u64>) {
         let segment = self.stock.layout.segment_of(tar);
         (segment, self.stock.layout.segment_in_tar(segment))
     }
 
     /// Appends the encoded segment; false, with nothing appended, where it is damaged.
     pub(crate) fn copy(&mut self, segment: usize, to: &mut Copies) -> bool {
-        let is_good = self.stock.copy(segment, &mut self.inflater, &mut to.bytes);
-        if is_good {
-            to.segments.push(self.stock.layout.index.segments[segment]);
-        }
-        is_good
+        self.ahead.copy(segment, to)
     }
 
     /// Appends the encoded segment that has these raw bytes, if there is one.
     pub(crate) fn copy_equal(&mut self, raw: &[u8], to: &mut Copies) -> bool {
-        let key = key_of(raw);
-        let found = self.stock.copy_equal(&key, raw, &mut self.inflater, &mut to.bytes);
-        to.segments.extend(found);
-        found.is_some()
-    }
-
-    /// Appends what a copied segment begins with, from its encoded bytes; false where these do not decode.
-    pub(crate) fn open(&mut self, tar: std::ops::Range<u64>, encoded: &[u8], to: &mut Buf) -> bool {
-        self.decoded = self.decode(self.segment_at(tar.start).0, encoded);
-        self.raw(tar).map(|raw| to.extend(raw)).is_some()
-    }
-
-    fn decode(&mut self, segment: usize, encoded: &[u8]) -> Option<(usize, Option<Vec<u8>>)> {
-        let of = &self.stock.layout.index.segments[segment];
-        Some((segment, decode(of, encoded, &mut self.inflater)))
+        let equal = self.stock.equal(&key_of(raw), raw);
+        equal.is_some_and(|segment| self.ahead.copy(segment, to))
     }
 
     /// The raw bytes of a stretch of the tar stream within one segment; `None` where it is damaged.
-    pub(crate) fn raw(&mut self, tar: std::ops::Range<u64>) -> Option<&[u8]> {
-        let (segment, whole) = self.segment_at(tar.start);
-        if tar.end > whole.end {
-            return None;
-        }
+    pub(crate) fn raw(&mut self, tar: Range<u64>) -> Option<&[u8]> {
+        let (segment, _) = self.segment_at(tar.start);
         if self.decoded.as_ref().is_none_or(|(i, _)| *i != segment) {
             let mut encoded = Buf::default();
             self.decoded = match self.stock.copy(segment, &mut self.inflater, &mut encoded) {
@@ -248,6 +271,22 @@ impl Cursor {
                 false => Some((segment, None)),
             };
         }
+        self.decoded_part(tar)
+    }
+
+    /// The raw bytes of a stretch that a copied segment begins with; `None` where it does not decode.
+    pub(crate) fn raw_of(&mut self, encoded: &[u8], tar: Range<u64>) -> Option<&[u8]> {
+        self.decoded = self.decode(self.segment_at(tar.start).0, encoded);
+        self.decoded_part(tar)
+    }
+
+    fn decode(&mut self, segment: usize, encoded: &[u8]) -> Option<(usize, Option<Vec<u8>>)> {
+        let mut encoded = [encoded, &[0; SPARE]].concat();
+        Some((segment, decode(self.stock.segment(segment), &mut encoded, &mut self.inflater)))
+    }
+
+    fn decoded_part(&self, tar: Range<u64>) -> Option<&[u8]> {
+        let (_, whole) = self.segment_at(tar.start);
         let raw = self.decoded.as_ref()?.1.as_ref()?;
         raw.get((tar.start - whole.start) as usize..(tar.end - whole.start) as usize)
     }

@@ -12,11 +12,12 @@ use rustix::io::Errno;
 use crate::{
     archive::{
         Profile,
+        ahead::Copies,
         header::{BLOCK, Header},
         index::IndexBuilder,
         pipeline::Feeder,
         segment::{Batch, Cut, ends_group},
-        stock::{Copies, Cursor, Stock},
+        stock::{Cursor, Stock},
     },
     entry::{Entry, EntryKind, Metadata, Unlisted},
     error::{Error, ErrorKind, Result},
@@ -79,8 +80,8 @@ pub(crate) fn write(
 ) -> Result<(IndexBuilder, Facts)> {
     let mut writer = Writer {
         batch: feeder.batch(),
-        copies: feeder.copies(),
-        cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime)),
+        copies: Copies::default(),
+        cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime, feeder.pool())),
         group: None,
         options,
         tracker,
@@ -374,30 +375,29 @@ impl Writer<'_> {
         if self.batch.open_len() > 0 || whole.start != was.start || whole.end < was.end {
             return Ok(false);
         }
-        self.before_copy()?;
-        let copies_len = self.copies.bytes.len();
         if !self.copy_segment(whole.clone())? {
             return Ok(false);
         }
-        self.group = Some(Group { whole, len: was.end - was.start, copies_len });
+        self.group = Some(Group { whole, len: was.end - was.start });
         Ok(true)
     }
 
     /// From here on the group's bytes are in the batch.
     fn open_group(&mut self) -> Result<()> {
-        let Some(Group { whole, len, copies_len }) = self.group.take() else {
+        let Some(Group { whole, len }) = self.group.take() else {
             return self.before_raw();
         };
+        let encoded = self.copies.pop().unwrap_or_default();
+        self.before_raw()?;
         let tar = whole.start..whole.start + len;
-        let (encoded, raw) = (&self.copies.bytes[copies_len..], &mut self.batch.raw);
-        if !self.cursor.as_mut().is_some_and(|cursor| cursor.open(tar, encoded, raw)) {
+        let raw = self.cursor.as_mut().and_then(|cursor| cursor.raw_of(&encoded, tar));
+        let raw = raw.ok_or_else(|| {
             // Its files have gone by.
             let error = Error::new(ErrorKind::Corrupt, "copy from the previous archive");
-            return Err(error.caused_by("a segment has its checksum, and does not decode"));
-        }
-        self.copies.bytes.truncate(copies_len);
-        self.copies.segments.pop();
-        self.before_raw()
+            error.caused_by("a segment has its checksum, and does not decode")
+        })?;
+        self.batch.raw.extend(raw);
+        Ok(())
     }
 
     /// The next entry begins another segment.
@@ -426,12 +426,11 @@ impl Writer<'_> {
         if !self.batch.raw.is_empty() {
             self.send()?;
         }
-        if self.copies.bytes.len() >= COPIES { self.send_copies() } else { Ok(()) }
+        if self.copies.len() >= COPIES { self.send_copies() } else { Ok(()) }
     }
 
     fn send_copies(&mut self) -> Result<()> {
-        let next = self.feeder.copies();
-        self.feeder.send_copies(std::mem::replace(&mut self.copies, next))
+        self.feeder.send_copies(std::mem::take(&mut self.copies))
     }
 
     /// The header is written behind the content, so that it has the length that was read.
@@ -610,8 +609,6 @@ struct Group {
     whole: Range<u64>,
     /// Bytes of it that the entries take so far.
     len: u64,
-    /// Bytes of the copies before it.
-    copies_len: usize,
 }
 
 /// A file whose content is in the batch.
