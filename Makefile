@@ -72,8 +72,9 @@ bench-incremental: ## the second day's backup; needs restic and borg
 	cargo build --release -p wingback-cli
 	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	CGO_ENABLED=0 go build -C benches/peer -o $(abspath target/bench/peer) .
-	python3 benches/incremental.py --memory --tree target/bench/tree --peer target/bench/peer \
-		--wingback $(TARGET)/release/wingback
+	for where in --memory ""; do \
+		python3 benches/incremental.py $$where --tree target/bench/tree --peer target/bench/peer \
+			--wingback $(TARGET)/release/wingback || exit 1; done
 
 bench-daemon: ## the daemon under two hundred requests at once
 	cargo build --release -p wingback-server

@@ -3,13 +3,15 @@
 
 A copy of the tree is backed up, a minute old. Then nothing changes; or 5% of the region bytes (in one
 region file of ten, half of it), a log and 300 small files; and then every ctime too, as by a chown -R to
-the same owner. Times are ratios, in turns within one run.
+the same owner. Times are ratios, in turns within one run. On a disk, what each program has written is
+synced within its time. The floor reads the previous archive, hashes it with SHA-1 and writes it, plainly.
 
     benches/incremental.py --tree target/bench/tree --wingback target/release/wingback \\
         --peer target/bench/peer [--memory] [--rounds 5]
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -85,7 +87,7 @@ class Days:
 
     def day(self, title, first, *options, others=False):
         """All programs in turns; medians of the ratios."""
-        wall, cpu, seen = [], [], None
+        wall, cpu, floor, seen = [], [], [], None
         other = {"restic": [], "borg": []}
         for _ in range(self.args.rounds):
             durable = [] if self.args.memory else ["-fsync"]
@@ -95,6 +97,7 @@ class Days:
             if seen["sha1"] != full["sha1"]:
                 raise SystemExit(f"{title}: other bytes than a full backup's")
             wall.append(theirs / ours)
+            floor.append(ours / self.floor(first))
             cpu.append(our_cpu / full_cpu)
             if others:
                 for name, command in self.others().items():
@@ -102,7 +105,8 @@ class Days:
             self.clean()
         shown = lambda ratios: f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
         print(f"{title}: Wings / ours {shown(wall)}, CPU ours / our full {shown(cpu)}, "
-              f"read {seen['read'] / seen['content']:.3f}, copied {seen['copied'] / seen['size']:.3f}")
+              f"ours / floor {shown(floor)}, read {seen['read'] / seen['content']:.3f}, "
+              f"copied {seen['copied'] / seen['size']:.3f}")
         for name, ratios in other.items():
             if ratios:
                 print(f"  {name} / ours {shown(ratios)}")
@@ -117,6 +121,21 @@ class Days:
         borg = ["borg", "create", f"::{uuid.uuid4()}", self.tree]
         return {"restic": self.timed(restic)[0], "borg": self.timed(borg)[0]}
 
+    def floor(self, archive):
+        began = time.monotonic()
+        path, sha1, buffer = self.new("floor"), hashlib.sha1(), bytearray(1 << 20)
+        with archive.open("rb", buffering=0) as source, path.open("wb", buffering=0) as copy:
+            while length := source.readinto(buffer):
+                part = memoryview(buffer)[:length]
+                sha1.update(part)
+                copy.write(part)
+        self.sync()
+        return time.monotonic() - began
+
+    def sync(self):
+        if not self.args.memory:
+            subprocess.run(["sync", "-f", self.out], check=True)
+
     def create(self, name):
         subprocess.run(self.command(name), check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
@@ -129,7 +148,8 @@ class Days:
         return self.out / f"{name}-{uuid.uuid4()}"
 
     def clean(self):
-        for path in [*self.out.glob("peer-*"), *(self.out / "new").iterdir()]:
+        made = [*self.out.glob("peer-*"), *self.out.glob("floor-*"), *(self.out / "new").iterdir()]
+        for path in made:
             path.unlink()
 
     def call(self, command):
@@ -140,6 +160,7 @@ class Days:
         began = time.monotonic()
         ran = subprocess.run([str(part) for part in command], check=True, env=self.environment,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.sync()
         wall = time.monotonic() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
