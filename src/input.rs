@@ -6,7 +6,10 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -21,6 +24,7 @@ use crate::{
     archive::read::{Chunks, ReadAt, Source, TAIL},
     error::{Error, ErrorKind, Result},
     name::Key,
+    page_cache::{Cold, SPAN},
     pipe::{self, Outlet},
     progress::Tracker,
     remote::{Ranges, Remote, serve},
@@ -220,6 +224,46 @@ impl ReadAt for LocalFile {
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(into, at).map_err(|e| Error::io("read the archive", e))
+    }
+}
+
+/// A file that is read about once, and in order: what only that brought into the page cache leaves it.
+pub(crate) struct Passing {
+    file: LocalFile,
+    cold: Cold,
+    /// The first span that is not passed yet.
+    passed: AtomicU64,
+}
+
+/// Bytes behind the foremost place where others may still read.
+const BEHIND: u64 = 8 << 20;
+
+impl Passing {
+    pub(crate) fn new(file: LocalFile) -> Self {
+        Passing { cold: Cold::of(&file.file, file.len), file, passed: AtomicU64::new(0) }
+    }
+}
+
+impl ReadAt for Passing {
+    fn len(&self) -> u64 {
+        self.file.len
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
+        self.file.read_at(at, into)
+    }
+
+    fn passed(&self, at: u64) {
+        let span = at.saturating_sub(BEHIND) / SPAN;
+        let passed = self.passed.fetch_max(span, Relaxed);
+        self.cold.leave(&self.file.file, passed..span);
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let passed = self.passed.load(Relaxed);
+        self.cold.leave(&self.file.file, passed..self.file.len.div_ceil(SPAN));
     }
 }
 

@@ -38,6 +38,7 @@ mod limit;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
+mod page_cache;
 mod pipe;
 mod previous;
 mod progress;

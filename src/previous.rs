@@ -5,7 +5,7 @@ use std::{fs::File, path::PathBuf, sync::Arc, time::SystemTime};
 use crate::{
     archive::{Level, stock::Stock},
     error::Result,
-    input::LocalFile,
+    input::{LocalFile, Passing},
     name::Key,
     pipe,
     store::Store,
@@ -63,7 +63,7 @@ impl Previous {
 
 /// On a thread, since it reads.
 async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warning> {
-    let open = move |_: pipe::Outlet| Stock::open(Arc::new(file), level, any);
+    let open = move |_: pipe::Outlet| Stock::open(Arc::new(Passing::new(file)), level, any);
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
         Ok(Ok(stock)) => Ok(stock),

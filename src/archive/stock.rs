@@ -122,6 +122,7 @@ impl Stock {
             out.truncate(start);
             self.damaged.fetch_add(1, Relaxed);
         }
+        self.source.passed(at);
         is_good
     }
 
@@ -154,6 +155,7 @@ impl Stock {
         };
         let found = segments.zip(places).map(look).collect();
         out.advance(len);
+        self.source.passed(from);
         found
     }
 

@@ -1,16 +1,18 @@
 //! Reads one file of the source, and leaves the page cache as it found it.
 
-use std::{io::IoSliceMut, num::NonZeroU64, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::{
-    fs::{Advice, FileType, SeekFrom, Stat},
-    io::{Errno, ReadWriteFlags},
+    fs::{FileType, SeekFrom, Stat},
+    io::Errno,
 };
 
-use crate::{entry::Metadata, report::Change, walk::root::FileId};
-
-/// How finely it is remembered what of a file was in the page cache.
-const SPAN: u64 = 1 << 20;
+use crate::{
+    entry::Metadata,
+    page_cache::{Cold, SPAN},
+    report::Change,
+    walk::root::FileId,
+};
 
 /// A file of the source, open. Its size is the one it had then.
 pub(crate) struct SourceFile {
@@ -18,7 +20,8 @@ pub(crate) struct SourceFile {
     stat: Stat,
     /// The stretch of data or hole that was met last; `None` for a file without holes.
     extent: Option<Extent>,
-    cold: Cold,
+    /// Looked at before the first read.
+    cold: Option<Cold>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -26,14 +29,6 @@ struct Extent {
     start: u64,
     end: u64,
     is_hole: bool,
-}
-
-/// Which spans were not in the page cache when the file was opened, and so leave it again.
-enum Cold {
-    /// Not looked at yet.
-    Unknown,
-    No,
-    Spans(Vec<bool>),
 }
 
 impl SourceFile {
@@ -44,7 +39,7 @@ impl SourceFile {
             return Err(Errno::NXIO);
         }
         let sparse = i128::from(stat.st_blocks) * 512 < i128::from(stat.st_size);
-        Ok(SourceFile { fd, stat, extent: sparse.then(Extent::default), cold: Cold::Unknown })
+        Ok(SourceFile { fd, stat, extent: sparse.then(Extent::default), cold: None })
     }
 
     pub(crate) fn metadata(&self) -> Metadata {
@@ -66,22 +61,16 @@ impl SourceFile {
     pub(crate) fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
         let data = self.extent_at(offset).filter(|e| !e.is_hole);
         let want = data.map_or(buf.len() as u64, |e| e.end - offset).min(buf.len() as u64);
-        self.find_cold_spans();
+        self.cold.get_or_insert_with(|| Cold::of(&self.fd, self.stat.st_size as u64));
         rustix::io::retry_on_intr(|| rustix::io::pread(&self.fd, &mut buf[..want as usize], offset))
     }
 
     /// Says that `range` is read and not needed again. Ranges are told in order.
     pub(crate) fn done(&self, range: std::ops::Range<u64>) {
-        let Cold::Spans(cold) = &self.cold else {
-            return;
-        };
         let is_span_done = range.end.is_multiple_of(SPAN) || range.end >= self.metadata().size;
         let span = range.end.saturating_sub(1) / SPAN;
-        let is_cold = usize::try_from(span).is_ok_and(|i| cold.get(i) == Some(&true));
-        if is_span_done && is_cold {
-            // Advice only: nothing is lost where it is not taken.
-            let _ =
-                rustix::fs::fadvise(&self.fd, span * SPAN, NonZeroU64::new(SPAN), Advice::DontNeed);
+        if let (true, Some(cold)) = (is_span_done, &self.cold) {
+            cold.leave(&self.fd, span..span + 1);
         }
     }
 
@@ -121,25 +110,5 @@ impl SourceFile {
         };
         self.extent = Some(found);
         Some(found)
-    }
-
-    /// Asks, before the first read, what is in the page cache: a read that may not wait fails
-    /// where it is not. What the server itself has in use there is thus never dropped.
-    fn find_cold_spans(&mut self) {
-        if !matches!(self.cold, Cold::Unknown) {
-            return;
-        }
-        let spans = self.metadata().size.div_ceil(SPAN);
-        let mut byte = [0];
-        let is_cold = |span| {
-            let mut buf = [IoSliceMut::new(&mut byte)];
-            rustix::io::preadv2(&self.fd, &mut buf, span * SPAN, ReadWriteFlags::NOWAIT)
-                == Err(Errno::AGAIN)
-        };
-        let spans: Vec<bool> = (0..spans).map(is_cold).collect();
-        self.cold = match spans.contains(&true) {
-            true => Cold::Spans(spans),
-            false => Cold::No,
-        };
     }
 }

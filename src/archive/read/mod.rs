@@ -49,6 +49,11 @@ pub(crate) trait ReadAt: Send + Sync {
     /// Fills `into` with the bytes at `at`. It is an error if the archive ends before.
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()>;
 
+    /// Says that little of what lies before is going to be read again.
+    fn passed(&self, at: u64) {
+        let _ = at;
+    }
+
     /// Says that these ranges are going to be read, in about this order.
     fn plan(&self, ranges: Vec<Range<u64>>) {
         drop(ranges);
