@@ -24,7 +24,7 @@ use crate::{
     archive::read::{Chunks, ReadAt, Source, TAIL},
     error::{Error, ErrorKind, Result},
     name::Key,
-    page_cache::{Cold, SPAN},
+    page_cache::{Cold, SPAN, STRIDE},
     pipe::{self, Outlet},
     progress::Tracker,
     remote::{Ranges, Remote, serve},
@@ -254,9 +254,11 @@ impl ReadAt for Passing {
     }
 
     fn passed(&self, at: u64) {
-        let span = at.saturating_sub(BEHIND) / SPAN;
-        let passed = self.passed.fetch_max(span, Relaxed);
-        self.cold.leave(&self.file.file, passed..span);
+        let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
+        let passed = self.passed.fetch_max(stride, Relaxed);
+        if stride > passed {
+            self.cold.leave(&self.file.file, passed..stride);
+        }
     }
 }
 

@@ -10,6 +10,10 @@ use rustix::{
 /// How finely it is remembered what of a file was in the page cache.
 pub(crate) const SPAN: u64 = 1 << 20;
 
+/// Spans that leave at once. A folio of the page cache may have megabytes, and stays unless all of it is
+/// in what is advised: so the stride before is advised once more.
+pub(crate) const STRIDE: u64 = 8;
+
 /// Which spans of a file were not in the page cache, and so leave it again.
 #[derive(Debug)]
 pub(crate) struct Cold(Vec<bool>);
@@ -27,15 +31,17 @@ impl Cold {
         Cold(if spans.contains(&true) { spans } else { Vec::new() })
     }
 
-    /// Says that these spans are not needed again.
+    /// Says that these spans, and the stride before them, are not needed again.
     pub(crate) fn leave(&self, file: impl AsFd, spans: Range<u64>) {
-        for span in spans {
-            let is_cold = usize::try_from(span).is_ok_and(|i| self.0.get(i) == Some(&true));
-            if is_cold {
+        let spans = spans.start.saturating_sub(STRIDE) as usize..spans.end as usize;
+        let mut at = spans.start;
+        for run in self.0.get(spans).unwrap_or_default().chunk_by(|a, b| a == b) {
+            if run[0] {
+                let len = NonZeroU64::new(run.len() as u64 * SPAN);
                 // Advice only: nothing is lost where it is not taken.
-                let len = NonZeroU64::new(SPAN);
-                let _ = rustix::fs::fadvise(&file, span * SPAN, len, Advice::DontNeed);
+                let _ = rustix::fs::fadvise(&file, at as u64 * SPAN, len, Advice::DontNeed);
             }
+            at += run.len();
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::{
 
 use crate::{
     entry::Metadata,
-    page_cache::{Cold, SPAN},
+    page_cache::{Cold, SPAN, STRIDE},
     report::Change,
     walk::root::FileId,
 };
@@ -67,10 +67,11 @@ impl SourceFile {
 
     /// Says that `range` is read and not needed again. Ranges are told in order.
     pub(crate) fn done(&self, range: std::ops::Range<u64>) {
-        let is_span_done = range.end.is_multiple_of(SPAN) || range.end >= self.metadata().size;
-        let span = range.end.saturating_sub(1) / SPAN;
-        if let (true, Some(cold)) = (is_span_done, &self.cold) {
-            cold.leave(&self.fd, span..span + 1);
+        const LEN: u64 = STRIDE * SPAN;
+        let is_stride_done = range.end.is_multiple_of(LEN) || range.end >= self.metadata().size;
+        if let (true, Some(cold)) = (is_stride_done, &self.cold) {
+            let end = range.end.div_ceil(SPAN).min(self.metadata().size.div_ceil(SPAN));
+            cold.leave(&self.fd, end.saturating_sub(1) / STRIDE * STRIDE..end);
         }
     }
 
