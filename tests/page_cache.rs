@@ -24,11 +24,11 @@ fn cached(path: &Path) -> Option<u64> {
     Some(bytes.div_ceil(1 << 20))
 }
 
-/// Whether no more than this, and some that the system was busy with when it was to leave.
+/// Whether it is this many, give or take some that the system was busy with at the moment.
 fn is_about(mebibytes: u64, path: &Path) -> bool {
     let cached = cached(path).unwrap();
     println!("{mebibytes} and {cached} MiB of {}", path.display());
-    (mebibytes..mebibytes + 16).contains(&cached)
+    (mebibytes.saturating_sub(3)..mebibytes + 16).contains(&cached)
 }
 
 /// Takes a file out of the page cache; false where that cannot be. The system may be busy with a page.
