@@ -3,7 +3,7 @@
 
 use std::{
     env, fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +11,8 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use uuid::Uuid;
 use wingback::{Credentials, IgnoreFile, Level, NameTemplate, Profile, Rules, S3Store};
+
+use crate::client::Client;
 
 /// The configuration. Keys that are not here are somebody else's, and are passed over.
 #[derive(Debug, Deserialize)]
@@ -30,6 +32,7 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub(crate) struct Api {
+    #[serde(deserialize_with = "host")]
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
     pub(crate) ssl: Ssl,
@@ -66,8 +69,8 @@ pub(crate) struct User {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Backups {
-    /// MiB a second, as in Wings.
-    write_limit: u64,
+    /// MiB a second, as in Wings: without limit where it is less than 1.
+    write_limit: i64,
     compression_level: Effort,
 }
 
@@ -214,11 +217,31 @@ impl Config {
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut config =
             Config::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))?;
-        config.token = config.token.resolve("WINGS_TOKEN")?;
-        if config.token.0.is_empty() {
-            return Err(format!("{}: token: there must be one", path.display()));
-        }
+        config.token = config.token.resolve("token", "WINGS_TOKEN")?;
+        config.token_id = Secret(config.token_id).resolve("token_id", "WINGS_TOKEN_ID")?.0;
+        config.check().map_err(|problem| format!("{}: {problem}", path.display()))?;
         Ok(config)
+    }
+
+    /// What would otherwise be found when a backup is made.
+    fn check(&self) -> Result<(), String> {
+        if self.token.0.is_empty() {
+            return Err("token: there must be one".into());
+        }
+        if !self.remote.is_empty() {
+            Client::new(&self.remote).map_err(|why| format!("remote: {why}"))?;
+        }
+        let Some(s3) = &self.s3 else { return Ok(()) };
+        if s3.bucket.is_empty() {
+            return Err("s3.bucket: there must be one".into());
+        }
+        if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
+            return Err("s3: access_key_id and secret_access_key go together".into());
+        }
+        if let Some(endpoint) = &s3.endpoint {
+            Client::new(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
+        }
+        Ok(())
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -272,7 +295,7 @@ impl Config {
 
     /// Bytes a second, the lower of both spellings; 0 is without limit.
     pub(crate) fn write_limit(&self) -> u64 {
-        let mib = self.system.backups.write_limit.saturating_mul(1 << 20);
+        let mib = self.system.backups.write_limit.max(0).cast_unsigned().saturating_mul(1 << 20);
         let both = [mib, self.system.backup_write_limit];
         both.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0)
     }
@@ -352,11 +375,13 @@ impl<'de> Deserialize<'de> for ArchiveName {
 pub(crate) struct Secret(pub(crate) String);
 
 impl Secret {
-    /// The secret itself: that of the environment, or, of `file://PATH`, what the file has.
-    fn resolve(self, variable: &str) -> Result<Self, String> {
-        let text = env::var(variable).unwrap_or(self.0);
+    /// The secret itself: that of the environment, if there is one, or, of `file://PATH`, what the
+    /// file has.
+    fn resolve(self, key: &str, variable: &str) -> Result<Self, String> {
+        let given = env::var(variable).unwrap_or_default().trim().to_owned();
+        let text = if given.is_empty() { self.0 } else { given };
         let Some(path) = text.strip_prefix("file://") else { return Ok(Secret(text)) };
-        let text = fs::read_to_string(path).map_err(|e| format!("token: {path}: {e}"))?;
+        let text = fs::read_to_string(path).map_err(|e| format!("{key}: {path}: {e}"))?;
         Ok(Secret(text.trim().to_owned()))
     }
 }
@@ -378,6 +403,14 @@ where
     found
         .map(|(_, value)| value)
         .ok_or_else(|| D::Error::custom(format!("it must be one of {known}")))
+}
+
+/// An address, or the name of one.
+fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let unknown = |why: String| D::Error::custom(format!("{text:?}: {why}"));
+    let found = (&*text, 0).to_socket_addrs().map_err(|e| unknown(e.to_string()))?.next();
+    found.map(|found| found.ip()).ok_or_else(|| unknown("it has no address".into()))
 }
 
 fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
@@ -468,10 +501,42 @@ remote: https://panel.example.com
     }
 
     #[test]
+    fn a_secret_may_stand_in_a_file_and_a_limit_below_one_is_none() {
+        let tmp = tempfile::tempdir().unwrap();
+        let file = tmp.path().join("secret");
+        fs::write(&file, " hidden\n").unwrap();
+        let path = tmp.path().join("config.yml");
+        let at = format!("file://{}", file.display());
+        let text = format!(
+            "token: {at}\ntoken_id: {at}\napi: {{host: localhost}}\n\
+             system: {{backups: {{write_limit: -1}}}}\n"
+        );
+        fs::write(&path, text).unwrap();
+        let config = Config::read(&path).unwrap();
+        assert_eq!((&*config.token.0, &*config.token_id), ("hidden", "hidden"));
+        assert!(config.address().ip().is_loopback() && config.write_limit() == 0);
+    }
+
+    #[test]
+    fn what_could_not_work_is_said_before_anything_starts() {
+        for (text, why) in [
+            ("remote: https://p.example.com\n", "token: there must be one"),
+            ("token: x\nremote: panel.example.com\n", "remote: "),
+            ("token: x\ns3: {bucket: ''}\n", "s3.bucket: there must be one"),
+            ("token: x\ns3: {bucket: b, access_key_id: a}\n", "go together"),
+            ("token: x\ns3: {bucket: b, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
+        ] {
+            let problem = Config::parse(text).unwrap().check().unwrap_err();
+            assert!(problem.contains(why), "{problem}");
+        }
+        Config::parse("token: x\ns3: {bucket: b}\n").unwrap().check().unwrap();
+    }
+
+    #[test]
     fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         for (text, key, line) in [
             ("token: x\napi:\n  port: banana\n", "api.port", "line 3"),
-            ("api:\n  host: nowhere\n", "api.host", "line 2"),
+            ("api:\n  host: '!'\n", "api.host", "line 2"),
             ("system:\n  backup_write_limit: -1\n", "system.backup_write_limit", "line 2"),
             ("system:\n  backups:\n    compression_level: zip\n", "compression_level", "line 3"),
             ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Backup,
     Restore,
     Verify,
+    Delete,
 }
 
 #[derive(Debug)]

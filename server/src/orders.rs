@@ -45,6 +45,8 @@ pub(crate) async fn back_up(node: &Arc<Node>, server: Uuid, wanted: Wanted) -> R
     check_destination(node, place, server, uuid).await?;
     let exists = || Refusal::conflict("there is a backup with this UUID");
     let Some(job) = node.jobs.begin(uuid, server, Kind::Backup) else { return Err(exists()) };
+    // Who begins after this is seen by what stops.
+    check_open(node)?;
     let record = record::Backup {
         uuid,
         server,
@@ -126,13 +128,26 @@ pub(crate) async fn cancel(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
 
 /// Removes a backup. One that waits or is made is cancelled.
 pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), Refusal> {
-    if let Some(job) = node.jobs.get(uuid).filter(|job| job.server == server) {
-        if job.kind == Kind::Restore {
-            return Err(Refusal::conflict("the backup is being restored"));
+    // Nothing else begins with it meanwhile.
+    let _job = loop {
+        match node.jobs.get(uuid) {
+            Some(job) if job.server != server => {
+                return Err(Refusal::missing("there is no such backup"));
+            }
+            Some(job) if job.kind == Kind::Restore => {
+                return Err(Refusal::conflict("the backup is being restored"));
+            }
+            Some(job) => {
+                job.cancel();
+                job.over().await;
+            }
+            None => {
+                if let Some(job) = node.jobs.begin(uuid, server, Kind::Delete) {
+                    break job;
+                }
+            }
         }
-        job.cancel();
-        job.over().await;
-    }
+    };
     let Some(backup) = node.backups.get(uuid) else {
         let at = node.archive(server, uuid).await?;
         return at.remove().await.map_err(Refusal::failed);
@@ -163,13 +178,16 @@ pub(crate) async fn restore(
 ) -> Result<(), Refusal> {
     check_open(node)?;
     let dir = node.server(server).await?;
-    let source = restore::source(node, server, uuid, &wanted).await?;
+    restore::source(node, server, uuid, &wanted).await?;
     let job = begin(node, uuid, server, Kind::Restore).await?;
+    // It may have been deleted until now.
+    let source = restore::source(node, server, uuid, &wanted).await?;
     let record = record::Restore {
         id: Uuid::new_v4(),
         backup: uuid,
         server,
         created: Moment::now(),
+        begun: false,
         successful: None,
         telling: Telling::default(),
     };
@@ -182,9 +200,10 @@ pub(crate) async fn restore(
 /// Queues a check of a backup.
 pub(crate) async fn verify(node: &Arc<Node>, server: Uuid, uuid: Uuid) -> Result<(), Refusal> {
     check_open(node)?;
+    node.archive(server, uuid).await?;
+    let job = begin(node, uuid, server, Kind::Verify).await?;
     node.backup(server, uuid)?;
     let at = node.archive(server, uuid).await?;
-    let job = begin(node, uuid, server, Kind::Verify).await?;
     verify::start(node.clone(), job, at);
     Ok(())
 }
@@ -201,7 +220,9 @@ async fn begin(node: &Node, uuid: Uuid, server: Uuid, kind: Kind) -> Result<Acti
         }
     }
     let busy = || Refusal::conflict("something is being done with this backup");
-    node.jobs.begin(uuid, server, kind).ok_or_else(busy)
+    let job = node.jobs.begin(uuid, server, kind).ok_or_else(busy)?;
+    check_open(node)?;
+    Ok(job)
 }
 
 /// Takes nothing new, and ends what runs: what waits at once, the rest within the time that the

@@ -38,11 +38,11 @@ pub(crate) fn pending(node: &Node) -> usize {
 async fn deliver(node: &Arc<Node>, subject: Subject) {
     let Some(panel) = &node.panel else { return };
     let mut wait = FIRST_WAIT;
-    while let Some(was_unanswered) = attempt_begins(node, subject).await {
-        let heard = {
-            let _turn = node.telling.acquire().await;
-            say(node, panel, subject).await
-        };
+    loop {
+        let turn = node.telling.acquire().await;
+        let Some(was_unanswered) = attempt_begins(node, subject).await else { return };
+        let heard = say(node, panel, subject).await;
+        drop(turn);
         let patience = node.config.wingback.panel_missing_timeout;
         match &heard {
             Heard::Yes => tracing::info!(?subject, "the Panel is told"),

@@ -31,6 +31,9 @@ pub(crate) struct Restore {
     pub(crate) backup: Uuid,
     pub(crate) server: Uuid,
     pub(crate) created: Moment,
+    /// It had its turn: an exchange that was interrupted is its own.
+    #[serde(default)]
+    pub(crate) begun: bool,
     /// Whether it went well, once it is over.
     pub(crate) successful: Option<bool>,
     pub(crate) telling: Telling,

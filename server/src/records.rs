@@ -6,12 +6,17 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_lock::Mutex as AsyncMutex;
 use blocking::unblock;
 use serde::{Serialize, de::DeserializeOwned};
+use smol::Timer;
 use uuid::Uuid;
+
+/// Between two times of writing a record.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// The records of one kind.
 #[derive(Debug)]
@@ -82,25 +87,31 @@ impl<T: Recorded> Records<T> {
         Ok(true)
     }
 
-    /// Changes a record, in memory in any case: what is known must not be forgotten because a disk is
-    /// full. `None` if there is none.
+    /// Changes a record, at once in memory, and resolves when that is on disk, however long the disk is
+    /// full: what was not recorded has not happened to the next daemon, so nobody may be told of it
+    /// before. `None` if there is none.
     pub(crate) async fn update(
         &self,
         id: Uuid,
         change: impl FnOnce(&mut T) + Send + 'static,
     ) -> Option<T> {
-        let guard = self.writing.lock_arc().await;
+        let mut guard = self.writing.lock_arc().await;
         let mut record = self.get(id)?;
         change(&mut record);
-        let (inner, changed) = (self.inner.clone(), record.clone());
-        let written = self.write(guard, move || {
-            inner.lock().insert(id, changed.clone());
-            inner.store(&changed)
-        });
-        if let Err(e) = written.await {
-            tracing::error!(%id, "cannot write a record: {e}");
+        self.inner.lock().insert(id, record.clone());
+        loop {
+            let inner = self.inner.clone();
+            let written = self.write(guard, move || {
+                let now = inner.lock().get(&id).cloned();
+                now.map_or(Ok(()), |now| inner.store(&now))
+            });
+            match written.await {
+                Ok(()) => return Some(record),
+                Err(e) => tracing::error!(%id, "cannot write a record, and will try again: {e}"),
+            }
+            Timer::after(TRY_AGAIN).await;
+            guard = self.writing.lock_arc().await;
         }
-        Some(record)
     }
 
     pub(crate) async fn remove(&self, id: Uuid) {
@@ -194,6 +205,26 @@ mod tests {
         let again = Records::<Note>::open(dir.clone()).unwrap();
         assert_eq!(again.select(|_| true), [Note(a, 2)]);
         assert!(!dir.join("x.new").exists() && dir.join("x.json").exists());
+    }
+
+    #[test]
+    fn an_update_waits_for_the_disk() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("notes");
+        let records = Records::open(dir.clone()).unwrap();
+        let id = Uuid::from_u128(1);
+        smol::block_on(async {
+            records.add(Note(id, 0), |_| false).await.unwrap();
+            fs::rename(&dir, tmp.path().join("away")).unwrap();
+            let mut update = std::pin::pin!(records.update(id, |note| note.1 = 1));
+            let late = std::pin::pin!(Timer::after(Duration::from_millis(500)));
+            let first = futures::future::select(&mut update, late).await;
+            assert!(matches!(first, futures::future::Either::Right(_)), "it cannot be written");
+            assert_eq!(records.get(id), Some(Note(id, 1)));
+            fs::rename(tmp.path().join("away"), &dir).unwrap();
+            assert_eq!(update.await, Some(Note(id, 1)));
+        });
+        assert_eq!(Records::<Note>::open(dir).unwrap().get(id), Some(Note(id, 1)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smol::Timer;
+use uuid::Uuid;
 use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store};
 
 use crate::{
@@ -26,6 +27,9 @@ const REMEMBERED: u64 = 30 * 24 * 3600;
 
 /// Ends what was open, and goes on telling.
 pub(crate) async fn recover(node: &Arc<Node>) {
+    if node.panel.is_none() {
+        tell_nobody(node).await;
+    }
     // Before anything is ended: that tells by itself.
     let is_untold = |telling: &Telling| telling.state == Delivery::Pending;
     let backups = node.backups.select(|backup| is_untold(&backup.telling));
@@ -39,7 +43,10 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     for backup in node.backups.select(record::Backup::is_open) {
         end_backup(node.clone(), backup);
     }
-    for restore in node.restores.select(|restore| restore.telling.state == Delivery::None) {
+    // The one that had its turn first: what is halfway is its work.
+    let mut restores = node.restores.select(|restore| restore.telling.state == Delivery::None);
+    restores.sort_by_key(|restore| (!restore.begun, restore.created));
+    for restore in restores {
         end_restore(node.clone(), restore);
     }
     // Told, and not forgotten in time.
@@ -57,6 +64,16 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     };
     for backup in node.backups.select(is_old) {
         node.backups.remove(backup.uuid).await;
+    }
+}
+
+/// There is no Panel any more: what waited to be told waits for nobody.
+async fn tell_nobody(node: &Node) {
+    for backup in node.backups.select(|backup| backup.telling.state == Delivery::Pending) {
+        node.backups.update(backup.uuid, |backup| backup.telling.state = Delivery::None).await;
+    }
+    for restore in node.restores.select(|restore| restore.telling.state == Delivery::Pending) {
+        node.restores.remove(restore.id).await;
     }
 }
 
@@ -101,22 +118,33 @@ async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
     }
 }
 
+/// Finishes or undoes what is halfway. The servers' disk may be slow to come after a power cut.
+async fn recover_server(node: &Node, server: Uuid) -> Result<Option<Recovered>> {
+    let dir = node.config.data().join(server.to_string());
+    let mut tries_left = TRIES;
+    loop {
+        tries_left -= 1;
+        match Restore::recover(&dir).await {
+            Err(e) if tries_left > 0 => {
+                tracing::error!(%server, tries_left, "cannot recover the server: {e}");
+            }
+            result => return result,
+        }
+        Timer::after(WAIT).await;
+    }
+}
+
 fn end_restore(node: Arc<Node>, record: record::Restore) {
-    let record::Restore { id, backup, server, successful, .. } = record;
+    let record::Restore { id, backup, server, begun, successful, .. } = record;
     let Some(job) = node.jobs.begin(backup, server, Kind::Restore) else { return };
     let claim = Claim { job: backup, server: Some(server), slot: false };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let turn = turn.await;
-        let result = match node.server(server).await {
-            Ok(dir) => Restore::recover(dir).await,
-            Err(refusal) => {
-                Err(Error::new(ErrorKind::NotFound, "recover the server").caused_by(refusal.text))
-            }
-        };
+        let result = recover_server(&node, server).await;
         let result = match result {
             // It had come so far that the files are in place.
-            Ok(Some(Recovered::Finished)) => Ok(()),
+            Ok(Some(Recovered::Finished)) if begun => Ok(()),
             Ok(_) if successful == Some(true) => Ok(()),
             Ok(_) => {
                 let error = Error::new(ErrorKind::Cancelled, "restore");

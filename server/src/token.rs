@@ -101,8 +101,9 @@ impl Tokens {
     /// Digests are compared, so that the time says nothing of the length either.
     fn is(&self, token: &[u8]) -> bool {
         let mac = |text: &[u8]| self.mac().chain_update(text).finalize().into_bytes();
-        let ours = mac(self.token.read().unwrap_or_else(PoisonError::into_inner).0.as_bytes());
-        mac(token).ct_eq(&ours).into()
+        // Not while it is locked, since `mac` locks it too.
+        let ours = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
+        mac(token).ct_eq(&mac(ours.0.as_bytes())).into()
     }
 
     pub(crate) fn for_socket(&self, server: Uuid) -> String {

@@ -23,7 +23,14 @@ pub(crate) fn start(node: Arc<Node>, job: Active, at: At) {
         match result {
             Ok(verified) => note(&node, &job, damage_of(&verified)).await,
             Err(e) if e.kind() == ErrorKind::Cancelled => {}
-            Err(e) => note(&node, &job, vec![e.to_string()]).await,
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                note(&node, &job, vec![e.to_string()]).await
+            }
+            // What could not be read may be whole: the last result stays.
+            Err(e) => {
+                tracing::warn!(backup = %job.uuid, server = %job.server, "cannot be verified: {e}");
+                node.events.say(job.server, format!("The backup could not be verified: {e}"));
+            }
         }
         let (server, event) = (job.server, format!("backup verified:{}", job.uuid));
         // Whoever hears it finds the job over.

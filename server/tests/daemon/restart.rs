@@ -194,3 +194,42 @@ fn whenever_it_is_killed_each_job_is_told_once() {
         assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
     }
 }
+
+/// The one that had its turn is told for what it did, whatever waited behind it.
+#[test]
+fn of_two_restores_each_is_told_as_it_ended() {
+    let panel = Panel::start();
+    let mut daemon = Daemon::with_panel(&panel.url(), "");
+    let server = daemon.server();
+    let which = daemon.dir(server).join("which");
+    let backups = ["1", "2"].map(|n| {
+        fs::write(daemon.dir(server).join("big"), noise(7, 24 << 20)).unwrap();
+        fs::write(&which, n).unwrap();
+        daemon.made()
+    });
+    for _ in 0..kills() {
+        fs::write(&which, "0").unwrap();
+        let before = backups.map(|backup| panel.known(backup).restores.len());
+        for backup in backups {
+            let body = json!({ "adapter": "wings", "truncate_directory": true });
+            daemon.post(&format!("{}/restore", daemon.path(server, backup)), body).expect(202);
+        }
+        thread::sleep(Duration::from_millis(fastrand::u64(0..250)));
+        daemon.kill();
+        daemon.start();
+        let told = until("the Panel is told of both", || {
+            let is_over = daemon.metrics().contains("wingback_panel_messages_pending 0")
+                && backups.iter().all(|&b| daemon.backup(server, b)["restoring"] == false);
+            let told = [0, 1].map(|i| panel.known(backups[i]).restores[before[i]..].to_vec());
+            Some(told).filter(|told| is_over && told.iter().all(|told| !told.is_empty()))
+        });
+        let is_done = told.each_ref().map(|told| told.contains(&true));
+        assert!(told.iter().all(|told| told.iter().all(|said| *said == told[0])), "{told:?}");
+        let expected = match is_done {
+            [_, true] => "2",
+            [true, false] => "1",
+            [false, false] => "0",
+        };
+        assert_eq!(fs::read_to_string(&which).unwrap(), expected, "{told:?}");
+    }
+}
