@@ -21,7 +21,7 @@ test-rust: setup ## those of the engine, the command and the C library; also wit
 	cargo build --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --all-targets --exclude wingback-isal
 	cargo test --workspace --doc
-	cargo test -p wingback --features $(FEATURES) --lib --test archive
+	cargo test -p wingback --features $(FEATURES) --lib --test archive --test previous
 	tests/no-runtime.sh
 
 test-go: setup ## those of the Go module, with the library in the process and with the command

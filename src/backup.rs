@@ -478,6 +478,9 @@ impl Backup {
         let mut warnings = source.warnings;
         let damaged = source.stock.as_ref().map_or(0, |stock| stock.damaged());
         warnings.extend((damaged > 0).then_some(Warning::PreviousDamaged(damaged)));
+        if source.stock.is_some() && summary.is_all_new && facts.files > 0 {
+            warnings.push(Warning::PreviousUnused("nothing of this source is in it".into()));
+        }
         warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
         Ok(report(summary, facts, warnings))
     }

@@ -7,7 +7,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::FINAL_BLOCK,
+    archive::{FINAL_BLOCK, header::END_LEN},
     entry::{Entry, Unlisted},
     error::{Error, ErrorKind, Result},
 };
@@ -228,7 +228,7 @@ impl Index {
         self.segments.len() as u64 == u64::from(footer.segments)
             && sum(Box::new(compressed)) == footer.data_end.checked_sub(10)
             && sum(Box::new(raw)) == Some(footer.tar_len)
-            && sum(Box::new(tar)) == footer.tar_len.checked_sub(1024)
+            && sum(Box::new(tar)) == footer.tar_len.checked_sub(END_LEN)
             && self.entries.iter().all(|e| e.kind <= 2 && e.header_len.is_multiple_of(512))
             && self.unlisted.iter().all(|u| u.kind == 1 || u.kind == 2)
             && self.hard_links.iter().flatten().all(|&i| (i as usize) < entries)

@@ -21,6 +21,7 @@ use crate::{
         ahead::Copies,
         buf::{Pool, Pooled},
         deflate::{Deflater, MIXED},
+        header::END_LEN,
         index::{Footer, IndexBuilder, List, Segment},
         read::inflate::Inflater,
         segment::Batch,
@@ -51,6 +52,8 @@ pub(crate) struct Summary {
     pub(crate) copied: u64,
     /// Bytes of the tar stream that were compressed.
     pub(crate) compressed: u64,
+    /// Nothing was copied but, at most, the blocks at the end.
+    pub(crate) is_all_new: bool,
 }
 
 /// Takes batches from the thread that makes them.
@@ -304,8 +307,10 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         trailer.extend((self.tar_len as u32).to_le_bytes());
         self.pass(trailer.into())?;
         index.finish(footer, |member| self.pass(member.into()))?;
-        let Assembler { size, copied, compressed, .. } = self;
-        Ok(Summary { size, sha1: self.sha1.finalize().into(), segments, copied, compressed })
+        let Assembler { size, copied, compressed, tar_len, .. } = self;
+        let is_all_new = compressed + END_LEN >= tar_len;
+        let sha1 = self.sha1.finalize().into();
+        Ok(Summary { size, sha1, segments, copied, compressed, is_all_new })
     }
 
     /// Hashes and counts the bytes, and passes them on within the limit.

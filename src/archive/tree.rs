@@ -13,7 +13,7 @@ use crate::{
     archive::{
         Profile,
         ahead::Copies,
-        header::{BLOCK, Header},
+        header::{BLOCK, END_LEN, Header},
         index::IndexBuilder,
         pipeline::Feeder,
         segment::{Batch, Cut, ends_group},
@@ -590,7 +590,7 @@ impl Writer<'_> {
     fn finish(mut self) -> Result<(IndexBuilder, Facts)> {
         self.end_group()?;
         self.before_raw()?;
-        self.batch.raw.zeros(2 * BLOCK);
+        self.batch.raw.zeros(END_LEN as usize);
         self.batch.cut();
         self.send()?;
         self.send_copies()?;

@@ -259,6 +259,14 @@ fn what_cannot_be_used_is_said_and_costs_nothing_else() {
     assert!(unused(Previous::File(gone)).contains("gone.tar.gz"));
     assert!(unused(Previous::File(keep(&tree, &foreign))).contains("index"));
     assert!(unused(Previous::File(keep(&tree, &best))).contains("level"));
+    // Of another tree, though it was made the same way.
+    let other = Tree::with(&[("a", b"elsewhere")]);
+    let (_, elsewhere) = bytes(other.backup().now(later())).unwrap();
+    let previous = Previous::File(keep(&tree, &elsewhere));
+    let (report, next) = bytes(tree.backup().now(later()).previous(previous)).unwrap();
+    assert!(next == full);
+    let why = report.warnings[0].to_string();
+    assert!(why.contains("nothing of this source"), "{:?}", report.warnings);
     // The memory's store gives no files.
     assert!(unused(Previous::Latest).contains("none"));
 }

@@ -22,6 +22,9 @@ pub(crate) use write::Header;
 /// Bytes of a tar block.
 pub(crate) const BLOCK: usize = 512;
 
+/// Bytes at the end of an archive: two blocks of zeros.
+pub(crate) const END_LEN: u64 = 2 * BLOCK as u64;
+
 /// Longest name or link target that a header takes.
 const NAME: usize = 100;
 /// Longest prefix of a name.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     archive::{
-        header::{BLOCK, Reader, Step, TarMember},
+        header::{BLOCK, END_LEN, Reader, Step, TarMember},
         read::{corrupt, crew::Raw, segments::Layout},
     },
     entry::{Entry, Member},
@@ -180,7 +180,7 @@ impl<'a, S: Sink> Walker<'a, S> {
         }
         self.headers = Reader::new();
         self.at = tar.end;
-        let end = guide.layout.footer.tar_len - 1024;
+        let end = guide.layout.footer.tar_len - END_LEN;
         if tar.end > end {
             self.state = State::End;
         } else if !matches!(self.state, State::End) {
