@@ -49,7 +49,9 @@ async fn run(
 ) -> Result<Made> {
     // The turn ends when nothing of the job is left.
     let _turn = job.turn(turn).await?;
-    let record = node.backups.update(job.uuid, |backup| backup.state = State::Running).await;
+    // A full disk may keep it waiting here.
+    let running = node.backups.update(job.uuid, |backup| backup.state = State::Running);
+    let record = job.turn(running).await?;
     let record = record.ok_or_else(|| Error::new(ErrorKind::Internal, "find the record"))?;
     let place = record.place;
     tracing::info!(backup = %job.uuid, server = %job.server, ?place, "a backup begins");

@@ -91,7 +91,7 @@ async fn run(
 ) -> Result<()> {
     let _turn = job.turn(turn).await?;
     let (uuid, server) = (job.uuid, job.server);
-    node.restores.update(id, |record| record.begun = true).await;
+    job.turn(node.restores.update(id, |record| record.begun = true)).await?;
     tracing::info!(backup = %uuid, %server, "a restore begins");
     let begins = "The server must stay stopped until this is done.";
     node.events.say(server, format!("Restoring the backup {uuid}. {begins}"));
