@@ -1,6 +1,6 @@
 //! Finds the archive that a backup is made from.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use crate::{
     archive::{Level, stock::Stock},
@@ -33,22 +33,25 @@ impl Previous {
         any: bool,
     ) -> Result<Stock, Warning> {
         let unused = |why: String| Warning::PreviousUnused(why);
-        let files = match (self, store) {
+        let (store, keys) = match (self, store) {
             (Previous::File(path), _) => {
                 let path = path.clone();
                 let open = move |_: pipe::Outlet| LocalFile::open(&path);
                 let file = async { pipe::spawn(open)?.finish().await };
                 return stock(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
             }
-            (Previous::Key(key), Some(store)) => {
-                store.file(key).await.map(|file| file.into_iter().collect())
-            }
-            (Previous::Latest, Some(store)) => newest_first(store).await,
+            (Previous::Key(key), Some(store)) => (store, Ok(vec![key.clone()])),
+            (Previous::Latest, Some(store)) => (store, newest_first(store).await),
             (_, None) => return Err(unused("the destination is no store".into())),
         };
         let mut why = "there is none in this store".to_owned();
-        for file in files.map_err(|e| unused(e.to_string()))? {
-            match LocalFile::new(file) {
+        for key in keys.map_err(|e| unused(e.to_string()))? {
+            let file = match store.file(&key).await {
+                Ok(Some(file)) => LocalFile::new(file),
+                Ok(None) => continue,
+                Err(e) => Err(e),
+            };
+            match file {
                 Err(e) => why = e.to_string(),
                 Ok(file) => match stock(file, level, any).await {
                     Ok(stock) => return Ok(stock),
@@ -72,15 +75,15 @@ async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warnin
     }
 }
 
-async fn newest_first(store: &dyn Store) -> Result<Vec<File>> {
-    let mut files = Vec::new();
+async fn newest_first(store: &dyn Store) -> Result<Vec<Key>> {
+    let mut aged = Vec::new();
     for object in store.list().await? {
         // One that was deleted meanwhile is not the newest.
         if let Ok(Some(file)) = store.file(&object.key).await {
             let modified = file.metadata().and_then(|meta| meta.modified());
-            files.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), file));
+            aged.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), object.key));
         }
     }
-    files.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
-    Ok(files.into_iter().map(|(_, file)| file).collect())
+    aged.sort_unstable();
+    Ok(aged.into_iter().rev().map(|(_, key)| key).collect())
 }
