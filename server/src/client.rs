@@ -41,7 +41,8 @@ pub(crate) enum Answer {
     Lost(String),
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// What bytes go over, encrypted or not.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Client {

@@ -17,7 +17,7 @@ use crate::{
     moment::Moment,
     node::Node,
     outbox::{self, Subject},
-    queue::{Claim, Turn},
+    queue::Claim,
     record::{Adapter, Delivery, Restored},
     refusal::Refusal,
 };
@@ -75,21 +75,20 @@ pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source
     let claim = Claim { job: job.uuid, server: Some(job.server), slot: false };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
-        let result = run(&node, &job, turn, id, dir, source).await;
-        end(&node, id, job, result).await;
+        match job.turn(turn).await {
+            Ok(turn) => {
+                let result = run(&node, &job, id, dir, source).await;
+                // With its turn, so that the server has one restore at a time whose end is not on record.
+                end(&node, id, job, result).await;
+                drop(turn);
+            }
+            Err(e) => end(&node, id, job, Err(e)).await,
+        }
     })
     .detach();
 }
 
-async fn run(
-    node: &Arc<Node>,
-    job: &Active,
-    turn: impl Future<Output = Turn>,
-    id: Uuid,
-    dir: PathBuf,
-    source: Source,
-) -> Result<()> {
-    let _turn = job.turn(turn).await?;
+async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Source) -> Result<()> {
     let (uuid, server) = (job.uuid, job.server);
     job.turn(node.restores.update(id, |record| record.begun = true)).await?;
     tracing::info!(backup = %uuid, %server, "a restore begins");

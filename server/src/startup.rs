@@ -141,10 +141,11 @@ fn end_restore(node: Arc<Node>, record: record::Restore) {
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let turn = turn.await;
-        let result = recover_server(&node, server).await;
-        let result = match result {
+        // What is halfway is not the work of one that only waited.
+        let recovered = if begun { recover_server(&node, server).await } else { Ok(None) };
+        let result = match recovered {
             // It had come so far that the files are in place.
-            Ok(Some(Recovered::Finished)) if begun => Ok(()),
+            Ok(Some(Recovered::Finished)) => Ok(()),
             Ok(_) if successful == Some(true) => Ok(()),
             Ok(_) => {
                 let error = Error::new(ErrorKind::Cancelled, "restore");
@@ -152,8 +153,8 @@ fn end_restore(node: Arc<Node>, record: record::Restore) {
             }
             Err(e) => Err(e),
         };
-        drop(turn);
         restore::end(&node, id, job, result).await;
+        drop(turn);
     })
     .detach();
 }

@@ -22,11 +22,7 @@ use smol::{
 };
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
-use crate::{
-    client::within,
-    http::stall::{Io, Stalling},
-    node::Node,
-};
+use crate::{client::Io, client::within, http::stall::Stalling, node::Node};
 
 /// Bytes of a request's line and headers, and how many headers.
 const HEAD_MAX: usize = 32 << 10;

@@ -11,8 +11,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use smol::Timer;
 
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+use crate::client::Io;
 
 pub(crate) struct Stalling {
     io: Box<dyn Io>,
