@@ -26,8 +26,9 @@ type S3Store struct {
 	// Credentials; nil for those that AWS's own tools would find.
 	Credentials *Credentials
 	// Endpoint is the service's URL; empty for Amazon's.
-	Endpoint  string
-	Region    string
+	Endpoint string
+	Region   string
+	// PathStyle has the bucket's name in the path; otherwise it is where the service is known to want it.
 	PathStyle bool
 	// Prefix stands before names, with its slash.
 	Prefix string

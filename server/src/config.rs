@@ -100,8 +100,7 @@ pub(crate) struct S3 {
     bucket: String,
     #[serde(default)]
     prefix: String,
-    #[serde(default)]
-    path_style: bool,
+    path_style: Option<bool>,
     access_key_id: Option<String>,
     secret_access_key: Option<Secret>,
     session_token: Option<Secret>,
@@ -331,8 +330,10 @@ impl S3 {
             "" => format!("{server}/"),
             prefix => format!("{prefix}/{server}/"),
         };
-        let mut store =
-            S3Store::new(&*self.bucket, credentials).path_style(self.path_style).prefix(prefix);
+        let mut store = S3Store::new(&*self.bucket, credentials).prefix(prefix);
+        if let Some(in_path) = self.path_style {
+            store = store.path_style(in_path);
+        }
         if let Some(endpoint) = &self.endpoint {
             store = store.endpoint(endpoint);
         }

@@ -68,8 +68,7 @@ pub(crate) struct S3 {
     credentials: Option<Keys>,
     endpoint: Option<String>,
     region: Option<String>,
-    #[serde(default)]
-    path_style: bool,
+    path_style: Option<bool>,
     prefix: Option<String>,
     names: Option<String>,
     part_size: Option<u64>,
@@ -209,9 +208,10 @@ impl S3 {
                 }
             }
         };
-        let mut store = S3Store::new(self.bucket, credentials)
-            .transfer(self.travel.into())
-            .path_style(self.path_style);
+        let mut store = S3Store::new(self.bucket, credentials).transfer(self.travel.into());
+        if let Some(in_path) = self.path_style {
+            store = store.path_style(in_path);
+        }
         if let Some(endpoint) = self.endpoint {
             store = store.endpoint(endpoint);
         }

@@ -73,6 +73,7 @@ pub(crate) async fn open(
     mut request: Request<Incoming>,
 ) -> Result<Reply, Refusal> {
     check_origin(node, &request)?;
+    node.server(server).await?;
     let mut asked = Request::builder().method(request.method()).uri(request.uri());
     if let Some(headers) = asked.headers_mut() {
         headers.extend(request.headers().clone());
