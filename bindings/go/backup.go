@@ -469,7 +469,8 @@ func (p *pump) end(job error) error {
 }
 
 func ownOr(err, job error) error {
-	if err == nil || errors.Is(err, os.ErrClosed) {
+	// Our end is closed where the job has failed, and not before.
+	if err == nil || job != nil && errors.Is(err, os.ErrClosed) {
 		return job
 	}
 	return &Error{Kind: IO, Op: "copy the archive", Message: "copy the archive: " + err.Error(), cause: err}

@@ -163,6 +163,21 @@ func TestTheNextArchiveIsMadeFromTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestAClosedWriterIsAnError(t *testing.T) {
+	dir := source(t)
+	report := made(t, wingback.Backup{Source: dir}, t.TempDir())
+	closed, err := os.CreateTemp(t.TempDir(), "")
+	must(t, err)
+	must(t, closed.Close())
+	if _, err := (wingback.Backup{Source: dir, Engine: shared}).WriteTo(background(), closed); err == nil {
+		t.Error("nothing was written, and nothing said")
+	}
+	// So little that all of it was on its way when the job was done.
+	if _, err := file(report.Path).CopyFile(background(), "server.properties", closed); err == nil {
+		t.Error("nothing was written, and nothing said")
+	}
+}
+
 func TestMembersAreListed(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	archive := file(report.Path)
