@@ -21,8 +21,8 @@ use crate::{
     threads,
 };
 
-/// Bytes that are read at once.
-const CHUNK: u64 = 768 << 10;
+/// Bytes that are read at once, and handed over at once.
+pub(crate) const CHUNK: usize = 768 << 10;
 
 /// Encoded segments in a row, in few pieces.
 #[derive(Default)]
@@ -147,7 +147,7 @@ fn read(stock: &Stock, pool: &Pool, wanted: &AtomicUsize, chunks: &SyncSender<Ch
             return;
         }
         let mut bytes: Pooled = pool.take();
-        let places = stock.read(first, CHUNK, &mut inflater, &mut bytes);
+        let places = stock.read(first, CHUNK as u64, &mut inflater, &mut bytes);
         let next = first + places.len();
         if chunks.send(Chunk { first, bytes: Bytes::from_owner(bytes), places }).is_err() {
             return;

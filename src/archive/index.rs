@@ -235,7 +235,7 @@ impl Index {
     }
 }
 
-/// The index while it is made: every list already deflated, some 20 bytes a file.
+/// The index while it is made: every list already deflated, some 30 bytes a file.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
     pub(crate) segments: List<Segment>,

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::{
     archive::{
         Profile,
-        ahead::Copies,
+        ahead::{CHUNK, Copies},
         header::{BLOCK, END_LEN, Header},
         index::IndexBuilder,
         pipeline::Feeder,
@@ -34,9 +34,6 @@ use crate::{
 /// Below this age of a ctime, a write may not show in it yet: memory-mapped pages change it only
 /// when they are written back.
 const RECENT: Duration = Duration::from_secs(60);
-
-/// Encoded bytes that are handed over at once.
-const COPIES: usize = 768 << 10;
 
 /// What is taken from the tree, and how.
 #[derive(Clone, Debug, Default)]
@@ -426,7 +423,7 @@ impl Writer<'_> {
         if !self.batch.raw.is_empty() {
             self.send()?;
         }
-        if self.copies.len() >= COPIES { self.send_copies() } else { Ok(()) }
+        if self.copies.len() >= CHUNK { self.send_copies() } else { Ok(()) }
     }
 
     fn send_copies(&mut self) -> Result<()> {
