@@ -241,6 +241,11 @@ impl Cursor {
         self.stock.layout.index.entries[i].header_len as usize
     }
 
+    /// What the index says of it.
+    pub(crate) fn recorded(&self, i: usize) -> Entry {
+        self.stock.layout.index.entries[i].clone()
+    }
+
     /// Where the entry lies in the tar stream.
     pub(crate) fn range(&self, i: usize) -> Range<u64> {
         self.stock.layout.entry(i)
@@ -279,6 +284,9 @@ impl Cursor {
     /// The raw bytes of a stretch that a copied segment begins with; `None` where it does not decode.
     pub(crate) fn raw_of(&mut self, encoded: &[u8], tar: Range<u64>) -> Option<&[u8]> {
         self.decoded = self.decode(self.segment_at(tar.start).0, encoded);
+        if matches!(self.decoded, Some((_, None))) {
+            self.stock.damaged.fetch_add(1, Relaxed);
+        }
         self.decoded_part(tar)
     }
 

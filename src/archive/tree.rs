@@ -20,14 +20,14 @@ use crate::{
         stock::{Cursor, Stock},
     },
     entry::{Entry, EntryKind, Metadata, Unlisted},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     limit::Limiter,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
     walk::{
         Step, Walk,
         file::SourceFile,
-        root::{FileId, skippable},
+        root::{FileId, Root, skippable},
     },
 };
 
@@ -80,6 +80,7 @@ pub(crate) fn write(
         copies: Copies::default(),
         cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime, feeder.pool())),
         group: None,
+        root: walk.root(),
         options,
         tracker,
         feeder,
@@ -99,6 +100,7 @@ pub(crate) fn write(
 }
 
 struct Writer<'a> {
+    root: &'a Root,
     options: &'a TreeOptions,
     tracker: &'a Tracker,
     feeder: &'a mut Feeder,
@@ -197,10 +199,10 @@ impl Writer<'_> {
         let was = self.cursor.as_mut().and_then(|cursor| {
             let i = cursor.entry(path, kind)?;
             let is_same = cursor.is_same_link(i, kind, &meta) && cursor.header_len(i) == headers;
-            is_same.then(|| cursor.range(i))
+            is_same.then_some(i)
         });
         let is_joined = match was {
-            Some(was) => self.join_group(was)?,
+            Some(i) => self.join_group(i)?,
             None => false,
         };
         if !is_joined {
@@ -280,7 +282,7 @@ impl Writer<'_> {
         let cut = Cut::of(path, meta.size);
         match cut {
             Some(cut) => self.copy_large(walk, &meta, cut, was)?,
-            None if self.join_group(was.clone())? => {}
+            None if self.join_group(i)? => {}
             None => {
                 self.open_group()?;
                 let Some(raw) = self.cursor.as_mut().and_then(|cursor| cursor.raw(was)) else {
@@ -361,13 +363,17 @@ impl Writer<'_> {
 
     /// Takes an entry that is as it was into a group that is as it was, so far. The group's segment is
     /// among the copies from its first entry on.
-    fn join_group(&mut self, was: Range<u64>) -> Result<bool> {
+    fn join_group(&mut self, i: usize) -> Result<bool> {
+        let Some(cursor) = &self.cursor else { return Ok(false) };
+        let was = cursor.range(i);
         if let Some(group) = &mut self.group {
             let fits = group.whole.start + group.len == was.start && was.end <= group.whole.end;
-            group.len += if fits { was.end - was.start } else { 0 };
+            if fits {
+                group.len += was.end - was.start;
+                group.entries.end = i + 1;
+            }
             return Ok(fits);
         }
-        let Some(cursor) = &self.cursor else { return Ok(false) };
         let (_, whole) = cursor.segment_at(was.start);
         if self.batch.open_len() > 0 || whole.start != was.start || whole.end < was.end {
             return Ok(false);
@@ -375,25 +381,61 @@ impl Writer<'_> {
         if !self.copy_segment(whole.clone())? {
             return Ok(false);
         }
-        self.group = Some(Group { whole, len: was.end - was.start });
+        self.group = Some(Group { whole, len: was.end - was.start, entries: i..i + 1 });
         Ok(true)
     }
 
     /// From here on the group's bytes are in the batch.
     fn open_group(&mut self) -> Result<()> {
-        let Some(Group { whole, len }) = self.group.take() else {
+        let Some(Group { whole, len, entries }) = self.group.take() else {
             return self.before_raw();
         };
         let encoded = self.copies.pop().unwrap_or_default();
         self.before_raw()?;
         let tar = whole.start..whole.start + len;
-        let raw = self.cursor.as_mut().and_then(|cursor| cursor.raw_of(&encoded, tar));
-        let raw = raw.ok_or_else(|| {
-            // Its files have gone by.
-            let error = Error::new(ErrorKind::Corrupt, "copy from the previous archive");
-            error.caused_by("a segment has its checksum, and does not decode")
-        })?;
-        self.batch.raw.extend(raw);
+        match self.cursor.as_mut().and_then(|cursor| cursor.raw_of(&encoded, tar)) {
+            Some(raw) => self.batch.raw.extend(raw),
+            None => entries.into_iter().try_for_each(|i| self.read_again(i))?,
+        }
+        Ok(())
+    }
+
+    /// Reads an entry that was taken for unchanged and has gone by, since its segment has its checksum
+    /// and does not decode. Its headers and length are those that the index has by now.
+    fn read_again(&mut self, i: usize) -> Result<()> {
+        let Some(entry) = self.cursor.as_ref().map(|cursor| cursor.recorded(i)) else {
+            return Ok(());
+        };
+        let Entry { path, mode, uid, gid, mtime_ns, size, .. } = &entry;
+        let fail = |doing, errno| self.root.fail(path, doing, errno);
+        let kind = entry.kind();
+        let target = match kind {
+            EntryKind::Symlink => {
+                self.root.read_link(path).map_err(|e| fail("read the link", e))?
+            }
+            EntryKind::File | EntryKind::Directory => Vec::new(),
+        };
+        let meta = Metadata {
+            size: *size,
+            mode: *mode,
+            uid: *uid,
+            gid: *gid,
+            mtime_ns: *mtime_ns,
+            ..Metadata::default()
+        };
+        let mut headers = Vec::new();
+        Header { path, kind, meta: &meta, target: &target }.write(&mut headers);
+        self.batch.raw.extend(&headers);
+        if kind == EntryKind::File {
+            let mut file = self.root.open_file(path).map_err(|e| fail("open", e))?;
+            let got = match self.read(&mut file, 0..*size) {
+                Ok(got) => got,
+                Err(ReadError::Errno(errno)) => return Err(self.root.fail(path, "read", errno)),
+                Err(ReadError::Cancelled(e)) => return Err(e),
+            };
+            self.batch.raw.zeros((size - got) as usize);
+            self.pad();
+        }
         Ok(())
     }
 
@@ -606,6 +648,8 @@ struct Group {
     whole: Range<u64>,
     /// Bytes of it that the entries take so far.
     len: u64,
+    /// Those entries, in the previous index.
+    entries: Range<usize>,
 }
 
 /// A file whose content is in the batch.

@@ -153,6 +153,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The source.
+    pub(crate) fn root(&self) -> &'a Root {
+        self.root
+    }
+
     /// Where the walk stands, relative to the root.
     pub(crate) fn path(&self) -> &[u8] {
         &self.path
@@ -186,9 +191,7 @@ impl<'a> Walk<'a> {
 
     /// An error about where it stands, for what cannot be skipped.
     pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
-        use std::os::unix::ffi::OsStrExt;
-        Error::io(operation, errno)
-            .at(self.root.path().join(std::ffi::OsStr::from_bytes(&self.path)))
+        self.root.fail(&self.path, operation, errno)
     }
 
     fn look(&mut self, kind: FileType) -> Result<Option<Step>> {

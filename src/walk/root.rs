@@ -1,8 +1,12 @@
 //! The directory that is backed up, held open, and what the system says of files beneath it.
 
 use std::{
+    ffi::OsStr,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Path, PathBuf},
 };
 
@@ -15,6 +19,7 @@ use crate::{
     entry::Metadata,
     error::{Error, ErrorKind, Result},
     report::SkipReason,
+    walk::file::SourceFile,
 };
 
 /// Which file it is, whatever its name.
@@ -97,6 +102,28 @@ impl Root {
             at = rustix::fs::openat(&at, part, DIRECTORY, Mode::empty())?;
         }
         Ok(at)
+    }
+
+    /// Opens a file of the tree likewise.
+    pub(crate) fn open_file(&self, path: &[u8]) -> Result<SourceFile, Errno> {
+        let (dir, name) = self.parent(path)?;
+        SourceFile::open(rustix::fs::openat(dir, name, FILE, Mode::empty())?)
+    }
+
+    /// What a symlink of the tree says.
+    pub(crate) fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
+        let (dir, name) = self.parent(path)?;
+        Ok(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes())
+    }
+
+    fn parent<'p>(&self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8]), Errno> {
+        let name = path.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
+        Ok((self.reopen(&path[..name])?, &path[name..]))
+    }
+
+    /// An error about a path of the tree, for what cannot be skipped.
+    pub(crate) fn fail(&self, path: &[u8], operation: &'static str, errno: Errno) -> Error {
+        Error::io(operation, errno).at(self.path.join(OsStr::from_bytes(path)))
     }
 }
 

@@ -229,6 +229,38 @@ fn damage_in_the_previous_archive_is_not_inherited() {
     }
 }
 
+/// Its checksum is right, so that nobody knows before a group is opened whose files have gone by.
+#[test]
+fn a_forged_group_is_read_from_the_source_again() {
+    // The generator polynomial of gzip's CRC-32 as a message: it can be added anywhere.
+    const UNSEEN: [u8; 5] = [0x41, 0x06, 0x71, 0xdb, 0x01];
+    for n in 0..4 {
+        let tree = Tree::new();
+        for name in ["a", "b/c", "b/d", "e"] {
+            tree.file(name, noise(3000 + n + name.len()));
+        }
+        tree.link("b/latest", "c");
+        tree.file("z", "the last");
+        settle();
+        let (_, mut full) = from_scratch(&tree);
+        let starts = segments(&full);
+        assert_eq!(starts.len(), 3, "one group, and the end");
+        let middle = usize::midpoint(starts[0], starts[1]);
+        let before = crc32fast::hash(&full[starts[0]..starts[1]]);
+        full[middle..].iter_mut().zip(UNSEEN).for_each(|(byte, other)| *byte ^= other);
+        assert_eq!(crc32fast::hash(&full[starts[0]..starts[1]]), before);
+        let previous = keep(&tree, &full);
+        tree.file("z", "has changed");
+        let (report, next) = from(&tree, &previous);
+        assert!(next == from_scratch(&tree).1);
+        assert!(
+            matches!(report.warnings[..], [Warning::PreviousDamaged(1), ..]),
+            "{:?}",
+            report.warnings
+        );
+    }
+}
+
 /// Where the segments begin, and the last ends.
 fn segments(archive: &[u8]) -> Vec<usize> {
     let footer = Footer::decode(archive.last_chunk().unwrap(), archive.len() as u64).unwrap();
