@@ -1355,7 +1355,7 @@ const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_
 // Serves the requests that are read from one descriptor with events to another, as the command
 // `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
 // half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
-// protocol. It uses duplicates of the descriptors, and the thread that calls it.
+// protocol. It uses duplicates of the descriptors, and blocks the thread that calls it.
 wingback_status wingback_worker_run(int requests,
                                     int events,
                                     int streams,

@@ -53,10 +53,10 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 // job runs what reads an archive; `take` gets the stream that it writes to, and is nil for one that
 // writes to none.
 func (a *Archive) job(ctx context.Context, op string, args map[string]any, take func(*os.File), onProgress func(Progress), result any) error {
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var fed *pump
-	err := a.Engine.or().call(ctx, op, func(job *job) (any, error) {
+	err := a.Engine.or().call(running, op, func(job *job) (any, error) {
 		if take != nil {
 			number, ours, err := job.stream()
 			if err != nil {
@@ -69,7 +69,7 @@ func (a *Archive) job(ctx context.Context, op string, args map[string]any, take 
 		args["archive"], fed, err = a.open(job, cancel)
 		return args, err
 	}, nil, onProgress, result)
-	return fed.end(err)
+	return fed.end(ctx, err)
 }
 
 // A Member is one of an archive's.
@@ -162,7 +162,7 @@ func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Membe
 	var drained *pump
 	args := map[string]any{"path": wireText(path)}
 	err := a.job(ctx, "copy", args, func(ours *os.File) { drained = drain(ours, w) }, nil, &member)
-	return member, drained.end(err)
+	return member, drained.end(ctx, err)
 }
 
 // A Verified archive was read to its end.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -274,7 +275,7 @@ func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 		pump = drain(ours, w)
 		return map[string]any{"stream": number}, nil
 	})
-	if err := pump.end(err); err != nil {
+	if err := pump.end(ctx, err); err != nil {
 		return nil, err
 	}
 	return report, nil
@@ -410,19 +411,34 @@ func (b Backup) Estimate(ctx context.Context) (*Estimate, error) {
 // A pump moves a stream's bytes from or to the caller, on a goroutine.
 type pump struct {
 	ours *os.File
+	// What the caller's side has said, before the engine hears of it.
 	done chan error
+	over atomic.Bool
 }
 
 // drain writes what comes to w.
 func drain(ours *os.File, w io.Writer) *pump {
-	p := &pump{ours, make(chan error, 1)}
+	p := &pump{ours: ours, done: make(chan error, 1)}
 	go func() {
-		_, err := io.Copy(w, onlyReader{ours})
+		_, err := io.Copy(gate{p, w}, onlyReader{ours})
+		p.done <- err
 		// The engine does not wait for a reader that has gone.
 		ours.Close()
-		p.done <- err
 	}()
 	return p
+}
+
+// A gate is a writer until its pump is over: what is in a buffer then is not the caller's any more.
+type gate struct {
+	p *pump
+	w io.Writer
+}
+
+func (g gate) Write(bytes []byte) (int, error) {
+	if g.p.over.Load() {
+		return 0, os.ErrClosed
+	}
+	return g.w.Write(bytes)
 }
 
 // So that io.Copy does not hand the socket to anybody else.
@@ -430,42 +446,51 @@ type onlyReader struct{ io.Reader }
 
 // feed reads r to its end, or until the engine wants no more. An error of r's is not an end.
 func feed(ours *os.File, r io.Reader, failed func()) *pump {
-	p := &pump{ours, make(chan error, 1)}
+	p := &pump{ours: ours, done: make(chan error, 1)}
 	go func() {
 		_, err := io.Copy(onlyWriter{ours}, onlyReader{r})
 		var written *os.PathError
 		if errors.As(err, &written) && written.Path == ours.Name() {
 			err = nil
 		}
+		p.done <- err
 		if err != nil {
 			failed()
 		}
 		ours.Close()
-		p.done <- err
 	}()
 	return p
 }
 
 type onlyWriter struct{ io.Writer }
 
-// end ends it after the job has, and says what went wrong: the caller's own error first.
-func (p *pump) end(job error) error {
+// How long the caller's reader or writer has to return once its job has failed.
+const pumpWithin = time.Second
+
+// end ends it after the job has, and says what went wrong: the caller's own error first. A reader or
+// writer of the caller's that waits, once nobody does for it, is the caller's business.
+func (p *pump) end(ctx context.Context, job error) error {
 	if p == nil {
 		return job
 	}
-	if job != nil {
-		p.ours.Close()
-		if errors.Is(job, Cancelled) {
-			select {
-			case err := <-p.done:
-				return ownOr(err, job)
-			default:
-				// It may wait for the caller's reader or writer, whose business that is.
-				return job
-			}
+	if job == nil {
+		select {
+		case err := <-p.done:
+			return ownOr(err, nil)
+		case <-ctx.Done():
+			job = cancelled(ctx, "copy the archive")
 		}
 	}
-	return ownOr(<-p.done, job)
+	p.over.Store(true)
+	p.ours.Close()
+	timeout := time.NewTimer(pumpWithin)
+	defer timeout.Stop()
+	select {
+	case err := <-p.done:
+		return ownOr(err, job)
+	case <-timeout.C:
+		return job
+	}
 }
 
 func ownOr(err, job error) error {

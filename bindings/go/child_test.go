@@ -182,6 +182,20 @@ func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
 	must(t, syscall.Kill(info.PID, syscall.SIGCONT))
 }
 
+func TestAStoppedChildIsKilledWhenItsEngineIsClosed(t *testing.T) {
+	command(t)
+	wingback.SetEndWithin(t, 200*time.Millisecond)
+	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child})
+	info := start(t, engine)
+	must(t, syscall.Kill(info.PID, syscall.SIGSTOP))
+	if err := engine.Close(); !errors.Is(err, wingback.EngineFailed) {
+		t.Error(err)
+	}
+	if err := syscall.Kill(info.PID, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Error("it still runs")
+	}
+}
+
 func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
 	command(t)
 	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child})

@@ -52,11 +52,11 @@ type conn struct {
 	jobs   map[uint64]*job
 }
 
-// How long an engine may take to say what it is, and to end once it is told to.
-const (
-	helloWithin = 20 * time.Second
-	endWithin   = 40 * time.Second
-)
+// How long an engine may take to say what it is.
+const helloWithin = 20 * time.Second
+
+// How long one may take to end once it is told to. A test makes it shorter.
+var endWithin = 40 * time.Second
 
 // A line has a report at most, with what was skipped.
 const lineMax = 256 << 20
@@ -275,8 +275,21 @@ func (c *conn) close() error {
 	c.ending = true
 	c.mu.Unlock()
 	c.requests.Close()
+	timeout := time.NewTimer(endWithin)
+	defer timeout.Stop()
+	select {
+	case <-c.gone:
+		return nil
+	case <-timeout.C:
+	}
+	// One that is stopped, or stuck, does not even say that it has ended.
+	err := broken(fmt.Sprintf("it did not end within %v", endWithin), nil)
+	c.fail(err)
+	if c.kill != nil {
+		c.kill()
+	}
 	<-c.gone
-	return nil
+	return err
 }
 
 func (c *conn) start(ctx context.Context, op string, args func(*job) (any, error)) (*job, error) {

@@ -90,7 +90,7 @@ func (e *Engine) Start(ctx context.Context) (Info, error) {
 }
 
 // Close cancels what still runs, waits for its orderly end and ends the engine. Jobs that are begun
-// later fail.
+// later fail. It is an error if the engine does not end, which a child is killed for.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	conn := e.conn

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"sync"
 )
 
 // Members lists what an archive holds; with an index that is a read or two. Only paths with all
@@ -91,29 +92,21 @@ func (e *Entry) Read(to []byte) (int, error) {
 type output struct {
 	ours   *os.File // nil where the job has failed before
 	cancel context.CancelFunc
-	ended  chan error
-	over   bool
-	err    error
+	// end waits for the job, which ends with its stream: only then is known whether that was all.
+	end func() error
 }
 
 func (a *Archive) output(ctx context.Context, op string, args map[string]any, result any) *output {
 	ctx, cancel := context.WithCancel(ctx)
-	o := &output{cancel: cancel, ended: make(chan error, 1)}
+	ended := make(chan error, 1)
+	o := &output{cancel: cancel, end: sync.OnceValue(func() error { return <-ended })}
 	streams := make(chan *os.File, 1)
 	go func() {
-		o.ended <- a.job(ctx, op, args, func(ours *os.File) { streams <- ours }, nil, result)
+		ended <- a.job(ctx, op, args, func(ours *os.File) { streams <- ours }, nil, result)
 		close(streams)
 	}()
 	o.ours = <-streams
 	return o
-}
-
-// end waits for the job, which ends with its stream: only then is known whether that was all.
-func (o *output) end() error {
-	if !o.over {
-		o.over, o.err = true, <-o.ended
-	}
-	return o.err
 }
 
 // close ends the job, if it runs, and waits for that.

@@ -5,6 +5,13 @@ import (
 	"time"
 )
 
+// SetEndWithin makes it shorter for a test.
+func SetEndWithin(t *testing.T, time time.Duration) {
+	before := endWithin
+	endWithin = time
+	t.Cleanup(func() { endWithin = before })
+}
+
 // SetPatience makes it shorter for a test.
 func SetPatience(t *testing.T, time time.Duration) {
 	before := patience

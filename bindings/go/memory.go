@@ -18,8 +18,17 @@ func inMemory(content []byte) (*os.File, error) {
 		return nil, syscall.ENOSYS
 	}
 	name := []byte("wingback\x00")
-	const closeOnExec = 1
-	fd, _, errno := syscall.Syscall(number, uintptr(unsafe.Pointer(&name[0])), closeOnExec, 0)
+	const closeOnExec, executable = 1, 0x10
+	create := func(flags uintptr) (uintptr, syscall.Errno) {
+		fd, _, errno := syscall.Syscall(number, uintptr(unsafe.Pointer(&name[0])), flags, 0)
+		return fd, errno
+	}
+	// Where vm.memfd_noexec is 1, it is executable only if that is asked for; before Linux 6.3 nobody
+	// can ask.
+	fd, errno := create(closeOnExec | executable)
+	if errno == syscall.EINVAL {
+		fd, errno = create(closeOnExec)
+	}
 	if errno != 0 {
 		return nil, os.NewSyscallError("memfd_create", errno)
 	}

@@ -375,6 +375,19 @@ func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
 	nobody.Close()
 }
 
+func TestAReaderThatWaitsDoesNotHoldAJobThatHasFailed(t *testing.T) {
+	half, stop := io.Pipe()
+	defer stop.Close()
+	go stop.Write([]byte("this is no archive, and no more of it comes"))
+	stream := wingback.Stream(half)
+	stream.Engine = shared
+	begun := time.Now()
+	_, err := wingback.Restore{Dir: t.TempDir()}.Run(background(), stream)
+	if err == nil || errors.Is(err, wingback.Cancelled) || time.Since(begun) > 5*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+}
+
 func TestACallersOwnFaultIsSaid(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	archive, err := os.ReadFile(report.Path)

@@ -199,8 +199,8 @@ pub unsafe extern "C" fn wingback_archive_read_file(
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let (archive, path) =
-            unsafe { (opaque::get(archive, "archive")?.open()?, path.get("path")?) };
+        let (path, archive) =
+            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
         let buffer = Buffer { bytes: Arc::default(), max };
         let content = buffer.bytes.clone();
         task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
@@ -227,8 +227,8 @@ pub unsafe extern "C" fn wingback_archive_copy_file(
         let out = opaque::out(task, "task")?;
         let fd = descriptor::duplicate(fd)?;
         // SAFETY: as the header says.
-        let (archive, path) =
-            unsafe { (opaque::get(archive, "archive")?.open()?, path.get("path")?) };
+        let (path, archive) =
+            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
         let copy = archive.copy_file(path, descriptor::unblock(fd));
         let file = |member| ReadFile { member, content: Vec::new() };
         task::start("copy a file", copy, out, file)

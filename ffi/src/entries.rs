@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{AsyncReadExt, executor::block_on};
+use futures::AsyncReadExt;
 use wingback::{Entries, Error, Handle, Member};
 
 use crate::{
@@ -84,13 +84,12 @@ pub unsafe extern "C" fn wingback_entries_next(
     let body = || {
         // SAFETY: as the header says.
         let reading = unsafe { opaque::get(entries, "entries") }?;
-        if member.is_null() {
-            return Err(opaque::null("member"));
-        }
+        // A member that could not be written would be lost.
+        // SAFETY: as the header says.
+        unsafe { record::check(member, "member") }?;
         let mut state = reading.lock();
         state.current = None;
-        let _blocked = signals::block();
-        let next = block_on(state.entries.next())?;
+        let next = signals::block_on(state.entries.next())?;
         let next = next.ok_or_else(|| Failure::only(wingback_status::End))?;
         let next = state.current.insert(next);
         // SAFETY: as the header says.
@@ -131,8 +130,7 @@ pub unsafe extern "C" fn wingback_entries_read(
                 std::slice::from_raw_parts_mut(buffer.cast(), room)
             }
         };
-        let _blocked = signals::block();
-        let read = block_on(state.entries.read(place));
+        let read = signals::block_on(state.entries.read(place));
         let read = read.map_err(|e| match e.downcast::<Error>() {
             Ok(error) => Failure::from(error),
             Err(e) => Error::io("read the archive", e).into(),

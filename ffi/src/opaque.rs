@@ -11,8 +11,8 @@ use crate::error::{Failure, Result};
 
 /// A type that C knows by name only.
 pub(crate) trait Opaque: Sized {
-    /// What its pointers point to. It is shared between threads, since C may do so.
-    type Rust: Sync;
+    /// What its pointers point to. C may share it between threads, and free it on any.
+    type Rust: Send + Sync;
     /// [`Owned`] or [`Borrowed`].
     type By;
 }

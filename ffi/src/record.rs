@@ -58,11 +58,8 @@ pub(crate) unsafe fn read<R: Record>(record: *const R, name: &str) -> Result<R> 
 ///
 /// It is NULL or points to as many bytes as its first field says, which may be written to.
 pub(crate) unsafe fn write<R: Record>(record: *mut R, value: &R, name: &str) -> Result<()> {
-    if record.is_null() {
-        return Err(null(name));
-    }
     // SAFETY: the caller says so.
-    let size = unsafe { size_of_given(record, name) }?;
+    let size = unsafe { check(record, name) }?;
     let known = size.min(size_of::<R>());
     let behind = size_of::<usize>();
     // SAFETY: so many bytes are there, and here.
@@ -72,6 +69,19 @@ pub(crate) unsafe fn write<R: Record>(record: *mut R, value: &R, name: &str) -> 
         ptr::write_bytes(to.add(known), 0, size - known);
     }
     Ok(())
+}
+
+/// Whether [`write`] can be done there, and how large the caller's header has it.
+///
+/// # Safety
+///
+/// It is NULL or points to a `usize` at least.
+pub(crate) unsafe fn check<R: Record>(record: *const R, name: &str) -> Result<usize> {
+    if record.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the caller says so.
+    unsafe { size_of_given(record, name) }
 }
 
 /// # Safety

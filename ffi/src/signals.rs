@@ -5,7 +5,9 @@
 //! thread passes its mask on to those that it starts (pthread_create(3)), so it is enough to start the
 //! one that polls the engine under such a mask.
 
-use std::{mem::MaybeUninit, ptr};
+use std::{mem::MaybeUninit, pin::pin, ptr};
+
+use futures::{FutureExt, executor, future};
 
 /// What a thread does by itself cannot be put off (pthread_sigmask(3)); and profilers want theirs.
 const LEFT: [libc::c_int; 7] = [
@@ -38,6 +40,15 @@ pub(crate) fn block() -> Blocked {
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
         Blocked(Some(before.assume_init()))
     }
+}
+
+/// Waits for a future of the engine's on the caller's thread, which takes its signals while it waits.
+pub(crate) fn block_on<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    executor::block_on(future::poll_fn(|context| {
+        let _blocked = block();
+        work.poll_unpin(context)
+    }))
 }
 
 impl Drop for Blocked {

@@ -1,6 +1,8 @@
 //! The worker: jobs as JSON lines, for bindings that would rather not call each function.
 
-use std::ffi::c_int;
+use std::{ffi::c_int, io, thread};
+
+use wingback::Error;
 
 use crate::{
     descriptor::duplicate, enums::wingback_status, error::wingback_error, guard::guard, signals,
@@ -9,7 +11,7 @@ use crate::{
 /// Serves the requests that are read from one descriptor with events to another, as the command
 /// `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
 /// half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
-/// protocol. It uses duplicates of the descriptors, and the thread that calls it.
+/// protocol. It uses duplicates of the descriptors, and blocks the thread that calls it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_worker_run(
     requests: c_int,
@@ -18,10 +20,17 @@ pub unsafe extern "C" fn wingback_worker_run(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     let serve = || {
-        let _blocked = signals::block();
         let (requests, events) = (duplicate(requests)?, duplicate(events)?);
-        let served = wingback_worker::serve(requests, events, duplicate(streams)?);
-        served.map_err(|e| wingback::Error::io("serve", e).into())
+        let streams = duplicate(streams)?;
+        // A write to a pipe that nobody reads leaves a SIGPIPE with its thread, for when that unblocks it.
+        let blocked = signals::block();
+        let server = thread::Builder::new()
+            .name("wingback-worker".into())
+            .spawn(move || wingback_worker::serve(requests, events, streams));
+        drop(blocked);
+        let server = server.map_err(|e| Error::io("start a thread", e))?;
+        let served = server.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        served.map_err(|e| Error::io("serve", e).into())
     };
     // SAFETY: as the header says.
     unsafe { guard(error, serve) }

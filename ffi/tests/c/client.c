@@ -281,6 +281,18 @@ static size_t contents(const wingback_archive *archive) {
     // Not to the end.
     OK(wingback_entries_open(archive, &entries, &error));
     OK(wingback_entries_next(entries, &member, &error));
+    char first[256];
+    CHECK(member.path.len < sizeof first);
+    size_t len = member.path.len;
+    memcpy(first, member.path.data, len);
+    wingback_entries_free(entries);
+
+    // A member that has nowhere to go is not lost.
+    wingback_member nowhere = {.struct_size = 0};
+    OK(wingback_entries_open(archive, &entries, &error));
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_next(entries, &nowhere, &error));
+    OK(wingback_entries_next(entries, &member, &error));
+    CHECK(member.path.len == len && memcmp(member.path.data, first, len) == 0);
     wingback_entries_cancel(entries);
     wingback_entries_free(entries);
     return total;
@@ -294,6 +306,9 @@ static void streams(const char *path, size_t expected) {
     OK(wingback_archive_stream(fd, &archive, &error));
     CHECK(close(fd) == 0);
     wingback_task *task;
+    // A mistake does not use it up.
+    wingback_bytes nothing = {.data = NULL, .len = 5};
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_archive_read_file(archive, nothing, 1, &task, &error));
     OK(wingback_archive_list(archive, NULL, 0, &task, &error));
     done(task);
     const wingback_listing *listing;
