@@ -107,11 +107,11 @@ pub struct Create {
     #[arg(long, value_name = "FILE|latest")]
     pub previous: Option<PathBuf>,
 
-    /// With --previous: what has to be as it was for a file to be unchanged
+    /// With --previous or --cache: what has to be as it was for a file to be unchanged
     #[arg(long, value_enum, default_value = "ctime")]
     pub trust: Trust,
 
-    /// With --previous: also copy what another encoder or level has compressed
+    /// With --previous or --cache: also copy what another encoder or level has compressed
     #[arg(long)]
     pub reuse_any: bool,
 
