@@ -34,8 +34,8 @@ func Link(url string, transfer Transfer) *Archive {
 }
 
 // Stream is an archive whose bytes come from its start to its end, such as the body of a download.
-// It can be read once. Should a context be done while r waits for bytes, the call returns and r is
-// read from until it gives some: close it.
+// It can be read once. Should a context be done, or the job fail, while r waits for bytes, the call
+// returns and r is read from until it gives some: close it.
 func Stream(r io.Reader) *Archive { return &Archive{reader: r} }
 
 // open gives what a request names the archive by. An error of the reader's ends the job by `failed`.

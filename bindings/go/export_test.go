@@ -6,15 +6,13 @@ import (
 )
 
 // SetEndWithin makes it shorter for a test.
-func SetEndWithin(t *testing.T, time time.Duration) {
-	before := endWithin
-	endWithin = time
-	t.Cleanup(func() { endWithin = before })
-}
+func SetEndWithin(t *testing.T, to time.Duration) { set(t, &endWithin, to) }
 
 // SetPatience makes it shorter for a test.
-func SetPatience(t *testing.T, time time.Duration) {
-	before := patience
-	patience = time
-	t.Cleanup(func() { patience = before })
+func SetPatience(t *testing.T, to time.Duration) { set(t, &patience, to) }
+
+func set(t *testing.T, time *time.Duration, to time.Duration) {
+	before := *time
+	*time = to
+	t.Cleanup(func() { *time = before })
 }

@@ -331,11 +331,7 @@ impl Writer<'_> {
                 none => none.insert(walk.open_file().map_err(|e| walk.fail("open", e))?),
             };
             self.before_raw()?;
-            let got = match self.read(file, piece.clone()) {
-                Ok(got) => got,
-                Err(ReadError::Errno(errno)) => return Err(walk.fail("read", errno)),
-                Err(ReadError::Cancelled(e)) => return Err(e),
-            };
+            let got = self.read(file, piece.clone()).map_err(|e| e.or(|e| walk.fail("read", e)))?;
             self.batch.raw.zeros((piece.end - piece.start - got) as usize);
             if is_last {
                 self.pad();
@@ -406,33 +402,21 @@ impl Writer<'_> {
         let Some(entry) = self.cursor.as_ref().map(|cursor| cursor.recorded(i)) else {
             return Ok(());
         };
-        let Entry { path, mode, uid, gid, mtime_ns, size, .. } = &entry;
-        let fail = |doing, errno| self.root.fail(path, doing, errno);
         let kind = entry.kind();
+        let Entry { path, mode, uid, gid, mtime_ns, size, .. } = entry;
+        let root = self.root;
+        let fail = |doing, errno| root.fail(&path, doing, errno);
         let target = match kind {
-            EntryKind::Symlink => {
-                self.root.read_link(path).map_err(|e| fail("read the link", e))?
-            }
+            EntryKind::Symlink => root.read_link(&path).map_err(|e| fail("read the link", e))?,
             EntryKind::File | EntryKind::Directory => Vec::new(),
         };
-        let meta = Metadata {
-            size: *size,
-            mode: *mode,
-            uid: *uid,
-            gid: *gid,
-            mtime_ns: *mtime_ns,
-            ..Metadata::default()
-        };
+        let meta = Metadata { size, mode, uid, gid, mtime_ns, ..Metadata::default() };
         let mut headers = Vec::new();
-        Header { path, kind, meta: &meta, target: &target }.write(&mut headers);
+        Header { path: &path, kind, meta: &meta, target: &target }.write(&mut headers);
         self.batch.raw.extend(&headers);
         if kind == EntryKind::File {
-            let mut file = self.root.open_file(path).map_err(|e| fail("open", e))?;
-            let got = match self.read(&mut file, 0..*size) {
-                Ok(got) => got,
-                Err(ReadError::Errno(errno)) => return Err(self.root.fail(path, "read", errno)),
-                Err(ReadError::Cancelled(e)) => return Err(e),
-            };
+            let mut file = root.open_file(&path).map_err(|e| fail("open", e))?;
+            let got = self.read(&mut file, 0..size).map_err(|e| e.or(|e| fail("read", e)))?;
             self.batch.raw.zeros((size - got) as usize);
             self.pad();
         }
@@ -662,6 +646,16 @@ struct Stored {
 enum ReadError {
     Errno(Errno),
     Cancelled(Error),
+}
+
+impl ReadError {
+    /// The error that ends the backup.
+    fn or(self, fail: impl FnOnce(Errno) -> Error) -> Error {
+        match self {
+            ReadError::Errno(errno) => fail(errno),
+            ReadError::Cancelled(e) => e,
+        }
+    }
 }
 
 fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {

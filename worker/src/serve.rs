@@ -92,12 +92,14 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
     shared.jobs_changed.notify_all();
     shared.streams.close();
     let received = receiver.join();
+    // Where a job has not ended, the ticker too may be waiting for whoever should read the events.
+    if ended {
+        let _ = ticker.join();
+    }
     read?;
     if !ended {
-        // The ticker may be waiting for whoever should read the events, as those jobs may be.
         return Err(io::ErrorKind::TimedOut.into());
     }
-    let _ = ticker.join();
     received.unwrap_or_else(|_| Err(io::Error::other("the receiver of streams panicked")))
 }
 
