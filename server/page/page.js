@@ -1,67 +1,20 @@
 // The page of a node: its servers, their backups, and what can be done with them.
 
+import { fillCard, message, newCard, partialMessage, showProgress, verdict } from './card.js';
+import {
+  $, count, formatSize, formatTime, h, newUuid, number, sizeElement, timeElement,
+} from './words.js';
+
 const STORED = 'wingback-token';
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-const STATES = { queued: 'note', running: 'note', complete: 'good', failed: 'bad' };
-const PANEL = {
-  none: null,
-  told: null,
-  pending: ['note', 'Panel pending: the Panel has not been told yet.'],
-  refused: ['warn', 'Panel refused: the Panel did not accept the report of this backup.'],
-  orphan: ['warn', 'Panel orphan: the Panel does not have this backup any more.'],
-};
 
 class SignedOut extends Error {}
 
-const $ = id => document.getElementById(id);
 const busy = new WeakSet(); // buttons whose request is under way
 let token = sessionStorage.getItem(STORED);
 let servers = [];
 let view = null; // the server that is shown; what comes in for another one is dropped
 let subject = null; // the backup that the open dialog is about
 const files = { page: 1, asked: 0, timer: 0 };
-
-// Elements and words
-
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-const number = value => value.toLocaleString('en');
-const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
-
-function formatSize(bytes) {
-  if (bytes < 1024) return count(bytes, 'byte');
-  const unit = Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length - 1);
-  return `${(bytes / 1024 ** unit).toFixed(1)}\u00a0${UNITS[unit]}`;
-}
-
-function formatDuration(milliseconds) {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
-}
-
-function formatTime(iso) {
-  return new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-}
-
-const timeElement = iso => h('time', { datetime: iso, title: iso }, formatTime(iso));
-const sizeElement = bytes => h('span', { title: count(bytes, 'byte') }, formatSize(bytes));
-
-function newUuid() {
-  // Over plain HTTP a browser leaves randomUUID out.
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = bytes[6] & 0x0f | 0x40;
-  bytes[8] = bytes[8] & 0x3f | 0x80;
-  const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-}
 
 // What the page says: to a screen reader, as an alert, in a dialog
 
@@ -349,138 +302,13 @@ function renderCard(of, backup) {
   const signature = JSON.stringify({ ...backup, progress: null });
   if (card.signature !== signature) fillCard(card.element, backup);
   card.signature = signature;
-  if (backup.progress) showProgress(card.element, backup.progress);
+  if (backup.progress) tellProgress(card.element, backup.progress);
   return card.element;
 }
 
-function newCard(backup) {
-  const card = $('card').content.firstElementChild.cloneNode(true);
-  const title = card.querySelector('h4');
-  title.id = `title-${backup.uuid}`;
-  card.dataset.uuid = backup.uuid;
-  card.querySelector('progress').setAttribute('aria-labelledby', title.id);
-  for (const button of card.querySelectorAll('.buttons button, summary')) {
-    button.setAttribute('aria-describedby', title.id);
-  }
-  return card;
-}
-
-function fillCard(card, backup) {
-  const { state, size, checksum, completed_at: ended } = backup;
-  const at = name => card.querySelector(`[data-put="${name}"]`);
-  const put = (name, known, words) => {
-    at(name).replaceChildren(...known === null ? [] : [words(known)].flat());
-    const fact = at(name).closest('[data-fact]');
-    if (fact) fact.hidden = known === null;
-  };
-  put('title', backup.created_at, formatTime);
-  at('title').dateTime = backup.created_at;
-  put('badges', backup, badges);
-  put('size', size, sizeElement);
-  put('files', backup.files, number);
-  put('short', checksum, text => `${text.slice(0, 12)}…`);
-  at('short').title = checksum ?? '';
-  at('facts').hidden = size === null && checksum === null && backup.files === null;
-  at('running').hidden = state !== 'running';
-  put('messages', backup, messages);
-  put('uuid', backup.uuid, String);
-  put('checksum', checksum, String);
-  put('bytes', size, bytes => count(bytes, 'byte'));
-  put('skipped', backup.skipped, skipped => count(skipped, 'file'));
-  put('adapter', backup.adapter,
-    adapter => adapter + (backup.readable ? '' : ', where this daemon cannot read it'));
-  put('begun', backup.created_at, timeElement);
-  put('ended', ended, end => [timeElement(end),
-    `, after ${formatDuration(new Date(end) - new Date(backup.created_at))}`]);
-  fillButtons(card, backup);
-}
-
-function fillButtons(card, { state, readable, verifying, restoring }) {
-  const focused = document.activeElement;
-  const complete = state === 'complete';
-  const set = (action, shown, disabled = false) => {
-    const button = card.querySelector(`[data-action="${action}"]`);
-    button.hidden = !shown;
-    button.ariaDisabled = String(disabled);
-  };
-  set('cancel', state === 'queued' || state === 'running');
-  set('files', complete && readable);
-  set('verify', complete && readable, verifying);
-  set('download', complete && readable);
-  set('restore', complete && readable, restoring);
-  set('delete', complete || state === 'failed', restoring);
-  if (focused.hidden && card.contains(focused)) card.querySelector('h4').focus();
-}
-
-function badges({ state, position, partial, verifying, verified, restoring }) {
-  const badge = (words, kind) => h('span', { class: `badge ${kind}` }, words);
-  const name = state.charAt(0).toUpperCase() + state.slice(1);
-  const all = [badge(name + (position ? `, place ${position} in the queue` : ''), STATES[state])];
-  if (partial) all.push(badge('Partial', 'warn'));
-  if (verifying) all.push(badge('Verifying…', 'note'));
-  else if (verified) all.push(verified.whole ? badge('Whole', 'good') : badge('Damaged', 'bad'));
-  if (restoring) all.push(badge('Restoring…', 'note'));
-  return all;
-}
-
-function messages(backup) {
-  const { state, error, partial, warnings, verified, verifying, restored, restoring, panel } = backup;
-  const all = [];
-  if (state === 'failed') all.push(['bad', error ?? 'No reason was given.']);
-  if (partial) all.push(partialMessage(backup));
-  if (warnings.length) all.push(['warn', `${count(warnings.length, 'warning')}:`, warnings]);
-  if (verified && !verifying) all.push(verdict(verified));
-  if (restored && !restoring) all.push(outcome(restored));
-  const told = panel in PANEL ? PANEL[panel] : ['note', `Panel: ${panel}`];
-  if (told) all.push(told);
-  return all.map(parts => message(...parts));
-}
-
-function partialMessage({ skipped }) {
-  return ['warn', `Partial: ${skipped ? count(skipped, 'file') : 'some files'} skipped.`];
-}
-
-function verdict({ at, whole, damage }) {
-  const when = `verified ${formatTime(at)}`;
-  if (whole) return ['good', `Whole: ${when}, no damage.`];
-  return ['bad', `Damaged: ${when}, ${count(damage.length, 'problem')}.`, damage];
-}
-
-function outcome({ at, successful, error }) {
-  const when = formatTime(at);
-  return successful ? ['good', `Restored ${when}.`] : ['bad', `Not restored, ${when}: ${error}`];
-}
-
-function message(kind, text, lines = []) {
-  const box = h('div', { class: `message ${kind}` }, h('p', {}, text));
-  // A long list scrolls, so the keyboard has to get at it.
-  const list = h('ul', lines.length > 5 ? { 'tabindex': 0, 'aria-label': text } : {});
-  list.append(...lines.map(line => h('li', {}, line)));
-  if (lines.length) box.append(list);
-  return box;
-}
-
-function showProgress(card, progress) {
-  const { percent } = progress;
-  const bar = card.querySelector('progress');
-  if (percent === null) bar.removeAttribute('value');
-  else bar.value = percent;
-  card.querySelector('[data-put="numbers"]').textContent = progressWords(progress);
-  const quarter = Math.floor((percent ?? 0) / 25);
-  if (quarter <= Number(card.dataset.quarter ?? 0) || quarter > 3) return;
-  card.dataset.quarter = quarter;
-  announce(`Backup: ${quarter * 25} percent`);
-}
-
-function progressWords({ phase, percent, bytes, expected_bytes: expected, written, rate }) {
-  const words = [phase.charAt(0).toUpperCase() + phase.slice(1)];
-  if (percent !== null) words.push(`${Math.floor(percent)} %`);
-  words.push(expected ? `${formatSize(bytes)} of ${formatSize(expected)}` : formatSize(bytes));
-  words.push(`${formatSize(Math.round(rate))}/s`, `${formatSize(written)} written`);
-  if (expected > bytes && rate > 0) {
-    words.push(`about ${formatDuration((expected - bytes) / rate * 1000)} left`);
-  }
-  return words.join(' · ');
+function tellProgress(card, progress) {
+  const words = showProgress(card, progress);
+  if (words) announce(words);
 }
 
 // What the buttons do
@@ -703,7 +531,7 @@ function hear(of, { event, args = [] }) {
 
 function hearProgress(of, progress) {
   const backup = of.backups?.find(({ uuid }) => uuid === progress.uuid);
-  if (backup?.state === 'running') showProgress(of.cards.get(backup.uuid).element, progress);
+  if (backup?.state === 'running') tellProgress(of.cards.get(backup.uuid).element, progress);
   else load(of);
 }
 

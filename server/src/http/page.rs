@@ -28,7 +28,19 @@ pub(crate) fn css() -> Reply {
 }
 
 pub(crate) fn js() -> Reply {
-    reply::text(include_str!("../../page/page.js"), "text/javascript; charset=utf-8")
+    script(include_str!("../../page/page.js"))
+}
+
+pub(crate) fn card_js() -> Reply {
+    script(include_str!("../../page/card.js"))
+}
+
+pub(crate) fn words_js() -> Reply {
+    script(include_str!("../../page/words.js"))
+}
+
+fn script(text: &'static str) -> Reply {
+    reply::text(text, "text/javascript; charset=utf-8")
 }
 
 /// The interface of this node: its adapters are those that it takes.

@@ -58,6 +58,8 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Re
         (&Method::GET, [""]) => Ok(page::html()),
         (&Method::GET, ["page.css"]) => Ok(page::css()),
         (&Method::GET, ["page.js"]) => Ok(page::js()),
+        (&Method::GET, ["card.js"]) => Ok(page::card_js()),
+        (&Method::GET, ["words.js"]) => Ok(page::words_js()),
         (&Method::GET, ["openapi.json"]) => Ok(page::openapi(node)),
         (&Method::GET, ["health"]) => Ok(api::health(node)),
         (&Method::GET, ["metrics"]) => Ok(api::metrics(node)),
@@ -122,7 +124,9 @@ fn backup_of(text: &str) -> Result<Uuid, Refusal> {
 fn not_so(segments: &[&str]) -> Result<Reply, Refusal> {
     let allowed = match segments {
         [""]
-        | ["page.css" | "page.js" | "openapi.json" | "health" | "metrics"]
+        | [
+            "page.css" | "page.js" | "card.js" | "words.js" | "openapi.json" | "health" | "metrics",
+        ]
         | ["download", "backup"]
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
