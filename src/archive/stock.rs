@@ -4,12 +4,9 @@
 //! is copied as it stands, and the new archive has the very bytes that it would have had anyway.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
@@ -39,8 +36,8 @@ pub(crate) struct Stock {
     by_key: HashMap<[u8; 16], u32>,
     /// Another encoder or level made it.
     is_other: bool,
-    /// Segments that are not what their checksums say.
-    damaged: AtomicU64,
+    /// Segments that are not what the index says of them. One may be met more than once.
+    damaged: Mutex<BTreeSet<usize>>,
 }
 
 impl Stock {
@@ -61,7 +58,7 @@ impl Stock {
         }
         let keys = layout.index.segments.iter().zip(0..).map(|(segment, i)| (segment.key, i));
         let by_key = keys.collect();
-        Ok(Ok(Stock { source, layout, by_key, is_other, damaged: AtomicU64::new(0) }))
+        Ok(Ok(Stock { source, layout, by_key, is_other, damaged: Mutex::default() }))
     }
 
     /// Whether what is copied from it is not what this encoder and level would make.
@@ -80,7 +77,11 @@ impl Stock {
 
     /// How many of the segments that were looked at were damaged.
     pub(crate) fn damaged(&self) -> u64 {
-        self.damaged.load(Relaxed)
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    fn note_damaged(&self, i: usize) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
     }
 
     /// Appends the encoded bytes of the segment whose raw bytes are these, if there is one.
@@ -120,7 +121,7 @@ impl Stock {
             out.advance(len);
         } else {
             out.truncate(start);
-            self.damaged.fetch_add(1, Relaxed);
+            self.note_damaged(i);
         }
         self.source.passed(at);
         is_good
@@ -283,9 +284,10 @@ impl Cursor {
 
     /// The raw bytes of a stretch that a copied segment begins with; `None` where it does not decode.
     pub(crate) fn raw_of(&mut self, encoded: &[u8], tar: Range<u64>) -> Option<&[u8]> {
-        self.decoded = self.decode(self.segment_at(tar.start).0, encoded);
+        let (segment, _) = self.segment_at(tar.start);
+        self.decoded = self.decode(segment, encoded);
         if matches!(self.decoded, Some((_, None))) {
-            self.stock.damaged.fetch_add(1, Relaxed);
+            self.stock.note_damaged(segment);
         }
         self.decoded_part(tar)
     }
