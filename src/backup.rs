@@ -1,7 +1,6 @@
 //! Makes a backup: the one place that knows every layer.
 
 use std::{
-    os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
     thread,
@@ -26,9 +25,9 @@ use crate::{
     pipe::{self, Inlet, Outlet},
     previous::Previous,
     progress::{Phase, Tracker},
+    replace::{self, StateDir},
     report::Report,
     store::{Store, Upload},
-    swap,
     task::{Task, unless_cancelled},
     walk::{
         Walk, WalkOptions,
@@ -69,6 +68,7 @@ pub struct Backup {
     previous: Option<Previous>,
     reuse_any: bool,
     cache: Option<Cache>,
+    state_dir: Option<PathBuf>,
     tree: TreeOptions,
     settings: Settings,
 }
@@ -90,6 +90,7 @@ impl Backup {
             previous: None,
             reuse_any: false,
             cache: None,
+            state_dir: None,
             tree: TreeOptions::default(),
             settings: Settings {
                 level: Level::default(),
@@ -115,6 +116,19 @@ impl Backup {
     #[must_use]
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Looks in this state directory for a restore of the source that is under way, as
+    /// [`Restore::state_dir`](crate::Restore::state_dir) has it. Unless told otherwise, that is
+    /// [`default_state_dir`](crate::default_state_dir).
+    ///
+    /// A source whose restore was interrupted in the middle of its exchange is neither the old tree
+    /// nor the new one: its backup fails with [`Busy`](ErrorKind::Busy). A record that cannot be
+    /// read fails it as well.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
         self
     }
 
@@ -362,7 +376,8 @@ impl Backup {
 
     fn open(&self) -> Result<Source> {
         let root = Root::open(&self.source)?;
-        swap::check_settled(root.as_fd(), root.path())?;
+        let state = StateDir::new(self.state_dir.as_deref());
+        let staging = replace::check_whole(&root, root.path(), &state)?;
         let mut excludes = Excludes::new(self.rules);
         let mut warnings = Vec::new();
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
@@ -379,8 +394,9 @@ impl Backup {
             return Err(error.caused_by(odd.to_string()));
         }
         warnings.extend(excludes.warnings().iter().cloned().map(Warning::Pattern));
-        let walk = WalkOptions { excludes, one_file_system: self.one_file_system, own: None };
-        Ok(Source { root, walk, stock: None, warnings })
+        let walk =
+            WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
+        Ok(Source { root, walk, state, stock: None, warnings })
     }
 
     /// Makes the archive on its threads, and hands its bytes to `upload` here.
@@ -467,6 +483,8 @@ impl Backup {
                     let stock = source.stock.clone();
                     let done = tree::write(walk, &self.tree, stock, tracker, feeder)?;
                     source.root.check_still_there()?;
+                    // A restore may have begun meanwhile.
+                    replace::check_whole(&source.root, source.root.path(), &source.state)?;
                     tracker.enter(Phase::SourceRead);
                     Ok(done)
                 },
@@ -490,6 +508,7 @@ impl Backup {
 struct Source {
     root: Root,
     walk: WalkOptions,
+    state: StateDir,
     stock: Option<Arc<Stock>>,
     warnings: Vec<Warning>,
 }

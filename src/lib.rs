@@ -43,12 +43,12 @@ mod pipe;
 mod previous;
 mod progress;
 mod remote;
+mod replace;
 mod report;
 mod restore;
 mod retention;
 mod select;
 mod store;
-mod swap;
 mod sys;
 mod task;
 mod threads;
@@ -84,6 +84,7 @@ pub use name::{Key, NameTemplate};
 pub use net::Transfer;
 pub use previous::Previous;
 pub use progress::{Expected, Phase, Progress, Updates};
+pub use replace::{Recovered, default_state_dir};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use restore::{Restore, Restored};
 pub use retention::{Aged, Reason, Retention, Verdict};
@@ -97,7 +98,6 @@ pub use store::{
     presigned::{PartUrls, UploadedPart, UploadedParts},
     s3::{Credentials, S3Store},
 };
-pub use swap::Recovered;
 pub use task::{Handle, Task};
 pub use threads::join_threads;
 pub use unpack::Owner;

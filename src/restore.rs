@@ -14,8 +14,8 @@ use crate::{
     extractor::{Facts, Job, unpack},
     input::Archive,
     progress::{Phase, Tracker},
+    replace::{self, How, Recovered, Replacement, StateDir},
     select::Selection,
-    swap::{self, How, Recovered, Staging},
     task::Task,
     unpack::{Beneath, Existing},
     unpacked::{UnpackOptions, Unpacked},
@@ -25,11 +25,14 @@ use crate::{
 /// Brings a directory to an archive's state.
 ///
 /// Nothing of the directory is touched before the archive is known to be good: it is unpacked into a
-/// staging place inside the directory (`.wingback-restore`), checked, and made durable; then the
-/// directory's entries are exchanged under a journal. Whatever happens before that, the directory
-/// stays as it was. Whatever happens after, a kill or a power cut, the next restore of the
-/// directory, or [`recover`](Restore::recover), finishes or undoes it: the tree is the old one or the new one.
-/// The directory itself stays the same, as it may be a mount point.
+/// staging directory inside the directory (`.wingback-restore-` and a random number), checked, and
+/// made durable; then the directory's entries are exchanged under a journal. Whatever happens before
+/// that, the directory stays as it was. Whatever happens after, a kill or a power cut, the next
+/// restore of the directory, or [`recover`](Restore::recover), finishes or undoes it: the tree is the
+/// old one or the new one. The directory itself stays the same, as it may be a mount point.
+///
+/// Journal and record lie in the [`state_dir`](Restore::state_dir). Nothing found in the directory is
+/// taken for the engine's own, so the owner of its files cannot lead a restore anywhere else.
 ///
 /// Cancel and drop end it in order until the exchange begins; from then on it is finished.
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub struct Restore {
     keep: Selection,
     in_place: bool,
     staging: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
     sha1: Option<[u8; 20]>,
     options: UnpackOptions,
     committed: Hook,
@@ -86,6 +90,7 @@ impl Restore {
             keep: Selection::default(),
             in_place: false,
             staging: None,
+            state_dir: None,
             sha1: None,
             options: UnpackOptions::default(),
             committed: Hook(Arc::new(|| ())),
@@ -121,6 +126,16 @@ impl Restore {
     #[must_use]
     pub fn staging(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging = Some(dir.into());
+        self
+    }
+
+    /// Keeps the restore's record in this directory, which belongs to the caller or to root and which
+    /// nobody else may write to: not in the target, where the record could be forged. Unless told
+    /// otherwise, that is [`default_state_dir`](crate::default_state_dir). A restore that was
+    /// interrupted is found again, and its backup refused, only with the same state directory.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
         self
     }
 
@@ -161,12 +176,12 @@ impl Restore {
         })
     }
 
-    /// Finishes or undoes a restore of `dir` that was interrupted. `None` if there was none.
-    pub fn recover(dir: impl Into<PathBuf>) -> Task<'static, Option<Recovered>> {
-        let dir = dir.into();
-        Task::new(
-            |_| async move { crate::pipe::spawn(move |_| swap::recover(&dir))?.finish().await },
-        )
+    /// Finishes or undoes a restore of the directory that was interrupted. `None` if there was none.
+    /// Of the options only [`state_dir`](Restore::state_dir) counts.
+    pub fn recover(self) -> Task<'static, Option<Recovered>> {
+        Task::new(|_| async move {
+            crate::pipe::spawn(move |_| replace::recover(&self.dir, &self.state()))?.finish().await
+        })
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
@@ -175,21 +190,21 @@ impl Restore {
         if self.in_place {
             return self.run_in_place(source, tracker);
         }
-        let staging = Staging::prepare(&self.dir, self.staging.as_deref())?;
-        let recovered = staging.recovered();
+        let replacement = Replacement::prepare(&self.dir, &self.state(), self.staging.as_deref())?;
+        let recovered = replacement.recovered();
         let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
         let how = match self.mode {
             Mode::Replace => How::Replace { keep: &keep },
             Mode::Merge => How::Merge { keep: &keep },
         };
-        staging.check(how)?;
-        let root = Beneath::from_fd(staging.tree()?);
+        replacement.check(how)?;
+        let root = Beneath::from_fd(replacement.tree()?);
         let all = Selection::default();
         let job = self.job(&all, Existing::Fresh, &|_, _| false);
         let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
-        let warnings = staging.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?;
+        let warnings = replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?;
         Ok(restored(facts, recovered, warnings))
     }
 
@@ -198,7 +213,7 @@ impl Restore {
             let error = Error::new(ErrorKind::InvalidInput, "restore in place");
             return Err(error.caused_by("a stream cannot be verified before it is unpacked"));
         };
-        let recovered = swap::recover(&self.dir)?;
+        let recovered = replace::recover(&self.dir, &self.state())?;
         let verify = self.sha1.map_or_else(Verify::new, |sha1| Verify::new().sha1(sha1));
         let verified = verify.run(Source::At(at.clone()), tracker)?;
         if let Some(damage) = verified.damage.first() {
@@ -207,7 +222,8 @@ impl Restore {
         }
         self.check_sha1(verified.sha1)?;
         if self.mode == Mode::Replace {
-            swap::clear(&self.dir, &|path, is_dir| self.keeps(path, is_dir))?;
+            let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
+            replace::clear(&self.dir, &self.state(), &keep)?;
         }
         let root = Beneath::open(&self.dir)?;
         // What is kept and is there stays, with all that lies beneath it.
@@ -221,6 +237,10 @@ impl Restore {
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         (self.committed.0)();
         Ok(restored(facts, recovered, Vec::new()))
+    }
+
+    fn state(&self) -> StateDir {
+        StateDir::new(self.state_dir.as_deref())
     }
 
     fn keeps(&self, path: &[u8], is_dir: bool) -> bool {

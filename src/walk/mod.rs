@@ -31,9 +31,6 @@ use crate::{
 /// The longest path that anything can restore (Linux' `PATH_MAX`).
 const PATH_MAX: usize = 4096;
 
-/// The staging place of a restore, in the root of the tree that is restored. Never backed up.
-pub(crate) const STAGING: &str = ".wingback-restore";
-
 /// Directories held open at a time; a deeper tree has its upper ones opened again on the way back.
 const OPEN_MAX: usize = 64;
 
@@ -43,6 +40,14 @@ pub(crate) struct WalkOptions {
     pub(crate) excludes: Excludes,
     pub(crate) one_file_system: bool,
     pub(crate) own: Option<OwnBackups>,
+    pub(crate) staging: Option<StagingId>,
+}
+
+/// The staging directory of a restore, in the root of the tree, as the restore's record has it.
+#[derive(Debug)]
+pub(crate) struct StagingId {
+    pub(crate) name: Vec<u8>,
+    pub(crate) inode: u64,
 }
 
 /// Whether the file of this name is one.
@@ -141,7 +146,7 @@ impl<'a> Walk<'a> {
                 .is_some_and(|own| own.dir == frame.id && (own.is_own)(name.to_bytes()));
             self.path.extend_from_slice(name.to_bytes());
             frame.next += 1;
-            if kind == FileType::Directory && self.path == STAGING.as_bytes() {
+            if kind == FileType::Directory && self.is_staging() {
                 continue;
             }
             if own && kind == FileType::RegularFile {
@@ -192,6 +197,11 @@ impl<'a> Walk<'a> {
     /// An error about where it stands, for what cannot be skipped.
     pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
         self.root.fail(&self.path, operation, errno)
+    }
+
+    fn is_staging(&self) -> bool {
+        let staging = self.options.staging.as_ref().filter(|staging| staging.name == self.path);
+        staging.is_some_and(|s| self.stat().is_ok_and(|(meta, _)| meta.inode == s.inode))
     }
 
     fn look(&mut self, kind: FileType) -> Result<Option<Step>> {

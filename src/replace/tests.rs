@@ -2,14 +2,17 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt, fs::PermissionsExt, fs::symlink},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
 };
 
 use super::{
+    journal::{DirChange, Journal, Step},
     ops::faults::{self, Fault},
+    record::Found,
     *,
 };
+use crate::unpack::{Beneath, beneath::os};
 
 /// A tree as it can be compared: by path its mode, time and content. The root is left out.
 type Snapshot = BTreeMap<Vec<u8>, (u32, i64, Vec<u8>)>;
@@ -19,7 +22,7 @@ fn snapshot(root: &Path) -> Snapshot {
         for entry in fs::read_dir(dir).expect("listed") {
             let path = entry.expect("an entry").path();
             let name = path.strip_prefix(root).expect("beneath").as_os_str().as_bytes().to_vec();
-            if name == STAGING.as_bytes() {
+            if name.starts_with(staging::PREFIX.as_bytes()) {
                 continue;
             }
             let meta = fs::symlink_metadata(&path).expect("metadata");
@@ -59,7 +62,7 @@ fn build(root: &Path, tag: &str, paths: &[&str]) {
     let mut all: Vec<_> = snapshot(root).into_iter().collect();
     all.reverse();
     for (i, (path, (_, _, content))) in all.into_iter().enumerate() {
-        let path = root.join(OsStr::from_bytes(&path));
+        let path = root.join(os(&path));
         if fs::symlink_metadata(&path).expect("there").is_symlink() {
             continue;
         }
@@ -162,8 +165,8 @@ impl Case {
     ) -> (Snapshot, Snapshot, Result<Vec<String>>) {
         build(target, "old", self.old);
         let old = snapshot(target);
-        let staging = Staging::prepare(target, None).expect("prepared");
-        let new_root = target.join(STAGING).join("new");
+        let staging = prepare(target).expect("prepared");
+        let new_root = staging_dir(target).join("new");
         build(&new_root, "new", self.new);
         let new = snapshot(&new_root);
         let keep = |path: &[u8], _: bool| self.keeps(path);
@@ -212,9 +215,45 @@ fn temporary() -> (tempfile::TempDir, PathBuf) {
     (dir, target)
 }
 
+/// The state directory of a target's tests lies beside it.
+fn state(target: &Path) -> StateDir {
+    StateDir::new(Some(&target.parent().expect("a parent").join("state")))
+}
+
+fn records(target: &Path) -> PathBuf {
+    target.parent().expect("a parent").join("state/restores")
+}
+
+/// The only record's directory.
+fn record_dir(target: &Path) -> PathBuf {
+    let mut found = fs::read_dir(records(target)).expect("listed");
+    found.next().expect("a record").expect("read").path()
+}
+
+fn prepare(target: &Path) -> Result<Replacement> {
+    Replacement::prepare(target, &state(target), None)
+}
+
+fn recover(target: &Path) -> Result<Option<Recovered>> {
+    super::recover(target, &state(target))
+}
+
+fn staging_dirs(dir: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("read"));
+    let is_staging =
+        |e: &fs::DirEntry| e.file_name().as_bytes().starts_with(staging::PREFIX.as_bytes());
+    names.filter(is_staging).map(|entry| entry.path()).collect()
+}
+
+fn staging_dir(target: &Path) -> PathBuf {
+    staging_dirs(target).pop().expect("a staging directory")
+}
+
 #[track_caller]
-fn assert_no_place(target: &Path) {
-    assert!(fs::symlink_metadata(target.join(STAGING)).is_err(), "the staging place is left");
+fn assert_nothing_left(target: &Path) {
+    assert_eq!(staging_dirs(target), [] as [PathBuf; 0]);
+    let left: Vec<_> = fs::read_dir(records(target)).into_iter().flatten().collect();
+    assert!(left.is_empty(), "records are left: {left:?}");
 }
 
 #[test]
@@ -225,7 +264,7 @@ fn an_exchange_ends_with_the_new_tree() {
         let (old, new, result) = case.run(&target, None);
         assert_eq!(result.expect(case.name), Vec::<String>::new());
         case.assert_new(&target, &old, &new);
-        assert_no_place(&target);
+        assert_nothing_left(&target);
         assert_eq!(fs::metadata(&target).expect("there").ino(), inode);
         assert_eq!(recover(&target).expect("nothing to do"), None);
     }
@@ -243,13 +282,13 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
                 faults::plan(None);
                 if result.is_err() {
                     recover(&target).expect("it recovers");
-                    assert_no_place(&target);
+                    assert_nothing_left(&target);
                 }
                 if result.is_ok() || snapshot(&target) != old {
                     case.assert_new(&target, &old, &new);
                 }
                 recover(&target).expect("what could not be removed");
-                assert_no_place(&target);
+                assert_nothing_left(&target);
                 if n > changes {
                     break;
                 }
@@ -277,7 +316,7 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
                     break;
                 }
             }
-            assert_no_place(&target);
+            assert_nothing_left(&target);
             let now = snapshot(&target);
             if now != old {
                 case.assert_new(&target, &old, &new);
@@ -298,12 +337,11 @@ fn any_set_of_steps_can_be_finished() {
         let (_dir, target) = temporary();
         build(&target, "old", case.old);
         let old = snapshot(&target);
-        let staging = Staging::prepare(&target, None).expect("prepared");
-        let new_root = target.join(STAGING).join("new");
+        let staging = prepare(&target).expect("prepared");
+        let new_root = staging_dir(&target).join("new");
         build(&new_root, "new", case.new);
         let new = snapshot(&new_root);
         let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
-        journal.commit(&staging.place.dir).expect("written");
         let mut seen = Vec::new();
         for step in &journal.steps {
             let path = step.path().to_vec();
@@ -312,7 +350,7 @@ fn any_set_of_steps_can_be_finished() {
                 seen.len() - 1
             });
             if mask >> (i % 5) & 1 == 1 {
-                let part = Journal { steps: vec![step.clone()], dresses: Vec::new() };
+                let part = Journal { steps: vec![step.clone()], attributes: Vec::new() };
                 staging.trees.forward(&part).expect("a step");
             }
         }
@@ -330,53 +368,35 @@ fn any_set_of_steps_can_be_finished() {
 }
 
 #[test]
-fn a_staging_place_that_is_given_up_leaves_nothing() {
+fn a_replacement_that_is_given_up_leaves_nothing() {
     let (_dir, target) = temporary();
     build(&target, "old", CASES[0].old);
     let old = snapshot(&target);
-    let staging = Staging::prepare(&target, None).expect("prepared");
-    build(&target.join(STAGING).join("new"), "new", CASES[0].new);
-    let second = Staging::prepare(&target, None).expect_err("another is running");
+    let staging = prepare(&target).expect("prepared");
+    build(&staging_dir(&target).join("new"), "new", CASES[0].new);
+    let second = prepare(&target).expect_err("another is running");
     assert_eq!(second.kind(), ErrorKind::Busy);
-    assert_eq!(recover(&target).expect_err("likewise").kind(), ErrorKind::Busy);
+    assert_eq!(recover(&target).expect_err("another is running").kind(), ErrorKind::Busy);
     drop(staging);
-    assert_no_place(&target);
+    assert_nothing_left(&target);
     assert_eq!(snapshot(&target), old);
 }
 
 #[test]
 fn a_backup_refuses_a_tree_that_is_neither() {
     let (_dir, target) = temporary();
-    let settled = || {
+    let check = || {
         let dir = fs::File::open(&target).expect("there");
-        check_settled(std::os::fd::AsFd::as_fd(&dir), &target)
+        check_whole(&dir, &target, &state(&target))
     };
-    settled().expect("nothing is there");
-    let staging = Staging::prepare(&target, None).expect("prepared");
-    settled().expect("nothing was exchanged yet");
-    Journal::default().commit(&staging.place.dir).expect("written");
-    assert_eq!(settled().expect_err("it is pending").kind(), ErrorKind::Busy);
+    assert!(check().expect("nothing is there").is_none());
+    let mut staging = prepare(&target).expect("prepared");
+    let left_out = check().expect("nothing was exchanged yet").expect("a staging directory");
+    assert_eq!(target.join(os(&left_out.name)), staging_dir(&target));
+    let claim = staging.claim.as_mut().expect("a claim");
+    claim.begin_exchange(&Journal::default()).expect("written");
+    assert_eq!(check().expect_err("it is pending").kind(), ErrorKind::Busy);
     std::mem::forget(staging);
-}
-
-#[test]
-fn a_torn_journal_was_never_committed() {
-    let (_dir, target) = temporary();
-    build(&target, "old", CASES[0].old);
-    let old = snapshot(&target);
-    let staging = Staging::prepare(&target, None).expect("prepared");
-    let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
-    journal.commit(&staging.place.dir).expect("written");
-    let path = target.join(STAGING).join("journal");
-    let whole = fs::read(&path).expect("there");
-    assert_eq!(Journal::read(&staging.place.dir).expect("read"), Some(journal));
-    for len in 0..whole.len() {
-        fs::write(&path, &whole[..len]).expect("written");
-        assert_eq!(Journal::read(&staging.place.dir).expect("read"), None, "{len}");
-    }
-    staging.place.empty().expect("emptied");
-    drop(staging);
-    assert_eq!(snapshot(&target), old);
 }
 
 #[test]
@@ -385,14 +405,14 @@ fn what_is_merged_must_be_of_one_kind() {
         let (_dir, target) = temporary();
         build(&target, "old", &[old]);
         let before = snapshot(&target);
-        let staging = Staging::prepare(&target, None).expect("prepared");
-        build(&target.join(STAGING).join("new"), "new", &[new]);
+        let staging = prepare(&target).expect("prepared");
+        build(&staging_dir(&target).join("new"), "new", &[new]);
         let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false, &|| ());
         let error = error.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.path(), Some(Path::new("a")), "{error}");
         assert_eq!(snapshot(&target), before);
-        assert_no_place(&target);
+        assert_nothing_left(&target);
     }
 }
 
@@ -420,36 +440,37 @@ fn deep_and_wide_trees_are_removed_and_links_not_followed() {
 }
 
 #[test]
-fn elsewhere_is_found_again_and_another_file_system_refused() {
+fn an_outside_staging_directory_is_found_again_and_another_file_system_refused() {
     let (dir, target) = temporary();
-    let elsewhere = dir.path().join("elsewhere");
-    fs::create_dir(&elsewhere).expect("made");
+    let outside = dir.path().join("outside");
+    fs::create_dir(&outside).expect("made");
     build(&target, "old", CASES[0].old);
     for kill in 0..60 {
-        let staging = Staging::prepare(&target, Some(&elsewhere)).expect("prepared");
-        let place = fs::read_dir(&elsewhere).expect("listed").next().expect("a place").expect("it");
-        build(&place.path().join("new"), "new", &["a", "b"]);
+        let staging =
+            Replacement::prepare(&target, &state(&target), Some(&outside)).expect("prepared");
+        build(&staging_dir(&outside).join("new"), "new", &["a", "b"]);
         faults::plan(Some((kill, Fault::Kill)));
         let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false, &|| ());
         faults::plan(None);
         recover(&target).expect("recovered");
-        assert_no_place(&target);
-        assert_eq!(fs::read_dir(&elsewhere).expect("listed").count(), 0, "{kill}");
+        assert_nothing_left(&target);
+        assert_eq!(fs::read_dir(&outside).expect("listed").count(), 0, "{kill}");
     }
     let paths: Vec<_> = snapshot(&target).into_keys().collect();
     assert_eq!(paths, [b"a", b"b"]);
     let other = Path::new("/proc/self");
-    let error = Staging::prepare(&target, Some(other)).expect_err("not there");
-    assert_no_place(&target);
-    assert!(error.path().is_some_and(|path| path == other), "{error}");
+    let error = Replacement::prepare(&target, &state(&target), Some(other)).expect_err("not there");
+    assert_nothing_left(&target);
+    assert!(error.path().is_some_and(|path| path.starts_with("/proc")), "{error}");
     let shm = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
     if fs::metadata(shm.path()).expect("there").dev() == fs::metadata(&target).expect("there").dev()
     {
         eprintln!("left out: /dev/shm is no other file system here");
         return;
     }
-    let error = Staging::prepare(&target, Some(shm.path())).expect_err("another file system");
+    let error = Replacement::prepare(&target, &state(&target), Some(shm.path()))
+        .expect_err("another file system");
     assert!(error.to_string().contains("another file system"), "{error}");
-    assert_no_place(&target);
+    assert_nothing_left(&target);
     assert_eq!(fs::read_dir(shm.path()).expect("listed").count(), 0);
 }

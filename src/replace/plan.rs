@@ -1,5 +1,7 @@
 //! From two trees to the steps that exchange them, and what forbids that.
 
+use std::{collections::HashSet, os::fd::AsFd};
+
 use rustix::{
     fs::{AtFlags, FileType, Stat, StatxAttributes, StatxFlags},
     io::Errno,
@@ -8,15 +10,18 @@ use rustix::{
 use crate::{
     entry::Metadata,
     error::{Error, ErrorKind, Result},
-    swap::{
+    replace::{
         exchange::Trees,
-        journal::{Dress, Journal, Looks, Step},
+        journal::{DirAttributes, DirChange, Journal, Step},
         ops::{self, At},
         remove::{self, names},
     },
     unpack::beneath::{Beneath, os},
-    walk::STAGING,
+    walk::root::FileId,
 };
+
+/// Entries of one directory that the exchange moves. Each costs some hundred bytes of memory.
+const ENTRIES_MAX: usize = 4_000_000;
 
 /// Which paths of the old tree stay as they are, by path and whether it is a directory.
 pub(crate) type Keep<'a> = &'a dyn Fn(&[u8], bool) -> bool;
@@ -32,29 +37,30 @@ pub(crate) enum How<'a> {
 
 /// Refuses, before anything is touched, what could not be exchanged: mounts in the tree, and files
 /// that may not be changed. What is kept or only merged around is not looked at.
-pub(crate) fn check(target: &Beneath, how: How<'_>) -> Result<()> {
+pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
     let How::Replace { keep } = how else {
         return Ok(());
     };
     let mut paths: Vec<Vec<u8>> = vec![Vec::new()];
     while let Some(dir_path) = paths.pop() {
         let fail = |e: Errno| Error::io("look at", e).at(os(&dir_path));
-        let dir = match target.dir(&dir_path) {
+        let dir = match trees.target.dir(&dir_path) {
             Ok(dir) => Beneath::from_fd(dir),
-            // It cannot be listed, and may be moved all the same.
-            Err(Errno::ACCESS | Errno::NOENT) => continue,
+            // It cannot be listed, and may be moved all the same: closed, gone, replaced by
+            // something else meanwhile, or deeper than a path can say.
+            Err(
+                Errno::ACCESS | Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG,
+            ) => continue,
             Err(e) => return Err(fail(e)),
         };
-        for name in names(&dir).map_err(fail)? {
-            if dir_path.is_empty() && name == STAGING.as_bytes() {
-                continue;
-            }
+        for name in list(&dir).map_err(fail)? {
             let path = join(&dir_path, &name);
             let Some(stat) = stat(&dir, &name, &path)? else {
                 continue;
             };
-            let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if dir_path.is_empty() && keep(&path, is_dir) {
+            let is_top = dir_path.is_empty();
+            let is_dir = is_dir(&stat);
+            if FileId::of(&stat) == trees.staging || is_top && keep(&path, is_dir) {
                 continue;
             }
             check_one(&dir, &name, &path)?;
@@ -67,7 +73,7 @@ pub(crate) fn check(target: &Beneath, how: How<'_>) -> Result<()> {
 }
 
 /// A mount point, or a file that may not be changed.
-fn check_one(dir: &Beneath, name: &[u8], path: &[u8]) -> Result<()> {
+fn check_one(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     let Ok(found) = rustix::fs::statx(dir, name, flags, StatxFlags::empty()) else {
         // Before Linux 4.11, and under some filters: the rename will fail, and be undone.
@@ -87,7 +93,8 @@ fn check_one(dir: &Beneath, name: &[u8], path: &[u8]) -> Result<()> {
 impl Trees {
     /// Plans, after removing from the new tree what is to be kept of the old one.
     pub(crate) fn plan(&self, how: How<'_>) -> Result<Journal> {
-        let mut plan = Plan { trees: self, journal: Journal::default(), asides: 0 };
+        let journal = Journal::default();
+        let mut plan = Plan { trees: self, journal, known: HashSet::new(), moved_out: 0 };
         match how {
             How::Replace { keep } => plan.replace(keep)?,
             How::Merge { keep } => plan.merge(keep)?,
@@ -99,20 +106,22 @@ impl Trees {
 struct Plan<'a> {
     trees: &'a Trees,
     journal: Journal,
-    asides: u32,
+    /// Directories whose attributes the journal sets.
+    known: HashSet<Vec<u8>>,
+    moved_out: u32,
 }
 
 impl Plan<'_> {
     fn replace(&mut self, keep: Keep<'_>) -> Result<()> {
-        let mut asides = Vec::new();
+        let mut going = Vec::new();
         for name in sorted(&self.trees.target, b"")? {
-            if name == STAGING.as_bytes() {
-                continue;
-            }
             let Some(stat) = stat(&self.trees.target, &name, &name)? else {
                 continue;
             };
-            let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            if FileId::of(&stat) == self.trees.staging {
+                continue;
+            }
+            let is_dir = is_dir(&stat);
             if keep(&name, is_dir) {
                 self.drop_new(&name)?;
                 continue;
@@ -120,24 +129,24 @@ impl Plan<'_> {
             if is_dir {
                 self.find_kept(&name, keep)?;
             }
-            asides.push((name, looks(&stat, is_dir)));
+            going.push((name, attributes(&stat)));
         }
         let new = sorted(&self.trees.new, b"")?;
-        for (name, old) in &asides {
+        for (name, old) in &going {
             if new.binary_search(name).is_err() {
-                self.aside(name);
-                self.dress_closed(name, *old, None);
+                self.move_out(name);
+                self.restore_closed(name, *old, None);
             }
         }
         for name in new {
-            let old = asides.iter().find(|(aside, _)| *aside == name);
+            let old = going.binary_search_by(|(going, _)| going.cmp(&name));
+            let old = old.ok().map(|i| going[i].1);
             if old.is_some() {
-                self.aside(&name);
+                self.move_out(&name);
             }
-            let stat = stat(&self.trees.new, &name, &name)?;
-            let is_dir = |s: &Stat| FileType::from_raw_mode(s.st_mode) == FileType::Directory;
-            let looks = stat.and_then(|s| looks(&s, is_dir(&s)));
-            self.dress_closed(&name, old.and_then(|(_, looks)| *looks), looks);
+            let new = stat(&self.trees.new, &name, &name)?;
+            let new = new.and_then(|stat| attributes(&stat));
+            self.restore_closed(&name, old.flatten(), new);
             self.journal.steps.push(Step::Put(name));
         }
         Ok(())
@@ -148,14 +157,18 @@ impl Plan<'_> {
         let mut dirs = vec![top.to_vec()];
         while let Some(dir) = dirs.pop() {
             let mut has_kept = false;
-            for name in sorted(&self.trees.target, &dir)? {
+            let held = match ops::dir(&self.trees.target, &dir) {
+                Ok(held) => held,
+                // No pattern can name what is deeper than a path can say.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => continue,
+                Err(e) => return Err(Error::io("list", e).at(os(&dir))),
+            };
+            for name in sorted_names(&held, &dir)? {
                 let path = join(&dir, &name);
-                let Some(stat) =
-                    At(&self.trees.target, &path).stat().map(Some).or_else(gone(&path))?
-                else {
+                let Some(stat) = stat(&held, &name, &path)? else {
                     continue;
                 };
-                let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+                let is_dir = is_dir(&stat);
                 if keep(&path, is_dir) {
                     if !has_kept {
                         self.make_parents(&dir)?;
@@ -172,34 +185,30 @@ impl Plan<'_> {
     }
 
     /// Directories that the new tree needs for what is kept, as the old tree has them; and their
-    /// looks, since what is moved into and out of them changes their times.
+    /// attributes, since moves into and out of them change their times.
     fn make_parents(&mut self, dir: &[u8]) -> Result<()> {
         let ends = (1..=dir.len()).filter(|&i| dir.get(i).is_none_or(|&b| b == b'/'));
         for end in ends.collect::<Vec<_>>() {
             let path = &dir[..end];
-            if self.journal.dresses.iter().any(|dress| dress.path == path) {
+            if self.known.contains(path) {
                 continue;
             }
             let fail = |e: Errno| Error::io("look at", e).at(os(path));
-            let old = At(&self.trees.target, path).stat().map_err(fail)?;
-            let old = looks(&old, true);
+            let old = attributes(&At(&self.trees.target, path).stat().map_err(fail)?);
             let new = match At(&self.trees.new, path).stat() {
-                Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                    looks(&stat, true)
-                }
+                Ok(stat) if is_dir(&stat) => attributes(&stat),
                 Ok(_) => {
                     return Err(Error::new(ErrorKind::InvalidInput, "keep")
                         .at(os(dir))
                         .caused_by("the archive has something else where its directory would be"));
                 }
                 Err(Errno::NOENT) => {
-                    let (parent, name) = At(&self.trees.new, path).parent().map_err(fail)?;
-                    ops::make_dir(&parent, &name).map_err(fail)?;
+                    At(&self.trees.new, path).make_dir().map_err(fail)?;
                     old
                 }
                 Err(e) => return Err(fail(e)),
             };
-            self.journal.dresses.push(Dress { path: path.to_vec(), old, new });
+            self.set_attributes(path, old, new);
         }
         Ok(())
     }
@@ -207,41 +216,36 @@ impl Plan<'_> {
     fn merge(&mut self, keep: Keep<'_>) -> Result<()> {
         let mut dirs = vec![Vec::new()];
         while let Some(dir) = dirs.pop() {
-            for name in sorted(&self.trees.new, &dir)? {
+            let fail = |e: Errno| Error::io("look at", e).at(os(&dir));
+            let new_dir = ops::dir(&self.trees.new, &dir).map_err(fail)?;
+            let old_dir = ops::dir(&self.trees.target, &dir).map_err(fail)?;
+            for name in sorted_names(&new_dir, &dir)? {
                 let path = join(&dir, &name);
-                let fail = |e: Errno| Error::io("look at", e).at(os(&path));
-                let new = At(&self.trees.new, &path).stat().map_err(fail)?;
-                let new_is_dir = FileType::from_raw_mode(new.st_mode) == FileType::Directory;
-                let old = match At(&self.trees.target, &path).stat() {
-                    Ok(old) => old,
-                    Err(Errno::NOENT) => {
-                        let closed = looks(&new, new_is_dir);
-                        self.dress_closed(&path, None, closed);
-                        self.journal.steps.push(Step::Put(path));
-                        continue;
-                    }
-                    Err(e) => return Err(fail(e)),
+                let Some(new) = stat(&new_dir, &name, &path)? else {
+                    continue;
                 };
-                let old_is_dir = FileType::from_raw_mode(old.st_mode) == FileType::Directory;
-                if keep(&path, old_is_dir) {
+                let Some(old) = stat(&old_dir, &name, &path)? else {
+                    self.restore_closed(&path, None, attributes(&new));
+                    self.journal.steps.push(Step::Put(path));
+                    continue;
+                };
+                if keep(&path, is_dir(&old)) {
                     self.drop_new(&path)?;
                     continue;
                 }
-                let parent = self.trees.target.dir(&dir).map(Beneath::from_fd).map_err(fail)?;
-                check_one(&parent, &name, &path)?;
-                match (old_is_dir, new_is_dir) {
+                check_one(&old_dir, &name, &path)?;
+                match (is_dir(&old), is_dir(&new)) {
                     (true, true) => {
-                        let (old, new) = (looks(&old, true), looks(&new, true));
-                        self.journal.dresses.push(Dress { path: path.clone(), old, new });
+                        self.set_attributes(&path, attributes(&old), attributes(&new));
                         dirs.push(path);
                     }
                     (false, false) => {
-                        self.journal.steps.push(Step::Save(path.clone(), self.asides));
-                        self.asides += 1;
+                        self.journal.steps.push(Step::Save(path.clone(), self.moved_out));
+                        self.moved_out += 1;
                         self.journal.steps.push(Step::Put(path));
                     }
-                    (is_dir, _) => {
-                        let why = match is_dir {
+                    (old_is_dir, _) => {
+                        let why = match old_is_dir {
                             true => "a directory stands where the archive has a file",
                             false => "a file stands where the archive has a directory",
                         };
@@ -251,22 +255,37 @@ impl Plan<'_> {
                 }
             }
         }
-        // A directory's looks come after those of what lies in it.
-        self.journal.dresses.sort_by(|a, b| b.path.cmp(&a.path));
+        // A directory's attributes are set after those of the entries that lie in it.
+        self.journal.attributes.sort_by(|a, b| b.path.cmp(&a.path));
         Ok(())
     }
 
-    fn aside(&mut self, path: &[u8]) {
-        self.journal.steps.push(Step::Aside(path.to_vec(), self.asides));
-        self.asides += 1;
+    fn move_out(&mut self, path: &[u8]) {
+        self.journal.steps.push(Step::MoveOut(path.to_vec(), self.moved_out));
+        self.moved_out += 1;
     }
 
-    /// A directory that its owner may not write to is opened for its move, so its looks are set.
-    fn dress_closed(&mut self, path: &[u8], old: Option<Looks>, new: Option<Looks>) {
-        let is_closed = |looks: &Option<Looks>| looks.is_some_and(|l| l.mode & 0o200 == 0);
-        let is_known = self.journal.dresses.iter().any(|dress| dress.path == path);
-        if !is_known && (is_closed(&old) || is_closed(&new)) {
-            self.journal.dresses.push(Dress { path: path.to_vec(), old, new });
+    fn set_attributes(
+        &mut self,
+        path: &[u8],
+        old: Option<DirAttributes>,
+        new: Option<DirAttributes>,
+    ) {
+        if self.known.insert(path.to_vec()) {
+            self.journal.attributes.push(DirChange { path: path.to_vec(), old, new });
+        }
+    }
+
+    /// A directory that its owner may not write to is opened for its move; a kill may leave it so.
+    fn restore_closed(
+        &mut self,
+        path: &[u8],
+        old: Option<DirAttributes>,
+        new: Option<DirAttributes>,
+    ) {
+        let is_closed = |dir: &DirAttributes| dir.mode & 0o700 != 0o700;
+        if old.iter().chain(&new).any(is_closed) {
+            self.set_attributes(path, old, new);
         }
     }
 
@@ -282,28 +301,38 @@ impl Plan<'_> {
     }
 }
 
-fn looks(stat: &Stat, is_dir: bool) -> Option<Looks> {
-    let meta = Metadata::of(stat);
-    is_dir.then_some(Looks { mode: meta.mode, mtime_ns: meta.mtime_ns })
+fn is_dir(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
-fn sorted(tree: &Beneath, dir: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let fail = |e: Errno| Error::io("list", e).at(os(dir));
-    let dir = Beneath::from_fd(tree.dir(dir).map_err(fail)?);
-    let mut names = names(&dir).map_err(fail)?;
+/// Those of a directory.
+fn attributes(stat: &Stat) -> Option<DirAttributes> {
+    let meta = Metadata::of(stat);
+    is_dir(stat).then_some(DirAttributes { mode: meta.mode, mtime_ns: meta.mtime_ns })
+}
+
+fn sorted(tree: &Beneath, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let dir = ops::dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
+    sorted_names(&dir, path)
+}
+
+fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let mut names = list(dir).map_err(|e| Error::io("list", e).at(os(path)))?;
     names.sort_unstable();
     Ok(names)
 }
 
-/// What stands in a directory; `None` if it is gone.
-fn stat(dir: &Beneath, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
-    At(dir, name).stat().map(Some).or_else(gone(path))
+fn list(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let names = names(dir, ENTRIES_MAX + 1)?;
+    if names.len() > ENTRIES_MAX { Err(Errno::FBIG) } else { Ok(names) }
 }
 
-fn gone(path: &[u8]) -> impl Fn(Errno) -> Result<Option<Stat>> {
-    move |e| match e {
-        Errno::NOENT => Ok(None),
-        e => Err(Error::io("look at", e).at(os(path))),
+/// What stands in a directory; `None` if it is gone.
+fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(Error::io("look at", e).at(os(path))),
     }
 }
 

@@ -6,8 +6,8 @@
 //! | step | is done if | undone by |
 //! |---|---|---|
 //! | `Keep(p)` | `new/p` is there, or `new/top(p)` is not (it was put) | `new/p` → `target/p` |
-//! | `Aside(p, i)` | `old/i` is there, or what follows is `Put(p)`, and done | `old/i` → `target/p` |
-//! | `Save(p, i)` | as `Aside` | `old/i` → `target/p`, if that is missing |
+//! | `MoveOut(p, i)` | `old/i` is there, or what follows is `Put(p)`, and done | `old/i` → `target/p` |
+//! | `Save(p, i)` | as `MoveOut` | `old/i` → `target/p`, if that is missing |
 //! | `Put(p)` | `new/p` is not there | `target/p` → `new/p` |
 //!
 //! So both directions can be cut off and begun again, any number of times.
@@ -16,11 +16,12 @@ use rustix::{fs::Mode, io::Errno};
 
 use crate::{
     error::{Error, Result},
-    swap::{
-        journal::{Dress, Journal, Looks, Step},
+    replace::{
+        journal::{DirAttributes, Journal, Step},
         ops::{self, At},
     },
     unpack::beneath::{Beneath, os},
+    walk::root::FileId,
 };
 
 /// The three trees.
@@ -29,6 +30,8 @@ pub(crate) struct Trees {
     pub(crate) target: Beneath,
     pub(crate) new: Beneath,
     pub(crate) old: Beneath,
+    /// The directory that holds `new` and `old`, which may lie in the target.
+    pub(crate) staging: FileId,
 }
 
 impl Trees {
@@ -47,8 +50,8 @@ impl Trees {
             }
             self.do_step(step, replaces, &mut late).map_err(|e| failed("exchange", step, e))?;
         }
-        for dress in &journal.dresses {
-            self.dress(dress, dress.new).map_err(|e| Error::io("dress", e).at(os(&dress.path)))?;
+        for change in &journal.attributes {
+            self.set_attributes(&change.path, change.new)?;
         }
         Ok(late)
     }
@@ -58,8 +61,8 @@ impl Trees {
         for step in journal.steps.iter().rev() {
             self.undo_step(step).map_err(|e| failed("undo the exchange of", step, e))?;
         }
-        for dress in &journal.dresses {
-            self.dress(dress, dress.old).map_err(|e| Error::io("dress", e).at(os(&dress.path)))?;
+        for change in &journal.attributes {
+            self.set_attributes(&change.path, change.old)?;
         }
         Ok(())
     }
@@ -74,7 +77,7 @@ impl Trees {
                     unless_gone(ops::rename(At(&self.target, path), At(&self.new, path), false))?;
                 }
             }
-            Step::Aside(path, i) => {
+            Step::MoveOut(path, i) => {
                 let old = number(i);
                 if !At(&self.old, &old).exists()? {
                     unless_gone(ops::rename(At(&self.target, path), At(&self.old, &old), false))?;
@@ -120,7 +123,7 @@ impl Trees {
                     ops::rename(At(&self.new, path), At(&self.target, path), false)?;
                 }
             }
-            Step::Aside(path, i) | Step::Save(path, i) => {
+            Step::MoveOut(path, i) | Step::Save(path, i) => {
                 let old = number(i);
                 if At(&self.old, &old).exists()? && !At(&self.target, path).exists()? {
                     ops::rename(At(&self.old, &old), At(&self.target, path), false)?;
@@ -140,26 +143,19 @@ impl Trees {
         At(&self.new, step.path()).exists().map(|e| !e).map_err(|e| failed("exchange", step, e))
     }
 
-    fn dress(&self, dress: &Dress, looks: Option<Looks>) -> Result<(), Errno> {
-        let Some(looks) = looks else {
+    fn set_attributes(&self, path: &[u8], attributes: Option<DirAttributes>) -> Result<()> {
+        let fail = |e: Errno| Error::io("set the mode and time of", e).at(os(path));
+        let Some(attributes) = attributes else {
             return Ok(());
         };
-        let dir = match self.target.dir(&dress.path) {
+        let dir = match ops::dir(&self.target, path) {
             Ok(dir) => dir,
-            // It is gone, or no directory any more: then it has no looks to set.
+            // It is gone, or not a directory any more.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
-            Err(e) => return Err(e),
+            Err(e) => return Err(fail(e)),
         };
-        ops::chmod(&dir, Mode::from_raw_mode(looks.mode))?;
-        ops::set_times(&dir, looks.mtime_ns)
-    }
-}
-
-impl Step {
-    pub(crate) fn path(&self) -> &[u8] {
-        match self {
-            Step::Keep(path) | Step::Aside(path, _) | Step::Save(path, _) | Step::Put(path) => path,
-        }
+        ops::set_times(&dir, attributes.mtime_ns).map_err(fail)?;
+        dir.set_mode(Mode::from_raw_mode(attributes.mode)).map_err(fail)
     }
 }
 
