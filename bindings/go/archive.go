@@ -341,6 +341,9 @@ type Restore struct {
 	Keep []string
 	// Staging is a directory on the same file system to unpack into.
 	Staging string
+	// StateDir has the records of restores; nobody else may write to it. Empty for the engine's
+	// default. Recover and Backup find a restore that was interrupted only by the same directory.
+	StateDir string
 	// SHA1 that the archive must have, in hexadecimal.
 	SHA1       string
 	Unpack     Unpack
@@ -356,6 +359,9 @@ func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	if r.Staging != "" {
 		args["staging"] = wireText(r.Staging)
 	}
+	if r.StateDir != "" {
+		args["state_dir"] = wireText(r.StateDir)
+	}
 	if r.SHA1 != "" {
 		args["sha1"] = r.SHA1
 	}
@@ -366,10 +372,14 @@ func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	return &unpacked, nil
 }
 
-// Recover finishes or undoes a restore of dir that was interrupted, and says which; empty if there
-// was none.
-func (e *Engine) Recover(ctx context.Context, dir string) (string, error) {
+// Recover finishes or undoes a restore of Dir that was interrupted, and says which; empty if there
+// was none. Of the other fields only StateDir counts.
+func (r Restore) Recover(ctx context.Context, engine *Engine) (string, error) {
+	args := map[string]any{"dir": wireText(r.Dir)}
+	if r.StateDir != "" {
+		args["state_dir"] = wireText(r.StateDir)
+	}
 	var recovered struct{ Recovered string }
-	err := e.or().ask(ctx, "recover", map[string]any{"dir": wireText(dir)}, &recovered)
+	err := engine.or().ask(ctx, "recover", args, &recovered)
 	return recovered.Recovered, err
 }

@@ -92,6 +92,7 @@ type Backup struct {
 	IgnoreFileName string // of the ignore file; empty for ".pteroignore"
 	StrictPatterns bool   // fail on an odd pattern, before anything is written
 	OneFileSystem  bool   // do not enter other file systems
+	StateDir       string // of restores (see Restore); empty for the engine's default
 	Profile        Profile
 
 	Level Level
@@ -351,13 +352,14 @@ type wireSource struct {
 	IgnoreFileName string         `json:"ignore_file_name,omitempty"`
 	StrictPatterns bool           `json:"strict_patterns,omitempty"`
 	OneFileSystem  bool           `json:"one_file_system,omitempty"`
+	StateDir       wireText       `json:"state_dir,omitempty"`
 	Profile        Profile        `json:"profile,omitempty"`
 }
 
 func (b Backup) source() wireSource {
 	return wireSource{
 		wireText(b.Source), texts(b.Exclude), b.Rules, b.IgnoreFile, b.IgnoreFileName,
-		b.StrictPatterns, b.OneFileSystem, b.Profile,
+		b.StrictPatterns, b.OneFileSystem, wireText(b.StateDir), b.Profile,
 	}
 }
 

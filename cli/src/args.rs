@@ -179,6 +179,9 @@ pub struct Source {
     #[arg(long)]
     pub one_file_system: bool,
 
+    #[command(flatten)]
+    pub state: State,
+
     /// Which entries the tar has
     #[arg(long, value_enum, default_value = "full")]
     pub profile: ProfileArg,
@@ -381,6 +384,9 @@ pub struct Restore {
     pub sha1: Option<Sha1>,
 
     #[command(flatten)]
+    pub state: State,
+
+    #[command(flatten)]
     pub unpack: Unpack,
 
     #[command(flatten)]
@@ -388,6 +394,15 @@ pub struct Restore {
 
     #[command(flatten)]
     pub remote: Remote,
+}
+
+/// Where the records of restores are.
+#[derive(Debug, Args)]
+pub struct State {
+    /// Directory of the records of restores, which nobody else may write to; by default
+    /// $WINGBACK_STATE_DIR, /var/lib/wingback (root), or ~/.local/state/wingback
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// How members are written.
@@ -427,6 +442,9 @@ pub struct Unpack {
 pub struct Recover {
     /// The directory that was being restored
     pub dir: PathBuf,
+
+    #[command(flatten)]
+    pub state: State,
 
     /// Print JSON
     #[arg(long)]

@@ -126,6 +126,9 @@ fn source(args: &args::Source) -> Result<Backup, Error> {
         .strict_patterns(args.strict_patterns)
         .one_file_system(args.one_file_system)
         .profile(args.profile.into());
+    if let Some(dir) = &args.state.state_dir {
+        backup = backup.state_dir(dir);
+    }
     for file in &args.exclude_from {
         let patterns =
             std::fs::read(file).map_err(|e| Error::io("read the patterns in", e).at(file))?;

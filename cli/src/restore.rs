@@ -53,6 +53,9 @@ pub async fn restore(args: &args::Restore) -> Status {
     if let Some(dir) = &args.staging {
         restore = restore.staging(dir);
     }
+    if let Some(dir) = &args.state.state_dir {
+        restore = restore.state_dir(dir);
+    }
     if let Some(sha1) = args.sha1 {
         restore = restore.sha1(sha1.0);
     }
@@ -73,7 +76,11 @@ pub async fn restore(args: &args::Restore) -> Status {
 
 pub async fn recover(args: &args::Recover) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
-    match style.run(Restore::recover(&args.dir)).await {
+    let mut restore = Restore::new(&args.dir);
+    if let Some(dir) = &args.state.state_dir {
+        restore = restore.state_dir(dir);
+    }
+    match style.run(restore.recover()).await {
         Ok(recovered) if args.json => print(&json::recovered(recovered)),
         Ok(recovered) => say(&recovered_text(recovered)),
         Err(e) => {

@@ -128,6 +128,24 @@ pub unsafe extern "C" fn wingback_backup_one_file_system(
     unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
 }
 
+/// Looks in this state directory for a restore of the source that is under way, as
+/// `wingback_restore_state_dir` has it. A source whose restore was interrupted in the middle fails
+/// with BUSY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_state_dir(
+    backup: *mut wingback_backup,
+    directory: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let directory = directory.path("directory")?;
+            Ok(backup.state_dir(directory))
+        })
+    }
+}
+
 /// Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_count_first(

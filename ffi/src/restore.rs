@@ -104,6 +104,24 @@ pub unsafe extern "C" fn wingback_restore_staging(
     }
 }
 
+/// Keeps the restore's record in this directory, which nobody else may write to: not in the target.
+/// By default it is what `wingback_restore_recover` and backups use as well: $WINGBACK_STATE_DIR,
+/// else /var/lib/wingback for root, else $XDG_STATE_HOME/wingback or ~/.local/state/wingback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_state_dir(
+    restore: *mut wingback_restore,
+    directory: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: as the header says.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let directory = directory.path("directory")?;
+            Ok(restore.state_dir(directory))
+        })
+    }
+}
+
 /// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
@@ -164,19 +182,20 @@ pub unsafe extern "C" fn wingback_restore_free(restore: *mut wingback_restore) {
     infallible((), || drop(unsafe { opaque::take(restore) }));
 }
 
-/// Starts to finish or undo a restore of a directory that was interrupted:
-/// `wingback_task_recovered` says which. A restore of that directory does so by itself.
+/// Starts to finish or undo a restore of the directory that was interrupted:
+/// `wingback_task_recovered` says which. Of the options only the state directory counts. A restore
+/// of that directory does so by itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_recover(
-    directory: wingback_bytes,
+    restore: *const wingback_restore,
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     let body = || {
         let out = opaque::out(task, "task")?;
         // SAFETY: as the header says.
-        let directory = unsafe { directory.path("directory") }?;
-        task::start("recover a restore", Restore::recover(directory), out, RecoveredAs)
+        let restore = unsafe { options::copy(restore, "restore") }?;
+        task::start("recover a restore", restore.recover(), out, RecoveredAs)
     };
     // SAFETY: as the header says.
     unsafe { guard(error, body) }

@@ -275,6 +275,11 @@ impl Config {
         self.system.below_root(self.system.backup_directory.as_ref(), "backups")
     }
 
+    /// Where the engine keeps the records of restores.
+    pub(crate) fn engine_directory(&self) -> PathBuf {
+        self.state_directory().join("engine")
+    }
+
     /// Where the daemon keeps its records.
     pub(crate) fn state_directory(&self) -> PathBuf {
         self.system.below_root(self.wingback.state_directory.as_ref(), "wingback")

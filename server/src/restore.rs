@@ -105,6 +105,7 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
     let recording = node.clone();
     let mut restore = Restore::new(dir)
         .merge(!source.truncate)
+        .state_dir(node.config.engine_directory())
         .options(options)
         // Whatever happens from here on, it is done.
         .on_committed(move || {

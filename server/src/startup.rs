@@ -124,7 +124,7 @@ async fn recover_server(node: &Node, server: Uuid) -> Result<Option<Recovered>> 
     let mut tries_left = TRIES;
     loop {
         tries_left -= 1;
-        match Restore::recover(&dir).await {
+        match Restore::new(&dir).state_dir(node.config.engine_directory()).recover().await {
             Err(e) if tries_left > 0 => {
                 tracing::error!(%server, tries_left, "cannot recover the server: {e}");
             }

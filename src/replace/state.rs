@@ -13,7 +13,7 @@
 
 use std::{
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
             fs::{DirBuilderExt, MetadataExt},
@@ -183,7 +183,8 @@ impl StateDir {
         }
         ops::sync(&restores).map_err(|e| self.fail(e))?;
         let dir = self.open_record(&restores, &name)?.ok_or_else(|| self.fail(Errno::NOENT))?;
-        if !try_lock(&dir).map_err(|e| self.fail(e))? {
+        let dir = LockedDir::try_lock(dir).map_err(|e| self.fail(e))?;
+        if !dir.is_held {
             return Err(busy(target));
         }
         let path = self.record_path(&name);
@@ -194,15 +195,15 @@ impl StateDir {
         &self,
         restores: &Beneath,
         target: &Target,
-        _guard: &Guard,
+        _guard: &LockedDir,
     ) -> Result<Option<Claim>> {
         for name in candidates(restores, target).map_err(|e| self.fail(e))? {
             let Some(dir) = self.open_record(restores, &name)? else {
                 continue;
             };
-            let is_locked = try_lock(&dir).map_err(|e| self.fail(e))?;
+            let dir = LockedDir::try_lock(dir).map_err(|e| self.fail(e))?;
             let found = Record::read(&dir)?;
-            if is_locked && found == Found::Nothing {
+            if dir.is_held && found == Found::Nothing {
                 // A crash came before its record was written, or after that was removed.
                 let _ = remove(restores, &name, &dir);
                 continue;
@@ -210,7 +211,7 @@ impl StateDir {
             let Some(record) = self.accept(found, &name, target)? else {
                 continue;
             };
-            if !is_locked {
+            if !dir.is_held {
                 return Err(busy(target));
             }
             // Its restore may have removed it since it was opened.
@@ -358,17 +359,53 @@ pub(crate) enum Claimed {
     Interrupted(Claim),
 }
 
-/// The directory of records, locked.
-struct Guard(#[expect(dead_code, reason = "it is held")] OwnedFd);
+/// A directory that this process has locked, or has tried to.
+#[derive(Debug)]
+struct LockedDir {
+    fd: OwnedFd,
+    is_held: bool,
+}
+
+impl LockedDir {
+    /// Waits for the lock.
+    fn lock(fd: OwnedFd) -> Result<LockedDir, Errno> {
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, FlockOperation::LockExclusive))?;
+        Ok(LockedDir { fd, is_held: true })
+    }
+
+    fn try_lock(fd: OwnedFd) -> Result<LockedDir, Errno> {
+        let is_held = match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::WOULDBLOCK) => false,
+            Err(e) => return Err(e),
+        };
+        Ok(LockedDir { fd, is_held })
+    }
+}
+
+impl AsFd for LockedDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for LockedDir {
+    fn drop(&mut self) {
+        if self.is_held {
+            // A child that was just forked has the handle too until it runs its own program.
+            let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
+        }
+    }
+}
 
 /// A record's directory that has no record yet. The directory of records stays locked, so that
 /// nobody finds it without.
 pub(crate) struct NewClaim {
-    dir: OwnedFd,
+    dir: LockedDir,
     restores: Beneath,
     name: RecordName,
     path: PathBuf,
-    _guard: Guard,
+    _guard: LockedDir,
 }
 
 impl NewClaim {
@@ -389,7 +426,7 @@ impl NewClaim {
 /// The locked record of one restore.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    dir: OwnedFd,
+    dir: LockedDir,
     restores: Beneath,
     name: RecordName,
     path: PathBuf,
@@ -434,7 +471,7 @@ impl Claim {
     }
 }
 
-fn remove(restores: &Beneath, name: &RecordName, dir: &OwnedFd) -> Result<(), Errno> {
+fn remove(restores: &Beneath, name: &RecordName, dir: impl AsFd) -> Result<(), Errno> {
     record::remove(dir)?;
     ops::remove_dir(restores, name.format().as_bytes())
 }
@@ -459,21 +496,11 @@ fn candidates(restores: &Beneath, target: &Target) -> Result<Vec<RecordName>, Er
     Ok(found)
 }
 
-fn lock(restores: &Beneath) -> Result<Guard, Errno> {
-    let dir = rustix::fs::openat(restores, c".", DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::LockExclusive))?;
-    Ok(Guard(dir))
+fn lock(restores: &Beneath) -> Result<LockedDir, Errno> {
+    LockedDir::lock(restores.dir(b"")?)
 }
 
-fn try_lock(dir: &OwnedFd) -> Result<bool, Errno> {
-    match rustix::fs::flock(dir, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-fn leads_to(restores: &Beneath, name: &RecordName, dir: &OwnedFd) -> Result<bool, Errno> {
+fn leads_to(restores: &Beneath, name: &RecordName, dir: impl AsFd) -> Result<bool, Errno> {
     let open = FileId::of(&rustix::fs::fstat(dir)?);
     match At(restores, name.format().as_bytes()).stat() {
         Ok(named) => Ok(FileId::of(&named) == open),

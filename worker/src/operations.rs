@@ -66,8 +66,11 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         }
         Operation::Restore(args) => restore(args, job, shared).await,
         Operation::Recover(args) => {
-            let recovered = job.task(Restore::recover(args.dir.into_path::<PathBuf>())).await?;
-            Ok(json::recovered(recovered))
+            let mut restore = Restore::new(args.dir.into_path::<PathBuf>());
+            if let Some(dir) = args.state_dir {
+                restore = restore.state_dir(dir.into_path::<PathBuf>());
+            }
+            Ok(json::recovered(job.task(restore.recover()).await?))
         }
         Operation::Objects(args) => {
             let store = args.store.open()?.into_store();
@@ -102,6 +105,9 @@ fn from(source: request::Source) -> Backup {
     let mut backup = Backup::new(source.dir.into_path::<PathBuf>())
         .strict_patterns(source.strict_patterns)
         .one_file_system(source.one_file_system);
+    if let Some(dir) = source.state_dir {
+        backup = backup.state_dir(dir.into_path::<PathBuf>());
+    }
     for patterns in source.exclude {
         backup = backup.exclude(patterns.0);
     }
@@ -248,6 +254,9 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
     }
     if let Some(dir) = args.staging {
         restore = restore.staging(dir.into_path::<PathBuf>());
+    }
+    if let Some(dir) = args.state_dir {
+        restore = restore.state_dir(dir.into_path::<PathBuf>());
     }
     if let Some(sha1) = args.sha1 {
         restore = restore.sha1(sha1.0);

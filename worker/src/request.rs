@@ -59,6 +59,7 @@ pub(crate) struct Source {
     pub(crate) strict_patterns: bool,
     #[serde(default)]
     pub(crate) one_file_system: bool,
+    pub(crate) state_dir: Option<Bytes>,
     #[serde(default, deserialize_with = "code::<_, ProfileCode, _>")]
     pub(crate) profile: Option<Profile>,
 }
@@ -177,6 +178,7 @@ pub(crate) struct Restore {
     #[serde(default)]
     pub(crate) keep: Vec<Bytes>,
     pub(crate) staging: Option<Bytes>,
+    pub(crate) state_dir: Option<Bytes>,
     pub(crate) sha1: Option<Sha1>,
     #[serde(default)]
     pub(crate) unpack: Unpack,
@@ -186,6 +188,7 @@ pub(crate) struct Restore {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recover {
     pub(crate) dir: Bytes,
+    pub(crate) state_dir: Option<Bytes>,
 }
 
 #[derive(Debug, Deserialize)]

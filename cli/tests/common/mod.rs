@@ -19,6 +19,7 @@ use tempfile::TempDir;
 pub fn wingback() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wingback"));
     command.stdin(Stdio::null());
+    command.env("WINGBACK_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 

@@ -404,6 +404,7 @@ static void restores(const wingback_archive *archive) {
     CHECK(mkdir(target, 0700) == 0 && mkdir(join(target, "cache"), 0700) == 0);
     OK(wingback_restore_new(text(target), &restore, &error));
     OK(wingback_restore_keep(restore, text("cache"), &error));
+    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
     wingback_unpack_options options = {.struct_size = sizeof options, .threads = 1};
     OK(wingback_restore_options(restore, &options, &error));
     OK(wingback_restore_start(restore, archive, &task, &error));
@@ -424,15 +425,15 @@ static void restores(const wingback_archive *archive) {
     OK(wingback_restore_start(restore, archive, &task, &error));
     FAILS(WINGBACK_STATUS_CORRUPT, wingback_task_wait(task, -1, &error));
     wingback_task_free(task);
-    wingback_restore_free(restore);
     CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
 
     wingback_recovered recovered;
-    OK(wingback_restore_recover(text(target), &task, &error));
+    OK(wingback_restore_recover(restore, &task, &error));
     done(task);
     OK(wingback_task_recovered(task, &recovered, &error));
     CHECK(recovered == WINGBACK_RECOVERED_NOTHING);
     wingback_task_free(task);
+    wingback_restore_free(restore);
 }
 
 static void damages(const char *path) {

@@ -76,10 +76,12 @@ static void nothing_given(void) {
     INVALID(wingback_restore_keep(NULL, x, &error));
     INVALID(wingback_restore_in_place(NULL, true, &error));
     INVALID(wingback_restore_staging(NULL, x, &error));
+    INVALID(wingback_restore_state_dir(NULL, x, &error));
+    INVALID(wingback_backup_state_dir(NULL, x, &error));
     INVALID(wingback_restore_sha1(NULL, NULL, &error));
     INVALID(wingback_restore_options(NULL, NULL, &error));
     INVALID(wingback_restore_start(NULL, NULL, &task, &error));
-    INVALID(wingback_restore_recover(none, &task, &error));
+    INVALID(wingback_restore_recover(NULL, &task, &error));
     INVALID(wingback_extract_new(none, &extract, &error));
     INVALID(wingback_extract_new(x, NULL, &error));
     INVALID(wingback_extract_select(NULL, x, &error));
