@@ -14,6 +14,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/fuzz"
 
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
+export WINGBACK_STATE_DIR="$seeds/state"
 mkdir -p "$seeds/tree/dir" "$seeds/headers" "$seeds/extract" "$seeds/excludes"
 echo content >"$seeds/tree/dir/file"
 ln -s dir/file "$seeds/tree/link"

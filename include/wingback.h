@@ -907,6 +907,13 @@ wingback_status wingback_backup_one_file_system(struct wingback_backup *backup,
                                                 bool stay,
                                                 struct wingback_error **error);
 
+// Looks in this state directory for a restore of the source that is under way, as
+// `wingback_restore_state_dir` has it. A source whose restore was interrupted in the middle fails
+// with BUSY.
+wingback_status wingback_backup_state_dir(struct wingback_backup *backup,
+                                          struct wingback_bytes directory,
+                                          struct wingback_error **error);
+
 // Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
 wingback_status wingback_backup_count_first(struct wingback_backup *backup,
                                             bool count,
@@ -1250,6 +1257,13 @@ wingback_status wingback_restore_staging(struct wingback_restore *restore,
                                          struct wingback_bytes directory,
                                          struct wingback_error **error);
 
+// Keeps the restore's record in this directory, which nobody else may write to: not in the target.
+// By default it is what `wingback_restore_recover` and backups use as well: $WINGBACK_STATE_DIR,
+// else /var/lib/wingback for root, else $XDG_STATE_HOME/wingback or ~/.local/state/wingback.
+wingback_status wingback_restore_state_dir(struct wingback_restore *restore,
+                                           struct wingback_bytes directory,
+                                           struct wingback_error **error);
+
 // Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
 wingback_status wingback_restore_sha1(struct wingback_restore *restore,
                                       const uint8_t *sha1,
@@ -1270,9 +1284,10 @@ wingback_status wingback_restore_start(const struct wingback_restore *restore,
 // Frees it. NULL is fine.
 void wingback_restore_free(struct wingback_restore *restore);
 
-// Starts to finish or undo a restore of a directory that was interrupted:
-// `wingback_task_recovered` says which. A restore of that directory does so by itself.
-wingback_status wingback_restore_recover(struct wingback_bytes directory,
+// Starts to finish or undo a restore of the directory that was interrupted:
+// `wingback_task_recovered` says which. Of the options only the state directory counts. A restore
+// of that directory does so by itself.
+wingback_status wingback_restore_recover(const struct wingback_restore *restore,
                                          struct wingback_task **task,
                                          struct wingback_error **error);
 

@@ -11,9 +11,16 @@ use std::{
 
 use futures::{executor::block_on, io::Cursor};
 use support::{Tree, gzip, in_memory, noise, snapshot::Snapshot, text, unmount};
-use wingback::{Archive, Backup, ErrorKind, Recovered, Restore, Restored, Result, UnpackOptions};
+use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
 
-const STAGING: &str = ".wingback-restore";
+/// The staging directories in a restore's target.
+fn staging(target: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(target).unwrap().map(|entry| entry.unwrap().path());
+    let is_staging = |path: &PathBuf| {
+        path.file_name().unwrap().as_encoded_bytes().starts_with(b".wingback-restore-")
+    };
+    entries.filter(is_staging).collect()
+}
 
 fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1
@@ -41,7 +48,7 @@ fn new_tree() -> Tree {
 }
 
 fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
-    block_on(change(Restore::new(dir)).start(in_memory(bytes)))
+    block_on(change(support::restore(dir)).start(in_memory(bytes)))
 }
 
 #[test]
@@ -53,7 +60,7 @@ fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
         let error = result.expect_err(what);
         assert_eq!(error.kind(), kind, "{what}: {error}");
         Snapshot::of(&target.root).assert_is(&before, what);
-        assert!(!target.root.join(STAGING).exists(), "{what}");
+        assert_eq!(staging(&target.root), [] as [PathBuf; 0], "{what}");
     };
     for merge in [false, true] {
         for in_place in [false, true] {
@@ -84,7 +91,7 @@ fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
         }
     }
     let stream = Archive::stream(Cursor::new(bytes));
-    let result = block_on(Restore::new(&target.root).in_place(true).start(stream));
+    let result = block_on(support::restore(&target.root).in_place(true).start(stream));
     check(result, ErrorKind::InvalidInput, "a stream in place");
 }
 
@@ -112,43 +119,49 @@ fn what_is_kept_survives_and_what_is_merged_stays() {
 }
 
 #[test]
-fn the_staging_place_is_in_no_backup() {
-    let tree = Tree::with(&[
-        ("a", b"a"),
-        (".wingback-restore/new/b", b"b"),
-        ("x/.wingback-restore/c", b"c"),
-    ]);
-    let (_, archive) = support::archive(tree.backup());
-    assert_eq!(archive.paths(), ["a", "x", "x/.wingback-restore", "x/.wingback-restore/c"]);
-    // What stands in its place and is none is a file like any other.
-    let tree = Tree::with(&[(".wingback-restore", b"a file")]);
-    let (_, archive) = support::archive(tree.backup());
-    assert_eq!(archive.paths(), [STAGING]);
-    let error = restore(&made(new_tree().backup()), &tree.root, |r| r).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-    assert_eq!(fs::read(tree.root.join(STAGING)).unwrap(), b"a file");
+fn the_staging_directory_of_a_restore_that_runs_is_in_no_backup() {
+    let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
+    let target = old_tree();
+    let paths = support::archive(target.backup()).1.paths();
+    let task = support::restore(&target.root).start(in_memory(&bytes));
+    let handle = task.handle();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            support::wait_until("the first bytes", || handle.progress().bytes > 1 << 20);
+            assert_eq!(staging(&target.root).len(), 1);
+            let backup = target.backup().state_dir(support::state_dir());
+            assert_eq!(support::archive(backup).1.paths(), paths);
+            handle.cancel();
+        });
+        block_on(task)
+    })
+    .unwrap_err();
 }
 
+/// An older version kept its state there, and a tenant can write anything there.
 #[test]
-fn a_leftover_of_a_killed_restore_is_removed_by_the_next() {
-    let bytes = made(new_tree().backup());
+fn names_that_look_like_ours_are_data_in_backups_and_in_restores() {
+    let canary = Tree::with(&[("file", b"canary")]);
+    let elsewhere = canary.root.as_os_str().as_encoded_bytes();
+    let files: &[(&str, &[u8])] = &[
+        (".wingback-restore/elsewhere", elsewhere),
+        (".wingback-restore/journal", b"x"),
+        (".wingback-restore/new/b", b"b"),
+        (".wingback-restore-0123456789abcdef0123456789abcdef/old/0", b"0"),
+        ("world/.wingback-restore", b"a file"),
+    ];
+    let tree = Tree::with(files);
+    let bytes = made(tree.backup());
     let target = old_tree();
-    let leave = || {
-        let place = target.root.join(STAGING);
-        fs::create_dir_all(place.join("new/half")).unwrap();
-        fs::create_dir_all(place.join("old")).unwrap();
-        fs::write(place.join("new/half/file"), "x").unwrap();
-    };
-    leave();
-    let before = Snapshot::of(&target.root);
-    let recovered = block_on(Restore::recover(&target.root)).unwrap();
-    assert_eq!(recovered, Some(Recovered::Discarded));
-    Snapshot::of(&target.root).assert_is(&before.without(STAGING), "recovered");
-    assert_eq!(block_on(Restore::recover(&target.root)).unwrap(), None);
-    leave();
-    let restored = restore(&bytes, &target.root, |r| r).unwrap();
-    assert_eq!(restored.recovered, Some(Recovered::Discarded));
-    assert!(!target.root.join(STAGING).exists());
+    restore(&bytes, &target.root, |r| r).unwrap();
+    Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "restored");
+    // And again, over them: they are replaced as any file is.
+    let bytes = made(new_tree().backup());
+    let recovered = block_on(support::restore(&target.root).recover()).unwrap();
+    assert_eq!(recovered, None);
+    restore(&bytes, &target.root, |r| r).unwrap();
+    assert_eq!(Snapshot::of(&target.root).files(), Snapshot::of(&new_tree().root).files());
+    assert_eq!(fs::read(canary.root.join("file")).unwrap(), b"canary");
 }
 
 #[test]
@@ -206,24 +219,24 @@ fn a_restore_can_be_cancelled_until_the_exchange() {
     let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
-    let task = Restore::new(&target.root).start(in_memory(&bytes));
+    let task = support::restore(&target.root).start(in_memory(&bytes));
     let handle = task.handle();
     let result = std::thread::scope(|scope| {
         scope.spawn(|| {
             support::wait_until("the first bytes", || handle.progress().bytes > 1 << 20);
-            assert!(target.root.join(STAGING).exists());
+            assert_eq!(staging(&target.root).len(), 1);
             handle.cancel();
         });
         block_on(task)
     });
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
     Snapshot::of(&target.root).assert_is(&before, "cancelled");
-    drop(Restore::new(&target.root).start(in_memory(&bytes)));
+    drop(support::restore(&target.root).start(in_memory(&bytes)));
     Snapshot::of(&target.root).assert_is(&before, "never polled");
 }
 
 #[test]
-fn elsewhere_must_be_on_the_same_file_system() {
+fn an_outside_staging_directory_must_be_on_the_same_file_system() {
     let bytes = made(new_tree().backup());
     let (target, beside) = (old_tree(), Tree::new());
     restore(&bytes, &target.root, |r| r.staging(&beside.root)).unwrap();
@@ -258,7 +271,7 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
     // By the index that is known at the start, without it halfway.
     let by_index = restore(&bytes, &target, |r| r);
     let stream = Archive::stream(Cursor::new(bytes.clone()));
-    let in_sequence = block_on(Restore::new(&target).start(stream));
+    let in_sequence = block_on(support::restore(&target).start(stream));
     for result in [by_index, in_sequence] {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");

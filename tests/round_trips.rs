@@ -36,7 +36,7 @@ fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
 }
 
 fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
-    block_on(change(Restore::new(dir)).start(in_memory(bytes)))
+    block_on(change(support::restore(dir)).start(in_memory(bytes)))
 }
 
 /// What is promised to come back of a tree.
@@ -73,7 +73,7 @@ fn assert_comes_back(source: &Tree, what: &str) {
         // The index at the end knows the links, but the files are there by then.
         let target = Tree::new();
         let stream = Archive::stream(Cursor::new(bytes.clone()));
-        let restored = block_on(Restore::new(&target.root).start(stream)).unwrap();
+        let restored = block_on(support::restore(&target.root).start(stream)).unwrap();
         assert_eq!(restored.way, Way::Sequence(NoIndex::Stream));
         let found = Snapshot::of(&target.root).in_seconds();
         found.assert_is(&want.clone().in_seconds(), format!("{what}, from a stream"));

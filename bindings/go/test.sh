@@ -5,6 +5,9 @@ built=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
 ./build.sh "$built"
 export WINGBACK_BIN="$built/wingback"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export WINGBACK_STATE_DIR="$scratch/state"
 
 unformatted=$(gofmt -l .)
 [ -z "$unformatted" ] || {
@@ -28,8 +31,8 @@ fi
 echo "== Wings"
 (cd wingstest && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test -count=1 ./...)
 echo "== the library, as pkg-config has it"
-prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
+prefix=$scratch/prefix
+mkdir "$prefix"
 ../../ffi/install.sh "$built" "$prefix"
 # What pkg-config says is not in the key of Go's build cache, so another run's folder could be linked.
 CGO_CFLAGS="-O2 -g -I$prefix/include" PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \

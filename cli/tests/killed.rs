@@ -153,10 +153,16 @@ fn a_restore_killed_at_any_moment_leaves_one_tree_or_the_other() {
         let _ = fs::remove_dir_all(&target);
         ok(Command::new("cp").arg("-a").arg(&old).arg(&target));
     };
+    let state = place.tmp.path().join("state");
     let restore = || {
         let mut command = wingback();
         command.arg("restore").arg(&archive).arg(&target).arg("-q");
+        command.arg("--state-dir").arg(&state);
         command
+    };
+    let is_pending = || {
+        let records = fs::read_dir(state.join("restores"));
+        records.is_ok_and(|mut records| records.next().is_some())
     };
     let is_like = |other: &Path| {
         let status = Command::new("diff").arg("-r").arg(other).arg(&target).output();
@@ -177,8 +183,9 @@ fn a_restore_killed_at_any_moment_leaves_one_tree_or_the_other() {
         std::thread::sleep(took.mul_f64(rng.f64() * 1.2));
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
-        if target.join(".wingback-restore").exists() {
-            ok(wingback().arg("recover").arg(&target));
+        if is_pending() {
+            ok(wingback().arg("recover").arg(&target).arg("--state-dir").arg(&state));
+            assert!(!is_pending(), "kill {i}: the record is left");
             recovered += 1;
         }
         match (is_like(&old), is_like(&place.source)) {

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
-use wingback::{Archive, Backup, Error, Key, MemoryStore, Report};
+use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore};
 
 /// A source to fill, in a temporary directory of its own.
 pub struct Tree {
@@ -55,6 +55,16 @@ impl Tree {
     pub fn backup(&self) -> Backup {
         Backup::new(&self.root).threads(2)
     }
+}
+
+/// A restore whose record is where all tests have theirs.
+pub fn restore(dir: &Path) -> Restore {
+    Restore::new(dir).state_dir(state_dir())
+}
+
+pub fn state_dir() -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    std::env::temp_dir().join(format!("wingback-tests-{user}"))
 }
 
 impl Drop for Tree {
