@@ -36,7 +36,9 @@ pub fn headers(mut tar: &[u8]) {
 pub fn excludes(patterns: &[u8], path: &[u8]) {
     for rules in [Rules::Git, Rules::Wings] {
         let mut excludes = Excludes::new(rules);
-        excludes.add(PatternOrigin::Caller, patterns);
+        if excludes.add(PatternOrigin::Caller, patterns).is_err() {
+            continue;
+        }
         for is_dir in [false, true] {
             let _ = excludes.excluded(path, is_dir);
         }
