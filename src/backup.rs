@@ -103,7 +103,8 @@ impl Backup {
 
     /// Leaves out what the patterns match, one a line, in the language that
     /// [`rules`](Backup::rules) says. Calls add up, and of several patterns the last that matches
-    /// decides.
+    /// decides. More than a list may have ([`Excludes::add`]) fails the backup before it begins to
+    /// write.
     #[must_use]
     pub fn exclude(mut self, patterns: impl AsRef<[u8]>) -> Self {
         self.patterns.extend_from_slice(patterns.as_ref());

@@ -42,8 +42,8 @@ pub struct Excludes {
 
 #[derive(Clone, Debug)]
 enum Patterns {
-    Git(git::Patterns),
-    Wings(wings::Patterns),
+    Git(Box<git::Patterns>),
+    Wings(Box<wings::Patterns>),
 }
 
 /// The most bytes of text in one list: 1 MiB of the caller's, and the largest ignore file.
@@ -94,8 +94,8 @@ impl Excludes {
     /// An empty list, which excludes nothing.
     pub fn new(rules: Rules) -> Self {
         let patterns = match rules {
-            Rules::Git => Patterns::Git(git::Patterns::new()),
-            Rules::Wings => Patterns::Wings(wings::Patterns::new()),
+            Rules::Git => Patterns::Git(git::Patterns::new().into()),
+            Rules::Wings => Patterns::Wings(wings::Patterns::new().into()),
         };
         Self { patterns, text: 0, warnings: Vec::new(), more_warnings: 0 }
     }
@@ -114,8 +114,8 @@ impl Excludes {
     /// - under [`Rules::Git`] 64 KiB of patterns with several stars, and 65,536 bracket expressions.
     ///   All other patterns are limited by the text only,
     /// - under [`Rules::Wings`] 64 KiB of patterns, with 8 bytes or so added to each, and regular
-    ///   expressions that take 256 KiB once they are compiled. Those are the patterns that have any
-    ///   of `\|()[]{}^$+`.
+    ///   expressions that take 512 KiB once they are compiled. Those are the patterns that have any
+    ///   of `\|()[]{}^$+`. One that takes over 256 KiB is a pattern that cannot mean anything.
     pub fn add(&mut self, origin: PatternOrigin, text: &[u8]) -> Result<()> {
         let refused = |excess: Excess| {
             Error::new(ErrorKind::InvalidInput, "use the patterns").caused_by(excess.to_string())
