@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs every fuzz target for FUZZ_SECONDS each (60 unless told otherwise), beginning with archives
-# that GNU tar makes in all its formats. A crash is kept in fuzz/artifacts, and ends it.
+# that GNU tar makes in all its formats. A crash is kept in fuzz/artifacts, and ends it, as does an
+# input that takes over 10 seconds, one allocation over 64 MiB, or 1 GiB in all. (The address sanitizer
+# keeps 256 MiB of freed memory, and its own.)
 set -eu
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
@@ -40,7 +42,8 @@ cargo +nightly fuzz build --fuzz-dir fuzz
 for target in ${FUZZ_TARGETS:-headers index excludes extract forged}; do
     mkdir -p "fuzz/corpus/$target" "$seeds/$target"
     # A thread that is just ending has what the leak detector takes for a leak.
-    cargo +nightly fuzz run --fuzz-dir fuzz "$target" "fuzz/corpus/$target" "$seeds/$target" -- \
-        -max_total_time="${FUZZ_SECONDS:-60}" -max_len=20000 -timeout=20 -rss_limit_mb=3000 \
-        -detect_leaks=0 -print_final_stats=1 -verbosity=0
+    timeout --kill-after=10 "$((${FUZZ_SECONDS:-60} + 120))" \
+        cargo +nightly fuzz run --fuzz-dir fuzz "$target" "fuzz/corpus/$target" "$seeds/$target" -- \
+        -max_total_time="${FUZZ_SECONDS:-60}" -max_len=20000 \
+        -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -detect_leaks=0 -print_final_stats=1 -verbosity=0
 done

@@ -880,7 +880,8 @@ wingback_status wingback_backup_new(struct wingback_bytes source,
                                     struct wingback_error **error);
 
 // Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
-// that matches decides.
+// that matches decides. A list that is over the limits in docs/command.md fails the backup with
+// INVALID_INPUT before anything is written.
 wingback_status wingback_backup_exclude(struct wingback_backup *backup,
                                         struct wingback_bytes patterns,
                                         struct wingback_error **error);

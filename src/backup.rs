@@ -104,7 +104,8 @@ impl Backup {
 
     /// Leaves out what the patterns match, one a line, in the language that
     /// [`rules`](Backup::rules) says. Calls add up, and of several patterns the last that matches
-    /// decides.
+    /// decides. More than a list may have ([`Excludes::add`]) fails the backup before it begins to
+    /// write.
     #[must_use]
     pub fn exclude(mut self, patterns: impl AsRef<[u8]>) -> Self {
         self.patterns.extend_from_slice(patterns.as_ref());
@@ -383,17 +384,25 @@ impl Backup {
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
         if self.ignore_file.is_used(is_list_empty) {
             match ignore_file::read(&root, &self.ignore_file_name)? {
-                ignore_file::Found::Text(text) => excludes.add(PatternOrigin::IgnoreFile, &text),
+                ignore_file::Found::Text(text) => {
+                    if let Err(e) = excludes.add(PatternOrigin::IgnoreFile, &text) {
+                        let name = &self.ignore_file_name;
+                        warnings.push(Warning::IgnoreFile(format!("{name} is not used: {e}")));
+                    }
+                }
                 ignore_file::Found::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
                 ignore_file::Found::Nothing => {}
             }
         }
-        excludes.add(PatternOrigin::Caller, &self.patterns);
+        excludes.add(PatternOrigin::Caller, &self.patterns)?;
         if let (true, Some(odd)) = (self.strict_patterns, excludes.warnings().first()) {
             let error = Error::new(ErrorKind::InvalidInput, "use the patterns");
             return Err(error.caused_by(odd.to_string()));
         }
         warnings.extend(excludes.warnings().iter().cloned().map(Warning::Pattern));
+        if excludes.more_warnings() > 0 {
+            warnings.push(Warning::MorePatterns(excludes.more_warnings()));
+        }
         let walk =
             WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
         Ok(Source { root, walk, state, stock: None, warnings })

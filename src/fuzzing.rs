@@ -36,9 +36,17 @@ pub fn headers(mut tar: &[u8]) {
 pub fn excludes(patterns: &[u8], path: &[u8]) {
     for rules in [Rules::Git, Rules::Wings] {
         let mut excludes = Excludes::new(rules);
-        excludes.add(PatternOrigin::Caller, patterns);
+        if excludes.add(PatternOrigin::Caller, patterns).is_err() {
+            continue;
+        }
         for is_dir in [false, true] {
-            let _ = excludes.excluded(path, is_dir);
+            let excluded = excludes.excluded(path, is_dir);
+            if rules == Rules::Git {
+                let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+                let mut above = slashes.map(|(at, _)| &path[..at]);
+                let covered = excluded || above.any(|dir| excludes.excluded(dir, true));
+                assert_eq!(excludes.covers(path, is_dir), covered);
+            }
         }
         let _ = excludes.must_enter(path);
         let _ = excludes.warnings();

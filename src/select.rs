@@ -25,7 +25,8 @@ impl Selection {
         let path = text.strip_prefix(b"./").unwrap_or(text);
         let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();
         let mut patterns = Excludes::new(Rules::Git);
-        patterns.add(PatternOrigin::Caller, text);
+        // A text that is over the limits of patterns can still be a path.
+        let _ = patterns.add(PatternOrigin::Caller, text);
         self.0.push(Wish { text: text.to_vec(), path, patterns: patterns.into() });
     }
 
@@ -67,8 +68,7 @@ impl Wish {
         if !self.path.is_empty() && path.strip_prefix(&*self.path).is_some_and(beneath) {
             return true;
         }
-        let mut dirs = (0..path.len()).filter(|&i| path[i] == b'/').map(|i| &path[..i]);
-        dirs.any(|dir| self.patterns.excluded(dir, true)) || self.patterns.excluded(path, is_dir)
+        self.patterns.covers(path, is_dir)
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Warning {
     /// A pattern that is odd in its rule set.
     Pattern(PatternWarning),
+    /// So many more patterns are odd in their rule set.
+    MorePatterns(u64),
     /// The ignore file was not used, and why.
     IgnoreFile(String),
     /// `max_len` was given for a path that the backup did not meet as a file.
@@ -58,7 +60,7 @@ pub enum PatternProblem {
     BackslashInName,
     /// `**` right after a name, as in `world**/region`.
     StarsAfterName,
-    /// The compiled pattern would be too large.
+    /// Longer than any path, or too large a regular expression.
     TooLarge,
     /// Not a regular expression once translated as Wings does.
     NotARegexp,
@@ -130,6 +132,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Warning::Pattern(w) => w.fmt(f),
+            Warning::MorePatterns(count) => write!(f, "{count} more patterns are odd"),
             Warning::IgnoreFile(why) => f.write_str(why),
             Warning::MaxLenUnused(path) => write!(
                 f,

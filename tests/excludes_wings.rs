@@ -207,7 +207,7 @@ fn a_hostile_pattern_is_answered_in_milliseconds() {
     let path = b"a".repeat(4000);
     for rules in [Rules::Git, Rules::Wings] {
         let mut list = Excludes::new(rules);
-        list.add(PatternOrigin::Caller, &[&b"a*".repeat(14), &b"b"[..]].concat());
+        list.add(PatternOrigin::Caller, &[&b"a*".repeat(14), &b"b"[..]].concat()).unwrap();
         let start = Instant::now();
         assert!(!list.excluded(&path, false));
         let taken = start.elapsed();
@@ -241,7 +241,7 @@ fn case(rng: &mut Rng) -> (Vec<u8>, Vec<Vec<u8>>) {
 
 fn excludes(patterns: &[u8]) -> Excludes {
     let mut excludes = Excludes::new(Rules::Wings);
-    excludes.add(PatternOrigin::IgnoreFile, patterns);
+    excludes.add(PatternOrigin::IgnoreFile, patterns).unwrap();
     excludes
 }
 

@@ -85,7 +85,8 @@ type Backup struct {
 	// UUID names the archive by the store's template; Key is a name as it is, instead.
 	UUID, Key string
 
-	// Exclude has patterns, one or many lines each; later ones win.
+	// Exclude has patterns, one or many lines each; later ones win. A list that is over the limits in
+	// docs/command.md is an InvalidInput before anything is written.
 	Exclude        []string
 	Rules          Rules
 	IgnoreFile     IgnoreFileMode

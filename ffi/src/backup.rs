@@ -52,7 +52,8 @@ pub unsafe extern "C" fn wingback_backup_new(
 }
 
 /// Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
-/// that matches decides.
+/// that matches decides. A list that is over the limits in docs/command.md fails the backup with
+/// INVALID_INPUT before anything is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_exclude(
     backup: *mut wingback_backup,

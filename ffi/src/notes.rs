@@ -96,6 +96,7 @@ impl From<Warning> for Note {
     fn from(warning: Warning) -> Self {
         let (path, code) = match &warning {
             Warning::Pattern(pattern) => (pattern.pattern.clone(), "pattern"),
+            Warning::MorePatterns(_) => (Vec::new(), "pattern"),
             Warning::IgnoreFile(_) => (Vec::new(), "ignore-file"),
             Warning::MaxLenUnused(path) => (path.clone(), "max-len-unused"),
             _ => (Vec::new(), "warning"),

@@ -48,6 +48,35 @@ fn a_backup_is_made_as_documented_and_the_panel_is_told() {
 }
 
 #[test]
+fn a_megabyte_of_hostile_patterns_takes_little_memory_and_time() {
+    let daemon = Daemon::new();
+    let server = daemon.server();
+    for i in 0..400 {
+        fs::write(daemon.dir(server).join(format!("{i:03}{}", "ab".repeat(126))), "").unwrap();
+    }
+    let ask = |ignore: String| {
+        let (backup, asked) = (Uuid::new_v4(), Instant::now());
+        let body = json!({ "adapter": "wings", "uuid": backup, "ignore": ignore });
+        daemon.post(&format!("/api/servers/{server}/backup"), body).expect(202);
+        let ended = |backup: &Value| backup["state"] == "complete" || backup["state"] == "failed";
+        let backup = daemon.wait(server, backup, ended);
+        assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
+        backup
+    };
+    let lines = |count, line: fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let question_marks = |i| format!("*a{}{i}\n", "?".repeat(40));
+    let made = ask(lines(21_000, question_marks));
+    assert_eq!(made["state"], "complete", "{made}");
+    // What is more than a list may have.
+    let refused = ask(lines(80_000, |i| format!("*a*b*{i}\n")));
+    assert_eq!(refused["state"], "failed");
+    let text = refused.to_string();
+    assert!(text.contains("those with several stars are over 64 KiB in total"), "{text}");
+    let peak = daemon.peak_kb();
+    assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+#[test]
 fn each_wrong_request_has_its_answer_and_leaves_nothing() {
     let daemon = Daemon::new();
     let (server, there) = (daemon.server(), daemon.made());

@@ -1,12 +1,9 @@
-//! Git's wildcards, turned into regular expressions.
-//!
-//! A matcher that backtracks, as git's own does, can be made to take exponential
-//! time by a pattern such as `a*a*a*a*b`; a regular expression takes linear time.
+//! Git's wildcards, read into steps.
 
-use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 use super::PatternProblem;
+use super::step::{Set, Sets, Step};
 
 /// Whether `**` can stand for more than `*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,40 +14,43 @@ pub(super) enum Stars {
     AcrossNames,
 }
 
-/// Whether git looks at `byte` as anything but itself.
-pub(super) fn is_special(byte: u8) -> bool {
-    matches!(byte, b'*' | b'?' | b'[' | b'\\')
-}
-
-/// The body of a regular expression, to be anchored at both ends and compiled
-/// for bytes with `.` matching all of them.
-pub(super) fn to_regex(glob: &[u8], stars: Stars) -> Result<String, PatternProblem> {
-    let mut regex = String::new();
+/// Reads `glob` into `steps`, which are empty before.
+pub(super) fn read(
+    glob: &[u8],
+    stars: Stars,
+    steps: &mut Vec<Step>,
+    sets: &mut Sets,
+) -> Result<(), PatternProblem> {
+    let prefix = literal_prefix(glob);
     let mut at = 0;
     while let Some(&byte) = glob.get(at) {
         at = match byte {
-            b'*' => push_stars(&mut regex, glob, at, stars),
+            b'*' => {
+                // Git compares the literal prefix first, and so sees stars after it as the start.
+                let starts_name = at == prefix || glob[at - 1] == b'/';
+                push_stars(steps, glob, at, starts_name && stars == Stars::AcrossNames)
+            }
             b'?' => {
-                regex.push_str("[^/]");
+                steps.push(Step::NotSlash);
                 at + 1
             }
             b'[' => {
                 let (set, next) = bracket(glob, at + 1)?;
-                push_set(&mut regex, &set);
+                steps.push(sets.add(set));
                 next
             }
             b'\\' => {
                 let escaped = glob.get(at + 1).ok_or(PatternProblem::TrailingBackslash)?;
-                push_literal(&mut regex, *escaped);
+                steps.push(Step::Byte(*escaped));
                 at + 2
             }
             _ => {
-                push_literal(&mut regex, byte);
+                steps.push(Step::Byte(byte));
                 at + 1
             }
         };
     }
-    Ok(regex)
+    Ok(())
 }
 
 /// Whether the pattern is for a whole path and has a `**` that only counts as
@@ -61,29 +61,30 @@ pub(super) fn has_stars_after_name(glob: &[u8]) -> bool {
     run > 1 && end > 0 && glob[end - 1] != b'/' && glob.get(end + run) == Some(&b'/')
 }
 
-fn push_stars(regex: &mut String, glob: &[u8], at: usize, stars: Stars) -> usize {
+/// Reads a run of stars. Only where it `may_cross` directories are two stars more than one.
+fn push_stars(steps: &mut Vec<Step>, glob: &[u8], at: usize, may_cross: bool) -> usize {
     let run = stars_at(glob, at);
-    let rest = &glob[at + run..];
-    // Git compares the literal prefix first, and so sees stars after it as the start.
-    let starts_name = at == literal_prefix(glob) || glob[at - 1] == b'/';
-    if run == 1 || stars == Stars::WithinName || !starts_name {
-        regex.push_str("[^/]*");
-        return at + run;
+    let end = at + run;
+    if run == 1 || !may_cross {
+        steps.push(Step::Star);
+        return end;
     }
-    match rest {
+    match &glob[end..] {
         [b'/', ..] => {
-            regex.push_str("(?:.*/)?");
-            at + run + 1
+            if steps.last() != Some(&Step::Dirs) {
+                steps.push(Step::Dirs);
+            }
+            return end + 1;
         }
-        [] | [b'\\', b'/', ..] => {
-            regex.push_str(".*");
-            at + run
-        }
-        _ => {
-            regex.push_str("[^/]*");
-            at + run
-        }
+        [] | [b'\\', b'/', ..] => steps.push(Step::Deep),
+        _ => steps.push(Step::Star),
     }
+    end
+}
+
+/// Whether git looks at `byte` as anything but itself.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[' | b'\\')
 }
 
 fn literal_prefix(glob: &[u8]) -> usize {
@@ -96,19 +97,20 @@ fn stars_at(glob: &[u8], at: usize) -> usize {
 }
 
 /// The bytes a bracket expression matches, and where it ends. `at` is behind the `[`.
-fn bracket(glob: &[u8], mut at: usize) -> Result<([bool; 256], usize), PatternProblem> {
+fn bracket(glob: &[u8], mut at: usize) -> Result<(Set, usize), PatternProblem> {
     let byte_at = |at: usize| glob.get(at).copied().ok_or(PatternProblem::UnclosedBracket);
-    let mut set = [false; 256];
+    let mut set = Set::default();
     let negated = matches!(byte_at(at)?, b'!' | b'^');
     at += usize::from(negated);
     // What a range could start from: git keeps nothing after a range or a class.
     let mut previous = None;
+    let mut close = at;
     loop {
         let byte = byte_at(at)?;
         if byte == b'\\' {
             at += 1;
             let escaped = byte_at(at)?;
-            set[usize::from(escaped)] = true;
+            set.insert(escaped);
             previous = Some(escaped);
         } else if let (b'-', Some(low)) = (byte, previous)
             && glob.get(at + 1).is_some_and(|&next| next != b']')
@@ -119,7 +121,7 @@ fn bracket(glob: &[u8], mut at: usize) -> Result<([bool; 256], usize), PatternPr
             }
             fill(&mut set, low..=byte_at(at)?);
             previous = None;
-        } else if let Some((name, end)) = class_name(glob, at)? {
+        } else if let Some((name, end)) = class_name(glob, at, &mut close)? {
             class(name).for_each(|range| fill(&mut set, range.clone()));
             if class(name).next().is_none() {
                 return Err(PatternProblem::UnknownClass);
@@ -127,7 +129,7 @@ fn bracket(glob: &[u8], mut at: usize) -> Result<([bool; 256], usize), PatternPr
             at = end;
             previous = None;
         } else {
-            set[usize::from(byte)] = true;
+            set.insert(byte);
             previous = Some(byte);
         }
         at += 1;
@@ -137,21 +139,28 @@ fn bracket(glob: &[u8], mut at: usize) -> Result<([bool; 256], usize), PatternPr
         }
     }
     if negated {
-        set = set.map(|member| !member);
+        set = set.negated();
     }
-    set[usize::from(b'/')] = false;
+    set.remove(b'/');
     Ok((set, at + 1))
 }
 
-/// The name in a `[:name:]` that starts at `at`, and where its `]` is.
-fn class_name(glob: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, PatternProblem> {
-    let Some(name) = glob[at..].strip_prefix(b"[:") else {
+/// The name in a `[:name:]` that starts at `at`, and where its `]` is. `close` is where the last search
+/// for a `]` ended: one that is still ahead is not searched for again, or the time would be quadratic.
+fn class_name<'a>(
+    glob: &'a [u8],
+    at: usize,
+    close: &mut usize,
+) -> Result<Option<(&'a [u8], usize)>, PatternProblem> {
+    if !glob[at..].starts_with(b"[:") {
         return Ok(None);
-    };
-    let length =
-        name.iter().position(|&byte| byte == b']').ok_or(PatternProblem::UnclosedBracket)?;
-    let end = at + 2 + length;
-    Ok(name[..length].strip_suffix(b":").map(|name| (name, end)))
+    }
+    let start = at + 2;
+    if *close < start {
+        let length = glob[start..].iter().position(|&byte| byte == b']');
+        *close = start + length.ok_or(PatternProblem::UnclosedBracket)?;
+    }
+    Ok(glob[start..*close].strip_suffix(b":").map(|name| (name, *close)))
 }
 
 /// The ranges of a named class, none for an unknown name.
@@ -178,26 +187,6 @@ fn class(name: &[u8]) -> impl Iterator<Item = &'static RangeInclusive<u8>> {
     ranges.iter()
 }
 
-fn fill(set: &mut [bool; 256], range: RangeInclusive<u8>) {
-    range.for_each(|byte| set[usize::from(byte)] = true);
-}
-
-fn push_set(regex: &mut String, set: &[bool; 256]) {
-    if !set.contains(&true) {
-        regex.push_str(r"[^\x00-\xFF]");
-        return;
-    }
-    regex.push('[');
-    for byte in (0..=u8::MAX).filter(|&byte| set[usize::from(byte)]) {
-        push_literal(regex, byte);
-    }
-    regex.push(']');
-}
-
-fn push_literal(regex: &mut String, byte: u8) {
-    if byte.is_ascii_alphanumeric() {
-        regex.push(char::from(byte));
-    } else {
-        write!(regex, r"\x{byte:02X}").expect("writing to a string cannot fail");
-    }
+fn fill(set: &mut Set, range: RangeInclusive<u8>) {
+    range.for_each(|byte| set.insert(byte));
 }

@@ -6,82 +6,208 @@
 
 use std::borrow::Cow;
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::meta;
+use regex_automata::nfa::thompson::WhichCaptures;
 
+use super::automaton::Automaton;
 use super::go_regexp::{self, Untranslatable};
-use super::{COMPILED_LIMIT, LONGEST_PATTERN, Line, PatternProblem};
+use super::step::{Sets, Step, Verdict};
+use super::{Excess, LONGEST_PATTERN, Line, MAX_COMPILED, MAX_POSITIONS, PatternProblem};
+
+/// The most memory that one compiled expression may take.
+const MAX_EXPRESSION: usize = MAX_COMPILED / 2;
+
+/// The memory that an expression's lazily built automaton may take while it matches. An expression
+/// that needs more is matched without one.
+const MAX_CACHE: usize = 64 << 10;
+
+/// Optional parts that directly follow one another. Each costs time wherever the first one can begin.
+const MAX_OPTIONAL: usize = 4;
+
+/// A list of patterns: one automaton for those that use nothing of regular expressions but what the
+/// chain of replacements makes, and the others one by one.
+#[derive(Clone, Debug)]
+pub(super) struct Patterns {
+    count: u32,
+    last_negated: Option<Verdict>,
+    plain: Automaton,
+    expressions: Vec<Expression>,
+    /// What the expressions have taken, those that are too large or not valid as well.
+    compiled: usize,
+    steps: Vec<Step>,
+}
 
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
-    negated: bool,
+struct Expression {
+    verdict: Verdict,
     /// Whether a match of a directory is one of everything beneath it.
     covers_beneath: bool,
-    /// What every match holds. Most paths do not, which is quicker to find out.
-    needle: String,
-    regex: Regex,
+    regex: meta::Regex,
 }
 
-/// Reads one line, given without its line feed.
-pub(super) fn parse(line: &[u8]) -> Line<Pattern> {
-    let line = trim_end(line, b'\r');
-    let trimmed = trim_start(trim_end(line, b' '), b' ');
-    if line.starts_with(b"#") || trimmed.is_empty() {
-        return Line::BLANK;
+impl Patterns {
+    pub(super) fn new() -> Self {
+        Patterns {
+            count: 0,
+            last_negated: None,
+            plain: Automaton::new(true),
+            expressions: Vec::new(),
+            compiled: 0,
+            steps: Vec::new(),
+        }
     }
-    let negated = trimmed.starts_with(b"!");
-    let body = &trimmed[usize::from(negated)..];
-    let body = match body {
-        [b'#' | b'!', rest @ ..] => rest,
-        _ => body,
-    };
-    match compile(body) {
-        Ok(regex) => Line {
-            pattern: Some(Pattern {
-                negated,
-                covers_beneath: is_plain(body),
-                needle: needle(body),
-                regex,
-            }),
-            problem: oddity(trimmed, body),
-        },
-        Err(problem) => Line { pattern: None, problem: Some(problem) },
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Reads one line, given without its line feed. A line that `is_repeated` further down decides
+    /// nothing; only what is odd about it is of interest.
+    pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
+        let line = trim_end(line, b'\r');
+        let trimmed = trim_start(trim_end(line, b' '), b' ');
+        if line.starts_with(b"#") || trimmed.is_empty() {
+            return Line::Blank;
+        }
+        let negated = trimmed.starts_with(b"!");
+        let body = &trimmed[usize::from(negated)..];
+        let body = match body {
+            [b'#' | b'!', rest @ ..] => rest,
+            _ => body,
+        };
+        let verdict = Verdict::new(self.count, negated);
+        if let Err(problem) = self.read(body, verdict, is_repeated) {
+            return Line::Pattern(Some(problem));
+        }
+        self.count += 1;
+        if negated {
+            self.last_negated = Some(verdict);
+        }
+        Line::Pattern(oddity(trimmed, body))
+    }
+
+    /// Makes ready what was pushed, unless it is more than a list may have.
+    pub(super) fn prepare(&mut self) -> Result<(), Excess> {
+        if self.compiled > MAX_COMPILED {
+            return Err(Excess::Expressions);
+        }
+        if self.plain.positions() > MAX_POSITIONS {
+            return Err(Excess::Patterns);
+        }
+        self.plain.prepare(&Sets::default());
+        Ok(())
+    }
+
+    pub(super) fn excluded(&self, path: &[u8]) -> bool {
+        let path = as_go_sees(path);
+        let plain = self.plain.last(path.as_bytes(), false);
+        let later = self.expressions.iter().rev().take_while(|e| Some(e.verdict) > plain);
+        let last = later.map(|e| (e.verdict, &e.regex)).find(|(_, regex)| regex.is_match(&*path));
+        last.map(|(verdict, _)| verdict).or(plain).is_some_and(|verdict| !verdict.is_negated())
+    }
+
+    pub(super) fn must_enter(&self, dir: &[u8]) -> bool {
+        let dir = as_go_sees(dir);
+        let is_later = |verdict: Verdict| Some(verdict) > self.last_negated;
+        let mut later = self.expressions.iter().filter(|e| e.covers_beneath && is_later(e.verdict));
+        !self.plain.last(dir.as_bytes(), true).is_some_and(is_later)
+            && !later.any(|expression| expression.regex.is_match(&*dir))
+    }
+
+    fn read(
+        &mut self,
+        body: &[u8],
+        verdict: Verdict,
+        is_repeated: bool,
+    ) -> Result<(), PatternProblem> {
+        if body.len() > LONGEST_PATTERN {
+            return Err(PatternProblem::TooLarge);
+        }
+        let text = str::from_utf8(body).map_err(|_| PatternProblem::NotARegexp)?;
+        // The list is refused anyway.
+        if self.plain.positions() > MAX_POSITIONS {
+            return Ok(());
+        }
+        let expression = to_go_regexp(text);
+        let covers_beneath = is_plain(body);
+        if covers_beneath && read_plain(&expression, &mut self.steps) {
+            if !is_repeated {
+                self.plain.push(&self.steps, (false, verdict));
+            }
+            return Ok(());
+        }
+        // To read it takes time as well, even if it is not valid.
+        self.compiled += body.len() + size_of::<Expression>();
+        if self.compiled > MAX_COMPILED {
+            return Ok(());
+        }
+        let regex = self.compile(&expression)?;
+        if !is_repeated {
+            self.expressions.push(Expression { verdict, covers_beneath, regex });
+        }
+        Ok(())
+    }
+
+    fn compile(&mut self, expression: &str) -> Result<meta::Regex, PatternProblem> {
+        let regex = go_regexp::translate(expression).map_err(|error| match error {
+            Untranslatable::Invalid => PatternProblem::NotARegexp,
+            Untranslatable::UnicodeClass => PatternProblem::UnicodeClass,
+            Untranslatable::TooLarge => PatternProblem::TooLarge,
+        })?;
+        let limits = meta::Config::new()
+            .nfa_size_limit(Some(MAX_EXPRESSION))
+            .hybrid_cache_capacity(MAX_CACHE)
+            .which_captures(WhichCaptures::None)
+            .auto_prefilter(false)
+            .backtrack(false)
+            .onepass(false)
+            .dfa(false);
+        let regex = meta::Builder::new().configure(limits).build(&regex);
+        // To find out that an expression is too large takes as long as to compile it.
+        self.compiled += regex.as_ref().map_or(MAX_EXPRESSION, meta::Regex::memory_usage);
+        regex.map_err(|_| PatternProblem::TooLarge)
     }
 }
 
-pub(super) fn excluded(patterns: &[Pattern], path: &[u8]) -> bool {
-    let path = as_go_sees(path);
-    patterns.iter().rfind(|pattern| pattern.matches(&path)).is_some_and(|pattern| !pattern.negated)
-}
-
-pub(super) fn must_enter(patterns: &[Pattern], dir: &[u8]) -> bool {
-    let dir = as_go_sees(dir);
-    !patterns
-        .iter()
-        .rev()
-        .take_while(|pattern| !pattern.negated)
-        .any(|pattern| pattern.covers_beneath && pattern.matches(&dir))
-}
-
-impl Pattern {
-    fn matches(&self, path: &str) -> bool {
-        path.contains(&self.needle) && self.regex.is_match(path)
+/// Reads an expression that the chain of replacements made of a body without operators. Returns
+/// whether it is one for the automaton.
+fn read_plain(expression: &str, steps: &mut Vec<Step>) -> bool {
+    const PARTS: [(&str, &[Step]); 7] = [
+        ("^(|/)", &[Step::MaybeSlash]),
+        ("^(|.*/)", &[Step::Dirs]),
+        ("([^/]*)", &[Step::Star]),
+        ("(|.*/)", &[Step::Dirs]),
+        ("(|/.*)", &[Step::Beneath]),
+        ("(/|/.+/)", &[Step::Byte(b'/'), Step::SomeDirs]),
+        ("(|.*)", &[Step::Deep]),
+    ];
+    steps.clear();
+    let mut rest = expression.strip_suffix('$').unwrap_or(expression);
+    while !rest.is_empty() {
+        let known = PARTS.iter().find_map(|(part, steps)| Some((*steps, rest.strip_prefix(part)?)));
+        if let Some((added, after)) = known {
+            added.iter().for_each(|step| push_step(steps, *step));
+            rest = after;
+            continue;
+        }
+        rest = rest.strip_prefix('\\').unwrap_or(rest);
+        let (character, after) = rest.split_at(rest.chars().next().map_or(0, char::len_utf8));
+        steps.extend(character.bytes().map(Step::Byte));
+        rest = after;
     }
+    let is_optional = |step: &Step| !step.is_one_byte() && !matches!(step, Step::Star | Step::Deep);
+    !steps.windows(MAX_OPTIONAL + 1).any(|run| run.iter().all(is_optional))
 }
 
-fn compile(body: &[u8]) -> Result<Regex, PatternProblem> {
-    if body.len() > LONGEST_PATTERN {
-        return Err(PatternProblem::TooLarge);
+/// Adds a step, or makes one of it and the last one where they match no more than one does.
+fn push_step(steps: &mut Vec<Step>, step: Step) {
+    match (steps.last_mut(), step) {
+        (Some(Step::Dirs), Step::Dirs)
+        | (Some(Step::Beneath), Step::Beneath)
+        | (Some(Step::Star), Step::Star) => {}
+        (Some(last @ Step::SomeDirs), Step::Dirs) => *last = Step::Dirs,
+        _ => steps.push(step),
     }
-    let body = str::from_utf8(body).map_err(|_| PatternProblem::NotARegexp)?;
-    let regex = go_regexp::translate(&to_go_regexp(body)).map_err(|error| match error {
-        Untranslatable::Invalid => PatternProblem::NotARegexp,
-        Untranslatable::UnicodeClass => PatternProblem::UnicodeClass,
-        Untranslatable::TooLarge => PatternProblem::TooLarge,
-    })?;
-    RegexBuilder::new(&regex)
-        .size_limit(COMPILED_LIMIT)
-        .build()
-        .map_err(|_| PatternProblem::TooLarge)
 }
 
 /// The chain of replacements; their order is what makes the result.
@@ -136,14 +262,6 @@ fn as_go_sees(path: &[u8]) -> Cow<'_, str> {
 /// Whether no byte has a meaning in regular expressions that the chain leaves alone.
 fn is_plain(body: &[u8]) -> bool {
     !body.iter().any(|byte| br"\|()[]{}^$+".contains(byte))
-}
-
-/// The longest piece that the chain leaves as it is, if that can be told.
-fn needle(body: &[u8]) -> String {
-    let pieces = body.split(|byte| b"*/".contains(byte));
-    let piece = pieces.max_by_key(|piece| piece.len());
-    let piece = piece.filter(|_| is_plain(body)).unwrap_or_default();
-    String::from_utf8_lossy(piece).into_owned()
 }
 
 /// What is strange about a pattern that works. `trimmed` is the whole line.

@@ -1,0 +1,13 @@
+//! Cases that a machine has not the rights or the tools for.
+
+use std::{fs::OpenOptions, io::Write};
+
+/// Says that a case is left out: on standard error and, for the comparison with the committed list
+/// (`tests/left-out.sh`), in the file that `$WINGBACK_LEFT_OUT` names.
+pub fn left_out(case: &str) {
+    eprintln!("left out: {case}");
+    let Some(file) = std::env::var_os("WINGBACK_LEFT_OUT") else { return };
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the list");
+    // One write for a line, since tests of several programs write at once.
+    file.write_all(format!("{case}\n").as_bytes()).expect("written to the list");
+}
