@@ -26,6 +26,7 @@ mod backup;
 mod build;
 mod cache;
 mod damage;
+mod durable;
 mod entries;
 mod entry;
 mod error;
