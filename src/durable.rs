@@ -41,8 +41,9 @@ pub(crate) fn sync_tree(dir: impl AsFd) -> Result<(), Errno> {
 
 /// Makes the directory `path` and all that are missing above it. The parent of each new directory is
 /// synced, so that no power cut takes the directory and what was synced in it.
-#[cfg_attr(not(test), expect(dead_code, reason = "stores use it next"))]
-pub(crate) fn make_dirs(path: &Path, mode: Mode) -> io::Result<()> {
+#[doc(hidden)]
+pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(mode);
     let mut missing: Vec<&Path> = Vec::new();
     let mut next = Some(path).filter(|path| !path.as_os_str().is_empty());
     while let Some(dir) = next {
@@ -301,16 +302,16 @@ mod tests {
         let root = tempfile::tempdir().expect("made");
         let dir = root.path().join("a/b/c");
         record::take();
-        make_dirs(&dir, Mode::RWXU).expect("made");
+        make_dirs(&dir, 0o700).expect("made");
         assert_eq!(record::take(), inodes(root.path(), &["", "a", "a/b"]));
         assert_eq!(fs::metadata(&dir).expect("there").mode() & 0o777, 0o700);
-        make_dirs(&dir, Mode::RWXU).expect("there");
-        make_dirs(&dir.join("d"), Mode::RWXU).expect("made");
+        make_dirs(&dir, 0o700).expect("there");
+        make_dirs(&dir.join("d"), 0o700).expect("made");
         assert_eq!(record::take(), inodes(root.path(), &["a/b/c"]));
-        make_dirs(Path::new(""), Mode::RWXU).expect("the directory itself");
+        make_dirs(Path::new(""), 0o700).expect("the directory itself");
         fs::write(root.path().join("file"), "x").expect("written");
         for refused in ["file", "file/x"] {
-            make_dirs(&root.path().join(refused), Mode::RWXU).expect_err(refused);
+            make_dirs(&root.path().join(refused), 0o700).expect_err(refused);
         }
     }
 }

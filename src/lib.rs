@@ -72,6 +72,8 @@ pub use backup::Backup;
 pub use build::{BUILD, Build};
 pub use cache::Cache;
 pub use damage::{Damage, NoIndex, Way};
+#[doc(hidden)]
+pub use durable::make_dirs;
 pub use entries::Entries;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};

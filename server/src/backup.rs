@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use blocking::unblock;
 use serde_json::json;
 use smol::Timer;
 use uuid::Uuid;
@@ -92,7 +93,8 @@ async fn run(
             let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
             let urls = part_urls(node, job, estimate.archive_max).await?;
             let staging = node.config.backup_directory();
-            smol::fs::create_dir_all(&staging)
+            let dir = staging.clone();
+            unblock(move || wingback::make_dirs(&dir, 0o700))
                 .await
                 .map_err(|e| Error::io("create the directory", e).at(&staging))?;
             let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);

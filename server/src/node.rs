@@ -2,7 +2,7 @@
 //! else works on it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -140,7 +140,7 @@ impl Node {
 
 /// The lock of a state directory, which is made if it is not there.
 fn lock(state: &Path) -> io::Result<File> {
-    fs::create_dir_all(state)?;
+    wingback::make_dirs(state, 0o700)?;
     let file = File::create(state.join("lock"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(io::Error::other("another daemon uses this directory")),

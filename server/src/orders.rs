@@ -99,7 +99,7 @@ async fn check_destination(
     let (dir, reserve) = (node.config.backup_directory(), node.config.reserve());
     let shown = dir.display().to_string();
     let checked = in_time(move || {
-        std::fs::create_dir_all(&dir)?;
+        wingback::make_dirs(&dir, 0o700)?;
         access(&dir, Access::WRITE_OK | Access::EXEC_OK)?;
         let room = statvfs(&dir)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize) > reserve)
