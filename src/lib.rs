@@ -22,6 +22,7 @@
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod archive;
+mod background;
 mod backup;
 mod build;
 mod cache;

@@ -5,46 +5,30 @@
 //! that is killed leaves the sibling, unlocked: the next backup of that name and
 //! [`sweep`](Store::sweep) remove it.
 
+mod part;
+
 use std::{
     ffi::OsStr,
-    fs::{DirBuilder, File},
-    io::Write,
-    num::NonZeroU64,
-    os::{
-        fd::OwnedFd,
-        unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, FileExt},
-        },
-    },
+    fs::File,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::Arc,
 };
 
-use async_lock::RwLock;
 use blocking::unblock;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
-use rustix::{
-    fs::{Advice, CWD, FlockOperation, Mode, OFlags},
-    io::Errno,
-};
 
 use crate::{
+    background::{self, Pending},
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
-    store::{Object, ReadRange, Store, Upload},
-    sys::rename_new,
-    walk::{OwnBackups, root::FileId},
+    store::{
+        Object, ReadRange, Store, Upload,
+        local::part::{Part, is_part, sweep},
+    },
+    walk::OwnBackups,
 };
-
-const PART_SUFFIX: &str = ".wingback-part";
-
-/// Bytes between two looks at the free space, and between two starts of write-back.
-const STRIDE: u64 = 8 << 20;
 
 /// Archives in a directory of the local file system.
 ///
@@ -55,8 +39,10 @@ pub struct LocalStore {
     dir: PathBuf,
     names: NameTemplate,
     reserve: u64,
-    /// Held shared by those who begin an archive, be they awaited or not.
-    beginning: Arc<RwLock<()>>,
+    /// Archives that are being begun, awaited or not.
+    beginning: Pending,
+    /// Uploads that were dropped, and are being removed.
+    removing: Pending,
 }
 
 impl LocalStore {
@@ -66,7 +52,8 @@ impl LocalStore {
             dir: dir.into(),
             names: NameTemplate::default(),
             reserve: 0,
-            beginning: Arc::default(),
+            beginning: Pending::default(),
+            removing: Pending::default(),
         }
     }
 
@@ -110,22 +97,26 @@ impl Store for LocalStore {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
-            let beginning = self.beginning.read_arc().await;
-            let (part_in, part) = oneshot::channel();
+            // One that was dropped a moment ago may have had this name.
+            self.removing.none().await;
+            let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
+            let names = self.names.clone();
+            let (upload_in, upload) = oneshot::channel();
             unblock(move || {
-                // Where nobody waits any more, the part is removed before the lock goes.
-                let _ = part_in.send(Part::create(&dir, &path, reserve));
+                let upload = Part::create(&dir, &path, reserve).map(|part| LocalUpload {
+                    part: Some(Arc::new(part)),
+                    writing: None,
+                    offset: 0,
+                    names,
+                    removing,
+                });
+                // Where nobody waits any more, the upload is dropped, here or with the channel.
+                let _ = upload_in.send(upload);
                 drop(beginning);
             })
             .detach();
             let gone = |_| Error::new(ErrorKind::Internal, "create").caused_by("a thread panicked");
-            let part = part.await.map_err(gone)??;
-            Ok(Box::new(LocalUpload {
-                part: Some(Arc::new(part)),
-                writing: None,
-                offset: 0,
-                names: self.names.clone(),
-            }) as Box<dyn Upload>)
+            Ok(Box::new(upload.await.map_err(gone)??) as Box<dyn Upload>)
         }
         .boxed()
     }
@@ -210,8 +201,11 @@ impl Store for LocalStore {
     }
 
     fn settled(&self) -> BoxFuture<'_, ()> {
-        // A dropped upload is removed by its own drop, but for one that was not handed out yet.
-        async move { drop(self.beginning.write().await) }.boxed()
+        async move {
+            self.beginning.none().await;
+            self.removing.none().await;
+        }
+        .boxed()
     }
 
     fn location(&self, key: &Key) -> String {
@@ -239,181 +233,6 @@ async fn is_file(path: &Path) -> bool {
     async_fs::symlink_metadata(path).await.is_ok_and(|meta| meta.is_file())
 }
 
-fn is_part(name: &[u8]) -> bool {
-    name.starts_with(b".") && name.ends_with(PART_SUFFIX.as_bytes())
-}
-
-/// Removes an unfinished archive unless its writer lives, and says where it was.
-fn sweep(path: &Path) -> Result<Option<String>> {
-    let fail = |e: Errno| Error::io("sweep", e).at(path);
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(fail(e)),
-    };
-    if !lock(&file).map_err(fail)? || !is_at(&file, path) {
-        return Ok(None);
-    }
-    rustix::fs::unlink(path).map_err(fail)?;
-    Ok(Some(path.display().to_string()))
-}
-
-/// Takes the lock that says that the writer lives; false if somebody else has it. It goes with the
-/// descriptor, and so with the process.
-fn lock(file: &OwnedFd) -> Result<bool, Errno> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// Likewise, but waits until nobody else has it.
-fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
-    rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
-}
-
-/// Whether the open file is still the one at `path`.
-fn is_at(file: &OwnedFd, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (rustix::fs::fstat(file), rustix::fs::lstat(path)) else {
-        return false;
-    };
-    FileId::of(&open) == FileId::of(&named)
-}
-
-/// An archive in the making: all of it synchronous.
-#[derive(Debug)]
-struct Part {
-    file: File,
-    /// Of the directory, which is synced after the rename.
-    dir: OwnedFd,
-    dir_id: FileId,
-    part: PathBuf,
-    path: PathBuf,
-    reserve: u64,
-    /// Nothing is left to remove: it was renamed, or removed already.
-    is_over: AtomicBool,
-}
-
-impl Part {
-    fn create(dir: &Path, path: &Path, reserve: u64) -> Result<Self> {
-        let exists = || Error::new(ErrorKind::AlreadyExists, "create").at(path);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|e| match e.kind() {
-                // The kind is to say that a backup exists, which this is not about.
-                std::io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
-                _ => e,
-            })
-            .map_err(|e| Error::io("create the directory", e).at(dir))?;
-        if rustix::fs::lstat(path).is_ok() {
-            return Err(exists().caused_by("a backup of that name is there already"));
-        }
-        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
-        let dir_id = FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?);
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(PART_SUFFIX);
-        let part = dir.join(name);
-        let fail = |e: Errno| Error::io("create", e).at(&part);
-        let file = loop {
-            // One that is there and not locked was left by a killed process.
-            if rustix::fs::lstat(&part).is_ok() && sweep(&part)?.is_none() && part.exists() {
-                return Err(exists().caused_by("a backup of that name is being made"));
-            }
-            let flags =
-                OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
-                // A sweep may take it for a dead one's before it is locked. It holds the lock for
-                // moments and removes the file, so that another is made.
-                Ok(file) => {
-                    wait_for_lock(&file).map_err(fail)?;
-                    if is_at(&file, &part) {
-                        break file;
-                    }
-                }
-                Err(Errno::EXIST) => {}
-                Err(e) => return Err(fail(e)),
-            }
-        };
-        let part = Part {
-            file: file.into(),
-            dir: directory,
-            dir_id,
-            part,
-            path: path.to_owned(),
-            reserve,
-            is_over: AtomicBool::new(false),
-        };
-        part.check_space()?;
-        Ok(part)
-    }
-
-    fn check_space(&self) -> Result<()> {
-        let stat = rustix::fs::fstatvfs(&self.file)
-            .map_err(|e| Error::io("look at the free space", e).at(&self.part))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < self.reserve {
-            return Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(format!(
-                "{free} bytes are free, and {} are to stay free",
-                self.reserve
-            )));
-        }
-        Ok(())
-    }
-
-    /// Appends at `offset`.
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        (&self.file).write_all(bytes).map_err(|e| Error::io("write", e).at(&self.part))?;
-        let (before, after) = (offset / STRIDE, (offset + bytes.len() as u64) / STRIDE);
-        if after > before {
-            self.check_space()?;
-            // Starts to write dirty pages back and drops clean ones: the sync at the end finds
-            // little left to do, and an archive does not flood the page cache. Once more for the
-            // stride before, which by now is written back.
-            let from = before.saturating_sub(1) * STRIDE;
-            let len = NonZeroU64::new(after * STRIDE - from);
-            let _ = rustix::fs::fadvise(&self.file, from, len, Advice::DontNeed);
-        }
-        Ok(())
-    }
-
-    /// Sync, rename without replacing, sync of the directory.
-    fn complete(&self) -> Result<()> {
-        self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
-        rename_new(CWD, &*self.part, CWD, &*self.path)
-            .map_err(|e| Error::io("rename to", e).at(&self.path))?;
-        self.is_over.store(true, SeqCst);
-        rustix::fs::fsync(&self.dir).map_err(|e| {
-            let _ = rustix::fs::unlink(&self.path);
-            Error::io("sync the directory of", e).at(&self.path)
-        })
-    }
-
-    /// Once only: by the second time the name may be another writer's.
-    fn remove(&self) -> Result<()> {
-        if self.is_over.swap(true, SeqCst) {
-            return Ok(());
-        }
-        match rustix::fs::unlink(&self.part) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(Error::io("remove", e).at(&self.part)),
-        }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // A leftover is unlocked by then, so the next sweep finds it.
-        let _ = self.remove();
-    }
-}
-
 /// The part, until it is completed or given up.
 struct LocalUpload {
     part: Option<Arc<Part>>,
@@ -421,6 +240,7 @@ struct LocalUpload {
     writing: Option<blocking::Task<Result<()>>>,
     offset: u64,
     names: NameTemplate,
+    removing: Pending,
 }
 
 impl LocalUpload {
@@ -452,6 +272,8 @@ impl Upload for LocalUpload {
     {
         async move {
             let part = self.idle().await?;
+            // The last owner closes the file, so it must be the thread.
+            self.part = None;
             unblock(move || part.complete()).await
         }
         .boxed()
@@ -484,9 +306,14 @@ impl Upload for LocalUpload {
 
 impl Drop for LocalUpload {
     fn drop(&mut self) {
-        // At once, and not when a write that is still under way ends.
-        if let Some(part) = &self.part {
-            let _ = part.remove();
+        if let Some(part) = self.part.take() {
+            let removing = self.removing.begin();
+            background::run(move || {
+                // At once, and not when a write that is still under way ends.
+                let _ = part.remove();
+                drop(part);
+                drop(removing);
+            });
         }
     }
 }
@@ -494,5 +321,47 @@ impl Drop for LocalUpload {
 impl std::fmt::Debug for LocalUpload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalUpload").field("part", &self.part).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn dropping_an_upload_does_not_wait_for_the_file_system() {
+        let tmp = tempfile::tempdir().expect("made");
+        let store = LocalStore::new(tmp.path());
+        let key = Key::new("a.tar.gz").expect("a name");
+        let mut upload = block_on(store.create(&key, None)).expect("begun");
+        block_on(upload.write(Bytes::from_static(b"some"))).expect("written");
+        let (go_on, until) = mpsc::channel();
+        part::slow::next_unlink(tmp.path().to_owned(), until);
+        let begun = Instant::now();
+        drop(upload);
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited: {:?}", begun.elapsed());
+        assert!(store.settled().now_or_never().is_none(), "it is still being removed");
+        assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 1);
+        go_on.send(()).expect("it waits");
+        block_on(store.settled());
+        assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 0);
+    }
+
+    #[test]
+    fn the_name_of_a_dropped_upload_is_free_again() {
+        let tmp = tempfile::tempdir().expect("made");
+        let store = LocalStore::new(tmp.path());
+        let key = Key::new("a.tar.gz").expect("a name");
+        for _ in 0..50 {
+            drop(block_on(store.create(&key, None)).expect("free"));
+        }
     }
 }
