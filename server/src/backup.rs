@@ -34,7 +34,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) 
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let started = Instant::now();
-        let result = run(&node, &job, turn, dir, ignore).await;
+        let result = job.work(run(&node, &job, turn, dir, ignore)).await;
         node.metrics.backup_over(started.elapsed(), result.as_ref().ok());
         end(&node, job, result).await;
     })
@@ -84,7 +84,7 @@ async fn run(
         let dir = node.config.state_directory().join("cache");
         backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
-    match archives::at(&node.config, place, job.server, job.uuid)? {
+    match archives::at(&node.config, &record)? {
         Some(at) => {
             let report = job.run(backup.start(at.store, at.key), tell).await?;
             Ok(made(&report, Vec::new()))
@@ -117,7 +117,7 @@ fn previous(node: &Node, server: Uuid) -> Result<Option<Previous>> {
     };
     let newest = node.backups.select(is_it).into_iter().max_by_key(|backup| backup.completed);
     let Some(newest) = newest else { return Ok(None) };
-    let at = archives::at(&node.config, Place::Local, server, newest.uuid)?;
+    let at = archives::at(&node.config, &newest)?;
     Ok(at.map(|at| Previous::Key(at.key)))
 }
 

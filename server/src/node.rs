@@ -127,13 +127,17 @@ impl Node {
     pub(crate) async fn archive(&self, server: Uuid, uuid: Uuid) -> Result<At, Refusal> {
         let missing = || Refusal::missing("there is no such backup");
         let Some(backup) = self.backups.get(uuid) else {
-            let at = archives::unrecorded(&self.config, server, uuid).await;
+            let look = async {
+                let at = archives::unrecorded(&self.config, server, uuid).await;
+                at.map_err(io::Error::other)
+            };
+            let at = within(PREFLIGHT, look).await;
             return at.map_err(Refusal::failed)?.ok_or_else(missing);
         };
         if backup.server != server || !backup.is_complete() {
             return Err(missing());
         }
-        let at = archives::at(&self.config, backup.place, server, uuid).map_err(Refusal::failed)?;
+        let at = archives::at(&self.config, &backup).map_err(Refusal::failed)?;
         at.ok_or_else(|| Refusal::conflict("the archive lies where only the Panel can reach it"))
     }
 }
