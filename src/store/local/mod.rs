@@ -123,14 +123,8 @@ impl Store for LocalStore {
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
         async move {
-            match async_fs::symlink_metadata(self.path(key)).await {
-                Ok(meta) if meta.is_file() => {
-                    Ok(Some(Object { key: key.clone(), size: meta.len() }))
-                }
-                Ok(_) => Ok(None),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(e) => Err(Error::io("look at", e).at(self.path(key))),
-            }
+            let (path, key) = (self.path(key), key.clone());
+            unblock(move || look_at(&path, key)).await
         }
         .boxed()
     }
@@ -162,17 +156,23 @@ impl Store for LocalStore {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
         async move {
-            let mut objects = Vec::new();
-            let prefix = self.names.dir();
-            for name in names_in(&self.dir.join(prefix)).await? {
-                let key = Path::new(prefix).join(name);
-                let Some(uuid) = key.to_str().and_then(|key| self.names.uuid(key)) else {
-                    continue;
-                };
-                objects.extend(self.head(&self.names.key(&uuid)).await?);
-            }
-            objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            Ok(objects)
+            let store = self.clone();
+            let prefix = Path::new(self.names.dir());
+            let names = names_in(&self.dir.join(prefix)).await?;
+            let keys: Vec<_> = names
+                .iter()
+                .filter_map(|name| self.names.uuid(prefix.join(name).to_str()?))
+                .map(|uuid| self.names.key(&uuid))
+                .collect();
+            let look = move || {
+                let mut objects = Vec::new();
+                for key in keys {
+                    objects.extend(look_at(&store.path(&key), key)?);
+                }
+                objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+                Ok(objects)
+            };
+            unblock(look).await
         }
         .boxed()
     }
@@ -210,6 +210,18 @@ impl Store for LocalStore {
 
     fn location(&self, key: &Key) -> String {
         self.path(key).display().to_string()
+    }
+}
+
+/// The archive at `path`, if there is one.
+fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => {
+            Ok(Some(Object { key, size: meta.len(), modified: meta.modified().ok() }))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("look at", e).at(path)),
     }
 }
 
