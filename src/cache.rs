@@ -244,3 +244,40 @@ impl Upload for Kept<'_> {
         self.main.own_backups()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::backup::Backup;
+
+    #[test]
+    fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {
+        let tmp = tempfile::tempdir().expect("made");
+        let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
+        fs::create_dir(&source).expect("made");
+        fs::write(source.join("level.dat"), "level").expect("written");
+        let store = LocalStore::new(&dir);
+        let name = block_on(SourceName::of(&source));
+        let keys: Vec<_> = (0..4).map(|_| store.key(&name.now())).collect();
+        for key in &keys {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+        }
+        let change = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = fs::read(store.path(key)).expect("there");
+            change(&mut bytes);
+            fs::write(store.path(key), bytes).expect("written");
+        };
+        // A damaged index does not count: only its reader finds that.
+        change(&keys[2], &|bytes| {
+            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            bytes[at] ^= 1;
+        });
+        change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));
+        let previous = block_on(Cache::new(&dir, 1 << 30).previous(&source)).expect("looked");
+        assert_eq!(previous, Some(Previous::File(store.path(&keys[2]))));
+    }
+}
