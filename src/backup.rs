@@ -17,6 +17,7 @@ use crate::{
         stock::Stock,
         tree::{self, Facts, TreeOptions},
     },
+    background::Background,
     cache::{Cache, Failure},
     error::{Error, ErrorKind, Result},
     estimate::{self, Estimate},
@@ -347,9 +348,9 @@ impl Backup {
         &self,
         store: Option<&dyn Store>,
         tracker: &Arc<Tracker>,
-    ) -> Result<Source> {
+    ) -> Result<Background<Source>> {
         let this = self.clone();
-        let open = pipe::spawn(move |_| this.open())?;
+        let open = pipe::spawn(move |_| this.open().map(Background::new))?;
         let mut source = unless_cancelled(tracker, open.finish()).await?;
         let stock = async { Ok(self.stock(store).await) };
         match unless_cancelled(tracker, stock).await? {
@@ -411,7 +412,7 @@ impl Backup {
     /// Makes the archive on its threads, and hands its bytes to `upload` here.
     async fn make<'a>(
         self,
-        mut source: Source,
+        mut source: Background<Source>,
         mut upload: Box<dyn Upload + 'a>,
         tracker: &Arc<Tracker>,
     ) -> Result<Report> {
@@ -423,7 +424,8 @@ impl Backup {
         source.walk.own = upload.own_backups();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
-        let mut inlet = match pipe::spawn(move |outlet| self.produce(source, outlet, &watched)) {
+        let produce = move |outlet| self.produce(source.into_inner(), outlet, &watched);
+        let mut inlet = match pipe::spawn(produce) {
             Ok(inlet) => inlet,
             Err(e) => {
                 let _ = upload.abort().await;

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    name::NameTemplate,
+    input::LocalFile,
+    name::{Key, NameTemplate},
     previous::Previous,
-    retention::{Aged, Retention, Verdict},
+    retention::{Retention, Verdict},
     store::{Sent, Store, Upload, local::LocalStore},
     walk::OwnBackups,
     warning::Warning,
@@ -46,10 +47,14 @@ impl Cache {
     /// The last archive of this source, if it is there.
     pub(crate) async fn previous(&self, source: &Path) -> Result<Option<Previous>> {
         let (store, name) = (self.store(), SourceName::of(source).await);
-        let mut aged = store.aged().await?;
-        aged.retain(|archive| archive.is_whole && name.is_of(archive));
-        let newest = aged.into_iter().max_by_key(|archive| archive.made);
-        Ok(newest.map(|archive| Previous::File(store.path(&archive.key))))
+        let mut keys: Vec<_> = store.list().await?.into_iter().map(|object| object.key).collect();
+        keys.retain(|key| name.is_of(key));
+        let newest_whole = move || {
+            // The names of one source are in the order of their times.
+            let mut paths = keys.iter().rev().map(|key| store.path(key));
+            paths.find(|path| LocalFile::open(path).is_ok_and(|file| file.has_footer()))
+        };
+        Ok(unblock(newest_whole).await.map(Previous::File))
     }
 
     /// An upload that keeps a copy here of what goes through it.
@@ -90,10 +95,10 @@ impl Cache {
     /// Removes what is superseded, of no use or too much.
     async fn tidy(&self, name: SourceName) -> Result<()> {
         let store = self.store();
-        let plan = Retention::new().max_bytes(self.max_bytes).plan(store.aged().await?);
+        let plan = Retention::new().max_bytes(self.max_bytes).plan(store.aged_by_footers().await?);
         let mut is_superseded = false;
         for (archive, verdict) in plan {
-            let is_old = name.is_of(&archive) && std::mem::replace(&mut is_superseded, true);
+            let is_old = name.is_of(&archive.key) && std::mem::replace(&mut is_superseded, true);
             if is_old || !matches!(verdict, Verdict::Keep(_)) {
                 match store.delete(&archive.key).await {
                     // Another backup was first.
@@ -128,8 +133,8 @@ impl SourceName {
         Uuid::from_u64_pair(self.0, now.as_nanos() as u64)
     }
 
-    fn is_of(self, archive: &Aged) -> bool {
-        let uuid = NameTemplate::default().uuid(archive.key.as_str());
+    fn is_of(self, key: &Key) -> bool {
+        let uuid = NameTemplate::default().uuid(key.as_str());
         uuid.is_some_and(|uuid| uuid.as_u64_pair().0 == self.0)
     }
 }
@@ -237,5 +242,42 @@ impl Upload for Kept<'_> {
 
     fn own_backups(&self) -> Option<OwnBackups> {
         self.main.own_backups()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::backup::Backup;
+
+    #[test]
+    fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {
+        let tmp = tempfile::tempdir().expect("made");
+        let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
+        fs::create_dir(&source).expect("made");
+        fs::write(source.join("level.dat"), "level").expect("written");
+        let store = LocalStore::new(&dir);
+        let name = block_on(SourceName::of(&source));
+        let keys: Vec<_> = (0..4).map(|_| store.key(&name.now())).collect();
+        for key in &keys {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+        }
+        let change = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = fs::read(store.path(key)).expect("there");
+            change(&mut bytes);
+            fs::write(store.path(key), bytes).expect("written");
+        };
+        // A damaged index does not count: only its reader finds that.
+        change(&keys[2], &|bytes| {
+            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            bytes[at] ^= 1;
+        });
+        change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));
+        let previous = block_on(Cache::new(&dir, 1 << 30).previous(&source)).expect("looked");
+        assert_eq!(previous, Some(Previous::File(store.path(&keys[2]))));
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     archive::read::Source,
     damage::{Damage, Way},
+    durable::make_dirs,
     error::{Error, Result},
     extractor::{Facts, Job, unpack},
     input::Archive,
@@ -114,7 +115,7 @@ impl Extract {
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
-        std::fs::create_dir_all(&self.dir)
+        make_dirs(&self.dir, 0o777)
             .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
         let root = Beneath::open(&self.dir)?;
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };

@@ -21,7 +21,10 @@ use futures::{
 #[cfg(feature = "s3")]
 use crate::net::{Transfer, link, url::SecretUrl};
 use crate::{
-    archive::read::{Chunks, ReadAt, Source, TAIL},
+    archive::{
+        index::{FOOTER_LEN, Footer},
+        read::{Chunks, ReadAt, Source, TAIL},
+    },
     error::{Error, ErrorKind, Result},
     name::Key,
     page_cache::{Cold, SPAN, STRIDE},
@@ -214,6 +217,14 @@ impl LocalFile {
             return Err(error.caused_by("it is not a regular file"));
         }
         Ok(LocalFile { file, len: meta.len() })
+    }
+
+    /// Whether it ends as an archive of its length does. It reads nothing else.
+    pub(crate) fn has_footer(&self) -> bool {
+        let mut last = [0; FOOTER_LEN];
+        let at = self.len.checked_sub(FOOTER_LEN as u64);
+        let read = at.map(|at| self.read_at(at, &mut last));
+        matches!(read, Some(Ok(()))) && Footer::decode(&last, self.len).is_some()
     }
 }
 

@@ -22,10 +22,12 @@
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod archive;
+mod background;
 mod backup;
 mod build;
 mod cache;
 mod damage;
+mod durable;
 mod entries;
 mod entry;
 mod error;
@@ -71,6 +73,8 @@ pub use backup::Backup;
 pub use build::{BUILD, Build};
 pub use cache::Cache;
 pub use damage::{Damage, NoIndex, Way};
+#[doc(hidden)]
+pub use durable::make_dirs;
 pub use entries::Entries;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};

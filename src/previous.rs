@@ -1,6 +1,6 @@
 //! Finds the archive that a backup is made from.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     archive::{Level, stock::Stock},
@@ -76,14 +76,87 @@ async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warnin
 }
 
 async fn newest_first(store: &dyn Store) -> Result<Vec<Key>> {
-    let mut aged = Vec::new();
-    for object in store.list().await? {
-        // One that was deleted meanwhile is not the newest.
-        if let Ok(Some(file)) = store.file(&object.key).await {
-            let modified = file.metadata().and_then(|meta| meta.modified());
-            aged.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), object.key));
+    let mut objects = store.list().await?;
+    objects.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
+    Ok(objects.into_iter().map(|object| object.key).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
+    use bytes::Bytes;
+    use futures::{executor::block_on, future::BoxFuture};
+
+    use super::*;
+    use crate::{
+        backup::Backup,
+        store::{Object, ReadRange, Upload, local::LocalStore},
+    };
+
+    /// Counts the archives that are opened.
+    struct Counting(LocalStore, AtomicUsize);
+
+    impl Store for Counting {
+        fn create<'a>(
+            &'a self,
+            key: &'a Key,
+            at_most: Option<u64>,
+        ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+            self.0.create(key, at_most)
+        }
+
+        fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+            self.0.head(key)
+        }
+
+        fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+            self.1.fetch_add(1, SeqCst);
+            self.0.read(key, range)
+        }
+
+        fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+            self.1.fetch_add(1, SeqCst);
+            self.0.file(key)
+        }
+
+        fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+            self.0.list()
+        }
+
+        fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+            self.0.delete(key)
+        }
+
+        fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+            self.0.sweep()
+        }
+
+        fn settled(&self) -> BoxFuture<'_, ()> {
+            self.0.settled()
+        }
+
+        fn location(&self, key: &Key) -> String {
+            self.0.location(key)
         }
     }
-    aged.sort_unstable();
-    Ok(aged.into_iter().rev().map(|(_, key)| key).collect())
+
+    #[test]
+    fn of_many_archives_only_the_latest_is_opened() {
+        let tmp = tempfile::tempdir().expect("made");
+        let source = tmp.path().join("source");
+        std::fs::create_dir(&source).expect("made");
+        let store = Counting(LocalStore::new(tmp.path().join("to")), AtomicUsize::new(0));
+        for i in 0..20 {
+            std::fs::write(source.join("level.dat"), format!("level {i}")).expect("written");
+            let key = store.0.key(&uuid::Uuid::from_u128(100 - i));
+            block_on(Backup::new(&source).start(store.0.clone(), key)).expect("made");
+        }
+        let latest = block_on(Previous::Latest.open(Some(&store), Level::Fast, false));
+        assert!(latest.is_ok());
+        assert_eq!(store.1.load(SeqCst), 1);
+    }
 }

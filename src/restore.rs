@@ -10,6 +10,7 @@ use std::{
 use crate::{
     archive::read::Source,
     damage::Way,
+    durable::make_dirs,
     error::{Error, ErrorKind, Result},
     extractor::{Facts, Job, unpack},
     input::Archive,
@@ -185,7 +186,7 @@ impl Restore {
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
-        std::fs::create_dir_all(&self.dir)
+        make_dirs(&self.dir, 0o777)
             .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
         if self.in_place {
             return self.run_in_place(source, tracker);

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,7 +14,7 @@ use crate::{
     error::Result,
     input::LocalFile,
     name::Key,
-    store::{Store, local::LocalStore},
+    store::{Object, Store, local::LocalStore},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -27,7 +28,7 @@ pub struct Aged {
     pub size: u64,
     /// When it was made: its file's mtime.
     pub made: SystemTime,
-    /// Whether it has its index, and its length; what a full read would find is not known.
+    /// Whether it has its length and the end of its index. What a full read would find is not known.
     pub is_whole: bool,
 }
 
@@ -186,25 +187,39 @@ impl fmt::Display for Reason {
 }
 
 impl LocalStore {
-    /// All archives with their ages. Of each the index is read.
+    /// All archives with their ages. The last 128 bytes of each are read, and the index of the newest
+    /// whole one, since [`Retention`] falls back on that.
     pub async fn aged(&self) -> Result<Vec<Aged>> {
-        let mut aged = Vec::new();
-        for object in self.list().await? {
-            // One that was deleted meanwhile has no age.
-            if let Ok(Some(file)) = self.file(&object.key).await {
-                aged.extend(
-                    unblock(move || {
-                        let made = file.metadata().and_then(|meta| meta.modified()).ok()?;
-                        let layout = Source::At(Arc::new(LocalFile::new(file).ok()?)).layout();
-                        let is_whole = matches!(layout, Ok(Ok(_)));
-                        Some(Aged { key: object.key, size: object.size, made, is_whole })
-                    })
-                    .await,
-                );
+        let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
+        let check = move || {
+            aged.sort_unstable_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
+            for archive in aged.iter_mut().filter(|archive| archive.is_whole) {
+                archive.is_whole = has_index(&store.path(&archive.key));
+                if archive.is_whole {
+                    break;
+                }
             }
-        }
-        Ok(aged)
+            aged.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            aged
+        };
+        Ok(unblock(check).await)
     }
+
+    /// All archives with their ages, with no index read.
+    pub(crate) async fn aged_by_footers(&self) -> Result<Vec<Aged>> {
+        let (store, objects) = (self.clone(), self.list().await?);
+        let look = move |object: Object| {
+            // One that was deleted meanwhile has no age.
+            let is_whole = LocalFile::open(&store.path(&object.key)).ok()?.has_footer();
+            Some(Aged { key: object.key, size: object.size, made: object.modified?, is_whole })
+        };
+        Ok(unblock(move || objects.into_iter().filter_map(look).collect()).await)
+    }
+}
+
+fn has_index(path: &Path) -> bool {
+    let file = LocalFile::open(path);
+    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).layout(), Ok(Ok(_))))
 }
 
 #[cfg(test)]
@@ -270,6 +285,49 @@ mod tests {
         let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
         use Verdict::{Keep, NotWhole, Remove};
         assert_eq!(verdicts, [NotWhole, NotWhole, Keep(Reason::Newest), Remove]);
+    }
+
+    #[test]
+    fn only_the_newest_index_is_read() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tmp.path().join("source")).unwrap();
+        std::fs::write(tmp.path().join("source/level.dat"), "level").unwrap();
+        let store = LocalStore::new(tmp.path().join("to"));
+        let keys: Vec<_> = (1..=4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
+        for (key, day) in keys.iter().zip(0..) {
+            let backup = crate::Backup::new(tmp.path().join("source"));
+            futures::executor::block_on(backup.start(store.clone(), key.clone())).unwrap();
+            let file = std::fs::File::options().write(true).open(store.path(key)).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(day * DAY)).unwrap();
+        }
+        // The first and the last have an index that is damaged; the second has lost its end.
+        let damage = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
+            let path = store.path(key);
+            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(modified)
+                .unwrap();
+        };
+        let in_index = |bytes: &mut Vec<u8>| {
+            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            bytes[at] ^= 1;
+        };
+        damage(&keys[0], &in_index);
+        damage(&keys[1], &|bytes| bytes.truncate(bytes.len() - 1));
+        damage(&keys[3], &in_index);
+        let aged = futures::executor::block_on(store.aged()).unwrap();
+        let whole: Vec<_> = aged.iter().map(|archive| archive.is_whole).collect();
+        // What the newest is must be known; of those before it the footer says enough.
+        assert_eq!(whole, [true, false, true, false]);
+        let plan = Retention::new().last(1).plan(aged);
+        let kept: Vec<_> = plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
+        assert_eq!((kept.len(), &kept[0].0.key), (1, &keys[2]));
     }
 
     proptest! {

@@ -182,6 +182,120 @@ func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
 	must(t, syscall.Kill(info.PID, syscall.SIGCONT))
 }
 
+// stuck is an engine that says what it is and then nothing, and reads nothing.
+func stuck(t *testing.T) *wingback.Engine {
+	t.Helper()
+	wingback.SetPatience(t, 200*time.Millisecond)
+	wingback.SetEndWithin(t, 200*time.Millisecond)
+	hello := fmt.Sprintf(`echo '{"event":"hello","version":"%s","protocol":1}'; exec sleep 100`, wingback.Version)
+	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child, Binary: script(t, hello)})
+	t.Cleanup(func() { _ = engine.Close() })
+	start(t, engine)
+	return engine
+}
+
+// within fails the test where what is done takes long.
+func within(t *testing.T, what string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s hangs", what)
+	}
+}
+
+func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
+	engine, limit := stuck(t), wingback.NewLimiter(1)
+	ctx, cancel := context.WithCancel(background())
+	// More than the pipe and the queue of requests take.
+	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
+	ended := make(chan error, 20)
+	for range cap(ended) {
+		go func() {
+			job := wingback.Backup{Source: "/", Exclude: patterns, WriteLimit: limit, Engine: engine}
+			_, err := job.Run(ctx, wingback.LocalStore{Dir: "/nowhere"})
+			ended <- err
+		}()
+	}
+	for rate := range uint64(200) {
+		within(t, "SetRate", func() { limit.SetRate(rate) })
+		time.Sleep(time.Millisecond)
+	}
+	if limit.Rate() != 199 {
+		t.Error(limit.Rate())
+	}
+	cancel()
+	within(t, "the end of the jobs", func() {
+		for range cap(ended) {
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestReadsOfAnEngineThatIsStuckEndWithTheContext(t *testing.T) {
+	archive := wingback.File("/nowhere.tar.gz")
+	archive.Engine = stuck(t)
+	for what, read := range map[string]func(context.Context) error{
+		"Entries": func(ctx context.Context) (last error) {
+			for _, err := range archive.Entries(ctx) {
+				last = err
+			}
+			return last
+		},
+		"Members": func(ctx context.Context) (last error) {
+			for _, err := range archive.Members(ctx) {
+				last = err
+			}
+			return last
+		},
+		"Open": func(ctx context.Context) error {
+			file, err := archive.Open(ctx, "some/file")
+			if err == nil {
+				_, err = file.Read(make([]byte, 10))
+				_ = file.Close()
+			}
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(background(), 100*time.Millisecond)
+		within(t, what, func() {
+			if err := read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+		cancel()
+	}
+}
+
+func TestWhoWaitsForAnEngineToStartWaitsNoLongerThanItsContext(t *testing.T) {
+	wingback.SetEndWithin(t, 200*time.Millisecond)
+	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child, Binary: script(t, "exec sleep 100")})
+	long, stop := context.WithCancel(background())
+	first := make(chan error, 1)
+	go func() {
+		_, err := engine.Start(long)
+		first <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(background(), 100*time.Millisecond)
+	defer cancel()
+	within(t, "Start", func() {
+		if _, err := engine.Start(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+	stop()
+	<-first
+	must(t, engine.Close())
+}
+
 func TestAStoppedChildIsKilledWhenItsEngineIsClosed(t *testing.T) {
 	command(t)
 	wingback.SetEndWithin(t, 200*time.Millisecond)

@@ -40,6 +40,8 @@ type conn struct {
 	info Info
 	// Requests that are to be written.
 	lines chan []byte
+	// Has one element while there are posted requests.
+	postedAny chan struct{}
 	// Closed when it is dead; err says of what.
 	dead chan struct{}
 	// Closed when nothing of it is left.
@@ -50,6 +52,8 @@ type conn struct {
 	ending bool
 	next   uint64
 	jobs   map[uint64]*job
+	// Requests about limits that are to be written before any line: the last of each limit.
+	posted map[uint64]request
 }
 
 // How long an engine may take to say what it is.
@@ -65,9 +69,11 @@ func dial(ctx context.Context, t *transport) (*conn, error) {
 	c := &conn{
 		transport: *t,
 		lines:     make(chan []byte, 16),
+		postedAny: make(chan struct{}, 1),
 		dead:      make(chan struct{}),
 		gone:      make(chan struct{}),
 		jobs:      map[uint64]*job{},
+		posted:    map[uint64]request{},
 	}
 	hello := make(chan event, 1)
 	go c.write()
@@ -98,17 +104,44 @@ func dial(ctx context.Context, t *transport) (*conn, error) {
 // write is a goroutine, so that an engine that does not read blocks nobody else.
 func (c *conn) write() {
 	for {
+		var line []byte
 		select {
-		case line := <-c.lines:
-			if _, err := c.requests.Write(line); err != nil {
-				// Why it does not read any more is what the other side says, with its end.
-				<-c.dead
-				return
-			}
+		case line = <-c.lines:
+		case <-c.postedAny:
 		case <-c.dead:
 			return
 		}
+		if _, err := c.requests.Write(append(c.takePosted(), line...)); err != nil {
+			// Why it does not read any more is what the other side says, with its end.
+			<-c.dead
+			return
+		}
 	}
+}
+
+// post has a request about a limit written before what is sent from now on, and does not wait for that.
+// Only the last one of a limit counts.
+func (c *conn) post(limit uint64, request request) {
+	c.mu.Lock()
+	c.posted[limit] = request
+	c.mu.Unlock()
+	select {
+	case c.postedAny <- struct{}{}:
+	default:
+	}
+}
+
+func (c *conn) takePosted() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lines []byte
+	for limit, request := range c.posted {
+		delete(c.posted, limit)
+		// Numbers can always be written.
+		line, _ := json.Marshal(request)
+		lines = append(append(lines, line...), '\n')
+	}
+	return lines
 }
 
 // run reads events until there are no more, and sees to the end of the engine.
@@ -360,6 +393,8 @@ func (j *job) stream() (uint64, *os.File, error) {
 	ours := os.NewFile(uintptr(fds[0]), "wingback stream")
 	j.streams++
 	number := j.streams
+	// An engine that is stuck takes no message once the socket is full.
+	_ = c.streams.SetWriteDeadline(time.Now().Add(patience))
 	name := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, j.id), number)
 	_, _, err = c.streams.WriteMsgUnix(name, syscall.UnixRights(fds[1]), nil)
 	if err != nil {

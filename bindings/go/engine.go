@@ -43,7 +43,8 @@ type Engine struct {
 	options Options
 	cleanup runtime.Cleanup
 
-	mu     sync.Mutex
+	// Full while somebody starts or closes the engine. A caller waits for it no longer than its context.
+	busy   chan struct{}
 	conn   *conn
 	closed bool
 
@@ -53,7 +54,7 @@ type Engine struct {
 // NewEngine gives an engine that is run as options say; nothing is started yet. Close it once it is
 // not used any more.
 func NewEngine(options Options) *Engine {
-	return &Engine{options: options}
+	return &Engine{options: options, busy: make(chan struct{}, 1)}
 }
 
 var standard = sync.OnceValue(func() *Engine { return NewEngine(Options{}) })
@@ -92,10 +93,10 @@ func (e *Engine) Start(ctx context.Context) (Info, error) {
 // Close cancels what still runs, waits for its orderly end and ends the engine. Jobs that are begun
 // later fail. It is an error if the engine does not end, which a child is killed for.
 func (e *Engine) Close() error {
-	e.mu.Lock()
+	e.busy <- struct{}{}
 	conn := e.conn
 	e.conn, e.closed = nil, true
-	e.mu.Unlock()
+	<-e.busy
 	if conn == nil {
 		return nil
 	}
@@ -104,8 +105,12 @@ func (e *Engine) Close() error {
 }
 
 func (e *Engine) connect(ctx context.Context) (*conn, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	select {
+	case e.busy <- struct{}{}:
+		defer func() { <-e.busy }()
+	case <-ctx.Done():
+		return nil, cancelled(ctx, "start the engine")
+	}
 	if e.closed {
 		return nil, broken("it was closed", nil)
 	}
@@ -156,9 +161,7 @@ func (e *Engine) call(ctx context.Context, op string, args func(*job) (any, erro
 		return err
 	}
 	for _, limit := range limits {
-		if err := conn.hold(ctx, limit); err != nil {
-			return err
-		}
+		conn.hold(limit)
 		defer conn.release(limit)
 	}
 	job, err := conn.start(ctx, op, args)

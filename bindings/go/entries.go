@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"sync"
+	"time"
 )
 
 // Members lists what an archive holds; with an index that is a read or two. Only paths with all
@@ -88,8 +89,11 @@ func (e *Entry) Read(to []byte) (int, error) {
 	return n, err
 }
 
-// An output is what a job writes to its stream while it runs, for whoever reads it at leisure.
+// An output is what a job writes to its stream while it runs, for a caller that reads it at leisure.
+// A read ends with the caller's context, also where the engine is stuck.
 type output struct {
+	ctx    context.Context // the caller's
+	op     string
 	ours   *os.File // nil where the job has failed before
 	cancel context.CancelFunc
 	// end waits for the job, which ends with its stream: only then is known whether that was all.
@@ -97,16 +101,28 @@ type output struct {
 }
 
 func (a *Archive) output(ctx context.Context, op string, args map[string]any, result any) *output {
+	caller := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	o := &output{cancel: cancel, end: sync.OnceValue(func() error { return <-ended })}
+	o := &output{ctx: caller, op: op, cancel: cancel, end: sync.OnceValue(func() error { return <-ended })}
 	streams := make(chan *os.File, 1)
 	go func() {
 		ended <- a.job(ctx, op, args, func(ours *os.File) { streams <- ours }, nil, result)
 		close(streams)
 	}()
 	o.ours = <-streams
+	if o.ours != nil {
+		context.AfterFunc(ctx, func() { _ = o.ours.SetReadDeadline(time.Now()) })
+	}
 	return o
+}
+
+// failed is why a read ended before the job's bytes did: nil where they are all there.
+func (o *output) failed() error {
+	if o.ctx.Err() != nil {
+		return cancelled(o.ctx, o.op)
+	}
+	return o.end()
 }
 
 // close ends the job, if it runs, and waits for that.
@@ -142,7 +158,7 @@ func (r *records) next() (Member, error) {
 	r.left = 0
 	line, err := readLine(r.reader)
 	if err != nil {
-		if err := r.end(); err != nil {
+		if err := r.failed(); err != nil {
 			return member, err
 		}
 		return member, io.EOF
@@ -155,7 +171,7 @@ func (r *records) next() (Member, error) {
 
 // broken is why the stream ended within content.
 func (r *records) broken(err error) error {
-	if err := r.end(); err != nil {
+	if err := r.failed(); err != nil {
 		return err
 	}
 	return broken("it gave less of a file than it said", err)
@@ -178,7 +194,7 @@ func (f openFile) Read(to []byte) (int, error) {
 	if err == nil || errors.Is(err, os.ErrClosed) {
 		return n, err
 	}
-	if err := f.end(); err != nil {
+	if err := f.failed(); err != nil {
 		return n, err
 	}
 	return n, io.EOF

@@ -1,9 +1,6 @@
 package wingback
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // A Limiter is a limit in bytes a second, for all the jobs that have it together: they stay below it.
 // It may be changed while they run.
@@ -24,14 +21,13 @@ func NewLimiter(bytesPerSecond uint64) *Limiter {
 	return &Limiter{rate: bytesPerSecond}
 }
 
-// SetRate changes the limit, also of what runs; 0 is without limit.
+// SetRate changes the limit, also of what runs; 0 is without limit. It does not wait for an engine.
 func (l *Limiter) SetRate(bytesPerSecond uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rate = bytesPerSecond
 	for conn, held := range l.conns {
-		// One that is dead has no jobs.
-		_ = conn.send(context.Background(), limitRequest(held.number, bytesPerSecond))
+		conn.post(held.number, limitRequest(held.number, bytesPerSecond))
 	}
 }
 
@@ -58,25 +54,22 @@ func (l *Limiter) on(c *conn) *uint64 {
 }
 
 // hold makes the limit known to the engine, until as many calls of release.
-func (c *conn) hold(ctx context.Context, l *Limiter) error {
+func (c *conn) hold(l *Limiter) {
 	if l == nil {
-		return nil
+		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if held := l.conns[c]; held != nil {
 		held.jobs++
-		return nil
+		return
 	}
 	number := c.number()
-	if err := c.send(ctx, limitRequest(number, l.rate)); err != nil {
-		return err
-	}
+	c.post(number, limitRequest(number, l.rate))
 	if l.conns == nil {
 		l.conns = map[*conn]*held{}
 	}
 	l.conns[c] = &held{number, 1}
-	return nil
 }
 
 func (c *conn) release(l *Limiter) {
@@ -89,7 +82,7 @@ func (c *conn) release(l *Limiter) {
 	held.jobs--
 	if held.jobs == 0 {
 		delete(l.conns, c)
-		_ = c.send(context.Background(), request{Op: "unlimit", Args: map[string]uint64{"limit": held.number}})
+		c.post(held.number, request{Op: "unlimit", Args: map[string]uint64{"limit": held.number}})
 	}
 }
 

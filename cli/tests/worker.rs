@@ -176,6 +176,41 @@ fn what_is_wrong_with_a_request_is_said_and_costs_nothing_else() {
 }
 
 #[test]
+fn a_field_beside_the_operation_is_refused_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let args = json!({ "dir": source(dir.path()) });
+    for line in [
+        json!({ "id": 4, "op": "estimate", "args": args, "timeout": 5 }).to_string(),
+        r#"{"id":4,"timeout":1,"op":"cancel"}"#.to_owned(),
+        r#"{"id":4,"op":"recover","args":{"dir":"/nowhere"},"timeout":{}}"#.to_owned(),
+    ] {
+        worker.say(&line);
+        let event = worker.end();
+        assert!(text(&event).contains("unknown field `timeout`"), "{event}");
+        assert_eq!((&event["id"], &event["error"]["kind"]), (&json!(4), &json!("invalid-input")));
+    }
+    worker.say(r#"{"id":4,"id":5,"op":"cancel"}"#);
+    assert!(text(&worker.end()).contains("duplicate field `id`"));
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn a_request_over_64_mib_is_refused_and_the_next_one_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let large =
+        format!(r#"{{"id": 7, "op": "estimate", "args": {{"dir": "{}"}}}}"#, "x".repeat(70 << 20));
+    worker.say(&large);
+    let event = worker.end();
+    assert!(text(&event).contains("it has more than 64 MiB"), "{event}");
+    assert_eq!((&event["id"], &event["error"]["kind"]), (&json!(7), &json!("invalid-input")));
+    let estimate = worker.run(8, "estimate", json!({ "dir": source(dir.path()) }));
+    assert_eq!(estimate["result"]["files"], 1, "{estimate}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
 fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (source, backups) = (source(dir.path()), dir.path().join("backups"));
@@ -191,6 +226,8 @@ fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
     worker.say(&json!({ "id": 1, "op": "estimate", "args": { "dir": source } }).to_string());
     let twice = worker.end();
     assert!(text(&twice).contains("there is a job 1"), "{twice}");
+    // The first goes on, so the error has not its ID.
+    assert_eq!(twice.get("id"), None, "{twice}");
     while !backups.exists() || fs::read_dir(&backups).unwrap().count() == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -7,7 +7,7 @@ use wingback::{Archive, ErrorKind, Key, LocalStore, NameTemplate, Result, Store}
 
 use crate::{
     config::Config,
-    record::{Adapter, Place},
+    record::{Adapter, Backup, Place},
 };
 
 /// An archive, there or to be.
@@ -41,13 +41,24 @@ pub(crate) fn place(config: &Config, adapter: Adapter) -> Option<Place> {
     }
 }
 
-/// The archive of a backup; `None` where the daemon cannot reach it.
-pub(crate) fn at(config: &Config, place: Place, server: Uuid, backup: Uuid) -> Result<Option<At>> {
-    match (place, &config.s3) {
-        (Place::Local, _) => Ok(Some(local(config, config.archive_name().of(server), backup))),
+/// The name that a new archive gets; `None` where it is not in the backup directory.
+pub(crate) fn key(config: &Config, place: Place, server: Uuid, backup: Uuid) -> Option<String> {
+    let key = || config.archive_name().of(server).key(&backup).to_string();
+    (place == Place::Local).then(key)
+}
+
+/// The archive of a backup; `None` where the daemon cannot reach it. A local archive keeps the name
+/// that it was made with, whatever the configuration says by now.
+pub(crate) fn at(config: &Config, backup: &Backup) -> Result<Option<At>> {
+    match (backup.place, &config.s3) {
+        (Place::Local, _) => {
+            let names = backup.key.as_deref().and_then(|key| names_of(key, backup.uuid));
+            let names = names.unwrap_or_else(|| config.archive_name().of(backup.server));
+            Ok(Some(local(config, names, backup.uuid)))
+        }
         (Place::Bucket, Some(s3)) => {
-            let store = s3.store(server)?;
-            let key = store.key(&backup);
+            let store = s3.store(backup.server)?;
+            let key = store.key(&backup.uuid);
             Ok(Some(At { store: Arc::new(store), key }))
         }
         (Place::Bucket | Place::Panel, _) => Ok(None),
@@ -64,6 +75,12 @@ pub(crate) async fn unrecorded(config: &Config, server: Uuid, backup: Uuid) -> R
         }
     }
     Ok(None)
+}
+
+/// The template that gives this backup this key.
+fn names_of(key: &str, backup: Uuid) -> Option<NameTemplate> {
+    let (before, after) = key.rsplit_once(&backup.to_string())?;
+    format!("{before}{{uuid}}{after}").parse().ok()
 }
 
 fn local(config: &Config, names: NameTemplate, backup: Uuid) -> At {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use blocking::unblock;
 use serde_json::json;
 use smol::Timer;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) 
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let started = Instant::now();
-        let result = run(&node, &job, turn, dir, ignore).await;
+        let result = job.work(run(&node, &job, turn, dir, ignore)).await;
         node.metrics.backup_over(started.elapsed(), result.as_ref().ok());
         end(&node, job, result).await;
     })
@@ -84,7 +85,7 @@ async fn run(
         let dir = node.config.state_directory().join("cache");
         backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
-    match archives::at(&node.config, place, job.server, job.uuid)? {
+    match archives::at(&node.config, &record)? {
         Some(at) => {
             let report = job.run(backup.start(at.store, at.key), tell).await?;
             Ok(made(&report, Vec::new()))
@@ -93,7 +94,8 @@ async fn run(
             let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
             let urls = part_urls(node, job, estimate.archive_max).await?;
             let staging = node.config.backup_directory();
-            smol::fs::create_dir_all(&staging)
+            let dir = staging.clone();
+            unblock(move || wingback::make_dirs(&dir, 0o700))
                 .await
                 .map_err(|e| Error::io("create the directory", e).at(&staging))?;
             let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);
@@ -116,7 +118,7 @@ fn previous(node: &Node, server: Uuid) -> Result<Option<Previous>> {
     };
     let newest = node.backups.select(is_it).into_iter().max_by_key(|backup| backup.completed);
     let Some(newest) = newest else { return Ok(None) };
-    let at = archives::at(&node.config, Place::Local, server, newest.uuid)?;
+    let at = archives::at(&node.config, &newest)?;
     Ok(at.map(|at| Previous::Key(at.key)))
 }
 

@@ -243,7 +243,7 @@ impl Config {
         Ok(())
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut key = String::new();
         let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
             serde_path_to_error::deserialize(deserializer).map_err(|e| {

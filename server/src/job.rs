@@ -1,15 +1,17 @@
 //! What is being done with a backup right now: how far it is, and how it is cancelled.
 
 use std::{
+    any::Any,
     collections::{HashMap, hash_map},
     ops::Deref,
+    panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::{Either, select},
 };
 use serde::Serialize;
@@ -131,6 +133,19 @@ impl Job {
         }
     }
 
+    /// The result of the job's work. A panic in the work is an error like any other, so that the job
+    /// has an end that is recorded and told.
+    pub(crate) async fn work<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let work = async {
+            panics::check(self.uuid);
+            work.await
+        };
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+            let error = Error::new(ErrorKind::Internal, "run the job");
+            Err(error.caused_by(format!("it panicked: {}", message_of(&*panic))))
+        })
+    }
+
     /// Resolves once nothing of it is left.
     pub(crate) async fn over(&self) {
         self.over.wait().await;
@@ -227,6 +242,170 @@ impl Latch {
     }
 }
 
+/// What a panic says.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
+}
+
+#[cfg(not(test))]
+mod panics {
+    pub(super) fn check(_: super::Uuid) {}
+}
+
+/// Jobs that a test lets panic.
+#[cfg(test)]
+pub(crate) mod panics {
+    use super::*;
+
+    static IN: Mutex<Vec<Uuid>> = Mutex::new(Vec::new());
+
+    /// The job of this backup panics in its work.
+    pub(crate) fn plan(backup: Uuid) {
+        lock(&IN).push(backup);
+    }
+
+    pub(super) fn check(backup: Uuid) {
+        let panics = lock(&IN).contains(&backup);
+        assert!(!panics, "a test wants it");
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        node::Node,
+        orders::{self, Wanted},
+        record::{Adapter, Delivery, State},
+        restore,
+    };
+
+    /// A node with a server, and a Panel that nobody is.
+    fn node(root: &std::path::Path) -> (Arc<Node>, Uuid) {
+        let server = Uuid::new_v4();
+        fs::create_dir_all(root.join(format!("volumes/{server}"))).unwrap();
+        fs::write(root.join(format!("volumes/{server}/level.dat")), "level").unwrap();
+        let root = root.display();
+        let text = format!(
+            "remote: 'http://127.0.0.1:1'\nsystem: {{root_directory: {root}}}\n\
+             wingback: {{slots: 1, reserve_mib: 0, panel_retry_max: 1}}\n"
+        );
+        (Arc::new(Node::new(Config::parse(&text).unwrap()).unwrap()), server)
+    }
+
+    async fn back_up(node: &Arc<Node>, server: Uuid, uuid: Uuid) {
+        let wanted = Wanted { adapter: Adapter::Wings, uuid, ignore: String::new() };
+        orders::back_up(node, server, wanted).await.unwrap();
+    }
+
+    async fn over(node: &Node, uuid: Uuid) {
+        if let Some(job) = node.jobs.get(uuid) {
+            job.over().await;
+        }
+    }
+
+    fn runs_in_time(test: impl Future<Output = ()>) {
+        let late = async {
+            Timer::after(Duration::from_secs(30)).await;
+            panic!("it takes too long");
+        };
+        smol::block_on(smol::future::or(test, late));
+    }
+
+    #[test]
+    fn a_backup_that_panics_has_failed_and_the_next_one_has_its_slot() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (node, server) = node(tmp.path());
+        let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+        panics::plan(first);
+        runs_in_time(async {
+            back_up(&node, server, first).await;
+            back_up(&node, server, second).await;
+            over(&node, first).await;
+            let failed = node.backups.get(first).unwrap();
+            assert_eq!((failed.state, failed.telling.state), (State::Failed, Delivery::Pending));
+            assert_eq!(failed.error.as_deref(), Some("run the job: it panicked: a test wants it"));
+            over(&node, second).await;
+            assert_eq!(node.backups.get(second).unwrap().state, State::Complete);
+            assert_eq!(node.queue.lengths(), (0, 0));
+        });
+    }
+
+    #[test]
+    fn a_restore_that_panics_has_failed_and_the_next_one_has_its_turn() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (node, server) = node(tmp.path());
+        let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+        let wanted =
+            || restore::Wanted { adapter: Adapter::Wings, truncate: false, download_url: None };
+        runs_in_time(async {
+            for uuid in [first, second] {
+                back_up(&node, server, uuid).await;
+                over(&node, uuid).await;
+            }
+            panics::plan(first);
+            for uuid in [first, second] {
+                orders::restore(&node, server, uuid, wanted()).await.unwrap();
+                over(&node, uuid).await;
+            }
+            let restored = |uuid| node.backups.get(uuid).unwrap().restored.unwrap().error;
+            assert_eq!(
+                restored(first).as_deref(),
+                Some("run the job: it panicked: a test wants it")
+            );
+            assert_eq!(restored(second), None);
+            let told = node.restores.select(|restore| restore.backup == first);
+            assert_eq!(told[0].telling.state, Delivery::Pending);
+            assert_eq!((told[0].successful, node.queue.lengths()), (Some(false), (0, 0)));
+        });
+    }
+
+    #[test]
+    fn a_check_that_panics_is_over() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (node, server) = node(tmp.path());
+        let uuid = Uuid::new_v4();
+        runs_in_time(async {
+            back_up(&node, server, uuid).await;
+            over(&node, uuid).await;
+            panics::plan(uuid);
+            orders::verify(&node, server, uuid).await.unwrap();
+            over(&node, uuid).await;
+            assert!(node.backups.get(uuid).unwrap().verified.is_none());
+            assert_eq!(node.queue.lengths(), (0, 0));
+        });
+    }
+
+    #[test]
+    fn an_archive_keeps_its_name_when_the_configuration_changes() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (node, server) = node(tmp.path());
+        let uuid = Uuid::new_v4();
+        runs_in_time(async {
+            back_up(&node, server, uuid).await;
+            over(&node, uuid).await;
+        });
+        let mut record = node.backups.get(uuid).unwrap();
+        let text = format!(
+            "system: {{root_directory: {}}}\nwingback: {{archive_name: '{{server}}/{{uuid}}.tar.gz'}}",
+            tmp.path().display()
+        );
+        let changed = Config::parse(&text).unwrap();
+        let is_there = |record: &crate::record::Backup| {
+            let at = crate::archives::at(&changed, record).unwrap().unwrap();
+            smol::block_on(at.store.head(&at.key)).unwrap().is_some()
+        };
+        assert!(is_there(&record));
+        // As an older daemon recorded it.
+        record.key = None;
+        assert!(!is_there(&record));
+    }
 }

@@ -114,6 +114,7 @@ async fn run(args: &Args) -> Result<(), String> {
     let listener = TcpListener::bind(address).await.map_err(|e| format!("{address}: {e}"))?;
     let node = Arc::new(Node::new(config)?);
     startup::recover(&node).await;
+    smol::spawn(startup::keep_forgetting(node.clone())).detach();
     let local = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("listening on {scheme}://{local}");
     if let Some(demo) = &demo {

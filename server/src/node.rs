@@ -2,7 +2,7 @@
 //! else works on it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -127,20 +127,24 @@ impl Node {
     pub(crate) async fn archive(&self, server: Uuid, uuid: Uuid) -> Result<At, Refusal> {
         let missing = || Refusal::missing("there is no such backup");
         let Some(backup) = self.backups.get(uuid) else {
-            let at = archives::unrecorded(&self.config, server, uuid).await;
+            let look = async {
+                let at = archives::unrecorded(&self.config, server, uuid).await;
+                at.map_err(io::Error::other)
+            };
+            let at = within(PREFLIGHT, look).await;
             return at.map_err(Refusal::failed)?.ok_or_else(missing);
         };
         if backup.server != server || !backup.is_complete() {
             return Err(missing());
         }
-        let at = archives::at(&self.config, backup.place, server, uuid).map_err(Refusal::failed)?;
+        let at = archives::at(&self.config, &backup).map_err(Refusal::failed)?;
         at.ok_or_else(|| Refusal::conflict("the archive lies where only the Panel can reach it"))
     }
 }
 
 /// The lock of a state directory, which is made if it is not there.
 fn lock(state: &Path) -> io::Result<File> {
-    fs::create_dir_all(state)?;
+    wingback::make_dirs(state, 0o700)?;
     let file = File::create(state.join("lock"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(io::Error::other("another daemon uses this directory")),

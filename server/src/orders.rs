@@ -51,6 +51,7 @@ pub(crate) async fn back_up(node: &Arc<Node>, server: Uuid, wanted: Wanted) -> R
         uuid,
         server,
         place,
+        key: archives::key(&node.config, place, server, uuid),
         state: State::Queued,
         created: Moment::now(),
         completed: None,
@@ -99,7 +100,7 @@ async fn check_destination(
     let (dir, reserve) = (node.config.backup_directory(), node.config.reserve());
     let shown = dir.display().to_string();
     let checked = in_time(move || {
-        std::fs::create_dir_all(&dir)?;
+        wingback::make_dirs(&dir, 0o700)?;
         access(&dir, Access::WRITE_OK | Access::EXEC_OK)?;
         let room = statvfs(&dir)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize) > reserve)
@@ -156,7 +157,7 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
         return Err(Refusal::missing("there is no such backup"));
     }
     if backup.state == State::Complete {
-        let at = archives::at(&node.config, backup.place, server, uuid);
+        let at = archives::at(&node.config, &backup);
         if let Some(at) = at.map_err(Refusal::failed)? {
             at.remove().await.map_err(Refusal::failed)?;
         }

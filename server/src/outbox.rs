@@ -1,12 +1,14 @@
 //! Tells the Panel how backups and restores ended, for as long as that takes. What it has to say is
 //! in the records, and so outlives the process.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use smol::Timer;
 use uuid::Uuid;
 
 use crate::{
+    job::message_of,
     moment::Moment,
     node::Node,
     panel::{BackupResult, Heard, Panel},
@@ -41,7 +43,10 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
     loop {
         let turn = node.telling.acquire().await;
         let Some(was_unanswered) = attempt_begins(node, subject).await else { return };
-        let heard = say(node, panel, subject).await;
+        let said = AssertUnwindSafe(say(node, panel, subject)).catch_unwind().await;
+        let heard = said.unwrap_or_else(|panic| {
+            Heard::Unknown(format!("it panicked: {}", message_of(&*panic)))
+        });
         drop(turn);
         let patience = node.config.wingback.panel_missing_timeout;
         match &heard {

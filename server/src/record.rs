@@ -12,6 +12,9 @@ pub(crate) struct Backup {
     pub(crate) uuid: Uuid,
     pub(crate) server: Uuid,
     pub(crate) place: Place,
+    /// The name of a local archive. Records of older daemons lack it.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
     pub(crate) state: State,
     pub(crate) created: Moment,
     pub(crate) completed: Option<Moment>,

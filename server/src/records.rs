@@ -41,7 +41,7 @@ impl<T: Recorded> Records<T> {
     /// The records in `dir`, which is made if it is not there. A file that cannot be read is said in
     /// the log and left alone.
     pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
+        wingback::make_dirs(&dir, 0o700)?;
         let mut all = BTreeMap::new();
         for entry in fs::read_dir(&dir)? {
             let path = entry?.path();

@@ -77,7 +77,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source
     smol::spawn(async move {
         match job.turn(turn).await {
             Ok(turn) => {
-                let result = run(&node, &job, id, dir, source).await;
+                let result = job.work(run(&node, &job, id, dir, source)).await;
                 // With its turn, so that the server has one restore at a time whose end is not on record.
                 end(&node, id, job, result).await;
                 drop(turn);

@@ -25,6 +25,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a failed backup is remembered, in seconds.
 const REMEMBERED: u64 = 30 * 24 * 3600;
 
+/// Between two looks for backups that failed so long ago.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
 /// Ends what was open, and goes on telling.
 pub(crate) async fn recover(node: &Arc<Node>) {
     if node.panel.is_none() {
@@ -56,6 +59,19 @@ pub(crate) async fn recover(node: &Arc<Node>) {
     for restore in node.restores.select(is_told) {
         node.restores.remove(restore.id).await;
     }
+    forget_old(node).await;
+}
+
+/// Drops failed backups that are old, again and again, for as long as the daemon runs.
+pub(crate) async fn keep_forgetting(node: Arc<Node>) {
+    loop {
+        Timer::after(FORGET_EVERY).await;
+        forget_old(&node).await;
+    }
+}
+
+/// Drops the records of failed backups that are old, and of those that are deleted and told.
+async fn forget_old(node: &Node) {
     let now = Moment::now();
     let is_old = |b: &record::Backup| {
         let told = b.telling.state != Delivery::Pending;
@@ -63,7 +79,13 @@ pub(crate) async fn recover(node: &Arc<Node>) {
         told && (is_failed || b.deleted)
     };
     for backup in node.backups.select(is_old) {
-        node.backups.remove(backup.uuid).await;
+        // A backup that is tried again under its UUID keeps its record.
+        let Some(_job) = node.jobs.begin(backup.uuid, backup.server, Kind::Delete) else {
+            continue;
+        };
+        if node.backups.get(backup.uuid).is_some_and(|now| is_old(&now)) {
+            node.backups.remove(backup.uuid).await;
+        }
     }
 }
 
@@ -85,7 +107,7 @@ fn end_backup(node: Arc<Node>, record: record::Backup) {
     smol::spawn(async move {
         let _turn = turn.await;
         for tries_left in (0..TRIES).rev() {
-            match clear(&node, &record).await {
+            match job.work(clear(&node, &record)).await {
                 Ok(()) => break,
                 Err(e) => {
                     tracing::error!(backup = %record.uuid, tries_left, "cannot clear away: {e}")
@@ -102,7 +124,7 @@ fn end_backup(node: Arc<Node>, record: record::Backup) {
 
 /// Removes what there is of a backup that was not recorded as complete: to whoever asked, it failed.
 async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
-    let Some(at) = archives::at(&node.config, record.place, record.server, record.uuid)? else {
+    let Some(at) = archives::at(&node.config, record)? else {
         // The Panel aborts its upload when it is told.
         return Ok(());
     };
@@ -142,7 +164,8 @@ fn end_restore(node: Arc<Node>, record: record::Restore) {
     smol::spawn(async move {
         let turn = turn.await;
         // What is halfway is not the work of one that only waited.
-        let recovered = if begun { recover_server(&node, server).await } else { Ok(None) };
+        let recover = recover_server(&node, server);
+        let recovered = if begun { job.work(recover).await } else { Ok(None) };
         let result = match recovered {
             // It had come so far that the files are in place.
             Ok(Some(Recovered::Finished)) => Ok(()),

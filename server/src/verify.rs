@@ -18,7 +18,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, at: At) {
     let claim = Claim { job: job.uuid, server: None, slot: true };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
-        let result = run(&node, &job, turn, &at).await;
+        let result = job.work(run(&node, &job, turn, &at)).await;
         job.ending.set();
         match result {
             Ok(verified) => note(&node, &job, damage_of(&verified)).await,

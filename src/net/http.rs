@@ -22,6 +22,7 @@ use reqwest::{
 };
 
 use crate::{
+    background::Background,
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
@@ -60,7 +61,7 @@ pub(crate) struct Http {
 pub(crate) enum Content {
     Bytes(Bytes),
     /// Read anew for each attempt.
-    File(Arc<File>, Range<u64>),
+    File(Arc<Background<File>>, Range<u64>),
 }
 
 impl Http {

@@ -102,7 +102,12 @@ impl Store for MemoryStore {
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
         async move {
-            Ok(self.get(key).map(|bytes| Object { key: key.clone(), size: bytes.len() as u64 }))
+            let object = |bytes: Bytes| Object {
+                key: key.clone(),
+                size: bytes.len() as u64,
+                modified: None,
+            };
+            Ok(self.get(key).map(object))
         }
         .boxed()
     }
@@ -122,6 +127,7 @@ impl Store for MemoryStore {
             let object = |(key, bytes): (&Key, &Bytes)| Object {
                 key: key.clone(),
                 size: bytes.len() as u64,
+                modified: None,
             };
             Ok(self.lock().objects.iter().map(object).collect())
         }

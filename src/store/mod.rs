@@ -9,7 +9,7 @@ pub(crate) mod presigned;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
 
-use std::{fs::File, ops::Range, sync::Arc};
+use std::{fs::File, ops::Range, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
@@ -138,6 +138,8 @@ pub struct Object {
     pub key: Key,
     /// Its bytes.
     pub size: u64,
+    /// When it was written, where the store knows that without opening it: a local one does.
+    pub modified: Option<SystemTime>,
 }
 
 /// Which part of an archive to read.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
 use crate::{
+    background::Background,
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
@@ -157,7 +158,7 @@ impl PartUrls {
                     let fail = |e| Error::io("open the archive", e).at(&path);
                     let file = File::open(&path).map_err(fail)?;
                     let len = file.metadata().map_err(fail)?.len();
-                    Ok((Arc::new(file), len))
+                    Ok((Arc::new(Background::new(file)), len))
                 }
             };
             let (file, len) = unless_cancelled(&tracker, unblock(open)).await?;
@@ -182,7 +183,12 @@ impl PartUrls {
         })
     }
 
-    async fn send_file(&self, file: Arc<File>, len: u64, sent: Sent) -> Result<Vec<String>> {
+    async fn send_file(
+        &self,
+        file: Arc<Background<File>>,
+        len: u64,
+        sent: Sent,
+    ) -> Result<Vec<String>> {
         let count = u32::try_from(len.div_ceil(self.part_size).max(1))
             .map_err(|e| Error::new(ErrorKind::NoSpace, "upload the archive").caused_by(e))?;
         // Before anything is sent.
@@ -251,7 +257,7 @@ impl Streamed {
 /// An archive that waits on a disk for its parts to be whole.
 struct Staged {
     urls: PartUrls,
-    file: Option<Arc<File>>,
+    file: Option<Arc<Background<File>>>,
     len: u64,
     on_sent: Sent,
     parts: UploadedParts,
@@ -264,7 +270,7 @@ impl Staged {
             None => {
                 let dir = self.urls.staging.clone();
                 let file = unblock(move || nameless(&dir)).await?;
-                self.file.insert(Arc::new(file)).clone()
+                self.file.insert(Arc::new(Background::new(file))).clone()
             }
         };
         let (at, dir) = (self.len, self.urls.staging.clone());

@@ -1,13 +1,28 @@
 //! The requests, as `docs/worker.md` has them. What is left out is as the engine has it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 use wingback::{IgnoreFile, Level, Owner, Profile, Rules, UnpackOptions};
 
 use crate::{
     hex,
     place::{Destination, Input, Name, Place},
 };
+
+/// The fields of a line, and no others: [`Request`] cannot refuse those, since it is flattened.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fields {
+    #[serde(rename = "id")]
+    _id: IgnoredAny,
+    #[serde(rename = "op")]
+    _op: IgnoredAny,
+    #[serde(rename = "args")]
+    _args: Option<IgnoredAny>,
+}
 
 /// One line.
 #[derive(Debug, Deserialize)]

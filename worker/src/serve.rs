@@ -18,7 +18,7 @@ use wingback::{BUILD, Error, ErrorKind, Limiter, Result};
 use crate::{
     job::{Events, Job, Watched, lock},
     operations,
-    request::{Operation, Request},
+    request::{Fields, Operation, Request},
     streams::Streams,
 };
 
@@ -104,41 +104,64 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
 }
 
 fn read(mut requests: impl BufRead, shared: &Arc<Shared>) -> io::Result<()> {
-    let mut line = Vec::new();
     loop {
-        line.clear();
+        let mut line = Vec::new();
         requests.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
         if line.is_empty() {
             return Ok(());
         }
-        if line.last() != Some(&b'\n') {
-            // Half a line is what a killed process leaves.
-            return match line.len() as u64 {
-                LINE_MAX => Err(io::Error::other("a request without end")),
-                _ => Ok(()),
-            };
-        }
-        if let Err((id, error)) = parse(&line).and_then(|request| {
-            let id = request.id;
-            shared.request(request).map_err(|e| (Some(id), e))
-        }) {
-            if let Some(id) = id {
-                shared.streams.discard(id);
+        let is_whole = line.last() == Some(&b'\n');
+        let answered = match (is_whole, line.len() as u64) {
+            (true, _) => parse(&line).and_then(|request| {
+                let id = request.id;
+                shared.request(request).map_err(|e| (Some(id), e))
+            }),
+            (false, LINE_MAX) => {
+                let id = leading_id(&line);
+                drop(line);
+                requests.skip_until(b'\n')?;
+                let error = Error::new(ErrorKind::InvalidInput, "understand the request");
+                Err((id, error.caused_by("it has more than 64 MiB")))
             }
-            shared.events.error(id, &error);
+            // Half a line is what a killed process leaves.
+            (false, _) => return Ok(()),
+        };
+        if let Err((id, error)) = answered {
+            shared.refuse(id, &error);
         }
     }
 }
 
 fn parse(line: &[u8]) -> std::result::Result<Request, (Option<u64>, Error)> {
-    serde_json::from_slice(line).map_err(|e| {
+    let request = serde_json::from_slice::<Fields>(line).and_then(|_| serde_json::from_slice(line));
+    request.map_err(|e| {
         // The ID may be there although the rest is not as it should.
         let id = serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id")?.as_u64());
         (id, Error::new(ErrorKind::InvalidInput, "understand the request").caused_by(e))
     })
 }
 
+/// The ID that a request begins with.
+fn leading_id(line: &[u8]) -> Option<u64> {
+    let mut rest = line;
+    for token in [&b"{"[..], b"\"id\"", b":"] {
+        rest = rest.trim_ascii_start().strip_prefix(token)?;
+    }
+    let digits = rest.trim_ascii_start();
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
 impl Shared {
+    /// Answers a request that is wrong. The ID and the streams of a job that runs are that job's.
+    fn refuse(&self, id: Option<u64>, error: &Error) {
+        let id = id.filter(|id| !lock(&self.jobs).running.contains_key(id));
+        if let Some(id) = id {
+            self.streams.discard(id);
+        }
+        self.events.error(id, error);
+    }
+
     fn request(self: &Arc<Self>, request: Request) -> Result<()> {
         match request.operation {
             Operation::Cancel => {

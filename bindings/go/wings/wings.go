@@ -192,9 +192,7 @@ func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details,
 }
 
 func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, error) {
-	if err := os.MkdirAll(b.dir(), 0o700); err != nil {
-		return nil, err
-	}
+	// The engine makes the directory, and syncs the names of what it makes.
 	report, err := job.Run(ctx, wingback.LocalStore{Dir: b.dir(), Names: "{uuid}.tar.gz"})
 	if err != nil {
 		b.removeEmptyDir()

@@ -4,6 +4,7 @@
 mod common;
 
 mod estimate;
+mod file_systems;
 mod json;
 mod limits;
 mod look;

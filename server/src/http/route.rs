@@ -1,7 +1,8 @@
 //! Which request means what.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
+use futures::FutureExt;
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
@@ -25,14 +26,22 @@ use crate::{
 pub(crate) async fn answer(node: Arc<Node>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    // A client that goes away stops nothing that has begun.
-    let answering = smol::spawn({
+    let only_looks = matches!(method, Method::GET | Method::HEAD);
+    let answering = {
         let node = node.clone();
         async move { route(&node, request).await.unwrap_or_else(|e| reply::refusal(&e)) }
-    });
-    let (done, answer) = futures::channel::oneshot::channel();
-    smol::spawn(async move { drop(done.send(answering.await)) }).detach();
-    let reply = answer.await.unwrap_or_else(|_| reply::refusal(&Refusal::failed("a fault")));
+    };
+    let answering = AssertUnwindSafe(answering).catch_unwind();
+    let answer = if only_looks {
+        // Nobody else wants it once its client is gone.
+        answering.await.ok()
+    } else {
+        // A client that goes away stops nothing that has begun.
+        let (done, answer) = futures::channel::oneshot::channel();
+        smol::spawn(async move { drop(done.send(answering.await)) }).detach();
+        answer.await.ok().and_then(Result::ok)
+    };
+    let reply = answer.unwrap_or_else(|| reply::refusal(&Refusal::failed("a fault")));
     let status = reply.status().as_u16();
     node.metrics.answered(status);
     let took = began.elapsed();

@@ -298,7 +298,7 @@ impl Store for S3Store {
         let (object, owned) = (self.object(key), key.clone());
         self.call("look at", Some(key), |api| async move {
             let head = api.head(&object).await?;
-            Ok(head.map(|head| Object { key: owned, size: head.size }))
+            Ok(head.map(|head| Object { key: owned, size: head.size, modified: None }))
         })
     }
 
@@ -330,7 +330,7 @@ impl Store for S3Store {
             let mut objects: Vec<_> = objects
                 .filter_map(|(name, size)| {
                     let uuid = names.uuid(name.strip_prefix(&*prefix)?)?;
-                    Some(Object { key: names.key(&uuid), size })
+                    Some(Object { key: names.key(&uuid), size, modified: None })
                 })
                 .collect();
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));

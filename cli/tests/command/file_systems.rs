@@ -1,0 +1,84 @@
+//! File systems that know fewer calls than Linux has.
+
+use std::{fs, process::Command};
+
+use crate::common::{Place, names, ok, run, wingback};
+
+/// What such file systems and old kernels answer, and whether they have hard links.
+const CASES: [(i32, &str); 4] =
+    [(EINVAL, "links"), (EINVAL, "no-links"), (ENOSYS, "no-links"), (EOPNOTSUPP, "no-links")];
+const EINVAL: i32 = 22;
+const ENOSYS: i32 = 38;
+const EOPNOTSUPP: i32 = 95;
+
+/// The command where `renameat2` has no flags, and where there may be no hard links.
+fn on((errno, links): (i32, &str)) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/without.py"));
+    command.arg(errno.to_string()).arg(links).arg(wingback().get_program());
+    command
+}
+
+fn place() -> Place {
+    Place::with(&[("world/region/r.0.0.mca", b"region"), ("server.properties", b"motd=new")])
+}
+
+#[test]
+fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
+    for case in CASES {
+        let place = place();
+        let uuid = "00000000-0000-0000-0000-000000000007";
+        let create = || {
+            let mut create = on(case);
+            create.arg("create").arg(&place.source).arg("--to").arg(&place.to);
+            create.args(["--uuid", uuid, "-q"]);
+            create
+        };
+        ok(&mut create());
+        let made = fs::read(place.archive()).expect("there");
+        let again = run(&mut create());
+        assert_eq!(again.status, 1, "{case:?}: {again:?}");
+        assert!(again.err.contains("there already"), "{case:?}: {again:?}");
+        assert_eq!(fs::read(place.archive()).expect("there"), made, "{case:?}");
+    }
+}
+
+#[test]
+fn files_are_extracted_and_replace_nothing_on_any_file_system() {
+    for case in CASES {
+        let place = place();
+        ok(&mut place.create());
+        let target = place.tmp.path().join("target");
+        let mut extract = on(case);
+        extract.arg("extract").arg(place.archive()).arg(&target).arg("-q");
+        ok(&mut extract);
+        fs::write(target.join("server.properties"), "motd=mine").expect("written");
+        let again = run(&mut extract);
+        assert_eq!(again.status, 1, "{case:?}: {again:?}");
+        let kept = fs::read_to_string(target.join("server.properties")).expect("there");
+        assert_eq!(kept, "motd=mine", "{case:?}");
+    }
+}
+
+#[test]
+fn a_directory_is_restored_on_any_file_system() {
+    for case in CASES {
+        for way in [&[][..], &["--merge"], &["--in-place"]] {
+            let place = place();
+            ok(&mut place.create());
+            let target = place.tmp.path().join("target");
+            fs::create_dir_all(target.join("plugins")).expect("made");
+            fs::write(target.join("plugins/old.jar"), "old").expect("written");
+            fs::write(target.join("server.properties"), "motd=old").expect("written");
+            let mut restore = on(case);
+            restore.arg("restore").arg(place.archive()).arg(&target).arg("-q").args(way);
+            ok(&mut restore);
+            let motd = fs::read_to_string(target.join("server.properties")).expect("there");
+            assert_eq!(motd, "motd=new", "{case:?} {way:?}");
+            assert!(target.join("world/region/r.0.0.mca").is_file(), "{case:?} {way:?}");
+            let is_merge = way == ["--merge"];
+            assert_eq!(target.join("plugins/old.jar").exists(), is_merge, "{case:?} {way:?}");
+            assert_eq!(names(&target).len(), 2 + usize::from(is_merge), "{case:?} {way:?}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Archives in a directory.
+//!
+//! An archive is written to a sibling of its final name (`.{name}.wingback-part`) that is locked
+//! for as long as its writer lives, made durable, and renamed without replacing anything. A process
+//! that is killed leaves the sibling, unlocked: the next backup of that name and
+//! [`sweep`](Store::sweep) remove it.
+
+mod part;
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use blocking::unblock;
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
+
+use crate::{
+    background::{self, Pending},
+    error::{Error, ErrorKind, Result},
+    name::{Key, NameTemplate},
+    store::{
+        Object, ReadRange, Store, Upload,
+        local::part::{Part, is_part, sweep},
+    },
+    walk::OwnBackups,
+};
+
+/// Archives in a directory of the local file system.
+///
+/// The directory is made when it is first needed, for its owner only (0700); archives are readable
+/// by their owner only (0600).
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    dir: PathBuf,
+    names: NameTemplate,
+    reserve: u64,
+    /// Archives that are being begun, awaited or not.
+    beginning: Pending,
+    /// Uploads that were dropped, and are being removed.
+    removing: Pending,
+}
+
+impl LocalStore {
+    /// Archives in `dir`, named `backup-{uuid}.tar.gz`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        LocalStore {
+            dir: dir.into(),
+            names: NameTemplate::default(),
+            reserve: 0,
+            beginning: Pending::default(),
+            removing: Pending::default(),
+        }
+    }
+
+    /// Names archives by another template, which also tells what in the directory is one.
+    #[must_use]
+    pub fn names(mut self, names: NameTemplate) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Keeps `bytes` of the file system free: a backup fails with
+    /// [`NoSpace`](ErrorKind::NoSpace) when less is left, at its start or while it is written.
+    #[must_use]
+    pub fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// The key for the backup `uuid`.
+    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
+        self.names.key(uuid)
+    }
+
+    /// The file that `key` names.
+    pub fn path(&self, key: &Key) -> PathBuf {
+        self.dir.join(key)
+    }
+
+    /// The directory of an archive, and its key's part in front of that.
+    fn parent(&self, key: &Key) -> PathBuf {
+        let path = self.path(key);
+        path.parent().map_or_else(|| self.dir.clone(), Path::to_owned)
+    }
+}
+
+impl Store for LocalStore {
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+        let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
+        async move {
+            // One that was dropped a moment ago may have had this name.
+            self.removing.none().await;
+            let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
+            let names = self.names.clone();
+            let (upload_in, upload) = oneshot::channel();
+            unblock(move || {
+                let upload = Part::create(&dir, &path, reserve).map(|part| LocalUpload {
+                    part: Some(Arc::new(part)),
+                    writing: None,
+                    offset: 0,
+                    names,
+                    removing,
+                });
+                // Where nobody waits any more, the upload is dropped, here or with the channel.
+                let _ = upload_in.send(upload);
+                drop(beginning);
+            })
+            .detach();
+            let gone = |_| Error::new(ErrorKind::Internal, "create").caused_by("a thread panicked");
+            Ok(Box::new(upload.await.map_err(gone)??) as Box<dyn Upload>)
+        }
+        .boxed()
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+        async move {
+            let (path, key) = (self.path(key), key.clone());
+            unblock(move || look_at(&path, key)).await
+        }
+        .boxed()
+    }
+
+    fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+        let path = self.path(key);
+        async move {
+            unblock(move || {
+                let fail = |e: std::io::Error| Error::io("read", e).at(&path);
+                let file = File::open(&path).map_err(fail)?;
+                let range = range.within(file.metadata().map_err(fail)?.len());
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                file.read_exact_at(&mut bytes, range.start).map_err(fail)?;
+                Ok(bytes.into())
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+        let path = self.path(key);
+        unblock(move || match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) => Err(Error::io("open", e).at(&path)),
+        })
+        .boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+        async move {
+            let store = self.clone();
+            let prefix = Path::new(self.names.dir());
+            let names = names_in(&self.dir.join(prefix)).await?;
+            let keys: Vec<_> = names
+                .iter()
+                .filter_map(|name| self.names.uuid(prefix.join(name).to_str()?))
+                .map(|uuid| self.names.key(&uuid))
+                .collect();
+            let look = move || {
+                let mut objects = Vec::new();
+                for key in keys {
+                    objects.extend(look_at(&store.path(&key), key)?);
+                }
+                objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+                Ok(objects)
+            };
+            unblock(look).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let path = self.path(key);
+            async_fs::remove_file(&path).await.map_err(|e| Error::io("delete", e).at(path))
+        }
+        .boxed()
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        async move {
+            let mut swept = Vec::new();
+            let dir = self.dir.join(self.names.dir());
+            for name in names_in(&dir).await? {
+                let path = dir.join(&name);
+                if is_part(name.as_bytes()) && is_file(&path).await {
+                    swept.extend(unblock(move || sweep(&path)).await?);
+                }
+            }
+            Ok(swept)
+        }
+        .boxed()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        async move {
+            self.beginning.none().await;
+            self.removing.none().await;
+        }
+        .boxed()
+    }
+
+    fn location(&self, key: &Key) -> String {
+        self.path(key).display().to_string()
+    }
+}
+
+/// The archive at `path`, if there is one.
+fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => {
+            Ok(Some(Object { key, size: meta.len(), modified: meta.modified().ok() }))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("look at", e).at(path)),
+    }
+}
+
+/// The names in a directory; none if it is not there.
+async fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let fail = |e| Error::io("list", e).at(dir);
+    let mut entries = match async_fs::read_dir(dir).await {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(fail(e)),
+    };
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next().await {
+        names.push(entry.map_err(fail)?.file_name());
+    }
+    Ok(names)
+}
+
+/// No store makes anything else, so nothing else of a part's name is a store's to remove.
+async fn is_file(path: &Path) -> bool {
+    async_fs::symlink_metadata(path).await.is_ok_and(|meta| meta.is_file())
+}
+
+/// The part, until it is completed or given up.
+struct LocalUpload {
+    part: Option<Arc<Part>>,
+    /// The write that is under way: while it runs, the next bytes are made.
+    writing: Option<blocking::Task<Result<()>>>,
+    offset: u64,
+    names: NameTemplate,
+    removing: Pending,
+}
+
+impl LocalUpload {
+    /// The part, once nothing is being written to it.
+    async fn idle(&mut self) -> Result<Arc<Part>> {
+        if let Some(writing) = &mut self.writing {
+            let result = writing.await;
+            self.writing = None;
+            result?;
+        }
+        self.part.clone().ok_or_else(|| Error::new(ErrorKind::Internal, "write after the end"))
+    }
+}
+
+impl Upload for LocalUpload {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let (part, offset) = (self.idle().await?, self.offset);
+            self.offset += bytes.len() as u64;
+            self.writing = Some(unblock(move || part.write(offset, &bytes)));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            let part = self.idle().await?;
+            // The last owner closes the file, so it must be the thread.
+            self.part = None;
+            unblock(move || part.complete()).await
+        }
+        .boxed()
+    }
+
+    fn abort<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            // Whether the last write went well makes no difference now.
+            let _ = self.idle().await;
+            match self.part.take() {
+                Some(part) => unblock(move || part.remove()).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    fn own_backups(&self) -> Option<OwnBackups> {
+        let names = self.names.clone();
+        let is_own = move |name: &[u8]| {
+            let key = Path::new(names.dir()).join(OsStr::from_bytes(name));
+            is_part(name) || key.to_str().is_some_and(|key| names.uuid(key).is_some())
+        };
+        Some(OwnBackups { dir: self.part.as_ref()?.dir_id, is_own: Arc::new(is_own) })
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if let Some(part) = self.part.take() {
+            let removing = self.removing.begin();
+            background::run(move || {
+                // At once, and not when a write that is still under way ends.
+                let _ = part.remove();
+                drop(part);
+                drop(removing);
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for LocalUpload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalUpload").field("part", &self.part).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn dropping_an_upload_does_not_wait_for_the_file_system() {
+        let tmp = tempfile::tempdir().expect("made");
+        let store = LocalStore::new(tmp.path());
+        let key = Key::new("a.tar.gz").expect("a name");
+        let mut upload = block_on(store.create(&key, None)).expect("begun");
+        block_on(upload.write(Bytes::from_static(b"some"))).expect("written");
+        let (go_on, until) = mpsc::channel();
+        part::slow::next_unlink(tmp.path().to_owned(), until);
+        let begun = Instant::now();
+        drop(upload);
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited: {:?}", begun.elapsed());
+        assert!(store.settled().now_or_never().is_none(), "it is still being removed");
+        assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 1);
+        go_on.send(()).expect("it waits");
+        block_on(store.settled());
+        assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 0);
+    }
+
+    #[test]
+    fn the_name_of_a_dropped_upload_is_free_again() {
+        let tmp = tempfile::tempdir().expect("made");
+        let store = LocalStore::new(tmp.path());
+        let key = Key::new("a.tar.gz").expect("a name");
+        for _ in 0..50 {
+            drop(block_on(store.create(&key, None)).expect("free"));
+        }
+    }
+}

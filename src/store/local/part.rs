@@ -1,0 +1,247 @@
+//! The file that becomes an archive. All of it blocks.
+
+use std::{
+    fs::File,
+    io::Write,
+    num::NonZeroU64,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use rustix::{
+    fs::{Advice, CWD, FlockOperation, Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{
+    durable::make_dirs,
+    error::{Error, ErrorKind, Result},
+    sys::rename_new,
+    walk::root::FileId,
+};
+
+const PART_SUFFIX: &str = ".wingback-part";
+
+/// Bytes between two looks at the free space, and between two starts of write-back.
+const STRIDE: u64 = 8 << 20;
+
+pub(super) fn is_part(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(PART_SUFFIX.as_bytes())
+}
+
+/// Removes an unfinished archive unless its writer lives, and says where it was.
+pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
+    let fail = |e: Errno| Error::io("sweep", e).at(path);
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(fail(e)),
+    };
+    if !lock(&file).map_err(fail)? || !is_at(&file, path) {
+        return Ok(None);
+    }
+    rustix::fs::unlink(path).map_err(fail)?;
+    Ok(Some(path.display().to_string()))
+}
+
+/// Takes the lock that says that the writer lives; false if somebody else has it. It goes with the
+/// descriptor, and so with the process.
+fn lock(file: &OwnedFd) -> Result<bool, Errno> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Likewise, but waits until nobody else has it.
+fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
+}
+
+/// Whether the open file is still the one at `path`.
+fn is_at(file: &OwnedFd, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (rustix::fs::fstat(file), rustix::fs::lstat(path)) else {
+        return false;
+    };
+    FileId::of(&open) == FileId::of(&named)
+}
+
+/// An archive in the making: all of it synchronous.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: File,
+    /// Of the directory, which is synced after the rename.
+    dir: OwnedFd,
+    pub(super) dir_id: FileId,
+    part: PathBuf,
+    path: PathBuf,
+    reserve: u64,
+    /// Nothing is left to remove: it was renamed, or removed already.
+    is_over: AtomicBool,
+}
+
+impl Part {
+    pub(super) fn create(dir: &Path, path: &Path, reserve: u64) -> Result<Self> {
+        let exists = || Error::new(ErrorKind::AlreadyExists, "create").at(path);
+        make_dirs(dir, 0o700)
+            .map_err(|e| match e.kind() {
+                // The kind is to say that a backup exists, which this is not about.
+                std::io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
+                _ => e,
+            })
+            .map_err(|e| Error::io("create the directory", e).at(dir))?;
+        if rustix::fs::lstat(path).is_ok() {
+            return Err(exists().caused_by("a backup of that name is there already"));
+        }
+        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
+        let dir_id = FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?);
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(PART_SUFFIX);
+        let part = dir.join(name);
+        let fail = |e: Errno| Error::io("create", e).at(&part);
+        let file = loop {
+            // One that is there and not locked was left by a killed process.
+            if rustix::fs::lstat(&part).is_ok() && sweep(&part)?.is_none() && part.exists() {
+                return Err(exists().caused_by("a backup of that name is being made"));
+            }
+            let flags =
+                OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
+                // A sweep may take it for a dead one's before it is locked. It holds the lock for
+                // moments and removes the file, so that another is made.
+                Ok(file) => {
+                    wait_for_lock(&file).map_err(fail)?;
+                    if is_at(&file, &part) {
+                        break file;
+                    }
+                }
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(fail(e)),
+            }
+        };
+        let part = Part {
+            file: file.into(),
+            dir: directory,
+            dir_id,
+            part,
+            path: path.to_owned(),
+            reserve,
+            is_over: AtomicBool::new(false),
+        };
+        part.check_space()?;
+        Ok(part)
+    }
+
+    fn check_space(&self) -> Result<()> {
+        let stat = rustix::fs::fstatvfs(&self.file)
+            .map_err(|e| Error::io("look at the free space", e).at(&self.part))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < self.reserve {
+            return Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(format!(
+                "{free} bytes are free, and {} are to stay free",
+                self.reserve
+            )));
+        }
+        Ok(())
+    }
+
+    /// Appends at `offset`.
+    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        (&self.file).write_all(bytes).map_err(|e| Error::io("write", e).at(&self.part))?;
+        let (before, after) = (offset / STRIDE, (offset + bytes.len() as u64) / STRIDE);
+        if after > before {
+            self.check_space()?;
+            // Starts to write dirty pages back and drops clean ones: the sync at the end finds
+            // little left to do, and an archive does not flood the page cache. Once more for the
+            // stride before, which by now is written back.
+            let from = before.saturating_sub(1) * STRIDE;
+            let len = NonZeroU64::new(after * STRIDE - from);
+            let _ = rustix::fs::fadvise(&self.file, from, len, Advice::DontNeed);
+        }
+        Ok(())
+    }
+
+    /// Sync, rename without replacing, sync of the directory. Where the file system can neither
+    /// rename without replacing nor link, the part's lock keeps other writers of this name out.
+    pub(super) fn complete(&self) -> Result<()> {
+        self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
+        rename_new(CWD, &*self.part, CWD, &*self.path)
+            .map_err(|e| Error::io("rename to", e).at(&self.path))?;
+        self.is_over.store(true, SeqCst);
+        rustix::fs::fsync(&self.dir).map_err(|e| {
+            let _ = rustix::fs::unlink(&self.path);
+            Error::io("sync the directory of", e).at(&self.path)
+        })
+    }
+
+    /// Once only: by the second time the name may be another writer's.
+    pub(super) fn remove(&self) -> Result<()> {
+        if self.is_over.swap(true, SeqCst) {
+            return Ok(());
+        }
+        #[cfg(test)]
+        slow::unlink(&self.part);
+        match rustix::fs::unlink(&self.part) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::io("remove", e).at(&self.part)),
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // A leftover is unlocked by then, so the next sweep finds it.
+        let _ = self.remove();
+    }
+}
+
+/// A file system that is slow to unlink.
+#[cfg(test)]
+pub(super) mod slow {
+    use std::{
+        path::{Path, PathBuf},
+        sync::{Mutex, mpsc::Receiver},
+        time::Duration,
+    };
+
+    /// The directory, and what ends the wait of the next unlink there.
+    static UNLINK: Mutex<Option<(PathBuf, Receiver<()>)>> = Mutex::new(None);
+
+    /// The next unlink in `dir` waits until something is sent, or the sender is gone.
+    pub(crate) fn next_unlink(dir: PathBuf, until: Receiver<()>) {
+        *UNLINK.lock().expect("no panic") = Some((dir, until));
+    }
+
+    pub(super) fn unlink(path: &Path) {
+        let waits = UNLINK.lock().expect("no panic").take_if(|(dir, _)| path.starts_with(dir));
+        if let Some((_, until)) = waits {
+            let _ = until.recv_timeout(Duration::from_secs(10));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::MetadataExt};
+
+    use super::*;
+    use crate::durable::record;
+
+    #[test]
+    fn a_new_directory_of_a_store_is_durable_before_its_archive() {
+        let tmp = tempfile::tempdir().expect("made");
+        let dir = tmp.path().join("backups/server");
+        record::take();
+        let part = Part::create(&dir, &dir.join("a.tar.gz"), 0).expect("begun");
+        let inode = |path: &Path| fs::metadata(path).expect("there").ino();
+        let parents = [inode(tmp.path()), inode(&tmp.path().join("backups"))];
+        assert_eq!(record::take(), parents.into());
+        part.complete().expect("complete");
+    }
+}
