@@ -50,7 +50,7 @@ enum Patterns {
 const MAX_TEXT: usize = (1 << 20) + (32 << 10);
 
 /// The most positions of patterns that are matched side by side. A byte of a path costs a 64th of
-/// them, and their tables take 35 bytes for each. No ignore file can have more than half of them.
+/// them, and their tables take 33 bytes for each. No ignore file can have more than half of them.
 const MAX_POSITIONS: usize = 64 << 10;
 
 /// The most bracket expressions in one list.
