@@ -29,14 +29,18 @@ const SYNCFS_REPORTS_NOTHING: [u64; 2] = [0x6573_5546, 0x794c_7630];
 ///
 /// `dir` must have been opened before the tree was written, since `syncfs` returns only errors that
 /// are newer than the descriptor.
-#[cfg_attr(not(test), expect(dead_code, reason = "the restore uses it next"))]
 pub(crate) fn sync_tree(dir: impl AsFd) -> Result<(), Errno> {
-    let dir = dir.as_fd();
-    rustix::fs::syncfs(dir)?;
-    match syncfs_reports(dir) {
+    match sync_file_system(&dir)? {
         true => Ok(()),
-        false => sync_each(dir),
+        false => sync_each(dir.as_fd()),
     }
+}
+
+/// Writes back everything on the file system. Returns whether that is known to have reached it: if
+/// not, files and directories are to be synced one by one.
+pub(crate) fn sync_file_system(dir: impl AsFd) -> Result<bool, Errno> {
+    rustix::fs::syncfs(&dir)?;
+    Ok(syncfs_reports(dir.as_fd()))
 }
 
 /// Makes the directory `path` and all that are missing above it. The parent of each new directory is

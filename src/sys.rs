@@ -44,7 +44,6 @@ pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
 /// directory replaces an empty directory. Nothing else is replaced.
 ///
 /// Unlike [`rename_new`], the file never has both names, whenever the power goes.
-#[cfg_attr(not(test), expect(dead_code, reason = "the exchange of a restore uses it next"))]
 pub(crate) fn rename_free<P: Arg + Copy, Q: Arg + Copy>(
     from_dir: impl AsFd,
     from: P,

@@ -20,7 +20,7 @@ use crate::{
         journal::{DirAttributes, Journal, Step},
         ops::{self, At},
     },
-    unpack::beneath::{Beneath, os},
+    unpack::beneath::{Beneath, os, split},
     walk::root::FileId,
 };
 
@@ -54,6 +54,14 @@ impl Trees {
             self.set_attributes(&change.path, change.new)?;
         }
         Ok(late)
+    }
+
+    /// Makes durable what the steps did, in either direction.
+    pub(crate) fn sync(&self, journal: &Journal) -> Result<(), Errno> {
+        let parents = || journal.steps.iter().map(|step| split(step.path()).0);
+        ops::sync_dirs(&self.target, parents())?;
+        ops::sync_dirs(&self.new, parents())?;
+        ops::sync_dirs(&self.old, [&b""[..]].into_iter())
     }
 
     /// Undoes what is done.

@@ -165,7 +165,7 @@ impl Replacement {
         committed: &dyn Fn(),
     ) -> Result<Vec<String>> {
         let journal = self.trees.plan(how)?;
-        sync(&self.trees.new, &self.target)?;
+        ops::sync_tree(&self.trees.new).map_err(|e| undurable(&self.target, e))?;
         if is_cancelled() {
             return Err(Error::cancelled());
         }
@@ -179,13 +179,13 @@ impl Replacement {
             Ok(late) => late,
             Err(e) => {
                 self.trees.backward(&journal).map_err(|undo| stuck(&claim, &e, &undo))?;
-                sync(&self.target.dir, &self.target)?;
+                self.trees.sync(&journal).map_err(|e| undurable(&self.target, e))?;
                 claim.update(|record| record.phase = Phase::Undone)?;
                 let _ = self.remove(claim);
                 return Err(e);
             }
         };
-        sync(&self.target.dir, &self.target)?;
+        self.trees.sync(&journal).map_err(|e| undurable(&self.target, e))?;
         claim.update(|record| record.phase = Phase::Finished)?;
         committed();
         let mut warnings: Vec<String> = late
@@ -284,7 +284,7 @@ fn settle(mut claim: Claim, target: &Target) -> Result<Recovered> {
                     Recovered::Undone
                 }
             };
-            sync(&target.dir, target)?;
+            trees.sync(&journal).map_err(|e| undurable(target, e))?;
             claim.update(|record| {
                 record.phase = match recovered {
                     Recovered::Finished => Phase::Finished,
@@ -311,9 +311,8 @@ fn remove_staging(staging: &StagingDir, target: &Target) -> Result<()> {
     staging.remove().map_err(fail)
 }
 
-fn sync(tree: impl AsFd, target: &Target) -> Result<()> {
-    let fail = |e: Errno| Error::io("make the restore durable in", e).at(&target.path);
-    ops::sync_all(tree).map_err(fail)
+fn undurable(target: &Target, errno: Errno) -> Error {
+    Error::io("make the restore durable in", errno).at(&target.path)
 }
 
 /// The exchange has begun and cannot be ended by itself.

@@ -9,7 +9,7 @@ use rustix::{
 };
 
 use crate::{
-    sys,
+    durable, sys,
     unpack::beneath::{Beneath, split},
     walk::root::DIRECTORY,
 };
@@ -161,7 +161,7 @@ pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errn
         faults::check()?;
         match replace {
             true => rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name),
-            false => sys::rename_new(&from_dir, from_name, &to_dir, to_name),
+            false => sys::rename_free(&from_dir, from_name, &to_dir, to_name),
         }
     };
     match rename() {
@@ -246,10 +246,29 @@ pub(crate) fn sync(fd: impl AsFd) -> Result<(), Errno> {
     rustix::fs::fsync(fd)
 }
 
-/// Makes everything on the file system durable: one call where a tree would take thousands.
-pub(crate) fn sync_all(fd: impl AsFd) -> Result<(), Errno> {
+/// Makes a whole tree durable.
+pub(crate) fn sync_tree(tree: &Beneath) -> Result<(), Errno> {
     faults::check()?;
-    rustix::fs::syncfs(fd)
+    durable::sync_tree(tree)
+}
+
+/// Makes directories of a tree durable. Those that are gone need not be.
+pub(crate) fn sync_dirs<'a>(
+    tree: &Beneath,
+    dirs: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Errno> {
+    faults::check()?;
+    if durable::sync_file_system(tree)? {
+        return Ok(());
+    }
+    let mut last = None;
+    for path in dirs.filter(|path| last.replace(*path) != Some(*path)) {
+        match dir(tree, path).and_then(|dir| rustix::fs::fsync(&dir)) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(not(test))]

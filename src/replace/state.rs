@@ -14,10 +14,7 @@
 use std::{
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, MetadataExt},
-        },
+        unix::{ffi::OsStrExt, fs::MetadataExt},
     },
     path::{Path, PathBuf},
 };
@@ -28,6 +25,7 @@ use rustix::{
 };
 
 use crate::{
+    durable::make_dirs,
     error::{Error, ErrorKind, Result},
     replace::{
         journal::Journal,
@@ -314,23 +312,9 @@ impl StateDir {
 
     /// Opens the directory of records, after making what is missing of it.
     fn make(&self) -> Result<Beneath> {
-        let restores = self.path.join(RESTORES);
-        let missing: Vec<&Path> = (restores.ancestors())
-            .take_while(|dir| {
-                !dir.as_os_str().is_empty() && std::fs::symlink_metadata(dir).is_err()
-            })
-            .collect();
-        for dir in missing.into_iter().rev() {
-            match std::fs::DirBuilder::new().mode(0o700).create(dir) {
-                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(Error::io("make the state directory", e).at(dir));
-                }
-                _ => {}
-            }
-            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-            let above = Beneath::open(above.unwrap_or(Path::new(".")))?;
-            ops::sync(&above).map_err(|e| self.fail(e))?;
-        }
+        make_dirs(&self.path.join(RESTORES), 0o700).map_err(|e| {
+            Error::io("make the state directory (another one can be given)", e).at(&self.path)
+        })?;
         self.open()?.ok_or_else(|| self.fail(Errno::NOENT))
     }
 

@@ -258,7 +258,8 @@ fn a_record_is_found_when_the_device_has_another_number() {
 
 #[test]
 fn a_staging_directory_that_is_not_the_recorded_one_is_left_alone() {
-    let forgeries: &[(&str, fn(&Path))] = &[
+    type Forge = fn(&Path);
+    let forgeries: &[(&str, Forge)] = &[
         ("removed", |staging| fs::remove_dir_all(staging).expect("removed")),
         ("replaced by another", |staging| {
             fs::rename(staging, staging.with_file_name("b-staging")).expect("moved");
