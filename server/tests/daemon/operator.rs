@@ -48,6 +48,46 @@ fn a_token_can_come_from_a_file() {
 }
 
 #[test]
+fn a_token_that_is_not_a_whole_token_keeps_the_daemon_from_starting() {
+    let daemon = Daemon::idle("", "");
+    let broken = daemon.tmp.path().join("broken");
+    fs::write(&broken, "${WB_TOKEN}\n").unwrap();
+    let from_file = format!("file://{}", broken.display());
+    for (token, why) in [
+        ("${WB_UNSET}", "WB_UNSET"),
+        ("$WB_UNSET", "not set"),
+        ("abc${WB_TOKEN", "closing brace"),
+        (&*from_file, "${"),
+        ("file://${WB_DIR}/missing", "missing"),
+        ("'two words'", "white space"),
+        ("~", "there must be one"),
+    ] {
+        daemon.configure(token, "");
+        let mut command = server();
+        command.env("WB_TOKEN", TOKEN).env("WB_DIR", daemon.tmp.path());
+        let (is_good, said) = output(command.arg("--check").arg("--config").arg(daemon.config()));
+        assert!(!is_good && said.contains("token: ") && said.contains(why), "{token}: {said}");
+    }
+}
+
+#[test]
+fn every_address_means_ipv4_and_ipv6() {
+    for host in ["''", "'[::]'"] {
+        let mut daemon = Daemon::idle("", "");
+        let text = fs::read_to_string(daemon.config()).unwrap();
+        let text = text.replace("  listen: 127.0.0.1:0\n", "");
+        let text = format!("{text}api: {{host: {host}, port: 0}}\n");
+        fs::write(daemon.config(), text).unwrap();
+        daemon.start();
+        let (_, port) = daemon.url.rsplit_once(':').unwrap();
+        for address in ["127.0.0.1", "[::1]"] {
+            let there = std::net::TcpStream::connect(format!("{address}:{port}"));
+            assert!(there.is_ok(), "{host}: {address}: {there:?}");
+        }
+    }
+}
+
+#[test]
 fn a_reload_changes_tokens_and_limits_and_keeps_what_is_wrong_out() {
     let mut daemon = Daemon::idle("", "");
     daemon.configure(TOKEN, "  backup_write_limit: 20000");
