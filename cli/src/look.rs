@@ -1,7 +1,7 @@
 //! `wingback list`, `cat` and `verify`: what looks into an archive and changes nothing.
 
 use smol::Unblock;
-use wingback::{Damage, List, Member, MemberKind, Verified, Verify};
+use wingback::{Damage, Error, List, Member, MemberKind, Verified, Verify};
 use wingback_worker::{hex, json};
 
 use crate::{
@@ -68,11 +68,22 @@ pub async fn cat(args: &args::Cat) -> Status {
     let (to, archive) = (&mut out, &args.archive);
     match style.run_on(archive, &args.remote, |archive| archive.copy_file(path, to)).await {
         Ok(_) => Status::Done,
+        Err(e) if is_closed_pipe(&e) => Status::Done,
         Err(e) => {
             style.error(&e);
             Status::Failed
         }
     }
+}
+
+/// Whether the reader of the file's bytes went away, not a service's connection.
+fn is_closed_pipe(error: &Error) -> bool {
+    if error.operation() != "write" {
+        return false;
+    }
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 pub async fn verify(args: &args::Verify) -> Status {

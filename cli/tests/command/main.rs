@@ -15,4 +15,5 @@ mod restore;
 mod signals;
 mod sweep;
 mod texts;
+mod written;
 mod wrong;
