@@ -7,6 +7,7 @@ pub mod dir;
 pub mod forge;
 pub mod format;
 pub mod hostile;
+pub mod limited;
 pub mod random;
 pub mod snapshot;
 
