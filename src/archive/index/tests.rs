@@ -104,3 +104,106 @@ fn every_member_is_an_empty_gzip_member() {
     flate2::read::MultiGzDecoder::new(&*build(&index, 0)).read_to_end(&mut out).expect("gzip");
     assert!(out.is_empty());
 }
+
+/// An index of `count` entries and links that `of` makes, with the segments that hold them.
+fn many(count: u32, of: impl Fn(u32) -> (Option<Entry>, Option<Unlisted>)) -> Index {
+    let mut index = Index::default();
+    for i in 0..count {
+        let (entry, unlisted) = of(i);
+        index.entries.extend(entry);
+        index.unlisted.extend(unlisted);
+    }
+    let tar = index.entries.iter().map(Entry::tar_len).sum::<u64>() + 1024;
+    for at in (0..tar).step_by(1 << 20) {
+        let raw_len = (tar - at).min(1 << 20) as u32;
+        let [raw_crc32, compressed_crc32] = [at as u32, 1];
+        let key = *blake3::hash(&at.to_le_bytes()).as_bytes().first_chunk().expect("16 of 32");
+        let compressed_len = raw_len / 500 + 1;
+        index.segments.push(Segment { compressed_len, raw_len, raw_crc32, compressed_crc32, key });
+    }
+    index
+}
+
+fn file(i: u32, path: String) -> Entry {
+    let now = 1_700_000_000_000_000_000 + i64::from(i) * 12_345;
+    let (mtime_ns, ctime_ns, inode) = (now, now + 7, 4_000_000 + u64::from(i));
+    let path = path.into_bytes();
+    Entry { path, mtime_ns, ctime_ns, inode, mode: 0o644, ..empty() }
+}
+
+fn empty() -> Entry {
+    let (path, kind, size, mode, flags) = (Vec::new(), 0, 0, 0, 0);
+    let (uid, gid, mtime_ns, ctime_ns, inode) = (0, 0, 0, 0, 0);
+    Entry { path, kind, header_len: 512, size, mode, uid, gid, mtime_ns, ctime_ns, inode, flags }
+}
+
+#[test]
+fn what_a_writer_makes_of_extreme_trees_is_read() {
+    let symlink = |i: u32| Unlisted {
+        path: format!("l{i}").into_bytes(),
+        kind: 1,
+        mode: 0o777,
+        uid: 0,
+        gid: 0,
+        mtime_ns: 0,
+        target: b"x".to_vec(),
+    };
+    let long = "n".repeat(250) + "/";
+    let million = 1_000_000;
+    let bare = |path: String| Entry { path: path.into_bytes(), ..empty() };
+    let mut linked = many(million, |i| (Some(file(i, format!("{i:x}"))), None));
+    linked.hard_links = (0..million / 2).map(|i| vec![2 * i, 2 * i + 1]).collect();
+    let mut of_one_file = many(million, |i| (Some(bare(format!("{i:x}"))), None));
+    of_one_file.hard_links = vec![(0..million).collect()];
+    for (what, index) in [
+        ("empty files", many(million, |i| (Some(file(i, format!("{i:x}"))), None))),
+        ("reproducible empty files", many(million, |i| (Some(bare(format!("{i:07}"))), None))),
+        ("pairs of hard links", linked),
+        ("names of one file", of_one_file),
+        ("symlinks in the index alone", many(million, |i| (None, Some(symlink(i))))),
+        ("long names", many(20_000, |i| (Some(bare(format!("{}{i}", long.repeat(16)))), None))),
+    ] {
+        let bytes = build(&index, 0);
+        let read = read(&bytes).expect("a footer");
+        assert!(read.as_ref().is_ok_and(|read| *read == index), "{what}: {:?}", read.err());
+    }
+}
+
+#[test]
+fn an_index_that_no_reader_would_take_is_not_written() {
+    let mut entries = List::<Entry>::default();
+    let entry = file(1, "n".repeat(60_000));
+    let error = loop {
+        if let Err(e) = entries.push(&entry) {
+            break e;
+        }
+    };
+    assert!(error.to_string().contains("too many entries"), "{error}");
+    // Together the lists may be too much as well.
+    let mut builder = IndexBuilder::default();
+    while builder.entries.len() < 20_000 {
+        builder.entries.push(&entry).expect("half of what it may");
+    }
+    while builder.unlisted.len() < 20_000 {
+        let Entry { path, mode, .. } = entry.clone();
+        let (uid, gid, mtime_ns, target) = (0, 0, 0, Vec::new());
+        let unlisted = Unlisted { path, kind: 1, mode, uid, gid, mtime_ns, target };
+        builder.unlisted.push(&unlisted).expect("half of what it may");
+    }
+    let error = builder.finish(Footer::default(), |_| panic!("nothing is written")).unwrap_err();
+    assert!(error.to_string().contains("too many entries"), "{error}");
+}
+
+#[test]
+fn an_index_reads_the_same_in_pieces_of_any_length() {
+    let index = many(3000, |i| (Some(file(i, format!("{i}"))), None));
+    let bytes = build(&index, 0);
+    let (members, last) = bytes.split_last_chunk::<FOOTER_LEN>().expect("a footer");
+    let offset = u64::from_le_bytes(*last[16 + 24..].first_chunk().expect("eight bytes"));
+    let footer = Footer::decode(last, offset + bytes.len() as u64).expect("a footer");
+    for len in [1, 13, 15, 16, 17, 8217, 8218, 8219, 20_000] {
+        let mut decoder = Decoder::new(&footer);
+        members.chunks(len).for_each(|piece| decoder.feed(piece).expect("a piece"));
+        assert!(decoder.finish().is_ok_and(|read| read == index), "pieces of {len} bytes");
+    }
+}
