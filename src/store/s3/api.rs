@@ -44,7 +44,7 @@ const LATE_PART: Duration = Duration::from_millis(200);
 
 /// Objects, or unfinished uploads, that a list may have, and the pages it may come in.
 const LISTED_MAX: usize = 1_000_000;
-const PAGES_MAX: usize = 10_000;
+const PAGES_MAX: usize = 2_000;
 
 /// Names the upload that made an object, so that an answer that was lost can be told from another
 /// writer's success.
