@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     extractor::{Facts, Job, unpack},
     input::Archive,
+    listed::Listed,
     progress::{Phase, Tracker},
     select::Selection,
     task::Task,
@@ -41,7 +42,7 @@ pub struct Extracted {
     /// What was written, and what was not.
     pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
-    pub damage: Vec<Damage>,
+    pub damage: Listed<Damage>,
     /// Paths and patterns that nothing in the archive matched.
     pub unmatched: Vec<Vec<u8>>,
     /// From start to end.

@@ -35,6 +35,7 @@ mod extractor;
 mod input;
 mod inspect;
 mod limit;
+mod listed;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
@@ -79,6 +80,7 @@ pub use extract::{Extract, Extracted};
 pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
+pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
@@ -101,7 +103,7 @@ pub use swap::Recovered;
 pub use task::{Handle, Task};
 pub use threads::join_threads;
 pub use unpack::Owner;
-pub use unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
+pub use unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},

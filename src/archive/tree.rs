@@ -22,6 +22,7 @@ use crate::{
     entry::{Entry, EntryKind, Metadata, Unlisted},
     error::{Error, Result},
     limit::Limiter,
+    listed::Listed,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
     walk::{
@@ -60,8 +61,10 @@ pub(crate) struct Facts {
     pub(crate) content: u64,
     pub(crate) read: u64,
     pub(crate) excluded: u64,
-    pub(crate) skipped: Vec<Skipped>,
-    pub(crate) changed: Vec<Changed>,
+    pub(crate) skipped: Listed<Skipped>,
+    /// Something of that should be in the archive.
+    pub(crate) is_partial: bool,
+    pub(crate) changed: Listed<Changed>,
     /// Paths of `max_len` that were not met.
     pub(crate) unmet: Vec<Vec<u8>>,
 }
@@ -163,6 +166,7 @@ impl Writer<'_> {
 
     fn skip(&mut self, path: &[u8], reason: SkipReason) {
         let path = path.to_vec();
+        self.facts.is_partial |= reason.is_loss();
         self.facts.skipped.push(Skipped { path, reason });
     }
 

@@ -61,7 +61,7 @@ pub(crate) trait Item {
 
 impl Item for Segment {
     /// With two offsets, and its place in the table of a previous archive.
-    const FIXED: u64 = size_of::<Segment>() as u64 + 2 * 8 + 48;
+    const FIXED: u64 = 96;
 
     fn heap(&self) -> u64 {
         0
@@ -70,7 +70,7 @@ impl Item for Segment {
 
 impl Item for Entry {
     /// With its offset.
-    const FIXED: u64 = size_of::<Entry>() as u64 + 8;
+    const FIXED: u64 = 96;
 
     fn heap(&self) -> u64 {
         allocated(self.path.len())
@@ -78,12 +78,19 @@ impl Item for Entry {
 }
 
 impl Item for Unlisted {
-    const FIXED: u64 = size_of::<Unlisted>() as u64;
+    const FIXED: u64 = 80;
 
     fn heap(&self) -> u64 {
         allocated(self.path.len()) + allocated(self.target.len())
     }
 }
+
+// The numbers are of the format, and must not follow the compiler.
+const _: () = assert!(
+    size_of::<Segment>() + 2 * 8 + 48 <= 96
+        && size_of::<Entry>() + 8 <= 96
+        && size_of::<Unlisted>() <= 80
+);
 
 /// What an allocator takes for so many bytes.
 fn allocated(len: usize) -> u64 {

@@ -32,6 +32,7 @@ use crate::{
     },
     damage::{Damage, NoIndex, Way},
     error::{Error, ErrorKind, Result},
+    listed::Listed,
     progress::Tracker,
 };
 
@@ -169,7 +170,9 @@ pub(crate) struct Options {
 pub(crate) struct Outcome {
     pub(crate) way: Way,
     pub(crate) sha1: Option<[u8; 20]>,
-    pub(crate) damage: Vec<Damage>,
+    pub(crate) damage: Listed<Damage>,
+    /// Entries of the index that damaged segments cost, by their place; empty if there are none.
+    pub(crate) lost: Vec<bool>,
     /// The index, where there is one that agrees with the stream.
     pub(crate) layout: Option<Arc<Layout>>,
 }
@@ -203,7 +206,7 @@ pub(crate) fn by_index(
     let ranges = header_range.into_iter().chain(runs.iter().map(|r| layout.run_in_file(r)));
     source.plan(ranges.collect(), 0);
     let mut sha1 = (options.sha1 && is_all).then(Sha1::new);
-    let mut damage = Vec::new();
+    let mut damage = Listed::default();
     if is_all {
         let mut header = [0; GZIP_HEADER.len()];
         source.read_at(0, &mut header)?;
@@ -215,6 +218,7 @@ pub(crate) fn by_index(
     let checks = Checks { keys: options.keys, encoded: sha1.is_some() };
     let mut segments = Segments::new(crew, source.clone(), layout.clone(), checks, runs);
     let mut crc = crc32fast::Hasher::new();
+    let mut all_lost = Vec::new();
     while let Some(run) = segments.next()? {
         if tracker.is_cancelled() {
             return Err(Error::cancelled());
@@ -244,6 +248,8 @@ pub(crate) fn by_index(
                 tolerate(Err(error), tar.start, &mut walker, &mut damage, options)?;
                 continue;
             };
+            all_lost.resize(layout.index.entries.len(), false);
+            lost.iter().for_each(|&i| all_lost[i] = true);
             let lost = lost.iter().map(|&i| layout.index.entries[i].path.clone()).collect();
             let hit =
                 Damage { members: lost, ..Damage::of_segment(i, layout.segment_in_file(i), why) };
@@ -292,6 +298,7 @@ pub(crate) fn by_index(
         way: if agrees { Way::Index } else { Way::Sequence(NoIndex::Contradicted) },
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
+        lost: all_lost,
         layout: agrees.then_some(layout),
     }))
 }
@@ -317,7 +324,7 @@ pub(crate) fn in_sequence(
     };
     let mut gunzip = Gunzip::start(source.chunks(), crew, Box::new(look))?;
     let mut walker = Walker::new(sink, None);
-    let mut damage = Vec::new();
+    let mut damage = Listed::default();
     let (mut at, mut is_whole) = (0, true);
     let layout = loop {
         if tracker.is_cancelled() {
@@ -357,6 +364,7 @@ pub(crate) fn in_sequence(
         way: Way::Sequence(why),
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
+        lost: Vec::new(),
         layout,
     })
 }
@@ -367,7 +375,7 @@ fn tolerate<S: Sink>(
     result: Result<()>,
     at: u64,
     walker: &mut Walker<'_, S>,
-    damage: &mut Vec<Damage>,
+    damage: &mut Listed<Damage>,
     options: &Options,
 ) -> Result<()> {
     match result {
@@ -381,7 +389,7 @@ fn tolerate<S: Sink>(
 }
 
 /// Remembers damage, or fails with it.
-fn note(damage: &mut Vec<Damage>, options: &Options, hit: Damage) -> Result<()> {
+fn note(damage: &mut Listed<Damage>, options: &Options, hit: Damage) -> Result<()> {
     if !options.tolerant {
         return Err(corrupt(hit.to_string()));
     }
