@@ -12,10 +12,11 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, executor::block_on, future::BoxFuture, io::sink};
-use support::{Tree, forge, key, limited};
+use support::{Tree, forge, hostile::Header, key, limited};
 use wingback::{
     Archive, Backup, Entries, Error, ErrorKind, Extract, FOOTER_LEN, Footer, Key, List,
-    MemoryStore, Object, Opened, Previous, ReadRange, Restore, Store, Upload, Verify, Way,
+    MemoryStore, Object, Opened, Previous, ReadRange, Restore, Store, UnpackOptions, Upload,
+    Verify, Way,
 };
 
 /// What each look at such an archive may take.
@@ -315,4 +316,101 @@ fn what_a_service_claims_is_bounded() {
         return;
     };
     ran.succeeded().peak_below(2 * MB);
+}
+
+/// A `.tar.gz` of `times` copies of what `headers` is, each compressed once.
+fn repeated(headers: &[u8], times: usize) -> Vec<u8> {
+    let member = support::gzip(headers);
+    let mut all = member.repeat(times);
+    all.extend(support::gzip(&[0; 1024]));
+    all
+}
+
+/// Headers of members with paths of `path`.
+fn headers(count: u32, flag: u8, path: impl Fn(u32) -> String) -> Vec<u8> {
+    (0..count).flat_map(|i| Header::new(flag, path(i).as_bytes(), 0).block()).collect()
+}
+
+#[test]
+fn an_archive_of_directories_takes_what_its_limit_says() {
+    let prepare = |dir: &Path| {
+        let directories = headers(200_000, b'5', |i| format!("d/{i:x}/"));
+        fs::write(dir.join("a.tar.gz"), repeated(&directories, 1)).unwrap();
+    };
+    let body = |dir: &Path| {
+        let archive = || Archive::file(dir.join("a.tar.gz"));
+        let options = || UnpackOptions::new().max_members(20_000);
+        for error in [
+            block_on(Extract::new(dir.join("x")).options(options()).start(archive())).map(drop),
+            block_on(Restore::new(dir.join("r")).options(options()).start(archive())).map(drop),
+            block_on(List::new().max_members(20_000).start(archive())).map(drop),
+        ] {
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+            assert!(error.to_string().contains("more than 20000 members"), "{error}");
+        }
+        // What is kept of none has no limit.
+        block_on(Verify::new().start(archive())).unwrap();
+    };
+    let Some(ran) = limited::body(prepare, body) else { return };
+    ran.succeeded().peak_below(MB);
+}
+
+#[test]
+fn without_an_option_the_limit_is_five_million_and_what_is_skipped_is_counted() {
+    let prepare = |dir: &Path| {
+        // FIFOs take nothing of the file system.
+        let fifos = headers(50_000, b'6', |i| format!("{i:x}"));
+        fs::write(dir.join("few.gz"), repeated(&fifos, 1)).unwrap();
+        fs::write(dir.join("many.gz"), repeated(&fifos, 101)).unwrap();
+    };
+    let body = |dir: &Path| {
+        let extract =
+            |name: &str| block_on(Extract::new(dir.join("x")).start(Archive::file(dir.join(name))));
+        let skipped = extract("few.gz").unwrap().unpacked.skipped;
+        assert_eq!((skipped.len(), skipped.more(), skipped.total()), (1000, 49_000, 50_000));
+        let error = extract("many.gz").unwrap_err();
+        assert!(error.to_string().contains("more than 5000000 members"), "{error}");
+    };
+    let Some(ran) = limited::body(prepare, body) else { return };
+    ran.succeeded().peak_below(MB);
+}
+
+#[test]
+fn long_names_count_more() {
+    let tree = Tree::new();
+    let long = "n".repeat(250);
+    let path = format!("{long}/{long}/{long}");
+    tree.file(&path, b"x");
+    let (_, bytes) = support::bytes(tree.backup()).unwrap();
+    for (max, is_enough) in [(11, false), (14, true)] {
+        let to = Tree::new();
+        let options = UnpackOptions::new().max_members(max);
+        let done =
+            block_on(Extract::new(&to.root).options(options).start(support::in_memory(&bytes)));
+        assert_eq!(done.is_ok(), is_enough, "{max}: {done:?}");
+    }
+}
+
+#[test]
+fn an_archive_that_is_damaged_all_over_takes_little() {
+    let prepare = |dir: &Path| {
+        // One file of a long path, in as many segments as a forger likes, none of which is right.
+        let file = small();
+        let long = vec![b'n'; 4000];
+        let segments = 80_000;
+        let content = u64::from(segments) * 512;
+        let forged = forge::with_segments(&file, segments, |entry| {
+            entry.path.clone_from(&long);
+            entry.size = content;
+        });
+        fs::write(dir.join("a.gz"), forged).unwrap();
+    };
+    let body = |dir: &Path| {
+        let verified = block_on(Verify::new().start(Archive::file(dir.join("a.gz")))).unwrap();
+        assert_eq!(verified.way, Way::Index);
+        assert!(verified.damage.len() == 1000 && verified.damage.more() > 70_000);
+    };
+    let Some(ran) = limited::body(prepare, body) else { return };
+    ran.succeeded().peak_below(MB);
 }

@@ -4,7 +4,7 @@
 use std::{io::Write, ops::Range};
 
 use flate2::{Compression, write::DeflateEncoder};
-use wingback::{FOOTER_LEN, Footer, Index};
+use wingback::{Entry, FOOTER_LEN, Footer, Index, Segment};
 
 pub struct Located {
     pub data_end: usize,
@@ -83,17 +83,51 @@ pub fn lists(file: &[u8]) -> [Vec<u8>; 4] {
 /// more than anybody wants to hold.
 pub fn with_raw(file: &[u8], segments: u32, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     let (old, _) = read(file);
+    let mut out = file[..old.index_offset as usize].to_vec();
+    out.extend(members(&Footer { segments, ..old }, raw));
+    out
+}
+
+/// The members of an index that inflates to what `raw` writes, and the footer.
+fn members(given: &Footer, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     raw(&mut encoder);
     let raw_len = encoder.total_in();
     let blob = encoder.finish().unwrap();
-    let mut out = file[..old.index_offset as usize].to_vec();
-    for piece in blob.chunks(8192) {
-        out.extend(member(b"WX", piece));
-    }
-    let index_len = out.len() as u64 - old.index_offset;
-    let blob_len = blob.len() as u64;
-    out.extend(footer(&Footer { index_len, blob_len, raw_len, segments, ..old }, &blob));
+    let mut out: Vec<u8> = blob.chunks(8192).flat_map(|piece| member(b"WX", piece)).collect();
+    let (index_len, blob_len) = (out.len() as u64, blob.len() as u64);
+    out.extend(footer(&Footer { index_len, blob_len, raw_len, ..*given }, &blob));
+    out
+}
+
+/// An archive of one entry, made by `change` of the first of `file`, and of so many segments of 512 bytes
+/// that are one wrong byte each.
+pub fn with_segments(file: &[u8], segments: u32, change: impl Fn(&mut Entry)) -> Vec<u8> {
+    let (old, Index { mut entries, .. }) = read(file);
+    entries.truncate(1);
+    change(&mut entries[0]);
+    let rest = entries[0].tar_len() + 1024 - u64::from(segments) * 512;
+    let of = |raw_len| Segment {
+        compressed_len: 5,
+        raw_len,
+        raw_crc32: 1,
+        compressed_crc32: 2,
+        key: [3; 16],
+    };
+    let mut all = vec![of(512); segments as usize];
+    all.push(of(rest as u32));
+    let tar_len = entries[0].tar_len() + 1024;
+    let mut out = file[..10].to_vec();
+    out.extend(vec![b'x'; 5 * all.len()]);
+    let data_end = out.len() as u64;
+    out.extend(&file[old.data_end as usize..old.index_offset as usize]);
+    let index_offset = out.len() as u64;
+    let index = Index { segments: all, entries, ..Index::default() };
+    let raw = postcard::to_stdvec(&index).unwrap();
+    let segments = index.segments.len() as u32;
+    out.extend(members(&Footer { data_end, index_offset, tar_len, segments, ..old }, |to| {
+        to.write_all(&raw).unwrap();
+    }));
     out
 }
 
