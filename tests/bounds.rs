@@ -185,7 +185,7 @@ fn archives(dir: &Path) -> Vec<PathBuf> {
 
 /// Does `look` with every archive that is hostile, in one child, each within the time, and all within
 /// the memory.
-fn each_is_bounded(look: impl Fn(&Path, Archive<'static>)) {
+fn each_is_bounded(look: impl Fn(&Path, &Path)) {
     let prepare = |dir: &Path| {
         for (what, bytes) in forged() {
             assert!(bytes.len() < 400_000, "{what}: {}", bytes.len());
@@ -198,7 +198,7 @@ fn each_is_bounded(look: impl Fn(&Path, Archive<'static>)) {
     let body = |dir: &Path| {
         for path in archives(dir) {
             let start = Instant::now();
-            look(dir, Archive::file(&path));
+            look(dir, &path);
             let took = start.elapsed().as_secs_f64();
             println!("{} {took:.2} s", path.display());
             assert!(took < SECONDS, "{} took {took} s", path.display());
@@ -217,8 +217,8 @@ fn clear(result: Result<(), Error>) {
 
 #[test]
 fn a_list_is_bounded() {
-    each_is_bounded(|_, archive| {
-        clear(block_on(List::new().start(archive)).map(|list| {
+    each_is_bounded(|_, path| {
+        clear(block_on(List::new().start(Archive::file(path))).map(|list| {
             assert_ne!(list.way(), Way::Index);
             assert_eq!(list.members().count(), 4);
         }));
@@ -227,28 +227,30 @@ fn a_list_is_bounded() {
 
 #[test]
 fn a_copy_of_one_file_is_bounded() {
-    each_is_bounded(|_, archive| clear(block_on(archive.copy_file("a", sink())).map(drop)));
+    each_is_bounded(|_, path| {
+        clear(block_on(Archive::file(path).copy_file("a", sink())).map(drop))
+    });
 }
 
 #[test]
 fn an_extraction_is_bounded() {
-    each_is_bounded(|dir, archive| {
+    each_is_bounded(|dir, path| {
         let to = dir.join("to");
-        clear(block_on(Extract::new(&to).overwrite(true).start(archive)).map(drop));
+        clear(block_on(Extract::new(&to).overwrite(true).start(Archive::file(path))).map(drop));
     });
 }
 
 #[test]
 fn a_restore_is_bounded() {
-    each_is_bounded(|dir, archive| {
-        clear(block_on(Restore::new(dir.join("to")).start(archive)).map(drop));
+    each_is_bounded(|dir, path| {
+        clear(block_on(Restore::new(dir.join("to")).start(Archive::file(path))).map(drop));
     });
 }
 
 #[test]
 fn a_check_is_bounded() {
-    each_is_bounded(|_, archive| {
-        clear(block_on(Verify::new().sha1([0; 20]).start(archive)).map(|verified| {
+    each_is_bounded(|_, path| {
+        clear(block_on(Verify::new().sha1([0; 20]).start(Archive::file(path))).map(|verified| {
             assert!(!verified.is_whole());
         }));
     });
@@ -256,8 +258,8 @@ fn a_check_is_bounded() {
 
 #[test]
 fn reading_the_entries_is_bounded() {
-    each_is_bounded(|_, archive| {
-        let mut entries = Entries::open(archive);
+    each_is_bounded(|_, path| {
+        let mut entries = Entries::open(Archive::file(path));
         clear(block_on(async {
             while entries.next().await?.is_some() {}
             Ok(())
@@ -267,12 +269,11 @@ fn reading_the_entries_is_bounded() {
 
 #[test]
 fn a_stream_is_bounded() {
-    each_is_bounded(|dir, _| {
-        for path in archives(dir).iter().filter(|path| path.to_string_lossy().contains("forged")) {
-            let stream = futures::io::AllowStdIo::new(File::open(path).unwrap());
-            clear(block_on(List::new().start(Archive::stream(stream))).map(drop));
-            break;
-        }
+    each_is_bounded(|_, path| {
+        // One that is cut short, so that nobody has to pass 1 TiB of zeros on.
+        let start = std::io::Read::take(File::open(path).unwrap(), 64 << 20);
+        let archive = Archive::stream(futures::io::AllowStdIo::new(start));
+        clear(block_on(List::new().start(archive)).map(drop));
     });
 }
 
