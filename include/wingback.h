@@ -656,7 +656,8 @@ typedef struct wingback_unpack_options {
     uint64_t reserve;
     // The most bytes of content, holes counted; 0 is without limit.
     uint64_t max_bytes;
-    // The most members; 0 is without limit.
+    // The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
+    // target.
     uint64_t max_members;
     // How many times the bytes of the archive the content may have; 0 is without limit.
     uint64_t max_ratio;
@@ -778,6 +779,10 @@ void wingback_task_free(struct wingback_task *task);
 
 // How many there are; none for NULL.
 size_t wingback_notes_count(const struct wingback_notes *notes);
+
+// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
+// places and whole files. None for NULL.
+uint64_t wingback_notes_more(const struct wingback_notes *notes);
 
 // The note at `index`, counted from 0. What it points to lives as long as the list.
 wingback_status wingback_notes_get(const struct wingback_notes *notes,

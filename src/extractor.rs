@@ -25,7 +25,7 @@ use crate::{
     progress::{Expected, Tracker},
     select::{Selection, Unmet},
     unpack::{self, Beneath, Existing, Meta, NewFile, Unpacker, check_path},
-    unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
+    unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked, too_many, weight},
 };
 
 /// Content bytes between two looks at the free space.
@@ -95,6 +95,7 @@ struct Extractor<'a> {
     hasher: RandomState,
     current: Option<Current>,
     batch: Vec<Write>,
+    /// What the members count.
     members: u64,
     bytes_left: u64,
     bytes: u64,
@@ -191,12 +192,9 @@ impl<'a> Extractor<'a> {
             return Ok(false);
         }
         check_path(&member.path)?;
-        self.members += 1;
+        self.members = self.members.saturating_add(weight(&member));
         if self.members > self.job.options.max_members {
-            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
-                "the archive has more than {} members",
-                self.job.options.max_members
-            )));
+            return Err(too_many("extract", self.job.options.max_members));
         }
         let meta = Self::meta(&member);
         if !matches!(

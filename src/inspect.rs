@@ -19,6 +19,7 @@ use crate::{
     progress::{Phase, Tracker},
     select::{Selection, Unmet},
     task::Task,
+    unpacked::{MAX_MEMBERS, too_many, weight},
 };
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
@@ -27,9 +28,16 @@ const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 ///
 /// With an index that takes a read or two, whatever the archive's size, and believes the index;
 /// [`Verify`](crate::Verify) compares it with the archive itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct List {
     selection: Selection,
+    max_members: u64,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List { selection: Selection::default(), max_members: MAX_MEMBERS }
+    }
 }
 
 /// What [`List`] found.
@@ -61,6 +69,15 @@ impl List {
         self
     }
 
+    /// Fails with [`NoSpace`](ErrorKind::NoSpace) when an archive that is read in sequence has more
+    /// members that are to be listed: [`MAX_MEMBERS`] unless told otherwise. An index has a bound of
+    /// its own.
+    #[must_use]
+    pub fn max_members(mut self, members: u64) -> Self {
+        self.max_members = members;
+        self
+    }
+
     /// Lists the archive.
     pub fn start(self, archive: Archive<'_>) -> Task<'_, Listing> {
         Task::new(|tracker| async move {
@@ -88,8 +105,13 @@ impl List {
             }
             Err(why) => {
                 let crew = Crew::start(1, false)?;
-                let mut sink =
-                    Collect { list: self, unmet: &mut unmet, members: Vec::new(), tracker };
+                let mut sink = Collect {
+                    list: self,
+                    unmet: &mut unmet,
+                    members: Vec::new(),
+                    count: 0,
+                    tracker,
+                };
                 let outcome = read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
                 // An archive of profile `wings` that came as a stream has its links at its end.
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
@@ -154,6 +176,8 @@ struct Collect<'a> {
     list: &'a List,
     unmet: &'a mut Unmet,
     members: Vec<Member>,
+    /// What they count.
+    count: u64,
     tracker: &'a Tracker,
 }
 
@@ -162,6 +186,10 @@ impl Sink for Collect<'_> {
         self.tracker.add_file();
         let is_dir = member.kind == MemberKind::Directory;
         if self.list.selection.wants(&member.path, is_dir, self.unmet) {
+            self.count = self.count.saturating_add(weight(&member));
+            if self.count > self.list.max_members {
+                return Err(too_many("list", self.list.max_members));
+            }
             self.members.push(member);
         }
         Ok(false)

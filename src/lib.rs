@@ -37,6 +37,7 @@ mod extractor;
 mod input;
 mod inspect;
 mod limit;
+mod listed;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
@@ -83,6 +84,7 @@ pub use extract::{Extract, Extracted};
 pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
+pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
@@ -105,7 +107,7 @@ pub use store::{
 pub use task::{Handle, Task};
 pub use threads::join_threads;
 pub use unpack::Owner;
-pub use unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
+pub use unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},

@@ -1,6 +1,30 @@
 //! How an archive's members are to be written, and what was written of them.
 
-use crate::unpack::Owner;
+use crate::{
+    entry::Member,
+    error::{Error, ErrorKind},
+    listed::Listed,
+    unpack::Owner,
+};
+
+/// Members that an archive may have unless an option says otherwise, such as
+/// [`UnpackOptions::max_members`].
+///
+/// Something is remembered of most members until the end, so this bounds the memory, too: an archive of
+/// 100 MB can have 200 million directories. So that long names cannot take more than many short ones, a
+/// member counts once more for each 128 bytes of its path and target.
+pub const MAX_MEMBERS: u64 = 5_000_000;
+
+/// How much a member counts.
+pub(crate) fn weight(member: &Member) -> u64 {
+    1 + (member.path.len() + member.target.len()) as u64 / 128
+}
+
+/// The error of an archive with more of them.
+pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
+    let why = format!("the archive has more than {max} members, the most that max_members allows");
+    Error::new(ErrorKind::NoSpace, operation).caused_by(why)
+}
 
 /// How members are written, and how much of them at most.
 #[derive(Clone, Debug)]
@@ -22,14 +46,15 @@ impl Default for UnpackOptions {
             owner: Owner::Keep,
             reserve: 0,
             max_bytes: u64::MAX,
-            max_members: u64::MAX,
+            max_members: MAX_MEMBERS,
             max_ratio: u64::MAX,
         }
     }
 }
 
 impl UnpackOptions {
-    /// As many threads as there are processors, the caller's owner, and no limit but the free space.
+    /// As many threads as there are processors, the caller's owner, at most [`MAX_MEMBERS`], and no
+    /// other limit but the free space.
     pub fn new() -> Self {
         UnpackOptions::default()
     }
@@ -70,7 +95,8 @@ impl UnpackOptions {
         self
     }
 
-    /// Fails when there are more members.
+    /// Fails with [`NoSpace`](crate::ErrorKind::NoSpace) when there are more members:
+    /// [`MAX_MEMBERS`] unless told otherwise, which says how they are counted.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
@@ -143,5 +169,5 @@ pub struct Unpacked {
     /// Bytes of content.
     pub content: u64,
     /// Members that were not written, and why.
-    pub skipped: Vec<NotExtracted>,
+    pub skipped: Listed<NotExtracted>,
 }

@@ -211,6 +211,11 @@ pub struct List {
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<OsString>,
 
+    /// Fail if an archive without an index has more members than this. A higher number takes more
+    /// memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
+
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
@@ -428,9 +433,10 @@ pub struct Unpack {
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     pub max_size: Option<u64>,
 
-    /// Fail if there are more members than this
-    #[arg(long, value_name = "N")]
-    pub max_members: Option<u64>,
+    /// Fail if there are more members than this. Something is remembered of each, so a higher number
+    /// takes more memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
 
     /// Fail if the content is more than so many times as large as the archive
     #[arg(long, value_name = "N")]

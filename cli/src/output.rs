@@ -11,7 +11,7 @@ use async_signal::{Signal, Signals};
 use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use wingback::{Archive, Change, Error, Handle, Phase, Progress, Report, Task};
+use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Report, Task};
 use wingback_worker::json;
 
 use crate::{
@@ -255,7 +255,7 @@ pub fn report(report: &Report, location: &str) -> String {
         lines.push(format!("excluded  {}", count(report.excluded)));
     }
     let skipped = report.skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
-    list(&mut lines, "skipped", skipped);
+    list(&mut lines, "skipped", report.skipped.total(), skipped);
     let changed = report.changed.iter().map(|c| {
         let how = match c.change {
             Change::Grew => "grew while it was read",
@@ -264,17 +264,19 @@ pub fn report(report: &Report, location: &str) -> String {
         };
         format!("{}: {how}", bytes(&c.path))
     });
-    list(&mut lines, "changed", changed);
-    list(&mut lines, "warnings", report.warnings.iter().map(|w| plain(&w.to_string())));
+    list(&mut lines, "changed", report.changed.total(), changed);
+    let warnings = report.warnings.iter().map(|w| plain(&w.to_string()));
+    list(&mut lines, "warnings", report.warnings.len() as u64, warnings);
     lines.join("\n")
 }
 
-pub fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item = String>) {
-    let n = items.len();
-    lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n as u64) }));
+/// The first of `n` items.
+pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<Item = String>) {
+    lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n) }));
     lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
-    if n > LIST_MAX {
-        lines.push(format!("  … and {} more (--json lists all)", count((n - LIST_MAX) as u64)));
+    if let Some(more) = n.checked_sub(LIST_MAX as u64).filter(|&more| more > 0) {
+        let lists = if n <= LISTED_MAX as u64 { "all" } else { "1,000" };
+        lines.push(format!("  … and {} more (--json lists {lists})", count(more)));
     }
 }
 

@@ -97,7 +97,7 @@ fn options(args: &args::Unpack) -> UnpackOptions {
         .owner(args.owner)
         .reserve(args.reserve)
         .max_bytes(args.max_size.unwrap_or(u64::MAX))
-        .max_members(args.max_members.unwrap_or(u64::MAX))
+        .max_members(args.max_members)
         .max_ratio(args.max_ratio.unwrap_or(u64::MAX));
     if let Some(threads) = args.threads {
         options = options.threads(threads.into());
@@ -111,7 +111,8 @@ fn extracted_text(done: &Extracted) -> String {
         format!("read      {}", done.way),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
-    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
+    let skipped = &done.unpacked.skipped;
+    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }
@@ -127,8 +128,10 @@ fn restored_text(done: &Restored) -> String {
     if done.recovered.is_some() {
         lines.push(format!("before    {}", recovered_text(done.recovered)));
     }
-    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
-    list(&mut lines, "warnings", done.warnings.iter().map(|w| plain(w)));
+    let skipped = &done.unpacked.skipped;
+    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
+    let warnings = done.warnings.iter().map(|w| plain(w));
+    list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
     lines.join("\n")
 }
 
@@ -142,7 +145,7 @@ fn content(unpacked: &Unpacked) -> String {
     )
 }
 
-fn skipped_lines(skipped: &[NotExtracted]) -> impl ExactSizeIterator<Item = String> {
+fn skipped_lines(skipped: &[NotExtracted]) -> impl Iterator<Item = String> {
     skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason))
 }
 

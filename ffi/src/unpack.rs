@@ -30,7 +30,8 @@ pub struct wingback_unpack_options {
     pub reserve: u64,
     /// The most bytes of content, holes counted; 0 is without limit.
     pub max_bytes: u64,
-    /// The most members; 0 is without limit.
+    /// The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
+    /// target.
     pub max_members: u64,
     /// How many times the bytes of the archive the content may have; 0 is without limit.
     pub max_ratio: u64,

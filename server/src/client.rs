@@ -9,7 +9,7 @@ use futures_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
 };
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, Uri, header};
 use smol::{Timer, net::TcpStream};
 use smol_hyper::rt::FuturesIo;
@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 
 /// Bytes of an answer: ten thousand signed URLs are some megabytes.
 const ANSWER_MAX: usize = 64 << 20;
+
+/// Bytes of an answer that says what went wrong. What is longer counts as nothing said.
+const ERROR_MAX: usize = 64 << 10;
 
 /// A service behind http or https.
 #[derive(Clone)]
@@ -102,9 +105,14 @@ impl Client {
         };
         let exchange = async {
             let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-            let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            Ok((status, body.map_err(io::Error::other)?.to_bytes()))
+            let status = answer.status();
+            let max = if status.is_success() { ANSWER_MAX } else { ERROR_MAX };
+            let body = match Limited::new(answer.into_body(), max).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(e) if !status.is_success() && e.is::<LengthLimitError>() => Bytes::new(),
+                Err(e) => return Err(io::Error::other(e)),
+            };
+            Ok((status.as_u16(), body))
         };
         // The connection is polled here, and is gone with the answer.
         let exchange = async {

@@ -22,6 +22,7 @@ use crate::{
     entry::{Entry, EntryKind, Metadata, Unlisted},
     error::{Error, Result},
     limit::Limiter,
+    listed::Listed,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
     walk::{
@@ -60,8 +61,10 @@ pub(crate) struct Facts {
     pub(crate) content: u64,
     pub(crate) read: u64,
     pub(crate) excluded: u64,
-    pub(crate) skipped: Vec<Skipped>,
-    pub(crate) changed: Vec<Changed>,
+    pub(crate) skipped: Listed<Skipped>,
+    /// Something of that should be in the archive.
+    pub(crate) is_partial: bool,
+    pub(crate) changed: Listed<Changed>,
     /// Paths of `max_len` that were not met.
     pub(crate) unmet: Vec<Vec<u8>>,
 }
@@ -163,6 +166,7 @@ impl Writer<'_> {
 
     fn skip(&mut self, path: &[u8], reason: SkipReason) {
         let path = path.to_vec();
+        self.facts.is_partial |= reason.is_loss();
         self.facts.skipped.push(Skipped { path, reason });
     }
 
@@ -181,7 +185,7 @@ impl Writer<'_> {
     ) -> Result<()> {
         let meta = Metadata { size: 0, ..*meta };
         if self.options.profile == Profile::Wings {
-            self.index.unlisted.push(&Unlisted {
+            return self.index.unlisted.push(&Unlisted {
                 path: path.to_vec(),
                 kind: kind.code(),
                 mode: meta.mode,
@@ -190,7 +194,6 @@ impl Writer<'_> {
                 mtime_ns: meta.mtime_ns,
                 target,
             });
-            return Ok(());
         }
         let header = Header { path, kind, meta: &meta, target: &target };
         self.headers.clear();
@@ -209,7 +212,7 @@ impl Writer<'_> {
             self.open_group()?;
             self.batch.raw.extend(&self.headers);
         }
-        self.add_entry(path, kind, &meta, headers, 0);
+        self.add_entry(path, kind, &meta, headers, 0)?;
         self.end_small(path)
     }
 
@@ -239,7 +242,7 @@ impl Writer<'_> {
         }
         let flags = if change.is_some() { Entry::CHANGED } else { 0 }
             | if is_recent { Entry::RECENT } else { 0 };
-        self.file_done(path, &meta, headers, flags, file.hard_link());
+        self.file_done(path, &meta, headers, flags, file.hard_link())?;
         match Cut::of(path, meta.size) {
             None => self.end_small(path),
             Some(_) => self.send_if_full(),
@@ -253,14 +256,15 @@ impl Writer<'_> {
         headers: usize,
         flags: u32,
         link: Option<FileId>,
-    ) {
-        let entry = self.add_entry(path, EntryKind::File, meta, headers, flags);
+    ) -> Result<()> {
+        let entry = self.add_entry(path, EntryKind::File, meta, headers, flags)?;
         if let Some(id) = link {
             self.links.entry(id).or_default().push(entry);
         }
         self.facts.files += 1;
         self.facts.content += meta.size;
         self.tracker.add_file();
+        Ok(())
     }
 
     /// Takes a file from the previous archive, if it is there as it is; false if it must be read.
@@ -292,7 +296,7 @@ impl Writer<'_> {
             }
         }
         self.tracker.add_bytes(meta.size);
-        self.file_done(path, &meta, headers, 0, link);
+        self.file_done(path, &meta, headers, 0, link)?;
         match cut {
             None => self.end_small(path)?,
             Some(_) => self.send_if_full()?,
@@ -591,7 +595,7 @@ impl Writer<'_> {
         meta: &Metadata,
         headers: usize,
         flags: u32,
-    ) -> u32 {
+    ) -> Result<u32> {
         let place = self.index.entries.len();
         let keep = !self.options.reproducible;
         self.index.entries.push(&Entry {
@@ -606,8 +610,8 @@ impl Writer<'_> {
             ctime_ns: if keep { meta.ctime_ns } else { 0 },
             inode: if keep { meta.inode } else { 0 },
             flags: if keep { flags } else { flags & !Entry::RECENT },
-        });
-        place as u32
+        })?;
+        Ok(place as u32)
     }
 
     fn finish(mut self) -> Result<(IndexBuilder, Facts)> {

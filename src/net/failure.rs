@@ -3,9 +3,11 @@
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use reqwest::{StatusCode, header::HeaderMap};
-use xmltree::Element;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    net::xml::Element,
+};
 
 /// Bytes of an error's text that are kept.
 const MESSAGE_MAX: usize = 500;
@@ -54,10 +56,7 @@ impl Refusal {
     /// before it knows.
     pub(crate) fn of_xml(body: &[u8]) -> Option<Self> {
         let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
-        let text = |name| {
-            let text = error.get_child(name).and_then(|child| child.get_text());
-            text.map(|text| plain(&text)).unwrap_or_default()
-        };
+        let text = |name| error.child(name).map(plain).unwrap_or_default();
         Some(Refusal {
             status: StatusCode::OK.as_u16(),
             code: text("Code"),

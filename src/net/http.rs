@@ -34,8 +34,11 @@ use crate::{
 /// Bytes of a body that are handed to a connection at once: each is a sign of life.
 const PIECE: usize = 64 << 10;
 
-/// Bytes of an answer that is no content.
+/// Bytes of an answer that is not content, such as a page of a list.
 const ANSWER_MAX: usize = 8 << 20;
+
+/// Bytes of an answer that says what went wrong.
+const ERROR_MAX: usize = 64 << 10;
 
 /// How long a service that has never answered is waited for.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
@@ -51,6 +54,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
+    /// Follows no redirects.
+    direct: Client,
     retry_for: Duration,
     stall_after: Duration,
     has_answered: Arc<AtomicBool>,
@@ -69,18 +74,19 @@ impl Http {
         let fail = |e: reqwest::Error| {
             Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
         };
-        let mut client = Client::builder()
-            .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::custom(follow))
-            .connect_timeout(options.stall_after)
-            .tcp_nodelay(true);
-        if let Some(path) = &options.ca_file {
-            for certificate in certificates(path)? {
-                client = client.add_root_certificate(certificate);
-            }
-        }
+        let certificates = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
+        let client = |redirects| {
+            let client = Client::builder()
+                .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirects)
+                .connect_timeout(options.stall_after)
+                .tcp_nodelay(true);
+            let trusted = certificates.iter().cloned();
+            trusted.fold(client, reqwest::ClientBuilder::add_root_certificate).build()
+        };
         Ok(Http {
-            client: client.build().map_err(fail)?,
+            client: client(redirect::Policy::custom(follow)).map_err(fail)?,
+            direct: client(redirect::Policy::none()).map_err(fail)?,
             retry_for: options.retry_for,
             stall_after: options.stall_after,
             has_answered: Arc::default(),
@@ -119,10 +125,32 @@ impl Http {
         headers: HeaderMap,
         content: Option<Content>,
     ) -> Result<Response, Failure> {
+        self.send_by(&self.client, method, url, headers, content).await
+    }
+
+    /// Sends a request whose headers carry credentials: they go to no other place than this.
+    pub(crate) async fn send_signed(
+        &self,
+        method: Method,
+        url: &SecretUrl,
+        headers: HeaderMap,
+    ) -> Result<Response, Failure> {
+        let content = (method == Method::POST).then(|| Content::Bytes(Bytes::new()));
+        self.send_by(&self.direct, method, url, headers, content).await
+    }
+
+    async fn send_by(
+        &self,
+        client: &Client,
+        method: Method,
+        url: &SecretUrl,
+        headers: HeaderMap,
+        content: Option<Content>,
+    ) -> Result<Response, Failure> {
         // What the kernel took of a body may still be on its way when no more is asked for.
         let in_buffers = content.as_ref().map_or(0, Content::len).div_ceil(SLOWEST);
         let life = Arc::new(Life::new());
-        let mut request = self.client.request(method, url.get()).headers(headers);
+        let mut request = client.request(method, url.get()).headers(headers);
         if let Some(content) = content {
             request = request.header(CONTENT_LENGTH, content.len());
             let life = life.clone();
@@ -132,12 +160,12 @@ impl Http {
         let answer = async { request.send().await.map_err(Failure::network) };
         let silence = self.stall_after + Duration::from_secs(in_buffers);
         let answer = unless_silent(&life, silence, answer).await?;
-        self.seen();
+        self.has_answered.store(true, Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = self.body(answer).await.unwrap_or_default();
+        let body = self.body_within(ERROR_MAX, answer).await.unwrap_or_default();
         let refusal = Refusal::new(status, &headers, &body);
         let is_late = url.is_over() || refusal.message.contains("has expired");
         if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
@@ -155,22 +183,27 @@ impl Http {
         etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
     }
 
-    /// The service has answered, if by another way.
-    pub(crate) fn seen(&self) {
-        self.has_answered.store(true, Relaxed);
+    /// The body of an answer, of a bounded size, which takes no longer than a silence may.
+    pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
+        self.body_within(ANSWER_MAX, answer).await
     }
 
-    /// The body of an answer, of a bounded size.
-    pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
+    async fn body_within(&self, max: usize, answer: Response) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
         let mut chunks = self.chunks(answer);
-        while let Some(chunk) = chunks.next().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_MAX {
-                return Err(Failure::Answer(format!("an answer is over {ANSWER_MAX} bytes")));
+        let read = async {
+            while let Some(chunk) = chunks.next().await? {
+                if chunk.len() > max - body.len() {
+                    return Err(Failure::Answer(format!("an answer is over {max} bytes")));
+                }
+                body.extend_from_slice(&chunk);
             }
+            Ok(())
+        };
+        match tokio::time::timeout(self.stall_after, read).await {
+            Ok(read) => read.map(|()| body.freeze()),
+            Err(_) => Err(Failure::Stalled(self.stall_after)),
         }
-        Ok(body.freeze())
     }
 
     pub(crate) fn chunks(&self, answer: Response) -> Chunks {

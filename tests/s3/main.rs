@@ -6,6 +6,7 @@ mod client;
 mod fault;
 mod faults;
 mod harness;
+mod hostile;
 mod http;
 mod mishaps;
 mod moments;

@@ -48,7 +48,7 @@ impl Header {
     }
 
     /// The block, with its checksum.
-    fn block(mut self) -> Vec<u8> {
+    pub fn block(mut self) -> Vec<u8> {
         self.0[148..156].fill(b' ');
         let sum: u32 = self.0.iter().map(|&b| u32::from(b)).sum();
         self.0[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());

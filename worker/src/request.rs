@@ -5,7 +5,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny},
 };
-use wingback::{IgnoreFile, Level, Owner, Profile, Rules, UnpackOptions};
+use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, UnpackOptions};
 
 use crate::{
     hex,
@@ -252,7 +252,7 @@ impl From<Unpack> for UnpackOptions {
             .background(unpack.background)
             .reserve(unpack.reserve)
             .max_bytes(unpack.max_bytes.unwrap_or(u64::MAX))
-            .max_members(unpack.max_members.unwrap_or(u64::MAX))
+            .max_members(unpack.max_members.unwrap_or(MAX_MEMBERS))
             .max_ratio(unpack.max_ratio.unwrap_or(u64::MAX))
             .owner(match unpack.owner {
                 None => Owner::Keep,

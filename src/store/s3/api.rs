@@ -1,7 +1,8 @@
 //! The requests to an S3 service that a store needs.
 //!
-//! `minio` signs them. It also sends the few that a signature in the URL is not enough for; all
-//! others go through our own client, which can be told how long to wait and when to try again.
+//! `minio` signs URLs, and [`sign`](super::sign) the few requests that a signature in the URL is not
+//! enough for. All go through our own client, which can be told how long to wait, how much to take and
+//! when to try again.
 
 use std::{sync::Weak, time::Duration};
 
@@ -12,13 +13,12 @@ use minio::s3::{
     error::ValidationErr,
     http::BaseUrl,
     multimap_ext::{Multimap, MultimapExt},
-    types::{BucketName, ObjectKey, Region, S3Request},
+    types::{BucketName, ObjectKey, Region},
 };
 use reqwest::{
     Method, Response,
     header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_NONE_MATCH},
 };
-use xmltree::Element;
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -27,11 +27,9 @@ use crate::{
         http::{Content, Http},
         range::{Got, Wanted},
         url::SecretUrl,
+        xml::Element,
     },
-    store::s3::{
-        S3Store,
-        answer::{child, children, of_minio},
-    },
+    store::s3::{Credentials, S3Store, sign},
 };
 
 /// How long a signature in a URL is good for: longer than any part should take.
@@ -43,6 +41,10 @@ const ABORT_FOR: Duration = Duration::from_secs(20);
 /// How long a part may still be on its way once nobody sends it any more: a server that has all of
 /// it takes it, and some begin an aborted upload anew for it.
 const LATE_PART: Duration = Duration::from_millis(200);
+
+/// Objects, or unfinished uploads, that a list may have, and the pages it may come in.
+const LISTED_MAX: usize = 1_000_000;
+const PAGES_MAX: usize = 2_000;
 
 /// Names the upload that made an object, so that an answer that was lost can be told from another
 /// writer's success.
@@ -57,9 +59,10 @@ const CONTENT_TYPE: &str = "application/x-gzip";
 pub(crate) struct Api {
     http: Http,
     minio: MinioClient,
+    base: BaseUrl,
+    keys: Credentials,
     bucket: BucketName,
     region: Region,
-    stall_after: Duration,
 }
 
 /// What HEAD says of an object.
@@ -103,17 +106,16 @@ impl Api {
         }
         let keys = &store.credentials;
         let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
-        let minio = MinioClientBuilder::new(base)
-            .provider(Some(provider))
-            .app_info(Some(("wingback".into(), env!("CARGO_PKG_VERSION").into())))
-            .ssl_cert_file(store.transfer.ca_file.as_deref());
+        // It sends nothing.
+        let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider));
         Ok(Api {
             http: Http::new(&store.transfer)?,
             minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
+            base,
+            keys: keys.clone(),
             bucket: BucketName::new(&store.bucket)
                 .map_err(|e| wrong(&store.bucket, e.to_string()))?,
             region: Region::new(&store.region).map_err(|e| wrong(&store.region, e.to_string()))?,
-            stall_after: store.transfer.stall_after,
         })
     }
 
@@ -137,7 +139,7 @@ impl Api {
             .build()
             .send()
             .await
-            .map_err(of_minio)?;
+            .map_err(|e| invalid("", e))?;
         Ok(SecretUrl::parse(&signed.url)?)
     }
 
@@ -195,7 +197,7 @@ impl Api {
         let id = loop {
             let request = self.request(Method::POST, Some(object), query.clone(), all.clone());
             let id = request.await.and_then(|created| {
-                let id = child(&created, "UploadId");
+                let id = created.child("UploadId").map(str::to_owned);
                 id.ok_or_else(|| Failure::Answer("it began no upload".into()))
             });
             let failure = match id {
@@ -374,21 +376,26 @@ impl Api {
     pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
         let mut objects = Vec::new();
         let mut token = None;
-        loop {
+        for _ in 0..PAGES_MAX {
             let mut query = Multimap::new();
             query.add("list-type", "2");
             query.add("prefix", prefix);
             token.iter().for_each(|token: &String| query.add("continuation-token", token));
-            let page = self.list(&query).await?;
-            for entry in children(&page, "Contents") {
-                let size = child(entry, "Size").and_then(|size| size.parse().ok());
-                objects.extend(child(entry, "Key").zip(size));
+            let list = || self.request(Method::GET, None, query.clone(), Multimap::new());
+            let page = self.http.retry(list).await?;
+            for entry in page.children("Contents") {
+                let size = entry.child("Size").and_then(|size| size.parse().ok());
+                objects.extend(entry.child("Key").map(str::to_owned).zip(size));
             }
-            token = child(&page, "NextContinuationToken");
-            if child(&page, "IsTruncated").as_deref() != Some("true") || token.is_none() {
+            token = page.child("NextContinuationToken").map(str::to_owned);
+            if page.child("IsTruncated") != Some("true") || token.is_none() {
                 return Ok(objects);
             }
+            if objects.len() > LISTED_MAX {
+                break;
+            }
         }
+        Err(too_long())
     }
 
     /// All unfinished uploads of objects whose names begin so.
@@ -399,7 +406,7 @@ impl Api {
     async fn unfinished_once(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
         let mut found = Vec::new();
         let mut markers = None;
-        loop {
+        for _ in 0..PAGES_MAX {
             let mut query = Multimap::new();
             query.add("uploads", "");
             if !prefix.is_empty() {
@@ -410,25 +417,17 @@ impl Api {
                 query.add("upload-id-marker", id);
             }
             let page = self.request(Method::GET, None, query, Multimap::new()).await?;
-            for entry in children(&page, "Upload") {
-                let begun = child(entry, "Initiated")
-                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(&time).ok());
-                if let (Some(object), Some(id), Some(begun)) =
-                    (child(entry, "Key"), child(entry, "UploadId"), begun)
-                {
-                    found.push(Unfinished { object, id, begun: begun.timestamp() });
-                }
-            }
-            markers = child(&page, "NextKeyMarker").zip(child(&page, "NextUploadIdMarker"));
-            if child(&page, "IsTruncated").as_deref() != Some("true") || markers.is_none() {
+            found.extend(page.children("Upload").filter_map(Unfinished::of));
+            let marker = |name| page.child(name).map(str::to_owned);
+            markers = marker("NextKeyMarker").zip(marker("NextUploadIdMarker"));
+            if page.child("IsTruncated") != Some("true") || markers.is_none() {
                 return Ok(found);
             }
+            if found.len() > LISTED_MAX {
+                break;
+            }
         }
-    }
-
-    async fn list(&self, query: &Multimap) -> Result<Element, Failure> {
-        let page = || self.request(Method::GET, None, query.clone(), Multimap::new());
-        self.http.retry(page).await
+        Err(too_long())
     }
 
     /// Sends a request with its signature in the headers, once, and gives the XML that comes.
@@ -440,28 +439,25 @@ impl Api {
         headers: Multimap,
     ) -> Result<Element, Failure> {
         let object = object.map(|object| ObjectKey::new(object).map_err(|e| invalid(object, e)));
-        let mut request = S3Request::builder()
-            .client(self.minio.clone())
-            .method(method)
-            .region(Some(self.region.clone()))
-            .bucket(self.bucket.clone())
-            .object(object.transpose()?)
-            .query_params(query)
-            .headers(headers)
-            .build();
-        let work = async {
-            let answer = request.execute().await.map_err(of_minio)?;
-            self.http.seen();
-            self.http.body(answer).await
-        };
-        let body = match tokio::time::timeout(self.stall_after, work).await {
-            Ok(body) => body?,
-            Err(_) => return Err(Failure::Stalled(self.stall_after)),
-        };
+        let (bucket, object) = (Some(&self.bucket), object.transpose()?);
+        let url = self.base.build_url(&method, &self.region, &query, bucket, object.as_ref());
+        let url = url.map_err(|e| invalid("", e))?;
+        let headers = sign::headers(&self.keys, self.region.as_str(), &method, &url, headers)?;
+        let url = SecretUrl::parse(&url.to_string())?;
+        let answer = self.http.send_signed(method, &url, headers).await?;
+        let body = self.http.body(answer).await?;
         if let Some(refusal) = Refusal::of_xml(&body) {
             return Err(Failure::Service(refusal));
         }
-        Element::parse(&*body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+        Element::parse(&body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+    }
+}
+
+impl Unfinished {
+    fn of(entry: &Element) -> Option<Self> {
+        let begun = chrono::DateTime::parse_from_rfc3339(entry.child("Initiated")?).ok()?;
+        let (object, id) = (entry.child("Key")?.to_owned(), entry.child("UploadId")?.to_owned());
+        Some(Unfinished { object, id, begun: begun.timestamp() })
     }
 }
 
@@ -470,6 +466,13 @@ impl Head {
     fn is_of(&self, upload: &Multipart) -> bool {
         self.upload.as_ref() == Some(&upload.nonce)
     }
+}
+
+/// A list that does not end: no retry makes it shorter.
+fn too_long() -> Failure {
+    let error = Error::new(ErrorKind::InvalidInput, "list");
+    let why = format!("the service lists over {LISTED_MAX} names, or over {PAGES_MAX} pages");
+    Failure::Final(error.caused_by(why))
 }
 
 fn invalid(what: &str, why: impl std::fmt::Display) -> Failure {

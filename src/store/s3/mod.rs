@@ -5,9 +5,9 @@
 //! aborted, on a thread that outlives the future for that. What a killed process leaves,
 //! [`sweep`](Store::sweep) finds by age.
 
-mod answer;
 mod api;
 mod credentials;
+mod sign;
 mod upload;
 
 use std::{
