@@ -12,6 +12,7 @@ pub struct UnpackOptions {
     pub(crate) max_bytes: u64,
     pub(crate) max_members: u64,
     pub(crate) max_ratio: u64,
+    pub(crate) skip_refused: bool,
 }
 
 impl Default for UnpackOptions {
@@ -24,6 +25,7 @@ impl Default for UnpackOptions {
             max_bytes: u64::MAX,
             max_members: u64::MAX,
             max_ratio: u64::MAX,
+            skip_refused: false,
         }
     }
 }
@@ -84,6 +86,14 @@ impl UnpackOptions {
         self.max_ratio = ratio;
         self
     }
+
+    /// Leaves out members that cannot be used, such as a path that leads outside, and takes the rest.
+    /// [`Unpacked::skipped`] lists them. Without this the first one is an error.
+    #[must_use]
+    pub fn skip_refused(mut self, skip_refused: bool) -> Self {
+        self.skip_refused = skip_refused;
+        self
+    }
 }
 
 /// A member of the archive that was not written, and why.
@@ -103,7 +113,8 @@ pub enum NotExtractedReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// What makes it unusable, such as a path that leads outside; only where damage is tolerated.
+    /// What makes it unusable, such as a path that leads outside; only where
+    /// [`skip_refused`](UnpackOptions::skip_refused) or a salvage leaves such members out.
     Refused(String),
 }
 
@@ -140,8 +151,15 @@ pub struct Unpacked {
     pub symlinks: u64,
     /// Files that became another name of one before.
     pub hard_links: u64,
-    /// Bytes of content.
+    /// Bytes of content, that of files which a later member replaced included.
     pub content: u64,
     /// Members that were not written, and why.
     pub skipped: Vec<NotExtracted>,
+}
+
+impl Unpacked {
+    /// Whether a member was left out that could not be used.
+    pub fn has_refused(&self) -> bool {
+        self.skipped.iter().any(|s| matches!(s.reason, NotExtractedReason::Refused(_)))
+    }
 }

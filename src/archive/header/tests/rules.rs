@@ -345,8 +345,8 @@ fn stretches_that_readers_find_in_different_places_are_refused() {
 
 #[test]
 fn errors_name_the_member_and_stay() {
-    let tar = Tar::new().pax(b'x', &["path=full/name"]).header(Block::new(b'Q', "name", 0));
-    let message = "read the tar header of full/name: it is of an unknown type";
+    let tar = Tar::new().pax(b'x', &["path=full/name"]).header(Block::new(b'S', "name", 0));
+    let message = "read the tar header of full/name: its sparse map is of an unknown form";
     assert_eq!(refusal(tar.clone()), message);
     let mut reader = Reader::new();
     let mut blocks = tar.0.as_chunks::<BLOCK>().0.iter();
