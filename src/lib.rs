@@ -25,6 +25,7 @@ mod archive;
 mod backup;
 mod build;
 mod cache;
+mod copy_file;
 mod damage;
 mod entries;
 mod entry;
