@@ -318,6 +318,7 @@ impl<'a> Extractor<'a> {
     /// Leaves out a member of a kind that is not extracted, and what it replaces.
     fn leave_out(&mut self, path: Vec<u8>, kind: Kind) -> Result<()> {
         self.make_way(&path, kind)?;
+        self.unpacker.parent_of(&path)?;
         let is_fifo = kind == Kind::Fifo;
         let reason = if is_fifo { NotExtractedReason::Fifo } else { NotExtractedReason::Device };
         self.skip(path, reason);

@@ -94,13 +94,9 @@ impl Beneath {
     /// Opens a directory beneath, after making it and what is missing above it.
     pub(crate) fn make_dir(&self, path: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
         match self.dir(path) {
-            Err(Errno::NOENT) => self.make_missing_dir(path, mode),
-            result => result,
+            Err(Errno::NOENT) => {}
+            result => return result,
         }
-    }
-
-    /// As [`make_dir`](Beneath::make_dir), of a directory that was just found missing.
-    pub(crate) fn make_missing_dir(&self, path: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
         // From the deepest that is there downwards.
         let ends = |i: &usize| path.get(*i).is_none_or(|&b| b == b'/');
         let ends: Vec<usize> = (1..=path.len()).filter(ends).collect();

@@ -138,11 +138,13 @@ impl Unpacker {
     /// it is to look like. Returns whether no member had named it before.
     pub(crate) fn directory(&self, path: &[u8], meta: &Meta) -> Result<bool> {
         let fail = |e| fail("make the directory", path, e);
-        let is_missing = match self.root.dir(path) {
-            Ok(_) => false,
-            Err(Errno::NOENT) => {
-                self.root.make_missing_dir(path, Mode::RWXU).map_err(fail)?;
-                true
+        let (parent, name) = split(path);
+        let parent = self.parent(parent).map_err(fail)?;
+        let is_missing = match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => {
+                self.root.dir(path).map_err(fail)?;
+                false
             }
             Err(e) => return Err(fail(e)),
         };
@@ -151,6 +153,12 @@ impl Unpacker {
         let is_ours = before.map_or(is_missing, |before| before.is_ours);
         later.directories.insert(path.to_vec(), Directory { meta: *meta, is_ours });
         Ok(before.is_none())
+    }
+
+    /// Makes the directory that `path` lies in, of something that is left out itself.
+    pub(crate) fn parent_of(&self, path: &[u8]) -> Result<()> {
+        let (parent, _) = split(path);
+        self.parent(parent).map(drop).map_err(|e| fail("make the directory of", path, e))
     }
 
     /// Removes a directory that this has made or may replace, since something else of its name
