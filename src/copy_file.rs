@@ -28,6 +28,7 @@ use crate::{
     pipe::Outlet,
     progress::{Phase, Tracker},
     task::Task,
+    unpack::beneath::{ends, split},
 };
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
@@ -177,6 +178,8 @@ struct Last<'a> {
     is_again: bool,
     hasher: RandomState,
     latest: HashMap<u64, Content>,
+    /// The directory of the last member.
+    parent: Vec<u8>,
     members: u64,
     found: Option<(Member, Content)>,
     out: Out<'a>,
@@ -193,11 +196,24 @@ impl<'a> Last<'a> {
             is_again,
             hasher: RandomState::new(),
             latest: HashMap::new(),
+            parent: Vec::new(),
             members: 0,
             found: None,
             out,
             kept: None,
             written: None,
+        }
+    }
+
+    /// An archive need not name the directories that its members are in.
+    fn enter(&mut self, path: &[u8]) {
+        let parent = split(path).0;
+        if self.parent != parent {
+            for end in ends(parent) {
+                let name = self.hasher.hash_one(&parent[..end]);
+                self.latest.entry(name).or_insert(Content::Directory);
+            }
+            self.parent = parent.to_vec();
         }
     }
 
@@ -219,6 +235,7 @@ impl<'a> Last<'a> {
 impl Sink for Last<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
+        self.enter(&member.path);
         let is_it = member.path == self.path;
         let Some(content) = self.content(&member) else {
             if is_it && self.found.is_none() {

@@ -22,6 +22,7 @@ use crate::{
     progress::{Phase, Tracker},
     select::{Selection, Unmet},
     task::Task,
+    unpack::beneath::{ends, split},
 };
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
@@ -99,6 +100,7 @@ impl List {
                     unmet: &mut unmet,
                     hasher: RandomState::new(),
                     latest: HashMap::new(),
+                    parent: Vec::new(),
                     members: Vec::new(),
                     tracker,
                 };
@@ -168,6 +170,8 @@ struct Collect<'a> {
     hasher: RandomState,
     /// What each path is by now, by its hash, and where it stands among the members.
     latest: HashMap<u64, (What, Option<usize>)>,
+    /// The directory of the last member.
+    parent: Vec<u8>,
     /// `None` for one that another of its path came after.
     members: Vec<Option<Member>>,
     tracker: &'a Tracker,
@@ -182,6 +186,19 @@ enum What {
 }
 
 impl Collect<'_> {
+    /// An archive need not name the directories that its members are in.
+    fn enter(&mut self, path: &[u8]) {
+        let parent = split(path).0;
+        if self.parent != parent {
+            for end in ends(parent) {
+                let name = self.hasher.hash_one(&parent[..end]);
+                let directory = What::Other(MemberKind::Directory);
+                self.latest.entry(name).or_insert((directory, None));
+            }
+            self.parent = parent.to_vec();
+        }
+    }
+
     /// Makes of a hard link what it names. `None` if that is nothing.
     fn resolve(&self, member: &mut Member) -> Option<What> {
         let what = match member.kind {
@@ -208,6 +225,7 @@ impl Collect<'_> {
 impl Sink for Collect<'_> {
     fn member(&mut self, mut member: Member) -> Result<bool> {
         self.tracker.add_file();
+        self.enter(&member.path);
         let name = self.hasher.hash_one(&*member.path);
         let before = self.latest.get(&name).map(|(_, place)| *place);
         let is_link = member.kind == MemberKind::HardLink;

@@ -243,6 +243,9 @@ type Unpack struct {
 	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is without
 	// limit.
 	MaxBytes, MaxMembers, MaxRatio uint64
+	// SkipRefused leaves out members that cannot be used, such as a path that leads outside, and lists
+	// them in Skipped. Otherwise the first one is an error.
+	SkipRefused bool
 }
 
 // Owner is a user and a group, or what the archive says.
@@ -267,7 +270,8 @@ func (u Unpack) wire() any {
 		MaxBytes   uint64 `json:"max_bytes,omitempty"`
 		MaxMembers uint64 `json:"max_members,omitempty"`
 		MaxRatio   uint64 `json:"max_ratio,omitempty"`
-	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio}
+		Skip       bool   `json:"skip_refused,omitempty"`
+	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio, u.SkipRefused}
 }
 
 // Unpacked is what was written.

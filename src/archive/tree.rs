@@ -1,5 +1,7 @@
 //! Turns a walk into the tar stream: headers, content, padding, and the index beside it.
 
+mod again;
+
 use std::{
     collections::HashMap,
     ops::Range,
@@ -80,6 +82,7 @@ pub(crate) fn write(
         copies: Copies::default(),
         cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime, feeder.pool())),
         group: None,
+        held: Vec::new(),
         root: walk.root(),
         options,
         tracker,
@@ -110,6 +113,8 @@ struct Writer<'a> {
     cursor: Option<Cursor>,
     /// A group that has been what it was so far; nothing of it is in the batch then.
     group: Option<Group>,
+    /// Its entries. Until its bytes are known to be right they are not in the index.
+    held: Vec<Entry>,
     index: IndexBuilder,
     facts: Facts,
     /// Entries of files with more than one name.
@@ -233,10 +238,7 @@ impl Writer<'_> {
             change = Some(Change::Shrank);
         }
         // A file that is to be cut short is expected to grow.
-        if let Some(change) = change.filter(|_| max_len.is_none() || is_short) {
-            let path = path.to_vec();
-            self.facts.changed.push(Changed { path, change });
-        }
+        self.note_change(path, change.filter(|_| max_len.is_none() || is_short));
         let flags = if change.is_some() { Entry::CHANGED } else { 0 }
             | if is_recent { Entry::RECENT } else { 0 };
         self.file_done(path, &meta, headers, flags, file.hard_link());
@@ -244,6 +246,13 @@ impl Writer<'_> {
             None => self.end_small(path),
             Some(_) => self.send_if_full(),
         }
+    }
+
+    /// Reports a change, and returns the flag that an entry has for it.
+    fn note_change(&mut self, path: &[u8], change: Option<Change>) -> u32 {
+        let Some(change) = change else { return 0 };
+        self.facts.changed.push(Changed { path: path.to_vec(), change });
+        Entry::CHANGED
     }
 
     fn file_done(
@@ -280,19 +289,21 @@ impl Writer<'_> {
         let headers = cursor.header_len(i);
         let was = cursor.range(i);
         let cut = Cut::of(path, meta.size);
-        match cut {
+        let change = match cut {
             Some(cut) => self.copy_large(walk, &meta, cut, was)?,
-            None if self.join_group(i)? => {}
+            None if self.join_group(i)? => None,
             None => {
                 self.open_group()?;
                 let Some(raw) = self.cursor.as_mut().and_then(|cursor| cursor.raw(was)) else {
                     return Ok(false);
                 };
                 self.batch.raw.extend(raw);
+                None
             }
-        }
+        };
         self.tracker.add_bytes(meta.size);
-        self.file_done(path, &meta, headers, 0, link);
+        let flags = self.note_change(path, change);
+        self.file_done(path, &meta, headers, flags, link);
         match cut {
             None => self.end_small(path)?,
             Some(_) => self.send_if_full()?,
@@ -300,14 +311,15 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// Copies headers and pieces; a piece that is damaged there is read.
+    /// Copies headers and pieces; a piece that is damaged there is read. Returns how the file had
+    /// changed by then: its pieces may be of two states.
     fn copy_large(
         &mut self,
         walk: &Walk<'_>,
         meta: &Metadata,
         cut: Cut,
         was: Range<u64>,
-    ) -> Result<()> {
+    ) -> Result<Option<Change>> {
         self.end_group()?;
         self.before_copy()?;
         self.headers.clear();
@@ -320,6 +332,7 @@ impl Writer<'_> {
             self.batch.cut();
         }
         let mut file = None;
+        let mut is_short = false;
         for piece in cut.pieces() {
             let is_last = piece.end == meta.size;
             let end = if is_last { was.end } else { data + piece.end };
@@ -331,15 +344,24 @@ impl Writer<'_> {
                 none => none.insert(walk.open_file().map_err(|e| walk.fail("open", e))?),
             };
             self.before_raw()?;
-            let got = self.read(file, piece.clone()).map_err(|e| e.or(|e| walk.fail("read", e)))?;
-            self.batch.raw.zeros((piece.end - piece.start - got) as usize);
+            let got = self.fill(file, piece.clone()).map_err(|e| e.or(|e| walk.fail("read", e)))?;
+            let missing = piece.end - piece.start - got;
+            is_short |= missing > 0;
+            self.batch.raw.zeros(missing as usize);
             if is_last {
                 self.pad();
             }
             self.batch.cut();
             self.send_if_full()?;
         }
-        Ok(())
+        let Some(file) = file else { return Ok(None) };
+        if is_short {
+            return Ok(Some(Change::Shrank));
+        }
+        match again::change_between(meta, &file.metadata()) {
+            None => file.change().map_err(|e| walk.fail("look at", e)),
+            change => Ok(change),
+        }
     }
 
     /// Copies the segment that is exactly this stretch of the previous tar stream, if there is one.
@@ -391,42 +413,24 @@ impl Writer<'_> {
         let tar = whole.start..whole.start + len;
         match self.cursor.as_mut().and_then(|cursor| cursor.raw_of(&encoded, tar)) {
             Some(raw) => self.batch.raw.extend(raw),
-            None => entries.into_iter().try_for_each(|i| self.read_again(i))?,
+            None => return self.read_group(entries.start),
         }
+        self.release();
         Ok(())
     }
 
-    /// Reads an entry that was taken for unchanged and has gone by, since its segment has its checksum
-    /// and does not decode. Its headers and length are those that the index has by now.
-    fn read_again(&mut self, i: usize) -> Result<()> {
-        let Some(entry) = self.cursor.as_ref().map(|cursor| cursor.recorded(i)) else {
-            return Ok(());
-        };
-        let kind = entry.kind();
-        let Entry { path, mode, uid, gid, mtime_ns, size, .. } = entry;
-        let root = self.root;
-        let fail = |doing, errno| root.fail(&path, doing, errno);
-        let target = match kind {
-            EntryKind::Symlink => root.read_link(&path).map_err(|e| fail("read the link", e))?,
-            EntryKind::File | EntryKind::Directory => Vec::new(),
-        };
-        let meta = Metadata { size, mode, uid, gid, mtime_ns, ..Metadata::default() };
-        let mut headers = Vec::new();
-        Header { path: &path, kind, meta: &meta, target: &target }.write(&mut headers);
-        self.batch.raw.extend(&headers);
-        if kind == EntryKind::File {
-            let mut file = root.open_file(&path).map_err(|e| fail("open", e))?;
-            let got = self.read(&mut file, 0..size).map_err(|e| e.or(|e| fail("read", e)))?;
-            self.batch.raw.zeros((size - got) as usize);
-            self.pad();
-        }
-        Ok(())
+    /// The entries of the group are what they were.
+    fn release(&mut self) {
+        self.held.drain(..).for_each(|entry| self.index.entries.push(&entry));
     }
 
     /// The next entry begins another segment.
     fn end_group(&mut self) -> Result<()> {
         match &self.group {
-            Some(group) if group.len == group.whole.end - group.whole.start => self.group = None,
+            Some(group) if group.len == group.whole.end - group.whole.start => {
+                self.group = None;
+                self.release();
+            }
             Some(_) => {
                 self.open_group()?;
                 self.batch.cut();
@@ -530,6 +534,13 @@ impl Writer<'_> {
 
     /// Reads a stretch of a file into the batch, and says how many bytes of it were there.
     fn read(&mut self, file: &mut SourceFile, range: Range<u64>) -> Result<u64, ReadError> {
+        let got = self.fill(file, range)?;
+        self.tracker.add_bytes(got);
+        Ok(got)
+    }
+
+    /// As [`read`](Writer::read), of bytes that count as done already.
+    fn fill(&mut self, file: &mut SourceFile, range: Range<u64>) -> Result<u64, ReadError> {
         let mut at = range.start;
         while at < range.end {
             if self.tracker.is_cancelled() {
@@ -554,7 +565,6 @@ impl Writer<'_> {
             self.facts.read += n as u64;
         }
         file.done(range.start..at);
-        self.tracker.add_bytes(at - range.start);
         Ok(at - range.start)
     }
 
@@ -592,9 +602,9 @@ impl Writer<'_> {
         headers: usize,
         flags: u32,
     ) -> u32 {
-        let place = self.index.entries.len();
+        let place = self.index.entries.len() + self.held.len() as u64;
         let keep = !self.options.reproducible;
-        self.index.entries.push(&Entry {
+        let entry = Entry {
             path: path.to_vec(),
             kind: kind.code(),
             header_len: headers as u32,
@@ -606,7 +616,11 @@ impl Writer<'_> {
             ctime_ns: if keep { meta.ctime_ns } else { 0 },
             inode: if keep { meta.inode } else { 0 },
             flags: if keep { flags } else { flags & !Entry::RECENT },
-        });
+        };
+        match self.group {
+            Some(_) => self.held.push(entry),
+            None => self.index.entries.push(&entry),
+        }
         place as u32
     }
 

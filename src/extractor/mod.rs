@@ -25,7 +25,7 @@ use crate::{
     select::{Selection, Unmet},
     unpack::{
         self, Beneath, Existing, Meta, Unpacker,
-        beneath::{fail, split},
+        beneath::{ends, fail, split},
         check_path,
     },
     unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
@@ -207,8 +207,7 @@ impl<'a> Extractor<'a> {
         if self.parent.as_deref() == Some(parent) {
             return Ok(());
         }
-        let ends = (1..=parent.len()).filter(|&i| parent.get(i).is_none_or(|&b| b == b'/'));
-        for end in ends {
+        for end in ends(parent) {
             let name = self.names.name(&parent[..end]);
             match self.names.kind(name) {
                 Some(Kind::Directory) => {}
