@@ -236,7 +236,8 @@ fn entries_can_be_cancelled_and_dropped() {
 fn of_a_stream_the_last_file_of_a_path_is_copied_or_none_is() {
     use support::hostile::{file, link, tar};
     let large = |byte: u8| file(b"a", &vec![byte; 9 << 20]);
-    let cases: [(&str, &[Vec<u8>], Result<&[u8], &str>); 5] = [
+    type Want = Result<&'static [u8], &'static str>;
+    let cases: [(&str, &[Vec<u8>], Want); 5] = [
         ("small", &[file(b"a", b"old"), file(b"a", b"new")], Ok(b"new")),
         ("large", &[large(1)], Ok(&[1; 9 << 20])),
         ("large, last", &[file(b"a", b"old"), large(2)], Ok(&[2; 9 << 20])),
