@@ -96,6 +96,9 @@ impl Extractor<'_> {
         let is_made = matches!(kind, Kind::File | Kind::HardLink | Kind::Symlink);
         let existing = match old {
             Kind::Directory if kind == Kind::Directory => return Ok(self.job.existing),
+            Kind::Directory if self.not_empty.contains(&name) => {
+                return Err(fail("replace", path, Errno::ISDIR));
+            }
             Kind::Directory => {
                 // A file in it may still be on its way.
                 self.wait()?;
@@ -183,6 +186,7 @@ impl Extractor<'_> {
     fn leave_out(&mut self, path: Vec<u8>, kind: Kind) -> Result<()> {
         self.make_way(&path, kind)?;
         self.unpacker.parent_of(&path)?;
+        self.not_empty.insert(self.names.name(split(&path).0));
         let is_fifo = kind == Kind::Fifo;
         let reason = if is_fifo { NotExtractedReason::Fifo } else { NotExtractedReason::Device };
         self.skip(path, reason);

@@ -4,7 +4,7 @@ mod members;
 mod names;
 mod writes;
 
-use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{collections::HashSet, ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
 
 use crate::{
     archive::read::{
@@ -17,7 +17,7 @@ use crate::{
     entry::{EntryKind, Member},
     error::{Error, ErrorKind, Result},
     extractor::{
-        names::{Kind, Names},
+        names::{Kind, Name, Names},
         writes::{Current, Part, Writes},
     },
     progress::{Expected, Tracker},
@@ -95,6 +95,8 @@ struct Extractor<'a> {
     unpacked: Unpacked,
     unmet: Unmet,
     names: Names,
+    /// Directories that would hold something if pipes and devices were extracted.
+    not_empty: HashSet<Name>,
     /// The directory of the last member, which is known to be one.
     parent: Option<Vec<u8>>,
     current: Option<Current>,
@@ -120,6 +122,7 @@ impl<'a> Extractor<'a> {
             unpacked: Unpacked::default(),
             unmet: job.selection.unmet(),
             names: Names::default(),
+            not_empty: HashSet::new(),
             parent: None,
             current: None,
             members: 0,

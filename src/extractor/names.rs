@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A path, as a hash of it that nobody can guess.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name(u64);
 
 /// What the last member of a path made there.
