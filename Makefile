@@ -7,7 +7,8 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-daemon bench-incremental bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign
+	bench-daemon bench-incremental bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
+	tar-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -107,6 +108,9 @@ daemon-campaign: setup ## the daemon killed at two hundred random moments of bac
 
 interrupt-campaign: setup ## interrupts of uploads at each request, on two S3 servers
 	WINGBACK_INTERRUPTS=1 cargo test --features s3 --test s3 -- --nocapture moments::
+
+tar-campaign: ## ten thousand random archives of tar, each compared with what GNU tar makes of it
+	WINGBACK_TAR_CASES=5000 cargo test -p wingback --test tar_sequences -- --nocapture
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture

@@ -661,6 +661,9 @@ typedef struct wingback_unpack_options {
     uint64_t max_members;
     // How many times the bytes of the archive the content may have; 0 is without limit.
     uint64_t max_ratio;
+    // Whether members that cannot be used, such as a path that leads outside, are left out and noted
+    // as skipped. Anything but 0 is yes; otherwise the first one is an error.
+    uint32_t skip_refused;
 } wingback_unpack_options;
 
 // What was written. It is the last field of each struct that has it, so that it may grow, too.
@@ -675,6 +678,8 @@ typedef struct wingback_unpacked {
     uint64_t hard_links;
     // Bytes of content.
     uint64_t content;
+    // Members that were left out since they could not be used.
+    uint64_t refused;
 } wingback_unpacked;
 
 // What a restore did, in numbers.

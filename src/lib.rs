@@ -26,6 +26,7 @@ mod background;
 mod backup;
 mod build;
 mod cache;
+mod copy_file;
 mod damage;
 mod durable;
 mod entries;

@@ -36,6 +36,7 @@ pub struct UnpackOptions {
     pub(crate) max_bytes: u64,
     pub(crate) max_members: u64,
     pub(crate) max_ratio: u64,
+    pub(crate) skip_refused: bool,
 }
 
 impl Default for UnpackOptions {
@@ -48,6 +49,7 @@ impl Default for UnpackOptions {
             max_bytes: u64::MAX,
             max_members: MAX_MEMBERS,
             max_ratio: u64::MAX,
+            skip_refused: false,
         }
     }
 }
@@ -110,6 +112,14 @@ impl UnpackOptions {
         self.max_ratio = ratio;
         self
     }
+
+    /// Leaves out members that cannot be used, such as a path that leads outside, and takes the rest.
+    /// [`Unpacked::skipped`] lists them. Without this the first one is an error.
+    #[must_use]
+    pub fn skip_refused(mut self, skip_refused: bool) -> Self {
+        self.skip_refused = skip_refused;
+        self
+    }
 }
 
 /// A member of the archive that was not written, and why.
@@ -129,7 +139,8 @@ pub enum NotExtractedReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// What makes it unusable, such as a path that leads outside; only where damage is tolerated.
+    /// What makes it unusable, such as a path that leads outside; only where
+    /// [`skip_refused`](UnpackOptions::skip_refused) or a salvage leaves such members out.
     Refused(String),
 }
 
@@ -166,8 +177,17 @@ pub struct Unpacked {
     pub symlinks: u64,
     /// Files that became another name of one before.
     pub hard_links: u64,
-    /// Bytes of content.
+    /// Bytes of content, that of files which a later member replaced included.
     pub content: u64,
     /// Members that were not written, and why.
     pub skipped: Listed<NotExtracted>,
+    /// How many of them could not be used.
+    pub refused: u64,
+}
+
+impl Unpacked {
+    pub(crate) fn skip(&mut self, path: Vec<u8>, reason: NotExtractedReason) {
+        self.refused += u64::from(matches!(reason, NotExtractedReason::Refused(_)));
+        self.skipped.push(NotExtracted { path, reason });
+    }
 }

@@ -281,3 +281,19 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
     assert_eq!(Snapshot::of(&target).files(), ["new"]);
     unmount(place.path());
 }
+
+/// What the archive itself has put at a kept path is not what was there.
+#[test]
+fn a_kept_path_that_is_not_there_comes_whole_from_the_archive() {
+    use support::hostile::{directory, file, tar};
+    let members =
+        [directory(b"k/"), file(b"k/f", b"old"), file(b"t", b"old"), file(b"k/f", b"new")];
+    let bytes = gzip(&tar(&[&members[..], &[file(b"t", b"new")]].concat()));
+    for in_place in [false, true] {
+        let target = Tree::new();
+        restore(&bytes, &target.root, |r| r.keep("k").keep("t").in_place(in_place)).unwrap();
+        for path in ["k/f", "t"] {
+            assert_eq!(fs::read(target.root.join(path)).unwrap(), b"new", "{path}, {in_place}");
+        }
+    }
+}

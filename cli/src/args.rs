@@ -318,8 +318,8 @@ fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
 
 /// Take members out of an archive, into a directory
 ///
-/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage, but
-/// not all could be had.
+/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage or
+/// --skip-refused, but not all could be had.
 #[derive(Debug, Args)]
 pub struct Extract {
     /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
@@ -441,6 +441,10 @@ pub struct Unpack {
     /// Fail if the content is more than so many times as large as the archive
     #[arg(long, value_name = "N")]
     pub max_ratio: Option<u64>,
+
+    /// Leave out members that cannot be used, such as a path that leads outside, and list them
+    #[arg(long)]
+    pub skip_refused: bool,
 }
 
 /// Finish or undo a restore that was interrupted

@@ -37,6 +37,7 @@ pub async fn extract(args: &args::Extract) -> Status {
     }
     match unmatched(&done.unmatched) {
         Status::Done if !done.damage.is_empty() => Status::Partial,
+        Status::Done => status(&done.unpacked),
         status => status,
     }
 }
@@ -65,7 +66,7 @@ pub async fn restore(args: &args::Restore) -> Status {
                 Style::Json => print(&json::restored(&done)),
                 _ => say(&restored_text(&done)),
             }
-            Status::Done
+            status(&done.unpacked)
         }
         Err(e) => {
             style.error(&e);
@@ -91,11 +92,16 @@ pub async fn recover(args: &args::Recover) -> Status {
     Status::Done
 }
 
+fn status(unpacked: &Unpacked) -> Status {
+    if unpacked.refused > 0 { Status::Partial } else { Status::Done }
+}
+
 fn options(args: &args::Unpack) -> UnpackOptions {
     let mut options = UnpackOptions::new()
         .background(args.background)
         .owner(args.owner)
         .reserve(args.reserve)
+        .skip_refused(args.skip_refused)
         .max_bytes(args.max_size.unwrap_or(u64::MAX))
         .max_members(args.max_members)
         .max_ratio(args.max_ratio.unwrap_or(u64::MAX));

@@ -162,6 +162,7 @@ fn unpacked_json(unpacked: &Unpacked) -> Value {
         "content": unpacked.content,
         "skipped": skipped_json(&unpacked.skipped),
         "skipped_more": unpacked.skipped.more(),
+        "refused": unpacked.refused,
     })
 }
 
