@@ -7,6 +7,7 @@ pub mod dir;
 pub mod forge;
 pub mod format;
 pub mod hostile;
+mod left_out;
 pub mod limited;
 pub mod random;
 pub mod snapshot;
@@ -21,6 +22,7 @@ use std::{
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
+pub(crate) use left_out::left_out;
 use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore};
 
 /// A source to fill, in a temporary directory of its own.
