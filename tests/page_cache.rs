@@ -39,6 +39,7 @@ fn forget(path: &Path) -> bool {
         fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         let is_gone = cached(path) == Some(0);
         if !is_gone {
+            // Until the next look.
             thread::sleep(Duration::from_millis(20));
         }
         is_gone

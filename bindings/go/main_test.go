@@ -134,6 +134,16 @@ func leftOut(t testing.TB, what string) {
 	t.Skip("left out: " + what)
 }
 
+// waitFor waits for something that must come soon.
+func waitFor(t testing.TB, what string, isSo func() bool) {
+	t.Helper()
+	for begun := time.Now(); !isSo(); time.Sleep(time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("%s: not so within a minute", what)
+		}
+	}
+}
+
 func made(t testing.TB, b wingback.Backup, dir string) *wingback.Report {
 	t.Helper()
 	b.Engine = shared

@@ -81,6 +81,16 @@ pub fn ok(command: &mut Command) -> Ran {
     ran
 }
 
+/// Waits for something that must come soon.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Waits for a child that is to end within a minute.
 pub fn wait(mut child: Child) -> Ran {
     let start = Instant::now();
