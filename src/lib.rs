@@ -37,6 +37,9 @@ mod extract;
 mod extractor;
 mod input;
 mod inspect;
+#[cfg(test)]
+#[path = "../tests/support/left_out.rs"]
+mod left_out;
 mod limit;
 mod listed;
 mod name;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, gzip, in_memory, noise, snapshot::Snapshot, text, unmount};
+use support::{Tree, gzip, in_memory, left_out, noise, snapshot::Snapshot, text, unmount};
 use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
 
 /// The staging directories in a restore's target.
@@ -192,7 +192,7 @@ fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
         assert_eq!(fs::read(&file).unwrap(), b"old");
         unmount(&dir);
     } else {
-        eprintln!("left out: no right to mount here");
+        left_out("a restore over a mount: no right to mount");
     }
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -210,7 +210,7 @@ fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
         }
         assert!(run("chattr", &[Path::new("-i"), &file]));
     } else {
-        eprintln!("left out: no immutable files on this file system");
+        left_out("a restore over an immutable file: no right or no such files here");
     }
 }
 
@@ -249,7 +249,9 @@ fn an_outside_staging_directory_must_be_on_the_same_file_system() {
         assert!(error.to_string().contains("another file system"), "{error}");
         Snapshot::of(&target.root).assert_is(&before, "EXDEV");
     } else {
-        eprintln!("left out: /dev/shm is no other file system here");
+        left_out(
+            "an outside staging directory on another file system: /dev/shm is on the target's",
+        );
     }
 }
 
@@ -260,7 +262,7 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(place.path());
     if !mount.status().is_ok_and(|status| status.success()) {
-        eprintln!("left out: no right to mount here");
+        left_out("a restore without room for both trees: no right to mount");
         return;
     }
     let target = place.path().join("target");

@@ -381,6 +381,7 @@ func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
 	must(t, err)
 	for i := range 30 {
 		ctx, cancel := context.WithCancel(background())
+		// Many moments, most of them early.
 		time.AfterFunc(time.Duration(i*i)*300*time.Microsecond, cancel)
 		begun := time.Now()
 		_, err := wingback.Backup{Source: dir, UUID: id, WriteLimit: slow(), Engine: shared}.Run(ctx, wingback.LocalStore{Dir: store})
@@ -483,9 +484,7 @@ func TestSlotsAreTakenInOrder(t *testing.T) {
 			mu.Unlock()
 			slots.Release()
 		}()
-		for slots.Usage().Waiting != i+1 {
-			time.Sleep(time.Millisecond)
-		}
+		waitFor(t, "the next one in the queue", func() bool { return slots.Usage().Waiting == i+1 })
 	}
 	ctx, cancel := context.WithTimeout(background(), 20*time.Millisecond)
 	defer cancel()

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::{error::ErrorKind, left_out::left_out};
 
 const META: Meta = Meta { mode: 0o640, uid: 0, gid: 0, mtime_ns: 1_234_567_890_123_456_789 };
 
@@ -356,7 +356,7 @@ fn many_threads_make_the_same_directories() {
 #[test]
 fn the_owner_is_taken_from_where_it_is_asked_for() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("left out: only root may give files away");
+        left_out("owners of extracted files: only root gives files away");
         return;
     }
     for (owner, want) in

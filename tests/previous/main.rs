@@ -10,7 +10,7 @@ mod days;
 
 use std::{
     fs::{self, File, FileTimes},
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, SystemTime},
@@ -26,9 +26,16 @@ fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3600)
 }
 
-/// Longer than ctimes are exact to.
+/// Waits until what changes from now on has a later ctime than all before.
 fn settle() {
-    thread::sleep(Duration::from_millis(20));
+    let probe = tempfile::NamedTempFile::new().unwrap();
+    let changed = || {
+        probe.as_file().set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
+        let meta = probe.as_file().metadata().unwrap();
+        (meta.ctime(), meta.ctime_nsec())
+    };
+    let before = changed();
+    support::wait_until("a later ctime", || changed() > before);
 }
 
 fn from_scratch(tree: &Tree) -> (Report, Vec<u8>) {

@@ -134,6 +134,7 @@ impl Gate {
         self.left -= bytes.len();
         for piece in bytes.chunks(self.bytes_per_second.map_or(usize::MAX, |n| n.div_ceil(50))) {
             if let Some(rate) = self.bytes_per_second {
+                // A slow line.
                 thread::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64));
             }
             to.write_all(piece)?;

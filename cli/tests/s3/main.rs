@@ -165,6 +165,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
         while server.unfinished(&bucket).is_empty() {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
         }
+        // Several moments: at the beginning and in the midst.
         std::thread::sleep(std::time::Duration::from_millis(pause));
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();

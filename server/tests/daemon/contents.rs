@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     client::fetch,
-    daemon::{Daemon, TOKEN, jwt, now, sha1sum},
+    daemon::{Daemon, TOKEN, jwt, now, sha1sum, until},
 };
 
 #[test]
@@ -173,7 +173,9 @@ fn a_token_from_before_a_restart_is_spent() {
     let backup = daemon.made();
     let link = daemon.link(backup, json!({}));
     let (_, query) = link.split_once("/download").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // Times in tokens are in whole seconds, and the start is to be in a later one.
+    let made = now();
+    until("another second", || Some(()).filter(|()| now() > made));
     daemon.kill();
     daemon.start();
     let link = format!("{}/download{query}", daemon.url);
