@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
-use super::{Reading, content, read};
-use crate::{entry::MemberKind, left_out::left_out};
+use super::{Reading, content, left_out, read};
+use crate::entry::MemberKind;
 
 /// For each archive its members, a line each: kind, path, target, size, mode, uid, gid, mtime in
 /// whole seconds, and the CRC-32 of the content if it is not too large. Then an empty line.
