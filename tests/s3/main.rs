@@ -10,6 +10,7 @@ mod hostile;
 mod http;
 mod mishaps;
 mod moments;
+mod names;
 mod panel;
 mod plain;
 mod proxy;

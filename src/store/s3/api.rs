@@ -29,7 +29,7 @@ use crate::{
         url::SecretUrl,
         xml::Element,
     },
-    store::s3::{Credentials, S3Store, sign},
+    store::s3::{Credentials, S3Store, names, sign},
 };
 
 /// How long a signature in a URL is good for: longer than any part should take.
@@ -113,8 +113,7 @@ impl Api {
             minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
             base,
             keys: keys.clone(),
-            bucket: BucketName::new(&store.bucket)
-                .map_err(|e| wrong(&store.bucket, e.to_string()))?,
+            bucket: names::bucket(&store.bucket)?,
             region: Region::new(&store.region).map_err(|e| wrong(&store.region, e.to_string()))?,
         })
     }
