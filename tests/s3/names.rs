@@ -22,8 +22,8 @@ use crate::{
 
 /// What names are made of, in any order.
 const PARTS: [&str; 16] = [
-    "", ".", "..", "...", ".backups", "a", "pre", "a.b", "a..b", "a b", "é", "%2e%2e", "a+b&c", "a?b#c",
-    "x\\y", "a\nb",
+    "", ".", "..", "...", ".backups", "a", "pre", "a.b", "a..b", "a b", "é", "%2e%2e", "a+b&c",
+    "a?b#c", "x\\y", "a\nb",
 ];
 
 /// A prefix of up to three parts. It ends with a slash or in the middle of a part.
@@ -84,7 +84,9 @@ fn for_a_name_that_is_refused_no_operation_sends_anything() {
     assert!(refused > 10 && accepted > 10, "{refused} were refused and {accepted} accepted");
 
     let before = asked.load(Ordering::SeqCst);
-    for bucket in ["", "..", "../other", "bucket/..", "bucket/x", "a..b", "buck et", "buck?et", "-ab"] {
+    for bucket in
+        ["", "..", "../other", "bucket/..", "bucket/x", "a..b", "buck et", "buck?et", "-ab"]
+    {
         let store = with(bucket, "pre/");
         let key = store.key(&uuid::Uuid::from_u128(1));
         for (what, result) in operations(&store, &key) {
