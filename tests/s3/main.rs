@@ -1,6 +1,7 @@
 //! S3, on real servers.
 #![allow(dead_code, reason = "each test uses a part of what they share")]
 
+mod answers;
 mod cancel;
 mod client;
 mod fault;

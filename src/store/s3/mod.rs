@@ -8,6 +8,7 @@
 mod api;
 mod credentials;
 mod names;
+mod service;
 mod sign;
 mod upload;
 
