@@ -115,7 +115,7 @@ fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {
         (_, true) => format!("removed {what}"),
         (_, false) => format!("to remove: {what}; nothing was removed without --apply"),
     };
-    let later = plan.iter().filter(|(_, verdict)| *verdict == Verdict::InFuture).count();
+    let later = plan.iter().filter(|(_, verdict)| *verdict == Verdict::InFuture).count() as u64;
     if later > 0 {
         let later = plural(later, "archive");
         summary += &format!(
