@@ -48,6 +48,8 @@ impl Part {
 pub(crate) enum Wanted {
     Bytes(Range<u64>),
     Last(u64),
+    /// All of them, with no range.
+    All,
 }
 
 impl Wanted {
@@ -56,13 +58,16 @@ impl Wanted {
         match self {
             Wanted::Bytes(range) => range.start..range.end.min(size),
             Wanted::Last(n) => size.saturating_sub(*n)..size,
+            Wanted::All => 0..size,
         }
     }
 
     /// Whether this refusal may be of the way in which the bytes were asked for.
     fn may_be_unknown(&self, failure: &Failure) -> bool {
         let is_suffix = matches!(self, Wanted::Last(_));
-        failure.is_status(416) || is_suffix && (failure.is_status(400) || failure.is_status(501))
+        let is_range = !matches!(self, Wanted::All);
+        is_range && failure.is_status(416)
+            || is_suffix && (failure.is_status(400) || failure.is_status(501))
     }
 
     /// The headers that ask for it.
@@ -72,9 +77,12 @@ impl Wanted {
                 format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
             }
             Wanted::Last(n) => format!("bytes=-{n}"),
+            Wanted::All => String::new(),
         };
         let mut headers = HeaderMap::new();
-        headers.insert(RANGE, HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("")));
+        if let Some(range) = HeaderValue::try_from(range).ok().filter(|range| !range.is_empty()) {
+            headers.insert(RANGE, range);
+        }
         // A weak one never matches (RFC 9110, 13.1.1).
         if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
             headers.insert(IF_MATCH, etag);
@@ -118,7 +126,7 @@ impl Http {
                 Ok(Came::Part) => part.take().map_or(0, |part| part.size),
                 Ok(Came::Other(size)) => size,
                 Ok(Came::Whole(answer)) => match whole_of(&answer) {
-                    Some(size) if said.is_none() && gives_ranges(&answer) => size,
+                    Some(size) if matches!(asked, Wanted::Last(_)) && gives_ranges(&answer) => size,
                     _ => return Ok(Got::NoRanges(answer)),
                 },
                 Err(failure)
@@ -126,8 +134,11 @@ impl Http {
                 {
                     match failure.whole() {
                         Some(size) => size,
-                        // Not even the first.
-                        None if is_probe => 0,
+                        // Not even the first: it is empty, or there are no ranges.
+                        None if is_probe => {
+                            (asked, is_probe) = (Wanted::All, false);
+                            continue;
+                        }
                         None => {
                             (asked, is_probe) = (Wanted::Bytes(0..1), true);
                             continue;

@@ -109,9 +109,7 @@ impl Api {
             }
             Ok(answer) => Head::of(&answer, whole_of(&answer)).map(Some),
             Err(failure) if failure.is_status(404) => Ok(None),
-            Err(failure) if failure.is_status(416) => {
-                Ok(Some(Head { size: failure.whole().unwrap_or(0), upload: None }))
-            }
+            Err(failure) if failure.whole() == Some(0) => Ok(Some(Head { size: 0, upload: None })),
             Err(Failure::Service(why)) if why.is_mute() => Err(Failure::Service(refusal)),
             Err(failure) => Err(failure),
         }
@@ -331,7 +329,7 @@ impl Api {
             let is_all = body.len() as u64 == size;
             return if is_all { Ok((body, size)) } else { Err(Failure::ended_early()) };
         }
-        if let Wanted::Bytes(_) = wanted {
+        if !matches!(wanted, Wanted::Last(_)) {
             return Err(no_ranges());
         }
         // It may know ranges, but no suffixes.
