@@ -865,7 +865,8 @@ wingback_status wingback_task_swept(const struct wingback_task *task,
                                     struct wingback_error **error);
 
 // Archives in a bucket of an S3 service. The first request is made by the first operation.
-// UNSUPPORTED without the network.
+// INVALID_INPUT for a bucket's name that cannot be, and for a prefix with an empty part or with a part
+// that begins with a dot. UNSUPPORTED without the network.
 wingback_status wingback_store_s3(const struct wingback_s3_config *config,
                                   struct wingback_store **store,
                                   struct wingback_error **error);

@@ -2,7 +2,10 @@
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
-use reqwest::{StatusCode, header::HeaderMap};
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_RANGE, HeaderMap, LOCATION},
+};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -36,15 +39,41 @@ pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: String,
+    /// Where the bucket lies, if the service says so; empty otherwise.
+    pub(crate) region: String,
+    /// Bytes of the whole, where a range was asked that it does not have.
+    pub(crate) whole: Option<u64>,
+    /// Where to go instead. It may hold a signature, so it is never shown.
+    pub(crate) location: Option<Location>,
+}
+
+/// A `Location` header.
+pub(crate) struct Location(pub(crate) String);
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location")
+    }
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let mut refusal = Refusal::of_xml(body).unwrap_or_default();
         refusal.status = status.as_u16();
-        let header = |name| headers.get(name).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if refusal.request_id.is_empty() {
-            refusal.request_id = plain(header("x-amz-request-id"));
+            refusal.request_id = plain(header("x-amz-request-id").unwrap_or_default());
+        }
+        if refusal.region.is_empty() {
+            refusal.region = plain(header("x-amz-bucket-region").unwrap_or_default());
+        }
+        if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            let whole =
+                header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes */"));
+            refusal.whole = whole.and_then(|size| size.parse().ok()).or(refusal.whole);
+        }
+        if status.is_redirection() {
+            refusal.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
         }
         if refusal.message.is_empty() {
             refusal.message = status.canonical_reason().unwrap_or_default().to_owned();
@@ -62,7 +91,15 @@ impl Refusal {
             code: text("Code"),
             message: text("Message"),
             request_id: text("RequestId"),
+            region: text("Region"),
+            whole: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
+            location: None,
         })
+    }
+
+    /// Whether it says nothing but its status, and time will not mend it: HEAD has no body to say why.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.code.is_empty() && !self.is_retryable()
     }
 
     fn is_retryable(&self) -> bool {
@@ -104,7 +141,7 @@ impl Failure {
     /// query is a secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let is_refused = error.is_redirect() || error.is_builder();
+        let is_refused = error.is_builder();
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -135,6 +172,14 @@ impl Failure {
 
     pub(crate) fn is_status(&self, status: u16) -> bool {
         matches!(self, Failure::Service(refusal) if refusal.status == status)
+    }
+
+    /// How large the whole is, where a range was refused that it does not have.
+    pub(crate) fn whole(&self) -> Option<u64> {
+        match self {
+            Failure::Service(refusal) => refusal.whole,
+            _ => None,
+        }
     }
 
     /// As an error of `operation` on what is at `place`.
@@ -175,6 +220,11 @@ impl fmt::Display for Refusal {
         match &*self.code {
             "" => write!(f, "{} ", self.message)?,
             code => write!(f, "{code}: {} ", self.message)?,
+        }
+        // The other codes that come with a region have nothing to do with it.
+        let is_about_region = matches!(self.status, 300..=400) && !self.region.is_empty();
+        if is_about_region && !self.message.contains(&self.region) {
+            write!(f, "(the bucket lies in the region {}) ", self.region)?;
         }
         match (self.status, &*self.request_id) {
             (0, "") => f.write_str("(no request id)"),

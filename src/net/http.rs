@@ -27,7 +27,7 @@ use crate::{
     net::{
         Transfer,
         failure::{Failure, Refusal},
-        url::SecretUrl,
+        url::{SecretUrl, astray},
     },
 };
 
@@ -46,6 +46,9 @@ const FIRST_CONTACT: Duration = Duration::from_secs(10);
 /// Bytes a second that a connection takes at least of what stands in buffers.
 const SLOWEST: u64 = 1 << 20;
 
+/// Redirects that are followed, one behind the other.
+pub(crate) const REDIRECTS_MAX: usize = 5;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -53,9 +56,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// [`Runtime`](super::runtime::Runtime).
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
+    /// It follows no redirects: who may be told what is sent, and what has to be sent anew, is for us
+    /// to say.
     client: Client,
-    /// Follows no redirects.
-    direct: Client,
     retry_for: Duration,
     stall_after: Duration,
     has_answered: Arc<AtomicBool>,
@@ -75,18 +78,15 @@ impl Http {
             Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
         };
         let certificates = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
-        let client = |redirects| {
-            let client = Client::builder()
-                .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirects)
-                .connect_timeout(options.stall_after)
-                .tcp_nodelay(true);
-            let trusted = certificates.iter().cloned();
-            trusted.fold(client, reqwest::ClientBuilder::add_root_certificate).build()
-        };
+        let client = Client::builder()
+            .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(options.stall_after)
+            .tcp_nodelay(true);
+        let client =
+            certificates.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
         Ok(Http {
-            client: client(redirect::Policy::custom(follow)).map_err(fail)?,
-            direct: client(redirect::Policy::none()).map_err(fail)?,
+            client: client.build().map_err(fail)?,
             retry_for: options.retry_for,
             stall_after: options.stall_after,
             has_answered: Arc::default(),
@@ -117,7 +117,8 @@ impl Http {
         Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
     }
 
-    /// Sends a request once; an answer that is no success is a failure.
+    /// Sends a request once to where a link leads, with its body anew behind each redirect; an answer
+    /// that is no success is a failure.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -125,23 +126,24 @@ impl Http {
         headers: HeaderMap,
         content: Option<Content>,
     ) -> Result<Response, Failure> {
-        self.send_by(&self.client, method, url, headers, content).await
+        let mut to = url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let sent = self.send_here(method.clone(), &to, headers.clone(), content.clone()).await;
+            match sent {
+                Err(Failure::Service(Refusal { location: Some(location), status, .. }))
+                    if method == Method::GET || matches!(status, 307 | 308) =>
+                {
+                    to = url.follow(&to, &location.0)?;
+                }
+                sent => return sent,
+            }
+        }
+        Err(astray(url, "it leads from one place to the next").into())
     }
 
-    /// Sends a request whose headers carry credentials: they go to no other place than this.
-    pub(crate) async fn send_signed(
+    /// Sends a request once, and to no other place than this. A redirect is a failure.
+    pub(crate) async fn send_here(
         &self,
-        method: Method,
-        url: &SecretUrl,
-        headers: HeaderMap,
-    ) -> Result<Response, Failure> {
-        let content = (method == Method::POST).then(|| Content::Bytes(Bytes::new()));
-        self.send_by(&self.direct, method, url, headers, content).await
-    }
-
-    async fn send_by(
-        &self,
-        client: &Client,
         method: Method,
         url: &SecretUrl,
         headers: HeaderMap,
@@ -150,7 +152,7 @@ impl Http {
         // What the kernel took of a body may still be on its way when no more is asked for.
         let in_buffers = content.as_ref().map_or(0, Content::len).div_ceil(SLOWEST);
         let life = Arc::new(Life::new());
-        let mut request = client.request(method, url.get()).headers(headers);
+        let mut request = self.client.request(method, url.get()).headers(headers);
         if let Some(content) = content {
             request = request.header(CONTENT_LENGTH, content.len());
             let life = life.clone();
@@ -177,10 +179,7 @@ impl Http {
 
     /// Sends a part, and gives the ETag that the service answers with.
     pub(crate) async fn put(&self, url: &SecretUrl, content: Content) -> Result<String, Failure> {
-        let answer = self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?;
-        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
-        let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
-        etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
+        etag_of(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
     }
 
     /// The body of an answer, of a bounded size, which takes no longer than a silence may.
@@ -209,6 +208,13 @@ impl Http {
     pub(crate) fn chunks(&self, answer: Response) -> Chunks {
         Chunks { answer, stall_after: self.stall_after }
     }
+}
+
+/// What names a part that has arrived.
+pub(crate) fn etag_of(answer: &Response) -> Result<String, Failure> {
+    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
+    etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
 }
 
 /// Waits for `work` for as long as its connection shows life.
@@ -319,19 +325,6 @@ impl Life {
 
     fn silence(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-}
-
-/// A link may lead elsewhere, but not out of the protection it was given for.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let first = attempt.previous().first();
-    let is_same_host = first.is_some_and(|first| first.host_str() == attempt.url().host_str());
-    if attempt.previous().len() > 5 {
-        attempt.error("it leads from one place to the next")
-    } else if attempt.url().scheme() == "https" || is_same_host {
-        attempt.follow()
-    } else {
-        attempt.error("it leads to another host without TLS")
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 const MB: u64 = 64;
 
 /// A service that answers every request with what `answer` writes, and then closes the connection.
-fn serve(
+pub fn serve(
     answer: impl Fn(&Head, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -46,7 +46,7 @@ fn serve(
     url
 }
 
-fn begin(to: &mut TcpStream, status: u16) -> io::Result<()> {
+pub fn begin(to: &mut TcpStream, status: u16) -> io::Result<()> {
     let head = "Content-Type: application/xml\r\nConnection: close\r\n\r\n";
     write!(to, "HTTP/1.1 {status} Said\r\n{head}")
 }

@@ -1,6 +1,7 @@
 //! S3, on real servers.
 #![allow(dead_code, reason = "each test uses a part of what they share")]
 
+mod answers;
 mod cancel;
 mod client;
 mod fault;
@@ -10,6 +11,7 @@ mod hostile;
 mod http;
 mod mishaps;
 mod moments;
+mod names;
 mod panel;
 mod plain;
 mod proxy;

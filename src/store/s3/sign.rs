@@ -18,17 +18,21 @@ use crate::{
     store::s3::Credentials,
 };
 
-/// The headers of a request without a body, with what is added to sign them.
+/// The hash of a body that is empty.
+pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// The headers of a request with a body of this hash, with what is added to sign them.
 pub(super) fn headers(
     keys: &Credentials,
     region: &str,
     method: &Method,
     url: &Url,
+    body: &str,
     mut headers: Multimap,
 ) -> Result<HeaderMap> {
-    let (now, body) = (utc_now(), sha256_hash(b""));
+    let now = utc_now();
     headers.add("Host", url.host_header_value());
-    headers.add("X-Amz-Content-Sha256", &*body);
+    headers.add("X-Amz-Content-Sha256", body);
     headers.add("X-Amz-Date", to_amz_date(now));
     keys.token().iter().for_each(|token| headers.add("X-Amz-Security-Token", *token));
     let (signed, canonical) = headers.get_canonical_headers();
