@@ -123,7 +123,7 @@ fn heard(reply: &Reply) -> Heard {
     match reply.status {
         204 => Heard::Yes,
         200..=299 if json.is_some() && error.is_none() => Heard::Yes,
-        400 | 409 if error.as_ref().is_some_and(is_already) => Heard::Already,
+        400 | 409 if error.is_some_and(is_already) => Heard::Already,
         404 if error.is_some() => Heard::Missing,
         // People mend a wrong token or address; time mends the others.
         401 | 403 | 408 | 425 | 429 | 503 => Heard::NotNow,

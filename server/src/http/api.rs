@@ -120,7 +120,7 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
         completed_at: backup.completed.map(Moment::text),
         error: backup.error.clone(),
         panel: backup.telling.state,
-        panel_answer: backup.telling.answer,
+        panel_answer: backup.telling.answer.clone(),
         files: made.map(|made| made.files),
         copied: made.map(|made| made.copied),
         skipped: made.map(|made| made.skipped),
