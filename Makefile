@@ -7,7 +7,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help new-left-out setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-daemon bench-incremental bench-encoders fuzz daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
+	bench-daemon bench-incremental bench-encoders fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign
 
 help:
@@ -114,6 +114,9 @@ bench-encoders: setup ## deflate encoders against our own
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each; needs rustup's nightly
 	@tests/setup.sh fuzz
 	fuzz/run.sh
+
+config-campaign: ## a million values of Wings' configuration, compared with Go's reading
+	WINGBACK_CASES=1000000 cargo test --release -p wingback-server -- --nocapture config::wings::
 
 daemon-campaign: setup ## the daemon killed at two hundred random moments of backups and restores
 	WINGBACK_DAEMON_KILLS=200 cargo test -p wingback-server --test daemon -- --nocapture restart::

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
 
 use crate::{
+    answer::{Heard, Outcome},
     archives,
     config::Trust,
     events::progress,
@@ -20,7 +21,7 @@ use crate::{
     moment::Moment,
     node::Node,
     outbox::{self, Subject},
-    panel::{Heard, PartUrls},
+    panel::PartUrls,
     queue::{Claim, Turn},
     record::{self, Delivery, Made, Part, Place, State},
 };
@@ -131,23 +132,22 @@ async fn part_urls(node: &Node, job: &Active, at_most: u64) -> Result<PartUrls> 
     let asking = async {
         let until = Instant::now() + node.config.wingback.panel_missing_timeout;
         loop {
-            let heard = match panel.part_urls(job.uuid, at_most).await {
+            let Outcome { heard, answer, pause } = match panel.part_urls(job.uuid, at_most).await {
                 Ok(urls) => return Ok(urls),
-                Err(heard) => heard,
+                Err(outcome) => outcome,
             };
-            let can_wait = matches!(heard, Heard::Missing | Heard::NotNow(_));
-            let (kind, why) = match heard {
-                Heard::Missing => (ErrorKind::NotFound, "it has no such backup".into()),
-                Heard::Already => (ErrorKind::AlreadyExists, "it is completed already".into()),
-                Heard::Refused(why) | Heard::NotNow(why) | Heard::Unknown(why) => {
-                    (ErrorKind::Io, why)
-                }
-                Heard::Yes => (ErrorKind::Io, "it answers with nothing".into()),
+            let can_wait = matches!(heard, Heard::Missing | Heard::NotNow);
+            let kind = match heard {
+                Heard::Missing => ErrorKind::NotFound,
+                Heard::Already => ErrorKind::AlreadyExists,
+                _ => ErrorKind::Io,
             };
-            if !can_wait || Instant::now() >= until {
-                return Err(Error::new(kind, OPERATION).caused_by(why));
+            let left = until.saturating_duration_since(Instant::now());
+            if !can_wait || left.is_zero() {
+                return Err(Error::new(kind, OPERATION).caused_by(answer));
             }
-            Timer::after(ASK_AGAIN).await;
+            tracing::warn!(backup = %job.uuid, answer, "the Panel gives no part URLs yet");
+            Timer::after(ASK_AGAIN.max(pause.unwrap_or_default()).min(left)).await;
         }
     };
     job.turn(asking).await?

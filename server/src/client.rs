@@ -14,6 +14,8 @@ use hyper::{Method, Request, Uri, header};
 use smol::{Timer, net::TcpStream};
 use smol_hyper::rt::FuturesIo;
 
+use crate::answer::Reply;
+
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
 
@@ -36,8 +38,9 @@ pub(crate) struct Client {
 /// What came of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It was answered, with this status and body.
-    Status(u16, Bytes),
+    /// Somebody answered it. A redirect is such an answer: it is not followed, since the token is for
+    /// this host only.
+    Reply(Reply),
     /// It was never sent.
     NotSent(String),
     /// It was sent, and nobody knows what became of it.
@@ -105,14 +108,25 @@ impl Client {
         };
         let exchange = async {
             let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-            let status = answer.status();
-            let max = if status.is_success() { ANSWER_MAX } else { ERROR_MAX };
+            let header = |name| {
+                let value = answer.headers().get(name);
+                value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            };
+            let reply = Reply {
+                status: answer.status().as_u16(),
+                content_type: header(header::CONTENT_TYPE).unwrap_or_default(),
+                retry_after: header(header::RETRY_AFTER),
+                date: header(header::DATE),
+                body: Bytes::new(),
+            };
+            let is_success = answer.status().is_success();
+            let max = if is_success { ANSWER_MAX } else { ERROR_MAX };
             let body = match Limited::new(answer.into_body(), max).collect().await {
                 Ok(body) => body.to_bytes(),
-                Err(e) if !status.is_success() && e.is::<LengthLimitError>() => Bytes::new(),
+                Err(e) if !is_success && e.is::<LengthLimitError>() => Bytes::new(),
                 Err(e) => return Err(io::Error::other(e)),
             };
-            Ok((status.as_u16(), body))
+            Ok(Reply { body, ..reply })
         };
         // The connection is polled here, and is gone with the answer.
         let exchange = async {
@@ -123,7 +137,7 @@ impl Client {
             }
         };
         match within(patience, exchange).await {
-            Ok((status, body)) => Answer::Status(status, body),
+            Ok(reply) => Answer::Reply(reply),
             Err(e) => Answer::Lost(e.to_string()),
         }
     }

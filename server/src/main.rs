@@ -13,6 +13,7 @@
 #![warn(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod answer;
 mod archives;
 mod backup;
 mod client;
@@ -21,6 +22,7 @@ mod demo;
 mod events;
 mod http;
 mod job;
+mod listen;
 mod metrics;
 mod moment;
 mod node;
@@ -48,7 +50,6 @@ use std::{
 use async_signal::{Signal, Signals};
 use clap::Parser;
 use futures::StreamExt;
-use smol::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::{config::Config, node::Node};
@@ -110,10 +111,10 @@ async fn run(args: &Args) -> Result<(), String> {
     let _listening = Signals::new([Signal::Xfsz]);
     let mut signals = Signals::new([Signal::Hup, Signal::Int, Signal::Term])
         .map_err(|e| format!("cannot wait for signals: {e}"))?;
-    let address = args.listen.unwrap_or(config.address());
+    let address = args.listen.map_or_else(|| config.address(), Ok)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     // Before the state is touched: it is another daemon's where that has the address.
-    let listener = TcpListener::bind(address).await.map_err(|e| format!("{address}: {e}"))?;
+    let listener = listen::listen_at(address).await.map_err(|e| format!("{address}: {e}"))?;
     let node = Arc::new(Node::new(config)?);
     startup::recover(&node).await;
     smol::spawn(startup::keep_forgetting(node.clone())).detach();
@@ -148,13 +149,19 @@ async fn run(args: &Args) -> Result<(), String> {
 
 /// What works, but not as somebody may believe.
 fn warn_of(config: &Config) {
+    if let Some(level) = config.unknown_level() {
+        tracing::warn!(
+            "system.backups.compression_level: {level:?} is unknown and means best_speed"
+        );
+    }
     if config.s3.is_some() && !config.remote.is_empty() {
         tracing::warn!(
             "the s3 block has credentials of its own: a Panel without changes cannot record such \
              backups as successful, since it knows no upload of theirs"
         );
     }
-    if !config.address().ip().is_loopback() && !config.api.ssl.enabled {
+    let is_local = config.address().is_ok_and(|address| address.ip().is_loopback());
+    if !is_local && !config.api.ssl.enabled {
         tracing::warn!("listening beyond this machine without TLS: tokens can be read on the way");
     }
 }

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use crate::{panel::Heard, record::Made};
+use crate::{answer::Heard, record::Made};
 
 pub(crate) struct Metrics {
     registry: Registry,
@@ -53,8 +53,8 @@ impl Metrics {
         self.restores.get_or_create(&outcome(successful)).inc();
     }
 
-    pub(crate) fn told(&self, heard: &Heard) {
-        self.tellings.get_or_create(&outcome(*heard == Heard::Yes)).inc();
+    pub(crate) fn told(&self, heard: Heard) {
+        self.tellings.get_or_create(&outcome(heard == Heard::Yes)).inc();
     }
 
     pub(crate) fn answered(&self, status: u16) {

@@ -8,10 +8,11 @@ use smol::Timer;
 use uuid::Uuid;
 
 use crate::{
+    answer::{Heard, Outcome},
     job::message_of,
     moment::Moment,
     node::Node,
-    panel::{BackupResult, Heard, Panel},
+    panel::{BackupResult, Panel},
     record::{self, Delivery, Telling},
 };
 
@@ -44,23 +45,28 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
         let turn = node.telling.acquire().await;
         let Some(was_unanswered) = attempt_begins(node, subject).await else { return };
         let said = AssertUnwindSafe(say(node, panel, subject)).catch_unwind().await;
-        let heard = said.unwrap_or_else(|panic| {
-            Heard::Unknown(format!("it panicked: {}", message_of(&*panic)))
+        let outcome = said.unwrap_or_else(|panic| {
+            let answer = format!("the attempt panicked: {}", message_of(&*panic));
+            Outcome { heard: Heard::Unknown, answer, pause: None }
         });
         drop(turn);
-        let patience = node.config.wingback.panel_missing_timeout;
-        match &heard {
+        let Outcome { heard, answer, pause } = &outcome;
+        match heard {
             Heard::Yes => tracing::info!(?subject, "the Panel is told"),
-            Heard::NotNow(why) | Heard::Unknown(why) => {
-                tracing::warn!(?subject, why, "the Panel is not told yet");
+            Heard::NotNow | Heard::Unknown => {
+                tracing::warn!(?subject, answer, ?pause, "the Panel is not told yet");
             }
-            other => tracing::warn!(?subject, ?other, "the Panel is told in vain"),
+            other => {
+                tracing::warn!(?subject, ?other, answer, "the Panel does not take the message")
+            }
         }
-        node.metrics.told(&heard);
-        if attempt_ends(node, subject, heard, was_unanswered, patience).await {
+        node.metrics.told(*heard);
+        let least = pause.unwrap_or_default();
+        let patience = node.config.wingback.panel_missing_timeout;
+        if attempt_ends(node, subject, outcome, was_unanswered, patience).await {
             return;
         }
-        Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0).max(least)).await;
         wait = (wait * 2).min(node.config.wingback.panel_retry_max);
     }
 }
@@ -82,12 +88,14 @@ async fn attempt_begins(node: &Node, subject: Subject) -> Option<bool> {
 async fn attempt_ends(
     node: &Node,
     subject: Subject,
-    heard: Heard,
+    outcome: Outcome,
     was_unanswered: bool,
     patience: Duration,
 ) -> bool {
     let now = Moment::now();
     change(node, subject, move |telling| {
+        let Outcome { heard, answer, .. } = outcome;
+        telling.answer = Some(answer);
         let missing_since = telling.missing_since.filter(|_| heard == Heard::Missing);
         telling.unanswered = was_unanswered;
         telling.missing_since = None;
@@ -95,9 +103,9 @@ async fn attempt_ends(
             Heard::Yes => telling.state = Delivery::Told,
             // Only an attempt of ours can have completed it, and none is known to have.
             Heard::Already if was_unanswered => telling.state = Delivery::Told,
-            Heard::Already | Heard::Refused(_) => telling.state = Delivery::Refused,
-            Heard::NotNow(_) => {}
-            Heard::Unknown(_) => telling.unanswered = true,
+            Heard::Already | Heard::Refused => telling.state = Delivery::Refused,
+            Heard::NotNow => {}
+            Heard::Unknown => telling.unanswered = true,
             Heard::Missing => {
                 // The Panel may not have committed what it asked us to make.
                 let since = missing_since.unwrap_or(now);
@@ -116,10 +124,12 @@ async fn attempt_ends(
     is_over
 }
 
-async fn say(node: &Node, panel: &Panel, subject: Subject) -> Heard {
+async fn say(node: &Node, panel: &Panel, subject: Subject) -> Outcome {
+    // The record is gone.
+    let nothing = || Outcome { heard: Heard::Yes, answer: String::new(), pause: None };
     match subject {
         Subject::Backup(uuid) => {
-            let Some(backup) = node.backups.get(uuid) else { return Heard::Yes };
+            let Some(backup) = node.backups.get(uuid) else { return nothing() };
             let made = backup.made.as_ref().filter(|_| backup.is_complete());
             let result = BackupResult {
                 checksum: made.map_or("", |made| &made.sha1),
@@ -132,7 +142,7 @@ async fn say(node: &Node, panel: &Panel, subject: Subject) -> Heard {
         }
         Subject::Restore(id) => {
             let Some(record::Restore { backup, successful, .. }) = node.restores.get(id) else {
-                return Heard::Yes;
+                return nothing();
             };
             panel.tell_restore(backup, successful.unwrap_or(false)).await
         }

@@ -14,6 +14,7 @@ use serde::{
 use uuid::Uuid;
 
 use crate::{
+    answer::{Heard, Outcome},
     client::{Answer, Client},
     config::Config,
     record::Part,
@@ -80,22 +81,6 @@ fn urls<'de, D: Deserializer<'de>>(urls: D) -> Result<Vec<String>, D::Error> {
     urls.deserialize_seq(Urls)
 }
 
-/// What came of telling the Panel.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    Yes,
-    /// It says that this backup is completed already.
-    Already,
-    /// It has no such backup.
-    Missing,
-    /// It does not take the message, whenever it comes.
-    Refused(String),
-    /// It did not take it now, and certainly not at all.
-    NotNow(String),
-    /// Nobody knows whether it took it.
-    Unknown(String),
-}
-
 impl Panel {
     /// The Panel of `config`, where it names one.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>, String> {
@@ -110,29 +95,44 @@ impl Panel {
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = token(config);
     }
 
-    pub(crate) async fn tell_backup(&self, uuid: Uuid, result: &BackupResult<'_>) -> Heard {
+    pub(crate) async fn tell_backup(&self, uuid: Uuid, result: &BackupResult<'_>) -> Outcome {
         self.tell(&format!("/backups/{uuid}"), result).await
     }
 
-    pub(crate) async fn tell_restore(&self, uuid: Uuid, successful: bool) -> Heard {
+    pub(crate) async fn tell_restore(&self, uuid: Uuid, successful: bool) -> Outcome {
         self.tell(&format!("/backups/{uuid}/restore"), &RestoreResult { successful }).await
     }
 
     /// Asks where an archive of at most `size` bytes is to go. The Panel begins an upload for each
     /// such request, so one that may have been heard is not repeated.
-    pub(crate) async fn part_urls(&self, uuid: Uuid, size: u64) -> Result<PartUrls, Heard> {
+    pub(crate) async fn part_urls(&self, uuid: Uuid, size: u64) -> Result<PartUrls, Outcome> {
         // The Panel takes no 0.
         let path = format!("/backups/{uuid}?size={}", size.max(1));
-        match self.request(Method::GET, &path, Vec::new()).await {
-            Answer::Status(200, body) => serde_json::from_slice(&body)
-                .map_err(|_| Heard::Refused("its answer has no part URLs".into())),
-            answer => Err(heard(answer)),
+        let answer = self.request(Method::GET, &path, Vec::new()).await;
+        let outcome = self.outcome(&answer);
+        let Answer::Reply(reply) = answer else { return Err(outcome) };
+        let urls = reply.json().filter(|_| reply.status == 200).map(serde_json::from_value);
+        match urls {
+            Some(Ok(urls)) => Ok(urls),
+            // The Panel's own success, without what it was asked for.
+            _ if reply.is_success() && reply.is_json() => {
+                let answer = format!("its answer has no part URLs: {}", outcome.answer);
+                Err(Outcome { heard: Heard::Refused, answer, ..outcome })
+            }
+            // Somebody else's: the Panel has begun no upload.
+            _ if reply.is_success() => Err(Outcome { heard: Heard::NotNow, ..outcome }),
+            _ => Err(outcome),
         }
     }
 
-    async fn tell(&self, path: &str, message: &impl Serialize) -> Heard {
+    async fn tell(&self, path: &str, message: &impl Serialize) -> Outcome {
         let body = serde_json::to_vec(message).expect("a message is plain data");
-        heard(self.request(Method::POST, path, body).await)
+        self.outcome(&self.request(Method::POST, path, body).await)
+    }
+
+    fn outcome(&self, answer: &Answer) -> Outcome {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        Outcome::of(answer, token.split_once('.').map_or(&**token, |(_, secret)| secret))
     }
 
     async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
@@ -143,32 +143,6 @@ impl Panel {
 
 fn token(config: &Config) -> String {
     format!("{}.{}", config.token_id, config.token.0)
-}
-
-fn heard(answer: Answer) -> Heard {
-    let (status, body) = match answer {
-        Answer::Status(status, body) => (status, body),
-        Answer::NotSent(why) => return Heard::NotNow(why),
-        Answer::Lost(why) => return Heard::Unknown(why),
-    };
-    let said = || {
-        let text: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-        format!("status {status}: {}", text.escape_debug())
-    };
-    match status {
-        200..=299 => Heard::Yes,
-        400 | 409 if is_already(&body) => Heard::Already,
-        404 => Heard::Missing,
-        // A wrong token or address is mended by people, and 408, 425 and 429 by time.
-        300..=399 | 401 | 403 | 408 | 425 | 429 => Heard::NotNow(said()),
-        400..=499 => Heard::Refused(said()),
-        // What stands between may have lost the answer, or the Panel failed after it had committed.
-        _ => Heard::Unknown(said()),
-    }
-}
-
-fn is_already(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_lowercase().contains("already")
 }
 
 #[cfg(test)]
@@ -183,21 +157,5 @@ mod tests {
         };
         assert_eq!(answer(PARTS_MAX).expect("as many as there may be").parts.len(), PARTS_MAX);
         assert!(answer(PARTS_MAX + 1).is_err());
-    }
-
-    #[test]
-    fn an_answer_is_told_from_no_answer() {
-        let status = |status, body: &'static str| heard(Answer::Status(status, body.into()));
-        assert_eq!(status(204, ""), Heard::Yes);
-        let already = r#"{"errors":[{"detail":"This backup is already marked as completed."}]}"#;
-        assert_eq!(status(400, already), Heard::Already);
-        assert_eq!(status(404, ""), Heard::Missing);
-        assert!(matches!(status(400, "no size"), Heard::Refused(_)));
-        assert!(matches!(status(422, ""), Heard::Refused(_)));
-        assert!(matches!(status(401, ""), Heard::NotNow(_)));
-        assert!(matches!(status(302, ""), Heard::NotNow(_)));
-        assert!(matches!(status(502, ""), Heard::Unknown(_)));
-        assert!(matches!(heard(Answer::NotSent("x".into())), Heard::NotNow(_)));
-        assert!(matches!(heard(Answer::Lost("x".into())), Heard::Unknown(_)));
     }
 }

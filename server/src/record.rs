@@ -115,6 +115,9 @@ pub(crate) struct Telling {
     pub(crate) unanswered: bool,
     /// Since when the Panel says that it has no such backup.
     pub(crate) missing_since: Option<Moment>,
+    /// The answer to the last attempt in short, or why there was none.
+    #[serde(default)]
+    pub(crate) answer: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]

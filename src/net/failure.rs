@@ -19,7 +19,7 @@ const MESSAGE_MAX: usize = 500;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The service said so.
-    Service(Refusal),
+    Service(Box<Refusal>),
     /// No connection, or one that broke.
     Network(String),
     /// No byte moved for so long.
@@ -45,6 +45,12 @@ pub(crate) struct Refusal {
     pub(crate) whole: Option<u64>,
     /// Where to go instead. It may hold a signature, so it is never shown.
     pub(crate) location: Option<Location>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Service(Box::new(refusal))
+    }
 }
 
 /// A `Location` header.
@@ -246,7 +252,7 @@ mod tests {
     #[test]
     fn what_a_service_says_is_in_the_error() {
         let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
-        let error = Failure::Service(refusal).into_error("upload to", "s3://b/k");
+        let error = Failure::from(refusal).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
         assert_eq!(error.to_string(), text);
         let refusal = Refusal::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
@@ -257,7 +263,7 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         let of = |status: u16, body: &[u8]| {
             let status = StatusCode::from_u16(status).expect("a status");
-            Failure::Service(Refusal::new(status, &HeaderMap::new(), body))
+            Failure::from(Refusal::new(status, &HeaderMap::new(), body))
         };
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(of(status, b"").is_retryable(), "{status}");

@@ -129,13 +129,14 @@ impl Http {
         let mut to = url.clone();
         for _ in 0..=REDIRECTS_MAX {
             let sent = self.send_here(method.clone(), &to, headers.clone(), content.clone()).await;
-            match sent {
-                Err(Failure::Service(Refusal { location: Some(location), status, .. }))
-                    if method == Method::GET || matches!(status, 307 | 308) =>
-                {
+            let Err(Failure::Service(refusal)) = &sent else {
+                return sent;
+            };
+            match &refusal.location {
+                Some(location) if method == Method::GET || matches!(refusal.status, 307 | 308) => {
                     to = url.follow(&to, &location.0)?;
                 }
-                sent => return sent,
+                _ => return sent,
             }
         }
         Err(astray(url, "it leads from one place to the next").into())
@@ -174,7 +175,7 @@ impl Http {
             let error = Error::new(ErrorKind::UrlExpired, "use the URL");
             return Err(Failure::Final(error.caused_by(refusal.to_string())));
         }
-        Err(Failure::Service(refusal))
+        Err(refusal.into())
     }
 
     /// Sends a part, and gives the ETag that the service answers with.

@@ -10,6 +10,7 @@ mod http;
 #[path = "../../../tests/s3/server.rs"]
 mod server;
 
+mod answers;
 mod contents;
 mod daemon;
 mod endpoint;

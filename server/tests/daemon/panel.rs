@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ struct State {
     backups: BTreeMap<Uuid, Known>,
     asked: usize,
     tried: usize,
+    /// When each request came.
+    requests: Vec<Instant>,
     problems: Vec<String>,
     s3: Option<(Client, String)>,
     part_size: u64,
@@ -46,8 +48,10 @@ pub struct Known {
 
 #[derive(Clone)]
 pub enum Act {
-    /// It says this and does nothing.
+    /// It says this and does nothing. The content type is that of JSON if the text begins so.
     Say(u16, &'static str),
+    /// It answers with these lines of a head and this body, and does nothing.
+    Answer(u16, Vec<String>, String),
     /// It does what it should, and nobody hears of it.
     Lose,
     /// It hangs up without having done anything.
@@ -55,6 +59,9 @@ pub enum Act {
     /// It does what it should after that time.
     Think(Duration),
 }
+
+/// What the Panel answers about a backup that it does not have.
+pub const MISSING: &str = r#"{"errors":[{"code":"NotFoundHttpException","status":"404","detail":"The requested resource could not be found on the server."}]}"#;
 
 const ALREADY: &str = r#"{"errors":[{"detail":"Cannot update the status of a backup that is already marked as completed."}]}"#;
 
@@ -107,6 +114,11 @@ impl Panel {
         self.state.lock().unwrap().asked
     }
 
+    /// When requests came, whatever it answered.
+    pub fn requests(&self) -> Vec<Instant> {
+        self.state.lock().unwrap().requests.clone()
+    }
+
     /// How often it was told something, whatever came of it.
     pub fn tried(&self) -> usize {
         self.state.lock().unwrap().tried
@@ -131,23 +143,35 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let act = {
         let mut state = state.lock().unwrap();
         check_head(&head, &mut state.problems);
+        state.requests.push(Instant::now());
         state.script.pop_front()
     };
     if let Some(Act::Think(time)) = act {
         // A slow service.
         thread::sleep(time);
     }
-    let (status, text) = match act {
+    let (status, mut lines, text) = match act {
         Some(Act::HangUp) => return Ok(()),
-        Some(Act::Say(status, text)) => (status, text.to_owned()),
+        Some(Act::Say(status, text)) => (status, Vec::new(), text.to_owned()),
+        Some(Act::Answer(status, lines, text)) => (status, lines, text),
         Some(Act::Lose) => {
             react(&head, &body, &mut state.lock().unwrap());
             return Ok(());
         }
-        None | Some(Act::Think(_)) => react(&head, &body, &mut state.lock().unwrap()),
+        None | Some(Act::Think(_)) => {
+            let (status, text) = react(&head, &body, &mut state.lock().unwrap());
+            (status, Vec::new(), text)
+        }
     };
-    let length = text.len();
-    let reply = format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n\r\n{text}");
+    if lines.is_empty() && status != 204 {
+        let kind = if text.starts_with(['{', '[']) { "application/json" } else { "text/html" };
+        lines.push(format!("Content-Type: {kind}"));
+    }
+    if status != 204 {
+        lines.push(format!("Content-Length: {}", text.len()));
+    }
+    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let reply = format!("HTTP/1.1 {status} x\r\n{lines}\r\n{text}");
     (&*stream).write_all(reply.as_bytes())
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     daemon::{Daemon, TOKEN, noise, until},
-    panel::{Act, Panel},
+    panel::{Act, MISSING, Panel},
     server::Server,
 };
 
@@ -27,7 +27,7 @@ fn a_panel_that_stumbles_is_told_in_the_end() {
         Act::Say(500, "oops"),
         Act::Say(429, ""),
         Act::Say(401, ""),
-        Act::Say(404, ""),
+        Act::Say(404, MISSING),
         Act::Say(302, ""),
     ]);
     let backup = daemon.made();
@@ -55,7 +55,7 @@ fn completed_by_somebody_else_is_not_told() {
     let backup = daemon.made();
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
     assert!(daemon.archive(backup).exists() && panel.known(backup).told.is_empty());
-    panel.act([Act::Say(422, "no")]);
+    panel.act([Act::Say(422, r#"{"errors":[{"detail":"no"}]}"#)]);
     let backup = daemon.made();
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
     assert!(daemon.archive(backup).exists());
@@ -65,7 +65,7 @@ fn completed_by_somebody_else_is_not_told() {
 fn a_backup_that_was_deleted_in_the_panel_is_kept_as_an_orphan() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 2");
-    panel.act(vec![Act::Say(404, ""); 50]);
+    panel.act(vec![Act::Say(404, MISSING); 50]);
     let began = Instant::now();
     let backup = daemon.made();
     let orphan = daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "orphan");
@@ -123,7 +123,7 @@ fn an_s3_backup_goes_to_the_panels_part_urls() {
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     fs::write(daemon.dir(server).join("big"), noise(3, 12 << 20)).unwrap();
     // The row is not committed yet.
-    panel.act([Act::Say(404, "")]);
+    panel.act([Act::Say(404, MISSING)]);
     daemon.ask(server, "s3", backup).expect(202);
     let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
     assert_eq!((panel.asked(), &made["readable"]), (1, &json!(false)));
@@ -157,7 +157,7 @@ fn the_panel_is_asked_for_part_urls_once() {
     assert_eq!(told(&panel, backup)[0]["successful"], false);
     assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
     // One that it does not know.
-    panel.act(vec![Act::Say(404, ""); 20]);
+    panel.act(vec![Act::Say(404, MISSING); 20]);
     let unknown = Uuid::new_v4();
     daemon.ask(server, "s3", unknown).expect(202);
     daemon

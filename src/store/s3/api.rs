@@ -89,7 +89,7 @@ impl Api {
         match sent.await {
             Err(failure) if failure.is_status(404) => Ok(None),
             Err(Failure::Service(refusal)) if refusal.is_mute() => {
-                self.head_by_get(object, refusal).await
+                self.head_by_get(object, *refusal).await
             }
             Err(failure) => Err(failure),
             Ok(answer) => {
@@ -110,7 +110,7 @@ impl Api {
             Ok(answer) => Head::of(&answer, whole_of(&answer)).map(Some),
             Err(failure) if failure.is_status(404) => Ok(None),
             Err(failure) if failure.whole() == Some(0) => Ok(Some(Head { size: 0, upload: None })),
-            Err(Failure::Service(why)) if why.is_mute() => Err(Failure::Service(refusal)),
+            Err(Failure::Service(why)) if why.is_mute() => Err(refusal.into()),
             Err(failure) => Err(failure),
         }
     }
@@ -281,7 +281,7 @@ impl Api {
             .send(Method::POST, &upload.object, &query, headers, Some(body.clone()))
             .await?;
         match Refusal::of_xml(&self.http.body(answer).await?) {
-            Some(refusal) => Err(Failure::Service(refusal)),
+            Some(refusal) => Err(refusal.into()),
             None => Ok(()),
         }
     }

@@ -156,7 +156,7 @@ impl Service {
         let answer = self.directed(send_to).await?;
         let body = self.http.body(answer).await?;
         if let Some(refusal) = Refusal::of_xml(&body) {
-            return Err(Failure::Service(refusal));
+            return Err(refusal.into());
         }
         Element::parse(&body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
     }

@@ -1,0 +1,368 @@
+//! The configuration: Wings' own `config.yml` with Wings' meaning of its keys, and the blocks `s3` and
+//! `wingback` besides. `docs/server.md` lists the keys.
+
+mod decode;
+mod host;
+mod scalar;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod values;
+#[cfg(test)]
+mod wings;
+mod yaml;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use uuid::Uuid;
+use wingback::{Credentials, IgnoreFile, Level, Profile, Rules, S3Store};
+
+use self::{host::Host, yaml::Node};
+pub(crate) use self::{secret::Secret, values::ArchiveName};
+use crate::client::Client;
+
+/// The configuration. Keys that are not here belong to Wings alone, and are ignored.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct Config {
+    pub(crate) token_id: String,
+    pub(crate) token: Secret,
+    /// The Panel's URL; empty where there is none to be told.
+    pub(crate) remote: String,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) api: Api,
+    pub(crate) system: System,
+    pub(crate) s3: Option<S3>,
+    pub(crate) wingback: Wingback,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct Api {
+    host: Host,
+    port: u16,
+    pub(crate) ssl: Ssl,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Ssl {
+    pub(crate) enabled: bool,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct System {
+    root_directory: PathBuf,
+    data: Option<PathBuf>,
+    backup_directory: Option<PathBuf>,
+    user: User,
+    backups: Backups,
+    /// Bytes a second, as documented.
+    backup_write_limit: u64,
+}
+
+/// Who owns what a restore writes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct User {
+    #[serde(deserialize_with = "values::id")]
+    pub(crate) uid: Option<u32>,
+    #[serde(deserialize_with = "values::id")]
+    pub(crate) gid: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Backups {
+    /// MiB a second, as in Wings: without limit where it is less than 1.
+    write_limit: i64,
+    /// One of Wings' words; any other is `best_speed` there.
+    compression_level: String,
+}
+
+/// What has to be as it was for a file to be unchanged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Trust {
+    #[default]
+    Ctime,
+    Mtime,
+}
+
+/// An S3 service that the daemon has credentials for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct S3 {
+    endpoint: Option<String>,
+    region: Option<String>,
+    bucket: String,
+    #[serde(default)]
+    prefix: String,
+    path_style: Option<bool>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<Secret>,
+    session_token: Option<Secret>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wingback {
+    listen: Option<SocketAddr>,
+    state_directory: Option<PathBuf>,
+    archive_name: ArchiveName,
+    #[serde(deserialize_with = "values::rules")]
+    pub(crate) rules: Rules,
+    #[serde(deserialize_with = "values::ignore_mode")]
+    pub(crate) ignore_mode: IgnoreFile,
+    pub(crate) ignore_file: String,
+    #[serde(deserialize_with = "values::profile")]
+    pub(crate) profile: Profile,
+    /// 0 is one for each processor.
+    pub(crate) threads: usize,
+    #[serde(deserialize_with = "values::at_least_one")]
+    pub(crate) slots: usize,
+    pub(crate) background: bool,
+    /// What has not changed since a server's last local backup is copied from that.
+    pub(crate) previous: bool,
+    pub(crate) trust: Trust,
+    /// The last archives of servers whose backups go elsewhere; 0 is none.
+    pub(crate) cache_mib: u64,
+    reserve_mib: u64,
+    /// How long the Panel may say that it has no such backup before that is believed.
+    #[serde(deserialize_with = "values::seconds")]
+    pub(crate) panel_missing_timeout: Duration,
+    /// The longest wait between two attempts to tell the Panel.
+    #[serde(deserialize_with = "values::seconds")]
+    pub(crate) panel_retry_max: Duration,
+    pub(crate) max_body_kib: usize,
+    #[serde(deserialize_with = "values::at_least_one")]
+    pub(crate) max_connections: usize,
+    #[serde(deserialize_with = "values::at_least_one")]
+    pub(crate) max_queued: usize,
+    #[serde(deserialize_with = "values::seconds")]
+    pub(crate) request_timeout: Duration,
+    #[serde(deserialize_with = "values::seconds")]
+    pub(crate) stop_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            token_id: String::new(),
+            token: Secret(String::new()),
+            remote: String::new(),
+            allowed_origins: Vec::new(),
+            api: Api::default(),
+            system: System::default(),
+            s3: None,
+            wingback: Wingback::default(),
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        // Unlike Wings, which listens at every address.
+        Api { host: Host::loopback(), port: 8080, ssl: Ssl::default() }
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        System {
+            root_directory: "/var/lib/pterodactyl".into(),
+            data: None,
+            backup_directory: None,
+            user: User::default(),
+            backups: Backups::default(),
+            backup_write_limit: 0,
+        }
+    }
+}
+
+impl Default for Wingback {
+    fn default() -> Self {
+        Wingback {
+            listen: None,
+            state_directory: None,
+            archive_name: ArchiveName::default(),
+            rules: Rules::default(),
+            ignore_mode: IgnoreFile::default(),
+            ignore_file: ".pteroignore".into(),
+            profile: Profile::default(),
+            threads: 0,
+            slots: 2,
+            background: false,
+            previous: true,
+            trust: Trust::default(),
+            cache_mib: 0,
+            reserve_mib: 256,
+            panel_missing_timeout: Duration::from_secs(60),
+            panel_retry_max: Duration::from_secs(300),
+            max_body_kib: 1024,
+            max_connections: 512,
+            max_queued: 1000,
+            request_timeout: Duration::from_secs(30),
+            stop_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut config =
+            Config::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))?;
+        config.token = config.token.resolve("token", "WINGS_TOKEN")?;
+        config.token_id = Secret(config.token_id).resolve("token_id", "WINGS_TOKEN_ID")?.0;
+        config.check().map_err(|problem| format!("{}: {problem}", path.display()))?;
+        Ok(config)
+    }
+
+    /// What would otherwise be found when a backup is made.
+    fn check(&self) -> Result<(), String> {
+        if self.token.0.is_empty() {
+            return Err("token: there must be one".into());
+        }
+        self.token.check().map_err(|why| format!("token: {why}"))?;
+        Secret(self.token_id.clone()).check().map_err(|why| format!("token_id: {why}"))?;
+        self.address()?;
+        for (key, path) in [
+            ("root_directory", Some(&self.system.root_directory)),
+            ("data", self.system.data.as_ref()),
+            ("backup_directory", self.system.backup_directory.as_ref()),
+        ] {
+            if path.is_some_and(|path| path.as_os_str().is_empty()) {
+                return Err(format!("system.{key}: it must not be empty"));
+            }
+        }
+        if !self.remote.is_empty() {
+            Client::new(&self.remote).map_err(|why| format!("remote: {why}"))?;
+        }
+        let Some(s3) = &self.s3 else { return Ok(()) };
+        if s3.bucket.is_empty() {
+            return Err("s3.bucket: there must be one".into());
+        }
+        if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
+            return Err("s3: access_key_id and secret_access_key go together".into());
+        }
+        if let Some(endpoint) = &s3.endpoint {
+            Client::new(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let root = Node::parse(text).map_err(|e| e.to_string())?;
+        serde_path_to_error::deserialize(&*root).map_err(|e| match &*e.path().to_string() {
+            "." => e.inner().to_string(),
+            key => format!("{key}: {}", e.inner()),
+        })
+    }
+
+    /// Where to listen. An IPv6 address without a value means every address, also of IPv4.
+    pub(crate) fn address(&self) -> Result<SocketAddr, String> {
+        match self.wingback.listen {
+            Some(address) => Ok(address),
+            None => self.api.host.address(self.api.port).map_err(|why| format!("api.host: {why}")),
+        }
+    }
+
+    /// Where the servers' directories are, each named after its server's UUID.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.system.below_root(self.system.data.as_ref(), "volumes")
+    }
+
+    pub(crate) fn backup_directory(&self) -> PathBuf {
+        self.system.below_root(self.system.backup_directory.as_ref(), "backups")
+    }
+
+    /// Where the engine keeps the records of restores.
+    pub(crate) fn engine_directory(&self) -> PathBuf {
+        self.state_directory().join("engine")
+    }
+
+    /// Where the daemon keeps its records.
+    pub(crate) fn state_directory(&self) -> PathBuf {
+        self.system.below_root(self.wingback.state_directory.as_ref(), "wingback")
+    }
+
+    pub(crate) fn archive_name(&self) -> &ArchiveName {
+        &self.wingback.archive_name
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        match &*self.system.backups.compression_level {
+            "none" => Level::None,
+            "best_compression" => Level::Best,
+            _ => Level::Fast,
+        }
+    }
+
+    /// The value of `compression_level`, if it is none of the words that Wings knows.
+    pub(crate) fn unknown_level(&self) -> Option<&str> {
+        let level = &*self.system.backups.compression_level;
+        let is_known = matches!(level, "" | "none" | "best_speed" | "best_compression");
+        (!is_known).then_some(level)
+    }
+
+    /// Bytes a second, the lower of both spellings; 0 is without limit.
+    pub(crate) fn write_limit(&self) -> u64 {
+        let mib = self.system.backups.write_limit.max(0).cast_unsigned().saturating_mul(1 << 20);
+        let both = [mib, self.system.backup_write_limit];
+        both.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0)
+    }
+
+    /// Bytes of the file system that stay free.
+    pub(crate) fn reserve(&self) -> u64 {
+        self.wingback.reserve_mib.saturating_mul(1 << 20)
+    }
+
+    pub(crate) fn user(&self) -> User {
+        self.system.user
+    }
+}
+
+impl System {
+    fn below_root(&self, path: Option<&PathBuf>, default: &str) -> PathBuf {
+        path.cloned().unwrap_or_else(|| self.root_directory.join(default))
+    }
+}
+
+impl S3 {
+    /// The bucket's part for one server: `{prefix}/{server}/`.
+    pub(crate) fn store(&self, server: Uuid) -> wingback::Result<S3Store> {
+        let credentials = match (&self.access_key_id, &self.secret_access_key) {
+            (Some(access), Some(secret)) => Credentials::new(access, &*secret.0),
+            _ => Credentials::find()?,
+        };
+        let credentials = match &self.session_token {
+            Some(token) => credentials.session_token(&*token.0),
+            None => credentials,
+        };
+        let prefix = match self.prefix.trim_matches('/') {
+            "" => format!("{server}/"),
+            prefix => format!("{prefix}/{server}/"),
+        };
+        let mut store = S3Store::new(&*self.bucket, credentials).prefix(prefix);
+        if let Some(in_path) = self.path_style {
+            store = store.path_style(in_path);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            store = store.endpoint(endpoint);
+        }
+        if let Some(region) = &self.region {
+            store = store.region(region);
+        }
+        Ok(store)
+    }
+}

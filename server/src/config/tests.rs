@@ -1,0 +1,107 @@
+use wingback::{IgnoreFile, Level, Rules};
+
+use super::*;
+
+const WINGS: &str = "
+debug: false
+app_name: Pterodactyl
+uuid: 2f9a1f4e-6a3b-4d31-9d0a-0f4f5c3f2b11
+token_id: abcdefgh
+token: secret
+api:
+  host: 0.0.0.0
+  port: 8080
+  ssl: {enabled: true, cert: /etc/cert.pem, key: /etc/key.pem}
+  upload_limit: 100
+system:
+  root_directory: /srv/ptero
+  data: /srv/volumes
+  user: {uid: 988, gid: 987}
+  backups: {write_limit: 2, compression_level: best_compression}
+  backup_write_limit: 1000
+  sftp: {bind_port: 2022}
+allowed_mounts: []
+remote: https://panel.example.com
+";
+
+#[test]
+fn wings_own_file_is_read_as_it_is() {
+    let config = Config::parse(WINGS).unwrap();
+    assert_eq!(config.address().unwrap(), "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(config.data(), Path::new("/srv/volumes"));
+    assert_eq!(config.backup_directory(), Path::new("/srv/ptero/backups"));
+    assert_eq!(config.state_directory(), Path::new("/srv/ptero/wingback"));
+    assert_eq!(config.write_limit(), 1000, "the lower of both");
+    assert_eq!(config.level(), Level::Best);
+    assert_eq!((config.user().uid, config.user().gid), (Some(988), Some(987)));
+    assert!(config.api.ssl.enabled);
+    assert_eq!(config.wingback.rules, Rules::Git);
+    assert_eq!(config.wingback.ignore_mode, IgnoreFile::Merge);
+}
+
+#[test]
+fn what_is_not_said_is_on_loopback_and_as_documented() {
+    let config = Config::parse("token: x\n").unwrap();
+    assert!(config.address().unwrap().ip().is_loopback());
+    assert_eq!(config.backup_directory(), Path::new("/var/lib/pterodactyl/backups"));
+    let (server, backup) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let key = config.archive_name().of(server).key(&backup);
+    assert_eq!(key.as_str(), format!("backup-{backup}.tar.gz"));
+    let text = "wingback: {archive_name: '{server}/{uuid}.tar.gz', listen: '[::1]:9'}";
+    let config = Config::parse(text).unwrap();
+    let key = config.archive_name().of(server).key(&backup);
+    assert_eq!(key.as_str(), format!("{server}/{backup}.tar.gz"));
+    assert_eq!(config.address().unwrap(), "[::1]:9".parse().unwrap());
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_and_a_limit_below_one_is_none() {
+    let tmp = tempfile::tempdir().unwrap();
+    let file = tmp.path().join("secret");
+    fs::write(&file, " hidden\n").unwrap();
+    let path = tmp.path().join("config.yml");
+    let at = format!("file://{}", file.display());
+    let text = format!(
+        "token: {at}\ntoken_id: {at}\napi: {{host: localhost}}\n\
+             system: {{backups: {{write_limit: -1}}}}\n"
+    );
+    fs::write(&path, text).unwrap();
+    let config = Config::read(&path).unwrap();
+    assert_eq!((&*config.token.0, &*config.token_id), ("hidden", "hidden"));
+    assert!(config.address().unwrap().ip().is_loopback() && config.write_limit() == 0);
+}
+
+#[test]
+fn what_could_not_work_is_said_before_anything_starts() {
+    for (text, why) in [
+        ("remote: https://p.example.com\n", "token: there must be one"),
+        ("token: x\nremote: panel.example.com\n", "remote: "),
+        ("token: x\ns3: {bucket: ''}\n", "s3.bucket: there must be one"),
+        ("token: x\ns3: {bucket: b, access_key_id: a}\n", "go together"),
+        ("token: x\ns3: {bucket: b, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
+    ] {
+        let problem = Config::parse(text).unwrap().check().unwrap_err();
+        assert!(problem.contains(why), "{problem}");
+    }
+    Config::parse("token: x\ns3: {bucket: b}\n").unwrap().check().unwrap();
+}
+
+#[test]
+fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
+    for (text, key, line) in [
+        ("token: x\napi:\n  port: banana\n", "api.port", "line 3"),
+        ("api:\n  host: '!'\n", "api.host", "line 2"),
+        ("system:\n  backup_write_limit: -1\n", "system.backup_write_limit", "line 2"),
+        ("system:\n  backups:\n    compression_level: [zip]\n", "compression_level", "line 3"),
+        ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),
+        ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
+        ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
+        ("s3:\n  region: x\n", "bucket", "line 2"),
+        ("token: [hunter2\n", "token", "line 1"),
+        ("token: hunter2\ntoken: hunter2\n", "token", "line 2"),
+    ] {
+        let problem = Config::parse(text).unwrap_err();
+        assert!(problem.contains(key) && problem.contains(line), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Values of single keys.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, de, de::Error as _};
+use uuid::Uuid;
+use wingback::{IgnoreFile, NameTemplate, Profile, Rules};
+
+/// How archives are named: a [`NameTemplate`] in which `{server}` may stand before `{uuid}`.
+#[derive(Clone, Debug)]
+pub(crate) struct ArchiveName(String);
+
+impl ArchiveName {
+    pub(crate) fn of(&self, server: Uuid) -> NameTemplate {
+        let named = self.0.replace("{server}", &server.to_string());
+        named.parse().expect("it was tried when it was read")
+    }
+}
+
+impl Default for ArchiveName {
+    fn default() -> Self {
+        ArchiveName(NameTemplate::default().to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for ArchiveName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let one = name.replace("{server}", &Uuid::nil().to_string());
+        one.parse::<NameTemplate>().map_err(D::Error::custom)?;
+        Ok(ArchiveName(name))
+    }
+}
+
+/// One of the words for an option of the engine's.
+fn word<'de, D, T, const N: usize>(deserializer: D, words: [(&str, T); N]) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    let found = words.into_iter().find(|(word, _)| *word == text);
+    found
+        .map(|(_, value)| value)
+        .ok_or_else(|| D::Error::custom(format!("it must be one of {known}")))
+}
+
+pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
+    word(deserializer, [("git", Rules::Git), ("wings", Rules::Wings)])
+}
+
+pub(super) fn ignore_mode<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<IgnoreFile, D::Error> {
+    let modes = [
+        ("merge", IgnoreFile::Merge),
+        ("replace", IgnoreFile::Replace),
+        ("none", IgnoreFile::None),
+    ];
+    word(deserializer, modes)
+}
+
+pub(super) fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Profile, D::Error> {
+    word(deserializer, [("full", Profile::Full), ("wings", Profile::Wings)])
+}
+
+pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 => Err(D::Error::custom("it must be at least 1")),
+        n => Ok(n),
+    }
+}
+
+/// The number of a user or group. Below zero there is none.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    match i64::deserialize(deserializer)? {
+        ..0 => Ok(None),
+        id => u32::try_from(id).map(Some).map_err(|_| D::Error::custom("it is too large")),
+    }
+}
+
+/// A time of at least a second: a number of seconds, or text like Go's `1m30s`.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    struct Visitor;
+
+    impl de::Visitor<'_> for Visitor {
+        type Value = Option<Duration>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("seconds, or text like 1m30s")
+        }
+
+        fn visit_i64<E>(self, seconds: i64) -> Result<Self::Value, E> {
+            Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
+        }
+
+        fn visit_f64<E>(self, seconds: f64) -> Result<Self::Value, E> {
+            Ok(Duration::try_from_secs_f64(seconds).ok())
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(duration(text))
+        }
+    }
+
+    let wrong = || D::Error::custom("it must be at least 1 second, as a number or like 1m30s");
+    let time = deserializer.deserialize_any(Visitor)?;
+    time.filter(|time| *time >= Duration::from_secs(1)).ok_or_else(wrong)
+}
+
+/// Text like `1h30m`, by the rules of Go's `time.ParseDuration`. Less than nothing is `None`.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("μs", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut seconds = 0.0;
+    loop {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        seconds += number.parse::<f64>().ok()? * size;
+        rest = after;
+        if rest.is_empty() {
+            return Duration::try_from_secs_f64(seconds).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_in_go() {
+        for (text, millis) in
+            [("90s", 90_000), ("1m30s", 90_000), ("1.5h", 5_400_000), ("+2h3ms", 7_200_003)]
+        {
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "1", "s", "1d", "-1s", "1m 30s", "1m30", "..s", "1sm"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The configuration's YAML as a tree, with lines for error messages.
+
+use std::{collections::HashMap, fmt, rc::Rc};
+
+use granit_parser::{Event, Parser, ScalarStyle};
+use serde::de;
+
+use super::scalar::{Scalar, Tag};
+
+/// Deepest nesting of lists and blocks.
+const DEPTH_MAX: usize = 100;
+
+/// A value in the file.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) line: usize,
+    pub(super) content: Content,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    Scalar(Scalar),
+    List(Vec<Rc<Node>>),
+    /// Keys and values in the order of the file.
+    Block(Vec<(Rc<Node>, Rc<Node>)>),
+}
+
+/// What is wrong, and in which line. It never holds a value, which may be a secret.
+#[derive(Debug)]
+pub(super) struct Error {
+    message: String,
+    line: Option<usize>,
+}
+
+impl Node {
+    /// The first document of `text`. An empty text is an empty block.
+    pub(super) fn parse(text: &str) -> Result<Rc<Self>, Error> {
+        Builder::default().build(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.content, Content::Scalar(scalar) if scalar.is_null())
+    }
+
+    pub(super) fn scalar(&self, wanted: &str) -> Result<&Scalar, Error> {
+        match &self.content {
+            Content::Scalar(scalar) => Ok(scalar),
+            Content::List(_) => Err(Error::new(format!("it must be {wanted}, and is a list"))),
+            Content::Block(_) => {
+                Err(Error::new(format!("it must be {wanted}, and is a block of keys")))
+            }
+        }
+    }
+
+    fn is_merge(&self) -> bool {
+        matches!(&self.content, Content::Scalar(key) if key.plain && key.text == "<<")
+    }
+
+    /// The keys of a block that have a value. Blocks that are merged with `<<` count where they
+    /// stand: the later of two values of a key is its value.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, Error> {
+        let Content::Block(pairs) = &self.content else {
+            return Err(Error::new("it must be a block of keys"));
+        };
+        let mut entries: Vec<Entry> = Vec::new();
+        for (key, value) in pairs {
+            let sources = if key.is_merge() { value.merged()? } else { Vec::new() };
+            for source in sources {
+                for entry in source.entries()? {
+                    entries.retain(|known| known.key != entry.key);
+                    entries.push(Entry { merged: true, ..entry });
+                }
+            }
+            if !key.is_merge() {
+                let key = key.scalar("a key").and_then(Scalar::text);
+                let key = key.map_err(|e| e.at(self.line))?.to_owned();
+                entries.retain(|known| !known.merged || known.key != key);
+                entries.push(Entry { key, value: value.clone(), merged: false });
+            }
+        }
+        entries.retain(|entry| !entry.value.is_null());
+        Ok(entries)
+    }
+
+    /// The blocks that `<<: self` merges, the one that counts most as the last.
+    fn merged(&self) -> Result<Vec<&Node>, Error> {
+        let sources = match &self.content {
+            Content::Block(_) => vec![self],
+            Content::List(list) => list.iter().rev().map(|node| &**node).collect(),
+            Content::Scalar(_) => Vec::new(),
+        };
+        let is_usable = |node: &&Node| matches!(node.content, Content::Block(_));
+        if sources.is_empty() || !sources.iter().all(is_usable) {
+            return Err(Error::new("<< needs a block of keys, or a list of them").at(self.line));
+        }
+        Ok(sources)
+    }
+}
+
+/// A key that has a value.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: Rc<Node>,
+    /// It comes from another block.
+    merged: bool,
+}
+
+/// Puts a tree together from the parser's events.
+#[derive(Default)]
+struct Builder {
+    /// Collections that have begun and have not ended.
+    open: Vec<Open>,
+    anchors: HashMap<usize, Rc<Node>>,
+}
+
+struct Open {
+    line: usize,
+    anchor: usize,
+    is_block: bool,
+    nodes: Vec<Rc<Node>>,
+}
+
+impl Builder {
+    fn build(mut self, text: &str) -> Result<Rc<Node>, Error> {
+        let parser = Parser::new_from_str(text);
+        for event in parser {
+            let (event, span) = event.map_err(|e| {
+                let line = self.open.last().map_or(e.marker().line(), |open| open.line);
+                Error::new(format!("not YAML: {}", e.info())).at(line)
+            })?;
+            let line = span.start.line();
+            if let Some(root) = self.take(event, line).map_err(|e| e.at(line))? {
+                return Ok(root);
+            }
+        }
+        Ok(Rc::new(Node { line: 1, content: Content::Block(Vec::new()) }))
+    }
+
+    /// Takes one event, and returns the tree if that was its last.
+    fn take(&mut self, event: Event<'_>, line: usize) -> Result<Option<Rc<Node>>, Error> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag.map(|tag| match tag.core_suffix() {
+                    Some("str") => Tag::Text,
+                    Some("bool") => Tag::Bool,
+                    Some("int") => Tag::Int,
+                    Some("float") => Tag::Float,
+                    Some("null") => Tag::Null,
+                    Some("binary") => Tag::Binary,
+                    _ => Tag::Other,
+                });
+                let plain = style == ScalarStyle::Plain;
+                let scalar = Scalar { text: text.into_owned(), plain, tag };
+                Ok(self.add(Node { line, content: Content::Scalar(scalar) }, anchor))
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(line, anchor, false),
+            Event::MappingStart(_, anchor, _) => self.begin(line, anchor, true),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(Open { line, anchor, is_block, nodes }) = self.open.pop() else {
+                    return Err(Error::new("not YAML: an end without a beginning"));
+                };
+                let content = if is_block {
+                    let pairs = nodes.chunks_exact(2);
+                    Content::Block(pairs.map(|p| (p[0].clone(), p[1].clone())).collect())
+                } else {
+                    Content::List(nodes)
+                };
+                Ok(self.add(Node { line, content }, anchor))
+            }
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node = node.ok_or_else(|| Error::new("a value contains itself"))?;
+                Ok(self.place(node))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        line: usize,
+        anchor: usize,
+        is_block: bool,
+    ) -> Result<Option<Rc<Node>>, Error> {
+        if self.open.len() >= DEPTH_MAX {
+            return Err(Error::new("it is nested too deeply"));
+        }
+        self.open.push(Open { line, anchor, is_block, nodes: Vec::new() });
+        Ok(None)
+    }
+
+    fn add(&mut self, node: Node, anchor: usize) -> Option<Rc<Node>> {
+        let node = Rc::new(node);
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        self.place(node)
+    }
+
+    /// Gives the node to the collection that is open, or else returns it.
+    fn place(&mut self, node: Rc<Node>) -> Option<Rc<Node>> {
+        match self.open.last_mut() {
+            Some(open) => open.nodes.push(node),
+            None => return Some(node),
+        }
+        None
+    }
+}
+
+impl Error {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Error { message: message.into(), line: None }
+    }
+
+    /// The same with its line, if it has none yet.
+    pub(super) fn at(mut self, line: usize) -> Self {
+        self.line.get_or_insert(line);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.line.map_or(Ok(()), |line| write!(f, " (line {line})"))
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Error::new(message.to_string())
+    }
+}
