@@ -9,7 +9,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
 PATH=$cache/bin:$PATH
 if ! cargo +nightly --version >/dev/null 2>&1 &&
     ! rustup toolchain install nightly --profile minimal >/dev/null 2>&1; then
-    echo "fuzzing: NOT RUN, rustup cannot bring Rust's nightly here"
+    tests/left-out.sh case "fuzzing: rustup cannot bring Rust's nightly"
     exit 0
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/fuzz"

@@ -656,10 +656,14 @@ typedef struct wingback_unpack_options {
     uint64_t reserve;
     // The most bytes of content, holes counted; 0 is without limit.
     uint64_t max_bytes;
-    // The most members; 0 is without limit.
+    // The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
+    // target.
     uint64_t max_members;
     // How many times the bytes of the archive the content may have; 0 is without limit.
     uint64_t max_ratio;
+    // Whether members that cannot be used, such as a path that leads outside, are left out and noted
+    // as skipped. Anything but 0 is yes; otherwise the first one is an error.
+    uint32_t skip_refused;
 } wingback_unpack_options;
 
 // What was written. It is the last field of each struct that has it, so that it may grow, too.
@@ -674,6 +678,8 @@ typedef struct wingback_unpacked {
     uint64_t hard_links;
     // Bytes of content.
     uint64_t content;
+    // Members that were left out since they could not be used.
+    uint64_t refused;
 } wingback_unpacked;
 
 // What a restore did, in numbers.
@@ -779,6 +785,10 @@ void wingback_task_free(struct wingback_task *task);
 // How many there are; none for NULL.
 size_t wingback_notes_count(const struct wingback_notes *notes);
 
+// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
+// places and whole files. None for NULL.
+uint64_t wingback_notes_more(const struct wingback_notes *notes);
+
 // The note at `index`, counted from 0. What it points to lives as long as the list.
 wingback_status wingback_notes_get(const struct wingback_notes *notes,
                                    size_t index,
@@ -855,7 +865,8 @@ wingback_status wingback_task_swept(const struct wingback_task *task,
                                     struct wingback_error **error);
 
 // Archives in a bucket of an S3 service. The first request is made by the first operation.
-// UNSUPPORTED without the network.
+// INVALID_INPUT for a bucket's name that cannot be, and for a prefix with an empty part or with a part
+// that begins with a dot. UNSUPPORTED without the network.
 wingback_status wingback_store_s3(const struct wingback_s3_config *config,
                                   struct wingback_store **store,
                                   struct wingback_error **error);

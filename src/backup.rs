@@ -544,6 +544,7 @@ fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
         copied: summary.copied,
         compressed: summary.compressed,
         excluded: facts.excluded,
+        is_partial: facts.is_partial,
         skipped: facts.skipped,
         changed: facts.changed,
         warnings,

@@ -95,11 +95,14 @@ impl Cache {
     /// Removes what is superseded, of no use or too much.
     async fn tidy(&self, name: SourceName) -> Result<()> {
         let store = self.store();
-        let plan = Retention::new().max_bytes(self.max_bytes).plan(store.aged_by_footers().await?);
+        let rules = Retention::new().max_bytes(self.max_bytes);
+        let mut plan = rules.plan(store.aged_by_footers().await?, SystemTime::now());
+        // One that is dated in the future is superseded by any that is not.
+        plan.sort_by_key(|(_, verdict)| *verdict == Verdict::InFuture);
         let mut is_superseded = false;
         for (archive, verdict) in plan {
             let is_old = name.is_of(&archive.key) && std::mem::replace(&mut is_superseded, true);
-            if is_old || !matches!(verdict, Verdict::Keep(_)) {
+            if is_old || matches!(verdict, Verdict::Remove | Verdict::NotWhole) {
                 match store.delete(&archive.key).await {
                     // Another backup was first.
                     Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -253,6 +256,28 @@ mod tests {
 
     use super::*;
     use crate::backup::Backup;
+
+    #[test]
+    fn one_that_is_dated_in_the_future_is_superseded_by_the_next() {
+        let tmp = tempfile::tempdir().expect("made");
+        let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
+        fs::create_dir(&source).expect("made");
+        fs::write(source.join("level.dat"), "level").expect("written");
+        let (cache, store) = (Cache::new(&dir, 1 << 30), LocalStore::new(&dir));
+        let name = block_on(SourceName::of(&source));
+        let keys: Vec<_> = (0..2).map(|_| store.key(&name.now())).collect();
+        let later = SystemTime::now() + std::time::Duration::from_secs(100_000);
+        for (key, left) in keys.iter().zip([vec![keys[0].clone()], vec![keys[1].clone()]]) {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+            if *key == keys[0] {
+                let file = fs::File::options().write(true).open(store.path(key)).expect("there");
+                file.set_modified(later).expect("set");
+            }
+            block_on(cache.tidy(name)).expect("tidied");
+            let there = block_on(store.list()).expect("listed");
+            assert_eq!(there.into_iter().map(|object| object.key).collect::<Vec<_>>(), left);
+        }
+    }
 
     #[test]
     fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {

@@ -36,6 +36,9 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
+/// An archive that tar has appended to may have several members of one path: the last counts, and a hard
+/// link names what the members before it have left at its target.
+///
 /// Only once [`next`](Entries::next) says that there are no more is all of what was read known to
 /// be right: a checksum may stand behind the last file. With an index the archive is decoded side by
 /// side. Links and directories of an archive of profile `wings` come last. Nothing is spawned:

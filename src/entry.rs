@@ -168,11 +168,12 @@ impl From<EntryKind> for MemberKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Member {
-    /// Path as the archive has it, any bytes, without a `/` behind it. Empty for the root.
+    /// Path as the archive has it, any bytes, without empty components, `.`, and a `/` behind it.
+    /// Empty for the root.
     pub path: Vec<u8>,
     /// What it is.
     pub kind: MemberKind,
-    /// Bytes of content; 0 for all but files.
+    /// Bytes of content; 0 for all but files, and in a [`List`](crate::List) hard links to files.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
@@ -182,7 +183,7 @@ pub struct Member {
     pub gid: u64,
     /// Last change of the content, in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Where a symlink or hard link points, verbatim. Of a symlink that is known from the index
+    /// Where a symlink points, verbatim, or the path that a hard link names. Of a symlink that is known from the index
     /// only (a listing), it is empty.
     pub target: Vec<u8>,
 }

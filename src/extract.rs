@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     extractor::{Facts, Job, unpack},
     input::Archive,
+    listed::Listed,
     progress::{Phase, Tracker},
     select::Selection,
     task::Task,
@@ -42,7 +43,7 @@ pub struct Extracted {
     /// What was written, and what was not.
     pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
-    pub damage: Vec<Damage>,
+    pub damage: Listed<Damage>,
     /// Paths and patterns that nothing in the archive matched.
     pub unmatched: Vec<Vec<u8>>,
     /// From start to end.

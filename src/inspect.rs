@@ -1,35 +1,50 @@
-//! Looks into an archive: what is in it, and one file of it.
+//! Looks into an archive: which members it has.
 
-use std::{cmp::Ordering, iter::Peekable, ops::Range, sync::Arc};
-
-use bytes::Bytes;
-use futures::{AsyncWrite, AsyncWriteExt};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, hash_map},
+    hash::{BuildHasher, RandomState},
+    iter::Peekable,
+    ops::Range,
+    sync::Arc,
+};
 
 use crate::{
     archive::read::{
-        self, Options, Source, Wanted,
+        self, Options, Source,
         crew::{Crew, Raw},
-        walker::{Gaps, Sink},
+        walker::Sink,
     },
-    damage::{NoIndex, Way},
+    damage::Way,
     entry::{Entry, EntryKind, Member, MemberKind, Unlisted},
     error::{Error, ErrorKind, Result},
     input::Archive,
-    pipe::Outlet,
     progress::{Phase, Tracker},
     select::{Selection, Unmet},
     task::Task,
+    unpack::beneath::{ends, split},
+    unpacked::{MAX_MEMBERS, too_many, weight},
 };
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 
 /// Lists what an archive holds.
 ///
+/// Of several members of one path the last is listed, as it is the one that is extracted. A hard link
+/// has the size of the file that it names; one to a symlink is listed as that symlink.
+///
 /// With an index that takes a read or two, whatever the archive's size, and believes the index;
 /// [`Verify`](crate::Verify) compares it with the archive itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct List {
     selection: Selection,
+    max_members: u64,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List { selection: Selection::default(), max_members: MAX_MEMBERS }
+    }
 }
 
 /// What [`List`] found.
@@ -61,6 +76,15 @@ impl List {
         self
     }
 
+    /// Fails with [`NoSpace`](ErrorKind::NoSpace) when an archive that is read in sequence has more
+    /// members that are to be listed: [`MAX_MEMBERS`] unless told otherwise. An index has a bound of
+    /// its own.
+    #[must_use]
+    pub fn max_members(mut self, members: u64) -> Self {
+        self.max_members = members;
+        self
+    }
+
     /// Lists the archive.
     pub fn start(self, archive: Archive<'_>) -> Task<'_, Listing> {
         Task::new(|tracker| async move {
@@ -88,14 +112,22 @@ impl List {
             }
             Err(why) => {
                 let crew = Crew::start(1, false)?;
-                let mut sink =
-                    Collect { list: self, unmet: &mut unmet, members: Vec::new(), tracker };
+                let mut sink = Collect {
+                    list: self,
+                    unmet: &mut unmet,
+                    hasher: RandomState::new(),
+                    latest: HashMap::new(),
+                    parent: Vec::new(),
+                    members: Vec::new(),
+                    count: 0,
+                    tracker,
+                };
                 let outcome = read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
                 // An archive of profile `wings` that came as a stream has its links at its end.
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
                     sink.member(Member::of_unlisted(unlisted))?;
                 }
-                (outcome.way, Members::Sequence(sink.members))
+                (outcome.way, Members::Sequence(sink.members.into_iter().flatten().collect()))
             }
         };
         Ok(Listing { way, members, unmatched: self.selection.texts(&unmet) })
@@ -149,22 +181,102 @@ fn merge<'a>(
     })
 }
 
-/// Keeps the members that a list wants.
+/// Keeps the members that a list wants: of each path the last, as it would be extracted.
 struct Collect<'a> {
     list: &'a List,
     unmet: &'a mut Unmet,
-    members: Vec<Member>,
+    hasher: RandomState,
+    /// What each path is by now, by its hash, and where it stands among the members.
+    latest: HashMap<u64, (What, Option<usize>)>,
+    /// The directory of the last member.
+    parent: Vec<u8>,
+    /// `None` for one that another of its path came after.
+    members: Vec<Option<Member>>,
+    /// What all members count, wanted or not: something is remembered of each.
+    count: u64,
     tracker: &'a Tracker,
 }
 
-impl Sink for Collect<'_> {
-    fn member(&mut self, member: Member) -> Result<bool> {
-        self.tracker.add_file();
-        let is_dir = member.kind == MemberKind::Directory;
-        if self.list.selection.wants(&member.path, is_dir, self.unmet) {
-            self.members.push(member);
+/// What a hard link to a path becomes.
+#[derive(Clone)]
+enum What {
+    File(u64),
+    Symlink(Arc<[u8]>),
+    Other(MemberKind),
+}
+
+impl Collect<'_> {
+    /// An archive need not name the directories that its members are in.
+    fn enter(&mut self, path: &[u8]) {
+        let parent = split(path).0;
+        if self.parent != parent {
+            for end in ends(parent) {
+                let name = self.hasher.hash_one(&parent[..end]);
+                let directory = What::Other(MemberKind::Directory);
+                if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
+                    vacant.insert((directory, None));
+                    self.count = self.count.saturating_add(1);
+                }
+            }
+            self.parent = parent.to_vec();
         }
+    }
+
+    /// Makes of a hard link what it names. `None` if that is nothing.
+    fn resolve(&self, member: &mut Member) -> Option<What> {
+        let what = match member.kind {
+            MemberKind::File => What::File(member.size),
+            MemberKind::Symlink => What::Symlink(member.target[..].into()),
+            MemberKind::HardLink => {
+                let (what, _) = self.latest.get(&self.hasher.hash_one(&*member.target))?;
+                match what {
+                    What::File(size) => member.size = *size,
+                    What::Symlink(target) => {
+                        (member.kind, member.target) = (MemberKind::Symlink, target.to_vec());
+                    }
+                    What::Other(MemberKind::Directory) => return None,
+                    What::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
+                }
+                what.clone()
+            }
+            kind => What::Other(kind),
+        };
+        Some(what)
+    }
+}
+
+impl Sink for Collect<'_> {
+    fn member(&mut self, mut member: Member) -> Result<bool> {
+        self.tracker.add_file();
+        self.enter(&member.path);
+        self.count = self.count.saturating_add(weight(&member));
+        if self.count > self.list.max_members {
+            return Err(too_many("list", self.list.max_members));
+        }
+        let name = self.hasher.hash_one(&*member.path);
+        let before = self.latest.get(&name).map(|(_, place)| *place);
+        let is_link = member.kind == MemberKind::HardLink;
+        if is_link && member.path == member.target && before.is_some() {
+            return Ok(false);
+        }
+        let what = match self.resolve(&mut member) {
+            Some(what) => what,
+            // It cannot be made, and leaves what is there.
+            None if before.is_some() => return Ok(false),
+            None => What::Other(MemberKind::Directory),
+        };
+        if let Some(Some(place)) = before {
+            self.members[place] = None;
+        }
+        let is_dir = member.kind == MemberKind::Directory;
+        let is_wanted = self.list.selection.wants(&member.path, is_dir, self.unmet);
+        self.latest.insert(name, (what, is_wanted.then_some(self.members.len())));
+        self.members.extend(is_wanted.then_some(Some(member)));
         Ok(false)
+    }
+
+    fn refuse(&mut self, member: Member, _: &'static str) -> Result<()> {
+        self.member(member).map(drop)
     }
 
     fn data(&mut self, _: &Raw, _: Range<usize>, _: u64) -> Result<()> {
@@ -172,137 +284,6 @@ impl Sink for Collect<'_> {
     }
 
     fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn abandon(&mut self) {}
-}
-
-impl<'a> Archive<'a> {
-    /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
-    /// flushes it at the end.
-    ///
-    /// With an index only the segments that hold it are read. Without, all of the archive is, so that
-    /// its checksum is looked at; of several files of that path, the first is taken. Only once the
-    /// task resolves well is what was written known to be right. [`NotFound`](ErrorKind::NotFound)
-    /// if there is none, [`InvalidInput`](ErrorKind::InvalidInput) if it is no file.
-    pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: W) -> Task<'a, Member>
-    where
-        W: AsyncWrite + Unpin + Send + 'a,
-    {
-        let path = path.into();
-        Task::new(|tracker| async move {
-            tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let destination = futures::lock::Mutex::new(destination);
-            let work = move |source, outlet| copy_file(source, path, outlet, &watched);
-            let write = |e| Error::io("write", e);
-            let member = archive_write(self, &tracker, work, &destination).await?;
-            destination.into_inner().flush().await.map_err(write)?;
-            Ok(member)
-        })
-    }
-}
-
-async fn archive_write<W: AsyncWrite + Unpin + Send>(
-    archive: Archive<'_>,
-    tracker: &Arc<Tracker>,
-    work: impl FnOnce(Source, Outlet) -> Result<Member> + Send + 'static,
-    destination: &futures::lock::Mutex<W>,
-) -> Result<Member> {
-    archive
-        .read(tracker, work, |bytes| async move {
-            destination.lock().await.write_all(&bytes).await.map_err(|e| Error::io("write", e))
-        })
-        .await
-}
-
-fn copy_file(source: Source, path: Vec<u8>, outlet: Outlet, tracker: &Tracker) -> Result<Member> {
-    let path = path.strip_prefix(b"./").unwrap_or(&path).to_vec();
-    let mut sink = One { path, outlet, found: None, gaps: Gaps::default(), tracker };
-    let crew = Crew::start(1, false)?;
-    let mut why = NoIndex::Contradicted;
-    match (source.layout()?, &source) {
-        (Ok(layout), Source::At(at)) => {
-            let entries = &layout.index.entries;
-            if let Some(place) = entries.iter().position(|e| e.path == sink.path) {
-                let wanted = Wanted::Some(vec![place]);
-                let outcome =
-                    read::by_index(at, layout, wanted, &OPTIONS, &crew, tracker, &mut sink)?;
-                if outcome.is_some() {
-                    return sink.finish();
-                }
-            } else {
-                let unlisted = layout.index.unlisted.iter().find(|u| u.path == sink.path);
-                sink.found = unlisted.map(Member::of_unlisted);
-                return sink.finish();
-            }
-        }
-        (Err(absent), _) => why = absent,
-        (Ok(_), Source::Stream(_)) => {}
-    }
-    read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
-    sink.finish()
-}
-
-/// Passes the content of one file on.
-struct One<'a> {
-    path: Vec<u8>,
-    outlet: Outlet,
-    found: Option<Member>,
-    gaps: Gaps,
-    tracker: &'a Tracker,
-}
-
-impl One<'_> {
-    fn finish(self) -> Result<Member> {
-        use std::os::unix::ffi::OsStrExt;
-        let error = |kind, why: String| {
-            let path = std::ffi::OsStr::from_bytes(&self.path);
-            Err(Error::new(kind, "read the file").at(path).caused_by(why))
-        };
-        match self.found {
-            Some(member) if member.kind == MemberKind::File => Ok(member),
-            Some(member) if member.target.is_empty() => {
-                error(ErrorKind::InvalidInput, format!("it is a {}", member.kind.code()))
-            }
-            Some(member) => {
-                let target = String::from_utf8_lossy(&member.target).into_owned();
-                error(
-                    ErrorKind::InvalidInput,
-                    format!("it is a {} to {target}", member.kind.code()),
-                )
-            }
-            None => error(ErrorKind::NotFound, "the archive has nothing of that path".into()),
-        }
-    }
-}
-
-impl Sink for One<'_> {
-    fn member(&mut self, member: Member) -> Result<bool> {
-        let is_it = self.found.is_none() && member.path == self.path;
-        let is_file = member.kind == MemberKind::File;
-        if is_it {
-            self.gaps = Gaps::of(member.size);
-            self.found = Some(member);
-        }
-        Ok(is_it && is_file)
-    }
-
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
-        self.tracker.add_bytes(range.len() as u64);
-        while let Some(zeros) = self.gaps.before(offset) {
-            self.outlet.send(zeros)?;
-        }
-        self.gaps.pass(range.len());
-        self.outlet.send(Bytes::from_owner(raw.clone()).slice(range))
-    }
-
-    fn end(&mut self) -> Result<()> {
-        while let Some(zeros) = self.gaps.at_end() {
-            self.outlet.send(zeros)?;
-        }
-        self.tracker.add_file();
         Ok(())
     }
 

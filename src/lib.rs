@@ -26,6 +26,7 @@ mod background;
 mod backup;
 mod build;
 mod cache;
+mod copy_file;
 mod damage;
 mod durable;
 mod entries;
@@ -36,7 +37,11 @@ mod extract;
 mod extractor;
 mod input;
 mod inspect;
+#[cfg(test)]
+#[path = "../tests/support/left_out.rs"]
+mod left_out;
 mod limit;
+mod listed;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
@@ -83,6 +88,7 @@ pub use extract::{Extract, Extracted};
 pub use input::Archive;
 pub use inspect::{List, Listing};
 pub use limit::Limiter;
+pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
@@ -105,7 +111,7 @@ pub use store::{
 pub use task::{Handle, Task};
 pub use threads::join_threads;
 pub use unpack::Owner;
-pub use unpacked::{NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
+pub use unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
 pub use verify::{Verified, Verify};
 pub use walk::{
     exclude::{Excludes, Rules},

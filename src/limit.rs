@@ -95,10 +95,19 @@ impl Limiter {
 mod tests {
     use super::*;
 
-    fn pass(limiter: &Limiter, mut bytes: usize) -> Duration {
+    fn pass(limiter: &Limiter, bytes: usize) -> Duration {
+        pass_and_say(limiter, bytes, || {})
+    }
+
+    /// Calls `waits` while it waits.
+    fn pass_and_say(limiter: &Limiter, mut bytes: usize, waits: impl Fn()) -> Duration {
         let start = Instant::now();
+        let cancelled = || {
+            waits();
+            false
+        };
         while bytes > 0 {
-            bytes -= limiter.take(bytes, || false).expect("not cancelled");
+            bytes -= limiter.take(bytes, cancelled).expect("not cancelled");
         }
         start.elapsed()
     }
@@ -106,6 +115,7 @@ mod tests {
     #[test]
     fn never_faster_than_the_rate_and_never_in_bursts() {
         let limiter = Limiter::new(1_000_000);
+        // Time in which nothing passes is not saved up.
         std::thread::sleep(Duration::from_millis(100));
         assert!(pass(&limiter, 300_000) >= Duration::from_millis(300));
         assert!(limiter.take(1_000_000, || false).expect("granted") <= 100_000);
@@ -128,11 +138,15 @@ mod tests {
         let limiter = Limiter::new(1);
         let raised = limiter.clone();
         std::thread::scope(|s| {
+            let (waits, waiting) = std::sync::mpsc::channel();
             s.spawn(move || {
-                std::thread::sleep(Duration::from_millis(50));
+                waiting.recv().expect("it waits");
                 raised.set_rate(0);
             });
-            assert!(pass(&limiter, 1 << 20) < Duration::from_secs(20));
+            let took = pass_and_say(&limiter, 1 << 20, || {
+                let _ = waits.send(());
+            });
+            assert!(took < Duration::from_secs(20));
         });
         limiter.set_rate(1);
         let err = limiter.take(10, || true).expect_err("cancelled");

@@ -17,32 +17,38 @@ pub struct Key(String);
 
 impl Key {
     /// Checks `name`: one or more parts of 1 to 200 bytes without control characters, none of them
-    /// beginning with a dot.
+    /// beginning with a dot. Directories and buckets have the same rule: a part that begins with a dot
+    /// is `.`, `..` or hidden, and nothing hidden is an archive.
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
-        let problem = if name.len() > 4 * NAME_MAX {
-            Some("it is too long")
-        } else {
-            name.split('/').find_map(|part| {
-                if part.is_empty() {
-                    Some("it has an empty part")
-                } else if part.starts_with('.') {
-                    Some("a part of it begins with a dot")
-                } else if part.len() > 200 {
-                    Some("a part of it is over 200 bytes")
-                } else if part.chars().any(|c| c.is_control() || c == '\\') {
-                    Some("it has a control character or a backslash")
-                } else {
-                    None
-                }
-            })
-        };
-        match problem {
+        match Key::problem(&name) {
             None => Ok(Key(name)),
             Some(problem) => {
                 Err(Error::new(ErrorKind::InvalidInput, "use the name").at(name).caused_by(problem))
             }
         }
+    }
+
+    /// Why `name` is no key.
+    pub(crate) fn problem(name: &str) -> Option<&'static str> {
+        if name.len() > 4 * NAME_MAX {
+            return Some("it is too long");
+        }
+        // XML has no way to write the last two, and S3 lists names in XML.
+        let is_refused = |c: char| c.is_control() || matches!(c, '\\' | '\u{fffe}' | '\u{ffff}');
+        name.split('/').find_map(|part| {
+            if part.is_empty() {
+                Some("it has an empty part")
+            } else if part.starts_with('.') {
+                Some("a part of it begins with a dot")
+            } else if part.len() > 200 {
+                Some("a part of it is over 200 bytes")
+            } else if part.chars().any(is_refused) {
+                Some("it has a control character or a backslash")
+            } else {
+                None
+            }
+        })
     }
 
     /// The name as text.

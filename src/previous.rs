@@ -1,6 +1,6 @@
 //! Finds the archive that a backup is made from.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use crate::{
     archive::{Level, stock::Stock},
@@ -8,6 +8,7 @@ use crate::{
     input::{LocalFile, Passing},
     name::Key,
     pipe,
+    retention::is_in_future,
     store::Store,
     warning::Warning,
 };
@@ -20,7 +21,8 @@ pub enum Previous {
     File(PathBuf),
     /// This one of the store that the backup goes to, where it is a local one.
     Key(Key),
-    /// The newest in that store that can be used.
+    /// The newest in that store that can be used. One that is dated in the future is the last to be
+    /// tried.
     Latest,
 }
 
@@ -41,7 +43,9 @@ impl Previous {
                 return stock(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
             }
             (Previous::Key(key), Some(store)) => (store, Ok(vec![key.clone()])),
-            (Previous::Latest, Some(store)) => (store, newest_first(store).await),
+            (Previous::Latest, Some(store)) => {
+                (store, newest_first(store, SystemTime::now()).await)
+            }
             (_, None) => return Err(unused("the destination is no store".into())),
         };
         let mut why = "there is none in this store".to_owned();
@@ -75,9 +79,11 @@ async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warnin
     }
 }
 
-async fn newest_first(store: &dyn Store) -> Result<Vec<Key>> {
+/// Those that are dated in the future come last: what a wrong clock has dated is not the newest.
+async fn newest_first(store: &dyn Store, now: SystemTime) -> Result<Vec<Key>> {
     let mut objects = store.list().await?;
     objects.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
+    objects.sort_by_key(|object| object.modified.is_some_and(|made| is_in_future(made, now)));
     Ok(objects.into_iter().map(|object| object.key).collect())
 }
 
@@ -158,5 +164,24 @@ mod tests {
         let latest = block_on(Previous::Latest.open(Some(&store), Level::Fast, false));
         assert!(latest.is_ok());
         assert_eq!(store.1.load(SeqCst), 1);
+    }
+    #[test]
+    fn one_that_is_dated_in_the_future_is_tried_last() {
+        let tmp = tempfile::tempdir().expect("made");
+        let source = tmp.path().join("source");
+        std::fs::create_dir(&source).expect("made");
+        std::fs::write(source.join("level.dat"), "level").expect("written");
+        let store = LocalStore::new(tmp.path().join("to"));
+        let now = SystemTime::now();
+        let hour = std::time::Duration::from_secs(3600);
+        let made = [now - hour, now + hour, now - 2 * hour, now + 2 * hour];
+        let keys: Vec<_> = (0..4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
+        for (key, made) in keys.iter().zip(made) {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+            let file = File::options().write(true).open(store.path(key)).expect("there");
+            file.set_modified(made).expect("set");
+        }
+        let order = block_on(newest_first(&store, now)).expect("listed");
+        assert_eq!(order, [0, 2, 3, 1].map(|i| keys[i].clone()));
     }
 }

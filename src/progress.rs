@@ -89,6 +89,9 @@ pub(crate) struct Tracker {
     bytes: AtomicU64,
     written: AtomicU64,
     uploaded: AtomicU64,
+    /// What comes again after a [`restart`](Tracker::restart), and is counted already.
+    files_again: AtomicU64,
+    bytes_again: AtomicU64,
     expected: Mutex<Option<Expected>>,
     cancelled: AtomicBool,
     generation: AtomicU64,
@@ -117,12 +120,12 @@ impl Tracker {
     }
 
     pub(crate) fn add_file(&self) {
-        self.files.fetch_add(1, Relaxed);
+        self.files.fetch_add(without(&self.files_again, 1), Relaxed);
         self.notify();
     }
 
     pub(crate) fn add_bytes(&self, n: u64) {
-        self.bytes.fetch_add(n, Relaxed);
+        self.bytes.fetch_add(without(&self.bytes_again, n), Relaxed);
         self.notify();
     }
 
@@ -138,6 +141,15 @@ impl Tracker {
 
     pub(crate) fn expect(&self, expected: Expected) {
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some(expected);
+        self.notify();
+    }
+
+    /// Says that the archive is read once more from its start: what is counted stays, and grows only
+    /// once the second reading has come further. What was expected is not known any more.
+    pub(crate) fn restart(&self) {
+        self.files_again.store(self.files.load(Relaxed), Relaxed);
+        self.bytes_again.store(self.bytes.load(Relaxed), Relaxed);
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.notify();
     }
 
@@ -166,6 +178,15 @@ impl Tracker {
         self.generation.fetch_add(1, SeqCst);
         self.watchers.wake();
     }
+}
+
+/// What is left of `n` once it has been taken off `again`.
+fn without(again: &AtomicU64, n: u64) -> u64 {
+    if again.load(Relaxed) == 0 {
+        return n;
+    }
+    let before = again.fetch_update(Relaxed, Relaxed, |again| Some(again.saturating_sub(n)));
+    n.saturating_sub(before.unwrap_or_default())
 }
 
 /// Who wants to be woken. It costs one load to find that nobody does.
@@ -279,6 +300,24 @@ mod tests {
         let last = updates.next().now_or_never().flatten().expect("the last");
         assert_eq!(last.phase, Phase::Done, "never back");
         assert_eq!(updates.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn what_is_read_again_counts_once() {
+        let tracker = Tracker::default();
+        tracker.expect(Expected { files: 9, bytes: 9 });
+        tracker.add_bytes(10);
+        tracker.add_file();
+        tracker.restart();
+        for bytes in [4, 4] {
+            tracker.add_bytes(bytes);
+            assert_eq!(tracker.snapshot().bytes, 10);
+        }
+        tracker.add_bytes(4);
+        tracker.add_file();
+        tracker.add_file();
+        let Progress { files, bytes, expected, .. } = tracker.snapshot();
+        assert_eq!((files, bytes, expected), (2, 12, None));
     }
 
     #[test]

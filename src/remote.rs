@@ -49,8 +49,9 @@ pub(crate) struct Ranges {
 }
 
 pub(crate) enum Request {
-    /// These will be read, in about this order. What was planned before will not.
-    Plan(Vec<Range<u64>>),
+    /// These will be read, in about this order, and then what follows them up to a place. What was
+    /// planned before will not.
+    Plan(Vec<Range<u64>>, u64),
     Read(Read),
 }
 
@@ -99,10 +100,10 @@ impl ReadAt for Ranges {
         Ok(())
     }
 
-    fn plan(&self, mut ranges: Vec<Range<u64>>) {
+    fn plan(&self, mut ranges: Vec<Range<u64>>, until: u64) {
         ranges.retain(|range| range.start < self.tail_at());
         // Whoever does not know of a plan answers each read by itself.
-        let _ = self.ask(Request::Plan(ranges));
+        let _ = self.ask(Request::Plan(ranges, until));
     }
 }
 
@@ -132,7 +133,9 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
             () = alone.select_next_some() => {}
             request = requests.next().fuse() => match request {
                 None => return,
-                Some(Request::Plan(ranges)) => window = Window::new(window.plan + 1, ranges),
+                Some(Request::Plan(ranges, until)) => {
+                    window = Window::new(window.plan + 1, ranges, until);
+                }
                 Some(Request::Read(read)) => {
                     if let Some(read) = window.take(read) {
                         alone.push(async move {
@@ -179,7 +182,7 @@ enum State {
 }
 
 impl Window {
-    fn new(plan: u64, ranges: Vec<Range<u64>>) -> Self {
+    fn new(plan: u64, ranges: Vec<Range<u64>>, until: u64) -> Self {
         let mut blocks: Vec<Block> = Vec::new();
         let first = ranges.first().map_or(0, |range| range.start);
         let is_alone = ranges.windows(2).all(|two| follows(two[0].end, &two[1]))
@@ -196,7 +199,8 @@ impl Window {
                 _ => blocks.push(Block { range, until: 0, reads: 1, state: State::Planned }),
             }
         }
-        let mut behind: Option<(u64, u64)> = None;
+        let last = blocks.last().map(|last| last.range.end);
+        let mut behind = last.filter(|&end| end < until).map(|end| (end, until));
         for block in blocks.iter_mut().rev() {
             block.until = match behind {
                 Some((start, until)) if start == block.range.end => until,
@@ -348,7 +352,7 @@ mod tests {
                 let want = range.clone().map(|at| at as u8);
                 assert!(bytes.iter().copied().eq(want), "{range:?}");
             };
-            ranges.plan(plan.clone());
+            ranges.plan(plan.clone(), 0);
             std::thread::scope(|scope| {
                 for thread in 0..3 {
                     let mine = plan.iter().skip(thread).step_by(3);
@@ -388,7 +392,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| block_on(serve(&fake, requests)));
             let ranges = ranges;
-            ranges.plan(vec![2..5, 6..8, 8..10]);
+            ranges.plan(vec![2..5, 6..8, 8..10], 0);
             for at in [2, 6] {
                 ranges.read_at(at, &mut [0; 3]).expect("it is there");
             }
@@ -412,7 +416,7 @@ mod tests {
         let (ranges, requests) = Ranges::new(LEN, Bytes::new());
         std::thread::scope(|scope| {
             scope.spawn(|| block_on(serve(Broken, requests)));
-            ranges.plan(vec![0..5, 5..10]);
+            ranges.plan(vec![0..5, 5..10], 0);
             let mut bytes = [0; 5];
             assert!(ranges.read_at(0, &mut bytes).is_err());
             assert!(ranges.read_at(5, &mut bytes).is_err());

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use crate::warning::Warning;
+use crate::{listed::Listed, warning::Warning};
 
 /// The result of a backup: what the archive is, and what of the source is not in it.
 #[derive(Debug)]
@@ -34,19 +34,20 @@ pub struct Report {
     /// that was not entered is not counted.
     pub excluded: u64,
     /// Paths that are not in the archive, or not wholly, in the order of the walk.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Listed<Skipped>,
     /// Files that changed while they were read.
-    pub changed: Vec<Changed>,
+    pub changed: Listed<Changed>,
     /// Odd patterns, and options that named a path which was not met.
     pub warnings: Vec<Warning>,
     /// From start to commit.
     pub duration: Duration,
+    pub(crate) is_partial: bool,
 }
 
 impl Report {
     /// Whether something that should be in the archive could not be read.
     pub fn is_partial(&self) -> bool {
-        self.skipped.iter().any(|s| s.reason.is_loss())
+        self.is_partial
     }
 
     /// The SHA-1 in lower-case hexadecimal.

@@ -1,6 +1,8 @@
 //! Brings a directory to an archive's state.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     fmt,
     path::PathBuf,
     sync::Arc,
@@ -227,11 +229,16 @@ impl Restore {
             replace::clear(&self.dir, &self.state(), &keep)?;
         }
         let root = Beneath::open(&self.dir)?;
-        // What is kept and is there stays, with all that lies beneath it.
+        // What is kept and is there stays, with all that lies beneath it. What the archive puts there is
+        // not what was there.
+        let was_there = RefCell::new(HashMap::new());
         let skip = |path: &[u8], is_dir: bool| {
             let mut ends = (1..=path.len()).filter(|&i| path.get(i).is_none_or(|&b| b == b'/'));
             let kept = ends.find(|&i| self.keeps(&path[..i], is_dir || i < path.len()));
-            kept.is_some_and(|i| root.kind(&path[..i]).is_some())
+            kept.is_some_and(|i| {
+                let there = || root.kind(&path[..i]).is_some();
+                *was_there.borrow_mut().entry(path[..i].to_vec()).or_insert_with(there)
+            })
         };
         let all = Selection::default();
         let job = self.job(&all, Existing::Overwrite, &skip);

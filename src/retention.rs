@@ -4,7 +4,7 @@ use std::{
     fmt,
     path::Path,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use blocking::unblock;
@@ -18,6 +18,9 @@ use crate::{
 };
 
 const DAY: u64 = 24 * 60 * 60;
+
+/// How far the clocks of two machines may be apart.
+const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// An archive in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,8 @@ pub struct Aged {
 /// all of them do. Then those that are too much by size go, the oldest first.
 ///
 /// The newest whole archive always stays. One that is not whole is nothing to fall back on: it counts
-/// for no rule, and is left alone.
+/// for no rule, and is left alone. So is one that is dated in the future: a wrong clock has dated it, and
+/// nobody knows which archives are older. If it counted, it would be the newest until that day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     last: usize,
@@ -55,6 +59,8 @@ pub enum Verdict {
     Remove,
     /// It is left alone, since it is not whole.
     NotWhole,
+    /// It is left alone, since it is dated in the future.
+    InFuture,
 }
 
 /// Why an archive stays: the first that applies.
@@ -107,8 +113,9 @@ impl Retention {
         self
     }
 
-    /// Says what becomes of each, newest first.
-    pub fn plan(&self, mut archives: Vec<Aged>) -> Vec<(Aged, Verdict)> {
+    /// Says what becomes of each, newest first. Those that are dated more than five minutes later than `now`
+    /// are in the future.
+    pub fn plan(&self, mut archives: Vec<Aged>, now: SystemTime) -> Vec<(Aged, Verdict)> {
         archives.sort_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
         let is_any = (self.last, self.daily, self.weekly) == (0, 0, 0);
         let mut last = self.last;
@@ -121,6 +128,9 @@ impl Retention {
         let verdict = |archive: &Aged| {
             if !archive.is_whole {
                 return Verdict::NotWhole;
+            }
+            if is_in_future(archive.made, now) {
+                return Verdict::InFuture;
             }
             let day = day(archive.made);
             // Each rule sees each archive.
@@ -166,6 +176,11 @@ impl Periods {
     }
 }
 
+/// Whether a file of this time is dated in the future, as seen at `now`.
+pub(crate) fn is_in_future(made: SystemTime, now: SystemTime) -> bool {
+    made.duration_since(now).is_ok_and(|ahead| ahead > TOLERANCE)
+}
+
 /// Days since 1970.
 fn day(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
@@ -188,12 +203,13 @@ impl fmt::Display for Reason {
 
 impl LocalStore {
     /// All archives with their ages. The last 128 bytes of each are read, and the index of the newest
-    /// whole one, since [`Retention`] falls back on that.
-    pub async fn aged(&self) -> Result<Vec<Aged>> {
+    /// whole one that is not dated in the future at `now`, since [`Retention`] falls back on that.
+    pub async fn aged(&self, now: SystemTime) -> Result<Vec<Aged>> {
         let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
         let check = move || {
             aged.sort_unstable_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
-            for archive in aged.iter_mut().filter(|archive| archive.is_whole) {
+            let counts = |archive: &&mut Aged| archive.is_whole && !is_in_future(archive.made, now);
+            for archive in aged.iter_mut().filter(counts) {
                 archive.is_whole = has_index(&store.path(&archive.key));
                 if archive.is_whole {
                     break;
@@ -224,8 +240,6 @@ fn has_index(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -241,9 +255,14 @@ mod tests {
         }
     }
 
+    /// Later than all of them.
+    fn now() -> SystemTime {
+        at(10_000, true).made
+    }
+
     fn kept(rules: Retention, hours: &[u64]) -> Vec<(u64, Reason)> {
         let archives = hours.iter().map(|&hours| at(hours, true)).collect();
-        let plan = rules.plan(archives).into_iter();
+        let plan = rules.plan(archives, now()).into_iter();
         plan.filter_map(|(archive, verdict)| match verdict {
             Verdict::Keep(reason) => Some((archive.size - 100, reason)),
             _ => None,
@@ -281,10 +300,34 @@ mod tests {
     #[test]
     fn what_is_not_whole_is_neither_counted_nor_removed() {
         let archives = vec![at(1, true), at(2, true), at(3, false), at(4, false)];
-        let plan = Retention::new().last(1).max_bytes(0).plan(archives);
+        let plan = Retention::new().last(1).max_bytes(0).plan(archives, now());
         let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
         use Verdict::{Keep, NotWhole, Remove};
         assert_eq!(verdicts, [NotWhole, NotWhole, Keep(Reason::Newest), Remove]);
+    }
+
+    #[test]
+    fn what_is_dated_in_the_future_is_neither_counted_nor_removed() {
+        use Verdict::{InFuture, Keep, NotWhole, Remove};
+        let archives =
+            vec![at(1, true), at(2, true), at(3, true), at(9, true), at(9, false), at(500, true)];
+        let verdicts = |now: SystemTime, rules: Retention| -> Vec<_> {
+            rules.plan(archives.clone(), now).into_iter().map(|(_, verdict)| verdict).collect()
+        };
+        let one = Retention::new().last(1);
+        let at_three = at(3, true).made;
+        let expected = [InFuture, NotWhole, InFuture, Keep(Reason::Newest), Remove, Remove];
+        let mut said = verdicts(at_three, one.max_bytes(0));
+        said[1..3].sort_by_key(|verdict| *verdict == InFuture);
+        assert_eq!(said, expected);
+        // Clocks may differ by a little.
+        let just_before = |ahead| at(9, true).made - Duration::from_secs(ahead);
+        assert!(verdicts(just_before(300), one).contains(&Keep(Reason::Newest)));
+        let counted = |now| verdicts(now, one).iter().filter(|v| **v == InFuture).count();
+        assert_eq!((counted(just_before(300)), counted(just_before(301))), (1, 2));
+        // Nothing is the newest where all are in the future, and nothing goes.
+        let first = verdicts(UNIX_EPOCH, one.max_bytes(0));
+        assert!(first.iter().all(|verdict| matches!(verdict, InFuture | NotWhole)), "{first:?}");
     }
 
     #[test]
@@ -321,16 +364,42 @@ mod tests {
         damage(&keys[0], &in_index);
         damage(&keys[1], &|bytes| bytes.truncate(bytes.len() - 1));
         damage(&keys[3], &in_index);
-        let aged = futures::executor::block_on(store.aged()).unwrap();
+        let aged = futures::executor::block_on(store.aged(now())).unwrap();
         let whole: Vec<_> = aged.iter().map(|archive| archive.is_whole).collect();
         // What the newest is must be known; of those before it the footer says enough.
         assert_eq!(whole, [true, false, true, false]);
-        let plan = Retention::new().last(1).plan(aged);
+        let plan = Retention::new().last(1).plan(aged, now());
         let kept: Vec<_> = plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
         assert_eq!((kept.len(), &kept[0].0.key), (1, &keys[2]));
     }
 
     proptest! {
+        #[test]
+        fn those_in_the_future_change_nothing_for_the_others(
+            made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40), today in 0u64..2000,
+            last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
+            max in prop::option::of(0u64..20_000),
+        ) {
+            let mut rules = Retention::new().last(last).daily(daily).weekly(weekly);
+            if let Some(max) = max {
+                rules = rules.max_bytes(max);
+            }
+            let archives: Vec<_> = made.iter().map(|&(hours, whole)| at(hours, whole)).collect();
+            let now = at(today, true).made;
+            let (later, earlier): (Vec<_>, Vec<_>) =
+                archives.iter().cloned().partition(|archive| archive.made > now);
+            let plan = rules.plan(archives, now);
+            let of_later: Vec<_> = plan.iter().filter(|(a, _)| a.made > now).collect();
+            prop_assert_eq!(of_later.len(), later.len());
+            let left = |archive: &Aged| match archive.is_whole {
+                true => Verdict::InFuture,
+                false => Verdict::NotWhole,
+            };
+            prop_assert!(of_later.iter().all(|(a, v)| *v == left(a)));
+            let of_earlier: Vec<_> = plan.into_iter().filter(|(a, _)| a.made <= now).collect();
+            prop_assert_eq!(of_earlier, rules.plan(earlier, now));
+        }
+
         #[test]
         fn the_newest_whole_one_stays_and_the_sum_holds(
             made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40),
@@ -342,7 +411,7 @@ mod tests {
                 rules = rules.max_bytes(max);
             }
             let archives: Vec<_> = made.iter().map(|&(hours, whole)| at(hours, whole)).collect();
-            let plan = rules.plan(archives.clone());
+            let plan = rules.plan(archives.clone(), now());
             prop_assert_eq!(plan.len(), archives.len());
             let newest = archives.iter().filter(|a| a.is_whole).max_by_key(|a| a.made);
             let kept: Vec<_> =

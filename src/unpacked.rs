@@ -1,6 +1,30 @@
 //! How an archive's members are to be written, and what was written of them.
 
-use crate::unpack::Owner;
+use crate::{
+    entry::Member,
+    error::{Error, ErrorKind},
+    listed::Listed,
+    unpack::Owner,
+};
+
+/// Members that an archive may have unless an option says otherwise, such as
+/// [`UnpackOptions::max_members`].
+///
+/// Something is remembered of most members until the end, so this bounds the memory, too: an archive of
+/// 100 MB can have 200 million directories. So that long names cannot take more than many short ones, a
+/// member counts once more for each 128 bytes of its path and target.
+pub const MAX_MEMBERS: u64 = 5_000_000;
+
+/// How much a member counts.
+pub(crate) fn weight(member: &Member) -> u64 {
+    1 + (member.path.len() + member.target.len()) as u64 / 128
+}
+
+/// The error of an archive with more of them.
+pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
+    let why = format!("the archive has more than {max} members, the most that max_members allows");
+    Error::new(ErrorKind::NoSpace, operation).caused_by(why)
+}
 
 /// How members are written, and how much of them at most.
 #[derive(Clone, Debug)]
@@ -12,6 +36,7 @@ pub struct UnpackOptions {
     pub(crate) max_bytes: u64,
     pub(crate) max_members: u64,
     pub(crate) max_ratio: u64,
+    pub(crate) skip_refused: bool,
 }
 
 impl Default for UnpackOptions {
@@ -22,14 +47,16 @@ impl Default for UnpackOptions {
             owner: Owner::Keep,
             reserve: 0,
             max_bytes: u64::MAX,
-            max_members: u64::MAX,
+            max_members: MAX_MEMBERS,
             max_ratio: u64::MAX,
+            skip_refused: false,
         }
     }
 }
 
 impl UnpackOptions {
-    /// As many threads as there are processors, the caller's owner, and no limit but the free space.
+    /// As many threads as there are processors, the caller's owner, at most [`MAX_MEMBERS`], and no
+    /// other limit but the free space.
     pub fn new() -> Self {
         UnpackOptions::default()
     }
@@ -70,7 +97,8 @@ impl UnpackOptions {
         self
     }
 
-    /// Fails when there are more members.
+    /// Fails with [`NoSpace`](crate::ErrorKind::NoSpace) when there are more members:
+    /// [`MAX_MEMBERS`] unless told otherwise, which says how they are counted.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
@@ -82,6 +110,14 @@ impl UnpackOptions {
     #[must_use]
     pub fn max_ratio(mut self, ratio: u64) -> Self {
         self.max_ratio = ratio;
+        self
+    }
+
+    /// Leaves out members that cannot be used, such as a path that leads outside, and takes the rest.
+    /// [`Unpacked::skipped`] lists them. Without this the first one is an error.
+    #[must_use]
+    pub fn skip_refused(mut self, skip_refused: bool) -> Self {
+        self.skip_refused = skip_refused;
         self
     }
 }
@@ -103,7 +139,8 @@ pub enum NotExtractedReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// What makes it unusable, such as a path that leads outside; only where damage is tolerated.
+    /// What makes it unusable, such as a path that leads outside; only where
+    /// [`skip_refused`](UnpackOptions::skip_refused) or a salvage leaves such members out.
     Refused(String),
 }
 
@@ -140,8 +177,17 @@ pub struct Unpacked {
     pub symlinks: u64,
     /// Files that became another name of one before.
     pub hard_links: u64,
-    /// Bytes of content.
+    /// Bytes of content, that of files which a later member replaced included.
     pub content: u64,
     /// Members that were not written, and why.
-    pub skipped: Vec<NotExtracted>,
+    pub skipped: Listed<NotExtracted>,
+    /// How many of them could not be used.
+    pub refused: u64,
+}
+
+impl Unpacked {
+    pub(crate) fn skip(&mut self, path: Vec<u8>, reason: NotExtractedReason) {
+        self.refused += u64::from(matches!(reason, NotExtractedReason::Refused(_)));
+        self.skipped.push(NotExtracted { path, reason });
+    }
 }

@@ -1,6 +1,7 @@
 //! Checks an archive.
 
 use std::{
+    collections::HashSet,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -15,6 +16,7 @@ use crate::{
     entry::{EntryKind, Member, MemberKind},
     error::Result,
     input::Archive,
+    listed::Listed,
     progress::{Expected, Phase, Tracker},
     task::Task,
 };
@@ -48,10 +50,10 @@ pub struct Verified {
     /// Files in the archive, as far as it could be read.
     pub files: u64,
     /// What is damaged, and which members that costs.
-    pub damage: Vec<Damage>,
+    pub damage: Listed<Damage>,
     /// Only where something is damaged: the files that are whole. With an index their checksums say
     /// so; without one they are those that came before the damage was met, which nothing confirms.
-    pub whole: Vec<Vec<u8>>,
+    pub whole: Listed<Vec<u8>>,
     /// From start to end.
     pub duration: Duration,
 }
@@ -143,18 +145,19 @@ impl Verify {
                         .push(Damage::of_index("it says something else than the archive"));
                 }
                 let lost = outcome.damage.iter().flat_map(|d| &d.members);
-                let lost: std::collections::HashSet<_> = lost.collect();
+                let lost: HashSet<_> = lost.collect();
+                let is_lost = |i: usize| outcome.lost.get(i) == Some(&true);
                 let whole = match outcome.damage.is_empty() {
-                    true => Vec::new(),
-                    false => (layout.index.entries.iter())
-                        .filter(|e| is_file(e) && !lost.contains(&e.path))
-                        .map(|e| e.path.clone())
+                    true => Listed::default(),
+                    false => (layout.index.entries.iter().enumerate())
+                        .filter(|(i, e)| is_file(e) && !is_lost(*i) && !lost.contains(&e.path))
+                        .map(|(_, e)| e.path.clone())
                         .collect(),
                 };
                 (outcome, layout.index.segments.len() as u64, whole)
             }
             (Err(why), _) => {
-                sink.names = Some(Vec::new());
+                sink.names = Some(Listed::default());
                 let mut outcome =
                     read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
                 if outcome.way == Way::Sequence(NoIndex::Damaged) {
@@ -184,7 +187,7 @@ struct Check<'a> {
     tracker: &'a Tracker,
     files: u64,
     /// The files that came to their end, where they are wanted.
-    names: Option<Vec<Vec<u8>>>,
+    names: Option<Listed<Vec<u8>>>,
     current: Option<Vec<u8>>,
 }
 
@@ -196,6 +199,11 @@ impl Sink for Check<'_> {
             self.current = self.names.is_some().then_some(member.path);
         }
         Ok(is_file)
+    }
+
+    /// Its checksums are right, whatever it is.
+    fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
+        Ok(())
     }
 
     fn data(&mut self, _: &Raw, range: Range<usize>, _: u64) -> Result<()> {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings other projects' tar fixtures into the user's cache folder, by the package managers' own
-# means: published packages, checked by their SHA-256. Tests say which of them are not there.
+# means: published packages, checked by their SHA-256. The tests leave out those that are not there.
 set -eu
 
 corpora=${XDG_CACHE_HOME:-$HOME/.cache}/wingback/corpora

@@ -13,7 +13,8 @@ use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
 use support::{Tree, gzip, in_memory, noise, text};
 use wingback::{
-    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, Result, UnpackOptions, Way,
+    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, Result, UnpackOptions,
+    Unpacked, Way,
 };
 
 fn made(backup: Backup) -> Vec<u8> {
@@ -261,4 +262,73 @@ fn a_cancelled_extraction_leaves_no_half_file() {
     });
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(target.paths(), Vec::<String>::new());
+}
+
+/// An index that says something else than the archive is found out only once it is used: what came
+/// of it by then goes, and counts for nothing.
+#[test]
+fn a_second_reading_begins_with_nothing_of_the_first() {
+    let tree = Tree::with(&[("a", &text(300_000)), ("d/b", b"b"), ("z", b"z"), ("zz", b"more")]);
+    let forged = support::forge::with_index(&made(tree.backup()), |index| {
+        let last = index.entries.iter_mut().find(|e| e.path == b"z").unwrap();
+        last.mode ^= 0o100;
+    });
+    for (overwrite, there) in [(false, false), (true, false), (true, true)] {
+        let target = Target::new();
+        if there {
+            fs::create_dir(target.dir()).unwrap();
+            fs::write(target.dir().join("a"), "old").unwrap();
+        }
+        let options = UnpackOptions::new().max_bytes(300_002).max_members(4);
+        let extract = Extract::new(target.dir()).overwrite(overwrite).options(options);
+        let task = extract.select("a").select("d").select("z").start(in_memory(&forged));
+        let handle = task.handle();
+        let done = block_on(task).unwrap();
+        assert_eq!(done.way, Way::Sequence(NoIndex::Contradicted));
+        let Unpacked { files, directories, content, .. } = done.unpacked;
+        assert_eq!((files, directories, content), (3, 1, 300_002));
+        assert_eq!(target.paths(), ["a", "d/", "d/b", "z"]);
+        let progress = handle.progress();
+        assert_eq!((progress.files, progress.bytes, progress.expected), (3, 300_002, None));
+        assert!(done.unmatched.is_empty());
+    }
+}
+
+#[test]
+fn members_that_cannot_be_used_are_left_out_where_that_is_asked_for() {
+    use support::hostile::{Header, directory, file, link, member, tar};
+    let tar = tar(&[
+        file(b"/absolute", b"x"),
+        directory(b"d/"),
+        file(b"d/kept", b"x"),
+        link(b'2', b"l", b".."),
+        file(b"l/through", b"x"),
+        link(b'1', b"h", b"nothing"),
+        file(b"", b"nameless"),
+        member(Header::new(b'M', b"volume", 3), b"end"),
+        file(b"d", b"in the way"),
+        file(b"last", b"x"),
+    ]);
+    let lost =
+        ["/absolute", "l/through", "h", "", "volume", "d"].map(|path| path.as_bytes().to_vec());
+    let bytes = gzip(&tar);
+    let options = UnpackOptions::new().skip_refused(true);
+    let (extracted, salvaged, restored) = (Target::new(), Target::new(), Target::new());
+    let extract = Extract::new(extracted.dir()).options(options.clone());
+    let restore = wingback::Restore::new(restored.dir()).options(options);
+    let salvage = Extract::new(salvaged.dir()).salvage(true);
+    let salvage = block_on(salvage.start(in_memory(&bytes))).unwrap();
+    assert!(salvage.damage.is_empty());
+    for (target, unpacked) in [
+        (extracted, block_on(extract.start(in_memory(&bytes))).unwrap().unpacked),
+        (restored, block_on(restore.start(in_memory(&bytes))).unwrap().unpacked),
+        (salvaged, salvage.unpacked),
+    ] {
+        assert_eq!(target.paths(), ["d/", "d/kept", "l", "last"]);
+        assert!(unpacked.refused > 0);
+        let skipped: Vec<_> = unpacked.skipped.into_iter().map(|s| s.path).collect();
+        assert_eq!(skipped, lost);
+    }
+    let error = block_on(Extract::new(Target::new().dir()).start(in_memory(&bytes))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

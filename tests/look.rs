@@ -230,3 +230,40 @@ fn entries_can_be_cancelled_and_dropped() {
     drop(entries);
     support::wait_until("the end of the threads", || support::engine_threads() == 0);
 }
+
+/// A stream comes once: what it may still replace is kept, up to a size, and then an error says so.
+#[test]
+fn of_a_stream_the_last_file_of_a_path_is_copied_or_none_is() {
+    use support::hostile::{file, link, tar};
+    let large = |byte: u8| file(b"a", &vec![byte; 9 << 20]);
+    type Want = Result<&'static [u8], &'static str>;
+    let cases: [(&str, &[Vec<u8>], Want); 5] = [
+        ("small", &[file(b"a", b"old"), file(b"a", b"new")], Ok(b"new")),
+        ("large", &[large(1)], Ok(&[1; 9 << 20])),
+        ("large, last", &[file(b"a", b"old"), large(2)], Ok(&[2; 9 << 20])),
+        (
+            "large, replaced",
+            &[large(1), file(b"a", b"new")],
+            Err("another of that path comes later"),
+        ),
+        ("a link", &[file(b"b", b"b"), link(b'1', b"a", b"b")], Err("cannot be read again")),
+    ];
+    for (what, members, want) in cases {
+        let bytes = support::gzip(&tar(members));
+        let mut out = Vec::new();
+        let stream = Archive::stream(Cursor::new(&bytes));
+        let copied = block_on(stream.copy_file("./a", &mut out));
+        match (copied, want) {
+            (Ok(member), Ok(want)) => {
+                assert!(out == want, "{what}");
+                assert_eq!(member.size, want.len() as u64, "{what}");
+            }
+            (Err(e), Err(why)) => assert!(e.to_string().contains(why), "{what}: {e}"),
+            (copied, _) => panic!("{what}: {copied:?}"),
+        }
+        let mut out = Vec::new();
+        block_on(in_memory(&bytes).copy_file("a", &mut out)).unwrap();
+        assert!(want.is_err() || out == want.unwrap(), "{what}");
+        assert!(want.is_ok() || [&b"new"[..], b"b"].contains(&&out[..]), "{what}");
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 
 use futures::executor::block_on;
 use rustix::fs::{Advice, fadvise};
-use support::{Tree, noise};
+use support::{Tree, left_out, noise};
 use wingback::{LocalStore, Previous};
 
 /// How many mebibytes of a file are in the page cache; `None` where nobody can say. To ask by reading
@@ -39,6 +39,7 @@ fn forget(path: &Path) -> bool {
         fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         let is_gone = cached(path) == Some(0);
         if !is_gone {
+            // Until the next look.
             thread::sleep(Duration::from_millis(20));
         }
         is_gone
@@ -52,7 +53,7 @@ fn a_backup_leaves_the_page_cache_as_it_was() {
     let probe = tmp.path().join("probe");
     fs::write(&probe, noise(1000)).unwrap();
     if !forget(&probe) {
-        println!("skipped: there is no fincore, or this file system keeps everything in memory");
+        left_out("the page cache: no fincore, or the file system keeps files in memory");
         return;
     }
     let tree = Tree { root: tmp.path().join("server"), tmp };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, gzip, in_memory, noise, snapshot::Snapshot, text, unmount};
+use support::{Tree, gzip, in_memory, left_out, noise, snapshot::Snapshot, text, unmount};
 use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
 
 /// The staging directories in a restore's target.
@@ -192,7 +192,7 @@ fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
         assert_eq!(fs::read(&file).unwrap(), b"old");
         unmount(&dir);
     } else {
-        eprintln!("left out: no right to mount here");
+        left_out("a restore over a mount: no right to mount");
     }
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -210,7 +210,7 @@ fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
         }
         assert!(run("chattr", &[Path::new("-i"), &file]));
     } else {
-        eprintln!("left out: no immutable files on this file system");
+        left_out("a restore over an immutable file: no right or no such files here");
     }
 }
 
@@ -249,7 +249,9 @@ fn an_outside_staging_directory_must_be_on_the_same_file_system() {
         assert!(error.to_string().contains("another file system"), "{error}");
         Snapshot::of(&target.root).assert_is(&before, "EXDEV");
     } else {
-        eprintln!("left out: /dev/shm is no other file system here");
+        left_out(
+            "an outside staging directory on another file system: /dev/shm is on the target's",
+        );
     }
 }
 
@@ -260,7 +262,7 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(place.path());
     if !mount.status().is_ok_and(|status| status.success()) {
-        eprintln!("left out: no right to mount here");
+        left_out("a restore without room for both trees: no right to mount");
         return;
     }
     let target = place.path().join("target");
@@ -280,4 +282,20 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
     restore(&bytes, &target, |r| r.in_place(true)).unwrap();
     assert_eq!(Snapshot::of(&target).files(), ["new"]);
     unmount(place.path());
+}
+
+/// What the archive itself has put at a kept path is not what was there.
+#[test]
+fn a_kept_path_that_is_not_there_comes_whole_from_the_archive() {
+    use support::hostile::{directory, file, tar};
+    let members =
+        [directory(b"k/"), file(b"k/f", b"old"), file(b"t", b"old"), file(b"k/f", b"new")];
+    let bytes = gzip(&tar(&[&members[..], &[file(b"t", b"new")]].concat()));
+    for in_place in [false, true] {
+        let target = Tree::new();
+        restore(&bytes, &target.root, |r| r.keep("k").keep("t").in_place(in_place)).unwrap();
+        for path in ["k/f", "t"] {
+            assert_eq!(fs::read(target.root.join(path)).unwrap(), b"new", "{path}, {in_place}");
+        }
+    }
 }

@@ -176,6 +176,8 @@ type Verified struct {
 	Segments    uint64
 	Files       uint64
 	Damage      []Damage
+	// DamageMore is how many damaged places there are beyond the 1,000 that are listed.
+	DamageMore uint64 `json:"damage_more"`
 	// Way is "index", or "sequence".
 	Way string
 }
@@ -240,9 +242,13 @@ type Unpack struct {
 	Owner *Owner
 	// Reserve is how many bytes of the file system are to stay free.
 	Reserve uint64
-	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is without
-	// limit.
+	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is 5,000,000
+	// members, and no limit for the others. A member counts once more for each 128 bytes of its path and
+	// target.
 	MaxBytes, MaxMembers, MaxRatio uint64
+	// SkipRefused leaves out members that cannot be used, such as a path that leads outside, and lists
+	// them in Skipped. Otherwise the first one is an error.
+	SkipRefused bool
 }
 
 // Owner is a user and a group, or what the archive says.
@@ -267,7 +273,8 @@ func (u Unpack) wire() any {
 		MaxBytes   uint64 `json:"max_bytes,omitempty"`
 		MaxMembers uint64 `json:"max_members,omitempty"`
 		MaxRatio   uint64 `json:"max_ratio,omitempty"`
-	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio}
+		Skip       bool   `json:"skip_refused,omitempty"`
+	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio, u.SkipRefused}
 }
 
 // Unpacked is what was written.
@@ -278,6 +285,11 @@ type Unpacked struct {
 	Skipped                      []NotExtracted
 	// Damage that was passed over; only of an Extract with Salvage.
 	Damage []Damage
+	// SkippedMore and DamageMore are how many there are beyond the 1,000 that are listed.
+	SkippedMore uint64 `json:"skipped_more"`
+	// Refused is how many of the skipped members could not be used.
+	Refused    uint64
+	DamageMore uint64 `json:"damage_more"`
 	// Unmatched patterns of an Extract.
 	Unmatched []string
 	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.

@@ -179,7 +179,9 @@ type Report struct {
 	Segments, Excluded                      uint64
 	Skipped                                 []Skipped
 	Changed                                 []Changed
-	Warnings                                []string
+	// SkippedMore and ChangedMore are how many there are beyond the 1,000 that are listed.
+	SkippedMore, ChangedMore uint64
+	Warnings                 []string
 	// Partial is whether files are missing that should not.
 	Partial  bool
 	Duration time.Duration
@@ -233,10 +235,12 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 			wirePath
 			Change string
 		}
-		Warnings   []string
-		Partial    bool
-		DurationMS int64 `json:"duration_ms"`
-		Parts      []Part
+		SkippedMore uint64 `json:"skipped_more"`
+		ChangedMore uint64 `json:"changed_more"`
+		Warnings    []string
+		Partial     bool
+		DurationMS  int64 `json:"duration_ms"`
+		Parts       []Part
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
@@ -246,6 +250,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
 		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
 		Segments: said.Segments, Excluded: said.Excluded,
+		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
 		Warnings: said.Warnings, Partial: said.Partial,
 		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
 	}

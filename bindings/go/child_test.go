@@ -23,7 +23,7 @@ func command(t *testing.T) string {
 	if path == "" {
 		var err error
 		if path, err = exec.LookPath("wingback"); err != nil {
-			t.Skip("skipped: there is no command wingback, in WINGBACK_BIN or PATH")
+			leftOut(t, "the engine as a child: there is no command wingback, in WINGBACK_BIN or PATH")
 		}
 	}
 	return path
@@ -34,6 +34,11 @@ func child(t *testing.T, options wingback.Options) *wingback.Engine {
 	engine := wingback.NewEngine(options)
 	t.Cleanup(func() { must(t, engine.Close()) })
 	return engine
+}
+
+func entries(dir string) int {
+	found, _ := os.ReadDir(dir)
+	return len(found)
 }
 
 func start(t *testing.T, engine *wingback.Engine) wingback.Info {
@@ -130,10 +135,7 @@ func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
 			failed <- err
 		}()
 	}
-	for entries := 0; entries < 2; time.Sleep(5 * time.Millisecond) {
-		found, _ := os.ReadDir(store.Dir)
-		entries = len(found)
-	}
+	waitFor(t, "the beginning of two archives", func() bool { return entries(store.Dir) == 2 })
 	must(t, syscall.Kill(first.PID, syscall.SIGKILL))
 	for range 2 {
 		err := <-failed
@@ -224,6 +226,7 @@ func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
 	}
 	for rate := range uint64(200) {
 		within(t, "SetRate", func() { limit.SetRate(rate) })
+		// So that the calls meet many moments of the jobs that come and get stuck.
 		time.Sleep(time.Millisecond)
 	}
 	if limit.Rate() != 199 {
@@ -276,14 +279,19 @@ func TestReadsOfAnEngineThatIsStuckEndWithTheContext(t *testing.T) {
 
 func TestWhoWaitsForAnEngineToStartWaitsNoLongerThanItsContext(t *testing.T) {
 	wingback.SetEndWithin(t, 200*time.Millisecond)
-	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child, Binary: script(t, "exec sleep 100")})
+	begun := filepath.Join(t.TempDir(), "begun")
+	silent := script(t, "touch "+begun+"; exec sleep 100")
+	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child, Binary: silent})
 	long, stop := context.WithCancel(background())
 	first := make(chan error, 1)
 	go func() {
 		_, err := engine.Start(long)
 		first <- err
 	}()
-	time.Sleep(100 * time.Millisecond)
+	waitFor(t, "the start of the command", func() bool {
+		_, err := os.Stat(begun)
+		return err == nil
+	})
 	ctx, cancel := context.WithTimeout(background(), 100*time.Millisecond)
 	defer cancel()
 	within(t, "Start", func() {
@@ -321,10 +329,7 @@ func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
 		_, err := wingback.Backup{Source: source, UUID: id, WriteLimit: slow(), Engine: engine}.Run(background(), store)
 		failed <- err
 	}()
-	for entries := 0; entries < 1; time.Sleep(5 * time.Millisecond) {
-		found, _ := os.ReadDir(store.Dir)
-		entries = len(found)
-	}
+	waitFor(t, "the beginning of an archive", func() bool { return entries(store.Dir) == 1 })
 	must(t, engine.Close())
 	if err := <-failed; !errors.Is(err, wingback.Cancelled) {
 		t.Error(err)
@@ -343,6 +348,7 @@ func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	if os.Getenv("WINGBACK_TEST_PARENT") != "" {
 		info := start(t, wingback.NewEngine(wingback.Options{Mode: wingback.Child}))
 		fmt.Printf("child %d\n", info.PID)
+		// It is killed long before.
 		time.Sleep(time.Minute)
 		return
 	}
@@ -363,9 +369,5 @@ func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	}
 	must(t, parent.Process.Kill())
 	_ = parent.Wait()
-	for begun := time.Now(); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Since(begun) > 10*time.Second {
-			t.Fatal("it outlives its parent")
-		}
-	}
+	waitFor(t, "the end of the child after its parent's", func() bool { return syscall.Kill(pid, 0) != nil })
 }

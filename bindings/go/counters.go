@@ -46,7 +46,7 @@ func (c *counters) count(report *Report, err error) {
 	default:
 		c.made.Add(1)
 		c.archived.Add(uint64(report.Size))
-		c.skipped.Add(uint64(len(report.Skipped)))
+		c.skipped.Add(uint64(len(report.Skipped)) + report.SkippedMore)
 		if report.Partial {
 			c.partial.Add(1)
 		}

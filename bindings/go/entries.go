@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Members lists what an archive holds; with an index that is a read or two. Only paths with all
+// Members lists what an archive holds, of each path the last; with an index that is a read or two. Only paths with all
 // beneath them, or what patterns match, where any are given; one that matches nothing is an error at
 // the end. An error is the last that comes.
 func (a *Archive) Members(ctx context.Context, selected ...string) iter.Seq2[Member, error] {
@@ -48,7 +48,8 @@ type Entry struct {
 }
 
 // Entries reads an archive from its start to its end, as it comes: what was handed out by then is not
-// known to be whole until the sequence has ended without an error, which is the last that comes.
+// known to be whole until the sequence has ended without an error, which is the last that comes. Of
+// several members of one path the last counts, and a hard link names what those before it have left.
 func (a *Archive) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		records := a.records(ctx, "entries", map[string]any{}, nil)

@@ -11,7 +11,8 @@ import (
 )
 
 // FS is the archive as a file system: listed once, now, and each file read as it is opened. ctx is
-// that of all of it. The archive must not change, and must not be a Stream. Members whose paths are
+// that of all of it. Of several members of a path it has the last, and a hard link is the file that
+// it names. The archive must not change, and must not be a Stream. Members whose paths are
 // none in a file system ("/…", "..") are left out.
 func (a *Archive) FS(ctx context.Context) (fs.FS, error) {
 	if a.reader != nil {
@@ -41,7 +42,6 @@ type tree struct {
 type node struct {
 	member  Member
 	name    string
-	content string // path of what has the content: another for a hard link
 	entries []fs.DirEntry
 }
 
@@ -57,22 +57,11 @@ func (t *tree) add(member Member) {
 		t.directory(name).member = member
 		return
 	}
-	content := name
-	if member.Kind == HardLink {
-		target := t.nodes[member.Target]
-		if target == nil || !target.member.Mode.IsRegular() {
-			return
-		}
-		content, member.Size, member.Mode = target.content, target.member.Size, target.member.Mode
-	}
 	if old := t.nodes[name]; old != nil {
-		// Later members win; a directory with something in it stays.
-		if !old.IsDir() {
-			old.member, old.content = member, content
-		}
+		// Only a directory that was met as one of a path can be there.
 		return
 	}
-	t.insert(&node{member: member, name: path.Base(name), content: content}, name)
+	t.insert(&node{member: member, name: path.Base(name)}, name)
 }
 
 // directory gives the one of that name; an archive need not name those that its files are in.
@@ -116,7 +105,7 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if !node.member.Mode.IsRegular() {
 		return &file{node, io.NopCloser(strings.NewReader(""))}, nil
 	}
-	content, err := t.archive.Open(t.ctx, node.content)
+	content, err := t.archive.Open(t.ctx, name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}

@@ -27,6 +27,8 @@ static=$(dirname "$built")/$(uname -m)-unknown-linux-musl/release/wingback
 if [ -x "$static" ]; then
     echo "== the command without any library"
     CGO_ENABLED=0 WINGBACK_BIN="$static" go test -count=1 .
+else
+    ../../tests/left-out.sh case "Go with the command without any library: make static has not built it"
 fi
 echo "== Wings"
 (cd wingstest && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test -count=1 ./...)
@@ -37,5 +39,7 @@ mkdir "$prefix"
 # What pkg-config says is not in the key of Go's build cache, so another run's folder could be linked.
 CGO_CFLAGS="-O2 -g -I$prefix/include" PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
     LD_LIBRARY_PATH="$prefix/lib" go test -count=1 -tags wingback_pkgconfig .
+# Here, so that a suite's own words are the last ones.
+[ -z "${WINGBACK_LEFT_OUT-}" ] || ../../tests/left-out.sh compare
 echo "== a static program with cgo"
 go test -count=1 -ldflags '-linkmode external -extldflags -static' .

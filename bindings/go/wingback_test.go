@@ -127,6 +127,53 @@ func TestALocalArchiveIsAFileSystem(t *testing.T) {
 	}
 }
 
+// One that tar has appended to: a path twice, and hard links to what was there before.
+func TestAForeignArchiveIsWhatItWouldBeExtractedTo(t *testing.T) {
+	dir := t.TempDir()
+	script := `mkdir d; echo old >d/a; ln d/a d/b; ln -s a d/l; ln d/l d/m; tar -cf x.tar d/a d/b d/l d/m
+		rm d/a; echo newer >d/a; tar -rf x.tar ./d//a; tar --transform s,^lost,/lost, -Prf x.tar --no-recursion d; echo lost >lost
+		tar --transform s,^lost,/lost, -Prf x.tar lost; gzip x.tar`
+	command := exec.Command("sh", "-ec", script)
+	command.Dir = dir
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	archive := filepath.Join(dir, "x.tar.gz")
+	want := map[string]string{"d/a": "newer\n", "d/b": "old\n"}
+	files, err := file(archive).FS(background())
+	must(t, err)
+	for name, content := range want {
+		found, err := fs.ReadFile(files, name)
+		must(t, err)
+		info, err := fs.Stat(files, name)
+		must(t, err)
+		if string(found) != content || info.Size() != int64(len(content)) || !info.Mode().IsRegular() {
+			t.Errorf("%s: %q, %v", name, found, info)
+		}
+	}
+	for _, name := range []string{"d/l", "d/m"} {
+		if info, err := fs.Stat(files, name); err != nil || info.Mode().Type() != fs.ModeSymlink {
+			t.Error(name, info, err)
+		}
+	}
+	target := filepath.Join(dir, "target")
+	restore := wingback.Restore{Dir: target}
+	if _, err := restore.Run(background(), file(archive)); !errors.Is(err, wingback.InvalidInput) {
+		t.Error(err)
+	}
+	restore.Unpack.SkipRefused = true
+	restored, err := restore.Run(background(), file(archive))
+	must(t, err)
+	if len(restored.Skipped) != 1 || restored.Skipped[0].Path != "/lost" {
+		t.Errorf("%+v", restored.Skipped)
+	}
+	for name, content := range want {
+		if found, err := os.ReadFile(filepath.Join(target, name)); string(found) != content {
+			t.Error(name, string(found), err)
+		}
+	}
+}
+
 func TestTheNextArchiveIsMadeFromTheOneBefore(t *testing.T) {
 	dir, store := source(t), t.TempDir()
 	count := 0
@@ -334,6 +381,7 @@ func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
 	must(t, err)
 	for i := range 30 {
 		ctx, cancel := context.WithCancel(background())
+		// Many moments, most of them early.
 		time.AfterFunc(time.Duration(i*i)*300*time.Microsecond, cancel)
 		begun := time.Now()
 		_, err := wingback.Backup{Source: dir, UUID: id, WriteLimit: slow(), Engine: shared}.Run(ctx, wingback.LocalStore{Dir: store})
@@ -436,9 +484,7 @@ func TestSlotsAreTakenInOrder(t *testing.T) {
 			mu.Unlock()
 			slots.Release()
 		}()
-		for slots.Usage().Waiting != i+1 {
-			time.Sleep(time.Millisecond)
-		}
+		waitFor(t, "the next one in the queue", func() bool { return slots.Usage().Waiting == i+1 })
 	}
 	ctx, cancel := context.WithTimeout(background(), 20*time.Millisecond)
 	defer cancel()

@@ -211,6 +211,11 @@ pub struct List {
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<OsString>,
 
+    /// Fail if an archive without an index has more members than this. A higher number takes more
+    /// memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
+
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
@@ -313,8 +318,8 @@ fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
 
 /// Take members out of an archive, into a directory
 ///
-/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage, but
-/// not all could be had.
+/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage or
+/// --skip-refused, but not all could be had.
 #[derive(Debug, Args)]
 pub struct Extract {
     /// The archive: a file, - for standard input, s3://bucket/name, or an http(s) link
@@ -428,13 +433,18 @@ pub struct Unpack {
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     pub max_size: Option<u64>,
 
-    /// Fail if there are more members than this
-    #[arg(long, value_name = "N")]
-    pub max_members: Option<u64>,
+    /// Fail if there are more members than this. Something is remembered of each, so a higher number
+    /// takes more memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
 
     /// Fail if the content is more than so many times as large as the archive
     #[arg(long, value_name = "N")]
     pub max_ratio: Option<u64>,
+
+    /// Leave out members that cannot be used, such as a path that leads outside, and list them
+    #[arg(long)]
+    pub skip_refused: bool,
 }
 
 /// Finish or undo a restore that was interrupted

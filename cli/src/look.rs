@@ -1,7 +1,7 @@
 //! `wingback list`, `cat` and `verify`: what looks into an archive and changes nothing.
 
 use smol::Unblock;
-use wingback::{Damage, List, Member, MemberKind, Verified, Verify};
+use wingback::{Damage, Error, List, Listed, Member, MemberKind, Verified, Verify};
 use wingback_worker::{hex, json};
 
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 
 pub async fn list(args: &args::List) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
-    let list = args.patterns.iter().fold(List::new(), |list, pattern| {
+    let list = List::new().max_members(args.max_members);
+    let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
     });
     let listing =
@@ -68,11 +69,22 @@ pub async fn cat(args: &args::Cat) -> Status {
     let (to, archive) = (&mut out, &args.archive);
     match style.run_on(archive, &args.remote, |archive| archive.copy_file(path, to)).await {
         Ok(_) => Status::Done,
+        Err(e) if is_closed_pipe(&e) => Status::Done,
         Err(e) => {
             style.error(&e);
             Status::Failed
         }
     }
+}
+
+/// Whether the reader of the file's bytes went away, not a service's connection.
+fn is_closed_pipe(error: &Error) -> bool {
+    if error.operation() != "write" {
+        return false;
+    }
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 pub async fn verify(args: &args::Verify) -> Status {
@@ -124,16 +136,18 @@ fn verified_text(verified: &Verified) -> String {
     lines.push(format!("time      {:.2} s", verified.duration.as_secs_f64()));
     if !verified.damage.is_empty() {
         damage_lines(&mut lines, &verified.damage);
-        list_lines(&mut lines, "whole", verified.whole.iter().map(|path| bytes(path)));
+        let whole = verified.whole.iter().map(|path| bytes(path));
+        list_lines(&mut lines, "whole", verified.whole.total(), whole);
     }
     lines.join("\n")
 }
 
 /// What is damaged, and the members that it costs.
-pub fn damage_lines(lines: &mut Vec<String>, damage: &[Damage]) {
+pub fn damage_lines(lines: &mut Vec<String>, damage: &Listed<Damage>) {
     let members: Vec<_> = damage.iter().flat_map(|d| &d.members).collect();
-    list_lines(lines, "damage", damage.iter().map(|d| crate::output::plain(&d.to_string())));
-    list_lines(lines, "lost", members.iter().map(|path| bytes(path)));
+    let places = damage.iter().map(|d| crate::output::plain(&d.to_string()));
+    list_lines(lines, "damage", damage.total(), places);
+    list_lines(lines, "lost", members.len() as u64, members.iter().map(|path| bytes(path)));
     if damage.iter().any(|d| d.and_rest) {
         lines.push("          and whatever came behind".to_owned());
     }

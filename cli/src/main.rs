@@ -13,6 +13,7 @@ mod worker;
 
 use std::{process::ExitCode, time::Duration};
 
+use async_signal::{Signal, Signals};
 use clap::{CommandFactory, Parser};
 
 use crate::{
@@ -41,7 +42,22 @@ impl From<Status> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) if e.use_stderr() => e.exit(),
+        // Help, or the version.
+        Err(e) => {
+            output::written(e.print());
+            return output::finish(Status::Done).into();
+        }
+    };
+    // A write over RLIMIT_FSIZE would end the process; as long as somebody listens it is an error.
+    let _listening = Signals::new([Signal::Xfsz]);
+    output::finish(run(cli.command)).into()
+}
+
+fn run(command: Command) -> Status {
+    match command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
         Command::List(args) => smol::block_on(look::list(&args)),
@@ -61,7 +77,6 @@ fn main() -> ExitCode {
         }
         Command::Man { command } => man(command.as_deref()),
     }
-    .into()
 }
 
 async fn sweep(args: &args::Sweep) -> Status {

@@ -1,8 +1,9 @@
 //! What a person or a program sees: progress on the way, and the report at the end.
 
 use std::{
-    io::{BufWriter, IsTerminal, Write, stderr, stdout},
+    io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
     path::Path,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,11 +11,11 @@ use async_signal::{Signal, Signals};
 use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use wingback::{Archive, Change, Error, Handle, Phase, Progress, Report, Task};
+use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Report, Task};
 use wingback_worker::json;
 
 use crate::{
-    args, place,
+    Status, args, place,
     units::{count, plural, size},
 };
 
@@ -106,20 +107,40 @@ async fn cancel_on_signal(handle: Handle) {
     }
 }
 
-/// Prints a line of JSON. Whoever closed the pipe does not stop the backup.
+/// The first error of standard output. A job goes on without a reader, and the status says so.
+static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Remembers that standard output took something, or not.
+pub fn written(result: io::Result<()>) {
+    if let Err(e) = result {
+        UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+    }
+}
+
+/// The status of a process that ended with `status`, if standard output took everything. A reader
+/// that closed the pipe has what it wanted.
+pub fn finish(status: Status) -> Status {
+    written(stdout().flush());
+    match UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("write to standard output: {e}"));
+            if status == Status::Usage { status } else { Status::Failed }
+        }
+        _ => status,
+    }
+}
+
+/// Prints a line of JSON.
 pub fn print(value: &Value) {
     say(&json_line(value));
 }
 
-/// Prints many lines at once, with the same indifference.
+/// Prints many lines at once.
 pub fn say_all(lines: impl Iterator<Item = String>) {
     let mut out = BufWriter::new(stdout().lock());
-    for line in lines {
-        if writeln!(out, "{line}").is_err() {
-            return;
-        }
-    }
-    let _ = out.flush();
+    let mut all = lines.map(|line| writeln!(out, "{line}"));
+    let result = all.try_for_each(|result| result);
+    written(result.and_then(|()| out.flush()));
 }
 
 /// One line of JSON that no terminal obeys.
@@ -135,9 +156,9 @@ pub fn json_line(value: &Value) -> String {
     line
 }
 
-/// Prints text, with the same indifference.
+/// Prints text.
 pub fn say(text: &str) {
-    let _ = writeln!(stdout(), "{text}");
+    written(writeln!(stdout(), "{text}"));
 }
 
 /// Prints a line for people on standard error.
@@ -234,7 +255,7 @@ pub fn report(report: &Report, location: &str) -> String {
         lines.push(format!("excluded  {}", count(report.excluded)));
     }
     let skipped = report.skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
-    list(&mut lines, "skipped", skipped);
+    list(&mut lines, "skipped", report.skipped.total(), skipped);
     let changed = report.changed.iter().map(|c| {
         let how = match c.change {
             Change::Grew => "grew while it was read",
@@ -243,17 +264,19 @@ pub fn report(report: &Report, location: &str) -> String {
         };
         format!("{}: {how}", bytes(&c.path))
     });
-    list(&mut lines, "changed", changed);
-    list(&mut lines, "warnings", report.warnings.iter().map(|w| plain(&w.to_string())));
+    list(&mut lines, "changed", report.changed.total(), changed);
+    let warnings = report.warnings.iter().map(|w| plain(&w.to_string()));
+    list(&mut lines, "warnings", report.warnings.len() as u64, warnings);
     lines.join("\n")
 }
 
-pub fn list(lines: &mut Vec<String>, title: &str, items: impl ExactSizeIterator<Item = String>) {
-    let n = items.len();
-    lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n as u64) }));
+/// The first of `n` items.
+pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<Item = String>) {
+    lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n) }));
     lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
-    if n > LIST_MAX {
-        lines.push(format!("  … and {} more (--json lists all)", count((n - LIST_MAX) as u64)));
+    if let Some(more) = n.checked_sub(LIST_MAX as u64).filter(|&more| more > 0) {
+        let lists = if n <= LISTED_MAX as u64 { "all" } else { "1,000" };
+        lines.push(format!("  … and {} more (--json lists {lists})", count(more)));
     }
 }
 

@@ -16,7 +16,10 @@ pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, E
         return Ok(Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())));
     }
     if let Some((bucket, object)) = in_s3(path)? {
-        return Ok(Archive::in_store(s3(bucket, remote)?, Key::new(object)?));
+        let key = Key::new(object).map_err(|e| e.at(path))?;
+        let store = s3(bucket, remote)?;
+        store.check()?;
+        return Ok(Archive::in_store(store, key));
     }
     let text = path.as_os_str().as_bytes();
     match path.to_str() {
@@ -42,6 +45,7 @@ impl Archives {
         // As with a directory, the names begin behind a slash.
         let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
         let store = s3(bucket, remote)?.prefix(format!("{prefix}{slash}")).names(names.clone());
+        store.check()?;
         Ok(Archives::S3(Box::new(store)))
     }
 
@@ -73,7 +77,8 @@ fn in_s3(path: &Path) -> Result<Option<(&str, &str)>, Error> {
     if !path.as_os_str().as_bytes().starts_with(b"s3://") {
         return Ok(None);
     }
-    let rest = path.to_str().ok_or_else(|| not_text(path))?.trim_start_matches("s3://");
+    let text = path.to_str().ok_or_else(|| not_text(path))?;
+    let rest = text.strip_prefix("s3://").unwrap_or(text);
     Ok(Some(rest.split_once('/').unwrap_or((rest, ""))))
 }
 

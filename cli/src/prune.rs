@@ -35,7 +35,8 @@ async fn run(args: &args::Prune) -> Result<()> {
         let error = Error::new(ErrorKind::NotFound, "look into the directory").at(&args.dir);
         return Err(error.caused_by("it is not there, or no directory"));
     }
-    let plan = rules(args).plan(store.aged().await?);
+    let now = SystemTime::now();
+    let plan = rules(args).plan(store.aged(now).await?, now);
     let newest = plan.iter().find(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
     if let (true, Some((newest, _))) = (args.verify, newest) {
         let path = store.path(&newest.key);
@@ -76,6 +77,7 @@ fn words(verdict: Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Keep(reason) => ("keep", reason.to_string()),
         Verdict::Remove => ("remove", String::new()),
+        Verdict::InFuture => ("leave", "in the future".to_owned()),
         _ => ("leave", "not whole".to_owned()),
     }
 }
@@ -84,7 +86,7 @@ fn text(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) 
     let (word, why) = if is_removed { ("removed", String::new()) } else { words(verdict) };
     let (made, size) = (timestamp(nanoseconds(archive.made)), size(archive.size));
     let path = plain(&store.path(&archive.key).to_string_lossy());
-    format!("{word:<8}{why:<10}{made}  {size:>10}  {path}")
+    format!("{word:<8}{why:<15}{made}  {size:>10}  {path}")
 }
 
 fn line(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> Value {
@@ -108,11 +110,19 @@ fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {
         bytes += archive.size;
     }
     let what = format!("{}, {}", plural(archives, "archive"), size(bytes));
-    match (archives, is_applied) {
+    let mut summary = match (archives, is_applied) {
         (0, _) => "nothing to remove".to_owned(),
         (_, true) => format!("removed {what}"),
         (_, false) => format!("to remove: {what}; nothing was removed without --apply"),
+    };
+    let later = plan.iter().filter(|(_, verdict)| *verdict == Verdict::InFuture).count() as u64;
+    if later > 0 {
+        let later = plural(later, "archive");
+        summary += &format!(
+            "\n{later} dated in the future: a clock was wrong; no rule counts or removes them"
+        );
     }
+    summary
 }
 
 fn nanoseconds(time: SystemTime) -> i64 {

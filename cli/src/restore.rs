@@ -37,6 +37,7 @@ pub async fn extract(args: &args::Extract) -> Status {
     }
     match unmatched(&done.unmatched) {
         Status::Done if !done.damage.is_empty() => Status::Partial,
+        Status::Done => status(&done.unpacked),
         status => status,
     }
 }
@@ -65,7 +66,7 @@ pub async fn restore(args: &args::Restore) -> Status {
                 Style::Json => print(&json::restored(&done)),
                 _ => say(&restored_text(&done)),
             }
-            Status::Done
+            status(&done.unpacked)
         }
         Err(e) => {
             style.error(&e);
@@ -91,13 +92,18 @@ pub async fn recover(args: &args::Recover) -> Status {
     Status::Done
 }
 
+fn status(unpacked: &Unpacked) -> Status {
+    if unpacked.refused > 0 { Status::Partial } else { Status::Done }
+}
+
 fn options(args: &args::Unpack) -> UnpackOptions {
     let mut options = UnpackOptions::new()
         .background(args.background)
         .owner(args.owner)
         .reserve(args.reserve)
+        .skip_refused(args.skip_refused)
         .max_bytes(args.max_size.unwrap_or(u64::MAX))
-        .max_members(args.max_members.unwrap_or(u64::MAX))
+        .max_members(args.max_members)
         .max_ratio(args.max_ratio.unwrap_or(u64::MAX));
     if let Some(threads) = args.threads {
         options = options.threads(threads.into());
@@ -111,7 +117,8 @@ fn extracted_text(done: &Extracted) -> String {
         format!("read      {}", done.way),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
-    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
+    let skipped = &done.unpacked.skipped;
+    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }
@@ -127,8 +134,10 @@ fn restored_text(done: &Restored) -> String {
     if done.recovered.is_some() {
         lines.push(format!("before    {}", recovered_text(done.recovered)));
     }
-    list(&mut lines, "skipped", skipped_lines(&done.unpacked.skipped));
-    list(&mut lines, "warnings", done.warnings.iter().map(|w| plain(w)));
+    let skipped = &done.unpacked.skipped;
+    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
+    let warnings = done.warnings.iter().map(|w| plain(w));
+    list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
     lines.join("\n")
 }
 
@@ -142,7 +151,7 @@ fn content(unpacked: &Unpacked) -> String {
     )
 }
 
-fn skipped_lines(skipped: &[NotExtracted]) -> impl ExactSizeIterator<Item = String> {
+fn skipped_lines(skipped: &[NotExtracted]) -> impl Iterator<Item = String> {
     skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason))
 }
 

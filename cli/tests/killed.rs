@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Place, create, names, ok, spawn, wingback};
+use common::{Place, create, names, ok, spawn, wait_until, wingback};
 
 #[test]
 fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
@@ -63,6 +63,7 @@ struct Outcomes {
 
 fn kill(create: &mut Command, to: &Path, after: Duration, outcomes: &mut Outcomes) {
     let mut child = spawn(create);
+    // A random moment.
     std::thread::sleep(after);
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
@@ -114,19 +115,16 @@ fn a_sweep_beside_a_backup_takes_what_is_dead_and_leaves_what_lives() {
     let place = Place::with(&[("a", &common::noise(1, 400_000))]);
     let slow = ["--read-limit", "200k"];
     let mut dead = spawn(place.create().args(slow));
-    while place.left().is_empty() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the beginning of an archive", || !place.left().is_empty());
     let leftover = place.archive();
     dead.kill().expect("it is ours");
     dead.wait().expect("it is ours");
     let mut living = spawn(place.create().args(slow));
-    while place.left().len() < 2 {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the beginning of another archive", || place.left().len() == 2);
     let mut swept = String::new();
     while living.try_wait().expect("a child").is_none() {
         swept += &ok(wingback().arg("sweep").arg(&place.to)).out;
+        // The backup has to get on as well.
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(common::wait(living).status, 0);
@@ -180,6 +178,7 @@ fn a_restore_killed_at_any_moment_leaves_one_tree_or_the_other() {
     for i in 0..kills {
         reset();
         let mut child = spawn(&mut restore());
+        // A random moment.
         std::thread::sleep(took.mul_f64(rng.f64() * 1.2));
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");

@@ -228,9 +228,7 @@ fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
     assert!(text(&twice).contains("there is a job 1"), "{twice}");
     // The first goes on, so the error has not its ID.
     assert_eq!(twice.get("id"), None, "{twice}");
-    while !backups.exists() || fs::read_dir(&backups).unwrap().count() == 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    common::wait_until("the beginning of an archive", || !common::names(&backups).is_empty());
     let begun = Instant::now();
     drop(worker.requests.take());
     let end = worker.end();

@@ -170,7 +170,7 @@ impl ExtractedAs {
         };
         ExtractedAs {
             summary,
-            skipped: extracted.unpacked.skipped.into_iter().map(Into::into).collect(),
+            skipped: extracted.unpacked.skipped.into(),
             damage: notes::of_damage(extracted.damage),
             unmatched: extracted.unmatched.into_iter().map(Note::unmatched).collect(),
         }

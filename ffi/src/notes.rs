@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use wingback::{Change, Changed, Damage, NotExtracted, Skipped, Warning};
+use wingback::{Change, Changed, Damage, Listed, NotExtracted, Skipped, Warning};
 
 use crate::{
     bytes::wingback_bytes,
@@ -24,7 +24,24 @@ impl Opaque for wingback_notes {
     type By = Borrowed;
 }
 
-pub(crate) type Notes = Vec<Note>;
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    notes: Vec<Note>,
+    more: u64,
+}
+
+impl FromIterator<Note> for Notes {
+    fn from_iter<I: IntoIterator<Item = Note>>(notes: I) -> Self {
+        Notes { notes: notes.into_iter().collect(), more: 0 }
+    }
+}
+
+impl<T: Into<Note>> From<Listed<T>> for Notes {
+    fn from(listed: Listed<T>) -> Self {
+        let more = listed.more();
+        Notes { more, ..listed.into_iter().map(Into::into).collect() }
+    }
+}
 
 /// One of them.
 #[repr(C)]
@@ -112,7 +129,8 @@ impl From<NotExtracted> for Note {
 }
 
 /// One note for each member that a damage costs, and one without a path where it costs none.
-pub(crate) fn of_damage(damage: Vec<Damage>) -> Notes {
+pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
+    let more = damage.more();
     let notes = damage.into_iter().flat_map(|damage| {
         let text = damage.to_string();
         let code = if damage.and_rest { "damaged-from-here" } else { "damaged" };
@@ -122,7 +140,13 @@ pub(crate) fn of_damage(damage: Vec<Damage>) -> Notes {
         };
         paths.into_iter().map(move |(path, is_loss)| Note::new(path, code, &text, is_loss))
     });
-    notes.collect()
+    Notes { more, ..notes.collect() }
+}
+
+/// The files that are whole.
+pub(crate) fn of_whole(whole: Listed<Vec<u8>>) -> Notes {
+    let more = whole.more();
+    Notes { more, ..whole.into_iter().map(|path| Note::name(path, "whole")).collect() }
 }
 
 /// Lends C one of an object's lists; NULL for NULL.
@@ -149,7 +173,17 @@ where
 pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> usize {
     infallible(0, || {
         // SAFETY: as the header says.
-        unsafe { opaque::get(notes, "notes") }.map_or(0, Vec::len)
+        unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.notes.len())
+    })
+}
+
+/// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
+/// places and whole files. None for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_notes_more(notes: *const wingback_notes) -> u64 {
+    infallible(0, || {
+        // SAFETY: as the header says.
+        unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.more)
     })
 }
 
@@ -163,7 +197,7 @@ pub unsafe extern "C" fn wingback_notes_get(
 ) -> wingback_status {
     let body = || {
         // SAFETY: as the header says.
-        let notes = unsafe { opaque::get(notes, "notes") }?;
+        let notes = &unsafe { opaque::get(notes, "notes") }?.notes;
         let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
         let value = wingback_note {
             struct_size: 0,

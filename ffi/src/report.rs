@@ -103,8 +103,8 @@ impl Reported {
         };
         Reported {
             summary,
-            skipped: report.skipped.into_iter().map(Into::into).collect(),
-            changed: report.changed.into_iter().map(Into::into).collect(),
+            skipped: report.skipped.into(),
+            changed: report.changed.into(),
             warnings: report.warnings.into_iter().map(Into::into).collect(),
             parts: None,
         }

@@ -269,7 +269,7 @@ impl RestoredAs {
         };
         RestoredAs {
             summary,
-            skipped: restored.unpacked.skipped.into_iter().map(Into::into).collect(),
+            skipped: restored.unpacked.skipped.into(),
             warnings: restored.warnings.iter().map(|warning| Note::warning(warning)).collect(),
         }
     }

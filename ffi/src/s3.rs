@@ -103,7 +103,8 @@ pub struct wingback_s3_config {
 unsafe impl Record for wingback_s3_config {}
 
 /// Archives in a bucket of an S3 service. The first request is made by the first operation.
-/// UNSUPPORTED without the network.
+/// INVALID_INPUT for a bucket's name that cannot be, and for a prefix with an empty part or with a part
+/// that begins with a dot. UNSUPPORTED without the network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_s3(
     config: *const wingback_s3_config,
@@ -185,5 +186,6 @@ unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
         2 => store = store.path_style(false),
         other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
     }
+    store.check()?;
     Ok(Stored::S3(Box::new(store)))
 }

@@ -30,10 +30,14 @@ pub struct wingback_unpack_options {
     pub reserve: u64,
     /// The most bytes of content, holes counted; 0 is without limit.
     pub max_bytes: u64,
-    /// The most members; 0 is without limit.
+    /// The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
+    /// target.
     pub max_members: u64,
     /// How many times the bytes of the archive the content may have; 0 is without limit.
     pub max_ratio: u64,
+    /// Whether members that cannot be used, such as a path that leads outside, are left out and noted
+    /// as skipped. Anything but 0 is yes; otherwise the first one is an error.
+    pub skip_refused: u32,
 }
 
 // SAFETY: it is what it has to be.
@@ -54,7 +58,8 @@ impl wingback_unpack_options {
         let mut options = UnpackOptions::new()
             .owner(owner)
             .background(given.background != 0)
-            .reserve(given.reserve);
+            .reserve(given.reserve)
+            .skip_refused(given.skip_refused != 0);
         if given.threads > 0 {
             options = options.threads(given.threads as usize);
         }
@@ -85,6 +90,8 @@ pub struct wingback_unpacked {
     pub hard_links: u64,
     /// Bytes of content.
     pub content: u64,
+    /// Members that were left out since they could not be used.
+    pub refused: u64,
 }
 
 impl From<&Unpacked> for wingback_unpacked {
@@ -95,6 +102,7 @@ impl From<&Unpacked> for wingback_unpacked {
             symlinks: unpacked.symlinks,
             hard_links: unpacked.hard_links,
             content: unpacked.content,
+            refused: unpacked.refused,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     enums::{wingback_status, wingback_way},
     error::{Result, wingback_error},
     guard::guard,
-    notes::{self, Note, Notes, wingback_notes},
+    notes::{self, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
     record::{self, Record},
     task::{self, wingback_task},
@@ -129,7 +129,7 @@ impl VerifiedAs {
         VerifiedAs {
             summary,
             damage: notes::of_damage(verified.damage),
-            whole: verified.whole.into_iter().map(|path| Note::name(path, "whole")).collect(),
+            whole: notes::of_whole(verified.whole),
         }
     }
 }

@@ -159,7 +159,7 @@ fn made(report: &Report, parts: Vec<Part>) -> Made {
         sha1: report.sha1_hex(),
         copied: report.copied,
         files: report.files,
-        skipped: report.skipped.len() as u64,
+        skipped: report.skipped.total(),
         partial: report.is_partial(),
         warnings: report.warnings.iter().map(ToString::to_string).collect(),
         parts,

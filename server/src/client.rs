@@ -9,7 +9,7 @@ use futures_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
 };
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, Uri, header};
 use smol::{Timer, net::TcpStream};
 use smol_hyper::rt::FuturesIo;
@@ -21,6 +21,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 
 /// Bytes of an answer: ten thousand signed URLs are some megabytes.
 const ANSWER_MAX: usize = 64 << 20;
+
+/// Bytes of an answer that says what went wrong. What is longer counts as nothing said.
+const ERROR_MAX: usize = 64 << 10;
 
 /// A service behind http or https.
 #[derive(Clone)]
@@ -116,8 +119,14 @@ impl Client {
                 date: header(header::DATE),
                 body: Bytes::new(),
             };
-            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            Ok(Reply { body: body.map_err(io::Error::other)?.to_bytes(), ..reply })
+            let is_success = answer.status().is_success();
+            let max = if is_success { ANSWER_MAX } else { ERROR_MAX };
+            let body = match Limited::new(answer.into_body(), max).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(e) if !is_success && e.is::<LengthLimitError>() => Bytes::new(),
+                Err(e) => return Err(io::Error::other(e)),
+            };
+            Ok(Reply { body, ..reply })
         };
         // The connection is polled here, and is gone with the answer.
         let exchange = async {

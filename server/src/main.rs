@@ -107,6 +107,8 @@ async fn run(args: &Args) -> Result<(), String> {
         return Ok(());
     }
     warn_of(&config);
+    // A write over RLIMIT_FSIZE would end the process; as long as somebody listens it is an error.
+    let _listening = Signals::new([Signal::Xfsz]);
     let mut signals = Signals::new([Signal::Hup, Signal::Int, Signal::Term])
         .map_err(|e| format!("cannot wait for signals: {e}"))?;
     let address = args.listen.map_or_else(|| config.address(), Ok)?;

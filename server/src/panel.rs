@@ -1,12 +1,16 @@
 //! The Panel's remote API, as far as backups need it.
 
 use std::{
+    fmt,
     sync::{PoisonError, RwLock},
     time::Duration,
 };
 
 use hyper::Method;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -45,8 +49,36 @@ pub(crate) struct RestoreResult {
 /// Where the parts of an upload go.
 #[derive(Deserialize)]
 pub(crate) struct PartUrls {
+    #[serde(deserialize_with = "urls")]
     pub(crate) parts: Vec<String>,
     pub(crate) part_size: u64,
+}
+
+/// Parts that S3 takes of one upload.
+const PARTS_MAX: usize = 10_000;
+
+/// Takes no more memory than so many parts need: an answer may have twenty million empty ones.
+fn urls<'de, D: Deserializer<'de>>(urls: D) -> Result<Vec<String>, D::Error> {
+    struct Urls;
+    impl<'de> Visitor<'de> for Urls {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {PARTS_MAX} URLs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut urls = Vec::new();
+            while let Some(url) = seq.next_element()? {
+                if urls.len() == PARTS_MAX {
+                    return Err(A::Error::invalid_length(urls.len() + 1, &self));
+                }
+                urls.push(url);
+            }
+            Ok(urls)
+        }
+    }
+    urls.deserialize_seq(Urls)
 }
 
 impl Panel {
@@ -111,4 +143,19 @@ impl Panel {
 
 fn token(config: &Config) -> String {
     format!("{}.{}", config.token_id, config.token.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_more_parts_than_an_upload_has_is_refused() {
+        let answer = |parts: usize| {
+            let parts = vec!["\"\""; parts].join(",");
+            serde_json::from_str::<PartUrls>(&format!("{{\"parts\":[{parts}],\"part_size\":1}}"))
+        };
+        assert_eq!(answer(PARTS_MAX).expect("as many as there may be").parts.len(), PARTS_MAX);
+        assert!(answer(PARTS_MAX + 1).is_err());
+    }
 }

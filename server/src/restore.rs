@@ -131,6 +131,9 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
         let path = String::from_utf8_lossy(&skipped.path);
         node.events.say(server, format!("Not restored: {path}: {}", skipped.reason));
     }
+    if let more @ 1.. = restored.unpacked.skipped.more() {
+        node.events.say(server, format!("Not restored: {more} more"));
+    }
     Ok(())
 }
 

@@ -259,13 +259,13 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                     let done = done.recv().map_err(|_| {
                         Error::new(ErrorKind::Internal, "compress").caused_by("a worker panicked")
                     })?;
-                    self.add(&done.segments, &mut segments);
+                    self.add(&done.segments, &mut segments)?;
                     self.copied += done.copied;
                     self.compressed += done.compressed;
                     self.pass(Bytes::from_owner(done.bytes))?;
                 }
                 Ok(Ordered::Copies(copies)) => {
-                    self.add(&copies.segments, &mut segments);
+                    self.add(&copies.segments, &mut segments)?;
                     self.copied += copies.len() as u64;
                     copies.into_runs().try_for_each(|run| self.pass(run))?;
                 }
@@ -278,15 +278,16 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         }
     }
 
-    fn add(&mut self, added: &[Segment], segments: &mut List<Segment>) {
+    fn add(&mut self, added: &[Segment], segments: &mut List<Segment>) -> Result<()> {
         for segment in added {
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
             ));
             self.tar_len += u64::from(segment.raw_len);
-            segments.push(segment);
+            segments.push(segment)?;
         }
+        Ok(())
     }
 
     fn close(mut self, index: IndexBuilder) -> Result<Summary> {

@@ -242,11 +242,6 @@ impl Cursor {
         self.stock.layout.index.entries[i].header_len as usize
     }
 
-    /// What the index says of it.
-    pub(crate) fn recorded(&self, i: usize) -> Entry {
-        self.stock.layout.index.entries[i].clone()
-    }
-
     /// Where the entry lies in the tar stream.
     pub(crate) fn range(&self, i: usize) -> Range<u64> {
         self.stock.layout.entry(i)

@@ -1,5 +1,8 @@
 //! Turns a walk into the tar stream: headers, content, padding, and the index beside it.
 
+mod again;
+mod copy;
+
 use std::{
     collections::HashMap,
     ops::Range,
@@ -12,16 +15,18 @@ use rustix::io::Errno;
 use crate::{
     archive::{
         Profile,
-        ahead::{CHUNK, Copies},
+        ahead::Copies,
         header::{BLOCK, END_LEN, Header},
         index::IndexBuilder,
         pipeline::Feeder,
         segment::{Batch, Cut, ends_group},
         stock::{Cursor, Stock},
+        tree::copy::Group,
     },
     entry::{Entry, EntryKind, Metadata, Unlisted},
     error::{Error, Result},
     limit::Limiter,
+    listed::Listed,
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
     walk::{
@@ -60,8 +65,10 @@ pub(crate) struct Facts {
     pub(crate) content: u64,
     pub(crate) read: u64,
     pub(crate) excluded: u64,
-    pub(crate) skipped: Vec<Skipped>,
-    pub(crate) changed: Vec<Changed>,
+    pub(crate) skipped: Listed<Skipped>,
+    /// Something of that should be in the archive.
+    pub(crate) is_partial: bool,
+    pub(crate) changed: Listed<Changed>,
     /// Paths of `max_len` that were not met.
     pub(crate) unmet: Vec<Vec<u8>>,
 }
@@ -80,6 +87,7 @@ pub(crate) fn write(
         copies: Copies::default(),
         cursor: stock.map(|stock| Cursor::new(stock, options.trust_mtime, feeder.pool())),
         group: None,
+        held: Vec::new(),
         root: walk.root(),
         options,
         tracker,
@@ -110,6 +118,8 @@ struct Writer<'a> {
     cursor: Option<Cursor>,
     /// A group that has been what it was so far; nothing of it is in the batch then.
     group: Option<Group>,
+    /// Its entries. Until its bytes are known to be right they are not in the index.
+    held: Vec<Entry>,
     index: IndexBuilder,
     facts: Facts,
     /// Entries of files with more than one name.
@@ -163,6 +173,7 @@ impl Writer<'_> {
 
     fn skip(&mut self, path: &[u8], reason: SkipReason) {
         let path = path.to_vec();
+        self.facts.is_partial |= reason.is_loss();
         self.facts.skipped.push(Skipped { path, reason });
     }
 
@@ -181,7 +192,7 @@ impl Writer<'_> {
     ) -> Result<()> {
         let meta = Metadata { size: 0, ..*meta };
         if self.options.profile == Profile::Wings {
-            self.index.unlisted.push(&Unlisted {
+            return self.index.unlisted.push(&Unlisted {
                 path: path.to_vec(),
                 kind: kind.code(),
                 mode: meta.mode,
@@ -190,7 +201,6 @@ impl Writer<'_> {
                 mtime_ns: meta.mtime_ns,
                 target,
             });
-            return Ok(());
         }
         let header = Header { path, kind, meta: &meta, target: &target };
         self.headers.clear();
@@ -209,7 +219,7 @@ impl Writer<'_> {
             self.open_group()?;
             self.batch.raw.extend(&self.headers);
         }
-        self.add_entry(path, kind, &meta, headers, 0);
+        self.add_entry(path, kind, &meta, headers, 0)?;
         self.end_small(path)
     }
 
@@ -233,17 +243,21 @@ impl Writer<'_> {
             change = Some(Change::Shrank);
         }
         // A file that is to be cut short is expected to grow.
-        if let Some(change) = change.filter(|_| max_len.is_none() || is_short) {
-            let path = path.to_vec();
-            self.facts.changed.push(Changed { path, change });
-        }
+        self.note_change(path, change.filter(|_| max_len.is_none() || is_short));
         let flags = if change.is_some() { Entry::CHANGED } else { 0 }
             | if is_recent { Entry::RECENT } else { 0 };
-        self.file_done(path, &meta, headers, flags, file.hard_link());
+        self.file_done(path, &meta, headers, flags, file.hard_link())?;
         match Cut::of(path, meta.size) {
             None => self.end_small(path),
             Some(_) => self.send_if_full(),
         }
+    }
+
+    /// Reports a change, and returns the flag that an entry has for it.
+    fn note_change(&mut self, path: &[u8], change: Option<Change>) -> u32 {
+        let Some(change) = change else { return 0 };
+        self.facts.changed.push(Changed { path: path.to_vec(), change });
+        Entry::CHANGED
     }
 
     fn file_done(
@@ -253,207 +267,15 @@ impl Writer<'_> {
         headers: usize,
         flags: u32,
         link: Option<FileId>,
-    ) {
-        let entry = self.add_entry(path, EntryKind::File, meta, headers, flags);
+    ) -> Result<()> {
+        let entry = self.add_entry(path, EntryKind::File, meta, headers, flags)?;
         if let Some(id) = link {
             self.links.entry(id).or_default().push(entry);
         }
         self.facts.files += 1;
         self.facts.content += meta.size;
         self.tracker.add_file();
-    }
-
-    /// Takes a file from the previous archive, if it is there as it is; false if it must be read.
-    fn copy_file(&mut self, walk: &Walk<'_>) -> Result<bool> {
-        let path = walk.path();
-        let Some(cursor) = &mut self.cursor else { return Ok(false) };
-        let Some(i) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
-        // What cannot be looked at is met again when it is opened.
-        let Ok(Some((meta, link))) = walk.stat_file() else { return Ok(false) };
-        let is_same = cursor.is_same_file(i, &meta)
-            && cursor.header_len(i) == file_header(path, &meta).len()
-            && !is_recent(meta.ctime_ns, self.options.now)
-            && !self.options.max_len.contains_key(path);
-        if !is_same {
-            return Ok(false);
-        }
-        let headers = cursor.header_len(i);
-        let was = cursor.range(i);
-        let cut = Cut::of(path, meta.size);
-        match cut {
-            Some(cut) => self.copy_large(walk, &meta, cut, was)?,
-            None if self.join_group(i)? => {}
-            None => {
-                self.open_group()?;
-                let Some(raw) = self.cursor.as_mut().and_then(|cursor| cursor.raw(was)) else {
-                    return Ok(false);
-                };
-                self.batch.raw.extend(raw);
-            }
-        }
-        self.tracker.add_bytes(meta.size);
-        self.file_done(path, &meta, headers, 0, link);
-        match cut {
-            None => self.end_small(path)?,
-            Some(_) => self.send_if_full()?,
-        }
-        Ok(true)
-    }
-
-    /// Copies headers and pieces; a piece that is damaged there is read.
-    fn copy_large(
-        &mut self,
-        walk: &Walk<'_>,
-        meta: &Metadata,
-        cut: Cut,
-        was: Range<u64>,
-    ) -> Result<()> {
-        self.end_group()?;
-        self.before_copy()?;
-        self.headers.clear();
-        file_header(walk.path(), meta).write(&mut self.headers);
-        let data = was.start + self.headers.len() as u64;
-        let is_there = |cursor: &mut Cursor| cursor.copy_equal(&self.headers, &mut self.copies);
-        if !self.cursor.as_mut().is_some_and(is_there) {
-            self.before_raw()?;
-            self.batch.raw.extend(&self.headers);
-            self.batch.cut();
-        }
-        let mut file = None;
-        for piece in cut.pieces() {
-            let is_last = piece.end == meta.size;
-            let end = if is_last { was.end } else { data + piece.end };
-            if self.copy_segment(data + piece.start..end)? {
-                continue;
-            }
-            let file = match &mut file {
-                Some(file) => file,
-                none => none.insert(walk.open_file().map_err(|e| walk.fail("open", e))?),
-            };
-            self.before_raw()?;
-            let got = self.read(file, piece.clone()).map_err(|e| e.or(|e| walk.fail("read", e)))?;
-            self.batch.raw.zeros((piece.end - piece.start - got) as usize);
-            if is_last {
-                self.pad();
-            }
-            self.batch.cut();
-            self.send_if_full()?;
-        }
         Ok(())
-    }
-
-    /// Copies the segment that is exactly this stretch of the previous tar stream, if there is one.
-    fn copy_segment(&mut self, tar: Range<u64>) -> Result<bool> {
-        if self.tracker.is_cancelled() {
-            return Err(Error::cancelled());
-        }
-        let Some(cursor) = &self.cursor else { return Ok(false) };
-        let (segment, whole) = cursor.segment_at(tar.start);
-        if whole != tar {
-            return Ok(false);
-        }
-        self.before_copy()?;
-        let copies = &mut self.copies;
-        Ok(self.cursor.as_mut().is_some_and(|cursor| cursor.copy(segment, copies)))
-    }
-
-    /// Takes an entry that is as it was into a group that is as it was, so far. The group's segment is
-    /// among the copies from its first entry on.
-    fn join_group(&mut self, i: usize) -> Result<bool> {
-        let Some(cursor) = &self.cursor else { return Ok(false) };
-        let was = cursor.range(i);
-        if let Some(group) = &mut self.group {
-            let fits = group.whole.start + group.len == was.start && was.end <= group.whole.end;
-            if fits {
-                group.len += was.end - was.start;
-                group.entries.end = i + 1;
-            }
-            return Ok(fits);
-        }
-        let (_, whole) = cursor.segment_at(was.start);
-        if self.batch.open_len() > 0 || whole.start != was.start || whole.end < was.end {
-            return Ok(false);
-        }
-        if !self.copy_segment(whole.clone())? {
-            return Ok(false);
-        }
-        self.group = Some(Group { whole, len: was.end - was.start, entries: i..i + 1 });
-        Ok(true)
-    }
-
-    /// From here on the group's bytes are in the batch.
-    fn open_group(&mut self) -> Result<()> {
-        let Some(Group { whole, len, entries }) = self.group.take() else {
-            return self.before_raw();
-        };
-        let encoded = self.copies.pop().unwrap_or_default();
-        self.before_raw()?;
-        let tar = whole.start..whole.start + len;
-        match self.cursor.as_mut().and_then(|cursor| cursor.raw_of(&encoded, tar)) {
-            Some(raw) => self.batch.raw.extend(raw),
-            None => entries.into_iter().try_for_each(|i| self.read_again(i))?,
-        }
-        Ok(())
-    }
-
-    /// Reads an entry that was taken for unchanged and has gone by, since its segment has its checksum
-    /// and does not decode. Its headers and length are those that the index has by now.
-    fn read_again(&mut self, i: usize) -> Result<()> {
-        let Some(entry) = self.cursor.as_ref().map(|cursor| cursor.recorded(i)) else {
-            return Ok(());
-        };
-        let kind = entry.kind();
-        let Entry { path, mode, uid, gid, mtime_ns, size, .. } = entry;
-        let root = self.root;
-        let fail = |doing, errno| root.fail(&path, doing, errno);
-        let target = match kind {
-            EntryKind::Symlink => root.read_link(&path).map_err(|e| fail("read the link", e))?,
-            EntryKind::File | EntryKind::Directory => Vec::new(),
-        };
-        let meta = Metadata { size, mode, uid, gid, mtime_ns, ..Metadata::default() };
-        let mut headers = Vec::new();
-        Header { path: &path, kind, meta: &meta, target: &target }.write(&mut headers);
-        self.batch.raw.extend(&headers);
-        if kind == EntryKind::File {
-            let mut file = root.open_file(&path).map_err(|e| fail("open", e))?;
-            let got = self.read(&mut file, 0..size).map_err(|e| e.or(|e| fail("read", e)))?;
-            self.batch.raw.zeros((size - got) as usize);
-            self.pad();
-        }
-        Ok(())
-    }
-
-    /// The next entry begins another segment.
-    fn end_group(&mut self) -> Result<()> {
-        match &self.group {
-            Some(group) if group.len == group.whole.end - group.whole.start => self.group = None,
-            Some(_) => {
-                self.open_group()?;
-                self.batch.cut();
-            }
-            None => self.batch.cut(),
-        }
-        Ok(())
-    }
-
-    /// What was copied stands before what is in the batch from now on.
-    fn before_raw(&mut self) -> Result<()> {
-        if self.copies.segments.is_empty() {
-            return Ok(());
-        }
-        self.send_copies()
-    }
-
-    /// What is in the batch stands before what is copied from now on.
-    fn before_copy(&mut self) -> Result<()> {
-        if !self.batch.raw.is_empty() {
-            self.send()?;
-        }
-        if self.copies.len() >= CHUNK { self.send_copies() } else { Ok(()) }
-    }
-
-    fn send_copies(&mut self) -> Result<()> {
-        self.feeder.send_copies(std::mem::take(&mut self.copies))
     }
 
     /// The header is written behind the content, so that it has the length that was read.
@@ -530,6 +352,13 @@ impl Writer<'_> {
 
     /// Reads a stretch of a file into the batch, and says how many bytes of it were there.
     fn read(&mut self, file: &mut SourceFile, range: Range<u64>) -> Result<u64, ReadError> {
+        let got = self.fill(file, range)?;
+        self.tracker.add_bytes(got);
+        Ok(got)
+    }
+
+    /// As [`read`](Writer::read), of bytes that count as done already.
+    fn fill(&mut self, file: &mut SourceFile, range: Range<u64>) -> Result<u64, ReadError> {
         let mut at = range.start;
         while at < range.end {
             if self.tracker.is_cancelled() {
@@ -554,7 +383,6 @@ impl Writer<'_> {
             self.facts.read += n as u64;
         }
         file.done(range.start..at);
-        self.tracker.add_bytes(at - range.start);
         Ok(at - range.start)
     }
 
@@ -591,10 +419,10 @@ impl Writer<'_> {
         meta: &Metadata,
         headers: usize,
         flags: u32,
-    ) -> u32 {
-        let place = self.index.entries.len();
+    ) -> Result<u32> {
+        let place = self.index.entries.len() + self.held.len() as u64;
         let keep = !self.options.reproducible;
-        self.index.entries.push(&Entry {
+        let entry = Entry {
             path: path.to_vec(),
             kind: kind.code(),
             header_len: headers as u32,
@@ -606,8 +434,12 @@ impl Writer<'_> {
             ctime_ns: if keep { meta.ctime_ns } else { 0 },
             inode: if keep { meta.inode } else { 0 },
             flags: if keep { flags } else { flags & !Entry::RECENT },
-        });
-        place as u32
+        };
+        match self.group {
+            Some(_) => self.held.push(entry),
+            None => self.index.entries.push(&entry)?,
+        }
+        Ok(place as u32)
     }
 
     fn finish(mut self) -> Result<(IndexBuilder, Facts)> {
@@ -624,16 +456,6 @@ impl Writer<'_> {
         self.facts.unmet = self.unmet.into_iter().collect();
         Ok((self.index, self.facts))
     }
-}
-
-/// A group whose entries are those that a segment of the previous archive begins with.
-struct Group {
-    /// That segment's stretch of the previous tar stream.
-    whole: Range<u64>,
-    /// Bytes of it that the entries take so far.
-    len: u64,
-    /// Those entries, in the previous index.
-    entries: Range<usize>,
 }
 
 /// A file whose content is in the batch.

@@ -2,10 +2,15 @@
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
-use reqwest::{StatusCode, header::HeaderMap};
-use xmltree::Element;
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_RANGE, HeaderMap, LOCATION},
+};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    net::xml::Element,
+};
 
 /// Bytes of an error's text that are kept.
 const MESSAGE_MAX: usize = 500;
@@ -14,7 +19,7 @@ const MESSAGE_MAX: usize = 500;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The service said so.
-    Service(Refusal),
+    Service(Box<Refusal>),
     /// No connection, or one that broke.
     Network(String),
     /// No byte moved for so long.
@@ -34,15 +39,47 @@ pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: String,
+    /// Where the bucket lies, if the service says so; empty otherwise.
+    pub(crate) region: String,
+    /// Bytes of the whole, where a range was asked that it does not have.
+    pub(crate) whole: Option<u64>,
+    /// Where to go instead. It may hold a signature, so it is never shown.
+    pub(crate) location: Option<Location>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Service(Box::new(refusal))
+    }
+}
+
+/// A `Location` header.
+pub(crate) struct Location(pub(crate) String);
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location")
+    }
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let mut refusal = Refusal::of_xml(body).unwrap_or_default();
         refusal.status = status.as_u16();
-        let header = |name| headers.get(name).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if refusal.request_id.is_empty() {
-            refusal.request_id = plain(header("x-amz-request-id"));
+            refusal.request_id = plain(header("x-amz-request-id").unwrap_or_default());
+        }
+        if refusal.region.is_empty() {
+            refusal.region = plain(header("x-amz-bucket-region").unwrap_or_default());
+        }
+        if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            let whole =
+                header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes */"));
+            refusal.whole = whole.and_then(|size| size.parse().ok()).or(refusal.whole);
+        }
+        if status.is_redirection() {
+            refusal.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
         }
         if refusal.message.is_empty() {
             refusal.message = status.canonical_reason().unwrap_or_default().to_owned();
@@ -54,16 +91,21 @@ impl Refusal {
     /// before it knows.
     pub(crate) fn of_xml(body: &[u8]) -> Option<Self> {
         let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
-        let text = |name| {
-            let text = error.get_child(name).and_then(|child| child.get_text());
-            text.map(|text| plain(&text)).unwrap_or_default()
-        };
+        let text = |name| error.child(name).map(plain).unwrap_or_default();
         Some(Refusal {
             status: StatusCode::OK.as_u16(),
             code: text("Code"),
             message: text("Message"),
             request_id: text("RequestId"),
+            region: text("Region"),
+            whole: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
+            location: None,
         })
+    }
+
+    /// Whether it says nothing but its status, and time will not mend it: HEAD has no body to say why.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.code.is_empty() && !self.is_retryable()
     }
 
     fn is_retryable(&self) -> bool {
@@ -105,7 +147,7 @@ impl Failure {
     /// query is a secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let is_refused = error.is_redirect() || error.is_builder();
+        let is_refused = error.is_builder();
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -136,6 +178,14 @@ impl Failure {
 
     pub(crate) fn is_status(&self, status: u16) -> bool {
         matches!(self, Failure::Service(refusal) if refusal.status == status)
+    }
+
+    /// How large the whole is, where a range was refused that it does not have.
+    pub(crate) fn whole(&self) -> Option<u64> {
+        match self {
+            Failure::Service(refusal) => refusal.whole,
+            _ => None,
+        }
     }
 
     /// As an error of `operation` on what is at `place`.
@@ -177,6 +227,11 @@ impl fmt::Display for Refusal {
             "" => write!(f, "{} ", self.message)?,
             code => write!(f, "{code}: {} ", self.message)?,
         }
+        // The other codes that come with a region have nothing to do with it.
+        let is_about_region = matches!(self.status, 300..=400) && !self.region.is_empty();
+        if is_about_region && !self.message.contains(&self.region) {
+            write!(f, "(the bucket lies in the region {}) ", self.region)?;
+        }
         match (self.status, &*self.request_id) {
             (0, "") => f.write_str("(no request id)"),
             (0, id) => write!(f, "(request id {id})"),
@@ -197,7 +252,7 @@ mod tests {
     #[test]
     fn what_a_service_says_is_in_the_error() {
         let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
-        let error = Failure::Service(refusal).into_error("upload to", "s3://b/k");
+        let error = Failure::from(refusal).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
         assert_eq!(error.to_string(), text);
         let refusal = Refusal::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
@@ -208,7 +263,7 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         let of = |status: u16, body: &[u8]| {
             let status = StatusCode::from_u16(status).expect("a status");
-            Failure::Service(Refusal::new(status, &HeaderMap::new(), body))
+            Failure::from(Refusal::new(status, &HeaderMap::new(), body))
         };
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(of(status, b"").is_retryable(), "{status}");

@@ -27,21 +27,27 @@ use crate::{
     net::{
         Transfer,
         failure::{Failure, Refusal},
-        url::SecretUrl,
+        url::{SecretUrl, astray},
     },
 };
 
 /// Bytes of a body that are handed to a connection at once: each is a sign of life.
 const PIECE: usize = 64 << 10;
 
-/// Bytes of an answer that is no content.
+/// Bytes of an answer that is not content, such as a page of a list.
 const ANSWER_MAX: usize = 8 << 20;
+
+/// Bytes of an answer that says what went wrong.
+const ERROR_MAX: usize = 64 << 10;
 
 /// How long a service that has never answered is waited for.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
 
 /// Bytes a second that a connection takes at least of what stands in buffers.
 const SLOWEST: u64 = 1 << 20;
+
+/// Redirects that are followed, one behind the other.
+pub(crate) const REDIRECTS_MAX: usize = 5;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -50,6 +56,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// [`Runtime`](super::runtime::Runtime).
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
+    /// It follows no redirects: who may be told what is sent, and what has to be sent anew, is for us
+    /// to say.
     client: Client,
     retry_for: Duration,
     stall_after: Duration,
@@ -69,16 +77,14 @@ impl Http {
         let fail = |e: reqwest::Error| {
             Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
         };
-        let mut client = Client::builder()
+        let certificates = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
+        let client = Client::builder()
             .user_agent(concat!("wingback/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::custom(follow))
+            .redirect(redirect::Policy::none())
             .connect_timeout(options.stall_after)
             .tcp_nodelay(true);
-        if let Some(path) = &options.ca_file {
-            for certificate in certificates(path)? {
-                client = client.add_root_certificate(certificate);
-            }
-        }
+        let client =
+            certificates.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
         Ok(Http {
             client: client.build().map_err(fail)?,
             retry_for: options.retry_for,
@@ -111,8 +117,33 @@ impl Http {
         Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
     }
 
-    /// Sends a request once; an answer that is no success is a failure.
+    /// Sends a request once to where a link leads, with its body anew behind each redirect; an answer
+    /// that is no success is a failure.
     pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &SecretUrl,
+        headers: HeaderMap,
+        content: Option<Content>,
+    ) -> Result<Response, Failure> {
+        let mut to = url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let sent = self.send_here(method.clone(), &to, headers.clone(), content.clone()).await;
+            let Err(Failure::Service(refusal)) = &sent else {
+                return sent;
+            };
+            match &refusal.location {
+                Some(location) if method == Method::GET || matches!(refusal.status, 307 | 308) => {
+                    to = url.follow(&to, &location.0)?;
+                }
+                _ => return sent,
+            }
+        }
+        Err(astray(url, "it leads from one place to the next").into())
+    }
+
+    /// Sends a request once, and to no other place than this. A redirect is a failure.
+    pub(crate) async fn send_here(
         &self,
         method: Method,
         url: &SecretUrl,
@@ -132,50 +163,59 @@ impl Http {
         let answer = async { request.send().await.map_err(Failure::network) };
         let silence = self.stall_after + Duration::from_secs(in_buffers);
         let answer = unless_silent(&life, silence, answer).await?;
-        self.seen();
+        self.has_answered.store(true, Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = self.body(answer).await.unwrap_or_default();
+        let body = self.body_within(ERROR_MAX, answer).await.unwrap_or_default();
         let refusal = Refusal::new(status, &headers, &body);
         let is_late = url.is_over() || refusal.message.contains("has expired");
         if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
             let error = Error::new(ErrorKind::UrlExpired, "use the URL");
             return Err(Failure::Final(error.caused_by(refusal.to_string())));
         }
-        Err(Failure::Service(refusal))
+        Err(refusal.into())
     }
 
     /// Sends a part, and gives the ETag that the service answers with.
     pub(crate) async fn put(&self, url: &SecretUrl, content: Content) -> Result<String, Failure> {
-        let answer = self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?;
-        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
-        let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
-        etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
+        etag_of(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
     }
 
-    /// The service has answered, if by another way.
-    pub(crate) fn seen(&self) {
-        self.has_answered.store(true, Relaxed);
-    }
-
-    /// The body of an answer, of a bounded size.
+    /// The body of an answer, of a bounded size, which takes no longer than a silence may.
     pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
+        self.body_within(ANSWER_MAX, answer).await
+    }
+
+    async fn body_within(&self, max: usize, answer: Response) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
         let mut chunks = self.chunks(answer);
-        while let Some(chunk) = chunks.next().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_MAX {
-                return Err(Failure::Answer(format!("an answer is over {ANSWER_MAX} bytes")));
+        let read = async {
+            while let Some(chunk) = chunks.next().await? {
+                if chunk.len() > max - body.len() {
+                    return Err(Failure::Answer(format!("an answer is over {max} bytes")));
+                }
+                body.extend_from_slice(&chunk);
             }
+            Ok(())
+        };
+        match tokio::time::timeout(self.stall_after, read).await {
+            Ok(read) => read.map(|()| body.freeze()),
+            Err(_) => Err(Failure::Stalled(self.stall_after)),
         }
-        Ok(body.freeze())
     }
 
     pub(crate) fn chunks(&self, answer: Response) -> Chunks {
         Chunks { answer, stall_after: self.stall_after }
     }
+}
+
+/// What names a part that has arrived.
+pub(crate) fn etag_of(answer: &Response) -> Result<String, Failure> {
+    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
+    etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
 }
 
 /// Waits for `work` for as long as its connection shows life.
@@ -286,19 +326,6 @@ impl Life {
 
     fn silence(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-}
-
-/// A link may lead elsewhere, but not out of the protection it was given for.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let first = attempt.previous().first();
-    let is_same_host = first.is_some_and(|first| first.host_str() == attempt.url().host_str());
-    if attempt.previous().len() > 5 {
-        attempt.error("it leads from one place to the next")
-    } else if attempt.url().scheme() == "https" || is_same_host {
-        attempt.follow()
-    } else {
-        attempt.error("it leads to another host without TLS")
     }
 }
 

@@ -60,8 +60,11 @@ pub(crate) async fn open(url: SecretUrl, options: &Transfer, tail: u64) -> Resul
     let first = {
         let (http, url) = (http.clone(), url.clone());
         runtime.call(async move {
-            let sign = || futures::future::ready(Ok(url.clone()));
-            let got = http.get(Wanted::Last(tail), sign).await;
+            let ask = |wanted: Wanted, etag| {
+                let (http, url) = (&http, &url);
+                async move { http.ask(url, &wanted, etag).await }
+            };
+            let got = http.get(Wanted::Last(tail), ask).await;
             got.map_err(|failure| failure.into_error("open", &url))
         })
     };

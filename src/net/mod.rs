@@ -9,6 +9,7 @@ pub(crate) mod link;
 pub(crate) mod range;
 pub(crate) mod runtime;
 pub(crate) mod url;
+pub(crate) mod xml;
 
 use std::{path::PathBuf, time::Duration};
 

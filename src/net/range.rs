@@ -5,7 +5,9 @@ use std::{future::Future, ops::Range};
 use bytes::BytesMut;
 use reqwest::{
     Method, Response, StatusCode,
-    header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RANGE},
+    header::{
+        ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RANGE,
+    },
 };
 
 use crate::{
@@ -31,6 +33,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Nothing, of a whole that has no such bytes.
+    fn none_of(size: u64) -> Self {
+        Part { bytes: BytesMut::new(), range: size..size, size, etag: None }
+    }
+
     fn missing(&self) -> Range<u64> {
         self.range.start + self.bytes.len() as u64..self.range.end
     }
@@ -41,60 +48,146 @@ impl Part {
 pub(crate) enum Wanted {
     Bytes(Range<u64>),
     Last(u64),
+    /// All of them, with no range.
+    All,
 }
 
 impl Wanted {
     /// What comes of something of `size`.
-    fn within(&self, size: u64) -> Range<u64> {
+    pub(crate) fn within(&self, size: u64) -> Range<u64> {
         match self {
             Wanted::Bytes(range) => range.start..range.end.min(size),
             Wanted::Last(n) => size.saturating_sub(*n)..size,
+            Wanted::All => 0..size,
         }
+    }
+
+    /// Whether this refusal may be of the way in which the bytes were asked for.
+    fn may_be_unknown(&self, failure: &Failure) -> bool {
+        let is_suffix = matches!(self, Wanted::Last(_));
+        let is_range = !matches!(self, Wanted::All);
+        is_range && failure.is_status(416)
+            || is_suffix && (failure.is_status(400) || failure.is_status(501))
+    }
+
+    /// The headers that ask for it.
+    pub(crate) fn headers(&self, etag: Option<HeaderValue>) -> HeaderMap {
+        let range = match self {
+            Wanted::Bytes(range) => {
+                format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
+            }
+            Wanted::Last(n) => format!("bytes=-{n}"),
+            Wanted::All => String::new(),
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(range) = HeaderValue::try_from(range).ok().filter(|range| !range.is_empty()) {
+            headers.insert(RANGE, range);
+        }
+        // A weak one never matches (RFC 9110, 13.1.1).
+        if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
+            headers.insert(IF_MATCH, etag);
+        }
+        headers
     }
 }
 
+/// What one request for a part brought.
+enum Came {
+    /// All that is missing of it.
+    Part,
+    /// Other bytes than the last ones, of a whole of this size: the service knows no suffixes.
+    Other(u64),
+    /// All there is.
+    Whole(Response),
+}
+
 impl Http {
-    /// Gets a range, and goes on behind what came where a connection breaks. `sign` gives the URL
-    /// of each attempt.
-    pub(crate) async fn get<F>(&self, wanted: Wanted, sign: impl Fn() -> F) -> Result<Got, Failure>
+    /// Gets a range, and goes on behind what came where a connection breaks. `ask` sends one request
+    /// for a range.
+    ///
+    /// Not every service has the last bytes of something as a range, or has them of something that is
+    /// shorter (RFC 9110, 14.1.2 allows to ask; some answer 416). Then the size is asked for, and the
+    /// range by its place.
+    pub(crate) async fn get<F>(
+        &self,
+        wanted: Wanted,
+        ask: impl Fn(Wanted, Option<HeaderValue>) -> F,
+    ) -> Result<Got, Failure>
     where
-        F: Future<Output = Result<SecretUrl, Failure>>,
+        F: Future<Output = Result<Response, Failure>>,
     {
         let mut patience = self.patience();
-        let mut part = None;
+        let (mut asked, mut part): (_, Option<Part>) = (wanted.clone(), None);
+        // What was said of the size, and whether the first byte alone is asked for to learn it.
+        let (mut said, mut is_probe) = (None, false);
         loop {
-            let attempt = async {
-                let url = sign().await?;
-                self.get_more(&url, &wanted, &mut part).await
+            let size = match self.get_more(&ask, &asked, &mut part).await {
+                Ok(Came::Part) if !is_probe => break,
+                Ok(Came::Part) => part.take().map_or(0, |part| part.size),
+                Ok(Came::Other(size)) => size,
+                Ok(Came::Whole(answer)) => match whole_of(&answer) {
+                    Some(size) if matches!(asked, Wanted::Last(_)) && gives_ranges(&answer) => size,
+                    _ => return Ok(Got::NoRanges(answer)),
+                },
+                Err(failure)
+                    if part.is_none() && said.is_none() && asked.may_be_unknown(&failure) =>
+                {
+                    match failure.whole() {
+                        Some(size) => size,
+                        // Not even the first: it is empty, or there are no ranges.
+                        None if is_probe => {
+                            (asked, is_probe) = (Wanted::All, false);
+                            continue;
+                        }
+                        None => {
+                            (asked, is_probe) = (Wanted::Bytes(0..1), true);
+                            continue;
+                        }
+                    }
+                }
+                Err(failure) => {
+                    patience.wait(failure).await?;
+                    continue;
+                }
             };
-            match attempt.await {
-                Ok(Some(answer)) => return Ok(Got::NoRanges(answer)),
-                Ok(None) => break,
-                Err(failure) => patience.wait(failure).await?,
+            let range = wanted.within(size);
+            if range.is_empty() {
+                return Ok(Got::Part(Part::none_of(size)));
             }
+            (asked, said, is_probe) = (Wanted::Bytes(range), Some(size), false);
         }
-        part.map(Got::Part).ok_or_else(|| Failure::Answer("nothing came".into()))
+        let part = part.ok_or_else(|| Failure::Answer("nothing came".into()))?;
+        match said {
+            Some(size) if size != part.size => Err(another()),
+            _ => Ok(Got::Part(part)),
+        }
     }
 
-    /// Gets what is missing of a part. Gives the answer back where all came instead.
-    async fn get_more(
+    /// Gets what is missing of a part.
+    async fn get_more<F>(
         &self,
-        url: &SecretUrl,
+        ask: &impl Fn(Wanted, Option<HeaderValue>) -> F,
         wanted: &Wanted,
         part: &mut Option<Part>,
-    ) -> Result<Option<Response>, Failure> {
+    ) -> Result<Came, Failure>
+    where
+        F: Future<Output = Result<Response, Failure>>,
+    {
         let answer = match &*part {
-            Some(part) => self.ask(url, &Wanted::Bytes(part.missing()), part.etag.clone()).await?,
-            None => self.ask(url, wanted, None).await?,
+            Some(part) => ask(Wanted::Bytes(part.missing()), part.etag.clone()).await?,
+            None => ask(wanted.clone(), None).await?,
         };
         if answer.status() != StatusCode::PARTIAL_CONTENT {
-            return Ok(Some(answer));
+            return Ok(Came::Whole(answer));
         }
         let (range, size) = content_range(answer.headers())?;
         let expected = match &*part {
             Some(part) => part.missing(),
             None => wanted.within(size),
         };
+        if range != expected && part.is_none() && matches!(wanted, Wanted::Last(_)) {
+            return Ok(Came::Other(size));
+        }
         if range != expected {
             return Err(Failure::Answer(format!("it sent the bytes {range:?}, not {expected:?}")));
         }
@@ -116,7 +209,7 @@ impl Http {
             let n = chunk.len().min((part.missing().end - part.missing().start) as usize);
             part.bytes.extend_from_slice(&chunk[..n]);
         }
-        Ok(None)
+        Ok(Came::Part)
     }
 
     /// Asks for a range once. With an ETag, only of what it belongs to.
@@ -126,21 +219,24 @@ impl Http {
         wanted: &Wanted,
         etag: Option<HeaderValue>,
     ) -> Result<Response, Failure> {
-        let range = match wanted {
-            Wanted::Bytes(range) => {
-                format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
-            }
-            Wanted::Last(n) => format!("bytes=-{n}"),
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(RANGE, HeaderValue::try_from(range).unwrap_or(HeaderValue::from_static("")));
-        // A weak one never matches (RFC 9110, 13.1.1).
-        if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
-            headers.insert(IF_MATCH, etag);
-        }
-        let answer = self.send(Method::GET, url, headers, None).await;
-        answer.map_err(|failure| if failure.is_status(412) { another() } else { failure })
+        let answer = self.send(Method::GET, url, wanted.headers(etag), None).await;
+        answer.map_err(unless_another)
     }
+}
+
+/// A condition that does not hold means that it is another whole.
+pub(crate) fn unless_another(failure: Failure) -> Failure {
+    if failure.is_status(412) { another() } else { failure }
+}
+
+/// Bytes of a whole, as the answer that brings it says.
+pub(crate) fn whole_of(answer: &Response) -> Option<u64> {
+    let len = answer.headers().get(CONTENT_LENGTH)?;
+    len.to_str().ok()?.parse().ok()
+}
+
+fn gives_ranges(answer: &Response) -> bool {
+    answer.headers().get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes() == b"bytes")
 }
 
 fn another() -> Failure {

@@ -32,6 +32,25 @@ impl SecretUrl {
         self.0.clone()
     }
 
+    /// Where a `Location` in an answer from here leads.
+    pub(crate) fn join(&self, location: &str) -> Result<SecretUrl> {
+        let to = self.0.join(location).map_err(|e| astray(self, &e.to_string()))?;
+        match to.scheme() {
+            "http" | "https" if to.has_host() => Ok(SecretUrl(to)),
+            _ => Err(astray(self, "it leads to neither http nor https")),
+        }
+    }
+
+    /// Where a link leads that redirects. It may lead elsewhere, but not out of the protection that it
+    /// was given for.
+    pub(crate) fn follow(&self, from: &SecretUrl, location: &str) -> Result<SecretUrl> {
+        let to = from.join(location)?;
+        if to.0.scheme() == "https" || to.0.host_str() == self.0.host_str() {
+            return Ok(to);
+        }
+        Err(astray(self, "it leads to another host without TLS"))
+    }
+
     /// When the signature ends, where the URL says so (AWS Signature Version 4 and 2).
     fn ends(&self) -> Option<SystemTime> {
         let value = |name: &str| {
@@ -50,6 +69,11 @@ impl SecretUrl {
     pub(crate) fn is_over(&self) -> bool {
         self.ends().is_some_and(|end| end <= SystemTime::now())
     }
+}
+
+/// A redirect that is not followed.
+pub(crate) fn astray(from: &SecretUrl, why: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, "follow the URL").at(from.to_string()).caused_by(why)
 }
 
 /// Without the query, and without what may stand before the host.

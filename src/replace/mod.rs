@@ -15,6 +15,7 @@
 //! A tenant may write to the target at any moment, so nothing found in it is taken as ours: only
 //! the record says what the staging directory is called and by which inode it is accepted again.
 
+mod claim;
 mod exchange;
 mod journal;
 mod ops;
@@ -23,6 +24,7 @@ mod record;
 mod remove;
 mod staging;
 mod state;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -42,10 +44,11 @@ pub(crate) use crate::replace::{
 use crate::{
     error::{Error, ErrorKind, Result},
     replace::{
+        claim::{Claim, Claimed},
         exchange::Trees,
         record::{Phase, Staging},
         staging::StagingDir,
-        state::{Claim, Claimed, Target},
+        target::Target,
     },
     walk::StagingId,
 };

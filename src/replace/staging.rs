@@ -21,7 +21,7 @@ use crate::{
         ops::{self, At},
         record::{Identity, Staging},
         remove::{self, names},
-        state::Target,
+        target::Target,
     },
     unpack::beneath::{Beneath, os},
     walk::root::{DIRECTORY, FileId},

@@ -12,15 +12,12 @@
 //! another number. A record that may be the target's and cannot be read is an error.
 
 use std::{
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::MetadataExt},
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{Dir, FlockOperation, Mode, OFlags},
+    fs::{Dir, Mode, OFlags},
     io::Errno,
 };
 
@@ -28,13 +25,14 @@ use crate::{
     durable::make_dirs,
     error::{Error, ErrorKind, Result},
     replace::{
-        journal::Journal,
-        ops::{self, At},
-        record::{self, Found, Phase, Record, Staging},
+        claim::{self, Claim, Claimed, LockedDir, NewClaim},
+        ops,
+        record::{Found, Phase, Record},
         staging,
+        target::{RecordName, Target},
     },
     unpack::beneath::{Beneath, os},
-    walk::root::{DIRECTORY, FileId},
+    walk::root::DIRECTORY,
 };
 
 /// Names the state directory where no option does.
@@ -64,63 +62,6 @@ pub fn default_state_dir() -> PathBuf {
     match home.filter(is_own) {
         Some(home) => home.join(".local/state/wingback"),
         None => format!("/var/tmp/wingback-{}", user.as_raw()).into(),
-    }
-}
-
-/// A directory whose content restores replace, open.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) dir: Beneath,
-    pub(crate) id: FileId,
-    /// As the caller spelled it, for messages.
-    pub(crate) path: PathBuf,
-    /// Absolute and without links.
-    canonical: PathBuf,
-}
-
-impl Target {
-    pub(crate) fn open(path: &Path) -> Result<Target> {
-        let dir = Beneath::open(path)?;
-        Target::of(dir.as_fd(), path)
-    }
-
-    /// The same of a directory that is open.
-    pub(crate) fn of(dir: impl AsFd, path: &Path) -> Result<Target> {
-        let fail = |e: Errno| Error::io("look at the directory", e).at(path);
-        let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty()).map_err(fail)?;
-        let id = FileId::of(&rustix::fs::fstat(&dir).map_err(fail)?);
-        let canonical = std::fs::canonicalize(path)
-            .map_err(|e| Error::io("look at the directory", e).at(path))?;
-        Ok(Target { dir: Beneath::from_fd(dir), id, path: path.to_owned(), canonical })
-    }
-
-    fn path_bytes(&self) -> &[u8] {
-        self.canonical.as_os_str().as_bytes()
-    }
-
-    fn record_name(&self) -> RecordName {
-        let hash = blake3::hash(self.path_bytes()).to_hex();
-        RecordName { inode: self.id.ino, path: hash[..32].to_owned() }
-    }
-}
-
-/// The name of a record's directory.
-#[derive(Debug, PartialEq, Eq)]
-struct RecordName {
-    inode: u64,
-    path: String,
-}
-
-impl RecordName {
-    fn parse(name: &[u8]) -> Option<RecordName> {
-        let (inode, path) = std::str::from_utf8(name).ok()?.split_once('-')?;
-        let inode = u64::from_str_radix(inode, 16).ok()?;
-        let parsed = RecordName { inode, path: path.to_owned() };
-        (parsed.format().as_bytes() == name).then_some(parsed)
-    }
-
-    fn format(&self) -> String {
-        format!("{:016x}-{}", self.inode, self.path)
     }
 }
 
@@ -203,7 +144,7 @@ impl StateDir {
             let found = Record::read(&dir)?;
             if dir.is_held && found == Found::Nothing {
                 // A crash came before its record was written, or after that was removed.
-                let _ = remove(restores, &name, &dir);
+                let _ = claim::remove(restores, &name, &dir);
                 continue;
             }
             let Some(record) = self.accept(found, &name, target)? else {
@@ -213,7 +154,7 @@ impl StateDir {
                 return Err(busy(target));
             }
             // Its restore may have removed it since it was opened.
-            if !leads_to(restores, &name, &dir).map_err(|e| self.fail(e))? {
+            if !claim::leads_to(restores, &name, &dir).map_err(|e| self.fail(e))? {
                 continue;
             }
             let path = self.record_path(&name);
@@ -337,129 +278,6 @@ impl StateDir {
 
 const RESTORES: &str = "restores";
 
-/// What [`StateDir::claim`] came to.
-pub(crate) enum Claimed {
-    New(NewClaim),
-    Interrupted(Claim),
-}
-
-/// A directory that this process has locked, or has tried to.
-#[derive(Debug)]
-struct LockedDir {
-    fd: OwnedFd,
-    is_held: bool,
-}
-
-impl LockedDir {
-    /// Waits for the lock.
-    fn lock(fd: OwnedFd) -> Result<LockedDir, Errno> {
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, FlockOperation::LockExclusive))?;
-        Ok(LockedDir { fd, is_held: true })
-    }
-
-    fn try_lock(fd: OwnedFd) -> Result<LockedDir, Errno> {
-        let is_held = match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => true,
-            Err(Errno::WOULDBLOCK) => false,
-            Err(e) => return Err(e),
-        };
-        Ok(LockedDir { fd, is_held })
-    }
-}
-
-impl AsFd for LockedDir {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl Drop for LockedDir {
-    fn drop(&mut self) {
-        if self.is_held {
-            // A child that was just forked has the handle too until it runs its own program.
-            let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
-        }
-    }
-}
-
-/// A record's directory that has no record yet. The directory of records stays locked, so that
-/// nobody finds it without.
-pub(crate) struct NewClaim {
-    dir: LockedDir,
-    restores: Beneath,
-    name: RecordName,
-    path: PathBuf,
-    _guard: LockedDir,
-}
-
-impl NewClaim {
-    /// Writes the first record, before anything is made that it names.
-    pub(crate) fn begin(self, target: &Target, staging: Staging) -> Result<Claim> {
-        let record = Record {
-            target: target.path_bytes().to_vec(),
-            inode: target.id.ino,
-            staging,
-            phase: Phase::Unpacking,
-        };
-        record.write(&self.dir).map_err(|e| e.at(&self.path))?;
-        let NewClaim { dir, restores, name, path, _guard } = self;
-        Ok(Claim { dir, restores, name, path, record })
-    }
-}
-
-/// The locked record of one restore.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    dir: LockedDir,
-    restores: Beneath,
-    name: RecordName,
-    path: PathBuf,
-    record: Record,
-}
-
-impl Claim {
-    pub(crate) fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// The record's directory, for messages.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Changes the record, durably.
-    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
-        let mut record = self.record.clone();
-        change(&mut record);
-        record.write(&self.dir).map_err(|e| e.at(&self.path))?;
-        self.record = record;
-        Ok(())
-    }
-
-    /// Writes the journal, then the record that names it: from its end on, the exchange is finished
-    /// or undone whatever happens.
-    pub(crate) fn begin_exchange(&mut self, journal: &Journal) -> Result<()> {
-        let hash = journal.write(&self.dir).map_err(|e| e.at(&self.path))?;
-        self.update(|record| record.phase = Phase::Exchanging(hash))
-    }
-
-    /// Reads the journal of that hash.
-    pub(crate) fn journal(&self, hash: &[u8; 32]) -> Result<Result<Journal, String>> {
-        Journal::read(&self.dir, hash).map_err(|e| e.at(&self.path))
-    }
-
-    /// Removes the record: there is nothing to finish any more.
-    pub(crate) fn remove(self) -> Result<()> {
-        let fail = |e: Errno| Error::io("remove the restore's record", e).at(&self.path);
-        remove(&self.restores, &self.name, &self.dir).map_err(fail)
-    }
-}
-
-fn remove(restores: &Beneath, name: &RecordName, dir: impl AsFd) -> Result<(), Errno> {
-    record::remove(dir)?;
-    ops::remove_dir(restores, name.format().as_bytes())
-}
-
 fn busy(target: &Target) -> Error {
     Error::new(ErrorKind::Busy, "restore")
         .at(&target.path)
@@ -482,15 +300,6 @@ fn candidates(restores: &Beneath, target: &Target) -> Result<Vec<RecordName>, Er
 
 fn lock(restores: &Beneath) -> Result<LockedDir, Errno> {
     LockedDir::lock(restores.dir(b"")?)
-}
-
-fn leads_to(restores: &Beneath, name: &RecordName, dir: impl AsFd) -> Result<bool, Errno> {
-    let open = FileId::of(&rustix::fs::fstat(dir)?);
-    match At(restores, name.format().as_bytes()).stat() {
-        Ok(named) => Ok(FileId::of(&named) == open),
-        Err(Errno::NOENT) => Ok(false),
-        Err(e) => Err(e),
-    }
 }
 
 /// The target as a message names it.

@@ -98,8 +98,7 @@ impl Beneath {
             result => return result,
         }
         // From the deepest that is there downwards.
-        let ends = |i: &usize| path.get(*i).is_none_or(|&b| b == b'/');
-        let ends: Vec<usize> = (1..=path.len()).filter(ends).collect();
+        let ends: Vec<usize> = ends(path).collect();
         let mut missing = ends.len();
         let mut at = loop {
             missing -= 1;
@@ -142,6 +141,11 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (&[], path),
     }
+}
+
+/// Where the path of each directory on the way of a path ends, and the path itself.
+pub(crate) fn ends(path: &[u8]) -> impl Iterator<Item = usize> {
+    (1..=path.len()).filter(|&i| path.get(i).is_none_or(|&b| b == b'/'))
 }
 
 /// Refuses what is no path beneath a directory.

@@ -1,4 +1,4 @@
-//! Symlinks and hard links, which come last.
+//! Symlinks and hard links.
 
 use std::{
     fs::File,
@@ -15,11 +15,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     sys::rename_new,
     unpack::{
-        Existing, Meta, Unpacker,
+        Existing, Meta, NewFile, Unpacker,
         beneath::{fail, os, split},
         file::{ids, times},
     },
-    walk::root::FILE,
+    walk::root::{FILE, FileId},
 };
 
 /// The longest target that Linux takes, less its NUL.
@@ -40,7 +40,13 @@ pub(crate) fn check_target(path: &[u8], target: &[u8]) -> Result<()> {
 
 impl Unpacker {
     /// Makes a symlink that says `target`, verbatim and unlooked at.
-    pub(super) fn make_symlink(&self, path: &[u8], target: &[u8], meta: &Meta) -> Result<()> {
+    pub(crate) fn symlink(
+        &self,
+        path: &[u8],
+        target: &[u8],
+        meta: &Meta,
+        existing: Existing,
+    ) -> Result<()> {
         let fail = |e| fail("make the link", path, e);
         let (parent, _) = split(path);
         let dir = self.parent(parent).map_err(fail)?;
@@ -52,32 +58,51 @@ impl Unpacker {
             let time = times(meta.mtime_ns);
             rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
         };
-        self.put(&dir, path, |name| rustix::fs::symlinkat(target, &dir, name), dress)
+        let make = |name: &[u8]| rustix::fs::symlinkat(target, &dir, name);
+        self.put(&dir, path, existing, make, dress)
     }
 
-    /// Makes `path` another name of the file `to`, or a copy of it where the file system has no
-    /// more names for it.
-    pub(super) fn make_hard_link(&self, path: &[u8], to: &[u8]) -> Result<()> {
+    /// Makes `path` another name of the file or symlink `to`, or a copy of it where the file system
+    /// has no more names for it.
+    pub(crate) fn hard_link(&self, path: &[u8], to: &[u8], existing: Existing) -> Result<()> {
         let fail = |e| fail("make the hard link", path, e);
         let (from, from_name) = split(to);
         let from = self.parent(from).map_err(fail)?;
-        let mut source = open_file(from.as_fd(), from_name).map_err(fail)?;
-        let (parent, _) = split(path);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let source = rustix::fs::openat(&from, from_name, flags, Mode::empty()).map_err(fail)?;
+        let stat = rustix::fs::fstat(&source).map_err(fail)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !matches!(kind, FileType::RegularFile | FileType::Symlink) {
+            return Err(fail(Errno::NXIO));
+        }
+        let (parent, own) = split(path);
         let dir = self.parent(parent).map_err(fail)?;
+        // A rename onto another name of the same file would do nothing, and leave the temporary name.
+        if existing == Existing::Overwrite && is_same(&dir, own, &source).map_err(fail)? {
+            return Ok(());
+        }
         let link = |name: &[u8]| rustix::fs::linkat(&from, from_name, &dir, name, AtFlags::empty());
-        match self.put(&dir, path, link, |name| self.check_same(&dir, name, &source, path)) {
+        let check = |name: &[u8]| self.check_same(&dir, name, &source, path);
+        match self.put(&dir, path, existing, link, check) {
             Err(e) if is_refused(&e) => {}
             result => return result,
         }
-        let stat = rustix::fs::fstat(&source).map_err(fail)?;
         let seen = crate::entry::Metadata::of(&stat);
         let (mode, mtime_ns) = (seen.mode, seen.mtime_ns);
         let meta = Meta { mode, uid: seen.uid.into(), gid: seen.gid.into(), mtime_ns };
-        let copy = self.file(path, seen.size, &meta)?;
+        if kind == FileType::Symlink {
+            let target = rustix::fs::readlinkat(&from, from_name, Vec::new()).map_err(fail)?;
+            return self.symlink(path, target.as_bytes(), &meta, existing);
+        }
+        let source = open_file(from.as_fd(), from_name).map_err(fail)?;
+        self.copy(source, to, self.file(path, seen.size, &meta, existing)?)
+    }
+
+    fn copy(&self, mut source: File, from: &[u8], copy: NewFile) -> Result<()> {
         let mut buffer = vec![0; 1 << 20];
         let mut at = 0;
         loop {
-            let n = source.read(&mut buffer).map_err(|e| Error::io("read", e).at(os(to)))?;
+            let n = source.read(&mut buffer).map_err(|e| Error::io("read", e).at(os(from)))?;
             if n == 0 {
                 return copy.finish();
             }
@@ -105,6 +130,11 @@ impl Unpacker {
             if !are_equal(&first_file, &file).map_err(|e| Error::io("read", e).at(os(path)))? {
                 continue;
             }
+            let (_, name) = split(path);
+            if is_same(&dir, name, &first_file).map_err(fail)? {
+                joined += 1;
+                continue;
+            }
             let temporary = self.temporary();
             let link =
                 rustix::fs::linkat(&first_dir, first_name, &dir, &*temporary, AtFlags::empty());
@@ -114,7 +144,6 @@ impl Unpacker {
                 Err(Errno::MLINK | Errno::PERM | Errno::NOTSUP | Errno::XDEV) => continue,
                 Err(e) => return Err(fail(e)),
             }
-            let (_, name) = split(path);
             let placed = self
                 .check_same(&dir, &temporary, &first_file, path)
                 .and_then(|()| rustix::fs::renameat(&dir, &*temporary, &dir, name).map_err(fail));
@@ -133,25 +162,19 @@ impl Unpacker {
         &self,
         dir: &OwnedFd,
         path: &[u8],
+        existing: Existing,
         make: impl Fn(&[u8]) -> Result<(), Errno>,
         dress: impl Fn(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let fail = |e| fail("make the link", path, e);
         let (_, own) = split(path);
-        let name = match self.options.existing {
+        let name = match existing {
             Existing::Fresh => own.to_vec(),
             _ => self.temporary(),
         };
-        match make(&name) {
-            Err(Errno::EXIST) if self.options.existing == Existing::Fresh => {
-                // Of two members of one name the last counts; a directory stays.
-                rustix::fs::unlinkat(dir, own, AtFlags::empty()).map_err(fail)?;
-                make(&name).map_err(fail)?;
-            }
-            made => made.map_err(fail)?,
-        }
+        make(&name).map_err(fail)?;
         let placed = dress(&name).and_then(|()| {
-            match self.options.existing {
+            match existing {
                 Existing::Fresh => Ok(()),
                 Existing::Refuse => rename_new(dir, &name, dir, own),
                 Existing::Overwrite => rustix::fs::renameat(dir, &*name, dir, own),
@@ -165,17 +188,24 @@ impl Unpacker {
     }
 
     /// That a new name leads to the file that was opened, and not to what somebody put there.
-    fn check_same(&self, dir: &OwnedFd, name: &[u8], file: &File, path: &[u8]) -> Result<()> {
+    fn check_same(&self, dir: &OwnedFd, name: &[u8], file: impl AsFd, path: &[u8]) -> Result<()> {
         let fail = |e| fail("make the hard link", path, e);
-        let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-        let open = rustix::fs::fstat(file).map_err(fail)?;
-        match (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) {
+        match is_same(dir, name, file).map_err(fail)? {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::InvalidInput, "make the hard link")
                 .at(os(path))
                 .caused_by("the file it is to name was replaced meanwhile")),
         }
     }
+}
+
+/// Whether what stands at a name is the file that is open.
+fn is_same(dir: &OwnedFd, name: &[u8], open: impl AsFd) -> Result<bool, Errno> {
+    let named = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(false),
+        named => named?,
+    };
+    Ok(FileId::of(&named) == FileId::of(&rustix::fs::fstat(open)?))
 }
 
 fn is_refused(error: &Error) -> bool {

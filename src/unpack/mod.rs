@@ -1,8 +1,8 @@
 //! Writes a tree beneath one directory: files, links and directories, from any number of threads.
 //!
 //! Every parent is found without following a link, every file is made with `O_EXCL`, and owners,
-//! modes and times go through the open file. Symlinks are made last, so that nothing is ever
-//! written through one; then hard links; then what directories are to look like, deepest first.
+//! modes and times go through the open file. So nothing is ever written through a symlink, whoever
+//! made it. Owners, modes and times of directories come last, deepest first.
 
 pub(crate) mod beneath;
 mod file;
@@ -27,6 +27,7 @@ use rustix::{
 pub(crate) use crate::unpack::{
     beneath::{Beneath, check_path},
     file::{NewFile, times},
+    links::check_target,
 };
 use crate::{
     error::{Error, Result},
@@ -96,16 +97,21 @@ pub(crate) struct Unpacker {
 /// What comes last.
 #[derive(Debug, Default)]
 struct Later {
-    symlinks: BTreeMap<Vec<u8>, (Vec<u8>, Meta)>,
-    hard_links: Vec<(Vec<u8>, Vec<u8>)>,
     same: Vec<Vec<Vec<u8>>>,
-    directories: BTreeMap<Vec<u8>, Meta>,
+    directories: BTreeMap<Vec<u8>, Directory>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Directory {
+    meta: Meta,
+    /// It was not there before.
+    is_ours: bool,
 }
 
 /// What was done at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finished {
-    /// Files that became another name of one before.
+    /// Files that became another name of an equal one.
     pub(crate) linked: u64,
 }
 
@@ -129,19 +135,71 @@ impl Unpacker {
     }
 
     /// Makes a directory, or takes the one that is there; [`finish`](Unpacker::finish) sets what
-    /// it is to look like.
-    pub(crate) fn directory(&self, path: &[u8], meta: &Meta) -> Result<()> {
-        self.root.make_dir(path, Mode::RWXU).map_err(|e| fail("make the directory", path, e))?;
-        self.later().directories.insert(path.to_vec(), *meta);
-        Ok(())
+    /// it is to look like. Returns whether no member had named it before.
+    pub(crate) fn directory(&self, path: &[u8], meta: &Meta) -> Result<bool> {
+        let fail = |e| fail("make the directory", path, e);
+        let (parent, name) = split(path);
+        let parent = self.parent(parent).map_err(fail)?;
+        let is_missing = match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => {
+                self.root.dir(path).map_err(fail)?;
+                false
+            }
+            Err(e) => return Err(fail(e)),
+        };
+        let mut later = self.later();
+        let before = later.directories.get(path).copied();
+        let is_ours = before.map_or(is_missing, |before| before.is_ours);
+        later.directories.insert(path.to_vec(), Directory { meta: *meta, is_ours });
+        Ok(before.is_none())
+    }
+
+    /// Makes the directory that `path` lies in, of something that is left out itself.
+    pub(crate) fn parent_of(&self, path: &[u8]) -> Result<()> {
+        let (parent, _) = split(path);
+        self.parent(parent).map(drop).map_err(|e| fail("make the directory of", path, e))
+    }
+
+    /// Removes a directory that this has made or may replace, since something else of its name
+    /// comes. One that holds something is an error. Returns whether a member had named it.
+    pub(crate) fn remove_directory(&self, path: &[u8]) -> Result<bool> {
+        let fail = |e| fail("replace", path, e);
+        let is_ours = self.later().directories.get(path).is_some_and(|dir| dir.is_ours);
+        if self.options.existing == Existing::Refuse && !is_ours {
+            return Err(fail(Errno::ISDIR));
+        }
+        let (parent, name) = split(path);
+        let parent = self.parent(parent).map_err(fail)?;
+        match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(Errno::NOTEMPTY | Errno::EXIST) => return Err(fail(Errno::ISDIR)),
+            Err(e) => return Err(fail(e)),
+        }
+        // One of them may be that directory.
+        self.parents.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(self.later().directories.remove(path).is_some())
+    }
+
+    /// The directories that were not there before, deepest first.
+    pub(crate) fn own_directories(&self) -> Vec<Vec<u8>> {
+        let later = self.later();
+        let ours = later.directories.iter().rev().filter(|(_, dir)| dir.is_ours);
+        ours.map(|(path, _)| path.clone()).collect()
     }
 
     /// Begins a file of `size` bytes; what is not written of it is zeros.
-    pub(crate) fn file(&self, path: &[u8], size: u64, meta: &Meta) -> Result<NewFile> {
+    pub(crate) fn file(
+        &self,
+        path: &[u8],
+        size: u64,
+        meta: &Meta,
+        existing: Existing,
+    ) -> Result<NewFile> {
         let (parent, own) = split(path);
         let dir = self.parent(parent).map_err(|e| fail("make the directory of", path, e))?;
         let (name, file) = loop {
-            let name = match self.options.existing {
+            let name = match existing {
                 Existing::Fresh => own.to_vec(),
                 _ => self.temporary(),
             };
@@ -149,7 +207,7 @@ impl Unpacker {
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::openat(&dir, &*name, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => break (name, file),
-                Err(Errno::EXIST) if self.options.existing != Existing::Fresh => {}
+                Err(Errno::EXIST) if existing != Existing::Fresh => {}
                 Err(e) => return Err(fail("create", path, e)),
             }
         };
@@ -158,7 +216,7 @@ impl Unpacker {
             dir,
             path: path.to_vec(),
             name,
-            place: match self.options.existing {
+            place: match existing {
                 Existing::Fresh => Place::Here,
                 Existing::Refuse => Place::New,
                 Existing::Overwrite => Place::Over,
@@ -170,7 +228,7 @@ impl Unpacker {
         })
     }
 
-    /// Removes a file that this has written, since another of its name comes.
+    /// Removes a file or link that this has made, since something else of its name comes.
     pub(crate) fn remove_file(&self, path: &[u8]) -> Result<()> {
         let (parent, name) = split(path);
         let fail = |e| fail("replace", path, e);
@@ -181,44 +239,20 @@ impl Unpacker {
         }
     }
 
-    /// Remembers a symlink.
-    pub(crate) fn symlink(&self, path: &[u8], target: &[u8], meta: &Meta) -> Result<()> {
-        links::check_target(path, target)?;
-        self.later().symlinks.insert(path.to_vec(), (target.to_vec(), *meta));
-        Ok(())
-    }
-
-    /// Forgets a symlink, since something else of its name comes.
-    pub(crate) fn forget_symlink(&self, path: &[u8]) {
-        self.later().symlinks.remove(path);
-    }
-
-    /// Remembers another name, `path`, of the file `to` that this writes.
-    pub(crate) fn hard_link(&self, path: &[u8], to: &[u8]) {
-        self.later().hard_links.push((path.to_vec(), to.to_vec()));
-    }
-
     /// Remembers files that were one, and will be again if their bytes are equal.
     pub(crate) fn same_file(&self, paths: Vec<Vec<u8>>) {
         self.later().same.push(paths);
     }
 
-    /// Makes links, and gives directories their owners, modes and times.
+    /// Joins files that were one, and gives directories their owners, modes and times.
     pub(crate) fn finish(self) -> Result<Finished> {
         let later = std::mem::take(&mut *self.later());
-        for (path, (target, meta)) in &later.symlinks {
-            self.make_symlink(path, target, meta)?;
-        }
         let mut linked = 0;
-        for (path, to) in &later.hard_links {
-            self.make_hard_link(path, to)?;
-            linked += 1;
-        }
         for group in &later.same {
             linked += self.join(group)?;
         }
         // Deepest first: what is made in a directory changes its time.
-        for (path, meta) in later.directories.iter().rev() {
+        for (path, Directory { meta, .. }) in later.directories.iter().rev() {
             let dir = self.root.dir(path).map_err(|e| fail("open the directory", path, e))?;
             file::set_meta(&dir, path, meta, self.options.owner)?;
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::{error::ErrorKind, left_out::left_out};
 
 const META: Meta = Meta { mode: 0o640, uid: 0, gid: 0, mtime_ns: 1_234_567_890_123_456_789 };
 
@@ -41,8 +41,13 @@ impl Target {
     }
 }
 
+/// Begins a file where the unpacker's own rule says what may be there.
+fn begin(unpacker: &Unpacker, path: &[u8], size: u64, meta: &Meta) -> Result<NewFile> {
+    unpacker.file(path, size, meta, unpacker.options.existing)
+}
+
 fn write(unpacker: &Unpacker, path: &[u8], content: &[u8]) -> Result<()> {
-    let file = unpacker.file(path, content.len() as u64, &META)?;
+    let file = begin(unpacker, path, content.len() as u64, &META)?;
     file.write_at(0, content)?;
     file.finish()
 }
@@ -88,7 +93,7 @@ fn files_come_with_mode_time_and_content() {
                 (b"d/\xff\xfe", 0o000, -1_500_000_000),
             ] {
                 let meta = Meta { mode, mtime_ns, ..META };
-                let file = unpacker.file(path, 5, &meta).expect("begun");
+                let file = begin(&unpacker, path, 5, &meta).expect("begun");
                 file.write_at(0, b"he").expect("written");
                 file.write_at(2, b"llo").expect("written");
                 file.finish().expect("finished");
@@ -109,7 +114,7 @@ fn a_file_that_is_not_finished_is_not_there() {
     for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
         let target = Target::new();
         let unpacker = target.unpacker(existing, false);
-        let file = unpacker.file(b"a", 5, &META).expect("begun");
+        let file = begin(&unpacker, b"a", 5, &META).expect("begun");
         file.write_at(0, b"hel").expect("written");
         assert_eq!(target.path("a").exists(), existing == Existing::Fresh);
         drop(file);
@@ -145,7 +150,7 @@ fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
         overwrite.directory(b"dir", &META).expect_err("it is a link");
         write(&overwrite, b"old", b"new").expect("replaced");
         write(&overwrite, b"link", b"new").expect("replaced, not followed");
-        overwrite.symlink(b"dir", b"there", &META).expect("remembered");
+        overwrite.symlink(b"dir", b"there", &META, Existing::Overwrite).expect("made");
         overwrite.finish().expect("finished");
         assert_eq!(fs::read(target.path("link")).expect("read"), b"new");
         assert!(!fs::symlink_metadata(target.path("link")).expect("there").is_symlink());
@@ -170,7 +175,7 @@ fn zeros_become_holes_and_nothing_else_does() {
     content[900_000..].fill(0);
     for pieces in [1 << 20, 128 << 10, 4096, 5000] {
         let name = format!("f{pieces}");
-        let file = unpacker.file(name.as_bytes(), content.len() as u64, &META).expect("begun");
+        let file = begin(&unpacker, name.as_bytes(), content.len() as u64, &META).expect("begun");
         for (i, piece) in content.chunks(pieces).enumerate() {
             file.write_at((i * pieces) as u64, piece).expect("written");
         }
@@ -195,7 +200,7 @@ fn directories_look_as_they_should_whatever_was_made_in_them() {
         unpacker.directory(path, &Meta { mode, ..META }).expect("made");
     }
     write(&unpacker, b"a/b/c/file", b"x").expect("written");
-    unpacker.symlink(b"a/link", b"/nowhere", &META).expect("remembered");
+    unpacker.symlink(b"a/link", b"/nowhere", &META, Existing::Fresh).expect("made");
     unpacker.finish().expect("finished");
     for (path, mode) in [("a", 0o555), ("a/b", 0o000), ("a/b/c", 0o700)] {
         let found = fs::metadata(target.path(path)).expect("there");
@@ -213,13 +218,13 @@ fn links_are_what_they_were() {
             write(&unpacker, path, content).expect("written");
         }
         unpacker.same_file(vec![b"a".to_vec(), b"d/b".to_vec(), b"c".to_vec()]);
-        unpacker.hard_link(b"e/link", b"c");
+        unpacker.hard_link(b"e/link", b"c", existing).expect("made");
         let long = b"t".repeat(4095);
-        unpacker.symlink(b"s", &long, &META).expect("remembered");
+        unpacker.symlink(b"s", &long, &META, existing).expect("made");
         for bad in [&b""[..], b"a\0b", &b"t".repeat(4096)] {
-            unpacker.symlink(b"bad", bad, &META).expect_err("refused");
+            check_target(b"bad", bad).expect_err("refused");
         }
-        assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 2 });
+        assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1 });
         let inode = |path| fs::metadata(target.path(path)).expect("there").ino();
         assert_eq!(inode("a"), inode("d/b"));
         assert_ne!(inode("a"), inode("c"), "other bytes are another file");
@@ -229,18 +234,51 @@ fn links_are_what_they_were() {
 }
 
 #[test]
-fn a_hard_link_to_what_is_no_file_is_refused() {
+fn a_hard_link_names_a_file_or_a_link_and_nothing_else() {
     let target = Target::new();
     let secret = target.dir.path().join("secret");
     fs::write(&secret, "secret").expect("written");
     symlink(&secret, target.path("link")).expect("made");
     fs::create_dir(target.path("dir")).expect("made");
-    for to in [&b"link"[..], b"dir", b"nothing"] {
+    for to in [&b"dir"[..], b"nothing"] {
         let unpacker = target.unpacker(Existing::Refuse, false);
-        unpacker.hard_link(b"new", to);
-        unpacker.finish().expect_err("refused");
+        unpacker.hard_link(b"new", to, Existing::Refuse).expect_err("refused");
         assert!(!target.path("new").exists());
     }
+    let unpacker = target.unpacker(Existing::Refuse, false);
+    unpacker.hard_link(b"new", b"link", Existing::Refuse).expect("made");
+    assert_eq!(fs::read_link(target.path("new")).expect("a link"), secret, "it is not followed");
+}
+
+#[test]
+fn a_link_that_is_there_already_leaves_no_temporary_name() {
+    let target = Target::new();
+    let unpacker = target.unpacker(Existing::Refuse, false);
+    write(&unpacker, b"a", b"same").expect("written");
+    unpacker.hard_link(b"b", b"a", Existing::Refuse).expect("made");
+    unpacker.hard_link(b"b", b"a", Existing::Overwrite).expect("it is one");
+    unpacker.same_file(vec![b"a".to_vec(), b"b".to_vec()]);
+    assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1 });
+    assert_eq!(fs::read_dir(&target.root).expect("listed").count(), 2, "no leftovers");
+}
+
+#[test]
+fn a_directory_goes_only_where_it_is_empty_and_ours() {
+    let target = Target::new();
+    fs::create_dir(target.path("theirs")).expect("made");
+    let refuse = target.unpacker(Existing::Refuse, false);
+    for path in [&b"ours"[..], b"full", b"theirs"] {
+        assert!(refuse.directory(path, &META).expect("made or taken"));
+        assert!(!refuse.directory(path, &META).expect("taken"));
+    }
+    write(&refuse, b"full/file", b"x").expect("written");
+    assert!(refuse.remove_directory(b"ours").expect("removed"));
+    write(&refuse, b"ours", b"x").expect("its name is free");
+    for path in [&b"full"[..], b"theirs"] {
+        let error = refuse.remove_directory(path).expect_err("it stays");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    refuse.finish().expect("finished");
 }
 
 /// Somebody who may write to the target swaps its directories for links that lead outside, again and
@@ -279,7 +317,8 @@ fn a_racing_thread_gets_nothing_outside() {
                         Err(_) => refused += 1,
                     }
                 }
-                let _ = unpacker.symlink(format!("d/l{i}").as_bytes(), b"x", &META);
+                let link = format!("d/l{i}");
+                let _ = unpacker.symlink(link.as_bytes(), b"x", &META, Existing::Overwrite);
                 let _ = unpacker.directory(b"d/e", &META);
                 let _ = unpacker.finish();
                 i += 1;
@@ -317,7 +356,7 @@ fn many_threads_make_the_same_directories() {
 #[test]
 fn the_owner_is_taken_from_where_it_is_asked_for() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("left out: only root may give files away");
+        left_out("owners of extracted files: only root gives files away");
         return;
     }
     for (owner, want) in
@@ -328,8 +367,8 @@ fn the_owner_is_taken_from_where_it_is_asked_for() {
         let unpacker = Unpacker::new(root, Options { existing: Existing::Fresh, owner });
         let meta = Meta { uid: 12, gid: 34, ..META };
         unpacker.directory(b"d", &meta).expect("made");
-        unpacker.file(b"d/f", 0, &meta).expect("begun").finish().expect("finished");
-        unpacker.symlink(b"d/l", b"x", &meta).expect("remembered");
+        begin(&unpacker, b"d/f", 0, &meta).expect("begun").finish().expect("finished");
+        unpacker.symlink(b"d/l", b"x", &meta, Existing::Fresh).expect("made");
         unpacker.finish().expect("finished");
         for path in ["d", "d/f", "d/l"] {
             let found = fs::symlink_metadata(target.path(path)).expect("there");
@@ -341,7 +380,7 @@ fn the_owner_is_taken_from_where_it_is_asked_for() {
     let options = Options { existing: Existing::Fresh, owner: Owner::FromArchive };
     let unpacker = Unpacker::new(root, options);
     for uid in [u64::from(u32::MAX), 1 << 40] {
-        let file = unpacker.file(b"f", 0, &Meta { uid, ..META }).expect("begun");
+        let file = begin(&unpacker, b"f", 0, &Meta { uid, ..META }).expect("begun");
         file.finish().expect_err("no owner the system knows");
         assert!(!target.path("f").exists());
     }

@@ -286,6 +286,9 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Bytes of the names in one directory. They are sorted in memory.
+const NAMES_MAX: usize = 512 << 20;
+
 /// The names in one directory, in the order of the archive, in as little memory as they need.
 struct Names {
     /// Each with a NUL behind it.
@@ -325,6 +328,9 @@ impl Names {
                 kind,
             });
             bytes.extend_from_slice(name.to_bytes_with_nul());
+            if bytes.len() > NAMES_MAX {
+                return Err(Errno::FBIG);
+            }
         }
         let name = |n: &Name| &bytes[n.start as usize..][..usize::from(n.len)];
         order.sort_unstable_by(|a, b| {

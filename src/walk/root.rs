@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags, Stat},
+    fs::{AtFlags, Mode, OFlags, Stat},
     io::Errno,
 };
 
@@ -108,6 +108,12 @@ impl Root {
     pub(crate) fn open_file(&self, path: &[u8]) -> Result<SourceFile, Errno> {
         let (dir, name) = self.parent(path)?;
         SourceFile::open(rustix::fs::openat(dir, name, FILE, Mode::empty())?)
+    }
+
+    /// What stands at a path of the tree, a symlink itself.
+    pub(crate) fn stat(&self, path: &[u8]) -> Result<Metadata, Errno> {
+        let (dir, name) = self.parent(path)?;
+        Ok(Metadata::of(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     /// What a symlink of the tree says.

@@ -4,12 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod again;
 mod cache;
 mod days;
 
 use std::{
     fs::{self, File, FileTimes},
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, SystemTime},
@@ -25,9 +26,16 @@ fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3600)
 }
 
-/// Longer than ctimes are exact to.
+/// Waits until what changes from now on has a later ctime than all before.
 fn settle() {
-    thread::sleep(Duration::from_millis(20));
+    let probe = tempfile::NamedTempFile::new().unwrap();
+    let changed = || {
+        probe.as_file().set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
+        let meta = probe.as_file().metadata().unwrap();
+        (meta.ctime(), meta.ctime_nsec())
+    };
+    let before = changed();
+    support::wait_until("a later ctime", || changed() > before);
 }
 
 fn from_scratch(tree: &Tree) -> (Report, Vec<u8>) {
@@ -229,11 +237,16 @@ fn damage_in_the_previous_archive_is_not_inherited() {
     }
 }
 
+/// Changes bytes from `at` on so that the CRC-32 of what they are part of stays.
+fn forge(bytes: &mut [u8], at: usize) {
+    // The generator polynomial of gzip's CRC-32 as a message: it can be added anywhere.
+    const UNSEEN: [u8; 5] = [0x41, 0x06, 0x71, 0xdb, 0x01];
+    bytes[at..].iter_mut().zip(UNSEEN).for_each(|(byte, other)| *byte ^= other);
+}
+
 /// Its checksum is right, so that nobody knows before a group is opened whose files have gone by.
 #[test]
 fn a_forged_group_is_read_from_the_source_again() {
-    // The generator polynomial of gzip's CRC-32 as a message: it can be added anywhere.
-    const UNSEEN: [u8; 5] = [0x41, 0x06, 0x71, 0xdb, 0x01];
     for n in 0..4 {
         let tree = Tree::new();
         for name in ["a", "b/c", "b/d", "e"] {
@@ -247,7 +260,7 @@ fn a_forged_group_is_read_from_the_source_again() {
         assert_eq!(starts.len(), 3, "one group, and the end");
         let middle = usize::midpoint(starts[0], starts[1]);
         let before = crc32fast::hash(&full[starts[0]..starts[1]]);
-        full[middle..].iter_mut().zip(UNSEEN).for_each(|(byte, other)| *byte ^= other);
+        forge(&mut full, middle);
         assert_eq!(crc32fast::hash(&full[starts[0]..starts[1]]), before);
         let previous = keep(&tree, &full);
         tree.file("z", "has changed");

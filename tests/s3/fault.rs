@@ -98,6 +98,12 @@ pub enum Fault {
         status: u16,
         body: String,
     },
+    /// The same, with headers.
+    Answer {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    },
     /// The server gets and does it all, the client gets this.
     ReplaceAfter {
         status: u16,

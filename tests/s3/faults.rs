@@ -21,7 +21,7 @@ use crate::{
     proxy::Proxy,
     server::Server,
     store::store,
-    support::{Tree, noise, snapshot::Snapshot},
+    support::{Tree, noise, snapshot::Snapshot, wait_until},
 };
 
 /// Five parts, and what a local backup of them is.
@@ -293,12 +293,17 @@ fn a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_swept_later()
         backup = backup.read_limit(wingback::Limiter::new(8 << 20));
         let transfer = if comes_back { 30 } else { 4 };
         let store = store.clone().transfer(quick().retry_for(Duration::from_secs(transfer)));
+        let proxy = Proxy::to(server.address(), |_| Fault::None);
+        let store = if comes_back { store.endpoint(proxy.endpoint()) } else { store };
+        let task = backup.start(store, id);
+        let handle = task.handle();
         std::thread::scope(|scope| {
-            let running = scope.spawn(|| block_on(backup.start(store, id)));
-            std::thread::sleep(Duration::from_millis(1200));
+            let running = scope.spawn(|| block_on(task));
+            wait_until("the first part is sent", || handle.progress().uploaded > 5 << 20);
             server.kill();
             if comes_back {
-                std::thread::sleep(Duration::from_millis(800));
+                let before = proxy.log().len();
+                wait_until("requests meet no server", || proxy.log().len() > before + 2);
                 server.restart();
             }
             running.join().unwrap()

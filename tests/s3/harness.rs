@@ -13,6 +13,7 @@ use crate::{
     fault::{Fault, Seen},
     proxy::Proxy,
     server::Server,
+    support::wait_until,
 };
 
 fn noise(len: usize) -> Vec<u8> {
@@ -320,9 +321,7 @@ fn ends_when_dropped() {
     let idle = TcpStream::connect(address).unwrap();
     thread::scope(|scope| {
         let stalled = scope.spawn(|| get(&client, &bucket).unwrap_err());
-        while proxy.log().is_empty() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("the request is there", || !proxy.log().is_empty());
         drop(proxy);
         stalled.join().unwrap();
     });

@@ -1,14 +1,17 @@
 //! S3, on real servers.
 #![allow(dead_code, reason = "each test uses a part of what they share")]
 
+mod answers;
 mod cancel;
 mod client;
 mod fault;
 mod faults;
 mod harness;
+mod hostile;
 mod http;
 mod mishaps;
 mod moments;
+mod names;
 mod panel;
 mod plain;
 mod proxy;

@@ -15,6 +15,7 @@ use crate::{
     faults::{Ran, TREE, at_first, quick},
     server::Server,
     store::store,
+    support::wait_until,
 };
 
 static OTHER: LazyLock<Server> = LazyLock::new(Server::versitygw);
@@ -96,6 +97,7 @@ fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
         let late = Mutex::new(late.into_iter());
         let rule = move |seen: &Seen| {
             if seen.is_create() {
+                // A slow service: it begins the upload after the engine has given that request up.
                 let pause = late.lock().unwrap().next();
                 std::thread::sleep(pause.unwrap_or_default());
             }
@@ -211,9 +213,11 @@ fn what_a_dead_server_kept_is_swept_once_it_is_old() {
     let store = store(&server, &server.endpoint(), &bucket).transfer(hurried);
     let id = store.key(&uuid::Uuid::from_u128(1));
     let backup = TREE.0.backup().read_limit(Limiter::new(8 << 20));
+    let task = backup.start(store.clone(), id.clone());
+    let handle = task.handle();
     let error = std::thread::scope(|scope| {
-        let running = scope.spawn(|| block_on(backup.start(store.clone(), id.clone())));
-        std::thread::sleep(Duration::from_millis(1200));
+        let running = scope.spawn(|| block_on(task));
+        wait_until("the first part is sent", || handle.progress().uploaded > 5 << 20);
         server.kill();
         running.join().unwrap().unwrap_err()
     });

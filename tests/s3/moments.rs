@@ -12,6 +12,7 @@ use crate::{
     proxy::Proxy,
     server::Server,
     store::store,
+    support::left_out,
 };
 
 /// Ends a backup at the first request that is the one, which then meets the fault. Whether the
@@ -108,8 +109,8 @@ fn interrupted_at_any_request_that_meets_anything_it_is_whole_or_nothing() {
         on_both(all);
     } else {
         // Under load, versitygw takes a part that was cut off behind two aborts, now and then.
-        println!(
-            "versitygw, and requests cut off: left out, they are in `make interrupt-campaign`"
+        left_out(
+            "interrupts of uploads to versitygw, and with requests cut off: only in a campaign",
         );
         all(Server::shared());
     }

@@ -1,6 +1,10 @@
 //! Part URLs and links that somebody else signed: the way of a panel's users.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use futures::executor::block_on;
 use wingback::{
@@ -9,12 +13,12 @@ use wingback::{
 };
 
 use crate::{
-    client::Client,
-    fault::Fault,
+    client::{Client, fetch},
+    fault::{Fault, Seen},
     proxy::Proxy,
     server::Server,
     store::tree,
-    support::{Tree, snapshot::Snapshot},
+    support::{Tree, snapshot::Snapshot, wait_until},
 };
 
 const PART: u64 = 5 << 20;
@@ -50,6 +54,12 @@ impl<'a> Panel<'a> {
 
 fn quick() -> Transfer {
     Transfer::new().retry_for(Duration::from_secs(6)).stall_after(Duration::from_secs(2))
+}
+
+/// Waits until a URL that the service accepts at first is over.
+fn wait_until_refused(method: &str, url: &str) {
+    let status = || fetch(method, url, &[], b"").unwrap().status;
+    wait_until("the end of the URL", || status() == 403);
 }
 
 /// A local backup of the tree, and where it is.
@@ -107,14 +117,16 @@ fn an_upload_of_a_file_is_cancelled_at_once() {
     let panel = Panel::new(&client, 20, 600);
     let task = panel.urls().upload_file(&path);
     let handle = task.handle();
-    let canceller = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
-        handle.cancel();
-        std::time::Instant::now()
+    std::thread::scope(|scope| {
+        let canceller = scope.spawn(|| {
+            wait_until("a part is on its way", || proxy.log().iter().any(Seen::is_part));
+            handle.cancel();
+            Instant::now()
+        });
+        let error = block_on(task).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(canceller.join().unwrap().elapsed() < Duration::from_secs(1));
     });
-    let error = block_on(task).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(canceller.join().unwrap().elapsed() < Duration::from_secs(1));
 }
 
 #[test]
@@ -135,7 +147,7 @@ fn what_is_wrong_with_part_urls_is_said_without_their_secret() {
     let few = Panel::new(server, 3, 600);
     fails(few.urls(), ErrorKind::NoSpace);
     let late = Panel::new(server, 20, 1);
-    std::thread::sleep(Duration::from_millis(2100));
+    wait_until_refused("PUT", &late.urls[19]);
     fails(late.urls(), ErrorKind::UrlExpired);
     let gone = Panel::new(server, 20, 600);
     server.abort_upload(&gone.bucket, "a", &gone.id);
@@ -247,7 +259,7 @@ fn a_link_that_is_over_or_leads_astray_is_an_error_of_its_own() {
     let bucket = server.bucket();
     server.put(&bucket, "a", b"x");
     let url = server.presign_get(&bucket, "a", 1);
-    std::thread::sleep(Duration::from_millis(2100));
+    wait_until_refused("GET", &url);
     let list =
         |url: &str| block_on(List::new().start(Archive::link(url, quick()).unwrap())).unwrap_err();
     let error = list(&url);

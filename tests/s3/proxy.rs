@@ -134,6 +134,7 @@ impl Gate {
         self.left -= bytes.len();
         for piece in bytes.chunks(self.bytes_per_second.map_or(usize::MAX, |n| n.div_ceil(50))) {
             if let Some(rate) = self.bytes_per_second {
+                // A slow line.
                 thread::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64));
             }
             to.write_all(piece)?;
@@ -204,11 +205,15 @@ impl Inner {
             Fault::Stall => return self.wait_until_gone(client),
             Fault::Status(status, code) => {
                 head.request_body().read(requests, &mut |_, _| Ok(()))?;
-                return self.answer(client, seen, status, &error(code));
+                return self.answer(client, seen, status, &[], &error(code));
             }
             Fault::Replace { status, body } => {
                 head.request_body().read(requests, &mut |_, _| Ok(()))?;
-                return self.answer(client, seen, status, &body);
+                return self.answer(client, seen, status, &[], &body);
+            }
+            Fault::Answer { status, headers, body } => {
+                head.request_body().read(requests, &mut |_, _| Ok(()))?;
+                return self.answer(client, seen, status, &headers, &body);
             }
             Fault::CutRequest { after } => gate.left = after,
             Fault::Slow { bytes_per_second } => gate.bytes_per_second = Some(bytes_per_second),
@@ -255,7 +260,7 @@ impl Inner {
         match &fault {
             Fault::LoseResponse => return Ok(false),
             Fault::ReplaceAfter { status, body } => {
-                return self.answer(client, seen, *status, body);
+                return self.answer(client, seen, *status, &[], body);
             }
             _ => {}
         }
@@ -274,11 +279,20 @@ impl Inner {
         }
     }
 
-    fn answer(&self, client: &TcpStream, seen: &Seen, status: u16, body: &str) -> io::Result<bool> {
+    fn answer(
+        &self,
+        client: &TcpStream,
+        seen: &Seen,
+        status: u16,
+        headers: &[(&str, String)],
+        body: &str,
+    ) -> io::Result<bool> {
         self.land(seen);
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let mut response = format!(
             "HTTP/1.1 {status} Fault\r\nContent-Type: application/xml\r\n\
-             x-amz-request-id: TESTREQ1\r\nContent-Length: {}\r\n\r\n",
+             x-amz-request-id: TESTREQ1\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
         );
         response += if seen.method == "HEAD" { "" } else { body };

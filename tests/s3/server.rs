@@ -249,7 +249,8 @@ impl Server {
         };
         let mut left = look();
         if !left.is_empty() {
-            // A server that is not quite done.
+            // A server that is not quite done. Nothing shows when it is, and a longer wait would hide
+            // an abort that the engine sends too late.
             thread::sleep(Duration::from_millis(50));
             left = look();
         }

@@ -8,6 +8,8 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
+use super::left_out;
+
 /// Name and bytes of every archive that is there. The output says what is not.
 pub fn archives() -> Vec<(String, Vec<u8>)> {
     let mut archives = Vec::new();
@@ -18,12 +20,14 @@ pub fn archives() -> Vec<(String, Vec<u8>)> {
         match corpora.as_ref().map(|dir| dir.join(corpus).join("tests")).filter(|dir| dir.is_dir())
         {
             Some(dir) => collect(&dir, corpus, &mut archives),
-            None => println!("{corpus}: LEFT OUT, tests/corpora.sh has not brought it"),
+            None => {
+                left_out(&format!("archives of {corpus}: tests/corpora.sh has not brought them"))
+            }
         }
     }
     match go_testdata() {
         Some(dir) => collect(&dir, "go", &mut archives),
-        None => println!("go: LEFT OUT, its source with archive/tar/testdata is not installed"),
+        None => left_out("archives of Go: its source with archive/tar/testdata is not installed"),
     }
     archives.sort();
     archives

@@ -1,10 +1,10 @@
 //! Looks at the index of an archive through the public API, and makes others for it.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use std::ops::Range;
+use std::{io::Write, ops::Range};
 
-use flate2::{Compress, Compression, FlushCompress};
-use wingback::{FOOTER_LEN, Footer, Index};
+use flate2::{Compression, write::DeflateEncoder};
+use wingback::{Entry, FOOTER_LEN, Footer, Index, Segment};
 
 pub struct Located {
     pub data_end: usize,
@@ -60,27 +60,92 @@ pub fn with_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
 
 /// The archive with another index that has the right hash, whatever it says.
 pub fn with_any_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
-    let (footer, mut index) = read(file);
+    let (_, mut index) = read(file);
     forge(&mut index);
     let raw = postcard::to_stdvec(&index).unwrap();
-    let mut blob = Vec::with_capacity(raw.len() + 1024);
-    let mut encoder = Compress::new(Compression::fast(), false);
-    encoder.compress_vec(&raw, &mut blob, FlushCompress::Finish).unwrap();
-    let mut out = file[..footer.index_offset as usize].to_vec();
-    for piece in blob.chunks(8192) {
-        out.extend(member(b"WX", piece));
-    }
-    let index_len = out.len() as u64 - footer.index_offset;
-    let mut payload = file[file.len() - FOOTER_LEN + 16..][..70].to_vec();
-    payload[32..40].copy_from_slice(&index_len.to_le_bytes());
-    payload[40..48].copy_from_slice(&(blob.len() as u64).to_le_bytes());
-    payload[48..56].copy_from_slice(&(raw.len() as u64).to_le_bytes());
-    payload[64..68].copy_from_slice(&(index.segments.len() as u32).to_le_bytes());
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&payload).update(&blob);
-    payload.extend(hasher.finalize().as_bytes());
-    out.extend(member(b"WF", &payload));
+    let segments = index.segments.len() as u32;
+    with_raw(file, segments, |to| to.write_all(&raw).unwrap())
+}
+
+/// The lists of an index as they are encoded, each with its length before it.
+pub fn lists(file: &[u8]) -> [Vec<u8>; 4] {
+    let (_, Index { segments, entries, unlisted, hard_links }) = read(file);
+    let encoded = [
+        postcard::to_stdvec(&segments),
+        postcard::to_stdvec(&entries),
+        postcard::to_stdvec(&unlisted),
+        postcard::to_stdvec(&hard_links),
+    ];
+    encoded.map(Result::unwrap)
+}
+
+/// The archive with an index that has the right hash and inflates to what `raw` writes, which may be
+/// more than anybody wants to hold.
+pub fn with_raw(file: &[u8], segments: u32, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
+    let (old, _) = read(file);
+    let mut out = file[..old.index_offset as usize].to_vec();
+    out.extend(members(&Footer { segments, ..old }, raw));
     out
+}
+
+/// The members of an index that inflates to what `raw` writes, and the footer.
+fn members(given: &Footer, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    raw(&mut encoder);
+    let raw_len = encoder.total_in();
+    let blob = encoder.finish().unwrap();
+    let mut out: Vec<u8> = blob.chunks(8192).flat_map(|piece| member(b"WX", piece)).collect();
+    let (index_len, blob_len) = (out.len() as u64, blob.len() as u64);
+    out.extend(footer(&Footer { index_len, blob_len, raw_len, ..*given }, &blob));
+    out
+}
+
+/// An archive of one entry, made by `change` of the first of `file`, and of so many segments of 512 bytes
+/// that are one wrong byte each.
+pub fn with_segments(file: &[u8], segments: u32, change: impl Fn(&mut Entry)) -> Vec<u8> {
+    let (old, Index { mut entries, .. }) = read(file);
+    entries.truncate(1);
+    change(&mut entries[0]);
+    let rest = entries[0].tar_len() + 1024 - u64::from(segments) * 512;
+    let of = |raw_len| Segment {
+        compressed_len: 5,
+        raw_len,
+        raw_crc32: 1,
+        compressed_crc32: 2,
+        key: [3; 16],
+    };
+    let mut all = vec![of(512); segments as usize];
+    all.push(of(rest as u32));
+    let tar_len = entries[0].tar_len() + 1024;
+    let mut out = file[..10].to_vec();
+    out.extend(vec![b'x'; 5 * all.len()]);
+    let data_end = out.len() as u64;
+    out.extend(&file[old.data_end as usize..old.index_offset as usize]);
+    let index_offset = out.len() as u64;
+    let index = Index { segments: all, entries, ..Index::default() };
+    let raw = postcard::to_stdvec(&index).unwrap();
+    let segments = index.segments.len() as u32;
+    out.extend(members(&Footer { data_end, index_offset, tar_len, segments, ..old }, |to| {
+        to.write_all(&raw).unwrap();
+    }));
+    out
+}
+
+/// A footer that says all this, with its hash.
+pub fn footer(footer: &Footer, blob: &[u8]) -> Vec<u8> {
+    let mut payload = b"WBKIDX\x00\x01".to_vec();
+    payload.extend(footer.flags.to_le_bytes());
+    payload.extend(8192u32.to_le_bytes());
+    let Footer { data_end, index_offset, index_len, blob_len, raw_len, tar_len, .. } = *footer;
+    for field in [data_end, index_offset, index_len, blob_len, raw_len, tar_len] {
+        payload.extend(field.to_le_bytes());
+    }
+    payload.extend(footer.segments.to_le_bytes());
+    payload.extend([0, 0]);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&payload).update(blob);
+    payload.extend(hasher.finalize().as_bytes());
+    member(b"WF", &payload)
 }
 
 fn member(id: &[u8; 2], payload: &[u8]) -> Vec<u8> {

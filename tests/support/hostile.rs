@@ -34,21 +34,21 @@ impl Header {
         Header(block)
     }
 
-    fn set(mut self, at: usize, bytes: &[u8]) -> Self {
+    pub fn set(mut self, at: usize, bytes: &[u8]) -> Self {
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
         self
     }
 
-    fn mode(self, mode: u32) -> Self {
+    pub fn mode(self, mode: u32) -> Self {
         self.set(100, format!("{mode:07o}").as_bytes())
     }
 
-    fn target(self, target: &[u8]) -> Self {
+    pub fn target(self, target: &[u8]) -> Self {
         self.set(157, target)
     }
 
     /// The block, with its checksum.
-    fn block(mut self) -> Vec<u8> {
+    pub fn block(mut self) -> Vec<u8> {
         self.0[148..156].fill(b' ');
         let sum: u32 = self.0.iter().map(|&b| u32::from(b)).sum();
         self.0[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
@@ -56,22 +56,22 @@ impl Header {
     }
 }
 
-fn member(header: Header, content: &[u8]) -> Vec<u8> {
+pub fn member(header: Header, content: &[u8]) -> Vec<u8> {
     let mut bytes = header.block();
     bytes.extend(content);
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     bytes
 }
 
-fn file(name: &[u8], content: &[u8]) -> Vec<u8> {
+pub fn file(name: &[u8], content: &[u8]) -> Vec<u8> {
     member(Header::new(b'0', name, content.len()), content)
 }
 
-fn link(flag: u8, name: &[u8], target: &[u8]) -> Vec<u8> {
+pub fn link(flag: u8, name: &[u8], target: &[u8]) -> Vec<u8> {
     member(Header::new(flag, name, 0).target(target), b"")
 }
 
-fn directory(name: &[u8]) -> Vec<u8> {
+pub fn directory(name: &[u8]) -> Vec<u8> {
     member(Header::new(b'5', name, 0).mode(0o755), b"")
 }
 
@@ -90,7 +90,7 @@ fn record(text: &str) -> Vec<u8> {
     }
 }
 
-fn tar(members: &[Vec<u8>]) -> Vec<u8> {
+pub fn tar(members: &[Vec<u8>]) -> Vec<u8> {
     let mut tar = members.concat();
     tar.resize(tar.len() + 1024, 0);
     tar
@@ -106,8 +106,13 @@ pub fn cases() -> Vec<Case> {
         case("a path upwards", &[file(b"../victim", b"x")], Refused("leads out")),
         case("a path up and down", &[file(b"a/../../../victim", b"x")], Refused("leads out")),
         case("a path upwards behind ./", &[file(b"./../victim", b"x")], Refused("leads out")),
-        case("an empty component", &[file(b"a//b", b"x")], Refused("empty component")),
-        case("a dot inside", &[file(b"a/./b", b"x")], Refused("component")),
+        case("an empty component", &[file(b"a//b", b"x")], Fine(&["a/b"])),
+        case("a dot inside", &[file(b"a/./b", b"x")], Fine(&["a/b"])),
+        case(
+            "a path upwards behind components that mean nothing",
+            &[file(b".//a/.//../../victim", b"x")],
+            Refused("leads out"),
+        ),
         case("no name", &[file(b"", b"x")], Refused("no name")),
         case("only a slash", &[file(b"/", b"")], Refused("absolute")),
         case("two dots", &[member(Header::new(b'5', b"..", 0), b"")], Refused("leads out")),
@@ -160,7 +165,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a hard link to a link",
             &[link(b'2', b"l", b"../../victim"), link(b'1', b"h", b"l")],
-            Refused("no file of that name"),
+            Fine(&[]),
         ),
         case(
             "a hard link to a file",
@@ -170,7 +175,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a hard link, then a file over it",
             &[file(b"f", b"x"), link(b'1', b"h", b"f"), file(b"h", b"other")],
-            Refused("File exists"),
+            Fine(&["f", "h"]),
         ),
         case(
             "a path upwards out of a prefix",
@@ -207,7 +212,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a directory, then a link of its name, and a file in it",
             &[directory(b"d/"), link(b'2', b"d", b"../.."), file(b"d/victim", b"x")],
-            Refused("d"),
+            Refused("a link stands where a directory is needed"),
         ),
         case(
             "a link through a link",
@@ -234,6 +239,21 @@ pub fn cases() -> Vec<Case> {
             &[link(b'2', b"d", b"../.."), link(b'1', b"h", b"d/victim")],
             Refused("no file of that name"),
         ),
+        case(
+            "a file through a hard link to a link",
+            &[link(b'2', b"l", b"../.."), link(b'1', b"d", b"l"), file(b"d/victim", b"x")],
+            Refused("a link stands where a directory is needed"),
+        ),
+        case(
+            "a hard link to a file, which a link replaces, and a file through that",
+            &[
+                file(b"f", b"x"),
+                link(b'1', b"h", b"f"),
+                link(b'2', b"f", b"../.."),
+                file(b"f/victim", b"x"),
+            ],
+            Refused("a link stands where a directory is needed"),
+        ),
         case("a hard link to itself", &[link(b'1', b"h", b"h")], Refused("no file of that name")),
         case(
             "a hard link to what comes later",
@@ -243,7 +263,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a hard link to a directory",
             &[directory(b"d/"), link(b'1', b"h", b"d")],
-            Refused("no file of that name"),
+            Refused("it names a directory"),
         ),
         case(
             "members behind the end",
@@ -262,7 +282,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a file, then a directory of its name",
             &[file(b"a", b"x"), member(Header::new(b'5', b"a/", 0), b"")],
-            Refused("a"),
+            Fine(&[]),
         ),
         case(
             "a file where a directory must be",
@@ -272,7 +292,12 @@ pub fn cases() -> Vec<Case> {
         case(
             "a directory, then a file of its name",
             &[member(Header::new(b'5', b"a/", 0), b""), file(b"a", b"x")],
-            Refused("a"),
+            Fine(&["a"]),
+        ),
+        case(
+            "a directory that holds something, then a file of its name",
+            &[directory(b"a/"), file(b"a/b", b"x"), file(b"a", b"x")],
+            Refused("a directory stands in its place"),
         ),
         case("a negative size", &[size(&[0xff; 12])], Refused("negative")),
         case(
@@ -357,11 +382,7 @@ pub fn cases() -> Vec<Case> {
             ],
             Refused("beyond its end"),
         ),
-        case(
-            "an unknown type",
-            &[member(Header::new(b'Z', b"a", 0), b"")],
-            Refused("unknown type"),
-        ),
+        case("an unknown type", &[member(Header::new(b'Z', b"a", 1), b"x")], Fine(&["a"])),
         case("another case", &[file(b"a", b"x"), file(b"A", b"x")], Fine(&["A", "a"])),
     ];
     let mut wrong = file(b"a", b"x");

@@ -129,8 +129,7 @@ pub fn run_within(guard: Guard, command: &Command) -> Ran {
 /// Calls `prepare` with an empty directory, here, and then `body` with the same directory, in a child
 /// that runs the calling test alone. Returns nothing in the child.
 ///
-/// Must be called by the test's own function and at most once, since the child finds the body again by
-/// the test's name.
+/// A test may call this once only, since the child finds the body again by the test's name.
 #[must_use]
 pub fn body<P: FnOnce(&Path), B: FnOnce(&Path)>(prepare: P, body: B) -> Option<Ran> {
     body_within(Guard::default(), prepare, body)
@@ -150,7 +149,7 @@ where
     let dir = tempfile::tempdir().expect("a temporary directory");
     prepare(dir.path());
     let mut child = Command::new(std::env::current_exe().expect("this program"));
-    child.args(["--exact", name_of_test::<B>(), "--nocapture", "--include-ignored"]);
+    child.args(["--exact", &name_of_test::<B>(), "--nocapture", "--include-ignored"]);
     child.env(BODY_DIR, dir.path()).env("RUST_BACKTRACE", "0");
     let ran = run_within(guard, &child);
     assert!(ran.out.contains("running 1 test"), "the child found another body: {ran:?}");
@@ -162,11 +161,17 @@ pub fn is_child() -> bool {
     std::env::var_os(BODY_DIR).is_some()
 }
 
-/// The path of the function that a closure was written in, without its crate.
-fn name_of_test<B>() -> &'static str {
-    let path = std::any::type_name::<B>();
-    let (_, path) = path.split_once("::").expect("a closure in a crate");
-    path.split("::{{closure}}").next().expect("the function's path")
+/// The name of the running test. Its thread has it, or, where only one thread runs all tests, the path
+/// of the function that the closure `B` was written in.
+fn name_of_test<B>() -> String {
+    match std::thread::current().name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => {
+            let path = std::any::type_name::<B>();
+            let (_, path) = path.split_once("::").expect("a closure in a crate");
+            path.split("::{{closure}}").next().expect("the function's path").to_owned()
+        }
+    }
 }
 
 impl Ran {

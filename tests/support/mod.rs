@@ -7,6 +7,7 @@ pub mod dir;
 pub mod forge;
 pub mod format;
 pub mod hostile;
+mod left_out;
 pub mod limited;
 pub mod random;
 pub mod snapshot;
@@ -16,11 +17,13 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
+pub(crate) use left_out::left_out;
 use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore};
 
 /// A source to fill, in a temporary directory of its own.
@@ -142,23 +145,32 @@ pub fn text(len: usize) -> Vec<u8> {
 }
 
 /// Waits for something that must come soon.
+#[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..2000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
+        std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("{what} did not happen within ten seconds");
 }
 
-/// Waits until the engine has opened the file, and so knows its size, in this very process.
+/// Waits until the engine has opened the file, and so knows its size, in this very process. A read
+/// limit must keep the engine waiting there.
 pub fn wait_until_open(path: &Path) {
     let path = path.canonicalize().unwrap();
     let is_it = |fd: fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|open| open == path);
-    wait_until("opening the file", || fs::read_dir("/proc/self/fd").unwrap().flatten().any(is_it));
-    // Between its open and its look at the size lie microseconds.
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    let is_open = || fs::read_dir("/proc/self/fd").unwrap().flatten().any(is_it);
+    // Between its open and its look at the size the engine's thread runs; in the limit it sleeps.
+    wait_until("opening the file", || is_open() && engine_sleeps());
+}
+
+/// Whether each thread of ours in this process waits for something.
+fn engine_sleeps() -> bool {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")));
+    // The number, the name in parentheses, the state.
+    let mut ours = stats.flatten().filter(|stat| stat.contains("(wingback"));
+    ours.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S')))
 }
 
 /// Lazily, since a child that another test is just starting has this process's open files for a

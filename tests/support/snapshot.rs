@@ -27,7 +27,7 @@ pub struct Found {
     mode: u32,
     mtime_ns: i64,
     /// Content of a file, target of a link.
-    content: Vec<u8>,
+    pub content: Vec<u8>,
     /// The first path of the same file.
     first_name: Vec<u8>,
     /// Those of `HOLE` bytes or more.
@@ -134,6 +134,18 @@ impl Snapshot {
         self
     }
 
+    /// GNU tar changes those of directories that it comes back to.
+    pub fn without_directory_times(mut self) -> Self {
+        self.0.values_mut().filter(|found| found.kind == 'd').for_each(|found| found.mtime_ns = 0);
+        self
+    }
+
+    /// Without named pipes and devices.
+    pub fn without_others(mut self) -> Self {
+        self.0.retain(|_, found| found.kind != 'o');
+        self
+    }
+
     pub fn without(mut self, top: &str) -> Self {
         let beneath = format!("{top}/");
         self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(beneath.as_bytes()));
@@ -143,6 +155,11 @@ impl Snapshot {
     /// Without directories and symlinks.
     pub fn only_files(mut self) -> Self {
         self.0.retain(|_, found| found.kind == 'f');
+        self
+    }
+
+    pub fn without_directories(mut self) -> Self {
+        self.0.retain(|_, found| found.kind != 'd');
         self
     }
 

@@ -56,7 +56,9 @@ pub fn report(report: &Report) -> Value {
             "segments": report.segments,
             "excluded": report.excluded,
             "skipped": skipped.collect::<Vec<_>>(),
+            "skipped_more": report.skipped.more(),
             "changed": changed.collect::<Vec<_>>(),
+            "changed_more": report.changed.more(),
             "warnings": report.warnings.iter().map(|w| w.to_string()).collect::<Vec<_>>(),
             "partial": report.is_partial(),
             "duration_ms": report.duration.as_millis() as u64,
@@ -120,7 +122,9 @@ pub fn verified(verified: &Verified) -> Value {
             "segments": verified.segments,
             "files": verified.files,
             "damage": damage_of(&verified.damage),
+            "damage_more": verified.damage.more(),
             "whole_files": whole.collect::<Vec<_>>(),
+            "whole_files_more": verified.whole.more(),
             "duration_ms": verified.duration.as_millis() as u64,
         }),
         way(verified.way),
@@ -157,6 +161,8 @@ fn unpacked_json(unpacked: &Unpacked) -> Value {
         "hard_links": unpacked.hard_links,
         "content": unpacked.content,
         "skipped": skipped_json(&unpacked.skipped),
+        "skipped_more": unpacked.skipped.more(),
+        "refused": unpacked.refused,
     })
 }
 
@@ -165,6 +171,7 @@ pub fn extracted(done: &Extracted) -> Value {
         json!({
             "type": "extracted",
             "damage": damage_of(&done.damage),
+            "damage_more": done.damage.more(),
             "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
             "duration_ms": done.duration.as_millis() as u64,
         }),

@@ -230,6 +230,7 @@ impl S3 {
         if let Some(class) = self.storage_class {
             store = store.storage_class(class);
         }
+        store.check()?;
         Ok(store)
     }
 }

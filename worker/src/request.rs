@@ -5,7 +5,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny},
 };
-use wingback::{IgnoreFile, Level, Owner, Profile, Rules, UnpackOptions};
+use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, UnpackOptions};
 
 use crate::{
     hex,
@@ -244,6 +244,8 @@ pub(crate) struct Unpack {
     max_bytes: Option<u64>,
     max_members: Option<u64>,
     max_ratio: Option<u64>,
+    #[serde(default)]
+    skip_refused: bool,
 }
 
 impl From<Unpack> for UnpackOptions {
@@ -252,8 +254,9 @@ impl From<Unpack> for UnpackOptions {
             .background(unpack.background)
             .reserve(unpack.reserve)
             .max_bytes(unpack.max_bytes.unwrap_or(u64::MAX))
-            .max_members(unpack.max_members.unwrap_or(u64::MAX))
+            .max_members(unpack.max_members.unwrap_or(MAX_MEMBERS))
             .max_ratio(unpack.max_ratio.unwrap_or(u64::MAX))
+            .skip_refused(unpack.skip_refused)
             .owner(match unpack.owner {
                 None => Owner::Keep,
                 Some(OwnerCode::Archive) => Owner::FromArchive,

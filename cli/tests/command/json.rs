@@ -78,7 +78,7 @@ fn the_report_has_every_field() {
             "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
             "read": 10,
             "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
-            "changed": [],
+            "skipped_more": 0, "changed": [], "changed_more": 0,
             "warnings": ["a length was given for none, which is no file of this backup"],
             "partial": false,
         })

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../tests/support/limited.rs"]
+mod limited;
 
 mod estimate;
 mod file_systems;
@@ -12,7 +14,9 @@ mod options;
 mod prune;
 mod report;
 mod restore;
+mod scale;
 mod signals;
 mod sweep;
 mod texts;
+mod written;
 mod wrong;

@@ -83,6 +83,33 @@ fn the_newest_whole_one_stays_and_what_is_damaged_is_left_alone() {
 }
 
 #[test]
+fn one_that_is_dated_in_the_future_is_said_and_is_not_the_newest() {
+    let place = archives(&[3, 2, 1, 0]);
+    let date = |i: usize, ahead: u64| {
+        let file = File::options().write(true).open(place.to.join(name(i))).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(ahead)).unwrap();
+    };
+    date(0, 400 * 86_400);
+    date(3, 60);
+    let ran = ok(&mut prune(&place, &["--keep-last", "1", "--verify"]));
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("leave   in the future"), "{}", ran.out);
+    assert!(lines[1].starts_with("keep    newest") && lines[1].contains(&name(3)), "{}", ran.out);
+    assert!(lines[5].starts_with("1 archive dated in the future"), "{}", ran.out);
+    let ran = ok(&mut prune(&place, &["--keep-last", "1", "--max-size", "0", "--json", "--apply"]));
+    let first: Value = serde_json::from_str(ran.out.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["verdict"], &first["reason"]), (&"leave".into(), &"in the future".into()));
+    assert_eq!(first["removed"], false);
+    assert_eq!(left(&place, 4), [0, 3]);
+
+    // Where all the others are gone, it is still there.
+    date(3, 86_400);
+    let ran = ok(&mut prune(&place, &["--keep-last", "1", "--max-size", "0", "--apply"]));
+    assert!(ran.out.contains("nothing to remove\n2 archives dated"), "{}", ran.out);
+    assert_eq!(left(&place, 4), [0, 3]);
+}
+
+#[test]
 fn with_verify_a_damaged_newest_one_stops_it() {
     let place = archives(&[2, 1, 0]);
     let newest = place.to.join(name(2));

@@ -143,5 +143,37 @@ fn an_owner_is_two_numbers() {
         ok(command("extract", &place).args(["-q", "--owner", "12:34"]));
         let meta = fs::metadata(place.tmp.path().join("target/world/level.dat")).unwrap();
         assert_eq!((meta.uid(), meta.gid()), (12, 34));
+    } else {
+        common::left_out("the option --owner: only root gives files away");
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_left_out_with_status_3_or_is_an_error() {
+    let place = Place::with(&[("kept", b"x"), ("lost", b"x")]);
+    fs::create_dir(&place.to).unwrap();
+    let status = Command::new("tar")
+        .args(["--transform", "s,^lost,/lost,", "-Pczf"])
+        .arg(place.to.join("foreign.tar.gz"))
+        .arg("-C")
+        .arg(&place.source)
+        .args(["kept", "lost"])
+        .status();
+    assert!(status.unwrap().success());
+    for (name, option) in
+        [("extract", "--salvage"), ("extract", "--skip-refused"), ("restore", "--skip-refused")]
+    {
+        let refused = run(command(name, &place).arg("-q"));
+        assert_eq!(refused.status, 1, "{refused:?}");
+        assert!(refused.err.contains("/lost: it is absolute"), "{refused:?}");
+        let _ = fs::remove_dir_all(place.tmp.path().join("target"));
+        let ran = run(command(name, &place).args(["-q", option]));
+        assert_eq!(ran.status, 3, "{ran:?}");
+        assert!(ran.out.contains("/lost: it is absolute"), "{ran:?}");
+        assert_eq!(files(&place), ["kept"]);
+        let _ = fs::remove_dir_all(place.tmp.path().join("target"));
+        let done = run(command(name, &place).args([option, "--json"]));
+        assert_eq!((done.status, &done.json()["skipped"][0]["reason"]), (3, &json!("refused")));
+        let _ = fs::remove_dir_all(place.tmp.path().join("target"));
     }
 }

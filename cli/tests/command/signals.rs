@@ -14,10 +14,10 @@ const SLOW: &[&str] = &["--read-limit", "10k"];
 /// Starts a backup that would take a minute, and waits until it writes.
 fn start(place: &Place, args: &[&str]) -> Child {
     let mut child = common::spawn(place.create().args(args));
-    while place.left().is_empty() {
+    common::wait_until("the beginning of an archive", || {
         assert!(child.try_wait().expect("a child").is_none(), "it ended before it began");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+        !place.left().is_empty()
+    });
     child
 }
 
@@ -35,6 +35,7 @@ fn interrupt_terminate_and_hang_up_cancel_and_leave_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for pause in [0, 30, 300] {
             let child = start(&place, SLOW);
+            // Several moments: at the beginning and in the midst.
             std::thread::sleep(Duration::from_millis(pause));
             let ran = end(child, signal);
             assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{signal:?} {pause}: {ran:?}");
@@ -59,7 +60,9 @@ fn a_cancel_is_told_in_json() {
 fn a_cancel_does_not_wait_for_the_write_limit() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     let child = start(&place, &["--write-limit", "100"]);
-    std::thread::sleep(Duration::from_millis(200));
+    let written = || std::fs::metadata(place.archive()).expect("there").len();
+    common::wait_until("the first bytes", || written() > 0);
+    // What is left waits for the limit, for some hours.
     assert_eq!(end(child, Signal::INT).status, 1);
     assert_eq!(place.left(), [""; 0]);
 }

@@ -10,7 +10,7 @@ use crate::common::{is_there, ok, run, spawn, wait, wingback};
 /// Feeds `text` to a program that is to accept it without a word.
 #[track_caller]
 fn accepts(program: &str, args: &[&str], text: &str) {
-    if !is_there(program, "its syntax is NOT CHECKED") {
+    if !is_there(program, &format!("texts for {program}")) {
         return;
     }
     let mut child = spawn(Command::new(program).args(args).stdin(Stdio::piped()));

@@ -95,9 +95,7 @@ fn a_backup_that_is_being_made_is_not_made_twice() {
     let place = Place::with(&[("a", &common::noise(1, 200_000))]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
     let first = common::spawn(place.create().args(uuid).args(["--read-limit", "100k"]));
-    while place.left().is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    common::wait_until("the beginning of an archive", || !place.left().is_empty());
     let ran = run(place.create().args(uuid));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("a backup of that name is being made"), "{}", ran.err);

@@ -2,16 +2,20 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+#[path = "../../../tests/support/left_out.rs"]
+mod left_out;
+
 use std::{
     ffi::OsString,
     fs,
-    io::{Read, Write},
+    io::Read,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
+pub(crate) use left_out::left_out;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +79,16 @@ pub fn ok(command: &mut Command) -> Ran {
     let ran = run(command);
     assert_eq!(ran.status, 0, "{command:?}: {ran:?}");
     ran
+}
+
+/// Waits for something that must come soon.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Waits for a child that is to end within a minute.
@@ -161,13 +175,12 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
-/// Whether a program is installed. What is left out without it is said where all see it, also when
-/// the test passes.
-pub fn is_there(program: &str, left_out: &str) -> bool {
+/// Whether a program is installed. Without it `case` is left out.
+pub fn is_there(program: &str, case: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
     if !is_there {
-        let _ = writeln!(std::io::stderr(), "{program} is not installed: {left_out}");
+        left_out(&format!("{case}: {program} is not installed"));
     }
     is_there
 }

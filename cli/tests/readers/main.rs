@@ -61,7 +61,7 @@ impl Archive {
 }
 
 fn is_reader_there(program: &str) -> bool {
-    is_there(program, "archives are NOT READ by it")
+    is_there(program, &format!("archives read by {program}"))
 }
 
 fn each_archive(program: &str, check: impl Fn(&Archive)) {

@@ -165,6 +165,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
         while server.unfinished(&bucket).is_empty() {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
         }
+        // Several moments: at the beginning and in the midst.
         std::thread::sleep(std::time::Duration::from_millis(pause));
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -172,5 +173,44 @@ fn an_interrupt_leaves_nothing_in_s3() {
         assert_eq!(ran.status, 1, "{ran:?}");
         assert!(ran.err.contains("cancelled"), "{ran:?}");
         assert_eq!((server.unfinished(&bucket), server.objects(&bucket)), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn a_name_that_is_refused_is_refused_by_every_command() {
+    let place = place();
+    for to in [
+        "s3://bkt//pre",
+        "s3://bkt/pre//x",
+        "s3://bkt/../other/x",
+        "s3://bkt/./y",
+        "s3://bkt/.backups",
+        "s3:///x",
+        "s3://../x",
+        "s3://s3://bkt/x",
+    ] {
+        let object = format!("{to}/backup-{UUID}.tar.gz");
+        let root = place.source.to_str().unwrap();
+        for args in [
+            &["create", root, "--to", to, "--uuid", UUID][..],
+            &["list", &object],
+            &["cat", &object, "server.properties"],
+            &["verify", &object],
+            &["extract", &object, root],
+            &["restore", &object, root],
+            &["sweep", to],
+        ] {
+            // Nobody listens there, and nobody needs to.
+            let ran = wingback()
+                .args(args)
+                .env("AWS_ACCESS_KEY_ID", "a")
+                .env("AWS_SECRET_ACCESS_KEY", "b")
+                .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(ran.status.code(), Some(1), "{args:?}: {said}");
+            assert!(said.contains("use the name s3://"), "{args:?}: {said}");
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Wings {
     /// With both, or with none where there is no Go.
     fn of_each_library() -> Vec<Wings> {
         let libraries = ["archiver", "archives"];
-        if !is_there("go", "Wings' restore is NOT EMULATED") {
+        if !is_there("go", "Wings' restore") {
             return Vec::new();
         }
         libraries.map(Wings::build).into()

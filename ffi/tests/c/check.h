@@ -117,6 +117,12 @@ static inline int threads_named(const char *prefix) {
     return count;
 }
 
+// Waits for the threads of what was freed before its end, which end a little later.
+static inline void engine_threads_end(void) {
+    for (int i = 0; i < 10000 && threads_named("wingback") > 0; i++) usleep(1000);
+    CHECK(threads_named("wingback") == 0);
+}
+
 // For the end, when every handle is freed. Those of the library are gone by then, which the system
 // shows a moment later; those of the pool that it shares with others go within a second.
 static inline void no_thread_is_left(void) {

@@ -14,8 +14,7 @@ struct memory {
 };
 
 static struct memory measure(void) {
-    // Threads of what was freed before its end may still be ending.
-    usleep(200000);
+    engine_threads_end();
     struct mallinfo2 info = mallinfo2();
     long pages = 0;
     FILE *file = fopen("/proc/self/statm", "r");

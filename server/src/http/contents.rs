@@ -90,7 +90,7 @@ pub(crate) async fn file(
     one(node.archive(server, backup).await?, path).await
 }
 
-/// A file out of an archive. That it is there is known before anything is answered.
+/// A file out of an archive. That it is there, and can be read, is known before anything is answered.
 pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
     let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;
     let member = listing.members().find(|member| member.path == path);
@@ -99,9 +99,7 @@ pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
         return Err(Refusal::invalid("it is not a file"));
     }
     let mut headers = HeaderMap::new();
-    if member.kind == MemberKind::File {
-        headers.insert(header::CONTENT_LENGTH, member.size.into());
-    }
+    headers.insert(header::CONTENT_LENGTH, member.size.into());
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     headers.insert(header::CONTENT_DISPOSITION, attachment(&String::from_utf8_lossy(name)));
     let kind = HeaderValue::from_static("application/octet-stream");
@@ -117,8 +115,15 @@ pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
         }
     };
     let copying = futures::stream::once(copy).filter_map(|()| async { None });
-    let bytes = futures::stream::select(bytes, copying);
-    Ok(reply::stream(StatusCode::OK, headers, bytes))
+    let mut bytes = Box::pin(futures::stream::select(bytes, copying));
+    let first = match bytes.next().await {
+        Some(Err(e)) => {
+            let error = e.get_ref().and_then(|e| e.downcast_ref::<wingback::Error>());
+            return Err(error.map_or_else(|| Refusal::failed(&e), refusal_of));
+        }
+        first => futures::stream::iter(first),
+    };
+    Ok(reply::stream(StatusCode::OK, headers, first.chain(bytes)))
 }
 
 /// A link for one download, of the archive or of a file in it.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     client::fetch,
-    daemon::{Daemon, TOKEN, jwt, now, sha1sum},
+    daemon::{Daemon, TOKEN, jwt, now, sha1sum, until},
 };
 
 #[test]
@@ -68,6 +68,42 @@ fn one_file_comes_out_of_a_backup() {
     let link = daemon.link(backup, json!({ "file": "server.properties" }));
     assert_eq!(fetch("GET", &link, &[], b"").unwrap().expect(200).text(), "motd=x\n");
     fetch("GET", &link, &[], b"").unwrap().expect(401);
+}
+
+/// An archive that another program made may have hard links, and a path twice.
+#[test]
+fn a_file_of_a_foreign_archive_is_sent_as_it_would_be_restored() {
+    let daemon = Daemon::new();
+    let backup = daemon.made();
+    let tmp = tempfile::tempdir().unwrap();
+    let tar = |script: &str| {
+        let status =
+            std::process::Command::new("sh").args(["-ec", script]).current_dir(&tmp).status();
+        assert!(status.unwrap().success());
+        fs::copy(tmp.path().join("x.tar.gz"), daemon.archive(backup)).unwrap();
+    };
+    tar(
+        "echo old >a; ln a b; ln -s a l; tar -cf x.tar a b l; rm a; echo newer >a; tar -rf x.tar a; gzip x.tar",
+    );
+    let path = daemon.path(daemon.server(), backup);
+    let file = |name: &str| daemon.send("GET", &format!("{path}/file?path={name}"), b"");
+    for (name, content) in [("a", "newer\n"), ("b", "old\n")] {
+        let reply = file(name).expect(200);
+        assert_eq!(
+            (reply.text(), &*reply.headers["content-length"]),
+            (content.into(), &*content.len().to_string())
+        );
+    }
+    file("l").expect(400);
+    let all = daemon.get(&format!("{path}/files"));
+    let shown: Vec<_> = (all["files"].as_array().unwrap().iter())
+        .map(|file| (file["path"].as_str().unwrap(), file["kind"].as_str().unwrap(), &file["size"]))
+        .collect();
+    let (old, newer, none) = (json!(4), json!(6), json!(0));
+    assert_eq!(shown, [("b", "hard-link", &old), ("l", "symlink", &none), ("a", "file", &newer)]);
+    // What names nothing is known before the answer begins.
+    tar("rm -f *; echo x >a; ln a b; tar -cf x.tar a b; tar --delete -f x.tar a; gzip x.tar");
+    file("b").expect(400);
 }
 
 #[test]
@@ -137,7 +173,9 @@ fn a_token_from_before_a_restart_is_spent() {
     let backup = daemon.made();
     let link = daemon.link(backup, json!({}));
     let (_, query) = link.split_once("/download").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // Times in tokens are in whole seconds, and the start is to be in a later one.
+    let made = now();
+    until("another second", || Some(()).filter(|()| now() > made));
     daemon.kill();
     daemon.start();
     let link = format!("{}/download{query}", daemon.url);

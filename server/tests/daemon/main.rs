@@ -16,6 +16,8 @@ mod daemon;
 mod endpoint;
 mod events;
 mod interface;
+#[path = "../../../tests/support/left_out.rs"]
+mod left_out;
 mod load;
 mod next;
 mod operator;

@@ -1,6 +1,10 @@
 //! What the one who runs the daemon sees of it.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    process::Command,
+};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -223,11 +227,14 @@ fn the_log_is_lines_of_json_where_that_is_wanted() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    thread::sleep(Duration::from_millis(500));
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("listening on ") {
+        assert_ne!(lines.read_line(&mut text).unwrap(), 0, "it ended: {text}");
+    }
     let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(kill.success());
-    let mut text = String::new();
-    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
+    lines.read_to_string(&mut text).unwrap();
     assert!(child.wait().unwrap().success(), "{text}");
     assert!(text.lines().count() >= 2);
     for line in text.lines() {

@@ -95,6 +95,11 @@ impl Panel {
         self.state.lock().unwrap().script.extend(acts);
     }
 
+    /// How many of them are still to come: 0 once the last has met a whole request.
+    pub fn acts_left(&self) -> usize {
+        self.state.lock().unwrap().script.len()
+    }
+
     /// It is itself again.
     pub fn forget_script(&self) {
         self.state.lock().unwrap().script.clear();
@@ -142,6 +147,7 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         state.script.pop_front()
     };
     if let Some(Act::Think(time)) = act {
+        // A slow service.
         thread::sleep(time);
     }
     let (status, mut lines, text) = match act {

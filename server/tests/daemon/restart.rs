@@ -18,12 +18,10 @@ fn kills() -> usize {
     env::var("WINGBACK_DAEMON_KILLS").map_or(6, |kills| kills.parse().unwrap())
 }
 
-fn told(panel: &Panel, backup: Uuid) -> Value {
-    let told = until("the Panel is told", || {
-        Some(panel.known(backup).told).filter(|told| !told.is_empty())
-    });
-    thread::sleep(Duration::from_millis(300));
-    assert_eq!((told.len(), panel.known(backup).told.len()), (1, 1), "{told:?}");
+/// What the Panel has heard of the backup's end: one message.
+fn told_once(panel: &Panel, backup: Uuid) -> Value {
+    let told = panel.known(backup).told;
+    assert_eq!(told.len(), 1, "{told:?}");
     told[0].clone()
 }
 
@@ -47,10 +45,14 @@ fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
     daemon.kill();
     daemon.start();
     for backup in [running, queued] {
-        assert_eq!(told(panel, backup)["successful"], false);
         let failed = daemon.wait(server, backup, |b| b["panel"] == "told");
         assert_eq!(failed["state"], "failed");
         assert!(failed["error"].as_str().unwrap().contains("the daemon ended"), "{failed}");
+    }
+    // The daemon has nothing more to say.
+    assert!(daemon.metrics().contains("wingback_panel_messages_pending 0"));
+    for backup in [running, queued] {
+        assert_eq!(told_once(panel, backup)["successful"], false);
     }
     assert!(daemon.files().is_empty(), "{:?}", daemon.files());
     running
@@ -96,7 +98,7 @@ fn an_attempt_that_was_cut_off_counts_as_one() {
     // It hears, and the daemon is killed before it knows.
     panel.act([Act::Think(Duration::from_secs(2))]);
     let backup = daemon.made();
-    thread::sleep(Duration::from_millis(500));
+    until("the Panel thinks", || Some(()).filter(|()| panel.acts_left() == 0));
     daemon.kill();
     until("it was heard", || Some(()).filter(|()| panel.known(backup).told.len() == 1));
     daemon.start();
@@ -120,6 +122,7 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
         let body = json!({ "adapter": "wings", "truncate_directory": true });
         let path = format!("{}/restore", daemon.path(daemon.server(), backup));
         daemon.post(&path, body).expect(202);
+        // A random moment.
         thread::sleep(Duration::from_millis(fastrand::u64(0..150)));
         daemon.kill();
         daemon.start();
@@ -150,6 +153,7 @@ fn whenever_it_is_killed_each_job_is_told_once() {
     fs::write(daemon.dir(server).join("big"), noise(9, 12 << 20)).unwrap();
     fs::write(daemon.dir(other).join("big"), noise(10, 12 << 20)).unwrap();
     daemon.start();
+    let mut ends = Vec::new();
     for _ in 0..kills() {
         let wanted = [(server, "wings"), (other, "s3"), (server, "s3"), (other, "wings")];
         let wanted = wanted.map(|(server, adapter)| (server, adapter, Uuid::new_v4()));
@@ -165,6 +169,7 @@ fn whenever_it_is_killed_each_job_is_told_once() {
             };
             wanted.map(ask)
         });
+        // A random moment.
         thread::sleep(Duration::from_millis(fastrand::u64(0..700)));
         daemon.kill();
         let accepted = asking.join().unwrap();
@@ -173,8 +178,9 @@ fn whenever_it_is_killed_each_job_is_told_once() {
             if !accepted {
                 continue;
             }
-            let told = told(&panel, backup);
             let known = daemon.wait(server, backup, |b| b["panel"] == "told");
+            let told = told_once(&panel, backup);
+            ends.push(backup);
             assert_eq!(known["state"] == "complete", told["successful"] == true, "{known}");
             let key = format!("{backup}.tar.gz");
             match (adapter, told["successful"] == true) {
@@ -193,6 +199,8 @@ fn whenever_it_is_killed_each_job_is_told_once() {
         let parts = daemon.files().into_iter().filter(|name| name.starts_with('.'));
         assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
     }
+    // Nor was one of them told again since.
+    ends.into_iter().for_each(|backup| drop(told_once(&panel, backup)));
 }
 
 /// The one that had its turn is told for what it did, whatever waited behind it.
@@ -214,6 +222,7 @@ fn of_two_restores_each_is_told_as_it_ended() {
             let body = json!({ "adapter": "wings", "truncate_directory": true });
             daemon.post(&format!("{}/restore", daemon.path(server, backup)), body).expect(202);
         }
+        // A random moment.
         thread::sleep(Duration::from_millis(fastrand::u64(0..250)));
         daemon.kill();
         daemon.start();

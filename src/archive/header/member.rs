@@ -11,8 +11,8 @@ use crate::entry::MemberKind;
 /// A file, or whatever else, in a tar stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TarMember {
-    /// As it stands in the archive and therefore not to be trusted, but for `./` in front and `/`
-    /// behind. Empty only for the root itself, which is a directory.
+    /// As [`plain`] gives it, and not to be trusted. Empty for the root itself, which is a directory,
+    /// and for a member that is refused because it has no name.
     pub(crate) path: Vec<u8>,
     pub(crate) kind: MemberKind,
     /// Bytes of the content, of a sparse file with its holes. 0 if it is no file.
@@ -31,8 +31,12 @@ pub(crate) struct TarMember {
     pub(crate) gid: u64,
     /// In nanoseconds since 1970.
     pub(crate) mtime_ns: i64,
-    /// Of a symlink, verbatim; of a hard link, the other member's path, without `./` in front.
+    /// Of a symlink, verbatim; of a hard link, the other member's path as [`plain`] gives it.
     pub(crate) target: Vec<u8>,
+    /// Why the member cannot be used, although the archive goes on behind it.
+    pub(crate) refused: Option<&'static str>,
+    /// Bytes that its header claims to follow, of a kind that most writers store nothing of.
+    pub(super) claimed: u64,
     /// Bytes of all blocks between the data of the member before and that of this one.
     pub(crate) header_len: u64,
 }
@@ -73,34 +77,34 @@ pub(super) fn assemble(
     pending: Pending,
     global: &Records,
 ) -> Parsed<(TarMember, Layout)> {
-    let has_records = pending.records.is_some();
     let mut records = pending.records.unwrap_or_default();
     let sparse_name = records.sparse.name.clone();
     let name = choose(raw.name, pending.name, sparse_name.or(records.path))?;
     let link = choose(raw.link, pending.link, records.link)?;
     let path = plain(&name);
-    let kind = kind(raw.flag, name.ends_with(b"/"))?;
-    if name.is_empty() || path.is_empty() && kind != MemberKind::Directory {
-        return Err("it has no name");
-    }
+    let kind = kind(raw.flag, name.ends_with(b"/"));
     let target = match kind {
         MemberKind::Symlink => link,
-        MemberKind::HardLink => plain(&link).to_vec(),
+        MemberKind::HardLink => plain(&link),
         _ => Vec::new(),
     };
-    if matches!(kind, MemberKind::Symlink | MemberKind::HardLink) && target.is_empty() {
-        return Err("it is a link to nothing");
-    }
-    let stored = match (raw.flag, records.size) {
-        // All readers know that nothing follows these, whatever their size.
-        (b'5', None) => 0,
-        (b'1', None) if raw.form != Form::Posix && !has_records => 0,
-        (_, size) => size.unwrap_or(raw.size),
+    let is_link = matches!(kind, MemberKind::Symlink | MemberKind::HardLink);
+    let refused = if path.is_empty() && (name.is_empty() || kind != MemberKind::Directory) {
+        Some("it has no name")
+    } else if is_link && target.is_empty() {
+        Some("it is a link to nothing")
+    } else if raw.flag == b'M' {
+        Some("it began in another volume")
+    } else {
+        None
     };
-    // Otherwise some readers take what follows for headers, and others for data.
-    if stored > 0 && kind != MemberKind::File && raw.flag != b'D' {
-        return Err("it is no file and has data");
-    }
+    let size = records.size.unwrap_or(raw.size);
+    // GNU tar, Python and Go never expect data behind the other kinds, whatever their size.
+    let (stored, claimed) = match kind {
+        MemberKind::File => (size, 0),
+        MemberKind::Directory if raw.flag == b'D' => (size, 0),
+        _ => (0, size),
+    };
     let mut size = if kind == MemberKind::File { stored } else { 0 };
     let layout = match std::mem::take(&mut records.sparse).finish()? {
         None if raw.flag != b'S' => Layout::Plain,
@@ -112,7 +116,7 @@ pub(super) fn assemble(
         _ => return Err("its sparse map is of an unknown form"),
     };
     let member = TarMember {
-        path: path.to_vec(),
+        path,
         kind,
         size,
         stored,
@@ -122,6 +126,8 @@ pub(super) fn assemble(
         gid: records.gid.or(global.gid).unwrap_or(raw.gid),
         mtime_ns: records.mtime_ns.or(global.mtime_ns).unwrap_or(raw.mtime_ns),
         target,
+        refused,
+        claimed,
         header_len: 0,
     };
     Ok((member, layout))
@@ -136,11 +142,10 @@ fn choose(header: Vec<u8>, gnu: Option<Vec<u8>>, pax: Option<Vec<u8>>) -> Parsed
     }
 }
 
-fn kind(flag: u8, is_slash_behind: bool) -> Parsed<MemberKind> {
-    Ok(match flag {
+fn kind(flag: u8, is_slash_behind: bool) -> MemberKind {
+    match flag {
         // The seventh edition had no flag for directories.
         b'0' | 0 | b'7' if is_slash_behind => MemberKind::Directory,
-        b'0' | 0 | b'7' | b'S' => MemberKind::File,
         b'1' => MemberKind::HardLink,
         b'2' => MemberKind::Symlink,
         b'3' => MemberKind::CharDevice,
@@ -148,27 +153,23 @@ fn kind(flag: u8, is_slash_behind: bool) -> Parsed<MemberKind> {
         // GNU's, with a list of what was in it.
         b'5' | b'D' => MemberKind::Directory,
         b'6' => MemberKind::Fifo,
-        b'M' => return Err("it began in another volume"),
-        // A regular file to POSIX and some readers, something else to others.
-        _ => return Err("it is of an unknown type"),
-    })
+        // POSIX: a type that a reader does not know is a regular file.
+        _ => MemberKind::File,
+    }
 }
 
-/// A name without what GNU tar puts in front of it when told to store `.`, and without the `/`
-/// behind. What is absolute stays so.
-fn plain(name: &[u8]) -> &[u8] {
-    let mut path = name;
-    while let Some(rest) = path.strip_prefix(b"./") {
-        let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
-        path = &rest[slashes..];
+/// The path that a name in an archive stands for: without empty components and `.`, and without a `/`
+/// behind. An absolute name stays so, and `..` stays.
+pub(crate) fn plain(name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(name.len());
+    let is_absolute = name.starts_with(b"/");
+    for part in name.split(|&byte| byte == b'/').filter(|part| !matches!(part, [] | [b'.'])) {
+        if is_absolute || !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(part);
     }
-    if path == b"." {
-        return b"";
-    }
-    while let Some(rest) = path.strip_suffix(b"/").filter(|rest| !rest.is_empty()) {
-        path = rest;
-    }
-    path
+    if is_absolute && path.is_empty() { b"/".to_vec() } else { path }
 }
 
 #[cfg(test)]
@@ -193,8 +194,11 @@ mod tests {
             (b"./../a", b"../a"),
             (b"..", b".."),
             (b".a", b".a"),
-            (b"a/./b", b"a/./b"),
-            (b"a//b", b"a//b"),
+            (b"a/./b", b"a/b"),
+            (b"a//b", b"a/b"),
+            (b"a/.", b"a"),
+            (b"/./a//b/", b"/a/b"),
+            (b"a/../b", b"a/../b"),
             (b"", b""),
         ] {
             assert_eq!(plain(name), path, "{:?}", String::from_utf8_lossy(name));

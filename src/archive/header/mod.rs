@@ -14,7 +14,7 @@ mod tests;
 mod write;
 
 pub(crate) use self::{
-    member::TarMember,
+    member::{TarMember, plain},
     read::{Reader, Step},
 };
 pub(crate) use write::Header;

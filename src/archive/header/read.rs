@@ -59,6 +59,10 @@ enum State {
     OldMap(Box<TarMember>, Map),
     /// In the blocks of a sparse map before the data.
     DataMap(Box<TarMember>, DataMap),
+    /// Behind a member that claims data, which may follow or not.
+    Claimed(u64),
+    /// In data that belongs to nothing: blocks that are left.
+    Unused(u64),
     /// Behind one block of zeros.
     Zeros,
     End,
@@ -92,12 +96,21 @@ impl Reader {
         self.header_len += BLOCK as u64;
         self.has_begun = true;
         match mem::replace(&mut self.state, State::Failed) {
-            State::Header if *block == [0; BLOCK] => {
+            // What is a header is one to GNU tar, whatever the member before it claims.
+            State::Claimed(size) if *block != [0; BLOCK] && !is_checksum_right(block) => {
+                self.state = unused(size.div_ceil(BLOCK as u64) - 1);
+                Ok(Step::More)
+            }
+            State::Unused(blocks) => {
+                self.state = unused(blocks - 1);
+                Ok(Step::More)
+            }
+            State::Header | State::Claimed(_) if *block == [0; BLOCK] => {
                 self.check_pending()?;
                 self.state = State::Zeros;
                 Ok(Step::More)
             }
-            State::Header => {
+            State::Header | State::Claimed(_) => {
                 if !is_checksum_right(block) {
                     return Err(nameless("its checksum is wrong"));
                 }
@@ -139,7 +152,7 @@ impl Reader {
         self.check_pending()?;
         match self.state {
             State::Header if !self.has_begun => Err(nameless("there is nothing to read")),
-            State::Header | State::Zeros | State::End => Ok(()),
+            State::Header | State::Claimed(_) | State::Zeros | State::End => Ok(()),
             State::Failed => Err(nameless("one before it was refused")),
             _ => Err(nameless("the archive ends within it")),
         }
@@ -156,7 +169,10 @@ impl Reader {
     fn enter(&mut self, next: Parsed<Next>, name: &[u8]) -> Result<Step> {
         match next.map_err(|why| fail(name, why))? {
             Next::Member(mut member) => {
-                self.state = State::Header;
+                self.state = match member.claimed {
+                    0 => State::Header,
+                    size => State::Claimed(size),
+                };
                 member.header_len = mem::take(&mut self.header_len);
                 Ok(Step::Member(member))
             }
@@ -169,7 +185,8 @@ impl Reader {
 
     fn header(&mut self, raw: RawHeader, block: &[u8; BLOCK]) -> Parsed<Next> {
         match raw.flag {
-            b'L' | b'K' | b'x' | b'g' => self.begin_extension(&raw),
+            // `X` is what Solaris writes for `x`.
+            b'L' | b'K' | b'x' | b'X' | b'g' => self.begin_extension(&raw),
             // The label of a volume. What would follow is data to some readers, a header to others.
             b'V' if raw.size == 0 && self.pending.is_empty() => Ok(Next::State(State::Header)),
             b'V' => Err("it is a volume's label with data or extensions"),
@@ -186,7 +203,7 @@ impl Reader {
         let is_second = match raw.flag {
             b'L' => pending.name.is_some(),
             b'K' => pending.link.is_some(),
-            b'x' => pending.records.is_some(),
+            b'x' | b'X' => pending.records.is_some(),
             // It would stand between an extension and its member.
             _ => !pending.is_empty(),
         };
@@ -219,10 +236,17 @@ impl Reader {
         match flag {
             b'L' => self.pending.name = Some(long_name(body)?),
             b'K' => self.pending.link = Some(long_name(body)?),
-            b'x' => self.pending.records = Some(Records::parse(body)?),
+            b'x' | b'X' => self.pending.records = Some(Records::parse(body)?),
             _ => self.global.merge_global(Records::parse(body)?)?,
         }
         Ok(Next::State(State::Header))
+    }
+}
+
+fn unused(blocks: u64) -> State {
+    match blocks {
+        0 => State::Header,
+        blocks => State::Unused(blocks),
     }
 }
 
@@ -345,6 +369,8 @@ mod tests {
                 gid: gid.into(),
                 mtime_ns: mtime_ns / 1_000_000_000 * 1_000_000_000,
                 target,
+                refused: None,
+                claimed: 0,
                 header_len: tar.len() as u64,
             };
             prop_assert_eq!(members, vec![want]);

@@ -23,6 +23,9 @@ const STRETCH: usize = 1 << 20;
 /// Most bytes that are kept of what may be an index.
 const TAIL_MAX: usize = 256 << 20;
 
+/// Bytes of a member with the longest extra field and no content: what is longer is no index.
+const MEMBER_MAX: usize = (64 << 10) + 32;
+
 /// Is shown the bytes of the file.
 type Look = Box<dyn FnMut(&[u8]) + Send>;
 
@@ -216,9 +219,8 @@ impl BufRead for Input {
     }
 
     fn consume(&mut self, n: usize) {
-        if let Some(kept) = &mut self.kept
-            && kept.len() + n <= TAIL_MAX
-        {
+        self.kept = self.kept.take().filter(|kept| kept.len() + n <= MEMBER_MAX);
+        if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(&self.chunk[..n]);
         }
         self.taken += n as u64;

@@ -22,7 +22,7 @@ use sha1::{Digest, Sha1};
 use crate::{
     archive::{
         FINAL_BLOCK, GZIP_HEADER,
-        index::{FOOTER_LEN, Footer, Index},
+        index::{Decoder, FOOTER_LEN, Footer, Index},
         read::{
             crew::Crew,
             gunzip::{Gunzip, Stretch},
@@ -32,6 +32,7 @@ use crate::{
     },
     damage::{Damage, NoIndex, Way},
     error::{Error, ErrorKind, Result},
+    listed::Listed,
     progress::Tracker,
 };
 
@@ -40,6 +41,9 @@ pub(crate) const TAIL: u64 = 64 << 10;
 
 /// What is read at once where the file is read from end to end.
 const CHUNK: u64 = 1 << 20;
+
+/// What is planned at once of such a file: its length is what somebody says.
+const PLANNED: u64 = 1 << 30;
 
 /// An archive that can be read at any place.
 pub(crate) trait ReadAt: Send + Sync {
@@ -54,9 +58,10 @@ pub(crate) trait ReadAt: Send + Sync {
         let _ = at;
     }
 
-    /// Says that these ranges are going to be read, in about this order.
-    fn plan(&self, ranges: Vec<Range<u64>>) {
-        drop(ranges);
+    /// Says that these ranges are going to be read, in about this order, and what follows the last of
+    /// them up to `until` after that.
+    fn plan(&self, ranges: Vec<Range<u64>>, until: u64) {
+        let _ = (ranges, until);
     }
 }
 
@@ -91,12 +96,7 @@ impl Source {
 
     fn chunks(self) -> Box<dyn Chunks> {
         match self {
-            Source::At(source) => {
-                let len = source.len();
-                let chunk = |at: u64| at..(at + CHUNK).min(len);
-                source.plan((0..len).step_by(CHUNK as usize).map(chunk).collect());
-                Box::new(Whole { source, at: 0 })
-            }
+            Source::At(source) => Box::new(Whole { source, at: 0, planned: 0 }),
             Source::Stream(chunks) => chunks,
         }
     }
@@ -119,34 +119,40 @@ fn layout(source: &dyn ReadAt) -> Result<Result<Arc<Layout>, NoIndex>> {
         let is_ours = last.windows(6).any(|w| w == b"WBKIDX") || last[12..14] == *b"WF";
         return Ok(Err(if is_ours { NoIndex::Damaged } else { NoIndex::Absent }));
     };
-    let members_len = footer.index_len as usize;
-    let members = match footer.index_offset.checked_sub(tail_at) {
-        Some(start) => tail[start as usize..][..members_len].to_vec(),
-        None => {
-            let mut members = vec![0; members_len];
-            let (before, end) = members.split_at_mut((tail_at - footer.index_offset) as usize);
-            source.read_at(footer.index_offset, before)?;
-            end.copy_from_slice(&tail[..end.len()]);
-            members
+    let mut decoder = Decoder::new(&footer);
+    let index = footer.index_offset..footer.index_offset + footer.index_len;
+    let before_tail = index.start..index.end.min(tail_at.max(index.start));
+    source.plan(chunks_of(before_tail.clone()).collect(), before_tail.end);
+    let mut chunk = Vec::new();
+    for range in chunks_of(before_tail) {
+        chunk.resize((range.end - range.start) as usize, 0);
+        source.read_at(range.start, &mut chunk)?;
+        // What is wrong here is not read to its end, however long it says it is.
+        if decoder.feed(&chunk).is_err() {
+            return Ok(Err(NoIndex::Damaged));
         }
-    };
-    drop(tail);
-    Ok(decode_layout(footer, members))
+    }
+    let in_tail = index.start.max(tail_at) - tail_at..index.end - tail_at;
+    let fed = decoder.feed(&tail[in_tail.start as usize..in_tail.end as usize]);
+    let index = fed.and_then(|()| decoder.finish());
+    Ok(index.map_err(|_| NoIndex::Damaged).and_then(|index| to_layout(footer, index)))
 }
 
-fn decode_layout(footer: Footer, members: Vec<u8>) -> Result<Arc<Layout>, NoIndex> {
-    let index = Index::decode(&footer, &members).map_err(|_| NoIndex::Damaged)?;
-    drop(members);
+fn to_layout(footer: Footer, index: Index) -> Result<Arc<Layout>, NoIndex> {
     Layout::new(footer, index).map(Arc::new).ok_or(NoIndex::Damaged)
+}
+
+/// A range in pieces that are read at once.
+fn chunks_of(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    range.step_by(CHUNK as usize).map(move |at| at..at.saturating_add(CHUNK).min(end))
 }
 
 /// The index in what follows the data of an archive that was read from its start.
 pub(crate) fn layout_in_tail(tail: &[u8], file_len: u64) -> Option<Arc<Layout>> {
     let footer = Footer::decode(tail.last_chunk()?, file_len)?;
     let members = tail.get(..tail.len() - FOOTER_LEN)?;
-    (members.len() as u64 == footer.index_len)
-        .then(|| decode_layout(footer, members.to_vec()).ok())
-        .flatten()
+    to_layout(footer, Index::decode(&footer, members).ok()?).ok()
 }
 
 /// How an archive is read.
@@ -164,7 +170,9 @@ pub(crate) struct Options {
 pub(crate) struct Outcome {
     pub(crate) way: Way,
     pub(crate) sha1: Option<[u8; 20]>,
-    pub(crate) damage: Vec<Damage>,
+    pub(crate) damage: Listed<Damage>,
+    /// Entries of the index that damaged segments cost, by their place; empty if there are none.
+    pub(crate) lost: Vec<bool>,
     /// The index, where there is one that agrees with the stream.
     pub(crate) layout: Option<Arc<Layout>>,
 }
@@ -195,10 +203,10 @@ pub(crate) fn by_index(
         }
     };
     let header_range = is_all.then_some(0..GZIP_HEADER.len() as u64);
-    source
-        .plan(header_range.into_iter().chain(runs.iter().map(|r| layout.run_in_file(r))).collect());
+    let ranges = header_range.into_iter().chain(runs.iter().map(|r| layout.run_in_file(r)));
+    source.plan(ranges.collect(), 0);
     let mut sha1 = (options.sha1 && is_all).then(Sha1::new);
-    let mut damage = Vec::new();
+    let mut damage = Listed::default();
     if is_all {
         let mut header = [0; GZIP_HEADER.len()];
         source.read_at(0, &mut header)?;
@@ -210,6 +218,7 @@ pub(crate) fn by_index(
     let checks = Checks { keys: options.keys, encoded: sha1.is_some() };
     let mut segments = Segments::new(crew, source.clone(), layout.clone(), checks, runs);
     let mut crc = crc32fast::Hasher::new();
+    let mut all_lost = Vec::new();
     while let Some(run) = segments.next()? {
         if tracker.is_cancelled() {
             return Err(Error::cancelled());
@@ -239,6 +248,8 @@ pub(crate) fn by_index(
                 tolerate(Err(error), tar.start, &mut walker, &mut damage, options)?;
                 continue;
             };
+            all_lost.resize(layout.index.entries.len(), false);
+            lost.iter().for_each(|&i| all_lost[i] = true);
             let lost = lost.iter().map(|&i| layout.index.entries[i].path.clone()).collect();
             let hit =
                 Damage { members: lost, ..Damage::of_segment(i, layout.segment_in_file(i), why) };
@@ -260,13 +271,25 @@ pub(crate) fn by_index(
     }
     if is_all {
         let trailer_at = layout.footer.data_end;
-        let mut rest = vec![0; (source.len() - trailer_at) as usize];
-        source.read_at(trailer_at, &mut rest)?;
-        sha1.iter_mut().for_each(|sha1| sha1.update(&rest));
+        let mut is = [0; FINAL_BLOCK.len() + 8];
+        let rest = match sha1 {
+            Some(_) => trailer_at..source.len(),
+            None => trailer_at..trailer_at + is.len() as u64,
+        };
+        source.plan(chunks_of(rest.clone()).collect(), 0);
+        let mut chunk = Vec::new();
+        for range in chunks_of(rest) {
+            chunk.resize((range.end - range.start) as usize, 0);
+            source.read_at(range.start, &mut chunk)?;
+            sha1.iter_mut().for_each(|sha1| sha1.update(&chunk));
+            if range.start == trailer_at {
+                is.copy_from_slice(&chunk[..FINAL_BLOCK.len() + 8]);
+            }
+        }
         let mut trailer = FINAL_BLOCK.to_vec();
         trailer.extend(crc.finalize().to_le_bytes());
         trailer.extend((layout.footer.tar_len as u32).to_le_bytes());
-        if !rest.starts_with(&trailer) {
+        if is[..] != trailer {
             let range = trailer_at..trailer_at + trailer.len() as u64;
             note(&mut damage, options, Damage::of_file(range, "the gzip trailer is not the one"))?;
         }
@@ -275,6 +298,7 @@ pub(crate) fn by_index(
         way: if agrees { Way::Index } else { Way::Sequence(NoIndex::Contradicted) },
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
+        lost: all_lost,
         layout: agrees.then_some(layout),
     }))
 }
@@ -300,7 +324,7 @@ pub(crate) fn in_sequence(
     };
     let mut gunzip = Gunzip::start(source.chunks(), crew, Box::new(look))?;
     let mut walker = Walker::new(sink, None);
-    let mut damage = Vec::new();
+    let mut damage = Listed::default();
     let (mut at, mut is_whole) = (0, true);
     let layout = loop {
         if tracker.is_cancelled() {
@@ -340,6 +364,7 @@ pub(crate) fn in_sequence(
         way: Way::Sequence(why),
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
+        lost: Vec::new(),
         layout,
     })
 }
@@ -350,7 +375,7 @@ fn tolerate<S: Sink>(
     result: Result<()>,
     at: u64,
     walker: &mut Walker<'_, S>,
-    damage: &mut Vec<Damage>,
+    damage: &mut Listed<Damage>,
     options: &Options,
 ) -> Result<()> {
     match result {
@@ -364,7 +389,7 @@ fn tolerate<S: Sink>(
 }
 
 /// Remembers damage, or fails with it.
-fn note(damage: &mut Vec<Damage>, options: &Options, hit: Damage) -> Result<()> {
+fn note(damage: &mut Listed<Damage>, options: &Options, hit: Damage) -> Result<()> {
     if !options.tolerant {
         return Err(corrupt(hit.to_string()));
     }
@@ -376,11 +401,18 @@ fn note(damage: &mut Vec<Damage>, options: &Options, hit: Damage) -> Result<()> 
 struct Whole {
     source: Arc<dyn ReadAt>,
     at: u64,
+    /// Up to where the source knows that it will be read.
+    planned: u64,
 }
 
 impl Chunks for Whole {
     fn next(&mut self) -> Result<Option<Bytes>> {
-        let mut chunk = vec![0; (self.source.len() - self.at).min(CHUNK) as usize];
+        let len = self.source.len();
+        if self.at == self.planned && self.at < len {
+            self.planned = self.at.saturating_add(PLANNED).min(len);
+            self.source.plan(chunks_of(self.at..self.planned).collect(), len);
+        }
+        let mut chunk = vec![0; (len - self.at).min(CHUNK) as usize];
         self.source.read_at(self.at, &mut chunk)?;
         self.at += chunk.len() as u64;
         Ok(Some(chunk.into()))

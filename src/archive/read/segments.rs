@@ -12,7 +12,8 @@ use std::{
 use crate::{
     archive::{
         buf::Pooled,
-        index::{Footer, Index},
+        deflate::stored_len,
+        index::{Footer, Index, Segment},
         read::{
             ReadAt,
             crew::{Blank, Crew, Raw},
@@ -22,8 +23,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// The longest segment that is taken, encoded or not. Ours stay below 3 MiB.
-const SEGMENT_MAX: u32 = 16 << 20;
+/// The longest segment that is taken. Ours stay below 3 MiB.
+const SEGMENT_MAX: u32 = 4 << 20;
+
+/// Bytes that deflate makes of one at most.
+const RATIO_MAX: u32 = 1032;
 
 /// Raw bytes that one task decodes, unless a single segment has more.
 const RUN: u64 = 1 << 20;
@@ -51,9 +55,12 @@ impl Layout {
             }));
             at
         };
-        let ours = |len: u32| (1..=SEGMENT_MAX + SEGMENT_MAX / 8).contains(&len);
-        let bounded =
-            index.segments.iter().all(|s| s.raw_len <= SEGMENT_MAX && ours(s.compressed_len));
+        let is_possible = |s: &Segment| {
+            (1..=SEGMENT_MAX).contains(&s.raw_len)
+                && s.compressed_len as usize <= stored_len(s.raw_len as usize)
+                && s.raw_len / RATIO_MAX <= s.compressed_len
+        };
+        let bounded = index.segments.iter().all(is_possible);
         // `Index::decode` has checked that no sum overflows.
         bounded.then(|| Layout {
             file_at: sums(10, &mut index.segments.iter().map(|s| s.compressed_len.into())),

@@ -1,6 +1,6 @@
 //! From tar bytes to members, for one that takes them; where there is an index, compared with it.
 
-use std::{ops::Range, sync::Arc};
+use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,13 +10,19 @@ use crate::{
         read::{corrupt, crew::Raw, segments::Layout},
     },
     entry::{Entry, Member},
-    error::Result,
+    error::{Error, ErrorKind, Result},
 };
 
 /// Takes the members of an archive, in their order.
 pub(crate) trait Sink {
     /// A member begins. Its content follows unless this says that it is not wanted.
     fn member(&mut self, member: Member) -> Result<bool>;
+
+    /// A member that cannot be used begins, and is passed over.
+    fn refuse(&mut self, member: Member, why: &'static str) -> Result<()> {
+        let error = Error::new(ErrorKind::Corrupt, "read the tar header of");
+        Err(error.at(OsStr::from_bytes(&member.path)).caused_by(why))
+    }
 
     /// A part of the content, `range` of `raw`, which stands at `offset` of the file.
     fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()>;
@@ -259,7 +265,8 @@ impl<'a, S: Sink> Walker<'a, S> {
             end,
             map: member.sparse,
         };
-        let is_wanted = self.sink.member(Member {
+        let refused = member.refused;
+        let member = Member {
             path: member.path,
             kind: member.kind,
             size: member.size,
@@ -268,7 +275,14 @@ impl<'a, S: Sink> Walker<'a, S> {
             gid: member.gid,
             mtime_ns: known.unwrap_or(member.mtime_ns),
             target: member.target,
-        })?;
+        };
+        let is_wanted = match refused {
+            None => self.sink.member(member)?,
+            Some(why) => {
+                self.sink.refuse(member, why)?;
+                false
+            }
+        };
         self.state = State::Content(Content { is_wanted, ..content });
         if end == self.at {
             self.finish_member()?;

@@ -1,6 +1,7 @@
 //! The exchange itself: each fault and each kill leaves one tree or the other.
 
 use super::*;
+use crate::left_out::left_out;
 
 /// One case: what is there, what comes, and what is kept.
 struct Case {
@@ -346,7 +347,7 @@ fn an_outside_staging_directory_is_found_again_and_another_file_system_refused()
     let shm = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
     if fs::metadata(shm.path()).expect("there").dev() == fs::metadata(&target).expect("there").dev()
     {
-        eprintln!("left out: /dev/shm is no other file system here");
+        left_out("a staging directory on another file system: /dev/shm is on the target's");
         return;
     }
     let error = Replacement::prepare(&target, &state(&target), Some(shm.path()))

@@ -3,6 +3,7 @@
 use std::{ffi::OsStr, process::Command, time::Instant};
 
 use super::*;
+use crate::left_out::left_out;
 
 /// A target whose restore was killed in the middle of its exchange: `a` is new and `b` is not.
 struct Halfway {
@@ -114,7 +115,7 @@ fn a_record_that_cannot_be_read_removes_nothing() {
                         &[path.as_os_str(), "c".as_ref(), "1".as_ref(), "5".as_ref()],
                     ) => {}
                 "device" => {
-                    eprintln!("left out: no right to make a device here");
+                    left_out("a device in the place of a record: no right to make one");
                     continue;
                 }
                 _ => {
@@ -211,7 +212,7 @@ fn a_record_is_found_when_the_device_has_another_number() {
     fs::create_dir(&volume).expect("made");
     let mount = || run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), volume.as_ref()]);
     if !run("mke2fs", &["-q".as_ref(), "-F".as_ref(), image.as_os_str()]) || !mount() {
-        eprintln!("left out: no right to mount a file system here");
+        left_out("a record after the device number changed: no right to mount");
         return;
     }
     struct Unmount(PathBuf);
@@ -315,7 +316,7 @@ fn a_state_directory_that_others_can_write_to_is_refused() {
         halfway.assert_refused(ErrorKind::PermissionDenied, "another user's");
         std::os::unix::fs::chown(&state, Some(0), None).expect("taken back");
     } else {
-        eprintln!("left out: only root can give a directory away");
+        left_out("a state directory of another user: only root gives one away");
     }
     halfway.assert_finishes();
 }

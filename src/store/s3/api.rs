@@ -1,41 +1,28 @@
 //! The requests to an S3 service that a store needs.
 //!
-//! `minio` signs them. It also sends the few that a signature in the URL is not enough for; all
-//! others go through our own client, which can be told how long to wait and when to try again.
+//! `minio` signs URLs, and [`sign`](super::sign) the few requests that a signature in the URL is not
+//! enough for. All go through our own client, which can be told how long to wait, how much to take and
+//! when to try again, and to where [`Service`] says.
 
 use std::{sync::Weak, time::Duration};
 
 use bytes::Bytes;
-use minio::s3::{
-    MinioClient, MinioClientBuilder,
-    creds::StaticProvider,
-    error::ValidationErr,
-    http::BaseUrl,
-    multimap_ext::{Multimap, MultimapExt},
-    types::{BucketName, ObjectKey, Region, S3Request},
-};
+use minio::s3::multimap_ext::{Multimap, MultimapExt};
 use reqwest::{
-    Method, Response,
-    header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_NONE_MATCH},
+    Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH},
 };
-use xmltree::Element;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         failure::{Failure, Refusal},
-        http::{Content, Http},
-        range::{Got, Wanted},
-        url::SecretUrl,
+        http::{Http, etag_of},
+        range::{Got, Wanted, content_range, unless_another, whole_of},
+        xml::Element,
     },
-    store::s3::{
-        S3Store,
-        answer::{child, children, of_minio},
-    },
+    store::s3::{S3Store, service::Service},
 };
-
-/// How long a signature in a URL is good for: longer than any part should take.
-const SIGNED_FOR: Duration = Duration::from_secs(3600);
 
 /// How long an upload is tried to be aborted.
 const ABORT_FOR: Duration = Duration::from_secs(20);
@@ -43,6 +30,10 @@ const ABORT_FOR: Duration = Duration::from_secs(20);
 /// How long a part may still be on its way once nobody sends it any more: a server that has all of
 /// it takes it, and some begin an aborted upload anew for it.
 const LATE_PART: Duration = Duration::from_millis(200);
+
+/// Objects, or unfinished uploads, that a list may have, and the pages it may come in.
+const LISTED_MAX: usize = 1_000_000;
+const PAGES_MAX: usize = 2_000;
 
 /// Names the upload that made an object, so that an answer that was lost can be told from another
 /// writer's success.
@@ -56,10 +47,7 @@ const CONTENT_TYPE: &str = "application/x-gzip";
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     http: Http,
-    minio: MinioClient,
-    bucket: BucketName,
-    region: Region,
-    stall_after: Duration,
+    service: Service,
 }
 
 /// What HEAD says of an object.
@@ -88,70 +76,8 @@ pub(crate) struct Unfinished {
 
 impl Api {
     pub(crate) fn new(store: &S3Store) -> Result<Self> {
-        let wrong = |what: &str, why: String| {
-            let error = Error::new(ErrorKind::InvalidInput, "use the S3 service");
-            error.at(what).caused_by(why)
-        };
-        let endpoint = match &store.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => format!("https://s3.{}.amazonaws.com", store.region),
-        };
-        let mut base: BaseUrl =
-            endpoint.parse().map_err(|e: ValidationErr| wrong(&endpoint, e.to_string()))?;
-        if let Some(path_style) = store.path_style {
-            base.virtual_style = !path_style;
-        }
-        let keys = &store.credentials;
-        let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
-        let minio = MinioClientBuilder::new(base)
-            .provider(Some(provider))
-            .app_info(Some(("wingback".into(), env!("CARGO_PKG_VERSION").into())))
-            .ssl_cert_file(store.transfer.ca_file.as_deref());
-        Ok(Api {
-            http: Http::new(&store.transfer)?,
-            minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
-            bucket: BucketName::new(&store.bucket)
-                .map_err(|e| wrong(&store.bucket, e.to_string()))?,
-            region: Region::new(&store.region).map_err(|e| wrong(&store.region, e.to_string()))?,
-            stall_after: store.transfer.stall_after,
-        })
-    }
-
-    /// A URL for one attempt.
-    async fn sign(
-        &self,
-        method: Method,
-        object: &str,
-        query: &[(&str, &str)],
-    ) -> Result<SecretUrl, Failure> {
-        let mut params = Multimap::new();
-        query.iter().for_each(|&(key, value)| params.add(key, value));
-        let object = ObjectKey::new(object).map_err(|e| invalid(object, e))?;
-        let signed = self
-            .minio
-            .get_presigned_object_url(&self.bucket, object, method)
-            .map_err(|e| invalid("", e))?
-            .region(Some(self.region.clone()))
-            .extra_query_params(Some(params))
-            .expiry_seconds(Some(SIGNED_FOR.as_secs() as u32))
-            .build()
-            .send()
-            .await
-            .map_err(of_minio)?;
-        Ok(SecretUrl::parse(&signed.url)?)
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        object: &str,
-        query: &[(&str, &str)],
-        headers: HeaderMap,
-        content: Option<Bytes>,
-    ) -> Result<Response, Failure> {
-        let url = self.sign(method.clone(), object, query).await?;
-        let content = content.map(Content::Bytes);
-        self.http.send(method, &url, headers, content).await
+        let http = Http::new(&store.transfer)?;
+        Ok(Api { service: Service::new(store, http.clone())?, http })
     }
 
     pub(crate) async fn head(&self, object: &str) -> Result<Option<Head>, Failure> {
@@ -159,16 +85,34 @@ impl Api {
     }
 
     async fn head_once(&self, object: &str) -> Result<Option<Head>, Failure> {
-        let answer = match self.send(Method::HEAD, object, &[], HeaderMap::new(), None).await {
-            Err(failure) if failure.is_status(404) => return Ok(None),
-            answer => answer?,
-        };
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let size = header(CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok());
-        Ok(Some(Head {
-            size: size.ok_or_else(|| Failure::Answer("it does not say how large it is".into()))?,
-            upload: header(UPLOAD_HEADER).map(str::to_owned),
-        }))
+        let sent = self.service.send(Method::HEAD, object, &[], HeaderMap::new(), None);
+        match sent.await {
+            Err(failure) if failure.is_status(404) => Ok(None),
+            Err(Failure::Service(refusal)) if refusal.is_mute() => {
+                self.head_by_get(object, *refusal).await
+            }
+            Err(failure) => Err(failure),
+            Ok(answer) => {
+                let size = header(&answer, CONTENT_LENGTH.as_str());
+                Head::of(&answer, size.and_then(|size| size.parse().ok())).map(Some)
+            }
+        }
+    }
+
+    /// An answer to HEAD has no body that says why it is refused. One to GET has, or it is not refused.
+    async fn head_by_get(&self, object: &str, refusal: Refusal) -> Result<Option<Head>, Failure> {
+        let first = Wanted::Bytes(0..1).headers(None);
+        match self.service.send(Method::GET, object, &[], first, None).await {
+            Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => {
+                let (_, size) = content_range(answer.headers())?;
+                Head::of(&answer, Some(size)).map(Some)
+            }
+            Ok(answer) => Head::of(&answer, whole_of(&answer)).map(Some),
+            Err(failure) if failure.is_status(404) => Ok(None),
+            Err(failure) if failure.whole() == Some(0) => Ok(Some(Head { size: 0, upload: None })),
+            Err(Failure::Service(why)) if why.is_mute() => Err(refusal.into()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Begins a multipart upload. `headers` are those of the object. It is not tried again once
@@ -193,9 +137,10 @@ impl Api {
         // Whether there may be one whose ID was lost with the answer.
         let mut is_orphaned = false;
         let id = loop {
-            let request = self.request(Method::POST, Some(object), query.clone(), all.clone());
+            let request =
+                self.service.request(Method::POST, Some(object), query.clone(), all.clone());
             let id = request.await.and_then(|created| {
-                let id = child(&created, "UploadId");
+                let id = created.child("UploadId").map(str::to_owned);
                 id.ok_or_else(|| Failure::Answer("it began no upload".into()))
             });
             let failure = match id {
@@ -258,8 +203,15 @@ impl Api {
         let query = [("partNumber", &*number), ("uploadId", &upload.id)];
         self.http
             .retry(|| async {
-                let url = self.sign(Method::PUT, &upload.object, &query).await?;
-                self.http.put(&url, Content::Bytes(bytes.clone())).await
+                let content = Some(bytes.clone());
+                let sent = self.service.send(
+                    Method::PUT,
+                    &upload.object,
+                    &query,
+                    HeaderMap::new(),
+                    content,
+                );
+                etag_of(&sent.await?)
             })
             .await
     }
@@ -324,10 +276,12 @@ impl Api {
     ) -> Result<(), Failure> {
         let headers = condition.map(|condition| (IF_NONE_MATCH, condition)).into_iter().collect();
         let query = [("uploadId", &*upload.id)];
-        let answer =
-            self.send(Method::POST, &upload.object, &query, headers, Some(body.clone())).await?;
+        let answer = self
+            .service
+            .send(Method::POST, &upload.object, &query, headers, Some(body.clone()))
+            .await?;
         match Refusal::of_xml(&self.http.body(answer).await?) {
-            Some(refusal) => Err(Failure::Service(refusal)),
+            Some(refusal) => Err(refusal.into()),
             None => Ok(()),
         }
     }
@@ -344,7 +298,8 @@ impl Api {
     pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
         let query = [("uploadId", id)];
         let abort = || async {
-            match self.send(Method::DELETE, object, &query, HeaderMap::new(), None).await {
+            let sent = self.service.send(Method::DELETE, object, &query, HeaderMap::new(), None);
+            match sent.await {
                 Err(failure) if failure.is_status(404) => Ok(()),
                 answer => answer.map(drop),
             }
@@ -355,18 +310,38 @@ impl Api {
 
     /// Reads a range, and says how large the whole is. An empty object has no ranges.
     pub(crate) async fn get(&self, object: &str, wanted: Wanted) -> Result<(Bytes, u64), Failure> {
-        match self.http.get(wanted, || self.sign(Method::GET, object, &[])).await {
-            Ok(Got::Part(part)) => Ok((part.bytes.freeze(), part.size)),
-            Ok(Got::NoRanges(_)) => {
-                Err(Failure::Answer("it sent all where a part was asked".into()))
-            }
-            Err(failure) if failure.is_status(416) => Ok((Bytes::new(), 0)),
-            Err(failure) => Err(failure),
+        let ask = |wanted: Wanted, etag| async move {
+            let headers = wanted.headers(etag);
+            let sent = self.service.send(Method::GET, object, &[], headers, None).await;
+            sent.map_err(unless_another)
+        };
+        let no_ranges = || Failure::Answer("it sent all where a part was asked".into());
+        let answer = match self.http.get(wanted.clone(), ask).await? {
+            Got::Part(part) => return Ok((part.bytes.freeze(), part.size)),
+            Got::NoRanges(answer) => answer,
+        };
+        // An object has an ETag. What has none is a page of somebody else, such as a proxy.
+        let is_object = answer.headers().contains_key(ETAG);
+        let size = whole_of(&answer).filter(|_| is_object).ok_or_else(no_ranges)?;
+        let range = wanted.within(size);
+        if range == (0..size) {
+            let body = self.http.body(answer).await?;
+            let is_all = body.len() as u64 == size;
+            return if is_all { Ok((body, size)) } else { Err(Failure::ended_early()) };
+        }
+        if !matches!(wanted, Wanted::Last(_)) {
+            return Err(no_ranges());
+        }
+        // It may know ranges, but no suffixes.
+        drop(answer);
+        match self.http.get(Wanted::Bytes(range), ask).await? {
+            Got::Part(part) if part.size == size => Ok((part.bytes.freeze(), size)),
+            _ => Err(no_ranges()),
         }
     }
 
     pub(crate) async fn delete(&self, object: &str) -> Result<(), Failure> {
-        let delete = || self.send(Method::DELETE, object, &[], HeaderMap::new(), None);
+        let delete = || self.service.send(Method::DELETE, object, &[], HeaderMap::new(), None);
         self.http.retry(delete).await.map(drop)
     }
 
@@ -374,21 +349,26 @@ impl Api {
     pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
         let mut objects = Vec::new();
         let mut token = None;
-        loop {
+        for _ in 0..PAGES_MAX {
             let mut query = Multimap::new();
             query.add("list-type", "2");
             query.add("prefix", prefix);
             token.iter().for_each(|token: &String| query.add("continuation-token", token));
-            let page = self.list(&query).await?;
-            for entry in children(&page, "Contents") {
-                let size = child(entry, "Size").and_then(|size| size.parse().ok());
-                objects.extend(child(entry, "Key").zip(size));
+            let list = || self.service.request(Method::GET, None, query.clone(), Multimap::new());
+            let page = self.http.retry(list).await?;
+            for entry in page.children("Contents") {
+                let size = entry.child("Size").and_then(|size| size.parse().ok());
+                objects.extend(entry.child("Key").map(str::to_owned).zip(size));
             }
-            token = child(&page, "NextContinuationToken");
-            if child(&page, "IsTruncated").as_deref() != Some("true") || token.is_none() {
+            token = page.child("NextContinuationToken").map(str::to_owned);
+            if page.child("IsTruncated") != Some("true") || token.is_none() {
                 return Ok(objects);
             }
+            if objects.len() > LISTED_MAX {
+                break;
+            }
         }
+        Err(too_long())
     }
 
     /// All unfinished uploads of objects whose names begin so.
@@ -399,7 +379,7 @@ impl Api {
     async fn unfinished_once(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
         let mut found = Vec::new();
         let mut markers = None;
-        loop {
+        for _ in 0..PAGES_MAX {
             let mut query = Multimap::new();
             query.add("uploads", "");
             if !prefix.is_empty() {
@@ -409,103 +389,48 @@ impl Api {
                 query.add("key-marker", key);
                 query.add("upload-id-marker", id);
             }
-            let page = self.request(Method::GET, None, query, Multimap::new()).await?;
-            for entry in children(&page, "Upload") {
-                let begun = child(entry, "Initiated")
-                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(&time).ok());
-                if let (Some(object), Some(id), Some(begun)) =
-                    (child(entry, "Key"), child(entry, "UploadId"), begun)
-                {
-                    found.push(Unfinished { object, id, begun: begun.timestamp() });
-                }
-            }
-            markers = child(&page, "NextKeyMarker").zip(child(&page, "NextUploadIdMarker"));
-            if child(&page, "IsTruncated").as_deref() != Some("true") || markers.is_none() {
+            let page = self.service.request(Method::GET, None, query, Multimap::new()).await?;
+            found.extend(page.children("Upload").filter_map(Unfinished::of));
+            let marker = |name| page.child(name).map(str::to_owned);
+            markers = marker("NextKeyMarker").zip(marker("NextUploadIdMarker"));
+            if page.child("IsTruncated") != Some("true") || markers.is_none() {
                 return Ok(found);
             }
+            if found.len() > LISTED_MAX {
+                break;
+            }
         }
+        Err(too_long())
     }
+}
 
-    async fn list(&self, query: &Multimap) -> Result<Element, Failure> {
-        let page = || self.request(Method::GET, None, query.clone(), Multimap::new());
-        self.http.retry(page).await
-    }
-
-    /// Sends a request with its signature in the headers, once, and gives the XML that comes.
-    async fn request(
-        &self,
-        method: Method,
-        object: Option<&str>,
-        query: Multimap,
-        headers: Multimap,
-    ) -> Result<Element, Failure> {
-        let object = object.map(|object| ObjectKey::new(object).map_err(|e| invalid(object, e)));
-        let mut request = S3Request::builder()
-            .client(self.minio.clone())
-            .method(method)
-            .region(Some(self.region.clone()))
-            .bucket(self.bucket.clone())
-            .object(object.transpose()?)
-            .query_params(query)
-            .headers(headers)
-            .build();
-        let work = async {
-            let answer = request.execute().await.map_err(of_minio)?;
-            self.http.seen();
-            self.http.body(answer).await
-        };
-        let body = match tokio::time::timeout(self.stall_after, work).await {
-            Ok(body) => body?,
-            Err(_) => return Err(Failure::Stalled(self.stall_after)),
-        };
-        if let Some(refusal) = Refusal::of_xml(&body) {
-            return Err(Failure::Service(refusal));
-        }
-        Element::parse(&*body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+impl Unfinished {
+    fn of(entry: &Element) -> Option<Self> {
+        let begun = chrono::DateTime::parse_from_rfc3339(entry.child("Initiated")?).ok()?;
+        let (object, id) = (entry.child("Key")?.to_owned(), entry.child("UploadId")?.to_owned());
+        Some(Unfinished { object, id, begun: begun.timestamp() })
     }
 }
 
 impl Head {
+    fn of(answer: &Response, size: Option<u64>) -> Result<Self, Failure> {
+        let size = size.ok_or_else(|| Failure::Answer("it does not say how large it is".into()))?;
+        Ok(Head { size, upload: header(answer, UPLOAD_HEADER).map(str::to_owned) })
+    }
+
     /// Whether this upload made it, as far as the service tells.
     fn is_of(&self, upload: &Multipart) -> bool {
         self.upload.as_ref() == Some(&upload.nonce)
     }
 }
 
-fn invalid(what: &str, why: impl std::fmt::Display) -> Failure {
-    let error = Error::new(ErrorKind::InvalidInput, "use the name").at(what);
-    Failure::Final(error.caused_by(why.to_string()))
+fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
+    answer.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::executor::block_on;
-
-    use super::*;
-    use crate::store::s3::Credentials;
-
-    fn signed(change: impl FnOnce(S3Store) -> S3Store) -> String {
-        let keys = Credentials::new("access", "secret").session_token("to/ken");
-        let api = Api::new(&change(S3Store::new("bucket", keys))).expect("usable");
-        let url = block_on(api.sign(Method::GET, "a b/é.tar.gz", &[("x", "y z")]));
-        url.expect("signed").get().to_string()
-    }
-
-    #[test]
-    fn the_bucket_stands_where_the_service_wants_it() {
-        let nearby = |store: S3Store| store.endpoint("http://127.0.0.1:9000");
-        for (url, start) in [
-            (signed(|s| s), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
-            (signed(|s| s.path_style(true)), "https://s3.us-east-1.amazonaws.com/bucket/a%20b/"),
-            (signed(|s| s.region("eu-west-3")), "https://bucket.s3.eu-west-3.amazonaws.com/a"),
-            (signed(nearby), "http://127.0.0.1:9000/bucket/a%20b/%C3%A9.tar.gz?"),
-            (
-                signed(|s| s.endpoint("https://s3.example.com").path_style(false)),
-                "https://bucket.s3.example.com/a%20b/",
-            ),
-        ] {
-            assert!(url.starts_with(start), "{url}");
-            assert!(url.contains("X-Amz-Security-Token=to%2Fken"), "{url}");
-        }
-    }
+/// A list that does not end: no retry makes it shorter.
+fn too_long() -> Failure {
+    let error = Error::new(ErrorKind::InvalidInput, "list");
+    let why = format!("the service lists over {LISTED_MAX} names, or over {PAGES_MAX} pages");
+    Failure::Final(error.caused_by(why))
 }

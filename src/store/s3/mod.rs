@@ -5,9 +5,11 @@
 //! aborted, on a thread that outlives the future for that. What a killed process leaves,
 //! [`sweep`](Store::sweep) finds by age.
 
-mod answer;
 mod api;
 mod credentials;
+mod names;
+mod service;
+mod sign;
 mod upload;
 
 use std::{
@@ -127,7 +129,9 @@ impl S3Store {
         self.with(|this| this.path_style = Some(in_path))
     }
 
-    /// What stands before the name of each archive, such as `servers/`.
+    /// What stands before the name of each archive, such as `servers/`. Together they follow the rule
+    /// of [`Key::new`]: no part is empty or begins with a dot. [`check`](S3Store::check) says whether
+    /// they do.
     #[must_use]
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         self.with(|this| this.prefix = prefix.into())
@@ -182,14 +186,16 @@ impl S3Store {
         self.names.key(uuid)
     }
 
-    fn object(&self, key: &Key) -> String {
-        format!("{}{key}", self.prefix)
-    }
-
-    fn connect(&self) -> Result<Connection> {
-        if let Some(connection) = self.connection.get() {
-            return Ok(connection.clone());
-        }
+    /// Refuses what every operation would refuse before it sends anything: the name of a bucket, a
+    /// prefix or a part size that cannot be. A prefix and the key behind it follow the rule of
+    /// [`Key::new`] together.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) says what is wrong.
+    pub fn check(&self) -> Result<()> {
+        names::bucket(&self.bucket)?;
+        self.object(None)?;
         if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
             let error = Error::new(ErrorKind::InvalidInput, "use the part size");
             return Err(error.caused_by(format!(
@@ -197,6 +203,25 @@ impl S3Store {
                 self.part_size
             )));
         }
+        Ok(())
+    }
+
+    /// The name of the object for `key`; without one, what the names of all of them begin with.
+    fn object(&self, key: Option<&Key>) -> Result<String> {
+        match key {
+            Some(key) => names::object(&self.bucket, &self.prefix, key),
+            None => {
+                let some = self.names.key(&uuid::Uuid::nil());
+                names::object(&self.bucket, &self.prefix, &some).map(|_| self.prefix.clone())
+            }
+        }
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection.clone());
+        }
+        self.check()?;
         let connection = Connection {
             api: Api::new(self)?,
             runtime: Arc::new(Runtime::start()?),
@@ -205,21 +230,23 @@ impl S3Store {
         Ok(self.connection.get_or_init(|| connection).clone())
     }
 
-    /// Runs `work` on the thread of the network. Dropped, it stops.
+    /// Runs `work` on the thread of the network, with the name of the object or the prefix. Dropped,
+    /// it stops.
     fn call<'a, T, F>(
         &self,
         operation: &'static str,
         key: Option<&Key>,
-        work: impl FnOnce(Api) -> F,
+        work: impl FnOnce(Api, String) -> F,
     ) -> BoxFuture<'a, Result<T>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let place = self.place(key);
-        match self.connect() {
-            Ok(Connection { api, runtime, .. }) => {
-                let work = work(api).map_err(move |failure| failure.into_error(operation, place));
+        match self.object(key).and_then(|object| Ok((object, self.connect()?))) {
+            Ok((object, Connection { api, runtime, .. })) => {
+                let work =
+                    work(api, object).map_err(move |failure| failure.into_error(operation, place));
                 runtime.call(work).boxed()
             }
             Err(e) => futures::future::ready(Err(e)).boxed(),
@@ -227,8 +254,8 @@ impl S3Store {
     }
 
     fn place(&self, key: Option<&Key>) -> String {
-        let key = key.map_or_else(|| self.prefix.clone(), |key| self.object(key));
-        format!("s3://{}/{key}", self.bucket)
+        let key = key.map_or("", Key::as_str);
+        format!("s3://{}/{}{key}", self.bucket, self.prefix)
     }
 
     /// How large parts must be for an archive of at most so many bytes. A tenth is kept for a
@@ -246,29 +273,26 @@ impl Store for S3Store {
         at_most: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         const OPERATION: &str = "begin to upload";
-        let (place, object, headers) =
-            (self.place(Some(key)), self.object(key), self.headers.clone());
+        let (place, headers) = (self.place(Some(key)), self.headers.clone());
         let uuid = self.names.uuid(key.as_str());
         let part_size = self.part_size_for(at_most);
         let parallel = self.transfer.parallel;
         async move {
+            let object = self.object(Some(key))?;
             let connection = self.connect()?;
             let exists =
                 |why| Error::new(ErrorKind::AlreadyExists, OPERATION).at(&place).caused_by(why);
             let claim = Claim::new(&connection.claims, &object)
                 .ok_or_else(|| exists("a backup of that name is being made"))?;
             let Connection { api, runtime, .. } = connection;
-            let is_there = {
-                let (api, object) = (api.clone(), object.clone());
-                // Who may write but not look meets the condition at the end.
-                let head = async move {
-                    match api.head(&object).await {
-                        Err(failure) if failure.is_status(403) => Ok(None),
-                        head => head,
-                    }
-                };
-                self.call(OPERATION, Some(key), |_| head).await?.is_some()
+            // Who may write but not look meets the condition at the end.
+            let head = |api: Api, object: String| async move {
+                match api.head(&object).await {
+                    Err(failure) if failure.is_status(403) => Ok(None),
+                    head => head,
+                }
             };
+            let is_there = self.call(OPERATION, Some(key), head).await?.is_some();
             if is_there {
                 return Err(exists("a backup of that name is there already"));
             }
@@ -295,24 +319,22 @@ impl Store for S3Store {
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
-        let (object, owned) = (self.object(key), key.clone());
-        self.call("look at", Some(key), |api| async move {
+        let owned = key.clone();
+        self.call("look at", Some(key), |api, object| async move {
             let head = api.head(&object).await?;
             Ok(head.map(|head| Object { key: owned, size: head.size, modified: None }))
         })
     }
 
     fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
-        let object = self.object(key);
-        self.call("open", Some(key), move |api| async move {
+        self.call("open", Some(key), move |api, object| async move {
             let (tail, size) = api.get(&object, Wanted::Last(tail)).await?;
             Ok(Opened { size, tail })
         })
     }
 
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
-        let object = self.object(key);
-        self.call("read", Some(key), move |api| async move {
+        self.call("read", Some(key), move |api, object| async move {
             let wanted = match range {
                 ReadRange::Bytes(range) if range.is_empty() => return Ok(Bytes::new()),
                 ReadRange::Last(0) => return Ok(Bytes::new()),
@@ -324,8 +346,8 @@ impl Store for S3Store {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        let (prefix, names) = (self.prefix.clone(), self.names.clone());
-        self.call("list", None, |api| async move {
+        let names = self.names.clone();
+        self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
                 .filter_map(|(name, size)| {
@@ -339,8 +361,7 @@ impl Store for S3Store {
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        let object = self.object(key);
-        self.call("delete", Some(key), |api| async move {
+        self.call("delete", Some(key), |api, object| async move {
             // S3 says nothing of what was not there.
             if api.head(&object).await?.is_none() {
                 return Err(Error::new(ErrorKind::NotFound, "delete").into());
@@ -350,10 +371,9 @@ impl Store for S3Store {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        let (prefix, names, dead_after) =
-            (self.prefix.clone(), self.names.clone(), self.dead_after);
+        let (names, dead_after) = (self.names.clone(), self.dead_after);
         let bucket = self.bucket.clone();
-        self.call("sweep", None, |api| async move {
+        self.call("sweep", None, |api, prefix| async move {
             let mut unfinished = api.unfinished(&prefix).await?;
             // MinIO lists by a prefix only the uploads of the one object of that name.
             if unfinished.is_empty() && !prefix.is_empty() {

@@ -7,7 +7,10 @@ mod rules;
 mod tar;
 
 use super::{BLOCK, Reader, Step, TarMember};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    left_out::left_out,
+};
 
 #[allow(unreachable_pub, reason = "shared with the integration tests")]
 #[path = "../../../../tests/support/corpora.rs"]

@@ -1,0 +1,46 @@
+//! Work grows with the tree and with nothing else.
+
+use std::fs;
+
+use crate::{
+    common::{Place, ok, wingback},
+    limited,
+};
+
+/// Makes `dirs` directories of `files` files each, or that many files in the root.
+fn tree(dirs: usize, files: usize) -> Place {
+    let place = Place::new();
+    for dir in 0..dirs {
+        let dir = if dirs == 1 { place.source.clone() } else { place.source.join(dir.to_string()) };
+        fs::create_dir_all(&dir).expect("made");
+        (0..files).for_each(|file| fs::write(dir.join(file.to_string()), "x").expect("written"));
+    }
+    ok(&mut place.create());
+    place
+}
+
+/// Seconds of processor time that a restore over the same tree takes.
+fn restore(place: &Place) -> f64 {
+    let mut command = wingback();
+    command.args(["restore", "-q", "--threads", "1"]).arg(place.archive()).arg(&place.source);
+    let ran = limited::run(&command);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.peak_below(128);
+    ran.cpu
+}
+
+#[test]
+fn forty_thousand_files_in_a_root_cost_what_they_cost_in_directories() {
+    let (flat, deep) = (tree(1, 40_000), tree(400, 100));
+    // Another program may be in the way of one measurement.
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let (flat, deep) = (restore(&flat), restore(&deep));
+        if flat <= 1.3 * deep {
+            println!("in the root {flat:.2} s, in directories {deep:.2} s");
+            return;
+        }
+        seen.push((flat, deep));
+    }
+    panic!("in the root and in directories: {seen:?} s");
+}

@@ -1,0 +1,137 @@
+//! Names of objects and buckets: all operations have one rule, and ask it before they send anything.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::executor::block_on;
+use wingback::{
+    Archive, Credentials, Error, ErrorKind, Key, List, ReadRange, S3Store, Store, Transfer,
+};
+
+use crate::{
+    hostile::{begin, serve},
+    server::Server,
+    store,
+    support::Tree,
+};
+
+/// What names are made of, in any order.
+const PARTS: [&str; 16] = [
+    "", ".", "..", "...", ".backups", "a", "pre", "a.b", "a..b", "a b", "é", "%2e%2e", "a+b&c",
+    "a?b#c", "x\\y", "a\nb",
+];
+
+/// A prefix of up to three parts. It ends with a slash or in the middle of a part.
+fn prefix(rng: &mut fastrand::Rng) -> String {
+    let parts: Vec<_> = (0..rng.usize(0..4)).map(|_| PARTS[rng.usize(..PARTS.len())]).collect();
+    let end = if parts.is_empty() || rng.u8(..4) == 0 { "" } else { "/" };
+    parts.join("/") + end
+}
+
+/// Every operation of a store, by its name.
+fn operations(store: &S3Store, key: &Key) -> Vec<(&'static str, Result<(), Error>)> {
+    let tree = Tree::with(&[("a", b"a")]);
+    vec![
+        ("create", block_on(tree.backup().start(store.clone(), key.clone())).map(drop)),
+        ("head", block_on(store.head(key)).map(drop)),
+        ("open", block_on(store.open(key, 100)).map(drop)),
+        ("read", block_on(store.read(key, ReadRange::Bytes(0..10))).map(drop)),
+        ("list", block_on(store.list()).map(drop)),
+        ("sweep", block_on(store.sweep()).map(drop)),
+        ("delete", block_on(store.delete(key))),
+        ("check", store.check()),
+    ]
+}
+
+#[test]
+fn for_a_name_that_is_refused_no_operation_sends_anything() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let url = serve(move |_, to| {
+        count.fetch_add(1, Ordering::SeqCst);
+        begin(to, 403)
+    });
+    let quick = Transfer::new().retry_for(Duration::from_millis(50));
+    let with = |bucket: &str, prefix: &str| {
+        S3Store::new(bucket, Credentials::new("access", "secret"))
+            .endpoint(&url)
+            .transfer(quick.clone())
+            .prefix(prefix)
+    };
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let (mut refused, mut accepted) = (0, 0);
+    for _ in 0..100 {
+        let prefix = prefix(&mut rng);
+        let store = with("bucket", &prefix);
+        let key = store.key(&uuid::Uuid::from_u128(1));
+        let is_name = Key::new(format!("{prefix}{key}")).is_ok();
+        let before = asked.load(Ordering::SeqCst);
+        for (what, result) in operations(&store, &key) {
+            let is_refused = matches!(&result, Err(e) if e.kind() == ErrorKind::InvalidInput);
+            assert_eq!(is_refused, !is_name, "{what} with {prefix:?}: {result:?}");
+        }
+        let sent = asked.load(Ordering::SeqCst) - before;
+        assert_eq!(sent > 0, is_name, "{sent} requests with {prefix:?}");
+        *(if is_name { &mut accepted } else { &mut refused }) += 1;
+    }
+    assert!(refused > 10 && accepted > 10, "{refused} were refused and {accepted} accepted");
+
+    let before = asked.load(Ordering::SeqCst);
+    for bucket in
+        ["", "..", "../other", "bucket/..", "bucket/x", "a..b", "buck et", "buck?et", "-ab"]
+    {
+        let store = with(bucket, "pre/");
+        let key = store.key(&uuid::Uuid::from_u128(1));
+        for (what, result) in operations(&store, &key) {
+            let error = result.expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what} in {bucket:?}: {error}");
+        }
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), before, "nothing is sent");
+}
+
+#[test]
+fn a_name_that_is_accepted_is_written_listed_read_and_swept() {
+    let server = Server::shared();
+    let bucket = server.bucket();
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let tree = Tree::with(&[("a", b"a")]);
+    let mut tried = 0;
+    while tried < 25 {
+        let prefix = format!("{tried}{}", prefix(&mut rng));
+        let store = store::store(server, &server.endpoint(), &bucket).prefix(&prefix);
+        if store.check().is_err() {
+            continue;
+        }
+        tried += 1;
+        let key = store.key(&uuid::Uuid::from_u128(1));
+        let name = format!("{prefix}{key}");
+        let named = |e: Error| panic!("{name:?}: {e}");
+        let report =
+            block_on(tree.backup().start(store.clone(), key.clone())).unwrap_or_else(named);
+        let there = server.objects(&bucket);
+        assert!(there.contains(&(name.clone(), report.size)), "{name:?} is not in {there:?}");
+        let listed = block_on(store.list()).unwrap_or_else(|e| panic!("{name:?}: {e}"));
+        assert_eq!(listed.iter().map(|object| &object.key).collect::<Vec<_>>(), [&key], "{name:?}");
+        // The whole name is a key of the bucket.
+        let whole = store::store(server, &server.endpoint(), &bucket);
+        let whole = Archive::in_store(whole, Key::new(&*name).unwrap());
+        let listing = block_on(List::new().start(whole));
+        assert_eq!(listing.unwrap_or_else(|e| panic!("{name:?}: {e}")).members().count(), 1);
+        block_on(store.delete(&key)).unwrap_or_else(|e| panic!("{name:?}: {e}"));
+        server.create_upload(&bucket, &name);
+        let swept = block_on(store.dead_after(Duration::ZERO).sweep());
+        let swept = swept.unwrap_or_else(|e| panic!("{name:?}: {e}"));
+        assert_eq!(swept, [format!("s3://{bucket}/{name}")]);
+    }
+    assert_eq!(server.objects(&bucket), []);
+}

@@ -1,0 +1,129 @@
+//! A tenant that changes everything in its directory while restores of it run.
+
+mod support;
+
+use std::{
+    fs,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::executor::block_on;
+use rustix::{
+    fs::{AtFlags, CWD, Dir, Mode, OFlags},
+    io::Errno,
+};
+use support::{Tree, in_memory, snapshot::Snapshot, text};
+
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn open(at: impl std::os::fd::AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(at, name, DIRECTORY, Mode::empty())
+}
+
+fn names(dir: &OwnedFd) -> Vec<Vec<u8>> {
+    let entries = Dir::read_from(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_bytes().to_vec());
+    names.filter(|name| name != b"." && name != b"..").collect()
+}
+
+/// Renames, replaces, links, fills, closes and removes entries of the target, staging directories
+/// included, until `stop`. It follows no link itself, so only a restore can.
+fn interfere(target: &Path, canary: &Path, stop: &AtomicBool) -> u64 {
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut done = 0;
+    let root = open(CWD, target.as_os_str().as_encoded_bytes()).unwrap();
+    let again = || vec![open(&root, b".").unwrap()];
+    let mut dirs = again();
+    while !stop.load(Relaxed) {
+        let dir = &dirs[random.usize(..dirs.len())];
+        let names = names(dir);
+        let Some(name) = names.get(random.usize(..names.len().max(1))) else {
+            dirs = again();
+            continue;
+        };
+        let aside = format!("aside-{}", random.u8(..20)).into_bytes();
+        let inner = || open(dir, name);
+        let rename = |from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8])| {
+            rustix::fs::renameat(from.0, from.1, to.0, to.1)
+        };
+        let (there, away) = ((dir, &**name), (&root, &*aside));
+        let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let changed = match random.u8(..12) {
+            0 => rename(there, away),
+            1 => rename(away, there),
+            2 | 3 => rename(there, away).and_then(|()| rustix::fs::symlinkat(canary, dir, &**name)),
+            4 => inner().and_then(|d| rustix::fs::symlinkat(canary.join("file"), d, c"link")),
+            5 => inner().and_then(|d| rustix::fs::openat(d, c"more", create, Mode::RWXU).map(drop)),
+            6 => inner().and_then(|d| rustix::fs::mkdirat(d, c"dir", Mode::RWXU)),
+            7 => inner().and_then(|d| rustix::fs::fchmod(d, Mode::empty())),
+            8 => inner().and_then(|d| rustix::fs::fchmod(d, Mode::RWXU)),
+            9 => rustix::fs::unlinkat(&root, &*aside, AtFlags::empty()),
+            _ => inner().map(|d| dirs.push(d)),
+        };
+        done += u64::from(changed.is_ok());
+        dirs.truncate(8);
+    }
+    done
+}
+
+/// The tenant's links lead to the canary, so its modes and its content tell what was followed.
+#[test]
+fn a_tenant_cannot_lead_a_restore_out_of_its_directory() {
+    let source = Tree::with(&[
+        ("a", b"a"),
+        ("b/c", b"c"),
+        ("d/e/f", &text(200_000)),
+        ("file", b"from the archive"),
+        ("new/a", b"from the archive"),
+    ]);
+    source.link("link", "a");
+    fs::hard_link(source.root.join("a"), source.root.join("b/same")).unwrap();
+    fs::set_permissions(source.root.join("d/e"), fs::Permissions::from_mode(0o500)).unwrap();
+    let bytes = support::bytes(source.backup()).unwrap().1;
+
+    let place = Tree::with(&[
+        ("canary/file", b"canary"),
+        ("canary/new/a", b"canary"),
+        ("canary/old/0", b"canary"),
+        ("canary/b/c", b"canary"),
+        ("target/world/level.dat", b"old"),
+    ]);
+    let (target, canary) = (place.root.join("target"), place.root.join("canary"));
+    fs::set_permissions(&canary, fs::Permissions::from_mode(0o751)).unwrap();
+    let mode = || fs::metadata(&canary).unwrap().permissions().mode();
+    let before = (mode(), Snapshot::of(&canary));
+
+    let stop = AtomicBool::new(false);
+    let (mut restored, mut failed) = (0, 0);
+    let changes = thread::scope(|scope| {
+        let tenant = scope.spawn(|| interfere(&target, &canary, &stop));
+        for i in 0..200 {
+            let restore = support::restore(&target)
+                .merge(i % 2 == 1)
+                .in_place(i % 5 == 4)
+                .keep(if i % 3 == 0 { "b/c" } else { "nothing" });
+            let started = Instant::now();
+            match block_on(restore.start(in_memory(&bytes))) {
+                Ok(_) => restored += 1,
+                Err(_) => failed += 1,
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "restore {i} was held up");
+        }
+        stop.store(true, Relaxed);
+        tenant.join().unwrap()
+    });
+    println!("{restored} restored, {failed} failed, {changes} changes of the tenant");
+    Snapshot::of(&canary).assert_is(&before.1, "the canary");
+    assert_eq!(mode(), before.0, "the canary's mode");
+    assert!(changes > 1000 && restored > 0, "the two never met: {changes} changes");
+
+    // Once the tenant is quiet, its directory can be restored again.
+    let restore = support::restore(&target);
+    block_on(restore.start(in_memory(&bytes))).unwrap();
+    let files = Snapshot::of(&target).files();
+    assert_eq!(files, ["a", "b/c", "b/same", "d/e/f", "file", "new/a"]);
+}
