@@ -14,6 +14,9 @@ fn old_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
 }
 
+/// More than a tick of the kernel's clock, which ctimes are taken from.
+const TICK: Duration = Duration::from_millis(12);
+
 fn set_time(file: &File) {
     file.set_times(FileTimes::new().set_modified(old_time())).unwrap();
 }
@@ -37,9 +40,10 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
         scope.spawn(|| {
             let file = File::options().write(true).open(&full).unwrap();
             while !is_over.load(SeqCst) {
-                thread::sleep(Duration::from_micros(100));
+                // Two changes within one tick of the kernel's clock have one ctime, and nobody can tell.
+                thread::sleep(TICK);
                 change(&file);
-                thread::sleep(Duration::from_micros(50));
+                thread::sleep(TICK);
                 file.write_all_at(&old, 0).unwrap();
                 set_time(&file);
             }
