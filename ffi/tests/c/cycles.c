@@ -43,7 +43,7 @@ static void objects(void) {
     store = local(work);
     wingback_s3_config config = {
         .struct_size = sizeof config,
-        .bucket = text("b"),
+        .bucket = text("bucket"),
         .access_key = text("k"),
         .secret_key = text("s"),
     };

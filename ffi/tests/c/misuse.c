@@ -238,7 +238,7 @@ static void odd_structs(void) {
     wingback_store *store;
     wingback_s3_config config = {.struct_size = sizeof config, .access_key = text("a")};
     INVALID(wingback_store_s3(&config, &store, &error));
-    config.bucket = text("b");
+    config.bucket = text("bucket");
     INVALID(wingback_store_s3(&config, &store, &error));
     config.secret_key = text("c");
     config.path_style = 3;
