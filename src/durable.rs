@@ -7,12 +7,15 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags},
     io::Errno,
     path::Arg,
 };
 
-use crate::walk::root::{DIRECTORY, FILE, FileId};
+use crate::{
+    sys,
+    walk::root::{DIRECTORY, FILE, FileId},
+};
 
 /// The first Linux whose `syncfs` returns the errors of write-back.
 const SYNCFS_REPORTS_SINCE: (u32, u32) = (5, 8);
@@ -193,13 +196,11 @@ fn open<P: Arg + Copy>(
 /// Opens our own file or directory that its mode closes to ourselves. The mode is changed for a
 /// moment, by the descriptor, so that no other file's mode can be.
 fn open_closed(file: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let before = rustix::fs::fstat(file)?;
     let mode = Mode::from_raw_mode(before.st_mode);
-    rustix::fs::chmod(&*path, mode | Mode::RUSR | Mode::XUSR)?;
-    let opened = rustix::fs::openat(CWD, &*path, flags - OFlags::NOFOLLOW, Mode::empty());
-    rustix::fs::chmod(&*path, mode)?;
+    sys::chmod_path(file, mode | Mode::RUSR | Mode::XUSR)?;
+    let opened = rustix::fs::open(sys::path_of(file), flags - OFlags::NOFOLLOW, Mode::empty());
+    sys::chmod_path(file, mode)?;
     let opened = opened?;
     match FileId::of(&rustix::fs::fstat(&opened)?) == FileId::of(&before) {
         true => Ok(opened),
@@ -257,7 +258,7 @@ mod tests {
         }
         fs::write(outside.path().join("other"), "x").expect("written");
         symlink(outside.path(), root.path().join("link")).expect("made");
-        rustix::fs::mkfifoat(CWD, root.path().join("pipe"), Mode::RWXU).expect("made");
+        rustix::fs::mkfifoat(rustix::fs::CWD, root.path().join("pipe"), Mode::RWXU).expect("made");
         fs::set_permissions(root.path().join("closed"), Permissions::from_mode(0o000))
             .expect("set");
         record::take();

@@ -1,12 +1,23 @@
 //! System calls that need a second way.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::{
-    fs::{AtFlags, RenameFlags},
+    fs::{AtFlags, Mode, RenameFlags},
     io::Errno,
     path::Arg,
 };
+
+/// Changes the mode of a file or directory that was opened for its path alone (`O_PATH`), as one that
+/// is closed to its owner has to be; `fchmod` does not take such a handle. No link is followed.
+pub(crate) fn chmod_path(fd: impl AsFd, mode: Mode) -> Result<(), Errno> {
+    rustix::fs::chmod(path_of(fd), mode)
+}
+
+/// A path that leads to what is open, whatever its name is by now.
+pub(crate) fn path_of(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
 
 /// Renames, failing with `EEXIST` rather than replacing.
 ///

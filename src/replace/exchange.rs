@@ -82,13 +82,21 @@ impl Trees {
                 let top = path.split(|&b| b == b'/').next().unwrap_or_default();
                 if At(&self.new, top).exists()? && !At(&self.new, path).exists()? {
                     // It may be gone: then there is nothing to keep.
-                    unless_gone(ops::rename(At(&self.target, path), At(&self.new, path), false))?;
+                    ops::unless_gone(ops::rename(
+                        At(&self.target, path),
+                        At(&self.new, path),
+                        false,
+                    ))?;
                 }
             }
             Step::MoveOut(path, i) => {
                 let old = number(i);
                 if !At(&self.old, &old).exists()? {
-                    unless_gone(ops::rename(At(&self.target, path), At(&self.old, &old), false))?;
+                    ops::unless_gone(ops::rename(
+                        At(&self.target, path),
+                        At(&self.old, &old),
+                        false,
+                    ))?;
                 }
             }
             Step::Save(path, i) => {
@@ -172,12 +180,5 @@ fn failed(doing: &'static str, step: &Step, errno: Errno) -> Error {
     match errno {
         Errno::BUSY => error.caused_by("a file system is mounted there"),
         _ => error,
-    }
-}
-
-fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
-    match result {
-        Err(Errno::NOENT) => Ok(()),
-        result => result,
     }
 }

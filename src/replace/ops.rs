@@ -1,10 +1,10 @@
 //! Every change that the exchange makes to the file system, one system call each: where the tests
 //! let it fail, or end as if the power had.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags},
+    fs::{AtFlags, Mode, OFlags},
     io::Errno,
 };
 
@@ -135,12 +135,9 @@ impl Drop for Granted {
     }
 }
 
-/// `fchmod` takes no handle that was opened for its path alone, and a directory that is closed to
-/// its owner can be opened in no other way. No link is followed: the handle is the directory.
 fn chmod_path(dir: &OwnedFd, mode: Mode) -> Result<(), Errno> {
     faults::check()?;
-    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
-    rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())
+    sys::chmod_path(dir, mode)
 }
 
 /// Opens a directory that is to be removed, so that its entries can be.
@@ -176,6 +173,14 @@ pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errn
             granted.extend(Granted::entry(&from_dir, from_name)?);
             rename()
         }
+        result => result,
+    }
+}
+
+/// The result of a change to an entry that may be gone.
+pub(crate) fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
         result => result,
     }
 }

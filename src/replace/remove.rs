@@ -29,7 +29,7 @@ pub(crate) fn empty(trash: &Beneath) -> Result<(), Errno> {
             return Ok(());
         }
         for name in names {
-            unless_gone(removal.remove(&name))?;
+            ops::unless_gone(removal.remove(&name))?;
         }
     }
 }
@@ -65,7 +65,7 @@ impl Removal<'_> {
                 return ops::remove_dir(self.trash, name);
             }
             for inner in names {
-                unless_gone(self.remove_or_move_up(&dir, &inner))?;
+                ops::unless_gone(self.remove_or_move_up(&dir, &inner))?;
             }
         }
     }
@@ -107,11 +107,4 @@ pub(crate) fn names(dir: impl AsFd, max: usize) -> Result<Vec<Vec<u8>>, Errno> {
 fn is_dir(dir: &Beneath, name: &[u8]) -> Result<bool, Errno> {
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
-    match result {
-        Err(Errno::NOENT) => Ok(()),
-        result => result,
-    }
 }
