@@ -109,8 +109,8 @@ impl StateDir {
 
     /// Locks the record of an interrupted restore of `target`, or else begins a record.
     pub(crate) fn claim(&self, target: &Target) -> Result<Claimed> {
-        let restores = self.make()?;
         self.check_outside(target)?;
+        let restores = self.make()?;
         let guard = lock(&restores).map_err(|e| self.fail(e))?;
         if let Some(claim) = self.interrupted(&restores, target, &guard)? {
             return Ok(Claimed::Interrupted(claim));
@@ -212,7 +212,10 @@ impl StateDir {
     /// A tenant could change records that lie in its own directory.
     fn check_outside(&self, target: &Target) -> Result<()> {
         let fail = |e| Error::io("look at the state directory", e).at(&self.path);
-        match std::fs::canonicalize(&self.path).map_err(fail)?.starts_with(&target.canonical) {
+        // Of a directory that is to be made, the part that is there tells where it would be.
+        let path = std::path::absolute(&self.path).map_err(fail)?;
+        let mut there = path.ancestors().filter_map(|path| std::fs::canonicalize(path).ok());
+        match there.next().is_some_and(|there| there.starts_with(&target.canonical)) {
             false => Ok(()),
             true => Err(Error::new(ErrorKind::InvalidInput, "use the state directory")
                 .at(&self.path)

@@ -328,6 +328,7 @@ fn a_state_directory_inside_the_target_is_refused() {
     fs::create_dir(target.join("world")).expect("made");
     let error = Replacement::prepare(&target, &inside, None).expect_err("inside");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert_eq!(fs::read_dir(target.join("world")).expect("listed").count(), 0, "it was made");
 }
 
 /// Two targets with one inode number, as the roots of file systems have.
