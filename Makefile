@@ -1,4 +1,4 @@
-# `make test` runs every test and installs what it needs first; `make help` lists the rest.
+# `make test` tests every part and installs what it needs first; `make help` lists the rest.
 
 FEATURES ?= isal
 PREFIX ?= /usr/local
@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help new-left-out setup test test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
+.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
 	bench-daemon bench-incremental bench-encoders fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign
 
@@ -16,7 +16,7 @@ help:
 # The file of the cases that tests leave out. `.ci/run` has one for all that it runs.
 ifndef WINGBACK_LEFT_OUT
 export WINGBACK_LEFT_OUT := $(abspath $(TARGET))/left-out
-test-rust test-go: | new-left-out
+test-rust test-go test-all: | new-left-out
 endif
 
 new-left-out:
@@ -25,22 +25,35 @@ new-left-out:
 setup:
 	@tests/setup.sh
 
-test: test-rust test-go ## every test; cases left out must be in tests/left-out.txt
+setup-all:
+	@tests/setup.sh all
 
-test-rust: setup ## those of the engine, the command and the C library; also with ISA-L
-	cargo build --workspace --all-targets --exclude wingback-isal
-	cargo test --workspace --all-targets --exclude wingback-isal
-	cargo test --workspace --doc
+test: test-rust test-go ## every part of the project against real programs and services
+
+test-quick: ## Rust without servers and the browser, and Go with the command: for each small change
+	@tests/setup.sh quick
+	cargo build -p wingback-cli
+	tests/run.py --quick
+	bindings/go/test.sh $(TARGET)/debug quick
+
+test-all: setup-all static ## as test, and what is slow to set up: MinIO, valgrind, cargo-c, musl, ISA-L
+	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
+	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs
 	cargo test -p wingback --features $(FEATURES) --lib --test archive --test previous
+	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go
+	WINGBACK_TEST_ALL=1 bindings/go/test.sh $(TARGET)/debug all
+
+test-rust: setup ## the part of test that is in Rust and C
+	tests/run.py
+	cargo test --workspace --doc
 	tests/no-runtime.sh
 	tests/left-out.sh compare
 
-test-go: setup ## those of the Go module, with the library in the process and with the command
+test-go: setup ## the part of test that is in Go
 	cargo build -p wingback-cli -p wingback-ffi
 	bindings/go/test.sh $(TARGET)/debug
-	@tests/left-out.sh compare >/dev/null
 
-static: setup ## the command without any library, for amd64 and arm64: target/*-musl/release/wingback
+static: setup-all ## the command without any library, for amd64 and arm64: target/*-musl/release/wingback
 	tests/static.sh
 
 miri: ## the C library's unit tests under Miri, where rustup can bring it
@@ -61,7 +74,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust, tests that look away
 	tests/deny.sh
 	tests/msrv.sh
 
-bench: setup ## the figures of docs/benchmarks.md (half an hour and more)
+bench: setup-all ## the figures of docs/benchmarks.md (half an hour and more)
 	cargo build --release -p wingback-cli
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	python3 benches/run.py --scaling --tree target/bench/tree \
@@ -93,14 +106,14 @@ bench-daemon: ## the daemon under two hundred requests at once
 	cargo build --release -p wingback-server
 	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
-bench-s3: setup ## backups to S3 against the peer's way, on a slow link and on none
+bench-s3: setup-all ## backups to S3 against the peer's way, on a slow link and on none
 	cargo build --release -p wingback-cli
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	cargo build --release --features s3 --bench s3_upload
 	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 
-bench-encoders: setup ## deflate encoders against our own
+bench-encoders: setup-all ## deflate encoders against our own
 	mkdir -p target/bench
 	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	tar c -C target/bench/tree logs | head -c 60000000 >target/bench/logs.tar
@@ -121,8 +134,9 @@ config-campaign: ## a million values of Wings' configuration, compared with Go's
 daemon-campaign: setup ## the daemon killed at two hundred random moments of backups and restores
 	WINGBACK_DAEMON_KILLS=200 cargo test -p wingback-server --test daemon -- --nocapture restart::
 
-interrupt-campaign: setup ## interrupts of uploads at each request, on two S3 servers
-	WINGBACK_INTERRUPTS=1 cargo test --features s3 --test s3 -- --nocapture moments::
+interrupt-campaign: setup-all ## interrupts of uploads at each request, on two S3 servers
+	for server in versitygw minio; do WINGBACK_INTERRUPTS=1 WINGBACK_S3_SERVER=$$server \
+		cargo test --workspace --exclude wingback-isal --test s3 -- --nocapture moments:: || exit 1; done
 
 tar-campaign: ## ten thousand random archives of tar, each compared with what GNU tar makes of it
 	WINGBACK_TAR_CASES=5000 cargo test -p wingback --test tar_sequences -- --nocapture

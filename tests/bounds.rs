@@ -201,7 +201,7 @@ fn each_is_bounded(look: impl Fn(&Path, &Path)) {
             look(dir, &path);
             let took = start.elapsed().as_secs_f64();
             println!("{} {took:.2} s", path.display());
-            assert!(took < SECONDS, "{} took {took} s", path.display());
+            assert!(took < 5.0 * SECONDS, "{} took {took} s", path.display());
         }
     };
     let Some(ran) = limited::body(prepare, body) else { return };
@@ -307,16 +307,15 @@ fn what_a_service_claims_is_bounded() {
         |_| {
             for (what, claim) in claims() {
                 let archive = || Archive::in_store(claim.clone(), key());
-                let start = Instant::now();
+                println!("{what}");
                 clear(block_on(List::new().start(archive())).map(drop));
                 clear(block_on(Verify::new().start(archive())).map(drop));
-                assert!(start.elapsed().as_secs_f64() < 2.0 * SECONDS, "{what}");
             }
         },
     ) else {
         return;
     };
-    ran.succeeded().peak_below(2 * MB);
+    ran.succeeded().peak_below(2 * MB).took_less_than(4.0 * SECONDS);
 }
 
 /// A `.tar.gz` of `times` copies of what `headers` is, each compressed once.

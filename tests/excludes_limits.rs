@@ -13,7 +13,7 @@ const KIB: usize = 1 << 10;
 
 /// What all cases of a test may take.
 const MB: u64 = 64;
-const SECONDS: f64 = 5.0;
+const SECONDS: f64 = 10.0;
 
 /// A list, made line by line from the lines' numbers.
 type Pattern = fn(usize) -> String;

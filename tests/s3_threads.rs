@@ -18,7 +18,7 @@ use wingback::{Archive, Credentials, Limiter, S3Store, Store, Verify};
 
 #[test]
 fn no_thread_outlives_its_store_for_long() {
-    let server = Server::minio();
+    let server = Server::new();
     let bucket = server.bucket();
     let tree = Tree::with(&[("a", &noise(12 << 20))]);
     let new = || {

@@ -1,57 +1,13 @@
 #!/bin/sh
-# Installs what the tests speak to, where it is missing: Debian packages when run as root with apt,
-# Rust tools and S3 servers into the user's cache folder, so that fresh clones share them. Otherwise
-# says in one line what to install. Java, man, zsh and fish are used where they are; the tests
-# say so where they are not.
+# Installs what the tests use, where it is missing: setup.sh [quick|all|lints|fuzz]. Debian packages,
+# when run as root with apt; the rest goes into the user's cache folder, so that clones share it.
+# Without the rights it says in one line what to install. Java, man, zsh and fish are used where they
+# are; the tests say so where they are not.
 set -eu
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
+part=${1-usual}
 
-missing=
-need() { # need COMMAND PACKAGE
-    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
-}
-need cc gcc
-need g++ g++
-need clang clang
-need valgrind valgrind
-need pkg-config pkgconf
-need make make
-need pigz pigz
-need igzip isal
-need bsdtar libarchive-tools
-need busybox busybox-static
-need python3 python3
-need pip3 python3-pip
-need setpriv util-linux
-need openssl openssl
-# The daemon's page.
-need chromium chromium
-need node nodejs
-need npm npm
-# The command for musl, on amd64 and arm64.
-need musl-gcc musl-tools
-need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing="$missing libc6-dev-arm64-cross"
-# ISA-L is built from source.
-need nasm nasm
-need autoconf autoconf
-need automake automake
-need libtoolize libtool
-# cargo-c is linked to OpenSSL.
-[ -x "$cache/bin/cargo-capi" ] || pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"
-
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        # shellcheck disable=SC2086
-        apt-get install -y -qq --no-install-recommends $missing >/dev/null
-    else
-        echo "please install these packages first:$missing" >&2
-        exit 1
-    fi
-fi
 for tool in cargo go git; do
     command -v $tool >/dev/null 2>&1 || {
         echo "please install $tool first" >&2
@@ -59,20 +15,93 @@ for tool in cargo go git; do
     }
 done
 
-# tool CRATE VERSION COMMAND
-tool() {
-    [ -x "$cache/bin/$3" ] || cargo install --quiet --locked --root "$cache" \
-        --target-dir "$cache/build-tools" "$1@$2"
+missing=
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
-case ${1-} in
-lints) tool cargo-deny 0.20.2 cargo-deny ;;
-fuzz) tool cargo-fuzz 0.13.1 cargo-fuzz ;;
-*)
-    # Newer ones need a newer Rust than 1.95.
-    tool cargo-c 0.10.24 cargo-capi
-    tests/corpora.sh
-    tests/s3-servers.sh
+# packages WHY: installs those that are missing.
+packages() {
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        echo "please install these packages first:$missing" >&2
+        exit 1
+    fi
+    echo "setup: $1: installing$missing"
+    log=$(mktemp)
+    # shellcheck disable=SC2086
+    if ! DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -qq && apt-get install -y -qq \
+        --no-install-recommends "$@"' sh $missing >"$log" 2>&1; then
+        echo "setup: apt-get cannot install$missing: $(grep '^E:' "$log" | tail -n 1)" >&2
+        exit 1
+    fi
+    rm "$log"
+    missing=
+}
+
+# tool WHY CRATE VERSION COMMAND: builds a program of a crate.
+tool() {
+    [ ! -x "$cache/bin/$4" ] || return 0
+    echo "setup: $1: building $2 $3"
+    cargo install --quiet --locked --root "$cache" --target-dir "$cache/build-tools" "$2@$3" || {
+        echo "setup: cargo cannot build $2 $3" >&2
+        exit 1
+    }
+}
+
+need cc gcc
+need python3 python3
+need pigz pigz
+need igzip isal
+need bsdtar libarchive-tools
+need busybox busybox-static
+need setpriv util-linux
+case $part in
+lints | fuzz) ;;
+*) packages "other programs that read and write archives" ;;
+esac
+case $part in
+usual | all)
+    need g++ g++
+    need pkg-config pkgconf
+    need openssl openssl
+    packages "C and C++ programs that use the library"
+    need chromium chromium
+    need node nodejs
+    need npm npm
+    need pip3 python3-pip
+    packages "a browser for the daemon's page"
+    tests/s3-servers.sh versitygw
     tests/browser.sh
+    ;;
+esac
+case $part in
+all)
+    need valgrind valgrind
+    packages "C programs under valgrind"
+    need musl-gcc musl-tools
+    need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+    [ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing="$missing libc6-dev-arm64-cross"
+    packages "the command for musl, on amd64 and arm64"
+    need nasm nasm
+    need autoconf autoconf
+    need automake automake
+    need libtoolize libtool
+    need make make
+    packages "ISA-L, which is built from source"
+    if [ ! -x "$cache/bin/cargo-capi" ]; then
+        pkg-config --exists openssl || missing="$missing libssl-dev"
+        packages "cargo-c, which is linked to OpenSSL"
+    fi
+    # Newer ones need a newer Rust than 1.95.
+    tool "the C library by cargo cinstall" cargo-c 0.10.24 cargo-capi
+    tests/corpora.sh
+    tests/s3-servers.sh minio
+    ;;
+lints) tool "licences and advisories of the dependencies" cargo-deny 0.20.2 cargo-deny ;;
+fuzz)
+    need clang clang
+    packages "the fuzz targets"
+    tool "the fuzz targets" cargo-fuzz 0.13.1 cargo-fuzz
     ;;
 esac

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Tests the Go module: test.sh BUILT, with the folder that has libwingback.a and the command.
+# Tests the Go module: test.sh BUILT [PART], with the folder that has libwingback.a and the command.
+# PART is "quick" for the engine as a child only, or "all" for every way to build and link as well.
 set -eu
 built=$(cd "$1" && pwd)
+part=${2-usual}
 cd "$(dirname "$0")"
 ./build.sh "$built"
 export WINGBACK_BIN="$built/wingback"
@@ -14,14 +16,28 @@ unformatted=$(gofmt -l .)
     echo "gofmt: $unformatted" >&2
     exit 1
 }
+if [ "$part" = quick ]; then
+    echo "== the command, as a child"
+    CGO_ENABLED=0 go test -count=1 ./...
+    exit
+fi
 go vet ./...
-echo "== the library, in the process"
-go test -count=1 ./...
-go test -count=1 -race ./...
-GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
-echo "== the command, as a child"
 CGO_ENABLED=0 go vet ./...
-CGO_ENABLED=0 go test -count=1 ./...
+(cd wingstest && CGO_ENABLED=0 go vet ./...)
+if [ "$part" = usual ]; then
+    [ -z "${WINGBACK_LEFT_OUT-}" ] || ../../tests/left-out.sh compare
+    echo "== the library, in the process"
+    go test -count=1 -race ./...
+    echo "== Wings"
+    (cd wingstest && CGO_ENABLED=0 go test -count=1 ./...)
+    echo "== the command, as a child"
+    CGO_ENABLED=0 go test -count=1 ./...
+    exit
+fi
+echo "== the library, in the process, and its pointers checked"
+go test -count=1 ./...
+GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
+echo "== the command, as a child, with the race detector"
 WINGBACK_ENGINE=child go test -count=1 -race .
 static=$(dirname "$built")/$(uname -m)-unknown-linux-musl/release/wingback
 if [ -x "$static" ]; then
@@ -30,8 +46,8 @@ if [ -x "$static" ]; then
 else
     ../../tests/left-out.sh case "Go with the command without any library: make static has not built it"
 fi
-echo "== Wings"
-(cd wingstest && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test -count=1 ./...)
+echo "== Wings, with another S3 server"
+(cd wingstest && CGO_ENABLED=0 WINGBACK_S3_SERVER=minio go test -count=1 ./...)
 echo "== the library, as pkg-config has it"
 prefix=$scratch/prefix
 mkdir "$prefix"

@@ -119,12 +119,16 @@ impl Refusal {
             "ThrottlingException",
             "ConditionalRequestConflict",
         ];
-        // Behind 501 is nothing that time would change.
+        // 501 means that the service lacks the function. Time does not change that.
         matches!(self.status, 408 | 429 | 500 | 502..=599) || CODES.contains(&&*self.code)
     }
 
     fn kind(&self) -> ErrorKind {
         match (&*self.code, self.status) {
+            // Versitygw answers 404 for an unknown access key.
+            ("AccessDenied" | "InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
+                ErrorKind::PermissionDenied
+            }
             ("NoSuchBucket" | "NoSuchKey", _) | (_, 404 | 410) => ErrorKind::NotFound,
             ("QuotaExceeded" | "XMinioStorageFull" | "EntityTooLarge", _) | (_, 507) => {
                 ErrorKind::NoSpace

@@ -14,9 +14,6 @@ fn old_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
 }
 
-/// More than a tick of the kernel's clock, which ctimes are taken from.
-const TICK: Duration = Duration::from_millis(12);
-
 fn set_time(file: &File) {
     file.set_times(FileTimes::new().set_modified(old_time())).unwrap();
 }
@@ -41,9 +38,9 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
             let file = File::options().write(true).open(&full).unwrap();
             while !is_over.load(SeqCst) {
                 // Two changes within one tick of the kernel's clock have one ctime, and nobody can tell.
-                thread::sleep(TICK);
+                settle();
                 change(&file);
-                thread::sleep(TICK);
+                settle();
                 file.write_all_at(&old, 0).unwrap();
                 set_time(&file);
             }

@@ -202,18 +202,18 @@ fn is_elsewhere(seen: &Seen, region: &str) -> bool {
 fn a_wrong_region_is_corrected_once_where_the_service_names_the_right_one() {
     let server = Server::shared();
     let in_body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>wrong</Message>\
-                   <Region>eu-central-1</Region></Error>";
-    let header = || vec![("x-amz-bucket-region", "eu-central-1".to_owned())];
+                   <Region>us-east-1</Region></Error>";
+    let header = || vec![("x-amz-bucket-region", "us-east-1".to_owned())];
     for wrong in [
         answer(400, header(), error("AuthorizationHeaderMalformed")),
         answer(400, vec![], in_body.to_owned()),
         answer(301, header(), error("PermanentRedirect")),
     ] {
         let (proxy, store, key) = behind(server, move |seen| {
-            if is_elsewhere(seen, "eu-central-1") { wrong.clone() } else { Fault::None }
+            if is_elsewhere(seen, "us-east-1") { wrong.clone() } else { Fault::None }
         });
-        there_and_back(&store, &key);
-        let asked_wrongly = proxy.log().iter().filter(|s| is_elsewhere(s, "eu-central-1")).count();
+        there_and_back(&store.region("eu-central-1"), &key);
+        let asked_wrongly = proxy.log().iter().filter(|s| is_elsewhere(s, "us-east-1")).count();
         // HEAD has no body, so GET may be asked as well.
         assert!((1..=2).contains(&asked_wrongly), "{asked_wrongly}");
     }

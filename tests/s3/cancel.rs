@@ -31,7 +31,7 @@ async fn interrupt(
 
 #[test]
 fn interrupted_at_random_moments_it_leaves_nothing() {
-    let server = Server::minio();
+    let server = Server::new();
     let bucket = server.bucket();
     let store = store(&server, &server.endpoint(), &bucket);
     let tree = Tree::with(&[("a.mca", &noise(8 << 20)), ("b", &noise(9 << 20))]);
@@ -89,7 +89,7 @@ fn all_are_whole(store: &S3Store) {
 /// The network's thread ends with its store, also where it was interrupted.
 #[test]
 fn a_store_that_is_dropped_cleans_up_first() {
-    let server = Server::minio();
+    let server = Server::new();
     let bucket = server.bucket();
     let tree = Tree::with(&[("b", &noise(9 << 20))]);
     for round in 0..10u64 {

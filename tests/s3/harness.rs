@@ -13,7 +13,7 @@ use crate::{
     fault::{Fault, Seen},
     proxy::Proxy,
     server::Server,
-    support::wait_until,
+    support::{left_out, wait_until},
 };
 
 fn noise(len: usize) -> Vec<u8> {
@@ -99,32 +99,28 @@ fn killed(mut server: Server) -> Server {
 }
 
 #[test]
-fn minio() {
+fn server() {
     objects_and_uploads(Server::shared());
-}
-
-#[test]
-fn versitygw() {
-    let server = Server::versitygw();
-    objects_and_uploads(&server);
+    let server = Server::new();
     let server = killed(server);
     let address = server.address();
     drop(server);
     TcpStream::connect(address).unwrap_err();
 }
 
-/// MinIO forgets its uploads, its disk does not.
+/// MinIO forgets its uploads, its disk does not. Versitygw forgets none.
 #[test]
-fn minio_restarted() {
-    let mut server = killed(Server::minio());
+fn restarted() {
+    let mut server = killed(Server::new());
     let bucket = server.bucket();
     let id = server.create_upload(&bucket, "a/b");
     let upload = [("a/b".to_owned(), id.clone())];
     assert_eq!(server.listed_uploads(&bucket, ""), upload);
-    assert_eq!(server.listed_uploads(&bucket, "a/"), []);
+    let unless_minio = if server.is_minio() { &[] } else { &upload[..] };
+    assert_eq!(server.listed_uploads(&bucket, "a/"), unless_minio);
     assert_eq!(server.listed_uploads(&bucket, "a/b"), upload);
     server.restart();
-    assert_eq!(server.listed_uploads(&bucket, ""), []);
+    assert_eq!(server.listed_uploads(&bucket, ""), unless_minio);
     assert_eq!(server.listed_uploads(&bucket, "a/b"), upload);
     assert_eq!(server.unfinished_of(&bucket, "a/b"), [&*id]);
     server.kill();
@@ -171,6 +167,10 @@ fn keeps_alive() {
         let target = url.strip_prefix(&proxy.endpoint()).unwrap();
         format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", proxy.address())
     };
+    if !Server::shared().is_minio() {
+        left_out("connections that the proxy keeps open: versitygw closes its own");
+        return;
+    }
     for method in ["GET", "HEAD", "GET"] {
         (&stream).write_all((head(method, &url) + "\r\n").as_bytes()).unwrap();
         let reply = reply(&mut replies, method).unwrap();
@@ -217,7 +217,8 @@ fn cut_requests() {
         let (_proxy, client, bucket) = behind(fault.clone());
         put(&client, &bucket, &noise(2 << 20)).unwrap_err();
         get(&client, &bucket).unwrap_err();
-        assert!(!has_new(&bucket), "{fault:?}");
+        // Versitygw stores as much of an object as has come.
+        assert!(!has_new(&bucket) || !Server::shared().is_minio(), "{fault:?}");
     }
 }
 
@@ -332,7 +333,7 @@ fn ends_when_dropped() {
 /// A server that is gone closes its clients' connections.
 #[test]
 fn without_a_server() {
-    let mut server = Server::versitygw();
+    let mut server = Server::new();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
     let client = server.through(proxy.address());
     let bucket = client.bucket();
@@ -345,39 +346,38 @@ fn without_a_server() {
 /// What a retry after a lost response meets, and where the servers differ in it.
 #[test]
 fn completions() {
-    let of_server = |server: &Server, again, again_if_new, aborted_after| {
-        let bucket = server.bucket();
-        let if_new: &[_] = &[("If-None-Match", "*")];
-        let begin = |key: &str, headers: &[_]| {
-            let id = server.create_upload_with(&bucket, key, headers);
-            let parts = [(1, server.put_part(&bucket, key, &id, 1, b"part"))];
-            (id, parts)
-        };
-        let complete = |key: &str, upload: &(String, [_; 1]), headers: &[_]| {
-            server.try_complete(&bucket, key, &upload.0, &upload.1, headers).unwrap().status
-        };
-
-        server.put(&bucket, "there", b"old");
-        let upload = begin("there", &[]);
-        assert_eq!(complete("there", &upload, if_new), 412);
-        assert_eq!(server.get(&bucket, "there"), b"old");
-        assert_eq!(server.unfinished_of(&bucket, "there"), [&*upload.0]);
-        assert_eq!(complete("there", &upload, &[]), 200);
-        assert_eq!(server.get(&bucket, "there"), b"part");
-        assert_eq!(complete("there", &upload, &[]), again);
-
-        let meta = [("x-amz-meta-wingback", "a b"), ("Content-Type", "application/gzip")];
-        let upload = begin("new", &meta);
-        assert_eq!(complete("new", &upload, if_new), 200);
-        assert_eq!(complete("new", &upload, if_new), again_if_new);
-        let headers = server.head(&bucket, "new").unwrap();
-        assert!(meta.iter().all(|(name, value)| headers[&name.to_lowercase()] == *value));
-        assert!(headers["etag"].ends_with("-1\""));
-        let id = [("uploadId", &*upload.0)];
-        let abort = server.request("DELETE", &bucket, "new", &id, &[], b"").unwrap();
-        assert_eq!(abort.status, aborted_after);
-        assert_eq!(server.unfinished(&bucket), []);
+    let server = Server::shared();
+    let [again, again_if_new, aborted_after] =
+        if server.is_minio() { [404, 412, 204] } else { [200, 200, 404] };
+    let bucket = server.bucket();
+    let if_new: &[_] = &[("If-None-Match", "*")];
+    let begin = |key: &str, headers: &[_]| {
+        let id = server.create_upload_with(&bucket, key, headers);
+        let parts = [(1, server.put_part(&bucket, key, &id, 1, b"part"))];
+        (id, parts)
     };
-    of_server(Server::shared(), 404, 412, 204);
-    of_server(&Server::versitygw(), 200, 200, 404);
+    let complete = |key: &str, upload: &(String, [_; 1]), headers: &[_]| {
+        server.try_complete(&bucket, key, &upload.0, &upload.1, headers).unwrap().status
+    };
+
+    server.put(&bucket, "there", b"old");
+    let upload = begin("there", &[]);
+    assert_eq!(complete("there", &upload, if_new), 412);
+    assert_eq!(server.get(&bucket, "there"), b"old");
+    assert_eq!(server.unfinished_of(&bucket, "there"), [&*upload.0]);
+    assert_eq!(complete("there", &upload, &[]), 200);
+    assert_eq!(server.get(&bucket, "there"), b"part");
+    assert_eq!(complete("there", &upload, &[]), again);
+
+    let meta = [("x-amz-meta-wingback", "a b"), ("Content-Type", "application/gzip")];
+    let upload = begin("new", &meta);
+    assert_eq!(complete("new", &upload, if_new), 200);
+    assert_eq!(complete("new", &upload, if_new), again_if_new);
+    let headers = server.head(&bucket, "new").unwrap();
+    assert!(meta.iter().all(|(name, value)| headers[&name.to_lowercase()] == *value));
+    assert!(headers["etag"].ends_with("-1\""));
+    let id = [("uploadId", &*upload.0)];
+    let abort = server.request("DELETE", &bucket, "new", &id, &[], b"").unwrap();
+    assert_eq!(abort.status, aborted_after);
+    assert_eq!(server.unfinished(&bucket), []);
 }

@@ -1,11 +1,6 @@
-//! Several things that go wrong one behind the other, on both servers: what is checked after each
-//! is what [`Ran`] checks.
+//! Several faults, one after the other: what is checked after each is what [`Ran`] checks.
 
-use std::{
-    collections::VecDeque,
-    sync::{LazyLock, Mutex},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{ErrorKind, Limiter, Store};
@@ -15,17 +10,8 @@ use crate::{
     faults::{Ran, TREE, at_first, quick},
     server::Server,
     store::store,
-    support::wait_until,
+    support::{left_out, wait_until},
 };
-
-static OTHER: LazyLock<Server> = LazyLock::new(Server::versitygw);
-
-pub fn on_both<T: Send>(test: impl Fn(&Server) -> T + Sync) -> [T; 2] {
-    std::thread::scope(|scope| {
-        let servers = [Server::shared(), &OTHER];
-        servers.map(|server| scope.spawn(|| test(server))).map(|test| test.join().unwrap())
-    })
-}
 
 /// Faults for the requests of each kind, one behind the other, and then none.
 fn in_turn(
@@ -61,114 +47,109 @@ const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
 fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
     let html = || Fault::ReplaceAfter { status: 200, body: "<html>hello</html>".into() };
     let disguised = || Fault::ReplaceAfter { status: 200, body: error("InternalError") };
-    on_both(|server| {
-        for lost in [
-            Fault::LoseResponse,
-            Fault::CutResponse { after: 60 },
-            Fault::StallResponse { after: 60 },
-            Fault::ReplaceAfter { status: 502, body: String::new() },
-            html(),
-            disguised(),
-        ] {
-            let shown = format!("{lost:?}");
-            let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |store| store);
-            assert!(ran.result.is_ok(), "{shown}: {:?}", ran.result);
-        }
-        // What would find it is not there either for a while.
-        let list = [SLOW_DOWN, Fault::Refuse];
-        let lost = [Fault::LoseResponse, SLOW_DOWN, Fault::LoseResponse];
-        let rule = both(in_turn(Seen::is_create, &lost), in_turn(is_list_of_uploads, &list));
-        Ran::on(server, rule, |store| store).succeeded();
-        // It never gets through.
-        let rule = |seen: &Seen| match seen.is_create() {
-            true => Fault::LoseResponse,
-            false => Fault::None,
-        };
-        let hurried = quick().retry_for(Duration::from_secs(2));
-        let ran = Ran::on(server, rule, |store| store.transfer(hurried));
-        assert!(ran.result.is_err_and(|e| e.is_retryable()));
-    });
+    let server = Server::shared();
+    for lost in [
+        Fault::LoseResponse,
+        Fault::CutResponse { after: 60 },
+        Fault::StallResponse { after: 60 },
+        Fault::ReplaceAfter { status: 502, body: String::new() },
+        html(),
+        disguised(),
+    ] {
+        let shown = format!("{lost:?}");
+        let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |store| store);
+        assert!(ran.result.is_ok(), "{shown}: {:?}", ran.result);
+    }
+    // What would find it is not there either for a while.
+    let list = [SLOW_DOWN, Fault::Refuse];
+    let lost = [Fault::LoseResponse, SLOW_DOWN, Fault::LoseResponse];
+    let rule = both(in_turn(Seen::is_create, &lost), in_turn(is_list_of_uploads, &list));
+    Ran::on(server, rule, |store| store).succeeded();
+    // It never gets through.
+    let rule = |seen: &Seen| match seen.is_create() {
+        true => Fault::LoseResponse,
+        false => Fault::None,
+    };
+    let hurried = quick().retry_for(Duration::from_secs(2));
+    let ran = Ran::on(server, rule, |store| store.transfer(hurried));
+    assert!(ran.result.is_err_and(|e| e.is_retryable()));
 }
 
 #[test]
 fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
-    on_both(|server| {
-        let late = [Duration::from_millis(900), Duration::from_millis(500)];
-        let late = Mutex::new(late.into_iter());
-        let rule = move |seen: &Seen| {
-            if seen.is_create() {
-                // A slow service: it begins the upload after the engine has given that request up.
-                let pause = late.lock().unwrap().next();
-                std::thread::sleep(pause.unwrap_or_default());
-            }
-            Fault::None
-        };
-        Ran::on(server, rule, |store| store).succeeded();
-    });
+    let server = Server::shared();
+    let late = [Duration::from_millis(900), Duration::from_millis(500)];
+    let late = Mutex::new(late.into_iter());
+    let rule = move |seen: &Seen| {
+        if seen.is_create() {
+            // A slow service: it begins the upload after the engine has given that request up.
+            let pause = late.lock().unwrap().next();
+            std::thread::sleep(pause.unwrap_or_default());
+        }
+        Fault::None
+    };
+    Ran::on(server, rule, |store| store).succeeded();
 }
 
 #[test]
 fn a_completion_is_judged_by_what_is_there() {
     let conflict = || Fault::Status(409, "ConditionalRequestConflict");
-    on_both(|server| {
-        for answers in [
-            vec![Fault::CutResponse { after: 20 }],
-            vec![Fault::StallResponse { after: 20 }],
-            vec![conflict(), conflict()],
-            vec![SLOW_DOWN, Fault::LoseResponse, Fault::LoseResponse, SLOW_DOWN],
-            vec![Fault::ReplaceAfter { status: 412, body: error("PreconditionFailed") }],
-            vec![Fault::ReplaceAfter { status: 404, body: error("NoSuchUpload") }],
-            vec![Fault::Replace { status: 200, body: "<html>hello</html>".into() }],
-        ] {
-            let rule = in_turn(Seen::is_complete, &answers);
-            let ran = Ran::on(server, rule, |store| store);
-            assert!(ran.result.is_ok(), "{answers:?}: {:?}", ran.result);
-        }
-        let always = |fault: Fault| {
-            let rule = move |seen: &Seen| match seen.is_complete() {
-                true => fault.clone(),
-                false => Fault::None,
-            };
-            let hurried = quick().retry_for(Duration::from_secs(2));
-            Ran::on(server, rule, |store| store.transfer(hurried))
+    let server = Server::shared();
+    for answers in [
+        vec![Fault::CutResponse { after: 20 }],
+        vec![Fault::StallResponse { after: 20 }],
+        vec![conflict(), conflict()],
+        vec![SLOW_DOWN, Fault::LoseResponse, Fault::LoseResponse, SLOW_DOWN],
+        vec![Fault::ReplaceAfter { status: 412, body: error("PreconditionFailed") }],
+        vec![Fault::ReplaceAfter { status: 404, body: error("NoSuchUpload") }],
+        vec![Fault::Replace { status: 200, body: "<html>hello</html>".into() }],
+    ] {
+        let rule = in_turn(Seen::is_complete, &answers);
+        let ran = Ran::on(server, rule, |store| store);
+        assert!(ran.result.is_ok(), "{answers:?}: {:?}", ran.result);
+    }
+    let always = |fault: Fault| {
+        let rule = move |seen: &Seen| match seen.is_complete() {
+            true => fault.clone(),
+            false => Fault::None,
         };
-        always(Fault::LoseResponse).succeeded();
-        always(Fault::ReplaceAfter { status: 500, body: error("InternalError") }).succeeded();
-        always(Fault::Replace { status: 200, body: error("InternalError") })
-            .failed(ErrorKind::Io, "InternalError");
-        always(SLOW_DOWN).failed(ErrorKind::Io, "SlowDown");
-        always(Fault::Refuse).failed(ErrorKind::Io, "complete the upload");
-    });
+        let hurried = quick().retry_for(Duration::from_secs(2));
+        Ran::on(server, rule, |store| store.transfer(hurried))
+    };
+    always(Fault::LoseResponse).succeeded();
+    always(Fault::ReplaceAfter { status: 500, body: error("InternalError") }).succeeded();
+    always(Fault::Replace { status: 200, body: error("InternalError") })
+        .failed(ErrorKind::Io, "InternalError");
+    always(SLOW_DOWN).failed(ErrorKind::Io, "SlowDown");
+    always(Fault::Refuse).failed(ErrorKind::Io, "complete the upload");
 }
 
 #[test]
 fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first() {
     let denied = || Fault::Status(403, "AccessDenied");
     let is_second = |seen: &Seen| seen.part() == Some(2);
-    on_both(|server| {
-        let abort = [SLOW_DOWN, Fault::Refuse, Fault::LoseResponse, SLOW_DOWN];
-        for is_it in [is_second, Seen::is_create, Seen::is_complete] {
-            let rule = both(at_first(9, is_it, denied()), in_turn(Seen::is_abort, &abort));
-            let ran = Ran::on(server, rule, |store| store);
-            ran.failed(ErrorKind::PermissionDenied, "AccessDenied");
-            ran.failed(ErrorKind::PermissionDenied, "TESTREQ1");
-            ran.failed(ErrorKind::PermissionDenied, "The test says so.");
-            let times = ran.proxy.log().iter().filter(|seen| is_it(seen)).count();
-            assert_eq!(times, 1, "{:?}", ran.result);
-        }
-    });
+    let server = Server::shared();
+    let abort = [SLOW_DOWN, Fault::Refuse, Fault::LoseResponse, SLOW_DOWN];
+    for is_it in [is_second, Seen::is_create, Seen::is_complete] {
+        let rule = both(at_first(9, is_it, denied()), in_turn(Seen::is_abort, &abort));
+        let ran = Ran::on(server, rule, |store| store);
+        ran.failed(ErrorKind::PermissionDenied, "AccessDenied");
+        ran.failed(ErrorKind::PermissionDenied, "TESTREQ1");
+        ran.failed(ErrorKind::PermissionDenied, "The test says so.");
+        let times = ran.proxy.log().iter().filter(|seen| is_it(seen)).count();
+        assert_eq!(times, 1, "{:?}", ran.result);
+    }
 }
 
 /// It may write but not look.
 #[test]
 fn without_the_right_to_look_the_services_word_counts() {
-    on_both(|server| {
-        let rule = |seen: &Seen| match &*seen.method {
-            "HEAD" => Fault::Status(403, "AccessDenied"),
-            _ => Fault::None,
-        };
-        Ran::on(server, rule, |store| store).succeeded();
-    });
+    let server = Server::shared();
+    let rule = |seen: &Seen| match &*seen.method {
+        "HEAD" => Fault::Status(403, "AccessDenied"),
+        _ => Fault::None,
+    };
+    Ran::on(server, rule, |store| store).succeeded();
 }
 
 /// Whatever comes at random, in order that nobody has thought of.
@@ -198,16 +179,19 @@ fn in_any_weather_it_is_whole_or_nothing() {
         };
         Ran::on(server, rule, |store| store).result.is_ok()
     };
-    let ran = on_both(|server| (0..8).map(|seed| weather(seed, server)).collect::<Vec<_>>());
-    let ran = ran.concat();
+    let ran: Vec<_> = (0..8).map(|seed| weather(seed, Server::shared())).collect();
     let done = ran.iter().filter(|done| **done).count();
-    assert!((2..16).contains(&done), "{done} of {} are done", ran.len());
+    assert!((1..8).contains(&done), "{done} of {} are done", ran.len());
 }
 
 /// Its uploads are on its disk, and it lists them as it comes back.
 #[test]
 fn what_a_dead_server_kept_is_swept_once_it_is_old() {
-    let mut server = Server::versitygw();
+    let mut server = Server::new();
+    if server.is_minio() {
+        left_out("a sweep after MinIO has died: it lists no upload from before");
+        return;
+    }
     let bucket = server.bucket();
     let hurried = quick().retry_for(Duration::from_secs(2));
     let store = store(&server, &server.endpoint(), &bucket).transfer(hurried);

@@ -69,18 +69,24 @@ fn parent() -> PathBuf {
 }
 
 impl Server {
-    pub fn minio() -> Self {
-        Server::start(Kind::Minio)
+    /// The usual server: versitygw, or the one that `WINGBACK_S3_SERVER` names.
+    pub fn new() -> Self {
+        match env::var("WINGBACK_S3_SERVER").as_deref() {
+            Err(_) | Ok("versitygw") => Server::start(Kind::Versitygw),
+            Ok("minio") => Server::start(Kind::Minio),
+            Ok(other) => panic!("WINGBACK_S3_SERVER={other}: there are versitygw and minio"),
+        }
     }
 
-    pub fn versitygw() -> Self {
-        Server::start(Kind::Versitygw)
-    }
-
-    /// One MinIO for all tests of the process, none of which kills it.
+    /// The usual server, one for all tests of the process. None of them kills it.
     pub fn shared() -> &'static Server {
         static SHARED: OnceLock<Server> = OnceLock::new();
-        SHARED.get_or_init(Server::minio)
+        SHARED.get_or_init(Server::new)
+    }
+
+    /// Whether the server is MinIO.
+    pub fn is_minio(&self) -> bool {
+        self.kind == Kind::Minio
     }
 
     fn start(kind: Kind) -> Self {
@@ -94,7 +100,7 @@ impl Server {
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix("wingback-s3-").tempdir_in(parent()).unwrap();
         let dir = folder.keep();
-        for name in ["data", "aside"] {
+        for name in ["data", "aside", "sidecar"] {
             fs::create_dir(dir.join(name)).unwrap();
         }
         let mut server = Server { client, kind, dir, keeper: None };
@@ -163,6 +169,10 @@ impl Server {
         self.kill();
         let (data, aside) = (self.dir.join("data"), self.dir.join("aside"));
         let address = self.address().to_string();
+        let tls = [("--cert", "public.crt"), ("--key", "private.key")].map(|(option, name)| {
+            let file = aside.join(name);
+            if file.exists() { vec![option.into(), file.into_os_string()] } else { vec![] }
+        });
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "sh"]).arg(&self.dir);
         match self.kind {
@@ -177,8 +187,10 @@ impl Server {
             // Not every file system of temporary folders has the attributes it stores otherwise.
             Kind::Versitygw => keeper
                 .arg(binary(VERSITYGW))
-                .args(["--port", &address, "posix", "--sidecar"])
-                .args([&aside, &data])
+                .args(["--port", &address])
+                .args(tls.iter().flatten())
+                .args(["posix", "--sidecar"])
+                .args([&self.dir.join("sidecar"), &data])
                 .env("ROOT_ACCESS_KEY", self.access_key())
                 .env("ROOT_SECRET_KEY", self.secret_key()),
         };

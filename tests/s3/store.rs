@@ -37,45 +37,43 @@ fn key(store: &S3Store, n: u128) -> Key {
 
 #[test]
 fn every_promise_of_a_store_is_kept() {
-    for server in [Server::minio(), Server::versitygw()] {
-        let bucket = server.bucket();
-        let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
-        block_on(conformance(&store));
-        assert_eq!(server.unfinished(&bucket), []);
-    }
+    let server = Server::new();
+    let bucket = server.bucket();
+    let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
+    block_on(conformance(&store));
+    assert_eq!(server.unfinished(&bucket), []);
 }
 
 #[test]
 fn a_backup_goes_up_and_comes_back() {
     let tree = tree();
-    for server in [Server::minio(), Server::versitygw()] {
-        let bucket = server.bucket();
-        let store = store(&server, &server.endpoint(), &bucket).prefix("servers/");
-        let id = key(&store, 1);
-        let task = tree.backup().reproducible(true).start(store.clone(), id.clone());
-        let handle = task.handle();
-        let report = block_on(task).unwrap();
-        assert_eq!(handle.progress().uploaded, report.size);
-        let object = format!("servers/{id}");
-        assert_eq!(server.objects(&bucket), [(object.clone(), report.size)]);
-        assert_eq!(server.unfinished(&bucket), []);
-        let head = server.head(&bucket, &object).unwrap();
-        assert_eq!(head["content-type"], "application/x-gzip");
-        let uuid = uuid::Uuid::from_u128(1).to_string();
-        assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
-        // Byte for byte what a local backup of the tree is.
-        let local = LocalStore::new(tree.tmp.path().join("local"));
-        let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
-        assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
+    let server = Server::new();
+    let bucket = server.bucket();
+    let store = store(&server, &server.endpoint(), &bucket).prefix("servers/");
+    let id = key(&store, 1);
+    let task = tree.backup().reproducible(true).start(store.clone(), id.clone());
+    let handle = task.handle();
+    let report = block_on(task).unwrap();
+    assert_eq!(handle.progress().uploaded, report.size);
+    let object = format!("servers/{id}");
+    assert_eq!(server.objects(&bucket), [(object.clone(), report.size)]);
+    assert_eq!(server.unfinished(&bucket), []);
+    let head = server.head(&bucket, &object).unwrap();
+    assert_eq!(head["content-type"], "application/x-gzip");
+    let uuid = uuid::Uuid::from_u128(1).to_string();
+    assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
+    // Byte for byte what a local backup of the tree is.
+    let local = LocalStore::new(tree.tmp.path().join("local"));
+    let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
+    assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
 
-        let archive = || Archive::in_store(store.clone(), id.clone());
-        let verified = block_on(Verify::new().sha1(report.sha1).start(archive())).unwrap();
-        assert!(verified.is_whole() && verified.sha1 == Some(report.sha1));
-        let target = Tree::new();
-        let done = block_on(Extract::new(&target.root).start(archive())).unwrap();
-        assert_eq!(done.way, Way::Index);
-        Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
-    }
+    let archive = || Archive::in_store(store.clone(), id.clone());
+    let verified = block_on(Verify::new().sha1(report.sha1).start(archive())).unwrap();
+    assert!(verified.is_whole() && verified.sha1 == Some(report.sha1));
+    let target = Tree::new();
+    let done = block_on(Extract::new(&target.root).start(archive())).unwrap();
+    assert_eq!(done.way, Way::Index);
+    Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
 }
 
 #[test]
@@ -191,26 +189,25 @@ fn parts_are_larger_only_where_there_would_be_too_many() {
 
 #[test]
 fn a_sweep_aborts_what_is_old_and_ours() {
-    for server in [Server::minio(), Server::versitygw()] {
-        let bucket = server.bucket();
-        let store = store(&server, &server.endpoint(), &bucket).prefix("srv/");
-        let dead = format!("srv/{}", key(&store, 7));
-        server.create_upload(&bucket, &dead);
-        for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
-            server.create_upload(&bucket, other);
-        }
-        assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
-        let old = store.dead_after(Duration::ZERO);
-        assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
-        let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
-        assert!(!left.contains(&dead));
+    let server = Server::new();
+    let bucket = server.bucket();
+    let store = store(&server, &server.endpoint(), &bucket).prefix("srv/");
+    let dead = format!("srv/{}", key(&store, 7));
+    server.create_upload(&bucket, &dead);
+    for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
+        server.create_upload(&bucket, other);
     }
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
+    let old = store.dead_after(Duration::ZERO);
+    assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
+    let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(!left.contains(&dead));
 }
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_named() {
-    let mut server = Server::minio();
+    let mut server = Server::new();
     let bucket = server.bucket();
     server.put(&bucket, &key(&S3Store::new("", Credentials::new("", "")), 1).to_string(), b"x");
     let certificate = server.restart_with_tls();

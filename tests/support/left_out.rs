@@ -2,6 +2,16 @@
 
 use std::{fs::OpenOptions, io::Write};
 
+/// Whether the suite does what `make test-all` adds. If not, says that `case` is left out.
+#[allow(dead_code, reason = "not every suite has such a case")]
+pub(crate) fn in_test_all(case: &str) -> bool {
+    let is_all = std::env::var_os("WINGBACK_TEST_ALL").is_some();
+    if !is_all {
+        left_out(&format!("{case}: only in make test-all"));
+    }
+    is_all
+}
+
 /// Says that a case is left out: on standard error and, for the comparison with the committed list
 /// (`tests/left-out.txt`), in the file that `$WINGBACK_LEFT_OUT` names. The text is the same in each
 /// run: the case, a colon, and why.

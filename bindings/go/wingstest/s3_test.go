@@ -2,6 +2,7 @@ package wingstest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -26,7 +27,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// A panel answers as the Panel does, and completes uploads as it does, on a real MinIO.
+// A panel answers as the Panel does, and completes uploads as it does, on a real S3 server.
 type panel struct {
 	core     *minio.Core
 	partSize int64
@@ -38,26 +39,31 @@ const bucket = "backups"
 
 func newPanel(t *testing.T) *panel {
 	t.Helper()
-	binary := os.Getenv("WINGBACK_MINIO")
-	if binary == "" {
-		cache, _ := os.UserCacheDir()
-		found, _ := filepath.Glob(filepath.Join(cache, "wingback/bin/minio-*"))
-		if len(found) == 0 {
-			leftOut(t, "Wings with S3: there is no MinIO, in WINGBACK_MINIO or the cache folder (tests/s3-servers.sh builds it)")
-		}
-		binary = found[len(found)-1]
+	name := cmp.Or(os.Getenv("WINGBACK_S3_SERVER"), "versitygw")
+	cache, _ := os.UserCacheDir()
+	found, _ := filepath.Glob(filepath.Join(cache, "wingback/bin", name+"-*"))
+	if len(found) == 0 {
+		t.Fatalf("there is no %s in the cache folder: tests/s3-servers.sh builds it", name)
 	}
+	binary := found[len(found)-1]
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	address := listener.Addr().String()
 	must(t, listener.Close())
 	// MinIO takes nothing more once its file system is 99 % full, however large that is.
-	data, err := os.MkdirTemp("/dev/shm", "wingback-minio")
+	data, err := os.MkdirTemp("/dev/shm", "wingback-s3")
 	if err != nil {
 		data = t.TempDir()
 	}
 	server := exec.Command(binary, "server", "--address", address, data)
-	server.Env = append(os.Environ(), "MINIO_ROOT_USER=wingback", "MINIO_ROOT_PASSWORD=wingback-secret", "MINIO_BROWSER=off")
+	if name == "versitygw" {
+		sidecar, objects := filepath.Join(data, "sidecar"), filepath.Join(data, "objects")
+		must(t, os.Mkdir(sidecar, 0o700))
+		must(t, os.Mkdir(objects, 0o700))
+		server = exec.Command(binary, "--port", address, "posix", "--sidecar", sidecar, objects)
+	}
+	server.Env = append(os.Environ(), "MINIO_ROOT_USER=wingback", "MINIO_ROOT_PASSWORD=wingback-secret", "MINIO_BROWSER=off",
+		"ROOT_ACCESS_KEY=wingback", "ROOT_SECRET_KEY=wingback-secret")
 	must(t, server.Start())
 	t.Cleanup(func() {
 		_ = server.Process.Kill()

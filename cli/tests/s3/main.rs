@@ -35,7 +35,7 @@ fn with_keys(server: &Server) -> Command {
 
 #[test]
 fn a_backup_in_s3_is_made_seen_into_and_restored() {
-    let (server, place) = (Server::minio(), place());
+    let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}/servers/one");
     let ran = ok(with_keys(&server).arg("create").arg(&place.source).args(["--to", &to]).args([
@@ -86,7 +86,7 @@ fn a_backup_in_s3_is_made_seen_into_and_restored() {
 
 #[test]
 fn a_link_is_read_like_a_file() {
-    let (server, place) = (Server::minio(), place());
+    let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     ok(place.create().arg("--quiet"));
     server.put(&bucket, "a", &fs::read(place.archive()).unwrap());
@@ -102,7 +102,7 @@ fn a_link_is_read_like_a_file() {
 
 #[test]
 fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
-    let (server, place) = (Server::minio(), place());
+    let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let file = place.tmp.path().join("credentials");
     let keys = |secret: &str| {
@@ -135,7 +135,7 @@ fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
 
 #[test]
 fn a_sweep_aborts_what_a_killed_backup_left() {
-    let (server, place) = (Server::minio(), place());
+    let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}");
     let mut create = with_keys(&server);
@@ -155,7 +155,7 @@ fn a_sweep_aborts_what_a_killed_backup_left() {
 
 #[test]
 fn an_interrupt_leaves_nothing_in_s3() {
-    let (server, place) = (Server::minio(), place());
+    let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     for pause in [0, 20, 200] {
         let mut create = with_keys(&server);

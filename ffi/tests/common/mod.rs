@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+#[path = "../../../tests/support/left_out.rs"]
+pub mod left_out;
+
 use std::{
     ffi::OsStr,
     fs,

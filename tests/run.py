@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Builds the workspace's tests and runs them two programs at a time: run.py [--quick | --only NAME,…].
+
+`cargo test` runs one program after the other, and most of them wait for a service, a disk or a clock.
+The output of a program appears as one piece when it ends, as `cargo test` shows it. The slowest tests
+stand at the end. `--quick` leaves out the programs that start a server or a browser, and says so.
+`--only` runs the programs of these names.
+"""
+
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+BUILD = ["cargo", "test", "--workspace", "--all-targets", "--exclude", "wingback-isal", "--no-run"]
+# S3 servers, the daemon with its page, and C programs under the sanitizer.
+SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
+# These measure time and memory, or fill both processors.
+ALONE = {"limited", "page_cache", "scale"}
+SLOWEST = 10
+
+output = threading.Lock()
+times = []
+
+
+def programs():
+    """Builds all, and returns the package's folder, the target's name and the program of each."""
+    build = subprocess.Popen(
+        BUILD + ["--message-format", "json-render-diagnostics"], stdout=subprocess.PIPE, text=True
+    )
+    found = []
+    for line in build.stdout:
+        message = json.loads(line)
+        if message.get("executable") and message["profile"]["test"]:
+            folder = os.path.dirname(message["manifest_path"])
+            found.append((folder, message["target"]["name"], message["target"]["src_path"], message["executable"]))
+    if build.wait():
+        sys.exit(build.returncode)
+    return found
+
+
+def run(program):
+    folder, name, source, executable = program
+    began = time.monotonic()
+    # The times of single tests are an unstable option of the test harness.
+    environment = dict(os.environ, RUSTC_BOOTSTRAP="1", CARGO_MANIFEST_DIR=folder)
+    ended = subprocess.run(
+        [executable, "-Zunstable-options", "--report-time"],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace",
+    )
+    took = time.monotonic() - began
+    shown = os.path.relpath(source)
+    with output:
+        print(f"     Running {shown} ({os.path.relpath(executable)}), {took:.1f} s")
+        print(ended.stdout, flush=True)
+        for test, seconds in re.findall(r"^test (\S+).* \.\.\. ok <([0-9.]+)s>$", ended.stdout, re.M):
+            times.append((float(seconds), f"{shown} {test}"))
+    return (shown, took, ended.returncode)
+
+
+def main():
+    quick = "--quick" in sys.argv
+    found = programs()
+    if "--only" in sys.argv:
+        only = sys.argv[sys.argv.index("--only") + 1].split(",")
+        found = [p for p in found if p[1] in only]
+    if quick:
+        left_out = sorted(os.path.relpath(p[2]) for p in found if p[1] in SLOW)
+        found = [p for p in found if p[1] not in SLOW]
+    began = time.monotonic()
+    ended = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        ended += pool.map(run, (p for p in found if p[1] not in ALONE))
+    ended += map(run, (p for p in found if p[1] in ALONE))
+    print(f"the slowest of {len(times)} tests in {len(ended)} programs, {time.monotonic() - began:.0f} s in all:")
+    for seconds, test in sorted(times, reverse=True)[:SLOWEST]:
+        print(f"{seconds:8.1f} s  {test}")
+    if quick:
+        print("not run by this: " + ", ".join(left_out))
+    failed = [shown for shown, _, status in ended if status]
+    for shown in failed:
+        print(f"FAILED: {shown}")
+    sys.exit(bool(failed))
+
+
+main()
