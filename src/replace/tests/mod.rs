@@ -5,7 +5,7 @@ mod records;
 mod tenant;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt, fs::PermissionsExt, fs::symlink},
     path::{Path, PathBuf},

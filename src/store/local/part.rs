@@ -17,7 +17,7 @@ use rustix::{
 use crate::{
     durable::make_dirs,
     error::{Error, ErrorKind, Result},
-    sys::rename_new,
+    sys::{self, rename_new},
     walk::root::FileId,
 };
 
@@ -116,7 +116,12 @@ impl Part {
                 // A sweep may take it for a dead one's before it is locked. It holds the lock for
                 // moments and removes the file, so that another is made.
                 Ok(file) => {
-                    wait_for_lock(&file).map_err(fail)?;
+                    if let Err(e) = wait_for_lock(&file) {
+                        if is_at(&file, &part) {
+                            let _ = rustix::fs::unlink(&part);
+                        }
+                        return Err(Error::io("lock", e).at(&part));
+                    }
                     if is_at(&file, &part) {
                         break file;
                     }
@@ -139,16 +144,16 @@ impl Part {
     }
 
     fn check_space(&self) -> Result<()> {
-        let stat = rustix::fs::fstatvfs(&self.file)
+        let free = sys::free_space(&self.file)
             .map_err(|e| Error::io("look at the free space", e).at(&self.part))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < self.reserve {
-            return Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(format!(
-                "{free} bytes are free, and {} are to stay free",
-                self.reserve
-            )));
-        }
-        Ok(())
+        let why = match free {
+            Some(free) if free < self.reserve => {
+                format!("{free} bytes are free, and {} are to stay free", self.reserve)
+            }
+            None if self.reserve > 0 => sys::UNKNOWN_SPACE.to_owned(),
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(why))
     }
 
     /// Appends at `offset`.
@@ -170,11 +175,11 @@ impl Part {
     /// Sync, rename without replacing, sync of the directory. Where the file system can neither
     /// rename without replacing nor link, the part's lock keeps other writers of this name out.
     pub(super) fn complete(&self) -> Result<()> {
-        self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
+        sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;
         self.is_over.store(true, SeqCst);
-        rustix::fs::fsync(&self.dir).map_err(|e| {
+        sys::sync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
         })
