@@ -168,14 +168,15 @@ mod calls {
 pub(crate) mod denied {
     use std::{
         cell::{Cell, RefCell},
-        collections::HashSet,
-        os::fd::BorrowedFd,
+        os::fd::{BorrowedFd, OwnedFd},
     };
 
     use rustix::{fs::AtFlags, io::Errno, path::Arg};
 
+    use crate::walk::root::FileId;
+
     thread_local! {
-        static LOWER: RefCell<HashSet<u64>> = RefCell::default();
+        static LOWER: RefCell<Vec<OwnedFd>> = RefCell::default();
         static DENIED: Cell<[Option<Errno>; 2]> = const { Cell::new([None; 2]) };
     }
 
@@ -184,16 +185,18 @@ pub(crate) mod denied {
     }
 
     pub(super) fn check_layer(dir: BorrowedFd<'_>, name: impl Arg) -> Result<(), Errno> {
-        let inode = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino;
-        match LOWER.with_borrow(|lower| lower.contains(&inode)) {
+        let id = FileId::of(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
+        let is_it = |lower: &OwnedFd| rustix::fs::fstat(lower).is_ok_and(|s| FileId::of(&s) == id);
+        match LOWER.with_borrow(|lower| lower.iter().any(is_it)) {
             true => Err(Errno::XDEV),
             false => Ok(()),
         }
     }
 
-    /// These inodes cannot be renamed from now on, as directories of a lower layer.
-    pub(crate) fn lower_layer(inodes: HashSet<u64>) {
-        LOWER.set(inodes);
+    /// These cannot be renamed from now on, as directories of a lower layer. They are held open, so
+    /// that no new one gets the inode of one that was removed.
+    pub(crate) fn lower_layer(dirs: Vec<OwnedFd>) {
+        LOWER.set(dirs);
     }
 
     /// Answers `RENAME_NOREPLACE` and `link` like this from now on.

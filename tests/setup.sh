@@ -24,6 +24,13 @@ need busybox busybox-static
 need python3 python3
 need pip3 python3-pip
 need setpriv util-linux
+# Only root mounts the file systems of the tests.
+if [ "$(id -u)" = 0 ]; then
+    need mkfs.ext4 e2fsprogs
+    need mkfs.vfat dosfstools
+    need fusermount3 fuse3
+    need bindfs bindfs
+fi
 need openssl openssl
 # The daemon's page.
 need chromium chromium

@@ -102,7 +102,9 @@ fn fill_target(target: &Path) {
 /// An overlay with all of it in the lower layer.
 fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
     let layers = |tmp: &Path| {
-        ["lower", "upper", "work"].map(|dir| fs::create_dir(tmp.join(dir)).expect("made"));
+        for layer in ["lower", "upper", "work"] {
+            fs::create_dir(tmp.join(layer)).expect("made");
+        }
         fill(&tmp.join("lower"));
         more(&tmp.join("lower"));
     };

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    common::{Place, Ran, listed, names, noise, ok, wingback},
+    common::{Place, Ran, listed, names, noise, ok, spawn, wait, wingback},
     tree::{Tree, tree},
     without::{ERRNOS, Errno, refuse},
 };
@@ -183,7 +183,7 @@ impl Fixture {
         fs::create_dir(&case.dir).expect("made");
         let mut command = case.prepare(action);
         refuse(&mut command, calls, errno);
-        let ran = Ran::of(command.output().expect("it starts"));
+        let ran = wait(spawn(&mut command));
         let checked = case.check(action, &ran).and_then(|()| {
             ensure(tree(&self.place.source) == self.source, "the source is another")?;
             ensure(fs::read(&self.archive).expect("there") == self.bytes, "the archive is another")

@@ -5,7 +5,7 @@ mod records;
 mod tenant;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt, fs::PermissionsExt, fs::symlink},
     path::{Path, PathBuf},
