@@ -201,7 +201,9 @@ impl Fixture {
         };
         let tmp = self.place.tmp.path().to_str().expect("text");
         let mut paths = self.source.keys().map(|path| path.to_str().expect("text"));
-        let has_path = before.contains(tmp) || paths.any(|path| before.contains(path));
+        // Of what was in the target, and of the staging directory, the path beneath it.
+        let has_path = [tmp, "gone", ".wingback-restore-"].iter().any(|path| before.contains(path))
+            || paths.any(|path| before.contains(path));
         ensure(has_path && before.contains(' '), "the error does not say what was done where")
     }
 }
