@@ -142,7 +142,8 @@ fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
             }
             let stat = match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,
-                Err(Errno::NOENT) => continue,
+                // In a directory that is closed to us, `syncfs` alone has written it back.
+                Err(Errno::NOENT | Errno::ACCESS) => continue,
                 Err(e) => return Err(e),
             };
             match FileType::from_raw_mode(stat.st_mode) {
@@ -196,7 +197,7 @@ fn open<P: Arg + Copy>(
             match rustix::fs::openat(dir, name, path, Mode::empty()).map(of_type) {
                 Ok(Ok(Some(file))) => open_closed(&file, flags).map(Some),
                 Ok(other) => other,
-                Err(Errno::NOENT) => Ok(None),
+                Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
                 Err(e) => Err(e),
             }
         }

@@ -171,7 +171,7 @@ fn a_restore_as_a_user_goes_into_and_over_closed_directories() {
     let place = &unprivileged.place;
     let archive = place.tmp.path().join("archive.tar.gz");
     closed_archive(&place.source, &archive);
-    for options in [&[][..], &["--merge"], &["--in-place"]] {
+    for options in [&[][..], &["--keep=unsearchable/in"], &["--merge"], &["--in-place"]] {
         let target = place.tmp.path().join("target");
         fs::create_dir(&target).expect("made");
         for (dir, _) in MODES {
@@ -183,7 +183,9 @@ fn a_restore_as_a_user_goes_into_and_over_closed_directories() {
         if is_root() {
             ok(own.arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&target));
         }
-        MODES.map(|(dir, to)| mode(&target.join(dir), to));
+        for (dir, to) in MODES {
+            mode(&target.join(dir), to);
+        }
         let mut restore = unprivileged.command();
         restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
         ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
@@ -197,6 +199,8 @@ fn a_restore_as_a_user_goes_into_and_over_closed_directories() {
         }
         let is_merge = options == ["--merge"];
         assert_eq!(target.join("read-only/in/old").exists(), is_merge, "{options:?}");
+        let is_kept = is_merge || options == ["--keep=unsearchable/in"];
+        assert_eq!(target.join("unsearchable/in/old").exists(), is_kept, "{options:?}");
         assert_eq!(common::names(&target).len(), 3, "{options:?}: something is left");
         fs::remove_dir_all(&target).expect("removed");
     }

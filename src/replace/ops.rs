@@ -87,7 +87,11 @@ pub(crate) fn dir<'a>(tree: &'a Beneath, path: &[u8]) -> Result<OpenDir<'a>, Err
     if path.is_empty() {
         return Ok(OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() });
     }
-    match tree.dir(path) {
+    let opened = tree.dir(path).and_then(|dir| {
+        // A user who may read it and not search it can open it, and reaches nothing in it.
+        rustix::fs::statat(&dir, c".", AtFlags::empty()).map(|_| dir)
+    });
+    match opened {
         Err(Errno::ACCESS) => {}
         result => return Ok(OpenDir { fd: Handle::Below(result?), granted: Vec::new() }),
     }
