@@ -42,7 +42,7 @@ pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
         return Ok(());
     };
     let mut paths: Vec<Vec<u8>> = vec![Vec::new()];
-    'dirs: while let Some(dir_path) = paths.pop() {
+    while let Some(dir_path) = paths.pop() {
         let fail = |e: Errno| Error::io("look at", e).at(os(&dir_path));
         let dir = match trees.target.dir(&dir_path) {
             Ok(dir) => Beneath::from_fd(dir),
@@ -53,14 +53,15 @@ pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
             ) => continue,
             Err(e) => return Err(fail(e)),
         };
-        for name in list(&dir).map_err(fail)? {
+        let names = match list(&dir) {
+            // It may be read and not searched.
+            Err(Errno::ACCESS) => continue,
+            names => names.map_err(fail)?,
+        };
+        for name in names {
             let path = join(&dir_path, &name);
-            let stat = match At(&dir, &name).stat() {
-                Ok(stat) => stat,
-                Err(Errno::NOENT) => continue,
-                // Nothing in it can be looked at, and it may be moved all the same.
-                Err(Errno::ACCESS) => continue 'dirs,
-                Err(e) => return Err(Error::io("look at", e).at(os(&path))),
+            let Some(stat) = stat(&dir, &name, &path)? else {
+                continue;
             };
             let is_top = dir_path.is_empty();
             let is_dir = is_dir(&stat);

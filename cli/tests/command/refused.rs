@@ -2,6 +2,7 @@
 //! nothing. One that can do without it succeeds, as docs/file-systems.md says.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs,
     os::unix::fs::symlink,
@@ -103,19 +104,23 @@ const NEW: &str = "00000000-0000-0000-0000-000000000007";
 #[test]
 fn a_call_that_is_optional_is_done_without() {
     let fixture = Fixture::new();
-    fixture.check_all(OPTIONAL, |ran, _| match ran.status {
-        0 => Ok(()),
-        _ => Err("it failed".to_owned()),
-    });
+    fixture.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "it failed"));
 }
 
 #[test]
 fn a_call_that_is_needed_and_refused_is_an_error_in_order() {
     let fixture = Fixture::new();
-    fixture.check_all(NEEDED, |ran, errno| match ran.status {
-        1 => fixture.check_error(ran, errno),
-        _ => Ok(()),
+    let felt = Mutex::new(BTreeSet::new());
+    fixture.check_all(NEEDED, |call, ran, errno| {
+        if ran.status != 0 || ran.out.contains("could not be removed") {
+            felt.lock().expect("no panic").insert((call[0], errno.name));
+        }
+        if ran.status == 1 { fixture.check_error(ran, errno) } else { Ok(()) }
     });
+    // A rule that refuses nothing would pass.
+    let felt = felt.into_inner().expect("no panic");
+    let all = NEEDED.iter().flat_map(|call| ERRNOS.map(|errno| (call[0], errno.name)));
+    assert_eq!(felt, all.collect());
 }
 
 /// A source, its archive, and what both are.
@@ -150,8 +155,8 @@ impl Fixture {
     /// Runs all commands with all answers to each of the calls, on two threads.
     fn check_all(
         &self,
-        calls: &[&[&str]],
-        also: impl Fn(&Ran, Errno) -> Result<(), String> + Sync,
+        calls: &'static [&'static [&'static str]],
+        also: impl Fn(&[&'static str], &Ran, Errno) -> Result<(), String> + Sync,
     ) {
         let cases = calls.iter().flat_map(|call| {
             ACTIONS.iter().flat_map(move |&action| ERRNOS.map(|errno| (*call, action, errno)))
@@ -162,7 +167,7 @@ impl Fixture {
                 let case = cases.lock().expect("no panic").next();
                 let Some((call, action, errno)) = case else { return };
                 let (ran, checked) = self.check(call, action, errno);
-                if let Err(why) = checked.and_then(|()| also(&ran, errno)) {
+                if let Err(why) = checked.and_then(|()| also(call, &ran, errno)) {
                     let case = format!("{call:?} {} {action:?}: {why}: {ran:?}", errno.name);
                     wrong.lock().expect("no panic").push(case);
                 }
