@@ -42,8 +42,17 @@ pub(crate) fn sync_tree(dir: impl AsFd) -> Result<(), Errno> {
 /// Writes back everything on the file system. Returns whether that is known to have reached it: if
 /// not, files and directories are to be synced one by one.
 pub(crate) fn sync_file_system(dir: impl AsFd) -> Result<bool, Errno> {
-    rustix::fs::syncfs(&dir)?;
-    Ok(syncfs_reports(dir.as_fd()))
+    match rustix::fs::syncfs(&dir) {
+        Ok(()) => Ok(syncfs_reports(dir.as_fd())),
+        Err(e) if sys::may_be_missing(e) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes a file or directory durable, on file systems that cannot sync it by itself too.
+#[doc(hidden)]
+pub fn sync(fd: impl AsFd) -> io::Result<()> {
+    Ok(sys::sync(fd)?)
 }
 
 /// Makes the directory `path` and all that are missing above it. The parent of each new directory is
@@ -132,11 +141,14 @@ fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
                 continue;
             }
             let stat = match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if stat.st_dev == device => stat,
-                Ok(_) | Err(Errno::NOENT) => continue,
+                Ok(stat) => stat,
+                // In a directory that is closed to us, `syncfs` alone has written it back.
+                Err(Errno::NOENT | Errno::ACCESS) => continue,
                 Err(e) => return Err(e),
             };
             match FileType::from_raw_mode(stat.st_mode) {
+                // On overlayfs only directories are sure to have the device of their parent.
+                FileType::Directory if stat.st_dev != device => {}
                 FileType::Directory => {
                     waiting.push(path.iter().cloned().chain([name.to_vec()]).collect());
                 }
@@ -185,7 +197,7 @@ fn open<P: Arg + Copy>(
             match rustix::fs::openat(dir, name, path, Mode::empty()).map(of_type) {
                 Ok(Ok(Some(file))) => open_closed(&file, flags).map(Some),
                 Ok(other) => other,
-                Err(Errno::NOENT) => Ok(None),
+                Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
                 Err(e) => Err(e),
             }
         }
@@ -211,7 +223,7 @@ fn open_closed(file: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
 fn fsync(fd: &OwnedFd) -> Result<(), Errno> {
     #[cfg(test)]
     record::synced(fd);
-    rustix::fs::fsync(fd)
+    sys::sync(fd)
 }
 
 /// Which files and directories this thread has synced: a test cannot see it otherwise.

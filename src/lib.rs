@@ -79,7 +79,7 @@ pub use build::{BUILD, Build};
 pub use cache::Cache;
 pub use damage::{Damage, NoIndex, Way};
 #[doc(hidden)]
-pub use durable::make_dirs;
+pub use durable::{make_dirs, sync};
 pub use entries::Entries;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};

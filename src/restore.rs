@@ -224,10 +224,13 @@ impl Restore {
             return Err(error.caused_by(damage.to_string()));
         }
         self.check_sha1(verified.sha1)?;
-        if self.mode == Mode::Replace {
-            let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
-            replace::clear(&self.dir, &self.state(), &keep)?;
-        }
+        let warnings = match self.mode {
+            Mode::Merge => Vec::new(),
+            Mode::Replace => {
+                let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
+                replace::clear(&self.dir, &self.state(), &keep)?
+            }
+        };
         let root = Beneath::open(&self.dir)?;
         // What is kept and is there stays, with all that lies beneath it. What the archive puts there is
         // not what was there.
@@ -244,7 +247,7 @@ impl Restore {
         let job = self.job(&all, Existing::Overwrite, &skip);
         let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
         (self.committed.0)();
-        Ok(restored(facts, recovered, Vec::new()))
+        Ok(restored(facts, recovered, warnings))
     }
 
     fn state(&self) -> StateDir {

@@ -1,4 +1,8 @@
-//! System calls that need a second way.
+//! System calls that need a second way, and the rule by which it is taken.
+//!
+//! A kernel, a container's filter or a file system may lack a call, or one of its flags. What they
+//! answer then ([`may_be_missing`]) can also be an answer about the file. So the second way is tried,
+//! and where the answer was about the file it gives the same one. docs/file-systems.md lists the calls.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -21,10 +25,9 @@ pub(crate) fn path_of(fd: impl AsFd) -> String {
 
 /// Renames, failing with `EEXIST` rather than replacing.
 ///
-/// Some file systems do not know `RENAME_NOREPLACE` (NFS, ZFS before 2.2, most of FUSE), and some
-/// containers forbid the call. A file then gets its new name by `link`, which does not replace
-/// either. [`rename_free`] says what happens to a directory, and to a file where there are no hard
-/// links.
+/// Where `RENAME_NOREPLACE` is missing (NFS, ZFS before 2.2, most of FUSE), a file gets its new name
+/// by `link`, which does not replace either. [`rename_free`] says what happens to a directory, and to
+/// a file where there are no hard links.
 pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
     from_dir: impl AsFd,
     from: P,
@@ -33,7 +36,7 @@ pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
 ) -> Result<(), Errno> {
     let (from_dir, to_dir) = (from_dir.as_fd(), to_dir.as_fd());
     match calls::rename_noreplace(from_dir, from, to_dir, to) {
-        Err(e) if is_unknown(e) => {}
+        Err(e) if may_be_missing(e) => {}
         result => return result,
     }
     match calls::link(from_dir, from, to_dir, to) {
@@ -42,7 +45,7 @@ pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
             Ok(())
         }
         // EPERM is also the answer for a directory.
-        Err(e) if is_unknown(e) || e == Errno::MLINK => rename_looked(from_dir, from, to_dir, to),
+        Err(e) if lacks_links(e) => rename_looked(from_dir, from, to_dir, to),
         result => result,
     }
 }
@@ -63,9 +66,43 @@ pub(crate) fn rename_free<P: Arg + Copy, Q: Arg + Copy>(
 ) -> Result<(), Errno> {
     let (from_dir, to_dir) = (from_dir.as_fd(), to_dir.as_fd());
     match calls::rename_noreplace(from_dir, from, to_dir, to) {
-        Err(e) if is_unknown(e) => rename_looked(from_dir, from, to_dir, to),
+        Err(e) if may_be_missing(e) => rename_looked(from_dir, from, to_dir, to),
         result => result,
     }
+}
+
+/// Makes a file or directory durable: all of its file system where that cannot sync it by itself.
+pub(crate) fn sync(fd: impl AsFd) -> Result<(), Errno> {
+    match rustix::fs::fsync(&fd) {
+        Err(e) if may_be_missing(e) => rustix::fs::syncfs(&fd).map_err(|_| e),
+        result => result,
+    }
+}
+
+/// Why nothing is written where [`free_space`] is not known and some of it is to stay free.
+pub(crate) const UNKNOWN_SPACE: &str =
+    "the file system does not say how much is free, and some is to stay free";
+
+/// Bytes that the file system has left for this process; `None` if it does not say.
+pub(crate) fn free_space(fd: impl AsFd) -> Result<Option<u64>, Errno> {
+    match rustix::fs::fstatvfs(fd) {
+        Ok(stat) => Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize))),
+        Err(e) if may_be_missing(e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the answer may mean that the call, or a flag of it, is missing.
+pub(crate) fn may_be_missing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::NOTSUP | Errno::XDEV | Errno::ACCESS
+    )
+}
+
+/// Whether the answer of `link` may mean that the file can get no other name.
+pub(crate) fn lacks_links(errno: Errno) -> bool {
+    may_be_missing(errno) || errno == Errno::MLINK
 }
 
 fn rename_looked<P: Arg + Copy, Q: Arg + Copy>(
@@ -79,24 +116,18 @@ fn rename_looked<P: Arg + Copy, Q: Arg + Copy>(
         Err(Errno::NOENT) => {}
         Err(e) => return Err(e),
     }
-    match rustix::fs::renameat(from_dir, from, to_dir, to) {
+    match calls::rename(from_dir, from, to_dir, to) {
         // Somebody made it after the look.
         Err(Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR) => Err(Errno::EXIST),
         result => result,
     }
 }
 
-/// Whether the answer means that the file system, or a container's filter, does not know the call
-/// or its flag.
-fn is_unknown(errno: Errno) -> bool {
-    matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::NOTSUP)
-}
-
 /// The calls that a file system may not have: a test makes them fail.
 mod calls {
     use super::*;
 
-    pub(super) fn rename_noreplace<P: Arg, Q: Arg>(
+    pub(super) fn rename_noreplace<P: Arg + Copy, Q: Arg>(
         from_dir: BorrowedFd<'_>,
         from: P,
         to_dir: BorrowedFd<'_>,
@@ -104,7 +135,20 @@ mod calls {
     ) -> Result<(), Errno> {
         #[cfg(test)]
         denied::check(0)?;
+        #[cfg(test)]
+        denied::check_layer(from_dir, from)?;
         rustix::fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)
+    }
+
+    pub(super) fn rename<P: Arg + Copy, Q: Arg>(
+        from_dir: BorrowedFd<'_>,
+        from: P,
+        to_dir: BorrowedFd<'_>,
+        to: Q,
+    ) -> Result<(), Errno> {
+        #[cfg(test)]
+        denied::check_layer(from_dir, from)?;
+        rustix::fs::renameat(from_dir, from, to_dir, to)
     }
 
     pub(super) fn link<P: Arg, Q: Arg>(
@@ -122,16 +166,37 @@ mod calls {
 /// Calls that fail on this thread, as on a file system that does not have them.
 #[cfg(test)]
 pub(crate) mod denied {
-    use std::cell::Cell;
+    use std::{
+        cell::{Cell, RefCell},
+        os::fd::{BorrowedFd, OwnedFd},
+    };
 
-    use rustix::io::Errno;
+    use rustix::{fs::AtFlags, io::Errno, path::Arg};
+
+    use crate::walk::root::FileId;
 
     thread_local! {
+        static LOWER: RefCell<Vec<OwnedFd>> = RefCell::default();
         static DENIED: Cell<[Option<Errno>; 2]> = const { Cell::new([None; 2]) };
     }
 
     pub(super) fn check(call: usize) -> Result<(), Errno> {
         DENIED.get()[call].map_or(Ok(()), Err)
+    }
+
+    pub(super) fn check_layer(dir: BorrowedFd<'_>, name: impl Arg) -> Result<(), Errno> {
+        let id = FileId::of(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
+        let is_it = |lower: &OwnedFd| rustix::fs::fstat(lower).is_ok_and(|s| FileId::of(&s) == id);
+        match LOWER.with_borrow(|lower| lower.iter().any(is_it)) {
+            true => Err(Errno::XDEV),
+            false => Ok(()),
+        }
+    }
+
+    /// These cannot be renamed from now on, as directories of a lower layer. They are held open, so
+    /// that no new one gets the inode of one that was removed.
+    pub(crate) fn lower_layer(dirs: Vec<OwnedFd>) {
+        LOWER.set(dirs);
     }
 
     /// Answers `RENAME_NOREPLACE` and `link` like this from now on.
@@ -153,10 +218,18 @@ mod tests {
 
     /// Every combination of what a file system may lack, and both functions.
     fn everywhere(check: impl Fn(Rename, &str)) {
-        let lacking = [None, Some(Errno::INVAL), Some(Errno::NOSYS), Some(Errno::NOTSUP)];
-        let no_links = [None, Some(Errno::PERM), Some(Errno::NOTSUP), Some(Errno::MLINK)];
+        let lacking = [
+            None,
+            Some(Errno::INVAL),
+            Some(Errno::NOSYS),
+            Some(Errno::PERM),
+            Some(Errno::NOTSUP),
+            Some(Errno::XDEV),
+            Some(Errno::ACCESS),
+        ];
+        let no_links = [&lacking[..], &[Some(Errno::MLINK)]].concat();
         for noreplace in lacking {
-            for link in no_links {
+            for &link in &no_links {
                 denied::answer(noreplace, link);
                 check(|a, b, c, d| rename_new(a, b, c, d), &format!("new {noreplace:?} {link:?}"));
                 check(

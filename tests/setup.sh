@@ -56,9 +56,16 @@ need igzip isal
 need bsdtar libarchive-tools
 need busybox busybox-static
 need setpriv util-linux
+# Only root mounts the file systems of the tests.
+if [ "$(id -u)" = 0 ]; then
+    need mkfs.ext4 e2fsprogs
+    need mkfs.vfat dosfstools
+    need fusermount3 fuse3
+    need bindfs bindfs
+fi
 case $part in
 lints | fuzz) ;;
-*) packages "other programs that read and write archives" ;;
+*) packages "other archive programs and file systems" ;;
 esac
 case $part in
 usual | all)

@@ -36,14 +36,18 @@ impl Unprivileged {
         Unprivileged { place, binary }
     }
 
+    /// The command, run by a user who is not root.
+    fn command(&self) -> Command {
+        if !is_root() {
+            return Command::new(&self.binary);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&self.binary);
+        command
+    }
+
     fn create(&self) -> Command {
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&self.binary);
-            command
-        } else {
-            Command::new(&self.binary)
-        };
+        let mut command = self.command();
         command.arg("create").arg(&self.place.source).arg("--to").arg(&self.place.to);
         command
     }
@@ -156,4 +160,58 @@ fn a_place_that_cannot_be_written_fails() {
     let ran = run(command.args(["--name", "srv/{uuid}.tar.gz"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().starts_with("create the directory "), "{}", ran.err);
+}
+
+/// Directories that keep their owner out: not to be written to, not to be searched, and neither.
+#[test]
+fn a_restore_as_a_user_goes_into_and_over_closed_directories() {
+    const MODES: [(&str, u32); 3] = [("read-only", 0o555), ("unsearchable", 0o600), ("none", 0)];
+    let files = ["read-only/a", "unsearchable/a", "none/in/a"].map(|path| (path, &b"new"[..]));
+    let unprivileged = Unprivileged::new(&files);
+    let place = &unprivileged.place;
+    let archive = place.tmp.path().join("archive.tar.gz");
+    closed_archive(&place.source, &archive);
+    for options in [&[][..], &["--keep=unsearchable/in"], &["--merge"], &["--in-place"]] {
+        let target = place.tmp.path().join("target");
+        fs::create_dir(&target).expect("made");
+        for (dir, _) in MODES {
+            fs::create_dir_all(target.join(dir).join("in")).expect("made");
+            fs::write(target.join(dir).join("a"), "old").expect("written");
+            fs::write(target.join(dir).join("in/old"), "old").expect("written");
+        }
+        let mut own = Command::new("chown");
+        if is_root() {
+            ok(own.arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&target));
+        }
+        for (dir, to) in MODES {
+            mode(&target.join(dir), to);
+        }
+        let mut restore = unprivileged.command();
+        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
+        for (dir, to) in MODES {
+            let found = fs::metadata(target.join(dir)).expect("there").mode() & 0o7777;
+            assert_eq!(found, to, "{options:?}: {dir}");
+        }
+        ok(Command::new("chmod").arg("-R").arg("u+rwx").arg(&target));
+        for (path, _) in files {
+            assert_eq!(fs::read(target.join(path)).expect("there"), b"new", "{options:?}: {path}");
+        }
+        let is_merge = options == ["--merge"];
+        assert_eq!(target.join("read-only/in/old").exists(), is_merge, "{options:?}");
+        let is_kept = is_merge || options == ["--keep=unsearchable/in"];
+        assert_eq!(target.join("unsearchable/in/old").exists(), is_kept, "{options:?}");
+        assert_eq!(common::names(&target).len(), 3, "{options:?}: something is left");
+        fs::remove_dir_all(&target).expect("removed");
+    }
+}
+
+/// An archive whose directories are closed, made by GNU tar as their content is not read so.
+fn closed_archive(source: &Path, archive: &Path) {
+    let script = "cd \"$1\" && tar -cf - --mode=0555 --no-recursion read-only >\"$2.1\" &&
+        tar -cf - --mode=0600 --no-recursion unsearchable >\"$2.2\" &&
+        tar -cf - --mode=0 --no-recursion none >\"$2.3\" &&
+        tar -cf \"$2.4\" read-only/a unsearchable/a none/in &&
+        for i in 2 3 4; do tar -Af \"$2.1\" \"$2.$i\"; done && gzip -c \"$2.1\" >\"$2\" && chmod 644 \"$2\"";
+    ok(Command::new("sh").args(["-ec", script, "sh"]).arg(source).arg(archive));
 }

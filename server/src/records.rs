@@ -157,13 +157,13 @@ impl<T: Recorded> Inner<T> {
         let new = path.with_extension("new");
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
-        file.sync_all()?;
+        wingback::sync(&file)?;
         fs::rename(new, path)?;
         self.sync()
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        wingback::sync(File::open(&self.dir)?)
     }
 }
 

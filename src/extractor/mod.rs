@@ -22,6 +22,7 @@ use crate::{
     },
     progress::{Expected, Tracker},
     select::{Selection, Unmet},
+    sys,
     unpack::{self, Beneath, Existing, Unpacker},
     unpacked::{NotExtractedReason, UnpackOptions, Unpacked},
 };
@@ -186,13 +187,23 @@ impl<'a> Extractor<'a> {
         let before = self.bytes / SPACE_STRIDE;
         self.bytes += bytes;
         if self.bytes / SPACE_STRIDE > before || before == 0 {
-            let (free, reserve) = (self.unpacker.free_space()?, self.job.options.reserve);
-            if free < reserve {
+            let (free, reserve) = (self.free_space()?, self.job.options.reserve);
+            if let Some(free) = free.filter(|&free| free < reserve) {
                 return Err(Error::new(ErrorKind::NoSpace, "extract")
                     .caused_by(format!("{free} bytes are free, and {reserve} are to stay free")));
             }
         }
         Ok(())
+    }
+
+    /// `None` where the file system does not say, and nothing is to stay free.
+    fn free_space(&self) -> Result<Option<u64>> {
+        match self.unpacker.free_space()? {
+            None if self.job.options.reserve > 0 => {
+                Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(sys::UNKNOWN_SPACE))
+            }
+            free => Ok(free),
+        }
     }
 
     /// Fails at once where an index says that the content cannot fit.
@@ -206,7 +217,8 @@ impl<'a> Extractor<'a> {
                 .sum(),
             Wanted::Some(_) => 0,
         };
-        let free = self.unpacker.free_space()?.saturating_sub(self.job.options.reserve);
+        let Some(free) = self.free_space()? else { return Ok(()) };
+        let free = free.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
             return Err(Error::new(ErrorKind::NoSpace, "extract")
                 .caused_by(format!("it needs {needed} bytes, and {free} are free")));

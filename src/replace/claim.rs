@@ -83,8 +83,12 @@ impl NewClaim {
             staging,
             phase: Phase::Unpacking,
         };
-        record.write(&self.dir).map_err(|e| e.at(&self.path))?;
         let NewClaim { dir, restores, name, path, _guard } = self;
+        if let Err(e) = record.write(&dir) {
+            // Nothing that it names was made yet.
+            let _ = remove(&restores, &name, &dir);
+            return Err(e.at(&path));
+        }
         Ok(Claim { dir, restores, name, path, record })
     }
 }

@@ -10,6 +10,8 @@
 //! | `Save(p, i)` | as `MoveOut` | `old/i` → `target/p`, if that is missing |
 //! | `Put(p)` | `new/p` is not there | `target/p` → `new/p` |
 //!
+//! A directory that cannot be renamed is carried (see [`carry`](crate::replace::carry)).
+//!
 //! So both directions can be cut off and begun again, any number of times.
 
 use rustix::{fs::Mode, io::Errno};
@@ -17,9 +19,11 @@ use rustix::{fs::Mode, io::Errno};
 use crate::{
     error::{Error, Result},
     replace::{
+        carry::{carry, uncarry},
         journal::{DirAttributes, Journal, Step},
         ops::{self, At},
     },
+    sys,
     unpack::beneath::{Beneath, os, split},
     walk::root::FileId,
 };
@@ -82,21 +86,17 @@ impl Trees {
                 let top = path.split(|&b| b == b'/').next().unwrap_or_default();
                 if At(&self.new, top).exists()? && !At(&self.new, path).exists()? {
                     // It may be gone: then there is nothing to keep.
-                    ops::unless_gone(ops::rename(
-                        At(&self.target, path),
-                        At(&self.new, path),
-                        false,
-                    ))?;
+                    let part = part(step);
+                    let (from, to) = (At(&self.target, path), At(&self.new, path));
+                    ops::unless_gone(carry(from, to, At(&self.old, &part)))?;
                 }
             }
             Step::MoveOut(path, i) => {
                 let old = number(i);
                 if !At(&self.old, &old).exists()? {
-                    ops::unless_gone(ops::rename(
-                        At(&self.target, path),
-                        At(&self.old, &old),
-                        false,
-                    ))?;
+                    let part = part(step);
+                    let (from, to) = (At(&self.target, path), At(&self.old, &old));
+                    ops::unless_gone(carry(from, to, At(&self.old, &part)))?;
                 }
             }
             Step::Save(path, i) => {
@@ -105,7 +105,7 @@ impl Trees {
                     match ops::link(At(&self.target, path), At(&self.old, &old)) {
                         Ok(()) | Err(Errno::NOENT) => {}
                         // Where there are no hard links, there is a moment without the file.
-                        Err(Errno::PERM | Errno::NOTSUP | Errno::MLINK | Errno::XDEV) => {
+                        Err(e) if sys::lacks_links(e) => {
                             ops::rename(At(&self.target, path), At(&self.old, &old), false)?;
                         }
                         Err(e) => return Err(e),
@@ -138,9 +138,11 @@ impl Trees {
                 if At(&self.new, path).exists()? {
                     ops::rename(At(&self.new, path), At(&self.target, path), false)?;
                 }
+                uncarry(At(&self.target, path), At(&self.old, &part(step)))?;
             }
             Step::MoveOut(path, i) | Step::Save(path, i) => {
                 let old = number(i);
+                uncarry(At(&self.target, path), At(&self.old, &part(step)))?;
                 if At(&self.old, &old).exists()? && !At(&self.target, path).exists()? {
                     ops::rename(At(&self.old, &old), At(&self.target, path), false)?;
                 }
@@ -173,6 +175,15 @@ impl Trees {
         ops::set_times(&dir, attributes.mtime_ns).map_err(fail)?;
         dir.set_mode(Mode::from_raw_mode(attributes.mode)).map_err(fail)
     }
+}
+
+/// Where a directory is gathered that cannot be renamed: beside the numbers in `old`.
+fn part(step: &Step) -> Vec<u8> {
+    match step {
+        Step::Keep(path) | Step::Put(path) => format!("part-{}", blake3::hash(path).to_hex()),
+        Step::MoveOut(_, i) | Step::Save(_, i) => format!("part-{i}"),
+    }
+    .into_bytes()
 }
 
 fn failed(doing: &'static str, step: &Step, errno: Errno) -> Error {

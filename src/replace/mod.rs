@@ -15,6 +15,7 @@
 //! A tenant may write to the target at any moment, so nothing found in it is taken as ours: only
 //! the record says what the staging directory is called and by which inode it is accepted again.
 
+mod carry;
 mod claim;
 mod exchange;
 mod journal;
@@ -123,6 +124,7 @@ impl Replacement {
         let (staging, identity) = match StagingDir::make(&target, &claim.record().staging) {
             Ok(made) => made,
             Err(e) => {
+                staging::remove_unidentified(&target, &claim.record().staging);
                 let _ = claim.remove();
                 return Err(e);
             }
@@ -239,12 +241,12 @@ pub(crate) fn recover(target: &Path, state: &StateDir) -> Result<Option<Recovere
     claim.map(|claim| settle(claim, &target)).transpose()
 }
 
-/// Removes everything in `target` that `keep` does not match, as one transaction.
-pub(crate) fn clear(target: &Path, state: &StateDir, keep: Keep<'_>) -> Result<()> {
+/// Removes everything in `target` that `keep` does not match, as one transaction. Returns warnings.
+pub(crate) fn clear(target: &Path, state: &StateDir, keep: Keep<'_>) -> Result<Vec<String>> {
     let replacement = Replacement::prepare(target, state, None)?;
     let how = How::Replace { keep };
     replacement.check(how)?;
-    replacement.commit(how, &|| false, &|| ()).map(drop)
+    replacement.commit(how, &|| false, &|| ())
 }
 
 /// Fails if an exchange of this directory has begun and is not over: its tree is neither the old one

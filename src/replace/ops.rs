@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags},
+    fs::{AtFlags, Gid, Mode, OFlags, Uid},
     io::Errno,
 };
 
@@ -40,6 +40,11 @@ impl<'a> At<'a> {
     pub(crate) fn make_dir(self) -> Result<(), Errno> {
         let (dir, name) = self.parent()?;
         make_dir(&dir, name)
+    }
+
+    pub(crate) fn remove_dir(self) -> Result<(), Errno> {
+        let (dir, name) = self.parent()?;
+        remove_dir(&dir, name)
     }
 }
 
@@ -82,7 +87,11 @@ pub(crate) fn dir<'a>(tree: &'a Beneath, path: &[u8]) -> Result<OpenDir<'a>, Err
     if path.is_empty() {
         return Ok(OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() });
     }
-    match tree.dir(path) {
+    let opened = tree.dir(path).and_then(|dir| {
+        // A user who may read it and not search it can open it, and reaches nothing in it.
+        rustix::fs::statat(&dir, c".", AtFlags::empty()).map(|_| dir)
+    });
+    match opened {
         Err(Errno::ACCESS) => {}
         result => return Ok(OpenDir { fd: Handle::Below(result?), granted: Vec::new() }),
     }
@@ -142,12 +151,23 @@ fn chmod_path(dir: &OwnedFd, mode: Mode) -> Result<(), Errno> {
 
 /// Opens a directory that is to be removed, so that its entries can be.
 pub(crate) fn open_for_removal(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let granted = Granted::entry(&dir, name)?;
-    let opened = rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty());
-    if let Some(granted) = granted {
+    let open = || rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty());
+    match open() {
+        Err(Errno::ACCESS) => {}
+        Ok(opened) => {
+            let mode = Mode::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode & 0o7777);
+            if !mode.contains(Mode::RWXU) {
+                // Without the right to change it, removals from it will say so.
+                let _ = chmod(&opened, mode | Mode::RWXU);
+            }
+            return Ok(opened);
+        }
+        result => return result,
+    }
+    if let Some(granted) = Granted::entry(&dir, name)? {
         granted.keep();
     }
-    opened
+    open()
 }
 
 /// Renames; over what is there only if `replace`.
@@ -226,6 +246,11 @@ pub(crate) fn chmod(fd: impl AsFd, mode: Mode) -> Result<(), Errno> {
     rustix::fs::fchmod(fd, mode)
 }
 
+pub(crate) fn chown(fd: impl AsFd, uid: Uid, gid: Gid) -> Result<(), Errno> {
+    faults::check()?;
+    rustix::fs::fchown(fd, Some(uid), Some(gid))
+}
+
 pub(crate) fn set_times(fd: impl AsFd, mtime_ns: i64) -> Result<(), Errno> {
     faults::check()?;
     rustix::fs::futimens(fd, &crate::unpack::times(mtime_ns))
@@ -248,7 +273,7 @@ pub(crate) fn write_file(dir: impl AsFd, name: &[u8], bytes: &[u8]) -> Result<()
 
 pub(crate) fn sync(fd: impl AsFd) -> Result<(), Errno> {
     faults::check()?;
-    rustix::fs::fsync(fd)
+    sys::sync(fd)
 }
 
 /// Makes a whole tree durable.
@@ -268,7 +293,7 @@ pub(crate) fn sync_dirs<'a>(
     }
     let mut last = None;
     for path in dirs.filter(|path| last.replace(*path) != Some(*path)) {
-        match dir(tree, path).and_then(|dir| rustix::fs::fsync(&dir)) {
+        match dir(tree, path).and_then(|dir| sys::sync(&dir)) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             result => result?,
         }

@@ -53,7 +53,12 @@ pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
             ) => continue,
             Err(e) => return Err(fail(e)),
         };
-        for name in list(&dir).map_err(fail)? {
+        let names = match list(&dir) {
+            // It may be read and not searched.
+            Err(Errno::ACCESS) => continue,
+            names => names.map_err(fail)?,
+        };
+        for name in names {
             let path = join(&dir_path, &name);
             let Some(stat) = stat(&dir, &name, &path)? else {
                 continue;

@@ -88,9 +88,10 @@ impl StagingDir {
         let dir = StagingDir::from_parts(parent, &staging.name, fd, &stat);
         if identity.mode & 0o077 != 0 || identity.owner != rustix::process::geteuid().as_raw() {
             let error = Error::new(ErrorKind::Io, "make the staging directory");
-            return Err(error
-                .at(staging.path(&target.path))
-                .caused_by("something else stands where it was made"));
+            return Err(error.at(staging.path(&target.path)).caused_by(
+                "other users may write to it: the file system keeps no owners and modes, or \
+                     something else stands where it was made. `extract` needs no such directory",
+            ));
         }
         Ok((dir, identity))
     }

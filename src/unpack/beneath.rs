@@ -21,6 +21,7 @@ use rustix::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    sys::may_be_missing,
     walk::root::DIRECTORY,
 };
 
@@ -74,8 +75,9 @@ impl Beneath {
             for _ in 0..TRIES {
                 match rustix::fs::openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
-                    Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
-                        self.has_openat2.store(false, Relaxed);
+                    Err(e) if may_be_missing(e) => {
+                        // EACCES is nearly always about the directory.
+                        self.has_openat2.fetch_and(e == Errno::ACCESS, Relaxed);
                         break;
                     }
                     result => return result,
@@ -177,7 +179,7 @@ pub(crate) fn os(path: &[u8]) -> &OsStr {
 /// An error about a path beneath: what a link or file in the place of a directory means is said.
 pub(crate) fn fail(operation: &'static str, path: &[u8], errno: Errno) -> Error {
     match errno {
-        Errno::LOOP | Errno::XDEV => Error::new(ErrorKind::InvalidInput, operation)
+        Errno::LOOP => Error::new(ErrorKind::InvalidInput, operation)
             .at(os(path))
             .caused_by("a link stands where a directory is needed"),
         Errno::NOTDIR => Error::new(ErrorKind::InvalidInput, operation)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid},
+    fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_NOW, Uid},
     io::Errno,
 };
 
@@ -148,11 +148,12 @@ pub(crate) fn ids(path: &[u8], meta: &Meta, owner: Owner) -> Result<Option<(Uid,
     Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
 }
 
-/// The time of the last change, and that of the last access as it is.
+/// The time of the last change. The last access is now: with `UTIME_OMIT` some file systems in FUSE
+/// (bindfs 1.14) set neither and succeed.
 pub(crate) fn times(mtime_ns: i64) -> Timestamps {
     const SECOND: i64 = 1_000_000_000;
     Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
         last_modification: Timespec {
             tv_sec: mtime_ns.div_euclid(SECOND),
             tv_nsec: mtime_ns.rem_euclid(SECOND),

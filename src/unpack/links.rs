@@ -13,7 +13,7 @@ use rustix::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    sys::rename_new,
+    sys::{lacks_links, may_be_missing, rename_new},
     unpack::{
         Existing, Meta, NewFile, Unpacker,
         beneath::{fail, os, split},
@@ -56,7 +56,11 @@ impl Unpacker {
                 rustix::fs::chownat(&dir, name, Some(uid), Some(gid), flags).map_err(fail)?;
             }
             let time = times(meta.mtime_ns);
-            rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
+            match rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW) {
+                // Some file systems keep no times of links.
+                Err(e) if may_be_missing(e) => Ok(()),
+                result => result.map_err(fail),
+            }
         };
         let make = |name: &[u8]| rustix::fs::symlinkat(target, &dir, name);
         self.put(&dir, path, existing, make, dress)
@@ -141,7 +145,7 @@ impl Unpacker {
             match link {
                 Ok(()) => {}
                 // The copy is as good, where the file system has no more names for it.
-                Err(Errno::MLINK | Errno::PERM | Errno::NOTSUP | Errno::XDEV) => continue,
+                Err(e) if lacks_links(e) => continue,
                 Err(e) => return Err(fail(e)),
             }
             let placed = self
@@ -211,8 +215,7 @@ fn is_same(dir: &OwnedFd, name: &[u8], open: impl AsFd) -> Result<bool, Errno> {
 fn is_refused(error: &Error) -> bool {
     use std::error::Error as _;
     let errno = error.source().and_then(|e| e.downcast_ref::<std::io::Error>());
-    let errno = errno.and_then(Errno::from_io_error);
-    matches!(errno, Some(Errno::MLINK | Errno::PERM | Errno::NOTSUP | Errno::XDEV))
+    errno.and_then(Errno::from_io_error).is_some_and(lacks_links)
 }
 
 /// Opens a regular file; anything else in its place is `ENXIO`.

@@ -31,6 +31,7 @@ pub(crate) use crate::unpack::{
 };
 use crate::{
     error::{Error, Result},
+    sys,
     unpack::{
         beneath::{fail, split},
         file::Place,
@@ -127,11 +128,9 @@ impl Unpacker {
         }
     }
 
-    /// Bytes that the file system has left for this process.
-    pub(crate) fn free_space(&self) -> Result<u64> {
-        let stat =
-            rustix::fs::fstatvfs(&self.root).map_err(|e| Error::io("look at the free space", e))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    /// Bytes that the file system has left for this process; `None` if it does not say.
+    pub(crate) fn free_space(&self) -> Result<Option<u64>> {
+        sys::free_space(&self.root).map_err(|e| Error::io("look at the free space", e))
     }
 
     /// Makes a directory, or takes the one that is there; [`finish`](Unpacker::finish) sets what

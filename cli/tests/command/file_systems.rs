@@ -2,20 +2,21 @@
 
 use std::{fs, process::Command};
 
-use crate::common::{Place, names, ok, run, wingback};
+use crate::{
+    common::{Place, names, ok, run, wingback},
+    without::{ERRNOS, Errno, refuse},
+};
 
-/// What such file systems and old kernels answer, and whether they have hard links.
-const CASES: [(i32, &str); 4] =
-    [(EINVAL, "links"), (EINVAL, "no-links"), (ENOSYS, "no-links"), (EOPNOTSUPP, "no-links")];
-const EINVAL: i32 = 22;
-const ENOSYS: i32 = 38;
-const EOPNOTSUPP: i32 = 95;
+/// What such file systems, old kernels and filters answer, and the calls that they lack together.
+fn cases() -> impl Iterator<Item = (Errno, &'static [&'static str])> {
+    let lacking: [&[&str]; 2] = [&["renameat2"], &["renameat2", "linkat"]];
+    ERRNOS.into_iter().flat_map(move |errno| lacking.map(|calls| (errno, calls)))
+}
 
-/// The command where `renameat2` has no flags, and where there may be no hard links.
-fn on((errno, links): (i32, &str)) -> Command {
-    let mut command = Command::new("python3");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/without.py"));
-    command.arg(errno.to_string()).arg(links).arg(wingback().get_program());
+/// The command there.
+fn on((errno, calls): (Errno, &[&str])) -> Command {
+    let mut command = wingback();
+    refuse(&mut command, calls, errno);
     command
 }
 
@@ -25,7 +26,7 @@ fn place() -> Place {
 
 #[test]
 fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
-    for case in CASES {
+    for case in cases() {
         let place = place();
         let uuid = "00000000-0000-0000-0000-000000000007";
         let create = || {
@@ -45,7 +46,7 @@ fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
 
 #[test]
 fn files_are_extracted_and_replace_nothing_on_any_file_system() {
-    for case in CASES {
+    for case in cases() {
         let place = place();
         ok(&mut place.create());
         let target = place.tmp.path().join("target");
@@ -62,7 +63,7 @@ fn files_are_extracted_and_replace_nothing_on_any_file_system() {
 
 #[test]
 fn a_directory_is_restored_on_any_file_system() {
-    for case in CASES {
+    for case in cases() {
         for way in [&[][..], &["--merge"], &["--in-place"]] {
             let place = place();
             ok(&mut place.create());

@@ -1,7 +1,7 @@
 //! The exchange itself: each fault and each kill leaves one tree or the other.
 
 use super::*;
-use crate::left_out::left_out;
+use crate::{left_out::left_out, sys::denied};
 
 /// One case: what is there, what comes, and what is kept.
 struct Case {
@@ -82,19 +82,49 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Where the directories of the old tree lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    Upper,
+    /// They cannot be renamed.
+    Lower,
+}
+
+impl Layer {
+    /// Without what a fault may change: the times of directories that are carried.
+    fn comparable(self, tree: &Snapshot) -> Snapshot {
+        let mut tree = tree.clone();
+        for (_, time, content) in tree.values_mut() {
+            if self == Layer::Lower && content == b"/" {
+                *time = 0;
+            }
+        }
+        tree
+    }
+}
+
 impl Case {
     fn keeps(&self, path: &[u8]) -> bool {
         self.keep.iter().any(|keep| keep.as_bytes() == path)
     }
 
-    /// Makes both trees, exchanges with a fault, and returns the old tree and the result.
+    /// Makes both trees, exchanges with a fault, and returns both and the result.
     fn run(
         &self,
         target: &Path,
+        layer: Layer,
         fault: Option<(u32, Fault)>,
     ) -> (Snapshot, Snapshot, Result<Vec<String>>) {
         build(target, "old", self.old);
         let old = snapshot(target);
+        denied::lower_layer(match layer {
+            Layer::Upper => Vec::new(),
+            Layer::Lower => {
+                let dirs = old.iter().filter(|(_, (_, _, content))| content == b"/");
+                let open = |path| fs::File::open(target.join(os(path))).expect("open").into();
+                dirs.map(|(path, _)| open(path)).collect()
+            }
+        });
         let staging = prepare(target).expect("prepared");
         let new_root = staging_dir(target).join("new");
         build(&new_root, "new", self.new);
@@ -109,9 +139,20 @@ impl Case {
         (old, new, result)
     }
 
+    /// As [`assert_new`](Case::assert_new), after a fault.
+    #[track_caller]
+    fn assert_new_after(&self, layer: Layer, target: &Path, old: &Snapshot, new: &Snapshot) {
+        let now = layer.comparable(&snapshot(target));
+        self.assert_is_new(&now, &layer.comparable(old), &layer.comparable(new));
+    }
+
     #[track_caller]
     fn assert_new(&self, target: &Path, old: &Snapshot, new: &Snapshot) {
-        let now = snapshot(target);
+        self.assert_is_new(&snapshot(target), old, new);
+    }
+
+    #[track_caller]
+    fn assert_is_new(&self, now: &Snapshot, old: &Snapshot, new: &Snapshot) {
         let paths: Vec<_> = now.keys().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
         let want: Vec<_> = self.want.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(paths, want, "{}", self.name);
@@ -138,36 +179,50 @@ impl Case {
     }
 }
 
+fn on_every_layer(check: impl Fn(&Case, Layer)) {
+    for case in CASES {
+        for layer in [Layer::Upper, Layer::Lower] {
+            check(case, layer);
+            denied::lower_layer(Vec::new());
+        }
+    }
+}
+
 #[test]
 fn an_exchange_ends_with_the_new_tree() {
-    for case in CASES {
+    on_every_layer(|case, layer| {
         let (_dir, target) = temporary();
         let inode = fs::metadata(&target).expect("there").ino();
-        let (old, new, result) = case.run(&target, None);
+        let (old, new, result) = case.run(&target, layer, None);
         assert_eq!(result.expect(case.name), Vec::<String>::new());
         case.assert_new(&target, &old, &new);
         assert_nothing_left(&target);
         assert_eq!(fs::metadata(&target).expect("there").ino(), inode);
         assert_eq!(recover(&target).expect("nothing to do"), None);
-    }
+    });
 }
 
 /// Whatever change fails, the tree is the old one or the new one, at once or after the next run.
 #[test]
 fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
-    for case in CASES {
-        for errno in [Errno::IO, Errno::NOSPC, Errno::PERM] {
+    on_every_layer(|case, layer| {
+        let errnos: &[Errno] = match layer {
+            Layer::Upper => &[Errno::IO, Errno::NOSPC, Errno::PERM],
+            Layer::Lower => &[Errno::IO],
+        };
+        for &errno in errnos {
             for n in 0.. {
                 let (_dir, target) = temporary();
-                let (old, new, result) = case.run(&target, Some((n, Fault::Fail(errno))));
+                let (old, new, result) = case.run(&target, layer, Some((n, Fault::Fail(errno))));
                 let changes = faults::count();
                 faults::plan(None);
                 if result.is_err() {
                     recover(&target).expect("it recovers");
                     assert_nothing_left(&target);
                 }
-                if result.is_ok() || snapshot(&target) != old {
-                    case.assert_new(&target, &old, &new);
+                let is_old = || layer.comparable(&snapshot(&target)) == layer.comparable(&old);
+                if result.is_ok() || !is_old() {
+                    case.assert_new_after(layer, &target, &old, &new);
                 }
                 recover(&target).expect("what could not be removed");
                 assert_nothing_left(&target);
@@ -176,16 +231,16 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
                 }
             }
         }
-    }
+    });
 }
 
 /// The same where the process is killed, and the next one, which recovers, at any change as well.
 #[test]
 fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
-    for case in CASES {
+    on_every_layer(|case, layer| {
         for n in 0.. {
             let (_dir, target) = temporary();
-            let (old, new, result) = case.run(&target, Some((n, Fault::Kill)));
+            let (old, new, result) = case.run(&target, layer, Some((n, Fault::Kill)));
             let is_through = faults::count() <= n;
             drop(result);
             for m in (0..).step_by(3) {
@@ -199,15 +254,14 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
                 }
             }
             assert_nothing_left(&target);
-            let now = snapshot(&target);
-            if now != old {
-                case.assert_new(&target, &old, &new);
+            if layer.comparable(&snapshot(&target)) != layer.comparable(&old) {
+                case.assert_new_after(layer, &target, &old, &new);
             }
             if is_through {
                 break;
             }
         }
-    }
+    });
 }
 
 /// A power cut may keep some renames and lose others that came before: of entries with different

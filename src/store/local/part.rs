@@ -17,7 +17,7 @@ use rustix::{
 use crate::{
     durable::make_dirs,
     error::{Error, ErrorKind, Result},
-    sys::rename_new,
+    sys::{self, rename_new},
     walk::root::FileId,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
-    if !lock(&file).map_err(fail)? || !is_at(&file, path) {
+    if !lock(&file).map_err(fail)? || !is_at(&file, path).map_err(fail)? {
         return Ok(None);
     }
     rustix::fs::unlink(path).map_err(fail)?;
@@ -61,12 +61,22 @@ fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
 }
 
+/// Whether something stands at `path`, a link itself.
+fn is_there(path: &Path) -> Result<bool, Errno> {
+    match rustix::fs::lstat(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Whether the open file is still the one at `path`.
-fn is_at(file: &OwnedFd, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (rustix::fs::fstat(file), rustix::fs::lstat(path)) else {
-        return false;
-    };
-    FileId::of(&open) == FileId::of(&named)
+fn is_at(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
+    match rustix::fs::lstat(path) {
+        Ok(named) => Ok(FileId::of(&rustix::fs::fstat(file)?) == FileId::of(&named)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// An archive in the making: all of it synchronous.
@@ -93,7 +103,7 @@ impl Part {
                 _ => e,
             })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
-        if rustix::fs::lstat(path).is_ok() {
+        if is_there(path).map_err(|e| Error::io("look at", e).at(path))? {
             return Err(exists().caused_by("a backup of that name is there already"));
         }
         let fail = |e: Errno| Error::io("open the directory", e).at(dir);
@@ -107,7 +117,8 @@ impl Part {
         let fail = |e: Errno| Error::io("create", e).at(&part);
         let file = loop {
             // One that is there and not locked was left by a killed process.
-            if rustix::fs::lstat(&part).is_ok() && sweep(&part)?.is_none() && part.exists() {
+            let is_taken = || is_there(&part).map_err(fail);
+            if is_taken()? && sweep(&part)?.is_none() && is_taken()? {
                 return Err(exists().caused_by("a backup of that name is being made"));
             }
             let flags =
@@ -115,12 +126,16 @@ impl Part {
             match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
                 // A sweep may take it for a dead one's before it is locked. It holds the lock for
                 // moments and removes the file, so that another is made.
-                Ok(file) => {
-                    wait_for_lock(&file).map_err(fail)?;
-                    if is_at(&file, &part) {
-                        break file;
+                Ok(file) => match wait_for_lock(&file).and_then(|()| is_at(&file, &part)) {
+                    Ok(true) => break file,
+                    Ok(false) => {}
+                    Err(e) => {
+                        if is_at(&file, &part) != Ok(false) {
+                            let _ = rustix::fs::unlink(&part);
+                        }
+                        return Err(Error::io("lock", e).at(&part));
                     }
-                }
+                },
                 Err(Errno::EXIST) => {}
                 Err(e) => return Err(fail(e)),
             }
@@ -139,16 +154,16 @@ impl Part {
     }
 
     fn check_space(&self) -> Result<()> {
-        let stat = rustix::fs::fstatvfs(&self.file)
+        let free = sys::free_space(&self.file)
             .map_err(|e| Error::io("look at the free space", e).at(&self.part))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < self.reserve {
-            return Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(format!(
-                "{free} bytes are free, and {} are to stay free",
-                self.reserve
-            )));
-        }
-        Ok(())
+        let why = match free {
+            Some(free) if free < self.reserve => {
+                format!("{free} bytes are free, and {} are to stay free", self.reserve)
+            }
+            None if self.reserve > 0 => sys::UNKNOWN_SPACE.to_owned(),
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(why))
     }
 
     /// Appends at `offset`.
@@ -170,11 +185,11 @@ impl Part {
     /// Sync, rename without replacing, sync of the directory. Where the file system can neither
     /// rename without replacing nor link, the part's lock keeps other writers of this name out.
     pub(super) fn complete(&self) -> Result<()> {
-        self.file.sync_all().map_err(|e| Error::io("sync", e).at(&self.part))?;
+        sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;
         self.is_over.store(true, SeqCst);
-        rustix::fs::fsync(&self.dir).map_err(|e| {
+        sys::sync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
         })

@@ -1,0 +1,248 @@
+//! Backups and restores on file systems of other kinds, each mounted for one test.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    common::{Place, Ran, create, is_root, left_out, names, noise, ok, run, wingback},
+    tree::{Tree, tree},
+};
+
+/// A mounted file system. The directory beneath it has what was there before, if that is seen.
+struct Mounted {
+    tmp: TempDir,
+    root: PathBuf,
+}
+
+impl Mounted {
+    /// Mounts with the program and its arguments, in which `@` is the temporary directory. `fill` makes
+    /// the content of the directories there first.
+    fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
+        if !is_root() {
+            left_out(&format!("backups and restores on {kind}: no right to mount"));
+            return None;
+        }
+        let tmp = tempfile::tempdir().expect("a temporary directory");
+        let root = tmp.path().join("mounted");
+        fs::create_dir(&root).expect("made");
+        fill(tmp.path());
+        for command in commands {
+            let command = command.replace('@', tmp.path().to_str().expect("text"));
+            let done = Command::new("sh").arg("-ec").arg(&command).output().expect("it ran");
+            if !done.status.success() {
+                left_out(&format!("backups and restores on {kind}: it cannot be mounted"));
+                return None;
+            }
+        }
+        Some(Mounted { tmp, root })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = wingback();
+        command.env("WINGBACK_STATE_DIR", self.tmp.path().join("state"));
+        command.args(args).arg("-q");
+        command
+    }
+
+    #[track_caller]
+    fn assert_nothing_left(&self, target: &Path) {
+        let target = names(target);
+        let is_ours = target.iter().any(|name| name.to_string_lossy().starts_with(".wingback-"));
+        assert!(!is_ours, "{target:?}");
+        assert_eq!(names(&self.tmp.path().join("state/restores")), [""; 0]);
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.root).status();
+    }
+}
+
+const WAYS: [(&str, &[&str]); 3] =
+    [("whole", &[]), ("merge", &["--merge"]), ("in-place", &["--in-place"])];
+
+/// A server, and the directories that are restored from it, which hold another.
+fn fill(root: &Path) {
+    let server = root.join("server");
+    for (path, content) in [
+        ("plugins/a.jar", &b"new"[..]),
+        ("server.properties", b"motd=new"),
+        ("world/region/r.0.0.mca", &noise(1, 300_000)),
+    ] {
+        let path = server.join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+    symlink("server.properties", server.join("link")).expect("made");
+    fs::hard_link(server.join("server.properties"), server.join("world/hard")).expect("made");
+    for (way, _) in WAYS {
+        fill_target(&root.join(way));
+    }
+}
+
+fn fill_target(target: &Path) {
+    for path in ["gone/deep/er/x", "plugins/a.jar", "plugins/old.jar", "server.properties"] {
+        let path = target.join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, "old").expect("written");
+    }
+}
+
+/// An overlay with all of it in the lower layer.
+fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
+    let layers = |tmp: &Path| {
+        for layer in ["lower", "upper", "work"] {
+            fs::create_dir(tmp.join(layer)).expect("made");
+        }
+        fill(&tmp.join("lower"));
+        more(&tmp.join("lower"));
+    };
+    let options = "lowerdir=@/lower,upperdir=@/upper,workdir=@/work,redirect_dir=off";
+    let mount = format!("mount -t overlay overlay -o {options} @/mounted");
+    Mounted::new("overlayfs", layers, &[&mount])
+}
+
+/// Everything that a backup is for, with all of it on the file system.
+fn everything_works(on: &Mounted) {
+    let (server, to) = (on.path("server"), on.path("backups"));
+    let new = tree(&server);
+    ok(create(&server, &to).arg("-q"));
+    let archive = to.join(&names(&to)[0]);
+    let archive = archive.to_str().expect("text");
+    ok(&mut on.command(&["verify", archive]));
+    ok(&mut on.command(&["extract", archive, on.path("extracted").to_str().expect("text")]));
+    assert_eq!(tree(&on.path("extracted")), new);
+    for (way, options) in WAYS {
+        let target = on.path(way);
+        let mut want = new.clone();
+        if way == "merge" {
+            for (path, old) in tree(&target) {
+                want.entry(path).or_insert(old);
+            }
+        }
+        let target_text = target.to_str().expect("text");
+        ok(on.command(&["restore", archive, target_text]).args(options));
+        assert_eq!(tree(&target), want, "{way}");
+        on.assert_nothing_left(&target);
+    }
+    fs::write(server.join("plugins/a.jar"), "newer").expect("written");
+    ok(create(&server, &to).args(["-q", "--previous", "latest"]));
+    let mut newer = names(&to).into_iter().map(|name| to.join(name));
+    let newer = newer.find(|path| path.to_str() != Some(archive)).expect("another");
+    let target = on.path("whole");
+    ok(&mut on.command(&[
+        "restore",
+        newer.to_str().expect("text"),
+        target.to_str().expect("text"),
+    ]));
+    assert_eq!(tree(&target), tree(&server));
+    on.assert_nothing_left(&target);
+}
+
+/// Directories of the lower layer cannot be renamed there, unless `redirect_dir` is on.
+#[test]
+fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
+    let Some(on) = overlay(|_| ()) else { return };
+    let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("refused");
+    assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case that this is about");
+    everything_works(&on);
+}
+
+/// What is kept beneath a directory of the lower layer moves into the new tree.
+#[test]
+fn a_restore_keeps_directories_of_the_lower_layer() {
+    let cache = |lower: &Path| {
+        fs::create_dir_all(lower.join("whole/world/cache/a")).expect("made");
+        fs::write(lower.join("whole/world/cache/a/b"), "kept").expect("written");
+    };
+    let Some(on) = overlay(cache) else { return };
+    ok(create(&on.path("server"), &on.path("backups")).arg("-q"));
+    let archive = on.path("backups").join(&names(&on.path("backups"))[0]);
+    let target = on.path("whole");
+    let mut want = tree(&on.path("server"));
+    let kept = tree(&target);
+    want.extend(kept.into_iter().filter(|(path, _)| path.starts_with("world/cache")));
+    let args = ["restore", archive.to_str().expect("text"), target.to_str().expect("text")];
+    ok(on.command(&args).args(["--keep", "world/cache"]));
+    assert_eq!(tree(&target), want);
+    on.assert_nothing_left(&target);
+}
+
+#[test]
+fn everything_works_on_ext4() {
+    let image = |_: &Path| {};
+    let make = "truncate -s 32M @/image; mkfs.ext4 -q @/image; mount -o loop @/image @/mounted";
+    let Some(on) = Mounted::new("ext4", image, &[make]) else { return };
+    fill(&on.root);
+    everything_works(&on);
+}
+
+#[test]
+fn everything_works_on_a_fuse_file_system() {
+    let beneath = |tmp: &Path| {
+        fs::create_dir(tmp.join("beneath")).expect("made");
+        fill(&tmp.join("beneath"));
+    };
+    let Some(on) = Mounted::new("FUSE", beneath, &["bindfs @/beneath @/mounted"]) else { return };
+    everything_works(&on);
+}
+
+/// FAT has no links, owners and modes.
+#[test]
+fn fat_takes_backups_and_plain_files_and_the_rest_is_an_error_in_order() {
+    let make = "truncate -s 32M @/image
+        { mkfs.vfat @/image && mount -o loop @/image @/mounted; } >&2 || {
+            mkfs.exfat @/image; loop=$(losetup --find --show @/image)
+            mount.exfat-fuse $loop @/mounted; losetup --detach $loop; }";
+    let Some(on) = Mounted::new("FAT", |_| {}, &[make]) else { return };
+    let place = Place::with(&[("server.properties", b"motd=new"), ("world/a", b"a")]);
+    let to = on.path("backups");
+    ok(create(&place.source, &to).arg("-q"));
+    let archive = to.join(&names(&to)[0]);
+    let archive = archive.to_str().expect("text");
+    ok(&mut on.command(&["verify", archive]));
+    let extracted = on.path("extracted");
+    ok(&mut on.command(&["extract", archive, extracted.to_str().expect("text")]));
+    let without_modes = |tree: Tree| -> Vec<_> {
+        tree.into_iter().map(|(path, (_, _, content))| (path, content)).collect()
+    };
+    assert_eq!(without_modes(tree(&extracted)), without_modes(tree(&place.source)));
+
+    symlink("server.properties", place.source.join("link")).expect("made");
+    ok(create(&place.source, &to).args(["-q", "--previous", "latest"]));
+    let mut linked = names(&to).into_iter().map(|name| to.join(name));
+    let linked = linked.find(|path| path.to_str() != Some(archive)).expect("another");
+    let linked = linked.to_str().expect("text");
+    let other = on.path("other");
+    let ran = run(&mut on.command(&["extract", linked, other.to_str().expect("text")]));
+    fails_with("make the link link: ", &ran);
+
+    let target = on.path("target");
+    fill_target(&target);
+    let old = without_modes(tree(&target));
+    for (way, options) in WAYS {
+        let args = ["restore", archive, target.to_str().expect("text")];
+        let ran = run(on.command(&args).args(options));
+        fails_with("make the staging directory ", &ran);
+        assert!(ran.err.contains("`extract`"), "it says what to do: {ran:?}");
+        assert_eq!(without_modes(tree(&target)), old, "{way}");
+        on.assert_nothing_left(&target);
+    }
+}
+
+#[track_caller]
+fn fails_with(start: &str, ran: &Ran) {
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.one_line_error().starts_with(start), "{ran:?}");
+}
