@@ -14,7 +14,7 @@ use crate::{
     input::Archive,
     listed::Listed,
     progress::{Phase, Tracker},
-    select::Selection,
+    select::{Selection, refuse_unmatched},
     task::Task,
     unpack::{Beneath, Existing},
     unpacked::{UnpackOptions, Unpacked},
@@ -44,7 +44,8 @@ pub struct Extracted {
     pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
     pub damage: Listed<Damage>,
-    /// Paths and patterns that nothing in the archive matched.
+    /// With [`salvage`](Extract::salvage), paths and patterns that nothing in an archive without an
+    /// index matched: it may have been in what is damaged. Empty otherwise.
     pub unmatched: Vec<Vec<u8>>,
     /// From start to end.
     pub duration: Duration,
@@ -64,6 +65,10 @@ impl Extract {
 
     /// Extracts only this path with all beneath it, or what this pattern matches; more calls add
     /// more. Patterns are written as in gitignore.
+    ///
+    /// One that matches nothing is [`InvalidInput`](crate::ErrorKind::InvalidInput): before anything is
+    /// written if the archive has an index, and at its end otherwise, when what the others matched is
+    /// there.
     #[must_use]
     pub fn select(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.selection.add(path_or_pattern.as_ref());
@@ -116,9 +121,6 @@ impl Extract {
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
-        make_dirs(&self.dir, 0o777)
-            .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
-        let root = Beneath::open(&self.dir)?;
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let job = Job {
             existing,
@@ -128,6 +130,15 @@ impl Extract {
             sha1: false,
             options: &self.options,
         };
-        unpack(source, root, &job, tracker)
+        let root = || {
+            make_dirs(&self.dir, 0o777)
+                .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
+            Beneath::open(&self.dir)
+        };
+        let facts = unpack(source, root, &job, tracker)?;
+        if !self.salvage {
+            refuse_unmatched(&facts.unmatched, "extract", "the archive")?;
+        }
+        Ok(facts)
     }
 }

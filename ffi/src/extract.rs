@@ -222,7 +222,8 @@ pub unsafe extern "C" fn wingback_extracted_damage(
     unsafe { notes::of(extracted, |extracted| &extracted.damage) }
 }
 
-/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+/// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_unmatched(
     extracted: *const wingback_extracted,

@@ -403,6 +403,16 @@ static void restores(const wingback_archive *archive) {
     wingback_restored_summary summary = {.struct_size = sizeof summary};
     CHECK(mkdir(target, 0700) == 0 && mkdir(join(target, "cache"), 0700) == 0);
     OK(wingback_restore_new(text(target), &restore, &error));
+    OK(wingback_restore_keep(restore, text("cahce"), &error));
+    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
+    OK(wingback_restore_start(restore, archive, &task, &error));
+    done(task);
+    CHECK(wingback_task_restored(task, &restored, &error) == WINGBACK_STATUS_INVALID_INPUT);
+    CHECK(strstr(wingback_error_message(error), "\"cahce\"") != NULL);
+    wingback_error_free(error);
+    wingback_task_free(task);
+    wingback_restore_free(restore);
+    OK(wingback_restore_new(text(target), &restore, &error));
     OK(wingback_restore_keep(restore, text("cache"), &error));
     OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
     wingback_unpack_options options = {.struct_size = sizeof options, .threads = 1};
