@@ -17,7 +17,7 @@ use crate::{
     select::{Selection, refuse_unmatched},
     task::Task,
     unpack::{Beneath, Existing},
-    unpacked::{UnpackOptions, Unpacked},
+    unpacked::{UnpackOptions, Unpacked, time_warnings},
 };
 
 /// Takes members out of an archive, into a directory.
@@ -47,6 +47,8 @@ pub struct Extracted {
     /// With [`salvage`](Extract::salvage), paths and patterns that nothing in an archive without an
     /// index matched: it may have been in what is damaged. Empty otherwise.
     pub unmatched: Vec<Vec<u8>>,
+    /// What is no failure but worth knowing, such as a time that the file system cannot say.
+    pub warnings: Vec<String>,
     /// From start to end.
     pub duration: Duration,
 }
@@ -115,6 +117,7 @@ impl Extract {
                 unpacked: facts.unpacked,
                 damage: facts.outcome.damage,
                 unmatched: facts.unmatched,
+                warnings: time_warnings(&facts.clamped),
                 duration: started.elapsed(),
             })
         })

@@ -22,7 +22,7 @@ use crate::{
     select::{Selection, quoted, refuse_unmatched},
     task::Task,
     unpack::{Beneath, Existing},
-    unpacked::{UnpackOptions, Unpacked},
+    unpacked::{UnpackOptions, Unpacked, time_warnings},
     verify::Verify,
 };
 
@@ -258,7 +258,8 @@ impl Restore {
         let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
-        let warnings = replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?;
+        let mut warnings = time_warnings(&facts.clamped);
+        warnings.extend(replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?);
         Ok(restored(facts, recovered, warnings))
     }
 
@@ -295,7 +296,8 @@ impl Restore {
         let job = self.job(&all, Existing::Overwrite, &skip);
         let facts = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
-        Ok(restored(facts, recovered, Vec::new()))
+        let warnings = time_warnings(&facts.clamped);
+        Ok(restored(facts, recovered, warnings))
     }
 
     fn state(&self) -> StateDir {

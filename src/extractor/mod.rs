@@ -20,6 +20,7 @@ use crate::{
         names::{Kind, Name, Names},
         writes::{Current, Part, Writes},
     },
+    listed::Listed,
     progress::{Expected, Tracker},
     select::{Selection, Unmet, refuse_unmatched},
     unpack::{self, Beneath, Existing, Unpacker},
@@ -36,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) outcome: Outcome,
     /// Paths and patterns that nothing in the archive matched.
     pub(crate) unmatched: Vec<Vec<u8>>,
+    /// Members whose times came out otherwise.
+    pub(crate) clamped: Listed<Vec<u8>>,
 }
 
 /// What [`unpack`] is to do.
@@ -186,6 +189,7 @@ impl<'a> Extractor<'a> {
             // What holds something else stays.
             let _ = self.unpacker.remove_directory(&path);
         }
+        self.unpacker.forget_times();
         Ok(())
     }
 
@@ -255,6 +259,7 @@ impl<'a> Extractor<'a> {
         Ok(Facts {
             unmatched: self.job.selection.texts(&self.unmet),
             unpacked: self.unpacked,
+            clamped: finished.clamped,
             outcome,
         })
     }

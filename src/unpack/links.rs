@@ -17,7 +17,8 @@ use crate::{
     unpack::{
         Existing, Meta, NewFile, Unpacker,
         beneath::{fail, os, split},
-        file::{ids, times},
+        file::ids,
+        times::times,
     },
     walk::root::{FILE, FileId},
 };
@@ -56,7 +57,11 @@ impl Unpacker {
                 rustix::fs::chownat(&dir, name, Some(uid), Some(gid), flags).map_err(fail)?;
             }
             let time = times(meta.mtime_ns);
-            rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::utimensat(&dir, name, &time, flags).map_err(fail)?;
+            let look = || rustix::fs::statat(&dir, name, flags);
+            self.clamped.check(path, meta.mtime_ns, look);
+            Ok(())
         };
         let make = |name: &[u8]| rustix::fs::symlinkat(target, &dir, name);
         self.put(&dir, path, existing, make, dress)

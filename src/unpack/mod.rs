@@ -9,6 +9,7 @@ mod file;
 mod links;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::{
     collections::BTreeMap,
@@ -26,14 +27,17 @@ use rustix::{
 
 pub(crate) use crate::unpack::{
     beneath::{Beneath, check_path},
-    file::{NewFile, times},
+    file::NewFile,
     links::check_target,
+    times::times,
 };
 use crate::{
     error::{Error, Result},
+    listed::Listed,
     unpack::{
         beneath::{fail, split},
         file::Place,
+        times::Clamped,
     },
 };
 
@@ -92,6 +96,7 @@ pub(crate) struct Unpacker {
     parents: Mutex<Vec<(Vec<u8>, Arc<OwnedFd>)>>,
     later: Mutex<Later>,
     temporaries: AtomicU64,
+    clamped: Arc<Clamped>,
 }
 
 /// What comes last.
@@ -109,10 +114,12 @@ struct Directory {
 }
 
 /// What was done at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finished {
     /// Files that became another name of an equal one.
     pub(crate) linked: u64,
+    /// Members whose times came out otherwise.
+    pub(crate) clamped: Listed<Vec<u8>>,
 }
 
 impl Unpacker {
@@ -124,6 +131,7 @@ impl Unpacker {
             later: Mutex::default(),
             // Not to be guessed, so that nobody can stand in the way.
             temporaries: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().1),
+            clamped: Arc::default(),
         }
     }
 
@@ -225,6 +233,7 @@ impl Unpacker {
             end: AtomicU64::new(0),
             meta: *meta,
             owner: self.options.owner,
+            clamped: self.clamped.clone(),
         })
     }
 
@@ -237,6 +246,11 @@ impl Unpacker {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(fail(e)),
         }
+    }
+
+    /// Forgets whose times came out otherwise, since all members come again.
+    pub(crate) fn forget_times(&self) {
+        self.clamped.take();
     }
 
     /// Remembers files that were one, and will be again if their bytes are equal.
@@ -254,9 +268,9 @@ impl Unpacker {
         // Deepest first: what is made in a directory changes its time.
         for (path, Directory { meta, .. }) in later.directories.iter().rev() {
             let dir = self.root.dir(path).map_err(|e| fail("open the directory", path, e))?;
-            file::set_meta(&dir, path, meta, self.options.owner)?;
+            file::set_meta(&dir, path, meta, self.options.owner, &self.clamped)?;
         }
-        Ok(Finished { linked })
+        Ok(Finished { linked, clamped: self.clamped.take() })
     }
 
     /// The directory at `path`, made if it is not there.

@@ -389,6 +389,7 @@ static void extracts(const wingback_archive *archive) {
     CHECK(summary.unpacked.files == 1 && summary.unpacked.content == 8);
     CHECK(wingback_notes_count(wingback_extracted_damage(extracted)) == 0);
     CHECK(wingback_notes_count(wingback_extracted_unmatched(extracted)) == 0);
+    CHECK(wingback_notes_count(wingback_extracted_warnings(extracted)) == 0);
     CHECK(wingback_notes_count(wingback_extracted_skipped(extracted)) == 0);
     wingback_task_free(task);
     wingback_extract_free(extract);
