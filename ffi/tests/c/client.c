@@ -407,10 +407,10 @@ static void restores(const wingback_archive *archive) {
     OK(wingback_restore_keep(restore, text("cahce"), &error));
     OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
     OK(wingback_restore_start(restore, archive, &task, &error));
-    done(task);
-    CHECK(wingback_task_restored(task, &restored, &error) == WINGBACK_STATUS_INVALID_INPUT);
-    CHECK(strstr(wingback_error_message(error), "\"cahce\"") != NULL);
-    wingback_error_free(error);
+    wingback_error *why = NULL;
+    CHECK(wingback_task_wait(task, -1, &why) == WINGBACK_STATUS_INVALID_INPUT);
+    CHECK(strstr(wingback_error_message(why), "\"cahce\"") != NULL);
+    wingback_error_free(why);
     wingback_task_free(task);
     wingback_restore_free(restore);
     OK(wingback_restore_new(text(target), &restore, &error));
