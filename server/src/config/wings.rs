@@ -43,7 +43,7 @@ const KEYS: [&str; 21] = [
 ];
 
 /// Values of every kind, as the file spells them.
-const KINDS: [&str; 97] = [
+const KINDS: [&str; 104] = [
     "",
     "~",
     "null",
