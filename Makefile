@@ -8,7 +8,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
 	bench-daemon bench-incremental bench-encoders fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
-	tar-campaign
+	tar-campaign name-campaign
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -140,6 +140,10 @@ interrupt-campaign: setup-all ## interrupts of uploads at each request, on two S
 
 tar-campaign: ## ten thousand random archives of tar, each compared with what GNU tar makes of it
 	WINGBACK_TAR_CASES=5000 cargo test -p wingback --test tar_sequences -- --nocapture
+
+name-campaign: setup ## ten thousand names of objects, with every operation of a store
+	PROPTEST_CASES=10000 cargo test --features s3 --lib s3::names
+	WINGBACK_NAME_CASES=10000 cargo test --features s3 --test s3 -- --nocapture names::
 
 kill-campaign: ## a thousand kills at random moments
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture

@@ -590,7 +590,8 @@ typedef struct wingback_member {
     struct wingback_bytes target;
     // Bytes of content; 0 for all but files.
     uint64_t size;
-    // Last change of the content, in nanoseconds since 1970.
+    // Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
+    // nearest that 64 bits hold.
     int64_t mtime_ns;
     // Owner.
     uint64_t uid;
@@ -1251,7 +1252,8 @@ wingback_status wingback_restore_merge(struct wingback_restore *restore,
                                        struct wingback_error **error);
 
 // Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
-// up. Patterns are written as in gitignore.
+// up. Patterns are written as in gitignore. The task fails with INVALID_INPUT, with nothing touched,
+// for one that matches nothing in the directory; if the directory is empty, that is a warning.
 wingback_status wingback_restore_keep(struct wingback_restore *restore,
                                       struct wingback_bytes path_or_pattern,
                                       struct wingback_error **error);
@@ -1376,8 +1378,12 @@ const struct wingback_notes *wingback_extracted_skipped(const struct wingback_ex
 // none. Empty unless damage was to be tolerated. NULL for NULL.
 const struct wingback_notes *wingback_extracted_damage(const struct wingback_extracted *extracted);
 
-// The paths and patterns that nothing in the archive matched. NULL for NULL.
+// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
+// NULL.
 const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_extracted *extracted);
+
+// What is no failure but worth knowing. NULL for NULL.
+const struct wingback_notes *wingback_extracted_warnings(const struct wingback_extracted *extracted);
 
 // Serves the requests that are read from one descriptor with events to another, as the command
 // `wingback worker` does, until the first has no more; then cancels what still runs and waits up to

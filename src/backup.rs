@@ -511,6 +511,9 @@ impl Backup {
             warnings.push(Warning::PreviousUnused("nothing of this source is in it".into()));
         }
         warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
+        warnings.extend(facts.beyond.iter().cloned().map(Warning::Time));
+        let more = facts.beyond.more();
+        warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
         Ok(report(summary, facts, warnings))
     }
 }

@@ -48,6 +48,16 @@ pub(crate) struct Metadata {
     pub(crate) inode: u64,
 }
 
+/// Nanoseconds since 1970 in 64 bits, which reach from 1677 to 2262: of a time beyond, the nearest.
+pub(crate) fn nearest_ns(ns: i128) -> i64 {
+    ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// Whether a time may be only the nearest to the true one.
+pub(crate) fn is_beyond(ns: i64) -> bool {
+    ns == i64::MIN || ns == i64::MAX
+}
+
 /// One entry of the tar stream, as the index records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -181,7 +191,8 @@ pub struct Member {
     pub uid: u64,
     /// Group.
     pub gid: u64,
-    /// Last change of the content, in nanoseconds since 1970.
+    /// Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
+    /// nearest that 64 bits hold.
     pub mtime_ns: i64,
     /// Where a symlink points, verbatim, or the path that a hard link names. Of a symlink that is known from the index
     /// only (a listing), it is empty.

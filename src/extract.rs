@@ -14,10 +14,10 @@ use crate::{
     input::Archive,
     listed::Listed,
     progress::{Phase, Tracker},
-    select::Selection,
+    select::{Selection, refuse_unmatched},
     task::Task,
     unpack::{Beneath, Existing},
-    unpacked::{UnpackOptions, Unpacked},
+    unpacked::{UnpackOptions, Unpacked, time_warnings},
 };
 
 /// Takes members out of an archive, into a directory.
@@ -44,8 +44,11 @@ pub struct Extracted {
     pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
     pub damage: Listed<Damage>,
-    /// Paths and patterns that nothing in the archive matched.
+    /// With [`salvage`](Extract::salvage), paths and patterns that nothing in an archive without an
+    /// index matched: it may have been in what is damaged. Empty otherwise.
     pub unmatched: Vec<Vec<u8>>,
+    /// What is no failure but worth knowing, such as a time that the file system cannot say.
+    pub warnings: Vec<String>,
     /// From start to end.
     pub duration: Duration,
 }
@@ -64,6 +67,10 @@ impl Extract {
 
     /// Extracts only this path with all beneath it, or what this pattern matches; more calls add
     /// more. Patterns are written as in gitignore.
+    ///
+    /// One that matches nothing is [`InvalidInput`](crate::ErrorKind::InvalidInput): before anything is
+    /// written if the archive has an index, and at its end otherwise, when what the others matched is
+    /// there.
     #[must_use]
     pub fn select(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.selection.add(path_or_pattern.as_ref());
@@ -110,15 +117,13 @@ impl Extract {
                 unpacked: facts.unpacked,
                 damage: facts.outcome.damage,
                 unmatched: facts.unmatched,
+                warnings: time_warnings(&facts.clamped),
                 duration: started.elapsed(),
             })
         })
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
-        make_dirs(&self.dir, 0o777)
-            .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
-        let root = Beneath::open(&self.dir)?;
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let job = Job {
             existing,
@@ -128,6 +133,15 @@ impl Extract {
             sha1: false,
             options: &self.options,
         };
-        unpack(source, root, &job, tracker)
+        let root = || {
+            make_dirs(&self.dir, 0o777)
+                .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
+            Beneath::open(&self.dir)
+        };
+        let facts = unpack(source, root, &job, tracker)?;
+        if !self.salvage {
+            refuse_unmatched(&facts.unmatched, "extract", "the archive")?;
+        }
+        Ok(facts)
     }
 }

@@ -3,7 +3,8 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fmt,
+    fmt, io,
+    ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,10 +19,10 @@ use crate::{
     input::Archive,
     progress::{Phase, Tracker},
     replace::{self, How, Recovered, Replacement, StateDir},
-    select::Selection,
+    select::{Selection, quoted, refuse_unmatched},
     task::Task,
     unpack::{Beneath, Existing},
-    unpacked::{UnpackOptions, Unpacked},
+    unpacked::{UnpackOptions, Unpacked, time_warnings},
     verify::Verify,
 };
 
@@ -109,6 +110,11 @@ impl Restore {
 
     /// Leaves what this path or pattern matches as it is, such as what the backup left out. More
     /// calls add more. Patterns are written as in gitignore.
+    ///
+    /// One that matches nothing in the directory is [`InvalidInput`](ErrorKind::InvalidInput), with
+    /// nothing touched: the caller meant files that the restore would replace. Where the directory is
+    /// empty or not there, a first restore, there is nothing to lose, and it is a
+    /// [warning](Restored::warnings).
     #[must_use]
     pub fn keep(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.keep.add(path_or_pattern.as_ref());
@@ -188,11 +194,56 @@ impl Restore {
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+        let (interrupted, mut warnings) = self.check_keep(tracker)?;
         make_dirs(&self.dir, 0o777)
             .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
-        if self.in_place {
-            return self.run_in_place(source, tracker);
+        let restored = if self.in_place {
+            self.run_in_place(source, tracker)?
+        } else {
+            self.run_aside(source, tracker)?
+        };
+        warnings.extend(restored.warnings);
+        Ok(Restored { recovered: restored.recovered.or(interrupted), warnings, ..restored })
+    }
+
+    /// Refuses paths and patterns to keep that match nothing in the directory; returns warnings if it
+    /// is empty. What an interrupted restore has left there is ended first.
+    fn check_keep(&self, tracker: &Tracker) -> Result<(Option<Recovered>, Vec<String>)> {
+        if self.keep.is_empty() {
+            return Ok((None, Vec::new()));
         }
+        let mut unmet = self.keep.unmet();
+        let mut is_empty = true;
+        let mut recovered = None;
+        let is_missing =
+            std::fs::metadata(&self.dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if !is_missing {
+            recovered = replace::recover(&self.dir, &self.state())?;
+            replace::visit(&Beneath::open(&self.dir)?, &mut |path, is_dir| {
+                if tracker.is_cancelled() {
+                    return Err(Error::cancelled());
+                }
+                is_empty = false;
+                self.keep.wants(path, is_dir, &mut unmet);
+                let all_met = unmet.is_empty();
+                Ok(if all_met { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+        }
+        let unmatched = self.keep.texts(&unmet);
+        if !is_empty {
+            let operation = "find what to keep in";
+            let refused = refuse_unmatched(&unmatched, operation, "the directory");
+            return refused.map(|()| (recovered, Vec::new())).map_err(|e| e.at(&self.dir));
+        }
+        let warning = format!(
+            "the directory was empty before the restore, so nothing of {} was kept",
+            quoted(&unmatched)
+        );
+        Ok((recovered, vec![warning]))
+    }
+
+    /// Unpacks beside the old files, and exchanges.
+    fn run_aside(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
         let replacement = Replacement::prepare(&self.dir, &self.state(), self.staging.as_deref())?;
         let recovered = replacement.recovered();
         let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
@@ -201,13 +252,14 @@ impl Restore {
             Mode::Merge => How::Merge { keep: &keep },
         };
         replacement.check(how)?;
-        let root = Beneath::from_fd(replacement.tree()?);
+        let root = || Ok(Beneath::from_fd(replacement.tree()?));
         let all = Selection::default();
         let job = self.job(&all, Existing::Fresh, &|_, _| false);
         let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
-        let warnings = replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?;
+        let mut warnings = time_warnings(&facts.clamped);
+        warnings.extend(replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?);
         Ok(restored(facts, recovered, warnings))
     }
 
@@ -224,7 +276,7 @@ impl Restore {
             return Err(error.caused_by(damage.to_string()));
         }
         self.check_sha1(verified.sha1)?;
-        let warnings = match self.mode {
+        let mut warnings = match self.mode {
             Mode::Merge => Vec::new(),
             Mode::Replace => {
                 let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
@@ -245,8 +297,9 @@ impl Restore {
         };
         let all = Selection::default();
         let job = self.job(&all, Existing::Overwrite, &skip);
-        let facts = unpack(source, Beneath::open(&self.dir)?, &job, tracker)?;
+        let facts = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
+        warnings.extend(time_warnings(&facts.clamped));
         Ok(restored(facts, recovered, warnings))
     }
 

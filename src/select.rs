@@ -1,6 +1,7 @@
 //! Which members of an archive are wanted.
 
 use crate::{
+    error::{Error, ErrorKind, Result},
     walk::exclude::{Excludes, Rules},
     warning::PatternOrigin,
 };
@@ -61,6 +62,31 @@ impl Selection {
 /// Which wishes nothing has matched yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unmet(Vec<bool>);
+
+impl Unmet {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.0.contains(&true)
+    }
+}
+
+/// Fails if there are paths and patterns that nothing in `place` matched: somebody misspelled them.
+pub(crate) fn refuse_unmatched(
+    texts: &[Vec<u8>],
+    operation: &'static str,
+    place: &str,
+) -> Result<()> {
+    match texts {
+        [] => Ok(()),
+        texts => Err(Error::new(ErrorKind::InvalidInput, operation)
+            .caused_by(format!("nothing in {place} matches {}", quoted(texts)))),
+    }
+}
+
+/// Paths and patterns, for a message.
+pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
+    let texts = texts.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text)));
+    texts.collect::<Vec<_>>().join(", ")
+}
 
 impl Wish {
     fn wants(&self, path: &[u8], is_dir: bool) -> bool {

@@ -185,6 +185,22 @@ pub struct Unpacked {
     pub refused: u64,
 }
 
+/// What is said of members whose times came out otherwise.
+pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<String> {
+    let mut warnings: Vec<_> = (clamped.iter())
+        .map(|path| {
+            let path = String::from_utf8_lossy(path);
+            format!(
+                "{path}: its time is beyond what the file system or the archive can say, and is the nearest"
+            )
+        })
+        .collect();
+    if clamped.more() > 0 {
+        warnings.push(format!("{} more members have such a time", clamped.more()));
+    }
+    warnings
+}
+
 impl Unpacked {
     pub(crate) fn skip(&mut self, path: Vec<u8>, reason: NotExtractedReason) {
         self.refused += u64::from(matches!(reason, NotExtractedReason::Refused(_)));

@@ -14,6 +14,11 @@ pub enum Warning {
     IgnoreFile(String),
     /// `max_len` was given for a path that the backup did not meet as a file.
     MaxLenUnused(Vec<u8>),
+    /// This entry's time is before 1677 or after 2262: the archive has the nearest that 64 bits of
+    /// nanoseconds hold.
+    Time(Vec<u8>),
+    /// So many more entries have such a time.
+    MoreTimes(u64),
     /// The previous archive could not be used, and why: everything was read and compressed.
     PreviousUnused(String),
     /// No copy of the archive was kept in the cache, and why.
@@ -139,6 +144,14 @@ impl fmt::Display for Warning {
                 "a length was given for {}, which is no file of this backup",
                 String::from_utf8_lossy(path)
             ),
+            Warning::Time(path) => write!(
+                f,
+                "{}: its time is before 1677 or after 2262, and the archive has the nearest that it can",
+                String::from_utf8_lossy(path)
+            ),
+            Warning::MoreTimes(count) => {
+                write!(f, "{count} more entries have times before 1677 or after 2262")
+            }
             Warning::PreviousUnused(why) => {
                 write!(f, "the previous archive is not used: {why}")
             }

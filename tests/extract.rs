@@ -113,16 +113,52 @@ fn all_of_it_comes_out_by_every_way() {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_is_an_error_before_anything_is_written() {
+    let bytes = made(tree().backup());
+    for (select, named) in [
+        (&["logs", "serve.jar"][..], &["serve.jar"][..]),
+        (&["*.mcb", "world", "wrold/level.dat"], &["*.mcb", "wrold/level.dat"]),
+        (&["/"], &["/"]),
+    ] {
+        for (overwrite, salvage) in [(false, false), (true, false), (true, true)] {
+            let target = Target::new();
+            let change = |e: Extract| {
+                let e = e.overwrite(overwrite).salvage(salvage);
+                select.iter().fold(e, |e, pattern| e.select(pattern))
+            };
+            let error = extract(&bytes, &target, change).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            let named: Vec<_> = named.iter().map(|pattern| format!("{pattern:?}")).collect();
+            let why = format!("nothing in the archive matches {}", named.join(", "));
+            assert!(error.to_string().ends_with(&why), "{error}");
+            assert!(!target.dir().exists(), "not even the directory is made");
+            // Without an index, only the end of the archive says what it does not have.
+            let stream = Archive::stream(Cursor::new(&bytes));
+            let done = block_on(change(Extract::new(target.dir())).start(stream));
+            match done {
+                Ok(done) => {
+                    assert!(salvage, "{select:?}");
+                    assert_eq!(done.unmatched.len(), named.len());
+                }
+                Err(error) => {
+                    assert!(!salvage && error.to_string().ends_with(&why), "{error}");
+                    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                }
+            }
+            assert_eq!(target.dir().join("logs/latest.log").exists(), select.contains(&"logs"));
+        }
+    }
+}
+
+#[test]
 fn some_of_it_comes_out_alone() {
     let bytes = made(tree().backup());
     let target = Target::new();
-    let done =
-        extract(&bytes, &target, |e| e.select("*.mca").select("logs/").select("no")).unwrap();
+    let done = extract(&bytes, &target, |e| e.select("*.mca").select("logs/")).unwrap();
     assert_eq!(
         target.paths(),
         ["logs/", "logs/latest.log", "world/", "world/region/", "world/region/r.0.0.mca"]
     );
-    assert_eq!(done.unmatched, [b"no"]);
     assert_eq!(done.unpacked.files, 2);
     let mode = fs::metadata(target.dir().join("world")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o755, "a directory that nobody asked for is an ordinary one");

@@ -119,6 +119,56 @@ fn what_is_kept_survives_and_what_is_merged_stays() {
 }
 
 #[test]
+fn a_pattern_that_keeps_nothing_is_an_error_before_anything_is_touched() {
+    let bytes = made(new_tree().backup());
+    for (merge, in_place) in [(false, false), (false, true), (true, false), (true, true)] {
+        let change = |r: Restore| r.merge(merge).in_place(in_place);
+        let what = format!("merge {merge}, in place {in_place}");
+        let target = old_tree();
+        let before = Snapshot::of(&target.root);
+        // What only the archive has is not there to be kept, and the staging directory is nobody's.
+        for pattern in ["kepp", "*.kept", "dir/new", "link", "/", ".wingback-restore-*", "!old"] {
+            let keep = |r: Restore| change(r).keep("keep").keep(pattern);
+            let error = restore(&bytes, &target.root, keep).expect_err(&what);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what}: {error}");
+            let why = format!("nothing in the directory matches {pattern:?}");
+            assert!(error.to_string().ends_with(&why), "{what}: {error}");
+            assert!(!error.to_string().contains("\"keep\""), "{what}: {error}");
+            Snapshot::of(&target.root).assert_is(&before, &what);
+            assert_eq!(staging(&target.root), [] as [PathBuf; 0], "{what}");
+        }
+        // What lies within something that is kept is there.
+        for pattern in ["keep/me", "me", "./keep/", "old", "old-link", "k*p/m?"] {
+            let target = old_tree();
+            restore(&bytes, &target.root, |r| change(r).keep("keep").keep(pattern)).expect(&what);
+            assert!(target.root.join("keep/me").exists(), "{what}, {pattern}");
+        }
+    }
+}
+
+/// A script that restores for the first time as every time has nothing to lose.
+#[test]
+fn in_an_empty_directory_a_pattern_that_keeps_nothing_is_a_warning() {
+    let bytes = made(new_tree().backup());
+    for in_place in [false, true] {
+        let tree = Tree::with(&[]);
+        for dir in [tree.root.clone(), tree.root.join("not/there")] {
+            let keep = |r: Restore| r.in_place(in_place).keep("cache").keep("*.db");
+            let done = restore(&bytes, &dir, keep).unwrap();
+            assert_eq!(
+                done.warnings,
+                [
+                    "the directory was empty before the restore, so nothing of \"cache\", \"*.db\" was kept"
+                ]
+            );
+            assert!(dir.join("server.jar").exists());
+            fs::remove_dir_all(&dir).unwrap();
+            fs::create_dir_all(&tree.root).unwrap();
+        }
+    }
+}
+
+#[test]
 fn the_staging_directory_of_a_restore_that_runs_is_in_no_backup() {
     let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();

@@ -290,7 +290,7 @@ type Unpacked struct {
 	// Refused is how many of the skipped members could not be used.
 	Refused    uint64
 	DamageMore uint64 `json:"damage_more"`
-	// Unmatched patterns of an Extract.
+	// Unmatched patterns of an Extract with Salvage; without it, one that matches nothing is InvalidInput.
 	Unmatched []string
 	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.
 	Recovered string
@@ -349,7 +349,8 @@ type Restore struct {
 	Merge bool
 	// InPlace removes the old files first, once the archive is verified.
 	InPlace bool
-	// Keep leaves what matches as it is.
+	// Keep leaves what matches as it is. One that matches nothing in Dir is InvalidInput, with nothing
+	// touched; if Dir is empty or not there, it is a warning.
 	Keep []string
 	// Staging is a directory on the same file system to unpack into.
 	Staging string

@@ -436,6 +436,27 @@ func TestAReaderThatWaitsDoesNotHoldAJobThatHasFailed(t *testing.T) {
 	}
 }
 
+func TestAMisspelledPathChangesNothing(t *testing.T) {
+	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
+	target := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(target, "cache"), 0o755))
+	_, err := wingback.Restore{Dir: target, Keep: []string{"cache", "cahce"}}.Run(background(), file(report.Path))
+	if !errors.Is(err, wingback.InvalidInput) || !strings.Contains(err.Error(), `"cahce"`) {
+		t.Error(err)
+	}
+	only(t, target, 1)
+	_, err = wingback.Extract{Dir: target, Select: []string{"world", "wrold"}}.Run(background(), file(report.Path))
+	if !errors.Is(err, wingback.InvalidInput) || !strings.Contains(err.Error(), `"wrold"`) {
+		t.Error(err)
+	}
+	only(t, target, 1)
+	restored, err := wingback.Restore{Dir: filepath.Join(target, "new"), Keep: []string{"cache"}}.Run(background(), file(report.Path))
+	must(t, err)
+	if len(restored.Warnings) != 1 || !strings.Contains(restored.Warnings[0], `"cache"`) {
+		t.Error(restored.Warnings)
+	}
+}
+
 func TestACallersOwnFaultIsSaid(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	archive, err := os.ReadFile(report.Path)

@@ -119,6 +119,8 @@ fn extracted_text(done: &Extracted) -> String {
     ];
     let skipped = &done.unpacked.skipped;
     list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
+    let warnings = done.warnings.iter().map(|w| plain(w));
+    list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }

@@ -158,6 +158,7 @@ pub(crate) struct ExtractedAs {
     skipped: Notes,
     damage: Notes,
     unmatched: Notes,
+    warnings: Notes,
 }
 
 impl ExtractedAs {
@@ -173,6 +174,7 @@ impl ExtractedAs {
             skipped: extracted.unpacked.skipped.into(),
             damage: notes::of_damage(extracted.damage),
             unmatched: extracted.unmatched.into_iter().map(Note::unmatched).collect(),
+            warnings: extracted.warnings.iter().map(|warning| Note::warning(warning)).collect(),
         }
     }
 }
@@ -222,11 +224,21 @@ pub unsafe extern "C" fn wingback_extracted_damage(
     unsafe { notes::of(extracted, |extracted| &extracted.damage) }
 }
 
-/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+/// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_unmatched(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
     // SAFETY: as the header says.
     unsafe { notes::of(extracted, |extracted| &extracted.unmatched) }
+}
+
+/// What is no failure but worth knowing. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extracted_warnings(
+    extracted: *const wingback_extracted,
+) -> *const wingback_notes {
+    // SAFETY: as the header says.
+    unsafe { notes::of(extracted, |extracted| &extracted.warnings) }
 }

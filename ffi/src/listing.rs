@@ -25,7 +25,8 @@ pub struct wingback_member {
     pub target: wingback_bytes,
     /// Bytes of content; 0 for all but files.
     pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970.
+    /// Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
+    /// nearest that 64 bits hold.
     pub mtime_ns: i64,
     /// Owner.
     pub uid: u64,

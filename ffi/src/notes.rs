@@ -116,6 +116,8 @@ impl From<Warning> for Note {
             Warning::MorePatterns(_) => (Vec::new(), "pattern"),
             Warning::IgnoreFile(_) => (Vec::new(), "ignore-file"),
             Warning::MaxLenUnused(path) => (path.clone(), "max-len-unused"),
+            Warning::Time(path) => (path.clone(), "time"),
+            Warning::MoreTimes(_) => (Vec::new(), "time"),
             _ => (Vec::new(), "warning"),
         };
         Note::new(path, code, &warning.to_string(), false)

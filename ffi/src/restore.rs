@@ -58,7 +58,8 @@ pub unsafe extern "C" fn wingback_restore_merge(
 }
 
 /// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
-/// up. Patterns are written as in gitignore.
+/// up. Patterns are written as in gitignore. The task fails with INVALID_INPUT, with nothing touched,
+/// for one that matches nothing in the directory; if the directory is empty, that is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,

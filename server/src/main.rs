@@ -118,6 +118,7 @@ async fn run(args: &Args) -> Result<(), String> {
     let node = Arc::new(Node::new(config)?);
     startup::recover(&node).await;
     smol::spawn(startup::keep_forgetting(node.clone())).detach();
+    smol::spawn(startup::check_bucket(node.clone())).detach();
     let local = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("listening on {scheme}://{local}");
     if let Some(demo) = &demo {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use smol::Timer;
 use uuid::Uuid;
-use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store};
+use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store, Transfer};
 
 use crate::{
     archives, backup,
@@ -21,6 +21,9 @@ use crate::{
 /// How often it is tried to clear away, and the wait between.
 const TRIES: usize = 5;
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How long the S3 service is asked again at the start.
+const ASK_FOR: Duration = Duration::from_secs(10);
 
 /// How long a failed backup is remembered, in seconds.
 const REMEMBERED: u64 = 30 * 24 * 3600;
@@ -60,6 +63,22 @@ pub(crate) async fn recover(node: &Arc<Node>) {
         node.restores.remove(restore.id).await;
     }
     forget_old(node).await;
+}
+
+/// Asks the S3 service once, and logs what an operator has to mend: credentials that are refused, a
+/// bucket that is not there. The daemon runs all the same, as the service may come back.
+pub(crate) async fn check_bucket(node: Arc<Node>) {
+    let Some(s3) = &node.config.s3 else { return };
+    let place = s3.place();
+    // No server has this UUID, so nothing lies there. Every backup needs the permission to look.
+    let asked = async {
+        let transfer = Transfer::new().retry_for(ASK_FOR);
+        s3.store(Uuid::nil())?.transfer(transfer).sweep().await
+    };
+    match asked.await {
+        Ok(_) => tracing::info!("{place} can be used"),
+        Err(e) => tracing::error!("{place} cannot be used, so backups to it will fail: {e}"),
+    }
 }
 
 /// Drops failed backups that are old, again and again, for as long as the daemon runs.

@@ -18,7 +18,7 @@ use crate::{
         index::Segment,
         read::{ReadAt, Source, inflate::Inflater, segments::Layout},
     },
-    entry::{Entry, EntryKind, Metadata},
+    entry::{Entry, EntryKind, Metadata, is_beyond},
     error::Result,
     progress::Expected,
 };
@@ -213,7 +213,9 @@ impl Cursor {
     /// Whether a file has the content that it had.
     pub(crate) fn is_same_file(&self, i: usize, meta: &Metadata) -> bool {
         let entry = &self.stock.layout.index.entries[i];
-        let is_touched = !self.trust_mtime && entry.ctime_ns != meta.ctime_ns;
+        // Of times that are beyond what the index can say, two are not told apart.
+        let trusts_mtime = self.trust_mtime && !is_beyond(meta.mtime_ns);
+        let is_touched = !trusts_mtime && entry.ctime_ns != meta.ctime_ns;
         entry.flags == 0
             && entry.size == meta.size
             && entry.inode == meta.inode

@@ -23,7 +23,7 @@ use crate::{
         stock::{Cursor, Stock},
         tree::copy::Group,
     },
-    entry::{Entry, EntryKind, Metadata, Unlisted},
+    entry::{Entry, EntryKind, Metadata, Unlisted, is_beyond},
     error::{Error, Result},
     limit::Limiter,
     listed::Listed,
@@ -69,6 +69,8 @@ pub(crate) struct Facts {
     /// Something of that should be in the archive.
     pub(crate) is_partial: bool,
     pub(crate) changed: Listed<Changed>,
+    /// What has a time that the index cannot say.
+    pub(crate) beyond: Listed<Vec<u8>>,
     /// Paths of `max_len` that were not met.
     pub(crate) unmet: Vec<Vec<u8>>,
 }
@@ -192,6 +194,7 @@ impl Writer<'_> {
     ) -> Result<()> {
         let meta = Metadata { size: 0, ..*meta };
         if self.options.profile == Profile::Wings {
+            self.check_time(path, &meta);
             return self.index.unlisted.push(&Unlisted {
                 path: path.to_vec(),
                 kind: kind.code(),
@@ -420,6 +423,7 @@ impl Writer<'_> {
         headers: usize,
         flags: u32,
     ) -> Result<u32> {
+        self.check_time(path, meta);
         let place = self.index.entries.len() + self.held.len() as u64;
         let keep = !self.options.reproducible;
         let entry = Entry {
@@ -440,6 +444,12 @@ impl Writer<'_> {
             None => self.index.entries.push(&entry)?,
         }
         Ok(place as u32)
+    }
+
+    fn check_time(&mut self, path: &[u8], meta: &Metadata) {
+        if is_beyond(meta.mtime_ns) {
+            self.facts.beyond.push(path.to_vec());
+        }
     }
 
     fn finish(mut self) -> Result<(IndexBuilder, Facts)> {

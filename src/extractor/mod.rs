@@ -20,8 +20,9 @@ use crate::{
         names::{Kind, Name, Names},
         writes::{Current, Part, Writes},
     },
+    listed::Listed,
     progress::{Expected, Tracker},
-    select::{Selection, Unmet},
+    select::{Selection, Unmet, refuse_unmatched},
     sys,
     unpack::{self, Beneath, Existing, Unpacker},
     unpacked::{NotExtractedReason, UnpackOptions, Unpacked},
@@ -37,6 +38,8 @@ pub(crate) struct Facts {
     pub(crate) outcome: Outcome,
     /// Paths and patterns that nothing in the archive matched.
     pub(crate) unmatched: Vec<Vec<u8>>,
+    /// Members whose times came out otherwise.
+    pub(crate) clamped: Listed<Vec<u8>>,
 }
 
 /// What [`unpack`] is to do.
@@ -50,18 +53,22 @@ pub(crate) struct Job<'a> {
     pub(crate) options: &'a UnpackOptions,
 }
 
-/// Unpacks an archive, by its index where there is one.
+/// Unpacks an archive, by its index where there is one. `root` opens the directory; it is asked once
+/// the index, where there is one, has something for each selected path and pattern.
 pub(crate) fn unpack(
     source: Source,
-    root: Beneath,
+    root: impl FnOnce() -> Result<Beneath>,
     job: &Job<'_>,
     tracker: &Tracker,
 ) -> Result<Facts> {
     let layout = source.layout()?;
+    if let Ok(layout) = &layout {
+        refuse_unmatched(&unmatched(layout, job.selection), "extract", "the archive")?;
+    }
     let crew = Crew::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
     let unpacker = unpack::Options { existing: job.existing, owner: job.options.owner };
-    let unpacker = Arc::new(Unpacker::new(root, unpacker));
+    let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
     let len = source.len();
     let why = match &layout {
         Ok(_) => NoIndex::Contradicted,
@@ -83,6 +90,20 @@ pub(crate) fn unpack(
     let mut sink = Extractor::new(job, len, unpacker, &crew, tracker);
     let outcome = read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
     sink.finish(outcome)
+}
+
+/// Selected paths and patterns that nothing in the index matches.
+fn unmatched(layout: &Layout, selection: &Selection) -> Vec<Vec<u8>> {
+    let mut unmet = selection.unmet();
+    let entries = layout.index.entries.iter().map(|e| (&e.path, e.kind()));
+    let unlisted = layout.index.unlisted.iter().map(|u| (&u.path, u.kind()));
+    for (path, kind) in entries.chain(unlisted) {
+        if unmet.is_empty() {
+            break;
+        }
+        selection.wants(path, kind == EntryKind::Directory, &mut unmet);
+    }
+    selection.texts(&unmet)
 }
 
 /// Brings members to the disk in their order, as tar does: each is made where the ones before it have
@@ -169,6 +190,7 @@ impl<'a> Extractor<'a> {
             // What holds something else stays.
             let _ = self.unpacker.remove_directory(&path);
         }
+        self.unpacker.forget_times();
         Ok(())
     }
 
@@ -249,6 +271,7 @@ impl<'a> Extractor<'a> {
         Ok(Facts {
             unmatched: self.job.selection.texts(&self.unmet),
             unpacked: self.unpacked,
+            clamped: finished.clamped,
             outcome,
         })
     }

@@ -28,6 +28,7 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::{
     fmt,
@@ -41,6 +42,7 @@ pub use crate::replace::state::default_state_dir;
 pub(crate) use crate::replace::{
     plan::{How, Keep},
     state::StateDir,
+    visit::visit,
 };
 use crate::{
     error::{Error, ErrorKind, Result},

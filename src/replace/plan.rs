@@ -306,7 +306,7 @@ impl Plan<'_> {
     }
 }
 
-fn is_dir(stat: &Stat) -> bool {
+pub(super) fn is_dir(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
@@ -327,13 +327,13 @@ fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn list(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(super) fn list(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     let names = names(dir, ENTRIES_MAX + 1)?;
     if names.len() > ENTRIES_MAX { Err(Errno::FBIG) } else { Ok(names) }
 }
 
 /// What stands in a directory; `None` if it is gone.
-fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
+pub(super) fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
@@ -341,7 +341,7 @@ fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
     }
 }
 
-fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
     match dir {
         b"" => name.to_vec(),
         dir => [dir, b"/", name].concat(),

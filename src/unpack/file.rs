@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_NOW, Uid},
+    fs::{AtFlags, Gid, Mode, Uid},
     io::Errno,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     unpack::{
         Meta, Owner,
         beneath::{fail, os},
+        times::{Clamped, times},
     },
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct NewFile {
     pub(crate) end: AtomicU64,
     pub(crate) meta: Meta,
     pub(crate) owner: Owner,
+    pub(super) clamped: Arc<Clamped>,
 }
 
 /// Where it goes once it is whole.
@@ -94,7 +96,7 @@ impl NewFile {
             rustix::fs::ftruncate(&self.file, self.size)
                 .map_err(|e| fail("set the length of", &self.path, e))?;
         }
-        set_meta(&self.file, &self.path, &self.meta, self.owner)?;
+        set_meta(&self.file, &self.path, &self.meta, self.owner, &self.clamped)?;
         let (_, name) = crate::unpack::beneath::split(&self.path);
         match self.place {
             Place::Here => {}
@@ -117,14 +119,23 @@ impl Drop for NewFile {
 }
 
 /// Sets owner, mode and time of an open file or directory, the owner first: it takes bits away.
-pub(crate) fn set_meta(fd: &OwnedFd, path: &[u8], meta: &Meta, owner: Owner) -> Result<()> {
+pub(super) fn set_meta(
+    fd: &OwnedFd,
+    path: &[u8],
+    meta: &Meta,
+    owner: Owner,
+    clamped: &Clamped,
+) -> Result<()> {
     if let Some((uid, gid)) = ids(path, meta, owner)? {
         rustix::fs::fchown(fd, Some(uid), Some(gid))
             .map_err(|e| fail("set the owner of", path, e))?;
     }
     rustix::fs::fchmod(fd, Mode::from_raw_mode(meta.mode & 0o777))
         .map_err(|e| fail("set the mode of", path, e))?;
-    rustix::fs::futimens(fd, &times(meta.mtime_ns)).map_err(|e| fail("set the time of", path, e))
+    rustix::fs::futimens(fd, &times(meta.mtime_ns))
+        .map_err(|e| fail("set the time of", path, e))?;
+    clamped.check(path, meta.mtime_ns, || rustix::fs::fstat(fd));
+    Ok(())
 }
 
 /// Whose it is to be; `None` to leave that alone.
@@ -146,19 +157,6 @@ pub(crate) fn ids(path: &[u8], meta: &Meta, owner: Owner) -> Result<Option<(Uid,
         return Err(error.caused_by("its owner is no number that the system knows"));
     }
     Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
-}
-
-/// The time of the last change. The last access is now: with `UTIME_OMIT` some file systems in FUSE
-/// (bindfs 1.14) set neither and succeed.
-pub(crate) fn times(mtime_ns: i64) -> Timestamps {
-    const SECOND: i64 = 1_000_000_000;
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        last_modification: Timespec {
-            tv_sec: mtime_ns.div_euclid(SECOND),
-            tv_nsec: mtime_ns.rem_euclid(SECOND),
-        },
-    }
 }
 
 /// Where the zeros that begin at `at` end: at a page of the file, whose byte `offset` is the first

@@ -17,7 +17,8 @@ use crate::{
     unpack::{
         Existing, Meta, NewFile, Unpacker,
         beneath::{fail, os, split},
-        file::{ids, times},
+        file::ids,
+        times::times,
     },
     walk::root::{FILE, FileId},
 };
@@ -56,11 +57,15 @@ impl Unpacker {
                 rustix::fs::chownat(&dir, name, Some(uid), Some(gid), flags).map_err(fail)?;
             }
             let time = times(meta.mtime_ns);
-            match rustix::fs::utimensat(&dir, name, &time, AtFlags::SYMLINK_NOFOLLOW) {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            match rustix::fs::utimensat(&dir, name, &time, flags) {
                 // Some file systems keep no times of links.
-                Err(e) if may_be_missing(e) => Ok(()),
-                result => result.map_err(fail),
+                Err(e) if may_be_missing(e) => return Ok(()),
+                result => result.map_err(fail)?,
             }
+            let look = || rustix::fs::statat(&dir, name, flags);
+            self.clamped.check(path, meta.mtime_ns, look);
+            Ok(())
         };
         let make = |name: &[u8]| rustix::fs::symlinkat(target, &dir, name);
         self.put(&dir, path, existing, make, dress)

@@ -9,6 +9,7 @@ mod file;
 mod links;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::{
     collections::BTreeMap,
@@ -26,15 +27,18 @@ use rustix::{
 
 pub(crate) use crate::unpack::{
     beneath::{Beneath, check_path},
-    file::{NewFile, times},
+    file::NewFile,
     links::check_target,
+    times::times,
 };
 use crate::{
     error::{Error, Result},
+    listed::Listed,
     sys,
     unpack::{
         beneath::{fail, split},
         file::Place,
+        times::Clamped,
     },
 };
 
@@ -93,6 +97,7 @@ pub(crate) struct Unpacker {
     parents: Mutex<Vec<(Vec<u8>, Arc<OwnedFd>)>>,
     later: Mutex<Later>,
     temporaries: AtomicU64,
+    clamped: Arc<Clamped>,
 }
 
 /// What comes last.
@@ -110,10 +115,12 @@ struct Directory {
 }
 
 /// What was done at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finished {
     /// Files that became another name of an equal one.
     pub(crate) linked: u64,
+    /// Members whose times came out otherwise.
+    pub(crate) clamped: Listed<Vec<u8>>,
 }
 
 impl Unpacker {
@@ -125,6 +132,7 @@ impl Unpacker {
             later: Mutex::default(),
             // Not to be guessed, so that nobody can stand in the way.
             temporaries: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().1),
+            clamped: Arc::default(),
         }
     }
 
@@ -224,6 +232,7 @@ impl Unpacker {
             end: AtomicU64::new(0),
             meta: *meta,
             owner: self.options.owner,
+            clamped: self.clamped.clone(),
         })
     }
 
@@ -236,6 +245,11 @@ impl Unpacker {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(fail(e)),
         }
+    }
+
+    /// Forgets whose times came out otherwise, since all members come again.
+    pub(crate) fn forget_times(&self) {
+        self.clamped.take();
     }
 
     /// Remembers files that were one, and will be again if their bytes are equal.
@@ -253,9 +267,9 @@ impl Unpacker {
         // Deepest first: what is made in a directory changes its time.
         for (path, Directory { meta, .. }) in later.directories.iter().rev() {
             let dir = self.root.dir(path).map_err(|e| fail("open the directory", path, e))?;
-            file::set_meta(&dir, path, meta, self.options.owner)?;
+            file::set_meta(&dir, path, meta, self.options.owner, &self.clamped)?;
         }
-        Ok(Finished { linked })
+        Ok(Finished { linked, clamped: self.clamped.take() })
     }
 
     /// The directory at `path`, made if it is not there.

@@ -224,7 +224,10 @@ fn links_are_what_they_were() {
         for bad in [&b""[..], b"a\0b", &b"t".repeat(4096)] {
             check_target(b"bad", bad).expect_err("refused");
         }
-        assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1 });
+        assert_eq!(
+            unpacker.finish().expect("finished"),
+            Finished { linked: 1, ..Finished::default() }
+        );
         let inode = |path| fs::metadata(target.path(path)).expect("there").ino();
         assert_eq!(inode("a"), inode("d/b"));
         assert_ne!(inode("a"), inode("c"), "other bytes are another file");
@@ -258,7 +261,7 @@ fn a_link_that_is_there_already_leaves_no_temporary_name() {
     unpacker.hard_link(b"b", b"a", Existing::Refuse).expect("made");
     unpacker.hard_link(b"b", b"a", Existing::Overwrite).expect("it is one");
     unpacker.same_file(vec![b"a".to_vec(), b"b".to_vec()]);
-    assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1 });
+    assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1, ..Finished::default() });
     assert_eq!(fs::read_dir(&target.root).expect("listed").count(), 2, "no leftovers");
 }
 

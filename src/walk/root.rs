@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use crate::{
-    entry::Metadata,
+    entry::{Metadata, nearest_ns},
     error::{Error, ErrorKind, Result},
     report::SkipReason,
     walk::file::SourceFile,
@@ -49,11 +49,10 @@ impl Metadata {
     }
 }
 
-/// Saturates: file systems know years that 64 bits of nanoseconds do not.
 #[expect(clippy::useless_conversion, reason = "the fields differ between architectures")]
 fn nanoseconds(seconds: i64, nanos: impl TryInto<i64>) -> i64 {
-    let seconds = i64::from(seconds);
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos.try_into().unwrap_or(0))
+    let nanos = nanos.try_into().unwrap_or(0);
+    nearest_ns(i128::from(i64::from(seconds)) * 1_000_000_000 + i128::from(nanos))
 }
 
 /// The source, open.

@@ -59,7 +59,11 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
             let is_old = found.mtime_ns == 1_500_000_000_000_000_000;
             if is_old && !is_reported && found.content != old {
                 is_over.store(true, SeqCst);
-                panic!("round {round}: other content with the old time, and not in the report");
+                let other = found.content.iter().zip(&old).filter(|(new, old)| new != old).count();
+                let len = found.content.len();
+                panic!(
+                    "round {round}: {other} of {len} bytes are others, with the old time and no report"
+                );
             }
             changed += u32::from(is_reported);
         }

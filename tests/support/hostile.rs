@@ -75,11 +75,11 @@ pub fn directory(name: &[u8]) -> Vec<u8> {
     member(Header::new(b'5', name, 0).mode(0o755), b"")
 }
 
-fn extension(flag: u8, body: &[u8]) -> Vec<u8> {
+pub fn extension(flag: u8, body: &[u8]) -> Vec<u8> {
     member(Header::new(flag, b"extension", body.len()), body)
 }
 
-fn record(text: &str) -> Vec<u8> {
+pub fn record(text: &str) -> Vec<u8> {
     let mut len = text.len() + 3;
     loop {
         let record = format!("{len} {text}\n");

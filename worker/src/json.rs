@@ -170,6 +170,7 @@ pub fn extracted(done: &Extracted) -> Value {
     with_fields(
         json!({
             "type": "extracted",
+            "warnings": done.warnings,
             "damage": damage_of(&done.damage),
             "damage_more": done.damage.more(),
             "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),

@@ -48,7 +48,25 @@ fn all_or_some_of_an_archive_is_extracted() {
     assert_eq!(files(&place), ["world/level.dat"]);
     let none = run(command("extract", &place).args(["nothing", "-q"]));
     assert_eq!(none.status, 1);
-    assert!(none.err.contains("nothing: nothing in the archive matches it"), "{none:?}");
+    let why = ": nothing in the archive matches \"nothing\"";
+    assert!(none.one_line_error().ends_with(why), "{none:?}");
+}
+
+#[test]
+fn a_misspelled_path_to_keep_removes_nothing() {
+    let place = place();
+    let target = place.tmp.path().join("target");
+    fs::create_dir_all(target.join("cache")).unwrap();
+    fs::write(target.join("cache/x"), "x").unwrap();
+    for options in [&[][..], &["--in-place"], &["--merge"], &["--json"]] {
+        let mut restore = command("restore", &place);
+        restore.args(["--keep", "cahce", "--keep", "cache/x"]).args(options);
+        let ran = run(restore.arg("--quiet"));
+        assert_eq!(ran.status, 1, "{ran:?}");
+        let said = if options == ["--json"] { &ran.out } else { &ran.err };
+        assert!(said.contains("cahce") && !said.contains("cache"), "{ran:?}");
+        assert_eq!(files(&place), ["cache/x"]);
+    }
 }
 
 #[test]

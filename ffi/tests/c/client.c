@@ -389,6 +389,7 @@ static void extracts(const wingback_archive *archive) {
     CHECK(summary.unpacked.files == 1 && summary.unpacked.content == 8);
     CHECK(wingback_notes_count(wingback_extracted_damage(extracted)) == 0);
     CHECK(wingback_notes_count(wingback_extracted_unmatched(extracted)) == 0);
+    CHECK(wingback_notes_count(wingback_extracted_warnings(extracted)) == 0);
     CHECK(wingback_notes_count(wingback_extracted_skipped(extracted)) == 0);
     wingback_task_free(task);
     wingback_extract_free(extract);
@@ -402,6 +403,16 @@ static void restores(const wingback_archive *archive) {
     strcpy(target, join(work, "restored"));
     wingback_restored_summary summary = {.struct_size = sizeof summary};
     CHECK(mkdir(target, 0700) == 0 && mkdir(join(target, "cache"), 0700) == 0);
+    OK(wingback_restore_new(text(target), &restore, &error));
+    OK(wingback_restore_keep(restore, text("cahce"), &error));
+    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
+    OK(wingback_restore_start(restore, archive, &task, &error));
+    wingback_error *why = NULL;
+    CHECK(wingback_task_wait(task, -1, &why) == WINGBACK_STATUS_INVALID_INPUT);
+    CHECK(strstr(wingback_error_message(why), "\"cahce\"") != NULL);
+    wingback_error_free(why);
+    wingback_task_free(task);
+    wingback_restore_free(restore);
     OK(wingback_restore_new(text(target), &restore, &error));
     OK(wingback_restore_keep(restore, text("cache"), &error));
     OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));

@@ -125,6 +125,7 @@ static void nothing_given(void) {
     CHECK(wingback_report_warnings(NULL) == NULL && wingback_listing_unmatched(NULL) == NULL);
     CHECK(wingback_restored_skipped(NULL) == NULL && wingback_restored_warnings(NULL) == NULL);
     CHECK(wingback_extracted_skipped(NULL) == NULL && wingback_extracted_damage(NULL) == NULL);
+    CHECK(wingback_extracted_warnings(NULL) == NULL);
     CHECK(wingback_extracted_unmatched(NULL) == NULL && wingback_verified_damage(NULL) == NULL);
     CHECK(wingback_verified_whole(NULL) == NULL && wingback_notes_count(NULL) == 0);
     CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_way(NULL) == WINGBACK_WAY_INDEX);

@@ -258,7 +258,8 @@ impl Config {
         if let Some(endpoint) = &s3.endpoint {
             Client::new(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
         }
-        Ok(())
+        let store = s3.store_with(Credentials::new("", ""), Uuid::nil());
+        store.check().map_err(|why| format!("s3: {why}"))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -339,6 +340,11 @@ impl System {
 }
 
 impl S3 {
+    /// What it is called in the log.
+    pub(crate) fn place(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix.trim_matches('/'))
+    }
+
     /// The bucket's part for one server: `{prefix}/{server}/`.
     pub(crate) fn store(&self, server: Uuid) -> wingback::Result<S3Store> {
         let credentials = match (&self.access_key_id, &self.secret_access_key) {
@@ -349,6 +355,10 @@ impl S3 {
             Some(token) => credentials.session_token(&*token.0),
             None => credentials,
         };
+        Ok(self.store_with(credentials, server))
+    }
+
+    fn store_with(&self, credentials: Credentials, server: Uuid) -> S3Store {
         let prefix = match self.prefix.trim_matches('/') {
             "" => format!("{server}/"),
             prefix => format!("{prefix}/{server}/"),
@@ -363,6 +373,6 @@ impl S3 {
         if let Some(region) = &self.region {
             store = store.region(region);
         }
-        Ok(store)
+        store
     }
 }

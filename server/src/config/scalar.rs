@@ -100,7 +100,7 @@ fn plain(text: &str) -> Value<'_> {
         _ => {}
     }
     match text.as_bytes()[0] {
-        b'.' => float(text).map_or(Value::Text(text), Value::Float),
+        b'.' => fraction(text).map_or(Value::Text(text), Value::Float),
         b'+' | b'-' | b'0'..=b'9' => number(&text.replace('_', "")).unwrap_or(Value::Text(text)),
         _ => Value::Text(text),
     }
@@ -120,7 +120,9 @@ fn number(text: &str) -> Option<Value<'static>> {
             Err(_) => {}
         }
     }
-    float(text).map(Value::Float)
+    // Behind `0b` alone, `yaml.v2` takes another sign.
+    let binary = text.strip_prefix("0b").and_then(|digits| i64::from_str_radix(digits, 2).ok());
+    binary.map(Value::Int).or_else(|| float(text).map(Value::Float))
 }
 
 /// An integer without its sign: a prefix gives its base, and a leading zero means octal.
@@ -136,6 +138,15 @@ fn integer(digits: &str) -> Option<u64> {
     // `from_str_radix` takes a second sign.
     let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
     is_plain.then(|| u64::from_str_radix(digits, base).ok()).flatten()
+}
+
+/// A number that begins with its point. Go's `ParseFloat` takes an underscore between two digits.
+fn fraction(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
+    let is_between = |(i, _)| is_digit(bytes.get(i - 1)) && is_digit(bytes.get(i + 1));
+    let are_between = text.match_indices('_').all(is_between);
+    are_between.then(|| float(&text.replace('_', ""))).flatten()
 }
 
 /// A finite number in decimal notation.

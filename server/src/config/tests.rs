@@ -77,13 +77,13 @@ fn what_could_not_work_is_said_before_anything_starts() {
         ("remote: https://p.example.com\n", "token: there must be one"),
         ("token: x\nremote: panel.example.com\n", "remote: "),
         ("token: x\ns3: {bucket: ''}\n", "s3.bucket: there must be one"),
-        ("token: x\ns3: {bucket: b, access_key_id: a}\n", "go together"),
-        ("token: x\ns3: {bucket: b, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
+        ("token: x\ns3: {bucket: backups, access_key_id: a}\n", "go together"),
+        ("token: x\ns3: {bucket: backups, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
     ] {
         let problem = Config::parse(text).unwrap().check().unwrap_err();
         assert!(problem.contains(why), "{problem}");
     }
-    Config::parse("token: x\ns3: {bucket: b}\n").unwrap().check().unwrap();
+    Config::parse("token: x\ns3: {bucket: backups}\n").unwrap().check().unwrap();
 }
 
 #[test]

@@ -43,7 +43,7 @@ const KEYS: [&str; 21] = [
 ];
 
 /// Values of every kind, as the file spells them.
-const KINDS: [&str; 97] = [
+const KINDS: [&str; 104] = [
     "",
     "~",
     "null",
@@ -84,6 +84,13 @@ const KINDS: [&str; 97] = [
     "0b11",
     "-0b11",
     "0b2",
+    "0b+1",
+    ".9_8",
+    ".9__8",
+    "._9",
+    ".9_",
+    "0b-10",
+    "-0b+1",
     "0x",
     "1_000",
     "_1",
@@ -332,6 +339,8 @@ fn is_useless(key: &str, value: &Value) -> bool {
     match key {
         "api.port" => !value.as_i64().is_some_and(|port| (0..=65535).contains(&port)),
         "api.host" => value.is_null(),
+        // Of YAML 1.1 only: no origin is a dash.
+        "allowed_origins" => value.as_array().is_some_and(|all| all.contains(&json!("-"))),
         "system.user.uid" | "system.user.gid" => {
             value.as_i64().is_some_and(|id| id > i64::from(u32::MAX))
         }

@@ -11,6 +11,7 @@ mod http;
 mod server;
 
 mod answers;
+mod bucket;
 mod contents;
 mod daemon;
 mod endpoint;

@@ -15,7 +15,7 @@ use crate::{
     panel::Panel,
 };
 
-fn server() -> Command {
+pub fn server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wingback-server"));
     command.env_remove("RUST_LOG").env_remove("WINGS_TOKEN");
     command

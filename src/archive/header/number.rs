@@ -3,6 +3,7 @@
 //! Where GNU tar, libarchive and Go read different numbers, none is read.
 
 use super::Parsed;
+use crate::entry::nearest_ns;
 
 const NOT_A_NUMBER: &str = "a field holds no number";
 
@@ -66,27 +67,27 @@ pub(super) fn decimal(text: &[u8]) -> Parsed<u64> {
     number.filter(|_| !text.is_empty()).ok_or("a record holds no number, or too large a one")
 }
 
-/// The time of a PAX record, seconds with an optional fraction, in nanoseconds. Digits beyond those
-/// are dropped, and times beyond what 64 bits hold become the last one that they do.
+/// The time of a PAX record, seconds with an optional fraction, in nanoseconds. What lies between two
+/// of them is the earlier one, as with GNU tar; of times beyond what 64 bits hold, the nearest is taken.
 pub(super) fn time(text: &[u8]) -> Parsed<i64> {
-    let (text, sign) = match text.strip_prefix(b"-") {
-        Some(rest) => (rest, -1),
-        None => (text, 1),
+    const NO_TIME: &str = "a record holds no time";
+    let (text, is_negative) = match text.strip_prefix(b"-") {
+        Some(rest) => (rest, true),
+        None => (text, false),
     };
     let mut parts = text.splitn(2, |&byte| byte == b'.');
-    let seconds = decimal(parts.next().unwrap_or_default())?;
+    let seconds = parts.next().unwrap_or_default();
     let fraction = parts.next().unwrap_or_default();
-    if !fraction.iter().all(u8::is_ascii_digit) {
-        return Err("a record holds no time");
+    if seconds.is_empty() || !seconds.iter().chain(fraction).all(u8::is_ascii_digit) {
+        return Err(NO_TIME);
     }
-    let nanos = (fraction.iter().chain(std::iter::repeat(&b'0')).take(9))
-        .fold(0, |nanos, digit| nanos * 10 + i128::from(digit - b'0'));
-    Ok(saturate(sign * (i128::from(seconds) * 1_000_000_000 + nanos)))
-}
-
-/// The nearest number that 64 bits hold.
-pub(super) fn saturate(number: i128) -> i64 {
-    number.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    let value = |number: i128, digit: &u8| number * 10 + i128::from(digit - b'0');
+    // More seconds than that are beyond 64 bits of nanoseconds anyway.
+    let seconds = seconds.iter().fold(0, |number, digit| value(number, digit).min(1 << 64));
+    let nanos = fraction.iter().chain(std::iter::repeat(&b'0')).take(9).fold(0, value);
+    let is_between = fraction.iter().skip(9).any(|&digit| digit != b'0');
+    let ns = seconds * 1_000_000_000 + nanos;
+    Ok(nearest_ns(if is_negative { -ns - i128::from(is_between) } else { ns }))
 }
 
 #[cfg(test)]
@@ -150,10 +151,21 @@ mod tests {
             (b"9223372036.854775807", i64::MAX),
             (b"9999999999", i64::MAX),
             (b"-9999999999", i64::MIN),
+            (b"-1", -1_000_000_000),
+            (b"-0.0000000001", -1),
+            (b"0.9999999999", 999_999_999),
+            (b"9223372036.8547758079", i64::MAX),
+            (b"-9223372036.854775808", i64::MIN),
+            (b"-9223372036.854775807", i64::MIN + 1),
+            (b"9223372036854775808", i64::MAX),
+            (b"1000000000000000000000000000000.5", i64::MAX),
+            (b"-1000000000000000000000000000000", i64::MIN),
+            (&[b'9'; 400], i64::MAX),
         ] {
             assert_eq!(time(text), Ok(nanos));
         }
-        for text in [&b""[..], b"-", b".5", b"1.5.", b"1.-5", b"1e3", b"--1", b" 1"] {
+        for text in [&b""[..], b"-", b".5", b"1.5.", b"1.-5", b"1e3", b"--1", b" 1", b"nan", b"inf"]
+        {
             assert!(time(text).is_err(), "{text:?}");
         }
     }

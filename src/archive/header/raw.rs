@@ -4,9 +4,10 @@ use super::{
     BLOCK, CHECKSUM_FIELD, GID_FIELD, GNU_ATIME_FIELD, GNU_CTIME_FIELD, GNU_MAGIC, LINK_FIELD,
     MAGIC_FIELD, MODE_FIELD, MTIME_FIELD, NAME_FIELD, PREFIX_FIELD, Parsed, SIZE_FIELD,
     STAR_PREFIX, STAR_TRAILER_FIELD, TYPE_FIELD, UID_FIELD, field,
-    number::{header_number, header_size, saturate},
+    number::{header_number, header_size},
     text,
 };
+use crate::entry::nearest_ns;
 
 /// Which rules a header follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl RawHeader {
             mode: (number(MODE_FIELD)? & 0o7777) as u32,
             uid: id(UID_FIELD)?,
             gid: id(GID_FIELD)?,
-            mtime_ns: saturate(number(MTIME_FIELD)?.saturating_mul(1_000_000_000)),
+            mtime_ns: nearest_ns(number(MTIME_FIELD)?.saturating_mul(1_000_000_000)),
         })
     }
 }

@@ -24,7 +24,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("go/neg-size", "a field holds no number"),
     ("go/pax-bad-hdr-file", "a PAX record is malformed"),
     ("go/pax-bad-hdr-large", "an extension is over 1 MiB"),
-    ("go/pax-bad-mtime-file", "a record holds no number"),
+    ("go/pax-bad-mtime-file", "a record holds no time"),
     ("go/pax-global-records", "a global header gives every file one name"),
     ("go/pax-multi-hdrs", "two extensions contend for one member"),
     ("go/pax-nul-path", "a name in a PAX record is empty or holds a NUL"),
