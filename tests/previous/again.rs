@@ -14,6 +14,9 @@ fn old_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
 }
 
+/// The length that files are cut to.
+const CUT: usize = 100;
+
 fn set_time(file: &File) {
     file.set_times(FileTimes::new().set_modified(old_time())).unwrap();
 }
@@ -57,13 +60,12 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
                 "{round}"
             );
             let is_old = found.mtime_ns == 1_500_000_000_000_000_000;
-            if is_old && !is_reported && found.content != old {
+            // ext4 shows the new size of a file that is cut short before its new times. Within that moment
+            // nothing tells it from a file that was so all the time.
+            let is_cut = found.content == old[..CUT];
+            if is_old && !is_reported && found.content != old && !is_cut {
                 is_over.store(true, SeqCst);
-                let other = found.content.iter().zip(&old).filter(|(new, old)| new != old).count();
-                let len = found.content.len();
-                panic!(
-                    "round {round}: {other} of {len} bytes are others, with the old time and no report"
-                );
+                panic!("round {round}: other content with the old time, and not in the report");
             }
             changed += u32::from(is_reported);
         }
@@ -153,7 +155,7 @@ fn what_vanishes_before_a_forged_group_is_read_again_is_left_out() {
 }
 
 fn truncate(file: &File) {
-    file.set_len(100).unwrap();
+    file.set_len(CUT as u64).unwrap();
 }
 
 fn overwrite(file: &File) {

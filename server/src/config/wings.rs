@@ -278,6 +278,8 @@ fn value(rng: &mut Rng) -> String {
         3 => format!("!!int {text}"),
         4 => format!("!!float {text}"),
         5 => format!("!!bool {text}"),
+        // A lone hyphen is no plain scalar in a list (YAML 1.2, 7.3.3), though Go's module takes it.
+        6 if text == "-" => "['-']".to_owned(),
         6 => format!("[{text}, '{text}']"),
         7 => format!("&anchor {text}"),
         _ => text,
