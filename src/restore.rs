@@ -219,7 +219,7 @@ impl Restore {
             std::fs::metadata(&self.dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         if !is_missing {
             recovered = replace::recover(&self.dir, &self.state())?;
-            replace::visit(&Beneath::open(&self.dir)?, &mut |path, is_dir| {
+            replace::visit(&Beneath::open(&self.dir)?, |path, is_dir| {
                 if tracker.is_cancelled() {
                     return Err(Error::cancelled());
                 }

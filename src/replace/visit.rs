@@ -14,7 +14,7 @@ use crate::{
 /// breaks off. Entries of a directory come before those that lie deeper.
 pub(crate) fn visit(
     root: &Beneath,
-    visit: &mut dyn FnMut(&[u8], bool) -> Result<ControlFlow<()>>,
+    mut visit: impl FnMut(&[u8], bool) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut dirs = vec![Vec::new()];
     while let Some(dir_path) = dirs.pop() {
