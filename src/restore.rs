@@ -213,13 +213,13 @@ impl Restore {
             return Ok((None, Vec::new()));
         }
         let mut unmet = self.keep.unmet();
-        let mut is_empty = true;
+        let (mut is_empty, mut is_open) = (true, true);
         let mut recovered = None;
         let is_missing =
             std::fs::metadata(&self.dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         if !is_missing {
             recovered = replace::recover(&self.dir, &self.state())?;
-            replace::visit(&Beneath::open(&self.dir)?, |path, is_dir| {
+            is_open = replace::visit(&Beneath::open(&self.dir)?, |path, is_dir| {
                 if tracker.is_cancelled() {
                     return Err(Error::cancelled());
                 }
@@ -230,15 +230,23 @@ impl Restore {
             })?;
         }
         let unmatched = self.keep.texts(&unmet);
-        if !is_empty {
+        if unmatched.is_empty() {
+            return Ok((recovered, Vec::new()));
+        }
+        if !is_empty && is_open {
             let operation = "find what to keep in";
             let refused = refuse_unmatched(&unmatched, operation, "the directory");
             return refused.map(|()| (recovered, Vec::new())).map_err(|e| e.at(&self.dir));
         }
-        let warning = format!(
-            "the directory was empty before the restore, so nothing of {} was kept",
-            quoted(&unmatched)
-        );
+        let unmatched = quoted(&unmatched);
+        let warning = match is_empty {
+            true => format!(
+                "the directory was empty before the restore, so nothing of {unmatched} was kept"
+            ),
+            false => format!(
+                "nothing matches {unmatched}, except perhaps in directories that are closed to this user"
+            ),
+        };
         Ok((recovered, vec![warning]))
     }
 
