@@ -1,8 +1,8 @@
 //! What the fuzz targets reach beside the public API.
 
 use crate::{
-    archive::header::{BLOCK, Reader, Step},
-    walk::exclude::{Excludes, Rules},
+    format::tar::{BLOCK, Reader, Step},
+    fs::ignore::{Excludes, Rules},
     warning::PatternOrigin,
 };
 

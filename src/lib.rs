@@ -21,83 +21,72 @@
 // A panic in the engine is a bug, so each place that could panic says why it cannot.
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
-mod archive;
-mod background;
-mod backup;
 mod build;
-mod cache;
-mod copy_file;
-mod damage;
-mod durable;
-mod entries;
 mod entry;
 mod error;
-mod estimate;
-mod extract;
-mod extractor;
-mod input;
-mod inspect;
+mod format;
+mod fs;
 #[cfg(test)]
 #[path = "../tests/support/left_out.rs"]
 mod left_out;
-mod limit;
+mod limiter;
 mod listed;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
-mod page_cache;
-mod pipe;
-mod previous;
+mod ops;
 mod progress;
-mod remote;
-mod replace;
+mod read;
 mod report;
-mod restore;
-mod retention;
-mod select;
+mod rt;
+mod source;
 mod store;
-mod sys;
 mod task;
-mod threads;
-mod unpack;
-mod unpacked;
-mod verify;
-mod walk;
 mod warning;
+mod write;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing;
 
-pub use archive::{
+pub use build::{BUILD, Build};
+pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
+pub use error::{Error, ErrorKind, Result};
+pub use format::{
     Level, Profile,
     index::{FOOTER_LEN, Footer, Index, Segment},
 };
-pub use backup::Backup;
-pub use build::{BUILD, Build};
-pub use cache::Cache;
-pub use damage::{Damage, NoIndex, Way};
 #[doc(hidden)]
-pub use durable::{make_dirs, sync};
-pub use entries::Entries;
-pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
-pub use error::{Error, ErrorKind, Result};
-pub use estimate::Estimate;
-pub use extract::{Extract, Extracted};
-pub use input::Archive;
-pub use inspect::{List, Listing};
-pub use limit::Limiter;
+pub use fs::durable::{make_dirs, sync};
+pub use fs::{
+    ignore::{Excludes, Rules, file::IgnoreFile},
+    replace::{Recovered, default_state_dir},
+    unpack::Owner,
+};
+pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
-pub use previous::Previous;
+pub use ops::{
+    backup::Backup,
+    cache::Cache,
+    entries::Entries,
+    estimate::Estimate,
+    extract::{Extract, Extracted},
+    list::{List, Listing},
+    previous::Previous,
+    restore::{Restore, Restored},
+    retention::{Aged, Reason, Retention, Verdict},
+    unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
+    verify::{Verified, Verify},
+};
 pub use progress::{Expected, Phase, Progress, Updates};
-pub use replace::{Recovered, default_state_dir};
+pub use read::damage::{Damage, NoIndex, Way};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
-pub use restore::{Restore, Restored};
-pub use retention::{Aged, Reason, Retention, Verdict};
+pub use rt::threads::join_threads;
+pub use source::Archive;
 pub use store::{
     Object, Opened, ReadRange, Sent, Store, Upload,
     local::LocalStore,
@@ -109,12 +98,4 @@ pub use store::{
     s3::{Credentials, S3Store},
 };
 pub use task::{Handle, Task};
-pub use threads::join_threads;
-pub use unpack::Owner;
-pub use unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked};
-pub use verify::{Verified, Verify};
-pub use walk::{
-    exclude::{Excludes, Rules},
-    ignore_file::IgnoreFile,
-};
 pub use warning::{PatternOrigin, PatternProblem, PatternWarning, Warning};

@@ -22,13 +22,13 @@ use reqwest::{
 };
 
 use crate::{
-    background::Background,
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
         failure::{Failure, Refusal},
         url::{SecretUrl, astray},
     },
+    rt::background::Background,
 };
 
 /// Bytes of a body that are handed to a connection at once: each is a sign of life.

@@ -5,7 +5,6 @@
 
 pub(crate) mod failure;
 pub(crate) mod http;
-pub(crate) mod link;
 pub(crate) mod range;
 pub(crate) mod runtime;
 pub(crate) mod url;

@@ -13,7 +13,7 @@ use tokio::{runtime, sync::watch, task::AbortHandle};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    threads,
+    rt::threads,
 };
 
 /// How long the thread outlives its owner for the sake of what is still to be cleaned up.

@@ -16,8 +16,8 @@ use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    fs::walk::OwnBackups,
     name::Key,
-    walk::OwnBackups,
 };
 
 /// A place for archives.

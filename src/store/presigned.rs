@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
 use crate::{
-    background::Background,
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
@@ -22,6 +21,7 @@ use crate::{
         url::SecretUrl,
     },
     progress::Phase,
+    rt::background::Background,
     store::{
         Sent, Upload,
         parts::{Parts, SendPart, each},

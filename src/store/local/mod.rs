@@ -20,14 +20,14 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
 
 use crate::{
-    background::{self, Pending},
     error::{Error, ErrorKind, Result},
+    fs::walk::OwnBackups,
     name::{Key, NameTemplate},
+    rt::background::{self, Pending},
     store::{
         Object, ReadRange, Store, Upload,
         local::part::{Part, is_part, sweep},
     },
-    walk::OwnBackups,
 };
 
 /// Archives in a directory of the local file system.

@@ -15,10 +15,12 @@ use rustix::{
 };
 
 use crate::{
-    durable::make_dirs,
     error::{Error, ErrorKind, Result},
-    sys::{self, rename_new},
-    walk::root::FileId,
+    fs::{
+        durable::make_dirs,
+        root::FileId,
+        sys::{self, rename_new},
+    },
 };
 
 const PART_SUFFIX: &str = ".wingback-part";
@@ -246,7 +248,7 @@ mod tests {
     use std::{fs, os::unix::fs::MetadataExt};
 
     use super::*;
-    use crate::durable::record;
+    use crate::fs::durable::record;
 
     #[test]
     fn a_new_directory_of_a_store_is_durable_before_its_archive() {

@@ -1,0 +1,282 @@
+//! Makes deflate segments: each can be decoded on its own, and all in a row are one stream.
+//!
+//! A segment is a mix of encoded, stored and zero-run blocks, ends on a byte boundary with an empty
+//! stored block, and refers to nothing before its first byte (RFC 1951).
+
+#[cfg_attr(feature = "isal", allow(dead_code))]
+mod fast;
+#[cfg_attr(feature = "isal", allow(dead_code))]
+mod huffman;
+mod incompressible;
+#[cfg_attr(feature = "isal", allow(dead_code))]
+mod lz;
+
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+#[cfg(not(feature = "isal"))]
+use crate::format::deflate::fast::Fast;
+use crate::format::{
+    Level,
+    buffer::Buf,
+    deflate::{
+        huffman::{Bits, Code, length_symbol},
+        incompressible::Method,
+    },
+};
+
+/// What an empty stored block looks like behind its header bits: the end of every segment.
+const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Most bytes of one stored block.
+const STORED_MAX: usize = 0xffff;
+
+/// What the footer says of segments of more than one encoder or level.
+pub(crate) const MIXED: (u8, u8) = (6, 0);
+
+/// Compresses segments, one after the other.
+pub(crate) struct Deflater {
+    encoder: Encoder,
+}
+
+enum Encoder {
+    Stored,
+    #[cfg(not(feature = "isal"))]
+    Fast(Fast),
+    #[cfg(feature = "isal")]
+    Isal(wingback_isal::Deflater),
+    Best(Compress),
+}
+
+impl Deflater {
+    pub(crate) fn new(level: Level) -> Self {
+        Deflater {
+            encoder: match level {
+                Level::None => Encoder::Stored,
+                #[cfg(not(feature = "isal"))]
+                Level::Fast => Encoder::Fast(Fast::new()),
+                #[cfg(feature = "isal")]
+                Level::Fast => Encoder::Isal(wingback_isal::Deflater::new()),
+                Level::Best => Encoder::Best(Compress::new(Compression::best(), false)),
+            },
+        }
+    }
+
+    /// The encoder's number and its level, as the footer records them.
+    pub(crate) fn id(&self) -> (u8, u8) {
+        match self.encoder {
+            Encoder::Stored => (0, 0),
+            Encoder::Best(_) => (2, 9),
+            #[cfg(feature = "isal")]
+            Encoder::Isal(_) => (3, 2),
+            #[cfg(not(feature = "isal"))]
+            Encoder::Fast(_) => (5, 1),
+        }
+    }
+
+    /// Appends the segment of `raw` to `out`.
+    pub(crate) fn segment(&mut self, raw: &[u8], out: &mut Buf) {
+        let start = out.len();
+        if !matches!(self.encoder, Encoder::Stored) {
+            for (range, method) in incompressible::plan(raw) {
+                let stretch = &raw[range];
+                match method {
+                    Method::Encode => self.encode(stretch, out),
+                    Method::Store => store(stretch, out),
+                    Method::Zeros => zeros(stretch.len(), out),
+                }
+            }
+            if !out[start..].ends_with(&EMPTY_STORED) {
+                store(&[], out);
+            }
+        }
+        // What grew is stored instead, which also bounds every segment.
+        if out.len() == start || out.len() - start > stored_len(raw.len()) {
+            out.truncate(start);
+            if !raw.is_empty() {
+                store(raw, out);
+            }
+            store(&[], out);
+        }
+    }
+
+    fn encode(&mut self, raw: &[u8], out: &mut Buf) {
+        let start = out.len();
+        // One call, into room of a size that depends on the input alone: the bytes that
+        // some encoders make depend on how much room they have.
+        let room = out.room(raw.len() + raw.len() / 10 + 256);
+        let written = match &mut self.encoder {
+            Encoder::Stored => None,
+            #[cfg(not(feature = "isal"))]
+            Encoder::Fast(encoder) => encoder.deflate(raw, room),
+            #[cfg(feature = "isal")]
+            Encoder::Isal(encoder) => encoder.deflate(raw, room),
+            Encoder::Best(encoder) => full_flush(encoder, raw, room),
+        };
+        match written {
+            Some(written) => out.advance(written),
+            // The room is above every encoder's bound, so this is an encoder at fault.
+            None => {
+                out.truncate(start);
+                store(raw, out);
+            }
+        }
+    }
+}
+
+/// Deflates with flate2, which forgets all that came before at each full flush, so it need not be
+/// reset.
+fn full_flush(encoder: &mut Compress, raw: &[u8], room: &mut [u8]) -> Option<usize> {
+    let (before_in, before_out) = (encoder.total_in(), encoder.total_out());
+    let status = encoder.compress(raw, room, FlushCompress::Full);
+    let read = encoder.total_in() - before_in;
+    let written = (encoder.total_out() - before_out) as usize;
+    if read == raw.len() as u64 && written < room.len() && matches!(status, Ok(Status::Ok)) {
+        return Some(written);
+    }
+    encoder.reset();
+    None
+}
+
+/// Bytes that a segment of `raw` bytes takes at most.
+pub(crate) fn stored_len(raw: usize) -> usize {
+    raw + 5 * raw.div_ceil(STORED_MAX) + 5
+}
+
+/// Appends stored blocks; for no bytes, one empty block.
+fn store(raw: &[u8], out: &mut Buf) {
+    let mut rest = raw;
+    loop {
+        let (block, more) = rest.split_at(rest.len().min(STORED_MAX));
+        let len = block.len() as u16;
+        out.extend(&[0]);
+        out.extend(&len.to_le_bytes());
+        out.extend(&(!len).to_le_bytes());
+        out.extend(block);
+        rest = more;
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Appends `n` zeros as one block with the fixed codes (RFC 1951, 3.2.6), and an empty stored block
+/// so that it ends on a byte boundary: a literal, then matches at distance 1, 13 bits for each 258
+/// bytes.
+fn zeros(n: usize, out: &mut Buf) {
+    const MATCH: usize = 258;
+    let mut bits = Bits::new(out.room(32 + n / 128));
+    bits.add(0b010, 3); // not the last block, fixed codes
+    let mut rest = n;
+    // A match needs a byte to refer to, and three bytes to be one.
+    while rest > 0 && (rest == n || rest < 3) {
+        bits.code(Code::new(0b0011_0000, 8));
+        rest -= 1;
+    }
+    bits.flush();
+    while rest > 0 {
+        // Never leaves one or two bytes.
+        let len = if matches!(rest.checked_sub(MATCH), Some(1 | 2)) { 3 } else { rest.min(MATCH) };
+        let length = length_symbol(len as u32);
+        bits.code(match length.symbol {
+            ..280 => Code::new(length.symbol as u16 - 256, 7),
+            _ => Code::new(0b1100_0000 + length.symbol as u16 - 280, 8),
+        });
+        bits.add(length.value, length.bits);
+        bits.code(Code::new(0, 5));
+        bits.flush();
+        rest -= len;
+    }
+    bits.code(Code::new(0, 7)); // end of block
+    let written = bits.finish().expect("the room is above what that takes");
+    out.advance(written);
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Decompress, FlushDecompress};
+
+    use super::*;
+
+    /// Decodes one segment by itself, and checks that it ends as a segment must.
+    fn inflate(segment: &[u8], len: usize) -> Vec<u8> {
+        assert!(segment.ends_with(&EMPTY_STORED));
+        let mut raw = vec![0; len + 1];
+        let mut decoder = Decompress::new(false);
+        let status = decoder.decompress(segment, &mut raw, FlushDecompress::None);
+        assert!(matches!(status, Ok(Status::Ok)), "{status:?}");
+        assert_eq!(decoder.total_in(), segment.len() as u64);
+        raw.truncate(decoder.total_out() as usize);
+        raw
+    }
+
+    fn round_trip(level: Level, raw: &[u8]) -> usize {
+        let mut out = Buf::default();
+        out.extend(b"before");
+        Deflater::new(level).segment(raw, &mut out);
+        assert_eq!(&out[..6], b"before");
+        assert!(out.len() - 6 <= stored_len(raw.len()));
+        assert!(inflate(&out[6..], raw.len()) == raw);
+        out.len() - 6
+    }
+
+    #[test]
+    fn zero_runs_of_every_length_come_back_small() {
+        for n in (1..2000).chain([4095, 4096, 65535, 65536, 1 << 20]) {
+            let mut out = Buf::default();
+            zeros(n, &mut out);
+            assert_eq!(inflate(&out, n), vec![0; n]);
+            assert!(out.len() <= 12 + n * 13 / 8 / 250, "{n} zeros took {}", out.len());
+        }
+    }
+
+    #[test]
+    fn every_mix_comes_back_at_every_level() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..60 {
+            let mut raw = Vec::new();
+            for _ in 0..rng.usize(..6) {
+                let len = rng.usize(..70_000);
+                match rng.u8(..4) {
+                    0 => raw.extend(std::iter::repeat_n(0, len)),
+                    1 => raw.extend(std::iter::repeat_with(|| rng.u8(..)).take(len)),
+                    2 => raw.extend(b"all work and no play ".iter().cycle().take(len)),
+                    _ => raw.resize((raw.len() + len).next_multiple_of(4096), 7),
+                }
+            }
+            for level in [Level::None, Level::Fast, Level::Best] {
+                round_trip(level, &raw);
+            }
+        }
+    }
+
+    #[test]
+    fn borders_of_stored_blocks_come_back() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        for len in [0, 1, 65534, 65535, 65536, 131_070, 131_071] {
+            let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(len).collect();
+            assert_eq!(round_trip(Level::None, &noise), stored_len(len).max(5));
+            round_trip(Level::Fast, &noise);
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "isal"))]
+    fn the_bytes_do_not_depend_on_what_came_before() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let words: Vec<Vec<u8>> = (0..200).map(|i| format!("word{i} ").into_bytes()).collect();
+        for level in [Level::Fast, Level::Best] {
+            let mut used = Deflater::new(level);
+            for _ in 0..60 {
+                let mut text = Vec::new();
+                for _ in 0..rng.usize(..60_000) {
+                    text.extend_from_slice(&words[rng.usize(..words.len())]);
+                }
+                let (mut first, mut second) = (Buf::default(), Buf::default());
+                used.segment(&text, &mut first);
+                second.room(rng.usize(..1 << 22)).fill(1);
+                Deflater::new(level).segment(&text, &mut second);
+                assert!(*first == *second, "{level:?}, {} bytes", text.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The staging directory: in the target's file system, under a name that only the record knows.
+
+use std::{
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, Stat},
+    io::Errno,
+};
+use serde_bytes::ByteBuf;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    fs::{
+        beneath::{Beneath, os},
+        replace::{
+            exchange::Trees,
+            ops::{self, At},
+            record::{Identity, Staging},
+            remove::{self, names},
+            target::Target,
+        },
+        root::{DIRECTORY, FileId},
+    },
+};
+
+/// How the names of staging directories begin.
+pub(crate) const PREFIX: &str = ".wingback-restore-";
+
+const NEW: &[u8] = b"new";
+const OLD: &[u8] = b"old";
+
+/// Entries of the target among which a staging directory that was renamed is looked for.
+const RENAMED_MAX: usize = 100_000;
+
+/// A staging directory, open. It is used through its handle; its name serves to find it again and
+/// to remove it.
+#[derive(Debug)]
+pub(crate) struct StagingDir {
+    parent: Beneath,
+    name: Vec<u8>,
+    dir: Beneath,
+    id: FileId,
+}
+
+impl Staging {
+    /// A name that nobody can guess, in the target or in the directory `outside`.
+    pub(crate) fn plan(outside: Option<&Path>) -> Result<Staging> {
+        let outside = outside
+            .map(|dir| {
+                std::fs::canonicalize(dir)
+                    .map(|dir| ByteBuf::from(dir.as_os_str().as_bytes()))
+                    .map_err(|e| Error::io("stage the restore in", e).at(dir))
+            })
+            .transpose()?;
+        let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()).into_bytes();
+        Ok(Staging { outside, name, identity: None })
+    }
+
+    fn parent(&self, target: &Target) -> Result<Beneath> {
+        match &self.outside {
+            None => target.dir.reopen().map_err(|e| Error::io("open the target", e)),
+            Some(dir) => Beneath::open(Path::new(os(dir))),
+        }
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self, target: &Path) -> PathBuf {
+        let parent = self.outside.as_ref().map_or(target, |dir| Path::new(os(dir)));
+        parent.join(os(&self.name))
+    }
+}
+
+impl StagingDir {
+    /// Makes the directory, which must not be there, and returns how to accept it again.
+    pub(crate) fn make(target: &Target, staging: &Staging) -> Result<(StagingDir, Identity)> {
+        let fail =
+            |e: Errno| Error::io("make the staging directory", e).at(staging.path(&target.path));
+        let parent = staging.parent(target)?;
+        ops::make_dir(&parent, &staging.name).map_err(fail)?;
+        let fd = rustix::fs::openat(&parent, &*staging.name, DIRECTORY, Mode::empty());
+        let fd = fd.map_err(fail)?;
+        let stat = rustix::fs::fstat(&fd).map_err(fail)?;
+        let identity = Identity::of(&stat);
+        let dir = StagingDir::from_parts(parent, &staging.name, fd, &stat);
+        if identity.mode & 0o077 != 0 || identity.owner != rustix::process::geteuid().as_raw() {
+            let error = Error::new(ErrorKind::Io, "make the staging directory");
+            return Err(error.at(staging.path(&target.path)).caused_by(
+                "other users may write to it: the file system keeps no owners and modes, or \
+                     something else stands where it was made. `extract` needs no such directory",
+            ));
+        }
+        Ok((dir, identity))
+    }
+
+    /// Opens the directory of a record again; `None` if it is not there, or is not the one that the
+    /// record describes. Such a thing is left alone.
+    pub(crate) fn find(target: &Target, staging: &Staging) -> Result<Option<StagingDir>> {
+        let Some(identity) = staging.identity else {
+            return Ok(None);
+        };
+        let parent = match staging.parent(target) {
+            Ok(parent) => parent,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let fail =
+            |e: Errno| Error::io("open the staging directory", e).at(staging.path(&target.path));
+        if let Some(dir) = accept(&parent, &staging.name, identity, target).map_err(fail)? {
+            return Ok(Some(dir));
+        }
+        if staging.outside.is_some() {
+            return Ok(None);
+        }
+        // A tenant may rename it, but cannot make it another one.
+        for name in names(&parent, RENAMED_MAX).map_err(fail)? {
+            let stat = match At(&parent, &name).stat() {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => continue,
+                Err(e) => return Err(fail(e)),
+            };
+            if stat.st_ino == identity.inode
+                && let Some(dir) = accept(&parent, &name, identity, target).map_err(fail)?
+            {
+                return Ok(Some(dir));
+            }
+        }
+        Ok(None)
+    }
+
+    fn from_parts(parent: Beneath, name: &[u8], fd: OwnedFd, stat: &Stat) -> StagingDir {
+        let (id, dir) = (FileId::of(stat), Beneath::from_fd(fd));
+        StagingDir { parent, name: name.to_vec(), dir, id }
+    }
+
+    /// Makes the two trees in it.
+    pub(crate) fn make_trees(&self, target: &Target) -> Result<Trees> {
+        let fail = |e: Errno| Error::io("make the staging directory in", e).at(&target.path);
+        for tree in [NEW, OLD] {
+            ops::make_dir(&self.dir, tree).map_err(fail)?;
+        }
+        self.trees(target)
+    }
+
+    /// Opens the two trees in it.
+    pub(crate) fn trees(&self, target: &Target) -> Result<Trees> {
+        let fail = |e: Errno| Error::io("open the staging directory in", e).at(&target.path);
+        let open = |name| self.dir.dir(name).map(Beneath::from_fd).map_err(fail);
+        let target = target.dir.reopen().map_err(fail)?;
+        Ok(Trees { target, new: open(NEW)?, old: open(OLD)?, staging: self.id })
+    }
+
+    /// Fails unless files can be renamed from here to the target: on another file system they
+    /// cannot, nor across the border of a quota project.
+    pub(crate) fn check_renames(&self, target: &Target, outside: &Path) -> Result<()> {
+        let fail = |e: Errno| match e {
+            Errno::XDEV => {
+                Error::new(ErrorKind::InvalidInput, "stage the restore in").at(outside).caused_by(
+                    "it is on another file system, or in another quota project, than the target",
+                )
+            }
+            e => Error::io("stage the restore in", e).at(outside),
+        };
+        ops::make_file(&self.dir, &self.name).map_err(fail)?;
+        ops::rename(At(&self.dir, &self.name), At(&target.dir, &self.name), false).map_err(fail)?;
+        ops::remove_file(&target.dir, &self.name).map_err(fail)
+    }
+
+    /// Removes it with all that it holds.
+    pub(crate) fn remove(&self) -> Result<(), Errno> {
+        remove::empty(&self.dir)?;
+        match At(&self.parent, &self.name).stat() {
+            Ok(stat) if FileId::of(&stat) == self.id => ops::remove_dir(&self.parent, &self.name),
+            // Somebody moved it: it is empty, and theirs now.
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Removes the directory of a record that was written before the directory was made, or right after.
+/// It can hold nothing of ours.
+pub(crate) fn remove_unidentified(target: &Target, staging: &Staging) {
+    if let Ok(parent) = staging.parent(target) {
+        let _ = ops::remove_dir(&parent, &staging.name);
+    }
+}
+
+impl Identity {
+    fn of(stat: &Stat) -> Identity {
+        Identity { inode: stat.st_ino, owner: stat.st_uid, mode: stat.st_mode & 0o7777 }
+    }
+}
+
+fn accept(
+    parent: &Beneath,
+    name: &[u8],
+    identity: Identity,
+    target: &Target,
+) -> Result<Option<StagingDir>, Errno> {
+    let fd = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        // A directory that is closed to its owner is not as it was made.
+        Err(Errno::ACCESS) if is_other(parent, name, identity)? => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let stat = rustix::fs::fstat(&fd)?;
+    // A mount over it has its own device.
+    let is_it = Identity::of(&stat) == identity
+        && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+        && stat.st_dev == target.id.dev;
+    if !is_it {
+        return Ok(None);
+    }
+    let parent = Beneath::from_fd(rustix::fs::openat(parent, c".", DIRECTORY, Mode::empty())?);
+    Ok(Some(StagingDir::from_parts(parent, name, fd, &stat)))
+}
+
+fn is_other(parent: &Beneath, name: &[u8], identity: Identity) -> Result<bool, Errno> {
+    let stat = rustix::fs::statat(parent.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Identity::of(&stat) != identity)
+}

@@ -1,0 +1,313 @@
+//! The operator's state directory: one record for each restore that is under way or was interrupted.
+//!
+//! ```text
+//! STATE/restores/                    locked while a record is looked for or begun
+//!     {inode}-{hash of the path}/    locked for as long as its restore lives
+//!         record                     which target, where the staging tree is, how far it has come
+//!         journal                    the steps of the exchange, once that has begun
+//! ```
+//!
+//! A record's name has the target's inode and a hash of its path, so a record is found where either
+//! is the same: after the path was spelled differently, the target was moved, or the device got
+//! another number. A record that may be the target's and cannot be read is an error.
+
+use std::{
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Dir, Mode, OFlags},
+    io::Errno,
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    fs::{
+        beneath::{Beneath, os},
+        durable::make_dirs,
+        replace::{
+            claim::{self, Claim, Claimed, LockedDir, NewClaim},
+            ops,
+            record::{Found, Phase, Record},
+            staging,
+            target::{RecordName, Target},
+        },
+        root::DIRECTORY,
+    },
+};
+
+/// Names the state directory where no option does.
+const VARIABLE: &str = "WINGBACK_STATE_DIR";
+
+/// One for each restore that is under way or was interrupted: so many were not begun by us.
+const RECORDS_MAX: usize = 100_000;
+
+/// Returns the state directory that restores and backups use where none is given:
+/// `$WINGBACK_STATE_DIR`; else `/var/lib/wingback` for root; else `$XDG_STATE_HOME/wingback`, else
+/// `~/.local/state/wingback` where `$HOME` belongs to the user; else `/var/tmp/wingback-{uid}`.
+pub fn default_state_dir() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(dir) = variable(VARIABLE) {
+        return dir.into();
+    }
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        return "/var/lib/wingback".into();
+    }
+    if let Some(dir) = variable("XDG_STATE_HOME") {
+        return PathBuf::from(dir).join("wingback");
+    }
+    // A daemon that was started for another user may still have that one's home in its environment.
+    let home = variable("HOME").map(PathBuf::from);
+    let is_own = |home: &PathBuf| home.metadata().is_ok_and(|meta| meta.uid() == user.as_raw());
+    match home.filter(is_own) {
+        Some(home) => home.join(".local/state/wingback"),
+        None => format!("/var/tmp/wingback-{}", user.as_raw()).into(),
+    }
+}
+
+/// A state directory, not opened yet.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    /// The operator's own path may be a link; one in a directory that others write to may not.
+    follow: bool,
+}
+
+impl StateDir {
+    pub(crate) fn new(path: Option<&Path>) -> StateDir {
+        match path {
+            Some(path) => StateDir { path: path.to_owned(), follow: true },
+            None => StateDir { path: default_state_dir(), follow: false },
+        }
+    }
+
+    /// The record of a restore of `target` that has begun and is not over, whoever runs it.
+    pub(crate) fn pending(&self, target: &Target) -> Result<Option<Record>> {
+        let Some(restores) = self.open()? else {
+            return Ok(None);
+        };
+        for name in candidates(&restores, target).map_err(|e| self.fail(e))? {
+            let Some(dir) = self.open_record(&restores, &name)? else {
+                continue;
+            };
+            let found = Record::read(&dir)?;
+            if let Some(record) = self.accept(found, &name, target)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Locks the record of an interrupted restore of `target`, if there is one.
+    pub(crate) fn find(&self, target: &Target) -> Result<Option<Claim>> {
+        let Some(restores) = self.open()? else {
+            return Ok(None);
+        };
+        let guard = lock(&restores).map_err(|e| self.fail(e))?;
+        self.interrupted(&restores, target, &guard)
+    }
+
+    /// Locks the record of an interrupted restore of `target`, or else begins a record.
+    pub(crate) fn claim(&self, target: &Target) -> Result<Claimed> {
+        self.check_outside(target)?;
+        let restores = self.make()?;
+        let guard = lock(&restores).map_err(|e| self.fail(e))?;
+        if let Some(claim) = self.interrupted(&restores, target, &guard)? {
+            return Ok(Claimed::Interrupted(claim));
+        }
+        let name = target.record_name();
+        match ops::make_dir(&restores, name.format().as_bytes()) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(self.fail(e)),
+        }
+        ops::sync(&restores).map_err(|e| self.fail(e))?;
+        let dir = self.open_record(&restores, &name)?.ok_or_else(|| self.fail(Errno::NOENT))?;
+        let dir = LockedDir::try_lock(dir).map_err(|e| self.fail(e))?;
+        if !dir.is_held {
+            return Err(busy(target));
+        }
+        let path = self.record_path(&name);
+        Ok(Claimed::New(NewClaim { dir, restores, name, path, _guard: guard }))
+    }
+
+    fn interrupted(
+        &self,
+        restores: &Beneath,
+        target: &Target,
+        _guard: &LockedDir,
+    ) -> Result<Option<Claim>> {
+        for name in candidates(restores, target).map_err(|e| self.fail(e))? {
+            let Some(dir) = self.open_record(restores, &name)? else {
+                continue;
+            };
+            let dir = LockedDir::try_lock(dir).map_err(|e| self.fail(e))?;
+            let found = Record::read(&dir)?;
+            if dir.is_held && found == Found::Nothing {
+                // A crash came before its record was written, or after that was removed.
+                let _ = claim::remove(restores, &name, &dir);
+                continue;
+            }
+            let Some(record) = self.accept(found, &name, target)? else {
+                continue;
+            };
+            if !dir.is_held {
+                return Err(busy(target));
+            }
+            // Its restore may have removed it since it was opened.
+            if !claim::leads_to(restores, &name, &dir).map_err(|e| self.fail(e))? {
+                continue;
+            }
+            let path = self.record_path(&name);
+            let restores = restores.reopen().map_err(|e| self.fail(e))?;
+            return Ok(Some(Claim { dir, restores, name, path, record }));
+        }
+        Ok(None)
+    }
+
+    /// Decides whether a record that was found is the target's.
+    fn accept(
+        &self,
+        found: Found<Record>,
+        name: &RecordName,
+        target: &Target,
+    ) -> Result<Option<Record>> {
+        let record = match found {
+            Found::Nothing => return Ok(None),
+            Found::Valid(record) => record,
+            Found::Unreadable(why) => return Err(self.unusable(name, target, &why)),
+        };
+        let is_same_path = record.target == target.path_bytes();
+        let is_same_inode = record.inode == target.id.ino;
+        match (is_same_path, is_same_inode) {
+            (true, true) => Ok(Some(record)),
+            // It was moved; or this is another directory with an equal number.
+            (false, true) => {
+                let staging = staging::StagingDir::find(target, &record.staging)?;
+                Ok(staging.is_some().then_some(record))
+            }
+            // The volume is not mounted, or the directory was made anew.
+            (true, false) if matches!(record.phase, Phase::Exchanging(_)) => {
+                let why = "the directory that was being restored is not the one that stands there \
+                    now: is a file system not mounted?";
+                Err(self.unusable(name, target, why))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Nothing is removed then, and the operator is told what to do.
+    fn unusable(&self, name: &RecordName, target: &Target, why: &str) -> Error {
+        let record = self.record_path(name);
+        Error::new(ErrorKind::Corrupt, "use the record of an interrupted restore")
+            .at(&record)
+            .caused_by(format!(
+                "{why}. Nothing was removed. If {} was being restored, files that the restore had \
+                 moved out may lie in a directory {}* in it: move them back by hand, then remove {}",
+                target.path.display(),
+                staging::PREFIX,
+                record.display(),
+            ))
+    }
+
+    /// A tenant could change records that lie in its own directory.
+    fn check_outside(&self, target: &Target) -> Result<()> {
+        let fail = |e| Error::io("look at the state directory", e).at(&self.path);
+        // Of a directory that is to be made, the part that is there tells where it would be.
+        let path = std::path::absolute(&self.path).map_err(fail)?;
+        let mut there = path.ancestors().filter_map(|path| std::fs::canonicalize(path).ok());
+        match there.next().is_some_and(|there| there.starts_with(&target.canonical)) {
+            false => Ok(()),
+            true => Err(Error::new(ErrorKind::InvalidInput, "use the state directory")
+                .at(&self.path)
+                .caused_by("it lies in the directory that is restored: give another one")),
+        }
+    }
+
+    /// Opens the directory of records; `None` if there is none.
+    fn open(&self) -> Result<Option<Beneath>> {
+        let flags = if self.follow { DIRECTORY - OFlags::NOFOLLOW } else { DIRECTORY };
+        let state = match rustix::fs::open(&self.path, flags, Mode::empty()) {
+            Ok(state) => state,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(self.fail(e)),
+        };
+        self.check_owner(&state)?;
+        match rustix::fs::openat(&state, RESTORES, DIRECTORY, Mode::empty()) {
+            Ok(dir) => self.check_owner(&dir).map(|()| Some(Beneath::from_fd(dir))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(self.fail(e)),
+        }
+    }
+
+    /// Who can write to it decides what restores and recovery do.
+    fn check_owner(&self, dir: &OwnedFd) -> Result<()> {
+        let stat = rustix::fs::fstat(dir).map_err(|e| self.fail(e))?;
+        let user = rustix::process::geteuid().as_raw();
+        let why = if stat.st_uid != user && stat.st_uid != 0 {
+            "it belongs to another user"
+        } else if stat.st_mode & 0o022 != 0 {
+            "other users may write to it"
+        } else {
+            return Ok(());
+        };
+        let error = Error::new(ErrorKind::PermissionDenied, "use the state directory");
+        Err(error.at(&self.path).caused_by(why))
+    }
+
+    /// Opens the directory of records, after making what is missing of it.
+    fn make(&self) -> Result<Beneath> {
+        make_dirs(&self.path.join(RESTORES), 0o700).map_err(|e| {
+            Error::io("make the state directory (another one can be given)", e).at(&self.path)
+        })?;
+        self.open()?.ok_or_else(|| self.fail(Errno::NOENT))
+    }
+
+    fn open_record(&self, restores: &Beneath, name: &RecordName) -> Result<Option<OwnedFd>> {
+        match rustix::fs::openat(restores, name.format(), DIRECTORY, Mode::empty()) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(self.fail(e)),
+        }
+    }
+
+    fn record_path(&self, name: &RecordName) -> PathBuf {
+        self.path.join(RESTORES).join(name.format())
+    }
+
+    fn fail(&self, errno: Errno) -> Error {
+        Error::io("use the state directory", errno).at(&self.path)
+    }
+}
+
+const RESTORES: &str = "restores";
+
+fn busy(target: &Target) -> Error {
+    Error::new(ErrorKind::Busy, "restore")
+        .at(&target.path)
+        .caused_by("another restore of it is running")
+}
+
+/// The records that may be the target's.
+fn candidates(restores: &Beneath, target: &Target) -> Result<Vec<RecordName>, Errno> {
+    let own = target.record_name();
+    let mut found = Vec::new();
+    for (i, entry) in Dir::read_from(restores)?.enumerate() {
+        if i > RECORDS_MAX {
+            return Err(Errno::TOOMANYREFS);
+        }
+        let name = RecordName::parse(entry?.file_name().to_bytes());
+        found.extend(name.filter(|name| name.inode == own.inode || name.path == own.path));
+    }
+    Ok(found)
+}
+
+fn lock(restores: &Beneath) -> Result<LockedDir, Errno> {
+    LockedDir::lock(restores.dir(b"")?)
+}
+
+/// The target as a message names it.
+pub(crate) fn shown(record: &Record) -> String {
+    os(&record.target).display().to_string()
+}

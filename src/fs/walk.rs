@@ -1,0 +1,352 @@
+//! Walks a tree: sorted, beneath its root only, without following links.
+
+use std::{
+    ffi::CStr,
+    fmt,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode},
+    io::Errno,
+};
+
+use crate::{
+    entry::Metadata,
+    error::{Error, Result},
+    fs::{
+        file::SourceFile,
+        ignore::Excludes,
+        root::{DIRECTORY, FILE, FileId, Root, skippable},
+    },
+    report::SkipReason,
+};
+
+/// The longest path that anything can restore (Linux' `PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// Directories held open at a time; a deeper tree has its upper ones opened again on the way back.
+const OPEN_MAX: usize = 64;
+
+/// What a walk leaves out beside what is excluded.
+#[derive(Debug, Default)]
+pub(crate) struct WalkOptions {
+    pub(crate) excludes: Excludes,
+    pub(crate) one_file_system: bool,
+    pub(crate) own: Option<OwnBackups>,
+    pub(crate) staging: Option<StagingId>,
+}
+
+/// The staging directory of a restore, in the root of the tree, as the restore's record has it.
+#[derive(Debug)]
+pub(crate) struct StagingId {
+    pub(crate) name: Vec<u8>,
+    pub(crate) inode: u64,
+}
+
+/// Whether the file of this name is one.
+type IsOwn = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+/// The files of a local store in one directory, which a backup into that store leaves out.
+#[derive(Clone)]
+pub struct OwnBackups {
+    pub(crate) dir: FileId,
+    pub(crate) is_own: Arc<IsOwn>,
+}
+
+impl fmt::Debug for OwnBackups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnBackups").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// What stands at [`Walk::path`].
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// To be opened with [`Walk::open_file`].
+    File,
+    /// To be read with [`Walk::read_link`].
+    Symlink,
+    /// What lies in it comes next, unless there is a reason why not.
+    Directory(Metadata, Option<SkipReason>),
+    /// Left out by a pattern.
+    Excluded,
+    /// Left out for another reason.
+    Skipped(SkipReason),
+}
+
+/// A walk in progress: [`next`](Walk::next) moves on, the rest is about where it stands.
+pub(crate) struct Walk<'a> {
+    root: &'a Root,
+    options: &'a WalkOptions,
+    frames: Vec<Frame>,
+    path: Vec<u8>,
+}
+
+/// A directory on the way down.
+struct Frame {
+    /// `None` where it was closed to save descriptors.
+    dir: Option<OwnedFd>,
+    id: FileId,
+    /// Bytes of its path, with the `/` behind it; 0 for the root.
+    path_len: usize,
+    names: Names,
+    next: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(root: &'a Root, options: &'a WalkOptions) -> Result<Self> {
+        let fail = |e| Error::io("list the source", e).at(root.path());
+        let dir = rustix::fs::openat(root.as_fd(), c".", DIRECTORY, Mode::empty()).map_err(fail)?;
+        let names = Names::read(&dir).map_err(fail)?;
+        Ok(Walk {
+            root,
+            options,
+            frames: vec![Frame { dir: Some(dir), id: root.id(), path_len: 0, names, next: 0 }],
+            path: Vec::new(),
+        })
+    }
+
+    /// Moves on to the next path; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Step>> {
+        loop {
+            let Some(frame) = self.frames.last_mut() else {
+                return Ok(None);
+            };
+            self.path.truncate(frame.path_len);
+            if self.path.len() < frame.path_len {
+                self.path.push(b'/');
+            }
+            if frame.next == frame.names.len() {
+                self.frames.pop();
+                continue;
+            }
+            if frame.dir.is_none() {
+                match self.root.reopen(&self.path) {
+                    Ok(dir)
+                        if rustix::fs::fstat(&dir).is_ok_and(|s| FileId::of(&s) == frame.id) =>
+                    {
+                        frame.dir = Some(dir);
+                    }
+                    _ => {
+                        frame.next = frame.names.len();
+                        self.path.pop();
+                        return Ok(Some(Step::Skipped(SkipReason::Replaced)));
+                    }
+                }
+            }
+            let (name, kind) = frame.names.get(frame.next);
+            let own = (self.options.own.as_ref())
+                .is_some_and(|own| own.dir == frame.id && (own.is_own)(name.to_bytes()));
+            self.path.extend_from_slice(name.to_bytes());
+            frame.next += 1;
+            if kind == FileType::Directory && self.is_staging() {
+                continue;
+            }
+            if own && kind == FileType::RegularFile {
+                return Ok(Some(Step::Skipped(SkipReason::OwnBackup)));
+            }
+            if let Some(step) = self.look(kind)? {
+                return Ok(Some(step));
+            }
+        }
+    }
+
+    /// The source.
+    pub(crate) fn root(&self) -> &'a Root {
+        self.root
+    }
+
+    /// Where the walk stands, relative to the root.
+    pub(crate) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// Opens the file that it stands at.
+    pub(crate) fn open_file(&self) -> Result<SourceFile, Errno> {
+        SourceFile::open(rustix::fs::openat(self.dir()?, self.name(), FILE, Mode::empty())?)
+    }
+
+    /// What the symlink that it stands at says, and what the system says of it.
+    pub(crate) fn read_link(&self) -> Result<(Metadata, Vec<u8>), Errno> {
+        let target = rustix::fs::readlinkat(self.dir()?, self.name(), Vec::new())?;
+        Ok((self.stat()?.0, target.into_bytes()))
+    }
+
+    /// What the system says of where it stands, links not followed.
+    pub(crate) fn stat(&self) -> Result<(Metadata, FileType), Errno> {
+        let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((Metadata::of(&stat), FileType::from_raw_mode(stat.st_mode)))
+    }
+
+    /// The same of a regular file, and which file it is where it has more than one name; `None` if it
+    /// is none.
+    pub(crate) fn stat_file(&self) -> Result<Option<(Metadata, Option<FileId>)>, Errno> {
+        let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let id = (stat.st_nlink > 1).then(|| FileId::of(&stat));
+        Ok(is_file.then(|| (Metadata::of(&stat), id)))
+    }
+
+    /// An error about where it stands, for what cannot be skipped.
+    pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
+        self.root.fail(&self.path, operation, errno)
+    }
+
+    fn is_staging(&self) -> bool {
+        let staging = self.options.staging.as_ref().filter(|staging| staging.name == self.path);
+        staging.is_some_and(|s| self.stat().is_ok_and(|(meta, _)| meta.inode == s.inode))
+    }
+
+    fn look(&mut self, kind: FileType) -> Result<Option<Step>> {
+        let is_dir = kind == FileType::Directory;
+        if self.path.len() > PATH_MAX {
+            return Ok(Some(Step::Skipped(SkipReason::PathTooLong)));
+        }
+        let excludes = &self.options.excludes;
+        let excluded = excludes.excluded(&self.path, is_dir);
+        if excluded && !(is_dir && excludes.must_enter(&self.path)) {
+            return Ok(Some(Step::Excluded));
+        }
+        Ok(match kind {
+            FileType::RegularFile => Some(Step::File),
+            FileType::Symlink => Some(Step::Symlink),
+            FileType::Directory => Some(match self.enter()? {
+                Step::Directory(_, None) if excluded => Step::Excluded,
+                Step::Directory(_, Some(reason)) if excluded => Step::Skipped(reason),
+                step => step,
+            }),
+            FileType::Fifo => Some(Step::Skipped(SkipReason::Fifo)),
+            FileType::Socket => Some(Step::Skipped(SkipReason::Socket)),
+            _ => Some(Step::Skipped(SkipReason::Device)),
+        })
+    }
+
+    /// Opens and lists the directory that the walk stands at, so that its content comes next.
+    fn enter(&mut self) -> Result<Step> {
+        match self.list() {
+            Ok((meta, None)) => Ok(Step::Directory(meta, Some(SkipReason::OtherFileSystem))),
+            Ok((meta, Some(frame))) => {
+                self.frames.push(frame);
+                if let Some(upper) = self.frames.len().checked_sub(OPEN_MAX + 1) {
+                    self.frames[upper].dir = None;
+                }
+                Ok(Step::Directory(meta, None))
+            }
+            Err(errno) => match skippable(errno) {
+                None => Err(self.fail("list the directory", errno)),
+                // It cannot be listed, but it is there.
+                Some(reason @ SkipReason::Unreadable(_)) => match self.stat() {
+                    Ok((meta, FileType::Directory)) => Ok(Step::Directory(meta, Some(reason))),
+                    _ => Ok(Step::Skipped(reason)),
+                },
+                Some(reason) => Ok(Step::Skipped(reason)),
+            },
+        }
+    }
+
+    fn list(&self) -> Result<(Metadata, Option<Frame>), Errno> {
+        let dir = rustix::fs::openat(self.dir()?, self.name(), DIRECTORY, Mode::empty())?;
+        let stat = rustix::fs::fstat(&dir)?;
+        let meta = Metadata::of(&stat);
+        let id = FileId::of(&stat);
+        if self.options.one_file_system && id.dev != self.root.id().dev {
+            return Ok((meta, None));
+        }
+        Ok((
+            meta,
+            Some(Frame {
+                names: Names::read(&dir)?,
+                dir: Some(dir),
+                id,
+                path_len: self.path.len() + 1,
+                next: 0,
+            }),
+        ))
+    }
+
+    /// The directory that the path lies in: the innermost frame, or the one around it where that
+    /// frame is the directory that the walk stands at.
+    fn dir(&self) -> Result<&OwnedFd, Errno> {
+        (self.frames.iter().rev())
+            .find(|frame| frame.path_len <= self.path.len())
+            .and_then(|frame| frame.dir.as_ref())
+            .ok_or(Errno::NOENT)
+    }
+
+    fn name(&self) -> &[u8] {
+        let start = self.path.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
+        &self.path[start..]
+    }
+}
+
+/// Bytes of the names in one directory. They are sorted in memory.
+const NAMES_MAX: usize = 512 << 20;
+
+/// The names in one directory, in the order of the archive, in as little memory as they need.
+struct Names {
+    /// Each with a NUL behind it.
+    bytes: Vec<u8>,
+    order: Vec<Name>,
+}
+
+#[derive(Clone, Copy)]
+struct Name {
+    start: u32,
+    len: u16,
+    kind: FileType,
+}
+
+impl Names {
+    fn read(dir: &OwnedFd) -> Result<Self, Errno> {
+        let mut bytes = Vec::new();
+        let mut order = Vec::new();
+        for entry in Dir::read_from(dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                {
+                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                    // Opening it will say what is wrong.
+                    Err(_) => FileType::RegularFile,
+                },
+                kind => kind,
+            };
+            order.push(Name {
+                start: u32::try_from(bytes.len()).map_err(|_| Errno::FBIG)?,
+                len: u16::try_from(name.count_bytes()).map_err(|_| Errno::NAMETOOLONG)?,
+                kind,
+            });
+            bytes.extend_from_slice(name.to_bytes_with_nul());
+            if bytes.len() > NAMES_MAX {
+                return Err(Errno::FBIG);
+            }
+        }
+        let name = |n: &Name| &bytes[n.start as usize..][..usize::from(n.len)];
+        order.sort_unstable_by(|a, b| {
+            let (x, y) = (name(a), name(b));
+            let common = x.len().min(y.len());
+            let after = |s: &[u8], n: &Name| match s.get(common) {
+                Some(&byte) => Some(byte),
+                None => (n.kind == FileType::Directory).then_some(b'/'),
+            };
+            x[..common].cmp(&y[..common]).then_with(|| after(x, a).cmp(&after(y, b)))
+        });
+        Ok(Names { bytes, order })
+    }
+
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn get(&self, i: usize) -> (&CStr, FileType) {
+        let name = &self.order[i];
+        let bytes = &self.bytes[name.start as usize..][..usize::from(name.len) + 1];
+        (CStr::from_bytes_with_nul(bytes).unwrap_or_default(), name.kind)
+    }
+}

@@ -1,0 +1,310 @@
+//! Keeps a copy of an archive on its way elsewhere, for the next one to be made from.
+
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use blocking::unblock;
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    fs::walk::OwnBackups,
+    name::{Key, NameTemplate},
+    ops::{
+        previous::Previous,
+        retention::{Retention, Verdict},
+    },
+    source::LocalFile,
+    store::{Sent, Store, Upload, local::LocalStore},
+    warning::Warning,
+};
+
+/// A directory with the last archive of each source, to make the next one from, for backups that go
+/// far away.
+///
+/// What cannot be kept is no failure of the backup, only a [warning](Warning::CacheUnused).
+#[derive(Clone, Debug)]
+pub struct Cache {
+    dir: PathBuf,
+    max_bytes: u64,
+}
+
+impl Cache {
+    /// At most `max_bytes` in `dir` once a backup is over: the oldest go first, and what is larger by
+    /// itself is not kept. While a backup runs, its archive and the one before are both there.
+    pub fn new(dir: impl Into<PathBuf>, max_bytes: u64) -> Self {
+        Cache { dir: dir.into(), max_bytes }
+    }
+
+    fn store(&self) -> LocalStore {
+        LocalStore::new(&self.dir)
+    }
+
+    /// The last archive of this source, if it is there.
+    pub(crate) async fn previous(&self, source: &Path) -> Result<Option<Previous>> {
+        let (store, name) = (self.store(), SourceName::of(source).await);
+        let mut keys: Vec<_> = store.list().await?.into_iter().map(|object| object.key).collect();
+        keys.retain(|key| name.is_of(key));
+        let newest_whole = move || {
+            // The names of one source are in the order of their times.
+            let mut paths = keys.iter().rev().map(|key| store.path(key));
+            paths.find(|path| LocalFile::open(path).is_ok_and(|file| file.has_footer()))
+        };
+        Ok(unblock(newest_whole).await.map(Previous::File))
+    }
+
+    /// An upload that keeps a copy here of what goes through it.
+    pub(crate) async fn keep<'a>(
+        &self,
+        source: &Path,
+        main: Box<dyn Upload + 'a>,
+    ) -> (Box<dyn Upload + 'a>, Failure) {
+        let failure = Failure::default();
+        let kept = match self.begin(source).await {
+            Ok(copy) => Some(copy),
+            Err(e) => {
+                failure.set(&e);
+                None
+            }
+        };
+        (Box::new(Kept { main, copy: kept, failure: failure.clone() }), failure)
+    }
+
+    async fn begin(&self, source: &Path) -> Result<Copy> {
+        let store = self.store();
+        let (dir, of) = (self.dir.clone(), source.to_owned());
+        let is_within = unblock(move || {
+            let of = of.canonicalize().ok();
+            dir.canonicalize().ok().zip(of).is_some_and(|(dir, of)| dir.starts_with(of))
+        });
+        if is_within.await {
+            let error = Error::new(ErrorKind::InvalidInput, "use the cache").at(&self.dir);
+            return Err(error.caused_by("it lies within what is backed up"));
+        }
+        // What a killed process has left.
+        store.sweep().await?;
+        let name = SourceName::of(source).await;
+        let upload = store.create(&store.key(&name.now()), None).await?;
+        Ok(Copy { cache: self.clone(), name, upload, len: 0 })
+    }
+
+    /// Removes what is superseded, of no use or too much.
+    async fn tidy(&self, name: SourceName) -> Result<()> {
+        let store = self.store();
+        let rules = Retention::new().max_bytes(self.max_bytes);
+        let mut plan = rules.plan(store.aged_by_footers().await?, SystemTime::now());
+        // One that is dated in the future is superseded by any that is not.
+        plan.sort_by_key(|(_, verdict)| *verdict == Verdict::InFuture);
+        let mut is_superseded = false;
+        for (archive, verdict) in plan {
+            let is_old = name.is_of(&archive.key) && std::mem::replace(&mut is_superseded, true);
+            if is_old || matches!(verdict, Verdict::Remove | Verdict::NotWhole) {
+                match store.delete(&archive.key).await {
+                    // Another backup was first.
+                    Err(e) if e.kind() == ErrorKind::NotFound => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a name that says which source an archive is of: its path's hash.
+#[derive(Clone, Copy)]
+struct SourceName(u64);
+
+impl SourceName {
+    async fn of(source: &Path) -> Self {
+        let source = source.to_owned();
+        unblock(move || {
+            let path = source.canonicalize().unwrap_or(source);
+            let hash = blake3::hash(path.as_os_str().as_bytes());
+            let (first, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+            SourceName(u64::from_be_bytes(*first))
+        })
+        .await
+    }
+
+    /// A name that no other has: with the time.
+    fn now(self) -> Uuid {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Uuid::from_u64_pair(self.0, now.as_nanos() as u64)
+    }
+
+    fn is_of(self, key: &Key) -> bool {
+        let uuid = NameTemplate::default().uuid(key.as_str());
+        uuid.is_some_and(|uuid| uuid.as_u64_pair().0 == self.0)
+    }
+}
+
+/// Why there is no copy, once that is known.
+#[derive(Clone, Default)]
+pub(crate) struct Failure(Arc<Mutex<Option<String>>>);
+
+impl Failure {
+    fn set(&self, error: &Error) {
+        let why = error.to_string();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    pub(crate) fn warning(&self) -> Option<Warning> {
+        let why = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        why.map(Warning::CacheUnused)
+    }
+}
+
+/// The copy in the making.
+struct Copy {
+    cache: Cache,
+    name: SourceName,
+    upload: Box<dyn Upload>,
+    len: u64,
+}
+
+impl Copy {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.len += bytes.len() as u64;
+        if self.len > self.cache.max_bytes {
+            let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
+            let max = self.cache.max_bytes;
+            return Err(error.caused_by(format!("it has more than the {max} bytes that it may")));
+        }
+        self.upload.write(bytes).await
+    }
+
+    async fn complete(self) -> Result<()> {
+        self.upload.complete().await?;
+        self.cache.tidy(self.name).await
+    }
+}
+
+/// What goes to its destination, and into the cache for as long as that goes well.
+struct Kept<'a> {
+    main: Box<dyn Upload + 'a>,
+    copy: Option<Copy>,
+    failure: Failure,
+}
+
+impl Upload for Kept<'_> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move {
+            self.main.write(bytes.clone()).await?;
+            if let Some(copy) = &mut self.copy
+                && let Err(e) = copy.write(bytes).await
+            {
+                self.failure.set(&e);
+                // At once: it may be room that is missing.
+                self.copy = None;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.main.flush()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            self.main.complete().await?;
+            if let Some(copy) = self.copy
+                && let Err(e) = copy.complete().await
+            {
+                self.failure.set(&e);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move {
+            if let Some(copy) = self.copy {
+                let _ = copy.upload.abort().await;
+            }
+            self.main.abort().await
+        }
+        .boxed()
+    }
+
+    fn on_sent(&mut self, sent: Sent) {
+        self.main.on_sent(sent);
+    }
+
+    fn own_backups(&self) -> Option<OwnBackups> {
+        self.main.own_backups()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::ops::backup::Backup;
+
+    #[test]
+    fn one_that_is_dated_in_the_future_is_superseded_by_the_next() {
+        let tmp = tempfile::tempdir().expect("made");
+        let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
+        fs::create_dir(&source).expect("made");
+        fs::write(source.join("level.dat"), "level").expect("written");
+        let (cache, store) = (Cache::new(&dir, 1 << 30), LocalStore::new(&dir));
+        let name = block_on(SourceName::of(&source));
+        let keys: Vec<_> = (0..2).map(|_| store.key(&name.now())).collect();
+        let later = SystemTime::now() + std::time::Duration::from_secs(100_000);
+        for (key, left) in keys.iter().zip([vec![keys[0].clone()], vec![keys[1].clone()]]) {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+            if *key == keys[0] {
+                let file = fs::File::options().write(true).open(store.path(key)).expect("there");
+                file.set_modified(later).expect("set");
+            }
+            block_on(cache.tidy(name)).expect("tidied");
+            let there = block_on(store.list()).expect("listed");
+            assert_eq!(there.into_iter().map(|object| object.key).collect::<Vec<_>>(), left);
+        }
+    }
+
+    #[test]
+    fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {
+        let tmp = tempfile::tempdir().expect("made");
+        let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
+        fs::create_dir(&source).expect("made");
+        fs::write(source.join("level.dat"), "level").expect("written");
+        let store = LocalStore::new(&dir);
+        let name = block_on(SourceName::of(&source));
+        let keys: Vec<_> = (0..4).map(|_| store.key(&name.now())).collect();
+        for key in &keys {
+            block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
+        }
+        let change = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = fs::read(store.path(key)).expect("there");
+            change(&mut bytes);
+            fs::write(store.path(key), bytes).expect("written");
+        };
+        // A damaged index does not count: only its reader finds that.
+        change(&keys[2], &|bytes| {
+            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            bytes[at] ^= 1;
+        });
+        change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));
+        let previous = block_on(Cache::new(&dir, 1 << 30).previous(&source)).expect("looked");
+        assert_eq!(previous, Some(Previous::File(store.path(&keys[2]))));
+    }
+}

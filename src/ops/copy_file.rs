@@ -1,0 +1,362 @@
+//! Copies one file out of an archive.
+
+use std::{
+    collections::{HashMap, hash_map},
+    ffi::OsStr,
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    os::unix::ffi::OsStrExt,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::{AsyncWrite, AsyncWriteExt};
+
+use crate::{
+    entry::{Member, MemberKind},
+    error::{Error, ErrorKind, Result},
+    format::tar::plain,
+    fs::beneath::{ends, split},
+    ops::unpacked::{MAX_MEMBERS, too_many, weight},
+    progress::{Phase, Tracker},
+    read::{
+        self, Options, Source, Wanted,
+        damage::NoIndex,
+        tar_reader::{Gaps, Sink},
+        worker_pool::{Crew, Raw},
+    },
+    rt::pipe::Outlet,
+    source::Archive,
+    task::Task,
+};
+
+const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
+
+/// Longest content that is kept until the end of the archive, which alone says that it is the last of
+/// its path.
+const KEEP: u64 = 8 << 20;
+
+impl<'a> Archive<'a> {
+    /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
+    /// flushes it at the end.
+    ///
+    /// With an index only the segments that hold it are read. Without, all of the archive is, so that
+    /// its checksum is looked at. Of several files of that path the last is taken, and a hard link is
+    /// followed to the file that it names, as when they are extracted. For a hard link, and for a file
+    /// of more than 8 MiB, the archive is read twice. A stream cannot be: of it, a hard link is
+    /// [`InvalidInput`](ErrorKind::InvalidInput), and so is a file of more than 8 MiB of which another
+    /// comes later.
+    ///
+    /// Only once the task resolves well is what was written known to be right.
+    /// [`NotFound`](ErrorKind::NotFound) if there is nothing of that path, `InvalidInput` if it is not
+    /// a file.
+    pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: W) -> Task<'a, Member>
+    where
+        W: AsyncWrite + Unpin + Send + 'a,
+    {
+        let path = path.into();
+        Task::new(|tracker| async move {
+            tracker.enter(Phase::Reading);
+            let watched = tracker.clone();
+            let destination = futures::lock::Mutex::new(destination);
+            let work = move |source, outlet| copy_file(source, &path, outlet, &watched);
+            let write = |e| Error::io("write", e);
+            let member = archive_write(self, &tracker, work, &destination).await?;
+            destination.into_inner().flush().await.map_err(write)?;
+            Ok(member)
+        })
+    }
+}
+
+async fn archive_write<W: AsyncWrite + Unpin + Send>(
+    archive: Archive<'_>,
+    tracker: &Arc<Tracker>,
+    work: impl FnOnce(Source, Outlet) -> Result<Member> + Send + 'static,
+    destination: &futures::lock::Mutex<W>,
+) -> Result<Member> {
+    archive
+        .read(tracker, work, |bytes| async move {
+            destination.lock().await.write_all(&bytes).await.map_err(|e| Error::io("write", e))
+        })
+        .await
+}
+
+fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> Result<Member> {
+    let path = plain(path);
+    let crew = Crew::start(1, false)?;
+    let mut why = NoIndex::Contradicted;
+    let mut out = Out { outlet, gaps: Gaps::default(), tracker };
+    match (source.layout()?, &source) {
+        (Ok(layout), Source::At(at)) => {
+            let entries = &layout.index.entries;
+            let Some(place) = entries.iter().position(|e| e.path == path) else {
+                let unlisted = layout.index.unlisted.iter().find(|u| u.path == path);
+                return check(&path, unlisted.map(Member::of_unlisted));
+            };
+            let mut sink = One { ordinal: None, members: 0, member: None, out };
+            let wanted = Wanted::Some(vec![place]);
+            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &crew, tracker, &mut sink)?;
+            if outcome.is_some() {
+                return check(&path, sink.member);
+            }
+            out = sink.out;
+        }
+        (Err(absent), _) => why = absent,
+        (Ok(_), Source::Stream(_)) => {}
+    }
+    let again = match &source {
+        Source::At(at) => Some(Source::At(at.clone())),
+        Source::Stream(_) => None,
+    };
+    let mut last = Last::of(path, again.is_some(), out);
+    read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut last)?;
+    let Last { path, found, mut out, kept, written, .. } = last;
+    let Some((member, content)) = found else {
+        return check(&path, None);
+    };
+    let Content::File { ordinal, size } = content else {
+        return check(&path, Some(member));
+    };
+    let of_link = Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
+    if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
+        out.outlet.send(content.into())?;
+    } else if written != Some(ordinal) {
+        let Some(source) = again else {
+            let why = format!("{}, and a stream cannot be read again", what(&member));
+            return Err(refused(&path, why));
+        };
+        let mut sink = One { ordinal: Some(ordinal), members: 0, member: None, out };
+        read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
+        if sink.member.is_none() {
+            return Err(read::corrupt("it changed while it was read"));
+        }
+    }
+    Ok(of_link)
+}
+
+/// The member if it is a file.
+fn check(path: &[u8], found: Option<Member>) -> Result<Member> {
+    match found {
+        Some(member) if member.kind == MemberKind::File => Ok(member),
+        Some(member) => Err(refused(path, what(&member))),
+        None => Err(Error::new(ErrorKind::NotFound, "read the file")
+            .at(OsStr::from_bytes(path))
+            .caused_by("the archive has nothing of that path")),
+    }
+}
+
+fn refused(path: &[u8], why: String) -> Error {
+    let error = Error::new(ErrorKind::InvalidInput, "read the file");
+    error.at(OsStr::from_bytes(path)).caused_by(why)
+}
+
+fn what(member: &Member) -> String {
+    let kind = member.kind.code();
+    match &member.target[..] {
+        [] => format!("it is a {kind}"),
+        target => format!("it is a {kind} to {}", String::from_utf8_lossy(target)),
+    }
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy)]
+enum Content {
+    /// The content of the member of this number.
+    File {
+        ordinal: u64,
+        size: u64,
+    },
+    Directory,
+    Other,
+}
+
+/// Finds which member has the content of a path once all have come.
+struct Last<'a> {
+    path: Vec<u8>,
+    /// The archive can be read again.
+    is_again: bool,
+    hasher: RandomState,
+    latest: HashMap<u64, Content>,
+    /// The directory of the last member.
+    parent: Vec<u8>,
+    members: u64,
+    /// What they count.
+    count: u64,
+    found: Option<(Member, Content)>,
+    out: Out<'a>,
+    /// Content of the member of this number, as long as it is the last of the path.
+    kept: Option<(u64, Vec<u8>)>,
+    /// The member whose content is on its way already.
+    written: Option<u64>,
+}
+
+impl<'a> Last<'a> {
+    fn of(path: Vec<u8>, is_again: bool, out: Out<'a>) -> Self {
+        Last {
+            path,
+            is_again,
+            hasher: RandomState::new(),
+            latest: HashMap::new(),
+            parent: Vec::new(),
+            members: 0,
+            count: 0,
+            found: None,
+            out,
+            kept: None,
+            written: None,
+        }
+    }
+
+    /// An archive need not name the directories that its members are in.
+    fn enter(&mut self, path: &[u8]) {
+        let parent = split(path).0;
+        if self.parent != parent {
+            for end in ends(parent) {
+                let name = self.hasher.hash_one(&parent[..end]);
+                if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
+                    vacant.insert(Content::Directory);
+                    self.count = self.count.saturating_add(1);
+                }
+            }
+            self.parent = parent.to_vec();
+        }
+    }
+
+    /// What the member makes of its path; `None` if nothing.
+    fn content(&self, member: &Member) -> Option<Content> {
+        Some(match member.kind {
+            MemberKind::File => Content::File { ordinal: self.members, size: member.size },
+            MemberKind::Directory => Content::Directory,
+            MemberKind::HardLink if member.target == member.path => return None,
+            MemberKind::HardLink => {
+                let content = self.latest.get(&self.hasher.hash_one(&*member.target))?;
+                return (!matches!(content, Content::Directory)).then_some(*content);
+            }
+            _ => Content::Other,
+        })
+    }
+}
+
+impl Sink for Last<'_> {
+    fn member(&mut self, member: Member) -> Result<bool> {
+        self.members += 1;
+        self.enter(&member.path);
+        // Something is remembered of each.
+        self.count = self.count.saturating_add(weight(&member));
+        if self.count > MAX_MEMBERS {
+            return Err(too_many("read", MAX_MEMBERS));
+        }
+        let is_it = member.path == self.path;
+        let Some(content) = self.content(&member) else {
+            if is_it && self.found.is_none() {
+                self.found = Some((member, Content::Other));
+            }
+            return Ok(false);
+        };
+        self.latest.insert(self.hasher.hash_one(&*member.path), content);
+        if !is_it {
+            return Ok(false);
+        }
+        if self.written.is_some() {
+            let why = "another of that path comes later, and a stream cannot be read again";
+            return Err(refused(&self.path, why.into()));
+        }
+        self.kept = None;
+        let is_file = member.kind == MemberKind::File;
+        let is_kept = member.size <= KEEP;
+        self.out.gaps = Gaps::of(member.size);
+        if is_file && is_kept {
+            self.kept = Some((self.members, Vec::with_capacity(member.size as usize)));
+        } else if is_file && !self.is_again {
+            self.written = Some(self.members);
+        }
+        self.found = Some((member, content));
+        Ok(is_file && (is_kept || !self.is_again))
+    }
+
+    fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+        let Some((_, kept)) = &mut self.kept else {
+            return self.out.data(raw, range, offset);
+        };
+        self.out.tracker.add_bytes(range.len() as u64);
+        kept.resize(offset as usize, 0);
+        kept.extend_from_slice(&raw[range]);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some((Member { size, .. }, _)) = &self.found else { return Ok(()) };
+        match &mut self.kept {
+            Some((_, kept)) => kept.resize(*size as usize, 0),
+            None => self.out.end()?,
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self) {}
+}
+
+/// Passes the content of one member on: of the member of that number, or of the one that comes.
+struct One<'a> {
+    ordinal: Option<u64>,
+    members: u64,
+    member: Option<Member>,
+    out: Out<'a>,
+}
+
+impl Sink for One<'_> {
+    fn member(&mut self, member: Member) -> Result<bool> {
+        self.members += 1;
+        let is_file = member.kind == MemberKind::File;
+        let is_it = self.ordinal.is_none_or(|ordinal| ordinal == self.members);
+        if is_it {
+            self.out.gaps = Gaps::of(member.size);
+            self.member = Some(member);
+        }
+        Ok(is_it && is_file)
+    }
+
+    fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+        self.out.data(raw, range, offset)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.out.end()
+    }
+
+    fn abandon(&mut self) {}
+}
+
+/// Where content goes.
+struct Out<'a> {
+    outlet: Outlet,
+    gaps: Gaps,
+    tracker: &'a Tracker,
+}
+
+impl Out<'_> {
+    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+        self.tracker.add_bytes(range.len() as u64);
+        while let Some(zeros) = self.gaps.before(offset) {
+            self.outlet.send(zeros)?;
+        }
+        self.gaps.pass(range.len());
+        self.outlet.send(Bytes::from_owner(raw.clone()).slice(range))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        while let Some(zeros) = self.gaps.at_end() {
+            self.outlet.send(zeros)?;
+        }
+        self.tracker.add_file();
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Hands an archive's members out one by one, with their content.
+
+use std::{
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use futures::{AsyncRead, FutureExt, SinkExt, StreamExt, channel::mpsc, executor::block_on};
+
+use crate::{
+    entry::{Member, MemberKind},
+    error::{Error, ErrorKind, Result},
+    progress::{Phase, Tracker},
+    read::{
+        self, Options, Source, Wanted,
+        tar_reader::{Gaps, Sink},
+        worker_pool::{Crew, Raw},
+    },
+    source::Archive,
+    task::{Handle, Task},
+};
+
+/// The members of an archive in its order, and of each its content: for programs that write files
+/// their own way. As an [`AsyncRead`], it gives the content of the member that came last.
+///
+/// ```no_run
+/// # async fn f() -> wingback::Result<()> {
+/// let mut entries = wingback::Entries::open(wingback::Archive::file("backup.tar.gz"));
+/// while let Some(member) = entries.next().await? {
+///     println!("{}", String::from_utf8_lossy(&member.path));
+///     futures::io::copy(&mut entries, &mut futures::io::sink()).await.unwrap();
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// An archive that tar has appended to may have several members of one path: the last counts, and a hard
+/// link names what the members before it have left at its target.
+///
+/// Only once [`next`](Entries::next) says that there are no more is all of what was read known to
+/// be right: a checksum may stand behind the last file. With an index the archive is decoded side by
+/// side. Links and directories of an archive of profile `wings` come last. Nothing is spawned:
+/// reading goes on while the entries are polled. Dropping them ends it.
+#[derive(Debug)]
+pub struct Entries<'a> {
+    state: State<'a>,
+    handle: Handle,
+    events: mpsc::Receiver<Event>,
+    in_content: bool,
+    /// Content that came and was not read yet.
+    rest: Bytes,
+}
+
+#[derive(Debug)]
+enum State<'a> {
+    Running(Task<'a, ()>),
+    Done,
+    Failed(Error),
+}
+
+/// What the engine's thread says.
+#[derive(Debug)]
+enum Event {
+    Member(Member),
+    Data(Bytes),
+    End,
+}
+
+impl<'a> Entries<'a> {
+    /// The members of `archive`.
+    pub fn open(archive: Archive<'a>) -> Self {
+        let (events_in, events) = mpsc::channel(4);
+        let task = Task::new(|tracker| async move {
+            tracker.enter(Phase::Reading);
+            let watched = tracker.clone();
+            let work = move |source, _| hand_out(source, events_in, &watched);
+            archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
+        });
+        let handle = task.handle();
+        Entries {
+            state: State::Running(task),
+            handle,
+            events,
+            in_content: false,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// Watches and cancels the reading.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The next member; `None` at the end of an archive that is whole. What was not read of the one
+    /// before is passed over.
+    pub async fn next(&mut self) -> Result<Option<Member>> {
+        self.rest.clear();
+        let member = loop {
+            match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
+                Some(Event::Member(member)) => break member,
+                Some(Event::Data(_)) => {}
+                Some(Event::End) => self.in_content = false,
+                None => return Ok(None),
+            }
+        };
+        self.in_content = member.kind == MemberKind::File;
+        Ok(Some(member))
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+        loop {
+            if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
+                return Poll::Ready(Ok(Some(event)));
+            }
+            // The task serves the thread's reads, and alone can say how the thread ended.
+            match &mut self.state {
+                State::Running(task) => {
+                    let result = ready!(task.poll_unpin(cx));
+                    self.state = result.map_or_else(State::Failed, |()| State::Done);
+                }
+                State::Done => return Poll::Ready(Ok(None)),
+                State::Failed(_) => {
+                    let again = Error::new(ErrorKind::Internal, "read the archive");
+                    let again = State::Failed(again.caused_by("it failed before"));
+                    if let State::Failed(e) = std::mem::replace(&mut self.state, again) {
+                        return Poll::Ready(Err(e));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for Entries<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        while self.rest.is_empty() {
+            if !self.in_content {
+                return Poll::Ready(Ok(0));
+            }
+            match ready!(self.poll_event(cx)).map_err(io::Error::other)? {
+                Some(Event::Data(bytes)) => self.rest = bytes,
+                Some(Event::End) => self.in_content = false,
+                _ => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            }
+        }
+        let n = out.len().min(self.rest.len());
+        self.rest.copy_to_slice(&mut out[..n]);
+        Poll::Ready(Ok(n))
+    }
+}
+
+/// On the engine's thread.
+fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let crew = Crew::start(threads, false)?;
+    let options = Options { sha1: false, keys: false, tolerant: false };
+    let mut sink = Out { events, gaps: Gaps::default(), tracker };
+    let outcome = match (source.layout()?, &source) {
+        (Ok(layout), Source::At(at)) => {
+            read::by_index(at, layout, Wanted::All, &options, &crew, tracker, &mut sink)?
+        }
+        (Err(why), _) => Some(read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?),
+        (Ok(_), Source::Stream(_)) => None,
+    };
+    let layout = outcome.and_then(|outcome| outcome.layout);
+    for unlisted in layout.iter().flat_map(|layout| &layout.index.unlisted) {
+        sink.member(Member::of_unlisted(unlisted))?;
+    }
+    Ok(())
+}
+
+/// Sends members and content to the future.
+struct Out<'a> {
+    events: mpsc::Sender<Event>,
+    gaps: Gaps,
+    tracker: &'a Tracker,
+}
+
+impl Out<'_> {
+    fn send(&mut self, event: Event) -> Result<()> {
+        block_on(self.events.send(event)).map_err(|_| Error::cancelled())
+    }
+}
+
+impl Sink for Out<'_> {
+    fn member(&mut self, member: Member) -> Result<bool> {
+        let is_file = member.kind == MemberKind::File;
+        self.gaps = Gaps::of(member.size);
+        self.send(Event::Member(member))?;
+        Ok(is_file)
+    }
+
+    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+        self.tracker.add_bytes(range.len() as u64);
+        while let Some(zeros) = self.gaps.before(offset) {
+            self.send(Event::Data(zeros))?;
+        }
+        self.gaps.pass(range.len());
+        self.send(Event::Data(Bytes::from_owner(raw.clone()).slice(range)))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        while let Some(zeros) = self.gaps.at_end() {
+            self.send(Event::Data(zeros))?;
+        }
+        self.tracker.add_file();
+        self.send(Event::End)
+    }
+
+    fn abandon(&mut self) {}
+}

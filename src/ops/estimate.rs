@@ -1,0 +1,136 @@
+//! How large a backup would become, without reading a file.
+
+use crate::{
+    entry::{EntryKind, Metadata},
+    error::{Error, Result},
+    format::{
+        GZIP_HEADER, Profile,
+        deflate::stored_len,
+        index,
+        segment::{Cut, ends_group},
+        tar::{BLOCK, Header},
+    },
+    fs::{
+        root::skippable,
+        walk::{Step, Walk},
+    },
+    progress::Expected,
+    write::tree::TreeOptions,
+};
+
+/// What a walk over the source counts. The source may change before it is backed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Symlinks.
+    pub symlinks: u64,
+    /// Bytes of the files' content.
+    pub content: u64,
+    /// The most bytes that the archive can have if the source stays as it is.
+    pub archive_max: u64,
+}
+
+impl From<Estimate> for Expected {
+    fn from(estimate: Estimate) -> Self {
+        Expected { files: estimate.files, bytes: estimate.content }
+    }
+}
+
+/// Counts what `walk` meets.
+pub(crate) fn count(
+    mut walk: Walk<'_>,
+    options: &TreeOptions,
+    is_cancelled: impl Fn() -> bool,
+) -> Result<Estimate> {
+    let mut estimate = Estimate::default();
+    let mut bound = Bound::default();
+    while let Some(step) = walk.next()? {
+        if is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let path = walk.path();
+        let (kind, meta, target) = match step {
+            Step::File => match walk.stat() {
+                Ok((meta, _)) => (EntryKind::File, meta, Vec::new()),
+                Err(e) if skippable(e).is_some() => continue,
+                Err(e) => return Err(walk.fail("look at", e)),
+            },
+            Step::Symlink => match walk.read_link() {
+                Ok((meta, target)) => (EntryKind::Symlink, meta, target),
+                Err(e) if skippable(e).is_some() => continue,
+                Err(e) => return Err(walk.fail("read the link", e)),
+            },
+            Step::Directory(meta, _) => (EntryKind::Directory, meta, Vec::new()),
+            Step::Excluded | Step::Skipped(_) => continue,
+        };
+        let mut size = 0;
+        match kind {
+            EntryKind::File => {
+                size = meta.size.min(options.max_len.get(path).copied().unwrap_or(u64::MAX));
+                estimate.files += 1;
+                estimate.content += size;
+            }
+            EntryKind::Symlink => estimate.symlinks += 1,
+            EntryKind::Directory => estimate.directories += 1,
+        }
+        bound.index += index::ENTRY_MAX + path.len() + target.len();
+        if kind == EntryKind::File || options.profile == Profile::Full {
+            bound.add(path, kind, &Metadata { size, ..meta }, &target);
+        }
+    }
+    estimate.archive_max = bound.finish();
+    Ok(estimate)
+}
+
+/// Adds up the largest that each segment and the index can become.
+#[derive(Default)]
+struct Bound {
+    segments: u64,
+    compressed: u64,
+    index: usize,
+    group: usize,
+}
+
+impl Bound {
+    fn add(&mut self, path: &[u8], kind: EntryKind, meta: &Metadata, target: &[u8]) {
+        let header = Header { path, kind, meta, target };
+        match Cut::of(path, meta.size).filter(|_| kind == EntryKind::File) {
+            None => {
+                self.group += header.len() + (meta.size as usize).next_multiple_of(BLOCK);
+                if ends_group(self.group, path) {
+                    self.end_group();
+                }
+            }
+            Some(cut) => {
+                self.end_group();
+                self.segment(header.len());
+                for piece in cut.pieces() {
+                    self.segment(((piece.end - piece.start) as usize).next_multiple_of(BLOCK));
+                }
+            }
+        }
+    }
+
+    fn end_group(&mut self) {
+        if self.group > 0 {
+            let raw = std::mem::take(&mut self.group);
+            self.segment(raw);
+        }
+    }
+
+    fn segment(&mut self, raw: usize) {
+        self.segments += 1;
+        self.compressed += stored_len(raw) as u64;
+    }
+
+    fn finish(mut self) -> u64 {
+        self.end_group();
+        self.segment(2 * BLOCK);
+        let index = self.index as u64 + self.segments * index::SEGMENT_MAX;
+        GZIP_HEADER.len() as u64 + self.compressed + index::members_max(index)
+    }
+}

@@ -1,0 +1,16 @@
+//! The operations that callers start. They alone know every layer.
+
+pub(crate) mod backup;
+pub(crate) mod cache;
+pub(crate) mod copy_file;
+pub(crate) mod entries;
+pub(crate) mod estimate;
+pub(crate) mod extract;
+mod extractor;
+pub(crate) mod list;
+pub(crate) mod previous;
+pub(crate) mod restore;
+pub(crate) mod retention;
+mod select;
+pub(crate) mod unpacked;
+pub(crate) mod verify;

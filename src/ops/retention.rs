@@ -1,0 +1,427 @@
+//! Which archives stay: a pure plan, made from names, sizes and ages.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use blocking::unblock;
+
+use crate::{
+    error::Result,
+    name::Key,
+    read::Source,
+    source::LocalFile,
+    store::{Object, Store, local::LocalStore},
+};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// How far the clocks of two machines may be apart.
+const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+
+/// An archive in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// Its name.
+    pub key: Key,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was made: its file's mtime.
+    pub made: SystemTime,
+    /// Whether it has its length and the end of its index. What a full read would find is not known.
+    pub is_whole: bool,
+}
+
+/// Which archives are to stay. Rules add up: an archive stays if one of them keeps it; without any
+/// all of them do. Then those that are too much by size go, the oldest first.
+///
+/// The newest whole archive always stays. One that is not whole is nothing to fall back on: it counts
+/// for no rule, and is left alone. So is one that is dated in the future: a wrong clock has dated it, and
+/// nobody knows which archives are older. If it counted, it would be the newest until that day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    last: usize,
+    daily: usize,
+    weekly: usize,
+    max_bytes: Option<u64>,
+}
+
+/// What becomes of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It stays, for this reason.
+    Keep(Reason),
+    /// It goes.
+    Remove,
+    /// It is left alone, since it is not whole.
+    NotWhole,
+    /// It is left alone, since it is dated in the future.
+    InFuture,
+}
+
+/// Why an archive stays: the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is the newest.
+    Newest,
+    /// It is one of the last.
+    Last,
+    /// It is the newest of its day, in UTC.
+    Daily,
+    /// It is the newest of its week, which begins on Monday, in UTC.
+    Weekly,
+    /// No rule says otherwise.
+    Any,
+}
+
+impl Retention {
+    /// Keeps everything.
+    pub fn new() -> Self {
+        Retention::default()
+    }
+
+    /// Keeps the last `n`.
+    #[must_use]
+    pub fn last(mut self, n: usize) -> Self {
+        self.last = n;
+        self
+    }
+
+    /// Keeps the newest of each of the last `n` days that have one.
+    #[must_use]
+    pub fn daily(mut self, n: usize) -> Self {
+        self.daily = n;
+        self
+    }
+
+    /// Keeps the newest of each of the last `n` weeks that have one.
+    #[must_use]
+    pub fn weekly(mut self, n: usize) -> Self {
+        self.weekly = n;
+        self
+    }
+
+    /// Keeps no more than so many bytes together.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Says what becomes of each, newest first. Those that are dated more than five minutes later than `now`
+    /// are in the future.
+    pub fn plan(&self, mut archives: Vec<Aged>, now: SystemTime) -> Vec<(Aged, Verdict)> {
+        archives.sort_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
+        let is_any = (self.last, self.daily, self.weekly) == (0, 0, 0);
+        let mut last = self.last;
+        let mut days = Periods { left: self.daily, of: |day| day, newest: None };
+        // The first of January 1970 was a Thursday.
+        let mut weeks =
+            Periods { left: self.weekly, of: |day| (day + 3).div_euclid(7), newest: None };
+        let mut bytes = 0u64;
+        let mut is_newest = true;
+        let verdict = |archive: &Aged| {
+            if !archive.is_whole {
+                return Verdict::NotWhole;
+            }
+            if is_in_future(archive.made, now) {
+                return Verdict::InFuture;
+            }
+            let day = day(archive.made);
+            // Each rule sees each archive.
+            let (of_last, of_day, of_week) = (last > 0, days.take(day), weeks.take(day));
+            last = last.saturating_sub(1);
+            let reason = match () {
+                () if std::mem::take(&mut is_newest) => Reason::Newest,
+                () if of_last => Reason::Last,
+                () if of_day => Reason::Daily,
+                () if of_week => Reason::Weekly,
+                () if is_any => Reason::Any,
+                () => return Verdict::Remove,
+            };
+            bytes = bytes.saturating_add(archive.size);
+            let is_too_much = self.max_bytes.is_some_and(|max| bytes > max);
+            if is_too_much && reason != Reason::Newest {
+                return Verdict::Remove;
+            }
+            Verdict::Keep(reason)
+        };
+        let verdicts: Vec<_> = archives.iter().map(verdict).collect();
+        archives.into_iter().zip(verdicts).collect()
+    }
+}
+
+/// The newest of each of so many periods.
+struct Periods {
+    left: usize,
+    of: fn(i64) -> i64,
+    newest: Option<i64>,
+}
+
+impl Periods {
+    /// Whether this is the first archive of a period that still counts; archives come newest first.
+    fn take(&mut self, day: i64) -> bool {
+        let period = (self.of)(day);
+        let is_first = self.left > 0 && self.newest != Some(period);
+        if is_first {
+            self.newest = Some(period);
+            self.left -= 1;
+        }
+        is_first
+    }
+}
+
+/// Whether a file of this time is dated in the future, as seen at `now`.
+pub(crate) fn is_in_future(made: SystemTime, now: SystemTime) -> bool {
+    made.duration_since(now).is_ok_and(|ahead| ahead > TOLERANCE)
+}
+
+/// Days since 1970.
+fn day(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (since.as_secs() / DAY) as i64,
+        Err(before) => -(before.duration().as_secs().div_ceil(DAY) as i64),
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Newest => "newest",
+            Reason::Last => "last",
+            Reason::Daily => "daily",
+            Reason::Weekly => "weekly",
+            Reason::Any => "any",
+        })
+    }
+}
+
+impl LocalStore {
+    /// All archives with their ages. The last 128 bytes of each are read, and the index of the newest
+    /// whole one that is not dated in the future at `now`, since [`Retention`] falls back on that.
+    pub async fn aged(&self, now: SystemTime) -> Result<Vec<Aged>> {
+        let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
+        let check = move || {
+            aged.sort_unstable_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
+            let counts = |archive: &&mut Aged| archive.is_whole && !is_in_future(archive.made, now);
+            for archive in aged.iter_mut().filter(counts) {
+                archive.is_whole = has_index(&store.path(&archive.key));
+                if archive.is_whole {
+                    break;
+                }
+            }
+            aged.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            aged
+        };
+        Ok(unblock(check).await)
+    }
+
+    /// All archives with their ages, with no index read.
+    pub(crate) async fn aged_by_footers(&self) -> Result<Vec<Aged>> {
+        let (store, objects) = (self.clone(), self.list().await?);
+        let look = move |object: Object| {
+            // One that was deleted meanwhile has no age.
+            let is_whole = LocalFile::open(&store.path(&object.key)).ok()?.has_footer();
+            Some(Aged { key: object.key, size: object.size, made: object.modified?, is_whole })
+        };
+        Ok(unblock(move || objects.into_iter().filter_map(look).collect()).await)
+    }
+}
+
+fn has_index(path: &Path) -> bool {
+    let file = LocalFile::open(path);
+    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).layout(), Ok(Ok(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// So many hours after a Monday, in bytes that tell them apart.
+    fn at(hours: u64, is_whole: bool) -> Aged {
+        let monday = UNIX_EPOCH + Duration::from_secs(4 * DAY);
+        Aged {
+            key: Key::new(format!("{hours}.tar.gz")).unwrap(),
+            size: 100 + hours,
+            made: monday + Duration::from_secs(hours * 3600),
+            is_whole,
+        }
+    }
+
+    /// Later than all of them.
+    fn now() -> SystemTime {
+        at(10_000, true).made
+    }
+
+    fn kept(rules: Retention, hours: &[u64]) -> Vec<(u64, Reason)> {
+        let archives = hours.iter().map(|&hours| at(hours, true)).collect();
+        let plan = rules.plan(archives, now()).into_iter();
+        plan.filter_map(|(archive, verdict)| match verdict {
+            Verdict::Keep(reason) => Some((archive.size - 100, reason)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn each_rule_keeps_what_it_says() {
+        use Reason::{Any, Daily, Last, Newest, Weekly};
+        // Twice a day, for four weeks.
+        let hours: Vec<u64> = (0..56).map(|n| n * 12).collect();
+        let newest = 660;
+        let all = kept(Retention::new(), &hours);
+        assert!(all.len() == 56 && all[0] == (newest, Newest) && all[1] == (648, Any));
+        let last = kept(Retention::new().last(3), &hours);
+        assert_eq!(last, [(660, Newest), (648, Last), (636, Last)]);
+        let daily = kept(Retention::new().daily(3), &hours);
+        assert_eq!(daily, [(660, Newest), (636, Daily), (612, Daily)]);
+        // Sundays at noon.
+        let weekly = kept(Retention::new().weekly(3), &hours);
+        assert_eq!(weekly, [(660, Newest), (492, Weekly), (324, Weekly)]);
+        let both = kept(Retention::new().last(2).daily(2).weekly(2), &hours);
+        assert_eq!(both, [(660, Newest), (648, Last), (636, Daily), (492, Weekly)]);
+        // 760 and 748 bytes, and no 736 more.
+        let sized = kept(Retention::new().max_bytes(1600), &hours);
+        assert_eq!(sized, [(660, Newest), (648, Any)]);
+        assert_eq!(kept(Retention::new().max_bytes(0), &hours), [(660, Newest)]);
+        // A day without a backup is none of the days.
+        let daily = kept(Retention::new().daily(2), &[0, 240, 250]);
+        assert_eq!(daily, [(250, Newest), (0, Daily)]);
+        assert!(kept(Retention::new().last(1), &[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_neither_counted_nor_removed() {
+        let archives = vec![at(1, true), at(2, true), at(3, false), at(4, false)];
+        let plan = Retention::new().last(1).max_bytes(0).plan(archives, now());
+        let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
+        use Verdict::{Keep, NotWhole, Remove};
+        assert_eq!(verdicts, [NotWhole, NotWhole, Keep(Reason::Newest), Remove]);
+    }
+
+    #[test]
+    fn what_is_dated_in_the_future_is_neither_counted_nor_removed() {
+        use Verdict::{InFuture, Keep, NotWhole, Remove};
+        let archives =
+            vec![at(1, true), at(2, true), at(3, true), at(9, true), at(9, false), at(500, true)];
+        let verdicts = |now: SystemTime, rules: Retention| -> Vec<_> {
+            rules.plan(archives.clone(), now).into_iter().map(|(_, verdict)| verdict).collect()
+        };
+        let one = Retention::new().last(1);
+        let at_three = at(3, true).made;
+        let expected = [InFuture, NotWhole, InFuture, Keep(Reason::Newest), Remove, Remove];
+        let mut said = verdicts(at_three, one.max_bytes(0));
+        said[1..3].sort_by_key(|verdict| *verdict == InFuture);
+        assert_eq!(said, expected);
+        // Clocks may differ by a little.
+        let just_before = |ahead| at(9, true).made - Duration::from_secs(ahead);
+        assert!(verdicts(just_before(300), one).contains(&Keep(Reason::Newest)));
+        let counted = |now| verdicts(now, one).iter().filter(|v| **v == InFuture).count();
+        assert_eq!((counted(just_before(300)), counted(just_before(301))), (1, 2));
+        // Nothing is the newest where all are in the future, and nothing goes.
+        let first = verdicts(UNIX_EPOCH, one.max_bytes(0));
+        assert!(first.iter().all(|verdict| matches!(verdict, InFuture | NotWhole)), "{first:?}");
+    }
+
+    #[test]
+    fn only_the_newest_index_is_read() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tmp.path().join("source")).unwrap();
+        std::fs::write(tmp.path().join("source/level.dat"), "level").unwrap();
+        let store = LocalStore::new(tmp.path().join("to"));
+        let keys: Vec<_> = (1..=4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
+        for (key, day) in keys.iter().zip(0..) {
+            let backup = crate::Backup::new(tmp.path().join("source"));
+            futures::executor::block_on(backup.start(store.clone(), key.clone())).unwrap();
+            let file = std::fs::File::options().write(true).open(store.path(key)).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(day * DAY)).unwrap();
+        }
+        // The first and the last have an index that is damaged; the second has lost its end.
+        let damage = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
+            let path = store.path(key);
+            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(modified)
+                .unwrap();
+        };
+        let in_index = |bytes: &mut Vec<u8>| {
+            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            bytes[at] ^= 1;
+        };
+        damage(&keys[0], &in_index);
+        damage(&keys[1], &|bytes| bytes.truncate(bytes.len() - 1));
+        damage(&keys[3], &in_index);
+        let aged = futures::executor::block_on(store.aged(now())).unwrap();
+        let whole: Vec<_> = aged.iter().map(|archive| archive.is_whole).collect();
+        // What the newest is must be known; of those before it the footer says enough.
+        assert_eq!(whole, [true, false, true, false]);
+        let plan = Retention::new().last(1).plan(aged, now());
+        let kept: Vec<_> = plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
+        assert_eq!((kept.len(), &kept[0].0.key), (1, &keys[2]));
+    }
+
+    proptest! {
+        #[test]
+        fn those_in_the_future_change_nothing_for_the_others(
+            made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40), today in 0u64..2000,
+            last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
+            max in prop::option::of(0u64..20_000),
+        ) {
+            let mut rules = Retention::new().last(last).daily(daily).weekly(weekly);
+            if let Some(max) = max {
+                rules = rules.max_bytes(max);
+            }
+            let archives: Vec<_> = made.iter().map(|&(hours, whole)| at(hours, whole)).collect();
+            let now = at(today, true).made;
+            let (later, earlier): (Vec<_>, Vec<_>) =
+                archives.iter().cloned().partition(|archive| archive.made > now);
+            let plan = rules.plan(archives, now);
+            let of_later: Vec<_> = plan.iter().filter(|(a, _)| a.made > now).collect();
+            prop_assert_eq!(of_later.len(), later.len());
+            let left = |archive: &Aged| match archive.is_whole {
+                true => Verdict::InFuture,
+                false => Verdict::NotWhole,
+            };
+            prop_assert!(of_later.iter().all(|(a, v)| *v == left(a)));
+            let of_earlier: Vec<_> = plan.into_iter().filter(|(a, _)| a.made <= now).collect();
+            prop_assert_eq!(of_earlier, rules.plan(earlier, now));
+        }
+
+        #[test]
+        fn the_newest_whole_one_stays_and_the_sum_holds(
+            made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40),
+            last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
+            max in prop::option::of(0u64..20_000),
+        ) {
+            let mut rules = Retention::new().last(last).daily(daily).weekly(weekly);
+            if let Some(max) = max {
+                rules = rules.max_bytes(max);
+            }
+            let archives: Vec<_> = made.iter().map(|&(hours, whole)| at(hours, whole)).collect();
+            let plan = rules.plan(archives.clone(), now());
+            prop_assert_eq!(plan.len(), archives.len());
+            let newest = archives.iter().filter(|a| a.is_whole).max_by_key(|a| a.made);
+            let kept: Vec<_> =
+                plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
+            prop_assert_eq!(kept.first().map(|(a, _)| a.made), newest.map(|a| a.made));
+            let bytes: u64 = kept.iter().map(|(a, _)| a.size).sum();
+            prop_assert!(max.is_none_or(|max| bytes <= max) || kept.len() == 1);
+            prop_assert!(plan.iter().all(|(a, v)| a.is_whole || *v == Verdict::NotWhole));
+            let rules = (last, daily, weekly) != (0, 0, 0);
+            prop_assert!(!rules || kept.len() <= (last + daily + weekly).max(1));
+        }
+    }
+}

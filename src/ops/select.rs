@@ -1,0 +1,133 @@
+//! Which members of an archive are wanted.
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    fs::ignore::{Excludes, Rules},
+    warning::PatternOrigin,
+};
+
+/// Paths and patterns; with none, everything is wanted.
+///
+/// Each one is taken as a path first (with all that lies beneath), and else as a pattern in the
+/// language of gitignore.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection(Vec<Wish>);
+
+#[derive(Clone, Debug)]
+struct Wish {
+    text: Vec<u8>,
+    /// Without `./` in front and `/` behind.
+    path: Vec<u8>,
+    patterns: std::sync::Arc<Excludes>,
+}
+
+impl Selection {
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        let path = text.strip_prefix(b"./").unwrap_or(text);
+        let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();
+        let mut patterns = Excludes::new(Rules::Git);
+        // A text that is over the limits of patterns can still be a path.
+        let _ = patterns.add(PatternOrigin::Caller, text);
+        self.0.push(Wish { text: text.to_vec(), path, patterns: patterns.into() });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a member is wanted; those that wanted it are taken off `unmet`.
+    pub(crate) fn wants(&self, path: &[u8], is_dir: bool, unmet: &mut Unmet) -> bool {
+        let mut wanted = self.0.is_empty();
+        for (i, wish) in self.0.iter().enumerate() {
+            if wish.wants(path, is_dir) {
+                wanted = true;
+                unmet.0[i] = false;
+            }
+        }
+        wanted
+    }
+
+    /// All of them, until [`wants`](Selection::wants) meets some.
+    pub(crate) fn unmet(&self) -> Unmet {
+        Unmet(vec![true; self.0.len()])
+    }
+
+    /// The texts of those.
+    pub(crate) fn texts(&self, unmet: &Unmet) -> Vec<Vec<u8>> {
+        let pairs = self.0.iter().zip(&unmet.0);
+        pairs.filter(|(_, unmet)| **unmet).map(|(wish, _)| wish.text.clone()).collect()
+    }
+}
+
+/// Which wishes nothing has matched yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unmet(Vec<bool>);
+
+impl Unmet {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.0.contains(&true)
+    }
+}
+
+/// Fails if there are paths and patterns that nothing in `place` matched: somebody misspelled them.
+pub(crate) fn refuse_unmatched(
+    texts: &[Vec<u8>],
+    operation: &'static str,
+    place: &str,
+) -> Result<()> {
+    match texts {
+        [] => Ok(()),
+        texts => Err(Error::new(ErrorKind::InvalidInput, operation)
+            .caused_by(format!("nothing in {place} matches {}", quoted(texts)))),
+    }
+}
+
+/// Paths and patterns, for a message.
+pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
+    let texts = texts.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text)));
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+impl Wish {
+    fn wants(&self, path: &[u8], is_dir: bool) -> bool {
+        let beneath = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
+        if !self.path.is_empty() && path.strip_prefix(&*self.path).is_some_and(beneath) {
+            return true;
+        }
+        self.patterns.covers(path, is_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(wish: &str, path: &str) -> bool {
+        let mut selection = Selection::default();
+        selection.add(wish.as_bytes());
+        let mut unmet = selection.unmet();
+        let wanted = selection.wants(path.as_bytes(), false, &mut unmet);
+        assert_eq!(selection.texts(&unmet).is_empty(), wanted);
+        wanted
+    }
+
+    #[test]
+    fn paths_and_what_lies_beneath_are_wanted_and_patterns_as_in_gitignore() {
+        for (wish, path) in [
+            ("a/b", "a/b"),
+            ("a", "a/b/c"),
+            ("./a/", "a/b"),
+            ("a[1].txt", "a[1].txt"),
+            ("*.mca", "world/region/r.0.0.mca"),
+            ("world/*/r.*", "world/region/r.0.0.mca"),
+            ("region", "world/region/x"),
+            ("/world", "world/x"),
+        ] {
+            assert!(wants(wish, path), "{wish} {path}");
+        }
+        for (wish, path) in [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")] {
+            assert!(!wants(wish, path), "{wish} {path}");
+        }
+        assert!(Selection::default().wants(b"x", false, &mut Unmet::default()));
+    }
+}

@@ -1,0 +1,225 @@
+//! Checks an archive.
+
+use std::{
+    collections::HashSet,
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    entry::{EntryKind, Member, MemberKind},
+    error::Result,
+    listed::Listed,
+    progress::{Expected, Phase, Tracker},
+    read::{
+        self, Options, Source, Wanted,
+        damage::{Damage, NoIndex, Way},
+        tar_reader::Sink,
+        worker_pool::{Crew, Raw},
+    },
+    source::Archive,
+    task::Task,
+};
+
+/// Checks every checksum that an archive has: of each segment as it is stored and as it decodes,
+/// of the whole stream, of the index; and compares the index with the tar stream. Of an archive
+/// without an index: the gzip checksums and the structure of the tar.
+///
+/// The archive is read once. Damage is not an error of the task, but what it reports.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    sha1: Option<[u8; 20]>,
+    threads: usize,
+    background: bool,
+}
+
+/// What [`Verify`] found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Which way the archive was read.
+    pub way: Way,
+    /// Bytes of the archive, where it is no stream.
+    pub size: Option<u64>,
+    /// Its SHA-1, where one was given to compare with and all of it could be read.
+    pub sha1: Option<[u8; 20]>,
+    /// Whether that is the one that was given.
+    pub sha1_matches: Option<bool>,
+    /// Segments that were checked; 0 without an index.
+    pub segments: u64,
+    /// Files in the archive, as far as it could be read.
+    pub files: u64,
+    /// What is damaged, and which members that costs.
+    pub damage: Listed<Damage>,
+    /// Only where something is damaged: the files that are whole. With an index their checksums say
+    /// so; without one they are those that came before the damage was met, which nothing confirms.
+    pub whole: Listed<Vec<u8>>,
+    /// From start to end.
+    pub duration: Duration,
+}
+
+impl Verified {
+    /// Whether the archive is what it was when it was made, as far as its checksums tell.
+    pub fn is_whole(&self) -> bool {
+        self.damage.is_empty() && self.sha1_matches != Some(false)
+    }
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Verify { sha1: None, threads, background: false }
+    }
+}
+
+impl Verify {
+    /// A check with as many threads as there are processors.
+    pub fn new() -> Self {
+        Verify::default()
+    }
+
+    /// Compares the SHA-1 of the whole file as well.
+    #[must_use]
+    pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
+        self.sha1 = Some(sha1);
+        self
+    }
+
+    /// How many threads decode, at least one.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, 1024);
+        self
+    }
+
+    /// Gives way to other work: the lowest priority for the processor and the disk.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Checks the archive.
+    pub fn start(self, archive: Archive<'_>) -> Task<'_, Verified> {
+        Task::new(|tracker| async move {
+            let started = Instant::now();
+            tracker.enter(Phase::Reading);
+            let watched = tracker.clone();
+            let verified = archive
+                .read(
+                    &tracker,
+                    move |source, _| self.run(source, &watched),
+                    |_| futures::future::ready(Ok(())),
+                )
+                .await?;
+            Ok(Verified { duration: started.elapsed(), ..verified })
+        })
+    }
+
+    pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
+        let crew = Crew::start(self.threads, self.background)?;
+        let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
+        let size = source.len();
+        let mut sink = Check { tracker, files: 0, names: None, current: None };
+        let (outcome, segments, whole) = match (source.layout()?, &source) {
+            (Ok(layout), Source::At(source)) => {
+                let index = &layout.index;
+                let is_file = |e: &&crate::Entry| e.kind() == EntryKind::File;
+                tracker.expect(Expected {
+                    files: index.entries.iter().filter(is_file).count() as u64,
+                    bytes: index.entries.iter().map(|e| e.size).sum(),
+                });
+                let whole = read::by_index(
+                    source,
+                    layout.clone(),
+                    Wanted::All,
+                    &options,
+                    &crew,
+                    tracker,
+                    &mut sink,
+                )?;
+                let mut outcome = whole.ok_or_else(|| read::corrupt("its index is wrong"))?;
+                if let Way::Sequence(_) = outcome.way {
+                    outcome
+                        .damage
+                        .push(Damage::of_index("it says something else than the archive"));
+                }
+                let lost = outcome.damage.iter().flat_map(|d| &d.members);
+                let lost: HashSet<_> = lost.collect();
+                let is_lost = |i: usize| outcome.lost.get(i) == Some(&true);
+                let whole = match outcome.damage.is_empty() {
+                    true => Listed::default(),
+                    false => (layout.index.entries.iter().enumerate())
+                        .filter(|(i, e)| is_file(e) && !is_lost(*i) && !lost.contains(&e.path))
+                        .map(|(_, e)| e.path.clone())
+                        .collect(),
+                };
+                (outcome, layout.index.segments.len() as u64, whole)
+            }
+            (Err(why), _) => {
+                sink.names = Some(Listed::default());
+                let mut outcome =
+                    read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
+                if outcome.way == Way::Sequence(NoIndex::Damaged) {
+                    outcome.damage.push(Damage::of_index("it is damaged"));
+                }
+                let is_hurt = !outcome.damage.is_empty();
+                (outcome, 0, sink.names.take().filter(|_| is_hurt).unwrap_or_default())
+            }
+            (Ok(_), Source::Stream(_)) => unreachable!("a stream has no index"),
+        };
+        Ok(Verified {
+            way: outcome.way,
+            size,
+            sha1: outcome.sha1,
+            sha1_matches: self.sha1.map(|want| outcome.sha1 == Some(want)),
+            segments,
+            files: sink.files,
+            damage: outcome.damage,
+            whole,
+            duration: Duration::ZERO,
+        })
+    }
+}
+
+/// Takes members and keeps nothing of them.
+struct Check<'a> {
+    tracker: &'a Tracker,
+    files: u64,
+    /// The files that came to their end, where they are wanted.
+    names: Option<Listed<Vec<u8>>>,
+    current: Option<Vec<u8>>,
+}
+
+impl Sink for Check<'_> {
+    fn member(&mut self, member: Member) -> Result<bool> {
+        let is_file = member.kind == MemberKind::File;
+        if is_file {
+            self.files += 1;
+            self.current = self.names.is_some().then_some(member.path);
+        }
+        Ok(is_file)
+    }
+
+    /// Its checksums are right, whatever it is.
+    fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn data(&mut self, _: &Raw, range: Range<usize>, _: u64) -> Result<()> {
+        self.tracker.add_bytes(range.len() as u64);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.tracker.add_file();
+        if let Some(names) = &mut self.names {
+            names.extend(self.current.take());
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        self.current = None;
+    }
+}

@@ -1,0 +1,188 @@
+//! An archive behind one link, which may be good for minutes only.
+
+use std::{ops::Range, sync::Arc};
+
+use async_lock::Mutex;
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{FutureExt, future::BoxFuture};
+use reqwest::{
+    StatusCode,
+    header::{ETAG, HeaderValue},
+};
+
+use crate::{
+    error::Result,
+    net::{
+        Transfer,
+        failure::Failure,
+        http::{Chunks, Http},
+        range::{Got, Wanted, content_range},
+        runtime::Runtime,
+        url::SecretUrl,
+    },
+    source::remote::Remote,
+};
+
+/// A link whose service gives ranges. What is read one behind the other is one request, so that a
+/// whole archive comes through however short the link is good for.
+pub(crate) struct Link {
+    http: Http,
+    runtime: Arc<Runtime>,
+    url: SecretUrl,
+    etag: Option<HeaderValue>,
+    /// The answer that goes on where the last read ended.
+    body: Mutex<Option<Body>>,
+}
+
+struct Body {
+    at: u64,
+    rest: Bytes,
+    chunks: Chunks,
+}
+
+/// What a link leads to.
+pub(crate) enum Opened {
+    /// Its size and its last bytes, and where to read the others.
+    Ranges(u64, Bytes, Link),
+    /// No ranges are to be had of it.
+    Stream(LinkStream),
+}
+
+/// All that a link leads to, from its start to its end.
+pub(crate) struct LinkStream {
+    runtime: Arc<Runtime>,
+    url: SecretUrl,
+    chunks: Option<Chunks>,
+}
+
+pub(crate) async fn open(url: SecretUrl, options: &Transfer, tail: u64) -> Result<Opened> {
+    let (runtime, http) = (Arc::new(Runtime::start()?), Http::new(options)?);
+    let first = {
+        let (http, url) = (http.clone(), url.clone());
+        runtime.call(async move {
+            let ask = |wanted: Wanted, etag| {
+                let (http, url) = (&http, &url);
+                async move { http.ask(url, &wanted, etag).await }
+            };
+            let got = http.get(Wanted::Last(tail), ask).await;
+            got.map_err(|failure| failure.into_error("open", &url))
+        })
+    };
+    Ok(match first.await? {
+        Got::Part(part) => {
+            let link = Link { http, runtime, url, etag: part.etag, body: Mutex::new(None) };
+            Opened::Ranges(part.size, part.bytes.freeze(), link)
+        }
+        Got::NoRanges(answer) => {
+            Opened::Stream(LinkStream { runtime, url, chunks: Some(http.chunks(answer)) })
+        }
+    })
+}
+
+impl Remote for Link {
+    fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>> {
+        async move {
+            let mut body = self.body.lock().await;
+            let from = body.take();
+            let (http, url, etag) = (self.http.clone(), self.url.clone(), self.etag.clone());
+            let read = self.runtime.call(async move {
+                let reading = Reading { http: &http, url: &url, etag, until };
+                let read = reading.read(range, from).await;
+                read.map_err(|failure| failure.into_error("read", &url))
+            });
+            let (bytes, rest) = read.await?;
+            *body = rest;
+            Ok(bytes)
+        }
+        .boxed()
+    }
+
+    fn parallel(&self) -> usize {
+        1
+    }
+}
+
+struct Reading<'a> {
+    http: &'a Http,
+    url: &'a SecretUrl,
+    etag: Option<HeaderValue>,
+    until: u64,
+}
+
+impl Reading<'_> {
+    /// Reads a range from an answer that has come so far, and anew where that breaks.
+    async fn read(
+        &self,
+        range: Range<u64>,
+        body: Option<Body>,
+    ) -> Result<(Bytes, Option<Body>), Failure> {
+        let len = (range.end - range.start) as usize;
+        let mut bytes = BytesMut::with_capacity(len);
+        let mut body = body.filter(|body| body.at == range.start);
+        let mut patience = self.http.patience();
+        while bytes.len() < len {
+            let at = range.start + bytes.len() as u64;
+            if let Err(failure) = self.more(at, len, &mut bytes, &mut body).await {
+                body = None;
+                patience.wait(failure).await?;
+            }
+        }
+        let body =
+            body.filter(|_| range.end < self.until).map(|body| Body { at: range.end, ..body });
+        Ok((bytes.freeze(), body))
+    }
+
+    async fn more(
+        &self,
+        at: u64,
+        len: usize,
+        bytes: &mut BytesMut,
+        body: &mut Option<Body>,
+    ) -> Result<(), Failure> {
+        let body = match body {
+            Some(body) => body,
+            None => {
+                let wanted = at..self.until;
+                let asked = Wanted::Bytes(wanted.clone());
+                let answer = self.http.ask(self.url, &asked, self.etag.clone()).await?;
+                if answer.status() != StatusCode::PARTIAL_CONTENT {
+                    let why = "it sent all where a part was asked";
+                    return Err(Failure::Answer(why.into()));
+                }
+                if content_range(answer.headers())?.0 != wanted
+                    || answer.headers().get(ETAG) != self.etag.as_ref()
+                {
+                    return Err(Failure::Answer("it sent another part than was asked".into()));
+                }
+                body.insert(Body { at, rest: Bytes::new(), chunks: self.http.chunks(answer) })
+            }
+        };
+        while bytes.len() < len {
+            if body.rest.is_empty() {
+                body.rest = body.chunks.next().await?.ok_or_else(Failure::ended_early)?;
+            }
+            let n = body.rest.len().min(len - bytes.len());
+            bytes.extend_from_slice(&body.rest[..n]);
+            body.rest.advance(n);
+        }
+        Ok(())
+    }
+}
+
+impl LinkStream {
+    /// The next bytes; `None` at the end. Where the connection breaks, it cannot go on.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(mut chunks) = self.chunks.take() else {
+            return Ok(None);
+        };
+        let url = self.url.clone();
+        let read = self.runtime.call(async move {
+            let chunk = chunks.next().await.map_err(|failure| failure.into_error("read", url))?;
+            Ok(chunk.map(|chunk| (chunk, chunks)))
+        });
+        Ok(read.await?.map(|(chunk, chunks)| {
+            self.chunks = Some(chunks);
+            chunk
+        }))
+    }
+}
