@@ -231,28 +231,28 @@ typedef int32_t wingback_member_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Which way an archive was read.
-enum wingback_way
+// How an archive was read.
+enum wingback_read_method
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     // By the index inside: side by side, and only what was needed.
-    WINGBACK_WAY_INDEX = 0,
+    WINGBACK_READ_METHOD_INDEXED = 0,
     // In sequence: it has no index. Another program made it, or its end is missing.
-    WINGBACK_WAY_NO_INDEX = 1,
+    WINGBACK_READ_METHOD_NO_INDEX = 1,
     // In sequence: its index is damaged.
-    WINGBACK_WAY_DAMAGED_INDEX = 2,
+    WINGBACK_READ_METHOD_DAMAGED_INDEX = 2,
     // In sequence: its index says something else than the archive itself.
-    WINGBACK_WAY_CONTRADICTED_INDEX = 3,
+    WINGBACK_READ_METHOD_MISMATCHED_INDEX = 3,
     // In sequence: it came as a stream.
-    WINGBACK_WAY_STREAM = 4,
+    WINGBACK_READ_METHOD_STREAM = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum wingback_way wingback_way;
+typedef enum wingback_read_method wingback_read_method;
 #else
-typedef int32_t wingback_way;
+typedef int32_t wingback_read_method;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -448,7 +448,7 @@ typedef struct wingback_note {
     // What is the matter, for people: UTF-8 that ends in a zero byte.
     const char *text;
     // Whether something is missing that should be there.
-    bool is_loss;
+    bool is_data_loss;
 } wingback_note;
 
 // How bytes travel over a network. All zeros are the defaults.
@@ -619,8 +619,8 @@ typedef struct wingback_verify_options {
 typedef struct wingback_verified_summary {
     // sizeof(wingback_verified_summary).
     size_t struct_size;
-    // Which way the archive was read.
-    wingback_way way;
+    // How the archive was read.
+    wingback_read_method read_method;
     // Whether the archive is what it was when it was made, as far as its checksums tell.
     bool is_whole;
     // Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
@@ -687,8 +687,8 @@ typedef struct wingback_unpacked {
 typedef struct wingback_restored_summary {
     // sizeof(wingback_restored_summary).
     size_t struct_size;
-    // Which way the archive was read.
-    wingback_way way;
+    // How the archive was read.
+    wingback_read_method read_method;
     // What an interrupted restore before this one had left, and what became of it.
     wingback_recovered recovered;
     // From start to end, in nanoseconds.
@@ -701,8 +701,8 @@ typedef struct wingback_restored_summary {
 typedef struct wingback_extracted_summary {
     // sizeof(wingback_extracted_summary).
     size_t struct_size;
-    // Which way the archive was read.
-    wingback_way way;
+    // How the archive was read.
+    wingback_read_method read_method;
     // From start to end, in nanoseconds.
     uint64_t duration_ns;
     // What was written.
@@ -1171,8 +1171,8 @@ wingback_status wingback_task_listing(const struct wingback_task *task,
                                       const struct wingback_listing **listing,
                                       struct wingback_error **error);
 
-// Which way the archive was read. INDEX for NULL.
-wingback_way wingback_listing_way(const struct wingback_listing *listing);
+// How the archive was read. INDEX for NULL.
+wingback_read_method wingback_listing_read_method(const struct wingback_listing *listing);
 
 // How many members there are; none for NULL.
 size_t wingback_listing_count(const struct wingback_listing *listing);

@@ -83,7 +83,7 @@ pub use ops::{
     verify::{Verified, Verify},
 };
 pub use progress::{Expected, Phase, Progress, Updates};
-pub use read::damage::{Damage, NoIndex, Way};
+pub use read::damage::{Damage, NoIndex, ReadMethod};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use rt::threads::join_threads;
 pub use source::Archive;

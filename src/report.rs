@@ -96,7 +96,7 @@ pub enum SkipReason {
 impl SkipReason {
     /// Whether the backup lacks something that it should have: true for what could not be read,
     /// false for what a backup leaves out by its nature.
-    pub fn is_loss(&self) -> bool {
+    pub fn is_data_loss(&self) -> bool {
         matches!(self, SkipReason::Unreadable(_) | SkipReason::Replaced | SkipReason::PathTooLong)
     }
 

@@ -15,8 +15,8 @@ use futures::{FutureExt, executor::block_on, future::BoxFuture, io::sink};
 use support::{Tree, forge, hostile::Header, key, limited};
 use wingback::{
     Archive, Backup, Entries, Error, ErrorKind, Extract, FOOTER_LEN, Footer, Key, List,
-    MemoryStore, Object, Opened, Previous, ReadRange, Restore, Store, UnpackOptions, Upload,
-    Verify, Way,
+    MemoryStore, Object, Opened, Previous, ReadMethod, ReadRange, Restore, Store, UnpackOptions,
+    Upload, Verify,
 };
 
 /// What each look at such an archive may take.
@@ -166,7 +166,7 @@ impl Store for Claim {
         unreachable!()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         unreachable!()
     }
 
@@ -219,7 +219,7 @@ fn clear(result: Result<(), Error>) {
 fn a_list_is_bounded() {
     each_is_bounded(|_, path| {
         clear(block_on(List::new().start(Archive::file(path))).map(|list| {
-            assert_ne!(list.way(), Way::Index);
+            assert_ne!(list.read_method(), ReadMethod::Indexed);
             assert_eq!(list.members().count(), 4);
         }));
     });
@@ -408,7 +408,7 @@ fn an_archive_that_is_damaged_all_over_takes_little() {
     };
     let body = |dir: &Path| {
         let verified = block_on(Verify::new().start(Archive::file(dir.join("a.gz")))).unwrap();
-        assert_eq!(verified.way, Way::Index);
+        assert_eq!(verified.read_method, ReadMethod::Indexed);
         assert!(verified.damage.len() == 1000 && verified.damage.more() > 70_000);
     };
     let Some(ran) = limited::body(prepare, body) else { return };

@@ -91,7 +91,7 @@ fn what_is_begun_during_a_cancel_is_gone_when_the_task_ends() {
             assert_eq!(block_on(task).unwrap_err().kind(), ErrorKind::Cancelled);
         } else {
             drop(task);
-            block_on(store.settled());
+            block_on(store.wait_for_cleanup());
         }
         assert_eq!(left(), [""; 0], "{round} after {pause:?}");
     }
@@ -194,7 +194,7 @@ impl Store for StuckStore {
         unused()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
     }
 

@@ -13,8 +13,8 @@ use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
 use support::{Tree, gzip, in_memory, noise, text};
 use wingback::{
-    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, Result, UnpackOptions,
-    Unpacked, Way,
+    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result,
+    UnpackOptions, Unpacked,
 };
 
 fn made(backup: Backup) -> Vec<u8> {
@@ -96,11 +96,14 @@ fn all_of_it_comes_out_by_every_way() {
     for profile in [Profile::Full, Profile::Wings] {
         let bytes = made(tree.backup().profile(profile));
         let stream = || Archive::stream(Cursor::new(bytes.clone()));
-        let ways = [(in_memory(&bytes), Way::Index), (stream(), Way::Sequence(NoIndex::Stream))];
+        let ways = [
+            (in_memory(&bytes), ReadMethod::Indexed),
+            (stream(), ReadMethod::Sequential(NoIndex::Stream)),
+        ];
         for (archive, way) in ways {
             let target = Target::new();
             let done = block_on(Extract::new(target.dir()).start(archive)).unwrap();
-            assert_eq!((done.way, target.paths()), (way, ALL.map(String::from).to_vec()));
+            assert_eq!((done.read_method, target.paths()), (way, ALL.map(String::from).to_vec()));
             let counts = &done.unpacked;
             assert_eq!((counts.files, counts.directories, counts.symlinks), (4, 4, 1));
             for path in ["logs/latest.log", "server.jar", "world/region/r.0.0.mca"] {
@@ -215,10 +218,10 @@ fn of_a_truncated_archive_comes_what_stands_before() {
     let cut = &bytes[..300_000];
     let target = Target::new();
     let done = extract(cut, &target, |e| e.salvage(true)).unwrap();
-    assert_eq!(done.way, Way::Sequence(NoIndex::Absent));
+    assert_eq!(done.read_method, ReadMethod::Sequential(NoIndex::Absent));
     assert_eq!(target.paths(), ["a"]);
     assert_eq!(done.damage[0].members, [b"b.mca"]);
-    assert!(done.damage[0].and_rest && done.unpacked.files == 1);
+    assert!(done.damage[0].truncates_rest && done.unpacked.files == 1);
     let error = extract(cut, &Target::new(), |e| e).unwrap_err();
     assert!(error.to_string().contains("it is cut off"), "{error}");
 }
@@ -320,7 +323,7 @@ fn a_second_reading_begins_with_nothing_of_the_first() {
         let task = extract.select("a").select("d").select("z").start(in_memory(&forged));
         let handle = task.handle();
         let done = block_on(task).unwrap();
-        assert_eq!(done.way, Way::Sequence(NoIndex::Contradicted));
+        assert_eq!(done.read_method, ReadMethod::Sequential(NoIndex::Mismatch));
         let Unpacked { files, directories, content, .. } = done.unpacked;
         assert_eq!((files, directories, content), (3, 1, 300_002));
         assert_eq!(target.paths(), ["a", "d/", "d/b", "z"]);

@@ -12,7 +12,7 @@ use futures::{AsyncReadExt, FutureExt, executor::block_on, future::BoxFuture, io
 use support::{Tree, in_memory};
 use wingback::{
     Archive, Entries, ErrorKind, Key, List, Listing, Member, MemberKind, MemoryStore, NoIndex,
-    Object, Profile, ReadRange, Result, Store, Upload, Way,
+    Object, Profile, ReadMethod, ReadRange, Result, Store, Upload,
 };
 
 fn tree() -> Tree {
@@ -57,11 +57,14 @@ fn a_list_is_the_same_by_every_way() {
     let tree = tree();
     let full = made(&tree, Profile::Full);
     let by_index = list(in_memory(&full), &[]);
-    assert_eq!((by_index.way(), paths(&by_index)), (Way::Index, ALL.map(String::from).to_vec()));
+    assert_eq!(
+        (by_index.read_method(), paths(&by_index)),
+        (ReadMethod::Indexed, ALL.map(String::from).to_vec())
+    );
     let wings = made(&tree, Profile::Wings);
     assert_eq!(paths(&list(in_memory(&wings), &[])), ALL);
     let stream = list(Archive::stream(Cursor::new(&full)), &[]);
-    assert_eq!(stream.way(), Way::Sequence(NoIndex::Stream));
+    assert_eq!(stream.read_method(), ReadMethod::Sequential(NoIndex::Stream));
     assert_eq!(paths(&stream), ALL);
     // Of profile `wings` the tar has files only; links and directories come from the index, which
     // is at the end.
@@ -160,8 +163,8 @@ impl Store for Counting {
         self.store.sweep()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
-        self.store.settled()
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
+        self.store.wait_for_cleanup()
     }
 
     fn location(&self, key: &Key) -> String {

@@ -24,7 +24,7 @@ use support::{
     random::random_tree,
     snapshot::{HOLE, Snapshot},
 };
-use wingback::{Archive, Extract, NoIndex, Profile, Restore, Restored, Result, Way};
+use wingback::{Archive, Extract, NoIndex, Profile, ReadMethod, Restore, Restored, Result};
 
 const NOBODY: u32 = 65534;
 const PROFILES: [Profile; 2] = [Profile::Full, Profile::Wings];
@@ -54,7 +54,7 @@ fn assert_comes_back(source: &Tree, what: &str) {
         let target = Tree::with(&[("old", b"old"), ("dir/old", b"old")]);
         let inode = fs::metadata(&target.root).unwrap().ino();
         let restored = restore(&bytes, &target.root, |r| r).unwrap();
-        assert_eq!(restored.way, Way::Index);
+        assert_eq!(restored.read_method, ReadMethod::Indexed);
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, replaced"));
         assert_eq!(fs::metadata(&target.root).unwrap().ino(), inode);
 
@@ -74,7 +74,7 @@ fn assert_comes_back(source: &Tree, what: &str) {
         let target = Tree::new();
         let stream = Archive::stream(Cursor::new(bytes.clone()));
         let restored = block_on(support::restore(&target.root).start(stream)).unwrap();
-        assert_eq!(restored.way, Way::Sequence(NoIndex::Stream));
+        assert_eq!(restored.read_method, ReadMethod::Sequential(NoIndex::Stream));
         let found = Snapshot::of(&target.root).in_seconds();
         found.assert_is(&want.clone().in_seconds(), format!("{what}, from a stream"));
 
@@ -92,7 +92,7 @@ fn assert_tar_comes_back(bytes: &[u8], want: &Snapshot, profile: Profile, what: 
     };
     let target = Tree::new();
     let restored = restore(tar, &target.root, |r| r).unwrap();
-    assert_eq!(restored.way, Way::Sequence(NoIndex::Absent));
+    assert_eq!(restored.read_method, ReadMethod::Sequential(NoIndex::Absent));
     let found = Snapshot::of(&target.root);
     assert!(!found.has_hard_links(), "{what}: what the tar does not say");
     seen(found).assert_is(&seen(want.clone()), format!("{what}, without its index"));

@@ -8,8 +8,8 @@ use futures::{AsyncReadExt, executor::block_on, io::Cursor};
 use sha1::{Digest, Sha1};
 use support::{Tree, in_memory};
 use wingback::{
-    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, Verified,
-    Verify, Way,
+    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, ReadMethod,
+    Verified, Verify,
 };
 
 /// Files of every kind of segment: groups, a region, a large one.
@@ -73,12 +73,18 @@ fn a_whole_archive_is_whole_by_every_way() {
             let sha1: [u8; 20] = Sha1::digest(&bytes).into();
             let by_index = Verify::new().sha1(sha1).start(in_memory(&bytes));
             let by_index = block_on(by_index).unwrap();
-            assert!(by_index.is_whole() && by_index.way == Way::Index, "{:?}", by_index.damage);
+            assert!(
+                by_index.is_whole() && by_index.read_method == ReadMethod::Indexed,
+                "{:?}",
+                by_index.damage
+            );
             assert_eq!((by_index.files, by_index.sha1), (6, Some(sha1)));
             assert!(by_index.segments > 4 && by_index.whole.is_empty());
             let stream = Verify::new().sha1(sha1).start(Archive::stream(Cursor::new(&bytes)));
             let stream = block_on(stream).unwrap();
-            assert!(stream.is_whole() && stream.way == Way::Sequence(NoIndex::Stream));
+            assert!(
+                stream.is_whole() && stream.read_method == ReadMethod::Sequential(NoIndex::Stream)
+            );
             assert_eq!((stream.files, stream.sha1), (6, Some(sha1)));
             for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
                 assert_eq!(contents(archive), (sources(&tree), true), "{level:?} {profile:?}");
@@ -114,7 +120,7 @@ fn every_flipped_byte_is_found_and_costs_at_most_its_segment() {
         let verified = verify(&hurt);
         assert!(!verified.is_whole(), "byte {at} of {}", bytes.len());
         let lost: Vec<_> = verified.damage.iter().flat_map(|d| &d.members).collect();
-        if verified.way == Way::Index && at < index.data_end {
+        if verified.read_method == ReadMethod::Indexed && at < index.data_end {
             let hit = index.entries_of_segment_at(at);
             assert!(lost.iter().all(|path| hit.contains(path)), "byte {at}: {lost:?}");
             for path in whole.keys() {
@@ -124,7 +130,7 @@ fn every_flipped_byte_is_found_and_costs_at_most_its_segment() {
             assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is hurt");
         }
         let (read, _) = contents(in_memory(&hurt));
-        if verified.way == Way::Index {
+        if verified.read_method == ReadMethod::Indexed {
             assert!(read.iter().all(|(path, content)| whole[path] == *content), "byte {at}");
         }
         at += step(at);
@@ -221,7 +227,7 @@ fn damage_behind_a_forged_index_is_no_error_of_the_check() {
     forged[100_000] ^= 1;
     let verified = verify(&forged);
     assert!(!verified.is_whole());
-    assert!(verified.damage.iter().any(|damage| damage.and_rest), "{:?}", verified.damage);
+    assert!(verified.damage.iter().any(|damage| damage.truncates_rest), "{:?}", verified.damage);
 }
 
 #[test]

@@ -178,17 +178,17 @@ type Verified struct {
 	Damage      []Damage
 	// DamageMore is how many damaged places there are beyond the 1,000 that are listed.
 	DamageMore uint64 `json:"damage_more"`
-	// Way is "index", or "sequence".
-	Way string
+	// ReadMethod is "indexed", or "sequential".
+	ReadMethod string
 }
 
 // Damage is a part of an archive that cannot be had.
 type Damage struct {
 	Problem    string
 	Start, End uint64
-	// Members that it costs; AndRest if also what came behind, which nobody knows.
+	// Members that it costs; TruncatesRest if also what came behind, which nobody knows.
 	Members []string
-	AndRest bool
+	TruncatesRest bool
 }
 
 // UnmarshalJSON reads what the engine says.
@@ -197,12 +197,12 @@ func (d *Damage) UnmarshalJSON(text []byte) error {
 		Problem    string
 		Start, End uint64
 		Members    []wirePath
-		AndRest    bool `json:"and_rest"`
+		TruncatesRest    bool `json:"truncates_rest"`
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
-	*d = Damage{Problem: said.Problem, Start: said.Start, End: said.End, AndRest: said.AndRest}
+	*d = Damage{Problem: said.Problem, Start: said.Start, End: said.End, TruncatesRest: said.TruncatesRest}
 	for _, member := range said.Members {
 		d.Members = append(d.Members, member.path())
 	}
@@ -295,8 +295,8 @@ type Unpacked struct {
 	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.
 	Recovered string
 	Warnings  []string
-	// Way is "index", or "sequence".
-	Way string
+	// ReadMethod is "indexed", or "sequential".
+	ReadMethod string
 }
 
 // NotExtracted is a member that was not written.

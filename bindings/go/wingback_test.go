@@ -40,7 +40,7 @@ func TestABackupGoesUpAndComesBack(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "restored")
 	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Path))
 	must(t, err)
-	if unpacked.Files != 6 || unpacked.Symlinks != 1 || unpacked.Way != "index" {
+	if unpacked.Files != 6 || unpacked.Symlinks != 1 || unpacked.ReadMethod != "indexed" {
 		t.Errorf("%+v", unpacked)
 	}
 	same(t, dir, target)

@@ -31,7 +31,9 @@ pub async fn list(args: &args::List) -> Status {
     }));
     match args.json {
         true => print(&json::listing(&listing, members)),
-        false => complain(&format!("{}, read {}", plural(members, "member"), listing.way())),
+        false => {
+            complain(&format!("{}, read {}", plural(members, "member"), listing.read_method()))
+        }
     }
     unmatched(listing.unmatched())
 }
@@ -119,7 +121,7 @@ fn verified_text(verified: &Verified) -> String {
             "checked   {}, {}, {}",
             plural(verified.files, "file"),
             plural(verified.segments, "segment"),
-            verified.way
+            verified.read_method
         ),
     ];
     if let Some(bytes) = verified.size {
@@ -148,7 +150,7 @@ pub fn damage_lines(lines: &mut Vec<String>, damage: &Listed<Damage>) {
     let places = damage.iter().map(|d| crate::output::plain(&d.to_string()));
     list_lines(lines, "damage", damage.total(), places);
     list_lines(lines, "lost", members.len() as u64, members.iter().map(|path| bytes(path)));
-    if damage.iter().any(|d| d.and_rest) {
+    if damage.iter().any(|d| d.truncates_rest) {
         lines.push("          and whatever came behind".to_owned());
     }
 }

@@ -114,7 +114,7 @@ fn options(args: &args::Unpack) -> UnpackOptions {
 fn extracted_text(done: &Extracted) -> String {
     let mut lines = vec![
         content(&done.unpacked),
-        format!("read      {}", done.way),
+        format!("read      {}", done.read_method),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
     let skipped = &done.unpacked.skipped;
@@ -130,7 +130,7 @@ fn extracted_text(done: &Extracted) -> String {
 fn restored_text(done: &Restored) -> String {
     let mut lines = vec![
         content(&done.unpacked),
-        format!("read      {}", done.way),
+        format!("read      {}", done.read_method),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
     if done.recovered.is_some() {

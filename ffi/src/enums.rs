@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use wingback::{
-    ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, Recovered, Rules, Way,
+    ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
 };
 
 use crate::error::{Failure, Result};
@@ -226,30 +226,30 @@ impl From<MemberKind> for wingback_member_kind {
     }
 }
 
-/// Which way an archive was read.
+/// How an archive was read.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum wingback_way {
+pub enum wingback_read_method {
     /// By the index inside: side by side, and only what was needed.
-    Index = 0,
+    Indexed = 0,
     /// In sequence: it has no index. Another program made it, or its end is missing.
     NoIndex = 1,
     /// In sequence: its index is damaged.
     DamagedIndex = 2,
     /// In sequence: its index says something else than the archive itself.
-    ContradictedIndex = 3,
+    MismatchedIndex = 3,
     /// In sequence: it came as a stream.
     Stream = 4,
 }
 
-impl From<Way> for wingback_way {
-    fn from(way: Way) -> Self {
-        match way {
-            Way::Index => Self::Index,
-            Way::Sequence(NoIndex::Damaged) => Self::DamagedIndex,
-            Way::Sequence(NoIndex::Contradicted) => Self::ContradictedIndex,
-            Way::Sequence(NoIndex::Stream) => Self::Stream,
-            Way::Sequence(_) => Self::NoIndex,
+impl From<ReadMethod> for wingback_read_method {
+    fn from(method: ReadMethod) -> Self {
+        match method {
+            ReadMethod::Indexed => Self::Indexed,
+            ReadMethod::Sequential(NoIndex::Damaged) => Self::DamagedIndex,
+            ReadMethod::Sequential(NoIndex::Mismatch) => Self::MismatchedIndex,
+            ReadMethod::Sequential(NoIndex::Stream) => Self::Stream,
+            ReadMethod::Sequential(_) => Self::NoIndex,
         }
     }
 }

@@ -5,7 +5,7 @@ use wingback::Extract;
 use crate::{
     archive::wingback_archive,
     bytes::wingback_bytes,
-    enums::{wingback_status, wingback_way},
+    enums::{wingback_read_method, wingback_status},
     error::wingback_error,
     guard::{guard, infallible},
     notes::{self, Note, Notes, wingback_notes},
@@ -142,8 +142,8 @@ impl Opaque for wingback_extracted {
 pub struct wingback_extracted_summary {
     /// sizeof(wingback_extracted_summary).
     pub struct_size: usize,
-    /// Which way the archive was read.
-    pub way: wingback_way,
+    /// How the archive was read.
+    pub read_method: wingback_read_method,
     /// From start to end, in nanoseconds.
     pub duration_ns: u64,
     /// What was written.
@@ -165,7 +165,7 @@ impl ExtractedAs {
     fn new(extracted: wingback::Extracted) -> Self {
         let summary = wingback_extracted_summary {
             struct_size: 0,
-            way: extracted.way.into(),
+            read_method: extracted.read_method.into(),
             unpacked: (&extracted.unpacked).into(),
             duration_ns: record::nanoseconds(extracted.duration),
         };

@@ -4,7 +4,7 @@ use wingback::Member;
 
 use crate::{
     bytes::wingback_bytes,
-    enums::{wingback_member_kind, wingback_status, wingback_way},
+    enums::{wingback_member_kind, wingback_read_method, wingback_status},
     error::{Failure, wingback_error},
     guard::{guard, infallible},
     notes::{self, Note, Notes, wingback_notes},
@@ -67,7 +67,7 @@ impl Opaque for wingback_listing {
 }
 
 pub(crate) struct Listing {
-    way: wingback_way,
+    read_method: wingback_read_method,
     members: Vec<Member>,
     unmatched: Notes,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn new(listing: wingback::Listing) -> Self {
         Listing {
-            way: listing.way().into(),
+            read_method: listing.read_method().into(),
             members: listing.members().collect(),
             unmatched: listing.unmatched().iter().cloned().map(Note::unmatched).collect(),
         }
@@ -93,13 +93,15 @@ pub unsafe extern "C" fn wingback_task_listing(
     unsafe { task::lend_result(task, listing, "listing", error) }
 }
 
-/// Which way the archive was read. INDEX for NULL.
+/// How the archive was read. INDEX for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_listing_way(listing: *const wingback_listing) -> wingback_way {
-    infallible(wingback_way::Index, || {
+pub unsafe extern "C" fn wingback_listing_read_method(
+    listing: *const wingback_listing,
+) -> wingback_read_method {
+    infallible(wingback_read_method::Indexed, || {
         // SAFETY: as the header says.
         let listing = unsafe { opaque::get(listing, "listing") };
-        listing.map_or(wingback_way::Index, |listing| listing.way)
+        listing.map_or(wingback_read_method::Indexed, |listing| listing.read_method)
     })
 }
 

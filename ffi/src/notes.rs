@@ -56,7 +56,7 @@ pub struct wingback_note {
     /// What is the matter, for people: UTF-8 that ends in a zero byte.
     pub text: *const c_char,
     /// Whether something is missing that should be there.
-    pub is_loss: bool,
+    pub is_data_loss: bool,
 }
 
 // SAFETY: it is what it has to be.
@@ -67,13 +67,13 @@ pub(crate) struct Note {
     path: Vec<u8>,
     code: CString,
     text: CString,
-    is_loss: bool,
+    is_data_loss: bool,
 }
 
 impl Note {
-    fn new(path: Vec<u8>, code: &str, text: &str, is_loss: bool) -> Self {
+    fn new(path: Vec<u8>, code: &str, text: &str, is_data_loss: bool) -> Self {
         let of = |text: &str| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default();
-        Note { path, code: of(code), text: of(text), is_loss }
+        Note { path, code: of(code), text: of(text), is_data_loss }
     }
 
     /// Something that was asked for and is not there.
@@ -94,7 +94,7 @@ impl Note {
 impl From<Skipped> for Note {
     fn from(skipped: Skipped) -> Self {
         let reason = skipped.reason;
-        Note::new(skipped.path, reason.code(), &reason.to_string(), reason.is_loss())
+        Note::new(skipped.path, reason.code(), &reason.to_string(), reason.is_data_loss())
     }
 }
 
@@ -135,12 +135,14 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     let more = damage.more();
     let notes = damage.into_iter().flat_map(|damage| {
         let text = damage.to_string();
-        let code = if damage.and_rest { "damaged-from-here" } else { "damaged" };
+        let code = if damage.truncates_rest { "damaged-from-here" } else { "damaged" };
         let paths = match damage.members {
-            none if none.is_empty() => vec![(Vec::new(), damage.and_rest)],
+            none if none.is_empty() => vec![(Vec::new(), damage.truncates_rest)],
             members => members.into_iter().map(|member| (member, true)).collect(),
         };
-        paths.into_iter().map(move |(path, is_loss)| Note::new(path, code, &text, is_loss))
+        paths
+            .into_iter()
+            .map(move |(path, is_data_loss)| Note::new(path, code, &text, is_data_loss))
     });
     Notes { more, ..notes.collect() }
 }
@@ -206,7 +208,7 @@ pub unsafe extern "C" fn wingback_notes_get(
             path: wingback_bytes::lend(&found.path),
             code: found.code.as_ptr(),
             text: found.text.as_ptr(),
-            is_loss: found.is_loss,
+            is_data_loss: found.is_data_loss,
         };
         // SAFETY: as the header says.
         unsafe { record::write(note, &value, "note") }

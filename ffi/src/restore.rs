@@ -5,7 +5,7 @@ use wingback::{Recovered, Restore};
 use crate::{
     archive::wingback_archive,
     bytes::wingback_bytes,
-    enums::{wingback_recovered, wingback_status, wingback_way},
+    enums::{wingback_read_method, wingback_recovered, wingback_status},
     error::wingback_error,
     guard::{guard, infallible},
     notes::{self, Note, Notes, wingback_notes},
@@ -240,8 +240,8 @@ impl Opaque for wingback_restored {
 pub struct wingback_restored_summary {
     /// sizeof(wingback_restored_summary).
     pub struct_size: usize,
-    /// Which way the archive was read.
-    pub way: wingback_way,
+    /// How the archive was read.
+    pub read_method: wingback_read_method,
     /// What an interrupted restore before this one had left, and what became of it.
     pub recovered: wingback_recovered,
     /// From start to end, in nanoseconds.
@@ -263,7 +263,7 @@ impl RestoredAs {
     fn new(restored: wingback::Restored) -> Self {
         let summary = wingback_restored_summary {
             struct_size: 0,
-            way: restored.way.into(),
+            read_method: restored.read_method.into(),
             recovered: restored.recovered.into(),
             unpacked: (&restored.unpacked).into(),
             duration_ns: record::nanoseconds(restored.duration),

@@ -4,7 +4,7 @@ use wingback::Verify;
 
 use crate::{
     archive::wingback_archive,
-    enums::{wingback_status, wingback_way},
+    enums::{wingback_read_method, wingback_status},
     error::{Result, wingback_error},
     guard::guard,
     notes::{self, Notes, wingback_notes},
@@ -83,8 +83,8 @@ impl Opaque for wingback_verified {
 pub struct wingback_verified_summary {
     /// sizeof(wingback_verified_summary).
     pub struct_size: usize,
-    /// Which way the archive was read.
-    pub way: wingback_way,
+    /// How the archive was read.
+    pub read_method: wingback_read_method,
     /// Whether the archive is what it was when it was made, as far as its checksums tell.
     pub is_whole: bool,
     /// Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
@@ -116,7 +116,7 @@ impl VerifiedAs {
     fn new(verified: wingback::Verified) -> Self {
         let summary = wingback_verified_summary {
             struct_size: 0,
-            way: verified.way.into(),
+            read_method: verified.read_method.into(),
             is_whole: verified.is_whole(),
             is_sha1_known: verified.sha1.is_some(),
             sha1_matches: verified.sha1_matches == Some(true),

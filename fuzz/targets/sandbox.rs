@@ -22,7 +22,7 @@ pub fn extract(bytes: Vec<u8>) {
     let verified = block_on(Verify::new().threads(2).start(archive())).expect("damage is no error");
     // What has a size, a path or a number too large is whole, and yet not restored; what is restored
     // is whole, but for an index that nobody believed.
-    let is_lost = verified.damage.iter().any(|d| d.and_rest || !d.members.is_empty());
+    let is_lost = verified.damage.iter().any(|d| d.truncates_rest || !d.members.is_empty());
     assert!(restored.is_err() || !is_lost, "restored, and damaged: {:?}", verified.damage);
     let names = |dir| {
         let names = fs::read_dir(dir).expect("listed").map(|e| e.expect("one").file_name());

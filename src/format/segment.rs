@@ -26,22 +26,22 @@ const IN_PLACE: [&[u8]; 4] = [b".db", b".sqlite", b".ldb", b".mdb"];
 
 /// How the content of a large file is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
+pub(crate) struct SegmentLayout {
     size: u64,
     /// A first piece of its own, shorter than `step`; 0 for none.
     head: u64,
     step: u64,
 }
 
-impl Cut {
+impl SegmentLayout {
     /// How a file is cut, or `None` if it goes into a group with its neighbours.
     pub(crate) fn of(path: &[u8], size: u64) -> Option<Self> {
         let region = REGION.iter().any(|end| path.ends_with(end));
         let in_place = region || IN_PLACE.iter().any(|end| path.ends_with(end));
         if in_place && size >= 128 * KIB {
-            Some(Cut { size, head: if region { 8 * KIB } else { 0 }, step: 128 * KIB })
+            Some(SegmentLayout { size, head: if region { 8 * KIB } else { 0 }, step: 128 * KIB })
         } else if size >= MIB {
-            Some(Cut { size, head: 0, step: MIB })
+            Some(SegmentLayout { size, head: 0, step: MIB })
         } else {
             None
         }
@@ -110,7 +110,11 @@ mod tests {
     use super::*;
 
     fn pieces(path: &str, size: u64) -> Vec<u64> {
-        Cut::of(path.as_bytes(), size).into_iter().flat_map(Cut::pieces).map(|r| r.end).collect()
+        SegmentLayout::of(path.as_bytes(), size)
+            .into_iter()
+            .flat_map(SegmentLayout::pieces)
+            .map(|r| r.end)
+            .collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::{
 use crate::{
     entry::Metadata,
     fs::{
-        page_cache::{Cold, SPAN, STRIDE},
+        page_cache::{SPAN, STRIDE, UncachedRanges},
         root::FileId,
     },
     report::Change,
@@ -23,7 +23,7 @@ pub(crate) struct SourceFile {
     /// The stretch of data or hole that was met last; `None` for a file without holes.
     extent: Option<Extent>,
     /// Looked at before the first read.
-    cold: Option<Cold>,
+    cold: Option<UncachedRanges>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -63,7 +63,7 @@ impl SourceFile {
     pub(crate) fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
         let data = self.extent_at(offset).filter(|e| !e.is_hole);
         let want = data.map_or(buf.len() as u64, |e| e.end - offset).min(buf.len() as u64);
-        self.cold.get_or_insert_with(|| Cold::of(&self.fd, self.stat.st_size as u64));
+        self.cold.get_or_insert_with(|| UncachedRanges::of(&self.fd, self.stat.st_size as u64));
         rustix::io::retry_on_intr(|| rustix::io::pread(&self.fd, &mut buf[..want as usize], offset))
     }
 

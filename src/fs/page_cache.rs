@@ -16,9 +16,9 @@ pub(crate) const STRIDE: u64 = 8;
 
 /// Which spans of a file were not in the page cache, and so leave it again.
 #[derive(Debug)]
-pub(crate) struct Cold(Vec<bool>);
+pub(crate) struct UncachedRanges(Vec<bool>);
 
-impl Cold {
+impl UncachedRanges {
     /// Asks, before the first read: a read that may not wait fails where a span is not there.
     pub(crate) fn of(file: impl AsFd, size: u64) -> Self {
         let mut byte = [0];
@@ -28,7 +28,7 @@ impl Cold {
                 == Err(Errno::AGAIN)
         };
         let spans: Vec<bool> = (0..size.div_ceil(SPAN)).map(is_cold).collect();
-        Cold(if spans.contains(&true) { spans } else { Vec::new() })
+        UncachedRanges(if spans.contains(&true) { spans } else { Vec::new() })
     }
 
     /// Says that these spans, and the stride before them, are not needed again.

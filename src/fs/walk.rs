@@ -61,12 +61,12 @@ impl fmt::Debug for OwnBackups {
     }
 }
 
-/// What stands at [`Walk::path`].
+/// What stands at [`TreeWalk::path`].
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// To be opened with [`Walk::open_file`].
+    /// To be opened with [`TreeWalk::open_file`].
     File,
-    /// To be read with [`Walk::read_link`].
+    /// To be read with [`TreeWalk::read_link`].
     Symlink,
     /// What lies in it comes next, unless there is a reason why not.
     Directory(Metadata, Option<SkipReason>),
@@ -76,8 +76,8 @@ pub(crate) enum Step {
     Skipped(SkipReason),
 }
 
-/// A walk in progress: [`next`](Walk::next) moves on, the rest is about where it stands.
-pub(crate) struct Walk<'a> {
+/// A walk in progress: [`next`](TreeWalk::next) moves on, the rest is about where it stands.
+pub(crate) struct TreeWalk<'a> {
     root: &'a Root,
     options: &'a WalkOptions,
     frames: Vec<Frame>,
@@ -95,12 +95,12 @@ struct Frame {
     next: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TreeWalk<'a> {
     pub(crate) fn new(root: &'a Root, options: &'a WalkOptions) -> Result<Self> {
         let fail = |e| Error::io("list the source", e).at(root.path());
         let dir = rustix::fs::openat(root.as_fd(), c".", DIRECTORY, Mode::empty()).map_err(fail)?;
         let names = Names::read(&dir).map_err(fail)?;
-        Ok(Walk {
+        Ok(TreeWalk {
             root,
             options,
             frames: vec![Frame { dir: Some(dir), id: root.id(), path_len: 0, names, next: 0 }],

@@ -19,12 +19,12 @@ use crate::{
 /// How long the thread outlives its owner for the sake of what is still to be cleaned up.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A thread with a runtime. It ends once this is dropped and what [`Runtime::settle`] was given is
+/// A thread with a runtime. It ends once this is dropped and what [`Runtime::finish`] was given is
 /// done.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     handle: runtime::Handle,
-    unsettled: Arc<watch::Sender<usize>>,
+    pending_cleanups: Arc<watch::Sender<usize>>,
     /// Dropped, it ends the thread.
     _owner: oneshot::Sender<()>,
 }
@@ -35,17 +35,17 @@ impl Runtime {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
         let handle = runtime.handle().clone();
         let (owner, owned) = oneshot::channel();
-        let unsettled = Arc::new(watch::Sender::new(0));
-        let left = unsettled.clone();
+        let pending_cleanups = Arc::new(watch::Sender::new(0));
+        let left = pending_cleanups.clone();
         threads::spawn("wingback-net", move || {
             runtime.block_on(async {
                 let _ = owned.await;
-                let _ = tokio::time::timeout(GRACE, settled(&left)).await;
+                let _ = tokio::time::timeout(GRACE, wait_for_cleanup(&left)).await;
             });
             // A lookup of a name cannot be interrupted, and nobody waits for it.
             runtime.shutdown_background();
         })?;
-        Ok(Runtime { handle, unsettled, _owner: owner })
+        Ok(Runtime { handle, pending_cleanups, _owner: owner })
     }
 
     /// Runs `work` on the thread. Dropping the call ends it.
@@ -60,44 +60,44 @@ impl Runtime {
         Call { answered, task: task.abort_handle() }
     }
 
-    /// Runs `work` to its end, whoever still waits for it: the thread and [`Runtime::settled`] do.
-    pub(crate) fn settle<T: Send + 'static>(
+    /// Runs `work` to its end, whoever still waits for it: the thread and [`Runtime::wait_for_cleanup`] do.
+    pub(crate) fn finish<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
         let (answer, answered) = oneshot::channel();
-        let unsettled = Unsettled::new(self.unsettled.clone());
+        let pending_cleanups = PendingCleanup::new(self.pending_cleanups.clone());
         self.handle.spawn(async move {
             // Where nobody waits, the outcome is dropped here, before it counts as settled.
             let _ = answer.send(work.await);
-            drop(unsettled);
+            drop(pending_cleanups);
         });
         answered.map(|answer| answer.map_err(|_| gone())).boxed()
     }
 
     /// Resolves once nothing is left of what was to be settled.
-    pub(crate) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
-        let unsettled = self.unsettled.clone();
-        async move { settled(&unsettled).await }
+    pub(crate) fn wait_for_cleanup(&self) -> impl Future<Output = ()> + Send + use<> {
+        let pending_cleanups = self.pending_cleanups.clone();
+        async move { wait_for_cleanup(&pending_cleanups).await }
     }
 }
 
-async fn settled(unsettled: &watch::Sender<usize>) {
+async fn wait_for_cleanup(pending_cleanups: &watch::Sender<usize>) {
     // It fails where the sender is gone, and it is here.
-    let _ = unsettled.subscribe().wait_for(|&n| n == 0).await;
+    let _ = pending_cleanups.subscribe().wait_for(|&n| n == 0).await;
 }
 
 /// One of those that are not settled.
-struct Unsettled(Arc<watch::Sender<usize>>);
+struct PendingCleanup(Arc<watch::Sender<usize>>);
 
-impl Unsettled {
+impl PendingCleanup {
     fn new(count: Arc<watch::Sender<usize>>) -> Self {
         count.send_modify(|n| *n += 1);
-        Unsettled(count)
+        PendingCleanup(count)
     }
 }
 
-impl Drop for Unsettled {
+impl Drop for PendingCleanup {
     fn drop(&mut self) {
         self.0.send_modify(|n| *n -= 1);
     }

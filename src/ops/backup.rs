@@ -20,7 +20,7 @@ use crate::{
         },
         replace::{self, StateDir},
         root::Root,
-        walk::{Walk, WalkOptions},
+        walk::{TreeWalk, WalkOptions},
     },
     limiter::Limiter,
     name::Key,
@@ -40,7 +40,7 @@ use crate::{
     warning::{PatternOrigin, Warning},
     write::{
         pipeline::{self, Settings, Summary},
-        previous::Stock,
+        previous::PreviousArchive,
         tree::{self, Facts, TreeOptions},
     },
 };
@@ -307,7 +307,7 @@ impl Backup {
                 Ok(upload) => upload,
                 Err(e) => {
                     if tracker.is_cancelled() {
-                        store.settled().await;
+                        store.wait_for_cleanup().await;
                     }
                     return Err(e);
                 }
@@ -367,7 +367,7 @@ impl Backup {
     }
 
     /// The previous archive, where there is to be one.
-    async fn stock(&self, store: Option<&dyn Store>) -> Result<Option<Stock>, Warning> {
+    async fn stock(&self, store: Option<&dyn Store>) -> Result<Option<PreviousArchive>, Warning> {
         let previous = match (&self.previous, &self.cache) {
             (Some(previous), _) => Some(previous.clone()),
             (None, Some(cache)) => (cache.previous(&self.source).await)
@@ -496,7 +496,7 @@ impl Backup {
                 tracker,
                 |bytes| outlet.send(bytes),
                 |feeder| {
-                    let walk = Walk::new(&source.root, &source.walk)?;
+                    let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let stock = source.stock.clone();
                     let done = tree::write(walk, &self.tree, stock, tracker, feeder)?;
                     source.root.check_still_there()?;
@@ -529,13 +529,13 @@ struct Source {
     root: Root,
     walk: WalkOptions,
     state: StateDir,
-    stock: Option<Arc<Stock>>,
+    stock: Option<Arc<PreviousArchive>>,
     warnings: Vec<Warning>,
 }
 
 impl Source {
     fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
-        estimate::count(Walk::new(&self.root, &self.walk)?, options, || tracker.is_cancelled())
+        estimate::count(TreeWalk::new(&self.root, &self.walk)?, options, || tracker.is_cancelled())
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         self, Options, Source, Wanted,
         damage::NoIndex,
         tar_reader::{Gaps, Sink},
-        worker_pool::{Crew, Raw},
+        worker_pool::{SharedBuffer, WorkerPool},
     },
     rt::pipe::Outlet,
     source::Archive,
@@ -83,8 +83,8 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
 
 fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> Result<Member> {
     let path = plain(path);
-    let crew = Crew::start(1, false)?;
-    let mut why = NoIndex::Contradicted;
+    let crew = WorkerPool::start(1, false)?;
+    let mut why = NoIndex::Mismatch;
     let mut out = Out { outlet, gaps: Gaps::default(), tracker };
     match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
@@ -278,7 +278,7 @@ impl Sink for Last<'_> {
         Ok(())
     }
 
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         let Some((_, kept)) = &mut self.kept else {
             return self.out.data(raw, range, offset);
         };
@@ -324,7 +324,7 @@ impl Sink for One<'_> {
         Ok(())
     }
 
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.out.data(raw, range, offset)
     }
 
@@ -343,7 +343,7 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
             self.outlet.send(zeros)?;

@@ -17,7 +17,7 @@ use crate::{
     read::{
         self, Options, Source, Wanted,
         tar_reader::{Gaps, Sink},
-        worker_pool::{Crew, Raw},
+        worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,
     task::{Handle, Task},
@@ -158,7 +158,7 @@ impl AsyncRead for Entries<'_> {
 /// On the engine's thread.
 fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let crew = Crew::start(threads, false)?;
+    let crew = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
     let mut sink = Out { events, gaps: Gaps::default(), tracker };
     let outcome = match (source.layout()?, &source) {
@@ -196,7 +196,7 @@ impl Sink for Out<'_> {
         Ok(is_file)
     }
 
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
             self.send(Event::Data(zeros))?;

@@ -7,12 +7,12 @@ use crate::{
         GZIP_HEADER, Profile,
         deflate::stored_len,
         index,
-        segment::{Cut, ends_group},
+        segment::{SegmentLayout, ends_group},
         tar::{BLOCK, Header},
     },
     fs::{
         root::skippable,
-        walk::{Step, Walk},
+        walk::{Step, TreeWalk},
     },
     progress::Expected,
     write::tree::TreeOptions,
@@ -42,7 +42,7 @@ impl From<Estimate> for Expected {
 
 /// Counts what `walk` meets.
 pub(crate) fn count(
-    mut walk: Walk<'_>,
+    mut walk: TreeWalk<'_>,
     options: &TreeOptions,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<Estimate> {
@@ -98,7 +98,7 @@ struct Bound {
 impl Bound {
     fn add(&mut self, path: &[u8], kind: EntryKind, meta: &Metadata, target: &[u8]) {
         let header = Header { path, kind, meta, target };
-        match Cut::of(path, meta.size).filter(|_| kind == EntryKind::File) {
+        match SegmentLayout::of(path, meta.size).filter(|_| kind == EntryKind::File) {
             None => {
                 self.group += header.len() + (meta.size as usize).next_multiple_of(BLOCK);
                 if ends_group(self.group, path) {

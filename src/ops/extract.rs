@@ -20,7 +20,7 @@ use crate::{
     progress::{Phase, Tracker},
     read::{
         Source,
-        damage::{Damage, Way},
+        damage::{Damage, ReadMethod},
     },
     source::Archive,
     task::Task,
@@ -44,8 +44,8 @@ pub struct Extract {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Extracted {
-    /// Which way the archive was read.
-    pub way: Way,
+    /// How the archive was read.
+    pub read_method: ReadMethod,
     /// What was written, and what was not.
     pub unpacked: Unpacked,
     /// What is damaged, and which members that cost; empty unless it was to be tolerated.
@@ -119,7 +119,7 @@ impl Extract {
                 )
                 .await?;
             Ok(Extracted {
-                way: facts.outcome.way,
+                read_method: facts.outcome.read_method,
                 unpacked: facts.unpacked,
                 damage: facts.outcome.damage,
                 unmatched: facts.unmatched,

@@ -14,15 +14,15 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::beneath::{ends, split},
     ops::{
-        select::{Selection, Unmet},
+        select::{Selection, Unmatched},
         unpacked::{MAX_MEMBERS, too_many, weight},
     },
     progress::{Phase, Tracker},
     read::{
         self, Options, Source,
-        damage::Way,
+        damage::ReadMethod,
         tar_reader::Sink,
-        worker_pool::{Crew, Raw},
+        worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,
     task::Task,
@@ -52,7 +52,7 @@ impl Default for List {
 /// What [`List`] found.
 #[derive(Debug)]
 pub struct Listing {
-    way: Way,
+    read_method: ReadMethod,
     members: Members,
     unmatched: Vec<Vec<u8>>,
 }
@@ -99,7 +99,7 @@ impl List {
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Listing> {
         let mut unmet = self.selection.unmet();
-        let (way, members) = match source.layout()? {
+        let (read_method, members) = match source.layout()? {
             Ok(layout) => {
                 let Some(layout) = Arc::into_inner(layout) else {
                     return Err(Error::new(ErrorKind::Internal, "list"));
@@ -110,10 +110,10 @@ impl List {
                 };
                 entries.retain(|e| wants(&e.path, e.kind()));
                 unlisted.retain(|u| wants(&u.path, u.kind()));
-                (Way::Index, Members::Index(entries, unlisted))
+                (ReadMethod::Indexed, Members::Index(entries, unlisted))
             }
             Err(why) => {
-                let crew = Crew::start(1, false)?;
+                let crew = WorkerPool::start(1, false)?;
                 let mut sink = Collect {
                     list: self,
                     unmet: &mut unmet,
@@ -129,17 +129,20 @@ impl List {
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
                     sink.member(Member::of_unlisted(unlisted))?;
                 }
-                (outcome.way, Members::Sequence(sink.members.into_iter().flatten().collect()))
+                (
+                    outcome.read_method,
+                    Members::Sequence(sink.members.into_iter().flatten().collect()),
+                )
             }
         };
-        Ok(Listing { way, members, unmatched: self.selection.texts(&unmet) })
+        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmet) })
     }
 }
 
 impl Listing {
-    /// Which way the archive was read.
-    pub fn way(&self) -> Way {
-        self.way
+    /// How the archive was read.
+    pub fn read_method(&self) -> ReadMethod {
+        self.read_method
     }
 
     /// What it holds. With an index, in the order of paths; else in that of the archive.
@@ -186,7 +189,7 @@ fn merge<'a>(
 /// Keeps the members that a list wants: of each path the last, as it would be extracted.
 struct Collect<'a> {
     list: &'a List,
-    unmet: &'a mut Unmet,
+    unmet: &'a mut Unmatched,
     hasher: RandomState,
     /// What each path is by now, by its hash, and where it stands among the members.
     latest: HashMap<u64, (What, Option<usize>)>,
@@ -281,7 +284,7 @@ impl Sink for Collect<'_> {
         self.member(member).map(drop)
     }
 
-    fn data(&mut self, _: &Raw, _: Range<usize>, _: u64) -> Result<()> {
+    fn data(&mut self, _: &SharedBuffer, _: Range<usize>, _: u64) -> Result<()> {
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::{
     source::{LocalFile, Passing},
     store::Store,
     warning::Warning,
-    write::previous::Stock,
+    write::previous::PreviousArchive,
 };
 
 /// Which archive a backup is made from: its unchanged parts are copied from there.
@@ -34,7 +34,7 @@ impl Previous {
         store: Option<&dyn Store>,
         level: Level,
         any: bool,
-    ) -> Result<Stock, Warning> {
+    ) -> Result<PreviousArchive, Warning> {
         let unused = |why: String| Warning::PreviousUnused(why);
         let (store, keys) = match (self, store) {
             (Previous::File(path), _) => {
@@ -70,8 +70,9 @@ impl Previous {
 }
 
 /// On a thread, since it reads.
-async fn stock(file: LocalFile, level: Level, any: bool) -> Result<Stock, Warning> {
-    let open = move |_: pipe::Outlet| Stock::open(Arc::new(Passing::new(file)), level, any);
+async fn stock(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
+    let open =
+        move |_: pipe::Outlet| PreviousArchive::open(Arc::new(Passing::new(file)), level, any);
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
         Ok(Ok(stock)) => Ok(stock),
@@ -142,8 +143,8 @@ mod tests {
             self.0.sweep()
         }
 
-        fn settled(&self) -> BoxFuture<'_, ()> {
-            self.0.settled()
+        fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
+            self.0.wait_for_cleanup()
         }
 
         fn location(&self, key: &Key) -> String {

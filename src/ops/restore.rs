@@ -24,7 +24,7 @@ use crate::{
         verify::Verify,
     },
     progress::{Phase, Tracker},
-    read::{Source, damage::Way},
+    read::{Source, damage::ReadMethod},
     source::Archive,
     task::Task,
 };
@@ -75,8 +75,8 @@ enum Mode {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restored {
-    /// Which way the archive was read.
-    pub way: Way,
+    /// How the archive was read.
+    pub read_method: ReadMethod,
     /// What was written, and what was not.
     pub unpacked: Unpacked,
     /// What an interrupted restore before this one had left, and what became of it.
@@ -347,7 +347,7 @@ impl Restore {
 
 fn restored(facts: Facts, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
     Restored {
-        way: facts.outcome.way,
+        read_method: facts.outcome.read_method,
         unpacked: facts.unpacked,
         recovered,
         warnings,

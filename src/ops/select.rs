@@ -11,10 +11,10 @@ use crate::{
 /// Each one is taken as a path first (with all that lies beneath), and else as a pattern in the
 /// language of gitignore.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selection(Vec<Wish>);
+pub(crate) struct Selection(Vec<Selector>);
 
 #[derive(Clone, Debug)]
-struct Wish {
+struct Selector {
     text: Vec<u8>,
     /// Without `./` in front and `/` behind.
     path: Vec<u8>,
@@ -28,7 +28,7 @@ impl Selection {
         let mut patterns = Excludes::new(Rules::Git);
         // A text that is over the limits of patterns can still be a path.
         let _ = patterns.add(PatternOrigin::Caller, text);
-        self.0.push(Wish { text: text.to_vec(), path, patterns: patterns.into() });
+        self.0.push(Selector { text: text.to_vec(), path, patterns: patterns.into() });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -36,7 +36,7 @@ impl Selection {
     }
 
     /// Whether a member is wanted; those that wanted it are taken off `unmet`.
-    pub(crate) fn wants(&self, path: &[u8], is_dir: bool, unmet: &mut Unmet) -> bool {
+    pub(crate) fn wants(&self, path: &[u8], is_dir: bool, unmet: &mut Unmatched) -> bool {
         let mut wanted = self.0.is_empty();
         for (i, wish) in self.0.iter().enumerate() {
             if wish.wants(path, is_dir) {
@@ -48,12 +48,12 @@ impl Selection {
     }
 
     /// All of them, until [`wants`](Selection::wants) meets some.
-    pub(crate) fn unmet(&self) -> Unmet {
-        Unmet(vec![true; self.0.len()])
+    pub(crate) fn unmet(&self) -> Unmatched {
+        Unmatched(vec![true; self.0.len()])
     }
 
     /// The texts of those.
-    pub(crate) fn texts(&self, unmet: &Unmet) -> Vec<Vec<u8>> {
+    pub(crate) fn texts(&self, unmet: &Unmatched) -> Vec<Vec<u8>> {
         let pairs = self.0.iter().zip(&unmet.0);
         pairs.filter(|(_, unmet)| **unmet).map(|(wish, _)| wish.text.clone()).collect()
     }
@@ -61,9 +61,9 @@ impl Selection {
 
 /// Which wishes nothing has matched yet.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unmet(Vec<bool>);
+pub(crate) struct Unmatched(Vec<bool>);
 
-impl Unmet {
+impl Unmatched {
     pub(crate) fn is_empty(&self) -> bool {
         !self.0.contains(&true)
     }
@@ -88,7 +88,7 @@ pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-impl Wish {
+impl Selector {
     fn wants(&self, path: &[u8], is_dir: bool) -> bool {
         let beneath = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
         if !self.path.is_empty() && path.strip_prefix(&*self.path).is_some_and(beneath) {
@@ -128,6 +128,6 @@ mod tests {
         for (wish, path) in [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")] {
             assert!(!wants(wish, path), "{wish} {path}");
         }
-        assert!(Selection::default().wants(b"x", false, &mut Unmet::default()));
+        assert!(Selection::default().wants(b"x", false, &mut Unmatched::default()));
     }
 }

@@ -13,9 +13,9 @@ use crate::{
     progress::{Expected, Phase, Tracker},
     read::{
         self, Options, Source, Wanted,
-        damage::{Damage, NoIndex, Way},
+        damage::{Damage, NoIndex, ReadMethod},
         tar_reader::Sink,
-        worker_pool::{Crew, Raw},
+        worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,
     task::Task,
@@ -37,8 +37,8 @@ pub struct Verify {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Which way the archive was read.
-    pub way: Way,
+    /// How the archive was read.
+    pub read_method: ReadMethod,
     /// Bytes of the archive, where it is no stream.
     pub size: Option<u64>,
     /// Its SHA-1, where one was given to compare with and all of it could be read.
@@ -117,7 +117,7 @@ impl Verify {
     }
 
     pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
-        let crew = Crew::start(self.threads, self.background)?;
+        let crew = WorkerPool::start(self.threads, self.background)?;
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
         let size = source.len();
         let mut sink = Check { tracker, files: 0, names: None, current: None };
@@ -139,7 +139,7 @@ impl Verify {
                     &mut sink,
                 )?;
                 let mut outcome = whole.ok_or_else(|| read::corrupt("its index is wrong"))?;
-                if let Way::Sequence(_) = outcome.way {
+                if let ReadMethod::Sequential(_) = outcome.read_method {
                     outcome
                         .damage
                         .push(Damage::of_index("it says something else than the archive"));
@@ -160,7 +160,7 @@ impl Verify {
                 sink.names = Some(Listed::default());
                 let mut outcome =
                     read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
-                if outcome.way == Way::Sequence(NoIndex::Damaged) {
+                if outcome.read_method == ReadMethod::Sequential(NoIndex::Damaged) {
                     outcome.damage.push(Damage::of_index("it is damaged"));
                 }
                 let is_hurt = !outcome.damage.is_empty();
@@ -169,7 +169,7 @@ impl Verify {
             (Ok(_), Source::Stream(_)) => unreachable!("a stream has no index"),
         };
         Ok(Verified {
-            way: outcome.way,
+            read_method: outcome.read_method,
             size,
             sha1: outcome.sha1,
             sha1_matches: self.sha1.map(|want| outcome.sha1 == Some(want)),
@@ -206,7 +206,7 @@ impl Sink for Check<'_> {
         Ok(())
     }
 
-    fn data(&mut self, _: &Raw, range: Range<usize>, _: u64) -> Result<()> {
+    fn data(&mut self, _: &SharedBuffer, range: Range<usize>, _: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use std::{fmt, ops::Range};
 
-/// Which way an archive was read.
+/// How an archive was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ReadMethod {
     /// By the index inside: side by side, and only what was needed.
-    Index,
+    Indexed,
     /// From its start to its end, since there is no index to use.
-    Sequence(NoIndex),
+    Sequential(NoIndex),
 }
 
 /// Why an archive is not read by an index.
@@ -20,7 +20,7 @@ pub enum NoIndex {
     /// Its index is damaged.
     Damaged,
     /// Its index says something else than the archive itself.
-    Contradicted,
+    Mismatch,
     /// It comes as a stream.
     Stream,
 }
@@ -31,22 +31,22 @@ impl NoIndex {
         match self {
             NoIndex::Absent => "absent",
             NoIndex::Damaged => "damaged",
-            NoIndex::Contradicted => "contradicted",
+            NoIndex::Mismatch => "mismatch",
             NoIndex::Stream => "stream",
         }
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for ReadMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Way::Index => "by its index",
-            Way::Sequence(NoIndex::Absent) => "in sequence: it has no index",
-            Way::Sequence(NoIndex::Damaged) => "in sequence: its index is damaged",
-            Way::Sequence(NoIndex::Contradicted) => {
+            ReadMethod::Indexed => "by its index",
+            ReadMethod::Sequential(NoIndex::Absent) => "in sequence: it has no index",
+            ReadMethod::Sequential(NoIndex::Damaged) => "in sequence: its index is damaged",
+            ReadMethod::Sequential(NoIndex::Mismatch) => {
                 "in sequence: its index says something else than the archive itself"
             }
-            Way::Sequence(NoIndex::Stream) => "in sequence: it came as a stream",
+            ReadMethod::Sequential(NoIndex::Stream) => "in sequence: it came as a stream",
         })
     }
 }
@@ -64,7 +64,7 @@ pub struct Damage {
     /// Members that cannot be had because of it.
     pub members: Vec<Vec<u8>>,
     /// Whether everything behind it is lost as well, and nobody knows what that was.
-    pub and_rest: bool,
+    pub truncates_rest: bool,
 }
 
 impl Damage {
@@ -78,7 +78,7 @@ impl Damage {
             segment: None,
             problem: why.into(),
             members: Vec::new(),
-            and_rest: false,
+            truncates_rest: false,
         }
     }
 
@@ -89,7 +89,7 @@ impl Damage {
             segment: None,
             problem: format!("the index: {why}"),
             members: Vec::new(),
-            and_rest: false,
+            truncates_rest: false,
         }
     }
 
@@ -100,7 +100,7 @@ impl Damage {
             segment: None,
             problem: format!("{why} ({tar_at} bytes of tar were read before)"),
             members: Vec::new(),
-            and_rest: true,
+            truncates_rest: true,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     read::{
         Chunks,
-        worker_pool::{Crew, Raw, Stretches},
+        worker_pool::{BufferPermits, SharedBuffer, WorkerPool},
     },
     rt::threads,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Gunzip(Receiver<Result<Stretch>>);
 /// What comes next.
 pub(crate) enum Stretch {
     /// Bytes of tar: whole blocks, but for the last before an end or a damage.
-    Raw(Raw),
+    SharedBuffer(SharedBuffer),
     /// The file is damaged from here on, and how.
     Damaged(String),
     /// It came to its end, well.
@@ -53,7 +53,7 @@ pub(crate) struct Ending {
 
 impl Gunzip {
     /// Begins to decode. `look` is shown every byte of the file, in order.
-    pub(crate) fn start(chunks: Box<dyn Chunks>, crew: &Crew, look: Look) -> Result<Self> {
+    pub(crate) fn start(chunks: Box<dyn Chunks>, crew: &WorkerPool, look: Look) -> Result<Self> {
         let memory = crew.stretches();
         let (emit, stretches) = mpsc::sync_channel(1);
         threads::spawn("wingback-gunzip", move || {
@@ -77,14 +77,14 @@ impl Gunzip {
 /// Emits all stretches but the last, which it returns.
 fn decode(
     mut input: Input,
-    memory: &Stretches,
+    memory: &BufferPermits,
     emit: &SyncSender<Result<Stretch>>,
 ) -> Result<Stretch> {
     let mut out = memory.next()?;
     let mut tail = Vec::new();
-    let send = |blank: &mut crate::read::worker_pool::Blank| {
+    let send = |blank: &mut crate::read::worker_pool::Buffer| {
         let full = std::mem::replace(blank, memory.next()?);
-        emit.send(Ok(Stretch::Raw(full.freeze()))).map_err(|_| Error::cancelled())
+        emit.send(Ok(Stretch::SharedBuffer(full.freeze()))).map_err(|_| Error::cancelled())
     };
     let mut is_first = true;
     let damage = loop {

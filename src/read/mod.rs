@@ -29,11 +29,11 @@ use crate::{
     listed::Listed,
     progress::Tracker,
     read::{
-        damage::{Damage, NoIndex, Way},
+        damage::{Damage, NoIndex, ReadMethod},
         gunzip::{Gunzip, Stretch},
         segments::{Checks, Layout, Segments},
-        tar_reader::{Sink, Walker},
-        worker_pool::Crew,
+        tar_reader::{Sink, TarReader},
+        worker_pool::WorkerPool,
     },
 };
 
@@ -169,7 +169,7 @@ pub(crate) struct Options {
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) way: Way,
+    pub(crate) read_method: ReadMethod,
     pub(crate) sha1: Option<[u8; 20]>,
     pub(crate) damage: Listed<Damage>,
     /// Entries of the index that damaged segments cost, by their place; empty if there are none.
@@ -192,16 +192,17 @@ pub(crate) fn by_index(
     layout: Arc<Layout>,
     wanted: Wanted,
     options: &Options,
-    crew: &Crew,
+    crew: &WorkerPool,
     tracker: &Tracker,
     sink: &mut impl Sink,
 ) -> Result<Option<Outcome>> {
     let is_all = matches!(wanted, Wanted::All);
     let (runs, mut walker) = match wanted {
-        Wanted::All => (layout.runs(), Walker::new(sink, Some(layout.clone()))),
-        Wanted::Some(entries) => {
-            (layout.runs_of(entries.iter().copied()), Walker::some(sink, layout.clone(), entries))
-        }
+        Wanted::All => (layout.runs(), TarReader::new(sink, Some(layout.clone()))),
+        Wanted::Some(entries) => (
+            layout.runs_of(entries.iter().copied()),
+            TarReader::some(sink, layout.clone(), entries),
+        ),
     };
     let header_range = is_all.then_some(0..GZIP_HEADER.len() as u64);
     let ranges = header_range.into_iter().chain(runs.iter().map(|r| layout.run_in_file(r)));
@@ -259,7 +260,7 @@ pub(crate) fn by_index(
         let end = start + run.raw.len() as u64;
         let feed = walker.feed(&run.raw, within(good)..within(end), good);
         tolerate(feed, good, &mut walker, &mut damage, options)?;
-        if walker.is_contradicted() && !is_all {
+        if walker.has_mismatch() && !is_all {
             return Ok(None);
         }
         walker.stretch_end()?;
@@ -296,7 +297,11 @@ pub(crate) fn by_index(
         }
     }
     Ok(Some(Outcome {
-        way: if agrees { Way::Index } else { Way::Sequence(NoIndex::Contradicted) },
+        read_method: if agrees {
+            ReadMethod::Indexed
+        } else {
+            ReadMethod::Sequential(NoIndex::Mismatch)
+        },
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
         lost: all_lost,
@@ -309,7 +314,7 @@ pub(crate) fn in_sequence(
     source: Source,
     mut why: NoIndex,
     options: &Options,
-    crew: &Crew,
+    crew: &WorkerPool,
     tracker: &Tracker,
     sink: &mut impl Sink,
 ) -> Result<Outcome> {
@@ -324,7 +329,7 @@ pub(crate) fn in_sequence(
         }
     };
     let mut gunzip = Gunzip::start(source.chunks(), crew, Box::new(look))?;
-    let mut walker = Walker::new(sink, None);
+    let mut walker = TarReader::new(sink, None);
     let mut damage = Listed::default();
     let (mut at, mut is_whole) = (0, true);
     let layout = loop {
@@ -333,7 +338,7 @@ pub(crate) fn in_sequence(
         }
         crew.check()?;
         match gunzip.next()? {
-            Stretch::Raw(raw) => {
+            Stretch::SharedBuffer(raw) => {
                 let feed = walker.feed(&raw, 0..raw.len(), at);
                 tolerate(feed, at, &mut walker, &mut damage, options)?;
                 at += raw.len() as u64;
@@ -362,7 +367,7 @@ pub(crate) fn in_sequence(
     // Where it ended early, not all of the file was seen.
     let sha1 = sha1.filter(|_| is_whole);
     Ok(Outcome {
-        way: Way::Sequence(why),
+        read_method: ReadMethod::Sequential(why),
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage,
         lost: Vec::new(),
@@ -375,7 +380,7 @@ pub(crate) fn in_sequence(
 fn tolerate<S: Sink>(
     result: Result<()>,
     at: u64,
-    walker: &mut Walker<'_, S>,
+    walker: &mut TarReader<'_, S>,
     damage: &mut Listed<Damage>,
     options: &Options,
 ) -> Result<()> {

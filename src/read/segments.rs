@@ -19,7 +19,7 @@ use crate::{
     read::{
         ReadAt,
         inflate::Inflater,
-        worker_pool::{Blank, Crew, Raw},
+        worker_pool::{Buffer, SharedBuffer, WorkerPool},
     },
 };
 
@@ -29,7 +29,7 @@ const SEGMENT_MAX: u32 = 4 << 20;
 /// Bytes that deflate makes of one at most.
 const RATIO_MAX: u32 = 1032;
 
-/// Raw bytes that one task decodes, unless a single segment has more.
+/// SharedBuffer bytes that one task decodes, unless a single segment has more.
 const RUN: u64 = 1 << 20;
 
 /// An index, and where things are by it.
@@ -150,7 +150,7 @@ pub(crate) struct Checks {
 /// A run of segments, decoded.
 pub(crate) struct Decoded {
     pub(crate) segments: Range<usize>,
-    pub(crate) raw: Raw,
+    pub(crate) raw: SharedBuffer,
     pub(crate) encoded: Option<Pooled>,
     /// Those of them that are not what their checksums say, and why; their bytes are anything.
     pub(crate) damaged: Vec<(usize, &'static str)>,
@@ -158,7 +158,7 @@ pub(crate) struct Decoded {
 
 /// Runs on their way, in order.
 pub(crate) struct Segments<'a> {
-    crew: &'a Crew,
+    crew: &'a WorkerPool,
     source: Arc<dyn ReadAt>,
     layout: Arc<Layout>,
     checks: Checks,
@@ -168,7 +168,7 @@ pub(crate) struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     pub(crate) fn new(
-        crew: &'a Crew,
+        crew: &'a WorkerPool,
         source: Arc<dyn ReadAt>,
         layout: Arc<Layout>,
         checks: Checks,
@@ -202,7 +202,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    fn dispatch(&mut self, blank: Blank) {
+    fn dispatch(&mut self, blank: Buffer) {
         let Some(segments) = self.runs.pop_front() else {
             return;
         };
@@ -221,7 +221,7 @@ fn decode(
     layout: &Layout,
     checks: Checks,
     segments: Range<usize>,
-    mut blank: Blank,
+    mut blank: Buffer,
     inflater: &mut Inflater,
     done: &SyncSender<Result<Decoded>>,
 ) {

@@ -8,7 +8,7 @@ use crate::{
     entry::{Entry, Member},
     error::{Error, ErrorKind, Result},
     format::tar::{BLOCK, END_LEN, Reader, Step, TarMember},
-    read::{corrupt, segments::Layout, worker_pool::Raw},
+    read::{corrupt, segments::Layout, worker_pool::SharedBuffer},
 };
 
 /// Takes the members of an archive, in their order.
@@ -23,7 +23,7 @@ pub(crate) trait Sink {
     }
 
     /// A part of the content, `range` of `raw`, which stands at `offset` of the file.
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()>;
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()>;
 
     /// The content is complete.
     fn end(&mut self) -> Result<()>;
@@ -60,18 +60,18 @@ struct Content {
 }
 
 /// Reads a tar stream stretch by stretch.
-pub(crate) struct Walker<'a, S> {
+pub(crate) struct TarReader<'a, S> {
     sink: &'a mut S,
     headers: Reader,
     state: State,
     /// Bytes of the tar stream so far.
     at: u64,
-    guide: Option<Guide>,
-    contradicted: bool,
+    guide: Option<ExpectedEntries>,
+    mismatch: bool,
 }
 
 /// The index, while it and the tar stream agree.
-struct Guide {
+struct ExpectedEntries {
     layout: Arc<Layout>,
     /// The entry that comes next.
     place: usize,
@@ -79,32 +79,32 @@ struct Guide {
     wanted: Option<Vec<usize>>,
 }
 
-impl<'a, S: Sink> Walker<'a, S> {
+impl<'a, S: Sink> TarReader<'a, S> {
     /// A walk through the whole stream, compared with the index where there is one.
     pub(crate) fn new(sink: &'a mut S, layout: Option<Arc<Layout>>) -> Self {
-        Walker {
+        TarReader {
             sink,
             headers: Reader::new(),
             state: State::Headers,
             at: 0,
-            guide: layout.map(|layout| Guide { layout, place: 0, wanted: None }),
-            contradicted: false,
+            guide: layout.map(|layout| ExpectedEntries { layout, place: 0, wanted: None }),
+            mismatch: false,
         }
     }
 
     /// A walk that meets these entries only, ascending.
     pub(crate) fn some(sink: &'a mut S, layout: Arc<Layout>, mut wanted: Vec<usize>) -> Self {
         wanted.reverse();
-        let mut walker = Walker::new(sink, None);
-        walker.guide = Some(Guide { layout, place: 0, wanted: Some(wanted) });
+        let mut walker = TarReader::new(sink, None);
+        walker.guide = Some(ExpectedEntries { layout, place: 0, wanted: Some(wanted) });
         walker.seek();
         walker
     }
 
     /// Whether the index said something else than the tar stream. A walk through the whole stream
     /// then goes on without it; a walk through a part is over.
-    pub(crate) fn is_contradicted(&self) -> bool {
-        self.contradicted
+    pub(crate) fn has_mismatch(&self) -> bool {
+        self.mismatch
     }
 
     /// Whether the whole stream can be walked without the index.
@@ -114,10 +114,10 @@ impl<'a, S: Sink> Walker<'a, S> {
 
     /// The next bytes: `range` of `raw`, at `at` of the tar stream. What lies before `at` and was
     /// not fed is not wanted.
-    pub(crate) fn feed(&mut self, raw: &Raw, range: Range<usize>, at: u64) -> Result<()> {
+    pub(crate) fn feed(&mut self, raw: &SharedBuffer, range: Range<usize>, at: u64) -> Result<()> {
         self.at = at;
         let mut i = range.start;
-        while i < range.end && !(self.contradicted && self.is_partial()) {
+        while i < range.end && !(self.mismatch && self.is_partial()) {
             let left = range.end - i;
             let n = match &mut self.state {
                 State::End => return Ok(()),
@@ -230,7 +230,7 @@ impl<'a, S: Sink> Walker<'a, S> {
             Some(wanted) => wanted.is_empty(),
             None => guide.place == guide.layout.index.entries.len(),
         });
-        !self.contradicted && is_through
+        !self.mismatch && is_through
     }
 
     fn begin(&mut self, member: TarMember) -> Result<()> {
@@ -246,7 +246,7 @@ impl<'a, S: Sink> Walker<'a, S> {
                     guide.place += 1;
                 }
                 None => {
-                    self.contradicted = true;
+                    self.mismatch = true;
                     if guide.wanted.is_some() {
                         return Ok(());
                     }
@@ -300,7 +300,7 @@ impl<'a, S: Sink> Walker<'a, S> {
 
     /// Goes to the next entry that is wanted, where not all are.
     fn seek(&mut self) {
-        let Some(Guide { layout, place, wanted: Some(wanted) }) = &mut self.guide else {
+        let Some(ExpectedEntries { layout, place, wanted: Some(wanted) }) = &mut self.guide else {
             return;
         };
         while wanted.last().is_some_and(|i| i < place) {
@@ -318,7 +318,12 @@ impl<'a, S: Sink> Walker<'a, S> {
 
 impl Content {
     /// Hands out `range` of `raw`, the next stored bytes, at the places of the file they belong to.
-    fn hand_out(&self, sink: &mut impl Sink, raw: &Raw, range: Range<usize>) -> Result<()> {
+    fn hand_out(
+        &self,
+        sink: &mut impl Sink,
+        raw: &SharedBuffer,
+        range: Range<usize>,
+    ) -> Result<()> {
         let Some(map) = &self.map else {
             return sink.data(raw, range, self.at);
         };

@@ -21,7 +21,7 @@ use crate::{
 type Task = Box<dyn FnOnce(&mut Inflater) -> Result<()> + Send>;
 
 /// The workers. Dropping it stops them once their present task is done.
-pub(crate) struct Crew {
+pub(crate) struct WorkerPool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -45,7 +45,7 @@ struct State {
     stopping: bool,
 }
 
-impl Crew {
+impl WorkerPool {
     /// Starts `threads` workers.
     pub(crate) fn start(threads: usize, background: bool) -> Result<Self> {
         let threads = threads.max(1);
@@ -55,7 +55,7 @@ impl Crew {
             pool: Pool::default(),
             stretches_max: 2 * threads + 2,
         });
-        let mut crew = Crew { shared, workers: Vec::with_capacity(threads) };
+        let mut crew = WorkerPool { shared, workers: Vec::with_capacity(threads) };
         for i in 0..threads {
             let shared = crew.shared.clone();
             let worker = std::thread::Builder::new()
@@ -85,18 +85,18 @@ impl Crew {
     }
 
     /// Memory for a stretch, if there is room for one more.
-    pub(crate) fn try_stretch(&self) -> Option<Blank> {
+    pub(crate) fn try_stretch(&self) -> Option<Buffer> {
         self.shared.try_stretch(&mut self.shared.lock())
     }
 
     /// Memory for a stretch, as soon as there is room; an error if a task failed meanwhile.
-    pub(crate) fn stretch(&self) -> Result<Blank> {
+    pub(crate) fn stretch(&self) -> Result<Buffer> {
         self.shared.stretch()
     }
 
     /// Hands out memory for stretches on another thread.
-    pub(crate) fn stretches(&self) -> Stretches {
-        Stretches(self.shared.clone())
+    pub(crate) fn stretches(&self) -> BufferPermits {
+        BufferPermits(self.shared.clone())
     }
 
     /// Fails if a task did.
@@ -116,7 +116,7 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for WorkerPool {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
         self.shared.changed.notify_all();
@@ -170,15 +170,15 @@ impl Shared {
         }
     }
 
-    fn try_stretch(self: &Arc<Self>, state: &mut State) -> Option<Blank> {
+    fn try_stretch(self: &Arc<Self>, state: &mut State) -> Option<Buffer> {
         if state.stretches >= self.stretches_max {
             return None;
         }
         state.stretches += 1;
-        Some(Blank { buf: self.pool.take(), shared: self.clone() })
+        Some(Buffer { buf: self.pool.take(), shared: self.clone() })
     }
 
-    fn stretch(self: &Arc<Self>) -> Result<Blank> {
+    fn stretch(self: &Arc<Self>) -> Result<Buffer> {
         let mut state = self.lock();
         loop {
             if let Some(error) = state.error.take() {
@@ -201,23 +201,23 @@ impl State {
     }
 }
 
-/// See [`Crew::stretches`].
-pub(crate) struct Stretches(Arc<Shared>);
+/// See [`WorkerPool::stretches`].
+pub(crate) struct BufferPermits(Arc<Shared>);
 
-impl Stretches {
-    /// As [`Crew::stretch`].
-    pub(crate) fn next(&self) -> Result<Blank> {
+impl BufferPermits {
+    /// As [`WorkerPool::stretch`].
+    pub(crate) fn next(&self) -> Result<Buffer> {
         self.0.stretch()
     }
 }
 
 /// Memory for one stretch of the tar stream.
-pub(crate) struct Blank {
+pub(crate) struct Buffer {
     buf: Pooled,
     shared: Arc<Shared>,
 }
 
-impl Blank {
+impl Buffer {
     pub(crate) fn buf(&mut self) -> &mut Buf {
         &mut self.buf
     }
@@ -228,12 +228,12 @@ impl Blank {
     }
 
     /// To be read from now on, by any number.
-    pub(crate) fn freeze(self) -> Raw {
-        Raw(Arc::new(self))
+    pub(crate) fn freeze(self) -> SharedBuffer {
+        SharedBuffer(Arc::new(self))
     }
 }
 
-impl Drop for Blank {
+impl Drop for Buffer {
     fn drop(&mut self) {
         self.shared.lock().stretches -= 1;
         self.shared.changed.notify_all();
@@ -242,9 +242,9 @@ impl Drop for Blank {
 
 /// The bytes of a stretch. Clones share them, and the last gives the memory back.
 #[derive(Clone)]
-pub(crate) struct Raw(Arc<Blank>);
+pub(crate) struct SharedBuffer(Arc<Buffer>);
 
-impl std::ops::Deref for Raw {
+impl std::ops::Deref for SharedBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -252,7 +252,7 @@ impl std::ops::Deref for Raw {
     }
 }
 
-impl AsRef<[u8]> for Raw {
+impl AsRef<[u8]> for SharedBuffer {
     fn as_ref(&self) -> &[u8] {
         self
     }

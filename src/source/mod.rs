@@ -27,7 +27,7 @@ use crate::net::{Transfer, url::SecretUrl};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::index::{FOOTER_LEN, Footer},
-    fs::page_cache::{Cold, SPAN, STRIDE},
+    fs::page_cache::{SPAN, STRIDE, UncachedRanges},
     name::Key,
     progress::Tracker,
     read::{Chunks, ReadAt, Source, TAIL},
@@ -243,7 +243,7 @@ impl ReadAt for LocalFile {
 /// A file that is read about once, and in order: what only that brought into the page cache leaves it.
 pub(crate) struct Passing {
     file: LocalFile,
-    cold: Cold,
+    cold: UncachedRanges,
     /// The first span that is not passed yet.
     passed: AtomicU64,
 }
@@ -253,7 +253,7 @@ const BEHIND: u64 = 8 << 20;
 
 impl Passing {
     pub(crate) fn new(file: LocalFile) -> Self {
-        Passing { cold: Cold::of(&file.file, file.len), file, passed: AtomicU64::new(0) }
+        Passing { cold: UncachedRanges::of(&file.file, file.len), file, passed: AtomicU64::new(0) }
     }
 }
 

@@ -149,7 +149,7 @@ impl Store for MemoryStore {
         futures::future::ready(Ok(Vec::new())).boxed()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         futures::future::ready(()).boxed()
     }
 

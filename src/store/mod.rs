@@ -76,7 +76,7 @@ pub trait Store: Send + Sync {
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>>;
 
     /// Waits until what dropped uploads left behind is removed.
-    fn settled(&self) -> BoxFuture<'_, ()>;
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()>;
 
     /// Where the archive is or would be, for people: a path, a URL.
     fn location(&self, key: &Key) -> String;
@@ -85,7 +85,7 @@ pub trait Store: Send + Sync {
 /// An archive that is being written.
 ///
 /// Dropping it gives it up: nothing of that name will be there, and what was written is removed,
-/// at once or by the time [`Store::settled`] resolves. After a failed or dropped `write` nothing
+/// at once or by the time [`Store::wait_for_cleanup`] resolves. After a failed or dropped `write` nothing
 /// but `abort` may be called.
 pub trait Upload: Send {
     /// Appends bytes, and resolves once it can take more.
@@ -208,8 +208,8 @@ macro_rules! point_to_store {
                 (**self).sweep()
             }
 
-            fn settled(&self) -> BoxFuture<'_, ()> {
-                (**self).settled()
+            fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
+                (**self).wait_for_cleanup()
             }
 
             fn location(&self, key: &Key) -> String {

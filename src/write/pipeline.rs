@@ -29,7 +29,7 @@ use crate::{
     progress::Tracker,
     read::inflate::Inflater,
     write::{
-        previous::{Stock, key_of},
+        previous::{PreviousArchive, key_of},
         read_ahead::Copies,
     },
 };
@@ -90,7 +90,7 @@ enum Ordered {
 /// on any side ends all of it.
 pub(crate) fn run<T>(
     settings: &Settings,
-    stock: Option<&Stock>,
+    stock: Option<&PreviousArchive>,
     tracker: &Tracker,
     emit: impl FnMut(Bytes) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(IndexBuilder, T)>,
@@ -117,7 +117,7 @@ pub(crate) fn run<T>(
             tar_len: 0,
             copied: 0,
             compressed: 0,
-            is_mixed: stock.is_some_and(Stock::is_other),
+            is_mixed: stock.is_some_and(PreviousArchive::is_other),
         };
         let assembly =
             start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
@@ -198,7 +198,7 @@ pub(crate) fn lower_priority() {
 }
 
 /// One worker: compresses batches until there are no more.
-fn work(level: Level, stock: Option<&Stock>, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
+fn work(level: Level, stock: Option<&PreviousArchive>, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
     let mut deflater = Deflater::new(level);
     let mut inflater = Inflater::new();
     loop {

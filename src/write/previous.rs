@@ -20,7 +20,7 @@ use crate::{
     },
     progress::Expected,
     read::{ReadAt, Source, inflate::Inflater, segments::Layout},
-    write::read_ahead::{Ahead, Copies},
+    write::read_ahead::{Copies, ReadAhead},
 };
 
 /// One in so many copied segments is decoded and looked at, others with each backup.
@@ -30,7 +30,7 @@ const LOOKED_AT: u8 = 16;
 const SPARE: usize = FINAL_BLOCK.len();
 
 /// An archive to copy from.
-pub(crate) struct Stock {
+pub(crate) struct PreviousArchive {
     source: Arc<dyn ReadAt>,
     layout: Arc<Layout>,
     by_key: HashMap<[u8; 16], u32>,
@@ -40,7 +40,7 @@ pub(crate) struct Stock {
     damaged: Mutex<BTreeSet<usize>>,
 }
 
-impl Stock {
+impl PreviousArchive {
     /// Opens it, or says why it is of no use. With `any`, what another encoder or level has made is of
     /// use too.
     pub(crate) fn open(
@@ -58,7 +58,7 @@ impl Stock {
         }
         let keys = layout.index.segments.iter().zip(0..).map(|(segment, i)| (segment.key, i));
         let by_key = keys.collect();
-        Ok(Ok(Stock { source, layout, by_key, is_other, damaged: Mutex::default() }))
+        Ok(Ok(PreviousArchive { source, layout, by_key, is_other, damaged: Mutex::default() }))
     }
 
     /// Whether what is copied from it is not what this encoder and level would make.
@@ -181,18 +181,18 @@ fn decode(segment: &Segment, encoded: &mut [u8], inflater: &mut Inflater) -> Opt
 
 /// Goes along the previous archive beside the walk: both are in the order of paths.
 pub(crate) struct Cursor {
-    stock: Arc<Stock>,
+    stock: Arc<PreviousArchive>,
     next: usize,
     trust_mtime: bool,
-    ahead: Ahead,
+    ahead: ReadAhead,
     inflater: Inflater,
     /// The segment that was decoded last; `None` within where it is damaged.
     decoded: Option<(usize, Option<Vec<u8>>)>,
 }
 
 impl Cursor {
-    pub(crate) fn new(stock: Arc<Stock>, trust_mtime: bool, pool: Pool) -> Self {
-        let ahead = Ahead::new(stock.clone(), pool);
+    pub(crate) fn new(stock: Arc<PreviousArchive>, trust_mtime: bool, pool: Pool) -> Self {
+        let ahead = ReadAhead::new(stock.clone(), pool);
         Cursor { stock, next: 0, trust_mtime, ahead, inflater: Inflater::new(), decoded: None }
     }
 

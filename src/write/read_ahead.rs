@@ -18,7 +18,7 @@ use crate::{
     },
     read::inflate::Inflater,
     rt::threads,
-    write::previous::Stock,
+    write::previous::PreviousArchive,
 };
 
 /// Bytes that are read at once, and handed over at once.
@@ -69,8 +69,8 @@ impl Copies {
 }
 
 /// Copies segments, by a thread that reads and looks at them before they are asked for.
-pub(crate) struct Ahead {
-    stock: Arc<Stock>,
+pub(crate) struct ReadAhead {
+    stock: Arc<PreviousArchive>,
     pool: Pool,
     /// The first segment that may still be asked for, in order.
     wanted: Arc<AtomicUsize>,
@@ -86,9 +86,9 @@ struct Chunk {
     places: Vec<Option<Range<usize>>>,
 }
 
-impl Ahead {
-    pub(crate) fn new(stock: Arc<Stock>, pool: Pool) -> Self {
-        Ahead {
+impl ReadAhead {
+    pub(crate) fn new(stock: Arc<PreviousArchive>, pool: Pool) -> Self {
+        ReadAhead {
             stock,
             pool,
             wanted: Arc::default(),
@@ -138,7 +138,7 @@ impl Ahead {
 }
 
 /// The thread: until nobody asks any more.
-fn read(stock: &Stock, pool: &Pool, wanted: &AtomicUsize, chunks: &SyncSender<Chunk>) {
+fn read(stock: &PreviousArchive, pool: &Pool, wanted: &AtomicUsize, chunks: &SyncSender<Chunk>) {
     let mut inflater = Inflater::new();
     let mut first = 0;
     loop {

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Error, ErrorKind, Extract, Key, List, PartUrls, ReadRange, S3Store, Store, Verify, Way,
+    Archive, Error, ErrorKind, Extract, Key, List, PartUrls, ReadMethod, ReadRange, S3Store, Store,
+    Verify,
 };
 
 use crate::{
@@ -38,7 +39,7 @@ fn there_and_back(store: &S3Store, key: &Key) {
     assert_eq!(block_on(store.list()).unwrap().len(), 1);
     assert_eq!(block_on(store.head(key)).unwrap().map(|object| object.size), Some(report.size));
     let verified = block_on(Verify::new().sha1(report.sha1).start(archive())).unwrap();
-    assert!(verified.is_whole() && verified.way == Way::Index, "{verified:?}");
+    assert!(verified.is_whole() && verified.read_method == ReadMethod::Indexed, "{verified:?}");
     let target = Tree::new();
     block_on(Extract::new(&target.root).start(archive())).unwrap();
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");

@@ -67,7 +67,7 @@ fn interrupted_at_random_moments_it_leaves_nothing() {
                 assert_eq!(server.listed_uploads(&bucket, id.as_str()), [], "{round} {pause:?}");
                 cancelled += 1;
             }
-            None => block_on(store.settled()),
+            None => block_on(store.wait_for_cleanup()),
         }
     }
     assert_eq!(server.unfinished(&bucket), []);

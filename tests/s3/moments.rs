@@ -43,7 +43,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
             }
             future::Either::Right(_) => {
                 drop(task);
-                store.settled().await;
+                store.wait_for_cleanup().await;
                 None
             }
         }

@@ -8,8 +8,8 @@ use std::{
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, ErrorKind, Extract, List, LocalStore, NoIndex, PartUrls, Transfer, UploadedPart,
-    Verify, Way,
+    Archive, ErrorKind, Extract, List, LocalStore, NoIndex, PartUrls, ReadMethod, Transfer,
+    UploadedPart, Verify,
 };
 
 use crate::{
@@ -195,7 +195,7 @@ fn a_link_gives_a_list_in_one_request_and_one_file_in_another() {
     let (proxy, url) = linked(&local(&tree).1, |_| Fault::None);
     let archive = || Archive::link(&url, quick()).unwrap();
     let listing = block_on(List::new().start(archive())).unwrap();
-    assert_eq!((listing.way(), listing.members().count()), (Way::Index, 6));
+    assert_eq!((listing.read_method(), listing.members().count()), (ReadMethod::Indexed, 6));
     assert_eq!(proxy.log().len(), 1);
     let mut file = Vec::new();
     block_on(archive().copy_file("logs/latest.log", &mut file)).unwrap();
@@ -215,7 +215,7 @@ fn a_whole_read_of_a_link_is_one_stream_that_goes_on_where_it_broke() {
     let target = Tree::new();
     let archive = Archive::link(&url, quick()).unwrap();
     let done = block_on(Extract::new(&target.root).start(archive)).unwrap();
-    assert_eq!(done.way, Way::Index);
+    assert_eq!(done.read_method, ReadMethod::Indexed);
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
     // The tail; one stream, five times broken; nothing else.
     assert_eq!(proxy.log().len(), 7);
@@ -250,7 +250,7 @@ fn where_a_link_gives_no_ranges_it_is_a_stream() {
     let verified = block_on(Verify::new().start(Archive::link(&served.url, quick()).unwrap()));
     let verified = verified.unwrap();
     assert!(verified.is_whole());
-    assert_eq!(verified.way, Way::Sequence(NoIndex::Stream));
+    assert_eq!(verified.read_method, ReadMethod::Sequential(NoIndex::Stream));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::{fs, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, S3Store, Store, Transfer,
-    Verify, Way,
+    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, ReadMethod, S3Store, Store,
+    Transfer, Verify,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ fn a_backup_goes_up_and_comes_back() {
     assert!(verified.is_whole() && verified.sha1 == Some(report.sha1));
     let target = Tree::new();
     let done = block_on(Extract::new(&target.root).start(archive())).unwrap();
-    assert_eq!(done.way, Way::Index);
+    assert_eq!(done.read_method, ReadMethod::Indexed);
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
 }
 
@@ -138,7 +138,7 @@ fn a_long_index_is_a_second_request() {
     block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
     let before = proxy.log().len();
     let listing = block_on(List::new().start(Archive::in_store(store, id))).unwrap();
-    assert_eq!((listing.way(), listing.members().count()), (Way::Index, 8001));
+    assert_eq!((listing.read_method(), listing.members().count()), (ReadMethod::Indexed, 8001));
     assert_eq!(proxy.log().len() - before, 2);
 }
 

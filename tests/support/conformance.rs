@@ -40,7 +40,7 @@ pub async fn conformance(store: &dyn Store) {
     upload.write(Bytes::from_static(b"x")).await.unwrap();
     upload.abort().await.unwrap();
     drop(store.create(b, None).await.unwrap());
-    store.settled().await;
+    store.wait_for_cleanup().await;
     assert_eq!(store.list().await.unwrap().len(), 1);
     store.create(b, None).await.unwrap().complete().await.unwrap();
     let keys: Vec<_> = store.list().await.unwrap().into_iter().map(|o| o.key).collect();

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress, Recovered,
-    Report, Restored, Unpacked, Verified, Way,
+    Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress,
+    ReadMethod, Recovered, Report, Restored, Unpacked, Verified,
 };
 
 use crate::hex;
@@ -33,7 +33,7 @@ pub fn report(report: &Report) -> Value {
             json!({
                 "reason": skipped.reason.code(),
                 "message": skipped.reason.to_string(),
-                "loss": skipped.reason.is_loss(),
+                "loss": skipped.reason.is_data_loss(),
             }),
         )
     });
@@ -127,7 +127,7 @@ pub fn verified(verified: &Verified) -> Value {
             "whole_files_more": verified.whole.more(),
             "duration_ms": verified.duration.as_millis() as u64,
         }),
-        way(verified.way),
+        read_method(verified.read_method),
     )
 }
 
@@ -139,7 +139,7 @@ fn damage_of(damage: &[Damage]) -> Value {
             "start": damage.range.as_ref().map(|r| r.start),
             "end": damage.range.as_ref().map(|r| r.end),
             "members": damage.members.iter().map(|m| with_path(m, json!({}))).collect::<Vec<_>>(),
-            "and_rest": damage.and_rest,
+            "truncates_rest": damage.truncates_rest,
         })
     });
     damage.collect()
@@ -176,7 +176,7 @@ pub fn extracted(done: &Extracted) -> Value {
             "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
             "duration_ms": done.duration.as_millis() as u64,
         }),
-        with_fields(unpacked_json(&done.unpacked), way(done.way)),
+        with_fields(unpacked_json(&done.unpacked), read_method(done.read_method)),
     )
 }
 
@@ -188,7 +188,7 @@ pub fn restored(done: &Restored) -> Value {
             "warnings": done.warnings,
             "duration_ms": done.duration.as_millis() as u64,
         }),
-        with_fields(unpacked_json(&done.unpacked), way(done.way)),
+        with_fields(unpacked_json(&done.unpacked), read_method(done.read_method)),
     )
 }
 
@@ -204,7 +204,7 @@ pub fn listing(listing: &Listing, members: u64) -> Value {
             "members": members,
             "unmatched": unmatched.collect::<Vec<_>>(),
         }),
-        way(listing.way()),
+        read_method(listing.read_method()),
     )
 }
 
@@ -217,11 +217,13 @@ pub fn parts(parts: &[UploadedPart]) -> Value {
     parts.iter().map(|part| json!({ "number": part.number, "etag": part.etag })).collect()
 }
 
-/// Which way an archive was read.
-fn way(way: Way) -> Value {
-    match way {
-        Way::Index => json!({ "way": "index" }),
-        Way::Sequence(why) => json!({ "way": "sequence", "no_index": why.code() }),
+/// How an archive was read.
+fn read_method(method: ReadMethod) -> Value {
+    match method {
+        ReadMethod::Indexed => json!({ "read_method": "indexed" }),
+        ReadMethod::Sequential(why) => {
+            json!({ "read_method": "sequential", "no_index": why.code() })
+        }
     }
 }
 

@@ -75,7 +75,8 @@ fn a_program_gets_one_object_a_member_and_one_at_the_end() {
         (&member["size"], &member["mtime_ns"]),
         (&json!(7), &json!(1_700_000_000_123_456_789u64))
     );
-    let last = json!({ "type": "listing", "way": "index", "members": 1, "unmatched": [] });
+    let last =
+        json!({ "type": "listing", "read_method": "indexed", "members": 1, "unmatched": [] });
     assert_eq!(*listing, last);
     let lines = json_lines(&ok(list(&foreign(&place)).arg("--json")));
     assert_eq!(lines.last().unwrap()["no_index"], "absent");
@@ -123,7 +124,7 @@ fn a_whole_archive_is_said_to_be_whole() {
     assert!(ran.out.starts_with("archive   whole\nchecked   3 files, "), "{ran:?}");
     assert!(ran.out.contains("sha1      as given\n"), "{ran:?}");
     let verified = verify(&["--json"]).json();
-    assert_eq!((&verified["whole"], &verified["way"]), (&json!(true), &json!("index")));
+    assert_eq!((&verified["whole"], &verified["read_method"]), (&json!(true), &json!("indexed")));
     let other = "0".repeat(40);
     let ran = verify(&["--sha1", &other, "-q"]);
     assert_eq!(ran.status, 1);

@@ -97,7 +97,7 @@ fn a_directory_is_brought_to_an_archives_state() {
     fs::write(target.join("old"), "old").unwrap();
     fs::write(target.join("cache/x"), "x").unwrap();
     let done = ok(command("restore", &place).args(["--merge", "--json"])).json();
-    assert_eq!((&done["type"], &done["way"]), (&json!("restored"), &json!("index")));
+    assert_eq!((&done["type"], &done["read_method"]), (&json!("restored"), &json!("indexed")));
     let with_old = ["cache/x", "logs/latest.log", "old", "server.jar", "world/level.dat"];
     assert_eq!(files(&place), with_old);
     ok(command("restore", &place).args(["-q", "--keep", "cache"]));

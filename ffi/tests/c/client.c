@@ -52,7 +52,7 @@ static void has_report(wingback_task *task, const char *left_out) {
     CHECK(wingback_notes_count(skipped) == 1);
     wingback_note note = {.struct_size = sizeof note};
     OK(wingback_notes_get(skipped, 0, &note, &error));
-    CHECK(equal(note.path, "fifo") && strcmp(note.code, "fifo") == 0 && !note.is_loss);
+    CHECK(equal(note.path, "fifo") && strcmp(note.code, "fifo") == 0 && !note.is_data_loss);
     FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_notes_get(skipped, 1, &note, &error));
     // Odd patterns are warnings.
     CHECK(wingback_notes_count(wingback_report_warnings(report)) == (left_out ? 1 : 0));
@@ -201,7 +201,7 @@ static void lists(const wingback_archive *archive) {
     OK(wingback_archive_list(archive, wanted, 2, &task, &error));
     done(task);
     OK(wingback_task_listing(task, &listing, &error));
-    CHECK(wingback_listing_way(listing) == WINGBACK_WAY_INDEX);
+    CHECK(wingback_listing_read_method(listing) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_listing_count(listing) == 1);
     OK(wingback_listing_get(listing, 0, &member, &error));
     CHECK(equal(member.path, "server.properties") && member.size == 8);
@@ -313,7 +313,7 @@ static void streams(const char *path, size_t expected) {
     done(task);
     const wingback_listing *listing;
     OK(wingback_task_listing(task, &listing, &error));
-    CHECK(wingback_listing_way(listing) == WINGBACK_WAY_STREAM);
+    CHECK(wingback_listing_read_method(listing) == WINGBACK_READ_METHOD_STREAM);
     CHECK(wingback_listing_count(listing) == expected);
     wingback_task_free(task);
     FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_open(archive, &entries, &error));
@@ -352,7 +352,7 @@ static void verifies(const wingback_archive *archive, bool is_whole) {
     if (!is_whole) {
         wingback_note note = {.struct_size = sizeof note};
         OK(wingback_notes_get(wingback_verified_damage(verified), 0, &note, &error));
-        CHECK(equal(note.path, "world/region.mca") && note.is_loss);
+        CHECK(equal(note.path, "world/region.mca") && note.is_data_loss);
         CHECK(wingback_notes_count(wingback_verified_whole(verified)) == 3);
     }
     wingback_task_free(task);

@@ -128,7 +128,7 @@ static void nothing_given(void) {
     CHECK(wingback_extracted_warnings(NULL) == NULL);
     CHECK(wingback_extracted_unmatched(NULL) == NULL && wingback_verified_damage(NULL) == NULL);
     CHECK(wingback_verified_whole(NULL) == NULL && wingback_notes_count(NULL) == 0);
-    CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_way(NULL) == WINGBACK_WAY_INDEX);
+    CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_read_method(NULL) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_objects_count(NULL) == 0 && wingback_parts_count(NULL) == 0);
     CHECK(wingback_limiter_rate(NULL) == 0 && wingback_bytes_of(NULL).len == 0);
     CHECK(wingback_error_status(NULL) == WINGBACK_STATUS_OK && !wingback_error_is_retryable(NULL));

@@ -49,7 +49,7 @@ impl Map {
         Ok(is_extended)
     }
 
-    /// The map of a file of `size` bytes of which the archive has `stored`. Stretches of no bytes,
+    /// The map of a file of `size` bytes of which the archive has `stored`. BufferPermits of no bytes,
     /// such as mark a hole at the end, are left out of it.
     pub(super) fn finish(self, size: u64, stored: u64) -> Parsed<Vec<Stretch>> {
         let Map(mut stretches) = self;
@@ -65,7 +65,7 @@ impl Map {
             if len > 0 && !sum.is_multiple_of(BLOCK as u64) {
                 return Err("its sparse map parts blocks");
             }
-            // Stretches do not overlap, so the sum is at most `size`.
+            // BufferPermits do not overlap, so the sum is at most `size`.
             sum += len;
         }
         if sum != stored {

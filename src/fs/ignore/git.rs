@@ -59,7 +59,7 @@ impl Patterns {
     pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
         let line = content(line);
         if line.is_empty() || line.starts_with(b"#") {
-            return Line::Blank;
+            return Line::Buffer;
         }
         let (negated, rest) = match line.strip_prefix(b"!") {
             Some(rest) => (true, rest),

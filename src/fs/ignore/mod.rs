@@ -71,7 +71,7 @@ const MAX_WARNINGS: usize = 100;
 
 /// What a line is.
 enum Line {
-    Blank,
+    Buffer,
     /// A pattern, and what is odd about it.
     Pattern(Option<PatternProblem>),
 }

@@ -67,7 +67,7 @@ impl Patterns {
         let line = trim_end(line, b'\r');
         let trimmed = trim_start(trim_end(line, b' '), b' ');
         if line.starts_with(b"#") || trimmed.is_empty() {
-            return Line::Blank;
+            return Line::Buffer;
         }
         let negated = trimmed.starts_with(b"!");
         let body = &trimmed[usize::from(negated)..];

@@ -122,7 +122,7 @@ impl Replacement {
         let mut claim = loop {
             match state.claim(&target)? {
                 Claimed::New(claim) => break claim.begin(&target, staging)?,
-                Claimed::Interrupted(claim) => recovered = Some(settle(claim, &target)?),
+                Claimed::Interrupted(claim) => recovered = Some(recover_claim(claim, &target)?),
             }
         };
         let (staging, identity) = match StagingDir::make(&target, &claim.record().staging) {
@@ -242,7 +242,7 @@ impl Drop for Replacement {
 pub(crate) fn recover(target: &Path, state: &StateDir) -> Result<Option<Recovered>> {
     let target = Target::open(target)?;
     let claim = state.find(&target)?;
-    claim.map(|claim| settle(claim, &target)).transpose()
+    claim.map(|claim| recover_claim(claim, &target)).transpose()
 }
 
 /// Removes everything in `target` that `keep` does not match, as one transaction. Returns warnings.
@@ -274,7 +274,7 @@ pub(crate) fn check_whole(
 }
 
 /// Finishes or undoes what the record says, and removes staging directory and record.
-fn settle(mut claim: Claim, target: &Target) -> Result<Recovered> {
+fn recover_claim(mut claim: Claim, target: &Target) -> Result<Recovered> {
     let staging = StagingDir::find(target, &claim.record().staging)?;
     let recovered = match claim.record().phase {
         Phase::Unpacking => Recovered::Discarded,

@@ -19,7 +19,7 @@ use crate::{
             names::{Kind, Name, Names},
             writes::{Current, Part, Writes},
         },
-        select::{Selection, Unmet, refuse_unmatched},
+        select::{Selection, Unmatched, refuse_unmatched},
         unpacked::{NotExtractedReason, UnpackOptions, Unpacked},
     },
     progress::{Expected, Tracker},
@@ -28,7 +28,7 @@ use crate::{
         damage::NoIndex,
         segments::Layout,
         tar_reader::Sink,
-        worker_pool::{Crew, Raw},
+        worker_pool::{SharedBuffer, WorkerPool},
     },
 };
 
@@ -69,13 +69,13 @@ pub(crate) fn unpack(
     if let Ok(layout) = &layout {
         refuse_unmatched(&unmatched(layout, job.selection), "extract", "the archive")?;
     }
-    let crew = Crew::start(job.options.threads, job.options.background)?;
+    let crew = WorkerPool::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
     let unpacker = unpack::Options { existing: job.existing, owner: job.options.owner };
     let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
     let len = source.len();
     let why = match &layout {
-        Ok(_) => NoIndex::Contradicted,
+        Ok(_) => NoIndex::Mismatch,
         Err(why) => *why,
     };
     if let (Ok(layout), Source::At(source)) = (layout, &source) {
@@ -119,7 +119,7 @@ struct Extractor<'a> {
     unpacker: Arc<Unpacker>,
     writes: Writes<'a>,
     unpacked: Unpacked,
-    unmet: Unmet,
+    unmet: Unmatched,
     names: Names,
     /// Directories that would hold something if pipes and devices were extracted.
     not_empty: HashSet<Name>,
@@ -136,7 +136,7 @@ impl<'a> Extractor<'a> {
         job: &'a Job<'a>,
         archive_len: Option<u64>,
         unpacker: Arc<Unpacker>,
-        crew: &'a Crew,
+        crew: &'a WorkerPool,
         tracker: &'a Tracker,
     ) -> Self {
         let by_ratio = archive_len.map(|len| len.saturating_mul(job.options.max_ratio));
@@ -304,7 +304,7 @@ impl Sink for Extractor<'_> {
         Ok(())
     }
 
-    fn data(&mut self, raw: &Raw, range: Range<usize>, offset: u64) -> Result<()> {
+    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.count(range.len() as u64)?;
         if let Some(current) = &mut self.current {
             current.parts.push(Part { raw: raw.clone(), range, offset });

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::unpack::{Existing, Meta, NewFile, Unpacker},
     ops::extractor::names::Name,
-    read::worker_pool::{Crew, Raw},
+    read::worker_pool::{SharedBuffer, WorkerPool},
 };
 
 /// Batches that may be on their way at once. Empty files hold no memory that would bound them.
@@ -33,7 +33,7 @@ pub(super) struct Current {
 
 /// A piece of content.
 pub(super) struct Part {
-    pub(super) raw: Raw,
+    pub(super) raw: SharedBuffer,
     pub(super) range: Range<usize>,
     pub(super) offset: u64,
 }
@@ -72,7 +72,7 @@ struct Shared {
 
 /// Hands files to the workers, and knows which are not written yet.
 pub(super) struct Writes<'a> {
-    crew: &'a Crew,
+    crew: &'a WorkerPool,
     shared: Arc<Shared>,
     batch: Vec<Write>,
     /// The files that the batch finishes.
@@ -82,7 +82,7 @@ pub(super) struct Writes<'a> {
 }
 
 impl<'a> Writes<'a> {
-    pub(super) fn new(crew: &'a Crew, unpacker: Arc<Unpacker>, is_lenient: bool) -> Self {
+    pub(super) fn new(crew: &'a WorkerPool, unpacker: Arc<Unpacker>, is_lenient: bool) -> Self {
         let refused = is_lenient.then(Mutex::default);
         let shared = Arc::new(Shared { unpacker, refused });
         Writes { crew, shared, batch: Vec::new(), names: Vec::new(), sent: VecDeque::new() }

@@ -200,7 +200,7 @@ impl Store for LocalStore {
         .boxed()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         async move {
             self.beginning.none().await;
             self.removing.none().await;
@@ -360,10 +360,10 @@ mod tests {
         let begun = Instant::now();
         drop(upload);
         assert!(begun.elapsed() < Duration::from_secs(5), "it waited: {:?}", begun.elapsed());
-        assert!(store.settled().now_or_never().is_none(), "it is still being removed");
+        assert!(store.wait_for_cleanup().now_or_never().is_none(), "it is still being removed");
         assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 1);
         go_on.send(()).expect("it waits");
-        block_on(store.settled());
+        block_on(store.wait_for_cleanup());
         assert_eq!(fs::read_dir(tmp.path()).expect("there").count(), 0);
     }
 

@@ -306,7 +306,7 @@ impl Store for S3Store {
                 }
             };
             // It runs to its end, since what it may have begun has to be aborted.
-            let begun = runtime.settle(begin).await?;
+            let begun = runtime.finish(begin).await?;
             drop(wanted);
             let begun = begun.map_err(|failure| failure.into_error(OPERATION, &place))?;
             Ok(Box::new(S3Upload::new(begun, place, part_size, parallel)) as Box<dyn Upload>)
@@ -395,9 +395,9 @@ impl Store for S3Store {
         })
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         match self.connection.get() {
-            Some(connection) => connection.runtime.settled().boxed(),
+            Some(connection) => connection.runtime.wait_for_cleanup().boxed(),
             None => futures::future::ready(()).boxed(),
         }
     }

@@ -68,7 +68,7 @@ impl Begun {
             return futures::future::ready(Ok(())).boxed();
         };
         let place = multipart.object.clone();
-        let aborted = self.runtime.settle(async move { api.abort(&multipart).await });
+        let aborted = self.runtime.finish(async move { api.abort(&multipart).await });
         async move { aborted.await?.map_err(|f| f.into_error("abort the upload of", place)) }
             .boxed()
     }
@@ -142,7 +142,7 @@ impl Upload for S3Upload {
                 completed
             };
             // From here on it is either completed or aborted, whoever waits for it.
-            let completed = runtime.settle(complete).await?;
+            let completed = runtime.finish(complete).await?;
             completed.map_err(|failure| failure.into_error("complete the upload of", place))
         }
         .boxed()

@@ -6,8 +6,8 @@ use super::{Writer, again, file_header, is_recent};
 use crate::{
     entry::{EntryKind, Metadata},
     error::{Error, Result},
-    format::segment::Cut,
-    fs::walk::Walk,
+    format::segment::SegmentLayout,
+    fs::walk::TreeWalk,
     report::Change,
     write::{previous::Cursor, read_ahead::CHUNK},
 };
@@ -24,7 +24,7 @@ pub(super) struct Group {
 
 impl Writer<'_> {
     /// Takes a file from the previous archive, if it is there as it is; false if it must be read.
-    pub(super) fn copy_file(&mut self, walk: &Walk<'_>) -> Result<bool> {
+    pub(super) fn copy_file(&mut self, walk: &TreeWalk<'_>) -> Result<bool> {
         let path = walk.path();
         let Some(cursor) = &mut self.cursor else { return Ok(false) };
         let Some(i) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
@@ -39,7 +39,7 @@ impl Writer<'_> {
         }
         let headers = cursor.header_len(i);
         let was = cursor.range(i);
-        let cut = Cut::of(path, meta.size);
+        let cut = SegmentLayout::of(path, meta.size);
         let change = match cut {
             Some(cut) => self.copy_large(walk, &meta, cut, was)?,
             None if self.join_group(i)? => None,
@@ -66,9 +66,9 @@ impl Writer<'_> {
     /// changed by then: its pieces may be of two states.
     fn copy_large(
         &mut self,
-        walk: &Walk<'_>,
+        walk: &TreeWalk<'_>,
         meta: &Metadata,
-        cut: Cut,
+        cut: SegmentLayout,
         was: Range<u64>,
     ) -> Result<Option<Change>> {
         self.end_group()?;

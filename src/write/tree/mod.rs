@@ -18,13 +18,13 @@ use crate::{
     format::{
         Profile,
         index::IndexBuilder,
-        segment::{Batch, Cut, ends_group},
+        segment::{Batch, SegmentLayout, ends_group},
         tar::{BLOCK, END_LEN, Header},
     },
     fs::{
         file::SourceFile,
         root::{FileId, Root, skippable},
-        walk::{Step, Walk},
+        walk::{Step, TreeWalk},
     },
     limiter::Limiter,
     listed::Listed,
@@ -32,7 +32,7 @@ use crate::{
     report::{Change, Changed, SkipReason, Skipped},
     write::{
         pipeline::Feeder,
-        previous::{Cursor, Stock},
+        previous::{Cursor, PreviousArchive},
         read_ahead::Copies,
         tree::copy::Group,
     },
@@ -80,9 +80,9 @@ pub(crate) struct Facts {
 /// Feeds the whole tar stream of `walk`, and returns all of its index but the segments. What is as it
 /// was in `stock` is not read but copied from there.
 pub(crate) fn write(
-    mut walk: Walk<'_>,
+    mut walk: TreeWalk<'_>,
     options: &TreeOptions,
-    stock: Option<Arc<Stock>>,
+    stock: Option<Arc<PreviousArchive>>,
     tracker: &Tracker,
     feeder: &mut Feeder,
 ) -> Result<(IndexBuilder, Facts)> {
@@ -133,7 +133,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn step(&mut self, walk: &Walk<'_>, step: Step) -> Result<()> {
+    fn step(&mut self, walk: &TreeWalk<'_>, step: Step) -> Result<()> {
         let path = walk.path();
         match step {
             Step::File => {
@@ -177,11 +177,16 @@ impl Writer<'_> {
 
     fn skip(&mut self, path: &[u8], reason: SkipReason) {
         let path = path.to_vec();
-        self.facts.is_partial |= reason.is_loss();
+        self.facts.is_partial |= reason.is_data_loss();
         self.facts.skipped.push(Skipped { path, reason });
     }
 
-    fn skip_or_fail(&mut self, walk: &Walk<'_>, doing: &'static str, errno: Errno) -> Result<()> {
+    fn skip_or_fail(
+        &mut self,
+        walk: &TreeWalk<'_>,
+        doing: &'static str,
+        errno: Errno,
+    ) -> Result<()> {
         let reason = skippable(errno).ok_or_else(|| walk.fail(doing, errno))?;
         self.skip(walk.path(), reason);
         Ok(())
@@ -228,7 +233,7 @@ impl Writer<'_> {
         self.end_small(path)
     }
 
-    fn file(&mut self, walk: &Walk<'_>, mut file: SourceFile) -> Result<()> {
+    fn file(&mut self, walk: &TreeWalk<'_>, mut file: SourceFile) -> Result<()> {
         self.open_group()?;
         let mut meta = file.metadata();
         let is_recent = is_recent(meta.ctime_ns, self.options.now);
@@ -236,7 +241,7 @@ impl Writer<'_> {
         let max_len = self.options.max_len.get(path).copied();
         meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
         self.unmet.remove(path);
-        let stored = match Cut::of(path, meta.size) {
+        let stored = match SegmentLayout::of(path, meta.size) {
             None => self.small_file(walk, &mut file, &mut meta)?,
             Some(cut) => self.large_file(walk, &mut file, &meta, cut)?,
         };
@@ -252,7 +257,7 @@ impl Writer<'_> {
         let flags = if change.is_some() { Entry::CHANGED } else { 0 }
             | if is_recent { Entry::RECENT } else { 0 };
         self.file_done(path, &meta, headers, flags, file.hard_link())?;
-        match Cut::of(path, meta.size) {
+        match SegmentLayout::of(path, meta.size) {
             None => self.end_small(path),
             Some(_) => self.send_if_full(),
         }
@@ -286,7 +291,7 @@ impl Writer<'_> {
     /// The header is written behind the content, so that it has the length that was read.
     fn small_file(
         &mut self,
-        walk: &Walk<'_>,
+        walk: &TreeWalk<'_>,
         file: &mut SourceFile,
         meta: &mut Metadata,
     ) -> Result<Option<Stored>> {
@@ -314,10 +319,10 @@ impl Writer<'_> {
     /// Headers, then each piece, are segments of their own.
     fn large_file(
         &mut self,
-        walk: &Walk<'_>,
+        walk: &TreeWalk<'_>,
         file: &mut SourceFile,
         meta: &Metadata,
-        cut: Cut,
+        cut: SegmentLayout,
     ) -> Result<Option<Stored>> {
         self.end_group()?;
         self.send_if_full()?;
