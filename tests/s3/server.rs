@@ -84,6 +84,11 @@ impl Server {
         SHARED.get_or_init(Server::new)
     }
 
+    /// Its code for an access key that it does not know.
+    pub fn unknown_key_code(&self) -> &'static str {
+        if self.is_minio() { "InvalidAccessKeyId" } else { "XAdminUserNotFound" }
+    }
+
     /// Whether the server is MinIO.
     pub fn is_minio(&self) -> bool {
         self.kind == Kind::Minio

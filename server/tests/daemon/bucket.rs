@@ -23,7 +23,7 @@ fn what_is_wrong_with_the_bucket_is_said_once_at_the_start_and_the_daemon_runs()
         (right.clone(), "can be used"),
         (right.replace(&bucket, "no-such-bucket"), "no-such-bucket"),
         (right.replace(s3.secret_key(), "another-secret-key"), "SignatureDoesNotMatch"),
-        (right.replace(s3.access_key(), "another-access-key"), "InvalidAccessKeyId"),
+        (right.replace(s3.access_key(), "another-access-key"), s3.unknown_key_code()),
         (right.replace(&s3.endpoint(), &format!("http://{closed}")), "refused"),
     ] {
         let daemon = Daemon::with(&block);
