@@ -70,6 +70,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust, tests that look away
 	cargo clippy -p wingback --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo clippy -p wingback-ffi --no-default-features --all-targets -- -D warnings
+	tests/layers.py
 	tests/left-out.sh check
 	tests/deny.sh
 	tests/msrv.sh
