@@ -8,6 +8,7 @@ stand at the end. `--quick` leaves out servers, the browser and long campaigns, 
 """
 
 import concurrent.futures
+import functools
 import json
 import os
 import re
@@ -50,11 +51,21 @@ def programs():
     return found
 
 
+@functools.cache
+def toolchain():
+    """The variable that rustup sets for all that cargo runs: else a crate's own choice would count."""
+    try:
+        active = subprocess.run(["rustup", "show", "active-toolchain"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return {}
+    return {"RUSTUP_TOOLCHAIN": active.stdout.split()[0]} if active.stdout else {}
+
+
 def run(program, options):
     folder, name, source, executable = program
     began = time.monotonic()
     # The times of single tests are an unstable option of the test harness.
-    environment = dict(os.environ, RUSTC_BOOTSTRAP="1", CARGO_MANIFEST_DIR=folder)
+    environment = dict(os.environ, RUSTC_BOOTSTRAP="1", CARGO_MANIFEST_DIR=folder, **toolchain())
     ended = subprocess.run(
         [executable, "-Zunstable-options", "--report-time", *options],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

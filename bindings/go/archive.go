@@ -187,17 +187,17 @@ type Damage struct {
 	Problem    string
 	Start, End uint64
 	// Members that it costs; TruncatesRest if also what came behind, which nobody knows.
-	Members []string
+	Members       []string
 	TruncatesRest bool
 }
 
 // UnmarshalJSON reads what the engine says.
 func (d *Damage) UnmarshalJSON(text []byte) error {
 	var said struct {
-		Problem    string
-		Start, End uint64
-		Members    []wirePath
-		TruncatesRest    bool `json:"truncates_rest"`
+		Problem       string
+		Start, End    uint64
+		Members       []wirePath
+		TruncatesRest bool `json:"truncates_rest"`
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err

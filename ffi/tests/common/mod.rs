@@ -28,6 +28,7 @@ pub fn cargo(program: impl AsRef<OsStr>) -> Command {
     let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let set = [
+            "RUSTC_BOOTSTRAP",
             "CARGO_MANIFEST_",
             "CARGO_PKG_",
             "CARGO_BIN_",
