@@ -13,7 +13,11 @@ mod server;
 
 use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, process::Command};
 
-use common::{HEADER, Place, built, compile, left_out::in_test_all, ok};
+use common::{
+    HEADER, Place, built, compile,
+    left_out::{cases, in_test_all},
+    ok,
+};
 use server::Server;
 
 /// Runs a program under both, each in a place of its own.
@@ -96,14 +100,14 @@ fn eight_threads_on_shared_stores() {
 #[test]
 fn memory_does_not_grow_with_use() {
     let dir = tempfile::tempdir().unwrap();
-    let tasks = std::env::var("WINGBACK_CYCLES").unwrap_or("2000".into());
+    let tasks = std::env::var("WINGBACK_CYCLES").unwrap_or(cases("400", "2000").into());
     let program = compile("cycles.c", dir.path(), &[]);
     let place = Place::new();
     // What the allocator keeps for threads that are gone would count as well.
     let said = ok(Command::new(program)
         .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1")
         .args(directories(&place))
-        .args(["100000", &tasks]));
+        .args([cases("20000", "100000"), &tasks]));
     print!("{said}");
 }
 

@@ -12,6 +12,12 @@ pub(crate) fn in_test_all(case: &str) -> bool {
     is_all
 }
 
+/// How many cases a campaign has: the first number, or the second one in `make test-all`.
+#[allow(dead_code, reason = "not every suite has a campaign")]
+pub(crate) fn cases<T>(usual: T, in_test_all: T) -> T {
+    if std::env::var_os("WINGBACK_TEST_ALL").is_some() { in_test_all } else { usual }
+}
+
 /// Says that a case is left out: on standard error and, for the comparison with the committed list
 /// (`tests/left-out.txt`), in the file that `$WINGBACK_LEFT_OUT` names. The text is the same in each
 /// run: the case, a colon, and why.

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 #[path = "../../../tests/support/left_out.rs"]
-mod left_out;
+pub mod left_out;
 
 use std::{
     ffi::OsString,
