@@ -19,7 +19,7 @@ fn archive() -> Vec<u8> {
         .file("b", "y")
         .pax(b'x', &records)
         .member(Block::new(b'0', "c", 0), map)
-        .header((0..4).fold(sparse(), |block, place| block.stretch(place, 0, 0)).put(482, [1]))
+        .header((0..4).fold(sparse(), |block, place| block.extent(place, 0, 0)).put(482, [1]))
         .data(entry)
         .end()
 }

@@ -89,13 +89,13 @@ fn tree(dir: &Path, long: usize) {
     assert!(old.expect("runs").success());
 }
 
-/// A file of 300,000 bytes with holes between a few stretches of data, one at the end.
-fn sparse(dir: &Path, stretches: u64) {
+/// A file of 300,000 bytes with holes between a few extents of data, one at the end.
+fn sparse(dir: &Path, extents: u64) {
     let file = fs::File::create(dir.join("tree/sparse")).expect("made");
-    for n in 0..stretches {
+    for n in 0..extents {
         file.write_all_at(b"data", n * 65_536 + 8192).expect("written");
     }
-    file.set_len(stretches * 65_536 + 100_000).expect("long");
+    file.set_len(extents * 65_536 + 100_000).expect("long");
 }
 
 fn archive(dir: &Path, command: &str, arguments: &[&str]) -> PathBuf {
@@ -160,14 +160,14 @@ fn sparse_files_of_gnu_tar_and_libarchive_are_read_as_python_reads_them() {
         ("tar", &["--format=posix", "-S", "--sparse-version=1.0"]),
     ];
     for (command, arguments) in gnu.into_iter().chain([("bsdtar", &["--format=pax"][..])]) {
-        for stretches in [0, 4, 5, 30] {
+        for extents in [0, 4, 5, 30] {
             let dir = tempfile::tempdir().expect("made");
             tree(dir.path(), 20);
-            sparse(dir.path(), stretches);
+            sparse(dir.path(), extents);
             let reading = compare(&archive(dir.path(), command, arguments));
             let sparse = reading.members.iter().find(|(m, _)| m.path.ends_with(b"/sparse"));
             let (member, _) = sparse.expect("there");
-            assert_eq!(member.size, stretches * 65_536 + 100_000);
+            assert_eq!(member.size, extents * 65_536 + 100_000);
             if member.sparse.is_none() {
                 left_out("sparse members of other writers: no holes in this file system");
             }

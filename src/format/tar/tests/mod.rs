@@ -63,14 +63,14 @@ fn cut<'a>(from: &mut &'a [u8], len: u64) -> &'a [u8] {
 
 /// The content of a member, holes and all.
 fn content((member, data): &(TarMember, Vec<u8>)) -> Vec<u8> {
-    let Some(stretches) = &member.sparse else {
+    let Some(extents) = &member.sparse else {
         return data.clone();
     };
     let mut content = vec![0; member.size as usize];
     let mut data = &data[..];
-    for &(offset, len) in stretches {
-        let stretch = cut(&mut data, len);
-        content[offset as usize..][..stretch.len()].copy_from_slice(stretch);
+    for &(offset, len) in extents {
+        let extent = cut(&mut data, len);
+        content[offset as usize..][..extent.len()].copy_from_slice(extent);
     }
     content
 }

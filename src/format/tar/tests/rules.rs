@@ -93,12 +93,12 @@ fn a_type_that_no_reader_knows_is_a_regular_file() {
 }
 
 #[test]
-fn a_member_that_cannot_be_used_does_not_hide_the_ones_behind_it() {
+fn a_member_that_cannot_be_used_does_not_hide_the_members_after_it() {
     for (block, why) in [
         (Block::new(b'0', "", 0), "it has no name"),
         (Block::new(b'2', ".", 0).link("/"), "it has no name"),
-        (Block::new(b'2', "a", 0), "it is a link to nothing"),
-        (Block::new(b'1', "a", 0).link("./"), "it is a link to nothing"),
+        (Block::new(b'2', "a", 0), "it is a link without a target"),
+        (Block::new(b'1', "a", 0).link("./"), "it is a link without a target"),
         (Block::new(b'M', "a", 0), "it began in another volume"),
     ] {
         let data: &str = if why.ends_with("volume") { "the rest of it" } else { "" };
@@ -186,7 +186,7 @@ fn long_names_may_come_in_any_order_and_with_records() {
 }
 
 #[test]
-fn extensions_that_contend_for_a_member_are_refused() {
+fn conflicting_extensions_of_a_member_are_refused() {
     let tar = Tar::new;
     for tar in [
         tar().long(b'L', "b").long(b'L', "c"),
@@ -248,8 +248,8 @@ fn sparse_files_come_back_from_every_version() {
             Block::new(b'S', "s", 1024)
                 .gnu()
                 .real_size(3000)
-                .stretch(0, 512, 512)
-                .stretch(1, 1536, 512),
+                .extent(0, 512, 512)
+                .extent(1, 1536, 512),
         )
         .data(&data),
         Tar::new()
@@ -341,8 +341,8 @@ fn sparse_maps_that_reach_or_lie_wrong_are_refused() {
         ("2048,1", 1, "beyond its end"),
         ("2049,0", 0, "beyond its end"),
         ("9223372036854775807,9223372036854775807", 1, "beyond its end"),
-        ("0,512", 511, "not cover what is stored"),
-        ("0,512", 513, "not cover what is stored"),
+        ("0,512", 511, "not cover the stored bytes"),
+        ("0,512", 513, "not cover the stored bytes"),
     ] {
         let message = refusal(mapped(map, stored));
         assert!(message.contains(why), "{map}: {message}");
@@ -351,7 +351,7 @@ fn sparse_maps_that_reach_or_lie_wrong_are_refused() {
 
 #[test]
 fn an_old_sparse_map_ends_where_all_readers_end_it() {
-    let sparse = || Block::new(b'S', "s", 512).gnu().real_size(512).stretch(0, 0, 512);
+    let sparse = || Block::new(b'S', "s", 512).gnu().real_size(512).extent(0, 0, 512);
     let tar = |block| header(block).data([b'x'; BLOCK]);
     assert_eq!(one(tar(sparse())).sparse, Some(vec![(0, 512)]));
     refusal(tar(sparse().put(482, [1])));
@@ -373,7 +373,7 @@ fn stretches_that_readers_find_in_different_places_are_refused() {
 #[test]
 fn errors_name_the_member_and_stay() {
     let tar = Tar::new().pax(b'x', &["path=full/name"]).header(Block::new(b'S', "name", 0));
-    let message = "read the tar header of full/name: its sparse map is of an unknown form";
+    let message = "read the tar header of full/name: its sparse map has an unknown format";
     assert_eq!(refusal(tar.clone()), message);
     let mut reader = Reader::new();
     let mut blocks = tar.0.as_chunks::<BLOCK>().0.iter();
@@ -383,7 +383,7 @@ fn errors_name_the_member_and_stay() {
 }
 
 #[test]
-fn behind_the_end_all_is_padding() {
+fn all_blocks_after_the_end_are_padding() {
     let mut reader = Reader::new();
     assert_eq!(reader.block(&[0; BLOCK]).ok(), Some(Step::More));
     assert!(reader.end().is_ok());

@@ -42,7 +42,7 @@ impl Block {
     }
 
     /// An entry of an old sparse map, and the size of the file with its holes.
-    pub(super) fn stretch(self, place: usize, offset: u64, len: u64) -> Self {
+    pub(super) fn extent(self, place: usize, offset: u64, len: u64) -> Self {
         self.put(386 + 24 * place, format!("{offset:011o}\0{len:011o}"))
     }
 
