@@ -1,4 +1,4 @@
-//! Other projects' fixtures: what is refused of them, and that the rest is read as Python reads it.
+//! Fixtures of other projects. They are read as Python reads them, or refused.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{
     read,
 };
 
-/// What is refused, and why.
+/// Refused archives, with the reason.
 const REFUSED: &[(&str, &str)] = &[
     ("astral-tokio-tar-0.7.0/diff-014-unterminated-pax", "a PAX record is malformed"),
     ("astral-tokio-tar-0.7.0/diff-024-pending-pax-boundary", "has no member after it"),
@@ -33,9 +33,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("go/sparse-formats", "sparse-gnu: its sparse map has an extent that does not end at a block"),
 ];
 
-/// Archives that Python reads otherwise than GNU tar and libarchive, who read them as here: it takes
-/// GNU's times for a prefix and a sparse file's stored size for its real one, and it leaves out what
-/// is cut off.
+/// Archives that Python reads differently from GNU tar, libarchive and this reader. Python takes the times
+/// of GNU tar as a prefix, takes the stored size of a sparse file as its size, and leaves out truncated
+/// members.
 const OTHERWISE_IN_PYTHON: [&str; 7] = [
     "astral-tokio-tar-0.7.0/diff-039-truncated-entry-body",
     "go/gnu-incremental",
