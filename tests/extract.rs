@@ -223,7 +223,7 @@ fn of_a_truncated_archive_comes_what_stands_before() {
     assert_eq!(done.damage[0].members, [b"b.mca"]);
     assert!(done.damage[0].truncates_rest && done.unpacked.files == 1);
     let error = extract(cut, &Target::new(), |e| e).unwrap_err();
-    assert!(error.to_string().contains("it is cut off"), "{error}");
+    assert!(error.to_string().contains("it is truncated"), "{error}");
 }
 
 #[test]

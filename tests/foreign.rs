@@ -126,7 +126,7 @@ fn many_members_and_zeros_behind_them_are_one_stream() {
     assert_eq!(names(&bytes).unwrap(), want);
     bytes.extend(b"something else");
     let error = names(&bytes).unwrap_err();
-    assert!(error.to_string().contains("other bytes behind its end"), "{error}");
+    assert!(error.to_string().contains("other bytes after its end"), "{error}");
 }
 
 /// Each hostile archive does what its maker says, and none has an effect outside of its target.

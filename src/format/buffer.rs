@@ -1,9 +1,10 @@
-//! Memory that is used again and again.
+//! Reusable byte buffers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes in memory that stays initialised when it is used again, so that a read or an encoder can
-/// write into it without its being zeroed first.
+/// A byte buffer whose memory stays initialized when it is reused.
+///
+/// So a read or an encoder can write into it without zeroing it first.
 #[derive(Debug, Default)]
 pub(crate) struct Buf {
     memory: Vec<u8>,
@@ -15,7 +16,7 @@ impl Buf {
         self.len
     }
 
-    /// `n` bytes behind the end, with anything in them, to be kept by [`advance`](Buf::advance).
+    /// Returns `n` bytes of unspecified content after the end. [`advance`](Buf::advance) keeps them.
     pub(crate) fn room(&mut self, n: usize) -> &mut [u8] {
         let end = self.len + n;
         if end > self.memory.len() {
@@ -26,7 +27,7 @@ impl Buf {
         &mut self.memory[self.len..end]
     }
 
-    /// Keeps the first `n` bytes of the room.
+    /// Appends the first `n` bytes that were written into [`room`](Buf::room).
     pub(crate) fn advance(&mut self, n: usize) {
         self.len = (self.len + n).min(self.memory.len());
     }
@@ -60,19 +61,19 @@ impl std::ops::DerefMut for Buf {
     }
 }
 
-/// Memory that waits for its next use. It never holds more than was in use at once.
+/// A pool of unused buffers. It never holds more buffers than were in use at the same time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool(Arc<Mutex<Vec<Buf>>>);
 
 impl Pool {
-    /// An empty buffer, which comes back here when it is dropped.
+    /// Returns an empty buffer, which returns to the pool when it is dropped.
     pub(crate) fn take(&self) -> Pooled {
         let buf = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Pooled { buf: buf.unwrap_or_default(), pool: self.clone() }
     }
 }
 
-/// A buffer of a [`Pool`].
+/// A buffer that belongs to a [`Pool`].
 #[derive(Debug)]
 pub(crate) struct Pooled {
     buf: Buf,

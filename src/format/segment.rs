@@ -1,8 +1,8 @@
-//! Where the tar stream is cut into segments.
+//! The rule that cuts the tar stream into segments.
 //!
-//! The rule looks at nothing but paths, sizes and file offsets, so the same tree is always cut the
-//! same way, and a change moves only the cuts near it: what is unchanged can be copied from an
-//! older archive. `docs/format.md` has the rule in full.
+//! The rule depends only on paths, sizes and file offsets. So the same tree is always cut in the same
+//! way, and a change moves only the cuts near it. Unchanged segments can be copied from an older
+//! archive. `docs/format.md` has the full rule.
 
 use std::ops::Range;
 
@@ -11,49 +11,53 @@ use crate::format::buffer::Pooled;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// A group of small entries ends here at the latest (after the entry that reaches it).
+/// A group of small files ends after the entry that brings it to this length.
 const GROUP_MAX: usize = 1 << 20;
-/// A group ends from here on if the last path's CRC says so.
+/// From this length on, a group also ends after an entry whose path has a matching CRC.
 const GROUP_MIN: usize = 128 << 10;
 
-/// Raw bytes from which a batch is on its way to a worker.
+/// A batch with this many raw bytes is sent to a worker.
 const BATCH: usize = 768 << 10;
 
-/// Region files: an 8 KiB table in front of the chunks.
+/// Region files, which begin with an 8 KiB table.
 const REGION: [&[u8]; 2] = [b".mca", b".mcr"];
-/// Other files that are changed in place, a page or a block at a time.
+/// Other files that programs change in place, one page or block at a time.
 const IN_PLACE: [&[u8]; 4] = [b".db", b".sqlite", b".ldb", b".mdb"];
 
-/// How the content of a large file is cut.
+/// The cuts in the content of a large file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentLayout {
     size: u64,
-    /// A first piece of its own, shorter than `step`; 0 for none.
-    head: u64,
-    step: u64,
+    /// Length of an extra first piece, shorter than `piece_len`; 0 for none.
+    first_len: u64,
+    piece_len: u64,
 }
 
 impl SegmentLayout {
-    /// How a file is cut, or `None` if it goes into a group with its neighbours.
+    /// Returns the layout of a file, or `None` if the file belongs to a group of small files.
     pub(crate) fn of(path: &[u8], size: u64) -> Option<Self> {
         let region = REGION.iter().any(|end| path.ends_with(end));
         let in_place = region || IN_PLACE.iter().any(|end| path.ends_with(end));
         if in_place && size >= 128 * KIB {
-            Some(SegmentLayout { size, head: if region { 8 * KIB } else { 0 }, step: 128 * KIB })
+            Some(SegmentLayout {
+                size,
+                first_len: if region { 8 * KIB } else { 0 },
+                piece_len: 128 * KIB,
+            })
         } else if size >= MIB {
-            Some(SegmentLayout { size, head: 0, step: MIB })
+            Some(SegmentLayout { size, first_len: 0, piece_len: MIB })
         } else {
             None
         }
     }
 
-    /// The pieces, as ranges of the file.
+    /// Returns the pieces, as ranges of the file.
     pub(crate) fn pieces(self) -> impl Iterator<Item = Range<u64>> {
         let mut start = 0;
         std::iter::from_fn(move || {
             let end = match start {
-                0 if self.head > 0 => self.head,
-                _ => (start / self.step + 1) * self.step,
+                0 if self.first_len > 0 => self.first_len,
+                _ => (start / self.piece_len + 1) * self.piece_len,
             };
             let piece = start..end.min(self.size);
             start = piece.end;
@@ -62,17 +66,17 @@ impl SegmentLayout {
     }
 }
 
-/// Whether a group of `len` raw bytes ends after the entry at `path`.
+/// Returns whether a small-file group of `len` raw bytes ends after the entry at `path`.
 pub(crate) fn ends_group(len: usize, path: &[u8]) -> bool {
     len >= GROUP_MAX || (len >= GROUP_MIN && crc32fast::hash(path) & 7 == 0)
 }
 
-/// Raw tar bytes of a few segments in a row, which one worker compresses.
+/// Raw tar bytes of a few consecutive segments, which one worker compresses.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// The bytes.
+    /// The raw bytes.
     pub(crate) raw: Pooled,
-    /// Where each segment ends in them.
+    /// End of each segment in `raw`.
     pub(crate) ends: Vec<usize>,
 }
 
@@ -81,24 +85,24 @@ impl Batch {
         Batch { raw, ends: Vec::new() }
     }
 
-    /// Bytes since the last cut.
+    /// Returns the number of bytes since the last cut.
     pub(crate) fn open_len(&self) -> usize {
         self.raw.len() - self.ends.last().unwrap_or(&0)
     }
 
-    /// Cuts here, unless that would make an empty segment.
+    /// Ends the current segment, unless it is empty.
     pub(crate) fn cut(&mut self) {
         if self.open_len() > 0 {
             self.ends.push(self.raw.len());
         }
     }
 
-    /// Whether it is time to send it off. Only after a cut.
+    /// Returns whether the batch is large enough to be sent. The caller must have cut before.
     pub(crate) fn is_full(&self) -> bool {
         self.raw.len() >= BATCH
     }
 
-    /// The segments.
+    /// Returns the raw bytes of each segment.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.raw[start..end])
@@ -118,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_are_at_multiples_and_after_a_regions_tables() {
+    fn cuts_are_at_multiples_and_after_the_table_of_a_region() {
         let (k, m) = (KIB, MIB);
         assert_eq!(pieces("a.jar", m - 1), [0u64; 0]);
         assert_eq!(pieces("a.jar", m), [m]);

@@ -34,14 +34,15 @@ use crate::{
     rt::{
         background::Background,
         pipe::{self, Inlet, Outlet},
+        threads::lower_priority,
     },
     store::{Store, Upload},
     task::{Task, unless_cancelled},
     warning::{PatternOrigin, Warning},
     write::{
-        pipeline::{self, Settings, Summary},
+        pipeline::{self, ArchiveReport, Settings},
         previous::PreviousArchive,
-        tree::{self, Facts, TreeOptions},
+        tree::{self, TreeOptions, TreeReport},
     },
 };
 
@@ -473,7 +474,7 @@ impl Backup {
     /// The engine's thread.
     fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
         if self.settings.background {
-            pipeline::lower_priority();
+            lower_priority();
         }
         let (summary, facts) = thread::scope(|scope| {
             let count = || {
@@ -516,9 +517,9 @@ impl Backup {
         if source.stock.is_some() && summary.is_all_new && facts.files > 0 {
             warnings.push(Warning::PreviousUnused("nothing of this source is in it".into()));
         }
-        warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
-        warnings.extend(facts.beyond.iter().cloned().map(Warning::Time));
-        let more = facts.beyond.more();
+        warnings.extend(facts.unused_max_len.iter().cloned().map(Warning::MaxLenUnused));
+        warnings.extend(facts.times_beyond.iter().cloned().map(Warning::Time));
+        let more = facts.times_beyond.more();
         warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
         Ok(report(summary, facts, warnings))
     }
@@ -539,7 +540,7 @@ impl Source {
     }
 }
 
-fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
+fn report(summary: ArchiveReport, facts: TreeReport, warnings: Vec<Warning>) -> Report {
     Report {
         size: summary.size,
         sha1: summary.sha1,

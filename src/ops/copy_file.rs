@@ -22,7 +22,8 @@ use crate::{
     read::{
         self, Options, Source, Wanted,
         damage::NoIndex,
-        tar_reader::{Gaps, Sink},
+        gaps::Gaps,
+        sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
     rt::pipe::Outlet,

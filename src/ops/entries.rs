@@ -16,7 +16,8 @@ use crate::{
     progress::{Phase, Tracker},
     read::{
         self, Options, Source, Wanted,
-        tar_reader::{Gaps, Sink},
+        gaps::Gaps,
+        sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,

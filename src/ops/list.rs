@@ -21,7 +21,7 @@ use crate::{
     read::{
         self, Options, Source,
         damage::ReadMethod,
-        tar_reader::Sink,
+        sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,

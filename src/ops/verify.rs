@@ -14,7 +14,7 @@ use crate::{
     read::{
         self, Options, Source, Wanted,
         damage::{Damage, NoIndex, ReadMethod},
-        tar_reader::Sink,
+        sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,

@@ -1,32 +1,32 @@
-//! How an archive was read, and what is wrong with it.
+//! How an archive was read, and its damage.
 
 use std::{fmt, ops::Range};
 
 /// How an archive was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadMethod {
-    /// By the index inside: side by side, and only what was needed.
+    /// With its index: in parallel, and only the parts that were needed.
     Indexed,
-    /// From its start to its end, since there is no index to use.
+    /// From start to end, since there is no index to use.
     Sequential(NoIndex),
 }
 
-/// Why an archive is not read by an index.
+/// Why an archive is not read with its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoIndex {
-    /// It has none: another program made it, or its end is missing.
+    /// It has no index: another program made it, or its end is missing.
     Absent,
     /// Its index is damaged.
     Damaged,
-    /// Its index says something else than the archive itself.
+    /// Its index does not match its content.
     Mismatch,
-    /// It comes as a stream.
+    /// It is read from a stream.
     Stream,
 }
 
 impl NoIndex {
-    /// A word for programs, stable across versions.
+    /// Returns a word for programs, which is stable across versions.
     pub fn code(self) -> &'static str {
         match self {
             NoIndex::Absent => "absent",
@@ -44,26 +44,26 @@ impl fmt::Display for ReadMethod {
             ReadMethod::Sequential(NoIndex::Absent) => "in sequence: it has no index",
             ReadMethod::Sequential(NoIndex::Damaged) => "in sequence: its index is damaged",
             ReadMethod::Sequential(NoIndex::Mismatch) => {
-                "in sequence: its index says something else than the archive itself"
+                "in sequence: its index does not match its content"
             }
             ReadMethod::Sequential(NoIndex::Stream) => "in sequence: it came as a stream",
         })
     }
 }
 
-/// A part of an archive that is not what it should be.
+/// A damaged part of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Which bytes of the file it is about; `None` where only the place in the tar stream is known.
+    /// Range of the damaged bytes; `None` if only the offset in the tar stream is known.
     pub range: Option<Range<u64>>,
-    /// Which segment, where there is an index.
+    /// Number of the damaged segment, if the archive has an index.
     pub segment: Option<usize>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// Members that cannot be had because of it.
+    /// Members that are lost because of it.
     pub members: Vec<Vec<u8>>,
-    /// Whether everything behind it is lost as well, and nobody knows what that was.
+    /// Whether everything after it is lost as well. It is not known which members those were.
     pub truncates_rest: bool,
 }
 
@@ -82,7 +82,7 @@ impl Damage {
         }
     }
 
-    /// Only the index is hit, and so no member.
+    /// Only the index is damaged, so no member is lost.
     pub(crate) fn of_index(why: &str) -> Self {
         Damage {
             range: None,
@@ -93,7 +93,7 @@ impl Damage {
         }
     }
 
-    /// From here on, counted in bytes of tar, nothing can be read.
+    /// Nothing can be read from this offset of the tar stream on.
     pub(crate) fn of_rest(tar_at: u64, why: impl fmt::Display) -> Self {
         Damage {
             range: None,
@@ -116,9 +116,14 @@ impl fmt::Display for Damage {
         f.write_str(&self.problem)?;
         match &self.members[..] {
             [] => Ok(()),
-            [one] => write!(f, "; it has {}", String::from_utf8_lossy(one)),
+            [one] => write!(f, "; it contains {}", String::from_utf8_lossy(one)),
             [first, rest @ ..] => {
-                write!(f, "; it has {} and {} more", String::from_utf8_lossy(first), rest.len())
+                write!(
+                    f,
+                    "; it contains {} and {} more",
+                    String::from_utf8_lossy(first),
+                    rest.len()
+                )
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The tar stream of any `.tar.gz`, read from its start: one gzip member or many.
+//! Decodes the tar stream of any `.tar.gz` file from its start: one gzip member or many.
 
 use std::{
     io::{self, BufRead, Read},
@@ -8,83 +8,93 @@ use std::{
 use bytes::{Buf, Bytes};
 use flate2::bufread::GzDecoder;
 
+use super::{
+    input::Chunks,
+    worker_pool::{Buffer, BufferSource, SharedBuffer, WorkerPool},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
-    read::{
-        Chunks,
-        worker_pool::{BufferPermits, SharedBuffer, WorkerPool},
-    },
     rt::threads,
 };
 
-/// Bytes of tar that are handed on at once: whole blocks.
-const STRETCH: usize = 1 << 20;
+/// Raw bytes that are returned at once: whole blocks.
+const CHUNK: usize = 1 << 20;
 
-/// Most bytes that are kept of what may be an index.
+/// Maximum bytes that are kept of members that may be an index.
 const TAIL_MAX: usize = 256 << 20;
 
-/// Bytes of a member with the longest extra field and no content: what is longer is no index.
+/// Bytes of an empty member with the longest extra field. A longer member is not part of an index.
 const MEMBER_MAX: usize = (64 << 10) + 32;
 
-/// Is shown the bytes of the file.
-type Look = Box<dyn FnMut(&[u8]) + Send>;
+/// Function that is called with the bytes of the file, in order.
+type Observer = Box<dyn FnMut(&[u8]) + Send>;
 
-/// The stream, while a thread of its own decodes it. The thread ends soon after this is dropped.
-pub(crate) struct Gunzip(Receiver<Result<Stretch>>);
+/// A tar stream that a separate thread decodes. The thread ends soon after this is dropped.
+pub(crate) struct Gunzip(Receiver<Result<Event>>);
 
-/// What comes next.
-pub(crate) enum Stretch {
-    /// Bytes of tar: whole blocks, but for the last before an end or a damage.
-    SharedBuffer(SharedBuffer),
-    /// The file is damaged from here on, and how.
+/// The next result of decoding.
+pub(crate) enum Event {
+    /// Bytes of the tar stream: whole blocks, except before the end or damage.
+    Data(SharedBuffer),
+    /// The file is damaged from here on, with the reason.
     Damaged(String),
-    /// It came to its end, well.
+    /// The file has ended without damage.
     End(Ending),
 }
 
-/// What is known at the end.
+/// Information that is known at the end of the file.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// The empty members with an extra field that end the file, where an index may be.
+    /// The empty members with an extra field at the end of the file, which may be an index.
     pub(crate) tail: Vec<u8>,
-    /// Bytes of the whole file.
+    /// Length of the file.
     pub(crate) len: u64,
 }
 
 impl Gunzip {
-    /// Begins to decode. `look` is shown every byte of the file, in order.
-    pub(crate) fn start(chunks: Box<dyn Chunks>, crew: &WorkerPool, look: Look) -> Result<Self> {
-        let memory = crew.stretches();
-        let (emit, stretches) = mpsc::sync_channel(1);
+    /// Starts the thread. It calls `observe` with every byte of the file, in order.
+    pub(crate) fn start(
+        chunks: Box<dyn Chunks>,
+        workers: &WorkerPool,
+        observe: Observer,
+    ) -> Result<Self> {
+        let buffers = workers.buffer_source();
+        let (emit, events) = mpsc::sync_channel(1);
         threads::spawn("wingback-gunzip", move || {
-            let input =
-                Input { chunks, look, chunk: Bytes::new(), taken: 0, kept: None, failed: None };
-            let last = decode(input, &memory, &emit);
-            // Nobody listens where the operation has ended.
+            let input = Input {
+                chunks,
+                observe,
+                chunk: Bytes::new(),
+                consumed: 0,
+                kept: None,
+                failed: None,
+            };
+            let last = decode(input, &buffers, &emit);
+            // The operation may have ended, so that nobody receives the result.
             let _ = emit.send(last);
         })?;
-        Ok(Gunzip(stretches))
+        Ok(Gunzip(events))
     }
 
-    /// The next stretch. After an error, [`Stretch::Damaged`] or [`Stretch::End`] there is none.
-    pub(crate) fn next(&mut self) -> Result<Stretch> {
+    /// Returns the next event. After an error, [`Event::Damaged`] or [`Event::End`] there is none.
+    pub(crate) fn next(&mut self) -> Result<Event> {
         self.0.recv().unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "read the archive").caused_by("a thread panicked"))
         })
     }
 }
 
-/// Emits all stretches but the last, which it returns.
+/// Emits all events except the last, which it returns.
 fn decode(
     mut input: Input,
-    memory: &BufferPermits,
-    emit: &SyncSender<Result<Stretch>>,
-) -> Result<Stretch> {
-    let mut out = memory.next()?;
+    buffers: &BufferSource,
+    emit: &SyncSender<Result<Event>>,
+) -> Result<Event> {
+    let mut out = buffers.next()?;
     let mut tail = Vec::new();
-    let send = |blank: &mut crate::read::worker_pool::Buffer| {
-        let full = std::mem::replace(blank, memory.next()?);
-        emit.send(Ok(Stretch::SharedBuffer(full.freeze()))).map_err(|_| Error::cancelled())
+    let send = |buffer: &mut Buffer| {
+        let full = std::mem::replace(buffer, buffers.next()?);
+        emit.send(Ok(Event::Data(full.freeze()))).map_err(|_| Error::cancelled())
     };
     let mut is_first = true;
     let damage = loop {
@@ -95,16 +105,16 @@ fn decode(
         match start {
             [] if !is_first => {
                 send(&mut out)?;
-                return Ok(Stretch::End(Ending { tail, len: input.taken }));
+                return Ok(Event::End(Ending { tail, len: input.consumed }));
             }
             [0x1f, 0x8b, ..] => {}
-            // Some tools fill the last block of a medium.
+            // Some tools pad the file with zeros to a whole block of their medium.
             [0, ..] if !is_first => match input.skip_zeros() {
                 Ok(()) => continue,
                 Err(e) => break e,
             },
-            _ if is_first => break io::Error::other("it is no gzip file"),
-            _ => break io::Error::other("there are other bytes behind its end"),
+            _ if is_first => break io::Error::other("it is not a gzip file"),
+            _ => break io::Error::other("there are other bytes after its end"),
         }
         is_first = false;
         let may_be_index = start == [0x1f, 0x8b, 8, 4];
@@ -113,11 +123,11 @@ fn decode(
         let mut is_empty = true;
         let end = loop {
             let len = out.buf().len();
-            if len == STRETCH {
+            if len == CHUNK {
                 send(&mut out)?;
                 continue;
             }
-            match decoder.read(out.buf().room(STRETCH - len)) {
+            match decoder.read(out.buf().room(CHUNK - len)) {
                 Ok(0) => break None,
                 Ok(n) => {
                     out.buf().advance(n);
@@ -144,30 +154,32 @@ fn decode(
         return Err(error);
     }
     send(&mut out)?;
-    Ok(Stretch::Damaged(match damage.kind() {
-        io::ErrorKind::UnexpectedEof => "it is cut off".into(),
+    Ok(Event::Damaged(match damage.kind() {
+        io::ErrorKind::UnexpectedEof => "it is truncated".into(),
         _ => damage.to_string(),
     }))
 }
 
-/// The file, as the decoder wants it.
+/// Reads the file for the decoder.
 struct Input {
     chunks: Box<dyn Chunks>,
-    look: Look,
+    observe: Observer,
     chunk: Bytes,
-    taken: u64,
-    /// What was taken since this was set.
+    /// Bytes that the decoder has consumed.
+    consumed: u64,
+    /// Bytes that were consumed since this was set. `None` if they are not needed.
     kept: Option<Vec<u8>>,
-    /// Why the source could not be read: no damage of the file.
+    /// Error of the source, which is not damage of the file.
     failed: Option<Error>,
 }
 
 impl Input {
+    /// Reads the next chunk, which is empty at the end.
     fn more(&mut self) -> io::Result<Bytes> {
         match self.chunks.next() {
             Ok(chunk) => {
                 let chunk = chunk.unwrap_or_default();
-                (self.look)(&chunk);
+                (self.observe)(&chunk);
                 Ok(chunk)
             }
             Err(e) => {
@@ -178,7 +190,7 @@ impl Input {
         }
     }
 
-    /// The next `n` bytes, or all that are left.
+    /// Returns the next `n` bytes, or all remaining ones, without consuming them.
     fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
         while self.chunk.len() < n {
             let more = self.more()?;
@@ -194,13 +206,13 @@ impl Input {
         Ok(&self.chunk[..n.min(self.chunk.len())])
     }
 
-    /// Passes over zeros; anything else behind them is an error.
+    /// Skips zeros up to the end of the file. Other bytes after them are an error.
     fn skip_zeros(&mut self) -> io::Result<()> {
         loop {
             let chunk = self.fill_buf()?;
             let zeros = chunk.iter().take_while(|&&b| b == 0).count();
             if zeros < chunk.len() {
-                return Err(io::Error::other("there are other bytes behind its end"));
+                return Err(io::Error::other("there are other bytes after its end"));
             }
             if zeros == 0 {
                 return Ok(());
@@ -223,7 +235,7 @@ impl BufRead for Input {
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(&self.chunk[..n]);
         }
-        self.taken += n as u64;
+        self.consumed += n as u64;
         self.chunk.advance(n);
     }
 }

@@ -1,13 +1,16 @@
-//! Decodes one segment by itself.
+//! Decodes one segment on its own.
 //!
-//! With zlib-rs in every build: ISA-L's decoder takes a sixth less time for what is encoded, which
-//! does not show in a whole archive, and would bring `unsafe` to foreign bytes.
+//! Every build uses zlib-rs. The decoder of ISA-L takes a sixth less time for encoded data, which makes
+//! no difference for a whole archive, and it would process untrusted bytes in `unsafe` code.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::format::FINAL_BLOCK;
+use crate::format::gzip::FINAL_BLOCK;
 
-/// Decodes segments, one after the other.
+/// Bytes that [`Inflater::segment`] needs after the segment.
+pub(crate) const PADDING: usize = FINAL_BLOCK.len();
+
+/// Decodes segments, one after another.
 pub(crate) struct Inflater(Decompress);
 
 impl Inflater {
@@ -15,21 +18,22 @@ impl Inflater {
         Inflater(Decompress::new(false))
     }
 
-    /// Decodes the segment that `bytes` holds but for its last two bytes, which may be anything and
-    /// stay as they are. True if it comes to exactly as many bytes as `raw` has.
+    /// Decodes the segment in `bytes` into `raw`. Returns whether it has exactly the length of `raw`.
     ///
-    /// The final block is put behind it for the decoder: a segment that does not end where a block
-    /// ends would swallow it, and another reader would see other bytes there.
+    /// `bytes` has [`PADDING`] bytes after the segment, with any content. They are unchanged afterwards.
+    ///
+    /// The decoder sees a final block there. A segment that does not end at the end of a block would read
+    /// it as its own data, and another reader would see other bytes there. So such a segment is refused.
     pub(crate) fn segment(&mut self, bytes: &mut [u8], raw: &mut [u8]) -> bool {
-        let Some(end) = bytes.last_chunk_mut::<2>() else {
+        let Some(padding) = bytes.last_chunk_mut::<PADDING>() else {
             return false;
         };
-        let behind = std::mem::replace(end, FINAL_BLOCK);
-        let is_whole = self.stream(bytes, raw);
-        if let Some(end) = bytes.last_chunk_mut() {
-            *end = behind;
+        let saved = std::mem::replace(padding, FINAL_BLOCK);
+        let is_good = self.stream(bytes, raw);
+        if let Some(padding) = bytes.last_chunk_mut() {
+            *padding = saved;
         }
-        is_whole
+        is_good
     }
 
     fn stream(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
@@ -47,7 +51,7 @@ mod tests {
     use crate::format::{Level, buffer::Buf, deflate::Deflater};
 
     #[test]
-    fn only_whole_segments_are_taken() {
+    fn only_complete_segments_are_accepted() {
         let raw: Vec<u8> = (0..100_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         for level in [Level::None, Level::Fast, Level::Best] {
             let mut out = Buf::default();
@@ -69,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_segment_that_ends_inside_a_block_is_refused() {
-        // A stored block of six bytes whose last two are to be the final block.
+        // A stored block of six bytes, of which the last two are in the padding.
         let mut segment = [0, 6, 0, 0xf9, 0xff, b'a', b'b', b'c', b'd', 0, 0];
         assert!(!Inflater::new().segment(&mut segment, &mut [0; 4]));
         assert!(!Inflater::new().segment(&mut segment, &mut [0; 6]));

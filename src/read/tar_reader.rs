@@ -1,123 +1,97 @@
-//! From tar bytes to members, for one that takes them; where there is an index, compared with it.
+//! Reads the members of a tar stream for a [`Sink`]. If there is an index, it compares them with it.
 
-use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-use bytes::Bytes;
-
+use super::{input::corrupt, layout::Layout, sink::Sink, worker_pool::SharedBuffer};
 use crate::{
     entry::{Entry, Member},
-    error::{Error, ErrorKind, Result},
+    error::Result,
     format::tar::{BLOCK, END_LEN, Reader, Step, TarMember},
-    read::{corrupt, segments::Layout, worker_pool::SharedBuffer},
 };
 
-/// Takes the members of an archive, in their order.
-pub(crate) trait Sink {
-    /// A member begins. Its content follows unless this says that it is not wanted.
-    fn member(&mut self, member: Member) -> Result<bool>;
-
-    /// A member that cannot be used begins, and is passed over.
-    fn refuse(&mut self, member: Member, why: &'static str) -> Result<()> {
-        let error = Error::new(ErrorKind::Corrupt, "read the tar header of");
-        Err(error.at(OsStr::from_bytes(&member.path)).caused_by(why))
-    }
-
-    /// A part of the content, `range` of `raw`, which stands at `offset` of the file.
-    fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()>;
-
-    /// The content is complete.
-    fn end(&mut self) -> Result<()>;
-
-    /// The rest of the content cannot be had.
-    fn abandon(&mut self);
-
-    /// The stretch that was handed out is through, and another will come.
-    fn stretch_end(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Where it stands.
+/// Position in the tar stream.
 enum State {
     Headers,
     Content(Content),
-    /// Nothing is wanted before this place.
+    /// Before the next wanted entry, which begins at this offset.
     Skip(u64),
-    /// Behind the end blocks.
+    /// After the end blocks.
     End,
 }
 
+/// The content of the current member.
 struct Content {
     path: Vec<u8>,
     is_wanted: bool,
-    /// Bytes of it that were met, of the `stored` that the tar has.
+    /// Bytes that were read, of the `stored` bytes in the tar stream.
     at: u64,
     stored: u64,
-    /// Where its padding ends in the tar stream.
+    /// End of its padding in the tar stream.
     end: u64,
-    /// Which parts of a sparse file the stored bytes are.
-    map: Option<Vec<(u64, u64)>>,
+    /// The extents of a sparse file, which the stored bytes are.
+    extents: Option<Vec<(u64, u64)>>,
 }
 
-/// Reads a tar stream stretch by stretch.
+/// Reads a tar stream buffer by buffer.
 pub(crate) struct TarReader<'a, S> {
     sink: &'a mut S,
     headers: Reader,
     state: State,
-    /// Bytes of the tar stream so far.
+    /// Offset in the tar stream.
     at: u64,
-    guide: Option<ExpectedEntries>,
-    mismatch: bool,
+    expected: Option<ExpectedEntries>,
+    /// An entry of the index differs from the tar stream.
+    has_mismatch: bool,
 }
 
-/// The index, while it and the tar stream agree.
+/// The index, as long as it matches the tar stream.
 struct ExpectedEntries {
     layout: Arc<Layout>,
-    /// The entry that comes next.
-    place: usize,
-    /// Entries to look at, ascending, from the last: all of them, or some.
+    /// The next entry.
+    next: usize,
+    /// The wanted entries after it, in descending order; `None` if all are wanted.
     wanted: Option<Vec<usize>>,
 }
 
 impl<'a, S: Sink> TarReader<'a, S> {
-    /// A walk through the whole stream, compared with the index where there is one.
+    /// Reads the whole stream, and compares it with the index if there is one.
     pub(crate) fn new(sink: &'a mut S, layout: Option<Arc<Layout>>) -> Self {
         TarReader {
             sink,
             headers: Reader::new(),
             state: State::Headers,
             at: 0,
-            guide: layout.map(|layout| ExpectedEntries { layout, place: 0, wanted: None }),
-            mismatch: false,
+            expected: layout.map(|layout| ExpectedEntries { layout, next: 0, wanted: None }),
+            has_mismatch: false,
         }
     }
 
-    /// A walk that meets these entries only, ascending.
-    pub(crate) fn some(sink: &'a mut S, layout: Arc<Layout>, mut wanted: Vec<usize>) -> Self {
+    /// Reads only these entries, which are in ascending order.
+    pub(crate) fn of_entries(sink: &'a mut S, layout: Arc<Layout>, mut wanted: Vec<usize>) -> Self {
         wanted.reverse();
-        let mut walker = TarReader::new(sink, None);
-        walker.guide = Some(ExpectedEntries { layout, place: 0, wanted: Some(wanted) });
-        walker.seek();
-        walker
+        let mut reader = TarReader::new(sink, None);
+        reader.expected = Some(ExpectedEntries { layout, next: 0, wanted: Some(wanted) });
+        reader.seek();
+        reader
     }
 
-    /// Whether the index said something else than the tar stream. A walk through the whole stream
-    /// then goes on without it; a walk through a part is over.
+    /// Returns whether the index differs from the tar stream. A reader of the whole stream then continues
+    /// without the index. A reader of some entries has ended.
     pub(crate) fn has_mismatch(&self) -> bool {
-        self.mismatch
+        self.has_mismatch
     }
 
-    /// Whether the whole stream can be walked without the index.
+    /// Returns whether only some entries are wanted, so that the index is necessary.
     fn is_partial(&self) -> bool {
-        self.guide.as_ref().is_some_and(|guide| guide.wanted.is_some())
+        self.expected.as_ref().is_some_and(|expected| expected.wanted.is_some())
     }
 
-    /// The next bytes: `range` of `raw`, at `at` of the tar stream. What lies before `at` and was
-    /// not fed is not wanted.
+    /// Reads the next bytes: `range` of `raw`, at offset `at` of the tar stream. The caller omits bytes
+    /// only if no wanted entry needs them.
     pub(crate) fn feed(&mut self, raw: &SharedBuffer, range: Range<usize>, at: u64) -> Result<()> {
         self.at = at;
         let mut i = range.start;
-        while i < range.end && !(self.mismatch && self.is_partial()) {
+        while i < range.end && !(self.has_mismatch && self.is_partial()) {
             let left = range.end - i;
             let n = match &mut self.state {
                 State::End => return Ok(()),
@@ -145,7 +119,7 @@ impl<'a, S: Sink> TarReader<'a, S> {
                     let n = (content.end - self.at).min(left as u64) as usize;
                     let data = (content.stored - content.at).min(n as u64) as usize;
                     if content.is_wanted && data > 0 {
-                        content.hand_out(self.sink, raw, i..i + data)?;
+                        content.pass_on(self.sink, raw, i..i + data)?;
                     }
                     content.at += data as u64;
                     if self.at + n as u64 == content.end {
@@ -160,45 +134,47 @@ impl<'a, S: Sink> TarReader<'a, S> {
         Ok(())
     }
 
-    /// The next bytes, these of the tar stream, are damaged. Says which entries that costs, and goes
-    /// on behind the last of them; `None` without an index, which alone knows where that is.
-    pub(crate) fn damaged(&mut self, tar: &Range<u64>) -> Option<Vec<usize>> {
-        let guide = self.guide.as_mut()?;
+    /// Skips the next bytes, this range of the tar stream, which are damaged. Returns the entries that are
+    /// lost, and continues after the last of them. Returns `None` without an index, since only the index
+    /// knows where the next entry begins.
+    pub(crate) fn skip_damage(&mut self, tar: &Range<u64>) -> Option<Vec<usize>> {
+        let expected = self.expected.as_mut()?;
         let mut lost = Vec::new();
         if let State::Content(content) = &self.state {
             if content.is_wanted {
                 self.sink.abandon();
             }
-            lost.push(guide.place - 1);
+            lost.push(expected.next - 1);
         }
-        let hit = guide.layout.entries_in(tar);
-        while guide.place < hit.end && !matches!(self.state, State::End) {
-            lost.push(guide.place);
-            guide.place += 1;
-            if let Some(wanted) = &mut guide.wanted {
+        let damaged = expected.layout.entries_in(tar);
+        while expected.next < damaged.end && !matches!(self.state, State::End) {
+            lost.push(expected.next);
+            expected.next += 1;
+            if let Some(wanted) = &mut expected.wanted {
                 match wanted.pop() {
-                    Some(next) => guide.place = next,
+                    Some(next) => expected.next = next,
                     None => self.state = State::End,
                 }
             }
         }
         self.headers = Reader::new();
         self.at = tar.end;
-        let end = guide.layout.footer.tar_len - END_LEN;
+        let end = expected.layout.footer.tar_len - END_LEN;
         if tar.end > end {
             self.state = State::End;
         } else if !matches!(self.state, State::End) {
-            let entries = guide.layout.index.entries.len();
-            self.state = State::Skip(match guide.place < entries {
-                true => guide.layout.entry(guide.place).start,
+            let entries = expected.layout.index.entries.len();
+            self.state = State::Skip(match expected.next < entries {
+                true => expected.layout.entry(expected.next).start,
                 false => end,
             });
         }
         Some(lost)
     }
 
-    /// The stream cannot be read any further. Says which member that cuts off.
-    pub(crate) fn give_up(&mut self) -> Option<Vec<u8>> {
+    /// Ends reading, since the rest of the stream cannot be read. Returns the path of the member that is
+    /// incomplete.
+    pub(crate) fn abandon(&mut self) -> Option<Vec<u8>> {
         match std::mem::replace(&mut self.state, State::End) {
             State::Content(content) => {
                 if content.is_wanted {
@@ -210,12 +186,12 @@ impl<'a, S: Sink> TarReader<'a, S> {
         }
     }
 
-    /// The stretch that was fed is through.
-    pub(crate) fn stretch_end(&mut self) -> Result<()> {
-        self.sink.stretch_end()
+    /// Tells the sink that the current buffer has been read.
+    pub(crate) fn buffer_end(&mut self) -> Result<()> {
+        self.sink.buffer_end()
     }
 
-    /// Whether the stream may be over here.
+    /// Checks that the stream may end here.
     pub(crate) fn check_end(&self) -> Result<()> {
         match self.state {
             State::Headers => self.headers.end(),
@@ -224,33 +200,33 @@ impl<'a, S: Sink> TarReader<'a, S> {
         }
     }
 
-    /// Whether the index has said nothing that the stream did not.
-    pub(crate) fn agrees(&self) -> bool {
-        let is_through = self.guide.as_ref().is_none_or(|guide| match &guide.wanted {
+    /// Returns whether every expected entry was in the stream.
+    pub(crate) fn matches_index(&self) -> bool {
+        let is_complete = self.expected.as_ref().is_none_or(|expected| match &expected.wanted {
             Some(wanted) => wanted.is_empty(),
-            None => guide.place == guide.layout.index.entries.len(),
+            None => expected.next == expected.layout.index.entries.len(),
         });
-        !self.mismatch && is_through
+        !self.has_mismatch && is_complete
     }
 
     fn begin(&mut self, member: TarMember) -> Result<()> {
-        let mut known = None;
-        if let Some(guide) = &mut self.guide {
+        let mut exact_mtime = None;
+        if let Some(expected) = &mut self.expected {
             let start = self.at - member.header_len;
-            let entry = guide.layout.index.entries.get(guide.place);
-            match entry
-                .filter(|e| guide.layout.entry(guide.place).start == start && agrees(e, &member))
-            {
+            let entry = expected.layout.index.entries.get(expected.next);
+            match entry.filter(|e| {
+                expected.layout.entry(expected.next).start == start && matches(e, &member)
+            }) {
                 Some(entry) => {
-                    known = Some(entry.mtime_ns);
-                    guide.place += 1;
+                    exact_mtime = Some(entry.mtime_ns);
+                    expected.next += 1;
                 }
                 None => {
-                    self.mismatch = true;
-                    if guide.wanted.is_some() {
+                    self.has_mismatch = true;
+                    if expected.wanted.is_some() {
                         return Ok(());
                     }
-                    self.guide = None;
+                    self.expected = None;
                 }
             }
         }
@@ -261,7 +237,7 @@ impl<'a, S: Sink> TarReader<'a, S> {
             at: 0,
             stored: member.stored,
             end,
-            map: member.sparse,
+            extents: member.sparse,
         };
         let refused = member.refused;
         let member = Member {
@@ -271,7 +247,7 @@ impl<'a, S: Sink> TarReader<'a, S> {
             mode: member.mode,
             uid: member.uid,
             gid: member.gid,
-            mtime_ns: known.unwrap_or(member.mtime_ns),
+            mtime_ns: exact_mtime.unwrap_or(member.mtime_ns),
             target: member.target,
         };
         let is_wanted = match refused {
@@ -298,18 +274,19 @@ impl<'a, S: Sink> TarReader<'a, S> {
         Ok(())
     }
 
-    /// Goes to the next entry that is wanted, where not all are.
+    /// Goes to the next wanted entry, if only some are wanted.
     fn seek(&mut self) {
-        let Some(ExpectedEntries { layout, place, wanted: Some(wanted) }) = &mut self.guide else {
+        let Some(ExpectedEntries { layout, next, wanted: Some(wanted) }) = &mut self.expected
+        else {
             return;
         };
-        while wanted.last().is_some_and(|i| i < place) {
+        while wanted.last().is_some_and(|i| i < next) {
             wanted.pop();
         }
         self.state = match wanted.pop() {
-            Some(next) => {
-                *place = next;
-                State::Skip(layout.entry(next).start)
+            Some(i) => {
+                *next = i;
+                State::Skip(layout.entry(i).start)
             }
             None => State::End,
         };
@@ -317,18 +294,13 @@ impl<'a, S: Sink> TarReader<'a, S> {
 }
 
 impl Content {
-    /// Hands out `range` of `raw`, the next stored bytes, at the places of the file they belong to.
-    fn hand_out(
-        &self,
-        sink: &mut impl Sink,
-        raw: &SharedBuffer,
-        range: Range<usize>,
-    ) -> Result<()> {
-        let Some(map) = &self.map else {
+    /// Passes `range` of `raw`, the next stored bytes, to the sink, at their offsets in the file.
+    fn pass_on(&self, sink: &mut impl Sink, raw: &SharedBuffer, range: Range<usize>) -> Result<()> {
+        let Some(extents) = &self.extents else {
             return sink.data(raw, range, self.at);
         };
         let (mut stored, from, to) = (0, self.at, self.at + range.len() as u64);
-        for &(offset, len) in map {
+        for &(offset, len) in extents {
             let part = from.max(stored)..to.min(stored + len);
             if part.start < part.end {
                 let start = range.start + (part.start - from) as usize;
@@ -341,8 +313,8 @@ impl Content {
     }
 }
 
-/// Whether the tar header is the one that the index promises.
-fn agrees(entry: &Entry, member: &TarMember) -> bool {
+/// Returns whether a tar header matches its entry in the index.
+fn matches(entry: &Entry, member: &TarMember) -> bool {
     const SECOND: i64 = 1_000_000_000;
     entry.path == member.path
         && member.kind == entry.kind().into()
@@ -350,36 +322,4 @@ fn agrees(entry: &Entry, member: &TarMember) -> bool {
         && u64::from(entry.header_len) == member.header_len
         && member.sparse.is_none()
         && entry.mtime_ns.div_euclid(SECOND).max(0) == member.mtime_ns.div_euclid(SECOND)
-}
-
-/// Fills the holes of a sparse file for those who pass content on from start to end.
-#[derive(Debug, Default)]
-pub(crate) struct Gaps {
-    at: u64,
-    size: u64,
-}
-
-impl Gaps {
-    /// Of a file of `size` bytes.
-    pub(crate) fn of(size: u64) -> Self {
-        Gaps { at: 0, size }
-    }
-
-    /// Zeros that stand before the content at `offset`, as long as there are more.
-    pub(crate) fn before(&mut self, offset: u64) -> Option<Bytes> {
-        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        let n = offset.saturating_sub(self.at).min(ZEROS.len() as u64);
-        self.at += n;
-        (n > 0).then(|| Bytes::from_static(&ZEROS[..n as usize]))
-    }
-
-    /// Zeros that stand behind all content, likewise.
-    pub(crate) fn at_end(&mut self) -> Option<Bytes> {
-        self.before(self.size)
-    }
-
-    /// Content goes by.
-    pub(crate) fn pass(&mut self, n: usize) {
-        self.at += n as u64;
-    }
 }

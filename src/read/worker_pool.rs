@@ -1,7 +1,7 @@
-//! Threads that decode and write, and the bound on the memory they share.
+//! The threads that decode and write, and the limit for the memory that they share.
 //!
-//! The thread that leads hands out tasks and takes results in order; it alone waits for others.
-//! Tasks never wait for one another, so they always come to an end and give their memory back.
+//! The calling thread queues tasks and takes the results in order. Only that thread waits for others.
+//! Tasks never wait for each other, so they always end and return their buffers.
 
 use std::{
     collections::VecDeque,
@@ -10,17 +10,17 @@ use std::{
     thread::JoinHandle,
 };
 
+use super::inflate::Inflater;
 use crate::{
     error::{Error, ErrorKind, Result},
     format::buffer::{Buf, Pool, Pooled},
-    read::inflate::Inflater,
-    write::pipeline::lower_priority,
+    rt::threads::lower_priority,
 };
 
-/// Something for a worker to do, with its decoder.
+/// A task for a worker, which passes its decoder.
 type Task = Box<dyn FnOnce(&mut Inflater) -> Result<()> + Send>;
 
-/// The workers. Dropping it stops them once their present task is done.
+/// A pool of worker threads. Dropping it stops each thread after its current task.
 pub(crate) struct WorkerPool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -28,36 +28,37 @@ pub(crate) struct WorkerPool {
 
 struct Shared {
     state: Mutex<State>,
-    /// Something changed that the others may wait for.
+    /// Signals every change of the state.
     changed: Condvar,
     pool: Pool,
-    stretches_max: usize,
+    buffers_max: usize,
 }
 
 #[derive(Default)]
 struct State {
-    /// What frees memory goes first.
+    /// Tasks that use up buffers. They go first, since they free memory.
     writes: VecDeque<Task>,
     reads: VecDeque<Task>,
     running: usize,
-    stretches: usize,
+    /// Buffers in use.
+    buffers: usize,
     error: Option<Error>,
     stopping: bool,
 }
 
 impl WorkerPool {
-    /// Starts `threads` workers.
+    /// Starts `threads` workers, with low priority if `background` is set.
     pub(crate) fn start(threads: usize, background: bool) -> Result<Self> {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             pool: Pool::default(),
-            stretches_max: 2 * threads + 2,
+            buffers_max: 2 * threads + 2,
         });
-        let mut crew = WorkerPool { shared, workers: Vec::with_capacity(threads) };
+        let mut pool = WorkerPool { shared, workers: Vec::with_capacity(threads) };
         for i in 0..threads {
-            let shared = crew.shared.clone();
+            let shared = pool.shared.clone();
             let worker = std::thread::Builder::new()
                 .name(format!("wingback-read-{i}"))
                 .spawn(move || {
@@ -67,44 +68,44 @@ impl WorkerPool {
                     shared.work();
                 })
                 .map_err(|e| Error::io("start a thread", e))?;
-            crew.workers.push(worker);
+            pool.workers.push(worker);
         }
-        Ok(crew)
+        Ok(pool)
     }
 
-    /// Queues a task that makes a stretch.
+    /// Queues a task that fills a buffer.
     pub(crate) fn read(&self, task: impl FnOnce(&mut Inflater) -> Result<()> + Send + 'static) {
         self.shared.lock().reads.push_back(Box::new(task));
         self.shared.changed.notify_all();
     }
 
-    /// Queues a task that uses one up.
+    /// Queues a task that uses up a buffer.
     pub(crate) fn write(&self, task: impl FnOnce() -> Result<()> + Send + 'static) {
         self.shared.lock().writes.push_back(Box::new(|_| task()));
         self.shared.changed.notify_all();
     }
 
-    /// Memory for a stretch, if there is room for one more.
-    pub(crate) fn try_stretch(&self) -> Option<Buffer> {
-        self.shared.try_stretch(&mut self.shared.lock())
+    /// Returns a buffer, if one more is allowed now.
+    pub(crate) fn try_buffer(&self) -> Option<Buffer> {
+        self.shared.try_buffer(&mut self.shared.lock())
     }
 
-    /// Memory for a stretch, as soon as there is room; an error if a task failed meanwhile.
-    pub(crate) fn stretch(&self) -> Result<Buffer> {
-        self.shared.stretch()
+    /// Waits until one more buffer is allowed, and returns it. Returns the error of a failed task.
+    pub(crate) fn buffer(&self) -> Result<Buffer> {
+        self.shared.buffer()
     }
 
-    /// Hands out memory for stretches on another thread.
-    pub(crate) fn stretches(&self) -> BufferPermits {
-        BufferPermits(self.shared.clone())
+    /// Returns a handle that gives buffers to another thread.
+    pub(crate) fn buffer_source(&self) -> BufferSource {
+        BufferSource(self.shared.clone())
     }
 
-    /// Fails if a task did.
+    /// Returns the error of a failed task, if any.
     pub(crate) fn check(&self) -> Result<()> {
         self.shared.lock().error.take().map_or(Ok(()), Err)
     }
 
-    /// Waits until all tasks are done; an error if one failed.
+    /// Waits until all tasks have ended. Returns the error of a failed task, if any.
     pub(crate) fn drain(&self) -> Result<()> {
         let mut state = self.shared.lock();
         while state.error.is_none()
@@ -121,7 +122,7 @@ impl Drop for WorkerPool {
         self.shared.lock().stopping = true;
         self.shared.changed.notify_all();
         for worker in self.workers.drain(..) {
-            // Panics were caught, and are errors by now.
+            // Panics were caught and turned into errors.
             let _ = worker.join();
         }
     }
@@ -141,10 +142,10 @@ impl Shared {
         let mut state = self.lock();
         loop {
             if state.stopping || state.error.is_some() {
-                // What is left will never run; its memory and open files go with it.
-                let left = (std::mem::take(&mut state.writes), std::mem::take(&mut state.reads));
+                // The queued tasks will never run. Dropping them frees their buffers and open files.
+                let queued = (std::mem::take(&mut state.writes), std::mem::take(&mut state.reads));
                 drop(state);
-                drop(left);
+                drop(queued);
                 state = self.lock();
                 if state.stopping {
                     return;
@@ -170,15 +171,15 @@ impl Shared {
         }
     }
 
-    fn try_stretch(self: &Arc<Self>, state: &mut State) -> Option<Buffer> {
-        if state.stretches >= self.stretches_max {
+    fn try_buffer(self: &Arc<Self>, state: &mut State) -> Option<Buffer> {
+        if state.buffers >= self.buffers_max {
             return None;
         }
-        state.stretches += 1;
+        state.buffers += 1;
         Some(Buffer { buf: self.pool.take(), shared: self.clone() })
     }
 
-    fn stretch(self: &Arc<Self>) -> Result<Buffer> {
+    fn buffer(self: &Arc<Self>) -> Result<Buffer> {
         let mut state = self.lock();
         loop {
             if let Some(error) = state.error.take() {
@@ -187,8 +188,8 @@ impl Shared {
             if state.stopping {
                 return Err(Error::cancelled());
             }
-            match self.try_stretch(&mut state) {
-                Some(blank) => return Ok(blank),
+            match self.try_buffer(&mut state) {
+                Some(buffer) => return Ok(buffer),
                 None => state = self.wait(state),
             }
         }
@@ -201,17 +202,17 @@ impl State {
     }
 }
 
-/// See [`WorkerPool::stretches`].
-pub(crate) struct BufferPermits(Arc<Shared>);
+/// Gives buffers to another thread. See [`WorkerPool::buffer_source`].
+pub(crate) struct BufferSource(Arc<Shared>);
 
-impl BufferPermits {
-    /// As [`WorkerPool::stretch`].
+impl BufferSource {
+    /// Same as [`WorkerPool::buffer`].
     pub(crate) fn next(&self) -> Result<Buffer> {
-        self.0.stretch()
+        self.0.buffer()
     }
 }
 
-/// Memory for one stretch of the tar stream.
+/// A buffer for a part of the tar stream. It counts against the limit of its pool.
 pub(crate) struct Buffer {
     buf: Pooled,
     shared: Arc<Shared>,
@@ -222,12 +223,12 @@ impl Buffer {
         &mut self.buf
     }
 
-    /// As scratch memory of the same kind.
+    /// Returns temporary memory that does not count against the limit.
     pub(crate) fn scratch(&self) -> Pooled {
         self.shared.pool.take()
     }
 
-    /// To be read from now on, by any number.
+    /// Ends writing and makes the buffer shareable.
     pub(crate) fn freeze(self) -> SharedBuffer {
         SharedBuffer(Arc::new(self))
     }
@@ -235,12 +236,12 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.shared.lock().stretches -= 1;
+        self.shared.lock().buffers -= 1;
         self.shared.changed.notify_all();
     }
 }
 
-/// The bytes of a stretch. Clones share them, and the last gives the memory back.
+/// A part of the tar stream. Clones share the bytes, and dropping the last one frees the buffer.
 #[derive(Clone)]
 pub(crate) struct SharedBuffer(Arc<Buffer>);
 

@@ -57,3 +57,12 @@ fn join_ended(threads: &mut Vec<JoinHandle<()>>) {
         let _ = ended.join();
     }
 }
+
+/// Lowers the priority of the calling thread below all other work.
+///
+/// This applies to the processor, and also to the disk, because Linux derives the I/O priority from the
+/// nice value (ioprio_set(2)). On Linux, a nice value belongs to the thread.
+pub(crate) fn lower_priority() {
+    // If the system refuses this, the thread runs at normal priority.
+    let _ = rustix::process::setpriority_process(None, 19);
+}

@@ -266,7 +266,7 @@ impl ReadAt for Passing {
         self.file.read_at(at, into)
     }
 
-    fn passed(&self, at: u64) {
+    fn dont_need_before(&self, at: u64) {
         let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
         let passed = self.passed.fetch_max(stride, Relaxed);
         if stride > passed {

@@ -100,7 +100,7 @@ impl ReadAt for Ranges {
         Ok(())
     }
 
-    fn plan(&self, mut ranges: Vec<Range<u64>>, until: u64) {
+    fn will_need(&self, mut ranges: Vec<Range<u64>>, until: u64) {
         ranges.retain(|range| range.start < self.tail_at());
         // Whoever does not know of a plan answers each read by itself.
         let _ = self.ask(Request::Plan(ranges, until));
@@ -352,7 +352,7 @@ mod tests {
                 let want = range.clone().map(|at| at as u8);
                 assert!(bytes.iter().copied().eq(want), "{range:?}");
             };
-            ranges.plan(plan.clone(), 0);
+            ranges.will_need(plan.clone(), 0);
             std::thread::scope(|scope| {
                 for thread in 0..3 {
                     let mine = plan.iter().skip(thread).step_by(3);
@@ -392,7 +392,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| block_on(serve(&fake, requests)));
             let ranges = ranges;
-            ranges.plan(vec![2..5, 6..8, 8..10], 0);
+            ranges.will_need(vec![2..5, 6..8, 8..10], 0);
             for at in [2, 6] {
                 ranges.read_at(at, &mut [0; 3]).expect("it is there");
             }
@@ -416,7 +416,7 @@ mod tests {
         let (ranges, requests) = Ranges::new(LEN, Bytes::new());
         std::thread::scope(|scope| {
             scope.spawn(|| block_on(serve(Broken, requests)));
-            ranges.plan(vec![0..5, 5..10], 0);
+            ranges.will_need(vec![0..5, 5..10], 0);
             let mut bytes = [0; 5];
             assert!(ranges.read_at(0, &mut bytes).is_err());
             assert!(ranges.read_at(5, &mut bytes).is_err());

@@ -1,9 +1,9 @@
-//! From a directory to an archive, on threads of its own, without a word about where the bytes go.
+//! From a directory to an archive, on separate threads. Nothing here knows where the bytes go.
 //!
-//! [`tree`] turns a walk into tar bytes, cut into segments; [`pipeline`] compresses them on several
-//! threads, hashes them in order and closes the archive with its index.
+//! [`tree`] turns a walk into tar bytes, which are cut into segments. [`pipeline`] compresses them on
+//! several threads, hashes them in order and ends the archive with its index. [`previous`] copies
+//! unchanged segments from an older archive.
 
 pub(crate) mod pipeline;
 pub(crate) mod previous;
-pub(crate) mod read_ahead;
 pub(crate) mod tree;

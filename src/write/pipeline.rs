@@ -1,8 +1,9 @@
-//! From tar bytes to the archive: compressed on several threads, put in order, hashed, closed.
+//! From tar bytes to an archive: compresses on several threads, restores the order, hashes, and adds the
+//! index.
 //!
-//! The calling thread makes batches; workers compress them in any order; one more thread takes the
-//! results in the order in which the batches were handed over and passes the bytes on. What is
-//! under way is bounded, so a slow destination slows the reading.
+//! The calling thread produces batches, and workers compress them in any order. One more thread takes the
+//! results in the order of the batches and emits the bytes. The number of unfinished batches is bounded,
+//! so a slow destination slows down the reading.
 
 use std::{
     sync::{
@@ -18,9 +19,10 @@ use sha1::{Digest, Sha1};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::{
-        FINAL_BLOCK, GZIP_HEADER, Level, Profile,
+        Level, Profile,
         buffer::{Pool, Pooled},
         deflate::{Deflater, MIXED},
+        gzip::{self, GZIP_HEADER},
         index::{Footer, IndexBuilder, List, Segment},
         segment::Batch,
         tar::END_LEN,
@@ -28,13 +30,11 @@ use crate::{
     limiter::Limiter,
     progress::Tracker,
     read::inflate::Inflater,
-    write::{
-        previous::{PreviousArchive, key_of},
-        read_ahead::Copies,
-    },
+    rt::threads::lower_priority,
+    write::previous::{Copies, PreviousArchive},
 };
 
-/// How an archive is made.
+/// How an archive is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) level: Level,
@@ -44,21 +44,21 @@ pub(crate) struct Settings {
     pub(crate) write_limit: Limiter,
 }
 
-/// What came out.
+/// Facts about the archive for the report.
 #[derive(Debug)]
-pub(crate) struct Summary {
+pub(crate) struct ArchiveReport {
     pub(crate) size: u64,
     pub(crate) sha1: [u8; 20],
     pub(crate) segments: u64,
-    /// Bytes of it that were copied from the previous archive.
+    /// Compressed bytes that were copied from the previous archive.
     pub(crate) copied: u64,
     /// Bytes of the tar stream that were compressed.
     pub(crate) compressed: u64,
-    /// Nothing was copied but, at most, the blocks at the end.
+    /// Nothing was copied, except perhaps the blocks at the end.
     pub(crate) is_all_new: bool,
 }
 
-/// Takes batches from the thread that makes them.
+/// Sends batches from the thread that produces them to the workers.
 pub(crate) struct Feeder {
     jobs: Sender<Job>,
     ordered: SyncSender<Ordered>,
@@ -81,20 +81,21 @@ struct Done {
 enum Ordered {
     Batch(Receiver<Done>),
     Copies(Copies),
-    /// The end of the tar, with all of the index but the segments. Without it there is no archive.
+    /// The end of the tar stream, with the index except its segments. Without it, the archive is
+    /// incomplete.
     End(Box<IndexBuilder>),
 }
 
-/// Makes an archive of the batches that `produce` feeds, ends it with the index that `produce`
-/// returns, and hands its bytes to `emit` in order. Segments that `stock` has are copied. An error
-/// on any side ends all of it.
+/// Makes an archive from the batches that `produce` sends, and ends it with the index that `produce`
+/// returns. Passes its bytes to `emit` in order. Segments that `previous` contains are copied. An error in
+/// any thread stops all of them.
 pub(crate) fn run<T>(
     settings: &Settings,
-    stock: Option<&PreviousArchive>,
+    previous: Option<&PreviousArchive>,
     tracker: &Tracker,
     emit: impl FnMut(Bytes) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(IndexBuilder, T)>,
-) -> Result<(Summary, T)> {
+) -> Result<(ArchiveReport, T)> {
     let threads = settings.threads.max(1);
     let (jobs, jobs_out) = mpsc::channel();
     let (ordered, ordered_out) = mpsc::sync_channel(2 * threads);
@@ -103,7 +104,7 @@ pub(crate) fn run<T>(
     thread::scope(|scope| {
         let worker = |i| {
             let (jobs, pool) = (&jobs_out, pool.clone());
-            let body = move || work(settings.level, stock, jobs, &pool);
+            let body = move || work(settings.level, previous, jobs, &pool);
             start(scope, &format!("wingback-pack-{i}"), settings, body)
         };
         let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
@@ -117,7 +118,7 @@ pub(crate) fn run<T>(
             tar_len: 0,
             copied: 0,
             compressed: 0,
-            is_mixed: stock.is_some_and(PreviousArchive::is_other),
+            is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
         };
         let assembly =
             start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
@@ -129,7 +130,7 @@ pub(crate) fn run<T>(
         drop(feeder);
         let assembled = join(assembly);
         workers.into_iter().for_each(join);
-        // Where both failed, the one that stopped the other says why.
+        // If both failed, the assembly failed first and stopped the producer.
         match (produced, assembled) {
             (Err(e), Ok(_)) => Err(e),
             (_, Err(e)) => Err(e),
@@ -139,22 +140,22 @@ pub(crate) fn run<T>(
 }
 
 impl Feeder {
-    /// An empty batch.
+    /// Returns an empty batch.
     pub(crate) fn batch(&self) -> Batch {
         Batch::new(self.pool.take())
     }
 
-    /// The memory that is used again and again.
+    /// Returns the pool of reusable buffers.
     pub(crate) fn pool(&self) -> Pool {
         self.pool.clone()
     }
 
-    /// Hands segments over that are encoded already.
+    /// Sends copied segments, which are compressed already.
     pub(crate) fn send_copies(&mut self, copies: Copies) -> Result<()> {
         self.ordered.send(Ordered::Copies(copies)).map_err(|_| stopped())
     }
 
-    /// Hands a batch over, waiting until there is room.
+    /// Sends a batch. Waits until there is room for it.
     pub(crate) fn send(&mut self, batch: Batch) -> Result<()> {
         let (done, done_out) = mpsc::sync_channel(1);
         self.ordered.send(Ordered::Batch(done_out)).map_err(|_| stopped())?;
@@ -162,9 +163,9 @@ impl Feeder {
     }
 }
 
-/// What the producer gets when the other side has ended; that side's error is the one that counts.
+/// Error for the producer if the other side has ended. The caller gets the error of the other side.
 fn stopped() -> Error {
-    Error::new(ErrorKind::Internal, "make the archive").caused_by("it was stopped halfway")
+    Error::new(ErrorKind::Internal, "make the archive").caused_by("another thread has stopped")
 }
 
 fn start<'scope, T: Send + 'scope>(
@@ -185,20 +186,18 @@ fn start<'scope, T: Send + 'scope>(
         .map_err(|e| Error::io("start a thread", e))
 }
 
-/// A scope waits for its threads' work only, not for their end.
+/// Waits for the end of a thread. A scope waits only for the end of its work.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Gives way to everything else, for the processor and, since Linux derives the one from the other
-/// (ioprio_set(2)), for the disk. On Linux a nice value belongs to the thread.
-pub(crate) fn lower_priority() {
-    // Nothing is lost where that is refused.
-    let _ = rustix::process::setpriority_process(None, 19);
-}
-
-/// One worker: compresses batches until there are no more.
-fn work(level: Level, stock: Option<&PreviousArchive>, jobs: &Mutex<Receiver<Job>>, pool: &Pool) {
+/// A worker. It compresses batches until there are no more.
+fn work(
+    level: Level,
+    previous: Option<&PreviousArchive>,
+    jobs: &Mutex<Receiver<Job>>,
+    pool: &Pool,
+) {
     let mut deflater = Deflater::new(level);
     let mut inflater = Inflater::new();
     loop {
@@ -210,50 +209,43 @@ fn work(level: Level, stock: Option<&PreviousArchive>, jobs: &Mutex<Receiver<Job
         let (mut copied, mut compressed) = (0, 0);
         let segments = batch.segments().map(|raw| {
             let start = bytes.len();
-            let key = key_of(raw);
-            let equal =
-                stock.and_then(|stock| stock.copy_equal(&key, raw, &mut inflater, &mut bytes));
+            let key = Segment::key_of(raw);
+            let equal = previous
+                .and_then(|previous| previous.copy_equal(&key, raw, &mut inflater, &mut bytes));
             if let Some(segment) = equal {
                 copied += u64::from(segment.compressed_len);
                 return segment;
             }
             deflater.segment(raw, &mut bytes);
             compressed += raw.len() as u64;
-            let encoded = &bytes[start..];
-            Segment {
-                compressed_len: encoded.len() as u32,
-                raw_len: raw.len() as u32,
-                raw_crc32: crc32fast::hash(raw),
-                compressed_crc32: crc32fast::hash(encoded),
-                key,
-            }
+            Segment::new(key, raw, &bytes[start..])
         });
         let segments = segments.collect();
-        // Nobody waits for it if the backup has ended meanwhile.
+        // The backup may have ended, so that nobody receives the result.
         let _ = done.send(Done { bytes, segments, copied, compressed });
     }
 }
 
-/// Puts the archive together, in order.
+/// Emits the archive in order.
 struct Assembler<'a, E> {
     emit: E,
     settings: &'a Settings,
     tracker: &'a Tracker,
     sha1: Sha1,
-    /// Of the whole tar, combined from the segments' own.
+    /// CRC-32 of the tar stream, combined from those of the segments.
     crc: crc32fast::Hasher,
     size: u64,
     tar_len: u64,
     copied: u64,
     compressed: u64,
-    /// What is copied is of another encoder or level.
+    /// Whether copied segments are from another encoder or level.
     is_mixed: bool,
 }
 
 impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
-    /// `None` if the tar stopped before its end.
-    fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<Summary>> {
-        self.pass(Bytes::from_static(&GZIP_HEADER))?;
+    /// Returns `None` if the tar stream stopped before its end.
+    fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<ArchiveReport>> {
+        self.emit(Bytes::from_static(&GZIP_HEADER))?;
         let mut segments = List::default();
         loop {
             match ordered.recv() {
@@ -264,16 +256,16 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                     self.add(&done.segments, &mut segments)?;
                     self.copied += done.copied;
                     self.compressed += done.compressed;
-                    self.pass(Bytes::from_owner(done.bytes))?;
+                    self.emit(Bytes::from_owner(done.bytes))?;
                 }
                 Ok(Ordered::Copies(copies)) => {
-                    self.add(&copies.segments, &mut segments)?;
+                    self.add(copies.segments(), &mut segments)?;
                     self.copied += copies.len() as u64;
-                    copies.into_runs().try_for_each(|run| self.pass(run))?;
+                    copies.into_runs().try_for_each(|run| self.emit(run))?;
                 }
                 Ok(Ordered::End(index)) => {
                     let index = IndexBuilder { segments, ..*index };
-                    return self.close(index).map(Some);
+                    return self.finish(index).map(Some);
                 }
                 Err(_) => return Ok(None),
             }
@@ -292,10 +284,10 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         Ok(())
     }
 
-    fn close(mut self, index: IndexBuilder) -> Result<Summary> {
+    fn finish(mut self, index: IndexBuilder) -> Result<ArchiveReport> {
         let (encoder, level) = match self.is_mixed && self.copied > 0 {
             true => MIXED,
-            false => Deflater::new(self.settings.level).id(),
+            false => Deflater::new(self.settings.level).encoder_id(),
         };
         let profile = u32::from(self.settings.profile == Profile::Wings);
         let footer = Footer {
@@ -305,19 +297,17 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
             ..Footer::default()
         };
         let segments = index.segments.len();
-        let mut trailer = FINAL_BLOCK.to_vec();
-        trailer.extend(self.crc.clone().finalize().to_le_bytes());
-        trailer.extend((self.tar_len as u32).to_le_bytes());
-        self.pass(trailer.into())?;
-        index.finish(footer, |member| self.pass(member.into()))?;
+        let trailer = gzip::trailer(self.crc.clone().finalize(), self.tar_len);
+        self.emit(Bytes::from_owner(trailer))?;
+        index.finish(footer, |member| self.emit(member.into()))?;
         let Assembler { size, copied, compressed, tar_len, .. } = self;
         let is_all_new = compressed + END_LEN >= tar_len;
         let sha1 = self.sha1.finalize().into();
-        Ok(Summary { size, sha1, segments, copied, compressed, is_all_new })
+        Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })
     }
 
-    /// Hashes and counts the bytes, and passes them on within the limit.
-    fn pass(&mut self, mut bytes: Bytes) -> Result<()> {
+    /// Hashes, counts and emits bytes, at the limited rate.
+    fn emit(&mut self, mut bytes: Bytes) -> Result<()> {
         self.sha1.update(&bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {

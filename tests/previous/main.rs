@@ -274,6 +274,28 @@ fn a_forged_group_is_read_from_the_source_again() {
     }
 }
 
+/// Reading the group again must not replace the header of the link that ended it.
+#[test]
+fn a_changed_link_after_a_forged_group_has_its_own_header() {
+    for n in 0..4 {
+        let tree = Tree::new();
+        tree.file("a", noise(3000 + n));
+        tree.file("b", noise(4000 + n));
+        tree.link("z", "old");
+        settle();
+        let (_, mut full) = from_scratch(&tree);
+        let starts = segments(&full);
+        forge(&mut full, usize::midpoint(starts[0], starts[1]));
+        let previous = keep(&tree, &full);
+        fs::remove_file(tree.root.join("z")).unwrap();
+        tree.link("z", "new");
+        let (report, next) = from(&tree, &previous);
+        assert!(next == from_scratch(&tree).1);
+        let warnings = report.warnings;
+        assert!(matches!(warnings[..], [Warning::PreviousDamaged(1), ..]), "{warnings:?}");
+    }
+}
+
 /// Where the segments begin, and the last ends.
 fn segments(archive: &[u8]) -> Vec<usize> {
     let footer = Footer::decode(archive.last_chunk().unwrap(), archive.len() as u64).unwrap();

@@ -150,7 +150,7 @@ pub fn cases() -> Vec<Case> {
             Fine(&[]),
         ),
         case("a link to a secret", &[link(b'2', b"l", b"/etc/shadow")], Fine(&[])),
-        case("a link to nothing", &[link(b'2', b"l", b"")], Refused("link to nothing")),
+        case("a link to nothing", &[link(b'2', b"l", b"")], Refused("link without a target")),
         case(
             "a hard link outside",
             &[link(b'1', b"h", b"../../victim")],
@@ -273,7 +273,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a lone block of zeros",
             &[file(b"a", b"x"), vec![0; 512], file(b"b", b"x")],
-            Refused("lone block of zeros"),
+            Refused("single block of zeros"),
         ),
         case("a device", &[member(Header::new(b'3', b"d", 0), b"")], Skipped),
         case("a block device", &[member(Header::new(b'4', b"d", 0), b"")], Skipped),
@@ -329,7 +329,7 @@ pub fn cases() -> Vec<Case> {
             &[extension(b'L', b"a\0"), extension(b'x', &record("path=b")), file(b"c", b"x")],
             Refused("two long names"),
         ),
-        case("an extension of nothing", &[extension(b'L', b"a\0")], Refused("no member behind it")),
+        case("an extension of nothing", &[extension(b'L', b"a\0")], Refused("no member after it")),
         case(
             "a global name",
             &[extension(b'g', &record("path=b")), file(b"c", b"x")],
@@ -393,7 +393,11 @@ pub fn cases() -> Vec<Case> {
     let mut half = file(b"a", b"x");
     half.truncate(300);
     cases.push(Case { name: "half a header", tar: half, want: Refused("inside a header") });
-    cases.push(Case { name: "nothing at all", tar: Vec::new(), want: Refused("nothing to read") });
+    cases.push(Case {
+        name: "nothing at all",
+        tar: Vec::new(),
+        want: Refused("tar stream is empty"),
+    });
     cases.push(case("an archive of nothing", &[], Fine(&[])));
     let many: Vec<_> = (0..20_000).map(|i| file(b"same", format!("{i}").as_bytes())).collect();
     cases.push(case("one name very often", &many[..200], Fine(&["same"])));

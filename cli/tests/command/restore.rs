@@ -78,7 +78,7 @@ fn what_can_be_had_is_salvaged() {
     fs::write(place.archive(), &bytes).unwrap();
     let ran = run(command("extract", &place).arg("-q"));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().contains("it has a.mca"), "{ran:?}");
+    assert!(ran.one_line_error().contains("it contains a.mca"), "{ran:?}");
     fs::remove_dir_all(place.tmp.path().join("target")).unwrap();
     let ran = run(command("extract", &place).args(["-q", "--salvage"]));
     assert_eq!(ran.status, 3);

@@ -1,15 +1,15 @@
-//! The encoder of the level `fast`.
+//! The encoder of [`Level::Fast`](crate::Level::Fast).
 
-use crate::format::deflate::{
+use super::{
     huffman::{Bits, write_block},
     lz::{Matcher, Sequence},
 };
 
-/// Raw bytes of a block, which has codes of its own.
+/// Raw bytes of a block. Each block has its own Huffman codes.
 const BLOCK: usize = 128 << 10;
 
-/// About as small as flate2's level 2, at one and a half to seven times its speed
-/// (docs/benchmarks.md, "Encoders").
+/// Compresses about as well as level 2 of flate2, 1.5 to 7 times as fast (docs/benchmarks.md,
+/// "Encoders").
 pub(crate) struct Fast {
     matcher: Matcher,
     sequences: Vec<Sequence>,
@@ -20,8 +20,8 @@ impl Fast {
         Fast { matcher: Matcher::new(), sequences: Vec::new() }
     }
 
-    /// Compresses all of `raw` into `room`, ended by a full flush. Returns how many bytes that
-    /// took, or `None` if there was not enough room.
+    /// Compresses `raw` into `room` and ends with a full flush. Returns the number of bytes written, or
+    /// `None` if `room` is too small.
     pub(crate) fn deflate(&mut self, raw: &[u8], room: &mut [u8]) -> Option<usize> {
         self.matcher.clear();
         let mut bits = Bits::new(room);

@@ -1,16 +1,16 @@
-//! Writes deflate blocks (RFC 1951, section 3.2): Huffman codes made for each block.
+//! Writes deflate blocks (RFC 1951, section 3.2), each with its own Huffman codes.
 
-use crate::format::deflate::lz::Sequence;
+use super::lz::Sequence;
 
-/// Literals, the end of the block, and the symbols of match lengths.
+/// Symbols for literals, the end of the block, and match lengths.
 const LITERALS: usize = 286;
 const DISTANCES: usize = 30;
 const END: usize = 256;
-/// Longest code of both, and of the code in which their lengths are written.
+/// Longest code of both alphabets, and longest code for writing their lengths.
 const CODE_MAX: usize = 15;
 const HEADER_CODE_MAX: usize = 7;
 
-/// Writes bits as deflate packs them: from the least significant up.
+/// Writes bits in the order of deflate: the least significant bit first.
 pub(crate) struct Bits<'a> {
     room: &'a mut [u8],
     at: usize,
@@ -19,13 +19,12 @@ pub(crate) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// Writes into `room`, which should be larger than what is to come: see
-    /// [`finish`](Bits::finish).
+    /// Writes into `room`. If it turns out to be too small, [`finish`](Bits::finish) returns `None`.
     pub(crate) fn new(room: &'a mut [u8]) -> Self {
         Bits { room, at: 0, held: 0, len: 0 }
     }
 
-    /// Adds the `len` lowest bits of `bits`. At most 56 may be added between two flushes.
+    /// Adds the `len` lowest bits of `bits`. The caller adds at most 56 bits between two flushes.
     #[inline(always)]
     pub(crate) fn add(&mut self, bits: u32, len: u32) {
         self.held |= u64::from(bits) << self.len;
@@ -48,8 +47,8 @@ impl<'a> Bits<'a> {
         self.len &= 7;
     }
 
-    /// Ends with an empty stored block, and so on a byte boundary. Returns how many bytes all of it
-    /// took, or `None` if there was not enough room.
+    /// Ends with an empty stored block, and therefore on a byte boundary. Returns the number of bytes
+    /// written, or `None` if the room was too small.
     pub(crate) fn finish(mut self) -> Option<usize> {
         self.add(0, 3);
         self.len = self.len.next_multiple_of(8);
@@ -59,7 +58,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// A Huffman code with, for match lengths, the extra bits behind it.
+/// A Huffman code. For a match length, it includes the extra bits after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Code {
     bits: u32,
@@ -67,7 +66,7 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    /// Huffman codes are packed from the most significant bit.
+    /// Deflate writes Huffman codes from the most significant bit.
     pub(crate) fn new(code: u16, len: u8) -> Self {
         let bits = u32::from(code.reverse_bits()).checked_shr(16 - u32::from(len));
         Code { bits: bits.unwrap_or(0), len: len.into() }
@@ -78,7 +77,7 @@ impl Code {
     }
 }
 
-/// A match length or a distance: its symbol, and the extra bits that say which of the symbol's.
+/// A match length or a distance: its symbol, and extra bits that select one value of that symbol.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Symbol {
     pub(crate) symbol: usize,
@@ -86,7 +85,7 @@ pub(crate) struct Symbol {
     pub(crate) value: u32,
 }
 
-/// Of a match length, 3 to 258 (RFC 1951, 3.2.5).
+/// Returns the symbol of a match length from 3 to 258 (RFC 1951, 3.2.5).
 pub(crate) const fn length_symbol(len: u32) -> Symbol {
     let over = len - 3;
     let (symbol, bits) = match over {
@@ -100,7 +99,7 @@ pub(crate) const fn length_symbol(len: u32) -> Symbol {
     Symbol { symbol: symbol as usize, bits, value: over & ((1 << bits) - 1) }
 }
 
-/// Of a distance, 1 to 32768.
+/// Returns the symbol of a distance from 1 to 32768.
 #[inline(always)]
 const fn distance_symbol(distance: u32) -> Symbol {
     let over = distance - 1;
@@ -114,13 +113,13 @@ const fn distance_symbol(distance: u32) -> Symbol {
     Symbol { symbol: symbol as usize, bits, value: over & ((1 << bits) - 1) }
 }
 
-/// Writes the block of `raw`, which `sequences` cover.
+/// Writes one block: the bytes `raw`, which `sequences` cover.
 pub(crate) fn write_block(raw: &[u8], sequences: &[Sequence], bits: &mut Bits<'_>) {
     let (literal_counts, distance_counts) = count(raw, sequences);
     let literal_lengths = code_lengths(&literal_counts, CODE_MAX);
     let mut distance_lengths = code_lengths(&distance_counts, CODE_MAX);
     if distance_lengths == [0; DISTANCES] {
-        // Some readers want one code at least.
+        // Some readers require at least one code.
         distance_lengths[0] = 1;
     }
     write_header(&literal_lengths, &distance_lengths, bits);
@@ -137,7 +136,7 @@ pub(crate) fn write_block(raw: &[u8], sequences: &[Sequence], bits: &mut Bits<'_
     let mut at = 0;
     for sequence in sequences {
         let (run, _) = raw[at..].split_at(sequence.literals as usize);
-        // Three codes of 15 bits, and 7 bits that were left, are within the 56.
+        // Three codes of 15 bits and 7 remaining bits are less than 56 bits.
         for bytes in run.chunks(3) {
             bytes.iter().for_each(|&byte| bits.code(literals[usize::from(byte)]));
             bits.flush();
@@ -155,10 +154,10 @@ pub(crate) fn write_block(raw: &[u8], sequences: &[Sequence], bits: &mut Bits<'_
     bits.flush();
 }
 
-/// How often each symbol occurs.
+/// Counts the occurrences of each symbol.
 fn count(raw: &[u8], sequences: &[Sequence]) -> ([u32; LITERALS], [u32; DISTANCES]) {
     let (mut literals, mut distances) = ([0; LITERALS], [0; DISTANCES]);
-    // Four tables, so that the same byte twice in a row does not wait for itself.
+    // With four tables, two equal bytes in a row do not update the same counter.
     let mut lanes = [[0u32; 256]; 4];
     let mut at = 0;
     for sequence in sequences {
@@ -181,7 +180,7 @@ fn count(raw: &[u8], sequences: &[Sequence]) -> ([u32; LITERALS], [u32; DISTANCE
     (literals, distances)
 }
 
-/// Writes the header of a block with codes of its own (RFC 1951, 3.2.7).
+/// Writes the header of a block with dynamic codes (RFC 1951, 3.2.7).
 fn write_header(literals: &[u8; LITERALS], distances: &[u8; DISTANCES], bits: &mut Bits<'_>) {
     const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
     let used = |lengths: &[u8]| lengths.iter().rposition(|&len| len > 0).map_or(0, |i| i + 1);
@@ -194,7 +193,7 @@ fn write_header(literals: &[u8; LITERALS], distances: &[u8; DISTANCES], bits: &m
     let in_order = ORDER.map(|symbol| header_lengths[symbol]);
     let header_count = used(&in_order).max(4);
 
-    bits.add(0b100, 3); // not the last block, codes of its own
+    bits.add(0b100, 3); // not the last block, dynamic codes
     bits.add(literal_count as u32 - 257, 5);
     bits.add(distance_count as u32 - 1, 5);
     bits.add(header_count as u32 - 4, 4);
@@ -210,8 +209,8 @@ fn write_header(literals: &[u8; LITERALS], distances: &[u8; DISTANCES], bits: &m
     bits.flush();
 }
 
-/// Code lengths as the header writes them: 16 repeats the one before three to six times, 17 and 18
-/// are three to ten, and eleven to 138, zeros.
+/// Encodes code lengths as the header contains them. 16 repeats the previous length 3 to 6 times, 17 is
+/// 3 to 10 zeros, and 18 is 11 to 138 zeros.
 fn run_lengths(lengths: &[u8]) -> Vec<Symbol> {
     let mut symbols = Vec::with_capacity(lengths.len());
     for run in lengths.chunk_by(|a, b| a == b) {
@@ -235,7 +234,7 @@ fn run_lengths(lengths: &[u8]) -> Vec<Symbol> {
     symbols
 }
 
-/// The canonical codes of the given lengths (RFC 1951, 3.2.2).
+/// Returns the canonical codes of these lengths (RFC 1951, 3.2.2).
 fn codes<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
     let mut next = [0u16; CODE_MAX + 2];
     lengths.iter().filter(|&&len| len > 0).for_each(|&len| next[usize::from(len) + 1] += 1);
@@ -249,13 +248,13 @@ fn codes<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
     })
 }
 
-/// Lengths of a Huffman code for symbols that occur so often, none above `max`.
+/// Returns the lengths of a Huffman code for symbols with these counts. No length is above `max`.
 fn code_lengths<const N: usize>(counts: &[u32; N], max: usize) -> [u8; N] {
     let mut used: Vec<(u32, usize)> =
         counts.iter().copied().zip(0..).filter(|&(count, _)| count > 0).collect();
     used.sort_unstable();
     let mut lengths = [0; N];
-    // From the rarest symbol, which has the longest code, to the commonest.
+    // From the rarest symbol, which has the longest code, to the most frequent.
     let mut left = lengths_needed(&used, max);
     let mut len = max;
     for (_, symbol) in used {
@@ -268,15 +267,15 @@ fn code_lengths<const N: usize>(counts: &[u32; N], max: usize) -> [u8; N] {
     lengths
 }
 
-/// How many codes there are of each length, for symbols in the order of their counts.
+/// Returns the number of codes of each length, for symbols in the order of their counts.
 fn lengths_needed(used: &[(u32, usize)], max: usize) -> [usize; 64] {
     let mut needed = [0; 64];
     if used.len() < 2 {
         needed[1] = used.len();
         return needed;
     }
-    // The tree: leaves first, then inner nodes. Both come in the order of their weights, so the two
-    // lightest are always at the front of one of two queues.
+    // The tree: leaves first, then inner nodes, both in the order of their weights. So the two lightest
+    // nodes are always at the front of one of these two queues.
     let leaves = used.len();
     let mut weights: Vec<u64> = used.iter().map(|&(count, _)| count.into()).collect();
     let mut parents = vec![0; 2 * leaves - 1];
@@ -297,8 +296,8 @@ fn lengths_needed(used: &[(u32, usize)], max: usize) -> [usize; 64] {
         depths[node] = depths[parents[node]] + 1;
     }
     depths[..leaves].iter().for_each(|&depth: &usize| needed[depth.min(63)] += 1);
-    // Codes that are too long become shorter, and to make room for them others longer, until the
-    // code is complete (Kraft's inequality, in units of the shortest interval).
+    // Shortens codes that are too long, and lengthens others to make room for them, until the code is
+    // complete (Kraft's inequality, in units of the shortest interval).
     let too_long = needed[max + 1..].iter().sum::<usize>();
     needed[max + 1..].fill(0);
     needed[max] += too_long;
@@ -319,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_lengths_are_complete_and_within_their_bound() {
+    fn code_lengths_are_complete_and_bounded() {
         let mut rng = fastrand::Rng::with_seed(4);
         for round in 0..2000 {
             // Fibonacci-like counts make the deepest trees.
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn symbols_are_those_of_the_standard() {
+    fn symbols_match_the_standard() {
         for (len, symbol, bits, value) in [
             (3, 257, 0, 0),
             (10, 264, 0, 0),

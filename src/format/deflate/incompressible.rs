@@ -1,14 +1,14 @@
-//! What of a segment is not worth an encoder's time.
+//! Finds the ranges of a segment that an encoder cannot compress.
 //!
-//! The plan depends on the segment's own bytes and on nothing else, so the same bytes always
-//! become the same segment, whatever stands around them. A wrong guess costs ratio, never content.
+//! The plan depends only on the bytes of the segment. So equal raw bytes always become the same segment,
+//! whatever is before and after them. A wrong guess costs compression ratio, never content.
 
 use std::ops::Range;
 
-/// How a stretch of a segment is put into deflate blocks.
+/// How a range of a segment is written as deflate blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Through the encoder.
+    /// Compressed by the encoder.
     Encode,
     /// As stored blocks.
     Store,
@@ -16,35 +16,36 @@ pub(crate) enum Method {
     Zeros,
 }
 
-/// A stretch of a segment, and what is done with it.
-pub(crate) type Stretch = (Range<usize>, Method);
+/// A range of a segment and its method.
+pub(crate) type Piece = (Range<usize>, Method);
 
-/// A sector of a region file, and the grain of the search.
+/// A sector of a region file. The search works in units of this size.
 const SECTOR: usize = 4096;
 
-/// What interrupts an encoder must be worth its flush and its lost window.
-const WORTH_AN_INTERRUPTION: usize = 32 << 10;
+/// Minimum length of an uncertain piece between encoded ones: shorter ones cost more in flushes, and in
+/// loss of the encoder's window, than they save.
+const PIECE_MIN: usize = 32 << 10;
 
-/// Cuts `raw` into stretches that cover it in order, neighbours of different methods.
-pub(crate) fn plan(raw: &[u8]) -> Vec<Stretch> {
+/// Cuts `raw` into pieces that cover it in order. Adjacent pieces have different methods.
+pub(crate) fn plan(raw: &[u8]) -> Vec<Piece> {
     let mut plan = Plan::default();
     let mut at = 0;
     while at < raw.len() {
         let rest = &raw[at..];
         let sector = &rest[..rest.len().min(SECTOR)];
         if let Some(chunk) = chunk_len(rest) {
-            // The chunk, cut short at the segment's end, and what fills its last sector.
+            // The chunk, truncated at the end of the segment, and the padding of its last sector.
             let end = at + chunk.min(rest.len());
             let next = (at + chunk.next_multiple_of(SECTOR)).min(raw.len());
             match &raw[end..next] {
-                filling if is_zero(filling) => {
+                padding if is_zero(padding) => {
                     plan.push(at..end, Method::Store, true);
                     plan.push(end..next, Method::Zeros, true);
                 }
-                filling if filling.len() < SECTOR / 8 || looks_random(filling) => {
+                padding if padding.len() < SECTOR / 8 || looks_random(padding) => {
                     plan.push(at..next, Method::Store, true);
                 }
-                // Leftovers of older chunks, which an encoder finds again in their neighbours.
+                // Remains of older chunks, which an encoder finds again in the adjacent chunks.
                 _ => plan.push(at..next, Method::Encode, true),
             }
             at = next;
@@ -63,11 +64,11 @@ pub(crate) fn plan(raw: &[u8]) -> Vec<Stretch> {
     plan.finish()
 }
 
-/// The length of the compressed chunk of a Minecraft region that begins here: a big-endian length,
-/// a compression type and the payload (Minecraft Wiki, "Region file format").
+/// Returns the length of the compressed chunk of a Minecraft region at the start of `bytes`: a big-endian
+/// length, a compression type and the payload (Minecraft Wiki, "Region file format").
 ///
-/// The table in front of the file would say where chunks begin; the chunks' own first bytes say it
-/// too, and spare the plan from depending on another segment.
+/// The table at the start of the file lists the chunks as well, but the plan must not depend on another
+/// segment. So chunks are recognized by their first bytes.
 fn chunk_len(bytes: &[u8]) -> Option<usize> {
     let (len, rest) = bytes.split_first_chunk::<4>()?;
     let len = u32::from_be_bytes(*len) as usize;
@@ -79,25 +80,26 @@ fn chunk_len(bytes: &[u8]) -> Option<usize> {
         2 => a & 0x0f == 8 && u16::from_be_bytes([a, b]).is_multiple_of(31),
         _ => false,
     };
-    // At most 255 sectors; and a look at the payload, since five bytes are soon met by chance.
+    // At most 255 sectors. The payload is checked too, since five bytes often match by chance.
     let payload = rest.get(1..rest.len().min(len).min(SECTOR))?;
     let plausible = compressed && (SECTOR / 8..=255 * SECTOR - 4).contains(&len);
     (plausible && looks_random(payload)).then_some(4 + len)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
-    // Whole words first: this is asked of every sector.
+    // Whole words first, for speed: this runs for every sector.
     let (words, rest) = bytes.as_chunks::<32>();
     words.iter().all(|w| *w == [0; 32]) && rest.iter().all(|&b| b == 0)
 }
 
-/// Whether a sample of the bytes is spread so evenly that no encoder would gain: chi-squared of the
-/// byte counts against the uniform distribution, which compressed data comes close to and nothing
-/// else does.
+/// Returns whether the bytes look random, so that no encoder could compress them.
+///
+/// It takes a sample, and compares the byte counts with the uniform distribution (chi-squared test). Only
+/// compressed and encrypted data comes close to that distribution.
 fn looks_random(bytes: &[u8]) -> bool {
     const PARTS: usize = 4;
     const PART: usize = 128;
-    // Text is seen at a glance.
+    // Text is recognized quickly.
     if bytes.len() < 2 * PART || bytes[..PART / 2].is_ascii() {
         return false;
     }
@@ -110,8 +112,8 @@ fn looks_random(bytes: &[u8]) -> bool {
             counts[usize::from(byte)] += 1;
         }
     }
-    // With n samples, the squares of the counts add up to n²/256 + n on average, and half of
-    // chi-squared's 255 degrees of freedom make the deviation 22.6 n/256: six of those above.
+    // For n random bytes, the sum of the squared counts is n²/256 + n on average. With 255 degrees of
+    // freedom, its standard deviation is 22.6 n/256. The limit is six deviations above the average.
     let squares: u32 = counts.iter().map(|&c| u32::from(c) * u32::from(c)).sum();
     let n = sampled as u32;
     squares <= n * n / 256 + n + 136 * n / 256
@@ -119,36 +121,37 @@ fn looks_random(bytes: &[u8]) -> bool {
 
 #[derive(Default)]
 struct Plan {
-    stretches: Vec<(Stretch, bool)>,
+    /// Pieces, and whether each is certain.
+    pieces: Vec<(Piece, bool)>,
 }
 
 impl Plan {
-    /// `sure` stretches stand whatever their length.
-    fn push(&mut self, range: Range<usize>, method: Method, sure: bool) {
+    /// Adds a piece. A certain piece is kept, whatever its length is.
+    fn push(&mut self, range: Range<usize>, method: Method, is_certain: bool) {
         if range.is_empty() {
             return;
         }
-        match self.stretches.last_mut() {
-            Some(((last, m), s)) if *m == method => {
+        match self.pieces.last_mut() {
+            Some(((last, m), certain)) if *m == method => {
                 last.end = range.end;
-                *s |= sure;
+                *certain |= is_certain;
             }
-            _ => self.stretches.push(((range, method), sure)),
+            _ => self.pieces.push(((range, method), is_certain)),
         }
     }
 
-    /// Gives short guesses between encoded stretches to the encoder.
-    fn finish(self) -> Vec<Stretch> {
+    /// Returns the plan. Short uncertain pieces next to encoded ones are encoded with them.
+    fn finish(self) -> Vec<Piece> {
         let short = |i: usize| {
-            self.stretches.get(i).is_some_and(|((range, method), sure)| {
-                *method != Method::Encode && !sure && range.len() < WORTH_AN_INTERRUPTION
+            self.pieces.get(i).is_some_and(|((range, method), is_certain)| {
+                *method != Method::Encode && !is_certain && range.len() < PIECE_MIN
             })
         };
         let encoded = |i: Option<usize>| {
-            i.and_then(|i| self.stretches.get(i)).is_some_and(|((_, m), _)| *m == Method::Encode)
+            i.and_then(|i| self.pieces.get(i)).is_some_and(|((_, m), _)| *m == Method::Encode)
         };
-        let mut plan: Vec<Stretch> = Vec::with_capacity(self.stretches.len());
-        for (i, ((range, method), _)) in self.stretches.iter().enumerate() {
+        let mut plan: Vec<Piece> = Vec::with_capacity(self.pieces.len());
+        for (i, ((range, method), _)) in self.pieces.iter().enumerate() {
             let beside = encoded(i.checked_sub(1)) || encoded(Some(i + 1));
             let method = if short(i) && beside { Method::Encode } else { *method };
             match plan.last_mut() {
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_stored_and_what_is_not_is_encoded() {
+    fn compressed_data_is_stored_and_other_data_is_encoded() {
         let text = b"[12:00:01] [Server thread/INFO]: Done\n".repeat(2000);
         assert_eq!(plan(&text), [(0..text.len(), Method::Encode)]);
         let noise = random(100_000);
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_is_stored_and_its_padding_is_a_run() {
+    fn a_chunk_is_stored_and_its_padding_is_a_run_of_zeros() {
         let mut region = chunk(&random(5000));
         let end = region.len();
         region.resize(8192, 0);
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_is_cut_off_or_lies_about_its_length_stays_within_the_segment() {
+    fn a_truncated_chunk_or_one_with_a_wrong_length_stays_within_the_segment() {
         let mut torn = chunk(&random(5000));
         torn[..4].copy_from_slice(&900_000u32.to_be_bytes());
         assert_eq!(plan(&torn), [(0..torn.len(), Method::Store)]);
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_guess_does_not_interrupt_the_encoder() {
+    fn a_short_uncertain_piece_does_not_interrupt_the_encoder() {
         let mut mixed = b"text and more text ".repeat(1000);
         mixed.truncate(16384);
         mixed.extend(random(8192));

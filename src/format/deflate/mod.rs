@@ -1,7 +1,7 @@
-//! Makes deflate segments: each can be decoded on its own, and all in a row are one stream.
+//! Compresses segments. Each can be decoded on its own, and all of them in a row are one deflate stream.
 //!
-//! A segment is a mix of encoded, stored and zero-run blocks, ends on a byte boundary with an empty
-//! stored block, and refers to nothing before its first byte (RFC 1951).
+//! A segment is a mix of encoded blocks, stored blocks and runs of zeros. It ends on a byte boundary with
+//! an empty stored block, and refers to no byte before its start (RFC 1951).
 
 #[cfg_attr(feature = "isal", allow(dead_code))]
 mod fast;
@@ -14,26 +14,23 @@ mod lz;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 #[cfg(not(feature = "isal"))]
-use crate::format::deflate::fast::Fast;
-use crate::format::{
-    Level,
-    buffer::Buf,
-    deflate::{
-        huffman::{Bits, Code, length_symbol},
-        incompressible::Method,
-    },
+use self::fast::Fast;
+use self::{
+    huffman::{Bits, Code, length_symbol},
+    incompressible::Method,
 };
+use super::{buffer::Buf, options::Level};
 
-/// What an empty stored block looks like behind its header bits: the end of every segment.
+/// An empty stored block after its header bits, which ends every segment.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Most bytes of one stored block.
+/// Maximum bytes of one stored block.
 const STORED_MAX: usize = 0xffff;
 
-/// What the footer says of segments of more than one encoder or level.
+/// Encoder and level in the footer of an archive whose segments have several.
 pub(crate) const MIXED: (u8, u8) = (6, 0);
 
-/// Compresses segments, one after the other.
+/// Compresses segments, one after another.
 pub(crate) struct Deflater {
     encoder: Encoder,
 }
@@ -61,8 +58,8 @@ impl Deflater {
         }
     }
 
-    /// The encoder's number and its level, as the footer records them.
-    pub(crate) fn id(&self) -> (u8, u8) {
+    /// Returns the encoder's number and its level, as in the footer.
+    pub(crate) fn encoder_id(&self) -> (u8, u8) {
         match self.encoder {
             Encoder::Stored => (0, 0),
             Encoder::Best(_) => (2, 9),
@@ -73,23 +70,23 @@ impl Deflater {
         }
     }
 
-    /// Appends the segment of `raw` to `out`.
+    /// Compresses `raw` into one segment, and appends it to `out`.
     pub(crate) fn segment(&mut self, raw: &[u8], out: &mut Buf) {
         let start = out.len();
         if !matches!(self.encoder, Encoder::Stored) {
             for (range, method) in incompressible::plan(raw) {
-                let stretch = &raw[range];
+                let piece = &raw[range];
                 match method {
-                    Method::Encode => self.encode(stretch, out),
-                    Method::Store => store(stretch, out),
-                    Method::Zeros => zeros(stretch.len(), out),
+                    Method::Encode => self.encode(piece, out),
+                    Method::Store => store(piece, out),
+                    Method::Zeros => zeros(piece.len(), out),
                 }
             }
             if !out[start..].ends_with(&EMPTY_STORED) {
                 store(&[], out);
             }
         }
-        // What grew is stored instead, which also bounds every segment.
+        // If the segment grew, it is stored instead. This also bounds its length.
         if out.len() == start || out.len() - start > stored_len(raw.len()) {
             out.truncate(start);
             if !raw.is_empty() {
@@ -101,8 +98,8 @@ impl Deflater {
 
     fn encode(&mut self, raw: &[u8], out: &mut Buf) {
         let start = out.len();
-        // One call, into room of a size that depends on the input alone: the bytes that
-        // some encoders make depend on how much room they have.
+        // One call, into room whose size depends only on the input: the output of some encoders depends
+        // on the size of the room.
         let room = out.room(raw.len() + raw.len() / 10 + 256);
         let written = match &mut self.encoder {
             Encoder::Stored => None,
@@ -114,7 +111,7 @@ impl Deflater {
         };
         match written {
             Some(written) => out.advance(written),
-            // The room is above every encoder's bound, so this is an encoder at fault.
+            // The room is larger than any encoder needs, so this is a bug in the encoder.
             None => {
                 out.truncate(start);
                 store(raw, out);
@@ -123,8 +120,7 @@ impl Deflater {
     }
 }
 
-/// Deflates with flate2, which forgets all that came before at each full flush, so it need not be
-/// reset.
+/// Compresses with flate2. A full flush clears its window, so a reset is not necessary.
 fn full_flush(encoder: &mut Compress, raw: &[u8], room: &mut [u8]) -> Option<usize> {
     let (before_in, before_out) = (encoder.total_in(), encoder.total_out());
     let status = encoder.compress(raw, room, FlushCompress::Full);
@@ -137,12 +133,12 @@ fn full_flush(encoder: &mut Compress, raw: &[u8], room: &mut [u8]) -> Option<usi
     None
 }
 
-/// Bytes that a segment of `raw` bytes takes at most.
+/// Returns the maximum length of a segment of `raw` bytes: all of it stored.
 pub(crate) fn stored_len(raw: usize) -> usize {
     raw + 5 * raw.div_ceil(STORED_MAX) + 5
 }
 
-/// Appends stored blocks; for no bytes, one empty block.
+/// Appends `raw` as stored blocks. If it is empty, appends one empty block.
 fn store(raw: &[u8], out: &mut Buf) {
     let mut rest = raw;
     loop {
@@ -159,22 +155,22 @@ fn store(raw: &[u8], out: &mut Buf) {
     }
 }
 
-/// Appends `n` zeros as one block with the fixed codes (RFC 1951, 3.2.6), and an empty stored block
-/// so that it ends on a byte boundary: a literal, then matches at distance 1, 13 bits for each 258
+/// Appends `n` zeros as one block with fixed codes (RFC 1951, 3.2.6), and an empty stored block, so that
+/// it ends on a byte boundary. The block is a literal and matches at distance 1: 13 bits for every 258
 /// bytes.
 fn zeros(n: usize, out: &mut Buf) {
     const MATCH: usize = 258;
     let mut bits = Bits::new(out.room(32 + n / 128));
     bits.add(0b010, 3); // not the last block, fixed codes
     let mut rest = n;
-    // A match needs a byte to refer to, and three bytes to be one.
+    // A match refers to an earlier byte, and has at least three bytes.
     while rest > 0 && (rest == n || rest < 3) {
         bits.code(Code::new(0b0011_0000, 8));
         rest -= 1;
     }
     bits.flush();
     while rest > 0 {
-        // Never leaves one or two bytes.
+        // Never leaves one or two bytes, which would be too few for a match.
         let len = if matches!(rest.checked_sub(MATCH), Some(1 | 2)) { 3 } else { rest.min(MATCH) };
         let length = length_symbol(len as u32);
         bits.code(match length.symbol {
@@ -187,7 +183,7 @@ fn zeros(n: usize, out: &mut Buf) {
         rest -= len;
     }
     bits.code(Code::new(0, 7)); // end of block
-    let written = bits.finish().expect("the room is above what that takes");
+    let written = bits.finish().expect("the room is larger than the block");
     out.advance(written);
 }
 
@@ -197,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// Decodes one segment by itself, and checks that it ends as a segment must.
+    /// Decodes one segment on its own, and checks its end.
     fn inflate(segment: &[u8], len: usize) -> Vec<u8> {
         assert!(segment.ends_with(&EMPTY_STORED));
         let mut raw = vec![0; len + 1];
@@ -220,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_runs_of_every_length_come_back_small() {
+    fn zero_runs_of_every_length_decode_and_are_small() {
         for n in (1..2000).chain([4095, 4096, 65535, 65536, 1 << 20]) {
             let mut out = Buf::default();
             zeros(n, &mut out);
@@ -230,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mix_comes_back_at_every_level() {
+    fn every_mix_decodes_at_every_level() {
         let mut rng = fastrand::Rng::with_seed(1);
         for _ in 0..60 {
             let mut raw = Vec::new();
@@ -250,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn borders_of_stored_blocks_come_back() {
+    fn segments_around_the_length_of_a_stored_block_decode() {
         let mut rng = fastrand::Rng::with_seed(2);
         for len in [0, 1, 65534, 65535, 65536, 131_070, 131_071] {
             let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(len).collect();
@@ -261,7 +257,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "isal"))]
-    fn the_bytes_do_not_depend_on_what_came_before() {
+    fn the_bytes_do_not_depend_on_earlier_segments() {
         let mut rng = fastrand::Rng::with_seed(3);
         let words: Vec<Vec<u8>> = (0..200).map(|i| format!("word{i} ").into_bytes()).collect();
         for level in [Level::Fast, Level::Best] {

@@ -1,28 +1,27 @@
-//! Makes an index while the archive is made.
+//! Builds the index while the archive is written.
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::Serialize;
 
+use super::{
+    footer::Footer,
+    gzip_member::{self, PIECE},
+    lists::Segment,
+    memory::{self, Item},
+};
 use crate::{
     entry::{Entry, Unlisted},
     error::{Error, ErrorKind, Result},
-    format::{
-        FINAL_BLOCK,
-        index::{
-            Footer, MEMBER_OVERHEAD, PIECE, Segment,
-            memory::{self, Item},
-            to_member,
-        },
-    },
+    format::gzip::TRAILER_LEN,
 };
 
-/// Members that are handed on together.
-const AT_ONCE: usize = 64;
+/// Members that are emitted together.
+const MEMBERS_AT_ONCE: usize = 64;
 
-/// A deflate block of no bytes: header bits, then the length and its complement.
+/// An empty deflate block: header bits, then the length and its complement.
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
-/// The index while it is made: every list already deflated, some 30 bytes a file.
+/// An unfinished index. Its lists are already compressed, to about 30 bytes for each file.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
     pub(crate) segments: List<Segment>,
@@ -32,8 +31,8 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Hands the index and the footer to `emit`, member by member. `footer` has the fields that do
-    /// not follow from the index: flags, `data_end` and `tar_len`.
+    /// Passes the index and the footer to `emit`, member by member. The caller sets the fields of `footer`
+    /// that do not follow from the index: flags, `data_end` and `tar_len`.
     pub(crate) fn finish(
         self,
         mut footer: Footer,
@@ -51,26 +50,27 @@ impl IndexBuilder {
         let mut hard_links = Deflated::new();
         hard_links.write(&encoded(&self.hard_links), FlushCompress::Finish);
         raw_len += hard_links.encoder.total_in();
-        // Nearly equal paths of thousands of bytes deflate to so little that a reader would take the
-        // index for a forged one. Blocks of no bytes make it as long as it must be.
+        // Similar paths of thousands of bytes compress so well that a reader would refuse the index as
+        // forged. Empty blocks make it as long as it must be.
         let len = (blob.len() + hard_links.bytes.len()) as u64;
         let missing = memory::least_len(memory).saturating_sub(len);
         blob.extend(EMPTY_BLOCK.repeat(missing.div_ceil(EMPTY_BLOCK.len() as u64) as usize));
         blob.extend(hard_links.bytes);
         let pieces = blob.len().div_ceil(PIECE);
-        footer.index_offset = footer.data_end + (FINAL_BLOCK.len() + 8) as u64;
-        footer.index_len = (blob.len() + pieces * MEMBER_OVERHEAD) as u64;
+        footer.index_offset = footer.data_end + TRAILER_LEN as u64;
+        footer.index_len = (blob.len() + pieces * gzip_member::OVERHEAD) as u64;
         footer.blob_len = blob.len() as u64;
         footer.raw_len = raw_len;
-        footer.hash = footer.hash_with(&blob);
-        // Handed on in few, large pieces.
-        for pieces in blob.chunks(AT_ONCE * PIECE) {
-            emit(pieces.chunks(PIECE).flat_map(|piece| to_member(*b"WX", piece)).collect())?;
+        footer.hash = *footer.hasher().update(&blob).finalize().as_bytes();
+        for pieces in blob.chunks(MEMBERS_AT_ONCE * PIECE) {
+            let members = pieces.chunks(PIECE);
+            let encode = |piece| gzip_member::encode(gzip_member::PIECE_ID, piece);
+            emit(members.flat_map(encode).collect())?;
         }
-        emit(to_member(*b"WF", &footer.payload()))
+        emit(footer.encode())
     }
 
-    /// Bytes that the index takes in a reader.
+    /// Returns the memory that a reader needs for the index.
     fn memory(&self) -> u64 {
         let group = |links: &Vec<u32>| memory::GROUP + links.len() as u64 * memory::LINK;
         let hard_links: u64 = self.hard_links.iter().map(group).sum();
@@ -78,14 +78,14 @@ impl IndexBuilder {
     }
 }
 
-/// A list in its encoded form, deflated as it grows: what is left to do at the end is little, and so is
-/// what is held.
+/// An encoded list that is compressed while it grows. So it needs little memory, and little work is left
+/// at the end.
 #[derive(Debug)]
 pub(crate) struct List<T> {
     len: u64,
-    /// Bytes that it takes in a reader.
+    /// Memory that a reader needs for the list.
     memory: u64,
-    /// Encoded, and not deflated yet.
+    /// Encoded items that are not compressed yet.
     recent: Vec<u8>,
     deflated: Option<Deflated>,
     items: std::marker::PhantomData<T>,
@@ -110,7 +110,11 @@ impl<T: Serialize + Item> List<T> {
         self.len
     }
 
-    /// Fails where a reader would not take so many.
+    /// Adds an item.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if readers refuse an index with so many items.
     pub(crate) fn push(&mut self, item: &T) -> Result<()> {
         self.len += 1;
         self.memory += T::FIXED + item.heap();
@@ -128,9 +132,10 @@ impl<T: Serialize + Item> List<T> {
         self.recent.clear();
     }
 
-    /// Appends the list to a deflate stream that is at the end of a block and of a byte, and leaves it
-    /// so. Returns the bytes that it inflates to. The length goes first, and is known last: so it has
-    /// a block of its own.
+    /// Appends the list to a deflate stream, and returns its length before compression.
+    ///
+    /// The stream is at the end of a block and of a byte, before and after. The number of items comes
+    /// first but is known last, so it has a block of its own.
     fn finish(mut self, blob: &mut Vec<u8>) -> u64 {
         let len = encoded(&self.len);
         let stored = len.len() as u16;
@@ -150,14 +155,15 @@ impl<T: Serialize + Item> List<T> {
 }
 
 fn append(item: &(impl Serialize + ?Sized), to: Vec<u8>) -> Vec<u8> {
-    postcard::to_extend(item, to).expect("a vector takes all, and the types have known lengths")
+    postcard::to_extend(item, to)
+        .expect("a vector never refuses bytes, and the lists have known lengths")
 }
 
 fn encoded(item: &(impl Serialize + ?Sized)) -> Vec<u8> {
     append(item, Vec::new())
 }
 
-/// A deflate stream that grows.
+/// A growing deflate stream.
 #[derive(Debug)]
 struct Deflated {
     encoder: Compress,
@@ -178,7 +184,7 @@ impl Deflated {
             let is_done = match flush {
                 FlushCompress::None => raw.is_empty(),
                 FlushCompress::Finish => !matches!(status, Ok(Status::Ok)),
-                // It is flushed once there is room left.
+                // The flush is complete once free capacity is left.
                 _ => raw.is_empty() && self.bytes.len() < self.bytes.capacity(),
             };
             if is_done {

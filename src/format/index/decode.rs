@@ -1,36 +1,43 @@
-//! Reads an index as it comes, with a bound on what it may take.
+//! Decodes an index piece by piece, within a memory limit.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use serde::de::DeserializeOwned;
 
+use super::{
+    footer::Footer,
+    gzip_member::{self, PIECE},
+    lists::Index,
+    memory::{self, Item},
+};
 use crate::{
     entry::Entry,
     error::{Error, ErrorKind, Result},
     format::{
-        index::{
-            Footer, HASHED, Index, MEMBER_OVERHEAD, PIECE, member,
-            memory::{self, Item},
-        },
+        gzip::GZIP_HEADER,
         tar::{BLOCK, END_LEN},
     },
 };
 
-/// Raw bytes that are inflated at once.
+/// Bytes that are decompressed at once.
 const CHUNK: usize = 64 << 10;
 
 /// The longest encoding of an entry, segment or unlisted entry.
 const ITEM_MAX: usize = 64 << 10;
 
 impl Index {
-    /// Reads the index from its members, `footer.index_len` bytes at `footer.index_offset`.
-    /// Fails on any doubt, and where the index would take much more memory than it has bytes.
+    /// Decodes an index from its members: `footer.index_len` bytes at `footer.index_offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if anything is wrong with it, or if it would need much more memory than it
+    /// has bytes in the archive.
     pub fn decode(footer: &Footer, members: &[u8]) -> Result<Index> {
         let mut decoder = Decoder::new(footer);
         decoder.feed(members)?;
         decoder.finish()
     }
 
-    /// Whether the sums agree, so that offsets can be computed without a second look.
+    /// Returns whether the lengths add up, so that offsets can be computed without further checks.
     fn is_consistent(&self, footer: &Footer) -> bool {
         let sum = |mut lengths: Box<dyn Iterator<Item = u64> + '_>| {
             lengths.try_fold(0u64, |sum, len| sum.checked_add(len))
@@ -39,10 +46,10 @@ impl Index {
         let raw = self.segments.iter().map(|s| s.raw_len.into());
         let sized = |e: &Entry| (e.size <= i64::MAX as u64).then(|| e.tar_len());
         let tar = self.entries.iter().map(|e| sized(e).unwrap_or(u64::MAX));
-        // An entry without a header would take no byte of the tar, so there could be any number.
+        // An entry without a header would take no bytes of the tar stream, so their number would have no limit.
         let has_header = |e: &Entry| e.header_len > 0 && e.header_len.is_multiple_of(BLOCK as u32);
         self.segments.len() as u64 == u64::from(footer.segments)
-            && sum(Box::new(compressed)) == footer.data_end.checked_sub(10)
+            && sum(Box::new(compressed)) == footer.data_end.checked_sub(GZIP_HEADER.len() as u64)
             && sum(Box::new(raw)) == Some(footer.tar_len)
             && sum(Box::new(tar)) == footer.tar_len.checked_sub(END_LEN)
             && self.entries.iter().all(|e| e.kind <= 2 && has_header(e))
@@ -50,7 +57,7 @@ impl Index {
             && self.are_links_distinct()
     }
 
-    /// Whether every entry is in one group at most. Readers keep the paths of a group's entries.
+    /// Returns whether every entry is in at most one group. Readers keep the paths of a group's entries.
     fn are_links_distinct(&self) -> bool {
         if self.hard_links.is_empty() {
             return true;
@@ -63,14 +70,14 @@ impl Index {
     }
 }
 
-/// Takes the members of an index piece by piece. What it keeps is bounded by the memory that the
-/// index may take, and some 200 KiB.
+/// Decodes the members of an index piece by piece. Its memory is bounded by the limit for the index, plus
+/// about 200 KiB.
 pub(crate) struct Decoder {
     footer: Footer,
     hasher: blake3::Hasher,
-    /// The start of a member whose end has not come.
+    /// The start of an incomplete member.
     rest: Vec<u8>,
-    /// Bytes of members, and of the blob in them, so far.
+    /// Bytes of members, and of compressed index in them, so far.
     len: u64,
     blob_len: u64,
     inflater: Decompress,
@@ -80,11 +87,9 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(footer: &Footer) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&footer.payload()[..HASHED]);
         Decoder {
             footer: *footer,
-            hasher,
+            hasher: footer.hasher(),
             rest: Vec::new(),
             len: 0,
             blob_len: 0,
@@ -94,31 +99,31 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the members.
+    /// Decodes the next bytes of the members.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         self.len += bytes.len() as u64;
         let mut bytes = bytes;
         while !bytes.is_empty() {
-            // A whole member is never copied.
+            // A complete member is never copied.
             if self.rest.is_empty() {
                 bytes = self.members(bytes)?;
                 self.rest.extend_from_slice(bytes);
                 return Ok(());
             }
-            let n = bytes.len().min(missing(&self.rest));
+            let n = bytes.len().min(gzip_member::missing(&self.rest));
             self.rest.extend_from_slice(&bytes[..n]);
             bytes = &bytes[n..];
-            let whole = std::mem::take(&mut self.rest);
-            self.rest = self.members(&whole)?.to_vec();
+            let bytes_so_far = std::mem::take(&mut self.rest);
+            self.rest = self.members(&bytes_so_far)?.to_vec();
         }
         Ok(())
     }
 
-    /// The index, now that all of it has come.
+    /// Returns the index. The caller has fed all of it.
     pub(crate) fn finish(self) -> Result<Index> {
         let footer = &self.footer;
         if self.len != footer.index_len || !self.rest.is_empty() {
-            return Err(corrupt("its length is not the one in the footer"));
+            return Err(corrupt("its length differs from the one in the footer"));
         }
         if self.blob_len != footer.blob_len || *self.hasher.finalize().as_bytes() != footer.hash {
             return Err(corrupt("its checksum does not match"));
@@ -127,22 +132,22 @@ impl Decoder {
             || self.inflater.total_out() != footer.raw_len
             || self.inflater.total_in() != footer.blob_len
         {
-            return Err(corrupt("it does not inflate"));
+            return Err(corrupt("it cannot be decompressed"));
         }
         let index = self.items.finish()?;
         if !index.is_consistent(footer) {
-            return Err(corrupt("it contradicts itself"));
+            return Err(corrupt("its lengths do not add up"));
         }
         Ok(index)
     }
 
-    /// Takes the members that `bytes` begins with, and gives the start of the next back.
+    /// Decodes the complete members in `bytes`, and returns the incomplete one after them.
     fn members<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8]> {
-        while missing(bytes) == 0 {
-            let (payload, len) =
-                member(bytes, *b"WX").ok_or_else(|| corrupt("it is not made of index members"))?;
+        while gzip_member::missing(bytes) == 0 {
+            let (payload, len) = gzip_member::decode(bytes, gzip_member::PIECE_ID)
+                .ok_or_else(|| corrupt("it does not consist of index members"))?;
             if !self.blob_len.is_multiple_of(PIECE as u64) {
-                return Err(corrupt("a piece before the last is short"));
+                return Err(corrupt("a member before the last is too short"));
             }
             self.blob_len += payload.len() as u64;
             self.hasher.update(payload);
@@ -162,14 +167,14 @@ impl Decoder {
             let is_full = raw.len() == raw.capacity();
             self.is_inflated = match status {
                 Ok(status) => status == Status::StreamEnd,
-                Err(_) => return Err(corrupt("it does not inflate")),
+                Err(_) => return Err(corrupt("it cannot be decompressed")),
             };
             if self.inflater.total_out() > self.footer.raw_len {
-                return Err(corrupt("it inflates to more than it says"));
+                return Err(corrupt("it decompresses to more bytes than the footer says"));
             }
             self.items.take_all()?;
             if self.is_inflated && !blob.is_empty() {
-                return Err(corrupt("it has bytes behind its end"));
+                return Err(corrupt("it has bytes after its end"));
             }
             if self.is_inflated || (blob.is_empty() && !is_full) {
                 return Ok(());
@@ -178,38 +183,31 @@ impl Decoder {
     }
 }
 
-/// Bytes that are missing of the member that `bytes` begins with, as far as is known.
-fn missing(bytes: &[u8]) -> usize {
-    let len = bytes.get(14..).and_then(|rest| rest.first_chunk());
-    let whole = len.map_or(16, |len| usize::from(u16::from_le_bytes(*len)) + MEMBER_OVERHEAD);
-    whole.saturating_sub(bytes.len())
-}
-
 fn corrupt(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Corrupt, "read the archive's index").caused_by(why)
 }
 
-/// The lists of an index, read one after the other.
+/// The lists of an index, decoded one after another.
 struct Items {
-    /// Raw bytes that are not decoded yet.
+    /// Decompressed bytes, of which the first `decoded` are decoded.
     raw: Vec<u8>,
     decoded: usize,
-    /// Bytes of memory that may still be taken.
+    /// Memory that the rest of the index may need.
     allowed: u64,
-    /// Items that are still to come of the present list, once that is known.
+    /// Number of missing items of the current list, once it is known.
     left: Option<u64>,
     list: List,
     index: Index,
 }
 
-/// Which list comes.
+/// The list that comes next.
 #[derive(Clone, Copy)]
 enum List {
     Segments,
     Entries,
     Unlisted,
     HardLinks,
-    /// A group of hard links, behind which there are so many groups.
+    /// A group of hard links, and the number of groups after it.
     Group(u64),
     End,
 }
@@ -229,12 +227,12 @@ impl Items {
     fn finish(self) -> Result<Index> {
         match self.list {
             List::End if self.raw.is_empty() => Ok(self.index),
-            List::End => Err(corrupt("it has bytes behind its end")),
-            _ => Err(corrupt("it does not decode")),
+            List::End => Err(corrupt("it has bytes after its end")),
+            _ => Err(corrupt("its end is missing")),
         }
     }
 
-    /// Decodes what is there.
+    /// Decodes all complete items.
     fn take_all(&mut self) -> Result<()> {
         while self.take_list()? {}
         self.raw.drain(..self.decoded);
@@ -242,7 +240,7 @@ impl Items {
         Ok(())
     }
 
-    /// Decodes the present list as far as it is there; true where it came to its end.
+    /// Decodes the complete items of the current list. Returns whether the list has ended.
     fn take_list(&mut self) -> Result<bool> {
         let list = match self.list {
             List::Segments => self.fill(|index| &mut index.segments)?.then_some(List::Entries),
@@ -294,13 +292,13 @@ impl Items {
         }
         while self.left > Some(0) {
             let Some(entry) = self.take::<u32>()? else { return Ok(false) };
-            self.index.hard_links.last_mut().expect("it was pushed").push(entry);
+            self.index.hard_links.last_mut().expect("it was pushed above").push(entry);
             self.left = self.left.map(|left| left - 1);
         }
         Ok(true)
     }
 
-    /// How many items come, if that is there, with memory for them.
+    /// Reads the number of items, if it is complete, and charges the memory for them.
     fn count(&mut self, each: u64) -> Result<Option<u64>> {
         let count = self.take::<u64>()?;
         if let Some(count) = count {
@@ -311,11 +309,11 @@ impl Items {
 
     fn charge(&mut self, bytes: u64) -> Result<()> {
         let left = self.allowed.checked_sub(bytes);
-        self.allowed = left.ok_or_else(|| corrupt("it would take too much memory"))?;
+        self.allowed = left.ok_or_else(|| corrupt("it needs too much memory"))?;
         Ok(())
     }
 
-    /// The next value, if all of it is there.
+    /// Decodes the next value, if it is complete.
     fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         let raw = &self.raw[self.decoded..];
         match postcard::take_from_bytes::<T>(raw) {
@@ -324,7 +322,7 @@ impl Items {
                 Ok(Some(value))
             }
             Err(postcard::Error::DeserializeUnexpectedEnd) if raw.len() < ITEM_MAX => Ok(None),
-            Err(e) => Err(corrupt(format!("it does not decode: {e}"))),
+            Err(e) => Err(corrupt(format!("it cannot be decoded: {e}"))),
         }
     }
 }
@@ -333,6 +331,6 @@ fn reserve<T>(list: &mut Vec<T>, count: u64) -> Result<()> {
     let reserved = usize::try_from(count).ok().map(|count| list.try_reserve_exact(count));
     match reserved {
         Some(Ok(())) => Ok(()),
-        _ => Err(corrupt("there is no memory for it")),
+        _ => Err(corrupt("there is not enough memory for it")),
     }
 }

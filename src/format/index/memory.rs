@@ -1,66 +1,66 @@
-//! What an index may take in memory.
+//! The limit for the memory of a decoded index.
 //!
-//! An index is a few bytes in the file for each entry, and deflate makes a thousand bytes of one. So a
-//! reader counts what it is going to keep before it takes memory for it, and holds that against the
-//! bytes that the index really has in the file. A writer counts in the same way, and writes no index
-//! that a reader would not take.
+//! An index has a few bytes in the archive for each entry, and deflate can expand one byte to a thousand.
+//! So a reader counts the memory before it allocates it, and compares it with the actual length of the
+//! index in the archive. A writer counts in the same way, and does not write an index that a reader
+//! would refuse.
 
 use std::mem::size_of;
 
+use super::lists::Segment;
 use crate::{
     entry::{Entry, Unlisted},
     error::{Error, ErrorKind, Result},
-    format::index::Segment,
 };
 
-/// Memory that every index may take.
+/// Memory that every index may need.
 const BASE: u64 = 8 << 20;
 
-/// Memory that an index may take for each byte that it has in the file, beyond [`BASE`].
+/// Memory in addition to [`BASE`] that an index may need for each of its bytes in the archive.
 const PER_BYTE: u64 = 16;
 
-/// Memory that no index may exceed: some twelve million entries with paths of 50 bytes.
+/// Maximum memory of any index: about twelve million entries with paths of 50 bytes.
 pub(super) const MEMORY_MAX: u64 = 2 << 30;
 
-/// The longest that an index can be in the file: it takes more in memory than its raw bytes, and
-/// padding adds a sixteenth.
+/// Maximum length of an index in the archive. An index needs more memory than it has bytes before
+/// compression, and padding adds a sixteenth.
 pub(super) const LEN_MAX: u64 = MEMORY_MAX + MEMORY_MAX / 8;
 
-/// What a group of hard links takes, and each link in it.
+/// Memory of a group of hard links, and of each link in it.
 pub(super) const GROUP: u64 = 56;
 pub(super) const LINK: u64 = 8;
 
-/// Memory that an index of `len` bytes may take.
+/// Returns the memory that an index of `len` bytes may need.
 pub(super) fn allowed(len: u64) -> u64 {
     BASE.saturating_add(len.saturating_mul(PER_BYTE)).min(MEMORY_MAX)
 }
 
-/// The fewest bytes that an index must have in the file to take `memory`.
+/// Returns the minimum length in the archive of an index that needs `memory`.
 pub(super) fn least_len(memory: u64) -> u64 {
     memory.saturating_sub(BASE).div_ceil(PER_BYTE)
 }
 
-/// Fails where an index would take more memory than readers allow.
+/// Fails if an index needs more memory than readers allow.
 pub(super) fn check(memory: u64) -> Result<()> {
     if memory <= MEMORY_MAX {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidInput, "write the index").caused_by(format!(
-        "there are too many entries: their index would take a reader over {MEMORY_MAX} bytes of memory"
+        "there are too many entries: a reader would need over {MEMORY_MAX} bytes of memory for the index"
     )))
 }
 
-/// Something that an index has many of.
+/// An item in a list of an index.
 pub(crate) trait Item {
-    /// Bytes of one in a list, with what a reader keeps beside it.
+    /// Memory of one item in its list, and of the data that a reader keeps with it.
     const FIXED: u64;
 
-    /// Bytes that one takes elsewhere.
+    /// Returns the memory that the item owns outside the list.
     fn heap(&self) -> u64;
 }
 
 impl Item for Segment {
-    /// With two offsets, and its place in the table of a previous archive.
+    /// With two offsets, and its entry in the hash table of a previous archive.
     const FIXED: u64 = 96;
 
     fn heap(&self) -> u64 {
@@ -85,14 +85,14 @@ impl Item for Unlisted {
     }
 }
 
-// The numbers are of the format, and must not follow the compiler.
+// These numbers belong to the format, so they must not depend on the compiler.
 const _: () = assert!(
     size_of::<Segment>() + 2 * 8 + 48 <= 96
         && size_of::<Entry>() + 8 <= 96
         && size_of::<Unlisted>() <= 80
 );
 
-/// What an allocator takes for so many bytes.
+/// Returns the memory that an allocator needs for `len` bytes.
 fn allocated(len: usize) -> u64 {
     if len == 0 { 0 } else { (len as u64 + 8).next_multiple_of(16).max(32) }
 }

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::Result;
+use crate::{
+    entry::{Entry, Unlisted},
+    error::Result,
+};
 
 fn build(index: &Index, flags: u32) -> Vec<u8> {
     let mut builder =
@@ -25,7 +28,7 @@ fn build(index: &Index, flags: u32) -> Vec<u8> {
     out
 }
 
-/// As a reader does it, with a file that has zeros for everything before the index.
+/// Reads the index as a reader does, from a file with zeros before the index.
 fn read(members: &[u8]) -> Option<Result<Index>> {
     let (index, last) = members.split_last_chunk::<FOOTER_LEN>()?;
     let offset = u64::from_le_bytes(*last[16 + 24..].first_chunk()?);
@@ -47,7 +50,7 @@ prop_compose! {
                keys in prop::collection::vec(any::<([u8; 16], u32, u32, u32)>(), 1..300),
                link in prop::collection::vec(any::<u8>(), 0..50)) -> Index {
         let tar: u64 = entries.iter().map(Entry::tar_len).sum::<u64>() + 1024;
-        // However odd, the lengths must add up.
+        // The lengths are random but must add up.
         let count = (tar / (1 << 31) + 1).max(keys.len() as u64);
         let segments = (0..count).map(|i| {
             let (key, compressed_len, raw_crc32, compressed_crc32) = keys[i as usize % keys.len()];
@@ -65,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_written_is_read_and_any_damage_is_found(
+    fn a_written_index_is_read_back_and_any_damage_is_detected(
         index in index(), flags in any::<u32>(), at in any::<prop::sample::Index>(), bit in 0..8u8,
     ) {
         let mut bytes = build(&index, flags);
@@ -81,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_no_index(bytes in prop::collection::vec(any::<u8>(), 0..1000)) {
+    fn random_bytes_are_not_an_index(bytes in prop::collection::vec(any::<u8>(), 0..1000)) {
         prop_assert!(read(&bytes).is_none());
     }
 }
@@ -105,7 +108,7 @@ fn every_member_is_an_empty_gzip_member() {
     assert!(out.is_empty());
 }
 
-/// An index of `count` entries and links that `of` makes, with the segments that hold them.
+/// Returns an index of `count` entries and links that `of` creates, with the segments for them.
 fn many(count: u32, of: impl Fn(u32) -> (Option<Entry>, Option<Unlisted>)) -> Index {
     let mut index = Index::default();
     for i in 0..count {
@@ -138,7 +141,7 @@ fn empty() -> Entry {
 }
 
 #[test]
-fn what_a_writer_makes_of_extreme_trees_is_read() {
+fn the_index_of_an_extreme_tree_is_read_back() {
     let symlink = |i: u32| Unlisted {
         path: format!("l{i}").into_bytes(),
         kind: 1,
@@ -170,7 +173,7 @@ fn what_a_writer_makes_of_extreme_trees_is_read() {
 }
 
 #[test]
-fn an_index_that_no_reader_would_take_is_not_written() {
+fn an_index_that_readers_would_refuse_is_not_written() {
     let mut entries = List::<Entry>::default();
     let entry = file(1, "n".repeat(60_000));
     let error = loop {
@@ -179,23 +182,23 @@ fn an_index_that_no_reader_would_take_is_not_written() {
         }
     };
     assert!(error.to_string().contains("too many entries"), "{error}");
-    // Together the lists may be too much as well.
+    // The limit is for all lists together.
     let mut builder = IndexBuilder::default();
     while builder.entries.len() < 20_000 {
-        builder.entries.push(&entry).expect("half of what it may");
+        builder.entries.push(&entry).expect("half of the limit");
     }
     while builder.unlisted.len() < 20_000 {
         let Entry { path, mode, .. } = entry.clone();
         let (uid, gid, mtime_ns, target) = (0, 0, 0, Vec::new());
         let unlisted = Unlisted { path, kind: 1, mode, uid, gid, mtime_ns, target };
-        builder.unlisted.push(&unlisted).expect("half of what it may");
+        builder.unlisted.push(&unlisted).expect("half of the limit");
     }
     let error = builder.finish(Footer::default(), |_| panic!("nothing is written")).unwrap_err();
     assert!(error.to_string().contains("too many entries"), "{error}");
 }
 
 #[test]
-fn an_index_reads_the_same_in_pieces_of_any_length() {
+fn an_index_can_be_read_in_pieces_of_any_length() {
     let index = many(3000, |i| (Some(file(i, format!("{i}"))), None));
     let bytes = build(&index, 0);
     let (members, last) = bytes.split_last_chunk::<FOOTER_LEN>().expect("a footer");

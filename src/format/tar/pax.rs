@@ -1,13 +1,13 @@
-//! The records of a PAX extended header: `length key=value\n`, again and again.
+//! The records of a PAX extended header. Each is `length key=value\n`.
 
 use super::{
-    Parsed, name,
-    number::{decimal, time},
-    sparse::Records as SparseRecords,
+    block::Parsed,
+    sparse::SparseRecords,
+    value::{decimal, record_name, time},
 };
 
-/// What an extended header says of the file behind it. Keys that make no difference to a restore
-/// are passed over; names are bytes, whatever `hdrcharset` says.
+/// The records of an extended header that a restore uses. Other keys are ignored, and so is
+/// `hdrcharset`: names are bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) path: Option<Vec<u8>>,
@@ -20,7 +20,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads a whole body. Of a key that comes twice, the last value counts.
+    /// Reads the body of an extended header. If a key occurs twice, the last value counts.
     pub(super) fn parse(mut body: &[u8]) -> Parsed<Records> {
         let mut records = Records::default();
         while !body.is_empty() {
@@ -31,13 +31,13 @@ impl Records {
         Ok(records)
     }
 
-    /// Takes what a global header says. What would rename, resize or reshape every file behind it
-    /// is refused.
+    /// Merges the records of a global header. Records that would rename or resize every file after it
+    /// are refused.
     pub(super) fn merge_global(&mut self, global: Records) -> Parsed<()> {
         let Records { path, link, size, uid, gid, mtime_ns, sparse } = global;
         if path.is_some() || link.is_some() || size.is_some() || sparse != SparseRecords::default()
         {
-            return Err("a global header gives every file one name, size or map");
+            return Err("a global header gives the same name, size or map to every file");
         }
         self.uid = uid.or(self.uid);
         self.gid = gid.or(self.gid);
@@ -50,10 +50,10 @@ impl Records {
             return self.sparse.set(key, value);
         }
         match key {
-            b"path" => self.path = Some(name(value)?),
-            b"linkpath" => self.link = Some(name(value)?),
+            b"path" => self.path = Some(record_name(value)?),
+            b"linkpath" => self.link = Some(record_name(value)?),
             b"size" => self.size = Some(decimal(value)?),
-            // POSIX: an empty value takes back what was said before.
+            // POSIX: an empty value cancels the value before it.
             b"uid" => self.uid = if value.is_empty() { None } else { Some(id(value)?) },
             b"gid" => self.gid = if value.is_empty() { None } else { Some(id(value)?) },
             b"mtime" => self.mtime_ns = if value.is_empty() { None } else { Some(time(value)?) },
@@ -63,7 +63,7 @@ impl Records {
     }
 }
 
-/// Key and value of the first record, and what is behind it.
+/// Splits off the first record. Returns its key, its value and the rest of the body.
 fn record(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = body.iter().position(|&byte| byte == b' ')?;
     let len = usize::try_from(decimal(&body[..space]).ok()?).ok()?;
@@ -74,7 +74,7 @@ fn record(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     (!key.is_empty() && !key.contains(&0)).then_some((key, value, rest))
 }
 
-/// A negative owner is written by systems whose `nobody` is -2; it is none that this one has.
+/// Reads an owner. Systems whose `nobody` is -2 write a negative one, which no user of this system has.
 fn id(value: &[u8]) -> Parsed<u64> {
     match value.strip_prefix(b"-") {
         Some(value) => decimal(value).map(|_| u64::MAX),
@@ -90,7 +90,7 @@ mod tests {
         Records::parse(body)
     }
 
-    /// Records with their lengths in front.
+    /// Returns the records, each after its length.
     fn records(texts: &[&str]) -> Vec<u8> {
         let record = |text: &&str| {
             let lens = text.len() + 3..text.len() + 8;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_restore_needs_is_taken_from_the_records() {
+    fn records_that_a_restore_uses_are_read() {
         let body = records(&[
             "path=a/b",
             "linkpath=c",
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_key_counts() {
+    fn the_last_value_of_a_key_counts() {
         let body = records(&["path=a", "path=b", "uid=1", "uid="]);
         let records = parse(&body).expect("valid");
         assert_eq!((records.path, records.uid), (Some(b"b".to_vec()), None));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_global_header_gives_defaults_and_no_names() {
+    fn a_global_header_gives_default_owners_and_times_only() {
         let mut global = Records::default();
         for (text, is_fine) in [
             ("comment=", true),

@@ -1,75 +1,77 @@
-//! How headers are read: block by block, without any I/O.
+//! Reads headers block by block, without any I/O.
 //!
-//! What GNU tar, libarchive and Go understand in one way is read in that way. What they differ on
-//! is refused: it would be one archive to whoever looks at it and another one to whoever unpacks it.
+//! Headers that GNU tar, libarchive and Go read in the same way are read in that way. Headers that they
+//! read differently are refused: such an archive would show one content to the program that checks it
+//! and another to the program that unpacks it.
 
 use std::{ffi::OsStr, mem, os::unix::ffi::OsStrExt};
 
 use super::{
-    BLOCK, GNU_EXTENDED_FIELD, GNU_REAL_SIZE_FIELD, GNU_SPARSE_FIELD, MORE_EXTENDED_FIELD,
-    MORE_SPARSE_FIELD, NAME_FIELD, Parsed, field,
-    member::{Layout, Pending, TarMember, assemble},
-    number::header_size,
+    block::{
+        BLOCK, GNU_EXTENDED_FIELD, GNU_REAL_SIZE_FIELD, GNU_SPARSE_FIELD, MORE_EXTENDED_FIELD,
+        MORE_SPARSE_FIELD, NAME_FIELD, Parsed, field, text,
+    },
+    header::{RawHeader, has_valid_checksum},
+    member::{Extensions, Sparseness, TarMember, assemble},
     pax::Records,
-    raw::{RawHeader, is_checksum_right},
-    sparse::{DataMap, Form, Map},
-    text,
+    sparse::{DataMap, MapLocation, SparseMap},
+    value::header_size,
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most bytes that a long name or the records of a PAX header may have.
+/// The maximum length of a long name or of the records in a PAX header.
 const EXTENSION_MAX: u64 = 1 << 20;
 
 /// Reads the headers of a tar stream.
 ///
-/// It takes the blocks of the stream one after another, but for the data of members: the
-/// [`TarMember::stored`] bytes behind a [`Step::Member`], filled up to a whole block. What it holds
-/// is bounded by the longest extensions: a few mebibytes. After an error it gives only errors.
+/// The caller passes the blocks of the stream in order, except the data of members: the
+/// [`TarMember::stored`] bytes after a [`Step::Member`], padded to a whole block. Its memory is bounded
+/// by the longest extensions: a few mebibytes. After an error, it returns only errors.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     state: State,
-    pending: Pending,
-    /// What global PAX headers say of all members behind them.
+    extensions: Extensions,
+    /// Records of global PAX headers, for all members after them.
     global: Records,
     /// Bytes of the blocks since the last member.
     header_len: u64,
-    /// Some block came.
+    /// At least one block was read.
     has_begun: bool,
 }
 
-/// What a block led to.
+/// Result of reading a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The header goes on with the next block.
+    /// The header continues with the next block.
     More,
-    /// A header is whole; its data follows.
+    /// A header is complete; its data follows.
     Member(Box<TarMember>),
-    /// The archive is over, and all behind it is padding.
+    /// The archive has ended. Only padding follows.
     End,
 }
 
 #[derive(Debug, Default)]
 enum State {
-    /// Before a header, be it an extension's or a member's.
+    /// Before the header of an extension or a member.
     #[default]
     Header,
     /// In the body of an extension.
     Extension(Extension),
-    /// In the blocks of an old sparse map.
-    OldMap(Box<TarMember>, Map),
+    /// In the extension blocks of a sparse map in the old GNU format.
+    GnuMap(Box<TarMember>, SparseMap),
     /// In the blocks of a sparse map before the data.
     DataMap(Box<TarMember>, DataMap),
-    /// Behind a member that claims data, which may follow or not.
+    /// After a member that announces data, which may or may not follow.
     Claimed(u64),
-    /// In data that belongs to nothing: blocks that are left.
+    /// In data that belongs to no member: number of remaining blocks.
     Unused(u64),
-    /// Behind one block of zeros.
+    /// After one block of zeros.
     Zeros,
     End,
     Failed,
 }
 
-/// What a block leads to.
+/// Result of parsing a header.
 enum Next {
     State(State),
     Member(Box<TarMember>),
@@ -87,17 +89,17 @@ impl Reader {
         Reader::default()
     }
 
-    /// Takes the next block.
+    /// Reads the next block.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`], with the member's path where it is known.
+    /// [`ErrorKind::Corrupt`], with the path of the member if it is known.
     pub(crate) fn block(&mut self, block: &[u8; BLOCK]) -> Result<Step> {
         self.header_len += BLOCK as u64;
         self.has_begun = true;
         match mem::replace(&mut self.state, State::Failed) {
-            // What is a header is one to GNU tar, whatever the member before it claims.
-            State::Claimed(size) if *block != [0; BLOCK] && !is_checksum_right(block) => {
+            // GNU tar reads a valid header as one, whatever the member before it announces.
+            State::Claimed(size) if *block != [0; BLOCK] && !has_valid_checksum(block) => {
                 self.state = unused(size.div_ceil(BLOCK as u64) - 1);
                 Ok(Step::More)
             }
@@ -106,15 +108,16 @@ impl Reader {
                 Ok(Step::More)
             }
             State::Header | State::Claimed(_) if *block == [0; BLOCK] => {
-                self.check_pending()?;
+                self.check_extensions()?;
                 self.state = State::Zeros;
                 Ok(Step::More)
             }
             State::Header | State::Claimed(_) => {
-                if !is_checksum_right(block) {
-                    return Err(nameless("its checksum is wrong"));
+                if !has_valid_checksum(block) {
+                    return Err(corrupt_header("its checksum is wrong"));
                 }
-                let name = self.pending.name().unwrap_or(text(field(block, NAME_FIELD))).to_vec();
+                let name =
+                    self.extensions.name().unwrap_or(text(field(block, NAME_FIELD))).to_vec();
                 let next = RawHeader::parse(block).and_then(|raw| self.header(raw, block));
                 self.enter(next, &name)
             }
@@ -122,52 +125,53 @@ impl Reader {
                 let next = self.extension(extension, block);
                 self.enter(next, b"")
             }
-            State::OldMap(member, map) => {
+            State::GnuMap(member, map) => {
                 let name = member.path.clone();
-                self.enter(old_map(member, map, block), &name)
+                self.enter(gnu_map(member, map, block), &name)
             }
             State::DataMap(member, map) => {
                 let name = member.path.clone();
                 self.enter(data_map(member, map, block), &name)
             }
             State::Zeros if *block != [0; BLOCK] => {
-                Err(nameless("it is behind a lone block of zeros"))
+                Err(corrupt_header("it follows a single block of zeros"))
             }
             State::Zeros | State::End => {
                 self.state = State::End;
                 Ok(Step::End)
             }
-            State::Failed => Err(nameless("one before it was refused")),
+            State::Failed => Err(corrupt_header("one before it was refused")),
         }
     }
 
-    /// The stream is over: fine between members, with two blocks of zeros, one or none. But no
-    /// block at all is no archive of nothing: it is what is left where an archive was lost.
+    /// Checks that the stream may end here: between members, after two blocks of zeros, one or none.
+    ///
+    /// A stream without any block is an error. It is not an empty archive, but the remains of a lost one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] within a header, if an extension has no member behind it, or if there
-    /// was nothing.
+    /// [`ErrorKind::Corrupt`] inside a header, after an extension without a member, or if the stream is
+    /// empty.
     pub(crate) fn end(&self) -> Result<()> {
-        self.check_pending()?;
+        self.check_extensions()?;
         match self.state {
-            State::Header if !self.has_begun => Err(nameless("there is nothing to read")),
+            State::Header if !self.has_begun => Err(corrupt_header("the tar stream is empty")),
             State::Header | State::Claimed(_) | State::Zeros | State::End => Ok(()),
-            State::Failed => Err(nameless("one before it was refused")),
-            _ => Err(nameless("the archive ends within it")),
+            State::Failed => Err(corrupt_header("one before it was refused")),
+            _ => Err(corrupt_header("the archive ends inside it")),
         }
     }
 
-    fn check_pending(&self) -> Result<()> {
-        if self.pending.is_empty() {
+    fn check_extensions(&self) -> Result<()> {
+        if self.extensions.is_empty() {
             Ok(())
         } else {
-            Err(nameless("an extension has no member behind it"))
+            Err(corrupt_header("an extension has no member after it"))
         }
     }
 
     fn enter(&mut self, next: Parsed<Next>, name: &[u8]) -> Result<Step> {
-        match next.map_err(|why| fail(name, why))? {
+        match next.map_err(|why| corrupt(name, why))? {
             Next::Member(mut member) => {
                 self.state = match member.claimed {
                     0 => State::Header,
@@ -185,33 +189,33 @@ impl Reader {
 
     fn header(&mut self, raw: RawHeader, block: &[u8; BLOCK]) -> Parsed<Next> {
         match raw.flag {
-            // `X` is what Solaris writes for `x`.
+            // Solaris writes `X` for `x`.
             b'L' | b'K' | b'x' | b'X' | b'g' => self.begin_extension(&raw),
-            // The label of a volume. What would follow is data to some readers, a header to others.
-            b'V' if raw.size == 0 && self.pending.is_empty() => Ok(Next::State(State::Header)),
-            b'V' => Err("it is a volume's label with data or extensions"),
+            // The label of a volume. Some readers take the block after it as data, others as a header.
+            b'V' if raw.size == 0 && self.extensions.is_empty() => Ok(Next::State(State::Header)),
+            b'V' => Err("it is the label of a volume, with data or extensions"),
             _ => {
-                let pending = mem::take(&mut self.pending);
-                let (member, layout) = assemble(raw, pending, &self.global)?;
-                lay_out(member, layout, block)
+                let extensions = mem::take(&mut self.extensions);
+                let (member, sparseness) = assemble(raw, extensions, &self.global)?;
+                find_map(member, sparseness, block)
             }
         }
     }
 
     fn begin_extension(&mut self, raw: &RawHeader) -> Parsed<Next> {
-        let pending = &self.pending;
+        let extensions = &self.extensions;
         let is_second = match raw.flag {
-            b'L' => pending.name.is_some(),
-            b'K' => pending.link.is_some(),
-            b'x' | b'X' => pending.records.is_some(),
-            // It would stand between an extension and its member.
-            _ => !pending.is_empty(),
+            b'L' => extensions.name.is_some(),
+            b'K' => extensions.link.is_some(),
+            b'x' | b'X' => extensions.records.is_some(),
+            // It would come between an extension and its member.
+            _ => !extensions.is_empty(),
         };
         if is_second {
-            return Err("two extensions contend for one member");
+            return Err("two extensions of one member conflict");
         }
-        // Some readers take that size for the long name's own.
-        if pending.records.as_ref().is_some_and(|records| records.size.is_some()) {
+        // Some readers apply that size to the long name.
+        if extensions.records.as_ref().is_some_and(|records| records.size.is_some()) {
             return Err("an extension follows one that gives a size");
         }
         if raw.size > EXTENSION_MAX {
@@ -227,16 +231,16 @@ impl Reader {
         self.finish_extension(extension)
     }
 
-    /// Takes the extension in once its body is whole.
+    /// Adds the extension once its body is complete.
     fn finish_extension(&mut self, extension: Extension) -> Parsed<Next> {
         let Extension { flag, size, body } = &extension;
         if body.len() < *size {
             return Ok(Next::State(State::Extension(extension)));
         }
         match flag {
-            b'L' => self.pending.name = Some(long_name(body)?),
-            b'K' => self.pending.link = Some(long_name(body)?),
-            b'x' | b'X' => self.pending.records = Some(Records::parse(body)?),
+            b'L' => self.extensions.name = Some(long_name(body)?),
+            b'K' => self.extensions.link = Some(long_name(body)?),
+            b'x' | b'X' => self.extensions.records = Some(Records::parse(body)?),
             _ => self.global.merge_global(Records::parse(body)?)?,
         }
         Ok(Next::State(State::Header))
@@ -250,70 +254,70 @@ fn unused(blocks: u64) -> State {
     }
 }
 
-/// GNU tar writes a NUL behind a long name, some others do not.
+/// Reads a long name. GNU tar writes a NUL after it, and some other programs do not.
 fn long_name(body: &[u8]) -> Parsed<Vec<u8>> {
     let name = text(body);
     if name.is_empty() || body[name.len()..].iter().any(|&byte| byte != 0) {
-        return Err("a long name is empty or holds a NUL");
+        return Err("a long name is empty or contains a NUL");
     }
     Ok(name.to_vec())
 }
 
-/// Finds the map of a sparse member, or where it will come from.
-fn lay_out(mut member: TarMember, layout: Layout, block: &[u8; BLOCK]) -> Parsed<Next> {
-    match layout {
-        Layout::Plain => Ok(Next::Member(Box::new(member))),
-        Layout::OldMap => {
+/// Returns the member if its map is complete, or the state that reads its map.
+fn find_map(mut member: TarMember, sparseness: Sparseness, block: &[u8; BLOCK]) -> Parsed<Next> {
+    match sparseness {
+        Sparseness::NotSparse => Ok(Next::Member(Box::new(member))),
+        Sparseness::Gnu => {
             member.size = header_size(field(block, GNU_REAL_SIZE_FIELD))?;
-            let mut map = Map::default();
+            let mut map = SparseMap::default();
             let entries = field(block, GNU_SPARSE_FIELD);
-            match map.add_old(entries, field(block, GNU_EXTENDED_FIELD))? {
-                true => Ok(Next::State(State::OldMap(Box::new(member), map))),
-                false => whole(Box::new(member), map),
+            match map.add_gnu(entries, field(block, GNU_EXTENDED_FIELD))? {
+                true => Ok(Next::State(State::GnuMap(Box::new(member), map))),
+                false => with_map(Box::new(member), map),
             }
         }
-        Layout::Pax(Form::Listed(map)) => whole(Box::new(member), map),
-        Layout::Pax(Form::InData) => next_of_data_map(Box::new(member), DataMap::default()),
+        Sparseness::Pax(MapLocation::Records(map)) => with_map(Box::new(member), map),
+        Sparseness::Pax(MapLocation::Data) => read_data_map(Box::new(member), DataMap::default()),
     }
 }
 
-fn old_map(member: Box<TarMember>, mut map: Map, block: &[u8; BLOCK]) -> Parsed<Next> {
+fn gnu_map(member: Box<TarMember>, mut map: SparseMap, block: &[u8; BLOCK]) -> Parsed<Next> {
     let entries = field(block, MORE_SPARSE_FIELD);
-    match map.add_old(entries, field(block, MORE_EXTENDED_FIELD))? {
-        true => Ok(Next::State(State::OldMap(member, map))),
-        false => whole(member, map),
+    match map.add_gnu(entries, field(block, MORE_EXTENDED_FIELD))? {
+        true => Ok(Next::State(State::GnuMap(member, map))),
+        false => with_map(member, map),
     }
 }
 
-/// The map's blocks are counted as data in the archive.
-fn next_of_data_map(mut member: Box<TarMember>, map: DataMap) -> Parsed<Next> {
+/// Reads the next block of a map before the data. The archive counts these blocks as data.
+fn read_data_map(mut member: Box<TarMember>, map: DataMap) -> Parsed<Next> {
     member.stored = (member.stored.checked_sub(BLOCK as u64))
-        .ok_or("its sparse map is longer than all that is stored")?;
+        .ok_or("its sparse map is longer than the stored data")?;
     Ok(Next::State(State::DataMap(member, map)))
 }
 
 fn data_map(member: Box<TarMember>, mut map: DataMap, block: &[u8; BLOCK]) -> Parsed<Next> {
     match map.add(block)? {
-        true => next_of_data_map(member, map),
-        false => whole(member, map.into_map()),
+        true => read_data_map(member, map),
+        false => with_map(member, map.into_map()),
     }
 }
 
-fn whole(mut member: Box<TarMember>, map: Map) -> Parsed<Next> {
+fn with_map(mut member: Box<TarMember>, map: SparseMap) -> Parsed<Next> {
     member.sparse = Some(map.finish(member.size, member.stored)?);
     Ok(Next::Member(member))
 }
 
-fn fail(name: &[u8], why: &'static str) -> Error {
+fn corrupt(name: &[u8], why: &'static str) -> Error {
     if name.is_empty() {
-        return nameless(why);
+        return corrupt_header(why);
     }
     Error::new(ErrorKind::Corrupt, "read the tar header of")
         .at(OsStr::from_bytes(name))
         .caused_by(why)
 }
 
-fn nameless(why: &'static str) -> Error {
+fn corrupt_header(why: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, "read a tar header").caused_by(why)
 }
 
@@ -324,7 +328,7 @@ mod tests {
     use super::*;
     use crate::{
         entry::{EntryKind, MemberKind, Metadata},
-        format::tar::Header,
+        format::tar::write::Header,
     };
 
     fn read(tar: &[u8]) -> Result<Vec<TarMember>> {
@@ -341,7 +345,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_we_write_comes_back(
+        fn written_headers_are_read_back(
             path in prop::collection::vec(prop::collection::vec(1u8..=255, 1..120), 1..8),
             target in prop::collection::vec(1u8..=255, 1..300),
             kind in 0usize..3,
@@ -376,14 +380,14 @@ mod tests {
             prop_assert_eq!(members, vec![want]);
         }
 
-        /// Whatever byte of a header changes, its checksum tells.
+        /// The checksum detects a change of any byte.
         #[test]
         fn a_changed_header_is_refused(at in 0usize..512, with in 1u8..=255) {
             let mut tar = Vec::new();
             let meta = Metadata { size: 5, mode: 0o644, ..Metadata::default() };
             Header { path: b"a/b", kind: EntryKind::File, meta: &meta, target: b"" }.write(&mut tar);
             tar[at] ^= with;
-            // The blank behind the checksum's digits belongs to no number.
+            // The space after the digits of the checksum is not part of a number.
             prop_assert!(read(&tar).is_err() || (148..156).contains(&at));
         }
 

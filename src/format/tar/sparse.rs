@@ -1,47 +1,45 @@
-//! Maps of sparse files: GNU's old form in the header, and versions 0.0, 0.1 and 1.0 in PAX
-//! records.
+//! Maps of sparse files: the old GNU format in the header, and versions 0.0, 0.1 and 1.0 in PAX records.
 //!
-//! A map names the stretches of a file that the archive has, as offset and length; all else of it
-//! is a hole.
+//! A map lists the extents of a file that the archive contains. The rest of the file is holes.
 
 use super::{
-    BLOCK, Parsed, name,
-    number::{decimal, header_size},
+    block::{BLOCK, Parsed},
+    value::{decimal, header_size, record_name},
 };
 
-/// The most stretches that a map may name: more than a mebibyte of text has room for.
-const STRETCHES_MAX: usize = 1 << 18;
+/// The most extents that a map may list: more than fit into a mebibyte of text.
+const EXTENTS_MAX: usize = 1 << 18;
 
 const TOO_LONG: &str = "its sparse map is too long";
 const MALFORMED: &str = "its sparse map is malformed";
 
-/// Offset and length of a stretch of data.
-pub(super) type Stretch = (u64, u64);
+/// Offset and length of a range of a file that contains data.
+pub(super) type Extent = (u64, u64);
 
-/// A map as far as it has been read.
+/// The part of a map that has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Map(Vec<Stretch>);
+pub(super) struct SparseMap(Vec<Extent>);
 
-impl Map {
-    fn push(&mut self, stretch: Stretch) -> Parsed<()> {
-        if self.0.len() == STRETCHES_MAX {
+impl SparseMap {
+    fn push(&mut self, extent: Extent) -> Parsed<()> {
+        if self.0.len() == EXTENTS_MAX {
             return Err(TOO_LONG);
         }
-        self.0.push(stretch);
+        self.0.push(extent);
         Ok(())
     }
 
-    /// Takes entries of the old form, out of a header or a block behind it, and the word there on
-    /// whether another such block follows, which it returns.
-    pub(super) fn add_old(&mut self, entries: &[u8], is_extended: &[u8]) -> Parsed<bool> {
+    /// Reads the old GNU format: the entries and the `extended` flag of a header or of an extension
+    /// block. Returns whether another extension block follows.
+    pub(super) fn add_gnu(&mut self, entries: &[u8], is_extended: &[u8]) -> Parsed<bool> {
         let is_extended = is_extended != [0];
         for entry in entries.chunks_exact(24) {
             let (offset, len) = entry.split_at(12);
             match (offset[0], len[0]) {
-                // Some readers would go on with the next block, and others not.
+                // Some readers continue with the next block, and others do not.
                 (0, 0) if is_extended => return Err(MALFORMED),
                 (0, 0) => return Ok(false),
-                // GNU tar ends a map by one, Go and libarchive by the other.
+                // GNU tar ends a map at an empty offset, Go and libarchive at an empty length.
                 (0, _) | (_, 0) => return Err(MALFORMED),
                 _ => self.push((header_size(offset)?, header_size(len)?))?,
             }
@@ -49,36 +47,36 @@ impl Map {
         Ok(is_extended)
     }
 
-    /// The map of a file of `size` bytes of which the archive has `stored`. BufferPermits of no bytes,
-    /// such as mark a hole at the end, are left out of it.
-    pub(super) fn finish(self, size: u64, stored: u64) -> Parsed<Vec<Stretch>> {
-        let Map(mut stretches) = self;
+    /// Returns the extents of a file of `size` bytes, of which the archive contains `stored`. Empty
+    /// extents, which mark a hole at the end, are left out.
+    pub(super) fn finish(self, size: u64, stored: u64) -> Parsed<Vec<Extent>> {
+        let SparseMap(mut extents) = self;
         let mut end = 0u64;
         let mut sum = 0u64;
-        for &(offset, len) in &stretches {
+        for &(offset, len) in &extents {
             if offset < end {
                 return Err("its sparse map is not in order");
             }
             end = (offset.checked_add(len).filter(|&end| end <= size))
                 .ok_or("its sparse map reaches beyond its end")?;
-            // GNU tar looks for the next stretch in the next block, and others right behind.
+            // GNU tar reads the next extent from the next block, other readers from the next byte.
             if len > 0 && !sum.is_multiple_of(BLOCK as u64) {
-                return Err("its sparse map parts blocks");
+                return Err("its sparse map has an extent that does not end at a block");
             }
-            // BufferPermits do not overlap, so the sum is at most `size`.
+            // Extents do not overlap, so the sum is at most `size`.
             sum += len;
         }
         if sum != stored {
-            return Err("its sparse map does not cover what is stored");
+            return Err("its sparse map does not cover the stored bytes");
         }
-        stretches.retain(|&(_, len)| len > 0);
-        Ok(stretches)
+        extents.retain(|&(_, len)| len > 0);
+        Ok(extents)
     }
 }
 
-/// What PAX records say of a sparse file.
+/// The PAX records about a sparse file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Records {
+pub(super) struct SparseRecords {
     pub(super) name: Option<Vec<u8>>,
     major: Option<u64>,
     minor: Option<u64>,
@@ -87,32 +85,32 @@ pub(super) struct Records {
     real_size: Option<u64>,
     blocks: Option<u64>,
     /// Version 0.1: the map in one record.
-    map: Option<Map>,
-    /// Version 0.0: the map in records of its own, in turns.
-    list: Map,
+    map: Option<SparseMap>,
+    /// Version 0.0: the map in pairs of records, `offset` and `numbytes`.
+    list: SparseMap,
     offset: Option<u64>,
 }
 
-/// Where a sparse file's map is.
+/// Location of the map of a sparse file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum MapLocation {
     /// In the records.
-    Listed(Map),
-    /// In front of the data.
-    InData,
+    Records(SparseMap),
+    /// Before the data.
+    Data,
 }
 
-impl Records {
-    /// Takes a record, its key without `GNU.sparse.`.
+impl SparseRecords {
+    /// Adds a record. `key` comes without `GNU.sparse.`.
     pub(super) fn set(&mut self, key: &[u8], value: &[u8]) -> Parsed<()> {
         match key {
-            b"name" => self.name = Some(name(value)?),
+            b"name" => self.name = Some(record_name(value)?),
             b"major" => self.major = Some(decimal(value)?),
             b"minor" => self.minor = Some(decimal(value)?),
             b"size" => self.size = Some(decimal(value)?),
             b"realsize" => self.real_size = Some(decimal(value)?),
             b"numblocks" => self.blocks = Some(decimal(value)?),
-            b"map" => self.map = Some(listed(value)?),
+            b"map" => self.map = Some(map_of_record(value)?),
             b"offset" if self.offset.is_none() => self.offset = Some(decimal(value)?),
             b"numbytes" => {
                 let offset = self.offset.take().ok_or(MALFORMED)?;
@@ -123,39 +121,39 @@ impl Records {
         Ok(())
     }
 
-    /// The file's size and where its map is; `None` if nothing says that it is sparse.
-    pub(super) fn finish(self) -> Parsed<Option<(u64, Form)>> {
-        if self == Records::default() {
+    /// Returns the size of the file and the location of its map, or `None` if the file is not sparse.
+    pub(super) fn finish(self) -> Parsed<Option<(u64, MapLocation)>> {
+        if self == SparseRecords::default() {
             return Ok(None);
         }
         let size = match (self.size, self.real_size) {
             (Some(one), Some(other)) if one != other => return Err(MALFORMED),
-            (one, other) => one.or(other).ok_or("its sparse map comes without its size")?,
+            (one, other) => one.or(other).ok_or("its sparse map has no size")?,
         };
-        let is_listed = self.map.is_some() || self.list != Map::default();
+        let is_listed = self.map.is_some() || self.list != SparseMap::default();
         match (self.major, self.minor) {
             (Some(1), Some(0)) if !is_listed && self.offset.is_none() => {
-                Ok(Some((size, Form::InData)))
+                Ok(Some((size, MapLocation::Data)))
             }
             (None, None) | (Some(0), Some(0 | 1)) => {
                 let map = match self.map {
-                    Some(_) if self.list != Map::default() => return Err(MALFORMED),
+                    Some(_) if self.list != SparseMap::default() => return Err(MALFORMED),
                     Some(map) => map,
                     None => self.list,
                 };
                 if self.offset.is_some() || self.blocks != Some(map.0.len() as u64) {
                     return Err(MALFORMED);
                 }
-                Ok(Some((size, Form::Listed(map))))
+                Ok(Some((size, MapLocation::Records(map))))
             }
-            _ => Err("its sparse map is of an unknown version"),
+            _ => Err("its sparse map has an unknown version"),
         }
     }
 }
 
-/// The map of version 0.1: offsets and lengths, with commas between them.
-fn listed(value: &[u8]) -> Parsed<Map> {
-    let mut map = Map::default();
+/// Reads a map of version 0.1: offsets and lengths, separated by commas.
+fn map_of_record(value: &[u8]) -> Parsed<SparseMap> {
+    let mut map = SparseMap::default();
     let mut numbers = value.split(|&byte| byte == b',').map(decimal);
     if value.is_empty() {
         return Ok(map);
@@ -166,25 +164,25 @@ fn listed(value: &[u8]) -> Parsed<Map> {
     Ok(map)
 }
 
-/// The map of version 1.0, in the blocks before the data: decimals with a line feed behind each,
-/// first how many stretches there are, then their offsets and lengths.
+/// A map of version 1.0, in the blocks before the data: decimals that each end with a line feed. The
+/// first is the number of extents; their offsets and lengths follow.
 #[derive(Debug, Default)]
 pub(super) struct DataMap {
-    map: Map,
-    /// How many numbers are still to come, once the first is known.
+    map: SparseMap,
+    /// Numbers that are still missing, once the first is known.
     left: Option<u64>,
     offset: Option<u64>,
-    /// The number that is being read.
+    /// Digits of the current number.
     digits: Vec<u8>,
 }
 
 impl DataMap {
-    /// Takes a block. `false` once the map is whole; the data begins with the next block then.
+    /// Adds a block. Returns `false` once the map is complete; the data begins with the next block.
     pub(super) fn add(&mut self, block: &[u8; BLOCK]) -> Parsed<bool> {
         for &byte in block {
             match byte {
                 b'\n' => self.number()?,
-                // Nineteen digits are the longest number.
+                // The longest number has nineteen digits.
                 _ if self.digits.len() < 19 => self.digits.push(byte),
                 _ => return Err(MALFORMED),
             }
@@ -199,7 +197,7 @@ impl DataMap {
         let number = decimal(&self.digits)?;
         self.digits.clear();
         match self.left {
-            None if number > STRETCHES_MAX as u64 => return Err(TOO_LONG),
+            None if number > EXTENTS_MAX as u64 => return Err(TOO_LONG),
             None => self.left = Some(2 * number),
             Some(left) => {
                 self.left = Some(left - 1);
@@ -212,7 +210,7 @@ impl DataMap {
         Ok(())
     }
 
-    pub(super) fn into_map(self) -> Map {
+    pub(super) fn into_map(self) -> SparseMap {
         self.map
     }
 }

@@ -1,11 +1,10 @@
-//! How a header is written: POSIX ustar, and GNU's form where that does not reach.
+//! Writes headers: POSIX ustar, or the GNU format for values that do not fit into ustar.
 //!
-//! No PAX record is ever written: several readers fail on the global one, and none of ours needs
-//! it.
+//! PAX records are never written: several readers fail on global ones, and nothing here needs them.
 
-use super::{
+use super::block::{
     BLOCK, CHECKSUM_FIELD, Field, GID_FIELD, GNU_MAGIC, LINK_FIELD, MAGIC_FIELD, MODE_FIELD,
-    MTIME_FIELD, NAME, NAME_FIELD, PREFIX, PREFIX_FIELD, SIZE_FIELD, TYPE_FIELD, UID_FIELD,
+    MTIME_FIELD, NAME_FIELD, NAME_MAX, PREFIX_FIELD, PREFIX_MAX, SIZE_FIELD, TYPE_FIELD, UID_FIELD,
     USTAR_MAGIC,
 };
 use crate::entry::{EntryKind, Metadata};
@@ -15,23 +14,23 @@ const OCTAL_11: u64 = 0o77_777_777_777;
 /// Largest number in seven octal digits.
 const OCTAL_7: u64 = 0o7_777_777;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header<'a> {
-    /// Without a `/` behind it.
+    /// Path, without a `/` at the end.
     pub(crate) path: &'a [u8],
     pub(crate) kind: EntryKind,
     pub(crate) meta: &'a Metadata,
-    /// Of a symlink; empty otherwise.
+    /// Target of a symlink; empty for other kinds.
     pub(crate) target: &'a [u8],
 }
 
 impl Header<'_> {
-    /// Bytes of all its blocks. The size makes no difference below 8 GiB.
+    /// Returns the length of all blocks. It does not depend on the file's size below 8 GiB.
     pub(crate) fn len(&self) -> usize {
         let long = |len: usize| BLOCK + (len + 1).next_multiple_of(BLOCK);
         let mut len = BLOCK;
-        if self.target.len() > NAME {
+        if self.target.len() > NAME_MAX {
             len += long(self.target.len());
         }
         if self.needs_long_name() {
@@ -44,7 +43,7 @@ impl Header<'_> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let name = self.name();
         let long_name = self.needs_long_name();
-        if self.target.len() > NAME {
+        if self.target.len() > NAME_MAX {
             write_long(b'K', self.target, out);
         }
         if long_name {
@@ -58,7 +57,7 @@ impl Header<'_> {
                 block.bytes(MAGIC_FIELD, USTAR_MAGIC);
             }
             _ => {
-                block.bytes(NAME_FIELD, &name[..name.len().min(NAME)]);
+                block.bytes(NAME_FIELD, &name[..name.len().min(NAME_MAX)]);
                 block.bytes(MAGIC_FIELD, GNU_MAGIC);
             }
         }
@@ -75,11 +74,11 @@ impl Header<'_> {
                 EntryKind::Directory => b"5",
             },
         );
-        block.bytes(LINK_FIELD, &self.target[..self.target.len().min(NAME)]);
+        block.bytes(LINK_FIELD, &self.target[..self.target.len().min(NAME_MAX)]);
         out.extend_from_slice(&block.finish());
     }
 
-    /// The path as it stands in the tar.
+    /// Returns the path as tar writes it.
     fn name(&self) -> Vec<u8> {
         let mut name = self.path.to_vec();
         if self.kind == EntryKind::Directory {
@@ -88,7 +87,8 @@ impl Header<'_> {
         name
     }
 
-    /// A GNU header has no prefix, so a name that would need one is long there.
+    /// Returns whether the name needs a record of its own. A GNU header has no prefix, so a name that
+    /// needs one is too long there.
     fn needs_long_name(&self) -> bool {
         let name = self.name();
         match split(&name) {
@@ -98,34 +98,34 @@ impl Header<'_> {
         }
     }
 
-    /// Whether everything but the name is within what ustar can say.
+    /// Returns whether all values except the name fit into ustar.
     fn fits_ustar(&self) -> bool {
-        self.target.len() <= NAME
+        self.target.len() <= NAME_MAX
             && self.meta.size <= OCTAL_11
             && self.mtime() <= OCTAL_11
             && u64::from(self.meta.uid.max(self.meta.gid)) <= OCTAL_7
     }
 
-    /// In whole seconds; times before 1970 become 0.
+    /// Returns the mtime in whole seconds. Times before 1970 become 0.
     fn mtime(&self) -> u64 {
         u64::try_from(self.meta.mtime_ns / 1_000_000_000).unwrap_or(0)
     }
 }
 
-/// Splits a name into prefix and name: the longest prefix that leaves a name of 1 to 100 bytes.
-/// `None` if there is none.
+/// Splits a name into prefix and name, with the longest prefix that leaves a name of 1 to 100 bytes.
+/// Returns `None` if no prefix does.
 fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
-    if name.len() <= NAME {
+    if name.len() <= NAME_MAX {
         return Some((&[], name));
     }
-    let last = PREFIX.min(name.len().checked_sub(2)?);
+    let last = PREFIX_MAX.min(name.len().checked_sub(2)?);
     let slash = name[..=last].iter().rposition(|&b| b == b'/')?;
     let rest = &name[slash + 1..];
-    (slash > 0 && rest.len() <= NAME).then_some((&name[..slash], rest))
+    (slash > 0 && rest.len() <= NAME_MAX).then_some((&name[..slash], rest))
 }
 
-/// GNU's record for a name or target (`K`) that does not fit: it comes before the header, with the
-/// text and a NUL as its content.
+/// Writes a GNU record for a name (`L`) or a target (`K`) that does not fit. It comes before the header,
+/// and its content is the text and a NUL.
 fn write_long(kind: u8, text: &[u8], out: &mut Vec<u8>) {
     let mut block = Block::new();
     block.bytes(NAME_FIELD, b"././@LongLink");
@@ -153,7 +153,7 @@ impl Block {
         self.0[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Octal digits and a NUL, or GNU's base-256 where those do not reach.
+    /// Writes octal digits and a NUL, or the base-256 format of GNU tar if the number is too large.
     fn number(&mut self, (start, len): Field, value: u64) {
         let field = &mut self.0[start..start + len];
         let digits = len - 1;
@@ -191,7 +191,7 @@ mod tests {
         out
     }
 
-    /// What the `tar` crate, an independent reader, makes of it: path, size, uid, mtime, target.
+    /// Reads a header with the `tar` crate, an independent reader: path, size, uid, mtime, target.
     fn read(bytes: &[u8]) -> (Vec<u8>, u64, u64, u64, Vec<u8>) {
         let mut archive = tar::Archive::new(bytes);
         let entry = archive.entries().expect("entries").next().expect("one").expect("valid");

@@ -24,10 +24,9 @@ use crate::{
     },
     progress::{Expected, Tracker},
     read::{
-        self, Options, Outcome, Source, Wanted,
+        self, Layout, Options, ReadReport, Source, Wanted,
         damage::NoIndex,
-        segments::Layout,
-        tar_reader::Sink,
+        sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
 };
@@ -39,7 +38,7 @@ const SPACE_STRIDE: u64 = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) unpacked: Unpacked,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: ReadReport,
     /// Paths and patterns that nothing in the archive matched.
     pub(crate) unmatched: Vec<Vec<u8>>,
     /// Members whose times came out otherwise.
@@ -253,7 +252,7 @@ impl<'a> Extractor<'a> {
     }
 
     /// What the index adds to the tar stream, then what must come last.
-    fn finish(mut self, outcome: Outcome) -> Result<Facts> {
+    fn finish(mut self, outcome: ReadReport) -> Result<Facts> {
         self.wait()?;
         if let Some(layout) = &outcome.layout {
             for unlisted in &layout.index.unlisted {
@@ -328,7 +327,7 @@ impl Sink for Extractor<'_> {
         }
     }
 
-    fn stretch_end(&mut self) -> Result<()> {
+    fn buffer_end(&mut self) -> Result<()> {
         if let Some(current) = &mut self.current
             && !self.writes.begin(current)?
         {

@@ -1,11 +1,11 @@
-//! Archives that were cut off or changed on their way.
+//! Truncated and damaged archives.
 
 use super::{
     BLOCK, Reading, read,
     tar::{Block, Tar},
 };
 
-/// Something of everything, in few blocks.
+/// A short archive with every kind of header.
 fn archive() -> Vec<u8> {
     let records = ["GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=9"];
     let map = [&b"1\n4\n5\n"[..], &[0; BLOCK - 6], b"12345"].concat();
@@ -19,7 +19,7 @@ fn archive() -> Vec<u8> {
         .file("b", "y")
         .pax(b'x', &records)
         .member(Block::new(b'0', "c", 0), map)
-        .header((0..4).fold(sparse(), |block, place| block.stretch(place, 0, 0)).put(482, [1]))
+        .header((0..4).fold(sparse(), |block, place| block.extent(place, 0, 0)).put(482, [1]))
         .data(entry)
         .end()
 }
@@ -28,7 +28,7 @@ fn sparse() -> Block {
     Block::new(b'S', "d", 0).gnu().real_size(99)
 }
 
-/// Where each member begins, with its extensions, and where its data does.
+/// Returns the offset of each member, with its extensions, and the offset of its data.
 fn places(whole: &Reading) -> Vec<(usize, usize)> {
     let mut start = 0;
     (whole.members.iter())
@@ -54,7 +54,7 @@ fn header_lengths_and_data_cover_the_archive() {
 }
 
 #[test]
-fn a_cut_costs_no_member_before_it() {
+fn truncation_costs_no_member_before_it() {
     let archive = archive();
     let whole = read(&archive);
     let places = places(&whole);
@@ -88,7 +88,7 @@ fn a_wrong_bit_costs_no_member_before_it() {
 }
 
 #[test]
-fn a_wrong_bit_in_a_header_is_noticed() {
+fn a_wrong_bit_in_a_header_is_detected() {
     let tar = Tar::new().file("a", "x").0;
     for at in (0..148).chain(156..BLOCK) {
         for bit in 0..8 {

@@ -1,4 +1,4 @@
-//! Other projects' fixtures: what is refused of them, and that the rest is read as Python reads it.
+//! Fixtures of other projects. They are read as Python reads them, or refused.
 
 use std::fs;
 
@@ -8,34 +8,34 @@ use super::{
     read,
 };
 
-/// What is refused, and why.
+/// Refused archives, with the reason.
 const REFUSED: &[(&str, &str)] = &[
     ("astral-tokio-tar-0.7.0/diff-014-unterminated-pax", "a PAX record is malformed"),
-    ("astral-tokio-tar-0.7.0/diff-024-pending-pax-boundary", "has no member behind it"),
+    ("astral-tokio-tar-0.7.0/diff-024-pending-pax-boundary", "has no member after it"),
     ("astral-tokio-tar-0.7.0/pax-overrides-extension-header", "follows one that gives a size"),
     ("backports.tarfile-1.2.0/recursion", "the archive ends within it"),
-    ("go/gnu-long-nul", "a long name is empty or holds a NUL"),
-    ("go/gnu-multi-hdrs", "two extensions contend for one member"),
+    ("go/gnu-long-nul", "a long name is empty or contains a NUL"),
+    ("go/gnu-multi-hdrs", "two extensions of one member conflict"),
     ("go/gnu-sparse-many-zeros", "its sparse map is too long"),
     ("go/invalid-go17", "a GNU header has a prefix in place of its times"),
-    ("go/issue10968", "a field holds no number"),
+    ("go/issue10968", "a field does not contain a number"),
     ("go/issue11169", "the archive ends within it"),
-    ("go/issue12435", "a field holds no number"),
-    ("go/neg-size", "a field holds no number"),
+    ("go/issue12435", "a field does not contain a number"),
+    ("go/neg-size", "a field does not contain a number"),
     ("go/pax-bad-hdr-file", "a PAX record is malformed"),
     ("go/pax-bad-hdr-large", "an extension is over 1 MiB"),
-    ("go/pax-bad-mtime-file", "a record holds no time"),
-    ("go/pax-global-records", "a global header gives every file one name"),
-    ("go/pax-multi-hdrs", "two extensions contend for one member"),
-    ("go/pax-nul-path", "a name in a PAX record is empty or holds a NUL"),
+    ("go/pax-bad-mtime-file", "a record does not contain a time"),
+    ("go/pax-global-records", "a global header gives the same name"),
+    ("go/pax-multi-hdrs", "two extensions of one member conflict"),
+    ("go/pax-nul-path", "a name in a PAX record is empty or contains a NUL"),
     ("go/pax-nul-xattrs", "a PAX record is malformed"),
-    ("go/pax-path-hdr", "an extension has no member behind it"),
-    ("go/sparse-formats", "sparse-gnu: its sparse map parts blocks"),
+    ("go/pax-path-hdr", "an extension has no member after it"),
+    ("go/sparse-formats", "sparse-gnu: its sparse map has an extent that does not end at a block"),
 ];
 
-/// Archives that Python reads otherwise than GNU tar and libarchive, who read them as here: it takes
-/// GNU's times for a prefix and a sparse file's stored size for its real one, and it leaves out what
-/// is cut off.
+/// Archives that Python reads differently from GNU tar, libarchive and this reader. Python takes the times
+/// of GNU tar as a prefix, takes the stored size of a sparse file as its size, and leaves out truncated
+/// members.
 const OTHERWISE_IN_PYTHON: [&str; 7] = [
     "astral-tokio-tar-0.7.0/diff-039-truncated-entry-body",
     "go/gnu-incremental",

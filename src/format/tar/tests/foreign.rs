@@ -1,4 +1,4 @@
-//! What other writers write, held against what Python's `tarfile` reads of it.
+//! Compares the archives of other writers with what Python's `tarfile` reads from them.
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
 use super::{Reading, content, left_out, read};
 use crate::entry::MemberKind;
 
-/// For each archive its members, a line each: kind, path, target, size, mode, uid, gid, mtime in
-/// whole seconds, and the CRC-32 of the content if it is not too large. Then an empty line.
+/// Prints one line for each member of each archive: kind, path, target, size, mode, uid, gid, mtime in
+/// whole seconds, and the CRC-32 of the content if it is not too large. Then prints an empty line.
 const LIST: &str = r#"
 import sys, tarfile, zlib
 sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
@@ -32,20 +32,20 @@ for path in sys.argv[1:]:
         print("refused:", e)
     print()
 "#;
-/// Above that, contents are not compared.
+/// Larger contents are not compared.
 const CONTENT_MAX: u64 = 1 << 24;
 
-/// What Python reads of archives.
+/// Returns what Python reads from archives.
 pub(super) fn listed_by_python(archives: &[PathBuf]) -> Vec<Vec<String>> {
     let output = Command::new("python3").args(["-c", LIST]).args(archives).output();
     let output = output.expect("make test installs python3");
     assert!(output.status.success(), "{}", lossy(&output.stderr));
-    // A line may hold bytes that are no text.
+    // A line may contain bytes that are not text.
     let lines: Vec<String> = output.stdout.split(|&byte| byte == b'\n').map(lossy).collect();
     lines.split(String::is_empty).map(<[String]>::to_vec).collect()
 }
 
-/// The same, out of what the reader reads.
+/// Returns the same for this reader.
 pub(super) fn listed(reading: &Reading) -> Vec<String> {
     (reading.members.iter())
         .map(|member| {
@@ -72,7 +72,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A directory with something of every kind that needs no rights.
+/// Creates a directory with every kind of entry that needs no privileges.
 fn tree(dir: &Path, long: usize) {
     let root = dir.join("tree");
     fs::create_dir_all(root.join("empty")).expect("made");
@@ -89,13 +89,13 @@ fn tree(dir: &Path, long: usize) {
     assert!(old.expect("runs").success());
 }
 
-/// A file of 300,000 bytes with holes between a few stretches of data, one at the end.
-fn sparse(dir: &Path, stretches: u64) {
+/// Creates a file with holes between its extents of data, and a hole at the end.
+fn sparse(dir: &Path, extents: u64) {
     let file = fs::File::create(dir.join("tree/sparse")).expect("made");
-    for n in 0..stretches {
+    for n in 0..extents {
         file.write_all_at(b"data", n * 65_536 + 8192).expect("written");
     }
-    file.set_len(stretches * 65_536 + 100_000).expect("long");
+    file.set_len(extents * 65_536 + 100_000).expect("long");
 }
 
 fn archive(dir: &Path, command: &str, arguments: &[&str]) -> PathBuf {
@@ -120,7 +120,7 @@ fn compare(tar: &Path) -> Reading {
 }
 
 #[test]
-fn all_forms_of_gnu_tar_are_read_as_python_reads_them() {
+fn all_formats_of_gnu_tar_are_read_as_python_reads_them() {
     for (form, long) in [("v7", 20), ("ustar", 70), ("oldgnu", 250), ("gnu", 250), ("posix", 250)] {
         let dir = tempfile::tempdir().expect("made");
         tree(dir.path(), long);
@@ -132,7 +132,7 @@ fn all_forms_of_gnu_tar_are_read_as_python_reads_them() {
 }
 
 #[test]
-fn forms_of_other_writers_are_read_as_python_reads_them() {
+fn formats_of_other_writers_are_read_as_python_reads_them() {
     for (form, long) in [("v7", 20), ("ustar", 70), ("gnutar", 250), ("pax", 250)] {
         let dir = tempfile::tempdir().expect("made");
         tree(dir.path(), long);
@@ -160,14 +160,14 @@ fn sparse_files_of_gnu_tar_and_libarchive_are_read_as_python_reads_them() {
         ("tar", &["--format=posix", "-S", "--sparse-version=1.0"]),
     ];
     for (command, arguments) in gnu.into_iter().chain([("bsdtar", &["--format=pax"][..])]) {
-        for stretches in [0, 4, 5, 30] {
+        for extents in [0, 4, 5, 30] {
             let dir = tempfile::tempdir().expect("made");
             tree(dir.path(), 20);
-            sparse(dir.path(), stretches);
+            sparse(dir.path(), extents);
             let reading = compare(&archive(dir.path(), command, arguments));
             let sparse = reading.members.iter().find(|(m, _)| m.path.ends_with(b"/sparse"));
             let (member, _) = sparse.expect("there");
-            assert_eq!(member.size, stretches * 65_536 + 100_000);
+            assert_eq!(member.size, extents * 65_536 + 100_000);
             if member.sparse.is_none() {
                 left_out("sparse members of other writers: no holes in this file system");
             }

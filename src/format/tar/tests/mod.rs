@@ -1,4 +1,4 @@
-//! The reader, held against what writers write, what other readers read and what may become of it on the way.
+//! Tests of the reader with archives of other writers, results of other readers, and damaged archives.
 
 mod damage;
 mod fixtures;
@@ -16,7 +16,7 @@ use crate::{
 #[path = "../../../../tests/support/corpora.rs"]
 mod corpora;
 
-/// What the reader makes of a stream: the members up to its end or to the error, with their data.
+/// Result of reading a stream: the members before its end or the error, with their data.
 #[derive(Debug, Default)]
 struct Reading {
     members: Vec<(TarMember, Vec<u8>)>,
@@ -53,7 +53,7 @@ fn read_into(mut tar: &[u8], members: &mut Vec<(TarMember, Vec<u8>)>) -> Result<
     reader.end()
 }
 
-/// Takes bytes off the front, as many as there are.
+/// Splits up to `len` bytes off the front.
 fn cut<'a>(from: &mut &'a [u8], len: u64) -> &'a [u8] {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(from.len());
     let (front, rest) = from.split_at(len);
@@ -61,16 +61,16 @@ fn cut<'a>(from: &mut &'a [u8], len: u64) -> &'a [u8] {
     front
 }
 
-/// The content of a member, holes and all.
+/// Returns the content of a member, including its holes.
 fn content((member, data): &(TarMember, Vec<u8>)) -> Vec<u8> {
-    let Some(stretches) = &member.sparse else {
+    let Some(extents) = &member.sparse else {
         return data.clone();
     };
     let mut content = vec![0; member.size as usize];
     let mut data = &data[..];
-    for &(offset, len) in stretches {
-        let stretch = cut(&mut data, len);
-        content[offset as usize..][..stretch.len()].copy_from_slice(stretch);
+    for &(offset, len) in extents {
+        let extent = cut(&mut data, len);
+        content[offset as usize..][..extent.len()].copy_from_slice(extent);
     }
     content
 }

@@ -1,4 +1,4 @@
-//! What the reader makes of forms, kinds and extensions.
+//! Rules for formats, kinds and extensions.
 
 use super::{
     BLOCK, Reader, Step, TarMember, content, read,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::entry::MemberKind;
 
-/// The one member of a well-formed archive.
+/// Returns the only member of a valid archive.
 #[track_caller]
 fn one(tar: Tar) -> TarMember {
     let mut reading = read(&tar.end());
@@ -15,7 +15,7 @@ fn one(tar: Tar) -> TarMember {
     reading.members.remove(0).0
 }
 
-/// What the error for a malformed one says.
+/// Returns the error message for an invalid archive.
 #[track_caller]
 fn refusal(tar: Tar) -> String {
     let reading = read(&tar.end());
@@ -27,7 +27,7 @@ fn header(block: Block) -> Tar {
 }
 
 #[test]
-fn every_kind_is_told_from_the_others() {
+fn every_kind_is_recognized() {
     for (flag, kind) in [
         (b'0', MemberKind::File),
         (0, MemberKind::File),
@@ -72,7 +72,7 @@ fn targets_of_hard_links_are_paths_and_those_of_symlinks_are_not() {
 }
 
 #[test]
-fn labels_and_unused_global_records_are_passed_over() {
+fn labels_and_unused_global_records_are_skipped() {
     let label = Block::new(b'V', "label", 0).gnu();
     let member = one(header(label.clone()).pax(b'g', &["comment=x"]).file("a", ""));
     assert_eq!((&member.path[..], member.header_len), (&b"a"[..], 4 * BLOCK as u64));
@@ -83,7 +83,7 @@ fn labels_and_unused_global_records_are_passed_over() {
 }
 
 #[test]
-fn a_type_that_no_reader_knows_is_a_regular_file() {
+fn a_member_of_an_unknown_type_is_a_regular_file() {
     for flag in [b'8', b'A', b'I', b'N', b'Z', b'a', b'G', 1, 0xff] {
         let member = one(Tar::new().member(Block::new(flag, "name", 0), "content"));
         assert_eq!((member.kind, member.size, member.refused), (MemberKind::File, 7, None));
@@ -93,12 +93,12 @@ fn a_type_that_no_reader_knows_is_a_regular_file() {
 }
 
 #[test]
-fn a_member_that_cannot_be_used_does_not_hide_the_ones_behind_it() {
+fn a_member_that_cannot_be_used_does_not_hide_the_members_after_it() {
     for (block, why) in [
         (Block::new(b'0', "", 0), "it has no name"),
         (Block::new(b'2', ".", 0).link("/"), "it has no name"),
-        (Block::new(b'2', "a", 0), "it is a link to nothing"),
-        (Block::new(b'1', "a", 0).link("./"), "it is a link to nothing"),
+        (Block::new(b'2', "a", 0), "it is a link without a target"),
+        (Block::new(b'1', "a", 0).link("./"), "it is a link without a target"),
         (Block::new(b'M', "a", 0), "it began in another volume"),
     ] {
         let data: &str = if why.ends_with("volume") { "the rest of it" } else { "" };
@@ -122,7 +122,7 @@ fn an_owner_or_a_time_may_be_negative() {
 }
 
 #[test]
-fn checksums_of_signed_bytes_are_taken_too() {
+fn checksums_of_signed_bytes_are_accepted_too() {
     let mut block = Block::new(b'0', "\u{e9}\u{e9}", 0).finish();
     let sum: i32 = block.iter().map(|&byte| i32::from(byte as i8)).sum();
     let own: i32 = block[148..156].iter().map(|&byte| i32::from(byte as i8)).sum();
@@ -134,7 +134,7 @@ fn checksums_of_signed_bytes_are_taken_too() {
 }
 
 #[test]
-fn prefixes_count_where_all_readers_see_them() {
+fn prefixes_count_if_all_readers_use_them() {
     let prefixed = Block::new(b'0', "b", 0).put(345, "a");
     assert_eq!(one(header(prefixed.clone())).path, b"a/b");
     assert_eq!(one(header(prefixed.clone().v7())).path, b"b");
@@ -149,7 +149,7 @@ fn prefixes_count_where_all_readers_see_them() {
 }
 
 #[test]
-fn records_win_over_headers() {
+fn records_override_headers() {
     let records = ["path=b", "size=3", "uid=1", "gid=2", "mtime=3.000000004", "comment=x"];
     let tar = Tar::new().pax(b'x', &records).header(Block::new(b'0', "a", 0)).data("xyz");
     let member = one(tar);
@@ -160,7 +160,7 @@ fn records_win_over_headers() {
 }
 
 #[test]
-fn records_bind_to_the_next_member_and_global_ones_to_all() {
+fn records_apply_to_the_next_member_and_global_ones_to_all() {
     let tar = Tar::new()
         .pax(b'g', &["uid=1", "mtime=1"])
         .pax(b'x', &["uid=2"])
@@ -186,7 +186,7 @@ fn long_names_may_come_in_any_order_and_with_records() {
 }
 
 #[test]
-fn extensions_that_contend_for_a_member_are_refused() {
+fn conflicting_extensions_of_a_member_are_refused() {
     let tar = Tar::new;
     for tar in [
         tar().long(b'L', "b").long(b'L', "c"),
@@ -203,16 +203,16 @@ fn extensions_that_contend_for_a_member_are_refused() {
 }
 
 #[test]
-fn an_extension_of_just_a_mebibyte_is_read() {
+fn an_extension_of_exactly_a_mebibyte_is_read() {
     let comment = format!("comment={}", "x".repeat((1 << 20) - 17));
     let tar = Tar::new().pax(b'x', &[&comment]).file("a", "");
     assert_eq!(one(tar).header_len, (2 * BLOCK + (1 << 20)) as u64);
     refusal(Tar::new().pax(b'x', &[&(comment + "x")]).file("a", ""));
 }
 
-/// GNU tar, Python and Go go on with the next header. What POSIX calls `linkdata` is no header.
+/// GNU tar, Python and Go continue with the next header. `linkdata` of POSIX is not a header.
 #[test]
-fn the_size_of_what_has_no_data_is_passed_over_whether_data_follows_or_not() {
+fn announced_data_of_other_kinds_is_skipped_whether_it_follows_or_not() {
     let sized = |flag| Block::new(flag, "a", 700).link("t");
     let kinds = [b'1', b'2', b'3', b'4', b'5', b'6'].map(sized);
     let blocks = kinds.iter().flat_map(|k| [k.clone(), k.clone().gnu(), k.clone().v7()]);
@@ -233,13 +233,13 @@ fn the_size_of_what_has_no_data_is_passed_over_whether_data_follows_or_not() {
 }
 
 #[test]
-fn a_directory_of_an_incremental_archive_has_data_that_is_no_content() {
+fn the_data_of_a_directory_in_an_incremental_archive_is_not_content() {
     let member = one(Tar::new().member(Block::new(b'D', "a/", 0).gnu(), "Yb\0\0"));
     assert_eq!((member.kind, member.size, member.stored), (MemberKind::Directory, 0, 4));
 }
 
 #[test]
-fn sparse_files_come_back_from_every_version() {
+fn sparse_files_of_every_version_are_read() {
     let data = [[b'x'; BLOCK], [b'y'; BLOCK]].concat();
     let map = "2\n512\n512\n1536\n512\n";
     let with_map = [map.as_bytes(), &vec![0; BLOCK - map.len()], &data].concat();
@@ -248,8 +248,8 @@ fn sparse_files_come_back_from_every_version() {
             Block::new(b'S', "s", 1024)
                 .gnu()
                 .real_size(3000)
-                .stretch(0, 512, 512)
-                .stretch(1, 1536, 512),
+                .extent(0, 512, 512)
+                .extent(1, 1536, 512),
         )
         .data(&data),
         Tar::new()
@@ -326,7 +326,7 @@ fn sparse_records_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn sparse_maps_that_reach_or_lie_wrong_are_refused() {
+fn sparse_maps_with_wrong_ranges_are_refused() {
     let mapped = |map: &str, stored: usize| {
         let numbers = format!("GNU.sparse.numblocks={}", map.split(',').count() / 2);
         let records = ["GNU.sparse.size=2048", &numbers, &format!("GNU.sparse.map={map}")];
@@ -341,8 +341,8 @@ fn sparse_maps_that_reach_or_lie_wrong_are_refused() {
         ("2048,1", 1, "beyond its end"),
         ("2049,0", 0, "beyond its end"),
         ("9223372036854775807,9223372036854775807", 1, "beyond its end"),
-        ("0,512", 511, "not cover what is stored"),
-        ("0,512", 513, "not cover what is stored"),
+        ("0,512", 511, "not cover the stored bytes"),
+        ("0,512", 513, "not cover the stored bytes"),
     ] {
         let message = refusal(mapped(map, stored));
         assert!(message.contains(why), "{map}: {message}");
@@ -351,7 +351,7 @@ fn sparse_maps_that_reach_or_lie_wrong_are_refused() {
 
 #[test]
 fn an_old_sparse_map_ends_where_all_readers_end_it() {
-    let sparse = || Block::new(b'S', "s", 512).gnu().real_size(512).stretch(0, 0, 512);
+    let sparse = || Block::new(b'S', "s", 512).gnu().real_size(512).extent(0, 0, 512);
     let tar = |block| header(block).data([b'x'; BLOCK]);
     assert_eq!(one(tar(sparse())).sparse, Some(vec![(0, 512)]));
     refusal(tar(sparse().put(482, [1])));
@@ -360,7 +360,7 @@ fn an_old_sparse_map_ends_where_all_readers_end_it() {
 }
 
 #[test]
-fn stretches_that_readers_find_in_different_places_are_refused() {
+fn extents_that_readers_find_at_different_offsets_are_refused() {
     let sparse = |len: usize| {
         let map = format!("GNU.sparse.map=0,{len},1024,1");
         let records = ["GNU.sparse.size=2000", "GNU.sparse.numblocks=2", &map];
@@ -371,9 +371,9 @@ fn stretches_that_readers_find_in_different_places_are_refused() {
 }
 
 #[test]
-fn errors_name_the_member_and_stay() {
+fn errors_name_the_member_and_are_final() {
     let tar = Tar::new().pax(b'x', &["path=full/name"]).header(Block::new(b'S', "name", 0));
-    let message = "read the tar header of full/name: its sparse map is of an unknown form";
+    let message = "read the tar header of full/name: its sparse map has an unknown format";
     assert_eq!(refusal(tar.clone()), message);
     let mut reader = Reader::new();
     let mut blocks = tar.0.as_chunks::<BLOCK>().0.iter();
@@ -383,7 +383,7 @@ fn errors_name_the_member_and_stay() {
 }
 
 #[test]
-fn behind_the_end_all_is_padding() {
+fn all_blocks_after_the_end_are_padding() {
     let mut reader = Reader::new();
     assert_eq!(reader.block(&[0; BLOCK]).ok(), Some(Step::More));
     assert!(reader.end().is_ok());

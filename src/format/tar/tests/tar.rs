@@ -1,13 +1,13 @@
-//! Builds tar streams block by block, right or wrong.
+//! Builds valid and invalid tar streams, block by block.
 
 use super::BLOCK;
 
-/// A header.
+/// A header block.
 #[derive(Clone)]
 pub(super) struct Block([u8; BLOCK]);
 
 impl Block {
-    /// One of POSIX.
+    /// Returns a POSIX header.
     pub(super) fn new(flag: u8, name: impl AsRef<[u8]>, size: u64) -> Self {
         Block([0; BLOCK])
             .put(0, name)
@@ -34,15 +34,15 @@ impl Block {
         self.put(100, format!("{mode:07o}"))
     }
 
-    /// Whatever there is, at any place.
+    /// Writes any bytes at any offset.
     pub(super) fn put(mut self, at: usize, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
         self
     }
 
-    /// An entry of an old sparse map, and the size of the file with its holes.
-    pub(super) fn stretch(self, place: usize, offset: u64, len: u64) -> Self {
+    /// Writes an entry of a sparse map in the old GNU format.
+    pub(super) fn extent(self, place: usize, offset: u64, len: u64) -> Self {
         self.put(386 + 24 * place, format!("{offset:011o}\0{len:011o}"))
     }
 
@@ -50,7 +50,7 @@ impl Block {
         self.put(483, format!("{size:011o}"))
     }
 
-    /// With its checksum.
+    /// Returns the block with its checksum.
     pub(super) fn finish(self) -> [u8; BLOCK] {
         let block = self.put(148, [b' '; 8]);
         let sum: u32 = block.0.iter().map(|&byte| u32::from(byte)).sum();
@@ -58,7 +58,7 @@ impl Block {
     }
 }
 
-/// A stream.
+/// A tar stream.
 #[derive(Clone, Default)]
 pub(super) struct Tar(pub(super) Vec<u8>);
 
@@ -76,7 +76,7 @@ impl Tar {
         self
     }
 
-    /// Content, filled up to a whole block.
+    /// Adds content, padded to a whole block.
     pub(super) fn data(mut self, content: impl AsRef<[u8]>) -> Self {
         let content = content.as_ref();
         self.0.extend_from_slice(content);
@@ -100,19 +100,19 @@ impl Tar {
         self.header(Block::new(b'1', name, 0).link(target))
     }
 
-    /// A header that says how long the content is, and the content.
+    /// Adds a header with the length of the content, and the content.
     pub(super) fn member(self, block: Block, content: impl AsRef<[u8]>) -> Self {
         let size = format!("{:011o}", content.as_ref().len());
         self.header(block.put(124, size)).data(content)
     }
 
-    /// GNU's `L` or `K` record.
+    /// Adds an `L` or `K` record of GNU tar.
     pub(super) fn long(self, flag: u8, text: impl AsRef<[u8]>) -> Self {
         let body = [text.as_ref(), b"\0"].concat();
         self.member(Block::new(flag, "././@LongLink", 0).gnu(), body)
     }
 
-    /// An extended header (`x`) or a global one (`g`); records as `key=value`.
+    /// Adds an extended header (`x`) or a global one (`g`). Records are `key=value`.
     pub(super) fn pax(self, flag: u8, pairs: &[&str]) -> Self {
         self.member(
             Block::new(flag, "PaxHeader/f", 0),
@@ -120,13 +120,13 @@ impl Tar {
         )
     }
 
-    /// With the two blocks of zeros.
+    /// Adds the two blocks of zeros at the end.
     pub(super) fn end(self) -> Vec<u8> {
         self.raw([0; 2 * BLOCK]).0
     }
 }
 
-/// A PAX record, with its length in front.
+/// Returns a PAX record, with its length.
 fn record(pair: impl AsRef<str>) -> String {
     let pair = pair.as_ref();
     let rest = pair.len() + 2;

@@ -1,27 +1,28 @@
-//! One header block, without what extensions say of it.
+//! One header block, read without the extensions before it.
 
 use super::{
-    BLOCK, CHECKSUM_FIELD, GID_FIELD, GNU_ATIME_FIELD, GNU_CTIME_FIELD, GNU_MAGIC, LINK_FIELD,
-    MAGIC_FIELD, MODE_FIELD, MTIME_FIELD, NAME_FIELD, PREFIX_FIELD, Parsed, SIZE_FIELD,
-    STAR_PREFIX, STAR_TRAILER_FIELD, TYPE_FIELD, UID_FIELD, field,
-    number::{header_number, header_size},
-    text,
+    block::{
+        BLOCK, CHECKSUM_FIELD, GID_FIELD, GNU_ATIME_FIELD, GNU_CTIME_FIELD, GNU_MAGIC, LINK_FIELD,
+        MAGIC_FIELD, MODE_FIELD, MTIME_FIELD, NAME_FIELD, PREFIX_FIELD, Parsed, SIZE_FIELD,
+        STAR_PREFIX_MAX, STAR_TRAILER_FIELD, TYPE_FIELD, UID_FIELD, field, text,
+    },
+    value::{header_number, header_size},
 };
 use crate::entry::nearest_ns;
 
-/// Which rules a header follows.
+/// The rules that a header follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The seventh edition's, and all that has no magic of a later one.
+pub(super) enum HeaderFormat {
+    /// Unix version 7, and every header without a later magic.
     V7,
     Posix,
     Gnu,
 }
 
-/// The fields that all kinds of header have.
+/// The fields that every header has.
 #[derive(Debug)]
 pub(super) struct RawHeader {
-    pub(super) form: Form,
+    pub(super) format: HeaderFormat,
     /// The type flag.
     pub(super) flag: u8,
     pub(super) name: Vec<u8>,
@@ -34,13 +35,13 @@ pub(super) struct RawHeader {
 }
 
 impl RawHeader {
-    /// Reads a block whose checksum was found to be right.
+    /// Reads a block. The caller has checked its checksum.
     pub(super) fn parse(block: &[u8; BLOCK]) -> Parsed<RawHeader> {
         let number = |at| header_number(field(block, at)).map(|number| number.unwrap_or(0));
-        // A negative owner is written by systems whose `nobody` is -2.
+        // Systems whose `nobody` is -2 write a negative owner.
         let id = |at| number(at).map(|id| u64::try_from(id).unwrap_or(u64::MAX));
         Ok(RawHeader {
-            form: form(block),
+            format: format(block),
             flag: field(block, TYPE_FIELD)[0],
             name: name(block)?,
             link: text(field(block, LINK_FIELD)).to_vec(),
@@ -53,9 +54,9 @@ impl RawHeader {
     }
 }
 
-/// Whether a block's checksum is right: the sum of its bytes, its own counted as spaces. Old
-/// systems took bytes for signed.
-pub(super) fn is_checksum_right(block: &[u8; BLOCK]) -> bool {
+/// Returns whether the checksum of a block is correct: it is the sum of all bytes, with the checksum
+/// field itself counted as spaces. Old systems treated bytes as signed.
+pub(super) fn has_valid_checksum(block: &[u8; BLOCK]) -> bool {
     let (start, len) = CHECKSUM_FIELD;
     let of = |value: fn(u8) -> i128| {
         let others = block[..start].iter().chain(&block[start + len..]);
@@ -67,38 +68,40 @@ pub(super) fn is_checksum_right(block: &[u8; BLOCK]) -> bool {
     sum == of(i128::from) || sum == of(|byte| i128::from(byte as i8))
 }
 
-fn form(block: &[u8; BLOCK]) -> Form {
+fn format(block: &[u8; BLOCK]) -> HeaderFormat {
     let magic = field(block, MAGIC_FIELD);
     if magic == GNU_MAGIC {
-        Form::Gnu
+        HeaderFormat::Gnu
     } else if magic.starts_with(b"ustar\0") {
-        Form::Posix
+        HeaderFormat::Posix
     } else {
-        Form::V7
+        HeaderFormat::V7
     }
 }
 
-/// The name, behind its prefix where the form has one.
+/// Returns the name, after its prefix if the header has one.
 fn name(block: &[u8; BLOCK]) -> Parsed<Vec<u8>> {
     let name = text(field(block, NAME_FIELD));
     let prefix = text(field(block, PREFIX_FIELD));
-    let has_prefix = match form(block) {
-        // libarchive takes any `ustar` for POSIX's.
-        Form::V7 if field(block, MAGIC_FIELD).starts_with(b"ustar") && !prefix.is_empty() => {
-            return Err("its magic is neither POSIX's nor GNU's");
+    let has_prefix = match format(block) {
+        // libarchive accepts every magic that begins with `ustar` as POSIX.
+        HeaderFormat::V7
+            if field(block, MAGIC_FIELD).starts_with(b"ustar") && !prefix.is_empty() =>
+        {
+            return Err("its magic is neither that of POSIX nor that of GNU tar");
         }
-        Form::V7 => false,
-        // Before version 1.8, Go wrote prefixes there, and it still reads them.
-        Form::Gnu if !has_gnu_times(block) => {
+        HeaderFormat::V7 => false,
+        // Go wrote prefixes there before version 1.8, and it still reads them.
+        HeaderFormat::Gnu if !has_gnu_times(block) => {
             return Err("a GNU header has a prefix in place of its times");
         }
-        Form::Gnu => false,
-        Form::Posix
-            if field(block, STAR_TRAILER_FIELD) == b"tar\0" && prefix.len() >= STAR_PREFIX =>
+        HeaderFormat::Gnu => false,
+        HeaderFormat::Posix
+            if field(block, STAR_TRAILER_FIELD) == b"tar\0" && prefix.len() >= STAR_PREFIX_MAX =>
         {
-            return Err("it is star's, and its prefix has no end");
+            return Err("it is a header of star whose prefix has no end");
         }
-        Form::Posix => !prefix.is_empty(),
+        HeaderFormat::Posix => !prefix.is_empty(),
     };
     Ok(if has_prefix { [prefix, name].join(&b'/') } else { name.to_vec() })
 }

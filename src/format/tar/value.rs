@@ -1,14 +1,14 @@
-//! Numbers as headers and records have them.
+//! Values of header fields and PAX records: numbers, times and names.
 //!
-//! Where GNU tar, libarchive and Go read different numbers, none is read.
+//! A value is refused if GNU tar, libarchive and Go would read it differently.
 
-use super::Parsed;
+use super::block::{Parsed, text};
 use crate::entry::nearest_ns;
 
-const NOT_A_NUMBER: &str = "a field holds no number";
+const NOT_A_NUMBER: &str = "a field does not contain a number";
 
-/// A numeric field of a header: octal digits between spaces, up to a NUL, or two's complement in
-/// base 256. `None` if it is blank.
+/// Reads a numeric header field: octal digits between spaces, up to a NUL, or two's complement in
+/// base 256. Returns `None` if the field is blank.
 pub(super) fn header_number(field: &[u8]) -> Parsed<Option<i128>> {
     match field.first() {
         Some(&first) if first & 0x80 != 0 => base_256(first, &field[1..]).map(Some),
@@ -16,15 +16,15 @@ pub(super) fn header_number(field: &[u8]) -> Parsed<Option<i128>> {
     }
 }
 
-/// GNU tar takes 0x80 and 0xff alone for the first byte; others make larger numbers than any
-/// reader takes.
+/// Reads a number in base 256. GNU tar accepts only 0x80 and 0xff as the first byte: every other byte
+/// makes a number that is too large for all readers.
 fn base_256(first: u8, rest: &[u8]) -> Parsed<i128> {
     let sign = match first {
         0x80 => 0,
         0xff => -1,
         _ => return Err(NOT_A_NUMBER),
     };
-    // Eleven bytes at most, so nothing is shifted out.
+    // A field has at most eleven more bytes, so no bit is lost.
     Ok(rest.iter().fold(sign, |number, &byte| number << 8 | i128::from(byte)))
 }
 
@@ -35,7 +35,7 @@ fn octal(field: &[u8]) -> Parsed<Option<i128>> {
     if field.iter().all(|&byte| matches!(byte, 0 | b' ')) {
         return Ok(None);
     }
-    let text = super::text(field);
+    let text = text(field);
     let is_digit = |&byte: &u8| byte != b' ';
     let (Some(first), Some(last)) =
         (text.iter().position(is_digit), text.iter().rposition(is_digit))
@@ -51,26 +51,30 @@ fn octal(field: &[u8]) -> Parsed<Option<i128>> {
         .ok_or(NOT_A_NUMBER)
 }
 
-/// A size or an offset in a header: neither blank nor negative, at most 2^63 - 1.
+/// Reads a size or an offset in a header. It must not be blank or negative, and is at most 2^63 - 1.
 pub(super) fn header_size(field: &[u8]) -> Parsed<u64> {
     (header_number(field)?.filter(|&number| number <= i64::MAX.into()))
         .and_then(|number| u64::try_from(number).ok())
         .ok_or("a size is blank, negative or too large")
 }
 
-/// A number of a PAX record: decimal digits and nothing else, at most 2^63 - 1.
+/// Reads a number in a PAX record: only decimal digits, at most 2^63 - 1.
 pub(super) fn decimal(text: &[u8]) -> Parsed<u64> {
     let number = (text.iter()).try_fold(0u64, |number, &byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_add(digit).filter(|&n| n <= i64::MAX as u64)
     });
-    number.filter(|_| !text.is_empty()).ok_or("a record holds no number, or too large a one")
+    number
+        .filter(|_| !text.is_empty())
+        .ok_or("a record does not contain a number, or it is too large")
 }
 
-/// The time of a PAX record, seconds with an optional fraction, in nanoseconds. What lies between two
-/// of them is the earlier one, as with GNU tar; of times beyond what 64 bits hold, the nearest is taken.
+/// Reads a time in a PAX record: seconds with an optional fraction. Returns nanoseconds.
+///
+/// A fraction of a nanosecond is rounded down, as in GNU tar. A time that does not fit into 64 bits
+/// becomes the nearest one that does.
 pub(super) fn time(text: &[u8]) -> Parsed<i64> {
-    const NO_TIME: &str = "a record holds no time";
+    const NOT_A_TIME: &str = "a record does not contain a time";
     let (text, is_negative) = match text.strip_prefix(b"-") {
         Some(rest) => (rest, true),
         None => (text, false),
@@ -79,10 +83,10 @@ pub(super) fn time(text: &[u8]) -> Parsed<i64> {
     let seconds = parts.next().unwrap_or_default();
     let fraction = parts.next().unwrap_or_default();
     if seconds.is_empty() || !seconds.iter().chain(fraction).all(u8::is_ascii_digit) {
-        return Err(NO_TIME);
+        return Err(NOT_A_TIME);
     }
     let value = |number: i128, digit: &u8| number * 10 + i128::from(digit - b'0');
-    // More seconds than that are beyond 64 bits of nanoseconds anyway.
+    // More seconds do not fit into 64 bits of nanoseconds anyway.
     let seconds = seconds.iter().fold(0, |number, digit| value(number, digit).min(1 << 64));
     let nanos = fraction.iter().chain(std::iter::repeat(&b'0')).take(9).fold(0, value);
     let is_between = fraction.iter().skip(9).any(|&digit| digit != b'0');
@@ -90,12 +94,21 @@ pub(super) fn time(text: &[u8]) -> Parsed<i64> {
     Ok(nearest_ns(if is_negative { -ns - i128::from(is_between) } else { ns }))
 }
 
+/// Reads a name in a PAX record. Some readers end it at a NUL and others do not; some take an empty name
+/// as a name and others as none.
+pub(super) fn record_name(value: &[u8]) -> Parsed<Vec<u8>> {
+    if value.is_empty() || value.contains(&0) {
+        return Err("a name in a PAX record is empty or contains a NUL");
+    }
+    Ok(value.to_vec())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_as_every_reader_does() {
+    fn fields_are_read_as_other_readers_read_them() {
         for (field, number) in [
             (&b"0000644\0"[..], Some(0o644)),
             (b"   644 \0", Some(0o644)),
@@ -113,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_do_not_agree_on_is_no_number() {
+    fn a_field_that_readers_read_differently_is_refused() {
         for field in [
             &b"\x00000644\0"[..],
             b"644 1\0\0\0",
@@ -131,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn records_hold_plain_decimals() {
+    fn numbers_in_records_are_plain_decimals() {
         assert_eq!(decimal(b"0"), Ok(0));
         assert_eq!(decimal(b"9223372036854775807"), Ok(i64::MAX as u64));
         for text in [&b""[..], b"9223372036854775808", b"-1", b"+1", b" 1", b"1 ", b"0x1", b"1_0"] {

@@ -1,0 +1,226 @@
+//! The state of a backup's reading thread, and what all steps share.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
+
+use rustix::io::Errno;
+
+use super::{
+    options::TreeOptions, output::Output, report::TreeReport, small_file_group::SmallFileGroup,
+};
+use crate::{
+    entry::{Entry, EntryKind, Metadata, is_beyond},
+    error::{Error, Result},
+    format::{
+        index::IndexBuilder,
+        segment::ends_group,
+        tar::{BLOCK, Header},
+    },
+    fs::{
+        file::SourceFile,
+        root::{FileId, Root, skippable},
+        walk::TreeWalk,
+    },
+    progress::Tracker,
+    report::{Change, Changed, SkipReason, Skipped},
+    write::previous::Cursor,
+};
+
+/// Writes the entries of a walk into the tar stream and the index.
+pub(super) struct Writer<'a> {
+    pub(super) root: &'a Root,
+    pub(super) options: &'a TreeOptions,
+    pub(super) tracker: &'a Tracker,
+    pub(super) output: Output<'a>,
+    pub(super) cursor: Option<Cursor>,
+    /// A group that is unchanged so far. None of its bytes are in the output.
+    pub(super) group: Option<SmallFileGroup>,
+    pub(super) index: IndexBuilder,
+    pub(super) report: TreeReport,
+    /// Entries of files with more than one name.
+    pub(super) links: HashMap<FileId, Vec<u32>>,
+    /// Paths of `max_len` that were not found yet.
+    pub(super) unused_max_len: BTreeSet<Vec<u8>>,
+    /// Headers of the current entry.
+    pub(super) headers: Vec<u8>,
+}
+
+/// A failed read.
+pub(super) enum ReadError {
+    /// The file could not be read.
+    Errno(Errno),
+    /// The backup must end.
+    Fatal(Error),
+}
+
+impl ReadError {
+    /// Returns the error that ends the backup.
+    pub(super) fn into_error(self, fail: impl FnOnce(Errno) -> Error) -> Error {
+        match self {
+            ReadError::Errno(errno) => fail(errno),
+            ReadError::Fatal(e) => e,
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Reports an entry as skipped.
+    pub(super) fn skip(&mut self, path: &[u8], reason: SkipReason) {
+        let path = path.to_vec();
+        self.report.is_partial |= reason.is_data_loss();
+        self.report.skipped.push(Skipped { path, reason });
+    }
+
+    /// Skips an entry if the error concerns only this entry. Otherwise fails.
+    pub(super) fn skip_or_fail(
+        &mut self,
+        walk: &TreeWalk<'_>,
+        operation: &'static str,
+        errno: Errno,
+    ) -> Result<()> {
+        let reason = skippable(errno).ok_or_else(|| walk.fail(operation, errno))?;
+        self.skip(walk.path(), reason);
+        Ok(())
+    }
+
+    /// Reports a change, and returns the flag for the entry.
+    pub(super) fn add_change(&mut self, path: &[u8], change: Option<Change>) -> u32 {
+        let Some(change) = change else { return 0 };
+        self.report.changed.push(Changed { path: path.to_vec(), change });
+        Entry::CHANGED
+    }
+
+    /// Reports a time that the index cannot represent.
+    pub(super) fn check_time(&mut self, path: &[u8], meta: &Metadata) {
+        if is_beyond(meta.mtime_ns) {
+            self.report.times_beyond.push(path.to_vec());
+        }
+    }
+
+    /// Encodes the header into `headers`, and returns its length.
+    pub(super) fn encode_header(&mut self, header: &Header<'_>) -> usize {
+        self.headers.clear();
+        header.write(&mut self.headers);
+        self.headers.len()
+    }
+
+    /// Adds a file to the index, and counts it.
+    pub(super) fn add_file(
+        &mut self,
+        path: &[u8],
+        meta: &Metadata,
+        header_len: usize,
+        flags: u32,
+        link: Option<FileId>,
+    ) -> Result<()> {
+        let entry = self.add_entry(path, EntryKind::File, meta, header_len, flags)?;
+        if let Some(id) = link {
+            self.links.entry(id).or_default().push(entry);
+        }
+        self.report.files += 1;
+        self.report.content += meta.size;
+        self.tracker.add_file();
+        Ok(())
+    }
+
+    /// Adds an entry to the index, or to the current group. Returns its position.
+    pub(super) fn add_entry(
+        &mut self,
+        path: &[u8],
+        kind: EntryKind,
+        meta: &Metadata,
+        header_len: usize,
+        flags: u32,
+    ) -> Result<u32> {
+        self.check_time(path, meta);
+        let in_group = self.group.as_ref().map_or(0, |group| group.entries.len());
+        let position = self.index.entries.len() + in_group as u64;
+        let keep = !self.options.reproducible;
+        let entry = Entry {
+            path: path.to_vec(),
+            kind: kind.code(),
+            header_len: header_len as u32,
+            size: meta.size,
+            mode: meta.mode,
+            uid: meta.uid,
+            gid: meta.gid,
+            mtime_ns: meta.mtime_ns,
+            ctime_ns: if keep { meta.ctime_ns } else { 0 },
+            inode: if keep { meta.inode } else { 0 },
+            flags: if keep { flags } else { flags & !Entry::RECENT },
+        };
+        match &mut self.group {
+            Some(group) => group.entries.push(entry),
+            None => self.index.entries.push(&entry)?,
+        }
+        Ok(position as u32)
+    }
+
+    /// Returns whether the current group of small entries ends after the one at `path`.
+    pub(super) fn ends_group(&self, path: &[u8]) -> bool {
+        let len = self.group.as_ref().map_or(self.output.open_len(), |group| group.len as usize);
+        ends_group(len, path)
+    }
+
+    /// Reads a range of a file into the batch, and counts it as progress. Returns the number of bytes that
+    /// the file had.
+    pub(super) fn read(
+        &mut self,
+        file: &mut SourceFile,
+        range: Range<u64>,
+    ) -> Result<u64, ReadError> {
+        let len = self.read_uncounted(file, range)?;
+        self.tracker.add_bytes(len);
+        Ok(len)
+    }
+
+    /// Same as [`read`](Writer::read), for bytes that were counted before.
+    pub(super) fn read_uncounted(
+        &mut self,
+        file: &mut SourceFile,
+        range: Range<u64>,
+    ) -> Result<u64, ReadError> {
+        let batch = self.output.batch().map_err(ReadError::Fatal)?;
+        let mut at = range.start;
+        while at < range.end {
+            if self.tracker.is_cancelled() {
+                return Err(ReadError::Fatal(Error::cancelled()));
+            }
+            let left = (range.end - at) as usize;
+            let hole = file.hole_at(at).min(left as u64) as usize;
+            if hole > 0 {
+                batch.raw.zeros(hole);
+                at += hole as u64;
+                continue;
+            }
+            let allowed = (self.options.read_limit)
+                .take(left, || self.tracker.is_cancelled())
+                .map_err(ReadError::Fatal)?;
+            let n = file.read_at(batch.raw.room(allowed), at).map_err(ReadError::Errno)?;
+            if n == 0 {
+                break;
+            }
+            batch.raw.advance(n);
+            at += n as u64;
+            self.report.read += n as u64;
+        }
+        file.done(range.start..at);
+        Ok(at - range.start)
+    }
+
+    /// Pads the last block with zeros. Batches begin and segments end at blocks. The pieces of a large file
+    /// need no padding, except the last, since their lengths are multiples of a block.
+    pub(super) fn pad(&mut self) -> Result<()> {
+        let batch = self.output.batch()?;
+        let len = batch.raw.len();
+        batch.raw.zeros(len.next_multiple_of(BLOCK) - len);
+        Ok(())
+    }
+}
+
+/// Returns the header of a file.
+pub(super) fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {
+    Header { path, kind: EntryKind::File, meta, target: b"" }
+}
