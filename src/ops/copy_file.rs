@@ -16,7 +16,7 @@ use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     format::tar::plain,
-    fs::beneath::{ends, split},
+    fs::beneath::{component_ends, split},
     ops::unpacked::{MAX_MEMBERS, too_many, weight},
     progress::{Phase, Tracker},
     read::{
@@ -211,7 +211,7 @@ impl<'a> Last<'a> {
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
-            for end in ends(parent) {
+            for end in component_ends(parent) {
                 let name = self.hasher.hash_one(&parent[..end]);
                 if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
                     vacant.insert(Content::Directory);

@@ -270,7 +270,7 @@ impl ReadAt for Passing {
         let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
         let passed = self.passed.fetch_max(stride, Relaxed);
         if stride > passed {
-            self.cold.leave(&self.file.file, passed..stride);
+            self.cold.evict(&self.file.file, passed..stride);
         }
     }
 }
@@ -278,7 +278,7 @@ impl ReadAt for Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         let passed = self.passed.load(Relaxed);
-        self.cold.leave(&self.file.file, passed..self.file.len.div_ceil(SPAN));
+        self.cold.evict(&self.file.file, passed..self.file.len.div_ceil(SPAN));
     }
 }
 

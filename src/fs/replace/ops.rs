@@ -1,5 +1,5 @@
-//! Every change that the exchange makes to the file system, one system call each: where the tests
-//! let it fail, or end as if the power had.
+//! All changes that an exchange makes to the file system. Each function makes one system call. The tests
+//! let a call fail, or let it and all later ones not happen, as if the process had been killed.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,11 +11,12 @@ use rustix::{
 use crate::fs::{
     beneath::{Beneath, split},
     durable,
-    root::DIRECTORY,
+    open_flags::DIRECTORY,
     sys,
+    unpack::times,
 };
 
-/// A tree and a path in it.
+/// A path in a tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<'a>(pub(crate) &'a Beneath, pub(crate) &'a [u8]);
 
@@ -49,29 +50,29 @@ impl<'a> At<'a> {
     }
 }
 
-/// A directory of a tree, open. Directories on the way that were closed to their owner are open
-/// as long as this lives.
+/// A directory of a tree, open. If the modes of its parents deny access to their owner, the access is
+/// granted until this is dropped.
 pub(crate) struct OpenDir<'a> {
-    fd: Handle<'a>,
-    granted: Vec<Granted>,
+    fd: DirFd<'a>,
+    granted: Vec<GrantedAccess>,
 }
 
-enum Handle<'a> {
+enum DirFd<'a> {
     Root(BorrowedFd<'a>),
-    Below(OwnedFd),
+    Beneath(OwnedFd),
 }
 
 impl AsFd for OpenDir<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.fd {
-            Handle::Root(fd) => *fd,
-            Handle::Below(fd) => fd.as_fd(),
+            DirFd::Root(fd) => *fd,
+            DirFd::Beneath(fd) => fd.as_fd(),
         }
     }
 }
 
 impl OpenDir<'_> {
-    /// Gives the directory its mode for good.
+    /// Sets the mode of the directory. It is not reset by the drop.
     pub(crate) fn set_mode(mut self, mode: Mode) -> Result<(), Errno> {
         chmod(&self, mode)?;
         let id = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
@@ -86,58 +87,59 @@ impl OpenDir<'_> {
 /// Opens a directory of a tree. A link on the way is `ELOOP`.
 pub(crate) fn dir<'a>(tree: &'a Beneath, path: &[u8]) -> Result<OpenDir<'a>, Errno> {
     if path.is_empty() {
-        return Ok(OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() });
+        return Ok(OpenDir { fd: DirFd::Root(tree.as_fd()), granted: Vec::new() });
     }
     let opened = tree.dir(path).and_then(|dir| {
-        // A user who may read it and not search it can open it, and reaches nothing in it.
+        // A user without the right to search a directory can open it, and cannot reach its entries.
         rustix::fs::statat(&dir, c".", AtFlags::empty()).map(|_| dir)
     });
     match opened {
         Err(Errno::ACCESS) => {}
-        result => return Ok(OpenDir { fd: Handle::Below(result?), granted: Vec::new() }),
+        result => return Ok(OpenDir { fd: DirFd::Beneath(result?), granted: Vec::new() }),
     }
-    let mut at = OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() };
+    let mut current = OpenDir { fd: DirFd::Root(tree.as_fd()), granted: Vec::new() };
     for name in path.split(|&b| b == b'/') {
-        at.granted.extend(Granted::entry(&at, name)?);
-        at.fd = Handle::Below(rustix::fs::openat(&at, name, DIRECTORY, Mode::empty())?);
+        current.granted.extend(GrantedAccess::to_entry(&current, name)?);
+        let next = rustix::fs::openat(&current, name, DIRECTORY, Mode::empty())?;
+        current.fd = DirFd::Beneath(next);
     }
-    Ok(at)
+    Ok(current)
 }
 
-/// A directory that its owner, who we are, may read, write and search for now. Dropped, it has the
-/// mode that it had.
-pub(crate) struct Granted {
+/// The right to read, write and search a directory that belongs to this process's user. A drop resets the
+/// mode of the directory.
+pub(crate) struct GrantedAccess {
     dir: OwnedFd,
-    /// `None` once it is to stay open.
+    /// The previous mode; `None` if the directory keeps its new mode.
     mode: Option<Mode>,
 }
 
-impl Granted {
-    /// `None` if nothing is to be granted, or nothing can be.
-    fn entry(dir: impl AsFd, name: &[u8]) -> Result<Option<Granted>, Errno> {
+impl GrantedAccess {
+    /// Grants access to a directory. Returns `None` if it is granted already, or cannot be granted.
+    fn to_entry(dir: impl AsFd, name: &[u8]) -> Result<Option<GrantedAccess>, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-            Ok(dir) => Granted::new(dir),
+            Ok(dir) => GrantedAccess::to_dir(dir),
             Err(Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    fn new(dir: OwnedFd) -> Result<Option<Granted>, Errno> {
+    fn to_dir(dir: OwnedFd) -> Result<Option<GrantedAccess>, Errno> {
         let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode & 0o7777);
         if mode.contains(Mode::RWXU) || chmod_path(&dir, mode | Mode::RWXU).is_err() {
             return Ok(None);
         }
-        Ok(Some(Granted { dir, mode: Some(mode) }))
+        Ok(Some(GrantedAccess { dir, mode: Some(mode) }))
     }
 
-    /// Leaves it as it is now.
+    /// Lets the directory keep its new mode.
     pub(crate) fn keep(mut self) {
         self.mode = None;
     }
 }
 
-impl Drop for Granted {
+impl Drop for GrantedAccess {
     fn drop(&mut self) {
         if let Some(mode) = self.mode {
             let _ = chmod_path(&self.dir, mode);
@@ -150,7 +152,7 @@ fn chmod_path(dir: &OwnedFd, mode: Mode) -> Result<(), Errno> {
     sys::chmod_path(dir, mode)
 }
 
-/// Opens a directory that is to be removed, so that its entries can be.
+/// Opens a directory that will be removed, and changes its mode so that its entries can be removed.
 pub(crate) fn open_for_removal(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     let open = || rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty());
     match open() {
@@ -158,20 +160,20 @@ pub(crate) fn open_for_removal(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, E
         Ok(opened) => {
             let mode = Mode::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode & 0o7777);
             if !mode.contains(Mode::RWXU) {
-                // Without the right to change it, removals from it will say so.
+                // If the mode cannot be changed, the removal of the entries fails.
                 let _ = chmod(&opened, mode | Mode::RWXU);
             }
             return Ok(opened);
         }
         result => return result,
     }
-    if let Some(granted) = Granted::entry(&dir, name)? {
+    if let Some(granted) = GrantedAccess::to_entry(&dir, name)? {
         granted.keep();
     }
     open()
 }
 
-/// Renames; over what is there only if `replace`.
+/// Renames an entry. An existing entry is replaced only if `replace` is set.
 pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errno> {
     let (from_dir, from_name) = from.parent()?;
     let (to_dir, to_name) = to.parent()?;
@@ -183,22 +185,22 @@ pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errn
         }
     };
     match rename() {
-        // Both directories change; and so does a directory's `..`.
+        // The rename changes both directories and, if the entry is a directory, its `..`.
         Err(Errno::ACCESS) => {
-            let again = |dir: &OpenDir<'_>| dir.as_fd().try_clone_to_owned().ok();
-            let dirs = [again(&from_dir), again(&to_dir)];
+            let clone = |dir: &OpenDir<'_>| dir.as_fd().try_clone_to_owned().ok();
+            let dirs = [clone(&from_dir), clone(&to_dir)];
             let mut granted = Vec::new();
             for dir in dirs.into_iter().flatten() {
-                granted.extend(Granted::new(dir)?);
+                granted.extend(GrantedAccess::to_dir(dir)?);
             }
-            granted.extend(Granted::entry(&from_dir, from_name)?);
+            granted.extend(GrantedAccess::to_entry(&from_dir, from_name)?);
             rename()
         }
         result => result,
     }
 }
 
-/// The result of a change to an entry that may be gone.
+/// Returns the result of a change, and success if the entry was missing.
 pub(crate) fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NOENT) => Ok(()),
@@ -206,7 +208,7 @@ pub(crate) fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
     }
 }
 
-/// Renames within one directory, over what is there.
+/// Renames within one directory. An existing entry is replaced.
 pub(crate) fn rename_in(dir: impl AsFd, from: &[u8], to: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let dir = dir.as_fd();
@@ -225,7 +227,7 @@ pub(crate) fn make_dir(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     rustix::fs::mkdirat(dir, name, Mode::RWXU)
 }
 
-/// Makes an empty file, which must not be there.
+/// Makes an empty file, which must not exist.
 pub(crate) fn make_file(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -254,10 +256,10 @@ pub(crate) fn chown(fd: impl AsFd, uid: Uid, gid: Gid) -> Result<(), Errno> {
 
 pub(crate) fn set_times(fd: impl AsFd, mtime_ns: i64) -> Result<(), Errno> {
     faults::check()?;
-    rustix::fs::futimens(fd, &crate::fs::unpack::times(mtime_ns))
+    rustix::fs::futimens(fd, &times(mtime_ns))
 }
 
-/// Writes a whole file and makes it durable, but not its name.
+/// Writes a whole file and makes its content durable. Its name is not made durable.
 pub(crate) fn write_file(dir: impl AsFd, name: &[u8], bytes: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let flags =
@@ -283,7 +285,7 @@ pub(crate) fn sync_tree(tree: &Beneath) -> Result<(), Errno> {
     durable::sync_tree(tree)
 }
 
-/// Makes directories of a tree durable. Those that are gone need not be.
+/// Makes directories of a tree durable. Missing ones are skipped.
 pub(crate) fn sync_dirs<'a>(
     tree: &Beneath,
     dirs: impl Iterator<Item = &'a [u8]>,
@@ -315,12 +317,12 @@ pub(crate) mod faults {
 
     use rustix::io::Errno;
 
-    /// What the change of some number does, on this thread.
+    /// The behavior of one change on this thread.
     #[derive(Clone, Copy, Debug)]
     pub(crate) enum Fault {
         /// It fails.
         Fail(Errno),
-        /// It does not happen, nor does any after it: the process was killed.
+        /// It does not happen, and neither does any later one, as if the process had been killed.
         Kill,
     }
 
@@ -329,13 +331,13 @@ pub(crate) mod faults {
         static COUNT: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// Begins to count anew, with a fault at the change of this number, or none.
+    /// Starts to count the changes from 0, with a fault at the change of this number.
     pub(crate) fn plan(fault: Option<(u32, Fault)>) {
         PLAN.set(fault);
         COUNT.set(0);
     }
 
-    /// How many changes there were since.
+    /// Returns the number of changes since [`plan`].
     pub(crate) fn count() -> u32 {
         COUNT.get()
     }

@@ -23,8 +23,9 @@ use crate::{
     },
     fs::{
         file::SourceFile,
-        root::{FileId, Root, skippable},
-        walk::{Step, TreeWalk},
+        root::{Root, skippable},
+        stat::FileId,
+        walk::{TreeWalk, WalkEntry},
     },
     limiter::Limiter,
     listed::Listed,
@@ -133,10 +134,10 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn step(&mut self, walk: &TreeWalk<'_>, step: Step) -> Result<()> {
+    fn step(&mut self, walk: &TreeWalk<'_>, step: WalkEntry) -> Result<()> {
         let path = walk.path();
         match step {
-            Step::File => {
+            WalkEntry::File => {
                 if self.copy_file(walk)? {
                     return Ok(());
                 }
@@ -145,7 +146,7 @@ impl Writer<'_> {
                     Err(errno) => self.skip_or_fail(walk, "open", errno),
                 }
             }
-            Step::Symlink => match walk.read_link() {
+            WalkEntry::Symlink => match walk.read_link() {
                 Ok((meta, target)) => {
                     self.facts.symlinks += 1;
                     self.link_or_directory(path, EntryKind::Symlink, &meta, target)
@@ -157,18 +158,18 @@ impl Writer<'_> {
                 }
                 Err(errno) => self.skip_or_fail(walk, "read the link", errno),
             },
-            Step::Directory(meta, not_entered) => {
+            WalkEntry::Directory(meta, not_entered) => {
                 if let Some(reason) = not_entered {
                     self.skip(path, reason);
                 }
                 self.facts.directories += 1;
                 self.link_or_directory(path, EntryKind::Directory, &meta, Vec::new())
             }
-            Step::Excluded => {
+            WalkEntry::Excluded => {
                 self.facts.excluded += 1;
                 Ok(())
             }
-            Step::Skipped(reason) => {
+            WalkEntry::Skipped(reason) => {
                 self.skip(path, reason);
                 Ok(())
             }
@@ -392,7 +393,7 @@ impl Writer<'_> {
             at += n as u64;
             self.facts.read += n as u64;
         }
-        file.done(range.start..at);
+        file.release(range.start..at);
         Ok(at - range.start)
     }
 

@@ -130,12 +130,12 @@ impl Case {
         build(&new_root, "new", self.new);
         let new = snapshot(&new_root);
         let keep = |path: &[u8], _: bool| self.keeps(path);
-        let how = match self.merge {
-            true => How::Merge { keep: &keep },
-            false => How::Replace { keep: &keep },
+        let mode = match self.merge {
+            true => ExchangeMode::Merge { keep: &keep },
+            false => ExchangeMode::Replace { keep: &keep },
         };
         faults::plan(fault);
-        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false, &|| ()));
+        let result = staging.check(mode).and_then(|()| staging.commit(mode, &|| false, &|| ()));
         (old, new, result)
     }
 
@@ -246,9 +246,9 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
             for m in (0..).step_by(3) {
                 faults::plan(Some((m, Fault::Kill)));
                 let recovered = recover(&target);
-                let is_settled = faults::count() <= m;
+                let is_recovered = faults::count() <= m;
                 faults::plan(None);
-                if is_settled {
+                if is_recovered {
                     recovered.expect("nobody killed it");
                     break;
                 }
@@ -277,7 +277,8 @@ fn any_set_of_steps_can_be_finished() {
         let new_root = staging_dir(&target).join("new");
         build(&new_root, "new", case.new);
         let new = snapshot(&new_root);
-        let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal =
+            staging.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
         let mut seen = Vec::new();
         for step in &journal.steps {
             let path = step.path().to_vec();
@@ -287,17 +288,17 @@ fn any_set_of_steps_can_be_finished() {
             });
             if mask >> (i % 5) & 1 == 1 {
                 let part = Journal { steps: vec![step.clone()], attributes: Vec::new() };
-                staging.trees.forward(&part).expect("a step");
+                staging.trees.apply(&part).expect("a step");
             }
         }
         if mask % 2 == 0 {
-            staging.trees.backward(&journal).expect("backward");
+            staging.trees.roll_back(&journal).expect("rolled back");
             assert_eq!(snapshot(&target), old, "{mask}");
-            staging.trees.backward(&journal).expect("twice");
+            staging.trees.roll_back(&journal).expect("twice");
             assert_eq!(snapshot(&target), old, "{mask}");
         }
-        staging.trees.forward(&journal).expect("forward");
-        staging.trees.forward(&journal).expect("twice");
+        staging.trees.apply(&journal).expect("applied");
+        staging.trees.apply(&journal).expect("twice");
         case.assert_new(&target, &old, &new);
         std::mem::forget(staging);
     }
@@ -343,7 +344,7 @@ fn what_is_merged_must_be_of_one_kind() {
         let before = snapshot(&target);
         let staging = prepare(&target).expect("prepared");
         build(&staging_dir(&target).join("new"), "new", &[new]);
-        let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false, &|| ());
+        let error = staging.commit(ExchangeMode::Merge { keep: &|_, _| false }, &|| false, &|| ());
         let error = error.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.path(), Some(Path::new("a")), "{error}");
@@ -370,7 +371,7 @@ fn deep_and_wide_trees_are_removed_and_links_not_followed() {
     for i in 0..500 {
         fs::create_dir_all(target.join(format!("wide/{i}/x"))).expect("made");
     }
-    remove::empty(&Beneath::open(&target).expect("open")).expect("removed");
+    remove_contents(&Beneath::open(&target).expect("open")).expect("removed");
     assert_eq!(fs::read_dir(&target).expect("listed").count(), 0);
     assert_eq!(fs::read(outside.join("file")).expect("there"), b"stays");
 }
@@ -386,7 +387,7 @@ fn an_outside_staging_directory_is_found_again_and_another_file_system_refused()
             Replacement::prepare(&target, &state(&target), Some(&outside)).expect("prepared");
         build(&staging_dir(&outside).join("new"), "new", &["a", "b"]);
         faults::plan(Some((kill, Fault::Kill)));
-        let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false, &|| ());
+        let _ = staging.commit(ExchangeMode::Replace { keep: &|_, _| false }, &|| false, &|| ());
         faults::plan(None);
         recover(&target).expect("recovered");
         assert_nothing_left(&target);

@@ -12,13 +12,23 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use rustix::io::Errno;
+
 use super::{
     journal::{DirChange, Journal, Step},
     ops::faults::{self, Fault},
-    record::Found,
+    record::Stored,
+    remove::remove_contents,
+    target::Target,
     *,
 };
-use crate::fs::{beneath::os, unpack::Beneath};
+use crate::{
+    error::{ErrorKind, Result},
+    fs::{
+        beneath::{Beneath, os},
+        walk::StagingId,
+    },
+};
 
 /// A tree as it can be compared: by path its mode, time and content. The root is left out.
 type Snapshot = BTreeMap<Vec<u8>, (u32, i64, Vec<u8>)>;

@@ -23,11 +23,12 @@ impl Halfway {
         let old = snapshot(&target);
         let mut replacement = prepare(&target).expect("prepared");
         build(&staging_dir(&target).join("new"), "new", &["a", "b/c"]);
-        let journal = replacement.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal =
+            replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
         let mut claim = replacement.claim.take().expect("a claim");
         claim.begin_exchange(&journal).expect("written");
         let part = Journal { steps: journal.steps[..2].to_vec(), attributes: Vec::new() };
-        replacement.trees.forward(&part).expect("half of the steps");
+        replacement.trees.apply(&part).expect("half of the steps");
         Halfway { dir, target, old }
     }
 
@@ -229,7 +230,8 @@ fn a_record_is_found_when_the_device_has_another_number() {
     let state = StateDir::new(Some(&dir.path().join("state")));
     let mut replacement = Replacement::prepare(&target, &state, None).expect("prepared");
     build(&staging_dir(&target).join("new"), "new", &["a"]);
-    let journal = replacement.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+    let journal =
+        replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
     replacement.claim.take().expect("a claim").begin_exchange(&journal).expect("written");
     drop(replacement);
     assert!(run("umount", &[volume.as_os_str()]));
@@ -343,7 +345,7 @@ fn another_target_with_an_equal_inode_is_not_taken_for_it() {
     let name = dir.file_name().and_then(OsStr::to_str).expect("a name");
     let renamed = dir.with_file_name(format!("{inode:016x}{}", &name[16..]));
     fs::rename(&dir, &renamed).expect("renamed");
-    let Found::Valid(mut record) =
+    let Stored::Valid(mut record) =
         record::Record::read(fs::File::open(&renamed).expect("open")).expect("read")
     else {
         panic!("a valid record");
