@@ -33,7 +33,7 @@ use crate::{
     report::Report,
     rt::{
         background::Background,
-        pipe::{self, Inlet, Outlet},
+        pipe::{self, ByteReceiver, ByteSender},
     },
     store::{Store, Upload},
     task::{Task, unless_cancelled},
@@ -430,9 +430,9 @@ impl Backup {
         source.walk.own = upload.own_backups();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
-        let produce = move |outlet| self.produce(source.into_inner(), outlet, &watched);
-        let mut inlet = match pipe::spawn(produce) {
-            Ok(inlet) => inlet,
+        let produce = move |sender| self.produce(source.into_inner(), sender, &watched);
+        let mut receiver = match pipe::spawn(produce) {
+            Ok(receiver) => receiver,
             Err(e) => {
                 let _ = upload.abort().await;
                 return Err(e);
@@ -440,16 +440,16 @@ impl Backup {
         };
         let counted = tracker.clone();
         upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
-        let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
+        let pumped = unless_cancelled(tracker, pump(&mut receiver, &mut *upload, tracker)).await;
         if let Err(e) = pumped {
             // Whatever the threads are doing, it is for nothing now.
             tracker.cancel();
             let _ = upload.abort().await;
-            let _ = inlet.finish().await;
+            let _ = receiver.finish().await;
             return Err(e);
         }
         // That the bytes have ended says nothing; only the thread's own word does.
-        let made = match inlet.finish().await {
+        let made = match receiver.finish().await {
             Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
             made => made,
         };
@@ -471,7 +471,7 @@ impl Backup {
     }
 
     /// The engine's thread.
-    fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
+    fn produce(self, source: Source, mut sender: ByteSender, tracker: &Tracker) -> Result<Report> {
         if self.settings.background {
             pipeline::lower_priority();
         }
@@ -494,7 +494,7 @@ impl Backup {
                 &self.settings,
                 source.stock.as_deref(),
                 tracker,
-                |bytes| outlet.send(bytes),
+                |bytes| sender.send(bytes),
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let stock = source.stock.clone();
@@ -563,11 +563,11 @@ fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
 
 /// Hands bytes over until they end.
 async fn pump(
-    inlet: &mut Inlet<Report>,
+    receiver: &mut ByteReceiver<Report>,
     upload: &mut (dyn Upload + '_),
     tracker: &Tracker,
 ) -> Result<()> {
-    while let Some(bytes) = inlet.next().await {
+    while let Some(bytes) = receiver.next().await {
         let len = bytes.len() as u64;
         upload.write(bytes).await?;
         tracker.add_written(len);

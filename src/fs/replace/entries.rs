@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     fs::{
         beneath::{Beneath, os},
-        replace::ops,
+        replace::dir_access::open_dir,
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> 
 
 /// Returns all names in a directory of a tree, sorted.
 pub(super) fn sorted_names_at(tree: &Beneath, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let dir = ops::dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
+    let dir = open_dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
     sorted_names(&dir, path)
 }
 

@@ -22,6 +22,7 @@ use crate::{
     fs::{
         beneath::{Beneath, os, split},
         replace::{
+            dir_access::open_dir,
             journal::{DirAttributes, Journal, Step},
             move_dir::{move_entry, undo_partial_move},
             ops::{self, At},
@@ -177,7 +178,7 @@ impl Trees {
         let Some(attributes) = attributes else {
             return Ok(());
         };
-        let dir = match ops::dir(&self.target, path) {
+        let dir = match open_dir(&self.target, path) {
             Ok(dir) => dir,
             // It was removed, or replaced by another file type.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),

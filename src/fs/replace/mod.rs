@@ -16,8 +16,10 @@
 //! Only the record says which name the staging directory has, and by which inode it is recognized.
 
 mod claim;
+mod dir_access;
 mod entries;
 mod exchange;
+mod faults;
 mod journal;
 mod move_dir;
 mod ops;

@@ -17,6 +17,7 @@ use crate::{
     fs::{
         beneath::Beneath,
         replace::{
+            dir_access::open_dir,
             entries::{is_dir, join, names},
             ops::{self, At},
         },
@@ -127,7 +128,7 @@ impl DirMove {
     fn next(&mut self, tree: &Beneath) -> Result<Option<Vec<u8>>, Errno> {
         if self.names.is_empty() {
             self.lists += 1;
-            self.names = match ops::dir(tree, &self.from).and_then(|dir| names(&dir, BATCH)) {
+            self.names = match open_dir(tree, &self.from).and_then(|dir| names(&dir, BATCH)) {
                 Err(Errno::NOENT) => Vec::new(),
                 names => names?,
             };
@@ -142,7 +143,7 @@ impl DirMove {
     }
 
     fn set_attributes(&self, tree: &Beneath) -> Result<(), Errno> {
-        let dir = ops::dir(tree, &self.to)?;
+        let dir = open_dir(tree, &self.to)?;
         let made = rustix::fs::fstat(&dir)?;
         if (made.st_uid, made.st_gid) != (self.stat.st_uid, self.stat.st_gid) {
             let (uid, gid) = (Uid::from_raw(self.stat.st_uid), Gid::from_raw(self.stat.st_gid));

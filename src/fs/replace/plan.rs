@@ -13,6 +13,7 @@ use crate::{
     fs::{
         beneath::{Beneath, component_ends, os},
         replace::{
+            dir_access::open_dir,
             entries::{all_names, is_dir, join, sorted_names, sorted_names_at, stat},
             exchange::Trees,
             journal::{DirAttributes, DirChange, Journal, Step},
@@ -165,7 +166,7 @@ impl Plan<'_> {
         let mut dirs = vec![top.to_vec()];
         while let Some(dir) = dirs.pop() {
             let mut has_kept = false;
-            let opened = match ops::dir(&self.trees.target, &dir) {
+            let opened = match open_dir(&self.trees.target, &dir) {
                 Ok(opened) => opened,
                 // No pattern can match a path that is too long.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => continue,
@@ -224,8 +225,8 @@ impl Plan<'_> {
         let mut dirs = vec![Vec::new()];
         while let Some(dir) = dirs.pop() {
             let fail = |e: Errno| Error::io("read the metadata of", e).at(os(&dir));
-            let new_dir = ops::dir(&self.trees.new, &dir).map_err(fail)?;
-            let old_dir = ops::dir(&self.trees.target, &dir).map_err(fail)?;
+            let new_dir = open_dir(&self.trees.new, &dir).map_err(fail)?;
+            let old_dir = open_dir(&self.trees.target, &dir).map_err(fail)?;
             for name in sorted_names(&new_dir, &dir)? {
                 let path = join(&dir, &name);
                 let Some(new) = stat(&new_dir, &name, &path)? else {

@@ -5,6 +5,7 @@ use rustix::{fs::AtFlags, io::Errno};
 use crate::fs::{
     beneath::Beneath,
     replace::{
+        dir_access::open_for_removal,
         entries::{self, names},
         ops::{self, At},
     },
@@ -57,7 +58,7 @@ impl Removal<'_> {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             result => return result,
         }
-        let dir = Beneath::from_fd(ops::open_for_removal(self.root, name)?);
+        let dir = Beneath::from_fd(open_for_removal(self.root, name)?);
         loop {
             let names = self.next_batch(&dir)?;
             if names.is_empty() {

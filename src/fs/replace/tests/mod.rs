@@ -15,8 +15,8 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
+    faults::{self, Fault},
     journal::{DirChange, Journal, Step},
-    ops::faults::{self, Fault},
     record::Stored,
     remove::remove_contents,
     target::Target,
