@@ -61,8 +61,8 @@ impl Affixes {
         self.tokens.extend_from_slice(suffix);
     }
 
-    /// Returns the later one of `found` and the last pattern that matches `subject`, which has so many
-    /// slashes.
+    /// Returns the later one of `found` and the last pattern that matches `subject`. `slashes` is the number
+    /// of slashes in `subject`.
     pub(super) fn last(
         &self,
         subject: &[u8],

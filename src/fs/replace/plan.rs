@@ -114,7 +114,7 @@ impl Trees {
 struct Plan<'a> {
     trees: &'a Trees,
     journal: Journal,
-    /// Directories whose attributes the journal sets.
+    /// Paths of directories whose attributes the journal sets.
     known: HashSet<Vec<u8>>,
     /// Entries that the steps move to `old`.
     moved_out: u32,

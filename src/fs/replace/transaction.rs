@@ -135,7 +135,10 @@ impl Replacement {
             .iter()
             .map(|path| {
                 let path = String::from_utf8_lossy(path);
-                format!("{path}: another process made it during the exchange; the archive's entry replaced it")
+                format!(
+                    "{path}: another process made it during the exchange; the archive's entry \
+                     replaced it"
+                )
             })
             .collect();
         let staging = claim.record().staging.path(&self.target.path);

@@ -1,8 +1,8 @@
 //! Writes a tree beneath one directory: files, links and directories, from any number of threads.
 //!
 //! Parent directories are opened without following links, and files are made with `O_EXCL`. Owners,
-//! modes and times are set through the open file. So nothing is written through a symlink, whoever
-//! made it. Attributes of directories are set at the end, deepest first.
+//! modes and times are set through the open file. So nothing is written through a symlink, no matter
+//! which process made it. Attributes of directories are set at the end, deepest first.
 
 mod attributes;
 mod file;

@@ -1,16 +1,16 @@
-//! The exchange itself: each fault and each kill leaves one tree or the other.
+//! The exchange: after each fault and each kill, the target is the old tree or the new tree.
 
 use super::*;
 use crate::{fs::sys::denied, left_out::left_out};
 
-/// One case: what is there, what comes, and what is kept.
+/// A test case: the paths of both trees, and those that are kept.
 struct Case {
     name: &'static str,
     old: &'static [&'static str],
     new: &'static [&'static str],
     keep: &'static [&'static str],
     merge: bool,
-    /// What the new tree comes to, by path and whose it is.
+    /// The paths of the result, each with the tree that it comes from.
     want: &'static [(&'static str, &'static str)],
 }
 
@@ -62,7 +62,7 @@ const CASES: &[Case] = &[
     Case {
         name: "merge",
         old: &["a", "b/c", "b/d", "l -> a", "stays/x"],
-        new: &["a", "b/c", "b/new/x", "l -> elsewhere", "n/1", "z"],
+        new: &["a", "b/c", "b/new/x", "l -> other", "n/1", "z"],
         keep: &["z"],
         merge: true,
         want: &[
@@ -82,16 +82,17 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Where the directories of the old tree lie.
+/// The overlayfs layer of the old tree's directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layer {
     Upper,
-    /// They cannot be renamed.
+    /// Its directories cannot be renamed.
     Lower,
 }
 
 impl Layer {
-    /// Without what a fault may change: the times of directories that are carried.
+    /// Returns the tree without values that a fault may change: the times of directories that are moved
+    /// entry by entry.
     fn comparable(self, tree: &Snapshot) -> Snapshot {
         let mut tree = tree.clone();
         for (_, time, content) in tree.values_mut() {
@@ -108,7 +109,7 @@ impl Case {
         self.keep.iter().any(|keep| keep.as_bytes() == path)
     }
 
-    /// Makes both trees, exchanges with a fault, and returns both and the result.
+    /// Makes both trees, and exchanges them with a fault. Returns both trees and the result.
     fn run(
         &self,
         target: &Path,
@@ -156,13 +157,13 @@ impl Case {
         let paths: Vec<_> = now.keys().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
         let want: Vec<_> = self.want.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(paths, want, "{}", self.name);
-        for (path, whose) in self.want {
+        for (path, tree) in self.want {
             let found = &now[path.as_bytes()];
             let from = |tree: &Snapshot| tree.get(path.as_bytes()).cloned();
-            match *whose {
+            match *tree {
                 "old" => assert_eq!(Some(found), from(old).as_ref(), "{}: {path}", self.name),
-                // Directories look as the new tree has them, or, where only the old one has them, as
-                // that does.
+                // Directories have the attributes of the new tree. If only the old tree has them, they
+                // have those of the old tree.
                 _ => assert_eq!(
                     Some(found),
                     if self.keeps(path.as_bytes()) {
@@ -202,7 +203,7 @@ fn an_exchange_ends_with_the_new_tree() {
     });
 }
 
-/// Whatever change fails, the tree is the old one or the new one, at once or after the next run.
+/// After a failure of any change, the tree is the old one or the new one, at once or after the next run.
 #[test]
 fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
     on_every_layer(|case, layer| {
@@ -224,7 +225,7 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
                 if result.is_ok() || !is_old() {
                     case.assert_new_after(layer, &target, &old, &new);
                 }
-                recover(&target).expect("what could not be removed");
+                recover(&target).expect("the rest is removed");
                 assert_nothing_left(&target);
                 if n > changes {
                     break;
@@ -234,7 +235,8 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
     });
 }
 
-/// The same where the process is killed, and the next one, which recovers, at any change as well.
+/// The same if the process is killed, and the next process, which recovers, is killed at any change as
+/// well.
 #[test]
 fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
     on_every_layer(|case, layer| {
@@ -264,8 +266,8 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
     });
 }
 
-/// A power cut may keep some renames and lose others that came before: of entries with different
-/// names, any set.
+/// A power cut may keep some renames and lose earlier ones: any set of steps may be done, as long as they
+/// are about different names.
 #[test]
 fn any_set_of_steps_can_be_finished() {
     let case = &CASES[0];
@@ -305,7 +307,7 @@ fn any_set_of_steps_can_be_finished() {
 }
 
 #[test]
-fn a_replacement_that_is_given_up_leaves_nothing() {
+fn a_replacement_that_is_dropped_leaves_nothing() {
     let (_dir, target) = temporary();
     build(&target, "old", CASES[0].old);
     let old = snapshot(&target);
@@ -320,7 +322,7 @@ fn a_replacement_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
-fn a_backup_refuses_a_tree_that_is_neither() {
+fn a_backup_refuses_a_half_exchanged_tree() {
     let (_dir, target) = temporary();
     let check = || {
         let dir = fs::File::open(&target).expect("there");
@@ -337,7 +339,7 @@ fn a_backup_refuses_a_tree_that_is_neither() {
 }
 
 #[test]
-fn what_is_merged_must_be_of_one_kind() {
+fn a_merge_refuses_an_entry_of_another_type() {
     for (old, new) in [("a/b", "a"), ("a", "a/b"), ("a -> x", "a/b")] {
         let (_dir, target) = temporary();
         build(&target, "old", &[old]);
@@ -377,7 +379,7 @@ fn deep_and_wide_trees_are_removed_and_links_not_followed() {
 }
 
 #[test]
-fn an_outside_staging_directory_is_found_again_and_another_file_system_refused() {
+fn an_external_staging_directory_is_found_again_and_another_file_system_is_refused() {
     let (dir, target) = temporary();
     let outside = dir.path().join("outside");
     fs::create_dir(&outside).expect("made");

@@ -1,10 +1,10 @@
-//! Entries of a target that look as if they were ours.
+//! Forged entries of a target, which look as if the engine had made them.
 
 use super::*;
 
-/// Files that an older version took for its own.
+/// An older version would have used these files.
 #[test]
-fn what_stands_in_a_target_is_never_followed_and_never_waited_for() {
+fn forged_entries_of_a_target_are_never_used_and_never_block() {
     let (dir, target) = temporary();
     let canary = dir.path().join("canary");
     fs::create_dir(&canary).expect("made");
