@@ -1,8 +1,8 @@
-//! One directory handle, and lookups that never leave it.
+//! A directory handle, and lookups that never leave the directory.
 //!
-//! Where the kernel has `openat2` (Linux 5.6) and no container's filter forbids it, one call walks a
-//! path and refuses every link on it. Elsewhere each component is opened by itself with
-//! `O_NOFOLLOW`, which any Linux that Rust runs on knows (3.2).
+//! `openat2` (Linux 5.6) resolves a path by one call, and refuses every link on it. On an older kernel,
+//! or if the filter of a container forbids the call, each component is opened by itself with
+//! `O_NOFOLLOW`. All Linux versions that Rust supports have that flag (3.2).
 
 use std::{
     ffi::OsStr,
@@ -21,17 +21,17 @@ use rustix::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::{root::DIRECTORY, sys::may_be_missing},
+    fs::{open_flags::DIRECTORY, sys::may_be_missing},
 };
 
-/// The longest path and component that Linux takes (`PATH_MAX`, `NAME_MAX`).
+/// The longest path and component that Linux accepts (`PATH_MAX`, `NAME_MAX`).
 const PATH_MAX: usize = 4096;
 const NAME_MAX: usize = 255;
 
-/// How often a lookup that raced with a rename is tried again before it goes step by step.
+/// The tries of a lookup that raced with a rename, before it goes component by component.
 const TRIES: usize = 64;
 
-/// A directory, and what lies beneath it. Nothing else is ever opened, made or removed.
+/// A directory handle. Only entries beneath the directory are opened, made or removed through it.
 #[derive(Debug)]
 pub(crate) struct Beneath {
     root: OwnedFd,
@@ -39,7 +39,7 @@ pub(crate) struct Beneath {
 }
 
 impl Beneath {
-    /// Opens the directory at `path`, which may itself lead through links.
+    /// Opens the directory at `path`. Links in `path` itself are followed.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let flags = DIRECTORY - OFlags::NOFOLLOW;
         rustix::fs::open(path, flags, Mode::empty())
@@ -51,19 +51,19 @@ impl Beneath {
         Beneath { root, has_openat2: AtomicBool::new(true) }
     }
 
-    /// The same directory, once more.
+    /// Returns a second handle of the directory.
     pub(crate) fn reopen(&self) -> Result<Self, Errno> {
         self.dir(b"").map(Beneath::from_fd)
     }
 
-    /// As on a kernel without `openat2`.
+    /// Behaves as on a kernel without `openat2`.
     #[cfg(test)]
     pub(crate) fn step_by_step(self) -> Self {
         self.has_openat2.store(false, Relaxed);
         self
     }
 
-    /// Opens a directory beneath. A link on the way is `ELOOP`.
+    /// Opens a directory beneath the root. Fails with `ELOOP` if a component is a link.
     pub(crate) fn dir(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         if path.is_empty() {
             return rustix::fs::openat(&self.root, c".", DIRECTORY, Mode::empty());
@@ -75,7 +75,7 @@ impl Beneath {
                 match rustix::fs::openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     Err(e) if may_be_missing(e) => {
-                        // EACCES is nearly always about the directory.
+                        // EACCES nearly always concerns the directory, and not the system call.
                         self.has_openat2.fetch_and(e == Errno::ACCESS, Relaxed);
                         break;
                     }
@@ -83,23 +83,23 @@ impl Beneath {
                 }
             }
         }
-        let mut parts = path.split(|&b| b == b'/');
-        let open = |at: BorrowedFd<'_>, part: &[u8]| {
-            // A root that is left by `..` is no component of a checked path.
-            rustix::fs::openat(at, part, DIRECTORY, Mode::empty())
+        // A checked path has no `..`, so it cannot leave the root.
+        let mut names = path.split(|&b| b == b'/');
+        let open = |dir: BorrowedFd<'_>, name: &[u8]| {
+            rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
         };
-        let first = open(self.root.as_fd(), parts.next().unwrap_or_default())?;
-        parts.try_fold(first, |at, part| open(at.as_fd(), part))
+        let first = open(self.root.as_fd(), names.next().unwrap_or_default())?;
+        names.try_fold(first, |dir, name| open(dir.as_fd(), name))
     }
 
-    /// Opens a directory beneath, after making it and what is missing above it.
+    /// Opens a directory beneath the root, after making it and its parents if they are missing.
     pub(crate) fn make_dir(&self, path: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
         match self.dir(path) {
             Err(Errno::NOENT) => {}
             result => return result,
         }
-        // From the deepest that is there downwards.
-        let ends: Vec<usize> = ends(path).collect();
+        // From the deepest existing directory downwards.
+        let ends: Vec<usize> = component_ends(path).collect();
         let mut missing = ends.len();
         let mut at = loop {
             missing -= 1;
@@ -112,7 +112,7 @@ impl Beneath {
         for &end in &ends[missing..] {
             let (_, name) = split(&path[..end]);
             match rustix::fs::mkdirat(&at, name, mode) {
-                // Another thread was faster.
+                // Another thread may have made it.
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(e) => return Err(e),
             }
@@ -121,7 +121,7 @@ impl Beneath {
         Ok(at)
     }
 
-    /// What stands at a path beneath, links not followed.
+    /// Returns the type of the entry at a path, or `None` if it cannot be read. A link is not followed.
     pub(crate) fn kind(&self, path: &[u8]) -> Option<FileType> {
         let (parent, name) = split(path);
         let parent = self.dir(parent).ok()?;
@@ -136,7 +136,7 @@ impl AsFd for Beneath {
     }
 }
 
-/// A path's directory and last component.
+/// Returns the parent directory and the last component of a path.
 pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&b| b == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
@@ -144,27 +144,29 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Where the path of each directory on the way of a path ends, and the path itself.
-pub(crate) fn ends(path: &[u8]) -> impl Iterator<Item = usize> {
+/// Returns the end of each component of a path. So `path[..end]` is each of its parents, and then the path
+/// itself.
+pub(crate) fn component_ends(path: &[u8]) -> impl Iterator<Item = usize> {
     (1..=path.len()).filter(|&i| path.get(i).is_none_or(|&b| b == b'/'))
 }
 
-/// Refuses what is no path beneath a directory.
+/// Fails unless `path` is a relative path that stays beneath a directory.
 pub(crate) fn check_path(path: &[u8]) -> Result<()> {
     let problem = if path.is_empty() {
         Some("it is empty")
     } else if path.starts_with(b"/") {
         Some("it is absolute")
     } else if path.contains(&0) {
-        Some("it has a NUL")
+        Some("it contains a NUL byte")
     } else if path.len() > PATH_MAX {
-        Some("it is over 4,096 bytes")
+        Some("it is longer than 4,096 bytes")
     } else {
         path.split(|&b| b == b'/').find_map(|part| match part {
             b"" => Some("it has an empty component"),
             b"." => Some("it has a component \".\""),
-            b".." => Some("it leads out of the directory"),
-            _ => (part.len() > NAME_MAX).then_some("a component of it is over 255 bytes"),
+            b".." => Some("it has a component \"..\", which leads out of the directory"),
+            _ => (part.len() > NAME_MAX)
+                .then_some("it has a component that is longer than 255 bytes"),
         })
     };
     let refused = |problem| Error::new(ErrorKind::InvalidInput, "use the path").caused_by(problem);
@@ -175,18 +177,18 @@ pub(crate) fn os(path: &[u8]) -> &OsStr {
     OsStr::from_bytes(path)
 }
 
-/// An error about a path beneath: what a link or file in the place of a directory means is said.
+/// Returns the error for a path beneath a directory. It explains a link or file in place of a directory.
 pub(crate) fn fail(operation: &'static str, path: &[u8], errno: Errno) -> Error {
     match errno {
         Errno::LOOP => Error::new(ErrorKind::InvalidInput, operation)
             .at(os(path))
-            .caused_by("a link stands where a directory is needed"),
+            .caused_by("a link is in the place of a directory"),
         Errno::NOTDIR => Error::new(ErrorKind::InvalidInput, operation)
             .at(os(path))
-            .caused_by("something else stands where a directory is needed"),
+            .caused_by("an entry of another type is in the place of a directory"),
         Errno::ISDIR => Error::new(ErrorKind::InvalidInput, operation)
             .at(os(path))
-            .caused_by("a directory stands in its place"),
+            .caused_by("a directory is in its place"),
         _ => Error::io(operation, errno).at(os(path)),
     }
 }

@@ -13,22 +13,23 @@ use rustix::{
 };
 
 use crate::fs::{
-    root::{DIRECTORY, FILE, FileId},
+    open_flags::{DIRECTORY, FILE},
+    stat::FileId,
     sys,
 };
 
 /// The first Linux whose `syncfs` returns the errors of write-back.
 const SYNCFS_REPORTS_SINCE: (u32, u32) = (5, 8);
 
-/// `syncfs` does not reach a FUSE server, and overlayfs does not pass on the errors of the file
-/// system below it (`FUSE_SUPER_MAGIC`, `OVERLAYFS_SUPER_MAGIC`).
+/// File systems whose `syncfs` reports no errors: it does not reach a FUSE server, and overlayfs does not
+/// return the errors of the file system below it (`FUSE_SUPER_MAGIC`, `OVERLAYFS_SUPER_MAGIC`).
 const SYNCFS_REPORTS_NOTHING: [u64; 2] = [0x6573_5546, 0x794c_7630];
 
 /// Makes `dir` and everything beneath it durable. Returns an error if a file could not be written
 /// back.
 ///
-/// One `syncfs` does this where it returns the errors of write-back. Elsewhere every file and
-/// directory of the tree is synced by itself afterwards, which then writes little and finds the errors.
+/// If `syncfs` returns the errors of write-back, one `syncfs` is enough. If not, every file and directory
+/// of the tree is synced by itself after it. This writes little more, and returns the errors.
 ///
 /// `dir` must have been opened before the tree was written, since `syncfs` returns only errors that
 /// are newer than the descriptor.
@@ -39,8 +40,8 @@ pub(crate) fn sync_tree(dir: impl AsFd) -> Result<(), Errno> {
     }
 }
 
-/// Writes back everything on the file system. Returns whether that is known to have reached it: if
-/// not, files and directories are to be synced one by one.
+/// Writes back the whole file system. Returns true if all of it is known to be durable. If not, the caller
+/// must sync files and directories one by one.
 pub(crate) fn sync_file_system(dir: impl AsFd) -> Result<bool, Errno> {
     match rustix::fs::syncfs(&dir) {
         Ok(()) => Ok(syncfs_reports(dir.as_fd())),
@@ -49,14 +50,15 @@ pub(crate) fn sync_file_system(dir: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// Makes a file or directory durable, on file systems that cannot sync it by itself too.
+/// Makes a file or directory durable. If the file system cannot sync it alone, the whole file system is
+/// synced.
 #[doc(hidden)]
 pub fn sync(fd: impl AsFd) -> io::Result<()> {
     Ok(sys::sync(fd)?)
 }
 
-/// Makes the directory `path` and all that are missing above it. The parent of each new directory is
-/// synced, so that no power cut takes the directory and what was synced in it.
+/// Makes the directory `path` and its missing parents. The parent of each new directory is synced, so that
+/// a power cut cannot remove the directory together with files that were synced in it.
 #[doc(hidden)]
 pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
@@ -81,7 +83,7 @@ pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes one directory and syncs its parent. It is no error if the directory is there.
+/// Makes one directory and syncs its parent. Succeeds if the directory exists.
 fn make_dir(dir: &Path, mode: Mode) -> Result<(), Errno> {
     match rustix::fs::mkdir(dir, mode) {
         Ok(()) => sync_parent(dir),
@@ -97,7 +99,7 @@ fn sync_parent(dir: &Path) -> Result<(), Errno> {
     };
     match rustix::fs::open(&parent, DIRECTORY - OFlags::NOFOLLOW, Mode::empty()) {
         Ok(parent) => fsync(&parent),
-        // We may write to the parent and not read it, so it cannot be opened to be synced.
+        // This process may write to the parent and not read it, so it cannot open the parent to sync it.
         Err(Errno::ACCESS) => {
             let made = rustix::fs::open(dir, DIRECTORY, Mode::empty())?;
             rustix::fs::syncfs(&made)
@@ -115,8 +117,8 @@ fn syncfs_reports(dir: BorrowedFd<'_>) -> bool {
         && !SYNCFS_REPORTS_NOTHING.contains(&(file_system.f_type as u64 & 0xffff_ffff))
 }
 
-/// Whether a kernel of this release reports errors. A release that cannot be read is taken for an
-/// old one.
+/// Returns whether `syncfs` reports errors on a kernel of this release. A release that cannot be parsed is
+/// taken for an old one.
 fn kernel_reports(release: &str) -> bool {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
@@ -126,7 +128,7 @@ fn kernel_reports(release: &str) -> bool {
 }
 
 /// Syncs every file and directory of the tree. No link is followed and no mount is entered. Only one
-/// directory is open at a time, so that the depth of the tree does not matter.
+/// directory is open at a time, so that trees of any depth can be synced.
 fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let device = rustix::fs::fstat(root)?.st_dev;
     let mut waiting: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
@@ -142,12 +144,12 @@ fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
             }
             let stat = match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,
-                // In a directory that is closed to us, `syncfs` alone has written it back.
+                // This process may not search the directory. Only `syncfs` has written back the entry.
                 Err(Errno::NOENT | Errno::ACCESS) => continue,
                 Err(e) => return Err(e),
             };
             match FileType::from_raw_mode(stat.st_mode) {
-                // On overlayfs only directories are sure to have the device of their parent.
+                // On overlayfs, only a directory is sure to have the device number of its parent.
                 FileType::Directory if stat.st_dev != device => {}
                 FileType::Directory => {
                     waiting.push(path.iter().cloned().chain([name.to_vec()]).collect());
@@ -157,7 +159,7 @@ fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
                         fsync(&file)?;
                     }
                 }
-                // A link, a pipe or a device is an entry of its directory and nothing else.
+                // A link, a pipe or a device has no content: the sync of its directory is enough.
                 _ => {}
             }
         }
@@ -166,7 +168,7 @@ fn sync_each(root: BorrowedFd<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Opens a directory beneath `root`, or returns `None` if it is gone.
+/// Opens a directory beneath `root`. Returns `None` if it was removed.
 fn open_dir(root: BorrowedFd<'_>, path: &[Vec<u8>]) -> Result<Option<OwnedFd>, Errno> {
     let mut dir = rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?;
     for name in path {
@@ -178,16 +180,16 @@ fn open_dir(root: BorrowedFd<'_>, path: &[Vec<u8>]) -> Result<Option<OwnedFd>, E
     Ok(Some(dir))
 }
 
-/// Opens what a name leads to, or returns `None` if it is gone or of another type by now.
+/// Opens the entry of a name. Returns `None` if it was removed, or replaced by another file type.
 fn open<P: Arg + Copy>(
     dir: &OwnedFd,
     name: P,
     flags: OFlags,
-    is: FileType,
+    file_type: FileType,
 ) -> Result<Option<OwnedFd>, Errno> {
     let of_type = |file: OwnedFd| {
         let stat = rustix::fs::fstat(&file)?;
-        Ok((FileType::from_raw_mode(stat.st_mode) == is).then_some(file))
+        Ok((FileType::from_raw_mode(stat.st_mode) == file_type).then_some(file))
     };
     match rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => of_type(file),
@@ -195,7 +197,7 @@ fn open<P: Arg + Copy>(
         Err(Errno::ACCESS) => {
             let path = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::openat(dir, name, path, Mode::empty()).map(of_type) {
-                Ok(Ok(Some(file))) => open_closed(&file, flags).map(Some),
+                Ok(Ok(Some(file))) => open_without_access(&file, flags).map(Some),
                 Ok(other) => other,
                 Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
                 Err(e) => Err(e),
@@ -205,9 +207,9 @@ fn open<P: Arg + Copy>(
     }
 }
 
-/// Opens our own file or directory that its mode closes to ourselves. The mode is changed for a
-/// moment, by the descriptor, so that no other file's mode can be.
-fn open_closed(file: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+/// Opens a file or directory of this process's user whose mode denies access to the owner. The mode is
+/// changed for a moment. This is done through the descriptor, so that no other file is changed.
+fn open_without_access(file: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
     let before = rustix::fs::fstat(file)?;
     let mode = Mode::from_raw_mode(before.st_mode);
     sys::chmod_path(file, mode | Mode::RUSR | Mode::XUSR)?;
@@ -226,7 +228,7 @@ fn fsync(fd: &OwnedFd) -> Result<(), Errno> {
     sys::sync(fd)
 }
 
-/// Which files and directories this thread has synced: a test cannot see it otherwise.
+/// Records the files and directories that this thread has synced, for tests.
 #[cfg(test)]
 pub(crate) mod record {
     use std::{cell::RefCell, collections::BTreeSet, os::fd::OwnedFd};
@@ -240,7 +242,7 @@ pub(crate) mod record {
         SYNCED.with_borrow_mut(|synced| synced.insert(inode));
     }
 
-    /// The inode numbers since the last call.
+    /// Returns the inode numbers since the last call.
     pub(crate) fn take() -> BTreeSet<u64> {
         SYNCED.take()
     }
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_release_says_whether_syncfs_reports_errors() {
+    fn the_kernel_release_decides_whether_syncfs_reports_errors() {
         for new in ["5.8.0", "5.10.0-28-amd64", "6.1", "6.18.44-x"] {
             assert!(kernel_reports(new), "{new}");
         }

@@ -1,8 +1,9 @@
-//! System calls that need a second way, and the rule by which it is taken.
+//! System calls that need a fallback, and the rule that decides when it is used.
 //!
-//! A kernel, a container's filter or a file system may lack a call, or one of its flags. What they
-//! answer then ([`may_be_missing`]) can also be an answer about the file. So the second way is tried,
-//! and where the answer was about the file it gives the same one. docs/file-systems.md lists the calls.
+//! A kernel, the filter of a container or a file system may not support a call, or one of its flags. The
+//! error for that ([`may_be_missing`]) can also be an error about the file. So the fallback is tried for
+//! it. If the error was about the file, the fallback returns it as well. docs/file-systems.md lists the
+//! calls.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -12,22 +13,23 @@ use rustix::{
     path::Arg,
 };
 
-/// Changes the mode of a file or directory that was opened for its path alone (`O_PATH`), as one that
-/// is closed to its owner has to be; `fchmod` does not take such a handle. No link is followed.
+/// Changes the mode of a file or directory that was opened with `O_PATH`. This is the only way to open one
+/// whose mode denies access to its owner, and `fchmod` does not accept such a descriptor. No link is
+/// followed.
 pub(crate) fn chmod_path(fd: impl AsFd, mode: Mode) -> Result<(), Errno> {
     rustix::fs::chmod(path_of(fd), mode)
 }
 
-/// A path that leads to what is open, whatever its name is by now.
+/// Returns a path that leads to the open file, even if the file was renamed.
 pub(crate) fn path_of(fd: impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
-/// Renames, failing with `EEXIST` rather than replacing.
+/// Renames, and fails with `EEXIST` if the new name exists.
 ///
-/// Where `RENAME_NOREPLACE` is missing (NFS, ZFS before 2.2, most of FUSE), a file gets its new name
-/// by `link`, which does not replace either. [`rename_free`] says what happens to a directory, and to
-/// a file where there are no hard links.
+/// If `RENAME_NOREPLACE` is not supported (NFS, ZFS before 2.2, most FUSE file systems), a file gets its new
+/// name by `link`, which does not replace either. A directory, and a file on a file system without hard
+/// links, is renamed as by [`rename_free`].
 pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
     from_dir: impl AsFd,
     from: P,
@@ -44,20 +46,20 @@ pub(crate) fn rename_new<P: Arg + Copy, Q: Arg + Copy>(
             let _ = rustix::fs::unlinkat(from_dir, from, AtFlags::empty());
             Ok(())
         }
-        // EPERM is also the answer for a directory.
-        Err(e) if lacks_links(e) => rename_looked(from_dir, from, to_dir, to),
+        // EPERM is also the error for a directory.
+        Err(e) if lacks_links(e) => check_and_rename(from_dir, from, to_dir, to),
         result => result,
     }
 }
 
-/// Renames in one step to a name that nobody else is expected to make, failing with `EEXIST` if it
-/// is there.
+/// Renames in one step to a name that no other process is expected to take. Fails with `EEXIST` if the
+/// name exists.
 ///
-/// Where the file system has no `RENAME_NOREPLACE`, the name is looked at and then taken. Another
-/// program could make it in the moment between. Then a file replaces a file or a link, and a
-/// directory replaces an empty directory. Nothing else is replaced.
+/// If `RENAME_NOREPLACE` is not supported, the function checks that the name is free and then renames. If
+/// another program takes the name in between, a file replaces a file or a link, and a directory replaces
+/// an empty directory. Nothing else is replaced.
 ///
-/// Unlike [`rename_new`], the file never has both names, whenever the power goes.
+/// Unlike after [`rename_new`], a power cut never leaves the file with both names.
 pub(crate) fn rename_free<P: Arg + Copy, Q: Arg + Copy>(
     from_dir: impl AsFd,
     from: P,
@@ -66,12 +68,13 @@ pub(crate) fn rename_free<P: Arg + Copy, Q: Arg + Copy>(
 ) -> Result<(), Errno> {
     let (from_dir, to_dir) = (from_dir.as_fd(), to_dir.as_fd());
     match calls::rename_noreplace(from_dir, from, to_dir, to) {
-        Err(e) if may_be_missing(e) => rename_looked(from_dir, from, to_dir, to),
+        Err(e) if may_be_missing(e) => check_and_rename(from_dir, from, to_dir, to),
         result => result,
     }
 }
 
-/// Makes a file or directory durable: all of its file system where that cannot sync it by itself.
+/// Makes a file or directory durable. If the file system cannot sync it alone, the whole file system is
+/// synced.
 pub(crate) fn sync(fd: impl AsFd) -> Result<(), Errno> {
     match rustix::fs::fsync(&fd) {
         Err(e) if may_be_missing(e) => rustix::fs::syncfs(&fd).map_err(|_| e),
@@ -79,11 +82,12 @@ pub(crate) fn sync(fd: impl AsFd) -> Result<(), Errno> {
     }
 }
 
-/// Why nothing is written where [`free_space`] is not known and some of it is to stay free.
+/// The reason why nothing is written if [`free_space`] is unknown and a reserve of free space was asked for.
 pub(crate) const UNKNOWN_SPACE: &str =
-    "the file system does not say how much is free, and some is to stay free";
+    "the file system does not report its free space, and a reserve of it was asked for";
 
-/// Bytes that the file system has left for this process; `None` if it does not say.
+/// Returns the bytes that this process may still write to the file system. Returns `None` if the file
+/// system does not report it.
 pub(crate) fn free_space(fd: impl AsFd) -> Result<Option<u64>, Errno> {
     match rustix::fs::fstatvfs(fd) {
         Ok(stat) => Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize))),
@@ -92,7 +96,7 @@ pub(crate) fn free_space(fd: impl AsFd) -> Result<Option<u64>, Errno> {
     }
 }
 
-/// Whether the answer may mean that the call, or a flag of it, is missing.
+/// Returns whether the error may mean that the call, or one of its flags, is not supported.
 pub(crate) fn may_be_missing(errno: Errno) -> bool {
     matches!(
         errno,
@@ -100,12 +104,12 @@ pub(crate) fn may_be_missing(errno: Errno) -> bool {
     )
 }
 
-/// Whether the answer of `link` may mean that the file can get no other name.
+/// Returns whether the error of `link` may mean that the file cannot get another name.
 pub(crate) fn lacks_links(errno: Errno) -> bool {
     may_be_missing(errno) || errno == Errno::MLINK
 }
 
-fn rename_looked<P: Arg + Copy, Q: Arg + Copy>(
+fn check_and_rename<P: Arg + Copy, Q: Arg + Copy>(
     from_dir: BorrowedFd<'_>,
     from: P,
     to_dir: BorrowedFd<'_>,
@@ -117,13 +121,13 @@ fn rename_looked<P: Arg + Copy, Q: Arg + Copy>(
         Err(e) => return Err(e),
     }
     match calls::rename(from_dir, from, to_dir, to) {
-        // Somebody made it after the look.
+        // Another process has made it after the check.
         Err(Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR) => Err(Errno::EXIST),
         result => result,
     }
 }
 
-/// The calls that a file system may not have: a test makes them fail.
+/// Calls that a file system may not support. Tests make them fail.
 mod calls {
     use super::*;
 
@@ -163,7 +167,7 @@ mod calls {
     }
 }
 
-/// Calls that fail on this thread, as on a file system that does not have them.
+/// Makes calls fail on this thread, as on a file system that does not support them.
 #[cfg(test)]
 pub(crate) mod denied {
     use std::{
@@ -173,7 +177,7 @@ pub(crate) mod denied {
 
     use rustix::{fs::AtFlags, io::Errno, path::Arg};
 
-    use crate::fs::root::FileId;
+    use crate::fs::stat::FileId;
 
     thread_local! {
         static LOWER: RefCell<Vec<OwnedFd>> = RefCell::default();
@@ -193,13 +197,13 @@ pub(crate) mod denied {
         }
     }
 
-    /// These cannot be renamed from now on, as directories of a lower layer. They are held open, so
-    /// that no new one gets the inode of one that was removed.
+    /// Makes renames of these directories fail, as for directories of a lower layer. They are held open, so
+    /// that no new directory gets the inode of a removed one.
     pub(crate) fn lower_layer(dirs: Vec<OwnedFd>) {
         LOWER.set(dirs);
     }
 
-    /// Answers `RENAME_NOREPLACE` and `link` like this from now on.
+    /// Makes `RENAME_NOREPLACE` and `link` return these errors.
     pub(crate) fn answer(noreplace: Option<Errno>, link: Option<Errno>) {
         DENIED.set([noreplace, link]);
     }
@@ -216,8 +220,8 @@ mod tests {
 
     type Rename = fn(&OwnedFd, &str, &OwnedFd, &str) -> Result<(), Errno>;
 
-    /// Every combination of what a file system may lack, and both functions.
-    fn everywhere(check: impl Fn(Rename, &str)) {
+    /// Runs `check` with both functions, for every combination of unsupported calls.
+    fn on_every_file_system(check: impl Fn(Rename, &str)) {
         let lacking = [
             None,
             Some(Errno::INVAL),
@@ -243,7 +247,7 @@ mod tests {
 
     #[test]
     fn files_and_directories_are_renamed_on_every_file_system() {
-        everywhere(|rename, case| {
+        on_every_file_system(|rename, case| {
             let root = tempfile::tempdir().expect("made");
             let at: OwnedFd = File::open(root.path()).expect("open").into();
             fs::write(root.path().join("file"), "x").expect("written");
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn nothing_is_replaced_on_any_file_system() {
-        everywhere(|rename, case| {
+        on_every_file_system(|rename, case| {
             let root = tempfile::tempdir().expect("made");
             let at: OwnedFd = File::open(root.path()).expect("open").into();
             fs::write(root.path().join("from-file"), "new").expect("written");

@@ -16,7 +16,7 @@ use crate::{
     fs::{
         ignore::{
             Excludes, Rules,
-            file::{self as ignore_file, Found, IgnoreFile},
+            file::{self as ignore_file, IgnoreFile, IgnoreText},
         },
         replace::{self, StateDir},
         root::Root,
@@ -33,7 +33,7 @@ use crate::{
     report::Report,
     rt::{
         background::Background,
-        pipe::{self, Inlet, Outlet},
+        pipe::{self, ByteReceiver, ByteSender},
         threads::lower_priority,
     },
     store::{Store, Upload},
@@ -392,14 +392,14 @@ impl Backup {
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
         if self.ignore_file.is_used(is_list_empty) {
             match ignore_file::read(&root, &self.ignore_file_name)? {
-                Found::Text(text) => {
+                IgnoreText::Text(text) => {
                     if let Err(e) = excludes.add(PatternOrigin::IgnoreFile, &text) {
                         let name = &self.ignore_file_name;
                         warnings.push(Warning::IgnoreFile(format!("{name} is not used: {e}")));
                     }
                 }
-                Found::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
-                Found::Nothing => {}
+                IgnoreText::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
+                IgnoreText::Missing => {}
             }
         }
         excludes.add(PatternOrigin::Caller, &self.patterns)?;
@@ -431,9 +431,9 @@ impl Backup {
         source.walk.own = upload.own_backups();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
-        let produce = move |outlet| self.produce(source.into_inner(), outlet, &watched);
-        let mut inlet = match pipe::spawn(produce) {
-            Ok(inlet) => inlet,
+        let produce = move |sender| self.produce(source.into_inner(), sender, &watched);
+        let mut receiver = match pipe::spawn(produce) {
+            Ok(receiver) => receiver,
             Err(e) => {
                 let _ = upload.abort().await;
                 return Err(e);
@@ -441,16 +441,16 @@ impl Backup {
         };
         let counted = tracker.clone();
         upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
-        let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
+        let pumped = unless_cancelled(tracker, pump(&mut receiver, &mut *upload, tracker)).await;
         if let Err(e) = pumped {
             // Whatever the threads are doing, it is for nothing now.
             tracker.cancel();
             let _ = upload.abort().await;
-            let _ = inlet.finish().await;
+            let _ = receiver.finish().await;
             return Err(e);
         }
         // That the bytes have ended says nothing; only the thread's own word does.
-        let made = match inlet.finish().await {
+        let made = match receiver.finish().await {
             Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
             made => made,
         };
@@ -472,7 +472,7 @@ impl Backup {
     }
 
     /// The engine's thread.
-    fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
+    fn produce(self, source: Source, mut sender: ByteSender, tracker: &Tracker) -> Result<Report> {
         if self.settings.background {
             lower_priority();
         }
@@ -495,7 +495,7 @@ impl Backup {
                 &self.settings,
                 source.stock.as_deref(),
                 tracker,
-                |bytes| outlet.send(bytes),
+                |bytes| sender.send(bytes),
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let stock = source.stock.clone();
@@ -564,11 +564,11 @@ fn report(summary: ArchiveReport, facts: TreeReport, warnings: Vec<Warning>) -> 
 
 /// Hands bytes over until they end.
 async fn pump(
-    inlet: &mut Inlet<Report>,
+    receiver: &mut ByteReceiver<Report>,
     upload: &mut (dyn Upload + '_),
     tracker: &Tracker,
 ) -> Result<()> {
-    while let Some(bytes) = inlet.next().await {
+    while let Some(bytes) = receiver.next().await {
         let len = bytes.len() as u64;
         upload.write(bytes).await?;
         tracker.add_written(len);

@@ -16,7 +16,7 @@ use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     format::tar::plain,
-    fs::beneath::{ends, split},
+    fs::beneath::{component_ends, split},
     ops::unpacked::{MAX_MEMBERS, too_many, weight},
     progress::{Phase, Tracker},
     read::{
@@ -26,7 +26,7 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
-    rt::pipe::Outlet,
+    rt::pipe::ByteSender,
     source::Archive,
     task::Task,
 };
@@ -60,7 +60,7 @@ impl<'a> Archive<'a> {
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
             let destination = futures::lock::Mutex::new(destination);
-            let work = move |source, outlet| copy_file(source, &path, outlet, &watched);
+            let work = move |source, sender| copy_file(source, &path, sender, &watched);
             let write = |e| Error::io("write", e);
             let member = archive_write(self, &tracker, work, &destination).await?;
             destination.into_inner().flush().await.map_err(write)?;
@@ -72,7 +72,7 @@ impl<'a> Archive<'a> {
 async fn archive_write<W: AsyncWrite + Unpin + Send>(
     archive: Archive<'_>,
     tracker: &Arc<Tracker>,
-    work: impl FnOnce(Source, Outlet) -> Result<Member> + Send + 'static,
+    work: impl FnOnce(Source, ByteSender) -> Result<Member> + Send + 'static,
     destination: &futures::lock::Mutex<W>,
 ) -> Result<Member> {
     archive
@@ -82,11 +82,11 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
         .await
 }
 
-fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> Result<Member> {
+fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker) -> Result<Member> {
     let path = plain(path);
     let crew = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
-    let mut out = Out { outlet, gaps: Gaps::default(), tracker };
+    let mut out = Out { sender, gaps: Gaps::default(), tracker };
     match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
             let entries = &layout.index.entries;
@@ -120,7 +120,7 @@ fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> 
     };
     let of_link = Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        out.outlet.send(content.into())?;
+        out.sender.send(content.into())?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
@@ -212,7 +212,7 @@ impl<'a> Last<'a> {
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
-            for end in ends(parent) {
+            for end in component_ends(parent) {
                 let name = self.hasher.hash_one(&parent[..end]);
                 if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
                     vacant.insert(Content::Directory);
@@ -338,7 +338,7 @@ impl Sink for One<'_> {
 
 /// Where content goes.
 struct Out<'a> {
-    outlet: Outlet,
+    sender: ByteSender,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
@@ -347,15 +347,15 @@ impl Out<'_> {
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
-            self.outlet.send(zeros)?;
+            self.sender.send(zeros)?;
         }
         self.gaps.pass(range.len());
-        self.outlet.send(Bytes::from_owner(raw.clone()).slice(range))
+        self.sender.send(Bytes::from_owner(raw.clone()).slice(range))
     }
 
     fn end(&mut self) -> Result<()> {
         while let Some(zeros) = self.gaps.at_end() {
-            self.outlet.send(zeros)?;
+            self.sender.send(zeros)?;
         }
         self.tracker.add_file();
         Ok(())

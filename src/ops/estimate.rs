@@ -12,7 +12,7 @@ use crate::{
     },
     fs::{
         root::skippable,
-        walk::{Step, TreeWalk},
+        walk::{TreeWalk, WalkEntry},
     },
     progress::Expected,
     write::tree::TreeOptions,
@@ -54,18 +54,18 @@ pub(crate) fn count(
         }
         let path = walk.path();
         let (kind, meta, target) = match step {
-            Step::File => match walk.stat() {
+            WalkEntry::File => match walk.stat() {
                 Ok((meta, _)) => (EntryKind::File, meta, Vec::new()),
                 Err(e) if skippable(e).is_some() => continue,
                 Err(e) => return Err(walk.fail("look at", e)),
             },
-            Step::Symlink => match walk.read_link() {
+            WalkEntry::Symlink => match walk.read_link() {
                 Ok((meta, target)) => (EntryKind::Symlink, meta, target),
                 Err(e) if skippable(e).is_some() => continue,
                 Err(e) => return Err(walk.fail("read the link", e)),
             },
-            Step::Directory(meta, _) => (EntryKind::Directory, meta, Vec::new()),
-            Step::Excluded | Step::Skipped(_) => continue,
+            WalkEntry::Directory(meta, _) => (EntryKind::Directory, meta, Vec::new()),
+            WalkEntry::Excluded | WalkEntry::Skipped(_) => continue,
         };
         let mut size = 0;
         match kind {

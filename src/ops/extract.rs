@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     fs::{
         durable::make_dirs,
-        unpack::{Beneath, Existing},
+        unpack::{Beneath, OverwritePolicy},
     },
     listed::Listed,
     ops::{
@@ -130,7 +130,8 @@ impl Extract {
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
-        let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
+        let existing =
+            if self.overwrite { OverwritePolicy::Overwrite } else { OverwritePolicy::Refuse };
         let job = Job {
             existing,
             selection: &self.selection,

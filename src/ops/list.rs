@@ -12,7 +12,7 @@ use std::{
 use crate::{
     entry::{Entry, EntryKind, Member, MemberKind, Unlisted},
     error::{Error, ErrorKind, Result},
-    fs::beneath::{ends, split},
+    fs::beneath::{component_ends, split},
     ops::{
         select::{Selection, Unmatched},
         unpacked::{MAX_MEMBERS, too_many, weight},
@@ -215,7 +215,7 @@ impl Collect<'_> {
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
-            for end in ends(parent) {
+            for end in component_ends(parent) {
                 let name = self.hasher.hash_one(&parent[..end]);
                 let directory = What::Other(MemberKind::Directory);
                 if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {

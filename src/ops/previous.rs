@@ -39,7 +39,7 @@ impl Previous {
         let (store, keys) = match (self, store) {
             (Previous::File(path), _) => {
                 let path = path.clone();
-                let open = move |_: pipe::Outlet| LocalFile::open(&path);
+                let open = move |_: pipe::ByteSender| LocalFile::open(&path);
                 let file = async { pipe::spawn(open)?.finish().await };
                 return stock(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
             }
@@ -72,7 +72,7 @@ impl Previous {
 /// On a thread, since it reads.
 async fn stock(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
     let open =
-        move |_: pipe::Outlet| PreviousArchive::open(Arc::new(Passing::new(file)), level, any);
+        move |_: pipe::ByteSender| PreviousArchive::open(Arc::new(Passing::new(file)), level, any);
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
         Ok(Ok(stock)) => Ok(stock),

@@ -14,8 +14,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
-        replace::{self, How, Recovered, Replacement, StateDir},
-        unpack::{Beneath, Existing},
+        replace::{self, ExchangeMode, Recovered, Replacement, StateDir},
+        unpack::{Beneath, OverwritePolicy},
     },
     ops::{
         extractor::{Facts, Job, unpack},
@@ -261,13 +261,13 @@ impl Restore {
         let recovered = replacement.recovered();
         let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
         let how = match self.mode {
-            Mode::Replace => How::Replace { keep: &keep },
-            Mode::Merge => How::Merge { keep: &keep },
+            Mode::Replace => ExchangeMode::Replace { keep: &keep },
+            Mode::Merge => ExchangeMode::Merge { keep: &keep },
         };
         replacement.check(how)?;
         let root = || Ok(Beneath::from_fd(replacement.tree()?));
         let all = Selection::default();
-        let job = self.job(&all, Existing::Fresh, &|_, _| false);
+        let job = self.job(&all, OverwritePolicy::NewTree, &|_, _| false);
         let facts = unpack(source, root, &job, tracker)?;
         self.check_sha1(facts.outcome.sha1)?;
         tracker.enter(Phase::Committing);
@@ -309,7 +309,7 @@ impl Restore {
             })
         };
         let all = Selection::default();
-        let job = self.job(&all, Existing::Overwrite, &skip);
+        let job = self.job(&all, OverwritePolicy::Overwrite, &skip);
         let facts = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
         warnings.extend(time_warnings(&facts.clamped));
@@ -329,7 +329,7 @@ impl Restore {
     fn job<'a>(
         &'a self,
         all: &'a Selection,
-        existing: Existing,
+        existing: OverwritePolicy,
         skip: &'a dyn Fn(&[u8], bool) -> bool,
     ) -> Job<'a> {
         let sha1 = self.sha1.is_some();

@@ -1,4 +1,4 @@
-//! Work that is left over when a future is dropped. It may block, so it runs on a thread of its own.
+//! Work that remains when a future is dropped. It may block, so it runs on a thread of its own.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -8,8 +8,8 @@ use std::{
 
 use crate::rt::threads;
 
-/// A value whose drop may block: it closes a large file, or removes one. The value is dropped on a
-/// thread of the engine, which [`join_threads`](crate::join_threads) waits for.
+/// A value whose drop may block, for example since it closes or removes a large file. The value is dropped
+/// on a thread of the engine. [`join_threads`](crate::join_threads) waits for that thread.
 #[derive(Debug)]
 pub(crate) struct Background<T: Send + 'static>(Option<T>);
 
@@ -18,9 +18,9 @@ impl<T: Send + 'static> Background<T> {
         Background(Some(value))
     }
 
-    /// The value, to be dropped by the caller.
+    /// Returns the value. The caller drops it.
     pub(crate) fn into_inner(mut self) -> T {
-        self.0.take().expect("it is there until it is dropped")
+        self.0.take().expect("the value is present until the drop")
     }
 }
 
@@ -28,13 +28,13 @@ impl<T: Send + 'static> Deref for Background<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("it is there until it is dropped")
+        self.0.as_ref().expect("the value is present until the drop")
     }
 }
 
 impl<T: Send + 'static> DerefMut for Background<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("it is there until it is dropped")
+        self.0.as_mut().expect("the value is present until the drop")
     }
 }
 
@@ -46,15 +46,15 @@ impl<T: Send + 'static> Drop for Background<T> {
     }
 }
 
-/// Runs `work` on a thread of the engine. Without a thread, `work` is dropped here: whatever it owns
-/// cleans up by its own drop.
+/// Runs `work` on a thread of the engine. If no thread can be started, `work` is dropped here, and the
+/// values that it owns clean up in their own drops.
 pub(crate) fn run(work: impl FnOnce() + Send + 'static) {
     let _ = threads::spawn("wingback", work);
 }
 
-/// Counts work that goes on although nobody awaits it. Clones count together.
+/// Counts work that runs although nobody awaits it. Clones share one count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pending(Arc<Mutex<State>>);
+pub(crate) struct PendingWork(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -62,18 +62,18 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// One piece of work, until it is dropped.
+/// One piece of work. It is counted until this is dropped.
 #[derive(Debug)]
-pub(crate) struct PendingWork(Pending);
+pub(crate) struct WorkGuard(PendingWork);
 
-impl Pending {
-    pub(crate) fn begin(&self) -> PendingWork {
+impl PendingWork {
+    pub(crate) fn begin(&self) -> WorkGuard {
         self.lock().count += 1;
-        PendingWork(self.clone())
+        WorkGuard(self.clone())
     }
 
-    /// Resolves once there is no such work.
-    pub(crate) async fn none(&self) {
+    /// Resolves when the count is 0.
+    pub(crate) async fn wait_until_idle(&self) {
         std::future::poll_fn(|cx| {
             let mut state = self.lock();
             if state.count == 0 {
@@ -90,7 +90,7 @@ impl Pending {
     }
 }
 
-impl Drop for PendingWork {
+impl Drop for WorkGuard {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.count -= 1;
@@ -133,18 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn work_is_waited_for_to_its_end() {
-        let pending = Pending::default();
-        assert!(pending.none().now_or_never().is_some());
+    fn the_wait_ends_with_the_last_work() {
+        let pending = PendingWork::default();
+        assert!(pending.wait_until_idle().now_or_never().is_some());
         let (first, second) = (pending.begin(), pending.clone().begin());
-        let mut none = Box::pin(pending.none());
+        let mut idle = Box::pin(pending.wait_until_idle());
         drop(first);
-        assert!((&mut none).now_or_never().is_none());
+        assert!((&mut idle).now_or_never().is_none());
         let late = thread::spawn(move || {
             thread::sleep(Duration::from_millis(20));
             drop(second);
         });
-        futures::executor::block_on(none);
+        futures::executor::block_on(idle);
         late.join().expect("it ends");
     }
 }

@@ -1,4 +1,4 @@
-//! Threads of the engine, and what leads from them to futures.
+//! Threads of the engine, and the pipe from a thread to a future.
 
 pub(crate) mod background;
 pub(crate) mod pipe;

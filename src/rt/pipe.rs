@@ -1,8 +1,8 @@
-//! The one bridge between threads and futures: bytes made on a thread, awaited by a future.
+//! The only pipe between threads and futures: a thread sends bytes, and a future awaits them.
 //!
-//! It is bounded, which is all the backpressure there is, and it ends both ways: dropping the
-//! [`Inlet`] makes the thread's next [`Outlet::send`] fail; an ended thread closes the stream. The
-//! end of the stream says nothing about success; only [`Inlet::finish`] does.
+//! It is bounded, and this is the only backpressure. Both sides can end it: when the [`ByteReceiver`] is
+//! dropped, the thread's next [`ByteSender::send`] fails; when the thread ends, the stream ends. The end
+//! of the stream does not mean success; only the result of [`ByteReceiver::finish`] does.
 
 use bytes::Bytes;
 use futures::{
@@ -16,51 +16,52 @@ use crate::{
     rt::threads,
 };
 
-/// Chunks that may wait for the future, beside the one that each side holds.
+/// The chunks that can be queued, in addition to the one that each side holds.
 const DEPTH: usize = 2;
 
-/// The future's end.
+/// The end of the pipe for the future.
 #[derive(Debug)]
-pub(crate) struct Inlet<T> {
+pub(crate) struct ByteReceiver<T> {
     chunks: mpsc::Receiver<Bytes>,
-    outcome: oneshot::Receiver<Result<T>>,
+    result: oneshot::Receiver<Result<T>>,
 }
 
-/// The thread's end.
-pub(crate) struct Outlet(mpsc::Sender<Bytes>);
+/// The end of the pipe for the thread.
+pub(crate) struct ByteSender(mpsc::Sender<Bytes>);
 
-/// Runs `work` on a thread of its own: never on a pool that the future's writes need too.
+/// Runs `work` on a thread of its own. It does not use a thread pool, since the future's writes may need
+/// the threads of that pool.
 pub(crate) fn spawn<T: Send + 'static>(
-    work: impl FnOnce(Outlet) -> Result<T> + Send + 'static,
-) -> Result<Inlet<T>> {
-    let (chunks_in, chunks) = mpsc::channel(DEPTH);
-    let (outcome_in, outcome) = oneshot::channel();
+    work: impl FnOnce(ByteSender) -> Result<T> + Send + 'static,
+) -> Result<ByteReceiver<T>> {
+    let (chunk_sender, chunks) = mpsc::channel(DEPTH);
+    let (result_sender, result) = oneshot::channel();
     threads::spawn("wingback", move || {
-        // A panic drops `outcome_in`, and that is what `finish` then reports.
-        let _ = outcome_in.send(work(Outlet(chunks_in)));
+        // A panic drops `result_sender`, and `finish` reports it.
+        let _ = result_sender.send(work(ByteSender(chunk_sender)));
     })?;
-    Ok(Inlet { chunks, outcome })
+    Ok(ByteReceiver { chunks, result })
 }
 
-impl<T> Inlet<T> {
-    /// The next bytes, or `None` when the thread has ended, well or not.
+impl<T> ByteReceiver<T> {
+    /// Returns the next bytes, or `None` when the thread has ended, with or without success.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
         self.chunks.next().await
     }
 
-    /// Stops listening, so that the thread stops, and waits for its result.
+    /// Closes the pipe, so that the thread stops, and waits for its result.
     pub(crate) async fn finish(mut self) -> Result<T> {
         self.chunks.close();
         while self.chunks.next().await.is_some() {}
-        self.outcome.await.unwrap_or_else(|_| {
+        self.result.await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "make the archive")
                 .caused_by("a thread of the engine panicked"))
         })
     }
 }
 
-impl Outlet {
-    /// Hands `chunk` over, waiting until there is room; fails when nobody listens any more.
+impl ByteSender {
+    /// Sends `chunk`, and waits while the pipe is full. Fails if the receiver was closed or dropped.
     pub(crate) fn send(&mut self, chunk: Bytes) -> Result<()> {
         block_on(self.0.send(chunk)).map_err(|_| Error::cancelled())
     }

@@ -1,4 +1,4 @@
-//! The engine's threads, kept in mind so that one can wait for their end.
+//! Registry of the engine's threads, so that callers can join them.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -8,41 +8,42 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Those that nobody else joins.
+/// The threads that were started and not joined yet.
 static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
-/// Between two looks at them.
-const TICK: Duration = Duration::from_millis(1);
+/// The pause between two checks for running threads.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Runs `work` on a thread of its own.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let fail = |e| Error::io("start a thread", e);
     let thread = Builder::new().name(name.to_owned()).spawn(work).map_err(fail)?;
     let mut threads = lock();
-    join_ended(&mut threads);
+    join_finished(&mut threads);
     threads.push(thread);
     Ok(())
 }
 
-/// Waits, blocking, until no thread of the engine is left in this process; false if some is after
-/// `timeout`.
+/// Blocks until no thread of the engine is left in this process. Returns false if some thread still runs
+/// after `timeout`.
 ///
-/// A task's threads end by themselves, moments after it resolved or was dropped, and a store's with
-/// the last of its clones. Who unloads the library, or counts threads, wants to know when.
+/// The threads of a task end by themselves, shortly after the task resolved or was dropped. The threads
+/// of a store end with its last clone. A program that unloads the library, or that counts its threads,
+/// needs to know when.
 pub fn join_threads(timeout: Duration) -> bool {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         let mut threads = lock();
-        join_ended(&mut threads);
+        join_finished(&mut threads);
         if threads.is_empty() {
             return true;
         }
         drop(threads);
-        let left = timeout.saturating_sub(begun.elapsed());
+        let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
             return false;
         }
-        std::thread::sleep(left.min(TICK));
+        std::thread::sleep(left.min(CHECK_INTERVAL));
     }
 }
 
@@ -50,11 +51,11 @@ fn lock() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// They have run their work, so that joining them takes no time worth naming.
-fn join_ended(threads: &mut Vec<JoinHandle<()>>) {
-    for ended in threads.extract_if(.., |thread| thread.is_finished()) {
-        // Whoever waits for its work is told of a panic by the end of a channel.
-        let _ = ended.join();
+/// Joins the threads that have finished their work. This takes almost no time.
+fn join_finished(threads: &mut Vec<JoinHandle<()>>) {
+    for finished in threads.extract_if(.., |thread| thread.is_finished()) {
+        // A panic is not lost: the receiver of the result sees that the channel has ended.
+        let _ = finished.join();
     }
 }
 

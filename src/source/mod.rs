@@ -31,7 +31,7 @@ use crate::{
     name::Key,
     progress::Tracker,
     read::{Chunks, ReadAt, Source, TAIL},
-    rt::pipe::{self, Outlet},
+    rt::pipe::{self, ByteSender},
     source::remote::{Ranges, Remote, serve},
     store::{Opened, ReadRange, Store},
     task::unless_cancelled,
@@ -111,7 +111,7 @@ impl<'a> Archive<'a> {
     pub(crate) async fn read<T, F>(
         self,
         tracker: &Arc<Tracker>,
-        work: impl FnOnce(Source, Outlet) -> Result<T> + Send + 'static,
+        work: impl FnOnce(Source, ByteSender) -> Result<T> + Send + 'static,
         mut take: impl FnMut(Bytes) -> F,
     ) -> Result<T>
     where
@@ -124,10 +124,10 @@ impl<'a> Archive<'a> {
             _ => e,
         };
         let (source, serve) = unless_cancelled(tracker, self.open()).await.map_err(named)?;
-        let mut inlet = pipe::spawn(move |outlet| work(source, outlet))?;
+        let mut receiver = pipe::spawn(move |sender| work(source, sender))?;
         let taken = unless_cancelled(tracker, async {
             let take_all = async {
-                while let Some(bytes) = inlet.next().await {
+                while let Some(bytes) = receiver.next().await {
                     take(bytes).await?;
                 }
                 Ok(())
@@ -143,7 +143,7 @@ impl<'a> Archive<'a> {
             tracker.cancel();
         }
         // Whoever stopped the other says why.
-        let worked = inlet.finish().await;
+        let worked = receiver.finish().await;
         taken.and(worked).map_err(named)
     }
 
@@ -270,7 +270,7 @@ impl ReadAt for Passing {
         let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
         let passed = self.passed.fetch_max(stride, Relaxed);
         if stride > passed {
-            self.cold.leave(&self.file.file, passed..stride);
+            self.cold.evict(&self.file.file, passed..stride);
         }
     }
 }
@@ -278,7 +278,7 @@ impl ReadAt for Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         let passed = self.passed.load(Relaxed);
-        self.cold.leave(&self.file.file, passed..self.file.len.div_ceil(SPAN));
+        self.cold.evict(&self.file.file, passed..self.file.len.div_ceil(SPAN));
     }
 }
 

@@ -212,7 +212,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a directory, then a link of its name, and a file in it",
             &[directory(b"d/"), link(b'2', b"d", b"../.."), file(b"d/victim", b"x")],
-            Refused("a link stands where a directory is needed"),
+            Refused("a link is in the place of a directory"),
         ),
         case(
             "a link through a link",
@@ -242,7 +242,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a file through a hard link to a link",
             &[link(b'2', b"l", b"../.."), link(b'1', b"d", b"l"), file(b"d/victim", b"x")],
-            Refused("a link stands where a directory is needed"),
+            Refused("a link is in the place of a directory"),
         ),
         case(
             "a hard link to a file, which a link replaces, and a file through that",
@@ -252,7 +252,7 @@ pub fn cases() -> Vec<Case> {
                 link(b'2', b"f", b"../.."),
                 file(b"f/victim", b"x"),
             ],
-            Refused("a link stands where a directory is needed"),
+            Refused("a link is in the place of a directory"),
         ),
         case("a hard link to itself", &[link(b'1', b"h", b"h")], Refused("no file of that name")),
         case(
@@ -297,7 +297,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a directory that holds something, then a file of its name",
             &[directory(b"a/"), file(b"a/b", b"x"), file(b"a", b"x")],
-            Refused("a directory stands in its place"),
+            Refused("a directory is in its place"),
         ),
         case("a negative size", &[size(&[0xff; 12])], Refused("negative")),
         case(

@@ -1,16 +1,18 @@
-//! Patterns with several stars, all matched side by side.
+//! Patterns with several stars, all matched at the same time by one nondeterministic automaton.
 //!
-//! Each place in a pattern is one bit. A byte moves all the bits at once, by a shift and a few masks,
-//! so a path costs its length times a 64th of the patterns' length, whatever it and they are.
+//! Each position in a pattern is one bit. A shift and a few masks move all bits for one byte of a path.
+//! So the work for any path and any patterns is the length of the path times a 64th of the patterns'
+//! length.
 
-use super::step::{Sets, Step, Verdict};
+use super::rule::{Rule, Verdict};
+use super::token::{Sets, Token};
 
-/// An automaton of all patterns that were pushed.
+/// An automaton of a list of patterns.
 #[derive(Clone, Debug)]
 pub(super) struct Automaton {
-    /// Whether [`Step::Deep`] and the like stop at a line feed.
+    /// Whether tokens that match any bytes, such as [`Token::Deep`], stop at a line feed.
     stops_at_line_feed: bool,
-    steps: Vec<Step>,
+    tokens: Vec<Token>,
     patterns: Vec<Pattern>,
     positions: usize,
     tables: Tables,
@@ -18,156 +20,157 @@ pub(super) struct Automaton {
 
 #[derive(Clone, Debug)]
 struct Pattern {
-    /// Where its steps end. They begin where those of the one before end.
+    /// End of its tokens. They start at the end of the previous pattern's tokens.
     end: u32,
-    /// The position at which it has matched.
-    last: u32,
-    dirs_only: bool,
-    verdict: Verdict,
+    /// The position that means a match.
+    accepting: u32,
+    rule: Rule,
 }
 
-/// One bit for each position; the masks have `words` words each.
+/// Masks of `words` words, with one bit for each position.
 #[derive(Clone, Debug, Default)]
 struct Tables {
     words: usize,
-    /// For each byte, the positions that it leads to from the position before.
-    moves: Vec<u64>,
-    /// The positions that any byte keeps, a slash, and a line feed.
-    stays: [Vec<u64>; 3],
+    /// For each byte, the positions that it leads to from the previous position.
+    transitions: Vec<u64>,
+    /// The positions that stay active: for a slash, for a line feed, for any other byte.
+    loops: [Vec<u64>; 3],
     skips: Vec<Skips>,
-    first: Vec<u64>,
+    start: Vec<u64>,
     /// The positions that mean a match: of a file, of a directory.
-    matched: [Vec<u64>; 2],
+    accepting: [Vec<u64>; 2],
 }
 
-const ANY: usize = 0;
-const SLASH: usize = 1;
-const LINE_FEED: usize = 2;
+const SLASH: usize = 0;
+const LINE_FEED: usize = 1;
+const OTHER: usize = 2;
 
 impl Automaton {
     pub(super) fn new(stops_at_line_feed: bool) -> Self {
         Automaton {
             stops_at_line_feed,
-            steps: Vec::new(),
+            tokens: Vec::new(),
             patterns: Vec::new(),
             positions: 0,
             tables: Tables::default(),
         }
     }
 
-    /// Adds a pattern, later than all before; [`prepare`](Self::prepare) has to follow.
-    pub(super) fn push(&mut self, steps: &[Step], (dirs_only, verdict): (bool, Verdict)) {
-        self.steps.extend_from_slice(steps);
-        self.positions += 1 + steps.iter().copied().map(width).sum::<usize>();
-        let end = self.steps.len() as u32;
-        let last = (self.positions - 1) as u32;
-        self.patterns.push(Pattern { end, last, dirs_only, verdict });
+    /// Adds a pattern, which must be later than all others. Call [`prepare`](Self::prepare) before the
+    /// next match.
+    pub(super) fn push(&mut self, tokens: &[Token], rule: Rule) {
+        self.tokens.extend_from_slice(tokens);
+        self.positions += 1 + tokens.iter().copied().map(width).sum::<usize>();
+        let end = self.tokens.len() as u32;
+        let accepting = (self.positions - 1) as u32;
+        self.patterns.push(Pattern { end, accepting, rule });
     }
 
-    /// How many positions all patterns have.
+    /// Returns the number of positions of all patterns.
     pub(super) fn positions(&self) -> usize {
         self.positions
     }
 
+    /// Builds the tables from the patterns.
     pub(super) fn prepare(&mut self, sets: &Sets) {
         let mut tables = Tables::new(self.positions.div_ceil(64));
-        let (mut step, mut at) = (0, 0);
+        let (mut token, mut at) = (0, 0);
         for pattern in &self.patterns {
-            mark(&mut tables.first, at);
-            for &next in &self.steps[step..pattern.end as usize] {
-                tables.lay(next, at, sets, self.stops_at_line_feed);
+            set_bit(&mut tables.start, at);
+            for &next in &self.tokens[token..pattern.end as usize] {
+                tables.add_token(next, at, sets, self.stops_at_line_feed);
                 at += width(next);
             }
-            if !pattern.dirs_only {
-                mark(&mut tables.matched[0], at);
+            if !pattern.rule.dirs_only {
+                set_bit(&mut tables.accepting[0], at);
             }
-            mark(&mut tables.matched[1], at);
-            step = pattern.end as usize;
+            set_bit(&mut tables.accepting[1], at);
+            token = pattern.end as usize;
             at += 1;
         }
         let mut skipped = 0;
-        for (word, skips) in tables.first.iter_mut().zip(&tables.skips) {
+        for (word, skips) in tables.start.iter_mut().zip(&tables.skips) {
             *word |= skipped;
             skipped = skips.follow(word);
         }
         self.tables = tables;
     }
 
-    /// The last pattern that matches `subject`.
+    /// Returns the last pattern that matches `subject`.
     pub(super) fn last(&self, subject: &[u8], is_dir: bool) -> Option<Verdict> {
         if self.patterns.is_empty() {
             return None;
         }
-        let mut space = Space::default();
-        let mut run = self.start(&mut space);
+        let mut buffer = StateBuffer::default();
+        let mut run = self.start(&mut buffer);
         for &byte in subject {
-            if !run.step(byte) {
+            if !run.advance(byte) {
                 return None;
             }
         }
         run.last(is_dir)
     }
 
-    /// A run that has seen no byte yet.
-    pub(super) fn start<'a>(&'a self, space: &'a mut Space) -> Run<'a> {
-        let first = &self.tables.first;
-        let state = match space.small.get_mut(..first.len()) {
+    /// Starts a run.
+    pub(super) fn start<'a>(&'a self, buffer: &'a mut StateBuffer) -> Run<'a> {
+        let start = &self.tables.start;
+        let state = match buffer.small.get_mut(..start.len()) {
             Some(state) => state,
             None => {
-                space.large.resize(first.len(), 0);
-                &mut space.large
+                buffer.large.resize(start.len(), 0);
+                &mut buffer.large
             }
         };
-        state.copy_from_slice(first);
+        state.copy_from_slice(start);
         Run { automaton: self, state }
     }
 }
 
-/// Where a run keeps its state.
+/// Memory for the state of a run. A small state needs no allocation.
 #[derive(Default)]
-pub(super) struct Space {
+pub(super) struct StateBuffer {
     small: [u64; 8],
     large: Vec<u64>,
 }
 
-/// A path that is matched byte by byte.
+/// A match in progress, byte by byte.
 pub(super) struct Run<'a> {
     automaton: &'a Automaton,
     state: &'a mut [u64],
 }
 
 impl Run<'_> {
-    /// Moves on by one byte. Returns whether any pattern can still match.
-    pub(super) fn step(&mut self, byte: u8) -> bool {
+    /// Reads one byte. Returns whether any pattern can still match.
+    pub(super) fn advance(&mut self, byte: u8) -> bool {
         let tables = &self.automaton.tables;
-        let moves = &tables.moves[usize::from(byte) * tables.words..][..tables.words];
-        let stays = match byte {
-            b'/' => &tables.stays[SLASH],
-            b'\n' => &tables.stays[LINE_FEED],
-            _ => &tables.stays[ANY],
+        let transitions = &tables.transitions[usize::from(byte) * tables.words..][..tables.words];
+        let loops = match byte {
+            b'/' => &tables.loops[SLASH],
+            b'\n' => &tables.loops[LINE_FEED],
+            _ => &tables.loops[OTHER],
         };
         let (mut carry, mut skipped, mut any) = (0, 0, 0);
-        let masks = moves.iter().zip(stays).zip(&tables.skips);
-        for (word, ((moves, stays), skips)) in self.state.iter_mut().zip(masks) {
+        let masks = transitions.iter().zip(loops).zip(&tables.skips);
+        for (word, ((transitions, loops), skips)) in self.state.iter_mut().zip(masks) {
             let shifted = *word << 1 | carry;
             carry = *word >> 63;
-            *word = shifted & moves | *word & stays | skipped;
+            *word = shifted & transitions | *word & loops | skipped;
             skipped = skips.follow(word);
             any |= *word;
         }
         any != 0
     }
 
-    /// The last pattern that matches what the run has seen.
+    /// Returns the last pattern that matches the bytes that were read.
     pub(super) fn last(&self, is_dir: bool) -> Option<Verdict> {
-        let matched = &self.automaton.tables.matched[usize::from(is_dir)];
-        let pairs = self.state.iter().zip(matched).enumerate().rev();
-        let mut reached = pairs.map(|(i, (word, matched))| (i, word & matched));
-        let (i, word) = reached.find(|&(_, word)| word != 0)?;
+        let accepting = &self.automaton.tables.accepting[usize::from(is_dir)];
+        let pairs = self.state.iter().zip(accepting).enumerate().rev();
+        let mut accepted = pairs.map(|(i, (word, accepting))| (i, word & accepting));
+        let (i, word) = accepted.find(|&(_, word)| word != 0)?;
         let position = i as u32 * 64 + 63 - word.leading_zeros();
         let patterns = &self.automaton.patterns;
-        let found = patterns.binary_search_by_key(&position, |pattern| pattern.last);
-        found.ok().map(|found| patterns[found].verdict)
+        let found = patterns.binary_search_by_key(&position, |pattern| pattern.accepting);
+        found.ok().map(|found| patterns[found].rule.verdict)
     }
 }
 
@@ -176,72 +179,75 @@ impl Tables {
         let mask = || vec![0; words];
         Tables {
             words,
-            moves: vec![0; 256 * words],
-            stays: [mask(), mask(), mask()],
+            transitions: vec![0; 256 * words],
+            loops: [mask(), mask(), mask()],
             skips: vec![Skips::default(); words],
-            first: mask(),
-            matched: [mask(), mask()],
+            start: mask(),
+            accepting: [mask(), mask()],
         }
     }
 
-    /// Enters a step that begins at the position `at`.
-    fn lay(&mut self, step: Step, at: usize, sets: &Sets, stops_at_line_feed: bool) {
-        match step {
-            Step::Byte(byte) => self.lead(byte, at + 1),
-            Step::NotSlash | Step::Set(_) => (0..=u8::MAX)
-                .filter(|&byte| step.fits(byte, sets))
-                .for_each(|byte| self.lead(byte, at + 1)),
-            Step::Star => {
-                mark(&mut self.stays[ANY], at);
-                mark(&mut self.stays[LINE_FEED], at);
+    /// Adds a token that starts at the position `at`.
+    fn add_token(&mut self, token: Token, at: usize, sets: &Sets, stops_at_line_feed: bool) {
+        match token {
+            Token::Byte(byte) => self.add_transition(byte, at + 1),
+            Token::NotSlash | Token::Set(_) => (0..=u8::MAX)
+                .filter(|&byte| token.matches(byte, sets))
+                .for_each(|byte| self.add_transition(byte, at + 1)),
+            Token::Star => {
+                set_bit(&mut self.loops[OTHER], at);
+                set_bit(&mut self.loops[LINE_FEED], at);
             }
-            Step::Deep => self.stay(at, stops_at_line_feed),
-            Step::Dirs => {
-                self.skip_from(at, 1);
-                self.skip_from(at, 2);
-                self.stay(at + 1, stops_at_line_feed);
-                self.lead(b'/', at + 2);
+            Token::Deep => self.add_loop(at, stops_at_line_feed),
+            Token::Dirs => {
+                self.add_skip(at, 1);
+                self.add_skip(at, 2);
+                self.add_loop(at + 1, stops_at_line_feed);
+                self.add_transition(b'/', at + 2);
             }
-            Step::SomeDirs => {
-                self.skip_from(at, 2);
+            Token::SomeDirs => {
+                self.add_skip(at, 2);
                 (0..=u8::MAX)
                     .filter(|&byte| byte != b'\n' || !stops_at_line_feed)
-                    .for_each(|byte| self.lead(byte, at + 1));
-                self.stay(at + 1, stops_at_line_feed);
-                self.lead(b'/', at + 2);
+                    .for_each(|byte| self.add_transition(byte, at + 1));
+                self.add_loop(at + 1, stops_at_line_feed);
+                self.add_transition(b'/', at + 2);
             }
-            Step::MaybeSlash => {
-                self.skip_from(at, 1);
-                self.lead(b'/', at + 1);
+            Token::MaybeSlash => {
+                self.add_skip(at, 1);
+                self.add_transition(b'/', at + 1);
             }
-            Step::Beneath => {
-                self.skip_from(at, 2);
-                self.lead(b'/', at + 1);
-                self.stay(at + 1, stops_at_line_feed);
-                self.skip_from(at + 1, 1);
+            Token::Beneath => {
+                self.add_skip(at, 2);
+                self.add_transition(b'/', at + 1);
+                self.add_loop(at + 1, stops_at_line_feed);
+                self.add_skip(at + 1, 1);
             }
         }
     }
 
-    fn lead(&mut self, byte: u8, to: usize) {
-        mark(&mut self.moves[usize::from(byte) * self.words..], to);
+    /// Lets `byte` lead to the position `to`.
+    fn add_transition(&mut self, byte: u8, to: usize) {
+        set_bit(&mut self.transitions[usize::from(byte) * self.words..], to);
     }
 
-    fn stay(&mut self, at: usize, stops_at_line_feed: bool) {
-        mark(&mut self.stays[ANY], at);
-        mark(&mut self.stays[SLASH], at);
+    /// Lets any byte keep the position `at`, except a line feed if `stops_at_line_feed`.
+    fn add_loop(&mut self, at: usize, stops_at_line_feed: bool) {
+        set_bit(&mut self.loops[OTHER], at);
+        set_bit(&mut self.loops[SLASH], at);
         if !stops_at_line_feed {
-            mark(&mut self.stays[LINE_FEED], at);
+            set_bit(&mut self.loops[LINE_FEED], at);
         }
     }
 
-    fn skip_from(&mut self, at: usize, by: usize) {
+    /// Lets the position `at` lead `by` positions on without a byte: 1 or 2.
+    fn add_skip(&mut self, at: usize, by: usize) {
         let Skips { one, two } = &mut self.skips[at / 64];
         *(if by == 1 { one } else { two }) |= 1 << (at % 64);
     }
 }
 
-/// The positions of a word from which the next one is reached without a byte, and the one after that.
+/// The positions of a word from which the next position, or the second next, is reached without a byte.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skips {
     one: u64,
@@ -249,7 +255,8 @@ struct Skips {
 }
 
 impl Skips {
-    /// Adds to `word` what is reached without a byte. Returns what is reached in the word above.
+    /// Adds to `word` the positions that are reached without a byte. Returns those that are reached in the
+    /// next word.
     fn follow(self, word: &mut u64) -> u64 {
         while *word & (self.one | self.two) != 0 {
             let more = *word | (*word & self.one) << 1 | (*word & self.two) << 2;
@@ -262,15 +269,15 @@ impl Skips {
     }
 }
 
-/// How many positions a step takes behind that at which it begins.
-fn width(step: Step) -> usize {
-    match step {
-        Step::Star | Step::Deep => 0,
-        Step::Byte(_) | Step::NotSlash | Step::Set(_) | Step::MaybeSlash => 1,
-        Step::Dirs | Step::SomeDirs | Step::Beneath => 2,
+/// Returns the number of positions that a token takes after the one at which it starts.
+fn width(token: Token) -> usize {
+    match token {
+        Token::Star | Token::Deep => 0,
+        Token::Byte(_) | Token::NotSlash | Token::Set(_) | Token::MaybeSlash => 1,
+        Token::Dirs | Token::SomeDirs | Token::Beneath => 2,
     }
 }
 
-fn mark(mask: &mut [u64], position: usize) {
+fn set_bit(mask: &mut [u64], position: usize) {
     mask[position / 64] |= 1 << (position % 64);
 }

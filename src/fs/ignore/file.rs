@@ -1,4 +1,4 @@
-//! The ignore file in the source's root.
+//! The ignore file in the root of the source.
 
 use std::{io::Read, os::fd::AsFd};
 
@@ -9,19 +9,20 @@ use rustix::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::root::{FILE, Root},
+    fs::{open_flags::FILE, root::Root},
 };
 
-/// The largest ignore file that is used: it is written by the server's owner, not the operator's.
-const MAX: u64 = 32 << 10;
+/// The largest ignore file that is used, in bytes. The owner of the server writes the file, so the operator
+/// cannot trust its size.
+const MAX_LEN: u64 = 32 << 10;
 
-/// What the ignore file in the source's root is used for.
+/// Use of the ignore file in the root of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IgnoreFile {
-    /// Its patterns come first, the caller's after them.
+    /// Its patterns come before those of the caller, which override them.
     #[default]
     Merge,
-    /// It is used only if the caller gave no patterns, as Wings does.
+    /// It is used only if the caller gives no patterns, as in Wings.
     Replace,
     /// It is not used.
     None,
@@ -37,25 +38,26 @@ impl IgnoreFile {
     }
 }
 
-pub(crate) enum Found {
+/// The result of reading an ignore file.
+pub(crate) enum IgnoreText {
     Text(Vec<u8>),
-    Nothing,
-    /// There is one, and this is why it is not used.
+    Missing,
+    /// There is a file, and it is not used for this reason.
     Unusable(String),
 }
 
-/// Reads the ignore file if it is a regular file of a sane size. A link is not followed: it could
-/// lead out of the source.
-pub(crate) fn read(root: &Root, name: &str) -> Result<Found> {
+/// Reads the ignore file if it is a regular file of at most 32 KiB. A link is not followed, since it
+/// could lead out of the source.
+pub(crate) fn read(root: &Root, name: &str) -> Result<IgnoreText> {
     if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
-        return Err(Error::new(ErrorKind::InvalidInput, "use the ignore file's name")
+        return Err(Error::new(ErrorKind::InvalidInput, "use the name of the ignore file")
             .at(name)
             .caused_by("it is not the name of a file"));
     }
-    let unusable = |why: &str| Ok(Found::Unusable(format!("{name} is not used: {why}")));
+    let unusable = |why: &str| Ok(IgnoreText::Unusable(format!("{name} is not used: {why}")));
     let file = match rustix::fs::openat(root.as_fd(), name, FILE, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(Found::Nothing),
+        Err(Errno::NOENT) => return Ok(IgnoreText::Missing),
         Err(Errno::LOOP) => return unusable("it is a link"),
         Err(Errno::NXIO) => return unusable("it is not a regular file"),
         Err(e @ (Errno::ACCESS | Errno::PERM)) => return unusable(&e.to_string()),
@@ -67,9 +69,9 @@ pub(crate) fn read(root: &Root, name: &str) -> Result<Found> {
         return unusable("it is not a regular file");
     }
     let mut text = Vec::new();
-    std::fs::File::from(file).take(MAX + 1).read_to_end(&mut text).map_err(fail)?;
-    if text.len() as u64 > MAX {
+    std::fs::File::from(file).take(MAX_LEN + 1).read_to_end(&mut text).map_err(fail)?;
+    if text.len() as u64 > MAX_LEN {
         return unusable("it is over 32 KiB");
     }
-    Ok(Found::Text(text))
+    Ok(IgnoreText::Text(text))
 }

@@ -1,32 +1,35 @@
 //! The pattern language of `.gitignore`.
 
-use super::automaton::{Automaton, Run, Space};
-use super::ends::Ends;
-use super::glob::{self, Stars};
+use super::affixes::Affixes;
+use super::automaton::{Automaton, Run, StateBuffer};
+use super::glob::{self, Scope};
+use super::limits::{Excess, MAX_PATH, MAX_PATTERN, MAX_POSITIONS, MAX_SETS};
 use super::literals::Literals;
-use super::step::{Sets, Step, Verdict};
-use super::{Excess, LONGEST_PATH, LONGEST_PATTERN, Line, MAX_POSITIONS, MAX_SETS, PatternProblem};
+use super::rule::{Line, Rule, Verdict};
+use super::token::{Sets, Token};
+use crate::warning::PatternProblem;
 
-/// A list of patterns, each kept where it costs least to match.
+/// A list of patterns. Each pattern is kept in the structure that matches it fastest.
 #[derive(Clone, Debug)]
 pub(super) struct Patterns {
     count: u32,
     sets: Sets,
-    names: Kept,
-    paths: Kept,
-    /// Reused from line to line.
-    steps: Vec<Step>,
+    /// Patterns for the last name of a path.
+    for_names: Matchers,
+    /// Patterns for a whole path.
+    for_paths: Matchers,
+    /// The tokens of the line that is being read.
+    tokens: Vec<Token>,
 }
 
-/// The patterns for the last name of a path, or those for a whole path.
 #[derive(Clone, Debug)]
-struct Kept {
+struct Matchers {
     literals: Literals,
-    ends: Ends,
+    affixes: Affixes,
     automaton: Automaton,
 }
 
-/// What is matched: a path, and its last name.
+/// The path that is matched, and its last name.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
     path: &'a [u8],
@@ -36,17 +39,17 @@ struct Subject<'a> {
 
 impl Patterns {
     pub(super) fn new() -> Self {
-        let kept = || Kept {
+        let matchers = || Matchers {
             literals: Literals::default(),
-            ends: Ends::default(),
+            affixes: Affixes::default(),
             automaton: Automaton::new(false),
         };
         Patterns {
             count: 0,
             sets: Sets::default(),
-            names: kept(),
-            paths: kept(),
-            steps: Vec::new(),
+            for_names: matchers(),
+            for_paths: matchers(),
+            tokens: Vec::new(),
         }
     }
 
@@ -54,12 +57,12 @@ impl Patterns {
         self.count == 0
     }
 
-    /// Reads one line, given without its line feed. A line that `is_repeated` further down decides
-    /// nothing; only what is odd about it is of interest.
+    /// Reads one line, without its line feed. If a later line is equal (`is_repeated`), the pattern is
+    /// not kept, since it decides nothing; it is only checked for problems.
     pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
         let line = content(line);
         if line.is_empty() || line.starts_with(b"#") {
-            return Line::Buffer;
+            return Line::Blank;
         }
         let (negated, rest) = match line.strip_prefix(b"!") {
             Some(rest) => (true, rest),
@@ -71,30 +74,31 @@ impl Patterns {
         };
         let verdict = Verdict::new(self.count, negated);
         self.count += 1;
-        self.steps.clear();
+        self.tokens.clear();
         let sets = self.sets.len();
-        let read = read(glob, &mut self.steps, &mut self.sets);
+        let read = read(glob, &mut self.tokens, &mut self.sets);
         match read {
-            Ok(stars) if !is_repeated => self.keep(stars, (dirs_only, verdict)),
+            Ok(scope) if !is_repeated => self.insert(scope, Rule { verdict, dirs_only }),
             _ => self.sets.truncate(sets),
         }
         match read {
-            Ok(_) => Line::Pattern(oddity(glob)),
+            Ok(_) => Line::Pattern(suspicion(glob)),
             Err(problem) => Line::Pattern(Some(problem)),
         }
     }
 
-    /// Makes ready what was pushed, unless it is more than a list may have.
+    /// Prepares the patterns for matching, or returns the limit that they exceed.
     pub(super) fn prepare(&mut self) -> Result<(), Excess> {
-        if self.names.automaton.positions() + self.paths.automaton.positions() > MAX_POSITIONS {
+        let positions = self.for_names.automaton.positions() + self.for_paths.automaton.positions();
+        if positions > MAX_POSITIONS {
             return Err(Excess::Stars);
         }
         if self.sets.len() > MAX_SETS {
             return Err(Excess::Sets);
         }
-        for kept in [&mut self.names, &mut self.paths] {
-            kept.literals.sort();
-            kept.automaton.prepare(&self.sets);
+        for matchers in [&mut self.for_names, &mut self.for_paths] {
+            matchers.literals.prepare();
+            matchers.automaton.prepare(&self.sets);
         }
         Ok(())
     }
@@ -102,75 +106,75 @@ impl Patterns {
     pub(super) fn excluded(&self, path: &[u8], is_dir: bool) -> bool {
         let name = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let slashes = path[..name].iter().filter(|&&byte| byte == b'/').count();
-        let found = self.paths.automaton.last(path, is_dir);
-        self.judge(Subject { path, name: &path[name..], slashes }, is_dir, found)
+        let found = self.for_paths.automaton.last(path, is_dir);
+        self.is_excluded(Subject { path, name: &path[name..], slashes }, is_dir, found)
     }
 
-    /// Whether `path` or a directory that it lies in is excluded. The path is read once for all of
-    /// them.
+    /// Returns whether `path` or a directory that contains it is excluded. The automaton reads the path
+    /// once for all of them.
     pub(super) fn covers(&self, path: &[u8], is_dir: bool) -> bool {
-        let mut space = Space::default();
-        let mut run = self.paths.automaton.start(&mut space);
+        let mut buffer = StateBuffer::default();
+        let mut run = self.for_paths.automaton.start(&mut buffer);
         let (mut name, mut slashes) = (0, 0);
-        let judge = |end: usize, name: usize, slashes, is_dir, run: &Run<'_>| {
+        let is_excluded = |end: usize, name: usize, slashes, is_dir, run: &Run<'_>| {
             let subject = Subject { path: &path[..end], name: &path[name..end], slashes };
-            self.judge(subject, is_dir, run.last(is_dir))
+            self.is_excluded(subject, is_dir, run.last(is_dir))
         };
         for (at, &byte) in path.iter().enumerate() {
             if byte == b'/' {
-                if judge(at, name, slashes, true, &run) {
+                if is_excluded(at, name, slashes, true, &run) {
                     return true;
                 }
                 slashes += 1;
                 name = at + 1;
             }
-            run.step(byte);
+            run.advance(byte);
         }
-        judge(path.len(), name, slashes, is_dir, &run)
+        is_excluded(path.len(), name, slashes, is_dir, &run)
     }
 
-    /// Whether the last pattern that matches excludes; `found` is the last one of the automaton for
-    /// paths.
-    fn judge(&self, subject: Subject<'_>, is_dir: bool, found: Option<Verdict>) -> bool {
+    /// Returns whether the last pattern that matches excludes the subject. `found` is the last pattern
+    /// that the automaton for paths has matched.
+    fn is_excluded(&self, subject: Subject<'_>, is_dir: bool, found: Option<Verdict>) -> bool {
         let Subject { path, name, slashes } = subject;
-        let found = found.max(self.names.automaton.last(name, is_dir));
-        let found = found.max(self.names.literals.last(name, is_dir));
-        let found = found.max(self.paths.literals.last(path, is_dir));
-        let found = self.names.ends.last(name, 0, is_dir, &self.sets, found);
-        let found = self.paths.ends.last(path, slashes, is_dir, &self.sets, found);
+        let found = found.max(self.for_names.automaton.last(name, is_dir));
+        let found = found.max(self.for_names.literals.last(name, is_dir));
+        let found = found.max(self.for_paths.literals.last(path, is_dir));
+        let found = self.for_names.affixes.last(name, 0, is_dir, &self.sets, found);
+        let found = self.for_paths.affixes.last(path, slashes, is_dir, &self.sets, found);
         found.is_some_and(|verdict| !verdict.is_negated())
     }
 
-    /// Keeps the pattern whose steps were read last.
-    fn keep(&mut self, stars: Stars, on: (bool, Verdict)) {
-        let mut steps = &self.steps[..];
-        let mut kept = match stars {
-            Stars::WithinName => &mut self.names,
-            Stars::AcrossNames => &mut self.paths,
+    /// Inserts the pattern whose tokens were read last.
+    fn insert(&mut self, scope: Scope, rule: Rule) {
+        let mut tokens = &self.tokens[..];
+        let mut matchers = match scope {
+            Scope::Name => &mut self.for_names,
+            Scope::Path => &mut self.for_paths,
         };
-        // `**/name` is `name`.
-        if let [Step::Dirs, name @ ..] = steps
-            && !name.iter().any(|s| matches!(s, Step::Byte(b'/') | Step::Dirs | Step::Deep))
+        // `**/name` means the same as `name`.
+        if let [Token::Dirs, name @ ..] = tokens
+            && !name.iter().any(|t| matches!(t, Token::Byte(b'/') | Token::Dirs | Token::Deep))
         {
-            steps = name;
-            kept = &mut self.names;
+            tokens = name;
+            matchers = &mut self.for_names;
         }
-        let literal = |step: &Step| match step {
-            Step::Byte(byte) => Some(*byte),
+        let literal = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
             _ => None,
         };
-        if steps.iter().all(|step| literal(step).is_some()) {
-            kept.literals.push(steps.iter().filter_map(literal), on);
-        } else if Ends::can_hold(steps) {
-            kept.ends.push(steps, on);
+        if tokens.iter().all(|token| literal(token).is_some()) {
+            matchers.literals.push(tokens.iter().filter_map(literal), rule);
+        } else if Affixes::can_hold(tokens) {
+            matchers.affixes.push(tokens, rule);
         } else {
-            kept.automaton.push(steps, on);
+            matchers.automaton.push(tokens, rule);
         }
     }
 }
 
-/// The line as git keeps it: a C string, without a carriage return or
-/// unescaped spaces at its end.
+/// Returns the line as git stores it: a C string, without a carriage return or unescaped spaces at its
+/// end.
 fn content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = line.split(|&byte| byte == 0).next().unwrap_or(line);
@@ -179,7 +183,7 @@ fn content(line: &[u8]) -> &[u8] {
     while at < line.len() {
         match line[at] {
             b' ' => {}
-            // A lone backslash at the end makes git leave the spaces before it.
+            // After a single backslash at the end, git does not remove the spaces before it.
             b'\\' => {
                 at += 1;
                 kept = line.len().min(at + 1);
@@ -191,28 +195,28 @@ fn content(line: &[u8]) -> &[u8] {
     &line[..kept]
 }
 
-/// Reads a pattern less its `!` and its trailing slash. Returns what it is for.
-fn read(glob: &[u8], steps: &mut Vec<Step>, sets: &mut Sets) -> Result<Stars, PatternProblem> {
+/// Reads a pattern, without its `!` and its trailing slash. Returns its scope.
+fn read(glob: &[u8], tokens: &mut Vec<Token>, sets: &mut Sets) -> Result<Scope, PatternProblem> {
     if glob.is_empty() {
         return Err(PatternProblem::Empty);
     }
-    if glob.len() > LONGEST_PATTERN {
+    if glob.len() > MAX_PATTERN {
         return Err(PatternProblem::TooLarge);
     }
-    let stars = if glob.contains(&b'/') { Stars::AcrossNames } else { Stars::WithinName };
-    let glob = match stars {
-        Stars::AcrossNames => glob.strip_prefix(b"/").unwrap_or(glob),
-        Stars::WithinName => glob,
+    let scope = if glob.contains(&b'/') { Scope::Path } else { Scope::Name };
+    let glob = match scope {
+        Scope::Path => glob.strip_prefix(b"/").unwrap_or(glob),
+        Scope::Name => glob,
     };
-    glob::read(glob, stars, steps, sets)?;
-    if steps.iter().filter(|step| step.is_one_byte()).count() > LONGEST_PATH {
+    glob::read(glob, scope, tokens, sets)?;
+    if tokens.iter().filter(|token| token.is_one_byte()).count() > MAX_PATH {
         return Err(PatternProblem::TooLarge);
     }
-    Ok(stars)
+    Ok(scope)
 }
 
-/// What is strange about a pattern that works.
-fn oddity(glob: &[u8]) -> Option<PatternProblem> {
+/// Returns why a valid pattern is suspicious.
+fn suspicion(glob: &[u8]) -> Option<PatternProblem> {
     let mut bytes = glob.iter();
     while let Some(byte) = bytes.next() {
         if *byte == b'\\' && bytes.next().is_some_and(u8::is_ascii_alphanumeric) {

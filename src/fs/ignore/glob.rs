@@ -1,24 +1,24 @@
-//! Git's wildcards, read into steps.
+//! Reads git's wildcards into tokens.
 
 use std::ops::RangeInclusive;
 
-use super::PatternProblem;
-use super::step::{Set, Sets, Step};
+use super::token::{Set, Sets, Token};
+use crate::warning::PatternProblem;
 
-/// Whether `**` can stand for more than `*`.
+/// The part of a path that a pattern is matched with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stars {
-    /// The pattern is for the last name of a path.
-    WithinName,
-    /// The pattern is for a whole path.
-    AcrossNames,
+pub(super) enum Scope {
+    /// The last name. `**` matches no more than `*`.
+    Name,
+    /// The whole path. `**` can match across names.
+    Path,
 }
 
-/// Reads `glob` into `steps`, which are empty before.
+/// Reads `glob` into `tokens`, which must be empty.
 pub(super) fn read(
     glob: &[u8],
-    stars: Stars,
-    steps: &mut Vec<Step>,
+    scope: Scope,
+    tokens: &mut Vec<Token>,
     sets: &mut Sets,
 ) -> Result<(), PatternProblem> {
     let prefix = literal_prefix(glob);
@@ -26,26 +26,26 @@ pub(super) fn read(
     while let Some(&byte) = glob.get(at) {
         at = match byte {
             b'*' => {
-                // Git compares the literal prefix first, and so sees stars after it as the start.
+                // Git compares the literal prefix first, so stars after it are the start of what remains.
                 let starts_name = at == prefix || glob[at - 1] == b'/';
-                push_stars(steps, glob, at, starts_name && stars == Stars::AcrossNames)
+                push_stars(tokens, glob, at, starts_name && scope == Scope::Path)
             }
             b'?' => {
-                steps.push(Step::NotSlash);
+                tokens.push(Token::NotSlash);
                 at + 1
             }
             b'[' => {
                 let (set, next) = bracket(glob, at + 1)?;
-                steps.push(sets.add(set));
+                tokens.push(sets.add(set));
                 next
             }
             b'\\' => {
                 let escaped = glob.get(at + 1).ok_or(PatternProblem::TrailingBackslash)?;
-                steps.push(Step::Byte(*escaped));
+                tokens.push(Token::Byte(*escaped));
                 at + 2
             }
             _ => {
-                steps.push(Step::Byte(byte));
+                tokens.push(Token::Byte(byte));
                 at + 1
             }
         };
@@ -53,36 +53,37 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Whether the pattern is for a whole path and has a `**` that only counts as
-/// such because nothing but a name stands before it.
+/// Returns whether the pattern has a `**/` after the start of a name, such as `name**/`. Git takes it as
+/// `**` only because the text before it is literal.
 pub(super) fn has_stars_after_name(glob: &[u8]) -> bool {
     let end = literal_prefix(glob);
     let run = stars_at(glob, end);
     run > 1 && end > 0 && glob[end - 1] != b'/' && glob.get(end + run) == Some(&b'/')
 }
 
-/// Reads a run of stars. Only where it `may_cross` directories are two stars more than one.
-fn push_stars(steps: &mut Vec<Step>, glob: &[u8], at: usize, may_cross: bool) -> usize {
+/// Reads a run of stars, and returns its end. Two stars mean more than one only if they `may_cross`
+/// directories.
+fn push_stars(tokens: &mut Vec<Token>, glob: &[u8], at: usize, may_cross: bool) -> usize {
     let run = stars_at(glob, at);
     let end = at + run;
     if run == 1 || !may_cross {
-        steps.push(Step::Star);
+        tokens.push(Token::Star);
         return end;
     }
     match &glob[end..] {
         [b'/', ..] => {
-            if steps.last() != Some(&Step::Dirs) {
-                steps.push(Step::Dirs);
+            if tokens.last() != Some(&Token::Dirs) {
+                tokens.push(Token::Dirs);
             }
             return end + 1;
         }
-        [] | [b'\\', b'/', ..] => steps.push(Step::Deep),
-        _ => steps.push(Step::Star),
+        [] | [b'\\', b'/', ..] => tokens.push(Token::Deep),
+        _ => tokens.push(Token::Star),
     }
     end
 }
 
-/// Whether git looks at `byte` as anything but itself.
+/// Returns whether `byte` has a special meaning for git.
 fn is_special(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b'\\')
 }
@@ -96,13 +97,14 @@ fn stars_at(glob: &[u8], at: usize) -> usize {
     glob[at..].iter().take_while(|&&byte| byte == b'*').count()
 }
 
-/// The bytes a bracket expression matches, and where it ends. `at` is behind the `[`.
+/// Reads a bracket expression. `at` is the index after the `[`. Returns the bytes that it matches and the
+/// index after it.
 fn bracket(glob: &[u8], mut at: usize) -> Result<(Set, usize), PatternProblem> {
     let byte_at = |at: usize| glob.get(at).copied().ok_or(PatternProblem::UnclosedBracket);
     let mut set = Set::default();
     let negated = matches!(byte_at(at)?, b'!' | b'^');
     at += usize::from(negated);
-    // What a range could start from: git keeps nothing after a range or a class.
+    // The possible start of a range: none after a range or a class.
     let mut previous = None;
     let mut close = at;
     loop {
@@ -133,7 +135,7 @@ fn bracket(glob: &[u8], mut at: usize) -> Result<(Set, usize), PatternProblem> {
             previous = Some(byte);
         }
         at += 1;
-        // A `]` in the first place is a member.
+        // A `]` right at the start is a member.
         if glob.get(at) == Some(&b']') {
             break;
         }
@@ -145,8 +147,9 @@ fn bracket(glob: &[u8], mut at: usize) -> Result<(Set, usize), PatternProblem> {
     Ok((set, at + 1))
 }
 
-/// The name in a `[:name:]` that starts at `at`, and where its `]` is. `close` is where the last search
-/// for a `]` ended: one that is still ahead is not searched for again, or the time would be quadratic.
+/// Returns the name in a `[:name:]` that starts at `at`, and the index of its `]`. `close` is the index of
+/// the `]` that was found last. While it is ahead, it is not searched for again: otherwise the time would
+/// be quadratic.
 fn class_name<'a>(
     glob: &'a [u8],
     at: usize,
@@ -163,7 +166,7 @@ fn class_name<'a>(
     Ok(glob[start..*close].strip_suffix(b":").map(|name| (name, *close)))
 }
 
-/// The ranges of a named class, none for an unknown name.
+/// Returns the ranges of a named class; none for an unknown name.
 fn class(name: &[u8]) -> impl Iterator<Item = &'static RangeInclusive<u8>> {
     const DIGIT: RangeInclusive<u8> = b'0'..=b'9';
     const UPPER: RangeInclusive<u8> = b'A'..=b'Z';
@@ -178,7 +181,7 @@ fn class(name: &[u8]) -> impl Iterator<Item = &'static RangeInclusive<u8>> {
         b"lower" => &[LOWER],
         b"print" => &[b' '..=b'~'],
         b"punct" => &[b'!'..=b'/', b':'..=b'@', b'['..=b'`', b'{'..=b'~'],
-        // Git's own table has neither the vertical tab nor the form feed.
+        // The table of git has neither the vertical tab nor the form feed.
         b"space" => &[b'\t'..=b'\n', b'\r'..=b'\r', b' '..=b' '],
         b"upper" => &[UPPER],
         b"xdigit" => &[DIGIT, b'A'..=b'F', b'a'..=b'f'],

@@ -1,8 +1,8 @@
 //! The pattern language of `.pteroignore`.
 //!
-//! The Go package behind it rewrites a line, by a chain of textual replacements,
-//! into a regular expression. Users' lists rely on what comes out, oddities and
-//! all, so the chain is repeated here step by step.
+//! Wings uses a Go package that rewrites each line, by a chain of textual replacements, into a regular
+//! expression. Users' lists rely on its results, including the surprising ones. So this module makes the
+//! same replacements in the same order.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,10 @@ use regex_automata::nfa::thompson::WhichCaptures;
 
 use super::automaton::Automaton;
 use super::go_regexp::{self, Untranslatable};
-use super::step::{Sets, Step, Verdict};
-use super::{Excess, LONGEST_PATTERN, Line, MAX_COMPILED, MAX_POSITIONS, PatternProblem};
+use super::limits::{Excess, MAX_COMPILED, MAX_PATTERN, MAX_POSITIONS};
+use super::rule::{Line, Rule, Verdict};
+use super::token::{Sets, Token};
+use crate::warning::PatternProblem;
 
 /// The most memory that one compiled expression may take.
 const MAX_EXPRESSION: usize = MAX_COMPILED / 2;
@@ -21,26 +23,28 @@ const MAX_EXPRESSION: usize = MAX_COMPILED / 2;
 /// that needs more is matched without one.
 const MAX_CACHE: usize = 64 << 10;
 
-/// Optional parts that directly follow one another. Each costs time wherever the first one can begin.
+/// The most optional parts that may directly follow one another in the automaton. Each of them takes time
+/// wherever the first one can start.
 const MAX_OPTIONAL: usize = 4;
 
-/// A list of patterns: one automaton for those that use nothing of regular expressions but what the
-/// chain of replacements makes, and the others one by one.
+/// A list of patterns. One automaton matches the plain patterns: those that have no operators of regular
+/// expressions except those that the replacements add. The other patterns are matched one by one.
 #[derive(Clone, Debug)]
 pub(super) struct Patterns {
     count: u32,
     last_negated: Option<Verdict>,
     plain: Automaton,
     expressions: Vec<Expression>,
-    /// What the expressions have taken, those that are too large or not valid as well.
+    /// Memory of all expressions that were compiled, including those that were too large or invalid.
     compiled: usize,
-    steps: Vec<Step>,
+    /// The tokens of the line that is being read.
+    tokens: Vec<Token>,
 }
 
 #[derive(Clone, Debug)]
 struct Expression {
     verdict: Verdict,
-    /// Whether a match of a directory is one of everything beneath it.
+    /// Whether the expression matches everything beneath a directory that it matches.
     covers_beneath: bool,
     regex: meta::Regex,
 }
@@ -53,7 +57,7 @@ impl Patterns {
             plain: Automaton::new(true),
             expressions: Vec::new(),
             compiled: 0,
-            steps: Vec::new(),
+            tokens: Vec::new(),
         }
     }
 
@@ -61,13 +65,13 @@ impl Patterns {
         self.count == 0
     }
 
-    /// Reads one line, given without its line feed. A line that `is_repeated` further down decides
-    /// nothing; only what is odd about it is of interest.
+    /// Reads one line, without its line feed. If a later line is equal (`is_repeated`), the pattern is
+    /// not kept, since it decides nothing; it is only checked for problems.
     pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
         let line = trim_end(line, b'\r');
         let trimmed = trim_start(trim_end(line, b' '), b' ');
         if line.starts_with(b"#") || trimmed.is_empty() {
-            return Line::Buffer;
+            return Line::Blank;
         }
         let negated = trimmed.starts_with(b"!");
         let body = &trimmed[usize::from(negated)..];
@@ -83,10 +87,10 @@ impl Patterns {
         if negated {
             self.last_negated = Some(verdict);
         }
-        Line::Pattern(oddity(trimmed, body))
+        Line::Pattern(suspicion(trimmed, body))
     }
 
-    /// Makes ready what was pushed, unless it is more than a list may have.
+    /// Prepares the patterns for matching, or returns the limit that they exceed.
     pub(super) fn prepare(&mut self) -> Result<(), Excess> {
         if self.compiled > MAX_COMPILED {
             return Err(Excess::Expressions);
@@ -120,23 +124,23 @@ impl Patterns {
         verdict: Verdict,
         is_repeated: bool,
     ) -> Result<(), PatternProblem> {
-        if body.len() > LONGEST_PATTERN {
+        if body.len() > MAX_PATTERN {
             return Err(PatternProblem::TooLarge);
         }
         let text = str::from_utf8(body).map_err(|_| PatternProblem::NotARegexp)?;
-        // The list is refused anyway.
+        // The whole list will be refused.
         if self.plain.positions() > MAX_POSITIONS {
             return Ok(());
         }
         let expression = to_go_regexp(text);
         let covers_beneath = is_plain(body);
-        if covers_beneath && read_plain(&expression, &mut self.steps) {
+        if covers_beneath && read_plain(&expression, &mut self.tokens) {
             if !is_repeated {
-                self.plain.push(&self.steps, (false, verdict));
+                self.plain.push(&self.tokens, Rule { verdict, dirs_only: false });
             }
             return Ok(());
         }
-        // To read it takes time as well, even if it is not valid.
+        // An invalid expression takes time to read as well.
         self.compiled += body.len() + size_of::<Expression>();
         if self.compiled > MAX_COMPILED {
             return Ok(());
@@ -163,54 +167,56 @@ impl Patterns {
             .onepass(false)
             .dfa(false);
         let regex = meta::Builder::new().configure(limits).build(&regex);
-        // To find out that an expression is too large takes as long as to compile it.
+        // It takes as long to find out that an expression is too large as to compile it.
         self.compiled += regex.as_ref().map_or(MAX_EXPRESSION, meta::Regex::memory_usage);
         regex.map_err(|_| PatternProblem::TooLarge)
     }
 }
 
-/// Reads an expression that the chain of replacements made of a body without operators. Returns
-/// whether it is one for the automaton.
-fn read_plain(expression: &str, steps: &mut Vec<Step>) -> bool {
-    const PARTS: [(&str, &[Step]); 7] = [
-        ("^(|/)", &[Step::MaybeSlash]),
-        ("^(|.*/)", &[Step::Dirs]),
-        ("([^/]*)", &[Step::Star]),
-        ("(|.*/)", &[Step::Dirs]),
-        ("(|/.*)", &[Step::Beneath]),
-        ("(/|/.+/)", &[Step::Byte(b'/'), Step::SomeDirs]),
-        ("(|.*)", &[Step::Deep]),
+/// Reads the expression of a plain pattern into `tokens`. Returns false if it has too many optional
+/// parts for the automaton.
+fn read_plain(expression: &str, tokens: &mut Vec<Token>) -> bool {
+    const PARTS: [(&str, &[Token]); 7] = [
+        ("^(|/)", &[Token::MaybeSlash]),
+        ("^(|.*/)", &[Token::Dirs]),
+        ("([^/]*)", &[Token::Star]),
+        ("(|.*/)", &[Token::Dirs]),
+        ("(|/.*)", &[Token::Beneath]),
+        ("(/|/.+/)", &[Token::Byte(b'/'), Token::SomeDirs]),
+        ("(|.*)", &[Token::Deep]),
     ];
-    steps.clear();
+    tokens.clear();
     let mut rest = expression.strip_suffix('$').unwrap_or(expression);
     while !rest.is_empty() {
-        let known = PARTS.iter().find_map(|(part, steps)| Some((*steps, rest.strip_prefix(part)?)));
+        let known =
+            PARTS.iter().find_map(|(part, tokens)| Some((*tokens, rest.strip_prefix(part)?)));
         if let Some((added, after)) = known {
-            added.iter().for_each(|step| push_step(steps, *step));
+            added.iter().for_each(|token| push_token(tokens, *token));
             rest = after;
             continue;
         }
         rest = rest.strip_prefix('\\').unwrap_or(rest);
         let (character, after) = rest.split_at(rest.chars().next().map_or(0, char::len_utf8));
-        steps.extend(character.bytes().map(Step::Byte));
+        tokens.extend(character.bytes().map(Token::Byte));
         rest = after;
     }
-    let is_optional = |step: &Step| !step.is_one_byte() && !matches!(step, Step::Star | Step::Deep);
-    !steps.windows(MAX_OPTIONAL + 1).any(|run| run.iter().all(is_optional))
+    let is_optional =
+        |token: &Token| !token.is_one_byte() && !matches!(token, Token::Star | Token::Deep);
+    !tokens.windows(MAX_OPTIONAL + 1).any(|run| run.iter().all(is_optional))
 }
 
-/// Adds a step, or makes one of it and the last one where they match no more than one does.
-fn push_step(steps: &mut Vec<Step>, step: Step) {
-    match (steps.last_mut(), step) {
-        (Some(Step::Dirs), Step::Dirs)
-        | (Some(Step::Beneath), Step::Beneath)
-        | (Some(Step::Star), Step::Star) => {}
-        (Some(last @ Step::SomeDirs), Step::Dirs) => *last = Step::Dirs,
-        _ => steps.push(step),
+/// Adds a token, or merges it with the last one if both together match no more than one of them.
+fn push_token(tokens: &mut Vec<Token>, token: Token) {
+    match (tokens.last_mut(), token) {
+        (Some(Token::Dirs), Token::Dirs)
+        | (Some(Token::Beneath), Token::Beneath)
+        | (Some(Token::Star), Token::Star) => {}
+        (Some(last @ Token::SomeDirs), Token::Dirs) => *last = Token::Dirs,
+        _ => tokens.push(token),
     }
 }
 
-/// The chain of replacements; their order is what makes the result.
+/// Makes the chain of replacements. The result depends on their order.
 fn to_go_regexp(body: &str) -> String {
     const STAR: &str = "#$~";
     let mut line = body.to_owned();
@@ -236,7 +242,7 @@ fn to_go_regexp(body: &str) -> String {
     }
 }
 
-/// `([^\/+])/.*\*\.`
+/// Returns whether the line matches `([^\/+])/.*\*\.`, a check of the Go package.
 fn has_star_dot_beneath_a_name(line: &str) -> bool {
     let Some(end) = line.rfind("*.") else {
         return false;
@@ -246,7 +252,7 @@ fn has_star_dot_beneath_a_name(line: &str) -> bool {
         .any(|pair| matches!(pair, [before, b'/'] if !b"/+".contains(before)))
 }
 
-/// Go takes each byte that is no UTF-8 for a replacement character of its own.
+/// Returns the path as Go reads it: each byte that is not valid UTF-8 is one replacement character.
 fn as_go_sees(path: &[u8]) -> Cow<'_, str> {
     if let Ok(path) = str::from_utf8(path) {
         return Cow::Borrowed(path);
@@ -259,13 +265,13 @@ fn as_go_sees(path: &[u8]) -> Cow<'_, str> {
     Cow::Owned(seen)
 }
 
-/// Whether no byte has a meaning in regular expressions that the chain leaves alone.
+/// Returns whether the body has no operator of regular expressions that the replacements leave in place.
 fn is_plain(body: &[u8]) -> bool {
     !body.iter().any(|byte| br"\|()[]{}^$+".contains(byte))
 }
 
-/// What is strange about a pattern that works. `trimmed` is the whole line.
-fn oddity(trimmed: &[u8], body: &[u8]) -> Option<PatternProblem> {
+/// Returns why a valid pattern is suspicious. `trimmed` is the whole line.
+fn suspicion(trimmed: &[u8], body: &[u8]) -> Option<PatternProblem> {
     if trimmed.starts_with(b"#") {
         return Some(PatternProblem::IndentedComment);
     }

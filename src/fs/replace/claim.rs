@@ -1,4 +1,4 @@
-//! A record that is locked by the restore that it describes.
+//! Locks a record for the restore that it describes.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -10,24 +10,24 @@ use rustix::{fs::FlockOperation, io::Errno};
 use crate::{
     error::{Error, Result},
     fs::{
+        beneath::Beneath,
         replace::{
             journal::Journal,
             ops::{self, At},
-            record::{self, Phase, Record, Staging},
+            record::{self, Phase, Record, StagingRecord},
             target::{RecordName, Target},
         },
-        root::FileId,
-        unpack::Beneath,
+        stat::FileId,
     },
 };
 
-/// What [`StateDir::claim`](crate::fs::replace::StateDir::claim) came to.
-pub(crate) enum Claimed {
+/// The result of [`StateDir::claim`](crate::fs::replace::StateDir::claim).
+pub(crate) enum NewOrInterrupted {
     New(NewClaim),
     Interrupted(Claim),
 }
 
-/// A directory that this process has locked, or has tried to.
+/// A directory, and whether this process holds its lock.
 #[derive(Debug)]
 pub(super) struct LockedDir {
     fd: OwnedFd,
@@ -60,34 +60,35 @@ impl AsFd for LockedDir {
 impl Drop for LockedDir {
     fn drop(&mut self) {
         if self.is_held {
-            // A child that was just forked has the handle too until it runs its own program.
+            // Closing is not enough: a child process that was just forked has the descriptor as well, until
+            // it runs its own program.
             let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
         }
     }
 }
 
-/// A record's directory that has no record yet. The directory of records stays locked, so that
-/// nobody finds it without.
+/// The directory of a record that is not written yet. The directory of all records stays locked, so that
+/// no other process finds the directory without its record.
 pub(crate) struct NewClaim {
     pub(super) dir: LockedDir,
     pub(super) restores: Beneath,
     pub(super) name: RecordName,
     pub(super) path: PathBuf,
-    pub(super) _guard: LockedDir,
+    pub(super) _lock: LockedDir,
 }
 
 impl NewClaim {
-    /// Writes the first record, before anything is made that it names.
-    pub(crate) fn begin(self, target: &Target, staging: Staging) -> Result<Claim> {
+    /// Writes the record, before the staging directory that it names is made.
+    pub(crate) fn begin(self, target: &Target, staging: StagingRecord) -> Result<Claim> {
         let record = Record {
             target: target.path_bytes().to_vec(),
             inode: target.id.ino,
             staging,
             phase: Phase::Unpacking,
         };
-        let NewClaim { dir, restores, name, path, _guard } = self;
+        let NewClaim { dir, restores, name, path, _lock } = self;
         if let Err(e) = record.write(&dir) {
-            // Nothing that it names was made yet.
+            // The staging directory was not made yet.
             let _ = remove(&restores, &name, &dir);
             return Err(e.at(&path));
         }
@@ -110,12 +111,12 @@ impl Claim {
         &self.record
     }
 
-    /// The record's directory, for messages.
+    /// Returns the directory of the record, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Changes the record, durably.
+    /// Changes the record, and makes the change durable.
     pub(crate) fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
         let mut record = self.record.clone();
         change(&mut record);
@@ -124,30 +125,32 @@ impl Claim {
         Ok(())
     }
 
-    /// Writes the journal, then the record that names it: from its end on, the exchange is finished
-    /// or undone whatever happens.
+    /// Writes the journal, and then the record that names it. After that, the exchange is finished or
+    /// undone, whatever happens.
     pub(crate) fn begin_exchange(&mut self, journal: &Journal) -> Result<()> {
         let hash = journal.write(&self.dir).map_err(|e| e.at(&self.path))?;
         self.update(|record| record.phase = Phase::Exchanging(hash))
     }
 
-    /// Reads the journal of that hash.
+    /// Reads the journal with this hash. The inner error says why it is unusable.
     pub(crate) fn journal(&self, hash: &[u8; 32]) -> Result<Result<Journal, String>> {
         Journal::read(&self.dir, hash).map_err(|e| e.at(&self.path))
     }
 
-    /// Removes the record: there is nothing to finish any more.
+    /// Removes the record, since nothing is left to finish.
     pub(crate) fn remove(self) -> Result<()> {
-        let fail = |e: Errno| Error::io("remove the restore's record", e).at(&self.path);
+        let fail = |e: Errno| Error::io("remove the record of the restore", e).at(&self.path);
         remove(&self.restores, &self.name, &self.dir).map_err(fail)
     }
 }
 
+/// Removes a record and its directory.
 pub(super) fn remove(restores: &Beneath, name: &RecordName, dir: impl AsFd) -> Result<(), Errno> {
     record::remove(dir)?;
     ops::remove_dir(restores, name.format().as_bytes())
 }
 
+/// Returns whether the name of a record still leads to the directory that was opened.
 pub(super) fn leads_to(
     restores: &Beneath,
     name: &RecordName,

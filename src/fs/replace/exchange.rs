@@ -1,18 +1,19 @@
-//! Does the steps of a journal, or undoes them.
+//! Applies the steps of a journal, or rolls them back.
 //!
-//! Whether a step is done is told from what is there, whatever the order in which a file system
-//! made things durable:
+//! The existing entries tell whether a step is done. This does not depend on the order in which a file
+//! system made the changes durable:
 //!
 //! | step | is done if | undone by |
 //! |---|---|---|
-//! | `Keep(p)` | `new/p` is there, or `new/top(p)` is not (it was put) | `new/p` → `target/p` |
-//! | `MoveOut(p, i)` | `old/i` is there, or what follows is `Put(p)`, and done | `old/i` → `target/p` |
+//! | `Keep(p)` | `new/p` exists, or `new/top(p)` does not exist (it was put) | `new/p` → `target/p` |
+//! | `MoveOut(p, i)` | `old/i` exists, or the next step is `Put(p)` and is done | `old/i` → `target/p` |
 //! | `Save(p, i)` | as `MoveOut` | `old/i` → `target/p`, if that is missing |
-//! | `Put(p)` | `new/p` is not there | `target/p` → `new/p` |
+//! | `Put(p)` | `new/p` does not exist | `target/p` → `new/p` |
 //!
-//! A directory that cannot be renamed is carried (see [`carry`](crate::fs::replace::carry)).
+//! So both directions can be interrupted and started again, any number of times.
 //!
-//! So both directions can be cut off and begun again, any number of times.
+//! A directory that cannot be renamed is moved entry by entry (see
+//! [`move_dir`](crate::fs::replace::move_dir)).
 
 use rustix::{fs::Mode, io::Errno};
 
@@ -21,11 +22,12 @@ use crate::{
     fs::{
         beneath::{Beneath, os, split},
         replace::{
-            carry::{carry, uncarry},
+            dir_access::open_dir,
             journal::{DirAttributes, Journal, Step},
+            move_dir::{move_entry, undo_partial_move},
             ops::{self, At},
         },
-        root::FileId,
+        stat::FileId,
         sys,
     },
 };
@@ -36,17 +38,18 @@ pub(crate) struct Trees {
     pub(crate) target: Beneath,
     pub(crate) new: Beneath,
     pub(crate) old: Beneath,
-    /// The directory that holds `new` and `old`, which may lie in the target.
+    /// The directory that contains `new` and `old`. It may be in the target.
     pub(crate) staging: FileId,
 }
 
 impl Trees {
-    /// Does what is not done yet. Returns what somebody put in the way meanwhile.
-    pub(crate) fn forward(&self, journal: &Journal) -> Result<Vec<Vec<u8>>> {
-        let mut late = Vec::new();
+    /// Does the steps that are not done yet. Returns the paths of entries that another process made during
+    /// the exchange, and that were moved out as well.
+    pub(crate) fn apply(&self, journal: &Journal) -> Result<Vec<Vec<u8>>> {
+        let mut conflicts = Vec::new();
         for (i, step) in journal.steps.iter().enumerate() {
-            let before = i.checked_sub(1).map(|i| &journal.steps[i]);
-            let replaces = matches!(before, Some(Step::Save(..)));
+            let previous = i.checked_sub(1).map(|i| &journal.steps[i]);
+            let replaces = matches!(previous, Some(Step::Save(..)));
             let is_put = match journal.steps.get(i + 1) {
                 Some(Step::Put(path)) if step.path() == path => self.is_put(step)?,
                 _ => false,
@@ -54,15 +57,16 @@ impl Trees {
             if is_put {
                 continue;
             }
-            self.do_step(step, replaces, &mut late).map_err(|e| failed("exchange", step, e))?;
+            self.do_step(step, replaces, &mut conflicts)
+                .map_err(|e| failed("exchange", step, e))?;
         }
         for change in &journal.attributes {
             self.set_attributes(&change.path, change.new)?;
         }
-        Ok(late)
+        Ok(conflicts)
     }
 
-    /// Makes durable what the steps did, in either direction.
+    /// Makes the changes of the steps durable, in either direction.
     pub(crate) fn sync(&self, journal: &Journal) -> Result<(), Errno> {
         let parents = || journal.steps.iter().map(|step| split(step.path()).0);
         ops::sync_dirs(&self.target, parents())?;
@@ -70,8 +74,8 @@ impl Trees {
         ops::sync_dirs(&self.old, [&b""[..]].into_iter())
     }
 
-    /// Undoes what is done.
-    pub(crate) fn backward(&self, journal: &Journal) -> Result<()> {
+    /// Undoes the steps that are done.
+    pub(crate) fn roll_back(&self, journal: &Journal) -> Result<()> {
         for step in journal.steps.iter().rev() {
             self.undo_step(step).map_err(|e| failed("undo the exchange of", step, e))?;
         }
@@ -81,16 +85,21 @@ impl Trees {
         Ok(())
     }
 
-    fn do_step(&self, step: &Step, replaces: bool, late: &mut Vec<Vec<u8>>) -> Result<(), Errno> {
+    fn do_step(
+        &self,
+        step: &Step,
+        replaces: bool,
+        conflicts: &mut Vec<Vec<u8>>,
+    ) -> Result<(), Errno> {
         let number = |i: &u32| i.to_string().into_bytes();
         match step {
             Step::Keep(path) => {
                 let top = path.split(|&b| b == b'/').next().unwrap_or_default();
                 if At(&self.new, top).exists()? && !At(&self.new, path).exists()? {
-                    // It may be gone: then there is nothing to keep.
+                    // If it was removed, there is nothing to keep.
                     let part = part(step);
                     let (from, to) = (At(&self.target, path), At(&self.new, path));
-                    ops::unless_gone(carry(from, to, At(&self.old, &part)))?;
+                    ops::unless_gone(move_entry(from, to, At(&self.old, &part)))?;
                 }
             }
             Step::MoveOut(path, i) => {
@@ -98,7 +107,7 @@ impl Trees {
                 if !At(&self.old, &old).exists()? {
                     let part = part(step);
                     let (from, to) = (At(&self.target, path), At(&self.old, &old));
-                    ops::unless_gone(carry(from, to, At(&self.old, &part)))?;
+                    ops::unless_gone(move_entry(from, to, At(&self.old, &part)))?;
                 }
             }
             Step::Save(path, i) => {
@@ -106,7 +115,7 @@ impl Trees {
                 if !At(&self.old, &old).exists()? {
                     match ops::link(At(&self.target, path), At(&self.old, &old)) {
                         Ok(()) | Err(Errno::NOENT) => {}
-                        // Where there are no hard links, there is a moment without the file.
+                        // Without hard links, the file is missing for a moment.
                         Err(e) if sys::lacks_links(e) => {
                             ops::rename(At(&self.target, path), At(&self.old, &old), false)?;
                         }
@@ -118,11 +127,12 @@ impl Trees {
                 let mut tries = 0;
                 while At(&self.new, path).exists()? {
                     match ops::rename(At(&self.new, path), At(&self.target, path), replaces) {
-                        // Somebody made something of that name meanwhile: it goes with the old.
+                        // Another process has made an entry of that name: it moves to the old entries.
                         Err(Errno::EXIST) if tries < 100 => {
-                            let aside = format!("late-{}-{tries}", late.len()).into_bytes();
-                            ops::rename(At(&self.target, path), At(&self.old, &aside), true)?;
-                            late.push(path.clone());
+                            let name = format!("conflict-{}-{tries}", conflicts.len());
+                            let to = At(&self.old, name.as_bytes());
+                            ops::rename(At(&self.target, path), to, true)?;
+                            conflicts.push(path.clone());
                             tries += 1;
                         }
                         result => result?,
@@ -140,11 +150,11 @@ impl Trees {
                 if At(&self.new, path).exists()? {
                     ops::rename(At(&self.new, path), At(&self.target, path), false)?;
                 }
-                uncarry(At(&self.target, path), At(&self.old, &part(step)))?;
+                undo_partial_move(At(&self.target, path), At(&self.old, &part(step)))?;
             }
             Step::MoveOut(path, i) | Step::Save(path, i) => {
                 let old = number(i);
-                uncarry(At(&self.target, path), At(&self.old, &part(step)))?;
+                undo_partial_move(At(&self.target, path), At(&self.old, &part(step)))?;
                 if At(&self.old, &old).exists()? && !At(&self.target, path).exists()? {
                     ops::rename(At(&self.old, &old), At(&self.target, path), false)?;
                 }
@@ -158,7 +168,7 @@ impl Trees {
         Ok(())
     }
 
-    /// Whether what this step makes way for is in its place.
+    /// Returns whether the new entry that this step makes room for is in place.
     fn is_put(&self, step: &Step) -> Result<bool> {
         At(&self.new, step.path()).exists().map(|e| !e).map_err(|e| failed("exchange", step, e))
     }
@@ -168,9 +178,9 @@ impl Trees {
         let Some(attributes) = attributes else {
             return Ok(());
         };
-        let dir = match ops::dir(&self.target, path) {
+        let dir = match open_dir(&self.target, path) {
             Ok(dir) => dir,
-            // It is gone, or not a directory any more.
+            // It was removed, or replaced by another file type.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
             Err(e) => return Err(fail(e)),
         };
@@ -179,7 +189,7 @@ impl Trees {
     }
 }
 
-/// Where a directory is gathered that cannot be renamed: beside the numbers in `old`.
+/// Returns the name, in `old`, of the part of a directory that is moved entry by entry.
 fn part(step: &Step) -> Vec<u8> {
     match step {
         Step::Keep(path) | Step::Put(path) => format!("part-{}", blake3::hash(path).to_hex()),
@@ -188,8 +198,8 @@ fn part(step: &Step) -> Vec<u8> {
     .into_bytes()
 }
 
-fn failed(doing: &'static str, step: &Step, errno: Errno) -> Error {
-    let error = Error::io(doing, errno).at(os(step.path()));
+fn failed(operation: &'static str, step: &Step, errno: Errno) -> Error {
+    let error = Error::io(operation, errno).at(os(step.path()));
     match errno {
         Errno::BUSY => error.caused_by("a file system is mounted there"),
         _ => error,

@@ -1,25 +1,26 @@
-//! The steps of an exchange, written down before it begins.
+//! The journal: the steps of an exchange, written before the exchange begins.
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::unpack::check_path;
+use crate::fs::beneath::check_path;
 
-/// All steps, in their order, then the attributes of directories.
+/// All steps in their order, and then the attributes of directories.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) steps: Vec<Step>,
     pub(crate) attributes: Vec<DirChange>,
 }
 
-/// One step; paths are relative to the target, to `new` and to `old`. Whether a step is done can be
-/// told from what the trees hold.
+/// One step. Paths are relative to the target, to `new` and to `old`. The contents of the trees tell
+/// whether a step is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
-    /// `target/path` → `new/path`: the restore keeps it.
+    /// `target/path` → `new/path`: the restore keeps this entry.
     Keep(#[serde(with = "serde_bytes")] Vec<u8>),
     /// `target/path` → `old/number`.
     MoveOut(#[serde(with = "serde_bytes")] Vec<u8>, u32),
-    /// `old/number` becomes another name of `target/path`, which the next step replaces at once.
+    /// `old/number` becomes another name of `target/path`. The next step replaces `target/path` by one
+    /// rename.
     Save(#[serde(with = "serde_bytes")] Vec<u8>, u32),
     /// `new/path` → `target/path`.
     Put(#[serde(with = "serde_bytes")] Vec<u8>),
@@ -30,9 +31,9 @@ pub(crate) enum Step {
 pub(crate) struct DirChange {
     #[serde(with = "serde_bytes")]
     pub(crate) path: Vec<u8>,
-    /// In the old tree; `None` if that does not have the directory.
+    /// The attributes in the old tree; `None` if it does not have the directory.
     pub(crate) old: Option<DirAttributes>,
-    /// In the new tree.
+    /// The attributes in the new tree; `None` if it does not have the directory.
     pub(crate) new: Option<DirAttributes>,
 }
 
@@ -53,7 +54,7 @@ impl Step {
 }
 
 impl Journal {
-    /// Whether every path stays beneath the trees: lookups rely on that.
+    /// Checks that every path stays beneath the trees. Lookups rely on this.
     pub(crate) fn check(&self) -> Result<(), String> {
         let steps = self.steps.iter().map(Step::path);
         let mut paths = steps.chain(self.attributes.iter().map(|change| &*change.path));

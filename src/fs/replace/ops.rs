@@ -1,7 +1,7 @@
-//! Every change that the exchange makes to the file system, one system call each: where the tests
-//! let it fail, or end as if the power had.
+//! All changes that an exchange makes to the file system. Each function makes one system call. The tests
+//! let a call fail, or let it and all later ones not happen, as if the process had been killed.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::{
     fs::{AtFlags, Gid, Mode, OFlags, Uid},
@@ -11,18 +11,22 @@ use rustix::{
 use crate::fs::{
     beneath::{Beneath, split},
     durable,
-    root::DIRECTORY,
+    replace::{
+        dir_access::{GrantedAccess, OpenDir, open_dir},
+        faults,
+    },
     sys,
+    unpack::times,
 };
 
-/// A tree and a path in it.
+/// A path in a tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<'a>(pub(crate) &'a Beneath, pub(crate) &'a [u8]);
 
 impl<'a> At<'a> {
     fn parent(self) -> Result<(OpenDir<'a>, &'a [u8]), Errno> {
         let (parent, name) = split(self.1);
-        Ok((dir(self.0, parent)?, name))
+        Ok((open_dir(self.0, parent)?, name))
     }
 
     pub(crate) fn exists(self) -> Result<bool, Errno> {
@@ -49,129 +53,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// A directory of a tree, open. Directories on the way that were closed to their owner are open
-/// as long as this lives.
-pub(crate) struct OpenDir<'a> {
-    fd: Handle<'a>,
-    granted: Vec<Granted>,
-}
-
-enum Handle<'a> {
-    Root(BorrowedFd<'a>),
-    Below(OwnedFd),
-}
-
-impl AsFd for OpenDir<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.fd {
-            Handle::Root(fd) => *fd,
-            Handle::Below(fd) => fd.as_fd(),
-        }
-    }
-}
-
-impl OpenDir<'_> {
-    /// Gives the directory its mode for good.
-    pub(crate) fn set_mode(mut self, mode: Mode) -> Result<(), Errno> {
-        chmod(&self, mode)?;
-        let id = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
-        let own = id(self.as_fd())?;
-        if let Some(last) = self.granted.pop_if(|last| id(last.dir.as_fd()) == Ok(own)) {
-            last.keep();
-        }
-        Ok(())
-    }
-}
-
-/// Opens a directory of a tree. A link on the way is `ELOOP`.
-pub(crate) fn dir<'a>(tree: &'a Beneath, path: &[u8]) -> Result<OpenDir<'a>, Errno> {
-    if path.is_empty() {
-        return Ok(OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() });
-    }
-    let opened = tree.dir(path).and_then(|dir| {
-        // A user who may read it and not search it can open it, and reaches nothing in it.
-        rustix::fs::statat(&dir, c".", AtFlags::empty()).map(|_| dir)
-    });
-    match opened {
-        Err(Errno::ACCESS) => {}
-        result => return Ok(OpenDir { fd: Handle::Below(result?), granted: Vec::new() }),
-    }
-    let mut at = OpenDir { fd: Handle::Root(tree.as_fd()), granted: Vec::new() };
-    for name in path.split(|&b| b == b'/') {
-        at.granted.extend(Granted::entry(&at, name)?);
-        at.fd = Handle::Below(rustix::fs::openat(&at, name, DIRECTORY, Mode::empty())?);
-    }
-    Ok(at)
-}
-
-/// A directory that its owner, who we are, may read, write and search for now. Dropped, it has the
-/// mode that it had.
-pub(crate) struct Granted {
-    dir: OwnedFd,
-    /// `None` once it is to stay open.
-    mode: Option<Mode>,
-}
-
-impl Granted {
-    /// `None` if nothing is to be granted, or nothing can be.
-    fn entry(dir: impl AsFd, name: &[u8]) -> Result<Option<Granted>, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-            Ok(dir) => Granted::new(dir),
-            Err(Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn new(dir: OwnedFd) -> Result<Option<Granted>, Errno> {
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode & 0o7777);
-        if mode.contains(Mode::RWXU) || chmod_path(&dir, mode | Mode::RWXU).is_err() {
-            return Ok(None);
-        }
-        Ok(Some(Granted { dir, mode: Some(mode) }))
-    }
-
-    /// Leaves it as it is now.
-    pub(crate) fn keep(mut self) {
-        self.mode = None;
-    }
-}
-
-impl Drop for Granted {
-    fn drop(&mut self) {
-        if let Some(mode) = self.mode {
-            let _ = chmod_path(&self.dir, mode);
-        }
-    }
-}
-
-fn chmod_path(dir: &OwnedFd, mode: Mode) -> Result<(), Errno> {
-    faults::check()?;
-    sys::chmod_path(dir, mode)
-}
-
-/// Opens a directory that is to be removed, so that its entries can be.
-pub(crate) fn open_for_removal(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let open = || rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty());
-    match open() {
-        Err(Errno::ACCESS) => {}
-        Ok(opened) => {
-            let mode = Mode::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode & 0o7777);
-            if !mode.contains(Mode::RWXU) {
-                // Without the right to change it, removals from it will say so.
-                let _ = chmod(&opened, mode | Mode::RWXU);
-            }
-            return Ok(opened);
-        }
-        result => return result,
-    }
-    if let Some(granted) = Granted::entry(&dir, name)? {
-        granted.keep();
-    }
-    open()
-}
-
-/// Renames; over what is there only if `replace`.
+/// Renames an entry. An existing entry is replaced only if `replace` is set.
 pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errno> {
     let (from_dir, from_name) = from.parent()?;
     let (to_dir, to_name) = to.parent()?;
@@ -183,22 +65,22 @@ pub(crate) fn rename(from: At<'_>, to: At<'_>, replace: bool) -> Result<(), Errn
         }
     };
     match rename() {
-        // Both directories change; and so does a directory's `..`.
+        // The rename changes both directories and, if the entry is a directory, its `..`.
         Err(Errno::ACCESS) => {
-            let again = |dir: &OpenDir<'_>| dir.as_fd().try_clone_to_owned().ok();
-            let dirs = [again(&from_dir), again(&to_dir)];
+            let clone = |dir: &OpenDir<'_>| dir.as_fd().try_clone_to_owned().ok();
+            let dirs = [clone(&from_dir), clone(&to_dir)];
             let mut granted = Vec::new();
             for dir in dirs.into_iter().flatten() {
-                granted.extend(Granted::new(dir)?);
+                granted.extend(GrantedAccess::to_dir(dir)?);
             }
-            granted.extend(Granted::entry(&from_dir, from_name)?);
+            granted.extend(GrantedAccess::to_entry(&from_dir, from_name)?);
             rename()
         }
         result => result,
     }
 }
 
-/// The result of a change to an entry that may be gone.
+/// Returns the result of a change, and success if the entry was missing.
 pub(crate) fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NOENT) => Ok(()),
@@ -206,7 +88,7 @@ pub(crate) fn unless_gone(result: Result<(), Errno>) -> Result<(), Errno> {
     }
 }
 
-/// Renames within one directory, over what is there.
+/// Renames within one directory. An existing entry is replaced.
 pub(crate) fn rename_in(dir: impl AsFd, from: &[u8], to: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let dir = dir.as_fd();
@@ -225,7 +107,7 @@ pub(crate) fn make_dir(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     rustix::fs::mkdirat(dir, name, Mode::RWXU)
 }
 
-/// Makes an empty file, which must not be there.
+/// Makes an empty file, which must not exist.
 pub(crate) fn make_file(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -242,11 +124,6 @@ pub(crate) fn remove_dir(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
 }
 
-pub(crate) fn chmod(fd: impl AsFd, mode: Mode) -> Result<(), Errno> {
-    faults::check()?;
-    rustix::fs::fchmod(fd, mode)
-}
-
 pub(crate) fn chown(fd: impl AsFd, uid: Uid, gid: Gid) -> Result<(), Errno> {
     faults::check()?;
     rustix::fs::fchown(fd, Some(uid), Some(gid))
@@ -254,10 +131,10 @@ pub(crate) fn chown(fd: impl AsFd, uid: Uid, gid: Gid) -> Result<(), Errno> {
 
 pub(crate) fn set_times(fd: impl AsFd, mtime_ns: i64) -> Result<(), Errno> {
     faults::check()?;
-    rustix::fs::futimens(fd, &crate::fs::unpack::times(mtime_ns))
+    rustix::fs::futimens(fd, &times(mtime_ns))
 }
 
-/// Writes a whole file and makes it durable, but not its name.
+/// Writes a whole file and makes its content durable. Its name is not made durable.
 pub(crate) fn write_file(dir: impl AsFd, name: &[u8], bytes: &[u8]) -> Result<(), Errno> {
     faults::check()?;
     let flags =
@@ -283,7 +160,7 @@ pub(crate) fn sync_tree(tree: &Beneath) -> Result<(), Errno> {
     durable::sync_tree(tree)
 }
 
-/// Makes directories of a tree durable. Those that are gone need not be.
+/// Makes directories of a tree durable. Missing ones are skipped.
 pub(crate) fn sync_dirs<'a>(
     tree: &Beneath,
     dirs: impl Iterator<Item = &'a [u8]>,
@@ -294,58 +171,10 @@ pub(crate) fn sync_dirs<'a>(
     }
     let mut last = None;
     for path in dirs.filter(|path| last.replace(*path) != Some(*path)) {
-        match dir(tree, path).and_then(|dir| sys::sync(&dir)) {
+        match open_dir(tree, path).and_then(|dir| sys::sync(&dir)) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             result => result?,
         }
     }
     Ok(())
-}
-
-#[cfg(not(test))]
-mod faults {
-    pub(super) fn check() -> Result<(), rustix::io::Errno> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod faults {
-    use std::cell::Cell;
-
-    use rustix::io::Errno;
-
-    /// What the change of some number does, on this thread.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) enum Fault {
-        /// It fails.
-        Fail(Errno),
-        /// It does not happen, nor does any after it: the process was killed.
-        Kill,
-    }
-
-    thread_local! {
-        static PLAN: Cell<Option<(u32, Fault)>> = const { Cell::new(None) };
-        static COUNT: Cell<u32> = const { Cell::new(0) };
-    }
-
-    /// Begins to count anew, with a fault at the change of this number, or none.
-    pub(crate) fn plan(fault: Option<(u32, Fault)>) {
-        PLAN.set(fault);
-        COUNT.set(0);
-    }
-
-    /// How many changes there were since.
-    pub(crate) fn count() -> u32 {
-        COUNT.get()
-    }
-
-    pub(super) fn check() -> Result<(), Errno> {
-        let n = COUNT.replace(COUNT.get() + 1);
-        match PLAN.get() {
-            Some((at, Fault::Fail(errno))) if n == at => Err(errno),
-            Some((at, Fault::Kill)) if n >= at => Err(Errno::IO),
-            _ => Ok(()),
-        }
-    }
 }

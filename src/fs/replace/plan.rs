@@ -1,9 +1,9 @@
-//! From two trees to the steps that exchange them, and what forbids that.
+//! Plans the steps that exchange two trees, and refuses trees that cannot be exchanged.
 
 use std::{collections::HashSet, os::fd::AsFd};
 
 use rustix::{
-    fs::{AtFlags, FileType, Stat, StatxAttributes, StatxFlags},
+    fs::{AtFlags, Stat, StatxAttributes, StatxFlags},
     io::Errno,
 };
 
@@ -11,52 +11,52 @@ use crate::{
     entry::Metadata,
     error::{Error, ErrorKind, Result},
     fs::{
-        beneath::{Beneath, os},
+        beneath::{Beneath, component_ends, os},
         replace::{
+            dir_access::open_dir,
+            entries::{all_names, is_dir, join, sorted_names, sorted_names_at, stat},
             exchange::Trees,
             journal::{DirAttributes, DirChange, Journal, Step},
             ops::{self, At},
-            remove::{self, names},
+            remove::remove_contents,
         },
-        root::FileId,
+        stat::FileId,
     },
 };
 
-/// Entries of one directory that the exchange moves. Each costs some hundred bytes of memory.
-const ENTRIES_MAX: usize = 4_000_000;
-
-/// Which paths of the old tree stay as they are, by path and whether it is a directory.
+/// Returns whether an entry of the old tree is kept as it is. The arguments are its path and whether it is
+/// a directory.
 pub(crate) type Keep<'a> = &'a dyn Fn(&[u8], bool) -> bool;
 
-/// What the exchange is to come to.
+/// The result of an exchange.
 #[derive(Clone, Copy)]
-pub(crate) enum How<'a> {
-    /// Exactly the new tree, and what is kept.
+pub(crate) enum ExchangeMode<'a> {
+    /// The new tree, and the entries that are kept.
     Replace { keep: Keep<'a> },
     /// The new tree over the old one.
     Merge { keep: Keep<'a> },
 }
 
-/// Refuses, before anything is touched, what could not be exchanged: mounts in the tree, and files
-/// that may not be changed. What is kept or only merged around is not looked at.
-pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
-    let How::Replace { keep } = how else {
+/// Fails if the target has entries that cannot be exchanged: mount points, and files that are immutable.
+/// Nothing is changed. Entries that are kept, or that a merge does not touch, are not checked.
+pub(crate) fn check(trees: &Trees, mode: ExchangeMode<'_>) -> Result<()> {
+    let ExchangeMode::Replace { keep } = mode else {
         return Ok(());
     };
     let mut paths: Vec<Vec<u8>> = vec![Vec::new()];
     while let Some(dir_path) = paths.pop() {
-        let fail = |e: Errno| Error::io("look at", e).at(os(&dir_path));
+        let fail = |e: Errno| Error::io("read the metadata of", e).at(os(&dir_path));
         let dir = match trees.target.dir(&dir_path) {
             Ok(dir) => Beneath::from_fd(dir),
-            // It cannot be listed, and may be moved all the same: closed, gone, replaced by
-            // something else meanwhile, or deeper than a path can say.
+            // It cannot be listed, and can be moved all the same. This process may not read it, it was
+            // removed or replaced, or its path is too long.
             Err(
                 Errno::ACCESS | Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG,
             ) => continue,
             Err(e) => return Err(fail(e)),
         };
-        let names = match list(&dir) {
-            // It may be read and not searched.
+        let names = match all_names(&dir) {
+            // This process may open it and not list it.
             Err(Errno::ACCESS) => continue,
             names => names.map_err(fail)?,
         };
@@ -79,11 +79,11 @@ pub(crate) fn check(trees: &Trees, how: How<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A mount point, or a file that may not be changed.
+/// Fails if the entry is a mount point or immutable.
 fn check_one(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     let Ok(found) = rustix::fs::statx(dir, name, flags, StatxFlags::empty()) else {
-        // Before Linux 4.11, and under some filters: the rename will fail, and be undone.
+        // `statx` is missing before Linux 4.11 and under some filters. Then the rename fails, and is undone.
         return Ok(());
     };
     let attributes = found.stx_attributes & found.stx_attributes_mask;
@@ -98,13 +98,14 @@ fn check_one(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<()> {
 }
 
 impl Trees {
-    /// Plans, after removing from the new tree what is to be kept of the old one.
-    pub(crate) fn plan(&self, how: How<'_>) -> Result<Journal> {
+    /// Plans the steps. Entries of the new tree that the kept entries of the old tree replace are removed
+    /// first.
+    pub(crate) fn plan(&self, mode: ExchangeMode<'_>) -> Result<Journal> {
         let journal = Journal::default();
         let mut plan = Plan { trees: self, journal, known: HashSet::new(), moved_out: 0 };
-        match how {
-            How::Replace { keep } => plan.replace(keep)?,
-            How::Merge { keep } => plan.merge(keep)?,
+        match mode {
+            ExchangeMode::Replace { keep } => plan.replace(keep)?,
+            ExchangeMode::Merge { keep } => plan.merge(keep)?,
         }
         Ok(plan.journal)
     }
@@ -113,15 +114,16 @@ impl Trees {
 struct Plan<'a> {
     trees: &'a Trees,
     journal: Journal,
-    /// Directories whose attributes the journal sets.
+    /// Paths of directories whose attributes the journal sets.
     known: HashSet<Vec<u8>>,
+    /// Entries that the steps move to `old`.
     moved_out: u32,
 }
 
 impl Plan<'_> {
     fn replace(&mut self, keep: Keep<'_>) -> Result<()> {
-        let mut going = Vec::new();
-        for name in sorted(&self.trees.target, b"")? {
+        let mut replaced = Vec::new();
+        for name in sorted_names_at(&self.trees.target, b"")? {
             let Some(stat) = stat(&self.trees.target, &name, &name)? else {
                 continue;
             };
@@ -130,24 +132,24 @@ impl Plan<'_> {
             }
             let is_dir = is_dir(&stat);
             if keep(&name, is_dir) {
-                self.drop_new(&name)?;
+                self.remove_new(&name)?;
                 continue;
             }
             if is_dir {
                 self.find_kept(&name, keep)?;
             }
-            going.push((name, attributes(&stat)));
+            replaced.push((name, attributes(&stat)));
         }
-        let new = sorted(&self.trees.new, b"")?;
-        for (name, old) in &going {
+        let new = sorted_names_at(&self.trees.new, b"")?;
+        for (name, old) in &replaced {
             if new.binary_search(name).is_err() {
                 self.move_out(name);
                 self.restore_closed(name, *old, None);
             }
         }
         for name in new {
-            let old = going.binary_search_by(|(going, _)| going.cmp(&name));
-            let old = old.ok().map(|i| going[i].1);
+            let old = replaced.binary_search_by(|(old, _)| old.cmp(&name));
+            let old = old.ok().map(|i| replaced[i].1);
             if old.is_some() {
                 self.move_out(&name);
             }
@@ -159,20 +161,20 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// What is kept beneath a directory that is not: it moves into the new tree.
+    /// Plans the moves of kept entries beneath a directory that is not kept: they move into the new tree.
     fn find_kept(&mut self, top: &[u8], keep: Keep<'_>) -> Result<()> {
         let mut dirs = vec![top.to_vec()];
         while let Some(dir) = dirs.pop() {
             let mut has_kept = false;
-            let held = match ops::dir(&self.trees.target, &dir) {
-                Ok(held) => held,
-                // No pattern can name what is deeper than a path can say.
+            let opened = match open_dir(&self.trees.target, &dir) {
+                Ok(opened) => opened,
+                // No pattern can match a path that is too long.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => continue,
                 Err(e) => return Err(Error::io("list", e).at(os(&dir))),
             };
-            for name in sorted_names(&held, &dir)? {
+            for name in sorted_names(&opened, &dir)? {
                 let path = join(&dir, &name);
-                let Some(stat) = stat(&held, &name, &path)? else {
+                let Some(stat) = stat(&opened, &name, &path)? else {
                     continue;
                 };
                 let is_dir = is_dir(&stat);
@@ -181,7 +183,7 @@ impl Plan<'_> {
                         self.make_parents(&dir)?;
                         has_kept = true;
                     }
-                    self.drop_new(&path)?;
+                    self.remove_new(&path)?;
                     self.journal.steps.push(Step::Keep(path));
                 } else if is_dir {
                     dirs.push(path);
@@ -191,23 +193,22 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Directories that the new tree needs for what is kept, as the old tree has them; and their
-    /// attributes, since moves into and out of them change their times.
+    /// Makes the directories that the new tree needs for kept entries, with the attributes of the old
+    /// tree. Notes the attributes of all these directories, since the moves change their times.
     fn make_parents(&mut self, dir: &[u8]) -> Result<()> {
-        let ends = (1..=dir.len()).filter(|&i| dir.get(i).is_none_or(|&b| b == b'/'));
-        for end in ends.collect::<Vec<_>>() {
+        for end in component_ends(dir) {
             let path = &dir[..end];
             if self.known.contains(path) {
                 continue;
             }
-            let fail = |e: Errno| Error::io("look at", e).at(os(path));
+            let fail = |e: Errno| Error::io("read the metadata of", e).at(os(path));
             let old = attributes(&At(&self.trees.target, path).stat().map_err(fail)?);
             let new = match At(&self.trees.new, path).stat() {
                 Ok(stat) if is_dir(&stat) => attributes(&stat),
                 Ok(_) => {
-                    return Err(Error::new(ErrorKind::InvalidInput, "keep")
-                        .at(os(dir))
-                        .caused_by("the archive has something else where its directory would be"));
+                    return Err(Error::new(ErrorKind::InvalidInput, "keep").at(os(dir)).caused_by(
+                        "the archive has an entry of another type in place of its directory",
+                    ));
                 }
                 Err(Errno::NOENT) => {
                     At(&self.trees.new, path).make_dir().map_err(fail)?;
@@ -223,9 +224,9 @@ impl Plan<'_> {
     fn merge(&mut self, keep: Keep<'_>) -> Result<()> {
         let mut dirs = vec![Vec::new()];
         while let Some(dir) = dirs.pop() {
-            let fail = |e: Errno| Error::io("look at", e).at(os(&dir));
-            let new_dir = ops::dir(&self.trees.new, &dir).map_err(fail)?;
-            let old_dir = ops::dir(&self.trees.target, &dir).map_err(fail)?;
+            let fail = |e: Errno| Error::io("read the metadata of", e).at(os(&dir));
+            let new_dir = open_dir(&self.trees.new, &dir).map_err(fail)?;
+            let old_dir = open_dir(&self.trees.target, &dir).map_err(fail)?;
             for name in sorted_names(&new_dir, &dir)? {
                 let path = join(&dir, &name);
                 let Some(new) = stat(&new_dir, &name, &path)? else {
@@ -237,7 +238,7 @@ impl Plan<'_> {
                     continue;
                 };
                 if keep(&path, is_dir(&old)) {
-                    self.drop_new(&path)?;
+                    self.remove_new(&path)?;
                     continue;
                 }
                 check_one(&old_dir, &name, &path)?;
@@ -253,8 +254,8 @@ impl Plan<'_> {
                     }
                     (old_is_dir, _) => {
                         let why = match old_is_dir {
-                            true => "a directory stands where the archive has a file",
-                            false => "a file stands where the archive has a directory",
+                            true => "it is a directory, and the archive has a file there",
+                            false => "it is a file, and the archive has a directory there",
                         };
                         let error = Error::new(ErrorKind::InvalidInput, "merge").at(os(&path));
                         return Err(error.caused_by(why));
@@ -262,7 +263,7 @@ impl Plan<'_> {
                 }
             }
         }
-        // A directory's attributes are set after those of the entries that lie in it.
+        // The attributes of a directory are set after those of its entries.
         self.journal.attributes.sort_by(|a, b| b.path.cmp(&a.path));
         Ok(())
     }
@@ -283,7 +284,8 @@ impl Plan<'_> {
         }
     }
 
-    /// A directory that its owner may not write to is opened for its move; a kill may leave it so.
+    /// Restores the mode of a directory that its owner may not write to. The move makes it writable, and a
+    /// kill may leave it so.
     fn restore_closed(
         &mut self,
         path: &[u8],
@@ -296,56 +298,20 @@ impl Plan<'_> {
         }
     }
 
-    /// Removes what the archive has of a path that is kept.
-    fn drop_new(&self, path: &[u8]) -> Result<()> {
+    /// Removes an entry of the new tree whose path is kept.
+    fn remove_new(&self, path: &[u8]) -> Result<()> {
         let fail = |e: Errno| Error::io("keep", e).at(os(path));
         let new = At(&self.trees.new, path);
         if new.exists().map_err(fail)? {
             ops::rename(new, At(&self.trees.old, b"kept"), false).map_err(fail)?;
-            remove::empty(&self.trees.old).map_err(fail)?;
+            remove_contents(&self.trees.old).map_err(fail)?;
         }
         Ok(())
     }
 }
 
-pub(super) fn is_dir(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-}
-
-/// Those of a directory.
+/// Returns the attributes of a directory; `None` for another file type.
 fn attributes(stat: &Stat) -> Option<DirAttributes> {
     let meta = Metadata::of(stat);
     is_dir(stat).then_some(DirAttributes { mode: meta.mode, mtime_ns: meta.mtime_ns })
-}
-
-fn sorted(tree: &Beneath, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let dir = ops::dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
-    sorted_names(&dir, path)
-}
-
-fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let mut names = list(dir).map_err(|e| Error::io("list", e).at(os(path)))?;
-    names.sort_unstable();
-    Ok(names)
-}
-
-pub(super) fn list(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let names = names(dir, ENTRIES_MAX + 1)?;
-    if names.len() > ENTRIES_MAX { Err(Errno::FBIG) } else { Ok(names) }
-}
-
-/// What stands in a directory; `None` if it is gone.
-pub(super) fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(Error::io("look at", e).at(os(path))),
-    }
-}
-
-pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    match dir {
-        b"" => name.to_vec(),
-        dir => [dir, b"/", name].concat(),
-    }
 }

@@ -1,7 +1,6 @@
-//! The record of one restore: which directory it replaces, where its staging tree is, and how far
-//! it has come.
+//! The record of one restore: its target, its staging directory, and its phase.
 //!
-//! Records lie in the operator's state directory (see [`state`](crate::fs::replace::state)), never in
+//! Records are in the operator's state directory (see [`state`](crate::fs::replace::state)), never in
 //! the target. Each change of a record is durable before the change that it announces.
 
 use std::os::{fd::AsFd, unix::fs::FileExt};
@@ -15,8 +14,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
+        open_flags::FILE,
         replace::{journal::Journal, ops},
-        root::FILE,
     },
 };
 
@@ -24,39 +23,40 @@ const RECORD: &[u8] = b"record";
 const JOURNAL: &[u8] = b"journal";
 const DRAFT: &[u8] = b"draft";
 
-/// A record holds two paths and a few numbers.
+/// The largest record: it contains two paths and a few numbers.
 const RECORD_MAX: u64 = 64 << 10;
-/// A journal holds some 50 bytes for each entry that the exchange moves.
+
+/// The largest journal: it contains about 50 bytes for each entry that the exchange moves.
 const JOURNAL_MAX: u64 = 1 << 30;
 
 const MAGIC: &[u8] = b"wingback restore 2\n";
 const HASH: usize = 32;
 
-/// What is known of a restore.
+/// The state of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The target's path, absolute and without links, when the restore began.
+    /// The path of the target when the restore began, absolute and without links.
     #[serde(with = "serde_bytes")]
     pub(crate) target: Vec<u8>,
-    /// The target's inode. Device numbers may change when the system starts again.
+    /// The inode of the target. The device number is not stored, since it may change after a reboot.
     pub(crate) inode: u64,
-    pub(crate) staging: Staging,
+    pub(crate) staging: StagingRecord,
     pub(crate) phase: Phase,
 }
 
-/// Where the staging tree is.
+/// The staging directory in a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Staging {
-    /// The directory that holds it; `None` for the target itself.
-    pub(crate) outside: Option<serde_bytes::ByteBuf>,
-    /// Its name there, which nobody can guess.
+pub(crate) struct StagingRecord {
+    /// The external directory that contains it; `None` for the target itself.
+    pub(crate) external: Option<serde_bytes::ByteBuf>,
+    /// Its name, which nobody can guess.
     #[serde(with = "serde_bytes")]
     pub(crate) name: Vec<u8>,
     /// `None` until the directory is made.
     pub(crate) identity: Option<Identity>,
 }
 
-/// By which a staging directory is accepted again.
+/// The properties by which a staging directory is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) inode: u64,
@@ -64,67 +64,67 @@ pub(crate) struct Identity {
     pub(crate) mode: u32,
 }
 
-/// How far a restore has come.
+/// The phase of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
-    /// The archive is unpacked into the staging tree. The target is untouched.
+    /// The archive is being unpacked into the staging directory. The target is untouched.
     Unpacking,
-    /// The exchange has begun; the journal of this hash says what it does.
+    /// The exchange has begun. The journal with this hash has its steps.
     Exchanging([u8; HASH]),
-    /// The target is the new tree. The staging tree is to be removed.
+    /// The target is the new tree. Only the staging directory has to be removed.
     Finished,
-    /// The target is the old tree again. The staging tree is to be removed.
+    /// The target is the old tree again. Only the staging directory has to be removed.
     Undone,
 }
 
-/// What became of reading something that may be absent.
+/// The result of reading a file that may be missing.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found<T> {
-    Nothing,
+pub(crate) enum Stored<T> {
+    Missing,
     Valid(T),
-    /// It is there, and why it cannot be used.
+    /// The file exists, and cannot be used for this reason.
     Unreadable(String),
 }
 
 impl Record {
-    /// Reads the record in a record's directory.
-    pub(crate) fn read(dir: impl AsFd) -> Result<Found<Record>> {
-        let (fail, dir) = (|e| Error::io("read the restore's record", e), dir.as_fd());
+    /// Reads the record from its directory.
+    pub(crate) fn read(dir: impl AsFd) -> Result<Stored<Record>> {
+        let (fail, dir) = (|e| Error::io("read the record of the restore", e), dir.as_fd());
         Ok(match read(dir, RECORD, RECORD_MAX).map_err(fail)? {
-            Found::Valid(bytes) => decode(&bytes).map_or_else(Found::Unreadable, Found::Valid),
-            Found::Nothing => Found::Nothing,
-            Found::Unreadable(why) => Found::Unreadable(why),
+            Stored::Valid(bytes) => decode(&bytes).map_or_else(Stored::Unreadable, Stored::Valid),
+            Stored::Missing => Stored::Missing,
+            Stored::Unreadable(why) => Stored::Unreadable(why),
         })
     }
 
-    /// Puts this record into a record's directory, in place of the one there.
+    /// Writes this record into its directory, in place of the previous one.
     pub(crate) fn write(&self, dir: impl AsFd) -> Result<()> {
-        put(dir, RECORD, &encode(self)?)
+        write(dir, RECORD, &encode(self)?)
     }
 }
 
 impl Journal {
-    /// Puts the journal beside the record, and returns its hash.
+    /// Writes the journal next to the record, and returns its hash.
     pub(crate) fn write(&self, dir: impl AsFd) -> Result<[u8; HASH]> {
         let bytes = encode(self)?;
         if bytes.len() as u64 > JOURNAL_MAX {
             let error = Error::new(ErrorKind::InvalidInput, "restore");
             return Err(
-                error.caused_by("its exchange would move more entries than a journal holds")
+                error.caused_by("its exchange would move more entries than a journal can hold")
             );
         }
-        put(dir, JOURNAL, &bytes)?;
+        write(dir, JOURNAL, &bytes)?;
         Ok(*blake3::hash(&bytes).as_bytes())
     }
 
-    /// Reads the journal of that hash beside a record. An absent one is unreadable as well: the
-    /// record says that there is one.
+    /// Reads the journal with this hash. The inner error says why it is unusable: the record says that there
+    /// is a journal, so a missing one is unusable as well.
     pub(crate) fn read(dir: impl AsFd, hash: &[u8; HASH]) -> Result<Result<Journal, String>> {
-        let (fail, dir) = (|e| Error::io("read the restore's journal", e), dir.as_fd());
+        let (fail, dir) = (|e| Error::io("read the journal of the restore", e), dir.as_fd());
         let bytes = match read(dir, JOURNAL, JOURNAL_MAX).map_err(fail)? {
-            Found::Valid(bytes) => bytes,
-            Found::Nothing => return Ok(Err("the journal is gone".to_owned())),
-            Found::Unreadable(why) => return Ok(Err(why)),
+            Stored::Valid(bytes) => bytes,
+            Stored::Missing => return Ok(Err("the journal is missing".to_owned())),
+            Stored::Unreadable(why) => return Ok(Err(why)),
         };
         if blake3::hash(&bytes).as_bytes() != hash {
             return Ok(Err("the journal is not the one that the record names".to_owned()));
@@ -134,10 +134,10 @@ impl Journal {
     }
 }
 
-/// Removes record and journal: from here on there is nothing to finish.
+/// Removes record and journal. After that, there is nothing to finish.
 pub(crate) fn remove(dir: impl AsFd) -> Result<(), Errno> {
     let dir = dir.as_fd();
-    // The record first: a journal without one says nothing.
+    // The record comes first: a journal without a record has no meaning.
     for name in [RECORD, JOURNAL, DRAFT] {
         match ops::remove_file(dir, name) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -151,8 +151,9 @@ pub(crate) fn remove(dir: impl AsFd) -> Result<(), Errno> {
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
-    let body = postcard::to_stdvec(value)
-        .map_err(|e| Error::new(ErrorKind::Internal, "write the restore's record").caused_by(e))?;
+    let body = postcard::to_stdvec(value).map_err(|e| {
+        Error::new(ErrorKind::Internal, "write the record of the restore").caused_by(e)
+    })?;
     Ok([MAGIC, blake3::hash(&body).as_bytes(), &body].concat())
 }
 
@@ -161,29 +162,30 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         let is_ours = bytes.starts_with(&MAGIC[..MAGIC.len() - 2]);
         return Err(match is_ours {
             true => "another version of wingback wrote it".to_owned(),
-            false => "it does not begin as a record does".to_owned(),
+            false => "it does not start like a record".to_owned(),
         });
     };
     let body = rest.split_at_checked(HASH);
     let body = body.filter(|(hash, body)| blake3::hash(body).as_bytes() == hash);
     let (_, body) = body.ok_or_else(|| "its checksum is wrong".to_owned())?;
-    postcard::from_bytes(body).map_err(|e| format!("its content is not a record's: {e}"))
+    postcard::from_bytes(body).map_err(|e| format!("its content is not valid: {e}"))
 }
 
-fn put(dir: impl AsFd, name: &[u8], bytes: &[u8]) -> Result<()> {
-    let fail = |e: Errno| Error::io("write the restore's record", e);
+/// Replaces a file by one rename, and makes the change durable.
+fn write(dir: impl AsFd, name: &[u8], bytes: &[u8]) -> Result<()> {
+    let fail = |e: Errno| Error::io("write the record of the restore", e);
     let dir = dir.as_fd();
     ops::write_file(dir, DRAFT, bytes).map_err(fail)?;
     ops::rename_in(dir, DRAFT, name).map_err(fail)?;
     ops::sync(dir).map_err(fail)
 }
 
-/// Reads a regular file of at most `max` bytes; anything else in its place is unreadable.
-fn read(dir: impl AsFd, name: &[u8], max: u64) -> Result<Found<Vec<u8>>, Errno> {
-    let unreadable = |why: &str| Ok(Found::Unreadable(why.to_owned()));
+/// Reads a regular file of at most `max` bytes. Anything else in its place is unreadable.
+fn read(dir: impl AsFd, name: &[u8], max: u64) -> Result<Stored<Vec<u8>>, Errno> {
+    let unreadable = |why: &str| Ok(Stored::Unreadable(why.to_owned()));
     let file = match rustix::fs::openat(dir, name, FILE, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(Found::Nothing),
+        Err(Errno::NOENT) => return Ok(Stored::Missing),
         Err(Errno::LOOP | Errno::NXIO) => return unreadable("it is not a regular file"),
         Err(e) => return Err(e),
     };
@@ -197,7 +199,7 @@ fn read(dir: impl AsFd, name: &[u8], max: u64) -> Result<Found<Vec<u8>>, Errno> 
     }
     let mut bytes = vec![0; len as usize];
     match std::fs::File::from(file).read_exact_at(&mut bytes, 0) {
-        Ok(()) => Ok(Found::Valid(bytes)),
+        Ok(()) => Ok(Stored::Valid(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => unreadable("it was cut short"),
         Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
     }

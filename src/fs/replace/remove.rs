@@ -1,30 +1,29 @@
-//! Removes trees: no link followed, no mount entered, however deep they are.
+//! Removes trees of any depth. No link is followed, and no mount is entered.
 
-use std::os::fd::AsFd;
-
-use rustix::{
-    fs::{AtFlags, Dir, FileType},
-    io::Errno,
-};
+use rustix::{fs::AtFlags, io::Errno};
 
 use crate::fs::{
     beneath::Beneath,
-    replace::ops::{self, At},
+    replace::{
+        dir_access::open_for_removal,
+        entries::{self, names},
+        ops::{self, At},
+    },
 };
 
-/// Names read at a time, so that memory does not grow with a directory.
+/// Names that are read at a time, so that memory does not grow with the directory.
 const BATCH: usize = 1024;
 
-/// Batches of one removal. A tenant that makes entries as fast as they are removed ends it here, and
-/// so does a tree that is deeper than this.
+/// The most batches of one removal. It bounds the removal if a tenant makes entries as fast as they are
+/// removed, or if the tree is deeper than this.
 const BATCHES_MAX: usize = 1 << 20;
 
-/// Removes all that lies in `trash`. Directories that are not empty have their directories moved up
-/// into `trash` first, so that no path becomes long and no descriptor stays open.
-pub(crate) fn empty(trash: &Beneath) -> Result<(), Errno> {
-    let mut removal = Removal { trash, moved: 0, batches: 0 };
+/// Removes everything in `dir`. Before a subdirectory is removed, its non-empty directories are moved up
+/// into `dir`. So no path becomes long, and no descriptor stays open.
+pub(crate) fn remove_contents(dir: &Beneath) -> Result<(), Errno> {
+    let mut removal = Removal { root: dir, moved: 0, batches: 0 };
     loop {
-        let names = removal.batch(trash)?;
+        let names = removal.next_batch(dir)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -35,13 +34,14 @@ pub(crate) fn empty(trash: &Beneath) -> Result<(), Errno> {
 }
 
 struct Removal<'a> {
-    trash: &'a Beneath,
+    root: &'a Beneath,
+    /// Directories that were moved up.
     moved: u64,
     batches: usize,
 }
 
 impl Removal<'_> {
-    fn batch(&mut self, dir: &Beneath) -> Result<Vec<Vec<u8>>, Errno> {
+    fn next_batch(&mut self, dir: &Beneath) -> Result<Vec<Vec<u8>>, Errno> {
         self.batches += 1;
         if self.batches > BATCHES_MAX {
             return Err(Errno::BUSY);
@@ -50,19 +50,19 @@ impl Removal<'_> {
     }
 
     fn remove(&mut self, name: &[u8]) -> Result<(), Errno> {
-        if !is_dir(self.trash, name)? {
-            return ops::remove_file(self.trash, name);
+        if !is_dir(self.root, name)? {
+            return ops::remove_file(self.root, name);
         }
-        match ops::remove_dir(self.trash, name) {
-            // POSIX lets it be either.
+        match ops::remove_dir(self.root, name) {
+            // POSIX allows both.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             result => return result,
         }
-        let dir = Beneath::from_fd(ops::open_for_removal(self.trash, name)?);
+        let dir = Beneath::from_fd(open_for_removal(self.root, name)?);
         loop {
-            let names = self.batch(&dir)?;
+            let names = self.next_batch(&dir)?;
             if names.is_empty() {
-                return ops::remove_dir(self.trash, name);
+                return ops::remove_dir(self.root, name);
             }
             for inner in names {
                 ops::unless_gone(self.remove_or_move_up(&dir, &inner))?;
@@ -77,34 +77,18 @@ impl Removal<'_> {
         if ops::remove_dir(dir, name).is_ok() {
             return Ok(());
         }
-        let up = loop {
-            let up = format!("moved-{}", self.moved).into_bytes();
+        let free_name = loop {
+            let name = format!("moved-{}", self.moved).into_bytes();
             self.moved += 1;
-            if !At(self.trash, &up).exists()? {
-                break up;
+            if !At(self.root, &name).exists()? {
+                break name;
             }
         };
-        // A mount point cannot be renamed (EBUSY), so none is ever entered.
-        ops::rename(At(dir, name), At(self.trash, &up), false)
+        // The rename of a mount point fails (EBUSY), so no mount is entered.
+        ops::rename(At(dir, name), At(self.root, &free_name), false)
     }
-}
-
-/// At most so many of the names in a directory.
-pub(crate) fn names(dir: impl AsFd, max: usize) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        if names.len() >= max {
-            break;
-        }
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 fn is_dir(dir: &Beneath, name: &[u8]) -> Result<bool, Errno> {
-    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| entries::is_dir(&stat))
 }

@@ -1,4 +1,4 @@
-//! The staging directory: in the target's file system, under a name that only the record knows.
+//! The staging directory. It is on the file system of the target, and only the record knows its name.
 
 use std::{
     os::{
@@ -18,28 +18,30 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         beneath::{Beneath, os},
+        open_flags::DIRECTORY,
         replace::{
+            entries::names,
             exchange::Trees,
             ops::{self, At},
-            record::{Identity, Staging},
-            remove::{self, names},
+            record::{Identity, StagingRecord},
+            remove::remove_contents,
             target::Target,
         },
-        root::{DIRECTORY, FileId},
+        stat::FileId,
     },
 };
 
-/// How the names of staging directories begin.
+/// The start of the names of staging directories.
 pub(crate) const PREFIX: &str = ".wingback-restore-";
 
 const NEW: &[u8] = b"new";
 const OLD: &[u8] = b"old";
 
-/// Entries of the target among which a staging directory that was renamed is looked for.
+/// The most entries of the target that are searched for a staging directory that was renamed.
 const RENAMED_MAX: usize = 100_000;
 
-/// A staging directory, open. It is used through its handle; its name serves to find it again and
-/// to remove it.
+/// A staging directory, open. Its contents are used through the handle. The name is used to find and to
+/// remove it.
 #[derive(Debug)]
 pub(crate) struct StagingDir {
     parent: Beneath,
@@ -48,10 +50,10 @@ pub(crate) struct StagingDir {
     id: FileId,
 }
 
-impl Staging {
-    /// A name that nobody can guess, in the target or in the directory `outside`.
-    pub(crate) fn plan(outside: Option<&Path>) -> Result<Staging> {
-        let outside = outside
+impl StagingRecord {
+    /// Chooses a name that nobody can guess, in the target or in the directory `external`.
+    pub(crate) fn plan(external: Option<&Path>) -> Result<StagingRecord> {
+        let external = external
             .map(|dir| {
                 std::fs::canonicalize(dir)
                     .map(|dir| ByteBuf::from(dir.as_os_str().as_bytes()))
@@ -59,26 +61,26 @@ impl Staging {
             })
             .transpose()?;
         let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()).into_bytes();
-        Ok(Staging { outside, name, identity: None })
+        Ok(StagingRecord { external, name, identity: None })
     }
 
     fn parent(&self, target: &Target) -> Result<Beneath> {
-        match &self.outside {
+        match &self.external {
             None => target.dir.reopen().map_err(|e| Error::io("open the target", e)),
             Some(dir) => Beneath::open(Path::new(os(dir))),
         }
     }
 
-    /// Where it is, for messages.
+    /// Returns the path of the directory, for messages.
     pub(crate) fn path(&self, target: &Path) -> PathBuf {
-        let parent = self.outside.as_ref().map_or(target, |dir| Path::new(os(dir)));
+        let parent = self.external.as_ref().map_or(target, |dir| Path::new(os(dir)));
         parent.join(os(&self.name))
     }
 }
 
 impl StagingDir {
-    /// Makes the directory, which must not be there, and returns how to accept it again.
-    pub(crate) fn make(target: &Target, staging: &Staging) -> Result<(StagingDir, Identity)> {
+    /// Makes the directory, which must not exist. Returns the identity by which it is recognized later.
+    pub(crate) fn make(target: &Target, staging: &StagingRecord) -> Result<(StagingDir, Identity)> {
         let fail =
             |e: Errno| Error::io("make the staging directory", e).at(staging.path(&target.path));
         let parent = staging.parent(target)?;
@@ -91,16 +93,16 @@ impl StagingDir {
         if identity.mode & 0o077 != 0 || identity.owner != rustix::process::geteuid().as_raw() {
             let error = Error::new(ErrorKind::Io, "make the staging directory");
             return Err(error.at(staging.path(&target.path)).caused_by(
-                "other users may write to it: the file system keeps no owners and modes, or \
-                     something else stands where it was made. `extract` needs no such directory",
+                "other users may write to it: the file system does not store owners and modes, or \
+                 another process replaced the directory. `extract` needs no such directory",
             ));
         }
         Ok((dir, identity))
     }
 
-    /// Opens the directory of a record again; `None` if it is not there, or is not the one that the
-    /// record describes. Such a thing is left alone.
-    pub(crate) fn find(target: &Target, staging: &Staging) -> Result<Option<StagingDir>> {
+    /// Opens the directory of a record. Returns `None` if it is missing, or if it is not the one that the
+    /// record describes. Such an entry is left alone.
+    pub(crate) fn find(target: &Target, staging: &StagingRecord) -> Result<Option<StagingDir>> {
         let Some(identity) = staging.identity else {
             return Ok(None);
         };
@@ -111,13 +113,13 @@ impl StagingDir {
         };
         let fail =
             |e: Errno| Error::io("open the staging directory", e).at(staging.path(&target.path));
-        if let Some(dir) = accept(&parent, &staging.name, identity, target).map_err(fail)? {
+        if let Some(dir) = open_if_same(&parent, &staging.name, identity, target).map_err(fail)? {
             return Ok(Some(dir));
         }
-        if staging.outside.is_some() {
+        if staging.external.is_some() {
             return Ok(None);
         }
-        // A tenant may rename it, but cannot make it another one.
+        // A tenant may rename the directory, but cannot change its identity.
         for name in names(&parent, RENAMED_MAX).map_err(fail)? {
             let stat = match At(&parent, &name).stat() {
                 Ok(stat) => stat,
@@ -125,7 +127,7 @@ impl StagingDir {
                 Err(e) => return Err(fail(e)),
             };
             if stat.st_ino == identity.inode
-                && let Some(dir) = accept(&parent, &name, identity, target).map_err(fail)?
+                && let Some(dir) = open_if_same(&parent, &name, identity, target).map_err(fail)?
             {
                 return Ok(Some(dir));
             }
@@ -138,7 +140,7 @@ impl StagingDir {
         StagingDir { parent, name: name.to_vec(), dir, id }
     }
 
-    /// Makes the two trees in it.
+    /// Makes the directories of the two trees.
     pub(crate) fn make_trees(&self, target: &Target) -> Result<Trees> {
         let fail = |e: Errno| Error::io("make the staging directory in", e).at(&target.path);
         for tree in [NEW, OLD] {
@@ -147,7 +149,7 @@ impl StagingDir {
         self.trees(target)
     }
 
-    /// Opens the two trees in it.
+    /// Opens the two trees.
     pub(crate) fn trees(&self, target: &Target) -> Result<Trees> {
         let fail = |e: Errno| Error::io("open the staging directory in", e).at(&target.path);
         let open = |name| self.dir.dir(name).map(Beneath::from_fd).map_err(fail);
@@ -155,37 +157,37 @@ impl StagingDir {
         Ok(Trees { target, new: open(NEW)?, old: open(OLD)?, staging: self.id })
     }
 
-    /// Fails unless files can be renamed from here to the target: on another file system they
-    /// cannot, nor across the border of a quota project.
-    pub(crate) fn check_renames(&self, target: &Target, outside: &Path) -> Result<()> {
+    /// Fails unless files can be renamed from here to the target. They cannot if the target is on another
+    /// file system or in another quota project.
+    pub(crate) fn check_renames(&self, target: &Target, external: &Path) -> Result<()> {
         let fail = |e: Errno| match e {
             Errno::XDEV => {
-                Error::new(ErrorKind::InvalidInput, "stage the restore in").at(outside).caused_by(
+                Error::new(ErrorKind::InvalidInput, "stage the restore in").at(external).caused_by(
                     "it is on another file system, or in another quota project, than the target",
                 )
             }
-            e => Error::io("stage the restore in", e).at(outside),
+            e => Error::io("stage the restore in", e).at(external),
         };
         ops::make_file(&self.dir, &self.name).map_err(fail)?;
         ops::rename(At(&self.dir, &self.name), At(&target.dir, &self.name), false).map_err(fail)?;
         ops::remove_file(&target.dir, &self.name).map_err(fail)
     }
 
-    /// Removes it with all that it holds.
+    /// Removes the directory and everything in it.
     pub(crate) fn remove(&self) -> Result<(), Errno> {
-        remove::empty(&self.dir)?;
+        remove_contents(&self.dir)?;
         match At(&self.parent, &self.name).stat() {
             Ok(stat) if FileId::of(&stat) == self.id => ops::remove_dir(&self.parent, &self.name),
-            // Somebody moved it: it is empty, and theirs now.
+            // Another process has moved it. It is empty, and is left alone.
             Ok(_) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(e),
         }
     }
 }
 
-/// Removes the directory of a record that was written before the directory was made, or right after.
-/// It can hold nothing of ours.
-pub(crate) fn remove_unidentified(target: &Target, staging: &Staging) {
+/// Removes the directory of a record that has no identity yet. A process that was killed may have made the
+/// directory, and has put nothing into it.
+pub(crate) fn remove_unidentified(target: &Target, staging: &StagingRecord) {
     if let Ok(parent) = staging.parent(target) {
         let _ = ops::remove_dir(&parent, &staging.name);
     }
@@ -197,7 +199,8 @@ impl Identity {
     }
 }
 
-fn accept(
+/// Opens the directory if it is the one with this identity.
+fn open_if_same(
     parent: &Beneath,
     name: &[u8],
     identity: Identity,
@@ -206,23 +209,23 @@ fn accept(
     let fd = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
         Ok(fd) => fd,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-        // A directory that is closed to its owner is not as it was made.
-        Err(Errno::ACCESS) if is_other(parent, name, identity)? => return Ok(None),
+        // The owner cannot open it, so its mode has changed since it was made.
+        Err(Errno::ACCESS) if differs(parent, name, identity)? => return Ok(None),
         Err(e) => return Err(e),
     };
     let stat = rustix::fs::fstat(&fd)?;
-    // A mount over it has its own device.
-    let is_it = Identity::of(&stat) == identity
+    // A file system that is mounted over it has another device.
+    let is_same = Identity::of(&stat) == identity
         && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
         && stat.st_dev == target.id.dev;
-    if !is_it {
+    if !is_same {
         return Ok(None);
     }
     let parent = Beneath::from_fd(rustix::fs::openat(parent, c".", DIRECTORY, Mode::empty())?);
     Ok(Some(StagingDir::from_parts(parent, name, fd, &stat)))
 }
 
-fn is_other(parent: &Beneath, name: &[u8], identity: Identity) -> Result<bool, Errno> {
+fn differs(parent: &Beneath, name: &[u8], identity: Identity) -> Result<bool, Errno> {
     let stat = rustix::fs::statat(parent.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(Identity::of(&stat) != identity)
 }

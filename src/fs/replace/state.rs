@@ -1,15 +1,15 @@
-//! The operator's state directory: one record for each restore that is under way or was interrupted.
+//! The operator's state directory: one record for each restore that is running or was interrupted.
 //!
 //! ```text
-//! STATE/restores/                    locked while a record is looked for or begun
-//!     {inode}-{hash of the path}/    locked for as long as its restore lives
-//!         record                     which target, where the staging tree is, how far it has come
-//!         journal                    the steps of the exchange, once that has begun
+//! STATE/restores/                    locked while a record is searched for or made
+//!     {inode}-{hash of the path}/    locked while its restore runs
+//!         record                     target, staging directory and phase
+//!         journal                    the steps of the exchange, after it has begun
 //! ```
 //!
-//! A record's name has the target's inode and a hash of its path, so a record is found where either
-//! is the same: after the path was spelled differently, the target was moved, or the device got
-//! another number. A record that may be the target's and cannot be read is an error.
+//! The name of a record contains the inode of the target and a hash of its path. A record is found if
+//! either is the same: after the path was written differently, the target was moved, or the device
+//! number changed. A record that may belong to the target and cannot be read is an error.
 
 use std::{
     os::{fd::OwnedFd, unix::fs::MetadataExt},
@@ -26,24 +26,25 @@ use crate::{
     fs::{
         beneath::{Beneath, os},
         durable::make_dirs,
+        open_flags::DIRECTORY,
         replace::{
-            claim::{self, Claim, Claimed, LockedDir, NewClaim},
+            claim::{self, Claim, LockedDir, NewClaim, NewOrInterrupted},
             ops,
-            record::{Found, Phase, Record},
-            staging,
+            record::{Phase, Record, Stored},
+            staging::{self, StagingDir},
             target::{RecordName, Target},
         },
-        root::DIRECTORY,
     },
 };
 
-/// Names the state directory where no option does.
+/// The environment variable for the state directory. An option overrides it.
 const VARIABLE: &str = "WINGBACK_STATE_DIR";
 
-/// One for each restore that is under way or was interrupted: so many were not begun by us.
+/// The most records in a state directory. There is one for each restore that is running or was interrupted,
+/// so more than this were not made by the engine.
 const RECORDS_MAX: usize = 100_000;
 
-/// Returns the state directory that restores and backups use where none is given:
+/// Returns the state directory that restores and backups use if none is given:
 /// `$WINGBACK_STATE_DIR`; else `/var/lib/wingback` for root; else `$XDG_STATE_HOME/wingback`, else
 /// `~/.local/state/wingback` where `$HOME` belongs to the user; else `/var/tmp/wingback-{uid}`.
 pub fn default_state_dir() -> PathBuf {
@@ -58,7 +59,7 @@ pub fn default_state_dir() -> PathBuf {
     if let Some(dir) = variable("XDG_STATE_HOME") {
         return PathBuf::from(dir).join("wingback");
     }
-    // A daemon that was started for another user may still have that one's home in its environment.
+    // A daemon that runs as another user than its starter may have the starter's home in its environment.
     let home = variable("HOME").map(PathBuf::from);
     let is_own = |home: &PathBuf| home.metadata().is_ok_and(|meta| meta.uid() == user.as_raw());
     match home.filter(is_own) {
@@ -71,7 +72,8 @@ pub fn default_state_dir() -> PathBuf {
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
-    /// The operator's own path may be a link; one in a directory that others write to may not.
+    /// Whether the path may be a link. A path that the operator gave may be one. The default path may not,
+    /// since it can be in a directory that others write to.
     follow: bool,
 }
 
@@ -83,7 +85,7 @@ impl StateDir {
         }
     }
 
-    /// The record of a restore of `target` that has begun and is not over, whoever runs it.
+    /// Returns the record of a restore of `target` that is running, in any process, or was interrupted.
     pub(crate) fn pending(&self, target: &Target) -> Result<Option<Record>> {
         let Some(restores) = self.open()? else {
             return Ok(None);
@@ -92,8 +94,8 @@ impl StateDir {
             let Some(dir) = self.open_record(&restores, &name)? else {
                 continue;
             };
-            let found = Record::read(&dir)?;
-            if let Some(record) = self.accept(found, &name, target)? {
+            let stored = Record::read(&dir)?;
+            if let Some(record) = self.select(stored, &name, target)? {
                 return Ok(Some(record));
             }
         }
@@ -105,17 +107,17 @@ impl StateDir {
         let Some(restores) = self.open()? else {
             return Ok(None);
         };
-        let guard = lock(&restores).map_err(|e| self.fail(e))?;
-        self.interrupted(&restores, target, &guard)
+        let lock = lock(&restores).map_err(|e| self.fail(e))?;
+        self.interrupted(&restores, target, &lock)
     }
 
-    /// Locks the record of an interrupted restore of `target`, or else begins a record.
-    pub(crate) fn claim(&self, target: &Target) -> Result<Claimed> {
+    /// Locks the record of an interrupted restore of `target`, or else makes one.
+    pub(crate) fn claim(&self, target: &Target) -> Result<NewOrInterrupted> {
         self.check_outside(target)?;
         let restores = self.make()?;
-        let guard = lock(&restores).map_err(|e| self.fail(e))?;
-        if let Some(claim) = self.interrupted(&restores, target, &guard)? {
-            return Ok(Claimed::Interrupted(claim));
+        let lock = lock(&restores).map_err(|e| self.fail(e))?;
+        if let Some(claim) = self.interrupted(&restores, target, &lock)? {
+            return Ok(NewOrInterrupted::Interrupted(claim));
         }
         let name = target.record_name();
         match ops::make_dir(&restores, name.format().as_bytes()) {
@@ -129,33 +131,33 @@ impl StateDir {
             return Err(busy(target));
         }
         let path = self.record_path(&name);
-        Ok(Claimed::New(NewClaim { dir, restores, name, path, _guard: guard }))
+        Ok(NewOrInterrupted::New(NewClaim { dir, restores, name, path, _lock: lock }))
     }
 
     fn interrupted(
         &self,
         restores: &Beneath,
         target: &Target,
-        _guard: &LockedDir,
+        _lock: &LockedDir,
     ) -> Result<Option<Claim>> {
         for name in candidates(restores, target).map_err(|e| self.fail(e))? {
             let Some(dir) = self.open_record(restores, &name)? else {
                 continue;
             };
             let dir = LockedDir::try_lock(dir).map_err(|e| self.fail(e))?;
-            let found = Record::read(&dir)?;
-            if dir.is_held && found == Found::Nothing {
-                // A crash came before its record was written, or after that was removed.
+            let stored = Record::read(&dir)?;
+            if dir.is_held && stored == Stored::Missing {
+                // A process was killed before it wrote the record, or after it removed it.
                 let _ = claim::remove(restores, &name, &dir);
                 continue;
             }
-            let Some(record) = self.accept(found, &name, target)? else {
+            let Some(record) = self.select(stored, &name, target)? else {
                 continue;
             };
             if !dir.is_held {
                 return Err(busy(target));
             }
-            // Its restore may have removed it since it was opened.
+            // Its restore may have removed the directory since it was opened.
             if !claim::leads_to(restores, &name, &dir).map_err(|e| self.fail(e))? {
                 continue;
             }
@@ -166,66 +168,66 @@ impl StateDir {
         Ok(None)
     }
 
-    /// Decides whether a record that was found is the target's.
-    fn accept(
+    /// Returns the record if it belongs to the target.
+    fn select(
         &self,
-        found: Found<Record>,
+        stored: Stored<Record>,
         name: &RecordName,
         target: &Target,
     ) -> Result<Option<Record>> {
-        let record = match found {
-            Found::Nothing => return Ok(None),
-            Found::Valid(record) => record,
-            Found::Unreadable(why) => return Err(self.unusable(name, target, &why)),
+        let record = match stored {
+            Stored::Missing => return Ok(None),
+            Stored::Valid(record) => record,
+            Stored::Unreadable(why) => return Err(self.unusable(name, target, &why)),
         };
         let is_same_path = record.target == target.path_bytes();
         let is_same_inode = record.inode == target.id.ino;
         match (is_same_path, is_same_inode) {
             (true, true) => Ok(Some(record)),
-            // It was moved; or this is another directory with an equal number.
+            // The target was moved, or this is another directory with the same inode number.
             (false, true) => {
-                let staging = staging::StagingDir::find(target, &record.staging)?;
+                let staging = StagingDir::find(target, &record.staging)?;
                 Ok(staging.is_some().then_some(record))
             }
-            // The volume is not mounted, or the directory was made anew.
+            // The file system is not mounted, or the directory was made again.
             (true, false) if matches!(record.phase, Phase::Exchanging(_)) => {
-                let why = "the directory that was being restored is not the one that stands there \
-                    now: is a file system not mounted?";
+                let why = "the directory at this path is not the one that was being restored: is a file \
+                    system not mounted?";
                 Err(self.unusable(name, target, why))
             }
             _ => Ok(None),
         }
     }
 
-    /// Nothing is removed then, and the operator is told what to do.
+    /// Returns the error for a record that cannot be used. It says what the operator can do.
     fn unusable(&self, name: &RecordName, target: &Target, why: &str) -> Error {
         let record = self.record_path(name);
         Error::new(ErrorKind::Corrupt, "use the record of an interrupted restore")
             .at(&record)
             .caused_by(format!(
                 "{why}. Nothing was removed. If {} was being restored, files that the restore had \
-                 moved out may lie in a directory {}* in it: move them back by hand, then remove {}",
+                 moved out may be in a directory {}* in it: move them back by hand, then remove {}",
                 target.path.display(),
                 staging::PREFIX,
                 record.display(),
             ))
     }
 
-    /// A tenant could change records that lie in its own directory.
+    /// Fails if the state directory is in the target: the tenant could change the records.
     fn check_outside(&self, target: &Target) -> Result<()> {
-        let fail = |e| Error::io("look at the state directory", e).at(&self.path);
-        // Of a directory that is to be made, the part that is there tells where it would be.
+        let fail = |e| Error::io("find the state directory", e).at(&self.path);
+        // If the directory does not exist yet, the deepest parent that exists decides.
         let path = std::path::absolute(&self.path).map_err(fail)?;
-        let mut there = path.ancestors().filter_map(|path| std::fs::canonicalize(path).ok());
-        match there.next().is_some_and(|there| there.starts_with(&target.canonical)) {
+        let mut existing = path.ancestors().filter_map(|path| std::fs::canonicalize(path).ok());
+        match existing.next().is_some_and(|dir| dir.starts_with(&target.canonical)) {
             false => Ok(()),
             true => Err(Error::new(ErrorKind::InvalidInput, "use the state directory")
                 .at(&self.path)
-                .caused_by("it lies in the directory that is restored: give another one")),
+                .caused_by("it is in the directory that is restored: choose another one")),
         }
     }
 
-    /// Opens the directory of records; `None` if there is none.
+    /// Opens the directory of records. Returns `None` if there is none.
     fn open(&self) -> Result<Option<Beneath>> {
         let flags = if self.follow { DIRECTORY - OFlags::NOFOLLOW } else { DIRECTORY };
         let state = match rustix::fs::open(&self.path, flags, Mode::empty()) {
@@ -241,7 +243,7 @@ impl StateDir {
         }
     }
 
-    /// Who can write to it decides what restores and recovery do.
+    /// Fails if another user can write to the directory: that user could control restores and recovery.
     fn check_owner(&self, dir: &OwnedFd) -> Result<()> {
         let stat = rustix::fs::fstat(dir).map_err(|e| self.fail(e))?;
         let user = rustix::process::geteuid().as_raw();
@@ -256,10 +258,10 @@ impl StateDir {
         Err(error.at(&self.path).caused_by(why))
     }
 
-    /// Opens the directory of records, after making what is missing of it.
+    /// Opens the directory of records, after making it and its parents if they are missing.
     fn make(&self) -> Result<Beneath> {
         make_dirs(&self.path.join(RESTORES), 0o700).map_err(|e| {
-            Error::io("make the state directory (another one can be given)", e).at(&self.path)
+            Error::io("make the state directory (another one can be chosen)", e).at(&self.path)
         })?;
         self.open()?.ok_or_else(|| self.fail(Errno::NOENT))
     }
@@ -286,10 +288,10 @@ const RESTORES: &str = "restores";
 fn busy(target: &Target) -> Error {
     Error::new(ErrorKind::Busy, "restore")
         .at(&target.path)
-        .caused_by("another restore of it is running")
+        .caused_by("another restore of this directory is running")
 }
 
-/// The records that may be the target's.
+/// Returns the names of the records that may belong to the target.
 fn candidates(restores: &Beneath, target: &Target) -> Result<Vec<RecordName>, Errno> {
     let own = target.record_name();
     let mut found = Vec::new();
@@ -307,7 +309,7 @@ fn lock(restores: &Beneath) -> Result<LockedDir, Errno> {
     LockedDir::lock(restores.dir(b"")?)
 }
 
-/// The target as a message names it.
-pub(crate) fn shown(record: &Record) -> String {
+/// Returns the target of a record, for messages.
+pub(crate) fn target_of(record: &Record) -> String {
     os(&record.target).display().to_string()
 }

@@ -1,4 +1,4 @@
-//! A directory whose content restores replace, and the name that its record has.
+//! A directory whose content is restored, and the name of its record.
 
 use std::{
     os::{fd::AsFd, unix::ffi::OsStrExt},
@@ -9,20 +9,17 @@ use rustix::{fs::Mode, io::Errno};
 
 use crate::{
     error::{Error, Result},
-    fs::{
-        root::{DIRECTORY, FileId},
-        unpack::Beneath,
-    },
+    fs::{beneath::Beneath, open_flags::DIRECTORY, stat::FileId},
 };
 
-/// A directory whose content restores replace, open.
+/// A directory whose content is restored, open.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) dir: Beneath,
     pub(crate) id: FileId,
-    /// As the caller spelled it, for messages.
+    /// The path that the caller gave, for messages.
     pub(crate) path: PathBuf,
-    /// Absolute and without links.
+    /// The absolute path without links.
     pub(crate) canonical: PathBuf,
 }
 
@@ -32,13 +29,13 @@ impl Target {
         Target::of(dir.as_fd(), path)
     }
 
-    /// The same of a directory that is open.
+    /// Takes an open directory. `path` leads to it.
     pub(crate) fn of(dir: impl AsFd, path: &Path) -> Result<Target> {
-        let fail = |e: Errno| Error::io("look at the directory", e).at(path);
+        let fail = |e: Errno| Error::io("open the directory", e).at(path);
         let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty()).map_err(fail)?;
         let id = FileId::of(&rustix::fs::fstat(&dir).map_err(fail)?);
-        let canonical = std::fs::canonicalize(path)
-            .map_err(|e| Error::io("look at the directory", e).at(path))?;
+        let canonical =
+            std::fs::canonicalize(path).map_err(|e| Error::io("open the directory", e).at(path))?;
         Ok(Target { dir: Beneath::from_fd(dir), id, path: path.to_owned(), canonical })
     }
 
@@ -52,11 +49,11 @@ impl Target {
     }
 }
 
-/// The name of a record's directory.
+/// The name of the directory of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecordName {
     pub(crate) inode: u64,
-    /// Hash of the path.
+    /// The hash of the path, as text.
     pub(crate) path: String,
 }
 

@@ -1,4 +1,4 @@
-//! What stands in a target before a restore.
+//! Visits the entries of a target before a restore.
 
 use std::ops::ControlFlow;
 
@@ -8,36 +8,36 @@ use crate::{
     error::{Error, Result},
     fs::{
         beneath::{Beneath, os},
-        replace::plan::{is_dir, join, list, stat},
+        replace::entries::{all_names, is_dir, join, stat},
     },
 };
 
-/// Calls `visit` for each entry beneath a directory, by path and whether it is a directory, until it
-/// breaks off. Entries of a directory come before those that lie deeper. Returns whether this process
-/// may look into all directories.
+/// Calls `visit` for each entry beneath a directory, until it breaks off. The arguments are the entry's
+/// path and whether it is a directory. All entries of a directory come before those of its
+/// subdirectories. Returns whether this process may read all directories.
 pub(crate) fn visit(
     root: &Beneath,
     mut visit: impl FnMut(&[u8], bool) -> Result<ControlFlow<()>>,
 ) -> Result<bool> {
-    let mut is_open = true;
+    let mut is_readable = true;
     let mut dirs = vec![Vec::new()];
     while let Some(dir_path) = dirs.pop() {
         let fail = |e: Errno| Error::io("list", e).at(os(&dir_path));
         let dir = match root.dir(&dir_path) {
             Ok(dir) => dir,
             Err(Errno::ACCESS) => {
-                is_open = false;
+                is_readable = false;
                 continue;
             }
-            // It is gone, replaced by something else meanwhile, or deeper than a path can say.
+            // It was removed or replaced since it was listed, or its path is too long.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => continue,
             Err(e) => return Err(fail(e)),
         };
-        let names = match list(&dir) {
+        let names = match all_names(&dir) {
             Ok(names) => names,
-            // It may be read and not searched.
+            // This process may open the directory and not list it.
             Err(Errno::ACCESS) => {
-                is_open = false;
+                is_readable = false;
                 continue;
             }
             Err(e) => return Err(fail(e)),
@@ -49,12 +49,12 @@ pub(crate) fn visit(
             };
             let is_dir = is_dir(&found);
             if visit(&path, is_dir)?.is_break() {
-                return Ok(is_open);
+                return Ok(is_readable);
             }
             if is_dir {
                 dirs.push(path);
             }
         }
     }
-    Ok(is_open)
+    Ok(is_readable)
 }

@@ -1,4 +1,4 @@
-//! A file in the making.
+//! A file that is being written.
 
 use std::{
     os::fd::OwnedFd,
@@ -8,54 +8,43 @@ use std::{
     },
 };
 
-use rustix::{
-    fs::{AtFlags, Gid, Mode, Uid},
-    io::Errno,
-};
+use rustix::{fs::AtFlags, io::Errno};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     fs::{
-        beneath::{fail, os},
-        sys::rename_new,
+        beneath::{fail, split},
         unpack::{
-            Meta, Owner,
-            times::{Clamped, times},
+            attributes::Attributes,
+            options::{OverwritePolicy, Owner},
+            parents::publish,
+            times::ClampedTimes,
         },
     },
 };
 
-/// Zeros are left out in whole pages, and where at least so many bytes of them come together.
+/// Zeros are left out in whole pages of this many bytes.
 const PAGE: usize = 4096;
+
+/// The minimum length of a hole inside the data.
 const HOLE: usize = 64 << 10;
 
-/// A file that is being written, by one thread or several. Dropped before it is finished, it is
-/// removed.
+/// A file that is being written, by one thread or several. If it is dropped before it is finished, it
+/// is removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    pub(crate) file: OwnedFd,
-    pub(crate) dir: Arc<OwnedFd>,
-    pub(crate) path: Vec<u8>,
-    /// Its name while it is written; empty once it is finished.
-    pub(crate) name: Vec<u8>,
-    pub(crate) place: Place,
+    pub(super) file: OwnedFd,
+    pub(super) dir: Arc<OwnedFd>,
+    pub(super) path: Vec<u8>,
+    /// Its name while it is written; empty after it is finished.
+    pub(super) name: Vec<u8>,
+    pub(super) policy: OverwritePolicy,
     pub(crate) size: u64,
-    /// Where the last byte that was written ends.
-    pub(crate) end: AtomicU64,
-    pub(crate) meta: Meta,
-    pub(crate) owner: Owner,
-    pub(super) clamped: Arc<Clamped>,
-}
-
-/// Where it goes once it is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// It is there.
-    Here,
-    /// Renamed to its own name, which must be free.
-    New,
-    /// Renamed over what is there.
-    Over,
+    /// The end of the last byte that was written.
+    pub(super) end: AtomicU64,
+    pub(super) attributes: Attributes,
+    pub(super) owner: Owner,
+    pub(super) clamped: Arc<ClampedTimes>,
 }
 
 impl NewFile {
@@ -65,7 +54,7 @@ impl NewFile {
         while at < bytes.len() {
             let data = zeros_end(bytes, at, offset);
             let zeros = data - at;
-            // At an edge the hole may go on in the bytes before or behind.
+            // At an edge of `bytes`, the hole may go on in the bytes before or after them.
             let is_hole = zeros >= HOLE || zeros > 0 && (at == 0 || data == bytes.len());
             let end = data_end(bytes, data, offset);
             let start = if is_hole { data } else { at };
@@ -91,22 +80,17 @@ impl NewFile {
         Ok(())
     }
 
-    /// Sets length, owner, mode and time, and puts it in its place.
+    /// Sets length, owner, mode and time, and gives the file its own name.
     pub(crate) fn finish(mut self) -> Result<()> {
-        // A hole at the end.
+        // The file ends with a hole.
         if self.end.load(SeqCst) != self.size {
             rustix::fs::ftruncate(&self.file, self.size)
                 .map_err(|e| fail("set the length of", &self.path, e))?;
         }
-        set_meta(&self.file, &self.path, &self.meta, self.owner, &self.clamped)?;
-        let (_, name) = crate::fs::beneath::split(&self.path);
-        match self.place {
-            Place::Here => {}
-            Place::New => rename_new(&self.dir, &*self.name, &self.dir, name)
-                .map_err(|e| fail("rename to", &self.path, e))?,
-            Place::Over => rustix::fs::renameat(&self.dir, &*self.name, &self.dir, name)
-                .map_err(|e| fail("rename to", &self.path, e))?,
-        }
+        self.attributes.set(&self.file, &self.path, self.owner, &self.clamped)?;
+        let (_, own_name) = split(&self.path);
+        publish(&self.dir, &self.name, own_name, self.policy)
+            .map_err(|e| fail("rename to", &self.path, e))?;
         self.name.clear();
         Ok(())
     }
@@ -120,49 +104,8 @@ impl Drop for NewFile {
     }
 }
 
-/// Sets owner, mode and time of an open file or directory, the owner first: it takes bits away.
-pub(super) fn set_meta(
-    fd: &OwnedFd,
-    path: &[u8],
-    meta: &Meta,
-    owner: Owner,
-    clamped: &Clamped,
-) -> Result<()> {
-    if let Some((uid, gid)) = ids(path, meta, owner)? {
-        rustix::fs::fchown(fd, Some(uid), Some(gid))
-            .map_err(|e| fail("set the owner of", path, e))?;
-    }
-    rustix::fs::fchmod(fd, Mode::from_raw_mode(meta.mode & 0o777))
-        .map_err(|e| fail("set the mode of", path, e))?;
-    rustix::fs::futimens(fd, &times(meta.mtime_ns))
-        .map_err(|e| fail("set the time of", path, e))?;
-    clamped.check(path, meta.mtime_ns, || rustix::fs::fstat(fd));
-    Ok(())
-}
-
-/// Whose it is to be; `None` to leave that alone.
-pub(crate) fn ids(path: &[u8], meta: &Meta, owner: Owner) -> Result<Option<(Uid, Gid)>> {
-    let (uid, gid) = match owner {
-        Owner::Keep => return Ok(None),
-        Owner::Fixed(uid, gid) => (uid, gid),
-        Owner::FromArchive => match (u32::try_from(meta.uid), u32::try_from(meta.gid)) {
-            (Ok(uid), Ok(gid)) => (uid, gid),
-            _ => {
-                let error = Error::new(ErrorKind::InvalidInput, "set the owner of").at(os(path));
-                return Err(error.caused_by("its owner is no number that the system knows"));
-            }
-        },
-    };
-    // All ones would mean to leave it alone.
-    if uid == u32::MAX || gid == u32::MAX {
-        let error = Error::new(ErrorKind::InvalidInput, "set the owner of").at(os(path));
-        return Err(error.caused_by("its owner is no number that the system knows"));
-    }
-    Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
-}
-
-/// Where the zeros that begin at `at` end: at a page of the file, whose byte `offset` is the first
-/// of `bytes`.
+/// Returns the end of the zeros that begin at `at`: a page boundary of the file, or the end of `bytes`.
+/// The first of `bytes` is the byte `offset` of the file.
 fn zeros_end(bytes: &[u8], mut at: usize, offset: u64) -> usize {
     while at < bytes.len() {
         let end = page_end(bytes, at, offset);
@@ -174,7 +117,7 @@ fn zeros_end(bytes: &[u8], mut at: usize, offset: u64) -> usize {
     at
 }
 
-/// Where data that begins at `at` ends: before the next run of zeros that is worth a hole.
+/// Returns the end of the data that begins at `at`: the start of the next hole.
 fn data_end(bytes: &[u8], mut at: usize, offset: u64) -> usize {
     while at < bytes.len() {
         let end = zeros_end(bytes, at, offset);
@@ -192,6 +135,6 @@ fn page_end(bytes: &[u8], at: usize, offset: u64) -> usize {
 }
 
 fn is_zero(page: &[u8]) -> bool {
-    // Nearly all data is told by its first bytes.
+    // The first bytes decide for nearly all data.
     page.iter().take(16).all(|&b| b == 0) && page.iter().all(|&b| b == 0)
 }

@@ -9,13 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
-use crate::{error::ErrorKind, left_out::left_out};
+use super::{options::UnpackerOptions, unpacker::FinishReport, *};
+use crate::{
+    error::{ErrorKind, Result},
+    left_out::left_out,
+};
 
-const META: Meta = Meta { mode: 0o640, uid: 0, gid: 0, mtime_ns: 1_234_567_890_123_456_789 };
+const ATTRIBUTES: Attributes =
+    Attributes { mode: 0o640, uid: 0, gid: 0, mtime_ns: 1_234_567_890_123_456_789 };
 
-/// Both ways of looking a path up.
-const WAYS: [bool; 2] = [false, true];
+/// Whether paths are looked up component by component, instead of by one `openat2`.
+const LOOKUPS: [bool; 2] = [false, true];
 
 struct Target {
     dir: tempfile::TempDir,
@@ -30,10 +34,10 @@ impl Target {
         Target { dir, root }
     }
 
-    fn unpacker(&self, existing: Existing, step_by_step: bool) -> Unpacker {
+    fn unpacker(&self, policy: OverwritePolicy, step_by_step: bool) -> Unpacker {
         let root = Beneath::open(&self.root).expect("open");
         let root = if step_by_step { root.step_by_step() } else { root };
-        Unpacker::new(root, Options { existing, owner: Owner::Keep })
+        Unpacker::new(root, UnpackerOptions { policy, owner: Owner::Keep })
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -41,19 +45,19 @@ impl Target {
     }
 }
 
-/// Begins a file where the unpacker's own rule says what may be there.
-fn begin(unpacker: &Unpacker, path: &[u8], size: u64, meta: &Meta) -> Result<NewFile> {
-    unpacker.file(path, size, meta, unpacker.options.existing)
+/// Begins a file with the policy of the unpacker.
+fn begin(unpacker: &Unpacker, path: &[u8], size: u64, attributes: &Attributes) -> Result<NewFile> {
+    unpacker.file(path, size, attributes, unpacker.options.policy)
 }
 
 fn write(unpacker: &Unpacker, path: &[u8], content: &[u8]) -> Result<()> {
-    let file = begin(unpacker, path, content.len() as u64, &META)?;
+    let file = begin(unpacker, path, content.len() as u64, &ATTRIBUTES)?;
     file.write_at(0, content)?;
     file.finish()
 }
 
 #[test]
-fn a_path_that_is_none_is_refused() {
+fn an_unsafe_path_is_refused() {
     let long = b"x".repeat(256);
     let very_long = [b"x".repeat(200), b"/".to_vec()].concat().repeat(30);
     let bad: [&[u8]; 12] = [
@@ -83,17 +87,19 @@ fn a_path_that_is_none_is_refused() {
 
 #[test]
 fn files_come_with_mode_time_and_content() {
-    for step_by_step in WAYS {
-        for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+    for step_by_step in LOOKUPS {
+        for policy in
+            [OverwritePolicy::NewTree, OverwritePolicy::Refuse, OverwritePolicy::Overwrite]
+        {
             let target = Target::new();
-            let unpacker = target.unpacker(existing, step_by_step);
+            let unpacker = target.unpacker(policy, step_by_step);
             for (path, mode, mtime_ns) in [
                 (&b"a"[..], 0o777, 5_000_000_001),
                 (b"d/e/f", 0o4751, -1),
                 (b"d/\xff\xfe", 0o000, -1_500_000_000),
             ] {
-                let meta = Meta { mode, mtime_ns, ..META };
-                let file = begin(&unpacker, path, 5, &meta).expect("begun");
+                let attributes = Attributes { mode, mtime_ns, ..ATTRIBUTES };
+                let file = begin(&unpacker, path, 5, &attributes).expect("begun");
                 file.write_at(0, b"he").expect("written");
                 file.write_at(2, b"llo").expect("written");
                 file.finish().expect("finished");
@@ -111,20 +117,20 @@ fn files_come_with_mode_time_and_content() {
 
 #[test]
 fn a_file_that_is_not_finished_is_not_there() {
-    for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+    for policy in [OverwritePolicy::NewTree, OverwritePolicy::Refuse, OverwritePolicy::Overwrite] {
         let target = Target::new();
-        let unpacker = target.unpacker(existing, false);
-        let file = begin(&unpacker, b"a", 5, &META).expect("begun");
+        let unpacker = target.unpacker(policy, false);
+        let file = begin(&unpacker, b"a", 5, &ATTRIBUTES).expect("begun");
         file.write_at(0, b"hel").expect("written");
-        assert_eq!(target.path("a").exists(), existing == Existing::Fresh);
+        assert_eq!(target.path("a").exists(), policy == OverwritePolicy::NewTree);
         drop(file);
         assert_eq!(fs::read_dir(&target.root).expect("listed").count(), 0);
     }
 }
 
 #[test]
-fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
-    for step_by_step in WAYS {
+fn an_existing_file_is_refused_or_replaced_and_links_are_never_followed() {
+    for step_by_step in LOOKUPS {
         let target = Target::new();
         let outside = target.dir.path().join("outside");
         fs::create_dir(&outside).expect("made");
@@ -134,12 +140,12 @@ fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
         symlink(&outside, target.path("dir")).expect("made");
         symlink("..", target.path("up")).expect("made");
         fs::create_dir(target.path("real")).expect("made");
-        let refuse = target.unpacker(Existing::Refuse, step_by_step);
+        let refuse = target.unpacker(OverwritePolicy::Refuse, step_by_step);
         for path in [&b"old"[..], b"link", b"real"] {
             let error = write(&refuse, path, b"new").expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
         }
-        let overwrite = target.unpacker(Existing::Overwrite, step_by_step);
+        let overwrite = target.unpacker(OverwritePolicy::Overwrite, step_by_step);
         for path in [&b"dir/file"[..], b"dir/new", b"up/x", b"dir/a/b", b"old/x", b"real"] {
             for unpacker in [&refuse, &overwrite] {
                 let error = write(unpacker, path, b"new").expect_err("refused");
@@ -147,10 +153,10 @@ fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
                 assert!(kinds.contains(&error.kind()), "{error}");
             }
         }
-        overwrite.directory(b"dir", &META).expect_err("it is a link");
+        overwrite.directory(b"dir", &ATTRIBUTES).expect_err("it is a link");
         write(&overwrite, b"old", b"new").expect("replaced");
         write(&overwrite, b"link", b"new").expect("replaced, not followed");
-        overwrite.symlink(b"dir", b"there", &META, Existing::Overwrite).expect("made");
+        overwrite.symlink(b"dir", b"there", &ATTRIBUTES, OverwritePolicy::Overwrite).expect("made");
         overwrite.finish().expect("finished");
         assert_eq!(fs::read(target.path("link")).expect("read"), b"new");
         assert!(!fs::symlink_metadata(target.path("link")).expect("there").is_symlink());
@@ -168,14 +174,15 @@ fn what_is_there_is_refused_or_replaced_and_links_are_never_followed() {
 #[test]
 fn zeros_become_holes_and_nothing_else_does() {
     let target = Target::new();
-    let unpacker = target.unpacker(Existing::Fresh, false);
+    let unpacker = target.unpacker(OverwritePolicy::NewTree, false);
     let mut content = vec![1u8; 1 << 20];
     content[100_000..200_000].fill(0);
     content[400_000..420_000].fill(0);
     content[900_000..].fill(0);
     for pieces in [1 << 20, 128 << 10, 4096, 5000] {
         let name = format!("f{pieces}");
-        let file = begin(&unpacker, name.as_bytes(), content.len() as u64, &META).expect("begun");
+        let file =
+            begin(&unpacker, name.as_bytes(), content.len() as u64, &ATTRIBUTES).expect("begun");
         for (i, piece) in content.chunks(pieces).enumerate() {
             file.write_at((i * pieces) as u64, piece).expect("written");
         }
@@ -193,40 +200,44 @@ fn zeros_become_holes_and_nothing_else_does() {
 }
 
 #[test]
-fn directories_look_as_they_should_whatever_was_made_in_them() {
+fn directories_get_their_attributes_after_files_were_made_in_them() {
     let target = Target::new();
-    let unpacker = target.unpacker(Existing::Fresh, false);
+    let unpacker = target.unpacker(OverwritePolicy::NewTree, false);
     for (path, mode) in [(&b"a"[..], 0o555), (b"a/b", 0o000), (b"a/b/c", 0o700)] {
-        unpacker.directory(path, &Meta { mode, ..META }).expect("made");
+        unpacker.directory(path, &Attributes { mode, ..ATTRIBUTES }).expect("made");
     }
     write(&unpacker, b"a/b/c/file", b"x").expect("written");
-    unpacker.symlink(b"a/link", b"/nowhere", &META, Existing::Fresh).expect("made");
+    unpacker.symlink(b"a/link", b"/nowhere", &ATTRIBUTES, OverwritePolicy::NewTree).expect("made");
     unpacker.finish().expect("finished");
     for (path, mode) in [("a", 0o555), ("a/b", 0o000), ("a/b/c", 0o700)] {
         let found = fs::metadata(target.path(path)).expect("there");
         assert_eq!(found.mode() & 0o7777, mode, "{path}");
-        assert_eq!(found.mtime() * 1_000_000_000 + found.mtime_nsec(), META.mtime_ns, "{path}");
+        assert_eq!(
+            found.mtime() * 1_000_000_000 + found.mtime_nsec(),
+            ATTRIBUTES.mtime_ns,
+            "{path}"
+        );
     }
 }
 
 #[test]
-fn links_are_what_they_were() {
-    for existing in [Existing::Fresh, Existing::Refuse, Existing::Overwrite] {
+fn links_are_restored() {
+    for policy in [OverwritePolicy::NewTree, OverwritePolicy::Refuse, OverwritePolicy::Overwrite] {
         let target = Target::new();
-        let unpacker = target.unpacker(existing, false);
+        let unpacker = target.unpacker(policy, false);
         for (path, content) in [(&b"a"[..], &b"same"[..]), (b"d/b", b"same"), (b"c", b"same, no")] {
             write(&unpacker, path, content).expect("written");
         }
-        unpacker.same_file(vec![b"a".to_vec(), b"d/b".to_vec(), b"c".to_vec()]);
-        unpacker.hard_link(b"e/link", b"c", existing).expect("made");
+        unpacker.link_if_equal(vec![b"a".to_vec(), b"d/b".to_vec(), b"c".to_vec()]);
+        unpacker.hard_link(b"e/link", b"c", policy).expect("made");
         let long = b"t".repeat(4095);
-        unpacker.symlink(b"s", &long, &META, existing).expect("made");
+        unpacker.symlink(b"s", &long, &ATTRIBUTES, policy).expect("made");
         for bad in [&b""[..], b"a\0b", &b"t".repeat(4096)] {
             check_target(b"bad", bad).expect_err("refused");
         }
         assert_eq!(
             unpacker.finish().expect("finished"),
-            Finished { linked: 1, ..Finished::default() }
+            FinishReport { linked: 1, ..FinishReport::default() }
         );
         let inode = |path| fs::metadata(target.path(path)).expect("there").ino();
         assert_eq!(inode("a"), inode("d/b"));
@@ -244,35 +255,38 @@ fn a_hard_link_names_a_file_or_a_link_and_nothing_else() {
     symlink(&secret, target.path("link")).expect("made");
     fs::create_dir(target.path("dir")).expect("made");
     for to in [&b"dir"[..], b"nothing"] {
-        let unpacker = target.unpacker(Existing::Refuse, false);
-        unpacker.hard_link(b"new", to, Existing::Refuse).expect_err("refused");
+        let unpacker = target.unpacker(OverwritePolicy::Refuse, false);
+        unpacker.hard_link(b"new", to, OverwritePolicy::Refuse).expect_err("refused");
         assert!(!target.path("new").exists());
     }
-    let unpacker = target.unpacker(Existing::Refuse, false);
-    unpacker.hard_link(b"new", b"link", Existing::Refuse).expect("made");
+    let unpacker = target.unpacker(OverwritePolicy::Refuse, false);
+    unpacker.hard_link(b"new", b"link", OverwritePolicy::Refuse).expect("made");
     assert_eq!(fs::read_link(target.path("new")).expect("a link"), secret, "it is not followed");
 }
 
 #[test]
 fn a_link_that_is_there_already_leaves_no_temporary_name() {
     let target = Target::new();
-    let unpacker = target.unpacker(Existing::Refuse, false);
+    let unpacker = target.unpacker(OverwritePolicy::Refuse, false);
     write(&unpacker, b"a", b"same").expect("written");
-    unpacker.hard_link(b"b", b"a", Existing::Refuse).expect("made");
-    unpacker.hard_link(b"b", b"a", Existing::Overwrite).expect("it is one");
-    unpacker.same_file(vec![b"a".to_vec(), b"b".to_vec()]);
-    assert_eq!(unpacker.finish().expect("finished"), Finished { linked: 1, ..Finished::default() });
+    unpacker.hard_link(b"b", b"a", OverwritePolicy::Refuse).expect("made");
+    unpacker.hard_link(b"b", b"a", OverwritePolicy::Overwrite).expect("it is one");
+    unpacker.link_if_equal(vec![b"a".to_vec(), b"b".to_vec()]);
+    assert_eq!(
+        unpacker.finish().expect("finished"),
+        FinishReport { linked: 1, ..FinishReport::default() }
+    );
     assert_eq!(fs::read_dir(&target.root).expect("listed").count(), 2, "no leftovers");
 }
 
 #[test]
-fn a_directory_goes_only_where_it_is_empty_and_ours() {
+fn a_directory_is_removed_only_if_it_is_empty_and_ours() {
     let target = Target::new();
     fs::create_dir(target.path("theirs")).expect("made");
-    let refuse = target.unpacker(Existing::Refuse, false);
+    let refuse = target.unpacker(OverwritePolicy::Refuse, false);
     for path in [&b"ours"[..], b"full", b"theirs"] {
-        assert!(refuse.directory(path, &META).expect("made or taken"));
-        assert!(!refuse.directory(path, &META).expect("taken"));
+        assert!(refuse.directory(path, &ATTRIBUTES).expect("made or taken"));
+        assert!(!refuse.directory(path, &ATTRIBUTES).expect("taken"));
     }
     write(&refuse, b"full/file", b"x").expect("written");
     assert!(refuse.remove_directory(b"ours").expect("removed"));
@@ -284,11 +298,11 @@ fn a_directory_goes_only_where_it_is_empty_and_ours() {
     refuse.finish().expect("finished");
 }
 
-/// Somebody who may write to the target swaps its directories for links that lead outside, again and
-/// again: nothing is ever written there.
+/// A user who may write to the target replaces its directories by links that lead outside, again and
+/// again. Nothing is ever written outside.
 #[test]
-fn a_racing_thread_gets_nothing_outside() {
-    for step_by_step in WAYS {
+fn a_racing_thread_cannot_redirect_a_write_outside() {
+    for step_by_step in LOOKUPS {
         let target = Target::new();
         let outside = target.dir.path().join("outside");
         fs::create_dir_all(outside.join("e")).expect("made");
@@ -299,7 +313,7 @@ fn a_racing_thread_gets_nothing_outside() {
             scope.spawn(|| {
                 let dir = target.path("d");
                 for i in 0.. {
-                    let _ = fs::rename(&dir, target.dir.path().join(format!("aside-{i}")));
+                    let _ = fs::rename(&dir, target.dir.path().join(format!("moved-{i}")));
                     let _ = symlink(&outside, &dir);
                     std::thread::yield_now();
                     let _ = fs::remove_file(&dir);
@@ -312,8 +326,8 @@ fn a_racing_thread_gets_nothing_outside() {
             let start = Instant::now();
             let mut i = 0;
             while start.elapsed() < Duration::from_millis(1500) {
-                // Anew each time, so that no parent is held open.
-                let unpacker = target.unpacker(Existing::Overwrite, step_by_step);
+                // A new one each time, so that no parent is held open.
+                let unpacker = target.unpacker(OverwritePolicy::Overwrite, step_by_step);
                 for path in [format!("d/{i}"), format!("d/e/{i}"), "d/victim".into()] {
                     match write(&unpacker, path.as_bytes(), b"content") {
                         Ok(()) => written += 1,
@@ -321,8 +335,13 @@ fn a_racing_thread_gets_nothing_outside() {
                     }
                 }
                 let link = format!("d/l{i}");
-                let _ = unpacker.symlink(link.as_bytes(), b"x", &META, Existing::Overwrite);
-                let _ = unpacker.directory(b"d/e", &META);
+                let _ = unpacker.symlink(
+                    link.as_bytes(),
+                    b"x",
+                    &ATTRIBUTES,
+                    OverwritePolicy::Overwrite,
+                );
+                let _ = unpacker.directory(b"d/e", &ATTRIBUTES);
                 let _ = unpacker.finish();
                 i += 1;
             }
@@ -337,9 +356,9 @@ fn a_racing_thread_gets_nothing_outside() {
 
 #[test]
 fn many_threads_make_the_same_directories() {
-    for step_by_step in WAYS {
+    for step_by_step in LOOKUPS {
         let target = Target::new();
-        let unpacker = target.unpacker(Existing::Fresh, step_by_step);
+        let unpacker = target.unpacker(OverwritePolicy::NewTree, step_by_step);
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let unpacker = &unpacker;
@@ -357,7 +376,7 @@ fn many_threads_make_the_same_directories() {
 }
 
 #[test]
-fn the_owner_is_taken_from_where_it_is_asked_for() {
+fn the_owner_is_the_one_of_the_option() {
     if !rustix::process::geteuid().is_root() {
         left_out("owners of extracted files: only root gives files away");
         return;
@@ -367,11 +386,12 @@ fn the_owner_is_taken_from_where_it_is_asked_for() {
     {
         let target = Target::new();
         let root = Beneath::open(&target.root).expect("open");
-        let unpacker = Unpacker::new(root, Options { existing: Existing::Fresh, owner });
-        let meta = Meta { uid: 12, gid: 34, ..META };
-        unpacker.directory(b"d", &meta).expect("made");
-        begin(&unpacker, b"d/f", 0, &meta).expect("begun").finish().expect("finished");
-        unpacker.symlink(b"d/l", b"x", &meta, Existing::Fresh).expect("made");
+        let unpacker =
+            Unpacker::new(root, UnpackerOptions { policy: OverwritePolicy::NewTree, owner });
+        let attributes = Attributes { uid: 12, gid: 34, ..ATTRIBUTES };
+        unpacker.directory(b"d", &attributes).expect("made");
+        begin(&unpacker, b"d/f", 0, &attributes).expect("begun").finish().expect("finished");
+        unpacker.symlink(b"d/l", b"x", &attributes, OverwritePolicy::NewTree).expect("made");
         unpacker.finish().expect("finished");
         for path in ["d", "d/f", "d/l"] {
             let found = fs::symlink_metadata(target.path(path)).expect("there");
@@ -380,11 +400,11 @@ fn the_owner_is_taken_from_where_it_is_asked_for() {
     }
     let target = Target::new();
     let root = Beneath::open(&target.root).expect("open");
-    let options = Options { existing: Existing::Fresh, owner: Owner::FromArchive };
+    let options = UnpackerOptions { policy: OverwritePolicy::NewTree, owner: Owner::FromArchive };
     let unpacker = Unpacker::new(root, options);
     for uid in [u64::from(u32::MAX), 1 << 40] {
-        let file = begin(&unpacker, b"f", 0, &Meta { uid, ..META }).expect("begun");
-        file.finish().expect_err("no owner the system knows");
+        let file = begin(&unpacker, b"f", 0, &Attributes { uid, ..ATTRIBUTES }).expect("begun");
+        file.finish().expect_err("the number is too large");
         assert!(!target.path("f").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Times of members, and which of them a file system does not keep.
+//! Times of members, and the members whose times a file system cannot store.
 
 use std::{
     ops::RangeInclusive,
@@ -12,28 +12,28 @@ use rustix::{
 
 use crate::{entry::is_beyond, listed::Listed};
 
-/// Seconds since 1970 that every file system can say, from 1980 (FAT) to 2038 (older ext4 and XFS).
+/// Seconds since 1970 that every file system can store, from 1980 (FAT) to 2038 (older ext4 and XFS).
 const COMMON: RangeInclusive<i64> = 315_532_800..=0x7fff_ffff;
 
-/// How much coarser than a second a file system's times can be (FAT).
-const COARSE: u64 = 2;
+/// The coarsest resolution of a file system's times, in seconds (FAT).
+const COARSEST: u64 = 2;
 
-/// Members whose times came out otherwise than the archive's maker meant.
+/// Members whose time differs from the one that the writer of the archive meant.
 #[derive(Debug, Default)]
-pub(crate) struct Clamped(Mutex<Listed<Vec<u8>>>);
+pub(crate) struct ClampedTimes(Mutex<Listed<Vec<u8>>>);
 
-impl Clamped {
-    /// Looks, after a time was set, whether it is the one that was wanted. The kernel sets the nearest
-    /// that the file system can say, and says nothing.
+impl ClampedTimes {
+    /// Checks, after a time was set, whether the file has it. The kernel silently sets the nearest time
+    /// that the file system can store.
     pub(super) fn check(
         &self,
         path: &[u8],
         mtime_ns: i64,
-        look: impl FnOnce() -> Result<Stat, Errno>,
+        stat: impl FnOnce() -> Result<Stat, Errno>,
     ) {
         let seconds = seconds(mtime_ns);
         let is_set = COMMON.contains(&seconds)
-            || look().is_ok_and(|found| found.st_mtime.abs_diff(seconds) <= COARSE);
+            || stat().is_ok_and(|found| found.st_mtime.abs_diff(seconds) <= COARSEST);
         if !is_set || is_beyond(mtime_ns) {
             self.lock().push(path.to_vec());
         }
@@ -48,8 +48,8 @@ impl Clamped {
     }
 }
 
-/// The time of the last change. The last access is now: with `UTIME_OMIT` some file systems in FUSE
-/// (bindfs 1.14) set neither and succeed.
+/// Returns the times to set: `mtime_ns` for the last modification, and now for the last access. With
+/// `UTIME_OMIT` some FUSE file systems (bindfs 1.14) set neither and report success.
 pub(crate) fn times(mtime_ns: i64) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },

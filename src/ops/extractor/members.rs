@@ -8,8 +8,8 @@ use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     fs::{
-        beneath::{ends, fail, split},
-        unpack::{self, Existing, Meta, check_path},
+        beneath::{component_ends, fail, split},
+        unpack::{self, Attributes, OverwritePolicy, check_path},
     },
     ops::{
         extractor::{
@@ -35,7 +35,7 @@ impl Extractor<'_> {
             return Err(too_many("extract", self.job.options.max_members));
         }
         let Member { mode, uid, gid, mtime_ns, .. } = member;
-        let meta = Meta { mode, uid, gid, mtime_ns };
+        let meta = Attributes { mode, uid, gid, mtime_ns };
         match member.kind {
             MemberKind::File => {
                 self.allow(member.size)?;
@@ -70,7 +70,7 @@ impl Extractor<'_> {
         if self.parent.as_deref() == Some(parent) {
             return Ok(());
         }
-        for end in ends(parent) {
+        for end in component_ends(parent) {
             let name = self.names.name(&parent[..end]);
             match self.names.kind(name) {
                 Some(Kind::Directory) => {}
@@ -88,7 +88,7 @@ impl Extractor<'_> {
 
     /// Makes room for a member of this kind: of two members of one name the last counts. Only a
     /// directory with something in it stays. Says what may be there when it is made.
-    fn make_way(&mut self, path: &[u8], kind: Kind) -> Result<Existing> {
+    fn make_way(&mut self, path: &[u8], kind: Kind) -> Result<OverwritePolicy> {
         let name = self.names.name(path);
         let Some(old) = self.names.kind(name) else {
             self.names.set(name, kind);
@@ -114,7 +114,7 @@ impl Extractor<'_> {
                 if !is_made {
                     self.unpacker.remove_file(path)?;
                 }
-                Existing::Overwrite
+                OverwritePolicy::Overwrite
             }
             Kind::Fifo | Kind::Device => self.job.existing,
         };
@@ -172,7 +172,7 @@ impl Extractor<'_> {
         Ok(())
     }
 
-    fn begin_file(&mut self, member: Member, meta: Meta) -> Result<()> {
+    fn begin_file(&mut self, member: Member, meta: Attributes) -> Result<()> {
         let Member { path, size, .. } = member;
         let name = self.names.name(&path);
         let existing = self.make_way(&path, Kind::File)?;
@@ -186,7 +186,7 @@ impl Extractor<'_> {
     /// Leaves out a member of a kind that is not extracted, and what it replaces.
     fn leave_out(&mut self, path: Vec<u8>, kind: Kind) -> Result<()> {
         self.make_way(&path, kind)?;
-        self.unpacker.parent_of(&path)?;
+        self.unpacker.make_parent(&path)?;
         self.not_empty.insert(self.names.name(split(&path).0));
         let is_fifo = kind == Kind::Fifo;
         let reason = if is_fifo { NotExtractedReason::Fifo } else { NotExtractedReason::Device };

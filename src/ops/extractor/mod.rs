@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         sys,
-        unpack::{self, Beneath, Existing, Unpacker},
+        unpack::{Beneath, OverwritePolicy, Unpacker, UnpackerOptions},
     },
     listed::Listed,
     ops::{
@@ -47,7 +47,7 @@ pub(crate) struct Facts {
 
 /// What [`unpack`] is to do.
 pub(crate) struct Job<'a> {
-    pub(crate) existing: Existing,
+    pub(crate) existing: OverwritePolicy,
     pub(crate) selection: &'a Selection,
     /// Members that are left out, by path and whether it is a directory.
     pub(crate) skip: &'a dyn Fn(&[u8], bool) -> bool,
@@ -70,7 +70,7 @@ pub(crate) fn unpack(
     }
     let crew = WorkerPool::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
-    let unpacker = unpack::Options { existing: job.existing, owner: job.options.owner };
+    let unpacker = UnpackerOptions { policy: job.existing, owner: job.options.owner };
     let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
     let len = source.len();
     let why = match &layout {
@@ -193,7 +193,7 @@ impl<'a> Extractor<'a> {
             // What holds something else stays.
             let _ = self.unpacker.remove_directory(&path);
         }
-        self.unpacker.forget_times();
+        self.unpacker.clear_clamped_times();
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl<'a> Extractor<'a> {
                 let paths = group.iter().map(|&i| entries[i as usize].path.clone());
                 let is_file =
                     |path: &Vec<u8>| self.names.kind(self.names.name(path)) == Some(Kind::File);
-                self.unpacker.same_file(paths.filter(is_file).collect());
+                self.unpacker.link_if_equal(paths.filter(is_file).collect());
             }
         }
         drop(self.writes);

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::unpack::{Existing, Meta, NewFile, Unpacker},
+    fs::unpack::{Attributes, NewFile, OverwritePolicy, Unpacker},
     ops::extractor::names::Name,
     read::worker_pool::{SharedBuffer, WorkerPool},
 };
@@ -24,8 +24,8 @@ pub(super) struct Current {
     pub(super) name: Name,
     pub(super) path: Vec<u8>,
     pub(super) size: u64,
-    pub(super) meta: Meta,
-    pub(super) existing: Existing,
+    pub(super) meta: Attributes,
+    pub(super) existing: OverwritePolicy,
     pub(super) parts: Vec<Part>,
     /// Open already, since its content spans stretches.
     pub(super) file: Option<Arc<OpenFile>>,

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnBackups,
     name::{Key, NameTemplate},
-    rt::background::{self, Pending},
+    rt::background::{self, PendingWork},
     store::{
         Object, ReadRange, Store, Upload,
         local::part::{Part, is_part, sweep},
@@ -40,9 +40,9 @@ pub struct LocalStore {
     names: NameTemplate,
     reserve: u64,
     /// Archives that are being begun, awaited or not.
-    beginning: Pending,
+    beginning: PendingWork,
     /// Uploads that were dropped, and are being removed.
-    removing: Pending,
+    removing: PendingWork,
 }
 
 impl LocalStore {
@@ -52,8 +52,8 @@ impl LocalStore {
             dir: dir.into(),
             names: NameTemplate::default(),
             reserve: 0,
-            beginning: Pending::default(),
-            removing: Pending::default(),
+            beginning: PendingWork::default(),
+            removing: PendingWork::default(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Store for LocalStore {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
             // One that was dropped a moment ago may have had this name.
-            self.removing.none().await;
+            self.removing.wait_until_idle().await;
             let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
             let names = self.names.clone();
             let (upload_in, upload) = oneshot::channel();
@@ -202,8 +202,8 @@ impl Store for LocalStore {
 
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         async move {
-            self.beginning.none().await;
-            self.removing.none().await;
+            self.beginning.wait_until_idle().await;
+            self.removing.wait_until_idle().await;
         }
         .boxed()
     }
@@ -252,7 +252,7 @@ struct LocalUpload {
     writing: Option<blocking::Task<Result<()>>>,
     offset: u64,
     names: NameTemplate,
-    removing: Pending,
+    removing: PendingWork,
 }
 
 impl LocalUpload {

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
-        root::FileId,
+        stat::FileId,
         sys::{self, rename_new},
     },
 };

@@ -28,7 +28,7 @@ use crate::{
         index::IndexBuilder,
         tar::{END_LEN, Header},
     },
-    fs::walk::{Step, TreeWalk},
+    fs::walk::{TreeWalk, WalkEntry},
     progress::Tracker,
     report::SkipReason,
 };
@@ -66,10 +66,10 @@ pub(crate) fn write(
 }
 
 impl Writer<'_> {
-    fn visit(&mut self, walk: &TreeWalk<'_>, step: Step) -> Result<()> {
+    fn visit(&mut self, walk: &TreeWalk<'_>, step: WalkEntry) -> Result<()> {
         let path = walk.path();
         match step {
-            Step::File => {
+            WalkEntry::File => {
                 if self.copy_file(walk)? {
                     return Ok(());
                 }
@@ -78,7 +78,7 @@ impl Writer<'_> {
                     Err(errno) => self.skip_or_fail(walk, "open", errno),
                 }
             }
-            Step::Symlink => match walk.read_link() {
+            WalkEntry::Symlink => match walk.read_link() {
                 Ok((meta, target)) => {
                     self.report.symlinks += 1;
                     self.link_or_directory(path, EntryKind::Symlink, &meta, target)
@@ -90,18 +90,17 @@ impl Writer<'_> {
                 }
                 Err(errno) => self.skip_or_fail(walk, "read the link", errno),
             },
-            Step::Directory(meta, not_entered) => {
+            WalkEntry::Directory(meta, not_entered) => {
                 if let Some(reason) = not_entered {
                     self.skip(path, reason);
                 }
                 self.report.directories += 1;
                 self.link_or_directory(path, EntryKind::Directory, &meta, Vec::new())
             }
-            Step::Excluded => {
-                self.report.excluded += 1;
+    fs::walk::{TreeWalk, WalkEntry},
                 Ok(())
             }
-            Step::Skipped(reason) => {
+            WalkEntry::Skipped(reason) => {
                 self.skip(path, reason);
                 Ok(())
             }
@@ -150,9 +149,7 @@ impl Writer<'_> {
 
     fn finish(mut self) -> Result<(IndexBuilder, TreeReport)> {
         self.end_group()?;
-        self.output.batch()?.raw.zeros(END_LEN as usize);
-        self.output.cut();
-        self.output.finish()?;
+    fs::walk::{TreeWalk, WalkEntry},
         let mut groups: Vec<_> = self.links.into_values().filter(|group| group.len() > 1).collect();
         groups.sort_unstable();
         self.report.hard_links = groups.len() as u64;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::Untranslatable;
+use super::error::Untranslatable;
 use super::input::Input;
 
-/// A set of code points, as ranges in any order. Surrogates may be among them;
-/// Go allows them, though no text can hold one.
+/// A set of code points, as ranges in any order. It may contain surrogates: Go allows them, although no
+/// text can contain one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Class(Vec<(u32, u32)>);
 
@@ -17,7 +17,7 @@ const DIGIT: Ranges = &[(b'0', b'9')];
 const WORD: Ranges = &[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')];
 const PERL_SPACE: Ranges = &[(b'\t', b'\n'), (0x0C, b'\r'), (b' ', b' ')];
 
-/// Reads a bracket expression, of which the `[` is already taken.
+/// Reads a bracket expression, after its `[`.
 pub(super) fn parse(input: &mut Input<'_>) -> Result<Class, Untranslatable> {
     let mut class = Class::default();
     let negated = input.0.starts_with('^');
@@ -39,7 +39,7 @@ pub(super) fn parse(input: &mut Input<'_>) -> Result<Class, Untranslatable> {
     Ok(if negated { class.negated() } else { class })
 }
 
-/// `\d`, `\W` and the like.
+/// Reads a class such as `\d` or `\W`.
 pub(super) fn perl(input: &mut Input<'_>) -> Result<Option<Class>, Untranslatable> {
     let (ranges, negated) = match input.0.as_bytes() {
         [b'\\', b'd', ..] => (DIGIT, false),
@@ -77,7 +77,7 @@ fn member(input: &mut Input<'_>) -> Result<u32, Untranslatable> {
     input.take().map(u32::from)
 }
 
-/// `[:name:]` or `[:^name:]`.
+/// Reads `[:name:]` or `[:^name:]`.
 fn named(input: &mut Input<'_>) -> Result<Option<Class>, Untranslatable> {
     let Some((name, rest)) = input.0.strip_prefix("[:").and_then(|s| s.split_once(":]")) else {
         return Ok(None);
@@ -131,7 +131,7 @@ impl Class {
     pub(super) fn to_regex(&self) -> String {
         let mut members = String::new();
         for &(low, high) in &self.0 {
-            // Only what is left of a range without the surrogates can be written.
+            // Surrogates cannot be written, so they are left out of the range.
             for (low, high) in [(low, high.min(0xD7FF)), (low.max(0xE000), high)] {
                 if low <= high {
                     write!(members, r"\x{{{low:X}}}-\x{{{high:X}}}")

@@ -1,8 +1,11 @@
-//! The pieces that Go's regular expressions are written in.
+//! Reads the characters, escapes and counts of Go's regular expressions.
 
-use super::{MAX_REPEAT, Untranslatable};
+use super::error::Untranslatable;
 
-/// What is left to read.
+/// The largest product of nested repetition counts that Go accepts.
+pub(super) const MAX_REPEAT: u32 = 1000;
+
+/// The rest of an expression.
 pub(super) struct Input<'a>(pub(super) &'a str);
 
 impl Input<'_> {
@@ -22,7 +25,7 @@ impl Input<'_> {
         Some(digit)
     }
 
-    /// `{n}`, `{n,}` or `{n,m}`; anything else is no repetition but text.
+    /// Reads `{n}`, `{n,}` or `{n,m}`. Returns `None` for anything else, which is text.
     pub(super) fn counts(&mut self) -> Result<Option<(u32, Option<u32>)>, Untranslatable> {
         let Some((inner, rest)) = self.0[1..].split_once('}') else {
             return Ok(None);
@@ -42,7 +45,7 @@ impl Input<'_> {
         Ok(Some((min, max)))
     }
 
-    /// The character an escape stands for. It may be a surrogate.
+    /// Reads an escape, and returns its code point. It may be a surrogate.
     pub(super) fn escaped(&mut self) -> Result<u32, Untranslatable> {
         self.skip('\\');
         let character = self.take()?;
@@ -59,7 +62,7 @@ impl Input<'_> {
                 let second = self.take_octal();
                 let third = second.and_then(|_| self.take_octal());
                 match (second, third) {
-                    // A single digit would be a reference to a group.
+                    // A single digit other than 0 would be a back-reference, which Go does not have.
                     (None, _) if first != 0 => return Err(Untranslatable::Invalid),
                     (None, _) => first,
                     (Some(second), None) => first * 8 + second,
@@ -88,7 +91,7 @@ impl Input<'_> {
             return Err(Untranslatable::Invalid);
         }
         let significant = digits.trim_start_matches('0');
-        // Only zeros leave nothing to read.
+        // Nothing is left of a number that has only zeros.
         let value = match significant {
             "" => Ok(0),
             _ => u32::from_str_radix(significant, 16),
@@ -97,7 +100,7 @@ impl Input<'_> {
     }
 }
 
-/// A decimal number without leading zeros; one that is too large stays too large.
+/// Reads a decimal number without leading zeros. A number that overflows becomes the largest one.
 fn count(digits: &str) -> Option<u32> {
     let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if !decimal || (digits.len() > 1 && digits.starts_with('0')) {

@@ -1,25 +1,17 @@
 //! Go's regular expressions, rewritten for the `regex` crate.
 //!
-//! Every character and class is spelled out by its code points, so that no part
-//! of the crate's own syntax can be mistaken for Go's. Only whether there is a
-//! match is kept: groups do not capture. `(?` and lazy repetition have no case
-//! here: the rewriting of patterns leaves no `?` but right after a backslash.
+//! Every character and class is written as its code points, so that no part of it can have another
+//! meaning in the syntax of the crate. Only whether the expression matches is preserved: groups do not
+//! capture. `(?` and lazy repetition are not handled. They cannot occur, since the rewriting of patterns
+//! leaves a `?` only right after a backslash.
 
 mod class;
+mod error;
 mod input;
 
 use class::Class;
-use input::Input;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Untranslatable {
-    /// Go does not compile it either.
-    Invalid,
-    /// It depends on the release of Unicode that Go was built with.
-    UnicodeClass,
-    /// Too deeply nested.
-    TooLarge,
-}
+pub(super) use error::Untranslatable;
+use input::{Input, MAX_REPEAT};
 
 /// Rewrites an expression as Go's `regexp.Compile` reads it.
 pub(super) fn translate(expression: &str) -> Result<String, Untranslatable> {
@@ -30,7 +22,7 @@ pub(super) fn translate(expression: &str) -> Result<String, Untranslatable> {
         repeatable: true,
     };
     while let Some(next) = parser.input.0.chars().next() {
-        parser.step(next)?;
+        parser.read(next)?;
     }
     if !parser.open.is_empty() {
         return Err(Untranslatable::Invalid);
@@ -38,18 +30,15 @@ pub(super) fn translate(expression: &str) -> Result<String, Untranslatable> {
     Ok(parser.group.close().text)
 }
 
-/// Nesting beyond this is refused; both engines have limits of this kind.
+/// The deepest nesting. Both engines have a limit of this kind.
 const MAX_DEPTH: u32 = 100;
-
-/// Go refuses repetitions whose counts multiply to more than this.
-const MAX_REPEAT: u32 = 1000;
 
 struct Parser<'a> {
     input: Input<'a>,
-    /// The groups around the one being read.
+    /// The groups that contain the current group.
     open: Vec<Group>,
     group: Group,
-    /// Whether a repetition may follow: not right after another.
+    /// Whether a repetition may follow. It may not directly follow another one.
     repeatable: bool,
 }
 
@@ -63,12 +52,12 @@ struct Group {
 struct Piece {
     text: String,
     depth: u32,
-    /// The product of the counts nested in it, 0 without any.
+    /// The product of the nested repetition counts; 0 if there is none.
     repeat: u32,
 }
 
 impl Parser<'_> {
-    fn step(&mut self, next: char) -> Result<(), Untranslatable> {
+    fn read(&mut self, next: char) -> Result<(), Untranslatable> {
         let was_repeatable = std::mem::replace(&mut self.repeatable, true);
         if next == '\\' {
             return self.escape();

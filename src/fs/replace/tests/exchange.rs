@@ -1,16 +1,16 @@
-//! The exchange itself: each fault and each kill leaves one tree or the other.
+//! The exchange: after each fault and each kill, the target is the old tree or the new tree.
 
 use super::*;
 use crate::{fs::sys::denied, left_out::left_out};
 
-/// One case: what is there, what comes, and what is kept.
+/// A test case: the paths of both trees, and those that are kept.
 struct Case {
     name: &'static str,
     old: &'static [&'static str],
     new: &'static [&'static str],
     keep: &'static [&'static str],
     merge: bool,
-    /// What the new tree comes to, by path and whose it is.
+    /// The paths of the result, each with the tree that it comes from.
     want: &'static [(&'static str, &'static str)],
 }
 
@@ -62,7 +62,7 @@ const CASES: &[Case] = &[
     Case {
         name: "merge",
         old: &["a", "b/c", "b/d", "l -> a", "stays/x"],
-        new: &["a", "b/c", "b/new/x", "l -> elsewhere", "n/1", "z"],
+        new: &["a", "b/c", "b/new/x", "l -> other", "n/1", "z"],
         keep: &["z"],
         merge: true,
         want: &[
@@ -82,16 +82,17 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Where the directories of the old tree lie.
+/// The overlayfs layer of the old tree's directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layer {
     Upper,
-    /// They cannot be renamed.
+    /// Its directories cannot be renamed.
     Lower,
 }
 
 impl Layer {
-    /// Without what a fault may change: the times of directories that are carried.
+    /// Returns the tree without values that a fault may change: the times of directories that are moved
+    /// entry by entry.
     fn comparable(self, tree: &Snapshot) -> Snapshot {
         let mut tree = tree.clone();
         for (_, time, content) in tree.values_mut() {
@@ -108,7 +109,7 @@ impl Case {
         self.keep.iter().any(|keep| keep.as_bytes() == path)
     }
 
-    /// Makes both trees, exchanges with a fault, and returns both and the result.
+    /// Makes both trees, and exchanges them with a fault. Returns both trees and the result.
     fn run(
         &self,
         target: &Path,
@@ -130,12 +131,12 @@ impl Case {
         build(&new_root, "new", self.new);
         let new = snapshot(&new_root);
         let keep = |path: &[u8], _: bool| self.keeps(path);
-        let how = match self.merge {
-            true => How::Merge { keep: &keep },
-            false => How::Replace { keep: &keep },
+        let mode = match self.merge {
+            true => ExchangeMode::Merge { keep: &keep },
+            false => ExchangeMode::Replace { keep: &keep },
         };
         faults::plan(fault);
-        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false, &|| ()));
+        let result = staging.check(mode).and_then(|()| staging.commit(mode, &|| false, &|| ()));
         (old, new, result)
     }
 
@@ -156,13 +157,13 @@ impl Case {
         let paths: Vec<_> = now.keys().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
         let want: Vec<_> = self.want.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(paths, want, "{}", self.name);
-        for (path, whose) in self.want {
+        for (path, tree) in self.want {
             let found = &now[path.as_bytes()];
             let from = |tree: &Snapshot| tree.get(path.as_bytes()).cloned();
-            match *whose {
+            match *tree {
                 "old" => assert_eq!(Some(found), from(old).as_ref(), "{}: {path}", self.name),
-                // Directories look as the new tree has them, or, where only the old one has them, as
-                // that does.
+                // Directories have the attributes of the new tree. If only the old tree has them, they
+                // have those of the old tree.
                 _ => assert_eq!(
                     Some(found),
                     if self.keeps(path.as_bytes()) {
@@ -202,7 +203,7 @@ fn an_exchange_ends_with_the_new_tree() {
     });
 }
 
-/// Whatever change fails, the tree is the old one or the new one, at once or after the next run.
+/// After a failure of any change, the tree is the old one or the new one, at once or after the next run.
 #[test]
 fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
     on_every_layer(|case, layer| {
@@ -224,7 +225,7 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
                 if result.is_ok() || !is_old() {
                     case.assert_new_after(layer, &target, &old, &new);
                 }
-                recover(&target).expect("what could not be removed");
+                recover(&target).expect("the rest is removed");
                 assert_nothing_left(&target);
                 if n > changes {
                     break;
@@ -234,7 +235,8 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
     });
 }
 
-/// The same where the process is killed, and the next one, which recovers, at any change as well.
+/// The same if the process is killed, and the next process, which recovers, is killed at any change as
+/// well.
 #[test]
 fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
     on_every_layer(|case, layer| {
@@ -246,9 +248,9 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
             for m in (0..).step_by(3) {
                 faults::plan(Some((m, Fault::Kill)));
                 let recovered = recover(&target);
-                let is_settled = faults::count() <= m;
+                let is_recovered = faults::count() <= m;
                 faults::plan(None);
-                if is_settled {
+                if is_recovered {
                     recovered.expect("nobody killed it");
                     break;
                 }
@@ -264,8 +266,8 @@ fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
     });
 }
 
-/// A power cut may keep some renames and lose others that came before: of entries with different
-/// names, any set.
+/// A power cut may keep some renames and lose earlier ones: any set of steps may be done, as long as they
+/// are about different names.
 #[test]
 fn any_set_of_steps_can_be_finished() {
     let case = &CASES[0];
@@ -277,7 +279,8 @@ fn any_set_of_steps_can_be_finished() {
         let new_root = staging_dir(&target).join("new");
         build(&new_root, "new", case.new);
         let new = snapshot(&new_root);
-        let journal = staging.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal =
+            staging.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
         let mut seen = Vec::new();
         for step in &journal.steps {
             let path = step.path().to_vec();
@@ -287,24 +290,24 @@ fn any_set_of_steps_can_be_finished() {
             });
             if mask >> (i % 5) & 1 == 1 {
                 let part = Journal { steps: vec![step.clone()], attributes: Vec::new() };
-                staging.trees.forward(&part).expect("a step");
+                staging.trees.apply(&part).expect("a step");
             }
         }
         if mask % 2 == 0 {
-            staging.trees.backward(&journal).expect("backward");
+            staging.trees.roll_back(&journal).expect("rolled back");
             assert_eq!(snapshot(&target), old, "{mask}");
-            staging.trees.backward(&journal).expect("twice");
+            staging.trees.roll_back(&journal).expect("twice");
             assert_eq!(snapshot(&target), old, "{mask}");
         }
-        staging.trees.forward(&journal).expect("forward");
-        staging.trees.forward(&journal).expect("twice");
+        staging.trees.apply(&journal).expect("applied");
+        staging.trees.apply(&journal).expect("twice");
         case.assert_new(&target, &old, &new);
         std::mem::forget(staging);
     }
 }
 
 #[test]
-fn a_replacement_that_is_given_up_leaves_nothing() {
+fn a_replacement_that_is_dropped_leaves_nothing() {
     let (_dir, target) = temporary();
     build(&target, "old", CASES[0].old);
     let old = snapshot(&target);
@@ -319,7 +322,7 @@ fn a_replacement_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
-fn a_backup_refuses_a_tree_that_is_neither() {
+fn a_backup_refuses_a_half_exchanged_tree() {
     let (_dir, target) = temporary();
     let check = || {
         let dir = fs::File::open(&target).expect("there");
@@ -336,14 +339,14 @@ fn a_backup_refuses_a_tree_that_is_neither() {
 }
 
 #[test]
-fn what_is_merged_must_be_of_one_kind() {
+fn a_merge_refuses_an_entry_of_another_type() {
     for (old, new) in [("a/b", "a"), ("a", "a/b"), ("a -> x", "a/b")] {
         let (_dir, target) = temporary();
         build(&target, "old", &[old]);
         let before = snapshot(&target);
         let staging = prepare(&target).expect("prepared");
         build(&staging_dir(&target).join("new"), "new", &[new]);
-        let error = staging.commit(How::Merge { keep: &|_, _| false }, &|| false, &|| ());
+        let error = staging.commit(ExchangeMode::Merge { keep: &|_, _| false }, &|| false, &|| ());
         let error = error.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.path(), Some(Path::new("a")), "{error}");
@@ -370,13 +373,13 @@ fn deep_and_wide_trees_are_removed_and_links_not_followed() {
     for i in 0..500 {
         fs::create_dir_all(target.join(format!("wide/{i}/x"))).expect("made");
     }
-    remove::empty(&Beneath::open(&target).expect("open")).expect("removed");
+    remove_contents(&Beneath::open(&target).expect("open")).expect("removed");
     assert_eq!(fs::read_dir(&target).expect("listed").count(), 0);
     assert_eq!(fs::read(outside.join("file")).expect("there"), b"stays");
 }
 
 #[test]
-fn an_outside_staging_directory_is_found_again_and_another_file_system_refused() {
+fn an_external_staging_directory_is_found_again_and_another_file_system_is_refused() {
     let (dir, target) = temporary();
     let outside = dir.path().join("outside");
     fs::create_dir(&outside).expect("made");
@@ -386,7 +389,7 @@ fn an_outside_staging_directory_is_found_again_and_another_file_system_refused()
             Replacement::prepare(&target, &state(&target), Some(&outside)).expect("prepared");
         build(&staging_dir(&outside).join("new"), "new", &["a", "b"]);
         faults::plan(Some((kill, Fault::Kill)));
-        let _ = staging.commit(How::Replace { keep: &|_, _| false }, &|| false, &|| ());
+        let _ = staging.commit(ExchangeMode::Replace { keep: &|_, _| false }, &|| false, &|| ());
         faults::plan(None);
         recover(&target).expect("recovered");
         assert_nothing_left(&target);

@@ -12,15 +12,25 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use rustix::io::Errno;
+
 use super::{
+    faults::{self, Fault},
     journal::{DirChange, Journal, Step},
-    ops::faults::{self, Fault},
-    record::Found,
+    record::Stored,
+    remove::remove_contents,
+    target::Target,
     *,
 };
-use crate::fs::{beneath::os, unpack::Beneath};
+use crate::{
+    error::{ErrorKind, Result},
+    fs::{
+        beneath::{Beneath, os},
+        walk::StagingId,
+    },
+};
 
-/// A tree as it can be compared: by path its mode, time and content. The root is left out.
+/// A tree for comparisons: mode, time and content of each path except the root.
 type Snapshot = BTreeMap<Vec<u8>, (u32, i64, Vec<u8>)>;
 
 fn snapshot(root: &Path) -> Snapshot {
@@ -52,7 +62,7 @@ fn snapshot(root: &Path) -> Snapshot {
     found
 }
 
-/// Makes a tree: `path/` is a directory, `path -> target` a link; times are set, deepest last.
+/// Makes a tree. `path/` is a directory, and `path -> target` is a link. Times are set, deepest first.
 fn build(root: &Path, tag: &str, paths: &[&str]) {
     for path in paths {
         if let Some((path, target)) = path.split_once(" -> ") {
@@ -86,7 +96,7 @@ fn temporary() -> (tempfile::TempDir, PathBuf) {
     (dir, target)
 }
 
-/// The state directory of a target's tests lies beside it.
+/// Returns a state directory next to the target.
 fn state(target: &Path) -> StateDir {
     StateDir::new(Some(&target.parent().expect("a parent").join("state")))
 }
@@ -95,7 +105,7 @@ fn records(target: &Path) -> PathBuf {
     target.parent().expect("a parent").join("state/restores")
 }
 
-/// The only record's directory.
+/// Returns the directory of the only record.
 fn record_dir(target: &Path) -> PathBuf {
     let mut found = fs::read_dir(records(target)).expect("listed");
     found.next().expect("a record").expect("read").path()

@@ -1,4 +1,4 @@
-//! Records: found again whatever changed around them, and never guessed where they cannot be read.
+//! Records: they are found after changes of paths and devices, and an unreadable one removes nothing.
 
 use std::{ffi::OsStr, process::Command, time::Instant};
 
@@ -6,29 +6,30 @@ use super::*;
 use crate::left_out::left_out;
 
 /// A target whose restore was killed in the middle of its exchange: `a` is new and `b` is not.
-struct Halfway {
+struct InterruptedRestore {
     dir: tempfile::TempDir,
     target: PathBuf,
     old: Snapshot,
 }
 
-impl Halfway {
-    fn new() -> Halfway {
+impl InterruptedRestore {
+    fn new() -> InterruptedRestore {
         let (dir, target) = temporary();
-        Halfway::at(dir, target)
+        InterruptedRestore::at(dir, target)
     }
 
-    fn at(dir: tempfile::TempDir, target: PathBuf) -> Halfway {
+    fn at(dir: tempfile::TempDir, target: PathBuf) -> InterruptedRestore {
         build(&target, "old", &["a", "b/c"]);
         let old = snapshot(&target);
         let mut replacement = prepare(&target).expect("prepared");
         build(&staging_dir(&target).join("new"), "new", &["a", "b/c"]);
-        let journal = replacement.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal =
+            replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
         let mut claim = replacement.claim.take().expect("a claim");
         claim.begin_exchange(&journal).expect("written");
         let part = Journal { steps: journal.steps[..2].to_vec(), attributes: Vec::new() };
-        replacement.trees.forward(&part).expect("half of the steps");
-        Halfway { dir, target, old }
+        replacement.trees.apply(&part).expect("half of the steps");
+        InterruptedRestore { dir, target, old }
     }
 
     fn everything(&self) -> Snapshot {
@@ -50,19 +51,19 @@ impl Halfway {
 
     /// Recovery, restores and backups fail with that kind, and nothing is removed.
     #[track_caller]
-    fn assert_refused(&self, kind: ErrorKind, what: &str) {
+    fn assert_refused(&self, kind: ErrorKind, case: &str) {
         let before = self.everything();
         let started = Instant::now();
         let errors = [
-            recover(&self.target).map(drop).expect_err(what),
-            prepare(&self.target).map(drop).expect_err(what),
-            self.check_whole().map(drop).expect_err(what),
+            recover(&self.target).map(drop).expect_err(case),
+            prepare(&self.target).map(drop).expect_err(case),
+            self.check_whole().map(drop).expect_err(case),
         ];
         for error in &errors {
-            assert_eq!(error.kind(), kind, "{what}: {error}");
+            assert_eq!(error.kind(), kind, "{case}: {error}");
         }
-        assert!(started.elapsed() < Duration::from_secs(5), "{what}");
-        assert_eq!(self.everything(), before, "{what}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{case}");
+        assert_eq!(self.everything(), before, "{case}");
     }
 
     #[track_caller]
@@ -82,9 +83,9 @@ fn run(program: &str, args: &[&OsStr]) -> bool {
 
 #[test]
 fn a_record_that_cannot_be_read_removes_nothing() {
-    let halfway = Halfway::new();
-    let dir = record_dir(&halfway.target);
-    assert_eq!(halfway.check_whole().expect_err("halfway").kind(), ErrorKind::Busy);
+    let interrupted = InterruptedRestore::new();
+    let dir = record_dir(&interrupted.target);
+    assert_eq!(interrupted.check_whole().expect_err("halfway").kind(), ErrorKind::Busy);
     for name in ["record", "journal"] {
         let path = dir.join(name);
         let whole = fs::read(&path).expect("there");
@@ -98,14 +99,14 @@ fn a_record_that_cannot_be_read_removes_nothing() {
         version[17] = b'1';
         cases.push((format!("{name}, an old version"), version));
         cases.push((format!("{name}, text"), b"../../../etc\n".to_vec()));
-        for (what, bytes) in &cases {
+        for (case, bytes) in &cases {
             fs::write(&path, bytes).expect("written");
-            halfway.assert_refused_or_busy(what);
+            interrupted.assert_refused_or_busy(case);
         }
         fs::remove_file(&path).expect("removed");
-        for what in ["fifo", "directory", "link", "device", "sparse"] {
-            let what_is_it = format!("{name}, a {what}");
-            match what {
+        for file_type in ["fifo", "directory", "link", "device", "sparse"] {
+            let case = format!("{name}, a {file_type}");
+            match file_type {
                 "fifo" => assert!(run("mkfifo", &[path.as_os_str()])),
                 "directory" => fs::create_dir(&path).expect("made"),
                 "link" => symlink("/etc/passwd", &path).expect("made"),
@@ -123,57 +124,57 @@ fn a_record_that_cannot_be_read_removes_nothing() {
                     file.set_len(20 << 30).expect("sparse");
                 }
             }
-            halfway.assert_refused_or_busy(&what_is_it);
+            interrupted.assert_refused_or_busy(&case);
             let _ = fs::remove_dir(&path).or_else(|_| fs::remove_file(&path));
         }
         fs::write(&path, &whole).expect("written");
     }
-    halfway.assert_finishes();
+    interrupted.assert_finishes();
 }
 
-impl Halfway {
-    /// A journal is not looked at by a backup, which is refused as the exchange has begun.
+impl InterruptedRestore {
+    /// A backup does not read the journal. It is refused since the exchange has begun.
     #[track_caller]
-    fn assert_refused_or_busy(&self, what: &str) {
+    fn assert_refused_or_busy(&self, case: &str) {
         let before = self.everything();
         let started = Instant::now();
-        assert_eq!(recover(&self.target).expect_err(what).kind(), ErrorKind::Corrupt, "{what}");
-        assert_eq!(prepare(&self.target).expect_err(what).kind(), ErrorKind::Corrupt, "{what}");
-        let kind = self.check_whole().expect_err(what).kind();
-        let want = if what.starts_with("record") { ErrorKind::Corrupt } else { ErrorKind::Busy };
-        assert_eq!(kind, want, "{what}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{what}");
-        assert_eq!(self.everything(), before, "{what}");
+        assert_eq!(recover(&self.target).expect_err(case).kind(), ErrorKind::Corrupt, "{case}");
+        assert_eq!(prepare(&self.target).expect_err(case).kind(), ErrorKind::Corrupt, "{case}");
+        let kind = self.check_whole().expect_err(case).kind();
+        let want = if case.starts_with("record") { ErrorKind::Corrupt } else { ErrorKind::Busy };
+        assert_eq!(kind, want, "{case}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{case}");
+        assert_eq!(self.everything(), before, "{case}");
     }
 }
 
 #[test]
 fn a_journal_whose_paths_leave_the_tree_is_refused() {
     for path in ["..", "../x", "a/../../x", "/etc", "a//b", ""] {
-        let halfway = Halfway::new();
-        let target = Target::open(&halfway.target).expect("open");
-        let mut claim = state(&halfway.target).find(&target).expect("read").expect("a record");
+        let interrupted = InterruptedRestore::new();
+        let target = Target::open(&interrupted.target).expect("open");
+        let mut claim = state(&interrupted.target).find(&target).expect("read").expect("a record");
         let step = Step::MoveOut(path.as_bytes().to_vec(), 0);
         claim
             .begin_exchange(&Journal { steps: vec![step], attributes: Vec::new() })
             .expect("written");
         drop(claim);
-        let before = halfway.everything();
-        let error = recover(&halfway.target).expect_err(path);
+        let before = interrupted.everything();
+        let error = recover(&interrupted.target).expect_err(path);
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         let attributes = DirChange { path: path.into(), old: None, new: None };
-        let mut claim = state(&halfway.target).find(&target).expect("read").expect("a record");
+        let mut claim = state(&interrupted.target).find(&target).expect("read").expect("a record");
         claim
             .begin_exchange(&Journal { steps: Vec::new(), attributes: vec![attributes] })
             .expect("written");
         drop(claim);
-        assert_eq!(recover(&halfway.target).expect_err(path).kind(), ErrorKind::Corrupt);
-        assert_eq!(halfway.everything(), before);
+        assert_eq!(recover(&interrupted.target).expect_err(path).kind(), ErrorKind::Corrupt);
+        assert_eq!(interrupted.everything(), before);
     }
 }
 
 #[test]
-fn a_record_is_found_whatever_the_path_is_spelled_like() {
+fn a_record_is_found_under_any_spelling_of_the_path() {
     let spellings: &[fn(&Path) -> PathBuf] = &[
         |target| target.join("."),
         |target| target.join("../target"),
@@ -190,9 +191,9 @@ fn a_record_is_found_whatever_the_path_is_spelled_like() {
         },
     ];
     for spell in spellings {
-        let halfway = Halfway::new();
-        let spelled = spell(&halfway.target);
-        let state = state(&halfway.target);
+        let interrupted = InterruptedRestore::new();
+        let spelled = spell(&interrupted.target);
+        let state = state(&interrupted.target);
         let dir = fs::File::open(&spelled).expect("there");
         let pending = super::super::check_whole(&dir, &spelled, &state).expect_err("halfway");
         assert_eq!(pending.kind(), ErrorKind::Busy, "{pending}");
@@ -202,7 +203,7 @@ fn a_record_is_found_whatever_the_path_is_spelled_like() {
     }
 }
 
-/// A system that starts again may give the same file system another device number.
+/// After a reboot, the same file system may have another device number.
 #[test]
 fn a_record_is_found_when_the_device_has_another_number() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -229,12 +230,13 @@ fn a_record_is_found_when_the_device_has_another_number() {
     let state = StateDir::new(Some(&dir.path().join("state")));
     let mut replacement = Replacement::prepare(&target, &state, None).expect("prepared");
     build(&staging_dir(&target).join("new"), "new", &["a"]);
-    let journal = replacement.trees.plan(How::Replace { keep: &|_, _| false }).expect("a plan");
+    let journal =
+        replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
     replacement.claim.take().expect("a claim").begin_exchange(&journal).expect("written");
     drop(replacement);
     assert!(run("umount", &[volume.as_os_str()]));
 
-    // Not mounted: there is no such directory, or the one below it.
+    // Not mounted: the directory is missing, or another one below the mount point is in its place.
     let missing = super::super::recover(&target, &state).expect_err("it is not there");
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     fs::create_dir(&target).expect("made");
@@ -280,45 +282,45 @@ fn a_staging_directory_that_is_not_the_recorded_one_is_left_alone() {
             fs::set_permissions(staging, fs::Permissions::from_mode(0o777)).expect("set");
         }),
     ];
-    for (what, forge) in forgeries {
-        let halfway = Halfway::new();
-        forge(&staging_dir(&halfway.target));
-        let before = halfway.everything();
+    for (case, forge) in forgeries {
+        let interrupted = InterruptedRestore::new();
+        forge(&staging_dir(&interrupted.target));
+        let before = interrupted.everything();
         for error in [
-            recover(&halfway.target).expect_err(what),
-            prepare(&halfway.target).map(drop).expect_err(what),
+            recover(&interrupted.target).expect_err(case),
+            prepare(&interrupted.target).map(drop).expect_err(case),
         ] {
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{case}: {error}");
         }
-        assert_eq!(halfway.everything(), before, "{what}");
-        let outside = halfway.dir.path().join("outside/new/a");
+        assert_eq!(interrupted.everything(), before, "{case}");
+        let outside = interrupted.dir.path().join("outside/new/a");
         assert!(!outside.exists() || fs::read(outside).is_ok_and(|text| text == b"stays"));
     }
-    // A tenant may give it another name, which is no other directory.
-    let halfway = Halfway::new();
-    let staging = staging_dir(&halfway.target);
-    fs::rename(&staging, halfway.target.join("b-renamed")).expect("renamed");
-    halfway.assert_finishes();
-    assert_ne!(halfway.old, snapshot(&halfway.target));
+    // A tenant may rename it. It is still the same directory.
+    let interrupted = InterruptedRestore::new();
+    let staging = staging_dir(&interrupted.target);
+    fs::rename(&staging, interrupted.target.join("b-renamed")).expect("renamed");
+    interrupted.assert_finishes();
+    assert_ne!(interrupted.old, snapshot(&interrupted.target));
 }
 
 #[test]
 fn a_state_directory_that_others_can_write_to_is_refused() {
-    let halfway = Halfway::new();
-    let state = halfway.dir.path().join("state");
+    let interrupted = InterruptedRestore::new();
+    let state = interrupted.dir.path().join("state");
     for dir in [state.clone(), state.join("restores")] {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).expect("set");
-        halfway.assert_refused(ErrorKind::PermissionDenied, "writable");
+        interrupted.assert_refused(ErrorKind::PermissionDenied, "writable");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("set");
     }
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&state, Some(12345), None).expect("given away");
-        halfway.assert_refused(ErrorKind::PermissionDenied, "another user's");
+        interrupted.assert_refused(ErrorKind::PermissionDenied, "another user's");
         std::os::unix::fs::chown(&state, Some(0), None).expect("taken back");
     } else {
         left_out("a state directory of another user: only root gives one away");
     }
-    halfway.assert_finishes();
+    interrupted.assert_finishes();
 }
 
 #[test]
@@ -331,19 +333,19 @@ fn a_state_directory_inside_the_target_is_refused() {
     assert_eq!(fs::read_dir(target.join("world")).expect("listed").count(), 0, "it was made");
 }
 
-/// Two targets with one inode number, as the roots of file systems have.
+/// Two targets may have the same inode number, such as the roots of two file systems.
 #[test]
 fn another_target_with_an_equal_inode_is_not_taken_for_it() {
-    let halfway = Halfway::new();
-    let dir = record_dir(&halfway.target);
-    let other = halfway.dir.path().join("other");
+    let interrupted = InterruptedRestore::new();
+    let dir = record_dir(&interrupted.target);
+    let other = interrupted.dir.path().join("other");
     fs::create_dir(&other).expect("made");
     build(&other, "old", &["x"]);
     let inode = fs::metadata(&other).expect("there").ino();
     let name = dir.file_name().and_then(OsStr::to_str).expect("a name");
     let renamed = dir.with_file_name(format!("{inode:016x}{}", &name[16..]));
     fs::rename(&dir, &renamed).expect("renamed");
-    let Found::Valid(mut record) =
+    let Stored::Valid(mut record) =
         record::Record::read(fs::File::open(&renamed).expect("open")).expect("read")
     else {
         panic!("a valid record");

@@ -1,10 +1,10 @@
-//! Entries of a target that look as if they were ours.
+//! Forged entries of a target, which look as if the engine had made them.
 
 use super::*;
 
-/// Files that an older version took for its own.
+/// An older version would have used these files.
 #[test]
-fn what_stands_in_a_target_is_never_followed_and_never_waited_for() {
+fn forged_entries_of_a_target_are_never_used_and_never_block() {
     let (dir, target) = temporary();
     let canary = dir.path().join("canary");
     fs::create_dir(&canary).expect("made");
@@ -24,8 +24,8 @@ fn what_stands_in_a_target_is_never_followed_and_never_waited_for() {
     drop(prepare(&target).expect("prepared"));
     assert_eq!(snapshot(&target), tree);
     let replacement = prepare(&target).expect("prepared");
-    let how = How::Merge { keep: &|_, _| false };
-    replacement.commit(how, &|| false, &|| ()).expect("merged");
+    let mode = ExchangeMode::Merge { keep: &|_, _| false };
+    replacement.commit(mode, &|| false, &|| ()).expect("merged");
     assert_eq!(fs::read(forged.join("old/0")).expect("there"), b"the only copy");
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(snapshot(&canary), before);

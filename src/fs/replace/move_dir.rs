@@ -1,13 +1,14 @@
 //! Moves a directory entry by entry where it cannot be renamed.
 //!
-//! Overlayfs answers `EXDEV` when a directory of a lower layer is renamed, but renames files, and
-//! directories that were made since. The entries go into a directory of the staging directory, the
-//! *part*, which gets the name that the rename would have given once it has all of them. So a move
-//! that was cut off is told from one that is done: it goes on from the part, or is undone from it.
-//! Directories keep owner and mode; where a move was cut off or undone, their times are new.
+//! Overlayfs answers `EXDEV` to the rename of a directory of a lower layer. It can rename files, and
+//! directories that were made later. The entries move into a directory in the staging directory, the
+//! *part*. When the part has all entries, it is renamed to the name that the directory should get. So
+//! an interrupted move can be told from a finished one: while the part is there, the move continues
+//! from it or is undone from it. Directories keep owner and mode. If a move was interrupted or undone,
+//! their times are new.
 
 use rustix::{
-    fs::{FileType, Gid, Mode, Stat, Uid},
+    fs::{Gid, Mode, Stat, Uid},
     io::Errno,
 };
 
@@ -16,20 +17,23 @@ use crate::{
     fs::{
         beneath::Beneath,
         replace::{
+            dir_access::open_dir,
+            entries::{is_dir, join, names},
             ops::{self, At},
-            remove::names,
         },
     },
 };
 
-/// Names read at a time, so that memory does not grow with a directory.
+/// Names that are read at a time, so that memory does not grow with the directory.
 const BATCH: usize = 1024;
 
-/// Lists of one directory. A tenant that makes entries as fast as they are moved ends the move here.
+/// The most times that one directory is listed. It bounds the move if a tenant makes entries as fast as
+/// they are moved.
 const LISTS_MAX: u32 = 1 << 20;
 
-/// Renames `from` to `to`, which must not be there; or carries it there by way of `part`.
-pub(super) fn carry(from: At<'_>, to: At<'_>, part: At<'_>) -> Result<(), Errno> {
+/// Renames `from` to `to`, which must not exist. A directory that cannot be renamed is moved entry by
+/// entry, through `part`.
+pub(super) fn move_entry(from: At<'_>, to: At<'_>, part: At<'_>) -> Result<(), Errno> {
     if !part.exists()? {
         match ops::rename(from, to, false) {
             Err(Errno::XDEV) if is_dir(&from.stat()?) => {}
@@ -38,45 +42,45 @@ pub(super) fn carry(from: At<'_>, to: At<'_>, part: At<'_>) -> Result<(), Errno>
         part.make_dir()?;
     }
     match from.stat() {
-        Ok(stat) => move_entries(from, part, stat, Direction::Forward)?,
-        // All of it is in the part.
+        Ok(stat) => move_contents(from, part, stat, Direction::Forward)?,
+        // The part has all entries.
         Err(Errno::NOENT) => {}
         Err(e) => return Err(e),
     }
     ops::rename(part, to, false)
 }
 
-/// Undoes what [`carry`] has done of its move, if it has begun one.
-pub(super) fn uncarry(from: At<'_>, part: At<'_>) -> Result<(), Errno> {
+/// Undoes a [`move_entry`] that was interrupted while it moved entries into `part`.
+pub(super) fn undo_partial_move(from: At<'_>, part: At<'_>) -> Result<(), Errno> {
     let stat = match part.stat() {
         Err(Errno::NOENT) => return Ok(()),
         stat => stat?,
     };
     match from.exists()? {
-        true => move_entries(part, from, stat, Direction::Back),
+        true => move_contents(part, from, stat, Direction::Back),
         false => ops::rename(part, from, false),
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
-    /// Directories are made, and get what the old ones had.
+    /// Directories are made, and get the attributes of the old ones.
     Forward,
-    /// Directories that are still there have kept what they had.
+    /// Directories that still exist have kept their attributes.
     Back,
 }
 
-/// Moves what lies in one directory to another that is there, and removes the first.
-fn move_entries(from: At<'_>, to: At<'_>, stat: Stat, direction: Direction) -> Result<(), Errno> {
+/// Moves the contents of one directory into another existing one, and removes the first.
+fn move_contents(from: At<'_>, to: At<'_>, stat: Stat, direction: Direction) -> Result<(), Errno> {
     let (from_tree, to_tree) = (from.0, to.0);
-    let mut moves = vec![Move::begin(from.1.to_vec(), to.1.to_vec(), stat)];
+    let mut moves = vec![DirMove::begin(from.1.to_vec(), to.1.to_vec(), stat)];
     while let Some(mut current) = moves.pop() {
         let Some(name) = current.next(from_tree)? else {
             if direction == Direction::Forward {
                 current.set_attributes(to_tree)?;
             }
             match ops::unless_gone(At(from_tree, &current.from).remove_dir()) {
-                // Somebody made something in it meanwhile.
+                // Another process has made an entry in it: list it again.
                 Err(Errno::NOTEMPTY | Errno::EXIST) if current.lists < LISTS_MAX => {
                     moves.push(current);
                 }
@@ -96,7 +100,7 @@ fn move_entries(from: At<'_>, to: At<'_>, stat: Stat, direction: Direction) -> R
                 to.make_dir()?;
                 moves.push(inner);
             }
-            // A move that was cut off made it.
+            // An interrupted move has made it.
             Err(Errno::EXIST) if is_dir(&inner.stat) && is_dir(&to.stat()?) => moves.push(inner),
             result => ops::unless_gone(result)?,
         }
@@ -104,27 +108,27 @@ fn move_entries(from: At<'_>, to: At<'_>, stat: Stat, direction: Direction) -> R
     Ok(())
 }
 
-/// One directory that is being moved.
-struct Move {
+/// The move of one directory.
+struct DirMove {
     from: Vec<u8>,
     to: Vec<u8>,
-    /// Of `from`, before its entries were moved.
+    /// Metadata of `from` before its entries were moved.
     stat: Stat,
-    /// What is still to be moved of what was listed.
+    /// Names that were listed and not moved yet.
     names: Vec<Vec<u8>>,
     lists: u32,
 }
 
-impl Move {
-    fn begin(from: Vec<u8>, to: Vec<u8>, stat: Stat) -> Move {
-        Move { from, to, stat, names: Vec::new(), lists: 0 }
+impl DirMove {
+    fn begin(from: Vec<u8>, to: Vec<u8>, stat: Stat) -> DirMove {
+        DirMove { from, to, stat, names: Vec::new(), lists: 0 }
     }
 
-    /// A name in the directory that was not moved yet; `None` once there is none.
+    /// Returns the next name to move; `None` if the directory is empty.
     fn next(&mut self, tree: &Beneath) -> Result<Option<Vec<u8>>, Errno> {
         if self.names.is_empty() {
             self.lists += 1;
-            self.names = match ops::dir(tree, &self.from).and_then(|dir| names(&dir, BATCH)) {
+            self.names = match open_dir(tree, &self.from).and_then(|dir| names(&dir, BATCH)) {
                 Err(Errno::NOENT) => Vec::new(),
                 names => names?,
             };
@@ -132,14 +136,14 @@ impl Move {
         Ok(self.names.pop())
     }
 
-    fn inner(&self, name: &[u8], tree: &Beneath) -> Result<Move, Errno> {
-        let (from, to) = ([&self.from, name].join(&b'/'), [&self.to, name].join(&b'/'));
+    fn inner(&self, name: &[u8], tree: &Beneath) -> Result<DirMove, Errno> {
+        let from = join(&self.from, name);
         let stat = At(tree, &from).stat()?;
-        Ok(Move::begin(from, to, stat))
+        Ok(DirMove::begin(from, join(&self.to, name), stat))
     }
 
     fn set_attributes(&self, tree: &Beneath) -> Result<(), Errno> {
-        let dir = ops::dir(tree, &self.to)?;
+        let dir = open_dir(tree, &self.to)?;
         let made = rustix::fs::fstat(&dir)?;
         if (made.st_uid, made.st_gid) != (self.stat.st_uid, self.stat.st_gid) {
             let (uid, gid) = (Uid::from_raw(self.stat.st_uid), Gid::from_raw(self.stat.st_gid));
@@ -148,8 +152,4 @@ impl Move {
         ops::set_times(&dir, Metadata::of(&self.stat).mtime_ns)?;
         dir.set_mode(Mode::from_raw_mode(self.stat.st_mode & 0o7777))
     }
-}
-
-fn is_dir(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

@@ -1,14 +1,15 @@
-//! Walks a tree: sorted, beneath its root only, without following links.
+//! Walks a tree in sorted order, beneath its root, without following links.
+
+mod names;
 
 use std::{
-    ffi::CStr,
     fmt,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode},
+    fs::{AtFlags, FileType, Mode},
     io::Errno,
 };
 
@@ -18,37 +19,44 @@ use crate::{
     fs::{
         file::SourceFile,
         ignore::Excludes,
-        root::{DIRECTORY, FILE, FileId, Root, skippable},
+        open_flags::{DIRECTORY, FILE},
+        root::{Root, skippable},
+        stat::FileId,
+        walk::names::Names,
     },
     report::SkipReason,
 };
 
-/// The longest path that anything can restore (Linux' `PATH_MAX`).
+/// The longest path that can be restored (`PATH_MAX` of Linux).
 const PATH_MAX: usize = 4096;
 
-/// Directories held open at a time; a deeper tree has its upper ones opened again on the way back.
+/// The most directories that are held open. In a deeper tree, upper directories are closed, and opened again
+/// on the way back.
 const OPEN_MAX: usize = 64;
 
-/// What a walk leaves out beside what is excluded.
+/// Entries that a walk skips.
 #[derive(Debug, Default)]
 pub(crate) struct WalkOptions {
     pub(crate) excludes: Excludes,
     pub(crate) one_file_system: bool,
+    /// The files of the store that the backup is written to.
     pub(crate) own: Option<OwnBackups>,
+    /// The staging directory of a restore that is running or was interrupted.
     pub(crate) staging: Option<StagingId>,
 }
 
-/// The staging directory of a restore, in the root of the tree, as the restore's record has it.
+/// Identifies the staging directory of a restore, in the root of the tree. The values come from the record
+/// of the restore.
 #[derive(Debug)]
 pub(crate) struct StagingId {
     pub(crate) name: Vec<u8>,
     pub(crate) inode: u64,
 }
 
-/// Whether the file of this name is one.
+/// Returns whether the file of this name belongs to the store.
 type IsOwn = dyn Fn(&[u8]) -> bool + Send + Sync;
 
-/// The files of a local store in one directory, which a backup into that store leaves out.
+/// The files of a local store in one directory. A backup into that store skips them.
 #[derive(Clone)]
 pub struct OwnBackups {
     pub(crate) dir: FileId,
@@ -61,22 +69,23 @@ impl fmt::Debug for OwnBackups {
     }
 }
 
-/// What stands at [`TreeWalk::path`].
+/// The entry at [`TreeWalk::path`].
 #[derive(Debug)]
-pub(crate) enum Step {
-    /// To be opened with [`TreeWalk::open_file`].
+pub(crate) enum WalkEntry {
+    /// A regular file. [`TreeWalk::open_file`] opens it.
     File,
-    /// To be read with [`TreeWalk::read_link`].
+    /// A symlink. [`TreeWalk::read_link`] reads it.
     Symlink,
-    /// What lies in it comes next, unless there is a reason why not.
+    /// A directory. Its entries come next, unless there is a reason to skip them.
     Directory(Metadata, Option<SkipReason>),
-    /// Left out by a pattern.
+    /// Excluded by a pattern.
     Excluded,
-    /// Left out for another reason.
+    /// Skipped for another reason.
     Skipped(SkipReason),
 }
 
-/// A walk in progress: [`next`](TreeWalk::next) moves on, the rest is about where it stands.
+/// A walk in progress. [`next`](TreeWalk::next) goes to the next entry, and the other methods are about the
+/// current entry.
 pub(crate) struct TreeWalk<'a> {
     root: &'a Root,
     options: &'a WalkOptions,
@@ -84,12 +93,12 @@ pub(crate) struct TreeWalk<'a> {
     path: Vec<u8>,
 }
 
-/// A directory on the way down.
+/// A directory that the walk is in.
 struct Frame {
-    /// `None` where it was closed to save descriptors.
+    /// `None` if it was closed to save descriptors.
     dir: Option<OwnedFd>,
     id: FileId,
-    /// Bytes of its path, with the `/` behind it; 0 for the root.
+    /// Length of its path with a `/` at the end; 0 for the root.
     path_len: usize,
     names: Names,
     next: usize,
@@ -108,8 +117,8 @@ impl<'a> TreeWalk<'a> {
         })
     }
 
-    /// Moves on to the next path; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Step>> {
+    /// Goes to the next entry. Returns `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<WalkEntry>> {
         loop {
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
@@ -132,7 +141,7 @@ impl<'a> TreeWalk<'a> {
                     _ => {
                         frame.next = frame.names.len();
                         self.path.pop();
-                        return Ok(Some(Step::Skipped(SkipReason::Replaced)));
+                        return Ok(Some(WalkEntry::Skipped(SkipReason::Replaced)));
                     }
                 }
             }
@@ -145,43 +154,43 @@ impl<'a> TreeWalk<'a> {
                 continue;
             }
             if own && kind == FileType::RegularFile {
-                return Ok(Some(Step::Skipped(SkipReason::OwnBackup)));
+                return Ok(Some(WalkEntry::Skipped(SkipReason::OwnBackup)));
             }
-            if let Some(step) = self.look(kind)? {
-                return Ok(Some(step));
+            if let Some(entry) = self.classify(kind)? {
+                return Ok(Some(entry));
             }
         }
     }
 
-    /// The source.
+    /// Returns the root of the source.
     pub(crate) fn root(&self) -> &'a Root {
         self.root
     }
 
-    /// Where the walk stands, relative to the root.
+    /// Returns the path of the current entry, relative to the root.
     pub(crate) fn path(&self) -> &[u8] {
         &self.path
     }
 
-    /// Opens the file that it stands at.
+    /// Opens the current entry, a file.
     pub(crate) fn open_file(&self) -> Result<SourceFile, Errno> {
         SourceFile::open(rustix::fs::openat(self.dir()?, self.name(), FILE, Mode::empty())?)
     }
 
-    /// What the symlink that it stands at says, and what the system says of it.
+    /// Returns the metadata and the target of the current entry, a symlink.
     pub(crate) fn read_link(&self) -> Result<(Metadata, Vec<u8>), Errno> {
         let target = rustix::fs::readlinkat(self.dir()?, self.name(), Vec::new())?;
         Ok((self.stat()?.0, target.into_bytes()))
     }
 
-    /// What the system says of where it stands, links not followed.
+    /// Returns metadata and type of the current entry. A link is not followed.
     pub(crate) fn stat(&self) -> Result<(Metadata, FileType), Errno> {
         let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
         Ok((Metadata::of(&stat), FileType::from_raw_mode(stat.st_mode)))
     }
 
-    /// The same of a regular file, and which file it is where it has more than one name; `None` if it
-    /// is none.
+    /// Returns the metadata of the current entry if it is a regular file, and its identity if it has more
+    /// than one name. Returns `None` for another file type.
     pub(crate) fn stat_file(&self) -> Result<Option<(Metadata, Option<FileId>)>, Errno> {
         let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -189,7 +198,7 @@ impl<'a> TreeWalk<'a> {
         Ok(is_file.then(|| (Metadata::of(&stat), id)))
     }
 
-    /// An error about where it stands, for what cannot be skipped.
+    /// Returns the error for the current entry, for failures that fail the backup.
     pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
         self.root.fail(&self.path, operation, errno)
     }
@@ -199,49 +208,49 @@ impl<'a> TreeWalk<'a> {
         staging.is_some_and(|s| self.stat().is_ok_and(|(meta, _)| meta.inode == s.inode))
     }
 
-    fn look(&mut self, kind: FileType) -> Result<Option<Step>> {
+    fn classify(&mut self, kind: FileType) -> Result<Option<WalkEntry>> {
         let is_dir = kind == FileType::Directory;
         if self.path.len() > PATH_MAX {
-            return Ok(Some(Step::Skipped(SkipReason::PathTooLong)));
+            return Ok(Some(WalkEntry::Skipped(SkipReason::PathTooLong)));
         }
         let excludes = &self.options.excludes;
         let excluded = excludes.excluded(&self.path, is_dir);
         if excluded && !(is_dir && excludes.must_enter(&self.path)) {
-            return Ok(Some(Step::Excluded));
+            return Ok(Some(WalkEntry::Excluded));
         }
         Ok(match kind {
-            FileType::RegularFile => Some(Step::File),
-            FileType::Symlink => Some(Step::Symlink),
+            FileType::RegularFile => Some(WalkEntry::File),
+            FileType::Symlink => Some(WalkEntry::Symlink),
             FileType::Directory => Some(match self.enter()? {
-                Step::Directory(_, None) if excluded => Step::Excluded,
-                Step::Directory(_, Some(reason)) if excluded => Step::Skipped(reason),
-                step => step,
+                WalkEntry::Directory(_, None) if excluded => WalkEntry::Excluded,
+                WalkEntry::Directory(_, Some(reason)) if excluded => WalkEntry::Skipped(reason),
+                entry => entry,
             }),
-            FileType::Fifo => Some(Step::Skipped(SkipReason::Fifo)),
-            FileType::Socket => Some(Step::Skipped(SkipReason::Socket)),
-            _ => Some(Step::Skipped(SkipReason::Device)),
+            FileType::Fifo => Some(WalkEntry::Skipped(SkipReason::Fifo)),
+            FileType::Socket => Some(WalkEntry::Skipped(SkipReason::Socket)),
+            _ => Some(WalkEntry::Skipped(SkipReason::Device)),
         })
     }
 
-    /// Opens and lists the directory that the walk stands at, so that its content comes next.
-    fn enter(&mut self) -> Result<Step> {
+    /// Opens and lists the current entry, a directory, so that its entries come next.
+    fn enter(&mut self) -> Result<WalkEntry> {
         match self.list() {
-            Ok((meta, None)) => Ok(Step::Directory(meta, Some(SkipReason::OtherFileSystem))),
+            Ok((meta, None)) => Ok(WalkEntry::Directory(meta, Some(SkipReason::OtherFileSystem))),
             Ok((meta, Some(frame))) => {
                 self.frames.push(frame);
                 if let Some(upper) = self.frames.len().checked_sub(OPEN_MAX + 1) {
                     self.frames[upper].dir = None;
                 }
-                Ok(Step::Directory(meta, None))
+                Ok(WalkEntry::Directory(meta, None))
             }
             Err(errno) => match skippable(errno) {
                 None => Err(self.fail("list the directory", errno)),
-                // It cannot be listed, but it is there.
+                // It cannot be listed. The directory itself is still an entry of the archive.
                 Some(reason @ SkipReason::Unreadable(_)) => match self.stat() {
-                    Ok((meta, FileType::Directory)) => Ok(Step::Directory(meta, Some(reason))),
-                    _ => Ok(Step::Skipped(reason)),
+                    Ok((meta, FileType::Directory)) => Ok(WalkEntry::Directory(meta, Some(reason))),
+                    _ => Ok(WalkEntry::Skipped(reason)),
                 },
-                Some(reason) => Ok(Step::Skipped(reason)),
+                Some(reason) => Ok(WalkEntry::Skipped(reason)),
             },
         }
     }
@@ -266,8 +275,8 @@ impl<'a> TreeWalk<'a> {
         ))
     }
 
-    /// The directory that the path lies in: the innermost frame, or the one around it where that
-    /// frame is the directory that the walk stands at.
+    /// Returns the directory that contains the current entry: the innermost frame, or its parent if the
+    /// innermost frame is the current entry.
     fn dir(&self) -> Result<&OwnedFd, Errno> {
         (self.frames.iter().rev())
             .find(|frame| frame.path_len <= self.path.len())
@@ -278,75 +287,5 @@ impl<'a> TreeWalk<'a> {
     fn name(&self) -> &[u8] {
         let start = self.path.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
         &self.path[start..]
-    }
-}
-
-/// Bytes of the names in one directory. They are sorted in memory.
-const NAMES_MAX: usize = 512 << 20;
-
-/// The names in one directory, in the order of the archive, in as little memory as they need.
-struct Names {
-    /// Each with a NUL behind it.
-    bytes: Vec<u8>,
-    order: Vec<Name>,
-}
-
-#[derive(Clone, Copy)]
-struct Name {
-    start: u32,
-    len: u16,
-    kind: FileType,
-}
-
-impl Names {
-    fn read(dir: &OwnedFd) -> Result<Self, Errno> {
-        let mut bytes = Vec::new();
-        let mut order = Vec::new();
-        for entry in Dir::read_from(dir)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                FileType::Unknown => match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-                {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    // Opening it will say what is wrong.
-                    Err(_) => FileType::RegularFile,
-                },
-                kind => kind,
-            };
-            order.push(Name {
-                start: u32::try_from(bytes.len()).map_err(|_| Errno::FBIG)?,
-                len: u16::try_from(name.count_bytes()).map_err(|_| Errno::NAMETOOLONG)?,
-                kind,
-            });
-            bytes.extend_from_slice(name.to_bytes_with_nul());
-            if bytes.len() > NAMES_MAX {
-                return Err(Errno::FBIG);
-            }
-        }
-        let name = |n: &Name| &bytes[n.start as usize..][..usize::from(n.len)];
-        order.sort_unstable_by(|a, b| {
-            let (x, y) = (name(a), name(b));
-            let common = x.len().min(y.len());
-            let after = |s: &[u8], n: &Name| match s.get(common) {
-                Some(&byte) => Some(byte),
-                None => (n.kind == FileType::Directory).then_some(b'/'),
-            };
-            x[..common].cmp(&y[..common]).then_with(|| after(x, a).cmp(&after(y, b)))
-        });
-        Ok(Names { bytes, order })
-    }
-
-    fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    fn get(&self, i: usize) -> (&CStr, FileType) {
-        let name = &self.order[i];
-        let bytes = &self.bytes[name.start as usize..][..usize::from(name.len) + 1];
-        (CStr::from_bytes_with_nul(bytes).unwrap_or_default(), name.kind)
     }
 }

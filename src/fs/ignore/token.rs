@@ -1,17 +1,17 @@
-//! What a pattern is made of once it is read, in either rule set.
+//! Tokens: the parts of a pattern, the same for both sets of rules.
 
-use super::MAX_SETS;
+use super::limits::MAX_SETS;
 
-/// One step of a pattern along a path.
+/// A part of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Token {
     /// This byte.
     Byte(u8),
-    /// One byte that is not a slash.
+    /// One byte other than a slash.
     NotSlash,
     /// One byte of a set.
     Set(u16),
-    /// Any number of bytes that are not slashes.
+    /// Any number of bytes other than slashes.
     Star,
     /// Any number of bytes.
     Deep,
@@ -25,35 +25,20 @@ pub(super) enum Step {
     Beneath,
 }
 
-impl Step {
-    /// Whether the step stands for exactly one byte.
+impl Token {
+    /// Returns whether the token matches exactly one byte.
     pub(super) fn is_one_byte(self) -> bool {
-        matches!(self, Step::Byte(_) | Step::NotSlash | Step::Set(_))
+        matches!(self, Token::Byte(_) | Token::NotSlash | Token::Set(_))
     }
 
-    /// Whether the step is one byte, and `byte` fits it.
-    pub(super) fn fits(self, byte: u8, sets: &Sets) -> bool {
+    /// Returns whether the token matches exactly one byte, and matches `byte`.
+    pub(super) fn matches(self, byte: u8, sets: &Sets) -> bool {
         match self {
-            Step::Byte(own) => own == byte,
-            Step::NotSlash => byte != b'/',
-            Step::Set(index) => sets.0[usize::from(index)].contains(byte),
+            Token::Byte(own) => own == byte,
+            Token::NotSlash => byte != b'/',
+            Token::Set(index) => sets.0[usize::from(index)].contains(byte),
             _ => false,
         }
-    }
-}
-
-/// Which pattern of a list decides, and what it says. A later pattern is greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Verdict(std::num::NonZeroU32);
-
-impl Verdict {
-    /// That of the pattern with this number, counted from 0.
-    pub(super) fn new(number: u32, negated: bool) -> Self {
-        Verdict(std::num::NonZeroU32::MIN.saturating_add(number * 2 + u32::from(negated)))
-    }
-
-    pub(super) fn is_negated(self) -> bool {
-        self.0.get().is_multiple_of(2)
     }
 }
 
@@ -92,12 +77,12 @@ impl Sets {
         self.0.truncate(len);
     }
 
-    /// The step for one byte of `set`. One set over the limit may be added: a list with that many
-    /// is refused.
-    pub(super) fn add(&mut self, set: Set) -> Step {
+    /// Adds a set and returns its token. One set more than the limit may be added: the whole list is
+    /// refused then.
+    pub(super) fn add(&mut self, set: Set) -> Token {
         if self.0.last() != Some(&set) && self.0.len() <= MAX_SETS {
             self.0.push(set);
         }
-        Step::Set(u16::try_from(self.0.len() - 1).unwrap_or(u16::MAX))
+        Token::Set(u16::try_from(self.0.len() - 1).unwrap_or(u16::MAX))
     }
 }

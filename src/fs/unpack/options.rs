@@ -1,0 +1,31 @@
+//! Options of an unpacking.
+
+/// Decides how the names of unpacked files and links are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OverwritePolicy {
+    /// The directory is new and ours, so no name is taken. Files are made under their own names.
+    NewTree,
+    /// A name that is taken is an error.
+    Refuse,
+    /// The existing file is replaced, by one rename.
+    Overwrite,
+}
+
+/// Owner of the extracted files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// The user that runs this process.
+    #[default]
+    Keep,
+    /// This user and group, by number.
+    Fixed(u32, u32),
+    /// The user and group that the archive names, by number.
+    FromArchive,
+}
+
+/// Options of an [`Unpacker`](crate::fs::unpack::Unpacker).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnpackerOptions {
+    pub(crate) policy: OverwritePolicy,
+    pub(crate) owner: Owner,
+}
