@@ -19,20 +19,20 @@ const MESSAGE_MAX: usize = 500;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The service said so.
-    Service(Box<Refusal>),
+    Service(Box<ServiceError>),
     /// No connection, or one that broke.
     Network(String),
     /// No byte moved for so long.
     Stalled(Duration),
     /// It is over: neither the service nor the network can mend it.
     Final(Error),
-    /// An answer that is not what it should be.
+    /// An response that is not what it should be.
     Answer(String),
 }
 
 /// What a service said.
 #[derive(Debug, Default)]
-pub(crate) struct Refusal {
+pub(crate) struct ServiceError {
     /// 0 if it is not known.
     pub(crate) status: u16,
     /// As S3 calls it, such as `SlowDown`; empty if it was no S3 that answered.
@@ -41,15 +41,15 @@ pub(crate) struct Refusal {
     pub(crate) request_id: String,
     /// Where the bucket lies, if the service says so; empty otherwise.
     pub(crate) region: String,
-    /// Bytes of the whole, where a range was asked that it does not have.
-    pub(crate) whole: Option<u64>,
+    /// Bytes of the total_size, where a range was asked that it does not have.
+    pub(crate) total_size: Option<u64>,
     /// Where to go instead. It may hold a signature, so it is never shown.
     pub(crate) location: Option<Location>,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Service(Box::new(refusal))
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Failure::Service(Box::new(error))
     }
 }
 
@@ -62,49 +62,49 @@ impl fmt::Debug for Location {
     }
 }
 
-impl Refusal {
+impl ServiceError {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let mut refusal = Refusal::of_xml(body).unwrap_or_default();
-        refusal.status = status.as_u16();
+        let mut error = ServiceError::from_xml(body).unwrap_or_default();
+        error.status = status.as_u16();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if refusal.request_id.is_empty() {
-            refusal.request_id = plain(header("x-amz-request-id").unwrap_or_default());
+        if error.request_id.is_empty() {
+            error.request_id = plain(header("x-amz-request-id").unwrap_or_default());
         }
-        if refusal.region.is_empty() {
-            refusal.region = plain(header("x-amz-bucket-region").unwrap_or_default());
+        if error.region.is_empty() {
+            error.region = plain(header("x-amz-bucket-region").unwrap_or_default());
         }
         if status == StatusCode::RANGE_NOT_SATISFIABLE {
-            let whole =
+            let total_size =
                 header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes */"));
-            refusal.whole = whole.and_then(|size| size.parse().ok()).or(refusal.whole);
+            error.total_size = total_size.and_then(|size| size.parse().ok()).or(error.total_size);
         }
         if status.is_redirection() {
-            refusal.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
+            error.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
         }
-        if refusal.message.is_empty() {
-            refusal.message = status.canonical_reason().unwrap_or_default().to_owned();
+        if error.message.is_empty() {
+            error.message = status.canonical_reason().unwrap_or_default().to_owned();
         }
-        refusal
+        error
     }
 
-    /// The error in a body, which may come with any status: CompleteMultipartUpload answers 200
+    /// The error in a body, which may come with any status: CompleteMultipartUpload responses 200
     /// before it knows.
-    pub(crate) fn of_xml(body: &[u8]) -> Option<Self> {
+    pub(crate) fn from_xml(body: &[u8]) -> Option<Self> {
         let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
         let text = |name| error.child(name).map(plain).unwrap_or_default();
-        Some(Refusal {
+        Some(ServiceError {
             status: StatusCode::OK.as_u16(),
             code: text("Code"),
             message: text("Message"),
             request_id: text("RequestId"),
             region: text("Region"),
-            whole: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
+            total_size: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
             location: None,
         })
     }
 
     /// Whether it says nothing but its status, and time will not mend it: HEAD has no body to say why.
-    pub(crate) fn is_mute(&self) -> bool {
+    pub(crate) fn has_only_status(&self) -> bool {
         self.code.is_empty() && !self.is_retryable()
     }
 
@@ -125,7 +125,7 @@ impl Refusal {
 
     fn kind(&self) -> ErrorKind {
         match (&*self.code, self.status) {
-            // Versitygw answers 404 for an unknown access key.
+            // Versitygw responses 404 for an unknown access key.
             ("AccessDenied" | "InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
                 ErrorKind::PermissionDenied
             }
@@ -147,7 +147,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 impl Failure {
-    /// Of a request that got no answer, or of an answer that broke off. The URL is left out: its
+    /// Of a request that got no response, or of an response that broke off. The URL is left out: its
     /// query is a secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
@@ -165,14 +165,14 @@ impl Failure {
         Failure::Network(plain(&text))
     }
 
-    /// Of an answer of which a part did not come.
+    /// Of an response of which a part did not come.
     pub(crate) fn ended_early() -> Self {
-        Failure::Network("the answer ended early".into())
+        Failure::Network("the response ended early".into())
     }
 
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Failure::Service(refusal) => refusal.is_retryable(),
+            Failure::Service(error) => error.is_retryable(),
             // Who is not trusted now is not trusted in a minute either.
             Failure::Network(why) => !why.contains("certificate"),
             Failure::Stalled(_) | Failure::Answer(_) => true,
@@ -181,13 +181,13 @@ impl Failure {
     }
 
     pub(crate) fn is_status(&self, status: u16) -> bool {
-        matches!(self, Failure::Service(refusal) if refusal.status == status)
+        matches!(self, Failure::Service(error) if error.status == status)
     }
 
-    /// How large the whole is, where a range was refused that it does not have.
-    pub(crate) fn whole(&self) -> Option<u64> {
+    /// How large the total_size is, where a range was refused that it does not have.
+    pub(crate) fn total_size(&self) -> Option<u64> {
         match self {
-            Failure::Service(refusal) => refusal.whole,
+            Failure::Service(error) => error.total_size,
             _ => None,
         }
     }
@@ -198,9 +198,9 @@ impl Failure {
         match self {
             Failure::Final(error) if error.path().is_some() => error,
             Failure::Final(error) => error.at(place),
-            Failure::Service(refusal) => {
-                let (error, text) = (Error::new(refusal.kind(), operation), refusal.to_string());
-                match refusal.is_retryable() {
+            Failure::Service(error) => {
+                let (error, text) = (Error::new(error.kind(), operation), error.to_string());
+                match error.is_retryable() {
                     true => error.caused_by(io::Error::new(io::ErrorKind::ResourceBusy, text)),
                     false => error.caused_by(text),
                 }
@@ -225,7 +225,7 @@ impl From<Error> for Failure {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.code {
             "" => write!(f, "{} ", self.message)?,
@@ -255,19 +255,19 @@ mod tests {
 
     #[test]
     fn what_a_service_says_is_in_the_error() {
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
-        let error = Failure::from(refusal).into_error("upload to", "s3://b/k");
+        let error = ServiceError::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
+        let error = Failure::from(error).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
         assert_eq!(error.to_string(), text);
-        let refusal = Refusal::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
-        assert_eq!(refusal.to_string(), "Bad Gateway (status 502)");
+        let error = ServiceError::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
+        assert_eq!(error.to_string(), "Bad Gateway (status 502)");
     }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
         let of = |status: u16, body: &[u8]| {
             let status = StatusCode::from_u16(status).expect("a status");
-            Failure::from(Refusal::new(status, &HeaderMap::new(), body))
+            Failure::from(ServiceError::new(status, &HeaderMap::new(), body))
         };
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(of(status, b"").is_retryable(), "{status}");

@@ -25,23 +25,23 @@ use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
-        failure::{Failure, Refusal},
-        url::{SecretUrl, astray},
+        failure::{Failure, ServiceError},
+        url::{SecretUrl, bad_redirect},
     },
     rt::background::Background,
 };
 
-/// Bytes of a body that are handed to a connection at once: each is a sign of life.
+/// Bytes of a body that are handed to a connection at once: each is a sign of activity.
 const PIECE: usize = 64 << 10;
 
-/// Bytes of an answer that is not content, such as a page of a list.
+/// Bytes of an response that is not content, such as a page of a list.
 const ANSWER_MAX: usize = 8 << 20;
 
-/// Bytes of an answer that says what went wrong.
+/// Bytes of an response that says what went wrong.
 const ERROR_MAX: usize = 64 << 10;
 
 /// How long a service that has never answered is waited for.
-const FIRST_CONTACT: Duration = Duration::from_secs(10);
+const FIRST_RESPONSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes a second that a connection takes at least of what stands in buffers.
 const SLOWEST: u64 = 1 << 20;
@@ -61,12 +61,12 @@ pub(crate) struct Http {
     client: Client,
     retry_for: Duration,
     stall_after: Duration,
-    has_answered: Arc<AtomicBool>,
+    has_responded: Arc<AtomicBool>,
 }
 
 /// The content of a request.
 #[derive(Clone)]
-pub(crate) enum Content {
+pub(crate) enum RequestBody {
     Bytes(Bytes),
     /// Read anew for each attempt.
     File(Arc<Background<File>>, Range<u64>),
@@ -89,7 +89,7 @@ impl Http {
             client: client.build().map_err(fail)?,
             retry_for: options.retry_for,
             stall_after: options.stall_after,
-            has_answered: Arc::default(),
+            has_responded: Arc::default(),
         })
     }
 
@@ -98,33 +98,33 @@ impl Http {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut patience = self.patience();
+        let mut retries = self.retries();
         loop {
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(failure) => patience.wait(failure).await?,
+                Err(failure) => retries.wait(failure).await?,
             }
         }
     }
 
     /// The same, with less time for retries.
-    pub(crate) fn hurried(&self, retry_for: Duration) -> Http {
+    pub(crate) fn with_retry_time(&self, retry_for: Duration) -> Http {
         Http { retry_for: self.retry_for.min(retry_for), ..self.clone() }
     }
 
     /// For what is tried again in another way than the first time.
-    pub(crate) fn patience(&self) -> Patience<'_> {
-        Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
+    pub(crate) fn retries(&self) -> Retries<'_> {
+        Retries { http: self, start: Instant::now(), longest: FIRST_PAUSE }
     }
 
-    /// Sends a request once to where a link leads, with its body anew behind each redirect; an answer
+    /// Sends a request once to where a link leads, with its body anew behind each redirect; an response
     /// that is no success is a failure.
     pub(crate) async fn send(
         &self,
         method: Method,
         url: &SecretUrl,
         headers: HeaderMap,
-        content: Option<Content>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         let mut to = url.clone();
         for _ in 0..=REDIRECTS_MAX {
@@ -139,7 +139,7 @@ impl Http {
                 _ => return sent,
             }
         }
-        Err(astray(url, "it leads from one place to the next").into())
+        Err(bad_redirect(url, "it leads from one place to the next").into())
     }
 
     /// Sends a request once, and to no other place than this. A redirect is a failure.
@@ -148,28 +148,28 @@ impl Http {
         method: Method,
         url: &SecretUrl,
         headers: HeaderMap,
-        content: Option<Content>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         // What the kernel took of a body may still be on its way when no more is asked for.
-        let in_buffers = content.as_ref().map_or(0, Content::len).div_ceil(SLOWEST);
-        let life = Arc::new(Life::new());
+        let in_buffers = content.as_ref().map_or(0, RequestBody::len).div_ceil(SLOWEST);
+        let activity = Arc::new(Activity::new());
         let mut request = self.client.request(method, url.get()).headers(headers);
         if let Some(content) = content {
             request = request.header(CONTENT_LENGTH, content.len());
-            let life = life.clone();
-            let pieces = content.pieces().inspect(move |_| life.sign());
+            let activity = activity.clone();
+            let pieces = content.pieces().inspect(move |_| activity.record());
             request = request.body(Body::wrap_stream(pieces));
         }
-        let answer = async { request.send().await.map_err(Failure::network) };
+        let response = async { request.send().await.map_err(Failure::network) };
         let silence = self.stall_after + Duration::from_secs(in_buffers);
-        let answer = unless_silent(&life, silence, answer).await?;
-        self.has_answered.store(true, Relaxed);
-        if answer.status().is_success() {
-            return Ok(answer);
+        let response = unless_silent(&activity, silence, response).await?;
+        self.has_responded.store(true, Relaxed);
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = self.body_within(ERROR_MAX, answer).await.unwrap_or_default();
-        let refusal = Refusal::new(status, &headers, &body);
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.body_within(ERROR_MAX, response).await.unwrap_or_default();
+        let refusal = ServiceError::new(status, &headers, &body);
         let is_late = url.is_over() || refusal.message.contains("has expired");
         if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
             let error = Error::new(ErrorKind::UrlExpired, "use the URL");
@@ -178,23 +178,27 @@ impl Http {
         Err(refusal.into())
     }
 
-    /// Sends a part, and gives the ETag that the service answers with.
-    pub(crate) async fn put(&self, url: &SecretUrl, content: Content) -> Result<String, Failure> {
-        etag_of(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
+    /// Sends a part, and gives the ETag that the service responses with.
+    pub(crate) async fn put(
+        &self,
+        url: &SecretUrl,
+        content: RequestBody,
+    ) -> Result<String, Failure> {
+        etag(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
     }
 
-    /// The body of an answer, of a bounded size, which takes no longer than a silence may.
-    pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
-        self.body_within(ANSWER_MAX, answer).await
+    /// The body of an response, of a bounded size, which takes no longer than a silence may.
+    pub(crate) async fn body(&self, response: Response) -> Result<Bytes, Failure> {
+        self.body_within(ANSWER_MAX, response).await
     }
 
-    async fn body_within(&self, max: usize, answer: Response) -> Result<Bytes, Failure> {
+    async fn body_within(&self, max: usize, response: Response) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
-        let mut chunks = self.chunks(answer);
+        let mut chunks = self.chunks(response);
         let read = async {
             while let Some(chunk) = chunks.next().await? {
                 if chunk.len() > max - body.len() {
-                    return Err(Failure::Answer(format!("an answer is over {max} bytes")));
+                    return Err(Failure::Answer(format!("an response is over {max} bytes")));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -206,50 +210,50 @@ impl Http {
         }
     }
 
-    pub(crate) fn chunks(&self, answer: Response) -> Chunks {
-        Chunks { answer, stall_after: self.stall_after }
+    pub(crate) fn chunks(&self, response: Response) -> Chunks {
+        Chunks { response, stall_after: self.stall_after }
     }
 }
 
 /// What names a part that has arrived.
-pub(crate) fn etag_of(answer: &Response) -> Result<String, Failure> {
-    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+pub(crate) fn etag(response: &Response) -> Result<String, Failure> {
+    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
     let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
     etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
 }
 
-/// Waits for `work` for as long as its connection shows life.
+/// Waits for `work` for as long as its connection shows activity.
 async fn unless_silent<T>(
-    life: &Life,
+    activity: &Activity,
     longest: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut work = std::pin::pin!(work);
     loop {
-        match tokio::time::timeout(longest.saturating_sub(life.silence()), &mut work).await {
+        match tokio::time::timeout(longest.saturating_sub(activity.silence()), &mut work).await {
             Ok(done) => return done,
-            Err(_) if life.silence() >= longest => return Err(Failure::Stalled(longest)),
+            Err(_) if activity.silence() >= longest => return Err(Failure::Stalled(longest)),
             Err(_) => {}
         }
     }
 }
 
 /// How long something is still tried.
-pub(crate) struct Patience<'a> {
+pub(crate) struct Retries<'a> {
     http: &'a Http,
     start: Instant,
     longest: Duration,
 }
 
-impl Patience<'_> {
+impl Retries<'_> {
     /// Waits before the next attempt; gives the failure back where there should be none.
     pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
         // Full jitter: those who failed together must not come back together.
         let pause = self.longest.mul_f64(fastrand::f64());
         self.longest = (self.longest * 2).min(LONGEST_PAUSE);
-        let allowed = match self.http.has_answered.load(Relaxed) {
+        let allowed = match self.http.has_responded.load(Relaxed) {
             true => self.http.retry_for,
-            false => self.http.retry_for.min(FIRST_CONTACT),
+            false => self.http.retry_for.min(FIRST_RESPONSE_WITHIN),
         };
         if !failure.is_retryable() || self.start.elapsed() + pause > allowed {
             return Err(failure);
@@ -259,39 +263,39 @@ impl Patience<'_> {
     }
 }
 
-/// The body of an answer as it comes.
+/// The body of an response as it comes.
 pub(crate) struct Chunks {
-    answer: Response,
+    response: Response,
     stall_after: Duration,
 }
 
 impl Chunks {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(self.stall_after, self.answer.chunk()).await {
+        match tokio::time::timeout(self.stall_after, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(Failure::network),
             Err(_) => Err(Failure::Stalled(self.stall_after)),
         }
     }
 }
 
-impl Content {
+impl RequestBody {
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::File(_, range) => range.end - range.start,
+            RequestBody::Bytes(bytes) => bytes.len() as u64,
+            RequestBody::File(_, range) => range.end - range.start,
         }
     }
 
     /// Small enough that each one taken says that the connection lives.
     fn pieces(self) -> stream::BoxStream<'static, std::io::Result<Bytes>> {
         match self {
-            Content::Bytes(bytes) => stream::iter(
+            RequestBody::Bytes(bytes) => stream::iter(
                 (0..bytes.len())
                     .step_by(PIECE)
                     .map(move |at| Ok(bytes.slice(at..bytes.len().min(at + PIECE)))),
             )
             .boxed(),
-            Content::File(file, range) => stream::try_unfold(range, move |range| {
+            RequestBody::File(file, range) => stream::try_unfold(range, move |range| {
                 let file = file.clone();
                 async move {
                     let len = (range.end - range.start).min(PIECE as u64) as usize;
@@ -313,14 +317,14 @@ impl Content {
 }
 
 /// When a connection last took something.
-struct Life(Mutex<Instant>);
+struct Activity(Mutex<Instant>);
 
-impl Life {
+impl Activity {
     fn new() -> Self {
-        Life(Mutex::new(Instant::now()))
+        Activity(Mutex::new(Instant::now()))
     }
 
-    fn sign(&self) {
+    fn record(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

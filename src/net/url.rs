@@ -34,10 +34,10 @@ impl SecretUrl {
 
     /// Where a `Location` in an answer from here leads.
     pub(crate) fn join(&self, location: &str) -> Result<SecretUrl> {
-        let to = self.0.join(location).map_err(|e| astray(self, &e.to_string()))?;
+        let to = self.0.join(location).map_err(|e| bad_redirect(self, &e.to_string()))?;
         match to.scheme() {
             "http" | "https" if to.has_host() => Ok(SecretUrl(to)),
-            _ => Err(astray(self, "it leads to neither http nor https")),
+            _ => Err(bad_redirect(self, "it leads to neither http nor https")),
         }
     }
 
@@ -48,7 +48,7 @@ impl SecretUrl {
         if to.0.scheme() == "https" || to.0.host_str() == self.0.host_str() {
             return Ok(to);
         }
-        Err(astray(self, "it leads to another host without TLS"))
+        Err(bad_redirect(self, "it leads to another host without TLS"))
     }
 
     /// When the signature ends, where the URL says so (AWS Signature Version 4 and 2).
@@ -72,7 +72,7 @@ impl SecretUrl {
 }
 
 /// A redirect that is not followed.
-pub(crate) fn astray(from: &SecretUrl, why: &str) -> Error {
+pub(crate) fn bad_redirect(from: &SecretUrl, why: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, "follow the URL").at(from.to_string()).caused_by(why)
 }
 

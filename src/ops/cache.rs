@@ -64,8 +64,8 @@ impl Cache {
         &self,
         source: &Path,
         main: Box<dyn Upload + 'a>,
-    ) -> (Box<dyn Upload + 'a>, Failure) {
-        let failure = Failure::default();
+    ) -> (Box<dyn Upload + 'a>, CacheFailure) {
+        let failure = CacheFailure::default();
         let kept = match self.begin(source).await {
             Ok(copy) => Some(copy),
             Err(e) => {
@@ -73,10 +73,10 @@ impl Cache {
                 None
             }
         };
-        (Box::new(Kept { main, copy: kept, failure: failure.clone() }), failure)
+        (Box::new(CachedUpload { main, copy: kept, failure: failure.clone() }), failure)
     }
 
-    async fn begin(&self, source: &Path) -> Result<Copy> {
+    async fn begin(&self, source: &Path) -> Result<CacheCopy> {
         let store = self.store();
         let (dir, of) = (self.dir.clone(), source.to_owned());
         let is_within = unblock(move || {
@@ -91,11 +91,11 @@ impl Cache {
         store.sweep().await?;
         let name = SourceName::of(source).await;
         let upload = store.create(&store.key(&name.now()), None).await?;
-        Ok(Copy { cache: self.clone(), name, upload, len: 0 })
+        Ok(CacheCopy { cache: self.clone(), name, upload, len: 0 })
     }
 
     /// Removes what is superseded, of no use or too much.
-    async fn tidy(&self, name: SourceName) -> Result<()> {
+    async fn remove_superseded(&self, name: SourceName) -> Result<()> {
         let store = self.store();
         let rules = Retention::new().max_bytes(self.max_bytes);
         let mut plan = rules.plan(store.aged_by_footers().await?, SystemTime::now());
@@ -146,9 +146,9 @@ impl SourceName {
 
 /// Why there is no copy, once that is known.
 #[derive(Clone, Default)]
-pub(crate) struct Failure(Arc<Mutex<Option<String>>>);
+pub(crate) struct CacheFailure(Arc<Mutex<Option<String>>>);
 
-impl Failure {
+impl CacheFailure {
     fn set(&self, error: &Error) {
         let why = error.to_string();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
@@ -161,14 +161,14 @@ impl Failure {
 }
 
 /// The copy in the making.
-struct Copy {
+struct CacheCopy {
     cache: Cache,
     name: SourceName,
     upload: Box<dyn Upload>,
     len: u64,
 }
 
-impl Copy {
+impl CacheCopy {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.len += bytes.len() as u64;
         if self.len > self.cache.max_bytes {
@@ -181,18 +181,18 @@ impl Copy {
 
     async fn complete(self) -> Result<()> {
         self.upload.complete().await?;
-        self.cache.tidy(self.name).await
+        self.cache.remove_superseded(self.name).await
     }
 }
 
 /// What goes to its destination, and into the cache for as long as that goes well.
-struct Kept<'a> {
+struct CachedUpload<'a> {
     main: Box<dyn Upload + 'a>,
-    copy: Option<Copy>,
-    failure: Failure,
+    copy: Option<CacheCopy>,
+    failure: CacheFailure,
 }
 
-impl Upload for Kept<'_> {
+impl Upload for CachedUpload<'_> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move {
             self.main.write(bytes.clone()).await?;
@@ -275,7 +275,7 @@ mod tests {
                 let file = fs::File::options().write(true).open(store.path(key)).expect("there");
                 file.set_modified(later).expect("set");
             }
-            block_on(cache.tidy(name)).expect("tidied");
+            block_on(cache.remove_superseded(name)).expect("tidied");
             let there = block_on(store.list()).expect("listed");
             assert_eq!(there.into_iter().map(|object| object.key).collect::<Vec<_>>(), left);
         }

@@ -1,4 +1,4 @@
-//! Copies one file out of an archive.
+//! Copies one file output of an archive.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -34,7 +34,7 @@ const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 
 /// Longest content that is kept until the end of the archive, which alone says that it is the last of
 /// its path.
-const KEEP: u64 = 8 << 20;
+const KEPT_MAX: u64 = 8 << 20;
 
 impl<'a> Archive<'a> {
     /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
@@ -83,9 +83,9 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
 
 fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> Result<Member> {
     let path = plain(path);
-    let crew = WorkerPool::start(1, false)?;
+    let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
-    let mut out = Out { outlet, gaps: Gaps::default(), tracker };
+    let mut output = Output { outlet, gaps: Gaps::default(), tracker };
     match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
             let entries = &layout.index.entries;
@@ -93,13 +93,13 @@ fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> 
                 let unlisted = layout.index.unlisted.iter().find(|u| u.path == path);
                 return check(&path, unlisted.map(Member::of_unlisted));
             };
-            let mut sink = One { ordinal: None, members: 0, member: None, out };
+            let mut sink = CopyOne { ordinal: None, members: 0, member: None, output };
             let wanted = Wanted::Some(vec![place]);
-            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &crew, tracker, &mut sink)?;
+            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &pool, tracker, &mut sink)?;
             if outcome.is_some() {
                 return check(&path, sink.member);
             }
-            out = sink.out;
+            output = sink.output;
         }
         (Err(absent), _) => why = absent,
         (Ok(_), Source::Stream(_)) => {}
@@ -108,30 +108,31 @@ fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> 
         Source::At(at) => Some(Source::At(at.clone())),
         Source::Stream(_) => None,
     };
-    let mut last = Last::of(path, again.is_some(), out);
-    read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut last)?;
-    let Last { path, found, mut out, kept, written, .. } = last;
+    let mut last = FindLast::of(path, again.is_some(), output);
+    read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut last)?;
+    let FindLast { path, found, mut output, kept, written, .. } = last;
     let Some((member, content)) = found else {
         return check(&path, None);
     };
     let Content::File { ordinal, size } = content else {
         return check(&path, Some(member));
     };
-    let of_link = Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
+    let member_of_file =
+        Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        out.outlet.send(content.into())?;
+        output.outlet.send(content.into())?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
             return Err(refused(&path, why));
         };
-        let mut sink = One { ordinal: Some(ordinal), members: 0, member: None, out };
-        read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
+        let mut sink = CopyOne { ordinal: Some(ordinal), members: 0, member: None, output };
+        read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
         if sink.member.is_none() {
             return Err(read::corrupt("it changed while it was read"));
         }
     }
-    Ok(of_link)
+    Ok(member_of_file)
 }
 
 /// The member if it is a file.
@@ -171,10 +172,10 @@ enum Content {
 }
 
 /// Finds which member has the content of a path once all have come.
-struct Last<'a> {
+struct FindLast<'a> {
     path: Vec<u8>,
     /// The archive can be read again.
-    is_again: bool,
+    can_read_again: bool,
     hasher: RandomState,
     latest: HashMap<u64, Content>,
     /// The directory of the last member.
@@ -183,25 +184,25 @@ struct Last<'a> {
     /// What they count.
     count: u64,
     found: Option<(Member, Content)>,
-    out: Out<'a>,
+    output: Output<'a>,
     /// Content of the member of this number, as long as it is the last of the path.
     kept: Option<(u64, Vec<u8>)>,
     /// The member whose content is on its way already.
     written: Option<u64>,
 }
 
-impl<'a> Last<'a> {
-    fn of(path: Vec<u8>, is_again: bool, out: Out<'a>) -> Self {
-        Last {
+impl<'a> FindLast<'a> {
+    fn of(path: Vec<u8>, can_read_again: bool, output: Output<'a>) -> Self {
+        FindLast {
             path,
-            is_again,
+            can_read_again,
             hasher: RandomState::new(),
             latest: HashMap::new(),
             parent: Vec::new(),
             members: 0,
             count: 0,
             found: None,
-            out,
+            output,
             kept: None,
             written: None,
         }
@@ -237,7 +238,7 @@ impl<'a> Last<'a> {
     }
 }
 
-impl Sink for Last<'_> {
+impl Sink for FindLast<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
         self.enter(&member.path);
@@ -263,15 +264,15 @@ impl Sink for Last<'_> {
         }
         self.kept = None;
         let is_file = member.kind == MemberKind::File;
-        let is_kept = member.size <= KEEP;
-        self.out.gaps = Gaps::of(member.size);
+        let is_kept = member.size <= KEPT_MAX;
+        self.output.gaps = Gaps::of(member.size);
         if is_file && is_kept {
             self.kept = Some((self.members, Vec::with_capacity(member.size as usize)));
-        } else if is_file && !self.is_again {
+        } else if is_file && !self.can_read_again {
             self.written = Some(self.members);
         }
         self.found = Some((member, content));
-        Ok(is_file && (is_kept || !self.is_again))
+        Ok(is_file && (is_kept || !self.can_read_again))
     }
 
     fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
@@ -280,9 +281,9 @@ impl Sink for Last<'_> {
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         let Some((_, kept)) = &mut self.kept else {
-            return self.out.data(raw, range, offset);
+            return self.output.data(raw, range, offset);
         };
-        self.out.tracker.add_bytes(range.len() as u64);
+        self.output.tracker.add_bytes(range.len() as u64);
         kept.resize(offset as usize, 0);
         kept.extend_from_slice(&raw[range]);
         Ok(())
@@ -292,7 +293,7 @@ impl Sink for Last<'_> {
         let Some((Member { size, .. }, _)) = &self.found else { return Ok(()) };
         match &mut self.kept {
             Some((_, kept)) => kept.resize(*size as usize, 0),
-            None => self.out.end()?,
+            None => self.output.end()?,
         }
         Ok(())
     }
@@ -301,20 +302,20 @@ impl Sink for Last<'_> {
 }
 
 /// Passes the content of one member on: of the member of that number, or of the one that comes.
-struct One<'a> {
+struct CopyOne<'a> {
     ordinal: Option<u64>,
     members: u64,
     member: Option<Member>,
-    out: Out<'a>,
+    output: Output<'a>,
 }
 
-impl Sink for One<'_> {
+impl Sink for CopyOne<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
         let is_file = member.kind == MemberKind::File;
         let is_it = self.ordinal.is_none_or(|ordinal| ordinal == self.members);
         if is_it {
-            self.out.gaps = Gaps::of(member.size);
+            self.output.gaps = Gaps::of(member.size);
             self.member = Some(member);
         }
         Ok(is_it && is_file)
@@ -325,24 +326,24 @@ impl Sink for One<'_> {
     }
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
-        self.out.data(raw, range, offset)
+        self.output.data(raw, range, offset)
     }
 
     fn end(&mut self) -> Result<()> {
-        self.out.end()
+        self.output.end()
     }
 
     fn abandon(&mut self) {}
 }
 
 /// Where content goes.
-struct Out<'a> {
+struct Output<'a> {
     outlet: Outlet,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
 
-impl Out<'_> {
+impl Output<'_> {
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {

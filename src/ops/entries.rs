@@ -75,7 +75,7 @@ impl<'a> Entries<'a> {
         let task = Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
-            let work = move |source, _| hand_out(source, events_in, &watched);
+            let work = move |source, _| send_members(source, events_in, &watched);
             archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
         });
         let handle = task.handle();
@@ -156,16 +156,16 @@ impl AsyncRead for Entries<'_> {
 }
 
 /// On the engine's thread.
-fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
+fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let crew = WorkerPool::start(threads, false)?;
+    let pool = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
-    let mut sink = Out { events, gaps: Gaps::default(), tracker };
+    let mut sink = EventSink { events, gaps: Gaps::default(), tracker };
     let outcome = match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
-            read::by_index(at, layout, Wanted::All, &options, &crew, tracker, &mut sink)?
+            read::by_index(at, layout, Wanted::All, &options, &pool, tracker, &mut sink)?
         }
-        (Err(why), _) => Some(read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?),
+        (Err(why), _) => Some(read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?),
         (Ok(_), Source::Stream(_)) => None,
     };
     let layout = outcome.and_then(|outcome| outcome.layout);
@@ -176,19 +176,19 @@ fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> R
 }
 
 /// Sends members and content to the future.
-struct Out<'a> {
+struct EventSink<'a> {
     events: mpsc::Sender<Event>,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
 
-impl Out<'_> {
+impl EventSink<'_> {
     fn send(&mut self, event: Event) -> Result<()> {
         block_on(self.events.send(event)).map_err(|_| Error::cancelled())
     }
 }
 
-impl Sink for Out<'_> {
+impl Sink for EventSink<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         let is_file = member.kind == MemberKind::File;
         self.gaps = Gaps::of(member.size);

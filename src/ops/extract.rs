@@ -13,7 +13,7 @@ use crate::{
     },
     listed::Listed,
     ops::{
-        extractor::{Facts, Job, unpack},
+        extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
     },
@@ -111,7 +111,7 @@ impl Extract {
             let started = Instant::now();
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
-            let facts = archive
+            let done = archive
                 .read(
                     &tracker,
                     move |source, _| self.run(source, &watched),
@@ -119,17 +119,17 @@ impl Extract {
                 )
                 .await?;
             Ok(Extracted {
-                read_method: facts.outcome.read_method,
-                unpacked: facts.unpacked,
-                damage: facts.outcome.damage,
-                unmatched: facts.unmatched,
-                warnings: time_warnings(&facts.clamped),
+                read_method: done.read.read_method,
+                unpacked: done.unpacked,
+                damage: done.read.damage,
+                unmatched: done.unmatched,
+                warnings: time_warnings(&done.clamped),
                 duration: started.elapsed(),
             })
         })
     }
 
-    fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
+    fn run(self, source: Source, tracker: &Tracker) -> Result<UnpackOutcome> {
         let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let job = Job {
             existing,
@@ -144,10 +144,10 @@ impl Extract {
                 .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
             Beneath::open(&self.dir)
         };
-        let facts = unpack(source, root, &job, tracker)?;
+        let done = unpack(source, root, &job, tracker)?;
         if !self.salvage {
-            refuse_unmatched(&facts.unmatched, "extract", "the archive")?;
+            refuse_unmatched(&done.unmatched, "extract", "the archive")?;
         }
-        Ok(facts)
+        Ok(done)
     }
 }

@@ -49,7 +49,7 @@ impl Default for List {
     }
 }
 
-/// What [`List`] found.
+/// Resolved [`List`] found.
 #[derive(Debug)]
 pub struct Listing {
     read_method: ReadMethod,
@@ -98,25 +98,25 @@ impl List {
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Listing> {
-        let mut unmet = self.selection.unmet();
+        let mut unmatched = self.selection.unmatched();
         let (read_method, members) = match source.layout()? {
             Ok(layout) => {
                 let Some(layout) = Arc::into_inner(layout) else {
                     return Err(Error::new(ErrorKind::Internal, "list"));
                 };
                 let (mut entries, mut unlisted) = (layout.index.entries, layout.index.unlisted);
-                let mut wants = |path: &[u8], kind: EntryKind| {
-                    self.selection.wants(path, kind == EntryKind::Directory, &mut unmet)
+                let mut matches = |path: &[u8], kind: EntryKind| {
+                    self.selection.matches(path, kind == EntryKind::Directory, &mut unmatched)
                 };
-                entries.retain(|e| wants(&e.path, e.kind()));
-                unlisted.retain(|u| wants(&u.path, u.kind()));
+                entries.retain(|e| matches(&e.path, e.kind()));
+                unlisted.retain(|u| matches(&u.path, u.kind()));
                 (ReadMethod::Indexed, Members::Index(entries, unlisted))
             }
             Err(why) => {
-                let crew = WorkerPool::start(1, false)?;
+                let pool = WorkerPool::start(1, false)?;
                 let mut sink = Collect {
                     list: self,
-                    unmet: &mut unmet,
+                    unmatched: &mut unmatched,
                     hasher: RandomState::new(),
                     latest: HashMap::new(),
                     parent: Vec::new(),
@@ -124,7 +124,7 @@ impl List {
                     count: 0,
                     tracker,
                 };
-                let outcome = read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
+                let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
                 // An archive of profile `wings` that came as a stream has its links at its end.
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
                     sink.member(Member::of_unlisted(unlisted))?;
@@ -135,7 +135,7 @@ impl List {
                 )
             }
         };
-        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmet) })
+        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmatched) })
     }
 }
 
@@ -145,7 +145,7 @@ impl Listing {
         self.read_method
     }
 
-    /// What it holds. With an index, in the order of paths; else in that of the archive.
+    /// Resolved it holds. With an index, in the order of paths; else in that of the archive.
     pub fn members(&self) -> impl Iterator<Item = Member> {
         let (entries, unlisted, members): (&[_], &[_], &[_]) = match &self.members {
             Members::Index(entries, unlisted) => (entries, unlisted, &[]),
@@ -186,25 +186,25 @@ fn merge<'a>(
     })
 }
 
-/// Keeps the members that a list wants: of each path the last, as it would be extracted.
+/// Keeps the members that a list matches: of each path the last, as it would be extracted.
 struct Collect<'a> {
     list: &'a List,
-    unmet: &'a mut Unmatched,
+    unmatched: &'a mut Unmatched,
     hasher: RandomState,
-    /// What each path is by now, by its hash, and where it stands among the members.
-    latest: HashMap<u64, (What, Option<usize>)>,
+    /// Resolved each path is by now, by its hash, and where it stands among the members.
+    latest: HashMap<u64, (Resolved, Option<usize>)>,
     /// The directory of the last member.
     parent: Vec<u8>,
     /// `None` for one that another of its path came after.
     members: Vec<Option<Member>>,
-    /// What all members count, wanted or not: something is remembered of each.
+    /// Resolved all members count, wanted or not: something is remembered of each.
     count: u64,
     tracker: &'a Tracker,
 }
 
-/// What a hard link to a path becomes.
+/// Resolved a hard link to a path becomes.
 #[derive(Clone)]
-enum What {
+enum Resolved {
     File(u64),
     Symlink(Arc<[u8]>),
     Other(MemberKind),
@@ -217,7 +217,7 @@ impl Collect<'_> {
         if self.parent != parent {
             for end in ends(parent) {
                 let name = self.hasher.hash_one(&parent[..end]);
-                let directory = What::Other(MemberKind::Directory);
+                let directory = Resolved::Other(MemberKind::Directory);
                 if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
                     vacant.insert((directory, None));
                     self.count = self.count.saturating_add(1);
@@ -228,23 +228,23 @@ impl Collect<'_> {
     }
 
     /// Makes of a hard link what it names. `None` if that is nothing.
-    fn resolve(&self, member: &mut Member) -> Option<What> {
+    fn resolve(&self, member: &mut Member) -> Option<Resolved> {
         let what = match member.kind {
-            MemberKind::File => What::File(member.size),
-            MemberKind::Symlink => What::Symlink(member.target[..].into()),
+            MemberKind::File => Resolved::File(member.size),
+            MemberKind::Symlink => Resolved::Symlink(member.target[..].into()),
             MemberKind::HardLink => {
                 let (what, _) = self.latest.get(&self.hasher.hash_one(&*member.target))?;
                 match what {
-                    What::File(size) => member.size = *size,
-                    What::Symlink(target) => {
+                    Resolved::File(size) => member.size = *size,
+                    Resolved::Symlink(target) => {
                         (member.kind, member.target) = (MemberKind::Symlink, target.to_vec());
                     }
-                    What::Other(MemberKind::Directory) => return None,
-                    What::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
+                    Resolved::Other(MemberKind::Directory) => return None,
+                    Resolved::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
                 }
                 what.clone()
             }
-            kind => What::Other(kind),
+            kind => Resolved::Other(kind),
         };
         Some(what)
     }
@@ -268,13 +268,13 @@ impl Sink for Collect<'_> {
             Some(what) => what,
             // It cannot be made, and leaves what is there.
             None if before.is_some() => return Ok(false),
-            None => What::Other(MemberKind::Directory),
+            None => Resolved::Other(MemberKind::Directory),
         };
         if let Some(Some(place)) = before {
             self.members[place] = None;
         }
         let is_dir = member.kind == MemberKind::Directory;
-        let is_wanted = self.list.selection.wants(&member.path, is_dir, self.unmet);
+        let is_wanted = self.list.selection.matches(&member.path, is_dir, self.unmatched);
         self.latest.insert(name, (what, is_wanted.then_some(self.members.len())));
         self.members.extend(is_wanted.then_some(Some(member)));
         Ok(false)

@@ -18,7 +18,7 @@ use crate::{
         unpack::{Beneath, Existing},
     },
     ops::{
-        extractor::{Facts, Job, unpack},
+        extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, quoted, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
         verify::Verify,
@@ -217,7 +217,7 @@ impl Restore {
         if self.keep.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let mut unmet = self.keep.unmet();
+        let mut unmatched = self.keep.unmatched();
         let (mut is_empty, mut is_open) = (true, true);
         let mut recovered = None;
         let is_missing =
@@ -229,12 +229,12 @@ impl Restore {
                     return Err(Error::cancelled());
                 }
                 is_empty = false;
-                self.keep.wants(path, is_dir, &mut unmet);
-                let all_met = unmet.is_empty();
-                Ok(if all_met { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                self.keep.matches(path, is_dir, &mut unmatched);
+                let all_matched = unmatched.is_empty();
+                Ok(if all_matched { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
         }
-        let unmatched = self.keep.texts(&unmet);
+        let unmatched = self.keep.texts(&unmatched);
         if unmatched.is_empty() {
             return Ok((recovered, Vec::new()));
         }
@@ -268,12 +268,12 @@ impl Restore {
         let root = || Ok(Beneath::from_fd(replacement.tree()?));
         let all = Selection::default();
         let job = self.job(&all, Existing::Fresh, &|_, _| false);
-        let facts = unpack(source, root, &job, tracker)?;
-        self.check_sha1(facts.outcome.sha1)?;
+        let done = unpack(source, root, &job, tracker)?;
+        self.check_sha1(done.read.sha1)?;
         tracker.enter(Phase::Committing);
-        let mut warnings = time_warnings(&facts.clamped);
+        let mut warnings = time_warnings(&done.clamped);
         warnings.extend(replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?);
-        Ok(restored(facts, recovered, warnings))
+        Ok(restored(done, recovered, warnings))
     }
 
     fn run_in_place(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
@@ -310,10 +310,10 @@ impl Restore {
         };
         let all = Selection::default();
         let job = self.job(&all, Existing::Overwrite, &skip);
-        let facts = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
+        let done = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
-        warnings.extend(time_warnings(&facts.clamped));
-        Ok(restored(facts, recovered, warnings))
+        warnings.extend(time_warnings(&done.clamped));
+        Ok(restored(done, recovered, warnings))
     }
 
     fn state(&self) -> StateDir {
@@ -321,8 +321,8 @@ impl Restore {
     }
 
     fn keeps(&self, path: &[u8], is_dir: bool) -> bool {
-        let mut unmet = self.keep.unmet();
-        !self.keep.is_empty() && self.keep.wants(path, is_dir, &mut unmet)
+        let mut unmatched = self.keep.unmatched();
+        !self.keep.is_empty() && self.keep.matches(path, is_dir, &mut unmatched)
     }
 
     /// All of the archive, but for what is skipped.
@@ -345,10 +345,10 @@ impl Restore {
     }
 }
 
-fn restored(facts: Facts, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
+fn restored(done: UnpackOutcome, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
     Restored {
-        read_method: facts.outcome.read_method,
-        unpacked: facts.unpacked,
+        read_method: done.read.read_method,
+        unpacked: done.unpacked,
         recovered,
         warnings,
         duration: Duration::ZERO,

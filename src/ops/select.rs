@@ -35,27 +35,30 @@ impl Selection {
         self.0.is_empty()
     }
 
-    /// Whether a member is wanted; those that wanted it are taken off `unmet`.
-    pub(crate) fn wants(&self, path: &[u8], is_dir: bool, unmet: &mut Unmatched) -> bool {
+    /// Whether a member is wanted; those that wanted it are taken off `unmatched`.
+    pub(crate) fn matches(&self, path: &[u8], is_dir: bool, unmatched: &mut Unmatched) -> bool {
         let mut wanted = self.0.is_empty();
-        for (i, wish) in self.0.iter().enumerate() {
-            if wish.wants(path, is_dir) {
+        for (i, selector) in self.0.iter().enumerate() {
+            if selector.matches(path, is_dir) {
                 wanted = true;
-                unmet.0[i] = false;
+                unmatched.0[i] = false;
             }
         }
         wanted
     }
 
-    /// All of them, until [`wants`](Selection::wants) meets some.
-    pub(crate) fn unmet(&self) -> Unmatched {
+    /// All of them, until [`matches`](Selection::matches) meets some.
+    pub(crate) fn unmatched(&self) -> Unmatched {
         Unmatched(vec![true; self.0.len()])
     }
 
     /// The texts of those.
-    pub(crate) fn texts(&self, unmet: &Unmatched) -> Vec<Vec<u8>> {
-        let pairs = self.0.iter().zip(&unmet.0);
-        pairs.filter(|(_, unmet)| **unmet).map(|(wish, _)| wish.text.clone()).collect()
+    pub(crate) fn texts(&self, unmatched: &Unmatched) -> Vec<Vec<u8>> {
+        let pairs = self.0.iter().zip(&unmatched.0);
+        pairs
+            .filter(|(_, unmatched)| **unmatched)
+            .map(|(selector, _)| selector.text.clone())
+            .collect()
     }
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
 }
 
 impl Selector {
-    fn wants(&self, path: &[u8], is_dir: bool) -> bool {
+    fn matches(&self, path: &[u8], is_dir: bool) -> bool {
         let beneath = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
         if !self.path.is_empty() && path.strip_prefix(&*self.path).is_some_and(beneath) {
             return true;
@@ -102,18 +105,18 @@ impl Selector {
 mod tests {
     use super::*;
 
-    fn wants(wish: &str, path: &str) -> bool {
+    fn matches(selector: &str, path: &str) -> bool {
         let mut selection = Selection::default();
-        selection.add(wish.as_bytes());
-        let mut unmet = selection.unmet();
-        let wanted = selection.wants(path.as_bytes(), false, &mut unmet);
-        assert_eq!(selection.texts(&unmet).is_empty(), wanted);
+        selection.add(selector.as_bytes());
+        let mut unmatched = selection.unmatched();
+        let wanted = selection.matches(path.as_bytes(), false, &mut unmatched);
+        assert_eq!(selection.texts(&unmatched).is_empty(), wanted);
         wanted
     }
 
     #[test]
     fn paths_and_what_lies_beneath_are_wanted_and_patterns_as_in_gitignore() {
-        for (wish, path) in [
+        for (selector, path) in [
             ("a/b", "a/b"),
             ("a", "a/b/c"),
             ("./a/", "a/b"),
@@ -123,11 +126,13 @@ mod tests {
             ("region", "world/region/x"),
             ("/world", "world/x"),
         ] {
-            assert!(wants(wish, path), "{wish} {path}");
+            assert!(matches(selector, path), "{selector} {path}");
         }
-        for (wish, path) in [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")] {
-            assert!(!wants(wish, path), "{wish} {path}");
+        for (selector, path) in
+            [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")]
+        {
+            assert!(!matches(selector, path), "{selector} {path}");
         }
-        assert!(Selection::default().wants(b"x", false, &mut Unmatched::default()));
+        assert!(Selection::default().matches(b"x", false, &mut Unmatched::default()));
     }
 }

@@ -117,7 +117,7 @@ impl Verify {
     }
 
     pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
-        let crew = WorkerPool::start(self.threads, self.background)?;
+        let pool = WorkerPool::start(self.threads, self.background)?;
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
         let size = source.len();
         let mut sink = Check { tracker, files: 0, names: None, current: None };
@@ -134,7 +134,7 @@ impl Verify {
                     layout.clone(),
                     Wanted::All,
                     &options,
-                    &crew,
+                    &pool,
                     tracker,
                     &mut sink,
                 )?;
@@ -159,7 +159,7 @@ impl Verify {
             (Err(why), _) => {
                 sink.names = Some(Listed::default());
                 let mut outcome =
-                    read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
+                    read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?;
                 if outcome.read_method == ReadMethod::Sequential(NoIndex::Damaged) {
                     outcome.damage.push(Damage::of_index("it is damaged"));
                 }

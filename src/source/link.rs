@@ -16,7 +16,7 @@ use crate::{
         Transfer,
         failure::Failure,
         http::{Chunks, Http},
-        range::{Got, Wanted, content_range},
+        range::{RangeResponse, RangeSpec, content_range},
         runtime::Runtime,
         url::SecretUrl,
     },
@@ -30,7 +30,7 @@ pub(crate) struct Link {
     runtime: Arc<Runtime>,
     url: SecretUrl,
     etag: Option<HeaderValue>,
-    /// The answer that goes on where the last read ended.
+    /// The response that goes on where the last read ended.
     body: Mutex<Option<Body>>,
 }
 
@@ -60,21 +60,21 @@ pub(crate) async fn open(url: SecretUrl, options: &Transfer, tail: u64) -> Resul
     let first = {
         let (http, url) = (http.clone(), url.clone());
         runtime.call(async move {
-            let ask = |wanted: Wanted, etag| {
+            let ask = |wanted: RangeSpec, etag| {
                 let (http, url) = (&http, &url);
                 async move { http.ask(url, &wanted, etag).await }
             };
-            let got = http.get(Wanted::Last(tail), ask).await;
+            let got = http.get(RangeSpec::Last(tail), ask).await;
             got.map_err(|failure| failure.into_error("open", &url))
         })
     };
     Ok(match first.await? {
-        Got::Part(part) => {
+        RangeResponse::Part(part) => {
             let link = Link { http, runtime, url, etag: part.etag, body: Mutex::new(None) };
             Opened::Ranges(part.size, part.bytes.freeze(), link)
         }
-        Got::NoRanges(answer) => {
-            Opened::Stream(LinkStream { runtime, url, chunks: Some(http.chunks(answer)) })
+        RangeResponse::NoRanges(response) => {
+            Opened::Stream(LinkStream { runtime, url, chunks: Some(http.chunks(response)) })
         }
     })
 }
@@ -110,7 +110,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads a range from an answer that has come so far, and anew where that breaks.
+    /// Reads a range from an response that has come so far, and anew where that breaks.
     async fn read(
         &self,
         range: Range<u64>,
@@ -119,12 +119,12 @@ impl Reading<'_> {
         let len = (range.end - range.start) as usize;
         let mut bytes = BytesMut::with_capacity(len);
         let mut body = body.filter(|body| body.at == range.start);
-        let mut patience = self.http.patience();
+        let mut retries = self.http.retries();
         while bytes.len() < len {
             let at = range.start + bytes.len() as u64;
             if let Err(failure) = self.more(at, len, &mut bytes, &mut body).await {
                 body = None;
-                patience.wait(failure).await?;
+                retries.wait(failure).await?;
             }
         }
         let body =
@@ -143,18 +143,18 @@ impl Reading<'_> {
             Some(body) => body,
             None => {
                 let wanted = at..self.until;
-                let asked = Wanted::Bytes(wanted.clone());
-                let answer = self.http.ask(self.url, &asked, self.etag.clone()).await?;
-                if answer.status() != StatusCode::PARTIAL_CONTENT {
+                let asked = RangeSpec::Bytes(wanted.clone());
+                let response = self.http.ask(self.url, &asked, self.etag.clone()).await?;
+                if response.status() != StatusCode::PARTIAL_CONTENT {
                     let why = "it sent all where a part was asked";
                     return Err(Failure::Answer(why.into()));
                 }
-                if content_range(answer.headers())?.0 != wanted
-                    || answer.headers().get(ETAG) != self.etag.as_ref()
+                if content_range(response.headers())?.0 != wanted
+                    || response.headers().get(ETAG) != self.etag.as_ref()
                 {
                     return Err(Failure::Answer("it sent another part than was asked".into()));
                 }
-                body.insert(Body { at, rest: Bytes::new(), chunks: self.http.chunks(answer) })
+                body.insert(Body { at, rest: Bytes::new(), chunks: self.http.chunks(response) })
             }
         };
         while bytes.len() < len {

@@ -22,7 +22,7 @@ pub(crate) struct Parts {
     send: SendPart,
     filling: BytesMut,
     etags: Vec<String>,
-    flying: FuturesUnordered<BoxFuture<'static, (usize, u64, Result<String>)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (usize, u64, Result<String>)>>,
     size: u64,
     sent: Sent,
 }
@@ -35,7 +35,7 @@ impl Parts {
             send,
             filling: BytesMut::new(),
             etags: Vec::new(),
-            flying: FuturesUnordered::new(),
+            in_flight: FuturesUnordered::new(),
             size: 0,
             sent: Arc::new(|_| ()),
         }
@@ -44,8 +44,8 @@ impl Parts {
     /// Appends bytes, and resolves once there is room for more.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         // What failed meanwhile is not waited for.
-        while let Some(Some(landed)) = self.flying.next().now_or_never() {
-            self.landed(landed)?;
+        while let Some(Some(arrived)) = self.in_flight.next().now_or_never() {
+            self.arrived(arrived)?;
         }
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -66,27 +66,27 @@ impl Parts {
         if !self.filling.is_empty() || self.etags.is_empty() {
             self.start().await?;
         }
-        while let Some(landed) = self.flying.next().await {
-            self.landed(landed)?;
+        while let Some(arrived) = self.in_flight.next().await {
+            self.arrived(arrived)?;
         }
         Ok(())
     }
 
     async fn start(&mut self) -> Result<()> {
-        while self.flying.len() >= self.parallel {
-            if let Some(landed) = self.flying.next().await {
-                self.landed(landed)?;
+        while self.in_flight.len() >= self.parallel {
+            if let Some(arrived) = self.in_flight.next().await {
+                self.arrived(arrived)?;
             }
         }
         let bytes = std::mem::take(&mut self.filling).freeze();
         let (place, len) = (self.etags.len(), bytes.len() as u64);
         self.etags.push(String::new());
         let sent = (self.send)(place as u32 + 1, bytes);
-        self.flying.push(sent.map(move |etag| (place, len, etag)).boxed());
+        self.in_flight.push(sent.map(move |etag| (place, len, etag)).boxed());
         Ok(())
     }
 
-    fn landed(&mut self, (place, len, etag): (usize, u64, Result<String>)) -> Result<()> {
+    fn arrived(&mut self, (place, len, etag): (usize, u64, Result<String>)) -> Result<()> {
         self.etags[place] = etag?;
         (self.sent)(len);
         Ok(())
@@ -109,7 +109,7 @@ impl Parts {
 }
 
 /// The parts of something that can be read at any place: all of them, `parallel` at once.
-pub(crate) async fn each<F>(
+pub(crate) async fn send_all<F>(
     count: u32,
     parallel: usize,
     send: impl Fn(u32) -> F,
@@ -118,10 +118,10 @@ where
     F: Future<Output = Result<String>>,
 {
     let mut etags = vec![String::new(); count as usize];
-    let mut flying = futures::stream::iter(1..=count)
+    let mut in_flight = futures::stream::iter(1..=count)
         .map(|number| send(number).map(move |etag| (number, etag)))
         .buffer_unordered(parallel);
-    while let Some((number, etag)) = flying.next().await {
+    while let Some((number, etag)) = in_flight.next().await {
         let etags = etags.get_mut(number as usize - 1);
         let slot = etags.ok_or_else(|| Error::new(ErrorKind::Internal, "number the parts"))?;
         *slot = etag?;

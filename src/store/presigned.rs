@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
-        http::{Content, Http},
+        http::{Http, RequestBody},
         runtime::Runtime,
         url::SecretUrl,
     },
@@ -24,7 +24,7 @@ use crate::{
     rt::background::Background,
     store::{
         Sent, Upload,
-        parts::{Parts, SendPart, each},
+        parts::{Parts, SendPart, send_all},
     },
     task::{Task, unless_cancelled},
 };
@@ -195,13 +195,13 @@ impl PartUrls {
         self.url(count)?;
         let (runtime, http) = self.connect()?;
         let (runtime, http, sent) = (&runtime, &http, &sent);
-        each(count, self.transfer.parallel, |number| {
+        send_all(count, self.transfer.parallel, |number| {
             let file = file.clone();
             async move {
                 let start = u64::from(number - 1) * self.part_size;
                 let range = start..len.min(start + self.part_size);
                 let part_len = range.end - range.start;
-                let content = Content::File(file, range);
+                let content = RequestBody::File(file, range);
                 let etag = runtime.call(put(http.clone(), self.url(number)?, content)).await?;
                 sent(part_len);
                 Ok(etag)
@@ -211,7 +211,7 @@ impl PartUrls {
     }
 }
 
-async fn put(http: Http, url: SecretUrl, content: Content) -> Result<String> {
+async fn put(http: Http, url: SecretUrl, content: RequestBody) -> Result<String> {
     let sent = http.retry(|| http.put(&url, content.clone())).await;
     sent.map_err(|failure| failure.into_error("upload to", &url))
 }
@@ -269,7 +269,7 @@ impl Staged {
             Some(file) => file.clone(),
             None => {
                 let dir = self.urls.staging.clone();
-                let file = unblock(move || nameless(&dir)).await?;
+                let file = unblock(move || unnamed_file(&dir)).await?;
                 self.file.insert(Arc::new(Background::new(file))).clone()
             }
         };
@@ -292,7 +292,7 @@ impl Staged {
 }
 
 /// A file without a name, so that nothing is left of it whatever happens.
-fn nameless(dir: &Path) -> Result<File> {
+fn unnamed_file(dir: &Path) -> Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR);
@@ -303,7 +303,7 @@ fn nameless(dir: &Path) -> Result<File> {
 fn sender(urls: PartUrls) -> Result<SendPart> {
     let (runtime, http) = urls.connect()?;
     Ok(Box::new(move |number, bytes| match urls.url(number) {
-        Ok(url) => runtime.call(put(http.clone(), url, Content::Bytes(bytes))).boxed(),
+        Ok(url) => runtime.call(put(http.clone(), url, RequestBody::Bytes(bytes))).boxed(),
         Err(e) => futures::future::ready(Err(e)).boxed(),
     }))
 }

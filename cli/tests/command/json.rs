@@ -125,7 +125,7 @@ fn an_error_is_the_only_result() {
             "type": "error", "kind": "not-found", "operation": "open the source",
             "path": nowhere.to_str().unwrap(), "retryable": false,
             "message": format!(
-                "open the source {}: No such file or directory (os error 2)", nowhere.display()
+                "open the source {}: No such file or directory", nowhere.display()
             ),
         })]
     );

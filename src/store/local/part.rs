@@ -41,7 +41,7 @@ pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
-    if !lock(&file).map_err(fail)? || !is_at(&file, path).map_err(fail)? {
+    if !lock(&file).map_err(fail)? || !is_same_file(&file, path).map_err(fail)? {
         return Ok(None);
     }
     rustix::fs::unlink(path).map_err(fail)?;
@@ -64,7 +64,7 @@ fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Whether something stands at `path`, a link itself.
-fn is_there(path: &Path) -> Result<bool, Errno> {
+fn exists_at(path: &Path) -> Result<bool, Errno> {
     match rustix::fs::lstat(path) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -73,7 +73,7 @@ fn is_there(path: &Path) -> Result<bool, Errno> {
 }
 
 /// Whether the open file is still the one at `path`.
-fn is_at(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
+fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     match rustix::fs::lstat(path) {
         Ok(named) => Ok(FileId::of(&rustix::fs::fstat(file)?) == FileId::of(&named)),
         Err(Errno::NOENT) => Ok(false),
@@ -92,7 +92,7 @@ pub(super) struct Part {
     path: PathBuf,
     reserve: u64,
     /// Nothing is left to remove: it was renamed, or removed already.
-    is_over: AtomicBool,
+    is_done: AtomicBool,
 }
 
 impl Part {
@@ -105,7 +105,7 @@ impl Part {
                 _ => e,
             })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
-        if is_there(path).map_err(|e| Error::io("look at", e).at(path))? {
+        if exists_at(path).map_err(|e| Error::io("look at", e).at(path))? {
             return Err(exists().caused_by("a backup of that name is there already"));
         }
         let fail = |e: Errno| Error::io("open the directory", e).at(dir);
@@ -119,7 +119,7 @@ impl Part {
         let fail = |e: Errno| Error::io("create", e).at(&part);
         let file = loop {
             // One that is there and not locked was left by a killed process.
-            let is_taken = || is_there(&part).map_err(fail);
+            let is_taken = || exists_at(&part).map_err(fail);
             if is_taken()? && sweep(&part)?.is_none() && is_taken()? {
                 return Err(exists().caused_by("a backup of that name is being made"));
             }
@@ -128,11 +128,11 @@ impl Part {
             match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
                 // A sweep may take it for a dead one's before it is locked. It holds the lock for
                 // moments and removes the file, so that another is made.
-                Ok(file) => match wait_for_lock(&file).and_then(|()| is_at(&file, &part)) {
+                Ok(file) => match wait_for_lock(&file).and_then(|()| is_same_file(&file, &part)) {
                     Ok(true) => break file,
                     Ok(false) => {}
                     Err(e) => {
-                        if is_at(&file, &part) != Ok(false) {
+                        if is_same_file(&file, &part) != Ok(false) {
                             let _ = rustix::fs::unlink(&part);
                         }
                         return Err(Error::io("lock", e).at(&part));
@@ -149,7 +149,7 @@ impl Part {
             part,
             path: path.to_owned(),
             reserve,
-            is_over: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
         };
         part.check_space()?;
         Ok(part)
@@ -190,7 +190,7 @@ impl Part {
         sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;
-        self.is_over.store(true, SeqCst);
+        self.is_done.store(true, SeqCst);
         sys::sync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
@@ -199,7 +199,7 @@ impl Part {
 
     /// Once only: by the second time the name may be another writer's.
     pub(super) fn remove(&self) -> Result<()> {
-        if self.is_over.swap(true, SeqCst) {
+        if self.is_done.swap(true, SeqCst) {
             return Ok(());
         }
         #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Signatures in headers (AWS Signature Version 4), for the requests that a signature in the URL is not
-//! enough for. `minio` signs URLs; its own requests read an answer of any length, recursively.
+//! enough for. `minio` signs URLs; its own requests read an response of any length, recursively.
 
 use hmac::{Hmac, KeyInit, Mac};
 use minio::s3::{
@@ -15,7 +15,7 @@ use sha2::Sha256;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::s3::Credentials,
+    store::s3::credentials::Credentials,
 };
 
 /// The hash of a body that is empty.

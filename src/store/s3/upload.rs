@@ -14,10 +14,7 @@ use crate::{
     store::{
         Sent, Upload,
         parts::Parts,
-        s3::{
-            PARTS_MAX,
-            api::{Api, Multipart},
-        },
+        s3::{api::Api, multipart::Multipart, options::PARTS_MAX},
     },
 };
 
@@ -53,7 +50,7 @@ impl Drop for Claim {
 }
 
 /// An upload that must not stay unfinished.
-pub(super) struct Begun {
+pub(super) struct UploadGuard {
     pub(super) api: Api,
     pub(super) runtime: Arc<Runtime>,
     pub(super) multipart: Option<Multipart>,
@@ -61,7 +58,7 @@ pub(super) struct Begun {
     pub(super) claim: Claim,
 }
 
-impl Begun {
+impl UploadGuard {
     /// Aborts the upload, whoever still waits for it.
     fn abort(&mut self) -> BoxFuture<'static, Result<()>> {
         let (Some(multipart), api) = (self.multipart.take(), self.api.clone()) else {
@@ -74,7 +71,7 @@ impl Begun {
     }
 }
 
-impl Drop for Begun {
+impl Drop for UploadGuard {
     fn drop(&mut self) {
         drop(self.abort());
     }
@@ -83,14 +80,14 @@ impl Drop for Begun {
 pub(super) struct S3Upload {
     /// Dropped first: what is on its way must not arrive behind an abort.
     parts: Parts,
-    begun: Begun,
+    guard: UploadGuard,
     place: String,
 }
 
 impl S3Upload {
-    pub(super) fn new(begun: Begun, place: String, part_size: u64, parallel: usize) -> Self {
-        let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-        let (multipart, at) = (begun.multipart.clone(), place.clone());
+    pub(super) fn new(guard: UploadGuard, place: String, part_size: u64, parallel: usize) -> Self {
+        let (api, runtime) = (guard.api.clone(), guard.runtime.clone());
+        let (multipart, at) = (guard.multipart.clone(), place.clone());
         let send = move |number: u32, bytes: Bytes| {
             let (api, multipart, at) = (api.clone(), multipart.clone(), at.clone());
             let put = async move {
@@ -106,7 +103,7 @@ impl S3Upload {
             };
             runtime.call(put.map_err(|failure| failure.into_error("upload to", at))).boxed()
         };
-        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), begun, place }
+        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), guard, place }
     }
 }
 
@@ -123,15 +120,15 @@ impl Upload for S3Upload {
     where
         Self: 'a,
     {
-        let S3Upload { mut parts, mut begun, place } = *self;
+        let S3Upload { mut parts, mut guard, place } = *self;
         async move {
             if let Err(e) = parts.finish().await {
                 drop(parts);
-                let _ = begun.abort().await;
+                let _ = guard.abort().await;
                 return Err(e);
             }
-            let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-            let Some(multipart) = begun.multipart.take() else {
+            let (api, runtime) = (guard.api.clone(), guard.runtime.clone());
+            let Some(multipart) = guard.multipart.take() else {
                 return Err(Error::new(ErrorKind::Internal, "complete the upload").at(place));
             };
             let complete = async move {
@@ -152,9 +149,9 @@ impl Upload for S3Upload {
     where
         Self: 'a,
     {
-        let S3Upload { parts, mut begun, .. } = *self;
+        let S3Upload { parts, mut guard, .. } = *self;
         drop(parts);
-        begun.abort()
+        guard.abort()
     }
 
     fn on_sent(&mut self, sent: Sent) {
