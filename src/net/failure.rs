@@ -1,4 +1,4 @@
-//! Why a request failed, and whether it may succeed when it is sent again.
+//! Failures of requests, and whether a retry may help.
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
@@ -12,38 +12,38 @@ use crate::{
     net::xml::Element,
 };
 
-/// Bytes of an error's text that are kept.
+/// Longest text of an error that is kept, in characters.
 const MESSAGE_MAX: usize = 500;
 
 /// A request that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The service said so.
+    /// The service returned an error.
     Service(Box<ServiceError>),
-    /// No connection, or one that broke.
+    /// The connection could not be made, or it broke.
     Network(String),
-    /// No byte moved for so long.
+    /// The connection moved no byte for this long.
     Stalled(Duration),
-    /// It is over: neither the service nor the network can mend it.
+    /// An error that neither the service nor the network can repair. It is not retried.
     Final(Error),
-    /// An response that is not what it should be.
+    /// The response is malformed.
     Answer(String),
 }
 
-/// What a service said.
+/// An error that a service returned.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceError {
-    /// 0 if it is not known.
+    /// HTTP status. 0 if it is not known.
     pub(crate) status: u16,
-    /// As S3 calls it, such as `SlowDown`; empty if it was no S3 that answered.
+    /// S3 error code, such as `SlowDown`. Empty if the response is not from S3.
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: String,
-    /// Where the bucket lies, if the service says so; empty otherwise.
+    /// Region of the bucket, if the service reports it. Empty otherwise.
     pub(crate) region: String,
-    /// Bytes of the total_size, where a range was asked that it does not have.
+    /// Size of the whole object, if a range was requested that it does not have.
     pub(crate) total_size: Option<u64>,
-    /// Where to go instead. It may hold a signature, so it is never shown.
+    /// Target of a redirect. It may have a signature, so it is never shown.
     pub(crate) location: Option<Location>,
 }
 
@@ -53,7 +53,7 @@ impl From<ServiceError> for Failure {
     }
 }
 
-/// A `Location` header.
+/// A `Location` header. `Debug` does not show it.
 pub(crate) struct Location(pub(crate) String);
 
 impl fmt::Debug for Location {
@@ -68,10 +68,10 @@ impl ServiceError {
         error.status = status.as_u16();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if error.request_id.is_empty() {
-            error.request_id = plain(header("x-amz-request-id").unwrap_or_default());
+            error.request_id = one_line(header("x-amz-request-id").unwrap_or_default());
         }
         if error.region.is_empty() {
-            error.region = plain(header("x-amz-bucket-region").unwrap_or_default());
+            error.region = one_line(header("x-amz-bucket-region").unwrap_or_default());
         }
         if status == StatusCode::RANGE_NOT_SATISFIABLE {
             let total_size =
@@ -87,11 +87,11 @@ impl ServiceError {
         error
     }
 
-    /// The error in a body, which may come with any status: CompleteMultipartUpload responses 200
-    /// before it knows.
+    /// Parses the error in a body. It may come with any status: CompleteMultipartUpload sends 200 before it
+    /// knows the result.
     pub(crate) fn from_xml(body: &[u8]) -> Option<Self> {
         let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
-        let text = |name| error.child(name).map(plain).unwrap_or_default();
+        let text = |name| error.child(name).map(one_line).unwrap_or_default();
         Some(ServiceError {
             status: StatusCode::OK.as_u16(),
             code: text("Code"),
@@ -103,7 +103,8 @@ impl ServiceError {
         })
     }
 
-    /// Whether it says nothing but its status, and time will not mend it: HEAD has no body to say why.
+    /// Returns whether the error has only a status, and a retry does not help. The response to HEAD has no
+    /// body that gives a reason.
     pub(crate) fn has_only_status(&self) -> bool {
         self.code.is_empty() && !self.is_retryable()
     }
@@ -119,13 +120,13 @@ impl ServiceError {
             "ThrottlingException",
             "ConditionalRequestConflict",
         ];
-        // 501 means that the service lacks the function. Time does not change that.
+        // 501 means that the service lacks the function, so a retry does not help.
         matches!(self.status, 408 | 429 | 500 | 502..=599) || CODES.contains(&&*self.code)
     }
 
     fn kind(&self) -> ErrorKind {
         match (&*self.code, self.status) {
-            // Versitygw responses 404 for an unknown access key.
+            // Versitygw returns 404 for an unknown access key.
             ("AccessDenied" | "InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
                 ErrorKind::PermissionDenied
             }
@@ -140,15 +141,15 @@ impl ServiceError {
     }
 }
 
-/// One line of text, of a bounded length: it comes from a service that may be anybody's.
-pub(crate) fn plain(text: &str) -> String {
+/// Returns one line of bounded length, because the text may come from any service.
+pub(crate) fn one_line(text: &str) -> String {
     let text = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     text.take(MESSAGE_MAX).collect()
 }
 
 impl Failure {
-    /// Of a request that got no response, or of an response that broke off. The URL is left out: its
-    /// query is a secret.
+    /// Returns the failure of a request that got no response, or a response that broke off. It leaves the URL
+    /// out, because its query is secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let is_refused = error.is_builder();
@@ -160,12 +161,12 @@ impl Failure {
         }
         if is_refused {
             let error = Error::new(ErrorKind::InvalidInput, "follow the URL");
-            return Failure::Final(error.caused_by(plain(&text)));
+            return Failure::Final(error.caused_by(one_line(&text)));
         }
-        Failure::Network(plain(&text))
+        Failure::Network(one_line(&text))
     }
 
-    /// Of an response of which a part did not come.
+    /// Returns the failure of a response that ended early.
     pub(crate) fn ended_early() -> Self {
         Failure::Network("the response ended early".into())
     }
@@ -173,7 +174,7 @@ impl Failure {
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Failure::Service(error) => error.is_retryable(),
-            // Who is not trusted now is not trusted in a minute either.
+            // A certificate that is not trusted now is not trusted in a minute either.
             Failure::Network(why) => !why.contains("certificate"),
             Failure::Stalled(_) | Failure::Answer(_) => true,
             Failure::Final(_) => false,
@@ -184,7 +185,7 @@ impl Failure {
         matches!(self, Failure::Service(error) if error.status == status)
     }
 
-    /// How large the total_size is, where a range was refused that it does not have.
+    /// Returns the size of the whole object, if a range was refused that it does not have.
     pub(crate) fn total_size(&self) -> Option<u64> {
         match self {
             Failure::Service(error) => error.total_size,
@@ -192,7 +193,7 @@ impl Failure {
         }
     }
 
-    /// As an error of `operation` on what is at `place`.
+    /// Converts the failure into an error of `operation` on `place`.
     pub(crate) fn into_error(self, operation: &'static str, place: impl fmt::Display) -> Error {
         let place = place.to_string();
         match self {
@@ -231,10 +232,10 @@ impl fmt::Display for ServiceError {
             "" => write!(f, "{} ", self.message)?,
             code => write!(f, "{code}: {} ", self.message)?,
         }
-        // The other codes that come with a region have nothing to do with it.
+        // Other status codes may also come with a region, but are not about it.
         let is_about_region = matches!(self.status, 300..=400) && !self.region.is_empty();
         if is_about_region && !self.message.contains(&self.region) {
-            write!(f, "(the bucket lies in the region {}) ", self.region)?;
+            write!(f, "(the bucket is in the region {}) ", self.region)?;
         }
         match (self.status, &*self.request_id) {
             (0, "") => f.write_str("(no request id)"),

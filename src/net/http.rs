@@ -1,4 +1,4 @@
-//! Requests, each tried again until it succeeds, cannot succeed, or takes too long.
+//! Requests with retries.
 
 use std::{
     fs::File,
@@ -31,51 +31,50 @@ use crate::{
     rt::background::Background,
 };
 
-/// Bytes of a body that are handed to a connection at once: each is a sign of activity.
+/// Bytes of a body that a connection gets at once. Each piece counts as activity.
 const PIECE: usize = 64 << 10;
 
-/// Bytes of an response that is not content, such as a page of a list.
+/// Largest response that is not content, such as a page of a list.
 const ANSWER_MAX: usize = 8 << 20;
 
-/// Bytes of an response that says what went wrong.
+/// Largest response that reports an error.
 const ERROR_MAX: usize = 64 << 10;
 
-/// How long a service that has never answered is waited for.
+/// Longest time of retries for a service that has never responded.
 const FIRST_RESPONSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes a second that a connection takes at least of what stands in buffers.
+/// Lowest assumed rate, in bytes a second, at which a connection drains the buffers of the kernel.
 const SLOWEST: u64 = 1 << 20;
 
-/// Redirects that are followed, one behind the other.
+/// Most redirects that one request follows.
 pub(crate) const REDIRECTS_MAX: usize = 5;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A client for requests that may be sent more than once. Its methods run on a
+/// A client for requests that may be sent several times. Its methods run on a
 /// [`Runtime`](super::runtime::Runtime).
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    /// It follows no redirects: who may be told what is sent, and what has to be sent anew, is for us
-    /// to say.
+    /// Follows no redirects. This module decides which host gets a request, and sends its body again.
     client: Client,
     retry_for: Duration,
     stall_after: Duration,
     has_responded: Arc<AtomicBool>,
 }
 
-/// The content of a request.
+/// The body of a request.
 #[derive(Clone)]
 pub(crate) enum RequestBody {
     Bytes(Bytes),
-    /// Read anew for each attempt.
+    /// A range of a file. Each attempt reads it again.
     File(Arc<Background<File>>, Range<u64>),
 }
 
 impl Http {
     pub(crate) fn new(options: &Transfer) -> Result<Self> {
         let fail = |e: reqwest::Error| {
-            Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
+            Error::new(ErrorKind::InvalidInput, "set up HTTP").caused_by(e.without_url())
         };
         let certificates = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
         let client = Client::builder()
@@ -93,7 +92,7 @@ impl Http {
         })
     }
 
-    /// Makes attempts until one succeeds or its failure is not of a kind that passes.
+    /// Calls `attempt` until it succeeds or a retry does not help.
     pub(crate) async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -107,18 +106,18 @@ impl Http {
         }
     }
 
-    /// The same, with less time for retries.
+    /// Returns the same client with less time for retries.
     pub(crate) fn with_retry_time(&self, retry_for: Duration) -> Http {
         Http { retry_for: self.retry_for.min(retry_for), ..self.clone() }
     }
 
-    /// For what is tried again in another way than the first time.
+    /// Returns the state of a series of retries, for callers that change the request between attempts.
     pub(crate) fn retries(&self) -> Retries<'_> {
         Retries { http: self, start: Instant::now(), longest: FIRST_PAUSE }
     }
 
-    /// Sends a request once to where a link leads, with its body anew behind each redirect; an response
-    /// that is no success is a failure.
+    /// Sends a request once, and follows redirects. The body is sent again after each redirect. A response
+    /// without success is a failure.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -139,10 +138,10 @@ impl Http {
                 _ => return sent,
             }
         }
-        Err(bad_redirect(url, "it leads from one place to the next").into())
+        Err(bad_redirect(url, "there are too many redirects").into())
     }
 
-    /// Sends a request once, and to no other place than this. A redirect is a failure.
+    /// Sends a request once, and follows no redirect. A redirect is a failure.
     pub(crate) async fn send_here(
         &self,
         method: Method,
@@ -150,7 +149,7 @@ impl Http {
         headers: HeaderMap,
         content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
-        // What the kernel took of a body may still be on its way when no more is asked for.
+        // The kernel may still send buffered bytes of the body after it has accepted the last one.
         let in_buffers = content.as_ref().map_or(0, RequestBody::len).div_ceil(SLOWEST);
         let activity = Arc::new(Activity::new());
         let mut request = self.client.request(method, url.get()).headers(headers);
@@ -178,7 +177,7 @@ impl Http {
         Err(refusal.into())
     }
 
-    /// Sends a part, and gives the ETag that the service responses with.
+    /// Sends a part, and returns the ETag of the service.
     pub(crate) async fn put(
         &self,
         url: &SecretUrl,
@@ -187,7 +186,7 @@ impl Http {
         etag(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
     }
 
-    /// The body of an response, of a bounded size, which takes no longer than a silence may.
+    /// Reads the body of a response. Its size is bounded, and so is the time.
     pub(crate) async fn body(&self, response: Response) -> Result<Bytes, Failure> {
         self.body_within(ANSWER_MAX, response).await
     }
@@ -198,7 +197,7 @@ impl Http {
         let read = async {
             while let Some(chunk) = chunks.next().await? {
                 if chunk.len() > max - body.len() {
-                    return Err(Failure::Answer(format!("an response is over {max} bytes")));
+                    return Err(Failure::Answer(format!("the response is over {max} bytes")));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -215,14 +214,14 @@ impl Http {
     }
 }
 
-/// What names a part that has arrived.
+/// Returns the ETag of a response. It identifies a part.
 pub(crate) fn etag(response: &Response) -> Result<String, Failure> {
     let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
     let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
-    etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
+    etag.ok_or_else(|| Failure::Answer("the response has no ETag".into()))
 }
 
-/// Waits for `work` for as long as its connection shows activity.
+/// Polls `work` while its connection shows activity.
 async fn unless_silent<T>(
     activity: &Activity,
     longest: Duration,
@@ -238,7 +237,7 @@ async fn unless_silent<T>(
     }
 }
 
-/// How long something is still tried.
+/// A series of retries of one request.
 pub(crate) struct Retries<'a> {
     http: &'a Http,
     start: Instant,
@@ -246,9 +245,9 @@ pub(crate) struct Retries<'a> {
 }
 
 impl Retries<'_> {
-    /// Waits before the next attempt; gives the failure back where there should be none.
+    /// Waits before the next attempt. Returns the failure if there should be no other attempt.
     pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
-        // Full jitter: those who failed together must not come back together.
+        // Full jitter, so that clients that failed together do not retry together.
         let pause = self.longest.mul_f64(fastrand::f64());
         self.longest = (self.longest * 2).min(LONGEST_PAUSE);
         let allowed = match self.http.has_responded.load(Relaxed) {
@@ -263,7 +262,7 @@ impl Retries<'_> {
     }
 }
 
-/// The body of an response as it comes.
+/// The body of a response, chunk by chunk.
 pub(crate) struct Chunks {
     response: Response,
     stall_after: Duration,
@@ -286,7 +285,7 @@ impl RequestBody {
         }
     }
 
-    /// Small enough that each one taken says that the connection lives.
+    /// Returns the body in pieces. They are small, so that each one shows that the connection is alive.
     fn pieces(self) -> stream::BoxStream<'static, std::io::Result<Bytes>> {
         match self {
             RequestBody::Bytes(bytes) => stream::iter(
@@ -316,7 +315,7 @@ impl RequestBody {
     }
 }
 
-/// When a connection last took something.
+/// The time of the last activity of a connection.
 struct Activity(Mutex<Instant>);
 
 impl Activity {
@@ -340,7 +339,7 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
     };
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(wrong("there is none in it".into())),
+        Ok(_) => Err(wrong("the file has none".into())),
         Err(e) => Err(wrong(e.to_string())),
     }
 }

@@ -1,4 +1,4 @@
-//! Ranges of what a URL leads to, taken up again where a connection breaks.
+//! Requests for ranges. They continue after a connection breaks.
 
 use std::{future::Future, ops::Range};
 
@@ -15,25 +15,25 @@ use crate::{
     net::{failure::Failure, http::Http, url::SecretUrl},
 };
 
-/// What a GET of a range brought.
+/// The result of a request for a range.
 pub(crate) enum RangeResponse {
     Part(Part),
-    /// The service knows no ranges: the response to it has all there is.
+    /// The service does not support ranges. The response has the whole object.
     NoRanges(Response),
 }
 
-/// A range of something.
+/// A range of an object.
 pub(crate) struct Part {
     pub(crate) bytes: BytesMut,
     range: Range<u64>,
-    /// Bytes of the whole.
+    /// Size of the whole object.
     pub(crate) size: u64,
-    /// Which whole it is a part of.
+    /// ETag of the object.
     pub(crate) etag: Option<HeaderValue>,
 }
 
 impl Part {
-    /// Nothing, of a whole that has no such bytes.
+    /// Returns an empty part of an object that does not have the range.
     fn none_of(size: u64) -> Self {
         Part { bytes: BytesMut::new(), range: size..size, size, etag: None }
     }
@@ -43,17 +43,17 @@ impl Part {
     }
 }
 
-/// Which bytes a GET asks for.
+/// The bytes that a GET requests.
 #[derive(Clone, Debug)]
 pub(crate) enum RangeSpec {
     Bytes(Range<u64>),
     Last(u64),
-    /// All of them, with no range.
+    /// The whole object, without a range.
     All,
 }
 
 impl RangeSpec {
-    /// What comes of something of `size`.
+    /// Returns the range in an object of `size`.
     pub(crate) fn within(&self, size: u64) -> Range<u64> {
         match self {
             RangeSpec::Bytes(range) => range.start..range.end.min(size),
@@ -62,7 +62,7 @@ impl RangeSpec {
         }
     }
 
-    /// Whether this refusal may be of the way in which the bytes were asked for.
+    /// Returns whether the failure may mean that the service does not support this form of range.
     fn may_be_unsupported(&self, failure: &Failure) -> bool {
         let is_suffix = matches!(self, RangeSpec::Last(_));
         let is_range = !matches!(self, RangeSpec::All);
@@ -70,7 +70,7 @@ impl RangeSpec {
             || is_suffix && (failure.is_status(400) || failure.is_status(501))
     }
 
-    /// The headers that ask for it.
+    /// Returns the headers that request the range.
     pub(crate) fn headers(&self, etag: Option<HeaderValue>) -> HeaderMap {
         let range = match self {
             RangeSpec::Bytes(range) => {
@@ -83,7 +83,7 @@ impl RangeSpec {
         if let Some(range) = HeaderValue::try_from(range).ok().filter(|range| !range.is_empty()) {
             headers.insert(RANGE, range);
         }
-        // A weak one never matches (RFC 9110, 13.1.1).
+        // A weak ETag never matches (RFC 9110, 13.1.1).
         if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
             headers.insert(IF_MATCH, etag);
         }
@@ -91,23 +91,22 @@ impl RangeSpec {
     }
 }
 
-/// What one request for a part brought.
+/// The result of one request for a part.
 enum Received {
-    /// All that is missing of it.
+    /// All missing bytes of the part.
     Part,
-    /// Other bytes than the last ones, of a whole of this size: the service knows no suffixes.
+    /// Other bytes than the last ones, of an object of this size: the service does not support suffixes.
     Other(u64),
-    /// All there is.
+    /// The whole object.
     Whole(Response),
 }
 
 impl Http {
-    /// Gets a range, and goes on behind what came where a connection breaks. `ask` sends one request
-    /// for a range.
+    /// Gets a range, and continues after a connection breaks. `ask` sends one request for a range.
     ///
-    /// Not every service has the last bytes of something as a range, or has them of something that is
-    /// shorter (RFC 9110, 14.1.2 allows to ask; some response 416). Then the size is asked for, and the
-    /// range by its place.
+    /// Some services do not support a request for the last bytes, or not for an object that is shorter. (RFC
+    /// 9110, 14.1.2 allows it; some return 416.) Then this asks for the size first, and for the range by its
+    /// position after that.
     pub(crate) async fn get<F>(
         &self,
         spec: RangeSpec,
@@ -118,7 +117,7 @@ impl Http {
     {
         let mut retries = self.retries();
         let (mut asked, mut part): (_, Option<Part>) = (spec.clone(), None);
-        // What was said of the size, and whether the first byte alone is asked for to learn it.
+        // The reported size, and whether the request is for the first byte only, to learn the size.
         let (mut said, mut is_probe) = (None, false);
         loop {
             let size = match self.get_more(&ask, &asked, &mut part).await {
@@ -138,7 +137,7 @@ impl Http {
                 {
                     match failure.total_size() {
                         Some(size) => size,
-                        // Not even the first: it is empty, or there are no ranges.
+                        // Not even the first byte exists: the object is empty, or there are no ranges.
                         None if is_probe => {
                             (asked, is_probe) = (RangeSpec::All, false);
                             continue;
@@ -160,14 +159,14 @@ impl Http {
             }
             (asked, said, is_probe) = (RangeSpec::Bytes(range), Some(size), false);
         }
-        let part = part.ok_or_else(|| Failure::Answer("nothing came".into()))?;
+        let part = part.ok_or_else(|| Failure::Answer("the response is empty".into()))?;
         match said {
             Some(size) if size != part.size => Err(changed()),
             _ => Ok(RangeResponse::Part(part)),
         }
     }
 
-    /// Gets what is missing of a part.
+    /// Gets the missing bytes of a part.
     async fn get_more<F>(
         &self,
         ask: &impl Fn(RangeSpec, Option<HeaderValue>) -> F,
@@ -193,10 +192,12 @@ impl Http {
             return Ok(Received::Other(size));
         }
         if range != expected {
-            return Err(Failure::Answer(format!("it sent the bytes {range:?}, not {expected:?}")));
+            return Err(Failure::Answer(format!(
+                "the response has the bytes {range:?}, not {expected:?}"
+            )));
         }
         let etag = response.headers().get(ETAG).cloned();
-        // Not every service knows the condition.
+        // Some services ignore the condition.
         let is_changed = |part: &Part| {
             part.size != size || (part.etag.is_some() && etag.is_some() && part.etag != etag)
         };
@@ -216,7 +217,7 @@ impl Http {
         Ok(Received::Part)
     }
 
-    /// Asks for a range once. With an ETag, only of what it belongs to.
+    /// Requests a range once. With an ETag, only of the object with that ETag.
     pub(crate) async fn ask(
         &self,
         url: &SecretUrl,
@@ -228,12 +229,12 @@ impl Http {
     }
 }
 
-/// A condition that does not hold means that it is another whole.
+/// Replaces a failed precondition by the failure of an object that has changed.
 pub(crate) fn changed_if_precondition_failed(failure: Failure) -> Failure {
     if failure.is_status(412) { changed() } else { failure }
 }
 
-/// Bytes of a whole, as the response that brings it says.
+/// Returns the size of an object from the response that has all of it.
 pub(crate) fn content_length(response: &Response) -> Option<u64> {
     let len = response.headers().get(CONTENT_LENGTH)?;
     len.to_str().ok()?.parse().ok()
@@ -245,10 +246,10 @@ fn accepts_ranges(response: &Response) -> bool {
 
 fn changed() -> Failure {
     let error = Error::new(ErrorKind::Corrupt, "read");
-    Failure::Final(error.caused_by("it became another while it was read"))
+    Failure::Final(error.caused_by("the object changed while it was read"))
 }
 
-/// `bytes 0-9/100`: which bytes came, of how many.
+/// Parses a header such as `bytes 0-9/100`: the range and the size of the whole.
 pub(crate) fn content_range(headers: &HeaderMap) -> Result<(Range<u64>, u64), Failure> {
     let parse = |text: &str| {
         let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -259,7 +260,7 @@ pub(crate) fn content_range(headers: &HeaderMap) -> Result<(Range<u64>, u64), Fa
     };
     let text = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     text.and_then(parse)
-        .ok_or_else(|| Failure::Answer("it does not say which bytes it sent".into()))
+        .ok_or_else(|| Failure::Answer("the response does not say which bytes it has".into()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Copies one file output of an archive.
+//! Copies one file from an archive.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -32,24 +32,47 @@ use crate::{
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 
-/// Longest content that is kept until the end of the archive, which alone says that it is the last of
+/// Longest content that is kept in memory. Only the end of the archive shows that a member is the last of
 /// its path.
 const KEPT_MAX: u64 = 8 << 20;
 
 impl<'a> Archive<'a> {
-    /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
-    /// flushes it at the end.
+    /// Copies the content of one file of the archive to `destination`, or to a `&mut` of one, and flushes
+    /// it at the end.
     ///
-    /// With an index only the segments that hold it are read. Without, all of the archive is, so that
-    /// its checksum is looked at. Of several files of that path the last is taken, and a hard link is
-    /// followed to the file that it names, as when they are extracted. For a hard link, and for a file
-    /// of more than 8 MiB, the archive is read twice. A stream cannot be: of it, a hard link is
-    /// [`InvalidInput`](ErrorKind::InvalidInput), and so is a file of more than 8 MiB of which another
-    /// comes later.
+    /// With an index, only the segments of the file are read. Without an index, the whole archive is read, so
+    /// that its checksum is compared. If there are several files of that path, the last is copied. A hard link
+    /// is followed to the file that it names. Both are as in an extraction.
     ///
-    /// Only once the task resolves well is what was written known to be right.
-    /// [`NotFound`](ErrorKind::NotFound) if there is nothing of that path, `InvalidInput` if it is not
-    /// a file.
+    /// Without an index, the archive is read twice for a hard link and for a file of more than 8 MiB. A stream
+    /// cannot be read twice.
+    ///
+    /// ```no_run
+    /// use wingback::Archive;
+    ///
+    /// let mut content = Vec::new();
+    /// let copy = Archive::file("backup.tar.gz").copy_file("server.properties", &mut content);
+    /// let member = futures::executor::block_on(copy)?;
+    /// assert_eq!(member.size, content.len() as u64);
+    /// # Ok::<(), wingback::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](ErrorKind::NotFound) if the archive does not exist, or has no member of that path.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if the member is not a file. For a stream also if it is a
+    ///   hard link, or a file of more than 8 MiB that a later member of its path replaces.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged.
+    /// - [`NoSpace`](ErrorKind::NoSpace) if an archive without an index has more than
+    ///   [`MAX_MEMBERS`](crate::MAX_MEMBERS).
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied), [`UrlExpired`](ErrorKind::UrlExpired) or
+    ///   [`Io`](ErrorKind::Io) if the archive cannot be read or the destination fails.
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    ///
+    /// # Cancel safety
+    ///
+    /// The written content is known to be right only after the task has succeeded. After an error, a cancel
+    /// or a drop the destination holds a part of it.
     pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: W) -> Task<'a, Member>
     where
         W: AsyncWrite + Unpin + Send + 'a,
@@ -135,7 +158,7 @@ fn copy_file(source: Source, path: &[u8], outlet: Outlet, tracker: &Tracker) -> 
     Ok(member_of_file)
 }
 
-/// The member if it is a file.
+/// Returns the member if it is a file.
 fn check(path: &[u8], found: Option<Member>) -> Result<Member> {
     match found {
         Some(member) if member.kind == MemberKind::File => Ok(member),
@@ -159,7 +182,7 @@ fn what(member: &Member) -> String {
     }
 }
 
-/// What stands at a path.
+/// The content at a path.
 #[derive(Clone, Copy)]
 enum Content {
     /// The content of the member of this number.
@@ -171,23 +194,23 @@ enum Content {
     Other,
 }
 
-/// Finds which member has the content of a path once all have come.
+/// Finds the member that has the content of a path after all members have come.
 struct FindLast<'a> {
     path: Vec<u8>,
     /// The archive can be read again.
     can_read_again: bool,
     hasher: RandomState,
     latest: HashMap<u64, Content>,
-    /// The directory of the last member.
+    /// Parent of the last member.
     parent: Vec<u8>,
     members: u64,
-    /// What they count.
+    /// Weight of the members.
     count: u64,
     found: Option<(Member, Content)>,
     output: Output<'a>,
-    /// Content of the member of this number, as long as it is the last of the path.
+    /// Number and content of the last member of the path so far.
     kept: Option<(u64, Vec<u8>)>,
-    /// The member whose content is on its way already.
+    /// Number of the member whose content is being written.
     written: Option<u64>,
 }
 
@@ -208,7 +231,7 @@ impl<'a> FindLast<'a> {
         }
     }
 
-    /// An archive need not name the directories that its members are in.
+    /// Records the parents of a member, because an archive need not contain them.
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
@@ -223,7 +246,7 @@ impl<'a> FindLast<'a> {
         }
     }
 
-    /// What the member makes of its path; `None` if nothing.
+    /// Returns the content of the path after this member. `None` if the member changes nothing.
     fn content(&self, member: &Member) -> Option<Content> {
         Some(match member.kind {
             MemberKind::File => Content::File { ordinal: self.members, size: member.size },
@@ -242,7 +265,7 @@ impl Sink for FindLast<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
         self.enter(&member.path);
-        // Something is remembered of each.
+        // Something is remembered of each member.
         self.count = self.count.saturating_add(weight(&member));
         if self.count > MAX_MEMBERS {
             return Err(too_many("read", MAX_MEMBERS));
@@ -259,7 +282,7 @@ impl Sink for FindLast<'_> {
             return Ok(false);
         }
         if self.written.is_some() {
-            let why = "another of that path comes later, and a stream cannot be read again";
+            let why = "a later member has that path, and a stream cannot be read again";
             return Err(refused(&self.path, why.into()));
         }
         self.kept = None;
@@ -301,7 +324,7 @@ impl Sink for FindLast<'_> {
     fn abandon(&mut self) {}
 }
 
-/// Passes the content of one member on: of the member of that number, or of the one that comes.
+/// Copies the content of one member: of the one with that number, or of the one that comes.
 struct CopyOne<'a> {
     ordinal: Option<u64>,
     members: u64,
@@ -336,7 +359,7 @@ impl Sink for CopyOne<'_> {
     fn abandon(&mut self) {}
 }
 
-/// Where content goes.
+/// Sends content to the destination.
 struct Output<'a> {
     outlet: Outlet,
     gaps: Gaps,

@@ -1,4 +1,4 @@
-//! The operations that callers start. They alone know every layer.
+//! The operations that callers start. Only they know every layer.
 
 pub(crate) mod backup;
 pub(crate) mod cache;

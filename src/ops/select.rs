@@ -1,4 +1,4 @@
-//! Which members of an archive are wanted.
+//! Selects members of an archive by paths and patterns.
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -6,17 +6,16 @@ use crate::{
     warning::PatternOrigin,
 };
 
-/// Paths and patterns; with none, everything is wanted.
+/// Paths and patterns. An empty selection matches everything.
 ///
-/// Each one is taken as a path first (with all that lies beneath), and else as a pattern in the
-/// language of gitignore.
+/// Each text is first a path, with everything beneath it, and otherwise a pattern of `.gitignore`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection(Vec<Selector>);
 
 #[derive(Clone, Debug)]
 struct Selector {
     text: Vec<u8>,
-    /// Without `./` in front and `/` behind.
+    /// Without a leading `./` and a trailing `/`.
     path: Vec<u8>,
     patterns: std::sync::Arc<Excludes>,
 }
@@ -26,7 +25,7 @@ impl Selection {
         let path = text.strip_prefix(b"./").unwrap_or(text);
         let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();
         let mut patterns = Excludes::new(Rules::Git);
-        // A text that is over the limits of patterns can still be a path.
+        // A text that exceeds the limits of patterns can still be a path.
         let _ = patterns.add(PatternOrigin::Caller, text);
         self.0.push(Selector { text: text.to_vec(), path, patterns: patterns.into() });
     }
@@ -35,24 +34,24 @@ impl Selection {
         self.0.is_empty()
     }
 
-    /// Whether a member is wanted; those that wanted it are taken off `unmatched`.
+    /// Returns whether a member is selected, and removes the selectors that match it from `unmatched`.
     pub(crate) fn matches(&self, path: &[u8], is_dir: bool, unmatched: &mut Unmatched) -> bool {
-        let mut wanted = self.0.is_empty();
+        let mut is_selected = self.0.is_empty();
         for (i, selector) in self.0.iter().enumerate() {
             if selector.matches(path, is_dir) {
-                wanted = true;
+                is_selected = true;
                 unmatched.0[i] = false;
             }
         }
-        wanted
+        is_selected
     }
 
-    /// All of them, until [`matches`](Selection::matches) meets some.
+    /// Returns all selectors as unmatched.
     pub(crate) fn unmatched(&self) -> Unmatched {
         Unmatched(vec![true; self.0.len()])
     }
 
-    /// The texts of those.
+    /// Returns the texts of the unmatched selectors.
     pub(crate) fn texts(&self, unmatched: &Unmatched) -> Vec<Vec<u8>> {
         let pairs = self.0.iter().zip(&unmatched.0);
         pairs
@@ -62,7 +61,7 @@ impl Selection {
     }
 }
 
-/// Which wishes nothing has matched yet.
+/// The selectors that have matched nothing yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unmatched(Vec<bool>);
 
@@ -72,7 +71,7 @@ impl Unmatched {
     }
 }
 
-/// Fails if there are paths and patterns that nothing in `place` matched: somebody misspelled them.
+/// Fails if there are unmatched paths and patterns, because the caller probably misspelled them.
 pub(crate) fn refuse_unmatched(
     texts: &[Vec<u8>],
     operation: &'static str,
@@ -85,7 +84,7 @@ pub(crate) fn refuse_unmatched(
     }
 }
 
-/// Paths and patterns, for a message.
+/// Returns paths and patterns as text for a message.
 pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
     let texts = texts.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text)));
     texts.collect::<Vec<_>>().join(", ")

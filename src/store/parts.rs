@@ -1,4 +1,4 @@
-//! A stream of bytes as numbered parts, several of them on their way at once.
+//! Splits a stream of bytes into numbered parts, and sends several at once.
 
 use std::{future::Future, sync::Arc};
 
@@ -10,12 +10,12 @@ use crate::{
     store::Sent,
 };
 
-/// Sends one part, whose number counts from 1, and gives the ETag that the service gave it.
+/// Sends one part, and returns the ETag of the service. Part numbers begin at 1.
 pub(crate) type SendPart = Box<dyn FnMut(u32, Bytes) -> BoxFuture<'static, Result<String>> + Send>;
 
-/// Cuts what is written into parts of one size, all but the last, and sends them.
+/// Splits written bytes into parts of one size (the last may be smaller), and sends them.
 ///
-/// In memory are the part that fills up and those on their way. Dropping it stops those.
+/// It holds in memory the part that fills up and the parts in transit. Dropping it stops their requests.
 pub(crate) struct Parts {
     part_size: usize,
     parallel: usize,
@@ -41,9 +41,9 @@ impl Parts {
         }
     }
 
-    /// Appends bytes, and resolves once there is room for more.
+    /// Appends bytes, and resolves when there is room for more.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
-        // What failed meanwhile is not waited for.
+        // A failed part fails the write at once.
         while let Some(Some(arrived)) = self.in_flight.next().now_or_never() {
             self.arrived(arrived)?;
         }
@@ -61,7 +61,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Sends the last part, and resolves once all have arrived. An empty stream is one empty part.
+    /// Sends the last part, and resolves after all parts have arrived. An empty stream is one empty part.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         if !self.filling.is_empty() || self.etags.is_empty() {
             self.start().await?;
@@ -92,23 +92,23 @@ impl Parts {
         Ok(())
     }
 
-    /// Tells of each part that has arrived.
+    /// Sets a function to call with the size of each part that has arrived.
     pub(crate) fn on_sent(&mut self, sent: Sent) {
         self.sent = sent;
     }
 
-    /// Bytes that were written so far.
+    /// Returns the bytes that were written so far.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The ETags in their order, once all have arrived.
+    /// Returns the ETags in the order of the parts. Complete after [`finish`](Parts::finish).
     pub(crate) fn etags(&self) -> &[String] {
         &self.etags
     }
 }
 
-/// The parts of something that can be read at any place: all of them, `parallel` at once.
+/// Sends `count` parts, `parallel` at once, of data that can be read at any offset.
 pub(crate) async fn send_all<F>(
     count: u32,
     parallel: usize,

@@ -1,8 +1,7 @@
-//! The requests to an S3 service that a store needs.
+//! The requests to an S3 service for objects.
 //!
-//! `minio` signs URLs, and [`sign`](super::sign) the few requests that a signature in the URL is not
-//! enough for. All go through our own client, which can be told how long to wait, how much to take and
-//! when to try again, and to where [`Service`] says.
+//! `minio` signs URLs, and [`sign`](super::sign) signs headers for the few requests that need it. The client of
+//! this crate sends all of them: it bounds time, size and retries. [`Service`] decides where they go.
 
 use bytes::Bytes;
 use minio::s3::multimap_ext::{Multimap, MultimapExt};
@@ -23,12 +22,12 @@ use crate::{
     store::s3::{options::Options, service::Service},
 };
 
-/// Objects, or unfinished uploads, that a list may have, and the pages it may come in.
+/// Most objects or unfinished uploads in a list, and most pages of it.
 pub(super) const LISTED_MAX: usize = 1_000_000;
 pub(super) const PAGES_MAX: usize = 2_000;
 
-/// Names the upload that made an object, so that an response that was lost can be told from another
-/// writer's success.
+/// Metadata that identifies the upload that made an object. After a lost response it shows whether the object
+/// is from this upload or from another writer.
 pub(super) const UPLOAD_HEADER: &str = "x-amz-meta-wingback-upload";
 
 /// One bucket of a service.
@@ -38,10 +37,10 @@ pub(crate) struct Api {
     pub(super) service: Service,
 }
 
-/// What HEAD says of an object.
+/// The response to HEAD of an object.
 pub(crate) struct Head {
     pub(crate) size: u64,
-    /// Which upload made it, where the service gives metadata back.
+    /// Upload that made the object, if the service returns metadata.
     pub(super) upload: Option<String>,
 }
 
@@ -70,7 +69,7 @@ impl Api {
         }
     }
 
-    /// An response to HEAD has no body that says why it is refused. One to GET has, or it is not refused.
+    /// The response to HEAD has no body with a reason for a refusal. The response to GET has one, or succeeds.
     async fn head_by_get(
         &self,
         object: &str,
@@ -92,7 +91,7 @@ impl Api {
         }
     }
 
-    /// Reads a range, and says how large the whole is. An empty object has no ranges.
+    /// Reads a range, and returns the size of the whole object. An empty object has no ranges.
     pub(crate) async fn get(
         &self,
         object: &str,
@@ -103,12 +102,13 @@ impl Api {
             let sent = self.service.send(Method::GET, object, &[], headers, None).await;
             sent.map_err(changed_if_precondition_failed)
         };
-        let no_ranges = || Failure::Answer("it sent all where a part was asked".into());
+        let no_ranges =
+            || Failure::Answer("the response has the whole object, not the requested range".into());
         let response = match self.http.get(wanted.clone(), ask).await? {
             RangeResponse::Part(part) => return Ok((part.bytes.freeze(), part.size)),
             RangeResponse::NoRanges(response) => response,
         };
-        // An object has an ETag. What has none is a page of somebody else, such as a proxy.
+        // An object has an ETag. A response without one is a page of another program, such as a proxy.
         let is_object = response.headers().contains_key(ETAG);
         let size = content_length(&response).filter(|_| is_object).ok_or_else(no_ranges)?;
         let range = wanted.within(size);
@@ -120,7 +120,7 @@ impl Api {
         if !matches!(wanted, RangeSpec::Last(_)) {
             return Err(no_ranges());
         }
-        // It may know ranges, but no suffixes.
+        // The service may support ranges, but no suffixes.
         drop(response);
         match self.http.get(RangeSpec::Bytes(range), ask).await? {
             RangeResponse::Part(part) if part.size == size => Ok((part.bytes.freeze(), size)),
@@ -133,7 +133,7 @@ impl Api {
         self.http.retry(delete).await.map(drop)
     }
 
-    /// All objects whose names begin so, with their sizes.
+    /// Returns all objects with this prefix, with their sizes.
     pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
         let mut objects = Vec::new();
         let mut token = None;
@@ -162,7 +162,9 @@ impl Api {
 
 impl Head {
     fn of(response: &Response, size: Option<u64>) -> Result<Self, Failure> {
-        let size = size.ok_or_else(|| Failure::Answer("it does not say how large it is".into()))?;
+        let size = size.ok_or_else(|| {
+            Failure::Answer("the response does not say how large the object is".into())
+        })?;
         Ok(Head { size, upload: header(response, UPLOAD_HEADER).map(str::to_owned) })
     }
 }
@@ -171,7 +173,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-/// A list that does not end: no retry makes it shorter.
+/// Returns the failure of an endless list. A retry does not help.
 pub(super) fn too_long() -> Failure {
     let error = Error::new(ErrorKind::InvalidInput, "list");
     let why = format!("the service lists over {LISTED_MAX} names, or over {PAGES_MAX} pages");

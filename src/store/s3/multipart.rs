@@ -1,4 +1,4 @@
-//! Multipart uploads: begun, completed, aborted, and found again when a process has left them.
+//! Multipart uploads: begin, send, complete, abort, and list unfinished ones.
 
 use std::{sync::Weak, time::Duration};
 
@@ -19,38 +19,37 @@ use crate::{
     store::s3::api::{Api, Head, LISTED_MAX, PAGES_MAX, UPLOAD_HEADER, too_long},
 };
 
-/// How long an upload is tried to be aborted.
+/// Longest time of retries of an abort.
 const ABORT_FOR: Duration = Duration::from_secs(20);
 
-/// How long a part may still be on its way once nobody sends it any more: a server that has all of
-/// it takes it, and some begin an aborted upload anew for it.
+/// Longest time for which a part may arrive after its request was dropped. A server that has received all of
+/// the part stores it, and some servers then begin an aborted upload again.
 const LATE_PART: Duration = Duration::from_millis(200);
 
 const UUID_HEADER: &str = "x-amz-meta-wingback-uuid";
 
-/// The media type that stock Wings' restore asks for.
+/// The media type that the restore of unmodified Wings asks for.
 const CONTENT_TYPE: &str = "application/x-gzip";
 
-/// A multipart upload that is under way.
+/// A multipart upload that has begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Multipart {
     pub(crate) object: String,
     id: String,
-    /// Ours, and nobody else's.
+    /// A random mark of this upload.
     nonce: String,
 }
 
-/// An unfinished upload, as the service lists it.
+/// An unfinished upload in a list of the service.
 pub(crate) struct Unfinished {
     pub(crate) object: String,
     pub(crate) id: String,
-    /// Seconds since the epoch, by the service's clock.
+    /// Start in seconds since the epoch, by the clock of the service.
     pub(crate) begun: i64,
 }
 
 impl Api {
-    /// Begins a multipart upload. `headers` are those of the object. It is not tried again once
-    /// `wanted` is gone.
+    /// Begins a multipart upload. `headers` are those of the object. It is not retried after `wanted` is dropped.
     pub(crate) async fn create(
         &self,
         object: &str,
@@ -68,14 +67,14 @@ impl Api {
         query.add("uploads", "");
         let begun = chrono::Utc::now();
         let mut retries = self.http.retries();
-        // Whether there may be one whose ID was lost with the response.
+        // Whether there may be an upload whose ID was lost with the response.
         let mut is_orphaned = false;
         let id = loop {
             let request =
                 self.service.request(Method::POST, Some(object), query.clone(), all.clone());
             let id = request.await.and_then(|created| {
                 let id = created.child("UploadId").map(str::to_owned);
-                id.ok_or_else(|| Failure::Answer("it began no upload".into()))
+                id.ok_or_else(|| Failure::Answer("the response has no upload ID".into()))
             });
             let failure = match id {
                 Ok(id) => break id,
@@ -91,15 +90,16 @@ impl Api {
             }
             retries.wait(failure).await?;
         };
-        // One that was given up for its silence may have been begun only now.
+        // An upload whose request was given up as silent may have begun only now.
         if is_orphaned {
             self.abort_orphans_of(object, begun, &id).await;
         }
         Ok(Multipart { object: object.to_owned(), id, nonce })
     }
 
-    /// Aborts what was begun for `object` since, of which no response came, but not `ours`. The clocks
-    /// may differ by a minute; a second writer of the same name fails sooner or later anyhow.
+    /// Aborts the uploads of `object` that began at `since` or later, except `ours`. Their IDs were lost with a
+    /// response. The clocks may differ by a minute. If another process uploads the same name at the same time,
+    /// its upload is aborted too; one of two writers of a name fails in any case.
     async fn abort_those_of(
         &self,
         object: &str,
@@ -115,7 +115,7 @@ impl Api {
         Ok(())
     }
 
-    /// The same, tried again. Who may not list leaves them to a sweep.
+    /// Does the same with retries. If the user may not list uploads, a sweep has to find them.
     async fn abort_orphans_of(
         &self,
         object: &str,
@@ -126,7 +126,7 @@ impl Api {
         let _ = http.retry(|| self.abort_those_of(object, since, ours)).await;
     }
 
-    /// Sends one part, and gives its ETag.
+    /// Sends one part, and returns its ETag.
     pub(crate) async fn put(
         &self,
         upload: &Multipart,
@@ -150,8 +150,8 @@ impl Api {
             .await
     }
 
-    /// Makes the object of its parts. It is believed only when the service says that an object of
-    /// this size is there: the response to the request itself may be an error in disguise, or lost.
+    /// Completes the upload. It succeeds only after the service reports an object of this size. The response to
+    /// the request itself does not count, because it may be lost, or have status 200 and an error in its body.
     pub(crate) async fn complete(
         &self,
         upload: &Multipart,
@@ -172,7 +172,7 @@ impl Api {
         loop {
             let said = self.ask_to_complete(upload, &body, condition.clone()).await;
             let head = match self.head(&upload.object).await {
-                // Who may not look has only the service's word.
+                // A user who may not read objects has only the response.
                 Err(failure) if failure.is_status(403) && said.is_ok() => return Ok(()),
                 Err(failure) if failure.is_status(403) => None,
                 head => head?,
@@ -183,19 +183,19 @@ impl Api {
                     if head.is_of(upload) {
                         self.delete(&upload.object).await?;
                     } else if head.upload.is_none() && head.size == size {
-                        // It gives no metadata back.
+                        // The service does not return metadata.
                         return Ok(());
                     }
                     let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
-                        "an object of {} bytes is there, and {size} were sent",
+                        "the object has {} bytes, but {size} bytes were sent",
                         head.size
                     ));
                     Failure::Final(error)
                 }
                 (_, Err(failure)) => failure,
-                (_, Ok(())) => Failure::Answer("the object is not there".into()),
+                (_, Ok(())) => Failure::Answer("the object does not exist".into()),
             };
-            // A service that knows no condition.
+            // The service does not support the condition.
             if !(failure.is_status(501) && condition.take().is_some()) {
                 retries.wait(failure).await?;
             }
@@ -215,20 +215,19 @@ impl Api {
             .send(Method::POST, &upload.object, &query, headers, Some(body.clone()))
             .await?;
         match ServiceError::from_xml(&self.http.body(response).await?) {
-            Some(refusal) => Err(refusal.into()),
+            Some(error) => Err(error.into()),
             None => Ok(()),
         }
     }
 
-    /// Gives an upload up with all of its parts, also with one that was on its way and comes in
-    /// behind the first request.
+    /// Aborts an upload with all of its parts. A second request removes a part that arrived after the first.
     pub(crate) async fn abort(&self, upload: &Multipart) -> Result<(), Failure> {
         self.abort_id(&upload.object, &upload.id).await?;
         tokio::time::sleep(LATE_PART).await;
         self.abort_id(&upload.object, &upload.id).await
     }
 
-    /// Of an upload with no part on its way.
+    /// Aborts an upload that has no parts in transit.
     pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
         let query = [("uploadId", id)];
         let abort = || async {
@@ -238,11 +237,11 @@ impl Api {
                 response => response.map(drop),
             }
         };
-        // Whoever cancels waits for it, so it is not tried for long; a sweep finds what is left.
+        // A caller that cancels waits for this, so retries are short. A sweep finds the rest.
         self.http.with_retry_time(ABORT_FOR).retry(abort).await
     }
 
-    /// All unfinished uploads of objects whose names begin so.
+    /// Returns all unfinished uploads of objects with this prefix.
     pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
         self.http.retry(|| self.unfinished_once(prefix)).await
     }
@@ -284,7 +283,7 @@ impl Unfinished {
 }
 
 impl Head {
-    /// Whether this upload made it, as far as the service tells.
+    /// Returns whether this upload made the object, if the service returns metadata.
     fn is_of(&self, upload: &Multipart) -> bool {
         self.upload.as_ref() == Some(&upload.nonce)
     }

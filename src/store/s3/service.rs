@@ -1,4 +1,4 @@
-//! One bucket of a service: requests to it are signed, and go where the service says, within bounds.
+//! One bucket of a service: signs requests, and follows the service to another region or host within bounds.
 
 use std::{
     future::Future,
@@ -28,13 +28,13 @@ use crate::{
     store::s3::{credentials::Credentials, names, options::Options, sign},
 };
 
-/// How long a signature in a URL is good for: longer than any part should take.
+/// Validity of a signature in a URL: longer than a part should take.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
 
-/// Places that one attempt is sent to: the right region, and some redirects.
+/// Most destinations of one attempt: the right region, and some redirects.
 const DESTINATIONS_MAX: usize = 5;
 
-/// What stands for the hash of a body that is not part of a signature, as in a signed URL.
+/// Stands for the hash of a body that the signature does not include, as in a signed URL.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// One bucket of a service.
@@ -48,20 +48,20 @@ pub(super) struct Service {
     region: Arc<Mutex<BucketRegion>>,
 }
 
-/// Where the bucket current.
+/// The region of the bucket.
 #[derive(Debug)]
 struct BucketRegion {
     region: Region,
-    /// Whether the service has said so. It may say it once: one that names a region after the other would
-    /// be asked for ever.
+    /// Whether the service has corrected the region. It may do so once, because a service that names one region
+    /// after another would cause endless requests.
     is_corrected: bool,
 }
 
-/// Where an attempt goes.
+/// The destination of an attempt.
 #[derive(Clone)]
 struct Destination {
     region: Region,
-    /// Where the service redirects to.
+    /// Target of a redirect of the service.
     redirect: Option<SecretUrl>,
 }
 
@@ -82,7 +82,7 @@ impl Service {
         }
         let keys = &options.credentials;
         let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
-        // It sends nothing.
+        // This client sends nothing.
         let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider));
         let region =
             Region::new(&options.region).map_err(|e| wrong(&options.region, e.to_string()))?;
@@ -96,7 +96,7 @@ impl Service {
         })
     }
 
-    /// Sends a request once, with its signature in the URL.
+    /// Sends a request once, with the signature in the URL.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -110,7 +110,7 @@ impl Service {
             async move {
                 let url = match &destination.redirect {
                     None => self.sign(method, object, query, &destination.region).await?,
-                    // A signature in headers holds for any URL.
+                    // A signature in headers is valid for any URL.
                     Some(to) => {
                         let url = redirect_url(to, multimap(query));
                         headers.extend(self.headers(
@@ -130,7 +130,7 @@ impl Service {
         self.send_following(send_to).await
     }
 
-    /// Sends a request with its signature in the headers, once, and gives the XML that comes.
+    /// Sends a request once, with the signature in the headers, and returns the XML of the response.
     pub(super) async fn request(
         &self,
         method: Method,
@@ -159,10 +159,11 @@ impl Service {
         if let Some(refusal) = ServiceError::from_xml(&body) {
             return Err(refusal.into());
         }
-        Element::parse(&body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+        Element::parse(&body)
+            .map_err(|e| Failure::Answer(format!("the XML of the response is malformed: {e}")))
     }
 
-    /// Sends an attempt to where the service says, each time signed anew.
+    /// Sends an attempt to the destination that the service names, with a new signature for each.
     async fn send_following<F>(
         &self,
         send_to: impl Fn(Destination) -> F,
@@ -185,7 +186,7 @@ impl Service {
             .into())
     }
 
-    /// Where to send what was refused at `destination`, if the service says that.
+    /// Returns the next destination, if the service names one.
     fn next(
         &self,
         destination: &Destination,
@@ -201,13 +202,13 @@ impl Service {
         let to = destination.redirect.as_ref().unwrap_or(&home).join(&location.0)?;
         let service = SecretUrl::parse(&self.base.to_url_string())?;
         if !belongs_to(&to, &service) {
-            let why = format!("it leads to {to}, which is no part of the service");
+            let why = format!("it redirects to {to}, which does not belong to the service");
             return Err(bad_redirect(&service, &why).into());
         }
         Ok(Some(Destination { redirect: Some(to), ..destination.clone() }))
     }
 
-    /// The region that the service names, where requests were signed for another.
+    /// Returns the region that the service names, if the request was signed for another.
     fn corrected(&self, used: &Region, refusal: &ServiceError) -> Option<Region> {
         let named = &*refusal.region;
         let is_region = (1..=40).contains(&named.len())
@@ -219,11 +220,11 @@ impl Service {
         if !current.is_corrected && named != used.as_str() {
             *current = BucketRegion { region: Region::new(named).ok()?, is_corrected: true };
         }
-        // Another request may have been told.
+        // Another request may have corrected the region already.
         (current.region.as_str() != used.as_str()).then(|| current.region.clone())
     }
 
-    /// The bucket's own URL.
+    /// Returns the URL of the bucket.
     fn home(&self, destination: &Destination) -> Result<SecretUrl, Failure> {
         let url = self.url(&Method::GET, &destination.region, &Multimap::new(), None)?;
         Ok(SecretUrl::parse(&url.to_string())?)
@@ -251,7 +252,7 @@ impl Service {
         sign::headers(&self.keys, destination.region.as_str(), method, url, hash, headers)
     }
 
-    /// A URL for one attempt.
+    /// Returns a signed URL for one attempt.
     async fn sign(
         &self,
         method: &Method,
@@ -281,7 +282,8 @@ fn multimap(query: &[(&str, &str)]) -> Multimap {
     map
 }
 
-/// The URL of a redirect, with our own query: what stands there is a signature for another destination.
+/// Returns the URL of a redirect with the query of the request. The query in the redirect is a signature for
+/// another destination.
 fn redirect_url(to: &SecretUrl, query: Multimap) -> Url {
     let to = to.get();
     Url {
@@ -293,16 +295,15 @@ fn redirect_url(to: &SecretUrl, query: Multimap) -> Url {
     }
 }
 
-/// Whether `to` is of the service at `home`, so that it may be given what is signed with
-/// the keys: the same host, one beneath it, or another of Amazon's for S3. None without TLS where `home`
-/// has it.
+/// Returns whether `to` belongs to the service at `home`, so that it may receive requests signed with the keys.
+/// That is the same host, a subdomain, or another S3 host of Amazon. If `home` has TLS, `to` must have it.
 fn belongs_to(to: &SecretUrl, home: &SecretUrl) -> bool {
     let (to, home) = (to.get(), home.get());
     let (Some(host), Some(home_host)) = (to.host_str(), home.host_str()) else { return false };
     let is_beneath = home
         .domain()
         .is_some_and(|home| host.strip_suffix(home).is_some_and(|before| before.ends_with('.')));
-    // Before the host of S3 there may stand the bucket.
+    // The bucket may come before the host of S3.
     let is_amazon = |host: &str| {
         let starts = host.match_indices('.').map(|(dot, _)| dot + 1);
         std::iter::once(0).chain(starts).any(|start| match_aws_s3_endpoint(&host[start..]))

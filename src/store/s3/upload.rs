@@ -1,4 +1,4 @@
-//! An archive on its way into a bucket: completed, or else aborted.
+//! An upload into a bucket. It is completed or aborted.
 
 use std::{
     collections::HashSet,
@@ -28,14 +28,14 @@ impl Claims {
     }
 }
 
-/// That an object is being written, until it is dropped.
+/// Marks an object as being written until it is dropped.
 pub(super) struct Claim {
     claims: Claims,
     object: String,
 }
 
 impl Claim {
-    /// `None` if another is writing it.
+    /// Returns `None` if the object is being written already.
     pub(super) fn new(claims: &Claims, object: &str) -> Option<Self> {
         let (claims, object) = (claims.clone(), object.to_owned());
         let is_new = claims.lock().insert(object.clone());
@@ -49,7 +49,7 @@ impl Drop for Claim {
     }
 }
 
-/// An upload that must not stay unfinished.
+/// A multipart upload that is aborted when it is dropped, unless it was completed.
 pub(super) struct UploadGuard {
     pub(super) api: Api,
     pub(super) runtime: Arc<Runtime>,
@@ -59,7 +59,7 @@ pub(super) struct UploadGuard {
 }
 
 impl UploadGuard {
-    /// Aborts the upload, whoever still waits for it.
+    /// Aborts the upload, even if nobody waits for it.
     fn abort(&mut self) -> BoxFuture<'static, Result<()>> {
         let (Some(multipart), api) = (self.multipart.take(), self.api.clone()) else {
             return futures::future::ready(Ok(())).boxed();
@@ -78,7 +78,7 @@ impl Drop for UploadGuard {
 }
 
 pub(super) struct S3Upload {
-    /// Dropped first: what is on its way must not arrive behind an abort.
+    /// Dropped first, so that no part arrives after the abort.
     parts: Parts,
     guard: UploadGuard,
     place: String,
@@ -97,7 +97,7 @@ impl S3Upload {
                     }
                     _ => Err(Failure::Final(
                         Error::new(ErrorKind::NoSpace, "upload to")
-                            .caused_by("it became larger than 10,000 parts can hold"),
+                            .caused_by("the archive is larger than 10,000 parts can hold"),
                     )),
                 }
             };
@@ -138,7 +138,7 @@ impl Upload for S3Upload {
                 }
                 completed
             };
-            // From here on it is either completed or aborted, whoever waits for it.
+            // From here on the upload is completed or aborted, even if nobody waits.
             let completed = runtime.finish(complete).await?;
             completed.map_err(|failure| failure.into_error("complete the upload of", place))
         }
