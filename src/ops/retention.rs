@@ -1,4 +1,4 @@
-//! Which archives stay: a pure plan, made from names, sizes and ages.
+//! Plans which archives to keep, from their names, sizes and ages. It removes nothing.
 
 use std::{
     fmt,
@@ -19,28 +19,44 @@ use crate::{
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// How far the clocks of two machines may be apart.
+/// Allowed difference between the clocks of two machines.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// An archive in a directory.
+/// An archive in a directory, as [`Retention::plan`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aged {
-    /// Its name.
+    /// Name.
     pub key: Key,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was made: its file's mtime.
+    /// Time at which it was made: the mtime of its file.
     pub made: SystemTime,
-    /// Whether it has its length and the end of its index. What a full read would find is not known.
+    /// Whether the archive has its full length and the end of its index. Only a full read finds other damage.
     pub is_whole: bool,
 }
 
-/// Which archives are to stay. Rules add up: an archive stays if one of them keeps it; without any
-/// all of them do. Then those that are too much by size go, the oldest first.
+/// Rules for which archives to keep.
 ///
-/// The newest whole archive always stays. One that is not whole is nothing to fall back on: it counts
-/// for no rule, and is left alone. So is one that is dated in the future: a wrong clock has dated it, and
-/// nobody knows which archives are older. If it counted, it would be the newest until that day.
+/// Rules add up: an archive is kept if one of them keeps it. Without rules all archives are kept. After that,
+/// [`max_bytes`](Retention::max_bytes) removes the oldest of them.
+///
+/// The newest complete archive is always kept. An incomplete archive counts for no rule and is left alone,
+/// because a restore cannot use it. An archive that is dated in the future is left alone as well: a wrong clock
+/// has dated it, and it would be the newest archive until that day.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use wingback::{Aged, Retention, Verdict};
+///
+/// let now = SystemTime::now();
+/// let aged = |days: u64| -> wingback::Result<Aged> {
+///     let made = now - Duration::from_secs(days * 24 * 60 * 60);
+///     Ok(Aged { key: format!("{days}.tar.gz").parse()?, size: 1000, made, is_whole: true })
+/// };
+/// let plan = Retention::new().last(2).plan(vec![aged(0)?, aged(1)?, aged(2)?], now);
+/// assert_eq!(plan[2].1, Verdict::Remove);
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     last: usize,
@@ -49,78 +65,79 @@ pub struct Retention {
     max_bytes: Option<u64>,
 }
 
-/// What becomes of an archive.
+/// The verdict of a plan about one archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It stays, for this reason.
+    /// Keep it, for this reason.
     Keep(Reason),
-    /// It goes.
+    /// Remove it.
     Remove,
-    /// It is left alone, since it is not whole.
+    /// Leave it alone, because it is not complete.
     NotWhole,
-    /// It is left alone, since it is dated in the future.
+    /// Leave it alone, because it is dated in the future.
     InFuture,
 }
 
-/// Why an archive stays: the first that applies.
+/// The reason to keep an archive: the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
     /// It is the newest.
     Newest,
-    /// It is one of the last.
+    /// It is one of the [last](Retention::last).
     Last,
     /// It is the newest of its day, in UTC.
     Daily,
     /// It is the newest of its week, which begins on Monday, in UTC.
     Weekly,
-    /// No rule says otherwise.
+    /// There are no rules.
     Any,
 }
 
 impl Retention {
-    /// Keeps everything.
+    /// Returns rules that keep everything.
     pub fn new() -> Self {
         Retention::default()
     }
 
-    /// Keeps the last `n`.
+    /// Keeps the last `n` archives.
     #[must_use]
     pub fn last(mut self, n: usize) -> Self {
         self.last = n;
         self
     }
 
-    /// Keeps the newest of each of the last `n` days that have one.
+    /// Keeps the newest archive of each of the last `n` days that have one.
     #[must_use]
     pub fn daily(mut self, n: usize) -> Self {
         self.daily = n;
         self
     }
 
-    /// Keeps the newest of each of the last `n` weeks that have one.
+    /// Keeps the newest archive of each of the last `n` weeks that have one.
     #[must_use]
     pub fn weekly(mut self, n: usize) -> Self {
         self.weekly = n;
         self
     }
 
-    /// Keeps no more than so many bytes together.
+    /// Removes the oldest archives until the others have at most `bytes` together. The newest is kept in any
+    /// case.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Says what becomes of each, newest first. Those that are dated more than five minutes later than `now`
-    /// are in the future.
+    /// Returns each archive with its verdict, newest first. An archive is dated in the future if it is more than
+    /// five minutes later than `now`.
     pub fn plan(&self, mut archives: Vec<Aged>, now: SystemTime) -> Vec<(Aged, Verdict)> {
         archives.sort_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
         let is_any = (self.last, self.daily, self.weekly) == (0, 0, 0);
         let mut last = self.last;
         let mut days = Periods { left: self.daily, of: |day| day, newest: None };
-        // The first of January 1970 was a Thursday.
+        // 1 January 1970 was a Thursday.
         let mut weeks =
             Periods { left: self.weekly, of: |day| (day + 3).div_euclid(7), newest: None };
         let mut bytes = 0u64;
@@ -133,7 +150,7 @@ impl Retention {
                 return Verdict::InFuture;
             }
             let day = day(archive.made);
-            // Each rule sees each archive.
+            // Every rule must see every archive.
             let (of_last, of_day, of_week) = (last > 0, days.take(day), weeks.take(day));
             last = last.saturating_sub(1);
             let reason = match () {
@@ -156,7 +173,7 @@ impl Retention {
     }
 }
 
-/// The newest of each of so many periods.
+/// Finds the newest archive of each of a number of periods.
 struct Periods {
     left: usize,
     of: fn(i64) -> i64,
@@ -164,7 +181,7 @@ struct Periods {
 }
 
 impl Periods {
-    /// Whether this is the first archive of a period that still counts; archives come newest first.
+    /// Returns whether this is the first archive of a period that counts. Archives come newest first.
     fn take(&mut self, day: i64) -> bool {
         let period = (self.of)(day);
         let is_first = self.left > 0 && self.newest != Some(period);
@@ -176,12 +193,12 @@ impl Periods {
     }
 }
 
-/// Whether a file of this time is dated in the future, as seen at `now`.
+/// Returns whether a file of this time is dated in the future at the time `now`.
 pub(crate) fn is_in_future(made: SystemTime, now: SystemTime) -> bool {
     made.duration_since(now).is_ok_and(|ahead| ahead > TOLERANCE)
 }
 
-/// Days since 1970.
+/// Returns the days since 1970.
 fn day(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => (since.as_secs() / DAY) as i64,
@@ -202,8 +219,19 @@ impl fmt::Display for Reason {
 }
 
 impl LocalStore {
-    /// All archives with their ages. The last 128 bytes of each are read, and the index of the newest
-    /// whole one that is not dated in the future at `now`, since [`Retention`] falls back on that.
+    /// Returns all archives with their ages, for [`Retention::plan`].
+    ///
+    /// It reads the last 128 bytes of each archive. It also reads the index of the newest complete archive that
+    /// is not dated in the future at `now`, because [`Retention`] always keeps that one.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) or [`Io`](crate::ErrorKind::Io) if the
+    /// directory cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is written. After a drop a thread of the `blocking` pool may still finish its reads.
     pub async fn aged(&self, now: SystemTime) -> Result<Vec<Aged>> {
         let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
         let check = move || {
@@ -221,11 +249,11 @@ impl LocalStore {
         Ok(unblock(check).await)
     }
 
-    /// All archives with their ages, with no index read.
+    /// Returns all archives with their ages. Reads no index.
     pub(crate) async fn aged_by_footers(&self) -> Result<Vec<Aged>> {
         let (store, objects) = (self.clone(), self.list().await?);
         let look = move |object: Object| {
-            // One that was deleted meanwhile has no age.
+            // An archive that was deleted after the list was made has no age.
             let is_whole = LocalFile::open(&store.path(&object.key)).ok()?.has_footer();
             Some(Aged { key: object.key, size: object.size, made: object.modified?, is_whole })
         };
