@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_says_operation_path_and_cause() {
+    fn display_is_one_line_with_operation_path_and_cause() {
         let e = Error::io("open the source", io::Error::from(io::ErrorKind::NotFound)).at("/a/b");
         assert_eq!(e.to_string(), "open the source /a/b: entity not found");
         assert_eq!(e.kind(), ErrorKind::NotFound);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_by_itself_is_retryable() {
+    fn only_temporary_failures_are_retryable() {
         for (kind, retryable) in [
             (io::ErrorKind::TimedOut, true),
             (io::ErrorKind::StaleNetworkFileHandle, true),

@@ -33,7 +33,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) with what is wrong.
+    /// [`InvalidInput`](ErrorKind::InvalidInput). The cause says which part of the rule the name breaks.
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         match Key::problem(&name) {
@@ -76,6 +76,10 @@ impl FromStr for Key {
     type Err = Error;
 
     /// Checks a name by the rule of [`Key::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput). The cause says which part of the rule the name breaks.
     fn from_str(name: &str) -> Result<Self> {
         Key::new(name)
     }

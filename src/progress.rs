@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_again_counts_once() {
+    fn a_second_reading_counts_once() {
         let tracker = Tracker::default();
         tracker.expect(Expected { files: 9, bytes: 9 });
         tracker.add_bytes(10);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_listener_leaves_nothing_behind() {
+    fn a_dropped_stream_of_updates_removes_its_waker() {
         let tracker = Arc::new(Tracker::default());
         let mut updates = Updates::new(tracker.clone());
         let _ = updates.next().now_or_never();

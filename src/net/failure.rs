@@ -255,7 +255,7 @@ mod tests {
         <Code>SlowDown</Code><Message>Please\nwait</Message><RequestId>R1</RequestId></Error>";
 
     #[test]
-    fn what_a_service_says_is_in_the_error() {
+    fn the_error_has_code_message_status_and_request_id() {
         let error = ServiceError::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
         let error = Failure::from(error).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_temporary_failures_are_retried() {
         let of = |status: u16, body: &[u8]| {
             let status = StatusCode::from_u16(status).expect("a status");
             Failure::from(ServiceError::new(status, &HeaderMap::new(), body))

@@ -128,11 +128,13 @@ impl Http {
         let mut to = url.clone();
         for _ in 0..=REDIRECTS_MAX {
             let sent = self.send_here(method.clone(), &to, headers.clone(), content.clone()).await;
-            let Err(Failure::Service(refusal)) = &sent else {
+            let Err(Failure::Service(service_error)) = &sent else {
                 return sent;
             };
-            match &refusal.location {
-                Some(location) if method == Method::GET || matches!(refusal.status, 307 | 308) => {
+            match &service_error.location {
+                Some(location)
+                    if method == Method::GET || matches!(service_error.status, 307 | 308) =>
+                {
                     to = url.follow(&to, &location.0)?;
                 }
                 _ => return sent,
@@ -168,13 +170,13 @@ impl Http {
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.body_within(ERROR_MAX, response).await.unwrap_or_default();
-        let refusal = ServiceError::new(status, &headers, &body);
-        let is_late = url.is_over() || refusal.message.contains("has expired");
+        let service_error = ServiceError::new(status, &headers, &body);
+        let is_late = url.is_over() || service_error.message.contains("has expired");
         if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
             let error = Error::new(ErrorKind::UrlExpired, "use the URL");
-            return Err(Failure::Final(error.caused_by(refusal.to_string())));
+            return Err(Failure::Final(error.caused_by(service_error.to_string())));
         }
-        Err(refusal.into())
+        Err(service_error.into())
     }
 
     /// Sends a part, and returns the ETag of the service.

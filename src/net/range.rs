@@ -116,34 +116,36 @@ impl Http {
         F: Future<Output = Result<Response, Failure>>,
     {
         let mut retries = self.retries();
-        let (mut asked, mut part): (_, Option<Part>) = (spec.clone(), None);
+        let (mut requested, mut part): (_, Option<Part>) = (spec.clone(), None);
         // The reported size, and whether the request is for the first byte only, to learn the size.
-        let (mut said, mut is_probe) = (None, false);
+        let (mut reported, mut is_probe) = (None, false);
         loop {
-            let size = match self.get_more(&ask, &asked, &mut part).await {
+            let size = match self.get_more(&ask, &requested, &mut part).await {
                 Ok(Received::Part) if !is_probe => break,
                 Ok(Received::Part) => part.take().map_or(0, |part| part.size),
                 Ok(Received::Other(size)) => size,
                 Ok(Received::Whole(response)) => match content_length(&response) {
                     Some(size)
-                        if matches!(asked, RangeSpec::Last(_)) && accepts_ranges(&response) =>
+                        if matches!(requested, RangeSpec::Last(_)) && accepts_ranges(&response) =>
                     {
                         size
                     }
                     _ => return Ok(RangeResponse::NoRanges(response)),
                 },
                 Err(failure)
-                    if part.is_none() && said.is_none() && asked.may_be_unsupported(&failure) =>
+                    if part.is_none()
+                        && reported.is_none()
+                        && requested.may_be_unsupported(&failure) =>
                 {
                     match failure.total_size() {
                         Some(size) => size,
                         // Not even the first byte exists: the object is empty, or there are no ranges.
                         None if is_probe => {
-                            (asked, is_probe) = (RangeSpec::All, false);
+                            (requested, is_probe) = (RangeSpec::All, false);
                             continue;
                         }
                         None => {
-                            (asked, is_probe) = (RangeSpec::Bytes(0..1), true);
+                            (requested, is_probe) = (RangeSpec::Bytes(0..1), true);
                             continue;
                         }
                     }
@@ -157,10 +159,10 @@ impl Http {
             if range.is_empty() {
                 return Ok(RangeResponse::Part(Part::none_of(size)));
             }
-            (asked, said, is_probe) = (RangeSpec::Bytes(range), Some(size), false);
+            (requested, reported, is_probe) = (RangeSpec::Bytes(range), Some(size), false);
         }
         let part = part.ok_or_else(|| Failure::Answer("the response is empty".into()))?;
-        match said {
+        match reported {
             Some(size) if size != part.size => Err(changed()),
             _ => Ok(RangeResponse::Part(part)),
         }
@@ -268,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_says_where_it_stands() {
+    fn a_content_range_has_positions_and_a_size() {
         let of = |text: &str| {
             let value = HeaderValue::from_str(text).expect("a header");
             content_range(&HeaderMap::from_iter([(CONTENT_RANGE, value)]))
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_ends_with_the_whole() {
+    fn a_range_ends_with_the_object() {
         assert_eq!(RangeSpec::Bytes(5..20).within(10), 5..10);
         assert_eq!(RangeSpec::Last(4).within(10), 6..10);
         assert_eq!(RangeSpec::Last(40).within(10), 0..10);

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_says_when_it_ends() {
+    fn the_expiry_is_read_from_the_query() {
         let end = |query: &str| {
             let url = SecretUrl::parse(&format!("https://s3.example/b/k?{query}")).expect("a URL");
             url.ends()

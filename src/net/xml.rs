@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_service_sends_is_an_error() {
+    fn malformed_and_excessive_documents_are_errors() {
         let lol = "<!DOCTYPE l [<!ENTITY a \"aaaaaaaaaaaaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;\">\
             <!ENTITY c \"&b;&b;&b;&b;&b;\"><!ENTITY d \"&c;&c;&c;&c;&c;\">]><l>&d;</l>";
         let attributes: String = (0..100).map(|i| format!(" a{i}='1'")).collect();

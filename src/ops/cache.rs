@@ -261,7 +261,7 @@ mod tests {
     use crate::ops::backup::Backup;
 
     #[test]
-    fn one_that_is_dated_in_the_future_is_superseded_by_the_next() {
+    fn an_archive_dated_in_the_future_is_superseded_by_the_next() {
         let tmp = tempfile::tempdir().expect("made");
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {
+    fn the_last_archive_with_a_footer_is_found_by_its_name_without_reading_an_index() {
         let tmp = tempfile::tempdir().expect("made");
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
@@ -299,7 +299,7 @@ mod tests {
             change(&mut bytes);
             fs::write(store.path(key), bytes).expect("written");
         };
-        // A damaged index does not count: only its reader finds that.
+        // A damaged index does not matter here: only its reader finds it.
         change(&keys[2], &|bytes| {
             let at = bytes.len() - crate::FOOTER_LEN - 20;
             bytes[at] ^= 1;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_dated_in_the_future_is_tried_last() {
+    fn an_archive_dated_in_the_future_is_tried_last() {
         let tmp = tempfile::tempdir().expect("made");
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");

@@ -2,20 +2,10 @@
 
 use std::{
     fmt,
-    path::Path,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use blocking::unblock;
-
-use crate::{
-    error::Result,
-    name::Key,
-    read::Source,
-    source::LocalFile,
-    store::{Object, Store, local::LocalStore},
-};
+use crate::name::Key;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -218,61 +208,13 @@ impl fmt::Display for Reason {
     }
 }
 
-impl LocalStore {
-    /// Returns all archives with their ages, for [`Retention::plan`].
-    ///
-    /// It reads the last 128 bytes of each archive. It also reads the index of the newest complete archive that
-    /// is not dated in the future at `now`, because [`Retention`] always keeps that one.
-    ///
-    /// # Errors
-    ///
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) or [`Io`](crate::ErrorKind::Io) if the
-    /// directory cannot be read.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is written. After a drop a thread of the `blocking` pool may still finish its reads.
-    pub async fn aged(&self, now: SystemTime) -> Result<Vec<Aged>> {
-        let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
-        let check = move || {
-            aged.sort_unstable_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
-            let counts = |archive: &&mut Aged| archive.is_whole && !is_in_future(archive.made, now);
-            for archive in aged.iter_mut().filter(counts) {
-                archive.is_whole = has_index(&store.path(&archive.key));
-                if archive.is_whole {
-                    break;
-                }
-            }
-            aged.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            aged
-        };
-        Ok(unblock(check).await)
-    }
-
-    /// Returns all archives with their ages. Reads no index.
-    pub(crate) async fn aged_by_footers(&self) -> Result<Vec<Aged>> {
-        let (store, objects) = (self.clone(), self.list().await?);
-        let look = move |object: Object| {
-            // An archive that was deleted after the list was made has no age.
-            let is_whole = LocalFile::open(&store.path(&object.key)).ok()?.has_footer();
-            Some(Aged { key: object.key, size: object.size, made: object.modified?, is_whole })
-        };
-        Ok(unblock(move || objects.into_iter().filter_map(look).collect()).await)
-    }
-}
-
-fn has_index(path: &Path) -> bool {
-    let file = LocalFile::open(path);
-    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).layout(), Ok(Ok(_))))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// So many hours after a Monday, in bytes that tell them apart.
+    /// Returns an archive made this many hours after a Monday, with a size that identifies it.
     fn at(hours: u64, is_whole: bool) -> Aged {
         let monday = UNIX_EPOCH + Duration::from_secs(4 * DAY);
         Aged {
@@ -283,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Later than all of them.
+    /// Returns a time later than all archives.
     fn now() -> SystemTime {
         at(10_000, true).made
     }
@@ -319,14 +261,14 @@ mod tests {
         let sized = kept(Retention::new().max_bytes(1600), &hours);
         assert_eq!(sized, [(660, Newest), (648, Any)]);
         assert_eq!(kept(Retention::new().max_bytes(0), &hours), [(660, Newest)]);
-        // A day without a backup is none of the days.
+        // A day without a backup does not count.
         let daily = kept(Retention::new().daily(2), &[0, 240, 250]);
         assert_eq!(daily, [(250, Newest), (0, Daily)]);
         assert!(kept(Retention::new().last(1), &[]).is_empty());
     }
 
     #[test]
-    fn what_is_not_whole_is_neither_counted_nor_removed() {
+    fn an_incomplete_archive_is_neither_counted_nor_removed() {
         let archives = vec![at(1, true), at(2, true), at(3, false), at(4, false)];
         let plan = Retention::new().last(1).max_bytes(0).plan(archives, now());
         let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
@@ -335,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dated_in_the_future_is_neither_counted_nor_removed() {
+    fn an_archive_dated_in_the_future_is_neither_counted_nor_removed() {
         use Verdict::{InFuture, Keep, NotWhole, Remove};
         let archives =
             vec![at(1, true), at(2, true), at(3, true), at(9, true), at(9, false), at(500, true)];
@@ -353,57 +295,14 @@ mod tests {
         assert!(verdicts(just_before(300), one).contains(&Keep(Reason::Newest)));
         let counted = |now| verdicts(now, one).iter().filter(|v| **v == InFuture).count();
         assert_eq!((counted(just_before(300)), counted(just_before(301))), (1, 2));
-        // Nothing is the newest where all are in the future, and nothing goes.
+        // If all archives are in the future, none is the newest and none is removed.
         let first = verdicts(UNIX_EPOCH, one.max_bytes(0));
         assert!(first.iter().all(|verdict| matches!(verdict, InFuture | NotWhole)), "{first:?}");
     }
 
-    #[test]
-    fn only_the_newest_index_is_read() {
-        let tmp = tempfile::tempdir().unwrap();
-        std::fs::create_dir(tmp.path().join("source")).unwrap();
-        std::fs::write(tmp.path().join("source/level.dat"), "level").unwrap();
-        let store = LocalStore::new(tmp.path().join("to"));
-        let keys: Vec<_> = (1..=4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
-        for (key, day) in keys.iter().zip(0..) {
-            let backup = crate::Backup::new(tmp.path().join("source"));
-            futures::executor::block_on(backup.start(store.clone(), key.clone())).unwrap();
-            let file = std::fs::File::options().write(true).open(store.path(key)).unwrap();
-            file.set_modified(UNIX_EPOCH + Duration::from_secs(day * DAY)).unwrap();
-        }
-        // The first and the last have an index that is damaged; the second has lost its end.
-        let damage = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
-            let path = store.path(key);
-            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
-            let mut bytes = std::fs::read(&path).unwrap();
-            change(&mut bytes);
-            std::fs::write(&path, bytes).unwrap();
-            std::fs::File::options()
-                .write(true)
-                .open(path)
-                .unwrap()
-                .set_modified(modified)
-                .unwrap();
-        };
-        let in_index = |bytes: &mut Vec<u8>| {
-            let at = bytes.len() - crate::FOOTER_LEN - 20;
-            bytes[at] ^= 1;
-        };
-        damage(&keys[0], &in_index);
-        damage(&keys[1], &|bytes| bytes.truncate(bytes.len() - 1));
-        damage(&keys[3], &in_index);
-        let aged = futures::executor::block_on(store.aged(now())).unwrap();
-        let whole: Vec<_> = aged.iter().map(|archive| archive.is_whole).collect();
-        // What the newest is must be known; of those before it the footer says enough.
-        assert_eq!(whole, [true, false, true, false]);
-        let plan = Retention::new().last(1).plan(aged, now());
-        let kept: Vec<_> = plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
-        assert_eq!((kept.len(), &kept[0].0.key), (1, &keys[2]));
-    }
-
     proptest! {
         #[test]
-        fn those_in_the_future_change_nothing_for_the_others(
+        fn archives_dated_in_the_future_do_not_change_other_verdicts(
             made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40), today in 0u64..2000,
             last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
             max in prop::option::of(0u64..20_000),
@@ -429,7 +328,7 @@ mod tests {
         }
 
         #[test]
-        fn the_newest_whole_one_stays_and_the_sum_holds(
+        fn the_newest_complete_archive_stays_and_the_sum_is_bounded(
             made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40),
             last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
             max in prop::option::of(0u64..20_000),

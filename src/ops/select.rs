@@ -108,13 +108,13 @@ mod tests {
         let mut selection = Selection::default();
         selection.add(selector.as_bytes());
         let mut unmatched = selection.unmatched();
-        let wanted = selection.matches(path.as_bytes(), false, &mut unmatched);
-        assert_eq!(selection.texts(&unmatched).is_empty(), wanted);
-        wanted
+        let is_selected = selection.matches(path.as_bytes(), false, &mut unmatched);
+        assert_eq!(selection.texts(&unmatched).is_empty(), is_selected);
+        is_selected
     }
 
     #[test]
-    fn paths_and_what_lies_beneath_are_wanted_and_patterns_as_in_gitignore() {
+    fn a_selection_matches_paths_with_everything_beneath_and_gitignore_patterns() {
         for (selector, path) in [
             ("a/b", "a/b"),
             ("a", "a/b/c"),

@@ -143,8 +143,8 @@ impl Reading<'_> {
             Some(body) => body,
             None => {
                 let wanted = at..self.until;
-                let asked = RangeSpec::Bytes(wanted.clone());
-                let response = self.http.ask(self.url, &asked, self.etag.clone()).await?;
+                let spec = RangeSpec::Bytes(wanted.clone());
+                let response = self.http.ask(self.url, &spec, self.etag.clone()).await?;
                 if response.status() != StatusCode::PARTIAL_CONTENT {
                     let why = "the response has the whole object, not the requested range";
                     return Err(Failure::Answer(why.into()));

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alone_is_one_request_and_small_gaps_do_not_matter() {
+    fn a_small_plan_is_one_request_that_includes_small_gaps() {
         assert_eq!(ask(chunks(5..(10 << 20))), [5..(10 << 20), 1..3]);
         assert_eq!(ask(vec![10..20, 30..40, 60_000..60_001]), [10..60_001, 1..3]);
         assert_eq!(ask(vec![10..20, 1_000_000..1_000_001]).len(), 3);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_here_already_is_not_fetched() {
+    fn the_known_tail_is_not_fetched() {
         let fake = Fake::default();
         let (ranges, requests) = Ranges::new(10, Bytes::from_static(&[7; 4]));
         std::thread::scope(|scope| {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reaches_those_who_wait_and_no_others() {
+    fn an_error_reaches_only_the_reads_of_its_block() {
         struct Broken;
         impl Remote for Broken {
             fn read(&self, range: Range<u64>, _: u64) -> BoxFuture<'_, Result<Bytes>> {

@@ -53,7 +53,7 @@ impl Backup {
     /// - [`Busy`](crate::ErrorKind::Busy) if a restore of the source was interrupted.
     /// - [`SourceGone`](crate::ErrorKind::SourceGone) if the source was replaced or removed while it was read.
     /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
-    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and [`Internal`](ErrorKind::Internal) for
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and [`Internal`](crate::ErrorKind::Internal) for
     ///   a fault in this crate.
     ///
     /// # Cancel safety
@@ -134,9 +134,9 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound), [`InvalidInput`](ErrorKind::InvalidInput),
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), [`Busy`](ErrorKind::Busy),
-    /// [`Cancelled`](crate::ErrorKind::Cancelled) or [`Io`](ErrorKind::Io), as for [`start`](Backup::start).
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`InvalidInput`](crate::ErrorKind::InvalidInput),
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), [`Busy`](crate::ErrorKind::Busy),
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) or [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
     ///
     /// # Cancel safety
     ///

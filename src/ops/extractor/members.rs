@@ -217,7 +217,7 @@ impl<'a> Extractor<'a> {
             None => return Err(refused().caused_by("no file of that name came before it")),
             // GNU tar stores a file that it reads a second time as a link to itself.
             Some(_) if name == to => return Ok(()),
-            Some(Kind::Directory) => return Err(refused().caused_by("it paths a directory")),
+            Some(Kind::Directory) => return Err(refused().caused_by("it names a directory")),
             Some(kind @ (Kind::Fifo | Kind::Device)) => return self.leave_out(path, kind),
             Some(Kind::Symlink) => Kind::Symlink,
             Some(Kind::File | Kind::HardLink) => Kind::HardLink,

@@ -58,8 +58,8 @@ impl Api {
         let sent = self.service.send(Method::HEAD, object, &[], HeaderMap::new(), None);
         match sent.await {
             Err(failure) if failure.is_status(404) => Ok(None),
-            Err(Failure::Service(refusal)) if refusal.has_only_status() => {
-                self.head_by_get(object, *refusal).await
+            Err(Failure::Service(service_error)) if service_error.has_only_status() => {
+                self.head_by_get(object, *service_error).await
             }
             Err(failure) => Err(failure),
             Ok(response) => {
@@ -73,7 +73,7 @@ impl Api {
     async fn head_by_get(
         &self,
         object: &str,
-        refusal: ServiceError,
+        service_error: ServiceError,
     ) -> Result<Option<Head>, Failure> {
         let first = RangeSpec::Bytes(0..1).headers(None);
         match self.service.send(Method::GET, object, &[], first, None).await {
@@ -86,7 +86,7 @@ impl Api {
             Err(failure) if failure.total_size() == Some(0) => {
                 Ok(Some(Head { size: 0, upload: None }))
             }
-            Err(Failure::Service(why)) if why.has_only_status() => Err(refusal.into()),
+            Err(Failure::Service(why)) if why.has_only_status() => Err(service_error.into()),
             Err(failure) => Err(failure),
         }
     }

@@ -170,16 +170,16 @@ impl Api {
         let mut condition = Some(HeaderValue::from_static("*"));
         let mut retries = self.http.retries();
         loop {
-            let said = self.ask_to_complete(upload, &body, condition.clone()).await;
+            let completed = self.ask_to_complete(upload, &body, condition.clone()).await;
             let head = match self.head(&upload.object).await {
                 // A user who may not read objects has only the response.
-                Err(failure) if failure.is_status(403) && said.is_ok() => return Ok(()),
+                Err(failure) if failure.is_status(403) && completed.is_ok() => return Ok(()),
                 Err(failure) if failure.is_status(403) => None,
                 head => head?,
             };
-            let failure = match (head, said) {
+            let failure = match (head, completed) {
                 (Some(head), _) if head.is_of(upload) && head.size == size => return Ok(()),
-                (Some(head), said) if head.is_of(upload) || said.is_ok() => {
+                (Some(head), completed) if head.is_of(upload) || completed.is_ok() => {
                     if head.is_of(upload) {
                         self.delete(&upload.object).await?;
                     } else if head.upload.is_none() && head.size == size {

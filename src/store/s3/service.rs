@@ -156,8 +156,8 @@ impl Service {
         };
         let response = self.send_following(send_to).await?;
         let body = self.http.body(response).await?;
-        if let Some(refusal) = ServiceError::from_xml(&body) {
-            return Err(refusal.into());
+        if let Some(service_error) = ServiceError::from_xml(&body) {
+            return Err(service_error.into());
         }
         Element::parse(&body)
             .map_err(|e| Failure::Answer(format!("the XML of the response is malformed: {e}")))
@@ -175,14 +175,16 @@ impl Service {
         let mut destination = Destination { region, redirect: None };
         for _ in 0..DESTINATIONS_MAX {
             match send_to(destination.clone()).await {
-                Err(Failure::Service(refusal)) => match self.next(&destination, &refusal)? {
-                    Some(next) => destination = next,
-                    None => return Err(Failure::Service(refusal)),
-                },
+                Err(Failure::Service(service_error)) => {
+                    match self.next(&destination, &service_error)? {
+                        Some(next) => destination = next,
+                        None => return Err(Failure::Service(service_error)),
+                    }
+                }
                 sent => return sent,
             }
         }
-        Err(bad_redirect(&self.home(&destination)?, "it leads from one destination to the next")
+        Err(bad_redirect(&self.home(&destination)?, "there are too many redirects")
             .into())
     }
 
@@ -190,12 +192,13 @@ impl Service {
     fn next(
         &self,
         destination: &Destination,
-        refusal: &ServiceError,
+        service_error: &ServiceError,
     ) -> Result<Option<Destination>, Failure> {
-        if let Some(region) = self.corrected(&destination.region, refusal) {
+        if let Some(region) = self.corrected(&destination.region, service_error) {
             return Ok(Some(Destination { region, ..destination.clone() }));
         }
-        let (Some(location), 301 | 307 | 308) = (&refusal.location, refusal.status) else {
+        let (Some(location), 301 | 307 | 308) = (&service_error.location, service_error.status)
+        else {
             return Ok(None);
         };
         let home = self.home(destination)?;
@@ -209,11 +212,11 @@ impl Service {
     }
 
     /// Returns the region that the service names, if the request was signed for another.
-    fn corrected(&self, used: &Region, refusal: &ServiceError) -> Option<Region> {
-        let named = &*refusal.region;
+    fn corrected(&self, used: &Region, service_error: &ServiceError) -> Option<Region> {
+        let named = &*service_error.region;
         let is_region = (1..=40).contains(&named.len())
             && named.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        if !(is_region && matches!(refusal.status, 301 | 307 | 400 | 403)) {
+        if !(is_region && matches!(service_error.status, 301 | 307 | 400 | 403)) {
             return None;
         }
         let mut current = self.region.lock().unwrap_or_else(PoisonError::into_inner);
@@ -339,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_stands_where_the_service_wants_it() {
+    fn the_bucket_is_in_the_host_or_in_the_path() {
         let endpoint = |url: &str| Some(url.to_owned());
         let nearby = |o: &mut Options| o.endpoint = endpoint("http://127.0.0.1:9000");
         for (url, start) in [
@@ -366,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_goes_to_the_service_and_to_nobody_else() {
+    fn signed_requests_go_only_to_hosts_of_the_service() {
         let of = |to: &str, home: &str| {
             let url = |text: &str| SecretUrl::parse(text).expect("a URL");
             belongs_to(&url(to), &url(home))
@@ -409,13 +412,14 @@ mod tests {
             ..ServiceError::default()
         };
         let used = Region::new("us-east-1").expect("a region");
-        let corrected =
-            |refusal| service.corrected(&used, &refusal).map(|region| region.as_str().to_owned());
+        let corrected = |service_error| {
+            service.corrected(&used, &service_error).map(|region| region.as_str().to_owned())
+        };
         for (region, status) in [("", 400), ("us-east-1", 400), ("evil.net/", 400), ("eu", 404)] {
             assert_eq!(corrected(named(region, status)), None, "{region}");
         }
         assert_eq!(corrected(named("eu-west-3", 400)).as_deref(), Some("eu-west-3"));
-        // Who asked before that is told the same, whatever the service says now.
+        // A request that was sent before the correction gets the same region.
         assert_eq!(corrected(named("eu-west-4", 400)).as_deref(), Some("eu-west-3"));
         let now = Region::new("eu-west-3").expect("a region");
         assert!(service.corrected(&now, &named("eu-west-4", 301)).is_none());
