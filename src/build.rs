@@ -1,22 +1,22 @@
-//! What this build of the crate is.
+//! The version, commit and target of this build.
 
 include!(concat!(env!("OUT_DIR"), "/build_facts.rs"));
 
-/// Facts about this build, for `--version` and bug reports.
+/// The version, commit and target of a build, for `--version` and bug reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Build {
     /// Version of the crate.
     pub version: &'static str,
-    /// Commit that it was built from; empty where that is not known.
+    /// Commit that it was built from. Empty if that is not known.
     pub commit: &'static str,
     /// Target triple.
     pub target: &'static str,
-    /// Encoder of the level `fast`.
+    /// Encoder of the level [`Fast`](crate::Level::Fast).
     pub encoder: &'static str,
 }
 
-/// This build.
+/// This build of the crate.
 pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     commit: COMMIT,

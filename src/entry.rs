@@ -1,9 +1,10 @@
-//! What an archive holds: one [`Entry`] for each file, symlink and directory.
+//! The entries of an archive: one for each file, symlink and directory.
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of entry that an archive stores.
+/// The kind of an entry that a backup stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum EntryKind {
     /// A regular file.
     File,
@@ -29,7 +30,7 @@ impl EntryKind {
     }
 }
 
-/// What the file system says of an entry, beside its path and content.
+/// The metadata of an entry in the file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// Bytes of content; 0 for symlinks and directories.
@@ -42,32 +43,33 @@ pub(crate) struct Metadata {
     pub(crate) gid: u32,
     /// Last change of the content, in nanoseconds since 1970 (negative before).
     pub(crate) mtime_ns: i64,
-    /// Last change of content or metadata, likewise.
+    /// Last change of content or metadata, in nanoseconds since 1970 (negative before).
     pub(crate) ctime_ns: i64,
-    /// The file's number on its file system.
+    /// Inode number.
     pub(crate) inode: u64,
 }
 
-/// Nanoseconds since 1970 in 64 bits, which reach from 1677 to 2262: of a time beyond, the nearest.
+/// Converts nanoseconds since 1970 to 64 bits, which hold 1677 to 2262. Returns the nearest time that fits.
 pub(crate) fn nearest_ns(ns: i128) -> i64 {
     ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// Whether a time may be only the nearest to the true one.
+/// Returns whether [`nearest_ns`] may have changed this time.
 pub(crate) fn is_beyond(ns: i64) -> bool {
     ns == i64::MIN || ns == i64::MAX
 }
 
 /// One entry of the tar stream, as the index records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Entry {
-    /// Path relative to the root, without `./` in front or `/` behind, any bytes.
+    /// Path relative to the root, without a leading `./` or a trailing `/`. It may hold any bytes.
     #[serde(with = "serde_bytes")]
     pub path: Vec<u8>,
     pub(crate) kind: u8,
-    /// Bytes of all its header blocks.
+    /// Bytes of all header blocks of the entry.
     pub header_len: u32,
-    /// Bytes of content, without the padding.
+    /// Bytes of content, without padding.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
@@ -77,33 +79,36 @@ pub struct Entry {
     pub gid: u32,
     /// Last change of the content, in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Last change of content or metadata, in nanoseconds since 1970; 0 where it was left out.
+    /// Last change of content or metadata, in nanoseconds since 1970. 0 in a
+    /// [reproducible](crate::Backup::reproducible) archive.
     pub ctime_ns: i64,
-    /// Inode number; 0 where it was left out.
+    /// Inode number. 0 in a [reproducible](crate::Backup::reproducible) archive.
     pub inode: u64,
-    /// [`Entry::CHANGED`] and [`Entry::RECENT`].
+    /// A combination of [`Entry::CHANGED`] and [`Entry::RECENT`].
     pub flags: u32,
 }
 
 impl Entry {
-    /// The file changed while it was read.
+    /// Flag: the file changed while the backup read it.
     pub const CHANGED: u32 = 1;
-    /// Its ctime was less than a minute old when it was opened, so a later write may not show in it.
+    /// Flag: the ctime was less than a minute old when the backup opened the file. A write right after it may
+    /// leave the ctime as it is.
     pub const RECENT: u32 = 2;
 
-    /// The kind of entry.
+    /// Returns the kind of the entry.
     pub fn kind(&self) -> EntryKind {
         EntryKind::from_code(self.kind).unwrap_or(EntryKind::File)
     }
 
-    /// Bytes that the entry takes in the tar stream: headers, content and padding.
+    /// Returns the bytes of the entry in the tar stream: headers, content and padding.
     pub fn tar_len(&self) -> u64 {
         u64::from(self.header_len) + self.size.next_multiple_of(512)
     }
 }
 
-/// A symlink or directory that has no tar entry of its own (profile `wings`).
+/// A symlink or directory that only the index has (profile [`Wings`](crate::Profile::Wings)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Unlisted {
     /// Path relative to the root.
     #[serde(with = "serde_bytes")]
@@ -117,25 +122,25 @@ pub struct Unlisted {
     pub gid: u32,
     /// Last change, in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Where the symlink points, verbatim; empty for directories.
+    /// Target of the symlink, unchanged. Empty for directories.
     #[serde(with = "serde_bytes")]
     pub target: Vec<u8>,
 }
 
 impl Unlisted {
-    /// The kind of entry: a symlink or a directory.
+    /// Returns the kind of the entry: a symlink or a directory.
     pub fn kind(&self) -> EntryKind {
         EntryKind::from_code(self.kind).unwrap_or(EntryKind::Directory)
     }
 }
 
-/// What a member of a tar archive is: more than what a backup of ours stores.
+/// The kind of a member of any tar archive. A [`Backup`](crate::Backup) stores only some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum MemberKind {
     /// A regular file.
     File,
-    /// Another name of a file that came before it.
+    /// Another name of a file earlier in the archive.
     HardLink,
     /// A symbolic link.
     Symlink,
@@ -150,7 +155,7 @@ pub enum MemberKind {
 }
 
 impl MemberKind {
-    /// A word for programs, stable across versions.
+    /// Returns the kind as a word for programs. The words are stable across versions.
     pub fn code(self) -> &'static str {
         match self {
             MemberKind::File => "file",
@@ -174,16 +179,17 @@ impl From<EntryKind> for MemberKind {
     }
 }
 
-/// A member of an archive that is read: one of ours, or any other `.tar.gz`.
+/// A member of an archive that is read: of this crate, or of any other program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Member {
-    /// Path as the archive has it, any bytes, without empty components, `.`, and a `/` behind it.
+    /// Path in the archive, without empty components, `.` and a trailing `/`. It may hold any bytes.
     /// Empty for the root.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Kind of the member.
     pub kind: MemberKind,
-    /// Bytes of content; 0 for all but files, and in a [`List`](crate::List) hard links to files.
+    /// Bytes of content of a file. In a [`List`](crate::List), a hard link has the size of its file. 0 for
+    /// all others.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
@@ -191,11 +197,11 @@ pub struct Member {
     pub uid: u64,
     /// Group.
     pub gid: u64,
-    /// Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
-    /// nearest that 64 bits hold.
+    /// Last change of the content, in nanoseconds since 1970. A time before 1677 or after 2262 is replaced
+    /// by the nearest that 64 bits hold.
     pub mtime_ns: i64,
-    /// Where a symlink points, verbatim, or the path that a hard link names. Of a symlink that is known from the index
-    /// only (a listing), it is empty.
+    /// Target of a symlink, unchanged, or the path that a hard link names. A listing that was read by the
+    /// index does not have the targets of symlinks: they are empty.
     pub target: Vec<u8>,
 }
 

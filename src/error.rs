@@ -1,4 +1,4 @@
-//! The one error type of the crate.
+//! The error type of the crate.
 
 use std::{
     error::Error as StdError,
@@ -9,38 +9,38 @@ use std::{
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, for programs to match on.
+/// The kind of an [`Error`], for programs to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The source, or the archive asked for, does not exist.
+    /// The source, the archive, or a file in the archive does not exist.
     NotFound,
-    /// An archive of that name exists, or another backup is making it right now.
+    /// An archive of that name exists, or another backup is writing one right now.
     AlreadyExists,
-    /// The system refused access.
+    /// The operating system or the service refused access.
     PermissionDenied,
-    /// An argument, a pattern, a name or a UUID is not usable.
+    /// An argument, a pattern, a name, a URL or a member of an archive is not usable.
     InvalidInput,
-    /// The destination is full, over its quota, or under the reserve that was asked for.
+    /// The destination is full or over its quota, or an operation would exceed a limit that the caller set.
     NoSpace,
     /// The task was cancelled.
     Cancelled,
-    /// The source directory was replaced or went away while it was read.
+    /// The source directory was replaced or removed while the backup read it.
     SourceGone,
-    /// An archive is not what its checksums or its format promise.
+    /// The data of an archive does not match its checksums or its format.
     Corrupt,
-    /// Another operation is under way there, or one that was interrupted must be ended first.
+    /// Another operation uses the directory, or an interrupted restore must be finished first.
     Busy,
-    /// A link with a signature that is not good any more.
+    /// The signature of a presigned URL has expired.
     UrlExpired,
-    /// Any other failure of the system below: the disk, the network, the store.
+    /// Any other failure of the disk, the network or the service.
     Io,
     /// A fault in this crate, such as a panic on one of its threads.
     Internal,
 }
 
 impl ErrorKind {
-    /// A word for programs, stable across versions.
+    /// Returns the kind as a word for programs. The words are stable across versions.
     pub fn code(self) -> &'static str {
         match self {
             ErrorKind::NotFound => "not-found",
@@ -59,10 +59,22 @@ impl ErrorKind {
     }
 }
 
-/// Why an operation failed: its kind, what was being done, to which path, and the cause.
+/// A failed operation: its kind, the operation, the path, and the cause.
 ///
-/// `Display` is one line and includes the cause, so printing an error needs no walk through
+/// `Display` prints one line with the operation, the path and the cause, such as `open the source
+/// /srv/minecraft: Permission denied`. Printing an error needs no walk through
 /// [`source`](StdError::source).
+///
+/// ```
+/// use wingback::{Archive, ErrorKind, List};
+///
+/// let listed = futures::executor::block_on(List::new().start(Archive::file("/no/such.tar.gz")));
+/// let error = listed.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "open the archive /no/such.tar.gz: No such file or directory");
+/// // For a caller that works with I/O errors:
+/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::NotFound);
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -73,18 +85,18 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind` met while doing `operation`, a short phrase such as `"open the source"`.
+    /// Returns an error of `kind`. `operation` is a short phrase with a verb, such as `"open the source"`.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
         Error(Box::new(Inner { kind, operation, path: None, cause: None }))
     }
 
-    /// An error of the system: the kind is taken from `cause`.
+    /// Returns an error that an I/O error caused. The kind follows from `cause`.
     pub fn io(operation: &'static str, cause: impl Into<io::Error>) -> Self {
         let cause = cause.into();
         Error::new(kind_of(&cause), operation).caused_by(cause)
     }
 
-    /// What a task resolves with once it is cancelled.
+    /// Returns the error of a task that was cancelled.
     pub(crate) fn cancelled() -> Self {
         Error::new(ErrorKind::Cancelled, "cancelled")
     }
@@ -103,30 +115,27 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was being done.
+    /// Returns the operation that failed.
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// The path that it was about, where there is one.
+    /// Returns the path or URL that the operation was about, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// Whether the same call may succeed a little later without anybody changing anything.
+    /// Returns whether the same call may succeed a little later, although nobody changes anything.
     pub fn is_retryable(&self) -> bool {
-        let Some(cause) = &self.0.cause else {
-            return false;
-        };
-        cause.downcast_ref::<io::Error>().is_some_and(|e| {
-            use io::ErrorKind::*;
+        use io::ErrorKind::*;
+        self.io_cause().is_some_and(|cause| {
             matches!(
-                e.kind(),
+                cause.kind(),
                 TimedOut
                     | Interrupted
                     | WouldBlock
@@ -141,6 +150,38 @@ impl Error {
                     | ResourceBusy
             )
         })
+    }
+
+    fn io_cause(&self) -> Option<&io::Error> {
+        self.0.cause.as_ref()?.downcast_ref()
+    }
+}
+
+/// Converts an error for callers that work with I/O errors. The whole [`Error`] is the inner error, so
+/// [`io::Error::get_ref`] returns it and its text stays the same.
+///
+/// The kind is the one of the I/O error that caused it, if there is one, and the nearest one otherwise.
+/// It is never `Interrupted` or `WouldBlock`: readers would try again or wait.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let cause = error.io_cause().map(io::Error::kind);
+        let kind = match (error.kind(), cause) {
+            (ErrorKind::Io, Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)) => {
+                io::ErrorKind::Other
+            }
+            (ErrorKind::Io, Some(kind)) => kind,
+            (ErrorKind::NotFound | ErrorKind::SourceGone, _) => io::ErrorKind::NotFound,
+            (ErrorKind::AlreadyExists, _) => io::ErrorKind::AlreadyExists,
+            (ErrorKind::PermissionDenied | ErrorKind::UrlExpired, _) => {
+                io::ErrorKind::PermissionDenied
+            }
+            (ErrorKind::InvalidInput, _) => io::ErrorKind::InvalidInput,
+            (ErrorKind::NoSpace, _) => io::ErrorKind::StorageFull,
+            (ErrorKind::Corrupt, _) => io::ErrorKind::InvalidData,
+            (ErrorKind::Busy, _) => io::ErrorKind::ResourceBusy,
+            (ErrorKind::Cancelled | ErrorKind::Io | ErrorKind::Internal, _) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
     }
 }
 
@@ -166,9 +207,19 @@ impl fmt::Display for Error {
             write!(f, " {}", path.display())?;
         }
         match &self.0.cause {
-            Some(cause) => write!(f, ": {cause}"),
+            Some(cause) => write!(f, ": {}", without_os_code(&cause.to_string())),
             None => Ok(()),
         }
+    }
+}
+
+/// Returns the text of an error without the number that the standard library adds, such as
+/// `(os error 2)`. The words before it say the same.
+pub(crate) fn without_os_code(text: &str) -> &str {
+    let number = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error "));
+    match number {
+        Some((words, code)) if code.parse::<i32>().is_ok() => words,
+        _ => text,
     }
 }
 
@@ -189,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_says_operation_path_and_cause() {
+    fn display_is_one_line_with_operation_path_and_cause() {
         let e = Error::io("open the source", io::Error::from(io::ErrorKind::NotFound)).at("/a/b");
         assert_eq!(e.to_string(), "open the source /a/b: entity not found");
         assert_eq!(e.kind(), ErrorKind::NotFound);
@@ -197,7 +248,42 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_by_itself_is_retryable() {
+    fn the_number_of_a_system_error_is_not_shown() {
+        let not_found = || io::Error::from_raw_os_error(2);
+        let error = Error::io("open", not_found()).at("/a");
+        assert_eq!(error.to_string(), "open /a: No such file or directory");
+        let outer = Error::new(ErrorKind::NotFound, "restore").caused_by(error);
+        assert_eq!(outer.to_string(), "restore: open /a: No such file or directory");
+        let text = format!("open /a: {}", not_found());
+        let error = Error::new(ErrorKind::NotFound, "list").caused_by(text);
+        assert_eq!(error.to_string(), "list: open /a: No such file or directory");
+        assert_eq!(without_os_code("a file (os error x)"), "a file (os error x)");
+    }
+
+    #[test]
+    fn as_an_io_error_it_keeps_its_kind_text_and_source() {
+        let io_error = |error: Error| {
+            let text = error.to_string();
+            let error = io::Error::from(error);
+            assert_eq!(error.to_string(), text);
+            error
+        };
+        let error = io_error(Error::io("write", io::Error::from(io::ErrorKind::TimedOut)).at("/a"));
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        assert!(inner.is_some_and(|inner| inner.source().is_some() && inner.path().is_some()));
+        for (error, kind) in [
+            (Error::new(ErrorKind::Corrupt, "x"), io::ErrorKind::InvalidData),
+            (Error::new(ErrorKind::NoSpace, "x"), io::ErrorKind::StorageFull),
+            (Error::io("x", io::Error::from(io::ErrorKind::Interrupted)), io::ErrorKind::Other),
+            (Error::cancelled(), io::ErrorKind::Other),
+        ] {
+            assert_eq!(io_error(error).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn only_temporary_failures_are_retryable() {
         for (kind, retryable) in [
             (io::ErrorKind::TimedOut, true),
             (io::ErrorKind::StaleNetworkFileHandle, true),

@@ -1,4 +1,4 @@
-//! What the fuzz targets reach beside the public API.
+//! Entry points of the fuzz targets beside the public API.
 
 use crate::{
     format::tar::{BLOCK, Reader, Step},
@@ -6,7 +6,7 @@ use crate::{
     warning::PatternOrigin,
 };
 
-/// Reads a tar stream's headers, and passes over the content that they promise.
+/// Reads the headers of a tar stream, and skips the content that they announce.
 pub fn headers(mut tar: &[u8]) {
     let mut reader = Reader::new();
     while let Some((block, rest)) = tar.split_first_chunk::<BLOCK>() {

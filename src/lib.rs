@@ -1,21 +1,193 @@
 //! A backup engine for game servers.
 //!
-//! A [`Backup`] of a directory is an ordinary `.tar.gz`, made by all processors in one pass over
-//! the files, with an index inside that other tools do not notice.
+//! A [`Backup`] of a directory is an ordinary `.tar.gz`. All processors make it in one pass over the
+//! files, and it has an index inside that other tools ignore. With the index, a [`List`] takes an instant,
+//! [`Archive::copy_file`] reads one file without the others, and [`Verify`], [`Extract`] and [`Restore`] use
+//! all processors. An archive of another program is read as well, in sequence.
 //!
 //! ```text
 //! directory ─ walk ─ tar, cut into segments ─ deflate, on all threads ─ SHA-1 ─ pipe ─ Store
 //!             └──────────── threads of the engine ─────────────────────────┘   └ your executor
 //! ```
 //!
-//! [`Backup::start`] returns a [`Task`]: a future that any executor can poll, with a [`Handle`] for
-//! progress and cancel. Archives live in a [`Store`]; [`LocalStore`] keeps them in a directory.
-//! When a task resolves, a [`Report`] says what the archive is, and what of the source is not in
-//! it. [`Error`] says what went wrong, with what, and whether it is worth another try.
+//! # The main types
 //!
-//! Nothing here needs a particular runtime, spawns onto one or keeps threads of its own once its
-//! tasks and stores are gone ([`join_threads`] waits for the last). (The `blocking` crate keeps a
-//! pool for the process; local files go through it.)
+//! - An operation ([`Backup`], [`List`], [`Verify`], [`Extract`], [`Restore`]) has methods for its options,
+//!   and a `start` that returns a [`Task`].
+//! - A [`Task`] is a future with a [`Handle`] for progress and cancel. It resolves with a report, such as
+//!   [`Report`] or [`Restored`].
+//! - A [`Store`] holds archives under [`Key`]s. [`LocalStore`] is a directory, and `S3Store` (feature `s3`)
+//!   a bucket.
+//! - An [`Archive`] is an archive to read: in a store, a file, a stream or behind a link.
+//! - An [`Error`] has a kind, the operation, the path, the cause, and whether a retry may help.
+//!
+//! # Back up, with progress and cancel
+//!
+//! ```
+//! use futures::{StreamExt, executor::block_on, future::join};
+//! use wingback::{Backup, LocalStore, Report};
+//!
+//! # let tmp = tempfile::tempdir().unwrap();
+//! # let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
+//! # std::fs::create_dir(&server).unwrap();
+//! # std::fs::write(server.join("level.dat"), "level").unwrap();
+//! # fn button_pressed() -> bool { false }
+//! let store = LocalStore::new(&backups);
+//! let key = store.key(&uuid::Uuid::new_v4());
+//! let task = Backup::new(&server).exclude("*.log\ncache/**").count_first(true).start(store, key);
+//!
+//! let handle = task.handle(); // Clones of it may go to any thread.
+//! let mut updates = handle.updates();
+//! let watch = async {
+//!     while let Some(progress) = updates.next().await {
+//!         println!("{}: {} files, {} bytes", progress.phase.code(), progress.files, progress.bytes);
+//!         if button_pressed() {
+//!             handle.cancel(); // The task then resolves with `ErrorKind::Cancelled`.
+//!         }
+//!     }
+//! };
+//! let (report, ()) = block_on(join(task, watch));
+//!
+//! let report: Report = report?;
+//! println!("{} bytes, SHA-1 {}", report.size, report.sha1_hex());
+//! for skipped in &report.skipped {
+//!     println!("{}: {}", String::from_utf8_lossy(&skipped.path), skipped.reason);
+//! }
+//! # assert_eq!(report.files, 1);
+//! # Ok::<(), wingback::Error>(())
+//! ```
+//!
+//! # List an archive, and read one file
+//!
+//! ```
+//! use futures::executor::block_on;
+//! use wingback::{Archive, List};
+//! # use wingback::{Backup, LocalStore};
+//!
+//! # let tmp = tempfile::tempdir().unwrap();
+//! # let server = tmp.path().join("server");
+//! # std::fs::create_dir(&server).unwrap();
+//! # std::fs::write(server.join("server.properties"), "motd=hello\n").unwrap();
+//! # let store = LocalStore::new(tmp.path().join("backups"));
+//! # let key = store.key(&uuid::Uuid::new_v4());
+//! # let path = store.path(&key);
+//! # block_on(Backup::new(&server).start(store, key))?;
+//! let listing = block_on(List::new().select("*.properties").start(Archive::file(&path)))?;
+//! for member in listing.members() {
+//!     println!("{:>10} {}", member.size, String::from_utf8_lossy(&member.path));
+//! }
+//!
+//! let mut content = Vec::new();
+//! block_on(Archive::file(&path).copy_file("server.properties", &mut content))?;
+//! assert_eq!(content, b"motd=hello\n");
+//! # Ok::<(), wingback::Error>(())
+//! ```
+//!
+//! # Restore
+//!
+//! The directory changes only after the whole archive was read and checked. After a kill or a power cut
+//! the next restore, or [`Restore::recover`], finishes or undoes an interrupted one.
+//!
+//! ```
+//! use futures::executor::block_on;
+//! use wingback::{Archive, LocalStore, Restore};
+//! # use wingback::Backup;
+//!
+//! # let tmp = tempfile::tempdir().unwrap();
+//! # let (server, backups, state) =
+//! #     (tmp.path().join("server"), tmp.path().join("backups"), tmp.path().join("state"));
+//! # std::fs::create_dir(&server).unwrap();
+//! # std::fs::write(server.join("level.dat"), "old").unwrap();
+//! # let key = LocalStore::new(&backups).key(&uuid::Uuid::new_v4());
+//! # block_on(Backup::new(&server).start(LocalStore::new(&backups), key.clone()))?;
+//! # std::fs::write(server.join("level.dat"), "new").unwrap();
+//! let archive = Archive::in_store(LocalStore::new(&backups), key);
+//! let restored = block_on(Restore::new(&server).state_dir(&state).start(archive))?;
+//! println!("{} files in {:?}", restored.unpacked.files, restored.duration);
+//! # assert_eq!(std::fs::read(server.join("level.dat")).unwrap(), b"old");
+//! # Ok::<(), wingback::Error>(())
+//! ```
+//!
+//! # S3
+//!
+//! With the feature `s3`, parts of an archive are uploaded while it is made. Nothing is staged on disk.
+//!
+//! ```no_run
+//! # #[cfg(feature = "s3")]
+//! # async fn back_up() -> wingback::Result<()> {
+//! use wingback::{Archive, Backup, Credentials, List, S3Store};
+//!
+//! let store = S3Store::new("backups", Credentials::find()?)
+//!     .endpoint("https://s3.example.com")
+//!     .region("eu-central-1")
+//!     .prefix("servers/");
+//! let key = store.key(&uuid::Uuid::new_v4());
+//! Backup::new("/srv/minecraft").start(store.clone(), key.clone()).await?;
+//!
+//! let listing = List::new().start(Archive::in_store(store, key)).await?; // One request.
+//! println!("{} members", listing.members().count());
+//! # Ok(()) }
+//! ```
+//!
+//! # A store of your own
+//!
+//! A [`Store`] has eight methods, and an [`Upload`] three. This store passes all but one on to another:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use futures::{FutureExt, future::{BoxFuture, ready}};
+//! use wingback::{Error, ErrorKind, Key, LocalStore, Object, ReadRange, Result, Store, Upload};
+//!
+//! /// Archives that nobody can delete.
+//! struct WriteOnce(LocalStore);
+//!
+//! impl Store for WriteOnce {
+//!     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+//!         ready(Err(Error::new(ErrorKind::PermissionDenied, "delete").at(key))).boxed()
+//!     }
+//!     fn create<'a>(
+//!         &'a self,
+//!         key: &'a Key,
+//!         at_most: Option<u64>,
+//!     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
+//!         self.0.create(key, at_most)
+//!     }
+//!     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+//!         self.0.head(key)
+//!     }
+//!     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
+//!         self.0.read(key, range)
+//!     }
+//!     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
+//!         self.0.list()
+//!     }
+//!     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+//!         self.0.sweep()
+//!     }
+//!     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
+//!         self.0.wait_for_cleanup()
+//!     }
+//!     fn location(&self, key: &Key) -> String {
+//!         self.0.location(key)
+//!     }
+//! }
+//!
+//! # let tmp = tempfile::tempdir().unwrap();
+//! let store = WriteOnce(LocalStore::new(tmp.path()));
+//! let key = "monday.tar.gz".parse()?;
+//! let error = futures::executor::block_on(store.delete(&key)).unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+//! # Ok::<(), wingback::Error>(())
+//! ```
+//!
+//! For a destination without names, such as a socket, use [`Backup::write_to`] or [`Backup::send_to`].
+//!
+//! # Threads and executors
+//!
+//! The crate needs no particular runtime and spawns onto none. A task runs on threads of the engine, which
+//! end with it. [`join_threads`] waits for the last of them. The `blocking` crate keeps a pool of threads
+//! for the whole process; local files use it. With the feature `s3`, each connected `S3Store` has one more
+//! thread, for the network.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 // A panic in the engine is a bug, so each place that could panic says why it cannot.

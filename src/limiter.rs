@@ -1,4 +1,4 @@
-//! Limits in bytes a second, shared between tasks and changeable while they run.
+//! Rate limits that tasks share and that can change while they run.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -7,14 +7,25 @@ use std::{
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The longest wait before a cancel is noticed.
+/// Longest time after which a waiting thread notices a cancel.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A limit in bytes a second. Clones share it: hand one to many backups and together they stay
-/// below it.
+/// A rate limit in bytes a second, for [`Backup::read_limit`](crate::Backup::read_limit) and
+/// [`Backup::write_limit`](crate::Backup::write_limit).
 ///
-/// It is smooth: at most a tenth of a second's worth passes at once, and time in which nothing was
-/// asked for is not saved up. Only threads of the engine wait in it, never a future.
+/// Clones share one limit: several backups with clones of it together stay below it.
+///
+/// It grants at most a tenth of a second's bytes at once, and does not save up unused time. Only
+/// threads of the engine wait for it, never a future.
+///
+/// ```
+/// use wingback::{Backup, Limiter};
+///
+/// let limit = Limiter::new(50_000_000);
+/// let backup = Backup::new("/srv/minecraft").read_limit(limit.clone());
+/// limit.set_rate(10_000_000); // Takes effect at once, also while the backup runs.
+/// # drop(backup);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Limiter(Arc<Shared>);
 
@@ -26,22 +37,23 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes a second; 0 is without limit.
+    /// Bytes a second. 0 means no limit.
     rate: u64,
-    /// When the next bytes may pass.
+    /// Time at which the next bytes are granted.
     next: Option<Instant>,
+    /// Number of rate changes. A waiting thread starts again after one.
     epoch: u64,
 }
 
 impl Limiter {
-    /// A limit of `bytes_per_second`; 0 is without limit.
+    /// Returns a limit of `bytes_per_second`. 0 means no limit.
     pub fn new(bytes_per_second: u64) -> Self {
         let limiter = Limiter::default();
         limiter.set_rate(bytes_per_second);
         limiter
     }
 
-    /// Changes the limit, at once and for all who share it; 0 is without limit.
+    /// Changes the limit at once for all clones. 0 means no limit.
     pub fn set_rate(&self, bytes_per_second: u64) {
         let mut state = self.lock();
         state.rate = bytes_per_second;
@@ -50,12 +62,12 @@ impl Limiter {
         self.0.rate_changed.notify_all();
     }
 
-    /// The limit now, in bytes a second; 0 is without limit.
+    /// Returns the current limit in bytes a second. 0 means no limit.
     pub fn rate(&self) -> u64 {
         self.lock().rate
     }
 
-    /// Waits until some of `want` bytes may pass, and says how many: at least 1, at most `want`.
+    /// Waits until some of `want` bytes are granted, and returns how many: at least 1, at most `want`.
     pub(crate) fn take(&self, want: usize, cancelled: impl Fn() -> bool) -> Result<usize> {
         let mut state = self.lock();
         loop {

@@ -1,12 +1,14 @@
-//! Lists in reports, of a bounded length.
+//! Lists of bounded length, for reports.
 
 use std::ops::Deref;
 
-/// Items that a list in a report has at most.
+/// Most items that a [`Listed`] holds.
 pub const LISTED_MAX: usize = 1000;
 
-/// The first [`LISTED_MAX`] items of a list in a report, and how many more there are: a tree or an archive
-/// can be made to have millions of them. It is read as a slice.
+/// The first [`LISTED_MAX`] items of a list in a report, and the number of the others.
+///
+/// The bound protects the memory of the caller: a hostile tree or archive can have millions of such items.
+/// A `Listed` derefs to a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {
     items: Vec<T>,
@@ -14,17 +16,17 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// How many items were left out.
+    /// Returns the number of items that were left out.
     pub fn more(&self) -> u64 {
         self.more
     }
 
-    /// How many items there are with those that were left out.
+    /// Returns the number of all items, including those that were left out.
     pub fn total(&self) -> u64 {
         self.items.len() as u64 + self.more
     }
 
-    /// Adds an item, or counts it.
+    /// Adds an item, or only counts it if the list is full.
     pub(crate) fn push(&mut self, item: T) {
         match self.items.len() {
             LISTED_MAX => self.more += 1,

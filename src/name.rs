@@ -1,24 +1,39 @@
 //! The names of archives in a store.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, str::FromStr};
 
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest file name that local file systems take.
+/// Longest file name that local file systems accept.
 const NAME_MAX: usize = 255;
 
 /// The name of one archive in a store: a relative path with `/` between its parts.
 ///
-/// It is checked when it is made, so no store has to look for `..` or a leading `/` again.
+/// The constructor checks the name, so no store has to look for `..` or a leading `/` again.
+///
+/// ```
+/// use wingback::Key;
+///
+/// let key: Key = "survival/monday.tar.gz".parse()?;
+/// assert_eq!(key.as_str(), "survival/monday.tar.gz");
+/// assert!("../monday.tar.gz".parse::<Key>().is_err());
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(String);
 
 impl Key {
-    /// Checks `name`: one or more parts of 1 to 200 bytes without control characters, none of them
-    /// beginning with a dot. Directories and buckets have the same rule: a part that begins with a dot
-    /// is `.`, `..` or hidden, and nothing hidden is an archive.
+    /// Checks `name` and returns it as a key.
+    ///
+    /// A name has one or more parts of 1 to 200 bytes, and at most 1,020 bytes in all. No part begins with a
+    /// dot, and none has a control character or a backslash. The same rule holds for directories and
+    /// buckets: a part that begins with a dot is `.`, `..` or hidden, and no archive is hidden.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput). The cause says which part of the rule the name breaks.
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         match Key::problem(&name) {
@@ -29,12 +44,12 @@ impl Key {
         }
     }
 
-    /// Why `name` is no key.
+    /// Returns why `name` cannot be a key.
     pub(crate) fn problem(name: &str) -> Option<&'static str> {
         if name.len() > 4 * NAME_MAX {
             return Some("it is too long");
         }
-        // XML has no way to write the last two, and S3 lists names in XML.
+        // XML cannot represent the last two characters, and S3 lists names in XML.
         let is_refused = |c: char| c.is_control() || matches!(c, '\\' | '\u{fffe}' | '\u{ffff}');
         name.split('/').find_map(|part| {
             if part.is_empty() {
@@ -51,9 +66,22 @@ impl Key {
         })
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    /// Checks a name by the rule of [`Key::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput). The cause says which part of the rule the name breaks.
+    fn from_str(name: &str) -> Result<Self> {
+        Key::new(name)
     }
 }
 
@@ -69,8 +97,10 @@ impl fmt::Display for Key {
     }
 }
 
-/// How archives are named after their UUID: text with `{uuid}` in it, once, and for Pelican's
-/// layout a directory before it.
+/// A rule that names archives by their UUID, such as `backup-{uuid}.tar.gz`.
+///
+/// The text has `{uuid}` exactly once, in its last part. A directory may come before it, as in the layout of
+/// Pelican.
 ///
 /// ```
 /// let name: wingback::NameTemplate = "{uuid}.tar.gz".parse()?;
@@ -85,34 +115,40 @@ pub struct NameTemplate {
 }
 
 impl NameTemplate {
-    /// The key for the backup `uuid`.
+    /// Returns the key for the backup `uuid`.
     pub fn key(&self, uuid: &Uuid) -> Key {
         Key(format!("{}{uuid}{}", self.before, self.after))
     }
 
-    /// The directory that every key of this template lies in; empty for none.
+    /// Returns the directory of all keys of this template. Empty if there is none.
     pub(crate) fn dir(&self) -> &str {
         self.before.rsplit_once('/').map_or("", |(dir, _)| dir)
     }
 
-    /// The backup that `key` names, if it has this form.
+    /// Returns the UUID in `key`. `None` if `key` does not have this form.
     pub fn uuid(&self, key: &str) -> Option<Uuid> {
         let middle = key.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
-        // `parse_str` takes several spellings; only the one that `key` writes is ours.
+        // `parse_str` accepts several spellings, but `key` writes only one.
         Uuid::parse_str(middle).ok().filter(|u| u.to_string() == middle)
     }
 }
 
 impl Default for NameTemplate {
-    /// `backup-{uuid}.tar.gz`, as Wings documents it.
+    /// Returns `backup-{uuid}.tar.gz`, as Wings documents it.
     fn default() -> Self {
         NameTemplate { before: "backup-".into(), after: ".tar.gz".into() }
     }
 }
 
-impl std::str::FromStr for NameTemplate {
+impl FromStr for NameTemplate {
     type Err = Error;
 
+    /// Parses a template.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if `{uuid}` is missing, if there are other braces, or if the
+    /// keys would break the rule of [`Key::new`].
     fn from_str(template: &str) -> Result<Self> {
         let invalid = |why| {
             Error::new(ErrorKind::InvalidInput, "use the name template").at(template).caused_by(why)
@@ -120,7 +156,9 @@ impl std::str::FromStr for NameTemplate {
         let (before, after) =
             template.split_once("{uuid}").ok_or_else(|| invalid("it lacks {uuid}".to_owned()))?;
         if after.contains(['{', '}', '/']) || before.contains(['{', '}']) {
-            return Err(invalid("only {uuid} may stand in it, in its last part".to_owned()));
+            return Err(invalid(
+                "it must have {uuid} once, in its last part, and no other braces".to_owned(),
+            ));
         }
         let template = NameTemplate { before: before.into(), after: after.into() };
         Key::new(template.key(&Uuid::nil()).0).map_err(|e| invalid(e.to_string()))?;
@@ -142,9 +180,10 @@ mod tests {
     fn a_key_never_leaves_its_store() {
         for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".x", "a\0b", "a\\b", "a\nb"]
         {
-            assert!(Key::new(bad).is_err(), "{bad:?}");
+            assert!(Key::new(bad).is_err() && bad.parse::<Key>().is_err(), "{bad:?}");
         }
         for good in ["a.tar.gz", "server/a.tar.gz", "a b", "é"] {
+            assert_eq!(Key::new(good).ok(), good.parse().ok(), "{good:?}");
             assert!(Key::new(good).is_ok(), "{good:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! How far a task is: counters that the worker threads write and any number of callers read.
+//! The progress of a task: counters that its threads write and any number of callers read.
 
 use std::{
     future::poll_fn,
@@ -15,53 +15,54 @@ use std::{
 
 use futures::Stream;
 
-/// A snapshot of how far a task is. No number ever becomes smaller.
+/// A snapshot of the progress of a task. No number ever becomes smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What is being done.
+    /// Current phase.
     pub phase: Phase,
-    /// Files taken up so far.
+    /// Files that the task has reached so far.
     pub files: u64,
-    /// Bytes of content that are done: of a backup, those read or known to be holes; of what reads
-    /// an archive, those that came out of it.
+    /// Bytes of content that are done. For a backup: bytes that were read or are holes. For an operation
+    /// that reads an archive: bytes that were decoded.
     pub bytes: u64,
-    /// Bytes of the archive that the destination has taken; only a backup writes one.
+    /// Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     pub written: u64,
-    /// Bytes of the archive that a service has confirmed: behind `written` by what is on its way,
-    /// and 0 where the destination is no service.
+    /// Bytes of the archive that a service has confirmed. Less than `written` by the bytes in transit, and 0
+    /// if the destination is not a service.
     pub uploaded: u64,
-    /// What `files` and `bytes` will come to, once it is known: of a backup while the source may
-    /// change, of an archive only where it has an index.
+    /// Final values of `files` and `bytes`, if they are known. For a backup they are an estimate, because the
+    /// source may change. An archive without an index has none.
     pub expected: Option<Expected>,
 }
 
-/// What a task will come to.
+/// The expected size of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expected {
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Bytes of their content.
+    /// Bytes of content of those files.
     pub bytes: u64,
 }
 
-/// The phases of a task, in their order. What reads an archive goes from reading to done, a restore
-/// by way of committing.
+/// The phases of a task, in order. An operation that reads an archive goes from `Reading` to `Done`; a
+/// restore enters `Committing` in between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Not polled yet, or opening source and destination.
+    /// The task was not polled yet, or opens its source and destination.
     #[default]
     Starting,
-    /// Reading the source, or the archive.
+    /// The task reads the source or the archive.
     Reading,
-    /// The source is read to its end and not needed any more (a game may save again); the rest of
-    /// the archive is still being written.
+    /// The source has been read completely, so a game may save again. The backup still writes the rest of
+    /// the archive.
     SourceRead,
-    /// The archive is written and is being made durable and visible; or what was unpacked is, in
-    /// exchange for what was there.
+    /// A backup makes the archive durable and visible. A restore makes the new tree durable and exchanges it
+    /// for the old one.
     Committing,
-    /// Over, well or not.
+    /// The task has ended, with or without success.
     Done,
 }
 
@@ -69,7 +70,7 @@ impl Phase {
     const ALL: [Phase; 5] =
         [Phase::Starting, Phase::Reading, Phase::SourceRead, Phase::Committing, Phase::Done];
 
-    /// A word for programs, stable across versions.
+    /// Returns the phase as a word for programs. The words are stable across versions.
     pub fn code(self) -> &'static str {
         match self {
             Phase::Starting => "starting",
@@ -89,15 +90,16 @@ pub(crate) struct Tracker {
     bytes: AtomicU64,
     written: AtomicU64,
     uploaded: AtomicU64,
-    /// What comes again after a [`restart`](Tracker::restart), and is counted already.
-    files_again: AtomicU64,
-    bytes_again: AtomicU64,
+    /// Files and bytes that are read a second time after a [`restart`](Tracker::restart). They are counted
+    /// already.
+    repeated_files: AtomicU64,
+    repeated_bytes: AtomicU64,
     expected: Mutex<Option<Expected>>,
     cancelled: AtomicBool,
     generation: AtomicU64,
-    /// Woken by every change: the streams of updates.
+    /// Streams of updates. Every change wakes them.
     watchers: Arc<Wakers>,
-    /// Woken by a cancel only: the task itself, which thousands of changes must not disturb.
+    /// The task itself. Only a cancel wakes it, because thousands of changes must not.
     cancellers: Arc<Wakers>,
 }
 
@@ -113,19 +115,19 @@ impl Tracker {
         }
     }
 
-    /// Moves on to `phase`; never back.
+    /// Enters `phase`. Does nothing if the task is in a later phase.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Relaxed);
         self.notify();
     }
 
     pub(crate) fn add_file(&self) {
-        self.files.fetch_add(without(&self.files_again, 1), Relaxed);
+        self.files.fetch_add(not_repeated(&self.repeated_files, 1), Relaxed);
         self.notify();
     }
 
     pub(crate) fn add_bytes(&self, n: u64) {
-        self.bytes.fetch_add(without(&self.bytes_again, n), Relaxed);
+        self.bytes.fetch_add(not_repeated(&self.repeated_bytes, n), Relaxed);
         self.notify();
     }
 
@@ -144,11 +146,11 @@ impl Tracker {
         self.notify();
     }
 
-    /// Says that the archive is read once more from its start: what is counted stays, and grows only
-    /// once the second reading has come further. What was expected is not known any more.
+    /// Records that the archive is read again from its start. The counts stay, and grow again after the
+    /// second reading has passed the first one. The expected size is not known any more.
     pub(crate) fn restart(&self) {
-        self.files_again.store(self.files.load(Relaxed), Relaxed);
-        self.bytes_again.store(self.bytes.load(Relaxed), Relaxed);
+        self.repeated_files.store(self.files.load(Relaxed), Relaxed);
+        self.repeated_bytes.store(self.bytes.load(Relaxed), Relaxed);
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.notify();
     }
@@ -163,11 +165,11 @@ impl Tracker {
         self.cancelled.load(SeqCst)
     }
 
-    /// Resolves once the task is asked to cancel.
+    /// Resolves after the caller has asked the task to cancel.
     pub(crate) async fn cancelled(&self) {
         let waiter = Waiter::new(&self.cancellers);
         poll_fn(|cx| {
-            // Registered first, so that a cancel between the look and the return is not missed.
+            // Registered first, so that a cancel between the check and the return is not missed.
             waiter.register(cx);
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -180,16 +182,16 @@ impl Tracker {
     }
 }
 
-/// What is left of `n` once it has been taken off `again`.
-fn without(again: &AtomicU64, n: u64) -> u64 {
-    if again.load(Relaxed) == 0 {
+/// Subtracts `n` from `repeated`, and returns the part of `n` that exceeds it.
+fn not_repeated(repeated: &AtomicU64, n: u64) -> u64 {
+    if repeated.load(Relaxed) == 0 {
         return n;
     }
-    let before = again.fetch_update(Relaxed, Relaxed, |again| Some(again.saturating_sub(n)));
+    let before = repeated.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(n)));
     n.saturating_sub(before.unwrap_or_default())
 }
 
-/// Who wants to be woken. It costs one load to find that nobody does.
+/// The wakers to call. If there are none, [`wake`](Wakers::wake) costs one load.
 #[derive(Debug, Default)]
 struct Wakers {
     count: AtomicUsize,
@@ -210,7 +212,7 @@ impl Wakers {
     }
 }
 
-/// One that may want to be woken; dropping it takes it off the list.
+/// One entry of [`Wakers`]. Dropping it removes the entry.
 #[derive(Debug)]
 struct Waiter {
     wakers: Arc<Wakers>,
@@ -240,10 +242,12 @@ impl Drop for Waiter {
     }
 }
 
-/// A stream of snapshots that ends when the task is over.
+/// A stream of [`Progress`] snapshots that ends when the task ends.
 ///
-/// It coalesces: whoever polls slowly gets the newest state and misses those between. The last
-/// item has [`Phase::Done`]. Wait between polls, for example with a timer, to be called less often.
+/// A slow reader gets the newest state and misses those in between. The last item has
+/// [`Phase::Done`]. To get fewer updates, wait between polls, for example with a timer.
+///
+/// Dropping it does not affect the task.
 #[derive(Debug)]
 pub struct Updates {
     tracker: Arc<Tracker>,
@@ -303,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_again_counts_once() {
+    fn a_second_reading_counts_once() {
         let tracker = Tracker::default();
         tracker.expect(Expected { files: 9, bytes: 9 });
         tracker.add_bytes(10);
@@ -321,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_listener_leaves_nothing_behind() {
+    fn a_dropped_stream_of_updates_removes_its_waker() {
         let tracker = Arc::new(Tracker::default());
         let mut updates = Updates::new(tracker.clone());
         let _ = updates.next().now_or_never();

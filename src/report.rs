@@ -1,56 +1,59 @@
-//! What a finished backup says of itself.
+//! The report of a finished backup.
 
 use std::{fmt, io, time::Duration};
 
-use crate::{listed::Listed, warning::Warning};
+use crate::{error::without_os_code, listed::Listed, warning::Warning};
 
-/// The result of a backup: what the archive is, and what of the source is not in it.
+/// The result of a backup: size, hash and counts of the archive, and the paths that it does not contain.
+///
+/// A file that cannot be read does not fail a backup. [`is_partial`](Report::is_partial) tells of such files,
+/// and [`skipped`](Report::skipped) lists them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// Bytes of the archive.
     pub size: u64,
-    /// SHA-1 of the archive's bytes.
+    /// SHA-1 of the archive.
     pub sha1: [u8; 20],
     /// Regular files in the archive.
     pub files: u64,
-    /// Directories in the archive (in its index only, with profile `wings`).
+    /// Directories in the archive. With profile `wings`, only the index has them.
     pub directories: u64,
-    /// Symlinks in the archive (likewise).
+    /// Symlinks in the archive. With profile `wings`, only the index has them.
     pub symlinks: u64,
-    /// Groups of files that are hard links of one another; each is stored in full.
+    /// Groups of files that are hard links of one another. Each file is stored in full.
     pub hard_links: u64,
     /// Bytes of file content in the archive, holes included.
     pub content: u64,
-    /// Bytes read from the source; less than `content` where files have holes.
+    /// Bytes read from the source. Less than `content` if files have holes or are unchanged.
     pub read: u64,
-    /// Bytes of the archive that were copied from the previous one.
+    /// Bytes of the archive that were copied from the previous archive.
     pub copied: u64,
-    /// Bytes of the tar stream that were compressed: all of it but what was copied.
+    /// Bytes of the tar stream that were compressed: all except the copied ones.
     pub compressed: u64,
-    /// Segments that the tar stream was cut into.
+    /// Segments of the tar stream.
     pub segments: u64,
-    /// Files, symlinks and directories left out by a pattern; what lies in an excluded directory
-    /// that was not entered is not counted.
+    /// Files, symlinks and directories that a pattern excludes. The content of an excluded directory that
+    /// was not entered is not counted.
     pub excluded: u64,
-    /// Paths that are not in the archive, or not wholly, in the order of the walk.
+    /// Paths that the archive does not contain, or only in part, in the order of the walk.
     pub skipped: Listed<Skipped>,
-    /// Files that changed while they were read.
+    /// Files that changed while the backup read them.
     pub changed: Listed<Changed>,
-    /// Odd patterns, and options that named a path which was not met.
+    /// Suspicious patterns, options that name paths that were not found, and the like.
     pub warnings: Vec<Warning>,
-    /// From start to commit.
+    /// Time from the start to the commit.
     pub duration: Duration,
     pub(crate) is_partial: bool,
 }
 
 impl Report {
-    /// Whether something that should be in the archive could not be read.
+    /// Returns whether the archive lacks something that could not be read.
     pub fn is_partial(&self) -> bool {
         self.is_partial
     }
 
-    /// The SHA-1 in lower-case hexadecimal.
+    /// Returns the SHA-1 in lower-case hexadecimal.
     pub fn sha1_hex(&self) -> String {
         use fmt::Write;
         self.sha1.iter().fold(String::with_capacity(40), |mut s, b| {
@@ -60,28 +63,29 @@ impl Report {
     }
 }
 
-/// A path that was left out, and why.
+/// A path that the backup left out, with the reason.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Skipped {
-    /// Relative to the root, any bytes.
+    /// Path relative to the root. It may hold any bytes.
     pub path: Vec<u8>,
-    /// Why.
+    /// Reason.
     pub reason: SkipReason,
 }
 
-/// Why a path is not in the archive.
+/// The reason why a path is not in the archive.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// The system refused to open or read it. Of a directory, only its content is missing.
+    /// The operating system refused to open or read it. If it is a directory, only its content is missing.
     Unreadable(io::Error),
-    /// It was there when its directory was listed, and gone when its turn came.
+    /// It was removed after its directory was listed and before the backup opened it.
     Vanished,
-    /// It was something else when its turn came: a file became a directory, say.
+    /// It became another kind of file before the backup opened it: for example, a directory.
     Replaced,
-    /// Its path is over 4,096 bytes, which nothing could restore.
+    /// Its path is longer than 4,096 bytes, so no program could restore it.
     PathTooLong,
-    /// A directory on another file system, not entered since that was asked for.
+    /// A directory on another file system, with [`one_file_system`](crate::Backup::one_file_system).
     OtherFileSystem,
     /// A socket.
     Socket,
@@ -89,18 +93,18 @@ pub enum SkipReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// An archive, or one in the making, of the store that this backup goes to.
+    /// An archive, finished or not, of the store that this backup goes to.
     OwnBackup,
 }
 
 impl SkipReason {
-    /// Whether the backup lacks something that it should have: true for what could not be read,
-    /// false for what a backup leaves out by its nature.
+    /// Returns whether the backup lacks data that it should have. True for paths that could not be read, false
+    /// for paths that a backup never contains.
     pub fn is_data_loss(&self) -> bool {
         matches!(self, SkipReason::Unreadable(_) | SkipReason::Replaced | SkipReason::PathTooLong)
     }
 
-    /// A word for programs, stable across versions.
+    /// Returns a word for programs. The words are stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
             SkipReason::Unreadable(_) => "unreadable",
@@ -119,43 +123,46 @@ impl SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SkipReason::Unreadable(e) => return write!(f, "cannot be read: {e}"),
+            SkipReason::Unreadable(e) => {
+                return write!(f, "cannot be read: {}", without_os_code(&e.to_string()));
+            }
             SkipReason::Vanished => "vanished before it was read",
             SkipReason::Replaced => "became another kind of file before it was read",
-            SkipReason::PathTooLong => "its path is over 4096 bytes",
+            SkipReason::PathTooLong => "its path is longer than 4096 bytes",
             SkipReason::OtherFileSystem => "is on another file system",
             SkipReason::Socket => "is a socket",
             SkipReason::Fifo => "is a named pipe",
             SkipReason::Device => "is a device",
-            SkipReason::OwnBackup => "is a backup in the store that this one goes to",
+            SkipReason::OwnBackup => "is a backup in the store that this backup goes to",
         })
     }
 }
 
-/// A file that changed while it was read, and how the archive has it.
+/// A file that changed while the backup read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changed {
-    /// Relative to the root, any bytes.
+    /// Path relative to the root. It may hold any bytes.
     pub path: Vec<u8>,
-    /// What was seen.
+    /// The change that was noticed.
     pub change: Change,
 }
 
-/// How a file changed while it was read.
+/// The change of a file while the backup read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It was written to, or its metadata changed: the content may mix old and new.
+    /// It was written to, or its metadata changed. The stored content may mix old and new.
     Modified,
-    /// It became longer: the archive has the length it had when it was opened.
+    /// It became longer. The archive has the length at the time of opening.
     Grew,
-    /// It became shorter. A small file is stored at the length that was read; of a large one the
-    /// rest is zeros.
+    /// It became shorter. A small file is stored with the length that was read; a large file is filled with
+    /// zeros.
     Shrank,
 }
 
 impl Change {
-    /// A word for programs, stable across versions.
+    /// Returns a word for programs. The words are stable across versions.
     pub fn code(self) -> &'static str {
         match self {
             Change::Modified => "modified",

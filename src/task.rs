@@ -1,4 +1,4 @@
-//! One running operation: a future, and a handle to watch and cancel it.
+//! A running operation: a future, and a handle to watch and cancel it.
 
 use std::{
     fmt,
@@ -15,10 +15,16 @@ use crate::{
     progress::{Phase, Progress, Tracker, Updates},
 };
 
-/// A running operation. It is a future: any executor can poll it, and nothing has to be spawned.
+/// A running operation. It is a future that any executor can poll, and nothing has to be spawned.
 ///
-/// Nothing happens before the first poll. Dropping it cancels it without waiting: its threads stop
-/// within moments, and what it had begun to write is removed.
+/// Nothing happens before the first poll.
+///
+/// # Cancel safety
+///
+/// Dropping a task cancels it without waiting: its threads stop within moments. What it wrote for an archive
+/// is removed after that; [`Store::wait_for_cleanup`](crate::Store::wait_for_cleanup) and
+/// [`join_threads`](crate::join_threads) wait for it. To cancel in order, call [`Handle::cancel`] and poll
+/// the task until it resolves.
 #[must_use = "nothing happens before a task is polled"]
 pub struct Task<'a, T> {
     future: BoxFuture<'a, Result<T>>,
@@ -34,7 +40,7 @@ impl<'a, T> Task<'a, T> {
         Task { future: run(tracker.clone()).boxed(), handle: Handle(tracker) }
     }
 
-    /// A handle to watch and cancel it, from any thread and for as long as one likes.
+    /// Returns a handle that watches and cancels the task from any thread. It may outlive the task.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -65,30 +71,32 @@ impl<T> fmt::Debug for Task<'_, T> {
     }
 }
 
-/// Watches and cancels a [`Task`]. Clones are handles to the same task; dropping one does nothing.
+/// Watches and cancels a [`Task`]. Clones refer to the same task. Dropping a handle does nothing.
 #[derive(Clone, Debug)]
 pub struct Handle(Arc<Tracker>);
 
 impl Handle {
-    /// How far the task is.
+    /// Returns the current progress.
     pub fn progress(&self) -> Progress {
         self.0.snapshot()
     }
 
-    /// How far it is, each time that changes. See [`Updates`].
+    /// Returns a stream with the progress after each change.
     pub fn updates(&self) -> Updates {
         Updates::new(self.0.clone())
     }
 
-    /// Asks the task to stop. It then resolves with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), once what it had
-    /// begun is removed; so it must still be polled. Where the commit has begun it is too late, and
-    /// the task resolves as if nobody had asked.
+    /// Asks the task to stop. Returns at once.
+    ///
+    /// The task must still be polled. It removes what it wrote and then resolves with
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). If the commit has begun, it is too late: the
+    /// task resolves as if it had not been cancelled.
     pub fn cancel(&self) {
         self.0.cancel();
     }
 }
 
-/// Polls `work` until it is done or the task is asked to cancel, whichever comes first.
+/// Polls `work` until it is done or the task is cancelled.
 pub(crate) async fn unless_cancelled<T>(
     tracker: &Tracker,
     work: impl Future<Output = Result<T>>,

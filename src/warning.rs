@@ -1,77 +1,79 @@
-//! What the caller should know that is no failure.
+//! Warnings in a report.
 
 use std::fmt;
 
-/// Something the caller should know that is no failure.
+/// Something that the caller should know and that does not fail the backup. `Display` explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A pattern that is odd in its rule set.
+    /// A pattern is suspicious.
     Pattern(PatternWarning),
-    /// So many more patterns are odd in their rule set.
+    /// This many more patterns are suspicious.
     MorePatterns(u64),
-    /// The ignore file was not used, and why.
+    /// The ignore file was not used, for this reason.
     IgnoreFile(String),
-    /// `max_len` was given for a path that the backup did not meet as a file.
+    /// [`max_len`](crate::Backup::max_len) was given for this path, and the backup has no such file.
     MaxLenUnused(Vec<u8>),
-    /// This entry's time is before 1677 or after 2262: the archive has the nearest that 64 bits of
+    /// The time of this entry is before 1677 or after 2262. The archive has the nearest time that 64 bits of
     /// nanoseconds hold.
     Time(Vec<u8>),
-    /// So many more entries have such a time.
+    /// This many more entries have such a time.
     MoreTimes(u64),
-    /// The previous archive could not be used, and why: everything was read and compressed.
+    /// The previous archive could not be used, for this reason. The backup read and compressed everything.
     PreviousUnused(String),
-    /// No copy of the archive was kept in the cache, and why.
+    /// The cache did not keep a copy of the archive, for this reason.
     CacheUnused(String),
-    /// So many segments of the previous archive were damaged. What they held was read and compressed.
+    /// This many segments of the previous archive are damaged. The backup read and compressed their content.
     PreviousDamaged(u64),
 }
 
-/// Where a pattern came from.
+/// The source of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PatternOrigin {
-    /// The ignore file in the root of the tree.
+    /// The ignore file in the root of the source.
     IgnoreFile,
-    /// The list the caller gave.
+    /// The option [`exclude`](crate::Backup::exclude).
     Caller,
 }
 
 /// A pattern that probably does not do what its author meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PatternWarning {
-    /// Whose list it stands in.
+    /// List that has the pattern.
     pub origin: PatternOrigin,
-    /// The line within the text that was added, counted from 1.
+    /// Number of its line, counted from 1.
     pub line: usize,
     /// The line as it was given.
     pub pattern: Vec<u8>,
-    /// What is odd about it.
+    /// The problem.
     pub problem: PatternProblem,
 }
 
-/// What is odd about a pattern.
+/// The problem of a suspicious pattern. `Display` explains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternProblem {
     /// A `[` without its `]`.
     UnclosedBracket,
-    /// A `[:name:]` that is no character class.
+    /// A `[:name:]` that is not a character class.
     UnknownClass,
-    /// A lone backslash at the end.
+    /// A single backslash at the end.
     TrailingBackslash,
-    /// Nothing is left after `!` or `/`.
+    /// Nothing follows `!` or `/`.
     Empty,
     /// A backslash before a letter or digit, as in a Windows path.
     BackslashInName,
     /// `**` right after a name, as in `world**/region`.
     StarsAfterName,
-    /// Longer than any path, or too large a regular expression.
+    /// The pattern is longer than any path, or its regular expression is too large.
     TooLarge,
-    /// Not a regular expression once translated as Wings does.
+    /// The translation by the rules of Wings is not a valid regular expression.
     NotARegexp,
     /// A Unicode class such as `\p{L}`, which is not supported.
     UnicodeClass,
-    /// `?`, which Wings takes literally.
+    /// `?`, which Wings matches literally.
     LiteralQuestionMark,
     /// `\.` or `\?`, where Wings escapes the backslash.
     EscapedBackslash,
@@ -81,9 +83,9 @@ pub enum PatternProblem {
     RegexpOperator,
     /// A comment that does not begin in the first column.
     IndentedComment,
-    /// A lone `/`, which matches everything under Wings.
+    /// A single `/`, which matches everything under Wings.
     BareSlash,
-    /// A byte order mark, which Wings takes for a part of the pattern.
+    /// A byte order mark, which Wings treats as a part of the pattern.
     ByteOrderMark,
 }
 
@@ -111,8 +113,8 @@ impl fmt::Display for PatternProblem {
             Self::StarsAfterName => {
                 "'**' right after a name: git documents it as '*', yet lets it cross directories"
             }
-            Self::TooLarge => "too large a pattern, so this matches nothing",
-            Self::NotARegexp => "not valid to Wings, which drops it, so this matches nothing",
+            Self::TooLarge => "the pattern is too large, so this matches nothing",
+            Self::NotARegexp => "not valid to Wings, which ignores it, so this matches nothing",
             Self::UnicodeClass => "Unicode classes are not supported, so this matches nothing",
             Self::LiteralQuestionMark => "'?' stands for itself under the rules of Wings",
             Self::EscapedBackslash => {
@@ -122,13 +124,13 @@ impl fmt::Display for PatternProblem {
                 "'[!' does not negate under the rules of Wings; write '[^'"
             }
             Self::RegexpOperator => {
-                "has an operator of regular expressions, which Wings obeys; escape it with a backslash"
+                "has an operator of regular expressions, which Wings applies; escape it with a backslash"
             }
             Self::IndentedComment => {
-                "Wings takes an indented comment for a pattern; put '#' in the first column"
+                "Wings treats an indented comment as a pattern; put '#' in the first column"
             }
             Self::BareSlash => "matches everything under the rules of Wings",
-            Self::ByteOrderMark => "Wings takes the byte order mark for a part of this pattern",
+            Self::ByteOrderMark => "Wings treats the byte order mark as a part of this pattern",
         })
     }
 }
@@ -137,16 +139,16 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Warning::Pattern(w) => w.fmt(f),
-            Warning::MorePatterns(count) => write!(f, "{count} more patterns are odd"),
+            Warning::MorePatterns(count) => write!(f, "{count} more patterns are suspicious"),
             Warning::IgnoreFile(why) => f.write_str(why),
             Warning::MaxLenUnused(path) => write!(
                 f,
-                "a length was given for {}, which is no file of this backup",
+                "a length was given for {}, which is not a file of this backup",
                 String::from_utf8_lossy(path)
             ),
             Warning::Time(path) => write!(
                 f,
-                "{}: its time is before 1677 or after 2262, and the archive has the nearest that it can",
+                "{}: its time is before 1677 or after 2262, and the archive has the nearest possible time",
                 String::from_utf8_lossy(path)
             ),
             Warning::MoreTimes(count) => {

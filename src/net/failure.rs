@@ -1,4 +1,4 @@
-//! Why a request failed, and whether it may succeed when it is sent again.
+//! Failures of requests, and whether a retry may help.
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
@@ -12,48 +12,48 @@ use crate::{
     net::xml::Element,
 };
 
-/// Bytes of an error's text that are kept.
+/// Longest text of an error that is kept, in characters.
 const MESSAGE_MAX: usize = 500;
 
 /// A request that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The service said so.
-    Service(Box<Refusal>),
-    /// No connection, or one that broke.
+    /// The service returned an error.
+    Service(Box<ServiceError>),
+    /// The connection could not be made, or it broke.
     Network(String),
-    /// No byte moved for so long.
+    /// The connection moved no byte for this long.
     Stalled(Duration),
-    /// It is over: neither the service nor the network can mend it.
+    /// An error that neither the service nor the network can repair. It is not retried.
     Final(Error),
-    /// An answer that is not what it should be.
+    /// The response is malformed.
     Answer(String),
 }
 
-/// What a service said.
+/// An error that a service returned.
 #[derive(Debug, Default)]
-pub(crate) struct Refusal {
-    /// 0 if it is not known.
+pub(crate) struct ServiceError {
+    /// HTTP status. 0 if it is not known.
     pub(crate) status: u16,
-    /// As S3 calls it, such as `SlowDown`; empty if it was no S3 that answered.
+    /// S3 error code, such as `SlowDown`. Empty if the response is not from S3.
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: String,
-    /// Where the bucket lies, if the service says so; empty otherwise.
+    /// Region of the bucket, if the service reports it. Empty otherwise.
     pub(crate) region: String,
-    /// Bytes of the whole, where a range was asked that it does not have.
-    pub(crate) whole: Option<u64>,
-    /// Where to go instead. It may hold a signature, so it is never shown.
+    /// Size of the whole object, if a range was requested that it does not have.
+    pub(crate) total_size: Option<u64>,
+    /// Target of a redirect. It may have a signature, so it is never shown.
     pub(crate) location: Option<Location>,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Service(Box::new(refusal))
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Failure::Service(Box::new(error))
     }
 }
 
-/// A `Location` header.
+/// A `Location` header. `Debug` does not show it.
 pub(crate) struct Location(pub(crate) String);
 
 impl fmt::Debug for Location {
@@ -62,49 +62,50 @@ impl fmt::Debug for Location {
     }
 }
 
-impl Refusal {
+impl ServiceError {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let mut refusal = Refusal::of_xml(body).unwrap_or_default();
-        refusal.status = status.as_u16();
+        let mut error = ServiceError::from_xml(body).unwrap_or_default();
+        error.status = status.as_u16();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if refusal.request_id.is_empty() {
-            refusal.request_id = plain(header("x-amz-request-id").unwrap_or_default());
+        if error.request_id.is_empty() {
+            error.request_id = one_line(header("x-amz-request-id").unwrap_or_default());
         }
-        if refusal.region.is_empty() {
-            refusal.region = plain(header("x-amz-bucket-region").unwrap_or_default());
+        if error.region.is_empty() {
+            error.region = one_line(header("x-amz-bucket-region").unwrap_or_default());
         }
         if status == StatusCode::RANGE_NOT_SATISFIABLE {
-            let whole =
+            let total_size =
                 header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes */"));
-            refusal.whole = whole.and_then(|size| size.parse().ok()).or(refusal.whole);
+            error.total_size = total_size.and_then(|size| size.parse().ok()).or(error.total_size);
         }
         if status.is_redirection() {
-            refusal.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
+            error.location = header(LOCATION.as_str()).map(|to| Location(to.to_owned()));
         }
-        if refusal.message.is_empty() {
-            refusal.message = status.canonical_reason().unwrap_or_default().to_owned();
+        if error.message.is_empty() {
+            error.message = status.canonical_reason().unwrap_or_default().to_owned();
         }
-        refusal
+        error
     }
 
-    /// The error in a body, which may come with any status: CompleteMultipartUpload answers 200
-    /// before it knows.
-    pub(crate) fn of_xml(body: &[u8]) -> Option<Self> {
+    /// Parses the error in a body. It may come with any status: CompleteMultipartUpload sends 200 before it
+    /// knows the result.
+    pub(crate) fn from_xml(body: &[u8]) -> Option<Self> {
         let error = Element::parse(body).ok().filter(|root| root.name == "Error")?;
-        let text = |name| error.child(name).map(plain).unwrap_or_default();
-        Some(Refusal {
+        let text = |name| error.child(name).map(one_line).unwrap_or_default();
+        Some(ServiceError {
             status: StatusCode::OK.as_u16(),
             code: text("Code"),
             message: text("Message"),
             request_id: text("RequestId"),
             region: text("Region"),
-            whole: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
+            total_size: error.child("ActualObjectSize").and_then(|size| size.trim().parse().ok()),
             location: None,
         })
     }
 
-    /// Whether it says nothing but its status, and time will not mend it: HEAD has no body to say why.
-    pub(crate) fn is_mute(&self) -> bool {
+    /// Returns whether the error has only a status, and a retry does not help. The response to HEAD has no
+    /// body that gives a reason.
+    pub(crate) fn has_only_status(&self) -> bool {
         self.code.is_empty() && !self.is_retryable()
     }
 
@@ -119,13 +120,13 @@ impl Refusal {
             "ThrottlingException",
             "ConditionalRequestConflict",
         ];
-        // 501 means that the service lacks the function. Time does not change that.
+        // 501 means that the service lacks the function, so a retry does not help.
         matches!(self.status, 408 | 429 | 500 | 502..=599) || CODES.contains(&&*self.code)
     }
 
     fn kind(&self) -> ErrorKind {
         match (&*self.code, self.status) {
-            // Versitygw answers 404 for an unknown access key.
+            // Versitygw returns 404 for an unknown access key.
             ("AccessDenied" | "InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
                 ErrorKind::PermissionDenied
             }
@@ -140,15 +141,15 @@ impl Refusal {
     }
 }
 
-/// One line of text, of a bounded length: it comes from a service that may be anybody's.
-pub(crate) fn plain(text: &str) -> String {
+/// Returns one line of bounded length, because the text may come from any service.
+pub(crate) fn one_line(text: &str) -> String {
     let text = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     text.take(MESSAGE_MAX).collect()
 }
 
 impl Failure {
-    /// Of a request that got no answer, or of an answer that broke off. The URL is left out: its
-    /// query is a secret.
+    /// Returns the failure of a request that got no response, or a response that broke off. It leaves the URL
+    /// out, because its query is secret.
     pub(crate) fn network(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let is_refused = error.is_builder();
@@ -160,20 +161,20 @@ impl Failure {
         }
         if is_refused {
             let error = Error::new(ErrorKind::InvalidInput, "follow the URL");
-            return Failure::Final(error.caused_by(plain(&text)));
+            return Failure::Final(error.caused_by(one_line(&text)));
         }
-        Failure::Network(plain(&text))
+        Failure::Network(one_line(&text))
     }
 
-    /// Of an answer of which a part did not come.
+    /// Returns the failure of a response that ended early.
     pub(crate) fn ended_early() -> Self {
-        Failure::Network("the answer ended early".into())
+        Failure::Network("the response ended early".into())
     }
 
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Failure::Service(refusal) => refusal.is_retryable(),
-            // Who is not trusted now is not trusted in a minute either.
+            Failure::Service(error) => error.is_retryable(),
+            // A certificate that is not trusted now is not trusted in a minute either.
             Failure::Network(why) => !why.contains("certificate"),
             Failure::Stalled(_) | Failure::Answer(_) => true,
             Failure::Final(_) => false,
@@ -181,26 +182,26 @@ impl Failure {
     }
 
     pub(crate) fn is_status(&self, status: u16) -> bool {
-        matches!(self, Failure::Service(refusal) if refusal.status == status)
+        matches!(self, Failure::Service(error) if error.status == status)
     }
 
-    /// How large the whole is, where a range was refused that it does not have.
-    pub(crate) fn whole(&self) -> Option<u64> {
+    /// Returns the size of the whole object, if a range was refused that it does not have.
+    pub(crate) fn total_size(&self) -> Option<u64> {
         match self {
-            Failure::Service(refusal) => refusal.whole,
+            Failure::Service(error) => error.total_size,
             _ => None,
         }
     }
 
-    /// As an error of `operation` on what is at `place`.
+    /// Converts the failure into an error of `operation` on `place`.
     pub(crate) fn into_error(self, operation: &'static str, place: impl fmt::Display) -> Error {
         let place = place.to_string();
         match self {
             Failure::Final(error) if error.path().is_some() => error,
             Failure::Final(error) => error.at(place),
-            Failure::Service(refusal) => {
-                let (error, text) = (Error::new(refusal.kind(), operation), refusal.to_string());
-                match refusal.is_retryable() {
+            Failure::Service(error) => {
+                let (error, text) = (Error::new(error.kind(), operation), error.to_string());
+                match error.is_retryable() {
                     true => error.caused_by(io::Error::new(io::ErrorKind::ResourceBusy, text)),
                     false => error.caused_by(text),
                 }
@@ -225,16 +226,16 @@ impl From<Error> for Failure {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.code {
             "" => write!(f, "{} ", self.message)?,
             code => write!(f, "{code}: {} ", self.message)?,
         }
-        // The other codes that come with a region have nothing to do with it.
+        // Other status codes may also come with a region, but are not about it.
         let is_about_region = matches!(self.status, 300..=400) && !self.region.is_empty();
         if is_about_region && !self.message.contains(&self.region) {
-            write!(f, "(the bucket lies in the region {}) ", self.region)?;
+            write!(f, "(the bucket is in the region {}) ", self.region)?;
         }
         match (self.status, &*self.request_id) {
             (0, "") => f.write_str("(no request id)"),
@@ -254,20 +255,20 @@ mod tests {
         <Code>SlowDown</Code><Message>Please\nwait</Message><RequestId>R1</RequestId></Error>";
 
     #[test]
-    fn what_a_service_says_is_in_the_error() {
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
-        let error = Failure::from(refusal).into_error("upload to", "s3://b/k");
+    fn the_error_has_code_message_status_and_request_id() {
+        let error = ServiceError::new(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), XML);
+        let error = Failure::from(error).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
         assert_eq!(error.to_string(), text);
-        let refusal = Refusal::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
-        assert_eq!(refusal.to_string(), "Bad Gateway (status 502)");
+        let error = ServiceError::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
+        assert_eq!(error.to_string(), "Bad Gateway (status 502)");
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_temporary_failures_are_retried() {
         let of = |status: u16, body: &[u8]| {
             let status = StatusCode::from_u16(status).expect("a status");
-            Failure::from(Refusal::new(status, &HeaderMap::new(), body))
+            Failure::from(ServiceError::new(status, &HeaderMap::new(), body))
         };
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(of(status, b"").is_retryable(), "{status}");

@@ -1,4 +1,4 @@
-//! Requests, each tried again until it succeeds, cannot succeed, or takes too long.
+//! Requests with retries.
 
 use std::{
     fs::File,
@@ -25,57 +25,56 @@ use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
-        failure::{Failure, Refusal},
-        url::{SecretUrl, astray},
+        failure::{Failure, ServiceError},
+        url::{SecretUrl, bad_redirect},
     },
     rt::background::Background,
 };
 
-/// Bytes of a body that are handed to a connection at once: each is a sign of life.
+/// Bytes of a body that a connection gets at once. Each piece counts as activity.
 const PIECE: usize = 64 << 10;
 
-/// Bytes of an answer that is not content, such as a page of a list.
+/// Largest response that is not content, such as a page of a list.
 const ANSWER_MAX: usize = 8 << 20;
 
-/// Bytes of an answer that says what went wrong.
+/// Largest response that reports an error.
 const ERROR_MAX: usize = 64 << 10;
 
-/// How long a service that has never answered is waited for.
-const FIRST_CONTACT: Duration = Duration::from_secs(10);
+/// Longest time of retries for a service that has never responded.
+const FIRST_RESPONSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes a second that a connection takes at least of what stands in buffers.
+/// Lowest assumed rate, in bytes a second, at which a connection drains the buffers of the kernel.
 const SLOWEST: u64 = 1 << 20;
 
-/// Redirects that are followed, one behind the other.
+/// Most redirects that one request follows.
 pub(crate) const REDIRECTS_MAX: usize = 5;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A client for requests that may be sent more than once. Its methods run on a
+/// A client for requests that may be sent several times. Its methods run on a
 /// [`Runtime`](super::runtime::Runtime).
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    /// It follows no redirects: who may be told what is sent, and what has to be sent anew, is for us
-    /// to say.
+    /// Follows no redirects. This module decides which host gets a request, and sends its body again.
     client: Client,
     retry_for: Duration,
     stall_after: Duration,
-    has_answered: Arc<AtomicBool>,
+    has_responded: Arc<AtomicBool>,
 }
 
-/// The content of a request.
+/// The body of a request.
 #[derive(Clone)]
-pub(crate) enum Content {
+pub(crate) enum RequestBody {
     Bytes(Bytes),
-    /// Read anew for each attempt.
+    /// A range of a file. Each attempt reads it again.
     File(Arc<Background<File>>, Range<u64>),
 }
 
 impl Http {
     pub(crate) fn new(options: &Transfer) -> Result<Self> {
         let fail = |e: reqwest::Error| {
-            Error::new(ErrorKind::InvalidInput, "set HTTP up").caused_by(e.without_url())
+            Error::new(ErrorKind::InvalidInput, "set up HTTP").caused_by(e.without_url())
         };
         let certificates = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
         let client = Client::builder()
@@ -89,112 +88,118 @@ impl Http {
             client: client.build().map_err(fail)?,
             retry_for: options.retry_for,
             stall_after: options.stall_after,
-            has_answered: Arc::default(),
+            has_responded: Arc::default(),
         })
     }
 
-    /// Makes attempts until one succeeds or its failure is not of a kind that passes.
+    /// Calls `attempt` until it succeeds or a retry does not help.
     pub(crate) async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut patience = self.patience();
+        let mut retries = self.retries();
         loop {
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(failure) => patience.wait(failure).await?,
+                Err(failure) => retries.wait(failure).await?,
             }
         }
     }
 
-    /// The same, with less time for retries.
-    pub(crate) fn hurried(&self, retry_for: Duration) -> Http {
+    /// Returns the same client with less time for retries.
+    pub(crate) fn with_retry_time(&self, retry_for: Duration) -> Http {
         Http { retry_for: self.retry_for.min(retry_for), ..self.clone() }
     }
 
-    /// For what is tried again in another way than the first time.
-    pub(crate) fn patience(&self) -> Patience<'_> {
-        Patience { http: self, start: Instant::now(), longest: FIRST_PAUSE }
+    /// Returns the state of a series of retries, for callers that change the request between attempts.
+    pub(crate) fn retries(&self) -> Retries<'_> {
+        Retries { http: self, start: Instant::now(), longest: FIRST_PAUSE }
     }
 
-    /// Sends a request once to where a link leads, with its body anew behind each redirect; an answer
-    /// that is no success is a failure.
+    /// Sends a request once, and follows redirects. The body is sent again after each redirect. A response
+    /// without success is a failure.
     pub(crate) async fn send(
         &self,
         method: Method,
         url: &SecretUrl,
         headers: HeaderMap,
-        content: Option<Content>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         let mut to = url.clone();
         for _ in 0..=REDIRECTS_MAX {
             let sent = self.send_here(method.clone(), &to, headers.clone(), content.clone()).await;
-            let Err(Failure::Service(refusal)) = &sent else {
+            let Err(Failure::Service(service_error)) = &sent else {
                 return sent;
             };
-            match &refusal.location {
-                Some(location) if method == Method::GET || matches!(refusal.status, 307 | 308) => {
+            match &service_error.location {
+                Some(location)
+                    if method == Method::GET || matches!(service_error.status, 307 | 308) =>
+                {
                     to = url.follow(&to, &location.0)?;
                 }
                 _ => return sent,
             }
         }
-        Err(astray(url, "it leads from one place to the next").into())
+        Err(bad_redirect(url, "there are too many redirects").into())
     }
 
-    /// Sends a request once, and to no other place than this. A redirect is a failure.
+    /// Sends a request once, and follows no redirect. A redirect is a failure.
     pub(crate) async fn send_here(
         &self,
         method: Method,
         url: &SecretUrl,
         headers: HeaderMap,
-        content: Option<Content>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
-        // What the kernel took of a body may still be on its way when no more is asked for.
-        let in_buffers = content.as_ref().map_or(0, Content::len).div_ceil(SLOWEST);
-        let life = Arc::new(Life::new());
+        // The kernel may still send buffered bytes of the body after it has accepted the last one.
+        let in_buffers = content.as_ref().map_or(0, RequestBody::len).div_ceil(SLOWEST);
+        let activity = Arc::new(Activity::new());
         let mut request = self.client.request(method, url.get()).headers(headers);
         if let Some(content) = content {
             request = request.header(CONTENT_LENGTH, content.len());
-            let life = life.clone();
-            let pieces = content.pieces().inspect(move |_| life.sign());
+            let activity = activity.clone();
+            let pieces = content.pieces().inspect(move |_| activity.record());
             request = request.body(Body::wrap_stream(pieces));
         }
-        let answer = async { request.send().await.map_err(Failure::network) };
+        let response = async { request.send().await.map_err(Failure::network) };
         let silence = self.stall_after + Duration::from_secs(in_buffers);
-        let answer = unless_silent(&life, silence, answer).await?;
-        self.has_answered.store(true, Relaxed);
-        if answer.status().is_success() {
-            return Ok(answer);
+        let response = unless_silent(&activity, silence, response).await?;
+        self.has_responded.store(true, Relaxed);
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = self.body_within(ERROR_MAX, answer).await.unwrap_or_default();
-        let refusal = Refusal::new(status, &headers, &body);
-        let is_late = url.is_over() || refusal.message.contains("has expired");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.body_within(ERROR_MAX, response).await.unwrap_or_default();
+        let service_error = ServiceError::new(status, &headers, &body);
+        let is_late = url.is_over() || service_error.message.contains("has expired");
         if matches!(status.as_u16(), 400 | 401 | 403) && is_late {
             let error = Error::new(ErrorKind::UrlExpired, "use the URL");
-            return Err(Failure::Final(error.caused_by(refusal.to_string())));
+            return Err(Failure::Final(error.caused_by(service_error.to_string())));
         }
-        Err(refusal.into())
+        Err(service_error.into())
     }
 
-    /// Sends a part, and gives the ETag that the service answers with.
-    pub(crate) async fn put(&self, url: &SecretUrl, content: Content) -> Result<String, Failure> {
-        etag_of(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
+    /// Sends a part, and returns the ETag of the service.
+    pub(crate) async fn put(
+        &self,
+        url: &SecretUrl,
+        content: RequestBody,
+    ) -> Result<String, Failure> {
+        etag(&self.send(Method::PUT, url, HeaderMap::new(), Some(content)).await?)
     }
 
-    /// The body of an answer, of a bounded size, which takes no longer than a silence may.
-    pub(crate) async fn body(&self, answer: Response) -> Result<Bytes, Failure> {
-        self.body_within(ANSWER_MAX, answer).await
+    /// Reads the body of a response. Its size is bounded, and so is the time.
+    pub(crate) async fn body(&self, response: Response) -> Result<Bytes, Failure> {
+        self.body_within(ANSWER_MAX, response).await
     }
 
-    async fn body_within(&self, max: usize, answer: Response) -> Result<Bytes, Failure> {
+    async fn body_within(&self, max: usize, response: Response) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
-        let mut chunks = self.chunks(answer);
+        let mut chunks = self.chunks(response);
         let read = async {
             while let Some(chunk) = chunks.next().await? {
                 if chunk.len() > max - body.len() {
-                    return Err(Failure::Answer(format!("an answer is over {max} bytes")));
+                    return Err(Failure::Answer(format!("the response is over {max} bytes")));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -206,50 +211,50 @@ impl Http {
         }
     }
 
-    pub(crate) fn chunks(&self, answer: Response) -> Chunks {
-        Chunks { answer, stall_after: self.stall_after }
+    pub(crate) fn chunks(&self, response: Response) -> Chunks {
+        Chunks { response, stall_after: self.stall_after }
     }
 }
 
-/// What names a part that has arrived.
-pub(crate) fn etag_of(answer: &Response) -> Result<String, Failure> {
-    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+/// Returns the ETag of a response. It identifies a part.
+pub(crate) fn etag(response: &Response) -> Result<String, Failure> {
+    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
     let etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
-    etag.ok_or_else(|| Failure::Answer("it gave no ETag".into()))
+    etag.ok_or_else(|| Failure::Answer("the response has no ETag".into()))
 }
 
-/// Waits for `work` for as long as its connection shows life.
+/// Polls `work` while its connection shows activity.
 async fn unless_silent<T>(
-    life: &Life,
+    activity: &Activity,
     longest: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut work = std::pin::pin!(work);
     loop {
-        match tokio::time::timeout(longest.saturating_sub(life.silence()), &mut work).await {
+        match tokio::time::timeout(longest.saturating_sub(activity.silence()), &mut work).await {
             Ok(done) => return done,
-            Err(_) if life.silence() >= longest => return Err(Failure::Stalled(longest)),
+            Err(_) if activity.silence() >= longest => return Err(Failure::Stalled(longest)),
             Err(_) => {}
         }
     }
 }
 
-/// How long something is still tried.
-pub(crate) struct Patience<'a> {
+/// A series of retries of one request.
+pub(crate) struct Retries<'a> {
     http: &'a Http,
     start: Instant,
     longest: Duration,
 }
 
-impl Patience<'_> {
-    /// Waits before the next attempt; gives the failure back where there should be none.
+impl Retries<'_> {
+    /// Waits before the next attempt. Returns the failure if there should be no other attempt.
     pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
-        // Full jitter: those who failed together must not come back together.
+        // Full jitter, so that clients that failed together do not retry together.
         let pause = self.longest.mul_f64(fastrand::f64());
         self.longest = (self.longest * 2).min(LONGEST_PAUSE);
-        let allowed = match self.http.has_answered.load(Relaxed) {
+        let allowed = match self.http.has_responded.load(Relaxed) {
             true => self.http.retry_for,
-            false => self.http.retry_for.min(FIRST_CONTACT),
+            false => self.http.retry_for.min(FIRST_RESPONSE_WITHIN),
         };
         if !failure.is_retryable() || self.start.elapsed() + pause > allowed {
             return Err(failure);
@@ -259,39 +264,39 @@ impl Patience<'_> {
     }
 }
 
-/// The body of an answer as it comes.
+/// The body of a response, chunk by chunk.
 pub(crate) struct Chunks {
-    answer: Response,
+    response: Response,
     stall_after: Duration,
 }
 
 impl Chunks {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(self.stall_after, self.answer.chunk()).await {
+        match tokio::time::timeout(self.stall_after, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(Failure::network),
             Err(_) => Err(Failure::Stalled(self.stall_after)),
         }
     }
 }
 
-impl Content {
+impl RequestBody {
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::File(_, range) => range.end - range.start,
+            RequestBody::Bytes(bytes) => bytes.len() as u64,
+            RequestBody::File(_, range) => range.end - range.start,
         }
     }
 
-    /// Small enough that each one taken says that the connection lives.
+    /// Returns the body in pieces. They are small, so that each one shows that the connection is alive.
     fn pieces(self) -> stream::BoxStream<'static, std::io::Result<Bytes>> {
         match self {
-            Content::Bytes(bytes) => stream::iter(
+            RequestBody::Bytes(bytes) => stream::iter(
                 (0..bytes.len())
                     .step_by(PIECE)
                     .map(move |at| Ok(bytes.slice(at..bytes.len().min(at + PIECE)))),
             )
             .boxed(),
-            Content::File(file, range) => stream::try_unfold(range, move |range| {
+            RequestBody::File(file, range) => stream::try_unfold(range, move |range| {
                 let file = file.clone();
                 async move {
                     let len = (range.end - range.start).min(PIECE as u64) as usize;
@@ -312,15 +317,15 @@ impl Content {
     }
 }
 
-/// When a connection last took something.
-struct Life(Mutex<Instant>);
+/// The time of the last activity of a connection.
+struct Activity(Mutex<Instant>);
 
-impl Life {
+impl Activity {
     fn new() -> Self {
-        Life(Mutex::new(Instant::now()))
+        Activity(Mutex::new(Instant::now()))
     }
 
-    fn sign(&self) {
+    fn record(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
@@ -336,7 +341,7 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
     };
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(wrong("there is none in it".into())),
+        Ok(_) => Err(wrong("the file has none".into())),
         Err(e) => Err(wrong(e.to_string())),
     }
 }

@@ -1,7 +1,6 @@
-//! HTTP for stores and links: requests that are tried again, on a thread of their own.
+//! HTTP for stores and links: requests with retries, on a thread of their own.
 //!
-//! tokio lives and dies on that thread; nothing of it is seen outside of this directory and of the
-//! stores that are built on it.
+//! tokio runs on that thread only. No other module uses it, except the stores on top of this one.
 
 pub(crate) mod failure;
 pub(crate) mod http;
@@ -12,7 +11,7 @@ pub(crate) mod xml;
 
 use std::{path::PathBuf, time::Duration};
 
-/// How bytes travel: how many requests at once, and how long a service may keep one waiting.
+/// Settings of transfers over the network: parallel requests, retries, timeouts and certificates.
 #[derive(Clone, Debug)]
 pub struct Transfer {
     pub(crate) parallel: usize,
@@ -33,36 +32,39 @@ impl Default for Transfer {
 }
 
 impl Transfer {
-    /// Four parts at once; tries again for three minutes; gives up on a connection that is silent
-    /// for one.
+    /// Returns the default settings: four parallel requests, retries for three minutes, and a timeout of one
+    /// minute without activity.
     pub fn new() -> Self {
         Transfer::default()
     }
 
-    /// How many parts or ranges are on their way at once, at least one.
+    /// Sets how many parts or ranges are transferred at once, from 1 to 256. The default is 4.
     #[must_use]
     pub fn parallel(mut self, requests: usize) -> Self {
         self.parallel = requests.clamp(1, 256);
         self
     }
 
-    /// How long a request is tried again after failures that may pass. Each request has this time
-    /// of its own.
+    /// Sets how long a request is retried after temporary failures. Each request has this time. The default is
+    /// three minutes.
     #[must_use]
     pub fn retry_for(mut self, time: Duration) -> Self {
         self.retry_for = time;
         self
     }
 
-    /// How long a connection may be silent: no byte taken and none sent. The request is then tried
-    /// again on another.
+    /// Sets how long a connection may be silent, without a byte sent or received. The request is then retried
+    /// on another connection. The default is one minute.
     #[must_use]
     pub fn stall_after(mut self, time: Duration) -> Self {
         self.stall_after = time;
         self
     }
 
-    /// Trusts the certificates in this PEM file, too: those of a private authority.
+    /// Also trusts the certificates in this PEM file, such as those of a private authority.
+    ///
+    /// An operation fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the file has no usable
+    /// certificate.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());

@@ -1,4 +1,4 @@
-//! Ranges of what a URL leads to, taken up again where a connection breaks.
+//! Requests for ranges. They continue after a connection breaks.
 
 use std::{future::Future, ops::Range};
 
@@ -15,25 +15,25 @@ use crate::{
     net::{failure::Failure, http::Http, url::SecretUrl},
 };
 
-/// What a GET of a range brought.
-pub(crate) enum Got {
+/// The result of a request for a range.
+pub(crate) enum RangeResponse {
     Part(Part),
-    /// The service knows no ranges: the answer to it has all there is.
+    /// The service does not support ranges. The response has the whole object.
     NoRanges(Response),
 }
 
-/// A range of something.
+/// A range of an object.
 pub(crate) struct Part {
     pub(crate) bytes: BytesMut,
     range: Range<u64>,
-    /// Bytes of the whole.
+    /// Size of the whole object.
     pub(crate) size: u64,
-    /// Which whole it is a part of.
+    /// ETag of the object.
     pub(crate) etag: Option<HeaderValue>,
 }
 
 impl Part {
-    /// Nothing, of a whole that has no such bytes.
+    /// Returns an empty part of an object that does not have the range.
     fn none_of(size: u64) -> Self {
         Part { bytes: BytesMut::new(), range: size..size, size, etag: None }
     }
@@ -43,47 +43,47 @@ impl Part {
     }
 }
 
-/// Which bytes a GET asks for.
+/// The bytes that a GET requests.
 #[derive(Clone, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum RangeSpec {
     Bytes(Range<u64>),
     Last(u64),
-    /// All of them, with no range.
+    /// The whole object, without a range.
     All,
 }
 
-impl Wanted {
-    /// What comes of something of `size`.
+impl RangeSpec {
+    /// Returns the range in an object of `size`.
     pub(crate) fn within(&self, size: u64) -> Range<u64> {
         match self {
-            Wanted::Bytes(range) => range.start..range.end.min(size),
-            Wanted::Last(n) => size.saturating_sub(*n)..size,
-            Wanted::All => 0..size,
+            RangeSpec::Bytes(range) => range.start..range.end.min(size),
+            RangeSpec::Last(n) => size.saturating_sub(*n)..size,
+            RangeSpec::All => 0..size,
         }
     }
 
-    /// Whether this refusal may be of the way in which the bytes were asked for.
-    fn may_be_unknown(&self, failure: &Failure) -> bool {
-        let is_suffix = matches!(self, Wanted::Last(_));
-        let is_range = !matches!(self, Wanted::All);
+    /// Returns whether the failure may mean that the service does not support this form of range.
+    fn may_be_unsupported(&self, failure: &Failure) -> bool {
+        let is_suffix = matches!(self, RangeSpec::Last(_));
+        let is_range = !matches!(self, RangeSpec::All);
         is_range && failure.is_status(416)
             || is_suffix && (failure.is_status(400) || failure.is_status(501))
     }
 
-    /// The headers that ask for it.
+    /// Returns the headers that request the range.
     pub(crate) fn headers(&self, etag: Option<HeaderValue>) -> HeaderMap {
         let range = match self {
-            Wanted::Bytes(range) => {
+            RangeSpec::Bytes(range) => {
                 format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
             }
-            Wanted::Last(n) => format!("bytes=-{n}"),
-            Wanted::All => String::new(),
+            RangeSpec::Last(n) => format!("bytes=-{n}"),
+            RangeSpec::All => String::new(),
         };
         let mut headers = HeaderMap::new();
         if let Some(range) = HeaderValue::try_from(range).ok().filter(|range| !range.is_empty()) {
             headers.insert(RANGE, range);
         }
-        // A weak one never matches (RFC 9110, 13.1.1).
+        // A weak ETag never matches (RFC 9110, 13.1.1).
         if let Some(etag) = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/")) {
             headers.insert(IF_MATCH, etag);
         }
@@ -91,160 +91,167 @@ impl Wanted {
     }
 }
 
-/// What one request for a part brought.
-enum Came {
-    /// All that is missing of it.
+/// The result of one request for a part.
+enum Received {
+    /// All missing bytes of the part.
     Part,
-    /// Other bytes than the last ones, of a whole of this size: the service knows no suffixes.
+    /// Other bytes than the last ones, of an object of this size: the service does not support suffixes.
     Other(u64),
-    /// All there is.
+    /// The whole object.
     Whole(Response),
 }
 
 impl Http {
-    /// Gets a range, and goes on behind what came where a connection breaks. `ask` sends one request
-    /// for a range.
+    /// Gets a range, and continues after a connection breaks. `ask` sends one request for a range.
     ///
-    /// Not every service has the last bytes of something as a range, or has them of something that is
-    /// shorter (RFC 9110, 14.1.2 allows to ask; some answer 416). Then the size is asked for, and the
-    /// range by its place.
+    /// Some services do not support a request for the last bytes, or not for an object that is shorter. (RFC
+    /// 9110, 14.1.2 allows it; some return 416.) Then this asks for the size first, and for the range by its
+    /// position after that.
     pub(crate) async fn get<F>(
         &self,
-        wanted: Wanted,
-        ask: impl Fn(Wanted, Option<HeaderValue>) -> F,
-    ) -> Result<Got, Failure>
+        spec: RangeSpec,
+        ask: impl Fn(RangeSpec, Option<HeaderValue>) -> F,
+    ) -> Result<RangeResponse, Failure>
     where
         F: Future<Output = Result<Response, Failure>>,
     {
-        let mut patience = self.patience();
-        let (mut asked, mut part): (_, Option<Part>) = (wanted.clone(), None);
-        // What was said of the size, and whether the first byte alone is asked for to learn it.
-        let (mut said, mut is_probe) = (None, false);
+        let mut retries = self.retries();
+        let (mut requested, mut part): (_, Option<Part>) = (spec.clone(), None);
+        // The reported size, and whether the request is for the first byte only, to learn the size.
+        let (mut reported, mut is_probe) = (None, false);
         loop {
-            let size = match self.get_more(&ask, &asked, &mut part).await {
-                Ok(Came::Part) if !is_probe => break,
-                Ok(Came::Part) => part.take().map_or(0, |part| part.size),
-                Ok(Came::Other(size)) => size,
-                Ok(Came::Whole(answer)) => match whole_of(&answer) {
-                    Some(size) if matches!(asked, Wanted::Last(_)) && gives_ranges(&answer) => size,
-                    _ => return Ok(Got::NoRanges(answer)),
+            let size = match self.get_more(&ask, &requested, &mut part).await {
+                Ok(Received::Part) if !is_probe => break,
+                Ok(Received::Part) => part.take().map_or(0, |part| part.size),
+                Ok(Received::Other(size)) => size,
+                Ok(Received::Whole(response)) => match content_length(&response) {
+                    Some(size)
+                        if matches!(requested, RangeSpec::Last(_)) && accepts_ranges(&response) =>
+                    {
+                        size
+                    }
+                    _ => return Ok(RangeResponse::NoRanges(response)),
                 },
                 Err(failure)
-                    if part.is_none() && said.is_none() && asked.may_be_unknown(&failure) =>
+                    if part.is_none()
+                        && reported.is_none()
+                        && requested.may_be_unsupported(&failure) =>
                 {
-                    match failure.whole() {
+                    match failure.total_size() {
                         Some(size) => size,
-                        // Not even the first: it is empty, or there are no ranges.
+                        // Not even the first byte exists: the object is empty, or there are no ranges.
                         None if is_probe => {
-                            (asked, is_probe) = (Wanted::All, false);
+                            (requested, is_probe) = (RangeSpec::All, false);
                             continue;
                         }
                         None => {
-                            (asked, is_probe) = (Wanted::Bytes(0..1), true);
+                            (requested, is_probe) = (RangeSpec::Bytes(0..1), true);
                             continue;
                         }
                     }
                 }
                 Err(failure) => {
-                    patience.wait(failure).await?;
+                    retries.wait(failure).await?;
                     continue;
                 }
             };
-            let range = wanted.within(size);
+            let range = spec.within(size);
             if range.is_empty() {
-                return Ok(Got::Part(Part::none_of(size)));
+                return Ok(RangeResponse::Part(Part::none_of(size)));
             }
-            (asked, said, is_probe) = (Wanted::Bytes(range), Some(size), false);
+            (requested, reported, is_probe) = (RangeSpec::Bytes(range), Some(size), false);
         }
-        let part = part.ok_or_else(|| Failure::Answer("nothing came".into()))?;
-        match said {
-            Some(size) if size != part.size => Err(another()),
-            _ => Ok(Got::Part(part)),
+        let part = part.ok_or_else(|| Failure::Answer("the response is empty".into()))?;
+        match reported {
+            Some(size) if size != part.size => Err(changed()),
+            _ => Ok(RangeResponse::Part(part)),
         }
     }
 
-    /// Gets what is missing of a part.
+    /// Gets the missing bytes of a part.
     async fn get_more<F>(
         &self,
-        ask: &impl Fn(Wanted, Option<HeaderValue>) -> F,
-        wanted: &Wanted,
+        ask: &impl Fn(RangeSpec, Option<HeaderValue>) -> F,
+        spec: &RangeSpec,
         part: &mut Option<Part>,
-    ) -> Result<Came, Failure>
+    ) -> Result<Received, Failure>
     where
         F: Future<Output = Result<Response, Failure>>,
     {
-        let answer = match &*part {
-            Some(part) => ask(Wanted::Bytes(part.missing()), part.etag.clone()).await?,
-            None => ask(wanted.clone(), None).await?,
+        let response = match &*part {
+            Some(part) => ask(RangeSpec::Bytes(part.missing()), part.etag.clone()).await?,
+            None => ask(spec.clone(), None).await?,
         };
-        if answer.status() != StatusCode::PARTIAL_CONTENT {
-            return Ok(Came::Whole(answer));
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            return Ok(Received::Whole(response));
         }
-        let (range, size) = content_range(answer.headers())?;
+        let (range, size) = content_range(response.headers())?;
         let expected = match &*part {
             Some(part) => part.missing(),
-            None => wanted.within(size),
+            None => spec.within(size),
         };
-        if range != expected && part.is_none() && matches!(wanted, Wanted::Last(_)) {
-            return Ok(Came::Other(size));
+        if range != expected && part.is_none() && matches!(spec, RangeSpec::Last(_)) {
+            return Ok(Received::Other(size));
         }
         if range != expected {
-            return Err(Failure::Answer(format!("it sent the bytes {range:?}, not {expected:?}")));
+            return Err(Failure::Answer(format!(
+                "the response has the bytes {range:?}, not {expected:?}"
+            )));
         }
-        let etag = answer.headers().get(ETAG).cloned();
-        // Not every service knows the condition.
-        let is_another = |part: &Part| {
+        let etag = response.headers().get(ETAG).cloned();
+        // Some services ignore the condition.
+        let is_changed = |part: &Part| {
             part.size != size || (part.etag.is_some() && etag.is_some() && part.etag != etag)
         };
-        if part.as_ref().is_some_and(is_another) {
-            return Err(another());
+        if part.as_ref().is_some_and(is_changed) {
+            return Err(changed());
         }
         let part = part.get_or_insert_with(|| {
             let bytes = BytesMut::with_capacity((range.end - range.start) as usize);
             Part { bytes, range, size, etag }
         });
-        let mut chunks = self.chunks(answer);
+        let mut chunks = self.chunks(response);
         while !part.missing().is_empty() {
             let chunk = chunks.next().await?.ok_or_else(Failure::ended_early)?;
             let n = chunk.len().min((part.missing().end - part.missing().start) as usize);
             part.bytes.extend_from_slice(&chunk[..n]);
         }
-        Ok(Came::Part)
+        Ok(Received::Part)
     }
 
-    /// Asks for a range once. With an ETag, only of what it belongs to.
+    /// Requests a range once. With an ETag, only of the object with that ETag.
     pub(crate) async fn ask(
         &self,
         url: &SecretUrl,
-        wanted: &Wanted,
+        spec: &RangeSpec,
         etag: Option<HeaderValue>,
     ) -> Result<Response, Failure> {
-        let answer = self.send(Method::GET, url, wanted.headers(etag), None).await;
-        answer.map_err(unless_another)
+        let response = self.send(Method::GET, url, spec.headers(etag), None).await;
+        response.map_err(changed_if_precondition_failed)
     }
 }
 
-/// A condition that does not hold means that it is another whole.
-pub(crate) fn unless_another(failure: Failure) -> Failure {
-    if failure.is_status(412) { another() } else { failure }
+/// Replaces a failed precondition by the failure of an object that has changed.
+pub(crate) fn changed_if_precondition_failed(failure: Failure) -> Failure {
+    if failure.is_status(412) { changed() } else { failure }
 }
 
-/// Bytes of a whole, as the answer that brings it says.
-pub(crate) fn whole_of(answer: &Response) -> Option<u64> {
-    let len = answer.headers().get(CONTENT_LENGTH)?;
+/// Returns the size of an object from the response that has all of it.
+pub(crate) fn content_length(response: &Response) -> Option<u64> {
+    let len = response.headers().get(CONTENT_LENGTH)?;
     len.to_str().ok()?.parse().ok()
 }
 
-fn gives_ranges(answer: &Response) -> bool {
-    answer.headers().get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes() == b"bytes")
+fn accepts_ranges(response: &Response) -> bool {
+    response.headers().get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes() == b"bytes")
 }
 
-fn another() -> Failure {
+fn changed() -> Failure {
     let error = Error::new(ErrorKind::Corrupt, "read");
-    Failure::Final(error.caused_by("it became another while it was read"))
+    Failure::Final(error.caused_by("the object changed while it was read"))
 }
 
-/// `bytes 0-9/100`: which bytes came, of how many.
+/// Parses a header such as `bytes 0-9/100`: the range and the size of the whole.
 pub(crate) fn content_range(headers: &HeaderMap) -> Result<(Range<u64>, u64), Failure> {
     let parse = |text: &str| {
         let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -255,7 +262,7 @@ pub(crate) fn content_range(headers: &HeaderMap) -> Result<(Range<u64>, u64), Fa
     };
     let text = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     text.and_then(parse)
-        .ok_or_else(|| Failure::Answer("it does not say which bytes it sent".into()))
+        .ok_or_else(|| Failure::Answer("the response does not say which bytes it has".into()))
 }
 
 #[cfg(test)]
@@ -263,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_says_where_it_stands() {
+    fn a_content_range_has_positions_and_a_size() {
         let of = |text: &str| {
             let value = HeaderValue::from_str(text).expect("a header");
             content_range(&HeaderMap::from_iter([(CONTENT_RANGE, value)]))
@@ -278,9 +285,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_ends_with_the_whole() {
-        assert_eq!(Wanted::Bytes(5..20).within(10), 5..10);
-        assert_eq!(Wanted::Last(4).within(10), 6..10);
-        assert_eq!(Wanted::Last(40).within(10), 0..10);
+    fn a_range_ends_with_the_object() {
+        assert_eq!(RangeSpec::Bytes(5..20).within(10), 5..10);
+        assert_eq!(RangeSpec::Last(4).within(10), 6..10);
+        assert_eq!(RangeSpec::Last(40).within(10), 0..10);
     }
 }

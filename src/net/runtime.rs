@@ -1,4 +1,4 @@
-//! The thread that requests run on, and futures that any executor can poll.
+//! The network thread, and futures on it that any executor can poll.
 
 use std::{
     future::Future,
@@ -16,16 +16,15 @@ use crate::{
     rt::threads,
 };
 
-/// How long the thread outlives its owner for the sake of what is still to be cleaned up.
+/// Longest time for which the thread outlives its owner to finish cleanups.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A thread with a runtime. It ends once this is dropped and what [`Runtime::finish`] was given is
-/// done.
+/// A thread with a tokio runtime. It ends after this is dropped and the work of [`Runtime::finish`] is done.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     handle: runtime::Handle,
     pending_cleanups: Arc<watch::Sender<usize>>,
-    /// Dropped, it ends the thread.
+    /// Dropping it ends the thread.
     _owner: oneshot::Sender<()>,
 }
 
@@ -42,13 +41,13 @@ impl Runtime {
                 let _ = owned.await;
                 let _ = tokio::time::timeout(GRACE, wait_for_cleanup(&left)).await;
             });
-            // A lookup of a name cannot be interrupted, and nobody waits for it.
+            // A running name lookup cannot be interrupted, so this does not wait for it.
             runtime.shutdown_background();
         })?;
         Ok(Runtime { handle, pending_cleanups, _owner: owner })
     }
 
-    /// Runs `work` on the thread. Dropping the call ends it.
+    /// Runs `work` on the thread. Dropping the call stops the work.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
@@ -60,7 +59,8 @@ impl Runtime {
         Call { answered, task: task.abort_handle() }
     }
 
-    /// Runs `work` to its end, whoever still waits for it: the thread and [`Runtime::wait_for_cleanup`] do.
+    /// Runs `work` to its end, even if nobody waits for it. The end of the thread and
+    /// [`Runtime::wait_for_cleanup`] wait for it.
     pub(crate) fn finish<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -68,14 +68,14 @@ impl Runtime {
         let (answer, answered) = oneshot::channel();
         let pending_cleanups = PendingCleanup::new(self.pending_cleanups.clone());
         self.handle.spawn(async move {
-            // Where nobody waits, the outcome is dropped here, before it counts as settled.
+            // If nobody waits, the result is dropped here, before the cleanup counts as done.
             let _ = answer.send(work.await);
             drop(pending_cleanups);
         });
         answered.map(|answer| answer.map_err(|_| gone())).boxed()
     }
 
-    /// Resolves once nothing is left of what was to be settled.
+    /// Resolves after all work of [`Runtime::finish`] is done.
     pub(crate) fn wait_for_cleanup(&self) -> impl Future<Output = ()> + Send + use<> {
         let pending_cleanups = self.pending_cleanups.clone();
         async move { wait_for_cleanup(&pending_cleanups).await }
@@ -83,11 +83,11 @@ impl Runtime {
 }
 
 async fn wait_for_cleanup(pending_cleanups: &watch::Sender<usize>) {
-    // It fails where the sender is gone, and it is here.
+    // This fails only if the sender is gone, and this function has it.
     let _ = pending_cleanups.subscribe().wait_for(|&n| n == 0).await;
 }
 
-/// One of those that are not settled.
+/// Counts one cleanup as pending until it is dropped.
 struct PendingCleanup(Arc<watch::Sender<usize>>);
 
 impl PendingCleanup {
@@ -103,7 +103,7 @@ impl Drop for PendingCleanup {
     }
 }
 
-/// Work on the thread, awaited from anywhere.
+/// Work on the thread. Any executor can await it.
 #[derive(Debug)]
 pub(crate) struct Call<T> {
     answered: oneshot::Receiver<Result<T>>,

@@ -1,4 +1,4 @@
-//! Links that carry a signature: what may be said of them, and when they end.
+//! URLs with signatures: how to show them without the signature, and when they expire.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A URL whose query is a secret: it is the permission to use it.
+/// A URL whose query is secret, because it is the permission to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SecretUrl(Url);
 
@@ -17,7 +17,7 @@ impl SecretUrl {
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let invalid = |why: &str| {
             let shown = url.split(['?', '#']).next().unwrap_or_default();
-            // Neither is a password in it, where it has one.
+            // Removes the password as well.
             let shown = shown.rsplit_once('@').map_or(shown, |(_, host)| host);
             Error::new(ErrorKind::InvalidInput, "use the URL").at(shown).caused_by(why)
         };
@@ -32,26 +32,26 @@ impl SecretUrl {
         self.0.clone()
     }
 
-    /// Where a `Location` in an answer from here leads.
+    /// Resolves the `Location` header of a response from this URL.
     pub(crate) fn join(&self, location: &str) -> Result<SecretUrl> {
-        let to = self.0.join(location).map_err(|e| astray(self, &e.to_string()))?;
+        let to = self.0.join(location).map_err(|e| bad_redirect(self, &e.to_string()))?;
         match to.scheme() {
             "http" | "https" if to.has_host() => Ok(SecretUrl(to)),
-            _ => Err(astray(self, "it leads to neither http nor https")),
+            _ => Err(bad_redirect(self, "it redirects to a URL that is neither http nor https")),
         }
     }
 
-    /// Where a link leads that redirects. It may lead elsewhere, but not out of the protection that it
-    /// was given for.
+    /// Resolves a redirect of a link from `from`. The target must have TLS or the host of the link, so that a
+    /// redirect does not remove the protection of TLS.
     pub(crate) fn follow(&self, from: &SecretUrl, location: &str) -> Result<SecretUrl> {
         let to = from.join(location)?;
         if to.0.scheme() == "https" || to.0.host_str() == self.0.host_str() {
             return Ok(to);
         }
-        Err(astray(self, "it leads to another host without TLS"))
+        Err(bad_redirect(self, "it redirects to another host without TLS"))
     }
 
-    /// When the signature ends, where the URL says so (AWS Signature Version 4 and 2).
+    /// Returns when the signature expires, if the URL has the time (AWS Signature Version 4 and 2).
     fn ends(&self) -> Option<SystemTime> {
         let value = |name: &str| {
             let mut pairs = self.0.query_pairs();
@@ -65,18 +65,18 @@ impl SecretUrl {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at))
     }
 
-    /// Whether the signature has ended, by this machine's clock.
+    /// Returns whether the signature has expired by the clock of this machine.
     pub(crate) fn is_over(&self) -> bool {
         self.ends().is_some_and(|end| end <= SystemTime::now())
     }
 }
 
-/// A redirect that is not followed.
-pub(crate) fn astray(from: &SecretUrl, why: &str) -> Error {
+/// Returns the error of a redirect that is not followed.
+pub(crate) fn bad_redirect(from: &SecretUrl, why: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, "follow the URL").at(from.to_string()).caused_by(why)
 }
 
-/// Without the query, and without what may stand before the host.
+/// Shows neither the query nor a user and password.
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = &self.0;
@@ -92,7 +92,7 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// Such as `20260131T235959Z`.
+/// Parses a time such as `20260131T235959Z`.
 fn amz_date(text: &str) -> Option<SystemTime> {
     let date = chrono::NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok()?;
     let seconds = u64::try_from(date.and_utc().timestamp()).ok()?;
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_says_when_it_ends() {
+    fn the_expiry_is_read_from_the_query() {
         let end = |query: &str| {
             let url = SecretUrl::parse(&format!("https://s3.example/b/k?{query}")).expect("a URL");
             url.ends()

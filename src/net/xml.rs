@@ -1,18 +1,18 @@
-//! Answers in XML, read without recursion, of a bounded depth and number of elements.
+//! XML of responses, read without recursion and with bounds of depth and size.
 
 use xml::{ParserConfig, reader::XmlEvent};
 
-/// Elements within one another. A list of objects has four.
+/// Depth of nested elements. A list of objects has four levels.
 const DEPTH_MAX: usize = 8;
 
-/// Elements of one answer. A page of a list has a thousand objects with a dozen elements each.
+/// Elements of one response. A page of a list has a thousand objects with a dozen elements each.
 const ELEMENTS_MAX: usize = 1 << 16;
 
 /// Attributes of an element, and bytes of a name or an attribute.
 const ATTRIBUTES_MAX: usize = 64;
 const NAME_MAX: usize = 4 << 10;
 
-/// An element with what it holds.
+/// An element with its text and children.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) name: String,
@@ -21,7 +21,7 @@ pub(crate) struct Element {
 }
 
 impl Element {
-    /// The outermost element of a document. The error says what is wrong with it.
+    /// Parses a document and returns its outermost element. The error says what is wrong with the document.
     pub(crate) fn parse(document: &[u8]) -> Result<Element, String> {
         let config = ParserConfig::new()
             .cdata_to_characters(true)
@@ -63,12 +63,12 @@ impl Element {
         }
     }
 
-    /// The text of the first child of this name.
+    /// Returns the text of the first child with this name.
     pub(crate) fn child(&self, name: &str) -> Option<&str> {
         self.children(name).next().map(|child| &*child.text)
     }
 
-    /// The children of this name.
+    /// Returns the children with this name.
     pub(crate) fn children(&self, name: &str) -> impl Iterator<Item = &Element> {
         self.children.iter().filter(move |child| child.name == name)
     }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_service_sends_is_an_error() {
+    fn malformed_and_excessive_documents_are_errors() {
         let lol = "<!DOCTYPE l [<!ENTITY a \"aaaaaaaaaaaaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;\">\
             <!ENTITY c \"&b;&b;&b;&b;&b;\"><!ENTITY d \"&c;&c;&c;&c;&c;\">]><l>&d;</l>";
         let attributes: String = (0..100).map(|i| format!(" a{i}='1'")).collect();

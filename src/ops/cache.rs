@@ -1,4 +1,4 @@
-//! Keeps a copy of an archive on its way elsewhere, for the next one to be made from.
+//! Keeps a local copy of an archive that goes elsewhere, as the previous archive of the next backup.
 
 use std::{
     os::unix::ffi::OsStrExt,
@@ -25,10 +25,10 @@ use crate::{
     warning::Warning,
 };
 
-/// A directory with the last archive of each source, to make the next one from, for backups that go
-/// far away.
+/// A directory with the last archive of each source, for backups to a remote destination. The next backup
+/// copies unchanged data from there. See [`Backup::cache`](crate::Backup::cache).
 ///
-/// What cannot be kept is no failure of the backup, only a [warning](Warning::CacheUnused).
+/// If a copy cannot be kept, the backup does not fail. Its report has a [warning](Warning::CacheUnused).
 #[derive(Clone, Debug)]
 pub struct Cache {
     dir: PathBuf,
@@ -36,8 +36,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// At most `max_bytes` in `dir` once a backup is over: the oldest go first, and what is larger by
-    /// itself is not kept. While a backup runs, its archive and the one before are both there.
+    /// Returns a cache in `dir`. After a backup it holds at most `max_bytes`: the oldest archives are removed
+    /// first, and an archive larger than `max_bytes` is not kept. During a backup both the new archive and
+    /// the previous one are there.
     pub fn new(dir: impl Into<PathBuf>, max_bytes: u64) -> Self {
         Cache { dir: dir.into(), max_bytes }
     }
@@ -46,7 +47,7 @@ impl Cache {
         LocalStore::new(&self.dir)
     }
 
-    /// The last archive of this source, if it is there.
+    /// Returns the last complete archive of this source, if there is one.
     pub(crate) async fn previous(&self, source: &Path) -> Result<Option<Previous>> {
         let (store, name) = (self.store(), SourceName::of(source).await);
         let mut keys: Vec<_> = store.list().await?.into_iter().map(|object| object.key).collect();
@@ -59,13 +60,13 @@ impl Cache {
         Ok(unblock(newest_whole).await.map(Previous::File))
     }
 
-    /// An upload that keeps a copy here of what goes through it.
+    /// Returns an upload that also keeps a copy of the archive here.
     pub(crate) async fn keep<'a>(
         &self,
         source: &Path,
         main: Box<dyn Upload + 'a>,
-    ) -> (Box<dyn Upload + 'a>, Failure) {
-        let failure = Failure::default();
+    ) -> (Box<dyn Upload + 'a>, CacheFailure) {
+        let failure = CacheFailure::default();
         let kept = match self.begin(source).await {
             Ok(copy) => Some(copy),
             Err(e) => {
@@ -73,10 +74,10 @@ impl Cache {
                 None
             }
         };
-        (Box::new(Kept { main, copy: kept, failure: failure.clone() }), failure)
+        (Box::new(CachedUpload { main, copy: kept, failure: failure.clone() }), failure)
     }
 
-    async fn begin(&self, source: &Path) -> Result<Copy> {
+    async fn begin(&self, source: &Path) -> Result<CacheCopy> {
         let store = self.store();
         let (dir, of) = (self.dir.clone(), source.to_owned());
         let is_within = unblock(move || {
@@ -85,28 +86,28 @@ impl Cache {
         });
         if is_within.await {
             let error = Error::new(ErrorKind::InvalidInput, "use the cache").at(&self.dir);
-            return Err(error.caused_by("it lies within what is backed up"));
+            return Err(error.caused_by("it is inside the source of the backup"));
         }
-        // What a killed process has left.
+        // Removes the unfinished copies of killed processes.
         store.sweep().await?;
         let name = SourceName::of(source).await;
         let upload = store.create(&store.key(&name.now()), None).await?;
-        Ok(Copy { cache: self.clone(), name, upload, len: 0 })
+        Ok(CacheCopy { cache: self.clone(), name, upload, len: 0 })
     }
 
-    /// Removes what is superseded, of no use or too much.
-    async fn tidy(&self, name: SourceName) -> Result<()> {
+    /// Removes archives that are superseded, incomplete or too large in sum.
+    async fn remove_superseded(&self, name: SourceName) -> Result<()> {
         let store = self.store();
         let rules = Retention::new().max_bytes(self.max_bytes);
         let mut plan = rules.plan(store.aged_by_footers().await?, SystemTime::now());
-        // One that is dated in the future is superseded by any that is not.
+        // An archive that is dated in the future is superseded by any other.
         plan.sort_by_key(|(_, verdict)| *verdict == Verdict::InFuture);
         let mut is_superseded = false;
         for (archive, verdict) in plan {
             let is_old = name.is_of(&archive.key) && std::mem::replace(&mut is_superseded, true);
             if is_old || matches!(verdict, Verdict::Remove | Verdict::NotWhole) {
                 match store.delete(&archive.key).await {
-                    // Another backup was first.
+                    // Another backup has removed it.
                     Err(e) if e.kind() == ErrorKind::NotFound => {}
                     other => other?,
                 }
@@ -116,7 +117,7 @@ impl Cache {
     }
 }
 
-/// The part of a name that says which source an archive is of: its path's hash.
+/// The part of a name that identifies the source of an archive: a hash of its path.
 #[derive(Clone, Copy)]
 struct SourceName(u64);
 
@@ -132,7 +133,7 @@ impl SourceName {
         .await
     }
 
-    /// A name that no other has: with the time.
+    /// Returns a unique name with the current time.
     fn now(self) -> Uuid {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Uuid::from_u64_pair(self.0, now.as_nanos() as u64)
@@ -144,11 +145,11 @@ impl SourceName {
     }
 }
 
-/// Why there is no copy, once that is known.
+/// The reason why there is no copy. Empty as long as there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Failure(Arc<Mutex<Option<String>>>);
+pub(crate) struct CacheFailure(Arc<Mutex<Option<String>>>);
 
-impl Failure {
+impl CacheFailure {
     fn set(&self, error: &Error) {
         let why = error.to_string();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
@@ -160,39 +161,39 @@ impl Failure {
     }
 }
 
-/// The copy in the making.
-struct Copy {
+/// The copy that is being written.
+struct CacheCopy {
     cache: Cache,
     name: SourceName,
     upload: Box<dyn Upload>,
     len: u64,
 }
 
-impl Copy {
+impl CacheCopy {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.len += bytes.len() as u64;
         if self.len > self.cache.max_bytes {
             let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
             let max = self.cache.max_bytes;
-            return Err(error.caused_by(format!("it has more than the {max} bytes that it may")));
+            return Err(error.caused_by(format!("it is larger than {max} bytes")));
         }
         self.upload.write(bytes).await
     }
 
     async fn complete(self) -> Result<()> {
         self.upload.complete().await?;
-        self.cache.tidy(self.name).await
+        self.cache.remove_superseded(self.name).await
     }
 }
 
-/// What goes to its destination, and into the cache for as long as that goes well.
-struct Kept<'a> {
+/// An upload to the destination and to the cache. A failure of the cache ends only the copy.
+struct CachedUpload<'a> {
     main: Box<dyn Upload + 'a>,
-    copy: Option<Copy>,
-    failure: Failure,
+    copy: Option<CacheCopy>,
+    failure: CacheFailure,
 }
 
-impl Upload for Kept<'_> {
+impl Upload for CachedUpload<'_> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move {
             self.main.write(bytes.clone()).await?;
@@ -200,7 +201,7 @@ impl Upload for Kept<'_> {
                 && let Err(e) = copy.write(bytes).await
             {
                 self.failure.set(&e);
-                // At once: it may be room that is missing.
+                // Removed at once, because the disk may be full.
                 self.copy = None;
             }
             Ok(())
@@ -260,7 +261,7 @@ mod tests {
     use crate::ops::backup::Backup;
 
     #[test]
-    fn one_that_is_dated_in_the_future_is_superseded_by_the_next() {
+    fn an_archive_dated_in_the_future_is_superseded_by_the_next() {
         let tmp = tempfile::tempdir().expect("made");
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
@@ -275,14 +276,14 @@ mod tests {
                 let file = fs::File::options().write(true).open(store.path(key)).expect("there");
                 file.set_modified(later).expect("set");
             }
-            block_on(cache.tidy(name)).expect("tidied");
+            block_on(cache.remove_superseded(name)).expect("tidied");
             let there = block_on(store.list()).expect("listed");
             assert_eq!(there.into_iter().map(|object| object.key).collect::<Vec<_>>(), left);
         }
     }
 
     #[test]
-    fn the_last_archive_with_its_end_is_taken_by_its_name_and_no_index_is_read() {
+    fn the_last_archive_with_a_footer_is_found_by_its_name_without_reading_an_index() {
         let tmp = tempfile::tempdir().expect("made");
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
@@ -298,7 +299,7 @@ mod tests {
             change(&mut bytes);
             fs::write(store.path(key), bytes).expect("written");
         };
-        // A damaged index does not count: only its reader finds that.
+        // A damaged index does not matter here: only its reader finds it.
         change(&keys[2], &|bytes| {
             let at = bytes.len() - crate::FOOTER_LEN - 20;
             bytes[at] ^= 1;

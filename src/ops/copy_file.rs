@@ -1,4 +1,4 @@
-//! Copies one file out of an archive.
+//! Copies one file from an archive.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -33,24 +33,47 @@ use crate::{
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 
-/// Longest content that is kept until the end of the archive, which alone says that it is the last of
+/// Longest content that is kept in memory. Only the end of the archive shows that a member is the last of
 /// its path.
-const KEEP: u64 = 8 << 20;
+const KEPT_MAX: u64 = 8 << 20;
 
 impl<'a> Archive<'a> {
-    /// Copies the content of one file of the archive to `destination` (or to a `&mut` of one), and
-    /// flushes it at the end.
+    /// Copies the content of one file of the archive to `destination`, or to a `&mut` of one, and flushes
+    /// it at the end.
     ///
-    /// With an index only the segments that hold it are read. Without, all of the archive is, so that
-    /// its checksum is looked at. Of several files of that path the last is taken, and a hard link is
-    /// followed to the file that it names, as when they are extracted. For a hard link, and for a file
-    /// of more than 8 MiB, the archive is read twice. A stream cannot be: of it, a hard link is
-    /// [`InvalidInput`](ErrorKind::InvalidInput), and so is a file of more than 8 MiB of which another
-    /// comes later.
+    /// With an index, only the segments of the file are read. Without an index, the whole archive is read, so
+    /// that its checksum is compared. If there are several files of that path, the last is copied. A hard link
+    /// is followed to the file that it names. Both are as in an extraction.
     ///
-    /// Only once the task resolves well is what was written known to be right.
-    /// [`NotFound`](ErrorKind::NotFound) if there is nothing of that path, `InvalidInput` if it is not
-    /// a file.
+    /// Without an index, the archive is read twice for a hard link and for a file of more than 8 MiB. A stream
+    /// cannot be read twice.
+    ///
+    /// ```no_run
+    /// use wingback::Archive;
+    ///
+    /// let mut content = Vec::new();
+    /// let copy = Archive::file("backup.tar.gz").copy_file("server.properties", &mut content);
+    /// let member = futures::executor::block_on(copy)?;
+    /// assert_eq!(member.size, content.len() as u64);
+    /// # Ok::<(), wingback::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](ErrorKind::NotFound) if the archive does not exist, or has no member of that path.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if the member is not a file. For a stream also if it is a
+    ///   hard link, or a file of more than 8 MiB that a later member of its path replaces.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged.
+    /// - [`NoSpace`](ErrorKind::NoSpace) if an archive without an index has more than
+    ///   [`MAX_MEMBERS`](crate::MAX_MEMBERS).
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied), [`UrlExpired`](ErrorKind::UrlExpired) or
+    ///   [`Io`](ErrorKind::Io) if the archive cannot be read or the destination fails.
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    ///
+    /// # Cancel safety
+    ///
+    /// The written content is known to be right only after the task has succeeded. After an error, a cancel
+    /// or a drop the destination holds a part of it.
     pub fn copy_file<W>(self, path: impl Into<Vec<u8>>, destination: W) -> Task<'a, Member>
     where
         W: AsyncWrite + Unpin + Send + 'a,
@@ -84,9 +107,9 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
 
 fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker) -> Result<Member> {
     let path = plain(path);
-    let crew = WorkerPool::start(1, false)?;
+    let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
-    let mut out = Out { sender, gaps: Gaps::default(), tracker };
+    let mut output = Output { outlet, gaps: Gaps::default(), tracker };
     match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
             let entries = &layout.index.entries;
@@ -94,13 +117,13 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
                 let unlisted = layout.index.unlisted.iter().find(|u| u.path == path);
                 return check(&path, unlisted.map(Member::of_unlisted));
             };
-            let mut sink = One { ordinal: None, members: 0, member: None, out };
+            let mut sink = CopyOne { ordinal: None, members: 0, member: None, output };
             let wanted = Wanted::Some(vec![place]);
-            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &crew, tracker, &mut sink)?;
+            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &pool, tracker, &mut sink)?;
             if outcome.is_some() {
                 return check(&path, sink.member);
             }
-            out = sink.out;
+            output = sink.output;
         }
         (Err(absent), _) => why = absent,
         (Ok(_), Source::Stream(_)) => {}
@@ -109,33 +132,34 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
         Source::At(at) => Some(Source::At(at.clone())),
         Source::Stream(_) => None,
     };
-    let mut last = Last::of(path, again.is_some(), out);
-    read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut last)?;
-    let Last { path, found, mut out, kept, written, .. } = last;
+    let mut last = FindLast::of(path, again.is_some(), output);
+    read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut last)?;
+    let FindLast { path, found, mut output, kept, written, .. } = last;
     let Some((member, content)) = found else {
         return check(&path, None);
     };
     let Content::File { ordinal, size } = content else {
         return check(&path, Some(member));
     };
-    let of_link = Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
+    let member_of_file =
+        Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        out.sender.send(content.into())?;
+        output.outlet.send(content.into())?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
             return Err(refused(&path, why));
         };
-        let mut sink = One { ordinal: Some(ordinal), members: 0, member: None, out };
-        read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
+        let mut sink = CopyOne { ordinal: Some(ordinal), members: 0, member: None, output };
+        read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
         if sink.member.is_none() {
             return Err(read::corrupt("it changed while it was read"));
         }
     }
-    Ok(of_link)
+    Ok(member_of_file)
 }
 
-/// The member if it is a file.
+/// Returns the member if it is a file.
 fn check(path: &[u8], found: Option<Member>) -> Result<Member> {
     match found {
         Some(member) if member.kind == MemberKind::File => Ok(member),
@@ -159,7 +183,7 @@ fn what(member: &Member) -> String {
     }
 }
 
-/// What stands at a path.
+/// The content at a path.
 #[derive(Clone, Copy)]
 enum Content {
     /// The content of the member of this number.
@@ -171,44 +195,44 @@ enum Content {
     Other,
 }
 
-/// Finds which member has the content of a path once all have come.
-struct Last<'a> {
+/// Finds the member that has the content of a path after all members have come.
+struct FindLast<'a> {
     path: Vec<u8>,
     /// The archive can be read again.
-    is_again: bool,
+    can_read_again: bool,
     hasher: RandomState,
     latest: HashMap<u64, Content>,
-    /// The directory of the last member.
+    /// Parent of the last member.
     parent: Vec<u8>,
     members: u64,
-    /// What they count.
+    /// Weight of the members.
     count: u64,
     found: Option<(Member, Content)>,
-    out: Out<'a>,
-    /// Content of the member of this number, as long as it is the last of the path.
+    output: Output<'a>,
+    /// Number and content of the last member of the path so far.
     kept: Option<(u64, Vec<u8>)>,
-    /// The member whose content is on its way already.
+    /// Number of the member whose content is being written.
     written: Option<u64>,
 }
 
-impl<'a> Last<'a> {
-    fn of(path: Vec<u8>, is_again: bool, out: Out<'a>) -> Self {
-        Last {
+impl<'a> FindLast<'a> {
+    fn of(path: Vec<u8>, can_read_again: bool, output: Output<'a>) -> Self {
+        FindLast {
             path,
-            is_again,
+            can_read_again,
             hasher: RandomState::new(),
             latest: HashMap::new(),
             parent: Vec::new(),
             members: 0,
             count: 0,
             found: None,
-            out,
+            output,
             kept: None,
             written: None,
         }
     }
 
-    /// An archive need not name the directories that its members are in.
+    /// Records the parents of a member, because an archive need not contain them.
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
@@ -223,7 +247,7 @@ impl<'a> Last<'a> {
         }
     }
 
-    /// What the member makes of its path; `None` if nothing.
+    /// Returns the content of the path after this member. `None` if the member changes nothing.
     fn content(&self, member: &Member) -> Option<Content> {
         Some(match member.kind {
             MemberKind::File => Content::File { ordinal: self.members, size: member.size },
@@ -238,11 +262,11 @@ impl<'a> Last<'a> {
     }
 }
 
-impl Sink for Last<'_> {
+impl Sink for FindLast<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
         self.enter(&member.path);
-        // Something is remembered of each.
+        // Something is remembered of each member.
         self.count = self.count.saturating_add(weight(&member));
         if self.count > MAX_MEMBERS {
             return Err(too_many("read", MAX_MEMBERS));
@@ -259,20 +283,20 @@ impl Sink for Last<'_> {
             return Ok(false);
         }
         if self.written.is_some() {
-            let why = "another of that path comes later, and a stream cannot be read again";
+            let why = "a later member has that path, and a stream cannot be read again";
             return Err(refused(&self.path, why.into()));
         }
         self.kept = None;
         let is_file = member.kind == MemberKind::File;
-        let is_kept = member.size <= KEEP;
-        self.out.gaps = Gaps::of(member.size);
+        let is_kept = member.size <= KEPT_MAX;
+        self.output.gaps = Gaps::of(member.size);
         if is_file && is_kept {
             self.kept = Some((self.members, Vec::with_capacity(member.size as usize)));
-        } else if is_file && !self.is_again {
+        } else if is_file && !self.can_read_again {
             self.written = Some(self.members);
         }
         self.found = Some((member, content));
-        Ok(is_file && (is_kept || !self.is_again))
+        Ok(is_file && (is_kept || !self.can_read_again))
     }
 
     fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
@@ -281,9 +305,9 @@ impl Sink for Last<'_> {
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         let Some((_, kept)) = &mut self.kept else {
-            return self.out.data(raw, range, offset);
+            return self.output.data(raw, range, offset);
         };
-        self.out.tracker.add_bytes(range.len() as u64);
+        self.output.tracker.add_bytes(range.len() as u64);
         kept.resize(offset as usize, 0);
         kept.extend_from_slice(&raw[range]);
         Ok(())
@@ -293,7 +317,7 @@ impl Sink for Last<'_> {
         let Some((Member { size, .. }, _)) = &self.found else { return Ok(()) };
         match &mut self.kept {
             Some((_, kept)) => kept.resize(*size as usize, 0),
-            None => self.out.end()?,
+            None => self.output.end()?,
         }
         Ok(())
     }
@@ -301,21 +325,21 @@ impl Sink for Last<'_> {
     fn abandon(&mut self) {}
 }
 
-/// Passes the content of one member on: of the member of that number, or of the one that comes.
-struct One<'a> {
+/// Copies the content of one member: of the one with that number, or of the one that comes.
+struct CopyOne<'a> {
     ordinal: Option<u64>,
     members: u64,
     member: Option<Member>,
-    out: Out<'a>,
+    output: Output<'a>,
 }
 
-impl Sink for One<'_> {
+impl Sink for CopyOne<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         self.members += 1;
         let is_file = member.kind == MemberKind::File;
         let is_it = self.ordinal.is_none_or(|ordinal| ordinal == self.members);
         if is_it {
-            self.out.gaps = Gaps::of(member.size);
+            self.output.gaps = Gaps::of(member.size);
             self.member = Some(member);
         }
         Ok(is_it && is_file)
@@ -326,24 +350,24 @@ impl Sink for One<'_> {
     }
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
-        self.out.data(raw, range, offset)
+        self.output.data(raw, range, offset)
     }
 
     fn end(&mut self) -> Result<()> {
-        self.out.end()
+        self.output.end()
     }
 
     fn abandon(&mut self) {}
 }
 
-/// Where content goes.
-struct Out<'a> {
-    sender: ByteSender,
+/// Sends content to the destination.
+struct Output<'a> {
+    outlet: Outlet,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
 
-impl Out<'_> {
+impl Output<'_> {
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {

@@ -1,4 +1,4 @@
-//! Hands an archive's members out one by one, with their content.
+//! Returns the members of an archive one by one, with their content.
 
 use std::{
     io,
@@ -24,8 +24,10 @@ use crate::{
     task::{Handle, Task},
 };
 
-/// The members of an archive in its order, and of each its content: for programs that write files
-/// their own way. As an [`AsyncRead`], it gives the content of the member that came last.
+/// The members of an archive one by one, with their content, for programs that write files in their own way.
+///
+/// [`next`](Entries::next) returns a member. After that, `Entries` is an [`AsyncRead`] of the content of that
+/// member.
 ///
 /// ```no_run
 /// # async fn f() -> wingback::Result<()> {
@@ -37,20 +39,26 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// An archive that tar has appended to may have several members of one path: the last counts, and a hard
-/// link names what the members before it have left at its target.
+/// The members are in the order of the archive. An archive that tar has appended to may have several members
+/// of one path: the last counts. A hard link refers to the members before it. The links and directories of
+/// an archive of profile `wings` come last.
 ///
-/// Only once [`next`](Entries::next) says that there are no more is all of what was read known to
-/// be right: a checksum may stand behind the last file. With an index the archive is decoded side by
-/// side. Links and directories of an archive of profile `wings` come last. Nothing is spawned:
-/// reading goes on while the entries are polled. Dropping them ends it.
+/// The content is known to be right only after [`next`](Entries::next) has returned `None`, because a
+/// checksum may follow the last file.
+///
+/// With an index, all processors decode. Nothing is spawned: reading continues only while the entries are
+/// polled.
+///
+/// # Cancel safety
+///
+/// Dropping the entries ends the reading.
 #[derive(Debug)]
 pub struct Entries<'a> {
     state: State<'a>,
     handle: Handle,
     events: mpsc::Receiver<Event>,
     in_content: bool,
-    /// Content that came and was not read yet.
+    /// Content that has come and was not read yet.
     rest: Bytes,
 }
 
@@ -61,7 +69,7 @@ enum State<'a> {
     Failed(Error),
 }
 
-/// What the engine's thread says.
+/// A message of the thread that reads the archive.
 #[derive(Debug)]
 enum Event {
     Member(Member),
@@ -70,13 +78,13 @@ enum Event {
 }
 
 impl<'a> Entries<'a> {
-    /// The members of `archive`.
+    /// Returns the members of `archive`. Nothing is read before the first poll.
     pub fn open(archive: Archive<'a>) -> Self {
         let (events_in, events) = mpsc::channel(4);
         let task = Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
-            let work = move |source, _| hand_out(source, events_in, &watched);
+            let work = move |source, _| send_members(source, events_in, &watched);
             archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
         });
         let handle = task.handle();
@@ -89,13 +97,27 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Watches and cancels the reading.
+    /// Returns a handle that watches and cancels the reading.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// The next member; `None` at the end of an archive that is whole. What was not read of the one
-    /// before is passed over.
+    /// Returns the next member. `None` at the end of an undamaged archive. Skips the content of the
+    /// member before that was not read.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
+    ///   [`UrlExpired`](ErrorKind::UrlExpired) if the archive cannot be opened.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`].
+    /// - [`Io`](ErrorKind::Io) if the disk or the network fails.
+    ///
+    /// After an error, later calls fail with [`Internal`](ErrorKind::Internal).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, no member is lost; the next call returns it.
     pub async fn next(&mut self) -> Result<Option<Member>> {
         self.rest.clear();
         let member = loop {
@@ -115,7 +137,7 @@ impl<'a> Entries<'a> {
             if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
                 return Poll::Ready(Ok(Some(event)));
             }
-            // The task serves the thread's reads, and alone can say how the thread ended.
+            // The task serves the reads of the thread. Only the task knows how the thread ended.
             match &mut self.state {
                 State::Running(task) => {
                     let result = ready!(task.poll_unpin(cx));
@@ -144,7 +166,7 @@ impl AsyncRead for Entries<'_> {
             if !self.in_content {
                 return Poll::Ready(Ok(0));
             }
-            match ready!(self.poll_event(cx)).map_err(io::Error::other)? {
+            match ready!(self.poll_event(cx)).map_err(io::Error::from)? {
                 Some(Event::Data(bytes)) => self.rest = bytes,
                 Some(Event::End) => self.in_content = false,
                 _ => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -156,17 +178,17 @@ impl AsyncRead for Entries<'_> {
     }
 }
 
-/// On the engine's thread.
-fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
+/// Reads the archive. Runs on a thread of the engine.
+fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let crew = WorkerPool::start(threads, false)?;
+    let pool = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
-    let mut sink = Out { events, gaps: Gaps::default(), tracker };
+    let mut sink = EventSink { events, gaps: Gaps::default(), tracker };
     let outcome = match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
-            read::by_index(at, layout, Wanted::All, &options, &crew, tracker, &mut sink)?
+            read::by_index(at, layout, Wanted::All, &options, &pool, tracker, &mut sink)?
         }
-        (Err(why), _) => Some(read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?),
+        (Err(why), _) => Some(read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?),
         (Ok(_), Source::Stream(_)) => None,
     };
     let layout = outcome.and_then(|outcome| outcome.layout);
@@ -176,20 +198,20 @@ fn hand_out(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> R
     Ok(())
 }
 
-/// Sends members and content to the future.
-struct Out<'a> {
+/// Sends members and content to [`Entries`].
+struct EventSink<'a> {
     events: mpsc::Sender<Event>,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
 
-impl Out<'_> {
+impl EventSink<'_> {
     fn send(&mut self, event: Event) -> Result<()> {
         block_on(self.events.send(event)).map_err(|_| Error::cancelled())
     }
 }
 
-impl Sink for Out<'_> {
+impl Sink for EventSink<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         let is_file = member.kind == MemberKind::File;
         self.gaps = Gaps::of(member.size);

@@ -1,4 +1,4 @@
-//! How large a backup would become, without reading a file.
+//! Estimates the size of a backup without reading any file.
 
 use crate::{
     entry::{EntryKind, Metadata},
@@ -18,7 +18,7 @@ use crate::{
     write::tree::TreeOptions,
 };
 
-/// What a walk over the source counts. The source may change before it is backed up.
+/// The counts of a walk over the source. The source may change before it is backed up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
@@ -28,9 +28,9 @@ pub struct Estimate {
     pub directories: u64,
     /// Symlinks.
     pub symlinks: u64,
-    /// Bytes of the files' content.
+    /// Bytes of content of the files.
     pub content: u64,
-    /// The most bytes that the archive can have if the source stays as it is.
+    /// Largest possible size of the archive in bytes, if the source does not change.
     pub archive_max: u64,
 }
 
@@ -40,7 +40,7 @@ impl From<Estimate> for Expected {
     }
 }
 
-/// Counts what `walk` meets.
+/// Counts the entries of `walk`.
 pub(crate) fn count(
     mut walk: TreeWalk<'_>,
     options: &TreeOptions,
@@ -86,7 +86,7 @@ pub(crate) fn count(
     Ok(estimate)
 }
 
-/// Adds up the largest that each segment and the index can become.
+/// Adds up the largest possible sizes of the segments and the index.
 #[derive(Default)]
 struct Bound {
     segments: u64,
@@ -105,10 +105,10 @@ impl Bound {
                     self.end_group();
                 }
             }
-            Some(cut) => {
+            Some(layout) => {
                 self.end_group();
                 self.segment(header.len());
-                for piece in cut.pieces() {
+                for piece in layout.pieces() {
                     self.segment(((piece.end - piece.start) as usize).next_multiple_of(BLOCK));
                 }
             }

@@ -1,4 +1,4 @@
-//! Takes members out of an archive, into a directory.
+//! Extracts members of an archive into a directory.
 
 use std::{
     path::PathBuf,
@@ -13,7 +13,7 @@ use crate::{
     },
     listed::Listed,
     ops::{
-        extractor::{Facts, Job, unpack},
+        extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
     },
@@ -26,11 +26,20 @@ use crate::{
     task::Task,
 };
 
-/// Takes members out of an archive, into a directory.
+/// Extracts members of an archive into a directory.
 ///
-/// Files that are there already are an error unless [`overwrite`](Extract::overwrite) is asked for.
-/// Every file is there under its name only once it is whole; when the task fails, is cancelled or
-/// dropped, those that are whole stay.
+/// An existing file is an error unless [`overwrite`](Extract::overwrite) is set. A file gets its name only after
+/// it is complete. Nothing in an archive leads to a path outside of the directory.
+///
+/// ```no_run
+/// use wingback::{Archive, Extract};
+///
+/// let extract = Extract::new("/tmp/world").select("world/region/*.mca");
+/// let extracted = extract.start(Archive::file("backup.tar.gz"));
+/// let extracted = futures::executor::block_on(extracted)?;
+/// println!("{} files", extracted.unpacked.files);
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Extract {
     dir: PathBuf,
@@ -40,27 +49,27 @@ pub struct Extract {
     options: UnpackOptions,
 }
 
-/// What [`Extract`] did.
+/// The result of [`Extract`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Extracted {
     /// How the archive was read.
     pub read_method: ReadMethod,
-    /// What was written, and what was not.
+    /// Counts of the written members, and the members that were not written.
     pub unpacked: Unpacked,
-    /// What is damaged, and which members that cost; empty unless it was to be tolerated.
+    /// Damage of the archive, with the members that are lost. Empty without [`salvage`](Extract::salvage).
     pub damage: Listed<Damage>,
-    /// With [`salvage`](Extract::salvage), paths and patterns that nothing in an archive without an
-    /// index matched: it may have been in what is damaged. Empty otherwise.
+    /// Selected paths and patterns that matched nothing in an archive without an index. Their members may be
+    /// in the damaged part. Empty without [`salvage`](Extract::salvage).
     pub unmatched: Vec<Vec<u8>>,
-    /// What is no failure but worth knowing, such as a time that the file system cannot say.
+    /// Warnings, such as a time that the file system cannot store.
     pub warnings: Vec<String>,
-    /// From start to end.
+    /// Time from the start to the end.
     pub duration: Duration,
 }
 
 impl Extract {
-    /// Extracts everything into `dir`, which is made if it is not there.
+    /// Returns an extraction of all members into `dir`, which is created if it does not exist.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Extract {
             dir: dir.into(),
@@ -71,47 +80,66 @@ impl Extract {
         }
     }
 
-    /// Extracts only this path with all beneath it, or what this pattern matches; more calls add
-    /// more. Patterns are written as in gitignore.
+    /// Extracts only this path with everything beneath it, or the members that this pattern matches.
     ///
-    /// One that matches nothing is [`InvalidInput`](crate::ErrorKind::InvalidInput): before anything is
-    /// written if the archive has an index, and at its end otherwise, when what the others matched is
-    /// there.
+    /// Calls add up. Patterns are those of `.gitignore`. If one matches nothing, the task fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput). With an index it fails before anything is written.
+    /// Without an index it fails at the end of the archive, and the members that the others matched are there.
     #[must_use]
     pub fn select(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.selection.add(path_or_pattern.as_ref());
         self
     }
 
-    /// Replaces files and symlinks that are there already, each at once.
+    /// Replaces existing files and symlinks, each one atomically.
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
     }
 
-    /// Takes what can be had from a damaged archive; what could not is in
-    /// [`Extracted::damage`] and [`Unpacked::skipped`]. Without this, damage is an error.
+    /// Extracts all readable members of a damaged archive. [`Extracted::damage`] and
+    /// [`Unpacked::skipped`] list the others. Without this option, damage is an error.
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;
         self
     }
 
-    /// Sets how members are written, and how much of them.
+    /// Sets threads, owner and limits.
     #[must_use]
     pub fn options(mut self, options: UnpackOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Extracts.
+    /// Extracts the archive.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the archive does not exist.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the archive is not a regular file.
+    /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it cannot be opened.
+    /// - [`UrlExpired`](crate::ErrorKind::UrlExpired) if the signature of its link has expired.
+    /// - [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a file exists already.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) also if a selection matches nothing, or a member is
+    ///   unusable: for example, its path leads outside of the directory.
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the archive is damaged or is not a `.tar.gz`.
+    /// - [`NoSpace`](crate::ErrorKind::NoSpace) if the disk is full, or the archive exceeds a limit of
+    ///   [`UnpackOptions`].
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and
+    ///   [`Internal`](crate::ErrorKind::Internal) for a fault in this crate.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task fails, is cancelled or is dropped, complete files stay and incomplete ones are removed.
     pub fn start<'a>(self, archive: Archive<'a>) -> Task<'a, Extracted> {
         Task::new(|tracker| async move {
             let started = Instant::now();
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
-            let facts = archive
+            let done = archive
                 .read(
                     &tracker,
                     move |source, _| self.run(source, &watched),
@@ -119,19 +147,18 @@ impl Extract {
                 )
                 .await?;
             Ok(Extracted {
-                read_method: facts.outcome.read_method,
-                unpacked: facts.unpacked,
-                damage: facts.outcome.damage,
-                unmatched: facts.unmatched,
-                warnings: time_warnings(&facts.clamped),
+                read_method: done.read.read_method,
+                unpacked: done.unpacked,
+                damage: done.read.damage,
+                unmatched: done.unmatched,
+                warnings: time_warnings(&done.clamped),
                 duration: started.elapsed(),
             })
         })
     }
 
-    fn run(self, source: Source, tracker: &Tracker) -> Result<Facts> {
-        let existing =
-            if self.overwrite { OverwritePolicy::Overwrite } else { OverwritePolicy::Refuse };
+    fn run(self, source: Source, tracker: &Tracker) -> Result<UnpackOutcome> {
+        let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let job = Job {
             existing,
             selection: &self.selection,
@@ -145,10 +172,10 @@ impl Extract {
                 .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
             Beneath::open(&self.dir)
         };
-        let facts = unpack(source, root, &job, tracker)?;
+        let done = unpack(source, root, &job, tracker)?;
         if !self.salvage {
-            refuse_unmatched(&facts.unmatched, "extract", "the archive")?;
+            refuse_unmatched(&done.unmatched, "extract", "the archive")?;
         }
-        Ok(facts)
+        Ok(done)
     }
 }

@@ -1,4 +1,4 @@
-//! Looks into an archive: which members it has.
+//! Lists the members of an archive.
 
 use std::{
     cmp::Ordering,
@@ -30,13 +30,24 @@ use crate::{
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 
-/// Lists what an archive holds.
+/// Lists the members of an archive.
 ///
-/// Of several members of one path the last is listed, as it is the one that is extracted. A hard link
-/// has the size of the file that it names; one to a symlink is listed as that symlink.
+/// If an archive has several members of one path, the last is listed, because it is the one that is
+/// extracted. A hard link has the size of the file that it names. A hard link to a symlink is listed as that
+/// symlink.
 ///
-/// With an index that takes a read or two, whatever the archive's size, and believes the index;
-/// [`Verify`](crate::Verify) compares it with the archive itself.
+/// With an index, a list takes one or two reads for an archive of any size. It trusts the index;
+/// [`Verify`](crate::Verify) compares the index with the archive.
+///
+/// ```no_run
+/// use wingback::{Archive, List};
+///
+/// let listed = List::new().select("world/*.dat").start(Archive::file("backup.tar.gz"));
+/// for member in futures::executor::block_on(listed)?.members() {
+///     println!("{:>10} {}", member.size, String::from_utf8_lossy(&member.path));
+/// }
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct List {
     selection: Selection,
@@ -49,7 +60,7 @@ impl Default for List {
     }
 }
 
-/// What [`List`] found.
+/// The result of [`List`].
 #[derive(Debug)]
 pub struct Listing {
     read_method: ReadMethod,
@@ -59,28 +70,29 @@ pub struct Listing {
 
 #[derive(Debug)]
 enum Members {
-    /// As the index has them: half the memory.
+    /// Entries of the index, which take half the memory.
     Index(Vec<Entry>, Vec<Unlisted>),
     Sequence(Vec<Member>),
 }
 
 impl List {
-    /// A list of everything.
+    /// Returns a list of all members.
     pub fn new() -> Self {
         List::default()
     }
 
-    /// Lists only this path with all beneath it, or what this pattern matches; more calls add more.
-    /// Patterns are written as in gitignore.
+    /// Lists only this path with everything beneath it, or the members that this pattern matches.
+    ///
+    /// Calls add up. Patterns are those of `.gitignore`. [`Listing::unmatched`] returns the paths and patterns
+    /// that matched nothing.
     #[must_use]
     pub fn select(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.selection.add(path_or_pattern.as_ref());
         self
     }
 
-    /// Fails with [`NoSpace`](ErrorKind::NoSpace) when an archive that is read in sequence has more
-    /// members that are to be listed: [`MAX_MEMBERS`] unless told otherwise. An index has a bound of
-    /// its own.
+    /// Sets how many members an archive without an index may have. The default is [`MAX_MEMBERS`], which
+    /// explains how members count. An index has its own bound.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
@@ -88,6 +100,23 @@ impl List {
     }
 
     /// Lists the archive.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the archive does not exist.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the archive is not a regular file.
+    /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it cannot be opened.
+    /// - [`UrlExpired`](crate::ErrorKind::UrlExpired) if the signature of its link has expired.
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the file is not a `.tar.gz`, or is damaged where the list
+    ///   has to read it.
+    /// - [`NoSpace`](crate::ErrorKind::NoSpace) if there are more than [`max_members`](List::max_members).
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and
+    ///   [`Internal`](crate::ErrorKind::Internal) for a fault in this crate.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is written. Dropping the task ends it.
     pub fn start(self, archive: Archive<'_>) -> Task<'_, Listing> {
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
@@ -98,25 +127,25 @@ impl List {
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Listing> {
-        let mut unmet = self.selection.unmet();
+        let mut unmatched = self.selection.unmatched();
         let (read_method, members) = match source.layout()? {
             Ok(layout) => {
                 let Some(layout) = Arc::into_inner(layout) else {
                     return Err(Error::new(ErrorKind::Internal, "list"));
                 };
                 let (mut entries, mut unlisted) = (layout.index.entries, layout.index.unlisted);
-                let mut wants = |path: &[u8], kind: EntryKind| {
-                    self.selection.wants(path, kind == EntryKind::Directory, &mut unmet)
+                let mut matches = |path: &[u8], kind: EntryKind| {
+                    self.selection.matches(path, kind == EntryKind::Directory, &mut unmatched)
                 };
-                entries.retain(|e| wants(&e.path, e.kind()));
-                unlisted.retain(|u| wants(&u.path, u.kind()));
+                entries.retain(|e| matches(&e.path, e.kind()));
+                unlisted.retain(|u| matches(&u.path, u.kind()));
                 (ReadMethod::Indexed, Members::Index(entries, unlisted))
             }
             Err(why) => {
-                let crew = WorkerPool::start(1, false)?;
+                let pool = WorkerPool::start(1, false)?;
                 let mut sink = Collect {
                     list: self,
-                    unmet: &mut unmet,
+                    unmatched: &mut unmatched,
                     hasher: RandomState::new(),
                     latest: HashMap::new(),
                     parent: Vec::new(),
@@ -124,7 +153,7 @@ impl List {
                     count: 0,
                     tracker,
                 };
-                let outcome = read::in_sequence(source, why, &OPTIONS, &crew, tracker, &mut sink)?;
+                let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
                 // An archive of profile `wings` that came as a stream has its links at its end.
                 for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
                     sink.member(Member::of_unlisted(unlisted))?;
@@ -135,17 +164,18 @@ impl List {
                 )
             }
         };
-        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmet) })
+        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmatched) })
     }
 }
 
 impl Listing {
-    /// How the archive was read.
+    /// Returns how the archive was read.
     pub fn read_method(&self) -> ReadMethod {
         self.read_method
     }
 
-    /// What it holds. With an index, in the order of paths; else in that of the archive.
+    /// Returns the members. With an index they are in the order of paths, otherwise in the order of the
+    /// archive.
     pub fn members(&self) -> impl Iterator<Item = Member> {
         let (entries, unlisted, members): (&[_], &[_], &[_]) = match &self.members {
             Members::Index(entries, unlisted) => (entries, unlisted, &[]),
@@ -154,13 +184,13 @@ impl Listing {
         merge(entries.iter(), unlisted.iter()).chain(members.iter().cloned())
     }
 
-    /// Paths and patterns that nothing matched.
+    /// Returns the selected paths and patterns that matched nothing.
     pub fn unmatched(&self) -> &[Vec<u8>] {
         &self.unmatched
     }
 }
 
-/// Both lists in one order of paths.
+/// Merges both lists in the order of paths.
 fn merge<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     unlisted: impl Iterator<Item = &'a Unlisted>,
@@ -186,38 +216,38 @@ fn merge<'a>(
     })
 }
 
-/// Keeps the members that a list wants: of each path the last, as it would be extracted.
+/// Collects the selected members: for each path the last, as it would be extracted.
 struct Collect<'a> {
     list: &'a List,
-    unmet: &'a mut Unmatched,
+    unmatched: &'a mut Unmatched,
     hasher: RandomState,
-    /// What each path is by now, by its hash, and where it stands among the members.
-    latest: HashMap<u64, (What, Option<usize>)>,
-    /// The directory of the last member.
+    /// By the hash of each path: its kind so far, and its position in `members`.
+    latest: HashMap<u64, (Resolved, Option<usize>)>,
+    /// Parent of the last member.
     parent: Vec<u8>,
-    /// `None` for one that another of its path came after.
+    /// `None` for a member that a later member of the same path replaced.
     members: Vec<Option<Member>>,
-    /// What all members count, wanted or not: something is remembered of each.
+    /// Weight of all members, selected or not, because something is remembered of each.
     count: u64,
     tracker: &'a Tracker,
 }
 
-/// What a hard link to a path becomes.
+/// The kind of member that a hard link to a path becomes.
 #[derive(Clone)]
-enum What {
+enum Resolved {
     File(u64),
     Symlink(Arc<[u8]>),
     Other(MemberKind),
 }
 
 impl Collect<'_> {
-    /// An archive need not name the directories that its members are in.
+    /// Records the parents of a member, because an archive need not contain them.
     fn enter(&mut self, path: &[u8]) {
         let parent = split(path).0;
         if self.parent != parent {
             for end in component_ends(parent) {
                 let name = self.hasher.hash_one(&parent[..end]);
-                let directory = What::Other(MemberKind::Directory);
+                let directory = Resolved::Other(MemberKind::Directory);
                 if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
                     vacant.insert((directory, None));
                     self.count = self.count.saturating_add(1);
@@ -227,24 +257,24 @@ impl Collect<'_> {
         }
     }
 
-    /// Makes of a hard link what it names. `None` if that is nothing.
-    fn resolve(&self, member: &mut Member) -> Option<What> {
+    /// Replaces a hard link by the member that it names. `None` if there is no such member.
+    fn resolve(&self, member: &mut Member) -> Option<Resolved> {
         let what = match member.kind {
-            MemberKind::File => What::File(member.size),
-            MemberKind::Symlink => What::Symlink(member.target[..].into()),
+            MemberKind::File => Resolved::File(member.size),
+            MemberKind::Symlink => Resolved::Symlink(member.target[..].into()),
             MemberKind::HardLink => {
                 let (what, _) = self.latest.get(&self.hasher.hash_one(&*member.target))?;
                 match what {
-                    What::File(size) => member.size = *size,
-                    What::Symlink(target) => {
+                    Resolved::File(size) => member.size = *size,
+                    Resolved::Symlink(target) => {
                         (member.kind, member.target) = (MemberKind::Symlink, target.to_vec());
                     }
-                    What::Other(MemberKind::Directory) => return None,
-                    What::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
+                    Resolved::Other(MemberKind::Directory) => return None,
+                    Resolved::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
                 }
                 what.clone()
             }
-            kind => What::Other(kind),
+            kind => Resolved::Other(kind),
         };
         Some(what)
     }
@@ -266,17 +296,17 @@ impl Sink for Collect<'_> {
         }
         let what = match self.resolve(&mut member) {
             Some(what) => what,
-            // It cannot be made, and leaves what is there.
+            // The link cannot be made, and the member before it stays.
             None if before.is_some() => return Ok(false),
-            None => What::Other(MemberKind::Directory),
+            None => Resolved::Other(MemberKind::Directory),
         };
         if let Some(Some(place)) = before {
             self.members[place] = None;
         }
         let is_dir = member.kind == MemberKind::Directory;
-        let is_wanted = self.list.selection.wants(&member.path, is_dir, self.unmet);
-        self.latest.insert(name, (what, is_wanted.then_some(self.members.len())));
-        self.members.extend(is_wanted.then_some(Some(member)));
+        let is_selected = self.list.selection.matches(&member.path, is_dir, self.unmatched);
+        self.latest.insert(name, (what, is_selected.then_some(self.members.len())));
+        self.members.extend(is_selected.then_some(Some(member)));
         Ok(false)
     }
 

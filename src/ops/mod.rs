@@ -1,5 +1,6 @@
-//! The operations that callers start. They alone know every layer.
+//! The operations that callers start. Only they know every layer.
 
+mod aged;
 pub(crate) mod backup;
 pub(crate) mod cache;
 pub(crate) mod copy_file;

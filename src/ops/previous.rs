@@ -1,4 +1,4 @@
-//! Finds the archive that a backup is made from.
+//! Finds the previous archive of a backup.
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
@@ -8,27 +8,26 @@ use crate::{
     name::Key,
     ops::retention::is_in_future,
     rt::pipe,
-    source::{LocalFile, Passing},
+    source::{LocalFile, SequentialFile},
     store::Store,
     warning::Warning,
     write::previous::PreviousArchive,
 };
 
-/// Which archive a backup is made from: its unchanged parts are copied from there.
+/// The archive from which a backup copies unchanged data. See [`Backup::previous`](crate::Backup::previous).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Previous {
     /// This file.
     File(PathBuf),
-    /// This one of the store that the backup goes to, where it is a local one.
+    /// This archive of the store that the backup goes to. The store must be a local one.
     Key(Key),
-    /// The newest in that store that can be used. One that is dated in the future is the last to be
-    /// tried.
+    /// The newest usable archive of that store. Archives that are dated in the future are tried last.
     Latest,
 }
 
 impl Previous {
-    /// Opens it. What cannot be used is no failure: then the backup reads everything.
+    /// Opens the archive. An unusable archive is only a warning: the backup then reads everything.
     pub(crate) async fn open(
         &self,
         store: Option<&dyn Store>,
@@ -41,15 +40,15 @@ impl Previous {
                 let path = path.clone();
                 let open = move |_: pipe::ByteSender| LocalFile::open(&path);
                 let file = async { pipe::spawn(open)?.finish().await };
-                return stock(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
+                return open_file(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
             }
             (Previous::Key(key), Some(store)) => (store, Ok(vec![key.clone()])),
             (Previous::Latest, Some(store)) => {
                 (store, newest_first(store, SystemTime::now()).await)
             }
-            (_, None) => return Err(unused("the destination is no store".into())),
+            (_, None) => return Err(unused("the destination is not a store".into())),
         };
-        let mut why = "there is none in this store".to_owned();
+        let mut why = "this store has none".to_owned();
         for key in keys.map_err(|e| unused(e.to_string()))? {
             let file = match store.file(&key).await {
                 Ok(Some(file)) => LocalFile::new(file),
@@ -58,8 +57,8 @@ impl Previous {
             };
             match file {
                 Err(e) => why = e.to_string(),
-                Ok(file) => match stock(file, level, any).await {
-                    Ok(stock) => return Ok(stock),
+                Ok(file) => match open_file(file, level, any).await {
+                    Ok(previous) => return Ok(previous),
                     Err(Warning::PreviousUnused(reason)) => why = reason,
                     Err(other) => return Err(other),
                 },
@@ -69,19 +68,21 @@ impl Previous {
     }
 }
 
-/// On a thread, since it reads.
-async fn stock(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
-    let open =
-        move |_: pipe::ByteSender| PreviousArchive::open(Arc::new(Passing::new(file)), level, any);
+/// Reads the index of `file`, on a thread.
+async fn open_file(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
+    let open = move |_: pipe::Outlet| {
+        PreviousArchive::open(Arc::new(SequentialFile::new(file)), level, any)
+    };
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
-        Ok(Ok(stock)) => Ok(stock),
+        Ok(Ok(previous)) => Ok(previous),
         Ok(Err(why)) => Err(Warning::PreviousUnused(why)),
         Err(e) => Err(Warning::PreviousUnused(e.to_string())),
     }
 }
 
-/// Those that are dated in the future come last: what a wrong clock has dated is not the newest.
+/// Returns the keys of the store, newest first. Archives that are dated in the future come last, because a
+/// wrong clock has dated them.
 async fn newest_first(store: &dyn Store, now: SystemTime) -> Result<Vec<Key>> {
     let mut objects = store.list().await?;
     objects.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
@@ -167,8 +168,9 @@ mod tests {
         assert!(latest.is_ok());
         assert_eq!(store.1.load(SeqCst), 1);
     }
+
     #[test]
-    fn one_that_is_dated_in_the_future_is_tried_last() {
+    fn an_archive_dated_in_the_future_is_tried_last() {
         let tmp = tempfile::tempdir().expect("made");
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");

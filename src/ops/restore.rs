@@ -1,4 +1,4 @@
-//! Brings a directory to an archive's state.
+//! Restores a directory from an archive.
 
 use std::{
     cell::RefCell,
@@ -18,7 +18,7 @@ use crate::{
         unpack::{Beneath, OverwritePolicy},
     },
     ops::{
-        extractor::{Facts, Job, unpack},
+        extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, quoted, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
         verify::Verify,
@@ -29,19 +29,28 @@ use crate::{
     task::Task,
 };
 
-/// Brings a directory to an archive's state.
+/// Restores a directory to the content of an archive.
 ///
-/// Nothing of the directory is touched before the archive is known to be good: it is unpacked into a
-/// staging directory inside the directory (`.wingback-restore-` and a random number), checked, and
-/// made durable; then the directory's entries are exchanged under a journal. Whatever happens before
-/// that, the directory stays as it was. Whatever happens after, a kill or a power cut, the next
-/// restore of the directory, or [`recover`](Restore::recover), finishes or undoes it: the tree is the
-/// old one or the new one. The directory itself stays the same, as it may be a mount point.
+/// The restore unpacks the archive into a staging directory inside the target (`.wingback-restore-` and a
+/// random number), checks it, and makes it durable. Only then it exchanges the entries of the target for the
+/// new ones, under a journal. So a failure before the exchange leaves the target as it was. After a kill or a
+/// power cut during the exchange, the next restore of the target, or [`recover`](Restore::recover), finishes
+/// or undoes the exchange: the tree is the old one or the new one. The target directory itself stays the same,
+/// because it may be a mount point.
 ///
-/// Journal and record lie in the [`state_dir`](Restore::state_dir). Nothing found in the directory is
-/// taken for the engine's own, so the owner of its files cannot lead a restore anywhere else.
+/// The journal and the record are in the [`state_dir`](Restore::state_dir). The restore trusts no file in the
+/// target, so the owner of the files there cannot redirect it.
 ///
-/// Cancel and drop end it in order until the exchange begins; from then on it is finished.
+/// ```no_run
+/// use wingback::{Archive, Restore};
+///
+/// let restore = Restore::new("/srv/minecraft").keep("logs");
+/// let restored = restore.start(Archive::file("/backups/monday.tar.gz"));
+/// for warning in futures::executor::block_on(restored)?.warnings {
+///     println!("{warning}");
+/// }
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Restore {
     dir: PathBuf,
@@ -55,7 +64,7 @@ pub struct Restore {
     committed: Hook,
 }
 
-/// What is called at a moment.
+/// A function of the caller, called after the commit.
 #[derive(Clone)]
 struct Hook(Arc<dyn Fn() + Send + Sync>);
 
@@ -71,25 +80,25 @@ enum Mode {
     Merge,
 }
 
-/// What [`Restore`] did.
+/// The result of [`Restore`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restored {
     /// How the archive was read.
     pub read_method: ReadMethod,
-    /// What was written, and what was not.
+    /// Counts of the written members, and the members that were not written.
     pub unpacked: Unpacked,
-    /// What an interrupted restore before this one had left, and what became of it.
+    /// Result of the recovery of an interrupted restore before this one. `None` if there was none.
     pub recovered: Option<Recovered>,
-    /// What is no failure but worth knowing, such as a leftover that could not be removed.
+    /// Warnings, such as an old file that could not be removed.
     pub warnings: Vec<String>,
-    /// From start to end.
+    /// Time from the start to the end.
     pub duration: Duration,
 }
 
 impl Restore {
-    /// A restore of the directory `dir`, which is made if it is not there, to exactly what the
-    /// archive holds.
+    /// Returns a restore of the directory `dir` to exactly the content of the archive. The directory is created
+    /// if it does not exist.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Restore {
             dir: dir.into(),
@@ -104,79 +113,107 @@ impl Restore {
         }
     }
 
-    /// Puts the archive's files over what is there, each atomically, and leaves the rest alone.
+    /// Keeps files that the archive does not contain, and replaces the others, each one atomically.
     #[must_use]
     pub fn merge(mut self, merge: bool) -> Self {
         self.mode = if merge { Mode::Merge } else { Mode::Replace };
         self
     }
 
-    /// Leaves what this path or pattern matches as it is, such as what the backup left out. More
-    /// calls add more. Patterns are written as in gitignore.
+    /// Keeps the files that this path or pattern matches as they are, such as files that the backup excluded.
     ///
-    /// One that matches nothing in the directory is [`InvalidInput`](ErrorKind::InvalidInput), with
-    /// nothing touched: the caller meant files that the restore would replace. Where the directory is
-    /// empty or not there, a first restore, there is nothing to lose, and it is a
-    /// [warning](Restored::warnings).
+    /// Calls add up. Patterns are those of `.gitignore`. If one matches nothing in the directory, the task fails
+    /// with [`InvalidInput`](ErrorKind::InvalidInput) and changes nothing, because the restore would replace
+    /// files that the caller wants to keep. If the directory is empty or does not exist, nothing can be lost,
+    /// so this is only a [warning](Restored::warnings).
     #[must_use]
     pub fn keep(mut self, path_or_pattern: impl AsRef<[u8]>) -> Self {
         self.keep.add(path_or_pattern.as_ref());
         self
     }
 
-    /// Needs no room for both trees: once the archive is verified, what it replaces is removed and
-    /// it is unpacked at once. **A failure or kill on the way leaves a part of the tree.** Not for
-    /// a stream, which cannot be read twice.
+    /// Restores without disk space for both trees: verifies the archive, removes the old files, and unpacks into
+    /// the directory.
+    ///
+    /// **A failure or a kill on the way leaves a part of the tree.** It does not work for a stream, which
+    /// cannot be read twice.
     #[must_use]
     pub fn in_place(mut self, in_place: bool) -> Self {
         self.in_place = in_place;
         self
     }
 
-    /// Unpacks into a directory inside this one, not inside the target. It must be on the same file
-    /// system, and within the same quota project.
+    /// Creates the staging directory inside `dir`, not inside the target. `dir` must be on the same file system
+    /// and in the same quota project as the target.
     #[must_use]
     pub fn staging(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging = Some(dir.into());
         self
     }
 
-    /// Keeps the restore's record in this directory, which belongs to the caller or to root and which
-    /// nobody else may write to: not in the target, where the record could be forged. Unless told
-    /// otherwise, that is [`default_state_dir`](crate::default_state_dir). A restore that was
-    /// interrupted is found again, and its backup refused, only with the same state directory.
+    /// Sets the directory for the record and the journal of the restore. The default is
+    /// [`default_state_dir`](crate::default_state_dir).
+    ///
+    /// It must belong to the caller or to root, and nobody else may write to it. It must not be in the target,
+    /// where the owner of the files could forge the record. Only a [`Restore`] or a
+    /// [`Backup`](crate::Backup) with the same state directory finds an interrupted restore.
     #[must_use]
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
     }
 
-    /// Fails with [`Corrupt`](ErrorKind::Corrupt), with nothing touched, unless the archive's SHA-1
-    /// is this one.
+    /// Compares the SHA-1 of the archive with this one. If it differs, the task fails with
+    /// [`Corrupt`](ErrorKind::Corrupt) and changes nothing.
     #[must_use]
     pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
         self.sha1 = Some(sha1);
         self
     }
 
-    /// Sets how members are written, and how much of them.
+    /// Sets threads, owner and limits.
     #[must_use]
     pub fn options(mut self, options: UnpackOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Calls `committed` once the new tree is in place and durable, and before the journal is removed
-    /// that says so: for programs with a record of their own, so that after a kill at any moment
-    /// either that record says that the restore is done, or [`recover`](Restore::recover) does. It is
-    /// called on a thread of the engine, which waits for it; not for a restore that fails.
+    /// Sets a function to call after the new tree is in place and durable, and before the journal is removed.
+    ///
+    /// It is for programs with a record of their own: after a kill at any moment, either that record or
+    /// [`recover`](Restore::recover) says that the restore is done. A thread of the engine calls it and waits
+    /// for it. It is not called for a restore that fails.
     #[must_use]
     pub fn on_committed(mut self, committed: impl Fn() + Send + Sync + 'static) -> Self {
         self.committed = Hook(Arc::new(committed));
         self
     }
 
-    /// Restores.
+    /// Restores the directory.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](ErrorKind::NotFound) if the archive does not exist.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if a path to [keep](Restore::keep) matches nothing, if a
+    ///   member is unusable (for example, its path leads outside of the directory), or if an option cannot be
+    ///   used.
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied) if the archive, the directory or the state
+    ///   directory refuses access.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged, is not a `.tar.gz`, or has another
+    ///   [SHA-1](Restore::sha1).
+    /// - [`NoSpace`](ErrorKind::NoSpace) if the disk is full, or the archive exceeds a limit of
+    ///   [`UnpackOptions`].
+    /// - [`Busy`](ErrorKind::Busy) if another restore of the directory is running.
+    /// - [`UrlExpired`](ErrorKind::UrlExpired) if the signature of the link to the archive has expired.
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    /// - [`Io`](ErrorKind::Io) if the disk or the network fails, and [`Internal`](ErrorKind::Internal) for a
+    ///   fault in this crate.
+    ///
+    /// # Cancel safety
+    ///
+    /// Before the exchange begins ([`Phase::Committing`]), a cancel or a drop leaves the directory as it was, and
+    /// removes the staging directory. After that the exchange is finished on its thread. With
+    /// [`in_place`](Restore::in_place) a cancel or a drop leaves a part of the tree.
     pub fn start<'a>(self, archive: Archive<'a>) -> Task<'a, Restored> {
         Task::new(|tracker| async move {
             let started = Instant::now();
@@ -188,8 +225,20 @@ impl Restore {
         })
     }
 
-    /// Finishes or undoes a restore of the directory that was interrupted. `None` if there was none.
-    /// Of the options only [`state_dir`](Restore::state_dir) counts.
+    /// Finishes or undoes an interrupted restore of the directory. Returns `None` if there was none.
+    ///
+    /// It uses only the option [`state_dir`](Restore::state_dir).
+    ///
+    /// # Errors
+    ///
+    /// - [`Busy`](ErrorKind::Busy) if a restore of the directory is running.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the record cannot be read. Nothing is changed then.
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied) or [`Io`](ErrorKind::Io) if the recovery fails. A
+    ///   later call continues it.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task is dropped after its first poll, the recovery is finished on its thread.
     pub fn recover(self) -> Task<'static, Option<Recovered>> {
         Task::new(|_| async move {
             crate::rt::pipe::spawn(move |_| replace::recover(&self.dir, &self.state()))?
@@ -205,19 +254,19 @@ impl Restore {
         let restored = if self.in_place {
             self.run_in_place(source, tracker)?
         } else {
-            self.run_aside(source, tracker)?
+            self.run_staged(source, tracker)?
         };
         warnings.extend(restored.warnings);
         Ok(Restored { recovered: restored.recovered.or(interrupted), warnings, ..restored })
     }
 
-    /// Refuses paths and patterns to keep that match nothing in the directory; returns warnings if it
-    /// is empty. What an interrupted restore has left there is ended first.
+    /// Refuses paths and patterns to keep that match nothing in the directory. Returns warnings if the directory
+    /// is empty. Recovers an interrupted restore first.
     fn check_keep(&self, tracker: &Tracker) -> Result<(Option<Recovered>, Vec<String>)> {
         if self.keep.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let mut unmet = self.keep.unmet();
+        let mut unmatched = self.keep.unmatched();
         let (mut is_empty, mut is_open) = (true, true);
         let mut recovered = None;
         let is_missing =
@@ -229,12 +278,12 @@ impl Restore {
                     return Err(Error::cancelled());
                 }
                 is_empty = false;
-                self.keep.wants(path, is_dir, &mut unmet);
-                let all_met = unmet.is_empty();
-                Ok(if all_met { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                self.keep.matches(path, is_dir, &mut unmatched);
+                let all_matched = unmatched.is_empty();
+                Ok(if all_matched { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
         }
-        let unmatched = self.keep.texts(&unmet);
+        let unmatched = self.keep.texts(&unmatched);
         if unmatched.is_empty() {
             return Ok((recovered, Vec::new()));
         }
@@ -255,8 +304,8 @@ impl Restore {
         Ok((recovered, vec![warning]))
     }
 
-    /// Unpacks beside the old files, and exchanges.
-    fn run_aside(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+    /// Unpacks into a staging directory, and exchanges the trees.
+    fn run_staged(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
         let replacement = Replacement::prepare(&self.dir, &self.state(), self.staging.as_deref())?;
         let recovered = replacement.recovered();
         let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
@@ -267,13 +316,13 @@ impl Restore {
         replacement.check(how)?;
         let root = || Ok(Beneath::from_fd(replacement.tree()?));
         let all = Selection::default();
-        let job = self.job(&all, OverwritePolicy::NewTree, &|_, _| false);
-        let facts = unpack(source, root, &job, tracker)?;
-        self.check_sha1(facts.outcome.sha1)?;
+        let job = self.job(&all, Existing::Fresh, &|_, _| false);
+        let done = unpack(source, root, &job, tracker)?;
+        self.check_sha1(done.read.sha1)?;
         tracker.enter(Phase::Committing);
-        let mut warnings = time_warnings(&facts.clamped);
+        let mut warnings = time_warnings(&done.clamped);
         warnings.extend(replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?);
-        Ok(restored(facts, recovered, warnings))
+        Ok(restored(done, recovered, warnings))
     }
 
     fn run_in_place(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
@@ -297,8 +346,8 @@ impl Restore {
             }
         };
         let root = Beneath::open(&self.dir)?;
-        // What is kept and is there stays, with all that lies beneath it. What the archive puts there is
-        // not what was there.
+        // A path to keep that exists stays, with everything beneath it. Files that the unpack creates do not
+        // count as existing.
         let was_there = RefCell::new(HashMap::new());
         let skip = |path: &[u8], is_dir: bool| {
             let mut ends = (1..=path.len()).filter(|&i| path.get(i).is_none_or(|&b| b == b'/'));
@@ -309,11 +358,11 @@ impl Restore {
             })
         };
         let all = Selection::default();
-        let job = self.job(&all, OverwritePolicy::Overwrite, &skip);
-        let facts = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
+        let job = self.job(&all, Existing::Overwrite, &skip);
+        let done = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
-        warnings.extend(time_warnings(&facts.clamped));
-        Ok(restored(facts, recovered, warnings))
+        warnings.extend(time_warnings(&done.clamped));
+        Ok(restored(done, recovered, warnings))
     }
 
     fn state(&self) -> StateDir {
@@ -321,11 +370,11 @@ impl Restore {
     }
 
     fn keeps(&self, path: &[u8], is_dir: bool) -> bool {
-        let mut unmet = self.keep.unmet();
-        !self.keep.is_empty() && self.keep.wants(path, is_dir, &mut unmet)
+        let mut unmatched = self.keep.unmatched();
+        !self.keep.is_empty() && self.keep.matches(path, is_dir, &mut unmatched)
     }
 
-    /// All of the archive, but for what is skipped.
+    /// Returns the job that unpacks all members except the skipped ones.
     fn job<'a>(
         &'a self,
         all: &'a Selection,
@@ -345,10 +394,10 @@ impl Restore {
     }
 }
 
-fn restored(facts: Facts, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
+fn restored(done: UnpackOutcome, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
     Restored {
-        read_method: facts.outcome.read_method,
-        unpacked: facts.unpacked,
+        read_method: done.read.read_method,
+        unpacked: done.unpacked,
         recovered,
         warnings,
         duration: Duration::ZERO,

@@ -1,46 +1,52 @@
-//! Which archives stay: a pure plan, made from names, sizes and ages.
+//! Plans which archives to keep, from their names, sizes and ages. It removes nothing.
 
 use std::{
     fmt,
-    path::Path,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use blocking::unblock;
-
-use crate::{
-    error::Result,
-    name::Key,
-    read::Source,
-    source::LocalFile,
-    store::{Object, Store, local::LocalStore},
-};
+use crate::name::Key;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// How far the clocks of two machines may be apart.
+/// Allowed difference between the clocks of two machines.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// An archive in a directory.
+/// An archive in a directory, as [`Retention::plan`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aged {
-    /// Its name.
+    /// Name.
     pub key: Key,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was made: its file's mtime.
+    /// Time at which it was made: the mtime of its file.
     pub made: SystemTime,
-    /// Whether it has its length and the end of its index. What a full read would find is not known.
+    /// Whether the archive has its full length and the end of its index. Only a full read finds other damage.
     pub is_whole: bool,
 }
 
-/// Which archives are to stay. Rules add up: an archive stays if one of them keeps it; without any
-/// all of them do. Then those that are too much by size go, the oldest first.
+/// Rules for which archives to keep.
 ///
-/// The newest whole archive always stays. One that is not whole is nothing to fall back on: it counts
-/// for no rule, and is left alone. So is one that is dated in the future: a wrong clock has dated it, and
-/// nobody knows which archives are older. If it counted, it would be the newest until that day.
+/// Rules add up: an archive is kept if one of them keeps it. Without rules all archives are kept. After that,
+/// [`max_bytes`](Retention::max_bytes) removes the oldest of them.
+///
+/// The newest complete archive is always kept. An incomplete archive counts for no rule and is left alone,
+/// because a restore cannot use it. An archive that is dated in the future is left alone as well: a wrong clock
+/// has dated it, and it would be the newest archive until that day.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use wingback::{Aged, Retention, Verdict};
+///
+/// let now = SystemTime::now();
+/// let aged = |days: u64| -> wingback::Result<Aged> {
+///     let made = now - Duration::from_secs(days * 24 * 60 * 60);
+///     Ok(Aged { key: format!("{days}.tar.gz").parse()?, size: 1000, made, is_whole: true })
+/// };
+/// let plan = Retention::new().last(2).plan(vec![aged(0)?, aged(1)?, aged(2)?], now);
+/// assert_eq!(plan[2].1, Verdict::Remove);
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     last: usize,
@@ -49,78 +55,79 @@ pub struct Retention {
     max_bytes: Option<u64>,
 }
 
-/// What becomes of an archive.
+/// The verdict of a plan about one archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It stays, for this reason.
+    /// Keep it, for this reason.
     Keep(Reason),
-    /// It goes.
+    /// Remove it.
     Remove,
-    /// It is left alone, since it is not whole.
+    /// Leave it alone, because it is not complete.
     NotWhole,
-    /// It is left alone, since it is dated in the future.
+    /// Leave it alone, because it is dated in the future.
     InFuture,
 }
 
-/// Why an archive stays: the first that applies.
+/// The reason to keep an archive: the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
     /// It is the newest.
     Newest,
-    /// It is one of the last.
+    /// It is one of the [last](Retention::last).
     Last,
     /// It is the newest of its day, in UTC.
     Daily,
     /// It is the newest of its week, which begins on Monday, in UTC.
     Weekly,
-    /// No rule says otherwise.
+    /// There are no rules.
     Any,
 }
 
 impl Retention {
-    /// Keeps everything.
+    /// Returns rules that keep everything.
     pub fn new() -> Self {
         Retention::default()
     }
 
-    /// Keeps the last `n`.
+    /// Keeps the last `n` archives.
     #[must_use]
     pub fn last(mut self, n: usize) -> Self {
         self.last = n;
         self
     }
 
-    /// Keeps the newest of each of the last `n` days that have one.
+    /// Keeps the newest archive of each of the last `n` days that have one.
     #[must_use]
     pub fn daily(mut self, n: usize) -> Self {
         self.daily = n;
         self
     }
 
-    /// Keeps the newest of each of the last `n` weeks that have one.
+    /// Keeps the newest archive of each of the last `n` weeks that have one.
     #[must_use]
     pub fn weekly(mut self, n: usize) -> Self {
         self.weekly = n;
         self
     }
 
-    /// Keeps no more than so many bytes together.
+    /// Removes the oldest archives until the others have at most `bytes` together. The newest is kept in any
+    /// case.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Says what becomes of each, newest first. Those that are dated more than five minutes later than `now`
-    /// are in the future.
+    /// Returns each archive with its verdict, newest first. An archive is dated in the future if it is more than
+    /// five minutes later than `now`.
     pub fn plan(&self, mut archives: Vec<Aged>, now: SystemTime) -> Vec<(Aged, Verdict)> {
         archives.sort_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
         let is_any = (self.last, self.daily, self.weekly) == (0, 0, 0);
         let mut last = self.last;
         let mut days = Periods { left: self.daily, of: |day| day, newest: None };
-        // The first of January 1970 was a Thursday.
+        // 1 January 1970 was a Thursday.
         let mut weeks =
             Periods { left: self.weekly, of: |day| (day + 3).div_euclid(7), newest: None };
         let mut bytes = 0u64;
@@ -133,7 +140,7 @@ impl Retention {
                 return Verdict::InFuture;
             }
             let day = day(archive.made);
-            // Each rule sees each archive.
+            // Every rule must see every archive.
             let (of_last, of_day, of_week) = (last > 0, days.take(day), weeks.take(day));
             last = last.saturating_sub(1);
             let reason = match () {
@@ -156,7 +163,7 @@ impl Retention {
     }
 }
 
-/// The newest of each of so many periods.
+/// Finds the newest archive of each of a number of periods.
 struct Periods {
     left: usize,
     of: fn(i64) -> i64,
@@ -164,7 +171,7 @@ struct Periods {
 }
 
 impl Periods {
-    /// Whether this is the first archive of a period that still counts; archives come newest first.
+    /// Returns whether this is the first archive of a period that counts. Archives come newest first.
     fn take(&mut self, day: i64) -> bool {
         let period = (self.of)(day);
         let is_first = self.left > 0 && self.newest != Some(period);
@@ -176,12 +183,12 @@ impl Periods {
     }
 }
 
-/// Whether a file of this time is dated in the future, as seen at `now`.
+/// Returns whether a file of this time is dated in the future at the time `now`.
 pub(crate) fn is_in_future(made: SystemTime, now: SystemTime) -> bool {
     made.duration_since(now).is_ok_and(|ahead| ahead > TOLERANCE)
 }
 
-/// Days since 1970.
+/// Returns the days since 1970.
 fn day(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => (since.as_secs() / DAY) as i64,
@@ -201,50 +208,13 @@ impl fmt::Display for Reason {
     }
 }
 
-impl LocalStore {
-    /// All archives with their ages. The last 128 bytes of each are read, and the index of the newest
-    /// whole one that is not dated in the future at `now`, since [`Retention`] falls back on that.
-    pub async fn aged(&self, now: SystemTime) -> Result<Vec<Aged>> {
-        let (store, mut aged) = (self.clone(), self.aged_by_footers().await?);
-        let check = move || {
-            aged.sort_unstable_by(|a, b| (b.made, &b.key).cmp(&(a.made, &a.key)));
-            let counts = |archive: &&mut Aged| archive.is_whole && !is_in_future(archive.made, now);
-            for archive in aged.iter_mut().filter(counts) {
-                archive.is_whole = has_index(&store.path(&archive.key));
-                if archive.is_whole {
-                    break;
-                }
-            }
-            aged.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            aged
-        };
-        Ok(unblock(check).await)
-    }
-
-    /// All archives with their ages, with no index read.
-    pub(crate) async fn aged_by_footers(&self) -> Result<Vec<Aged>> {
-        let (store, objects) = (self.clone(), self.list().await?);
-        let look = move |object: Object| {
-            // One that was deleted meanwhile has no age.
-            let is_whole = LocalFile::open(&store.path(&object.key)).ok()?.has_footer();
-            Some(Aged { key: object.key, size: object.size, made: object.modified?, is_whole })
-        };
-        Ok(unblock(move || objects.into_iter().filter_map(look).collect()).await)
-    }
-}
-
-fn has_index(path: &Path) -> bool {
-    let file = LocalFile::open(path);
-    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).layout(), Ok(Ok(_))))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// So many hours after a Monday, in bytes that tell them apart.
+    /// Returns an archive made this many hours after a Monday, with a size that identifies it.
     fn at(hours: u64, is_whole: bool) -> Aged {
         let monday = UNIX_EPOCH + Duration::from_secs(4 * DAY);
         Aged {
@@ -255,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Later than all of them.
+    /// Returns a time later than all archives.
     fn now() -> SystemTime {
         at(10_000, true).made
     }
@@ -291,14 +261,14 @@ mod tests {
         let sized = kept(Retention::new().max_bytes(1600), &hours);
         assert_eq!(sized, [(660, Newest), (648, Any)]);
         assert_eq!(kept(Retention::new().max_bytes(0), &hours), [(660, Newest)]);
-        // A day without a backup is none of the days.
+        // A day without a backup does not count.
         let daily = kept(Retention::new().daily(2), &[0, 240, 250]);
         assert_eq!(daily, [(250, Newest), (0, Daily)]);
         assert!(kept(Retention::new().last(1), &[]).is_empty());
     }
 
     #[test]
-    fn what_is_not_whole_is_neither_counted_nor_removed() {
+    fn an_incomplete_archive_is_neither_counted_nor_removed() {
         let archives = vec![at(1, true), at(2, true), at(3, false), at(4, false)];
         let plan = Retention::new().last(1).max_bytes(0).plan(archives, now());
         let verdicts: Vec<_> = plan.iter().map(|(_, verdict)| *verdict).collect();
@@ -307,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dated_in_the_future_is_neither_counted_nor_removed() {
+    fn an_archive_dated_in_the_future_is_neither_counted_nor_removed() {
         use Verdict::{InFuture, Keep, NotWhole, Remove};
         let archives =
             vec![at(1, true), at(2, true), at(3, true), at(9, true), at(9, false), at(500, true)];
@@ -325,57 +295,14 @@ mod tests {
         assert!(verdicts(just_before(300), one).contains(&Keep(Reason::Newest)));
         let counted = |now| verdicts(now, one).iter().filter(|v| **v == InFuture).count();
         assert_eq!((counted(just_before(300)), counted(just_before(301))), (1, 2));
-        // Nothing is the newest where all are in the future, and nothing goes.
+        // If all archives are in the future, none is the newest and none is removed.
         let first = verdicts(UNIX_EPOCH, one.max_bytes(0));
         assert!(first.iter().all(|verdict| matches!(verdict, InFuture | NotWhole)), "{first:?}");
     }
 
-    #[test]
-    fn only_the_newest_index_is_read() {
-        let tmp = tempfile::tempdir().unwrap();
-        std::fs::create_dir(tmp.path().join("source")).unwrap();
-        std::fs::write(tmp.path().join("source/level.dat"), "level").unwrap();
-        let store = LocalStore::new(tmp.path().join("to"));
-        let keys: Vec<_> = (1..=4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
-        for (key, day) in keys.iter().zip(0..) {
-            let backup = crate::Backup::new(tmp.path().join("source"));
-            futures::executor::block_on(backup.start(store.clone(), key.clone())).unwrap();
-            let file = std::fs::File::options().write(true).open(store.path(key)).unwrap();
-            file.set_modified(UNIX_EPOCH + Duration::from_secs(day * DAY)).unwrap();
-        }
-        // The first and the last have an index that is damaged; the second has lost its end.
-        let damage = |key: &Key, change: &dyn Fn(&mut Vec<u8>)| {
-            let path = store.path(key);
-            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
-            let mut bytes = std::fs::read(&path).unwrap();
-            change(&mut bytes);
-            std::fs::write(&path, bytes).unwrap();
-            std::fs::File::options()
-                .write(true)
-                .open(path)
-                .unwrap()
-                .set_modified(modified)
-                .unwrap();
-        };
-        let in_index = |bytes: &mut Vec<u8>| {
-            let at = bytes.len() - crate::FOOTER_LEN - 20;
-            bytes[at] ^= 1;
-        };
-        damage(&keys[0], &in_index);
-        damage(&keys[1], &|bytes| bytes.truncate(bytes.len() - 1));
-        damage(&keys[3], &in_index);
-        let aged = futures::executor::block_on(store.aged(now())).unwrap();
-        let whole: Vec<_> = aged.iter().map(|archive| archive.is_whole).collect();
-        // What the newest is must be known; of those before it the footer says enough.
-        assert_eq!(whole, [true, false, true, false]);
-        let plan = Retention::new().last(1).plan(aged, now());
-        let kept: Vec<_> = plan.iter().filter(|(_, v)| matches!(v, Verdict::Keep(_))).collect();
-        assert_eq!((kept.len(), &kept[0].0.key), (1, &keys[2]));
-    }
-
     proptest! {
         #[test]
-        fn those_in_the_future_change_nothing_for_the_others(
+        fn archives_dated_in_the_future_do_not_change_other_verdicts(
             made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40), today in 0u64..2000,
             last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
             max in prop::option::of(0u64..20_000),
@@ -401,7 +328,7 @@ mod tests {
         }
 
         #[test]
-        fn the_newest_whole_one_stays_and_the_sum_holds(
+        fn the_newest_complete_archive_stays_and_the_sum_is_bounded(
             made in prop::collection::vec((0u64..2000, any::<bool>()), 0..40),
             last in 0usize..5, daily in 0usize..5, weekly in 0usize..5,
             max in prop::option::of(0u64..20_000),

@@ -1,4 +1,4 @@
-//! Which members of an archive are wanted.
+//! Selects members of an archive by paths and patterns.
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -6,17 +6,16 @@ use crate::{
     warning::PatternOrigin,
 };
 
-/// Paths and patterns; with none, everything is wanted.
+/// Paths and patterns. An empty selection matches everything.
 ///
-/// Each one is taken as a path first (with all that lies beneath), and else as a pattern in the
-/// language of gitignore.
+/// Each text is first a path, with everything beneath it, and otherwise a pattern of `.gitignore`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection(Vec<Selector>);
 
 #[derive(Clone, Debug)]
 struct Selector {
     text: Vec<u8>,
-    /// Without `./` in front and `/` behind.
+    /// Without a leading `./` and a trailing `/`.
     path: Vec<u8>,
     patterns: std::sync::Arc<Excludes>,
 }
@@ -26,7 +25,7 @@ impl Selection {
         let path = text.strip_prefix(b"./").unwrap_or(text);
         let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();
         let mut patterns = Excludes::new(Rules::Git);
-        // A text that is over the limits of patterns can still be a path.
+        // A text that exceeds the limits of patterns can still be a path.
         let _ = patterns.add(PatternOrigin::Caller, text);
         self.0.push(Selector { text: text.to_vec(), path, patterns: patterns.into() });
     }
@@ -35,31 +34,34 @@ impl Selection {
         self.0.is_empty()
     }
 
-    /// Whether a member is wanted; those that wanted it are taken off `unmet`.
-    pub(crate) fn wants(&self, path: &[u8], is_dir: bool, unmet: &mut Unmatched) -> bool {
-        let mut wanted = self.0.is_empty();
-        for (i, wish) in self.0.iter().enumerate() {
-            if wish.wants(path, is_dir) {
-                wanted = true;
-                unmet.0[i] = false;
+    /// Returns whether a member is selected, and removes the selectors that match it from `unmatched`.
+    pub(crate) fn matches(&self, path: &[u8], is_dir: bool, unmatched: &mut Unmatched) -> bool {
+        let mut is_selected = self.0.is_empty();
+        for (i, selector) in self.0.iter().enumerate() {
+            if selector.matches(path, is_dir) {
+                is_selected = true;
+                unmatched.0[i] = false;
             }
         }
-        wanted
+        is_selected
     }
 
-    /// All of them, until [`wants`](Selection::wants) meets some.
-    pub(crate) fn unmet(&self) -> Unmatched {
+    /// Returns all selectors as unmatched.
+    pub(crate) fn unmatched(&self) -> Unmatched {
         Unmatched(vec![true; self.0.len()])
     }
 
-    /// The texts of those.
-    pub(crate) fn texts(&self, unmet: &Unmatched) -> Vec<Vec<u8>> {
-        let pairs = self.0.iter().zip(&unmet.0);
-        pairs.filter(|(_, unmet)| **unmet).map(|(wish, _)| wish.text.clone()).collect()
+    /// Returns the texts of the unmatched selectors.
+    pub(crate) fn texts(&self, unmatched: &Unmatched) -> Vec<Vec<u8>> {
+        let pairs = self.0.iter().zip(&unmatched.0);
+        pairs
+            .filter(|(_, unmatched)| **unmatched)
+            .map(|(selector, _)| selector.text.clone())
+            .collect()
     }
 }
 
-/// Which wishes nothing has matched yet.
+/// The selectors that have matched nothing yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unmatched(Vec<bool>);
 
@@ -69,7 +71,7 @@ impl Unmatched {
     }
 }
 
-/// Fails if there are paths and patterns that nothing in `place` matched: somebody misspelled them.
+/// Fails if there are unmatched paths and patterns, because the caller probably misspelled them.
 pub(crate) fn refuse_unmatched(
     texts: &[Vec<u8>],
     operation: &'static str,
@@ -82,14 +84,14 @@ pub(crate) fn refuse_unmatched(
     }
 }
 
-/// Paths and patterns, for a message.
+/// Returns paths and patterns as text for a message.
 pub(crate) fn quoted(texts: &[Vec<u8>]) -> String {
     let texts = texts.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text)));
     texts.collect::<Vec<_>>().join(", ")
 }
 
 impl Selector {
-    fn wants(&self, path: &[u8], is_dir: bool) -> bool {
+    fn matches(&self, path: &[u8], is_dir: bool) -> bool {
         let beneath = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
         if !self.path.is_empty() && path.strip_prefix(&*self.path).is_some_and(beneath) {
             return true;
@@ -102,18 +104,18 @@ impl Selector {
 mod tests {
     use super::*;
 
-    fn wants(wish: &str, path: &str) -> bool {
+    fn matches(selector: &str, path: &str) -> bool {
         let mut selection = Selection::default();
-        selection.add(wish.as_bytes());
-        let mut unmet = selection.unmet();
-        let wanted = selection.wants(path.as_bytes(), false, &mut unmet);
-        assert_eq!(selection.texts(&unmet).is_empty(), wanted);
-        wanted
+        selection.add(selector.as_bytes());
+        let mut unmatched = selection.unmatched();
+        let is_selected = selection.matches(path.as_bytes(), false, &mut unmatched);
+        assert_eq!(selection.texts(&unmatched).is_empty(), is_selected);
+        is_selected
     }
 
     #[test]
-    fn paths_and_what_lies_beneath_are_wanted_and_patterns_as_in_gitignore() {
-        for (wish, path) in [
+    fn a_selection_matches_paths_with_everything_beneath_and_gitignore_patterns() {
+        for (selector, path) in [
             ("a/b", "a/b"),
             ("a", "a/b/c"),
             ("./a/", "a/b"),
@@ -123,11 +125,13 @@ mod tests {
             ("region", "world/region/x"),
             ("/world", "world/x"),
         ] {
-            assert!(wants(wish, path), "{wish} {path}");
+            assert!(matches(selector, path), "{selector} {path}");
         }
-        for (wish, path) in [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")] {
-            assert!(!wants(wish, path), "{wish} {path}");
+        for (selector, path) in
+            [("a/b", "a/bc"), ("a/b", "x/a/b"), ("/b", "a/b"), ("*.mca", "a.mcb")]
+        {
+            assert!(!matches(selector, path), "{selector} {path}");
         }
-        assert!(Selection::default().wants(b"x", false, &mut Unmatched::default()));
+        assert!(Selection::default().matches(b"x", false, &mut Unmatched::default()));
     }
 }

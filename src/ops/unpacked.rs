@@ -1,4 +1,4 @@
-//! How an archive's members are to be written, and what was written of them.
+//! Options and results of writing the members of an archive.
 
 use crate::{
     entry::Member,
@@ -7,26 +7,26 @@ use crate::{
     listed::Listed,
 };
 
-/// Members that an archive may have unless an option says otherwise, such as
-/// [`UnpackOptions::max_members`].
+/// Default limit of the members of an archive. [`UnpackOptions::max_members`] and
+/// [`List::max_members`](crate::List::max_members) change it.
 ///
-/// Something is remembered of most members until the end, so this bounds the memory, too: an archive of
-/// 100 MB can have 200 million directories. So that long names cannot take more than many short ones, a
-/// member counts once more for each 128 bytes of its path and target.
+/// The limit bounds the memory, because something is remembered of most members until the end. An archive of
+/// 100 MB can have 200 million directories. A member counts once more for each 128 bytes of its path and
+/// target, so that long names need no more memory than many short ones.
 pub const MAX_MEMBERS: u64 = 5_000_000;
 
-/// How much a member counts.
+/// Returns how often a member counts towards [`MAX_MEMBERS`].
 pub(crate) fn weight(member: &Member) -> u64 {
     1 + (member.path.len() + member.target.len()) as u64 / 128
 }
 
-/// The error of an archive with more of them.
+/// Returns the error of an archive with too many members.
 pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
     let why = format!("the archive has more than {max} members, the most that max_members allows");
     Error::new(ErrorKind::NoSpace, operation).caused_by(why)
 }
 
-/// How members are written, and how much of them at most.
+/// Threads, owner and limits of [`Extract`](crate::Extract) and [`Restore`](crate::Restore).
 #[derive(Clone, Debug)]
 pub struct UnpackOptions {
     pub(crate) threads: usize,
@@ -55,66 +55,68 @@ impl Default for UnpackOptions {
 }
 
 impl UnpackOptions {
-    /// As many threads as there are processors, the caller's owner, at most [`MAX_MEMBERS`], and no
-    /// other limit but the free space.
+    /// Returns the default options: one thread for each processor, [`Owner::Keep`], at most [`MAX_MEMBERS`],
+    /// and no other limit.
     pub fn new() -> Self {
         UnpackOptions::default()
     }
 
-    /// How many threads decode and write, at least one. One or two more read.
+    /// Sets the number of threads that decode and write, at least one. One or two more threads read.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, 1024);
         self
     }
 
-    /// Gives way to other work: the lowest priority for the processor and the disk.
+    /// Runs with the lowest priority for the processor and the disk.
     #[must_use]
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
     }
 
-    /// Whose the files will be.
+    /// Sets the owner of the extracted files.
     #[must_use]
     pub fn owner(mut self, owner: Owner) -> Self {
         self.owner = owner;
         self
     }
 
-    /// Keeps `bytes` of the file system free: fails with [`NoSpace`](crate::ErrorKind::NoSpace) when less
-    /// is left.
+    /// Keeps `bytes` of the file system free. The task fails with [`NoSpace`](crate::ErrorKind::NoSpace) if
+    /// less is free.
     #[must_use]
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
         self
     }
 
-    /// Fails when the content comes to more than so many bytes, holes counted.
+    /// Limits the content to `bytes`, holes included. The task fails with
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is more. There is no limit by default.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Fails with [`NoSpace`](crate::ErrorKind::NoSpace) when there are more members:
-    /// [`MAX_MEMBERS`] unless told otherwise, which says how they are counted.
+    /// Limits the number of members. The default is [`MAX_MEMBERS`], which explains how members count. The
+    /// task fails with [`NoSpace`](crate::ErrorKind::NoSpace) if there are more.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
         self
     }
 
-    /// Fails when the content comes to more than so many times the bytes of the archive, holes
-    /// counted. Deflate reaches 1,032 for bytes that are all the same. No limit for a stream.
+    /// Limits the content to `ratio` times the size of the archive, holes included. The task fails with
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is more. Deflate reaches a ratio of 1,032 for equal
+    /// bytes. There is no limit by default, and none for a stream.
     #[must_use]
     pub fn max_ratio(mut self, ratio: u64) -> Self {
         self.max_ratio = ratio;
         self
     }
 
-    /// Leaves out members that cannot be used, such as a path that leads outside, and takes the rest.
-    /// [`Unpacked::skipped`] lists them. Without this the first one is an error.
+    /// Skips unusable members, such as a path that leads outside of the directory.
+    /// [`Unpacked::skipped`] lists them. Without this option the first such member is an error.
     #[must_use]
     pub fn skip_refused(mut self, skip_refused: bool) -> Self {
         self.skip_refused = skip_refused;
@@ -122,16 +124,17 @@ impl UnpackOptions {
     }
 }
 
-/// A member of the archive that was not written, and why.
+/// A member of the archive that was not written, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotExtracted {
-    /// Its path in the archive, any bytes.
+    /// Path in the archive. It may hold any bytes.
     pub path: Vec<u8>,
-    /// Why.
+    /// Reason.
     pub reason: NotExtractedReason,
 }
 
-/// Why a member was not written.
+/// The reason why a member was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotExtractedReason {
@@ -139,13 +142,13 @@ pub enum NotExtractedReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// What makes it unusable, such as a path that leads outside; only where
-    /// [`skip_refused`](UnpackOptions::skip_refused) or a salvage leaves such members out.
+    /// The member is unusable, for this reason, such as a path that leads outside of the directory. Only
+    /// [`skip_refused`](UnpackOptions::skip_refused) and [`salvage`](crate::Extract::salvage) skip such members.
     Refused(String),
 }
 
 impl NotExtractedReason {
-    /// A word for programs, stable across versions.
+    /// Returns a word for programs. The words are stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
             NotExtractedReason::Fifo => "fifo",
@@ -165,33 +168,33 @@ impl std::fmt::Display for NotExtractedReason {
     }
 }
 
-/// What was written, and what was not.
+/// Counts of the written members, and the members that were not written.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Unpacked {
-    /// Files written, other names of one file included.
+    /// Files that were written, including hard links.
     pub files: u64,
-    /// Directories made or found.
+    /// Directories that were created or existed already.
     pub directories: u64,
-    /// Symlinks made.
+    /// Symlinks that were created.
     pub symlinks: u64,
-    /// Files that became another name of one before.
+    /// Files that became a hard link to a file before.
     pub hard_links: u64,
-    /// Bytes of content, that of files which a later member replaced included.
+    /// Bytes of content, including the content of files that a later member replaced.
     pub content: u64,
-    /// Members that were not written, and why.
+    /// Members that were not written, with the reasons.
     pub skipped: Listed<NotExtracted>,
-    /// How many of them could not be used.
+    /// Number of those members that are unusable.
     pub refused: u64,
 }
 
-/// What is said of members whose times came out otherwise.
+/// Returns the warnings for members whose times could not be set exactly.
 pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<String> {
     let mut warnings: Vec<_> = (clamped.iter())
         .map(|path| {
             let path = String::from_utf8_lossy(path);
             format!(
-                "{path}: its time is beyond what the file system or the archive can say, and is the nearest"
+                "{path}: the file system or the archive cannot hold its time, so the nearest possible time is set"
             )
         })
         .collect();

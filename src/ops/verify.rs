@@ -1,4 +1,4 @@
-//! Checks an archive.
+//! Verifies an archive.
 
 use std::{
     collections::HashSet,
@@ -21,11 +21,24 @@ use crate::{
     task::Task,
 };
 
-/// Checks every checksum that an archive has: of each segment as it is stored and as it decodes,
-/// of the whole stream, of the index; and compares the index with the tar stream. Of an archive
-/// without an index: the gzip checksums and the structure of the tar.
+/// Verifies an archive.
 ///
-/// The archive is read once. Damage is not an error of the task, but what it reports.
+/// It compares the checksum of each segment (compressed and decoded), of the whole stream and of the index. It
+/// also compares the index with the tar stream. For an archive without an index, it checks the gzip
+/// checksums and the structure of the tar.
+///
+/// The archive is read once. Damage is not an error of the task: [`Verified`] reports it.
+///
+/// ```no_run
+/// use wingback::{Archive, Verify};
+///
+/// let verified = Verify::new().start(Archive::file("backup.tar.gz"));
+/// let verified = futures::executor::block_on(verified)?;
+/// for damage in &verified.damage {
+///     println!("{damage}: {} members are lost", damage.members.len());
+/// }
+/// # Ok::<(), wingback::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verify {
     sha1: Option<[u8; 20]>,
@@ -33,33 +46,33 @@ pub struct Verify {
     background: bool,
 }
 
-/// What [`Verify`] found.
+/// The result of [`Verify`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Verified {
     /// How the archive was read.
     pub read_method: ReadMethod,
-    /// Bytes of the archive, where it is no stream.
+    /// Bytes of the archive. `None` for a stream.
     pub size: Option<u64>,
-    /// Its SHA-1, where one was given to compare with and all of it could be read.
+    /// SHA-1 of the archive, if [`Verify::sha1`] was set and the whole archive could be read.
     pub sha1: Option<[u8; 20]>,
-    /// Whether that is the one that was given.
+    /// Whether the SHA-1 equals the expected one. `None` if [`Verify::sha1`] was not set.
     pub sha1_matches: Option<bool>,
-    /// Segments that were checked; 0 without an index.
+    /// Segments that were checked. 0 without an index.
     pub segments: u64,
-    /// Files in the archive, as far as it could be read.
+    /// Files in the readable part of the archive.
     pub files: u64,
-    /// What is damaged, and which members that costs.
+    /// Damage of the archive, with the members that are lost.
     pub damage: Listed<Damage>,
-    /// Only where something is damaged: the files that are whole. With an index their checksums say
-    /// so; without one they are those that came before the damage was met, which nothing confirms.
+    /// Undamaged files of a damaged archive. Empty for an undamaged archive. With an index, checksums confirm
+    /// them. Without one, they are the files before the damage, and nothing confirms them.
     pub whole: Listed<Vec<u8>>,
-    /// From start to end.
+    /// Time from the start to the end.
     pub duration: Duration,
 }
 
 impl Verified {
-    /// Whether the archive is what it was when it was made, as far as its checksums tell.
+    /// Returns whether no damage was found and the SHA-1, if one was expected, matches.
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.sha1_matches != Some(false)
     }
@@ -73,33 +86,49 @@ impl Default for Verify {
 }
 
 impl Verify {
-    /// A check with as many threads as there are processors.
+    /// Returns a check with one thread for each processor.
     pub fn new() -> Self {
         Verify::default()
     }
 
-    /// Compares the SHA-1 of the whole file as well.
+    /// Also compares the SHA-1 of the whole archive with this one.
     #[must_use]
     pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
         self.sha1 = Some(sha1);
         self
     }
 
-    /// How many threads decode, at least one.
+    /// Sets the number of threads that decode, at least one. The default is one for each processor.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, 1024);
         self
     }
 
-    /// Gives way to other work: the lowest priority for the processor and the disk.
+    /// Runs with the lowest priority for the processor and the disk.
     #[must_use]
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
     }
 
-    /// Checks the archive.
+    /// Verifies the archive.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the archive does not exist.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the archive is not a regular file.
+    /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it cannot be opened.
+    /// - [`UrlExpired`](crate::ErrorKind::UrlExpired) if the signature of its link has expired.
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the file is not a `.tar.gz` at all. Other damage is in
+    ///   [`Verified::damage`].
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and
+    ///   [`Internal`](crate::ErrorKind::Internal) for a fault in this crate.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is written. Dropping the task ends it.
     pub fn start(self, archive: Archive<'_>) -> Task<'_, Verified> {
         Task::new(|tracker| async move {
             let started = Instant::now();
@@ -117,7 +146,7 @@ impl Verify {
     }
 
     pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
-        let crew = WorkerPool::start(self.threads, self.background)?;
+        let pool = WorkerPool::start(self.threads, self.background)?;
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
         let size = source.len();
         let mut sink = Check { tracker, files: 0, names: None, current: None };
@@ -134,15 +163,13 @@ impl Verify {
                     layout.clone(),
                     Wanted::All,
                     &options,
-                    &crew,
+                    &pool,
                     tracker,
                     &mut sink,
                 )?;
                 let mut outcome = whole.ok_or_else(|| read::corrupt("its index is wrong"))?;
                 if let ReadMethod::Sequential(_) = outcome.read_method {
-                    outcome
-                        .damage
-                        .push(Damage::of_index("it says something else than the archive"));
+                    outcome.damage.push(Damage::of_index("it contradicts the archive"));
                 }
                 let lost = outcome.damage.iter().flat_map(|d| &d.members);
                 let lost: HashSet<_> = lost.collect();
@@ -159,7 +186,7 @@ impl Verify {
             (Err(why), _) => {
                 sink.names = Some(Listed::default());
                 let mut outcome =
-                    read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
+                    read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?;
                 if outcome.read_method == ReadMethod::Sequential(NoIndex::Damaged) {
                     outcome.damage.push(Damage::of_index("it is damaged"));
                 }
@@ -172,7 +199,7 @@ impl Verify {
             read_method: outcome.read_method,
             size,
             sha1: outcome.sha1,
-            sha1_matches: self.sha1.map(|want| outcome.sha1 == Some(want)),
+            sha1_matches: self.sha1.map(|expected| outcome.sha1 == Some(expected)),
             segments,
             files: sink.files,
             damage: outcome.damage,
@@ -182,11 +209,11 @@ impl Verify {
     }
 }
 
-/// Takes members and keeps nothing of them.
+/// Counts members and keeps nothing else of them.
 struct Check<'a> {
     tracker: &'a Tracker,
     files: u64,
-    /// The files that came to their end, where they are wanted.
+    /// Paths of the files that were read completely. `None` if they are not needed.
     names: Option<Listed<Vec<u8>>>,
     current: Option<Vec<u8>>,
 }
@@ -201,7 +228,7 @@ impl Sink for Check<'_> {
         Ok(is_file)
     }
 
-    /// Its checksums are right, whatever it is.
+    /// Ignores an unusable member: its checksums are right.
     fn refuse(&mut self, _: Member, _: &'static str) -> Result<()> {
         Ok(())
     }

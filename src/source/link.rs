@@ -1,4 +1,4 @@
-//! An archive behind one link, which may be good for minutes only.
+//! An archive behind a link, which may expire within minutes.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,21 +16,21 @@ use crate::{
         Transfer,
         failure::Failure,
         http::{Chunks, Http},
-        range::{Got, Wanted, content_range},
+        range::{RangeResponse, RangeSpec, content_range},
         runtime::Runtime,
         url::SecretUrl,
     },
     source::remote::Remote,
 };
 
-/// A link whose service gives ranges. What is read one behind the other is one request, so that a
-/// whole archive comes through however short the link is good for.
+/// A link to a service that supports ranges. Consecutive reads use one request, so that a whole archive can be
+/// read although the link expires.
 pub(crate) struct Link {
     http: Http,
     runtime: Arc<Runtime>,
     url: SecretUrl,
     etag: Option<HeaderValue>,
-    /// The answer that goes on where the last read ended.
+    /// The response that continues where the last read ended.
     body: Mutex<Option<Body>>,
 }
 
@@ -40,15 +40,15 @@ struct Body {
     chunks: Chunks,
 }
 
-/// What a link leads to.
+/// The resource behind a link.
 pub(crate) enum Opened {
-    /// Its size and its last bytes, and where to read the others.
+    /// Size, last bytes, and a reader for ranges.
     Ranges(u64, Bytes, Link),
-    /// No ranges are to be had of it.
+    /// A stream, because the service does not support ranges.
     Stream(LinkStream),
 }
 
-/// All that a link leads to, from its start to its end.
+/// The whole resource from its start to its end.
 pub(crate) struct LinkStream {
     runtime: Arc<Runtime>,
     url: SecretUrl,
@@ -60,21 +60,21 @@ pub(crate) async fn open(url: SecretUrl, options: &Transfer, tail: u64) -> Resul
     let first = {
         let (http, url) = (http.clone(), url.clone());
         runtime.call(async move {
-            let ask = |wanted: Wanted, etag| {
+            let ask = |wanted: RangeSpec, etag| {
                 let (http, url) = (&http, &url);
                 async move { http.ask(url, &wanted, etag).await }
             };
-            let got = http.get(Wanted::Last(tail), ask).await;
+            let got = http.get(RangeSpec::Last(tail), ask).await;
             got.map_err(|failure| failure.into_error("open", &url))
         })
     };
     Ok(match first.await? {
-        Got::Part(part) => {
+        RangeResponse::Part(part) => {
             let link = Link { http, runtime, url, etag: part.etag, body: Mutex::new(None) };
             Opened::Ranges(part.size, part.bytes.freeze(), link)
         }
-        Got::NoRanges(answer) => {
-            Opened::Stream(LinkStream { runtime, url, chunks: Some(http.chunks(answer)) })
+        RangeResponse::NoRanges(response) => {
+            Opened::Stream(LinkStream { runtime, url, chunks: Some(http.chunks(response)) })
         }
     })
 }
@@ -110,7 +110,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads a range from an answer that has come so far, and anew where that breaks.
+    /// Reads a range from the current response, and from a new one after the connection breaks.
     async fn read(
         &self,
         range: Range<u64>,
@@ -119,12 +119,12 @@ impl Reading<'_> {
         let len = (range.end - range.start) as usize;
         let mut bytes = BytesMut::with_capacity(len);
         let mut body = body.filter(|body| body.at == range.start);
-        let mut patience = self.http.patience();
+        let mut retries = self.http.retries();
         while bytes.len() < len {
             let at = range.start + bytes.len() as u64;
             if let Err(failure) = self.more(at, len, &mut bytes, &mut body).await {
                 body = None;
-                patience.wait(failure).await?;
+                retries.wait(failure).await?;
             }
         }
         let body =
@@ -143,18 +143,20 @@ impl Reading<'_> {
             Some(body) => body,
             None => {
                 let wanted = at..self.until;
-                let asked = Wanted::Bytes(wanted.clone());
-                let answer = self.http.ask(self.url, &asked, self.etag.clone()).await?;
-                if answer.status() != StatusCode::PARTIAL_CONTENT {
-                    let why = "it sent all where a part was asked";
+                let spec = RangeSpec::Bytes(wanted.clone());
+                let response = self.http.ask(self.url, &spec, self.etag.clone()).await?;
+                if response.status() != StatusCode::PARTIAL_CONTENT {
+                    let why = "the response has the whole object, not the requested range";
                     return Err(Failure::Answer(why.into()));
                 }
-                if content_range(answer.headers())?.0 != wanted
-                    || answer.headers().get(ETAG) != self.etag.as_ref()
+                if content_range(response.headers())?.0 != wanted
+                    || response.headers().get(ETAG) != self.etag.as_ref()
                 {
-                    return Err(Failure::Answer("it sent another part than was asked".into()));
+                    return Err(Failure::Answer(
+                        "the response has another range than the requested one".into(),
+                    ));
                 }
-                body.insert(Body { at, rest: Bytes::new(), chunks: self.http.chunks(answer) })
+                body.insert(Body { at, rest: Bytes::new(), chunks: self.http.chunks(response) })
             }
         };
         while bytes.len() < len {
@@ -170,7 +172,7 @@ impl Reading<'_> {
 }
 
 impl LinkStream {
-    /// The next bytes; `None` at the end. Where the connection breaks, it cannot go on.
+    /// Returns the next bytes. `None` at the end. It cannot continue after the connection breaks.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         let Some(mut chunks) = self.chunks.take() else {
             return Ok(None);

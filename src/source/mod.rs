@@ -1,20 +1,11 @@
-//! An archive to be read, wherever it is: the bridge from its bytes to the engine's threads.
+//! An archive to be read, and the bridge from its bytes to the threads of the engine.
 
+mod file;
 #[cfg(feature = "s3")]
 mod link;
-pub(crate) mod remote;
+mod remote;
 
-use std::{
-    fs::File,
-    future::Future,
-    ops::Range,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{future::Future, ops::Range, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -22,28 +13,30 @@ use futures::{
     future::BoxFuture,
 };
 
+pub(crate) use file::{LocalFile, SequentialFile};
+
 #[cfg(feature = "s3")]
 use crate::net::{Transfer, url::SecretUrl};
 use crate::{
-    error::{Error, ErrorKind, Result},
-    format::index::{FOOTER_LEN, Footer},
-    fs::page_cache::{SPAN, STRIDE, UncachedRanges},
+    error::{Error, Result},
     name::Key,
     progress::Tracker,
-    read::{Chunks, ReadAt, Source, TAIL},
-    rt::pipe::{self, ByteSender},
+    read::{Chunks, Source, TAIL},
+    rt::pipe::{self, Outlet},
     source::remote::{Ranges, Remote, serve},
     store::{Opened, ReadRange, Store},
     task::unless_cancelled,
 };
 
-/// Bytes that are read from a stream at once.
+/// Bytes of one read from a stream.
 const CHUNK: usize = 256 << 10;
 
-/// Range reads of a store that are under way at once.
+/// Parallel range reads of a store.
 const RANGES: usize = 4;
 
-/// An archive to be read: a `.tar.gz` of ours or of any other program.
+/// An archive to read: a `.tar.gz` of this crate or of any other program.
+///
+/// Creating one reads nothing. An operation such as [`Verify`](crate::Verify) opens it.
 ///
 /// ```no_run
 /// use wingback::{Archive, Verify};
@@ -64,38 +57,37 @@ enum Origin<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// The archive `key` of a store.
+    /// Returns the archive `key` of a store.
     pub fn in_store(store: impl Store + 'a, key: Key) -> Self {
         Archive(Origin::Store(Box::new(store), key))
     }
 
-    /// A file.
+    /// Returns the archive in a file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Archive(Origin::File(path.into()))
     }
 
-    /// What an http or https link leads to, such as one that somebody signed for an object in S3.
+    /// Returns the archive behind an http or https URL, such as a presigned URL of an object in S3.
     ///
-    /// Where its service gives ranges, a list or one file costs a read or two. A whole archive is
-    /// one request, taken up again where the connection breaks, since such links are good for
-    /// minutes only. A redirect is followed to https or on the same host. The query of the link is
-    /// in no error.
+    /// If the service supports ranges, a list or one file costs one or two reads. A whole archive is one
+    /// request, which is continued after the connection breaks, because such URLs expire within minutes.
+    /// Redirects are followed to https URLs and on the same host. No error shows the query of the URL.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is no such link.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the URL is neither http nor https.
     #[cfg(feature = "s3")]
     pub fn link(url: &str, transfer: Transfer) -> Result<Self> {
         Ok(Archive(Origin::Link(SecretUrl::parse(url)?, transfer)))
     }
 
-    /// Bytes that come from the start of an archive to its end, such as the body of a download.
-    /// They are read in sequence, whatever the archive.
+    /// Returns an archive that comes as a stream from its start to its end, such as the body of a download. It
+    /// is read in sequence.
     pub fn stream(reader: impl AsyncRead + Send + Unpin + 'a) -> Self {
         Archive(Origin::Stream(Box::new(reader)))
     }
 
-    /// What errors call it.
+    /// Returns the name of the archive in errors.
     fn location(&self) -> Option<String> {
         match &self.0 {
             Origin::Store(store, key) => Some(store.location(key)),
@@ -106,8 +98,8 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Runs `work` on a thread of its own with the archive's bytes, and hands the bytes that it
-    /// sends to `take`, here.
+    /// Runs `work` with the bytes of the archive on a thread of its own. Passes the bytes that the thread sends
+    /// to `take`, in this future.
     pub(crate) async fn read<T, F>(
         self,
         tracker: &Arc<Tracker>,
@@ -132,7 +124,7 @@ impl<'a> Archive<'a> {
                 }
                 Ok(())
             };
-            // The thread is done with the archive once its own end is closed.
+            // The thread has finished with the archive after it has closed its end.
             match futures::future::select(std::pin::pin!(take_all), serve).await {
                 futures::future::Either::Left((taken, _)) => taken,
                 futures::future::Either::Right(((), take_all)) => take_all.await,
@@ -142,12 +134,12 @@ impl<'a> Archive<'a> {
         if taken.is_err() {
             tracker.cancel();
         }
-        // Whoever stopped the other says why.
-        let worked = receiver.finish().await;
+        // The side that stopped first has the reason.
+        let worked = inlet.finish().await;
         taken.and(worked).map_err(named)
     }
 
-    /// The bytes, as the engine's threads read them, and a future that serves those reads.
+    /// Opens the archive. Returns its bytes for the threads of the engine, and a future that serves their reads.
     async fn open(self) -> Result<(Source, BoxFuture<'a, ()>)> {
         let nothing = || futures::future::ready(()).boxed();
         Ok(match self.0 {
@@ -194,95 +186,7 @@ impl std::fmt::Debug for Archive<'_> {
     }
 }
 
-/// A file, read by the threads that want its bytes. It stays the same one, whatever happens to its
-/// name.
-pub(crate) struct LocalFile {
-    file: File,
-    len: u64,
-}
-
-impl LocalFile {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        use rustix::fs::{Mode, OFlags};
-        let fail = |e: rustix::io::Errno| Error::io("open the archive", e).at(path);
-        // A FIFO must not block here; a pipe is read as a stream.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
-        LocalFile::new(file.into()).map_err(|e| e.at(path))
-    }
-
-    pub(crate) fn new(file: File) -> Result<Self> {
-        let fail = |e| Error::io("open the archive", e);
-        let meta = file.metadata().map_err(fail)?;
-        if !meta.is_file() {
-            let error = Error::new(ErrorKind::InvalidInput, "open the archive");
-            return Err(error.caused_by("it is not a regular file"));
-        }
-        Ok(LocalFile { file, len: meta.len() })
-    }
-
-    /// Whether it ends as an archive of its length does. It reads nothing else.
-    pub(crate) fn has_footer(&self) -> bool {
-        let mut last = [0; FOOTER_LEN];
-        let at = self.len.checked_sub(FOOTER_LEN as u64);
-        let read = at.map(|at| self.read_at(at, &mut last));
-        matches!(read, Some(Ok(()))) && Footer::decode(&last, self.len).is_some()
-    }
-}
-
-impl ReadAt for LocalFile {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
-        self.file.read_exact_at(into, at).map_err(|e| Error::io("read the archive", e))
-    }
-}
-
-/// A file that is read about once, and in order: what only that brought into the page cache leaves it.
-pub(crate) struct Passing {
-    file: LocalFile,
-    cold: UncachedRanges,
-    /// The first span that is not passed yet.
-    passed: AtomicU64,
-}
-
-/// Bytes behind the foremost place where others may still read.
-const BEHIND: u64 = 8 << 20;
-
-impl Passing {
-    pub(crate) fn new(file: LocalFile) -> Self {
-        Passing { cold: UncachedRanges::of(&file.file, file.len), file, passed: AtomicU64::new(0) }
-    }
-}
-
-impl ReadAt for Passing {
-    fn len(&self) -> u64 {
-        self.file.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
-        self.file.read_at(at, into)
-    }
-
-    fn dont_need_before(&self, at: u64) {
-        let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
-        let passed = self.passed.fetch_max(stride, Relaxed);
-        if stride > passed {
-            self.cold.evict(&self.file.file, passed..stride);
-        }
-    }
-}
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        let passed = self.passed.load(Relaxed);
-        self.cold.evict(&self.file.file, passed..self.file.len.div_ceil(SPAN));
-    }
-}
-
-/// An archive in a store, which is read by the task's future.
+/// An archive in a store. The future of the task reads it.
 struct InStore<'a> {
     store: Box<dyn Store + 'a>,
     key: Key,
@@ -298,17 +202,17 @@ impl Remote for InStore<'_> {
     }
 }
 
-/// A stream, as the threads see it.
+/// A stream, for the threads of the engine.
 struct Stream(mpsc::Receiver<Result<Bytes>>);
 
 impl Chunks for Stream {
     fn next(&mut self) -> Result<Option<Bytes>> {
-        // That it ends without its empty chunk means that the task was dropped or cancelled.
+        // If it ends without its empty chunk, the task was dropped or cancelled.
         block_on(self.0.next()).unwrap_or_else(|| Err(Error::cancelled())).map(Some)
     }
 }
 
-/// The end is an empty chunk, as with any stream.
+/// Sends the chunks of a link to the threads. An empty chunk marks the end.
 #[cfg(feature = "s3")]
 async fn pass_on(mut stream: link::LinkStream, mut chunks: mpsc::Sender<Result<Bytes>>) {
     loop {

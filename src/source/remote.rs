@@ -1,7 +1,7 @@
-//! An archive elsewhere, read in ranges: what will be wanted is fetched before it is asked for.
+//! A remote archive. Its ranges are fetched before the threads need them.
 //!
-//! The engine's threads say which ranges they are going to read, and then read them, nearly in that
-//! order. The task's future fetches them in blocks, several at once and some ahead.
+//! The threads of the engine first report which ranges they will read, and then read them in nearly that
+//! order. The future of the task fetches the ranges in blocks, several at once and some ahead.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -19,38 +19,38 @@ use crate::{
     read::ReadAt,
 };
 
-/// Bytes that are fetched at once.
+/// Largest block, unless a plan is a single request.
 const BLOCK: u64 = 4 << 20;
 
-/// What is one request where there is nothing else to read.
+/// Largest plan that is fetched with a single request.
 const ALONE: u64 = 16 << 20;
 
-/// Blocks beyond those on their way that wait for the threads.
+/// Fetched blocks that may wait for the threads, beyond the blocks in transit.
 const AHEAD: usize = 2;
 
-/// Bytes between two ranges that cost less than another request.
+/// Largest gap between two ranges that one request includes, because it costs less than another request.
 const GAP: u64 = 64 << 10;
 
-/// Where ranges come from.
+/// A source of ranges.
 pub(crate) trait Remote: Send + Sync {
-    /// Reads a range, behind which all up to `until` will be wanted.
+    /// Reads a range. The caller will read the bytes from its end up to `until` next.
     fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>>;
 
-    /// How many reads may be under way at once.
+    /// Returns how many reads may run at once.
     fn parallel(&self) -> usize;
 }
 
-/// The archive, as the threads see it.
+/// The archive, for the threads of the engine.
 pub(crate) struct Ranges {
     len: u64,
-    /// Its last bytes.
+    /// The last bytes of the archive.
     tail: Bytes,
     requests: mpsc::UnboundedSender<Request>,
 }
 
 pub(crate) enum Request {
-    /// These will be read, in about this order, and then what follows them up to a place. What was
-    /// planned before will not.
+    /// The threads will read these ranges in about this order, and then the bytes up to a position. This
+    /// replaces the plan before.
     Plan(Vec<Range<u64>>, u64),
     Read(Read),
 }
@@ -62,19 +62,19 @@ pub(crate) struct Read {
 }
 
 impl Ranges {
-    /// The archive, and the requests for [`serve`].
+    /// Returns the archive, and its requests for [`serve`].
     pub(crate) fn new(len: u64, tail: Bytes) -> (Self, mpsc::UnboundedReceiver<Request>) {
         let (requests, asked) = mpsc::unbounded();
         (Ranges { len, tail, requests }, asked)
     }
 
-    /// Where the bytes begin that are here already.
+    /// Returns the position of the bytes that are known already.
     fn tail_at(&self) -> u64 {
         self.len - self.tail.len() as u64
     }
 
     fn ask(&self, request: Request) -> Result<()> {
-        // Where nobody serves any more, the task was dropped or cancelled.
+        // If nobody serves the requests any more, the task was dropped or cancelled.
         self.requests.unbounded_send(request).map_err(|_| Error::cancelled())
     }
 }
@@ -102,7 +102,7 @@ impl ReadAt for Ranges {
 
     fn will_need(&self, mut ranges: Vec<Range<u64>>, until: u64) {
         ranges.retain(|range| range.start < self.tail_at());
-        // Whoever does not know of a plan answers each read by itself.
+        // A plan is only a hint. If it cannot be sent, the next read fails.
         let _ = self.ask(Request::Plan(ranges, until));
     }
 }
@@ -112,7 +112,7 @@ fn shorter() -> Error {
         .caused_by("it became shorter while it was read")
 }
 
-/// Answers the requests until those who ask are gone.
+/// Serves the requests until all threads have dropped the archive.
 pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedReceiver<Request>) {
     let remote = &remote;
     let mut window = Window::default();
@@ -140,7 +140,7 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
                     if let Some(read) = window.take(read) {
                         alone.push(async move {
                             let until = read.range.end;
-                            // A thread that has ended does not wait for it.
+                            // A thread that has ended does not wait for the answer.
                             let _ = read.answer.send(remote.read(read.range, until).await);
                         });
                     }
@@ -153,20 +153,20 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
 /// The blocks of a plan.
 #[derive(Default)]
 struct Window {
-    /// Which plan it is of: what an earlier one fetched is not wanted any more.
+    /// Number of the plan. Blocks of earlier plans are discarded when they arrive.
     plan: u64,
     blocks: Vec<Block>,
-    /// The first that was not fetched yet.
+    /// The first block that was not fetched yet.
     next: usize,
-    /// Blocks further on that somebody waits for.
+    /// Later blocks that a thread waits for.
     urgent: VecDeque<usize>,
-    /// Blocks that are on their way or here.
+    /// Number of blocks that are in transit or in memory.
     open: usize,
 }
 
 struct Block {
     range: Range<u64>,
-    /// Where what is read one behind the other ends.
+    /// End of the consecutive blocks from here.
     until: u64,
     /// Reads that it will still answer.
     reads: usize,
@@ -177,7 +177,7 @@ enum State {
     Planned,
     Fetching(Vec<Read>),
     Here(Bytes),
-    /// All reads were answered, or it cannot be had.
+    /// All reads were answered, or the block could not be fetched.
     Over,
 }
 
@@ -211,7 +211,7 @@ impl Window {
         Window { plan, blocks, next: 0, urgent: VecDeque::new(), open: 0 }
     }
 
-    /// The next block to fetch, if there is room.
+    /// Returns the next block to fetch, if there is room.
     fn next(&mut self, fetching: usize, parallel: usize) -> Option<(usize, &Block)> {
         if fetching >= parallel {
             return None;
@@ -234,7 +234,7 @@ impl Window {
         Some((number, block))
     }
 
-    /// Answers a read now or when its block is here; gives it back where it is in none.
+    /// Answers a read now or when its block arrives. Returns the read if no block has it.
     fn take(&mut self, read: Read) -> Option<Read> {
         let number = self.blocks.partition_point(|block| block.range.end <= read.range.start);
         let Some(block) = self.blocks.get_mut(number) else {
@@ -296,7 +296,7 @@ impl Window {
     }
 }
 
-/// Whether a range follows what ends here closely enough.
+/// Returns whether `range` follows `end` with a gap of at most [`GAP`].
 fn follows(end: u64, range: &Range<u64>) -> bool {
     end <= range.start && range.start - end <= GAP
 }
@@ -311,7 +311,7 @@ mod tests {
 
     const LEN: u64 = 40 << 20;
 
-    /// Bytes that tell where they stand, and what was asked of them.
+    /// Bytes that show their position, and the requested ranges.
     #[derive(Default)]
     struct Fake(Mutex<Vec<Range<u64>>>);
 
@@ -319,7 +319,7 @@ mod tests {
         fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>> {
             assert!(range.end <= until && until <= LEN, "{range:?} {until}");
             self.0.lock().expect("whole").push(range.clone());
-            // Later ones may be here sooner.
+            // Later ranges may arrive earlier.
             let mut turns = range.start % 5;
             async move {
                 poll_fn(|cx| {
@@ -338,13 +338,13 @@ mod tests {
         }
     }
 
-    /// What three threads ask that read the plan in turns, and then something else.
+    /// Returns the requests of three threads that read the plan in turns, and then another range.
     fn ask(plan: Vec<Range<u64>>) -> Vec<Range<u64>> {
         let fake = Fake::default();
         let (ranges, requests) = Ranges::new(LEN, Bytes::new());
         std::thread::scope(|scope| {
             scope.spawn(|| block_on(serve(&fake, requests)));
-            // Gone at the end, which ends the other.
+            // Dropped at the end, which ends the server.
             let ranges = ranges;
             let read = |range: &Range<u64>| {
                 let mut bytes = vec![0; (range.end - range.start) as usize];
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alone_is_one_request_and_small_gaps_do_not_matter() {
+    fn a_small_plan_is_one_request_that_includes_small_gaps() {
         assert_eq!(ask(chunks(5..(10 << 20))), [5..(10 << 20), 1..3]);
         assert_eq!(ask(vec![10..20, 30..40, 60_000..60_001]), [10..60_001, 1..3]);
         assert_eq!(ask(vec![10..20, 1_000_000..1_000_001]).len(), 3);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_here_already_is_not_fetched() {
+    fn the_known_tail_is_not_fetched() {
         let fake = Fake::default();
         let (ranges, requests) = Ranges::new(10, Bytes::from_static(&[7; 4]));
         std::thread::scope(|scope| {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reaches_those_who_wait_and_no_others() {
+    fn an_error_reaches_only_the_reads_of_its_block() {
         struct Broken;
         impl Remote for Broken {
             fn read(&self, range: Range<u64>, _: u64) -> BoxFuture<'_, Result<Bytes>> {

@@ -1,4 +1,4 @@
-//! Archives in memory, for tests: with faults on demand.
+//! A store in memory with faults on demand, for tests.
 
 use std::{
     collections::BTreeMap,
@@ -14,53 +14,54 @@ use crate::{
     store::{Object, ReadRange, Store, Upload},
 };
 
-/// Archives in memory. Clones share them.
+/// Archives in memory, for tests of programs that use this crate. Clones share the archives.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<Key, Bytes>,
-    /// Keys of the uploads that have begun and not ended.
+    /// Keys of the uploads that have begun and have not ended.
     unfinished: Vec<Key>,
     fault: Option<Fault>,
 }
 
-/// When a [`MemoryStore`] is to fail. Each happens again and again until another is set.
+/// The call at which a [`MemoryStore`] fails. It fails again and again until another fault is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// [`Store::create`] fails.
     Create,
-    /// The write that reaches this many bytes of an archive fails.
+    /// The [`Upload::write`] that reaches this many bytes of an archive fails.
     WriteAt(u64),
     /// [`Upload::complete`] fails.
     Complete,
-    /// [`Upload::abort`] fails, after a failed write at this many bytes.
+    /// The [`Upload::write`] that reaches this many bytes fails, and so does [`Upload::abort`].
     AbortAfterWriteAt(u64),
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Returns an empty store.
     pub fn new() -> Self {
         MemoryStore::default()
     }
 
-    /// Sets when to fail, or `None` for never.
+    /// Sets the call that fails. `None` for none.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.lock().fault = fault;
     }
 
-    /// The archive at `key`.
+    /// Returns the archive at `key`.
     pub fn get(&self, key: &Key) -> Option<Bytes> {
         self.lock().objects.get(key).cloned()
     }
 
-    /// Puts an archive there, whatever it is.
+    /// Stores these bytes at `key` without any check.
     pub fn put(&self, key: Key, bytes: impl Into<Bytes>) {
         self.lock().objects.insert(key, bytes.into());
     }
 
-    /// How many uploads have begun and not ended.
+    /// Returns the number of uploads that have begun and have not ended.
     pub fn unfinished(&self) -> usize {
         self.lock().unfinished.len()
     }
@@ -74,7 +75,8 @@ impl State {
     fn check(&self, is_hit: impl Fn(Fault) -> bool, operation: &'static str) -> Result<()> {
         match self.fault {
             Some(fault) if is_hit(fault) => {
-                Err(Error::new(ErrorKind::Io, operation).caused_by("a fault that was asked for"))
+                Err(Error::new(ErrorKind::Io, operation)
+                    .caused_by("a fault that the test asked for"))
             }
             _ => Ok(()),
         }
@@ -145,7 +147,7 @@ impl Store for MemoryStore {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        // Memory goes with its process, so all that is unfinished is alive.
+        // The memory ends with its process, so every unfinished upload belongs to a running one.
         futures::future::ready(Ok(Vec::new())).boxed()
     }
 

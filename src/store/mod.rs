@@ -1,4 +1,4 @@
-//! Where archives live: [`Store`] and [`Upload`], and the stores that come with the crate.
+//! Places for archives: the traits [`Store`] and [`Upload`], and the stores of the crate.
 
 pub(crate) mod local;
 pub(crate) mod memory;
@@ -22,32 +22,57 @@ use crate::{
 
 /// A place for archives.
 ///
-/// Only whole archives are ever seen in it: what is being written has no name until
-/// [`Upload::complete`], and two uploads of one key cannot both complete.
+/// A store shows only complete archives: an upload has no name until [`Upload::complete`], and two uploads
+/// of one key cannot both complete.
+///
+/// [`LocalStore`](crate::LocalStore) and `S3Store` implement it. The [front page](crate) has an example of an
+/// implementation outside of this crate.
+///
+/// # Errors
+///
+/// Every method fails with [`PermissionDenied`](ErrorKind::PermissionDenied) if access is refused, with
+/// [`Io`](ErrorKind::Io) if the disk, the network or the service fails, and with
+/// [`InvalidInput`](ErrorKind::InvalidInput) if an option of the store is not usable. The methods name the
+/// others.
+///
+/// # Cancel safety
+///
+/// Dropping a future of a store leaves nothing that others can see. What is left is removed by the time
+/// [`wait_for_cleanup`](Store::wait_for_cleanup) resolves.
 pub trait Store: Send + Sync {
-    /// Begins an archive that will have `at_most` bytes, where that is known. Fails with
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is one of that name, or (where
-    /// the store can tell) if one is being written.
+    /// Begins an archive. `at_most` is an upper bound of its size, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the store has an archive of that name, or if the store
+    /// knows of another upload of that name. [`NoSpace`](ErrorKind::NoSpace) if the store is full.
     fn create<'a>(
         &'a self,
         key: &'a Key,
         at_most: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>>;
 
-    /// Whether [`create`](Store::create) has a use for that bound, which costs a walk over the
-    /// source.
+    /// Returns whether [`create`](Store::create) needs that bound. A backup then walks the source first.
     fn wants_bound(&self) -> bool {
         false
     }
 
-    /// What there is at `key`, or `None`.
+    /// Returns the archive at `key`. `None` if there is none.
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>>;
 
-    /// Reads a part of an archive. A range that reaches beyond its end is cut off there.
+    /// Reads a part of an archive. A range that exceeds the archive ends at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
 
-    /// What reading begins with: how large an archive is, and its last `tail` bytes, or all of a
-    /// smaller one. It is one request where that can be.
+    /// Returns the size of an archive and its last `tail` bytes, or all bytes of a smaller archive. Every
+    /// reader begins with this call. A store should answer it with one request.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
         async move {
             let Some(object) = self.head(key).await? else {
@@ -59,100 +84,129 @@ pub trait Store: Send + Sync {
         .boxed()
     }
 
-    /// The archive as an open file, where it is one: reading it needs no range reads, and it stays
-    /// the same one whatever happens to its name.
+    /// Returns the archive as an open file, if the store keeps it as one. The engine then reads it directly,
+    /// and a rename or removal does not affect the reader.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
         let _ = key;
         futures::future::ready(Ok(None)).boxed()
     }
 
-    /// All archives, in the order of their keys.
+    /// Returns all archives, in the order of their keys.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
 
-    /// Removes an archive; [`NotFound`](crate::ErrorKind::NotFound) if there is none.
+    /// Removes an archive.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>>;
 
-    /// Removes what killed processes left unfinished, never what is being written, and says what.
+    /// Removes the unfinished uploads of killed processes, and returns where they were. It never removes an
+    /// upload of a process that still runs.
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>>;
 
-    /// Waits until what dropped uploads left behind is removed.
+    /// Resolves after everything that dropped uploads left behind is removed.
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()>;
 
-    /// Where the archive is or would be, for people: a path, a URL.
+    /// Returns the path or URL of an archive for messages. The archive need not exist.
     fn location(&self, key: &Key) -> String;
 }
 
 /// An archive that is being written.
 ///
-/// Dropping it gives it up: nothing of that name will be there, and what was written is removed,
-/// at once or by the time [`Store::wait_for_cleanup`] resolves. After a failed or dropped `write` nothing
-/// but `abort` may be called.
+/// The caller calls `write` any number of times, then `flush` if it wants, and then either `complete` or
+/// `abort`. After a failed or dropped `write` or `flush` it may call only `abort`.
+///
+/// # Cancel safety
+///
+/// Dropping an upload aborts it: no archive of that name appears. The written bytes are removed at once, or
+/// by the time [`Store::wait_for_cleanup`] resolves.
 pub trait Upload: Send {
-    /// Appends bytes, and resolves once it can take more.
+    /// Appends bytes, and resolves when the upload can accept more.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSpace`](ErrorKind::NoSpace) if the destination is full, or [`Io`](ErrorKind::Io).
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
 
-    /// Resolves once all that was written has arrived where it is to lie. Unlike `complete`, it
-    /// can still be followed by `abort`.
+    /// Resolves after all written bytes have arrived at the destination. The caller may still call `abort`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Upload::write).
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
         futures::future::ready(Ok(())).boxed()
     }
 
-    /// Makes the archive durable, then visible. If it fails, nothing is visible.
+    /// Makes the archive durable, then visible.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another upload of that name was faster, otherwise as for
+    /// [`write`](Upload::write). After an error no archive of this upload is visible.
     fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
     where
         Self: 'a;
 
-    /// Gives it up, and resolves once nothing is left of it.
+    /// Aborts the upload, and resolves after everything that was written is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) if something could not be removed. A later [`Store::sweep`] removes it.
     fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
     where
         Self: 'a;
 
-    /// Calls `sent` with the bytes of what has arrived at a service, whenever some have.
+    /// Sets a function that the upload calls with the number of bytes each time a service has confirmed some.
     fn on_sent(&mut self, sent: Sent) {
         drop(sent);
     }
 
-    /// What this backup must leave out of its source, should the store lie within it.
+    /// Returns the files that a backup must leave out if the store is inside its source.
     #[doc(hidden)]
     fn own_backups(&self) -> Option<OwnBackups> {
         None
     }
 }
 
-/// Is told of bytes that have arrived.
+/// A function that receives the number of bytes that a service has confirmed.
 pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// An archive that is going to be read.
+/// The size of an archive and its last bytes, as [`Store::open`] returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// Its bytes.
+    /// Bytes of the archive.
     pub size: u64,
-    /// The last of them.
+    /// The last bytes.
     pub tail: Bytes,
 }
 
 /// An archive in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its name.
+    /// Name.
     pub key: Key,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was written, where the store knows that without opening it: a local one does.
+    /// Time of the last change, if the store knows it without opening the archive. A local store does.
     pub modified: Option<SystemTime>,
 }
 
-/// Which part of an archive to read.
+/// The part of an archive to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRange {
     /// These bytes.
     Bytes(Range<u64>),
-    /// The last so many bytes: where one starts who knows no length yet.
+    /// This many last bytes. A reader that does not know the size yet starts with them.
     Last(u64),
 }
 
 impl ReadRange {
-    /// The bytes that it means in an archive of `size`; none where its end lies before its start.
+    /// Returns the range of bytes in an archive of `size`. Empty if its end is before its start.
     pub fn within(&self, size: u64) -> Range<u64> {
         match self {
             ReadRange::Bytes(range) => {
@@ -164,7 +218,7 @@ impl ReadRange {
     }
 }
 
-/// Whoever points to a store is one.
+/// A smart pointer to a store is a store.
 macro_rules! point_to_store {
     ($pointer:ident) => {
         impl<S: Store + ?Sized> Store for $pointer<S> {

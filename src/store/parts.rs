@@ -1,4 +1,4 @@
-//! A stream of bytes as numbered parts, several of them on their way at once.
+//! Splits a stream of bytes into numbered parts, and sends several at once.
 
 use std::{future::Future, sync::Arc};
 
@@ -10,19 +10,19 @@ use crate::{
     store::Sent,
 };
 
-/// Sends one part, whose number counts from 1, and gives the ETag that the service gave it.
+/// Sends one part, and returns the ETag of the service. Part numbers begin at 1.
 pub(crate) type SendPart = Box<dyn FnMut(u32, Bytes) -> BoxFuture<'static, Result<String>> + Send>;
 
-/// Cuts what is written into parts of one size, all but the last, and sends them.
+/// Splits written bytes into parts of one size (the last may be smaller), and sends them.
 ///
-/// In memory are the part that fills up and those on their way. Dropping it stops those.
+/// It holds in memory the part that fills up and the parts in transit. Dropping it stops their requests.
 pub(crate) struct Parts {
     part_size: usize,
     parallel: usize,
     send: SendPart,
     filling: BytesMut,
     etags: Vec<String>,
-    flying: FuturesUnordered<BoxFuture<'static, (usize, u64, Result<String>)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (usize, u64, Result<String>)>>,
     size: u64,
     sent: Sent,
 }
@@ -35,17 +35,17 @@ impl Parts {
             send,
             filling: BytesMut::new(),
             etags: Vec::new(),
-            flying: FuturesUnordered::new(),
+            in_flight: FuturesUnordered::new(),
             size: 0,
             sent: Arc::new(|_| ()),
         }
     }
 
-    /// Appends bytes, and resolves once there is room for more.
+    /// Appends bytes, and resolves when there is room for more.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
-        // What failed meanwhile is not waited for.
-        while let Some(Some(landed)) = self.flying.next().now_or_never() {
-            self.landed(landed)?;
+        // A failed part fails the write at once.
+        while let Some(Some(arrived)) = self.in_flight.next().now_or_never() {
+            self.arrived(arrived)?;
         }
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -61,55 +61,55 @@ impl Parts {
         Ok(())
     }
 
-    /// Sends the last part, and resolves once all have arrived. An empty stream is one empty part.
+    /// Sends the last part, and resolves after all parts have arrived. An empty stream is one empty part.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         if !self.filling.is_empty() || self.etags.is_empty() {
             self.start().await?;
         }
-        while let Some(landed) = self.flying.next().await {
-            self.landed(landed)?;
+        while let Some(arrived) = self.in_flight.next().await {
+            self.arrived(arrived)?;
         }
         Ok(())
     }
 
     async fn start(&mut self) -> Result<()> {
-        while self.flying.len() >= self.parallel {
-            if let Some(landed) = self.flying.next().await {
-                self.landed(landed)?;
+        while self.in_flight.len() >= self.parallel {
+            if let Some(arrived) = self.in_flight.next().await {
+                self.arrived(arrived)?;
             }
         }
         let bytes = std::mem::take(&mut self.filling).freeze();
         let (place, len) = (self.etags.len(), bytes.len() as u64);
         self.etags.push(String::new());
         let sent = (self.send)(place as u32 + 1, bytes);
-        self.flying.push(sent.map(move |etag| (place, len, etag)).boxed());
+        self.in_flight.push(sent.map(move |etag| (place, len, etag)).boxed());
         Ok(())
     }
 
-    fn landed(&mut self, (place, len, etag): (usize, u64, Result<String>)) -> Result<()> {
+    fn arrived(&mut self, (place, len, etag): (usize, u64, Result<String>)) -> Result<()> {
         self.etags[place] = etag?;
         (self.sent)(len);
         Ok(())
     }
 
-    /// Tells of each part that has arrived.
+    /// Sets a function to call with the size of each part that has arrived.
     pub(crate) fn on_sent(&mut self, sent: Sent) {
         self.sent = sent;
     }
 
-    /// Bytes that were written so far.
+    /// Returns the bytes that were written so far.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The ETags in their order, once all have arrived.
+    /// Returns the ETags in the order of the parts. Complete after [`finish`](Parts::finish).
     pub(crate) fn etags(&self) -> &[String] {
         &self.etags
     }
 }
 
-/// The parts of something that can be read at any place: all of them, `parallel` at once.
-pub(crate) async fn each<F>(
+/// Sends `count` parts, `parallel` at once, of data that can be read at any offset.
+pub(crate) async fn send_all<F>(
     count: u32,
     parallel: usize,
     send: impl Fn(u32) -> F,
@@ -118,10 +118,10 @@ where
     F: Future<Output = Result<String>>,
 {
     let mut etags = vec![String::new(); count as usize];
-    let mut flying = futures::stream::iter(1..=count)
+    let mut in_flight = futures::stream::iter(1..=count)
         .map(|number| send(number).map(move |etag| (number, etag)))
         .buffer_unordered(parallel);
-    while let Some((number, etag)) = flying.next().await {
+    while let Some((number, etag)) = in_flight.next().await {
         let etags = etags.get_mut(number as usize - 1);
         let slot = etags.ok_or_else(|| Error::new(ErrorKind::Internal, "number the parts"))?;
         *slot = etag?;

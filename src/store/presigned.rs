@@ -1,5 +1,5 @@
-//! Part URLs that somebody else signed, such as a panel: a multipart upload of which we know
-//! neither the keys nor the end.
+//! Uploads to part URLs that another program has signed, such as a panel. The engine has no keys, and the
+//! other program completes the upload.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     net::{
         Transfer,
-        http::{Content, Http},
+        http::{Http, RequestBody},
         runtime::Runtime,
         url::SecretUrl,
     },
@@ -24,15 +24,15 @@ use crate::{
     rt::background::Background,
     store::{
         Sent, Upload,
-        parts::{Parts, SendPart, each},
+        parts::{Parts, SendPart, send_all},
     },
     task::{Task, unless_cancelled},
 };
 
-/// The largest part that is held in memory; larger ones wait on a disk.
+/// Largest part that is held in memory. An archive with larger parts is staged on disk.
 const IN_MEMORY_MAX: u64 = 256 << 20;
 
-/// The URLs for the parts of one archive, in their order, as a panel hands them out.
+/// The presigned URLs for the parts of one archive, in order, as a panel returns them.
 ///
 /// ```no_run
 /// use wingback::{Backup, PartUrls};
@@ -55,21 +55,22 @@ pub struct PartUrls {
     transfer: Transfer,
 }
 
-/// A part that has arrived, as whoever completes the upload needs to name it.
+/// A part that has arrived. The program that completes the upload needs its number and ETag.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UploadedPart {
-    /// Its place, from 1.
+    /// Number of the part. The first is 1.
     pub number: u32,
-    /// What the service answered with, byte for byte; with quotes where it has some.
+    /// ETag of the service, byte for byte, including its quotes if it has some.
     pub etag: String,
 }
 
-/// The parts of an upload, once its backup is done.
+/// The parts of an upload. Complete after the backup has succeeded.
 #[derive(Clone, Debug, Default)]
 pub struct UploadedParts(Arc<Mutex<Vec<UploadedPart>>>);
 
 impl UploadedParts {
-    /// All parts in their order; none before the backup has ended well.
+    /// Returns all parts in order. Empty until the backup has succeeded.
     pub fn get(&self) -> Vec<UploadedPart> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -84,43 +85,47 @@ fn numbered(etags: &[String]) -> Vec<UploadedPart> {
 }
 
 impl PartUrls {
-    /// URLs for parts of `part_size` bytes each; the last may be smaller, and not all of them need
-    /// be used.
+    /// Returns URLs for parts of `part_size` bytes each. The last part may be smaller, and the archive need
+    /// not use all URLs.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where one is no http or https URL, where there is
-    /// none, or for a part size of 0.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if there is no URL, if one is not an http or https URL, or if
+    /// the part size is 0.
     pub fn new(urls: impl IntoIterator<Item = impl AsRef<str>>, part_size: u64) -> Result<Self> {
         let urls: Arc<[_]> =
             urls.into_iter().map(|url| SecretUrl::parse(url.as_ref())).collect::<Result<_>>()?;
         if urls.is_empty() || part_size == 0 {
             let error = Error::new(ErrorKind::InvalidInput, "use the part URLs");
-            return Err(error.caused_by("there must be one at least, for a byte at least"));
+            return Err(
+                error.caused_by("at least one URL and a part size of at least one byte are needed")
+            );
         }
         let (staging, transfer) = (std::env::temp_dir(), Transfer::default());
         Ok(PartUrls { urls, part_size, staging, transfer })
     }
 
-    /// How many parts travel at once, and how failures of the network are met. Parts are held in
-    /// memory while they do.
+    /// Sets how many parts are sent at once, and how the upload handles failures of the network. Each part
+    /// in transit is held in memory.
     #[must_use]
     pub fn transfer(mut self, transfer: Transfer) -> Self {
         self.transfer = transfer;
         self
     }
 
-    /// Where an archive waits whose parts are over 256 MiB: the system's directory for temporary
-    /// files unless told otherwise. The file has no name and goes with the process.
+    /// Sets the directory for an archive with parts over 256 MiB. The default is the directory for temporary
+    /// files. The staged file has no name and disappears with the process.
     #[must_use]
     pub fn staging(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging = dir.into();
         self
     }
 
-    /// An upload for [`Backup::send_to`](crate::Backup::send_to), and the parts that it will have
-    /// sent. Nothing is staged on a disk unless parts are over 256 MiB. Whoever handed the URLs out
-    /// completes the upload, or aborts it where the backup fails.
+    /// Returns an upload for [`Backup::send_to`](crate::Backup::send_to), and the list of the parts that it
+    /// sends.
+    ///
+    /// The archive is staged on disk only if parts are over 256 MiB. The program that signed the URLs
+    /// completes the upload, or aborts it if the backup fails.
     pub fn upload(self) -> (impl Upload, UploadedParts) {
         let parts = UploadedParts::default();
         let on_sent: Sent = Arc::new(|_| ());
@@ -143,11 +148,21 @@ impl PartUrls {
         (upload, parts)
     }
 
-    /// Uploads an archive that lies on a disk already, its parts side by side, each attempt
-    /// reading its own range anew. The file must stay as it is meanwhile.
+    /// Uploads an archive that is a file already. Several parts are sent at once, and each attempt reads its
+    /// range from the file again. The file must not change during the upload.
     ///
-    /// Cancelled or dropped, it stops at once; what has arrived stays with the service until the
-    /// upload is aborted there.
+    /// # Errors
+    ///
+    /// - [`NotFound`](ErrorKind::NotFound) or [`PermissionDenied`](ErrorKind::PermissionDenied) if the file
+    ///   cannot be opened, or the service refuses.
+    /// - [`NoSpace`](ErrorKind::NoSpace) if the file needs more parts than there are URLs.
+    /// - [`UrlExpired`](ErrorKind::UrlExpired) if the signature of a URL has expired.
+    /// - [`Cancelled`](ErrorKind::Cancelled), or [`Io`](ErrorKind::Io) if the network or the disk fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// A cancelled or dropped upload stops at once. Parts that have arrived stay at the service until the
+    /// program that signed the URLs aborts the upload.
     pub fn upload_file(self, file: impl Into<PathBuf>) -> Task<'static, Vec<UploadedPart>> {
         let path = file.into();
         Task::new(|tracker| async move {
@@ -176,7 +191,7 @@ impl PartUrls {
     fn url(&self, number: u32) -> Result<SecretUrl> {
         self.urls.get(number as usize - 1).cloned().ok_or_else(|| {
             Error::new(ErrorKind::NoSpace, "upload the archive").caused_by(format!(
-                "it needs more than the {} part URLs of {} bytes that there are",
+                "it needs more than the {} part URLs for {} bytes each",
                 self.urls.len(),
                 self.part_size
             ))
@@ -191,17 +206,17 @@ impl PartUrls {
     ) -> Result<Vec<String>> {
         let count = u32::try_from(len.div_ceil(self.part_size).max(1))
             .map_err(|e| Error::new(ErrorKind::NoSpace, "upload the archive").caused_by(e))?;
-        // Before anything is sent.
+        // Fails before anything is sent.
         self.url(count)?;
         let (runtime, http) = self.connect()?;
         let (runtime, http, sent) = (&runtime, &http, &sent);
-        each(count, self.transfer.parallel, |number| {
+        send_all(count, self.transfer.parallel, |number| {
             let file = file.clone();
             async move {
                 let start = u64::from(number - 1) * self.part_size;
                 let range = start..len.min(start + self.part_size);
                 let part_len = range.end - range.start;
-                let content = Content::File(file, range);
+                let content = RequestBody::File(file, range);
                 let etag = runtime.call(put(http.clone(), self.url(number)?, content)).await?;
                 sent(part_len);
                 Ok(etag)
@@ -211,7 +226,7 @@ impl PartUrls {
     }
 }
 
-async fn put(http: Http, url: SecretUrl, content: Content) -> Result<String> {
+async fn put(http: Http, url: SecretUrl, content: RequestBody) -> Result<String> {
     let sent = http.retry(|| http.put(&url, content.clone())).await;
     sent.map_err(|failure| failure.into_error("upload to", &url))
 }
@@ -221,10 +236,10 @@ enum PanelUpload {
     Staged(Staged),
 }
 
-/// An archive whose parts leave as they fill up.
+/// An upload that sends each part as soon as it is full.
 struct Streamed {
     urls: PartUrls,
-    /// Once there is something to send.
+    /// `None` until the first write.
     sending: Option<Parts>,
     on_sent: Sent,
     parts: UploadedParts,
@@ -254,7 +269,7 @@ impl Streamed {
     }
 }
 
-/// An archive that waits on a disk for its parts to be whole.
+/// An upload that stages the archive on disk, because its parts are too large for memory.
 struct Staged {
     urls: PartUrls,
     file: Option<Arc<Background<File>>>,
@@ -269,7 +284,7 @@ impl Staged {
             Some(file) => file.clone(),
             None => {
                 let dir = self.urls.staging.clone();
-                let file = unblock(move || nameless(&dir)).await?;
+                let file = unblock(move || unnamed_file(&dir)).await?;
                 self.file.insert(Arc::new(Background::new(file))).clone()
             }
         };
@@ -281,7 +296,7 @@ impl Staged {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        // Sent already, if it is gone.
+        // Without a file, it was sent already.
         let Some(file) = self.file.take() else {
             return Ok(());
         };
@@ -291,19 +306,19 @@ impl Staged {
     }
 }
 
-/// A file without a name, so that nothing is left of it whatever happens.
-fn nameless(dir: &Path) -> Result<File> {
+/// Creates a file without a name, so that nothing of it can stay behind.
+fn unnamed_file(dir: &Path) -> Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR);
-    file.map(File::from).map_err(|e| Error::io("make a file without a name in", e).at(dir))
+    file.map(File::from).map_err(|e| Error::io("create an unnamed file in", e).at(dir))
 }
 
-/// Sends parts to the URLs, each from its own bytes.
+/// Returns a function that sends each part to its URL.
 fn sender(urls: PartUrls) -> Result<SendPart> {
     let (runtime, http) = urls.connect()?;
     Ok(Box::new(move |number, bytes| match urls.url(number) {
-        Ok(url) => runtime.call(put(http.clone(), url, Content::Bytes(bytes))).boxed(),
+        Ok(url) => runtime.call(put(http.clone(), url, RequestBody::Bytes(bytes))).boxed(),
         Err(e) => futures::future::ready(Err(e)).boxed(),
     }))
 }

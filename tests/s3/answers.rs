@@ -301,7 +301,10 @@ fn nothing_is_sent_to_a_host_that_is_no_part_of_the_service() {
         said(block_on(store.delete(&key))),
         said(block_on(store.sweep()).map(drop)),
     ] {
-        assert!(text.contains("no part of the service") && text.contains("localhost"), "{text}");
+        assert!(
+            text.contains("does not belong to the service") && text.contains("localhost"),
+            "{text}"
+        );
         assert!(!text.contains("secret"), "{text}");
     }
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);

@@ -225,7 +225,7 @@ fn a_wrong_address_is_an_error_that_names_it() {
     let keys = || Credentials::new("a", "b");
     let list = |store: S3Store| block_on(store.list()).unwrap_err();
     for (store, about) in [
-        (S3Store::new("x", keys()), "less than 3 characters"),
+        (S3Store::new("x", keys()), "fewer than 3 characters"),
         (S3Store::new("bucket", keys()).endpoint("ftp://host"), "scheme"),
         (S3Store::new("bucket", keys()).endpoint("http://host/path"), "path"),
         (S3Store::new("bucket", keys()).region(""), "region"),

@@ -79,7 +79,7 @@ fn the_report_has_every_field() {
             "read": 10,
             "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
             "skipped_more": 0, "changed": [], "changed_more": 0,
-            "warnings": ["a length was given for none, which is no file of this backup"],
+            "warnings": ["a length was given for none, which is not a file of this backup"],
             "partial": false,
         })
     );
@@ -125,7 +125,7 @@ fn an_error_is_the_only_result() {
             "type": "error", "kind": "not-found", "operation": "open the source",
             "path": nowhere.to_str().unwrap(), "retryable": false,
             "message": format!(
-                "open the source {}: No such file or directory (os error 2)", nowhere.display()
+                "open the source {}: No such file or directory", nowhere.display()
             ),
         })]
     );

@@ -86,7 +86,7 @@ fn a_backup_that_is_there_is_never_overwritten() {
     fs::write(place.source.join("b"), "b").unwrap();
     let ran = run(place.create().args(uuid));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().ends_with("a backup of that name is there already"));
+    assert!(ran.one_line_error().ends_with("a backup of that name exists already"));
     assert_eq!(common::read(&place.archive()), before);
 }
 

@@ -42,7 +42,7 @@ fn what_is_wrong_with_the_bucket_is_said_once_at_the_start_and_the_daemon_runs()
 fn a_bucket_that_cannot_be_is_a_wrong_configuration() {
     for (wrong, why) in [
         ("bucket: a/b", "the bucket's name may have"),
-        ("bucket: ab", "less than 3 characters"),
+        ("bucket: ab", "fewer than 3 characters"),
         ("bucket: good, prefix: ../other", "begins with a dot"),
         ("bucket: good, prefix: a//b", "an empty part"),
     ] {

@@ -1,6 +1,6 @@
-//! What a member does to the tree, in the order of the archive: as tar does it.
+//! Applies members to the tree in the order of the archive, as tar does.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{collections::HashSet, ffi::OsStr, os::unix::ffi::OsStrExt, sync::Arc};
 
 use rustix::io::Errno;
 
@@ -8,28 +8,91 @@ use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     fs::{
-        beneath::{component_ends, fail, split},
-        unpack::{self, Attributes, OverwritePolicy, check_path},
+        beneath::{ends, fail, split},
+        unpack::{self, Existing, Meta, Unpacker, check_path},
     },
     ops::{
         extractor::{
-            Extractor,
-            names::{Kind, Name},
-            writes::Current,
+            job::Job,
+            paths::{Kind, PathHash, PathKinds},
+            writes::{Current, Writes},
         },
-        unpacked::{NotExtractedReason, too_many, weight},
+        select::Unmatched,
+        unpacked::{NotExtractedReason, Unpacked, too_many, weight},
     },
+    progress::Tracker,
+    read::worker_pool::WorkerPool,
 };
 
-impl Extractor<'_> {
-    /// Takes a member up; true if its content is wanted.
-    pub(super) fn take(&mut self, member: Member) -> Result<bool> {
+/// Writes members to disk in their order, as tar does: each is made in the tree that the members before
+/// it have left, and the last member of a path counts. Workers write the files later. A change to the
+/// path of a file that is not written yet waits for it.
+pub(super) struct Extractor<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) tracker: &'a Tracker,
+    pub(super) unpacker: Arc<Unpacker>,
+    pub(super) writes: Writes<'a>,
+    pub(super) unpacked: Unpacked,
+    pub(super) unmatched: Unmatched,
+    pub(super) paths: PathKinds,
+    /// Directories that would hold something if pipes and devices were extracted.
+    pub(super) not_empty: HashSet<PathHash>,
+    /// Parent of the last member. It is known to be a directory.
+    pub(super) parent: Option<Vec<u8>>,
+    pub(super) current: Option<Current>,
+    pub(super) members: u64,
+    pub(super) bytes_left: u64,
+    pub(super) bytes: u64,
+}
+
+impl<'a> Extractor<'a> {
+    pub(super) fn new(
+        job: &'a Job<'a>,
+        archive_len: Option<u64>,
+        unpacker: Arc<Unpacker>,
+        pool: &'a WorkerPool,
+        tracker: &'a Tracker,
+    ) -> Self {
+        let by_ratio = archive_len.map(|len| len.saturating_mul(job.options.max_ratio));
+        Extractor {
+            job,
+            tracker,
+            writes: Writes::new(pool, unpacker.clone(), job.skips_unusable()),
+            unpacker,
+            unpacked: Unpacked::default(),
+            unmatched: job.selection.unmatched(),
+            paths: PathKinds::default(),
+            not_empty: HashSet::new(),
+            parent: None,
+            current: None,
+            members: 0,
+            bytes_left: job.options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn is_wanted(&mut self, path: &[u8], is_dir: bool) -> bool {
+        self.job.selection.matches(path, is_dir, &mut self.unmatched)
+            && !(self.job.skip)(path, is_dir)
+    }
+
+    /// Subtracts `size` from the allowed bytes. Holes count, because a later reader of the file reads them.
+    fn allow(&mut self, size: u64) -> Result<()> {
+        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| {
+            Error::new(ErrorKind::NoSpace, "extract")
+                .caused_by("the content is larger than max_bytes or max_ratio allows")
+        })?;
+        Ok(())
+    }
+
+    /// Adds a member to the tree. Returns whether its content is wanted.
+    pub(super) fn add_member(&mut self, member: Member) -> Result<bool> {
         let is_dir = member.kind == MemberKind::Directory;
         if member.path.is_empty() && is_dir || !self.is_wanted(&member.path, is_dir) {
             return Ok(false);
         }
         check_path(&member.path)?;
-        self.enter(&member.path)?;
+        self.enter_parent(&member.path)?;
         self.members = self.members.saturating_add(weight(&member));
         if self.members > self.job.options.max_members {
             return Err(too_many("extract", self.job.options.max_members));
@@ -45,15 +108,15 @@ impl Extractor<'_> {
             MemberKind::HardLink => self.hard_link(member)?,
             MemberKind::Symlink => {
                 unpack::check_target(&member.path, &member.target)?;
-                let existing = self.make_way(&member.path, Kind::Symlink)?;
+                let existing = self.clear_path(&member.path, Kind::Symlink)?;
                 let made = self.unpacker.symlink(&member.path, &member.target, &meta, existing);
-                self.keep(&member.path, made)?;
+                self.forget_if_failed(&member.path, made)?;
                 self.unpacked.symlinks += 1;
             }
             MemberKind::Directory => {
-                self.make_way(&member.path, Kind::Directory)?;
+                self.clear_path(&member.path, Kind::Directory)?;
                 let made = self.unpacker.directory(&member.path, &meta);
-                let is_new = self.keep(&member.path, made)?;
+                let is_new = self.forget_if_failed(&member.path, made)?;
                 self.unpacked.directories += u64::from(is_new);
             }
             MemberKind::Fifo => self.leave_out(member.path, Kind::Fifo)?,
@@ -64,18 +127,18 @@ impl Extractor<'_> {
         Ok(false)
     }
 
-    /// Sees to it that the directory of `path` can be one.
-    fn enter(&mut self, path: &[u8]) -> Result<()> {
+    /// Checks that no member before made the parent of `path` anything but a directory.
+    fn enter_parent(&mut self, path: &[u8]) -> Result<()> {
         let (parent, _) = split(path);
         if self.parent.as_deref() == Some(parent) {
             return Ok(());
         }
-        for end in component_ends(parent) {
-            let name = self.names.name(&parent[..end]);
-            match self.names.kind(name) {
+        for end in ends(parent) {
+            let name = self.paths.hash(&parent[..end]);
+            match self.paths.kind(name) {
                 Some(Kind::Directory) => {}
                 None => {
-                    self.names.set(name, Kind::Directory);
+                    self.paths.set(name, Kind::Directory);
                     self.members = self.members.saturating_add(1);
                 }
                 Some(Kind::Symlink) => return Err(fail("extract", path, Errno::LOOP)),
@@ -86,12 +149,12 @@ impl Extractor<'_> {
         Ok(())
     }
 
-    /// Makes room for a member of this kind: of two members of one name the last counts. Only a
-    /// directory with something in it stays. Says what may be there when it is made.
-    fn make_way(&mut self, path: &[u8], kind: Kind) -> Result<OverwritePolicy> {
-        let name = self.names.name(path);
-        let Some(old) = self.names.kind(name) else {
-            self.names.set(name, kind);
+    /// Makes room for a member of this kind: of two members of one path the last counts. Only a
+    /// directory with entries in it stays. Returns what may exist at the path when the member is made.
+    fn clear_path(&mut self, path: &[u8], kind: Kind) -> Result<Existing> {
+        let name = self.paths.hash(path);
+        let Some(old) = self.paths.kind(name) else {
+            self.paths.set(name, kind);
             return Ok(self.job.existing);
         };
         let is_made = matches!(kind, Kind::File | Kind::HardLink | Kind::Symlink);
@@ -101,7 +164,7 @@ impl Extractor<'_> {
                 return Err(fail("replace", path, Errno::ISDIR));
             }
             Kind::Directory => {
-                // A file in it may still be on its way.
+                // A worker may still write a file in it.
                 self.wait()?;
                 if self.unpacker.remove_directory(path)? {
                     self.unpacked.directories -= 1;
@@ -118,8 +181,8 @@ impl Extractor<'_> {
             }
             Kind::Fifo | Kind::Device => self.job.existing,
         };
-        // It may have been refused meanwhile.
-        match self.names.kind(name) {
+        // The file may have been refused while this waited.
+        match self.paths.kind(name) {
             Some(Kind::File) => self.unpacked.files -= 1,
             Some(Kind::HardLink) => {
                 self.unpacked.files -= 1;
@@ -128,19 +191,19 @@ impl Extractor<'_> {
             Some(Kind::Symlink) => self.unpacked.symlinks -= 1,
             Some(Kind::Directory | Kind::Fifo | Kind::Device) | None => {}
         }
-        self.names.set(name, kind);
+        self.paths.set(name, kind);
         Ok(existing)
     }
 
-    /// Forgets the name of what could not be made.
-    fn keep<T>(&mut self, path: &[u8], made: Result<T>) -> Result<T> {
+    /// Forgets the path of a member that could not be made.
+    fn forget_if_failed<T>(&mut self, path: &[u8], made: Result<T>) -> Result<T> {
         if made.is_err() {
-            self.names.remove(self.names.name(path));
+            self.paths.remove(self.paths.hash(path));
         }
         made
     }
 
-    /// Makes another name of what stands at the target now.
+    /// Makes a hard link to the file that is at the target now.
     fn hard_link(&mut self, member: Member) -> Result<()> {
         let Member { path, target, .. } = member;
         let refused = || {
@@ -148,20 +211,20 @@ impl Extractor<'_> {
             Error::new(ErrorKind::InvalidInput, "make the hard link").at(path)
         };
         check_path(&target).map_err(|e| refused().caused_by(e))?;
-        let (name, to) = (self.names.name(&path), self.names.name(&target));
+        let (name, to) = (self.paths.hash(&path), self.paths.hash(&target));
         self.wait_for(to)?;
-        let kind = match self.names.kind(to) {
+        let kind = match self.paths.kind(to) {
             None => return Err(refused().caused_by("no file of that name came before it")),
-            // GNU tar stores a file that it meets again as a link to itself.
+            // GNU tar stores a file that it reads a second time as a link to itself.
             Some(_) if name == to => return Ok(()),
             Some(Kind::Directory) => return Err(refused().caused_by("it names a directory")),
             Some(kind @ (Kind::Fifo | Kind::Device)) => return self.leave_out(path, kind),
             Some(Kind::Symlink) => Kind::Symlink,
             Some(Kind::File | Kind::HardLink) => Kind::HardLink,
         };
-        let existing = self.make_way(&path, kind)?;
+        let existing = self.clear_path(&path, kind)?;
         let made = self.unpacker.hard_link(&path, &target, existing);
-        self.keep(&path, made)?;
+        self.forget_if_failed(&path, made)?;
         match kind {
             Kind::Symlink => self.unpacked.symlinks += 1,
             _ => {
@@ -174,8 +237,8 @@ impl Extractor<'_> {
 
     fn begin_file(&mut self, member: Member, meta: Attributes) -> Result<()> {
         let Member { path, size, .. } = member;
-        let name = self.names.name(&path);
-        let existing = self.make_way(&path, Kind::File)?;
+        let name = self.paths.hash(&path);
+        let existing = self.clear_path(&path, Kind::File)?;
         self.unpacked.files += 1;
         self.unpacked.content += size;
         let parts = Vec::new();
@@ -183,11 +246,11 @@ impl Extractor<'_> {
         Ok(())
     }
 
-    /// Leaves out a member of a kind that is not extracted, and what it replaces.
+    /// Leaves out a member of a kind that is not extracted. Removes the file that it replaces.
     fn leave_out(&mut self, path: Vec<u8>, kind: Kind) -> Result<()> {
-        self.make_way(&path, kind)?;
-        self.unpacker.make_parent(&path)?;
-        self.not_empty.insert(self.names.name(split(&path).0));
+        self.clear_path(&path, kind)?;
+        self.unpacker.parent_of(&path)?;
+        self.not_empty.insert(self.paths.hash(split(&path).0));
         let is_fifo = kind == Kind::Fifo;
         let reason = if is_fifo { NotExtractedReason::Fifo } else { NotExtractedReason::Device };
         self.skip(path, reason);
@@ -198,23 +261,23 @@ impl Extractor<'_> {
         self.unpacked.skip(path, reason);
     }
 
-    fn wait_for(&mut self, name: Name) -> Result<()> {
+    fn wait_for(&mut self, name: PathHash) -> Result<()> {
         self.writes.wait_for(name)?;
-        self.take_refused();
+        self.collect_refused();
         Ok(())
     }
 
     pub(super) fn wait(&mut self) -> Result<()> {
         self.writes.wait()?;
-        self.take_refused();
+        self.collect_refused();
         Ok(())
     }
 
-    /// Takes back what was counted of files that turned out to be unusable.
-    fn take_refused(&mut self) {
+    /// Subtracts the files that workers refused from the counts, and lists them as skipped.
+    fn collect_refused(&mut self) {
         for file in self.writes.refused() {
-            if self.names.kind(file.name) == Some(Kind::File) {
-                self.names.remove(file.name);
+            if self.paths.kind(file.name) == Some(Kind::File) {
+                self.paths.remove(file.name);
                 self.unpacked.files -= 1;
             }
             self.unpacked.content -= file.size;

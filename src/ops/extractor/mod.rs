@@ -1,26 +1,26 @@
-//! From an archive's members to files: what extracting and restoring share.
+//! Writes the members of an archive as files. Extract and restore share it.
 
+mod job;
 mod members;
-mod names;
+mod paths;
 mod writes;
 
-use std::{collections::HashSet, ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+
+pub(crate) use job::Job;
 
 use crate::{
     entry::{EntryKind, Member},
     error::{Error, ErrorKind, Result},
     fs::{
         sys,
-        unpack::{Beneath, OverwritePolicy, Unpacker, UnpackerOptions},
+        unpack::{self, Beneath, Unpacker},
     },
     listed::Listed,
     ops::{
-        extractor::{
-            names::{Kind, Name, Names},
-            writes::{Current, Part, Writes},
-        },
-        select::{Selection, Unmatched, refuse_unmatched},
-        unpacked::{NotExtractedReason, UnpackOptions, Unpacked},
+        extractor::{members::Extractor, paths::Kind, writes::Part},
+        select::{Selection, refuse_unmatched},
+        unpacked::{NotExtractedReason, Unpacked},
     },
     progress::{Expected, Tracker},
     read::{
@@ -31,44 +31,34 @@ use crate::{
     },
 };
 
-/// Content bytes between two looks at the free space.
+/// Content bytes between two checks of the free space.
 const SPACE_STRIDE: u64 = 16 << 20;
 
-/// What came of it, and how.
+/// The result of [`unpack`].
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(crate) struct UnpackOutcome {
     pub(crate) unpacked: Unpacked,
-    pub(crate) outcome: ReadReport,
-    /// Paths and patterns that nothing in the archive matched.
+    /// How the archive was read, and its damage.
+    pub(crate) read: Outcome,
+    /// Selected paths and patterns that matched nothing in the archive.
     pub(crate) unmatched: Vec<Vec<u8>>,
-    /// Members whose times came out otherwise.
+    /// Paths of members whose times could not be set exactly.
     pub(crate) clamped: Listed<Vec<u8>>,
 }
 
-/// What [`unpack`] is to do.
-pub(crate) struct Job<'a> {
-    pub(crate) existing: OverwritePolicy,
-    pub(crate) selection: &'a Selection,
-    /// Members that are left out, by path and whether it is a directory.
-    pub(crate) skip: &'a dyn Fn(&[u8], bool) -> bool,
-    pub(crate) salvage: bool,
-    pub(crate) sha1: bool,
-    pub(crate) options: &'a UnpackOptions,
-}
-
-/// Unpacks an archive, by its index where there is one. `root` opens the directory; it is asked once
-/// the index, where there is one, has something for each selected path and pattern.
+/// Unpacks an archive, by its index if it has one. `root` opens the directory. If there is an index,
+/// `root` is called only after each selected path and pattern has matched something in it.
 pub(crate) fn unpack(
     source: Source,
     root: impl FnOnce() -> Result<Beneath>,
     job: &Job<'_>,
     tracker: &Tracker,
-) -> Result<Facts> {
+) -> Result<UnpackOutcome> {
     let layout = source.layout()?;
     if let Ok(layout) = &layout {
         refuse_unmatched(&unmatched(layout, job.selection), "extract", "the archive")?;
     }
-    let crew = WorkerPool::start(job.options.threads, job.options.background)?;
+    let pool = WorkerPool::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
     let unpacker = UnpackerOptions { policy: job.existing, owner: job.options.owner };
     let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
@@ -78,11 +68,11 @@ pub(crate) fn unpack(
         Err(why) => *why,
     };
     if let (Ok(layout), Source::At(source)) = (layout, &source) {
-        let mut sink = Extractor::new(job, len, unpacker.clone(), &crew, tracker);
+        let mut sink = Extractor::new(job, len, unpacker.clone(), &pool, tracker);
         let wanted = sink.wanted(&layout);
         sink.check_room(&layout, &wanted)?;
         let index = layout.clone();
-        let read = read::by_index(source, index, wanted, &options, &crew, tracker, &mut sink)?;
+        let read = read::by_index(source, index, wanted, &options, &pool, tracker, &mut sink)?;
         if let Some(outcome) = read {
             drop(unpacker);
             return sink.finish(outcome);
@@ -90,73 +80,27 @@ pub(crate) fn unpack(
         sink.undo(&layout)?;
         tracker.restart();
     }
-    let mut sink = Extractor::new(job, len, unpacker, &crew, tracker);
-    let outcome = read::in_sequence(source, why, &options, &crew, tracker, &mut sink)?;
+    let mut sink = Extractor::new(job, len, unpacker, &pool, tracker);
+    let outcome = read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?;
     sink.finish(outcome)
 }
 
-/// Selected paths and patterns that nothing in the index matches.
+/// Returns the selected paths and patterns that match nothing in the index.
 fn unmatched(layout: &Layout, selection: &Selection) -> Vec<Vec<u8>> {
-    let mut unmet = selection.unmet();
+    let mut unmatched = selection.unmatched();
     let entries = layout.index.entries.iter().map(|e| (&e.path, e.kind()));
     let unlisted = layout.index.unlisted.iter().map(|u| (&u.path, u.kind()));
     for (path, kind) in entries.chain(unlisted) {
-        if unmet.is_empty() {
+        if unmatched.is_empty() {
             break;
         }
-        selection.wants(path, kind == EntryKind::Directory, &mut unmet);
+        selection.matches(path, kind == EntryKind::Directory, &mut unmatched);
     }
-    selection.texts(&unmet)
+    selection.texts(&unmatched)
 }
 
-/// Brings members to the disk in their order, as tar does: each is made where the ones before it have
-/// left things, and the last of a name counts. Only files are written later, by the workers; what
-/// touches the name of one that is on its way waits for it.
-struct Extractor<'a> {
-    job: &'a Job<'a>,
-    tracker: &'a Tracker,
-    unpacker: Arc<Unpacker>,
-    writes: Writes<'a>,
-    unpacked: Unpacked,
-    unmet: Unmatched,
-    names: Names,
-    /// Directories that would hold something if pipes and devices were extracted.
-    not_empty: HashSet<Name>,
-    /// The directory of the last member, which is known to be one.
-    parent: Option<Vec<u8>>,
-    current: Option<Current>,
-    members: u64,
-    bytes_left: u64,
-    bytes: u64,
-}
-
-impl<'a> Extractor<'a> {
-    fn new(
-        job: &'a Job<'a>,
-        archive_len: Option<u64>,
-        unpacker: Arc<Unpacker>,
-        crew: &'a WorkerPool,
-        tracker: &'a Tracker,
-    ) -> Self {
-        let by_ratio = archive_len.map(|len| len.saturating_mul(job.options.max_ratio));
-        Extractor {
-            job,
-            tracker,
-            writes: Writes::new(crew, unpacker.clone(), is_lenient(job)),
-            unpacker,
-            unpacked: Unpacked::default(),
-            unmet: job.selection.unmet(),
-            names: Names::default(),
-            not_empty: HashSet::new(),
-            parent: None,
-            current: None,
-            members: 0,
-            bytes_left: job.options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
-            bytes: 0,
-        }
-    }
-
-    /// What of an index is wanted; also says what it will come to.
+impl Extractor<'_> {
+    /// Returns which entries of an index to read, and reports their number and size as expected.
     fn wanted(&mut self, layout: &Layout) -> Wanted {
         let entries = &layout.index.entries;
         let mut expected = Expected::default();
@@ -175,38 +119,25 @@ impl<'a> Extractor<'a> {
         if is_all { Wanted::All } else { Wanted::Some(wanted) }
     }
 
-    fn is_wanted(&mut self, path: &[u8], is_dir: bool) -> bool {
-        self.job.selection.wants(path, is_dir, &mut self.unmet) && !(self.job.skip)(path, is_dir)
-    }
-
-    /// Removes what came of entries of an index that was found to be wrong.
+    /// Removes the files and directories that were made from an index that turned out to be wrong.
     fn undo(mut self, layout: &Layout) -> Result<()> {
         self.current = None;
         self.wait()?;
         for entry in &layout.index.entries {
-            let kind = self.names.kind(self.names.name(&entry.path));
+            let kind = self.paths.kind(self.paths.hash(&entry.path));
             if matches!(kind, Some(Kind::File | Kind::HardLink | Kind::Symlink)) {
                 self.unpacker.remove_file(&entry.path)?;
             }
         }
         for path in self.unpacker.own_directories() {
-            // What holds something else stays.
+            // A directory with other files in it stays.
             let _ = self.unpacker.remove_directory(&path);
         }
         self.unpacker.clear_clamped_times();
         Ok(())
     }
 
-    /// Takes `size` off what is allowed. Holes count: they cost whoever reads the file next.
-    fn allow(&mut self, size: u64) -> Result<()> {
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| {
-            Error::new(ErrorKind::NoSpace, "extract")
-                .caused_by("the content is larger than what was allowed")
-        })?;
-        Ok(())
-    }
-
-    /// Counts content, and looks at the free space now and then.
+    /// Counts content, and checks the free space at each [`SPACE_STRIDE`].
     fn count(&mut self, bytes: u64) -> Result<()> {
         self.tracker.add_bytes(bytes);
         let before = self.bytes / SPACE_STRIDE;
@@ -221,7 +152,7 @@ impl<'a> Extractor<'a> {
         Ok(())
     }
 
-    /// `None` where the file system does not say, and nothing is to stay free.
+    /// Returns the free space. `None` if the file system does not report it and no reserve was asked for.
     fn free_space(&self) -> Result<Option<u64>> {
         match self.unpacker.free_space()? {
             None if self.job.options.reserve > 0 => {
@@ -231,11 +162,11 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// Fails at once where an index says that the content cannot fit.
+    /// Fails at once if the content of the index is larger than the free space.
     fn check_room(&self, layout: &Layout, wanted: &Wanted) -> Result<()> {
         const BLOCK: u64 = 4096;
         let needed: u64 = match wanted {
-            // What comes from almost no bytes at all may be a hole.
+            // A segment that compresses to almost nothing may be a hole.
             Wanted::All => (layout.index.segments.iter())
                 .filter(|s| s.raw_len / 256 < s.compressed_len)
                 .map(|s| u64::from(s.raw_len))
@@ -245,14 +176,15 @@ impl<'a> Extractor<'a> {
         let Some(free) = self.free_space()? else { return Ok(()) };
         let free = free.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
-            return Err(Error::new(ErrorKind::NoSpace, "extract")
-                .caused_by(format!("it needs {needed} bytes, and {free} are free")));
+            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
+                "the content needs {needed} bytes, and {free} bytes are free"
+            )));
         }
         Ok(())
     }
 
-    /// What the index adds to the tar stream, then what must come last.
-    fn finish(mut self, outcome: ReadReport) -> Result<Facts> {
+    /// Makes the entries that only the index has, then links, times and modes that must come last.
+    fn finish(mut self, outcome: Outcome) -> Result<UnpackOutcome> {
         self.wait()?;
         if let Some(layout) = &outcome.layout {
             for unlisted in &layout.index.unlisted {
@@ -262,20 +194,23 @@ impl<'a> Extractor<'a> {
             for group in &layout.index.hard_links {
                 let paths = group.iter().map(|&i| entries[i as usize].path.clone());
                 let is_file =
-                    |path: &Vec<u8>| self.names.kind(self.names.name(path)) == Some(Kind::File);
-                self.unpacker.link_if_equal(paths.filter(is_file).collect());
+                    |path: &Vec<u8>| self.paths.kind(self.paths.hash(path)) == Some(Kind::File);
+                self.unpacker.same_file(paths.filter(is_file).collect());
             }
         }
         drop(self.writes);
         let finished = Arc::into_inner(self.unpacker)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "extract").caused_by("a task is left"))?
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "extract")
+                    .caused_by("a worker still holds the directory")
+            })?
             .finish()?;
         self.unpacked.hard_links += finished.linked;
-        Ok(Facts {
-            unmatched: self.job.selection.texts(&self.unmet),
+        Ok(UnpackOutcome {
+            unmatched: self.job.selection.texts(&self.unmatched),
             unpacked: self.unpacked,
             clamped: finished.clamped,
-            outcome,
+            read: outcome,
         })
     }
 }
@@ -283,9 +218,9 @@ impl<'a> Extractor<'a> {
 impl Sink for Extractor<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         let path = member.path.clone();
-        match self.take(member) {
-            // One bad name must not cost the rest.
-            Err(e) if is_lenient(self.job) && e.kind() == ErrorKind::InvalidInput => {
+        match self.add_member(member) {
+            // One unusable name must not stop the other members.
+            Err(e) if self.job.skips_unusable() && e.kind() == ErrorKind::InvalidInput => {
                 self.skip(path, NotExtractedReason::Refused(e.to_string()));
                 Ok(false)
             }
@@ -296,7 +231,7 @@ impl Sink for Extractor<'_> {
     fn refuse(&mut self, member: Member, why: &'static str) -> Result<()> {
         let path = OsStr::from_bytes(&member.path);
         let error = Error::new(ErrorKind::InvalidInput, "extract").at(path).caused_by(why);
-        if !is_lenient(self.job) {
+        if !self.job.skips_unusable() {
             return Err(error);
         }
         self.skip(member.path, NotExtractedReason::Refused(error.to_string()));
@@ -321,7 +256,7 @@ impl Sink for Extractor<'_> {
 
     fn abandon(&mut self) {
         if let Some(current) = self.current.take() {
-            self.names.remove(current.name);
+            self.paths.remove(current.name);
             self.unpacked.files -= 1;
             self.unpacked.content -= current.size;
         }
@@ -335,9 +270,4 @@ impl Sink for Extractor<'_> {
         }
         self.writes.send()
     }
-}
-
-/// Whether a member that cannot be used is left out.
-fn is_lenient(job: &Job<'_>) -> bool {
-    job.salvage || job.options.skip_refused
 }

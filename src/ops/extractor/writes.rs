@@ -1,4 +1,4 @@
-//! Files on their way to the disk: written by the workers while the archive is read on.
+//! Workers write files while the leading thread reads on.
 
 use std::{
     collections::VecDeque,
@@ -11,23 +11,23 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::unpack::{Attributes, NewFile, OverwritePolicy, Unpacker},
-    ops::extractor::names::Name,
+    fs::unpack::{Existing, Meta, NewFile, Unpacker},
+    ops::extractor::paths::PathHash,
     read::worker_pool::{SharedBuffer, WorkerPool},
 };
 
-/// Batches that may be on their way at once. Empty files hold no memory that would bound them.
+/// Batches that may wait or run at once. Empty files hold no buffers, so buffers do not bound them.
 const BATCHES: usize = 256;
 
-/// The file whose content comes.
+/// The file whose content the reader delivers now.
 pub(super) struct Current {
-    pub(super) name: Name,
+    pub(super) name: PathHash,
     pub(super) path: Vec<u8>,
     pub(super) size: u64,
     pub(super) meta: Attributes,
     pub(super) existing: OverwritePolicy,
     pub(super) parts: Vec<Part>,
-    /// Open already, since its content spans stretches.
+    /// Open already, because its content spans several stretches.
     pub(super) file: Option<Arc<OpenFile>>,
 }
 
@@ -38,19 +38,19 @@ pub(super) struct Part {
     pub(super) offset: u64,
 }
 
-/// A file that several tasks write to. The last one finishes it, if all of it came.
+/// A file that several tasks write to. The last task finishes it if all of the content has come.
 pub(super) struct OpenFile {
-    name: Name,
+    name: PathHash,
     path: Vec<u8>,
     file: NewFile,
     is_complete: AtomicBool,
-    /// Dropped once it is finished.
+    /// Dropped after the file is finished.
     ticket: Arc<()>,
 }
 
-/// A file that was taken up and could not be written, for a reason that is its own.
+/// A file that could not be written because the file itself is unusable.
 pub(super) struct Refused {
-    pub(super) name: Name,
+    pub(super) name: PathHash,
     pub(super) path: Vec<u8>,
     pub(super) size: u64,
     pub(super) why: Error,
@@ -59,37 +59,37 @@ pub(super) struct Refused {
 enum Write {
     Whole(Current),
     Part(Arc<OpenFile>, Part),
-    /// All parts are on their way.
+    /// All parts have been sent.
     Done(Arc<OpenFile>),
 }
 
-/// What the workers share.
+/// State that the workers share.
 struct Shared {
     unpacker: Arc<Unpacker>,
-    /// Where a file that cannot be used must not end the extraction.
+    /// Collects unusable files. `None` if such a file is an error.
     refused: Option<Mutex<Vec<Refused>>>,
 }
 
-/// Hands files to the workers, and knows which are not written yet.
+/// Sends files to the workers, and tracks which are not written yet.
 pub(super) struct Writes<'a> {
-    crew: &'a WorkerPool,
+    pool: &'a WorkerPool,
     shared: Arc<Shared>,
     batch: Vec<Write>,
     /// The files that the batch finishes.
-    names: Vec<Name>,
-    /// What is on its way: a ticket that the workers drop once it is done, and its files.
-    sent: VecDeque<(Arc<()>, Vec<Name>)>,
+    batch_files: Vec<PathHash>,
+    /// Batches that were sent: a ticket that the worker drops after its batch, and the files of the batch.
+    sent: VecDeque<(Arc<()>, Vec<PathHash>)>,
 }
 
 impl<'a> Writes<'a> {
-    pub(super) fn new(crew: &'a WorkerPool, unpacker: Arc<Unpacker>, is_lenient: bool) -> Self {
-        let refused = is_lenient.then(Mutex::default);
+    pub(super) fn new(pool: &'a WorkerPool, unpacker: Arc<Unpacker>, skips_unusable: bool) -> Self {
+        let refused = skips_unusable.then(Mutex::default);
         let shared = Arc::new(Shared { unpacker, refused });
-        Writes { crew, shared, batch: Vec::new(), names: Vec::new(), sent: VecDeque::new() }
+        Writes { pool, shared, batch: Vec::new(), batch_files: Vec::new(), sent: VecDeque::new() }
     }
 
-    /// Opens the file if it is not open, and takes up the parts that have come. False if the file is
-    /// refused.
+    /// Opens the file if it is not open, and adds the parts that have come to the batch. Returns false if
+    /// the file is refused.
     pub(super) fn begin(&mut self, current: &mut Current) -> Result<bool> {
         let file = match &current.file {
             Some(file) => file.clone(),
@@ -110,11 +110,11 @@ impl<'a> Writes<'a> {
         Ok(true)
     }
 
-    /// Takes up a file whose content has come.
+    /// Adds a file whose content is complete to the batch.
     pub(super) fn end(&mut self, mut current: Current) {
         match current.file.take() {
             None => {
-                self.names.push(current.name);
+                self.batch_files.push(current.name);
                 self.batch.push(Write::Whole(current));
             }
             Some(file) => {
@@ -126,7 +126,7 @@ impl<'a> Writes<'a> {
         }
     }
 
-    /// Hands what has come together to a worker.
+    /// Sends the batch to a worker.
     pub(super) fn send(&mut self) -> Result<()> {
         while self.sent.front().is_some_and(|(ticket, _)| Arc::strong_count(ticket) == 1) {
             self.sent.pop_front();
@@ -135,13 +135,13 @@ impl<'a> Writes<'a> {
             return Ok(());
         }
         if self.sent.len() >= BATCHES {
-            self.crew.drain()?;
+            self.pool.drain()?;
             self.sent.clear();
         }
         let ticket = Arc::new(());
-        self.sent.push_back((ticket.clone(), std::mem::take(&mut self.names)));
+        self.sent.push_back((ticket.clone(), std::mem::take(&mut self.batch_files)));
         let (shared, batch) = (self.shared.clone(), std::mem::take(&mut self.batch));
-        self.crew.write(move || {
+        self.pool.write(move || {
             let done = batch.into_iter().try_for_each(|write| write.run(&shared));
             drop(ticket);
             done
@@ -149,12 +149,12 @@ impl<'a> Writes<'a> {
         Ok(())
     }
 
-    /// Waits until the file of that name is written, if one is on its way.
-    pub(super) fn wait_for(&mut self, name: Name) -> Result<()> {
-        let is_sent = |(ticket, names): &(Arc<()>, Vec<Name>)| {
+    /// Waits until the file of that path is written, if it is not yet.
+    pub(super) fn wait_for(&mut self, name: PathHash) -> Result<()> {
+        let is_sent = |(ticket, names): &(Arc<()>, Vec<PathHash>)| {
             names.contains(&name) && Arc::strong_count(ticket) > 1
         };
-        if self.names.contains(&name) || self.sent.iter().any(is_sent) {
+        if self.batch_files.contains(&name) || self.sent.iter().any(is_sent) {
             self.wait()?;
         }
         Ok(())
@@ -163,12 +163,12 @@ impl<'a> Writes<'a> {
     /// Waits until all files are written.
     pub(super) fn wait(&mut self) -> Result<()> {
         self.send()?;
-        self.crew.drain()?;
+        self.pool.drain()?;
         self.sent.clear();
         Ok(())
     }
 
-    /// The files that were refused since the last call.
+    /// Returns the files that were refused since the last call.
     pub(super) fn refused(&self) -> Vec<Refused> {
         let refused = self.shared.refused.as_ref();
         refused.map_or_else(Vec::new, |refused| {
@@ -178,7 +178,7 @@ impl<'a> Writes<'a> {
 }
 
 impl Shared {
-    /// Remembers a file that cannot be used, or fails with what is wrong.
+    /// Remembers an unusable file, or fails with its error.
     fn refuse(&self, file: Refused) -> Result<()> {
         match &self.refused {
             Some(refused) if file.why.kind() == ErrorKind::InvalidInput => {

@@ -1,9 +1,8 @@
 //! Archives in a directory.
 //!
-//! An archive is written to a sibling of its final name (`.{name}.wingback-part`) that is locked
-//! for as long as its writer lives, made durable, and renamed without replacing anything. A process
-//! that is killed leaves the sibling, unlocked: the next backup of that name and
-//! [`sweep`](Store::sweep) remove it.
+//! An archive is written to a sibling of its final name (`.{name}.wingback-part`). The writer holds a lock on
+//! it, makes it durable, and renames it without replacing anything. A killed process leaves the sibling
+//! without a lock: the next backup of that name and [`sweep`](Store::sweep) remove it.
 
 mod part;
 
@@ -32,21 +31,24 @@ use crate::{
 
 /// Archives in a directory of the local file system.
 ///
-/// The directory is made when it is first needed, for its owner only (0700); archives are readable
-/// by their owner only (0600).
+/// The first backup creates the directory with mode 0700. Archives have mode 0600, so only their owner can read
+/// them.
+///
+/// While an archive is written it is a hidden file next to its final name. If the process is killed, the next
+/// backup of that name or [`sweep`](Store::sweep) removes that file.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     dir: PathBuf,
     names: NameTemplate,
     reserve: u64,
-    /// Archives that are being begun, awaited or not.
-    beginning: PendingWork,
-    /// Uploads that were dropped, and are being removed.
-    removing: PendingWork,
+    /// Calls of `create` that are running, also those that nobody waits for.
+    beginning: Pending,
+    /// Dropped uploads that are being removed.
+    removing: Pending,
 }
 
 impl LocalStore {
-    /// Archives in `dir`, named `backup-{uuid}.tar.gz`.
+    /// Returns the store in `dir`. It names archives `backup-{uuid}.tar.gz`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         LocalStore {
             dir: dir.into(),
@@ -57,32 +59,32 @@ impl LocalStore {
         }
     }
 
-    /// Names archives by another template, which also tells what in the directory is one.
+    /// Sets the template for names. Only files with such names count as archives.
     #[must_use]
     pub fn names(mut self, names: NameTemplate) -> Self {
         self.names = names;
         self
     }
 
-    /// Keeps `bytes` of the file system free: a backup fails with
-    /// [`NoSpace`](ErrorKind::NoSpace) when less is left, at its start or while it is written.
+    /// Keeps `bytes` of the file system free. A backup fails with [`NoSpace`](ErrorKind::NoSpace) if less is
+    /// free at its start or while it is written.
     #[must_use]
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
         self
     }
 
-    /// The key for the backup `uuid`.
+    /// Returns the key for the backup `uuid`.
     pub fn key(&self, uuid: &uuid::Uuid) -> Key {
         self.names.key(uuid)
     }
 
-    /// The file that `key` names.
+    /// Returns the path of the file for `key`. The file need not exist.
     pub fn path(&self, key: &Key) -> PathBuf {
         self.dir.join(key)
     }
 
-    /// The directory of an archive, and its key's part in front of that.
+    /// Returns the directory of the file for `key`.
     fn parent(&self, key: &Key) -> PathBuf {
         let path = self.path(key);
         path.parent().map_or_else(|| self.dir.clone(), Path::to_owned)
@@ -97,8 +99,8 @@ impl Store for LocalStore {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
-            // One that was dropped a moment ago may have had this name.
-            self.removing.wait_until_idle().await;
+            // An upload of this name that was dropped a moment ago may still be there.
+            self.removing.none().await;
             let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
             let names = self.names.clone();
             let (upload_in, upload) = oneshot::channel();
@@ -110,7 +112,7 @@ impl Store for LocalStore {
                     names,
                     removing,
                 });
-                // Where nobody waits any more, the upload is dropped, here or with the channel.
+                // If nobody waits any more, the upload is dropped, here or with the channel.
                 let _ = upload_in.send(upload);
                 drop(beginning);
             })
@@ -213,7 +215,7 @@ impl Store for LocalStore {
     }
 }
 
-/// The archive at `path`, if there is one.
+/// Returns the archive at `path`, if there is one.
 fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => {
@@ -225,7 +227,7 @@ fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
     }
 }
 
-/// The names in a directory; none if it is not there.
+/// Returns the names in a directory. None if the directory does not exist.
 async fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     let fail = |e| Error::io("list", e).at(dir);
     let mut entries = match async_fs::read_dir(dir).await {
@@ -240,15 +242,15 @@ async fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// No store makes anything else, so nothing else of a part's name is a store's to remove.
+/// Returns whether `path` is a regular file. A store creates no other kind, so it removes no other kind.
 async fn is_file(path: &Path) -> bool {
     async_fs::symlink_metadata(path).await.is_ok_and(|meta| meta.is_file())
 }
 
-/// The part, until it is completed or given up.
+/// An upload into a [`Part`] file.
 struct LocalUpload {
     part: Option<Arc<Part>>,
-    /// The write that is under way: while it runs, the next bytes are made.
+    /// The running write. The engine makes the next bytes while it runs.
     writing: Option<blocking::Task<Result<()>>>,
     offset: u64,
     names: NameTemplate,
@@ -256,7 +258,7 @@ struct LocalUpload {
 }
 
 impl LocalUpload {
-    /// The part, once nothing is being written to it.
+    /// Waits for the running write, and returns the part.
     async fn idle(&mut self) -> Result<Arc<Part>> {
         if let Some(writing) = &mut self.writing {
             let result = writing.await;
@@ -284,7 +286,7 @@ impl Upload for LocalUpload {
     {
         async move {
             let part = self.idle().await?;
-            // The last owner closes the file, so it must be the thread.
+            // The last owner closes the file, which may block. So the thread must be the last owner.
             self.part = None;
             unblock(move || part.complete()).await
         }
@@ -296,7 +298,7 @@ impl Upload for LocalUpload {
         Self: 'a,
     {
         async move {
-            // Whether the last write went well makes no difference now.
+            // The result of the last write does not matter any more.
             let _ = self.idle().await;
             match self.part.take() {
                 Some(part) => unblock(move || part.remove()).await,
@@ -321,7 +323,7 @@ impl Drop for LocalUpload {
         if let Some(part) = self.part.take() {
             let removing = self.removing.begin();
             background::run(move || {
-                // At once, and not when a write that is still under way ends.
+                // Removes the file at once, and does not wait for a running write.
                 let _ = part.remove();
                 drop(part);
                 drop(removing);

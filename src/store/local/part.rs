@@ -1,4 +1,4 @@
-//! The file that becomes an archive. All of it blocks.
+//! The file that becomes an archive. All calls block.
 
 use std::{
     fs::File,
@@ -25,14 +25,14 @@ use crate::{
 
 const PART_SUFFIX: &str = ".wingback-part";
 
-/// Bytes between two looks at the free space, and between two starts of write-back.
+/// Bytes between two checks of the free space, and between two starts of write-back.
 const STRIDE: u64 = 8 << 20;
 
 pub(super) fn is_part(name: &[u8]) -> bool {
     name.starts_with(b".") && name.ends_with(PART_SUFFIX.as_bytes())
 }
 
-/// Removes an unfinished archive unless its writer lives, and says where it was.
+/// Removes an unfinished archive unless its writer still runs. Returns its path if it was removed.
 pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
     let fail = |e: Errno| Error::io("sweep", e).at(path);
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -41,15 +41,15 @@ pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
-    if !lock(&file).map_err(fail)? || !is_at(&file, path).map_err(fail)? {
+    if !lock(&file).map_err(fail)? || !is_same_file(&file, path).map_err(fail)? {
         return Ok(None);
     }
     rustix::fs::unlink(path).map_err(fail)?;
     Ok(Some(path.display().to_string()))
 }
 
-/// Takes the lock that says that the writer lives; false if somebody else has it. It goes with the
-/// descriptor, and so with the process.
+/// Takes the lock that marks a running writer. Returns false if another process holds it. The lock ends with
+/// the descriptor, and so with the process.
 fn lock(file: &OwnedFd) -> Result<bool, Errno> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
@@ -58,13 +58,13 @@ fn lock(file: &OwnedFd) -> Result<bool, Errno> {
     }
 }
 
-/// Likewise, but waits until nobody else has it.
+/// Takes the lock, and waits until no other process holds it.
 fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
 }
 
-/// Whether something stands at `path`, a link itself.
-fn is_there(path: &Path) -> Result<bool, Errno> {
+/// Returns whether there is a file of any kind at `path`. Does not follow a link.
+fn exists_at(path: &Path) -> Result<bool, Errno> {
     match rustix::fs::lstat(path) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -72,8 +72,8 @@ fn is_there(path: &Path) -> Result<bool, Errno> {
     }
 }
 
-/// Whether the open file is still the one at `path`.
-fn is_at(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
+/// Returns whether the open file is still the one at `path`.
+fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     match rustix::fs::lstat(path) {
         Ok(named) => Ok(FileId::of(&rustix::fs::fstat(file)?) == FileId::of(&named)),
         Err(Errno::NOENT) => Ok(false),
@@ -81,18 +81,18 @@ fn is_at(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     }
 }
 
-/// An archive in the making: all of it synchronous.
+/// An archive that is being written.
 #[derive(Debug)]
 pub(super) struct Part {
     file: File,
-    /// Of the directory, which is synced after the rename.
+    /// The directory. It is synced after the rename.
     dir: OwnedFd,
     pub(super) dir_id: FileId,
     part: PathBuf,
     path: PathBuf,
     reserve: u64,
-    /// Nothing is left to remove: it was renamed, or removed already.
-    is_over: AtomicBool,
+    /// The part was renamed or removed already, so there is nothing left to remove.
+    is_done: AtomicBool,
 }
 
 impl Part {
@@ -100,13 +100,13 @@ impl Part {
         let exists = || Error::new(ErrorKind::AlreadyExists, "create").at(path);
         make_dirs(dir, 0o700)
             .map_err(|e| match e.kind() {
-                // The kind is to say that a backup exists, which this is not about.
+                // The kind `AlreadyExists` means that a backup exists, which is not the case here.
                 std::io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
                 _ => e,
             })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
-        if is_there(path).map_err(|e| Error::io("look at", e).at(path))? {
-            return Err(exists().caused_by("a backup of that name is there already"));
+        if exists_at(path).map_err(|e| Error::io("look at", e).at(path))? {
+            return Err(exists().caused_by("a backup of that name exists already"));
         }
         let fail = |e: Errno| Error::io("open the directory", e).at(dir);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -118,21 +118,21 @@ impl Part {
         let part = dir.join(name);
         let fail = |e: Errno| Error::io("create", e).at(&part);
         let file = loop {
-            // One that is there and not locked was left by a killed process.
-            let is_taken = || is_there(&part).map_err(fail);
+            // An existing part without a lock was left by a killed process.
+            let is_taken = || exists_at(&part).map_err(fail);
             if is_taken()? && sweep(&part)?.is_none() && is_taken()? {
                 return Err(exists().caused_by("a backup of that name is being made"));
             }
             let flags =
                 OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
-                // A sweep may take it for a dead one's before it is locked. It holds the lock for
-                // moments and removes the file, so that another is made.
-                Ok(file) => match wait_for_lock(&file).and_then(|()| is_at(&file, &part)) {
+                // Before this process has the lock, a sweep may take the part as abandoned. The sweep holds
+                // the lock for moments and removes the file. Then this loop creates another.
+                Ok(file) => match wait_for_lock(&file).and_then(|()| is_same_file(&file, &part)) {
                     Ok(true) => break file,
                     Ok(false) => {}
                     Err(e) => {
-                        if is_at(&file, &part) != Ok(false) {
+                        if is_same_file(&file, &part) != Ok(false) {
                             let _ = rustix::fs::unlink(&part);
                         }
                         return Err(Error::io("lock", e).at(&part));
@@ -149,7 +149,7 @@ impl Part {
             part,
             path: path.to_owned(),
             reserve,
-            is_over: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
         };
         part.check_space()?;
         Ok(part)
@@ -157,7 +157,7 @@ impl Part {
 
     fn check_space(&self) -> Result<()> {
         let free = sys::free_space(&self.file)
-            .map_err(|e| Error::io("look at the free space", e).at(&self.part))?;
+            .map_err(|e| Error::io("check the free space of", e).at(&self.part))?;
         let why = match free {
             Some(free) if free < self.reserve => {
                 format!("{free} bytes are free, and {} are to stay free", self.reserve)
@@ -168,15 +168,15 @@ impl Part {
         Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(why))
     }
 
-    /// Appends at `offset`.
+    /// Appends bytes. `offset` is the current length.
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         (&self.file).write_all(bytes).map_err(|e| Error::io("write", e).at(&self.part))?;
         let (before, after) = (offset / STRIDE, (offset + bytes.len() as u64) / STRIDE);
         if after > before {
             self.check_space()?;
-            // Starts to write dirty pages back and drops clean ones: the sync at the end finds
-            // little left to do, and an archive does not flood the page cache. Once more for the
-            // stride before, which by now is written back.
+            // Starts to write dirty pages back and drops clean ones. So the sync at the end has little
+            // left to do, and an archive does not flood the page cache. The stride before is included
+            // again, because it is written back by now.
             let from = before.saturating_sub(1) * STRIDE;
             let len = NonZeroU64::new(after * STRIDE - from);
             let _ = rustix::fs::fadvise(&self.file, from, len, Advice::DontNeed);
@@ -184,22 +184,22 @@ impl Part {
         Ok(())
     }
 
-    /// Sync, rename without replacing, sync of the directory. Where the file system can neither
-    /// rename without replacing nor link, the part's lock keeps other writers of this name out.
+    /// Syncs the file, renames it without replacing another, and syncs the directory. If the file system
+    /// supports neither such a rename nor links, the lock keeps other writers of this name out.
     pub(super) fn complete(&self) -> Result<()> {
         sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;
-        self.is_over.store(true, SeqCst);
+        self.is_done.store(true, SeqCst);
         sys::sync(&self.dir).map_err(|e| {
             let _ = rustix::fs::unlink(&self.path);
             Error::io("sync the directory of", e).at(&self.path)
         })
     }
 
-    /// Once only: by the second time the name may be another writer's.
+    /// Removes the part. A second call does nothing, because the name may belong to another writer by then.
     pub(super) fn remove(&self) -> Result<()> {
-        if self.is_over.swap(true, SeqCst) {
+        if self.is_done.swap(true, SeqCst) {
             return Ok(());
         }
         #[cfg(test)]
@@ -213,7 +213,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // A leftover is unlocked by then, so the next sweep finds it.
+        // If this fails, the lock ends all the same, so the next sweep removes the file.
         let _ = self.remove();
     }
 }

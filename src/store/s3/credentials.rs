@@ -1,4 +1,4 @@
-//! Who asks: keys from the caller, the environment or a profile, never from a command line.
+//! Credentials from the caller, the environment or a profile, never from a command line.
 
 use std::{
     fmt,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The keys to an S3 service.
+/// The access keys for an S3 service. `Debug` shows neither the secret key nor the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub(crate) access_key: String,
@@ -16,7 +16,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// These keys.
+    /// Returns credentials with these keys.
     pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
         let (access_key, secret_key) = (access_key.into(), secret_key.into());
         Credentials { access_key, secret_key, session_token: None }
@@ -33,21 +33,23 @@ impl Credentials {
         self.session_token.as_deref()
     }
 
-    /// From `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where it is set, `AWS_SESSION_TOKEN`.
-    /// `None` if the first two are not set.
+    /// Reads the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if it is set,
+    /// `AWS_SESSION_TOKEN`. `None` if one of the first two is not set.
     pub fn from_env() -> Option<Self> {
         let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let keys = Credentials::new(get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?);
         Some(Credentials { session_token: get("AWS_SESSION_TOKEN"), ..keys })
     }
 
-    /// From a profile of a credentials file as AWS' tools have it: `[name]`, and beneath it
-    /// `aws_access_key_id`, `aws_secret_access_key` and, where there is one, `aws_session_token`.
+    /// Reads a profile of a credentials file of the AWS tools: a line `[name]`, then `aws_access_key_id`,
+    /// `aws_secret_access_key` and an optional `aws_session_token`.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if the file or the profile is not there,
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if a key is missing.
+    /// - [`NotFound`](ErrorKind::NotFound) if the file or the profile does not exist.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if the profile lacks a key.
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied) or [`Io`](ErrorKind::Io) if the file cannot be
+    ///   read.
     pub fn from_file(path: impl AsRef<Path>, profile: &str) -> Result<Self> {
         const OPERATION: &str = "read the credentials in";
         let path = path.as_ref();
@@ -68,12 +70,13 @@ impl Credentials {
         }
     }
 
-    /// As AWS' tools look for them: in the environment, then in the profile `AWS_PROFILE` (or
+    /// Finds credentials as the AWS tools do: first in the environment, then in the profile `AWS_PROFILE` (or
     /// `default`) of the file `AWS_SHARED_CREDENTIALS_FILE` (or `~/.aws/credentials`).
     ///
     /// # Errors
     ///
-    /// As [`from_file`](Credentials::from_file), which is asked last.
+    /// [`NotFound`](ErrorKind::NotFound) if there are none, and those of
+    /// [`from_file`](Credentials::from_file).
     pub fn find() -> Result<Self> {
         match Credentials::from_env() {
             Some(credentials) => Ok(credentials),
@@ -93,7 +96,7 @@ impl Credentials {
         }
     }
 
-    /// Where AWS' tools keep them: `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`.
+    /// Returns the path of the credentials file: `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`.
     pub fn file() -> PathBuf {
         std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map_or_else(
             || std::env::home_dir().unwrap_or_default().join(".aws/credentials"),
@@ -109,7 +112,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The settings beneath `[name]`; `None` if there is no such line.
+/// Returns the settings of the section `[name]`. `None` if there is no such line.
 fn section<'a>(text: &'a str, name: &str) -> Option<Vec<(&'a str, &'a str)>> {
     let mut lines = text.lines().map(str::trim);
     lines.find(|line| {

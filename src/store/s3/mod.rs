@@ -1,13 +1,15 @@
 //! Archives in a bucket of an S3 service.
 //!
-//! An archive is a multipart upload whose parts leave while it is made; nothing is staged on disk.
-//! It becomes an object when the upload is completed, and whatever else ends it, the upload is
-//! aborted, on a thread that outlives the future for that. What a killed process leaves,
-//! [`sweep`](Store::sweep) finds by age.
+//! An archive is a multipart upload. Its parts are sent while the archive is made, and nothing is staged on
+//! disk. The archive becomes an object when the upload is completed. In every other case a thread that
+//! outlives the future aborts the upload. [`sweep`](Store::sweep) finds the uploads of killed processes by
+//! their age.
 
 mod api;
 mod credentials;
+mod multipart;
 mod names;
+mod options;
 mod service;
 mod sign;
 mod upload;
@@ -27,26 +29,23 @@ pub use credentials::Credentials;
 use crate::{
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
-    net::{Transfer, failure::Failure, range::Wanted, runtime::Runtime},
+    net::{Transfer, failure::Failure, range::RangeSpec, runtime::Runtime},
     store::{Object, Opened, ReadRange, Store, Upload},
 };
 use api::Api;
-use upload::{Begun, Claim, Claims, S3Upload};
-
-/// The least that S3 takes as a part that is not the last, and the most.
-const PART_MIN: u64 = 5 << 20;
-const PART_MAX: u64 = 5 << 30;
-
-/// The most parts that an upload can have.
-const PARTS_MAX: u64 = 10_000;
-
-/// How old an unfinished upload is at least before a sweep takes it for a dead one's.
-const DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
+use options::Options;
+use upload::{Claim, Claims, S3Upload, UploadGuard};
 
 /// Archives in a bucket of an S3 service.
 ///
-/// Its methods set options; the first request is made by the first operation. Clones share one
-/// thread for the network, which ends with the last of them.
+/// The methods set options. The first operation makes the first request. Clones share one thread for the
+/// network, which ends with the last clone.
+///
+/// An archive is a multipart upload. It becomes an object when it is complete. Until then, an error, a cancel
+/// or a drop aborts the upload, and [`wait_for_cleanup`](Store::wait_for_cleanup) waits for that.
+///
+/// The operations of the store fail as [`Store`] says, and with
+/// [`InvalidInput`](ErrorKind::InvalidInput) as [`check`](S3Store::check) does.
 ///
 /// ```no_run
 /// use wingback::{Backup, Credentials, S3Store};
@@ -61,21 +60,11 @@ const DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// ```
 #[derive(Clone)]
 pub struct S3Store {
-    bucket: String,
-    credentials: Credentials,
-    endpoint: Option<String>,
-    region: String,
-    path_style: Option<bool>,
-    prefix: String,
-    names: NameTemplate,
-    part_size: u64,
-    headers: Vec<(&'static str, String)>,
-    dead_after: Duration,
-    transfer: Transfer,
+    options: Options,
     connection: Arc<OnceLock<Connection>>,
 }
 
-/// What operations go through, once there was one.
+/// The connection of a store, made by the first operation.
 #[derive(Clone)]
 struct Connection {
     api: Api,
@@ -84,137 +73,106 @@ struct Connection {
 }
 
 impl S3Store {
-    /// Archives in `bucket`, named `backup-{uuid}.tar.gz`, in Amazon's S3 unless another
-    /// [`endpoint`](S3Store::endpoint) is set.
+    /// Returns the store in `bucket` of Amazon S3, or of another [`endpoint`](S3Store::endpoint). It names
+    /// archives `backup-{uuid}.tar.gz`.
     pub fn new(bucket: impl Into<String>, credentials: Credentials) -> Self {
-        S3Store {
-            bucket: bucket.into(),
-            credentials,
-            endpoint: None,
-            region: "us-east-1".into(),
-            path_style: None,
-            prefix: String::new(),
-            names: NameTemplate::default(),
-            part_size: PART_MIN,
-            headers: Vec::new(),
-            dead_after: DEAD_AFTER,
-            transfer: Transfer::default(),
-            connection: Arc::default(),
-        }
+        S3Store { options: Options::new(bucket.into(), credentials), connection: Arc::default() }
     }
 
-    /// Sets an option, for which another connection is needed.
-    fn with(mut self, set: impl FnOnce(&mut Self)) -> Self {
-        set(&mut self);
+    /// Sets an option. The next operation makes a new connection.
+    fn with(mut self, set: impl FnOnce(&mut Options)) -> Self {
+        set(&mut self.options);
         self.connection = Arc::default();
         self
     }
 
-    /// The service: `https://host`, or `http://host:port` for one nearby.
+    /// Sets the URL of the service: `https://host`, or `http://host:port` in a private network.
     #[must_use]
     pub fn endpoint(self, url: impl Into<String>) -> Self {
-        self.with(|this| this.endpoint = Some(url.into()))
+        self.with(|options| options.endpoint = Some(url.into()))
     }
 
-    /// The region that requests are signed for: `us-east-1` unless told otherwise.
+    /// Sets the region that requests are signed for. The default is `us-east-1`.
     #[must_use]
     pub fn region(self, region: impl Into<String>) -> Self {
-        self.with(|this| this.region = region.into())
+        self.with(|options| options.region = region.into())
     }
 
-    /// Whether the bucket stands in the path of URLs or before their host. Unless told, before the
-    /// host with Amazon and Alibaba, in the path with all others.
+    /// Sets whether the bucket is in the path of URLs, or in front of their host. By default it is in front of
+    /// the host for Amazon and Alibaba, and in the path for all others.
     #[must_use]
     pub fn path_style(self, in_path: bool) -> Self {
-        self.with(|this| this.path_style = Some(in_path))
+        self.with(|options| options.path_style = Some(in_path))
     }
 
-    /// What stands before the name of each archive, such as `servers/`. Together they follow the rule
-    /// of [`Key::new`]: no part is empty or begins with a dot. [`check`](S3Store::check) says whether
-    /// they do.
+    /// Sets the prefix of the names of all objects, such as `servers/`.
+    ///
+    /// Prefix and key together follow the rule of [`Key::new`]: no part is empty or begins with a dot.
+    /// [`check`](S3Store::check) tests it.
     #[must_use]
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
-        self.with(|this| this.prefix = prefix.into())
+        self.with(|options| options.prefix = prefix.into())
     }
 
-    /// Names archives by another template, which also tells what in the bucket is one.
+    /// Sets the template for names. Only objects with such names count as archives.
     #[must_use]
     pub fn names(self, names: NameTemplate) -> Self {
-        self.with(|this| this.names = names)
+        self.with(|options| options.names = names)
     }
 
-    /// Bytes of a part, but for the last: 5 MiB unless told otherwise, which is the least that S3
-    /// takes; 5 GiB is the most. Where a backup could need more than 10,000 of them they are larger.
+    /// Sets the size of a part in bytes, from 5 MiB (the default) to 5 GiB. The last part may be smaller.
+    ///
+    /// If a backup could need more than 10,000 parts, the store uses larger ones.
     #[must_use]
     pub fn part_size(self, bytes: u64) -> Self {
-        self.with(|this| this.part_size = bytes)
+        self.with(|options| options.part_size = bytes)
     }
 
-    /// The storage class of archives, such as `STANDARD_IA`.
+    /// Sets the storage class of archives, such as `STANDARD_IA`.
     #[must_use]
     pub fn storage_class(self, class: impl Into<String>) -> Self {
-        self.with(|this| this.headers.push(("x-amz-storage-class", class.into())))
+        self.with(|options| options.headers.push(("x-amz-storage-class", class.into())))
     }
 
-    /// Has the service encrypt archives: `AES256`, or `aws:kms`, with the key of this id where
-    /// there is one.
+    /// Lets the service encrypt archives with this algorithm: `AES256`, or `aws:kms` with an optional key ID.
     #[must_use]
     pub fn encryption(self, algorithm: impl Into<String>, kms_key_id: Option<String>) -> Self {
-        self.with(|this| {
-            this.headers.push(("x-amz-server-side-encryption", algorithm.into()));
+        self.with(|options| {
+            options.headers.push(("x-amz-server-side-encryption", algorithm.into()));
             let key = kms_key_id.map(|id| ("x-amz-server-side-encryption-aws-kms-key-id", id));
-            this.headers.extend(key);
+            options.headers.extend(key);
         })
     }
 
-    /// How old an unfinished upload must be for a sweep to abort it: a day unless told otherwise.
-    /// With zero all are, whatever the service's clock says: for who knows that nobody uploads there.
-    /// A backup that takes longer would be taken for a dead one's.
+    /// Sets the age after which [`sweep`](Store::sweep) aborts an unfinished upload. The default is one day.
+    ///
+    /// Zero aborts every unfinished upload. Use it only if no other process uploads to this prefix. A backup
+    /// that takes longer than this age may be aborted by a sweep of another process.
     #[must_use]
     pub fn dead_after(self, age: Duration) -> Self {
-        self.with(|this| this.dead_after = age)
+        self.with(|options| options.dead_after = age)
     }
 
-    /// How many parts travel at once, and how failures of the network are met.
+    /// Sets how many parts are sent at once, and how the store handles failures of the network.
     #[must_use]
     pub fn transfer(self, transfer: Transfer) -> Self {
-        self.with(|this| this.transfer = transfer)
+        self.with(|options| options.transfer = transfer)
     }
 
-    /// The key for the backup `uuid`.
+    /// Returns the key for the backup `uuid`.
     pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.names.key(uuid)
+        self.options.names.key(uuid)
     }
 
-    /// Refuses what every operation would refuse before it sends anything: the name of a bucket, a
-    /// prefix or a part size that cannot be. A prefix and the key behind it follow the rule of
-    /// [`Key::new`] together.
+    /// Checks the options without any request. Every operation makes the same checks before it sends
+    /// anything.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) says what is wrong.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the name of the bucket, the prefix or the part size cannot
+    /// be used.
     pub fn check(&self) -> Result<()> {
-        names::bucket(&self.bucket)?;
-        self.object(None)?;
-        if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
-            let error = Error::new(ErrorKind::InvalidInput, "use the part size");
-            return Err(error.caused_by(format!(
-                "S3 takes parts of {PART_MIN} to {PART_MAX} bytes, not of {}",
-                self.part_size
-            )));
-        }
-        Ok(())
-    }
-
-    /// The name of the object for `key`; without one, what the names of all of them begin with.
-    fn object(&self, key: Option<&Key>) -> Result<String> {
-        match key {
-            Some(key) => names::object(&self.bucket, &self.prefix, key),
-            None => {
-                let some = self.names.key(&uuid::Uuid::nil());
-                names::object(&self.bucket, &self.prefix, &some).map(|_| self.prefix.clone())
-            }
-        }
+        self.options.check()
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -223,15 +181,15 @@ impl S3Store {
         }
         self.check()?;
         let connection = Connection {
-            api: Api::new(self)?,
+            api: Api::new(&self.options)?,
             runtime: Arc::new(Runtime::start()?),
             claims: Claims::default(),
         };
         Ok(self.connection.get_or_init(|| connection).clone())
     }
 
-    /// Runs `work` on the thread of the network, with the name of the object or the prefix. Dropped,
-    /// it stops.
+    /// Runs `work` on the network thread, with the name of the object or the prefix. Dropping the future stops
+    /// the work.
     fn call<'a, T, F>(
         &self,
         operation: &'static str,
@@ -242,8 +200,8 @@ impl S3Store {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let place = self.place(key);
-        match self.object(key).and_then(|object| Ok((object, self.connect()?))) {
+        let place = self.options.place(key);
+        match self.options.object(key).and_then(|object| Ok((object, self.connect()?))) {
             Ok((object, Connection { api, runtime, .. })) => {
                 let work =
                     work(api, object).map_err(move |failure| failure.into_error(operation, place));
@@ -251,18 +209,6 @@ impl S3Store {
             }
             Err(e) => futures::future::ready(Err(e)).boxed(),
         }
-    }
-
-    fn place(&self, key: Option<&Key>) -> String {
-        let key = key.map_or("", Key::as_str);
-        format!("s3://{}/{}{key}", self.bucket, self.prefix)
-    }
-
-    /// How large parts must be for an archive of at most so many bytes. A tenth is kept for a
-    /// source that grows meanwhile.
-    fn part_size_for(&self, at_most: Option<u64>) -> u64 {
-        let needed = at_most.unwrap_or(0).div_ceil(PARTS_MAX / 10 * 9);
-        self.part_size.max(needed.next_multiple_of(1 << 20))
     }
 }
 
@@ -273,19 +219,19 @@ impl Store for S3Store {
         at_most: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         const OPERATION: &str = "begin to upload";
-        let (place, headers) = (self.place(Some(key)), self.headers.clone());
-        let uuid = self.names.uuid(key.as_str());
-        let part_size = self.part_size_for(at_most);
-        let parallel = self.transfer.parallel;
+        let (place, headers) = (self.options.place(Some(key)), self.options.headers.clone());
+        let uuid = self.options.names.uuid(key.as_str());
+        let part_size = self.options.part_size_for(at_most);
+        let parallel = self.options.transfer.parallel;
         async move {
-            let object = self.object(Some(key))?;
+            let object = self.options.object(Some(key))?;
             let connection = self.connect()?;
             let exists =
                 |why| Error::new(ErrorKind::AlreadyExists, OPERATION).at(&place).caused_by(why);
             let claim = Claim::new(&connection.claims, &object)
                 .ok_or_else(|| exists("a backup of that name is being made"))?;
             let Connection { api, runtime, .. } = connection;
-            // Who may write but not look meets the condition at the end.
+            // A user who may write but not read has the condition of `complete` instead.
             let head = |api: Api, object: String| async move {
                 match api.head(&object).await {
                     Err(failure) if failure.is_status(403) => Ok(None),
@@ -294,7 +240,7 @@ impl Store for S3Store {
             };
             let is_there = self.call(OPERATION, Some(key), head).await?.is_some();
             if is_there {
-                return Err(exists("a backup of that name is there already"));
+                return Err(exists("a backup of that name exists already"));
             }
             let wanted = Arc::new(());
             let begin = {
@@ -302,10 +248,15 @@ impl Store for S3Store {
                     (api.clone(), runtime.clone(), Arc::downgrade(&wanted));
                 async move {
                     let multipart = api.create(&object, uuid, &headers, wanted).await?;
-                    Ok::<_, Failure>(Begun { api, runtime, multipart: Some(multipart), claim })
+                    Ok::<_, Failure>(UploadGuard {
+                        api,
+                        runtime,
+                        multipart: Some(multipart),
+                        claim,
+                    })
                 }
             };
-            // It runs to its end, since what it may have begun has to be aborted.
+            // It runs to its end even if nobody waits, because an upload that it begins must be aborted.
             let begun = runtime.finish(begin).await?;
             drop(wanted);
             let begun = begun.map_err(|failure| failure.into_error(OPERATION, &place))?;
@@ -328,7 +279,7 @@ impl Store for S3Store {
 
     fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
         self.call("open", Some(key), move |api, object| async move {
-            let (tail, size) = api.get(&object, Wanted::Last(tail)).await?;
+            let (tail, size) = api.get(&object, RangeSpec::Last(tail)).await?;
             Ok(Opened { size, tail })
         })
     }
@@ -338,15 +289,15 @@ impl Store for S3Store {
             let wanted = match range {
                 ReadRange::Bytes(range) if range.is_empty() => return Ok(Bytes::new()),
                 ReadRange::Last(0) => return Ok(Bytes::new()),
-                ReadRange::Bytes(range) => Wanted::Bytes(range),
-                ReadRange::Last(n) => Wanted::Last(n),
+                ReadRange::Bytes(range) => RangeSpec::Bytes(range),
+                ReadRange::Last(n) => RangeSpec::Last(n),
             };
             Ok(api.get(&object, wanted).await?.0)
         })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        let names = self.names.clone();
+        let names = self.options.names.clone();
         self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
@@ -362,7 +313,7 @@ impl Store for S3Store {
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
         self.call("delete", Some(key), |api, object| async move {
-            // S3 says nothing of what was not there.
+            // S3 reports success also if there was no object.
             if api.head(&object).await?.is_none() {
                 return Err(Error::new(ErrorKind::NotFound, "delete").into());
             }
@@ -371,11 +322,11 @@ impl Store for S3Store {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        let (names, dead_after) = (self.names.clone(), self.dead_after);
-        let bucket = self.bucket.clone();
+        let (names, dead_after) = (self.options.names.clone(), self.options.dead_after);
+        let bucket = self.options.bucket.clone();
         self.call("sweep", None, |api, prefix| async move {
             let mut unfinished = api.unfinished(&prefix).await?;
-            // MinIO lists by a prefix only the uploads of the one object of that name.
+            // MinIO treats the prefix as the name of one object and lists only its uploads.
             if unfinished.is_empty() && !prefix.is_empty() {
                 unfinished = api.unfinished("").await.unwrap_or_default();
             }
@@ -403,16 +354,16 @@ impl Store for S3Store {
     }
 
     fn location(&self, key: &Key) -> String {
-        self.place(Some(key))
+        self.options.place(Some(key))
     }
 }
 
 impl fmt::Debug for S3Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Store")
-            .field("endpoint", &self.endpoint)
-            .field("bucket", &self.bucket)
-            .field("prefix", &self.prefix)
+            .field("endpoint", &self.options.endpoint)
+            .field("bucket", &self.options.bucket)
+            .field("prefix", &self.options.prefix)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The one rule for names in S3. Every operation asks it before it sends anything.
+//! The rule for names in S3. Every operation checks it before it sends anything.
 
 use minio::s3::types::BucketName;
 
@@ -7,9 +7,9 @@ use crate::{
     name::Key,
 };
 
-/// The name of an object: the prefix and the key together follow the rule of [`Key`]. So an archive
-/// that can be written under a prefix can also be named as a whole, and a URL means what it says:
-/// clients and services take `..`, `.` and empty parts out of its path.
+/// Returns the name of an object: the prefix and the key. Together they follow the rule of [`Key`]. So the
+/// whole name of an archive is also a valid key, and its URL is not ambiguous: clients and services remove
+/// `..`, `.` and empty parts from the path of a URL.
 pub(super) fn object(bucket: &str, prefix: &str, key: &Key) -> Result<String> {
     let name = format!("{prefix}{key}");
     match Key::problem(&name) {
@@ -18,11 +18,11 @@ pub(super) fn object(bucket: &str, prefix: &str, key: &Key) -> Result<String> {
     }
 }
 
-/// The name of a bucket: a part of a path or of a host, and nothing else.
+/// Checks the name of a bucket, which becomes a part of a path or of a host.
 pub(super) fn bucket(name: &str) -> Result<BucketName> {
     let is_plain = |c: char| c.is_ascii_alphanumeric();
     let problem = if name.len() < 3 {
-        Some("the bucket's name has less than 3 characters")
+        Some("the bucket's name has fewer than 3 characters")
     } else if name.len() > 63 {
         Some("the bucket's name has over 63 characters")
     } else if !name.chars().all(|c| is_plain(c) || matches!(c, '-' | '.' | '_')) {
@@ -127,7 +127,7 @@ mod tests {
                 prop_assert_eq!(object("bucket", prefix, &key).is_ok(), whole);
             }
             if whole {
-                // A URL has it as it is.
+                // A URL keeps the name as it is.
                 let url = format!("http://host/bucket/{}", name.replace('%', "%25"));
                 let path = reqwest::Url::parse(&url).expect("a URL").path().to_owned();
                 prop_assert_eq!(path.split('/').count(), name.split('/').count() + 2);

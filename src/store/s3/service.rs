@@ -1,4 +1,4 @@
-//! One bucket of a service: requests to it are signed, and go where the service says, within bounds.
+//! One bucket of a service: signs requests, and follows the service to another region or host within bounds.
 
 use std::{
     future::Future,
@@ -20,21 +20,21 @@ use reqwest::{Method, Response, header::HeaderMap};
 use crate::{
     error::{Error, ErrorKind, Result},
     net::{
-        failure::{Failure, Refusal},
-        http::{Content, Http},
-        url::{SecretUrl, astray},
+        failure::{Failure, ServiceError},
+        http::{Http, RequestBody},
+        url::{SecretUrl, bad_redirect},
         xml::Element,
     },
-    store::s3::{Credentials, S3Store, names, sign},
+    store::s3::{credentials::Credentials, names, options::Options, sign},
 };
 
-/// How long a signature in a URL is good for: longer than any part should take.
+/// Validity of a signature in a URL: longer than a part should take.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
 
-/// Places that one attempt is sent to: the right region, and some redirects.
-const PLACES_MAX: usize = 5;
+/// Most destinations of one attempt: the right region, and some redirects.
+const DESTINATIONS_MAX: usize = 5;
 
-/// What stands for the hash of a body that is not part of a signature, as in a signed URL.
+/// Stands for the hash of a body that the signature does not include, as in a signed URL.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// One bucket of a service.
@@ -45,57 +45,58 @@ pub(super) struct Service {
     base: BaseUrl,
     keys: Credentials,
     bucket: BucketName,
-    region: Arc<Mutex<Lies>>,
+    region: Arc<Mutex<BucketRegion>>,
 }
 
-/// Where the bucket lies.
+/// The region of the bucket.
 #[derive(Debug)]
-struct Lies {
+struct BucketRegion {
     region: Region,
-    /// Whether the service has said so. It may say it once: one that names a region after the other would
-    /// be asked for ever.
-    is_said: bool,
+    /// Whether the service has corrected the region. It may do so once, because a service that names one region
+    /// after another would cause endless requests.
+    is_corrected: bool,
 }
 
-/// Where an attempt goes.
+/// The destination of an attempt.
 #[derive(Clone)]
-struct Place {
+struct Destination {
     region: Region,
-    /// Where the service redirects to.
-    elsewhere: Option<SecretUrl>,
+    /// Target of a redirect of the service.
+    redirect: Option<SecretUrl>,
 }
 
 impl Service {
-    pub(super) fn new(store: &S3Store, http: Http) -> Result<Self> {
+    pub(super) fn new(options: &Options, http: Http) -> Result<Self> {
         let wrong = |what: &str, why: String| {
             let error = Error::new(ErrorKind::InvalidInput, "use the S3 service");
             error.at(what).caused_by(why)
         };
-        let endpoint = match &store.endpoint {
+        let endpoint = match &options.endpoint {
             Some(endpoint) => endpoint.clone(),
-            None => format!("https://s3.{}.amazonaws.com", store.region),
+            None => format!("https://s3.{}.amazonaws.com", options.region),
         };
         let mut base: BaseUrl =
             endpoint.parse().map_err(|e: ValidationErr| wrong(&endpoint, e.to_string()))?;
-        if let Some(path_style) = store.path_style {
+        if let Some(path_style) = options.path_style {
             base.virtual_style = !path_style;
         }
-        let keys = &store.credentials;
+        let keys = &options.credentials;
         let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
-        // It sends nothing.
+        // This client sends nothing.
         let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider));
-        let region = Region::new(&store.region).map_err(|e| wrong(&store.region, e.to_string()))?;
+        let region =
+            Region::new(&options.region).map_err(|e| wrong(&options.region, e.to_string()))?;
         Ok(Service {
             http,
             minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
             base,
             keys: keys.clone(),
-            bucket: names::bucket(&store.bucket)?,
-            region: Arc::new(Mutex::new(Lies { region, is_said: false })),
+            bucket: names::bucket(&options.bucket)?,
+            region: Arc::new(Mutex::new(BucketRegion { region, is_corrected: false })),
         })
     }
 
-    /// Sends a request once, with its signature in the URL.
+    /// Sends a request once, with the signature in the URL.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -104,16 +105,16 @@ impl Service {
         headers: HeaderMap,
         content: Option<Bytes>,
     ) -> Result<Response, Failure> {
-        let send_to = |place: Place| {
+        let send_to = |destination: Destination| {
             let (method, mut headers, content) = (&method, headers.clone(), content.clone());
             async move {
-                let url = match &place.elsewhere {
-                    None => self.sign(method, object, query, &place.region).await?,
-                    // A signature in headers holds for any URL.
+                let url = match &destination.redirect {
+                    None => self.sign(method, object, query, &destination.region).await?,
+                    // A signature in headers is valid for any URL.
                     Some(to) => {
-                        let url = there(to, as_map(query));
+                        let url = redirect_url(to, multimap(query));
                         headers.extend(self.headers(
-                            &place,
+                            &destination,
                             method,
                             &url,
                             UNSIGNED,
@@ -122,14 +123,14 @@ impl Service {
                         SecretUrl::parse(&url.to_string())?
                     }
                 };
-                let content = content.map(Content::Bytes);
+                let content = content.map(RequestBody::Bytes);
                 self.http.send_here(method.clone(), &url, headers, content).await
             }
         };
-        self.directed(send_to).await
+        self.send_following(send_to).await
     }
 
-    /// Sends a request with its signature in the headers, once, and gives the XML that comes.
+    /// Sends a request once, with the signature in the headers, and returns the XML of the response.
     pub(super) async fn request(
         &self,
         method: Method,
@@ -139,84 +140,96 @@ impl Service {
     ) -> Result<Element, Failure> {
         let object = object.map(|object| ObjectKey::new(object).map_err(|e| invalid(object, e)));
         let object = object.transpose()?;
-        let send_to = |place: Place| {
+        let send_to = |destination: Destination| {
             let (method, object, query) = (&method, object.as_ref(), query.clone());
             let headers = headers.clone();
             async move {
-                let url = match &place.elsewhere {
-                    Some(to) => there(to, query),
-                    None => self.url(method, &place.region, &query, object)?,
+                let url = match &destination.redirect {
+                    Some(to) => redirect_url(to, query),
+                    None => self.url(method, &destination.region, &query, object)?,
                 };
-                let headers = self.headers(&place, method, &url, sign::EMPTY, headers)?;
+                let headers = self.headers(&destination, method, &url, sign::EMPTY, headers)?;
                 let url = SecretUrl::parse(&url.to_string())?;
-                let content = (*method == Method::POST).then(|| Content::Bytes(Bytes::new()));
+                let content = (*method == Method::POST).then(|| RequestBody::Bytes(Bytes::new()));
                 self.http.send_here(method.clone(), &url, headers, content).await
             }
         };
-        let answer = self.directed(send_to).await?;
-        let body = self.http.body(answer).await?;
-        if let Some(refusal) = Refusal::of_xml(&body) {
-            return Err(refusal.into());
+        let response = self.send_following(send_to).await?;
+        let body = self.http.body(response).await?;
+        if let Some(service_error) = ServiceError::from_xml(&body) {
+            return Err(service_error.into());
         }
-        Element::parse(&body).map_err(|e| Failure::Answer(format!("its XML is wrong: {e}")))
+        Element::parse(&body)
+            .map_err(|e| Failure::Answer(format!("the XML of the response is malformed: {e}")))
     }
 
-    /// Sends an attempt to where the service says, each time signed anew.
-    async fn directed<F>(&self, send_to: impl Fn(Place) -> F) -> Result<Response, Failure>
+    /// Sends an attempt to the destination that the service names, with a new signature for each.
+    async fn send_following<F>(
+        &self,
+        send_to: impl Fn(Destination) -> F,
+    ) -> Result<Response, Failure>
     where
         F: Future<Output = Result<Response, Failure>>,
     {
         let region = self.region.lock().unwrap_or_else(PoisonError::into_inner).region.clone();
-        let mut place = Place { region, elsewhere: None };
-        for _ in 0..PLACES_MAX {
-            match send_to(place.clone()).await {
-                Err(Failure::Service(refusal)) => match self.next(&place, &refusal)? {
-                    Some(next) => place = next,
-                    None => return Err(Failure::Service(refusal)),
-                },
+        let mut destination = Destination { region, redirect: None };
+        for _ in 0..DESTINATIONS_MAX {
+            match send_to(destination.clone()).await {
+                Err(Failure::Service(service_error)) => {
+                    match self.next(&destination, &service_error)? {
+                        Some(next) => destination = next,
+                        None => return Err(Failure::Service(service_error)),
+                    }
+                }
                 sent => return sent,
             }
         }
-        Err(astray(&self.home(&place)?, "it leads from one place to the next").into())
+        Err(bad_redirect(&self.home(&destination)?, "there are too many redirects")
+            .into())
     }
 
-    /// Where to send what was refused at `place`, if the service says that.
-    fn next(&self, place: &Place, refusal: &Refusal) -> Result<Option<Place>, Failure> {
-        if let Some(region) = self.corrected(&place.region, refusal) {
-            return Ok(Some(Place { region, ..place.clone() }));
+    /// Returns the next destination, if the service names one.
+    fn next(
+        &self,
+        destination: &Destination,
+        service_error: &ServiceError,
+    ) -> Result<Option<Destination>, Failure> {
+        if let Some(region) = self.corrected(&destination.region, service_error) {
+            return Ok(Some(Destination { region, ..destination.clone() }));
         }
-        let (Some(location), 301 | 307 | 308) = (&refusal.location, refusal.status) else {
+        let (Some(location), 301 | 307 | 308) = (&service_error.location, service_error.status)
+        else {
             return Ok(None);
         };
-        let home = self.home(place)?;
-        let to = place.elsewhere.as_ref().unwrap_or(&home).join(&location.0)?;
+        let home = self.home(destination)?;
+        let to = destination.redirect.as_ref().unwrap_or(&home).join(&location.0)?;
         let service = SecretUrl::parse(&self.base.to_url_string())?;
-        if !is_of(&to, &service) {
-            let why = format!("it leads to {to}, which is no part of the service");
-            return Err(astray(&service, &why).into());
+        if !belongs_to(&to, &service) {
+            let why = format!("it redirects to {to}, which does not belong to the service");
+            return Err(bad_redirect(&service, &why).into());
         }
-        Ok(Some(Place { elsewhere: Some(to), ..place.clone() }))
+        Ok(Some(Destination { redirect: Some(to), ..destination.clone() }))
     }
 
-    /// The region that the service names, where requests were signed for another.
-    fn corrected(&self, used: &Region, refusal: &Refusal) -> Option<Region> {
-        let named = &*refusal.region;
+    /// Returns the region that the service names, if the request was signed for another.
+    fn corrected(&self, used: &Region, service_error: &ServiceError) -> Option<Region> {
+        let named = &*service_error.region;
         let is_region = (1..=40).contains(&named.len())
             && named.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        if !(is_region && matches!(refusal.status, 301 | 307 | 400 | 403)) {
+        if !(is_region && matches!(service_error.status, 301 | 307 | 400 | 403)) {
             return None;
         }
-        let mut lies = self.region.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lies.is_said && named != used.as_str() {
-            *lies = Lies { region: Region::new(named).ok()?, is_said: true };
+        let mut current = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        if !current.is_corrected && named != used.as_str() {
+            *current = BucketRegion { region: Region::new(named).ok()?, is_corrected: true };
         }
-        // Another request may have been told.
-        (lies.region.as_str() != used.as_str()).then(|| lies.region.clone())
+        // Another request may have corrected the region already.
+        (current.region.as_str() != used.as_str()).then(|| current.region.clone())
     }
 
-    /// The bucket's own URL.
-    fn home(&self, place: &Place) -> Result<SecretUrl, Failure> {
-        let url = self.url(&Method::GET, &place.region, &Multimap::new(), None)?;
+    /// Returns the URL of the bucket.
+    fn home(&self, destination: &Destination) -> Result<SecretUrl, Failure> {
+        let url = self.url(&Method::GET, &destination.region, &Multimap::new(), None)?;
         Ok(SecretUrl::parse(&url.to_string())?)
     }
 
@@ -233,16 +246,16 @@ impl Service {
 
     fn headers(
         &self,
-        place: &Place,
+        destination: &Destination,
         method: &Method,
         url: &Url,
         hash: &str,
         headers: Multimap,
     ) -> Result<HeaderMap> {
-        sign::headers(&self.keys, place.region.as_str(), method, url, hash, headers)
+        sign::headers(&self.keys, destination.region.as_str(), method, url, hash, headers)
     }
 
-    /// A URL for one attempt.
+    /// Returns a signed URL for one attempt.
     async fn sign(
         &self,
         method: &Method,
@@ -256,7 +269,7 @@ impl Service {
             .get_presigned_object_url(&self.bucket, object, method.clone())
             .map_err(|e| invalid("", e))?
             .region(Some(region.clone()))
-            .extra_query_params(Some(as_map(query)))
+            .extra_query_params(Some(multimap(query)))
             .expiry_seconds(Some(SIGNED_FOR.as_secs() as u32))
             .build()
             .send()
@@ -266,14 +279,15 @@ impl Service {
     }
 }
 
-fn as_map(query: &[(&str, &str)]) -> Multimap {
+fn multimap(query: &[(&str, &str)]) -> Multimap {
     let mut map = Multimap::new();
     query.iter().for_each(|&(key, value)| map.add(key, value));
     map
 }
 
-/// The URL of a redirect, with our own query: what stands there is a signature for another place.
-fn there(to: &SecretUrl, query: Multimap) -> Url {
+/// Returns the URL of a redirect with the query of the request. The query in the redirect is a signature for
+/// another destination.
+fn redirect_url(to: &SecretUrl, query: Multimap) -> Url {
     let to = to.get();
     Url {
         https: to.scheme() == "https",
@@ -284,16 +298,15 @@ fn there(to: &SecretUrl, query: Multimap) -> Url {
     }
 }
 
-/// Whether `to` is of the service at `home`, so that it may be given what is signed with
-/// the keys: the same host, one beneath it, or another of Amazon's for S3. None without TLS where `home`
-/// has it.
-fn is_of(to: &SecretUrl, home: &SecretUrl) -> bool {
+/// Returns whether `to` belongs to the service at `home`, so that it may receive requests signed with the keys.
+/// That is the same host, a subdomain, or another S3 host of Amazon. If `home` has TLS, `to` must have it.
+fn belongs_to(to: &SecretUrl, home: &SecretUrl) -> bool {
     let (to, home) = (to.get(), home.get());
     let (Some(host), Some(home_host)) = (to.host_str(), home.host_str()) else { return false };
     let is_beneath = home
         .domain()
         .is_some_and(|home| host.strip_suffix(home).is_some_and(|before| before.ends_with('.')));
-    // Before the host of S3 there may stand the bucket.
+    // The bucket may come before the host of S3.
     let is_amazon = |host: &str| {
         let starts = host.match_indices('.').map(|(dot, _)| dot + 1);
         std::iter::once(0).chain(starts).any(|start| match_aws_s3_endpoint(&host[start..]))
@@ -313,13 +326,15 @@ mod tests {
 
     use super::*;
 
-    fn service(change: impl FnOnce(S3Store) -> S3Store) -> Service {
+    fn service(change: impl FnOnce(&mut Options)) -> Service {
         let keys = Credentials::new("access", "secret").session_token("to/ken");
-        let store = change(S3Store::new("bucket", keys));
-        Service::new(&store, Http::new(&store.transfer).expect("usable")).expect("usable")
+        let mut options = Options::new("bucket".into(), keys);
+        change(&mut options);
+        let http = Http::new(&options.transfer).expect("usable");
+        Service::new(&options, http).expect("usable")
     }
 
-    fn signed(change: impl FnOnce(S3Store) -> S3Store) -> String {
+    fn signed(change: impl FnOnce(&mut Options)) -> String {
         let service = service(change);
         let region = service.region.lock().expect("whole").region.clone();
         let url = service.sign(&Method::GET, "a b/é.tar.gz", &[("x", "y z")], &region);
@@ -327,15 +342,24 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_stands_where_the_service_wants_it() {
-        let nearby = |store: S3Store| store.endpoint("http://127.0.0.1:9000");
+    fn the_bucket_is_in_the_host_or_in_the_path() {
+        let endpoint = |url: &str| Some(url.to_owned());
+        let nearby = |o: &mut Options| o.endpoint = endpoint("http://127.0.0.1:9000");
         for (url, start) in [
-            (signed(|s| s), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
-            (signed(|s| s.path_style(true)), "https://s3.us-east-1.amazonaws.com/bucket/a%20b/"),
-            (signed(|s| s.region("eu-west-3")), "https://bucket.s3.eu-west-3.amazonaws.com/a"),
+            (signed(|_| ()), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
+            (
+                signed(|o| o.path_style = Some(true)),
+                "https://s3.us-east-1.amazonaws.com/bucket/a%20b/",
+            ),
+            (
+                signed(|o| o.region = "eu-west-3".into()),
+                "https://bucket.s3.eu-west-3.amazonaws.com/a",
+            ),
             (signed(nearby), "http://127.0.0.1:9000/bucket/a%20b/%C3%A9.tar.gz?"),
             (
-                signed(|s| s.endpoint("https://s3.example.com").path_style(false)),
+                signed(|o| {
+                    (o.endpoint, o.path_style) = (endpoint("https://s3.example.com"), Some(false));
+                }),
                 "https://bucket.s3.example.com/a%20b/",
             ),
         ] {
@@ -345,10 +369,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_goes_to_the_service_and_to_nobody_else() {
+    fn signed_requests_go_only_to_hosts_of_the_service() {
         let of = |to: &str, home: &str| {
             let url = |text: &str| SecretUrl::parse(text).expect("a URL");
-            is_of(&url(to), &url(home))
+            belongs_to(&url(to), &url(home))
         };
         let amazon = "https://s3.us-east-1.amazonaws.com/";
         for (to, home) in [
@@ -381,20 +405,21 @@ mod tests {
 
     #[test]
     fn a_region_is_corrected_once() {
-        let service = service(|s| s);
-        let named = |region: &str, status: u16| Refusal {
+        let service = service(|_| ());
+        let named = |region: &str, status: u16| ServiceError {
             status,
             region: region.into(),
-            ..Refusal::default()
+            ..ServiceError::default()
         };
         let used = Region::new("us-east-1").expect("a region");
-        let corrected =
-            |refusal| service.corrected(&used, &refusal).map(|region| region.as_str().to_owned());
+        let corrected = |service_error| {
+            service.corrected(&used, &service_error).map(|region| region.as_str().to_owned())
+        };
         for (region, status) in [("", 400), ("us-east-1", 400), ("evil.net/", 400), ("eu", 404)] {
             assert_eq!(corrected(named(region, status)), None, "{region}");
         }
         assert_eq!(corrected(named("eu-west-3", 400)).as_deref(), Some("eu-west-3"));
-        // Who asked before that is told the same, whatever the service says now.
+        // A request that was sent before the correction gets the same region.
         assert_eq!(corrected(named("eu-west-4", 400)).as_deref(), Some("eu-west-3"));
         let now = Region::new("eu-west-3").expect("a region");
         assert!(service.corrected(&now, &named("eu-west-4", 301)).is_none());

@@ -1,5 +1,5 @@
-//! Signatures in headers (AWS Signature Version 4), for the requests that a signature in the URL is not
-//! enough for. `minio` signs URLs; its own requests read an answer of any length, recursively.
+//! Signatures in headers (AWS Signature Version 4), for requests that a signed URL is not enough for. `minio`
+//! signs URLs. Its own requests would read responses of any length, recursively.
 
 use hmac::{Hmac, KeyInit, Mac};
 use minio::s3::{
@@ -15,13 +15,13 @@ use sha2::Sha256;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::s3::Credentials,
+    store::s3::credentials::Credentials,
 };
 
-/// The hash of a body that is empty.
+/// The hash of an empty body.
 pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// The headers of a request with a body of this hash, with what is added to sign them.
+/// Returns the headers of a request with its signature. `body` is the hash of the body.
 pub(super) fn headers(
     keys: &Credentials,
     region: &str,
@@ -57,7 +57,7 @@ pub(super) fn headers(
             "AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
         ),
     );
-    // The client adds it by itself.
+    // The client adds this header itself.
     headers.remove("Host");
     let wrong = |name: &str| {
         Error::new(ErrorKind::InvalidInput, "send the header").at(name).caused_by("it is malformed")

@@ -1,4 +1,4 @@
-//! An archive on its way into a bucket: completed, or else aborted.
+//! An upload into a bucket. It is completed or aborted.
 
 use std::{
     collections::HashSet,
@@ -14,10 +14,7 @@ use crate::{
     store::{
         Sent, Upload,
         parts::Parts,
-        s3::{
-            PARTS_MAX,
-            api::{Api, Multipart},
-        },
+        s3::{api::Api, multipart::Multipart, options::PARTS_MAX},
     },
 };
 
@@ -31,14 +28,14 @@ impl Claims {
     }
 }
 
-/// That an object is being written, until it is dropped.
+/// Marks an object as being written until it is dropped.
 pub(super) struct Claim {
     claims: Claims,
     object: String,
 }
 
 impl Claim {
-    /// `None` if another is writing it.
+    /// Returns `None` if the object is being written already.
     pub(super) fn new(claims: &Claims, object: &str) -> Option<Self> {
         let (claims, object) = (claims.clone(), object.to_owned());
         let is_new = claims.lock().insert(object.clone());
@@ -52,8 +49,8 @@ impl Drop for Claim {
     }
 }
 
-/// An upload that must not stay unfinished.
-pub(super) struct Begun {
+/// A multipart upload that is aborted when it is dropped, unless it was completed.
+pub(super) struct UploadGuard {
     pub(super) api: Api,
     pub(super) runtime: Arc<Runtime>,
     pub(super) multipart: Option<Multipart>,
@@ -61,8 +58,8 @@ pub(super) struct Begun {
     pub(super) claim: Claim,
 }
 
-impl Begun {
-    /// Aborts the upload, whoever still waits for it.
+impl UploadGuard {
+    /// Aborts the upload, even if nobody waits for it.
     fn abort(&mut self) -> BoxFuture<'static, Result<()>> {
         let (Some(multipart), api) = (self.multipart.take(), self.api.clone()) else {
             return futures::future::ready(Ok(())).boxed();
@@ -74,23 +71,23 @@ impl Begun {
     }
 }
 
-impl Drop for Begun {
+impl Drop for UploadGuard {
     fn drop(&mut self) {
         drop(self.abort());
     }
 }
 
 pub(super) struct S3Upload {
-    /// Dropped first: what is on its way must not arrive behind an abort.
+    /// Dropped first, so that no part arrives after the abort.
     parts: Parts,
-    begun: Begun,
+    guard: UploadGuard,
     place: String,
 }
 
 impl S3Upload {
-    pub(super) fn new(begun: Begun, place: String, part_size: u64, parallel: usize) -> Self {
-        let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-        let (multipart, at) = (begun.multipart.clone(), place.clone());
+    pub(super) fn new(guard: UploadGuard, place: String, part_size: u64, parallel: usize) -> Self {
+        let (api, runtime) = (guard.api.clone(), guard.runtime.clone());
+        let (multipart, at) = (guard.multipart.clone(), place.clone());
         let send = move |number: u32, bytes: Bytes| {
             let (api, multipart, at) = (api.clone(), multipart.clone(), at.clone());
             let put = async move {
@@ -100,13 +97,13 @@ impl S3Upload {
                     }
                     _ => Err(Failure::Final(
                         Error::new(ErrorKind::NoSpace, "upload to")
-                            .caused_by("it became larger than 10,000 parts can hold"),
+                            .caused_by("the archive is larger than 10,000 parts can hold"),
                     )),
                 }
             };
             runtime.call(put.map_err(|failure| failure.into_error("upload to", at))).boxed()
         };
-        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), begun, place }
+        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), guard, place }
     }
 }
 
@@ -123,15 +120,15 @@ impl Upload for S3Upload {
     where
         Self: 'a,
     {
-        let S3Upload { mut parts, mut begun, place } = *self;
+        let S3Upload { mut parts, mut guard, place } = *self;
         async move {
             if let Err(e) = parts.finish().await {
                 drop(parts);
-                let _ = begun.abort().await;
+                let _ = guard.abort().await;
                 return Err(e);
             }
-            let (api, runtime) = (begun.api.clone(), begun.runtime.clone());
-            let Some(multipart) = begun.multipart.take() else {
+            let (api, runtime) = (guard.api.clone(), guard.runtime.clone());
+            let Some(multipart) = guard.multipart.take() else {
                 return Err(Error::new(ErrorKind::Internal, "complete the upload").at(place));
             };
             let complete = async move {
@@ -141,7 +138,7 @@ impl Upload for S3Upload {
                 }
                 completed
             };
-            // From here on it is either completed or aborted, whoever waits for it.
+            // From here on the upload is completed or aborted, even if nobody waits.
             let completed = runtime.finish(complete).await?;
             completed.map_err(|failure| failure.into_error("complete the upload of", place))
         }
@@ -152,9 +149,9 @@ impl Upload for S3Upload {
     where
         Self: 'a,
     {
-        let S3Upload { parts, mut begun, .. } = *self;
+        let S3Upload { parts, mut guard, .. } = *self;
         drop(parts);
-        begun.abort()
+        guard.abort()
     }
 
     fn on_sent(&mut self, sent: Sent) {

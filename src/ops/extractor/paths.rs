@@ -1,22 +1,22 @@
-//! What stands at each path that an extraction has made.
+//! Remembers what an extraction has made at each path.
 
 use std::{
     collections::HashSet,
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState},
 };
 
-/// A path, as a hash of it that nobody can guess.
+/// A hash of a path, with a random key, so that nobody can prepare collisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name(u64);
+pub(super) struct PathHash(u64);
 
-/// What the last member of a path made there.
+/// The kind of the last member of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
     HardLink,
     Symlink,
     Directory,
-    /// Nothing: these are not extracted.
+    /// Pipes and devices are not extracted, so nothing is there.
     Fifo,
     Device,
 }
@@ -26,33 +26,33 @@ impl Kind {
         [Kind::File, Kind::HardLink, Kind::Symlink, Kind::Directory, Kind::Fifo, Kind::Device];
 }
 
-/// The paths of an extraction, and what stands there. Takes some ten bytes a path, however long it is.
+/// The kind of each path of an extraction. Takes about ten bytes for a path of any length.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct PathKinds {
     hasher: RandomState,
     slots: HashSet<Slot, BuildHasherDefault<SlotHasher>>,
 }
 
-impl Names {
-    pub(super) fn name(&self, path: &[u8]) -> Name {
-        Name(self.hasher.hash_one(path) & !Slot::KIND)
+impl PathKinds {
+    pub(super) fn hash(&self, path: &[u8]) -> PathHash {
+        PathHash(self.hasher.hash_one(path) & !Slot::KIND)
     }
 
-    pub(super) fn kind(&self, name: Name) -> Option<Kind> {
+    pub(super) fn kind(&self, name: PathHash) -> Option<Kind> {
         let slot = self.slots.get(&Slot(name.0))?;
         Kind::ALL.get((slot.0 & Slot::KIND) as usize).copied()
     }
 
-    pub(super) fn set(&mut self, name: Name, kind: Kind) {
+    pub(super) fn set(&mut self, name: PathHash, kind: Kind) {
         self.slots.replace(Slot(name.0 | kind as u64));
     }
 
-    pub(super) fn remove(&mut self, name: Name) {
+    pub(super) fn remove(&mut self, name: PathHash) {
         self.slots.remove(&Slot(name.0));
     }
 }
 
-/// A hash whose last bits are the kind. Two of one hash are equal, whatever their kinds.
+/// A hash whose last three bits are the kind. Two slots of one hash are equal, even if their kinds differ.
 #[derive(Clone, Copy)]
 struct Slot(u64);
 
@@ -74,7 +74,7 @@ impl Hash for Slot {
     }
 }
 
-/// What is hashed is a hash already, of 61 bits; the set looks at the first bits and at the last.
+/// Spreads a value that is a hash of 61 bits already: the set uses the first bits and the last ones.
 #[derive(Default)]
 struct SlotHasher(u64);
 
@@ -98,24 +98,24 @@ mod tests {
 
     #[test]
     fn a_name_has_the_kind_that_was_set_last() {
-        let mut names = Names::default();
-        let path = |i: usize| names_path(i);
+        let mut paths = PathKinds::default();
+        let path = |i: usize| test_path(i);
         for i in 0..1000 {
-            let name = names.name(&path(i));
-            assert_eq!(names.kind(name), None);
-            names.set(name, Kind::ALL[i % 6]);
-            names.set(name, Kind::ALL[i % 5]);
+            let name = paths.hash(&path(i));
+            assert_eq!(paths.kind(name), None);
+            paths.set(name, Kind::ALL[i % 6]);
+            paths.set(name, Kind::ALL[i % 5]);
         }
         for i in 0..1000 {
-            let name = names.name(&path(i));
-            assert_eq!(names.kind(name), Some(Kind::ALL[i % 5]), "{i}");
-            names.remove(name);
-            assert_eq!(names.kind(name), None);
+            let name = paths.hash(&path(i));
+            assert_eq!(paths.kind(name), Some(Kind::ALL[i % 5]), "{i}");
+            paths.remove(name);
+            assert_eq!(paths.kind(name), None);
         }
-        assert!(names.slots.is_empty());
+        assert!(paths.slots.is_empty());
     }
 
-    fn names_path(i: usize) -> Vec<u8> {
+    fn test_path(i: usize) -> Vec<u8> {
         format!("dir/{i}").into_bytes()
     }
 }

@@ -1,0 +1,312 @@
+//! The options of a backup.
+
+use std::{path::PathBuf, thread, time::SystemTime};
+
+use crate::{
+    format::{Level, Profile},
+    fs::ignore::{Rules, file::IgnoreFile},
+    limiter::Limiter,
+    ops::{cache::Cache, previous::Previous},
+    write::{pipeline::Settings, tree::TreeOptions},
+};
+
+/// A backup of one directory: its options, and the methods that start it.
+///
+/// By default a backup holds every file, directory and symlink of the source except those that
+/// `.pteroignore` in the source excludes. All processors compress.
+///
+/// | group | options |
+/// |---|---|
+/// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`] |
+/// | archive | [`level`], [`profile`], [`reproducible`] |
+/// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
+/// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
+/// | task | [`count_first`], [`state_dir`] |
+/// | start | [`start`], [`send_to`], [`write_to`], [`estimate`] |
+///
+/// ```
+/// use futures::executor::block_on;
+/// use wingback::{Backup, LocalStore};
+///
+/// # let tmp = tempfile::tempdir().unwrap();
+/// # let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
+/// # std::fs::create_dir(&server).unwrap();
+/// # std::fs::write(server.join("level.dat"), "…").unwrap();
+/// let store = LocalStore::new(&backups);
+/// let key = store.key(&uuid::Uuid::new_v4());
+/// let report = block_on(Backup::new(&server).exclude("*.log").start(store, key))?;
+/// assert_eq!(report.files, 1);
+/// # Ok::<(), wingback::Error>(())
+/// ```
+///
+/// [`exclude`]: Backup::exclude
+/// [`rules`]: Backup::rules
+/// [`ignore_file`]: Backup::ignore_file
+/// [`ignore_file_name`]: Backup::ignore_file_name
+/// [`strict_patterns`]: Backup::strict_patterns
+/// [`one_file_system`]: Backup::one_file_system
+/// [`max_len`]: Backup::max_len
+/// [`level`]: Backup::level
+/// [`profile`]: Backup::profile
+/// [`reproducible`]: Backup::reproducible
+/// [`previous`]: Backup::previous
+/// [`trust_mtime`]: Backup::trust_mtime
+/// [`reuse_any`]: Backup::reuse_any
+/// [`cache`]: Backup::cache
+/// [`threads`]: Backup::threads
+/// [`background`]: Backup::background
+/// [`read_limit`]: Backup::read_limit
+/// [`write_limit`]: Backup::write_limit
+/// [`count_first`]: Backup::count_first
+/// [`state_dir`]: Backup::state_dir
+/// [`start`]: Backup::start
+/// [`send_to`]: Backup::send_to
+/// [`write_to`]: Backup::write_to
+/// [`estimate`]: Backup::estimate
+#[derive(Clone, Debug)]
+pub struct Backup {
+    pub(super) source: PathBuf,
+    pub(super) patterns: Vec<u8>,
+    pub(super) rules: Rules,
+    pub(super) ignore_file: IgnoreFile,
+    pub(super) ignore_file_name: String,
+    pub(super) strict_patterns: bool,
+    pub(super) one_file_system: bool,
+    pub(super) count_first: bool,
+    pub(super) previous: Option<Previous>,
+    pub(super) reuse_any: bool,
+    pub(super) cache: Option<Cache>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) tree: TreeOptions,
+    pub(super) settings: Settings,
+}
+
+impl Backup {
+    /// Returns a backup of the directory `source` with the default options.
+    pub fn new(source: impl Into<PathBuf>) -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        Backup {
+            source: source.into(),
+            patterns: Vec::new(),
+            rules: Rules::default(),
+            ignore_file: IgnoreFile::default(),
+            ignore_file_name: ".pteroignore".into(),
+            strict_patterns: false,
+            one_file_system: false,
+            count_first: false,
+            previous: None,
+            reuse_any: false,
+            cache: None,
+            state_dir: None,
+            tree: TreeOptions::default(),
+            settings: Settings {
+                level: Level::default(),
+                profile: Profile::default(),
+                threads,
+                background: false,
+                write_limit: Limiter::default(),
+            },
+        }
+    }
+}
+
+/// # Content: which files the archive has
+impl Backup {
+    /// Excludes the paths that these patterns match.
+    ///
+    /// The text has one pattern a line, in the language that [`rules`](Backup::rules) sets. Calls add up.
+    /// If several patterns match a path, the last of them decides. Patterns over the limits of
+    /// [`Excludes::add`](crate::Excludes::add) fail the backup before it writes anything.
+    #[must_use]
+    pub fn exclude(mut self, patterns: impl AsRef<[u8]>) -> Self {
+        self.patterns.extend_from_slice(patterns.as_ref());
+        self.patterns.push(b'\n');
+        self
+    }
+
+    /// Sets the language of patterns: `.gitignore` or Wings. The default is `.gitignore`.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Sets when the ignore file in the root of the source is used.
+    #[must_use]
+    pub fn ignore_file(mut self, mode: IgnoreFile) -> Self {
+        self.ignore_file = mode;
+        self
+    }
+
+    /// Sets the name of the ignore file. The default is `.pteroignore`.
+    #[must_use]
+    pub fn ignore_file_name(mut self, name: impl Into<String>) -> Self {
+        self.ignore_file_name = name.into();
+        self
+    }
+
+    /// Fails on a suspicious pattern before anything is written. By default it is a warning.
+    #[must_use]
+    pub fn strict_patterns(mut self, strict: bool) -> Self {
+        self.strict_patterns = strict;
+        self
+    }
+
+    /// Skips directories on other file systems than the source.
+    #[must_use]
+    pub fn one_file_system(mut self, stay: bool) -> Self {
+        self.one_file_system = stay;
+        self
+    }
+
+    /// Backs up only the first `len` bytes of the file at `path`, relative to the source.
+    ///
+    /// The command `save query` of a running Bedrock server reports such lengths.
+    #[must_use]
+    pub fn max_len(mut self, path: impl Into<Vec<u8>>, len: u64) -> Self {
+        self.tree.max_len.insert(path.into(), len);
+        self
+    }
+}
+
+/// # Archive: how the files are stored
+impl Backup {
+    /// Sets the compression level. The default is [`Level::Fast`].
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.settings.level = level;
+        self
+    }
+
+    /// Sets which entries the tar stream has. The default is [`Profile::Full`].
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.tree.profile = profile;
+        self.settings.profile = profile;
+        self
+    }
+
+    /// Leaves ctimes and inode numbers out of the index, so that copies of a tree give the same bytes.
+    ///
+    /// A later backup cannot use such an archive to tell which files are unchanged.
+    #[must_use]
+    pub fn reproducible(mut self, reproducible: bool) -> Self {
+        self.tree.reproducible = reproducible;
+        self
+    }
+}
+
+/// # Reuse: copying unchanged data
+impl Backup {
+    /// Copies unchanged data from a previous archive of the same source.
+    ///
+    /// The backup does not read a file that is unchanged, and does not compress a segment that is
+    /// unchanged. The new archive is complete and does not depend on the previous one. It has the same
+    /// bytes as a backup without this option. (With ISA-L only the content is the same.)
+    ///
+    /// A file is unchanged if its size, mtime, ctime and inode equal those in the previous archive, and
+    /// it was not being changed then. Copied data is compared with its checksum. If the checksum is wrong,
+    /// or the previous archive cannot be used, the backup reads the source instead and adds a warning
+    /// to the report. Use only an archive that nobody else could have written, because its content is
+    /// taken as the content of the source.
+    #[must_use]
+    pub fn previous(mut self, previous: Previous) -> Self {
+        self.previous = Some(previous);
+        self
+    }
+
+    /// Treats a file with an equal mtime as unchanged, even if its ctime differs.
+    ///
+    /// Use it where a program changes the owner of every file again and again, as Wings does at each start
+    /// of a server. A change after which somebody sets the mtime back is then not noticed.
+    #[must_use]
+    pub fn trust_mtime(mut self, trust: bool) -> Self {
+        self.tree.trust_mtime = trust;
+        self
+    }
+
+    /// Also copies segments that another encoder or level has compressed.
+    ///
+    /// The archive then does not have the same bytes as a backup without a previous archive.
+    #[must_use]
+    pub fn reuse_any(mut self, any: bool) -> Self {
+        self.reuse_any = any;
+        self
+    }
+
+    /// Uses the last archive in `cache` as the previous one, and keeps a copy of the new archive there.
+    ///
+    /// Use it for destinations that are not a local store. [`previous`](Backup::previous) takes precedence.
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+}
+
+/// # Resources: threads, priority and limits
+impl Backup {
+    /// Sets the number of threads that compress, at least one. The default is one for each processor.
+    ///
+    /// Two more threads read and hash. The bytes of the archive do not depend on this number.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.threads = threads.clamp(1, 1024);
+        self
+    }
+
+    /// Runs with the lowest priority for the processor and the disk.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.settings.background = background;
+        self
+    }
+
+    /// Limits how fast the source is read.
+    #[must_use]
+    pub fn read_limit(mut self, limit: Limiter) -> Self {
+        self.tree.read_limit = limit;
+        self
+    }
+
+    /// Limits how fast the archive is written.
+    #[must_use]
+    pub fn write_limit(mut self, limit: Limiter) -> Self {
+        self.settings.write_limit = limit;
+        self
+    }
+}
+
+/// # Task: before the backup starts
+impl Backup {
+    /// Counts the tree while the backup runs, so that [`Progress::expected`] is known.
+    ///
+    /// If there is a [previous](Backup::previous) archive, its content is taken as the expectation instead.
+    ///
+    /// [`Progress::expected`]: crate::Progress::expected
+    #[must_use]
+    pub fn count_first(mut self, count: bool) -> Self {
+        self.count_first = count;
+        self
+    }
+
+    /// Sets the directory in which to look for an interrupted restore of the source.
+    ///
+    /// It is the directory of [`Restore::state_dir`](crate::Restore::state_dir). The default is
+    /// [`default_state_dir`](crate::default_state_dir). After an interrupted exchange the source is neither
+    /// the old tree nor the new one, so its backup fails with [`Busy`](crate::ErrorKind::Busy). A record
+    /// that cannot be read fails the backup as well.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets the current time. For tests, which cannot make ctimes older.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn now(mut self, now: SystemTime) -> Self {
+        self.tree.now = Some(now);
+        self
+    }
+}

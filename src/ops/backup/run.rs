@@ -1,0 +1,321 @@
+//! Runs a backup: the one place that knows every layer.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::{AsyncWrite, AsyncWriteExt, FutureExt, future::BoxFuture};
+
+use crate::{
+    error::{Error, Result},
+    fs::{replace, walk::TreeWalk},
+    name::Key,
+    ops::{
+        backup::{options::Backup, source::Source},
+        cache::CacheFailure,
+        estimate::Estimate,
+    },
+    progress::{Phase, Tracker},
+    report::Report,
+    rt::{
+        background::Background,
+        pipe::{self, Inlet, Outlet},
+    },
+    store::{Store, Upload},
+    task::{Task, unless_cancelled},
+    warning::Warning,
+    write::{
+        pipeline::{self, Summary},
+        tree::{self, Facts},
+    },
+};
+
+/// # Start
+impl Backup {
+    /// Backs up into `store` under `key`.
+    ///
+    /// The archive is visible in the store after the task resolves with a report, and never before it is
+    /// complete.
+    ///
+    /// # Errors
+    ///
+    /// - [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the store has an archive of that name, or another
+    ///   backup writes one.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the source does not exist.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source is not a directory, or a pattern or an
+    ///   option of the store is not usable.
+    /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the source or the store refuses access. A
+    ///   file that cannot be read is not an error; the report lists it.
+    /// - [`NoSpace`](crate::ErrorKind::NoSpace) if the destination is full.
+    /// - [`Busy`](crate::ErrorKind::Busy) if a restore of the source was interrupted.
+    /// - [`SourceGone`](crate::ErrorKind::SourceGone) if the source was replaced or removed while it was read.
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails, and [`Internal`](crate::ErrorKind::Internal) for
+    ///   a fault in this crate.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task fails, is cancelled or is dropped, the store has no archive of that name. A cancelled
+    /// task resolves after it has removed what it wrote. A dropped task cannot wait: its threads stop
+    /// within moments, and [`Store::wait_for_cleanup`] resolves after the rest is removed.
+    pub fn start<'a>(mut self, store: impl Store + 'a, key: Key) -> Task<'a, Report> {
+        Task::new(|tracker| async move {
+            let mut source = self.open_source(Some(&store), &tracker).await?;
+            let mut at_most = None;
+            if store.wants_bound() {
+                let (tree, watched) = (self.tree.clone(), tracker.clone());
+                let count = pipe::spawn(move |_| {
+                    let estimate = source.count(&tree, &watched)?;
+                    Ok((source, estimate))
+                })?;
+                let estimate;
+                (source, estimate) = unless_cancelled(&tracker, count.finish()).await?;
+                at_most = Some(estimate.archive_max);
+                tracker.expect(estimate.into());
+                self.count_first = false;
+            }
+            let upload = match unless_cancelled(&tracker, store.create(&key, at_most)).await {
+                Ok(upload) => upload,
+                Err(e) => {
+                    if tracker.is_cancelled() {
+                        store.wait_for_cleanup().await;
+                    }
+                    return Err(e);
+                }
+            };
+            self.make(source, upload, &tracker).await
+        })
+    }
+
+    /// Sends the archive to an upload that the caller has begun, such as one to the
+    /// part URLs of a panel.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Backup::start), and those of the upload.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task fails or is cancelled, it aborts the upload. A dropped task drops the upload.
+    pub fn send_to<'a>(self, upload: impl Upload + 'a) -> Task<'a, Report> {
+        Task::new(|tracker| async move {
+            let source = self.open_source(None, &tracker).await?;
+            self.make(source, Box::new(upload), &tracker).await
+        })
+    }
+
+    /// Writes the archive to any [`AsyncWrite`], or to a `&mut` of one.
+    ///
+    /// The task flushes the destination at the end and does not close it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Backup::start). An error of the destination keeps its I/O error as
+    /// [`source`](std::error::Error::source).
+    ///
+    /// # Cancel safety
+    ///
+    /// Only a report means that the archive is complete. After an error, a cancel or a drop the destination
+    /// holds a part of an archive.
+    pub fn write_to<'a, W>(self, destination: W) -> Task<'a, Report>
+    where
+        W: AsyncWrite + Unpin + Send + 'a,
+    {
+        Task::new(|tracker| async move {
+            let source = self.open_source(None, &tracker).await?;
+            self.make(source, Box::new(WriterUpload(destination)), &tracker).await
+        })
+    }
+
+    /// Counts the source without reading any file, and returns how large its archive can become.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`InvalidInput`](crate::ErrorKind::InvalidInput),
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), [`Busy`](crate::ErrorKind::Busy),
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) or [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is written. A dropped task leaves its thread, which stops at the next entry.
+    pub fn estimate(self) -> Task<'static, Estimate> {
+        Task::new(|tracker| async move {
+            let watched = tracker.clone();
+            let count = pipe::spawn(move |_| {
+                let source = self.open()?;
+                source.count(&self.tree, &watched)
+            })?;
+            unless_cancelled(&tracker, count.finish()).await
+        })
+    }
+
+    /// Makes the archive on threads of the engine, and writes its bytes to `upload` in this future.
+    async fn make<'a>(
+        self,
+        mut source: Background<Source>,
+        mut upload: Box<dyn Upload + 'a>,
+        tracker: &Arc<Tracker>,
+    ) -> Result<Report> {
+        let started = Instant::now();
+        let mut cache_failure = CacheFailure::default();
+        if let Some(cache) = &self.cache {
+            (upload, cache_failure) = cache.keep(&self.source, upload).await;
+        }
+        source.walk.own = upload.own_backups();
+        tracker.enter(Phase::Reading);
+        let watched = tracker.clone();
+        let produce = move |outlet| self.produce(source.into_inner(), outlet, &watched);
+        let mut inlet = match pipe::spawn(produce) {
+            Ok(inlet) => inlet,
+            Err(e) => {
+                let _ = upload.abort().await;
+                return Err(e);
+            }
+        };
+        let counted = tracker.clone();
+        upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
+        let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
+        if let Err(e) = pumped {
+            // The threads need not finish.
+            tracker.cancel();
+            let _ = upload.abort().await;
+            let _ = inlet.finish().await;
+            return Err(e);
+        }
+        // The end of the bytes does not mean success; only the result of the thread does.
+        let report = match inlet.finish().await {
+            Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
+            report => report,
+        };
+        let report = match report {
+            Ok(report) => unless_cancelled(tracker, upload.flush()).await.map(|()| report),
+            Err(e) => Err(e),
+        };
+        let mut report = match report {
+            Ok(report) => report,
+            Err(e) => {
+                let _ = upload.abort().await;
+                return Err(e);
+            }
+        };
+        tracker.enter(Phase::Committing);
+        upload.complete().await?;
+        report.warnings.extend(cache_failure.warning());
+        Ok(Report { duration: started.elapsed(), ..report })
+    }
+
+    /// Makes the archive. Runs on a thread of the engine.
+    fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
+        if self.settings.background {
+            pipeline::lower_priority();
+        }
+        let (summary, facts) = thread::scope(|scope| {
+            let count = || {
+                if let Ok(estimate) = source.count(&self.tree, tracker) {
+                    tracker.expect(estimate.into());
+                }
+            };
+            let counting = match (self.count_first, &source.previous) {
+                (false, _) => None,
+                // An estimate that costs nothing.
+                (true, Some(previous)) => {
+                    tracker.expect(previous.contents());
+                    None
+                }
+                (true, None) => Some(scope.spawn(count)),
+            };
+            let made = pipeline::run(
+                &self.settings,
+                source.previous.as_deref(),
+                tracker,
+                |bytes| outlet.send(bytes),
+                |feeder| {
+                    let walk = TreeWalk::new(&source.root, &source.walk)?;
+                    let previous = source.previous.clone();
+                    let done = tree::write(walk, &self.tree, previous, tracker, feeder)?;
+                    source.root.check_still_there()?;
+                    // A restore may have begun while the backup read the source.
+                    replace::check_whole(&source.root, source.root.path(), &source.state)?;
+                    tracker.enter(Phase::SourceRead);
+                    Ok(done)
+                },
+            );
+            // A scope waits only for the work of its threads. `join` also waits for their end.
+            counting.map(thread::ScopedJoinHandle::join);
+            made
+        })?;
+        let mut warnings = source.warnings;
+        let damaged = source.previous.as_ref().map_or(0, |previous| previous.damaged());
+        warnings.extend((damaged > 0).then_some(Warning::PreviousDamaged(damaged)));
+        if source.previous.is_some() && summary.is_all_new && facts.files > 0 {
+            warnings.push(Warning::PreviousUnused("it has nothing of this source".into()));
+        }
+        warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
+        warnings.extend(facts.beyond.iter().cloned().map(Warning::Time));
+        let more = facts.beyond.more();
+        warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
+        Ok(report(summary, facts, warnings))
+    }
+}
+
+fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
+    Report {
+        size: summary.size,
+        sha1: summary.sha1,
+        segments: summary.segments,
+        files: facts.files,
+        directories: facts.directories,
+        symlinks: facts.symlinks,
+        hard_links: facts.hard_links,
+        content: facts.content,
+        read: facts.read,
+        copied: summary.copied,
+        compressed: summary.compressed,
+        excluded: facts.excluded,
+        is_partial: facts.is_partial,
+        skipped: facts.skipped,
+        changed: facts.changed,
+        warnings,
+        duration: Duration::ZERO,
+    }
+}
+
+/// Writes the bytes of the archive to the upload until they end.
+async fn pump(
+    inlet: &mut Inlet<Report>,
+    upload: &mut (dyn Upload + '_),
+    tracker: &Tracker,
+) -> Result<()> {
+    while let Some(bytes) = inlet.next().await {
+        let len = bytes.len() as u64;
+        upload.write(bytes).await?;
+        tracker.add_written(len);
+    }
+    Ok(())
+}
+
+/// An [`AsyncWrite`] as a destination. It has no name and no commit.
+struct WriterUpload<W>(W);
+
+impl<W: AsyncWrite + Unpin + Send> Upload for WriterUpload<W> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move { self.0.write_all(&bytes).await.map_err(|e| Error::io("write", e)) }.boxed()
+    }
+
+    fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        async move { self.0.flush().await.map_err(|e| Error::io("flush", e)) }.boxed()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        futures::future::ready(Ok(())).boxed()
+    }
+}

@@ -1,0 +1,114 @@
+//! Opens the source of a backup and checks the options that need it.
+
+use std::sync::Arc;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    fs::{
+        ignore::{
+            Excludes,
+            file::{self as ignore_file, Found},
+        },
+        replace::{self, StateDir},
+        root::Root,
+        walk::{TreeWalk, WalkOptions},
+    },
+    ops::{
+        backup::options::Backup,
+        estimate::{self, Estimate},
+    },
+    progress::Tracker,
+    rt::{background::Background, pipe},
+    store::Store,
+    task::unless_cancelled,
+    warning::{PatternOrigin, Warning},
+    write::{previous::PreviousArchive, tree::TreeOptions},
+};
+
+/// The opened source, and what the backup leaves out of it.
+pub(super) struct Source {
+    pub(super) root: Root,
+    pub(super) walk: WalkOptions,
+    pub(super) state: StateDir,
+    pub(super) previous: Option<Arc<PreviousArchive>>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Source {
+    /// Counts the source without reading any file.
+    pub(super) fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
+        estimate::count(TreeWalk::new(&self.root, &self.walk)?, options, || tracker.is_cancelled())
+    }
+}
+
+impl Backup {
+    /// Opens the source on a thread of its own, because a dead mount may block it for a long time.
+    pub(super) async fn open_source(
+        &self,
+        store: Option<&dyn Store>,
+        tracker: &Arc<Tracker>,
+    ) -> Result<Background<Source>> {
+        let this = self.clone();
+        let open = pipe::spawn(move |_| this.open().map(Background::new))?;
+        let mut source = unless_cancelled(tracker, open.finish()).await?;
+        let previous = async { Ok(self.open_previous(store).await) };
+        match unless_cancelled(tracker, previous).await? {
+            Ok(previous) => source.previous = previous.map(Arc::new),
+            Err(why) => source.warnings.push(why),
+        }
+        Ok(source)
+    }
+
+    /// Opens the previous archive, if there is one to use.
+    async fn open_previous(
+        &self,
+        store: Option<&dyn Store>,
+    ) -> Result<Option<PreviousArchive>, Warning> {
+        let previous = match (&self.previous, &self.cache) {
+            (Some(previous), _) => Some(previous.clone()),
+            (None, Some(cache)) => (cache.previous(&self.source).await)
+                .map_err(|e| Warning::PreviousUnused(e.to_string()))?,
+            (None, None) => None,
+        };
+        match previous {
+            Some(previous) => {
+                previous.open(store, self.settings.level, self.reuse_any).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the source and compiles the patterns.
+    pub(super) fn open(&self) -> Result<Source> {
+        let root = Root::open(&self.source)?;
+        let state = StateDir::new(self.state_dir.as_deref());
+        let staging = replace::check_whole(&root, root.path(), &state)?;
+        let mut excludes = Excludes::new(self.rules);
+        let mut warnings = Vec::new();
+        let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
+        if self.ignore_file.is_used(is_list_empty) {
+            match ignore_file::read(&root, &self.ignore_file_name)? {
+                Found::Text(text) => {
+                    if let Err(e) = excludes.add(PatternOrigin::IgnoreFile, &text) {
+                        let name = &self.ignore_file_name;
+                        warnings.push(Warning::IgnoreFile(format!("{name} is not used: {e}")));
+                    }
+                }
+                Found::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
+                Found::Nothing => {}
+            }
+        }
+        excludes.add(PatternOrigin::Caller, &self.patterns)?;
+        if let (true, Some(odd)) = (self.strict_patterns, excludes.warnings().first()) {
+            let error = Error::new(ErrorKind::InvalidInput, "use the patterns");
+            return Err(error.caused_by(odd.to_string()));
+        }
+        warnings.extend(excludes.warnings().iter().cloned().map(Warning::Pattern));
+        if excludes.more_warnings() > 0 {
+            warnings.push(Warning::MorePatterns(excludes.more_warnings()));
+        }
+        let walk =
+            WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
+        Ok(Source { root, walk, state, previous: None, warnings })
+    }
+}

@@ -1,0 +1,24 @@
+//! What to unpack, and how.
+
+use crate::{
+    fs::unpack::Existing,
+    ops::{select::Selection, unpacked::UnpackOptions},
+};
+
+/// The options of an unpack.
+pub(crate) struct Job<'a> {
+    pub(crate) existing: Existing,
+    pub(crate) selection: &'a Selection,
+    /// Returns whether to leave a member out. Its arguments are the path and whether it is a directory.
+    pub(crate) skip: &'a dyn Fn(&[u8], bool) -> bool,
+    pub(crate) salvage: bool,
+    pub(crate) sha1: bool,
+    pub(crate) options: &'a UnpackOptions,
+}
+
+impl Job<'_> {
+    /// Returns whether an unusable member is left out. Otherwise it is an error.
+    pub(super) fn skips_unusable(&self) -> bool {
+        self.salvage || self.options.skip_refused
+    }
+}
