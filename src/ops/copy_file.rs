@@ -109,7 +109,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let path = plain(path);
     let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
-    let mut output = Output { outlet, gaps: Gaps::default(), tracker };
+    let mut output = Output { sender, gaps: Gaps::default(), tracker };
     match (source.layout()?, &source) {
         (Ok(layout), Source::At(at)) => {
             let entries = &layout.index.entries;
@@ -144,7 +144,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let member_of_file =
         Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        output.outlet.send(content.into())?;
+        output.sender.send(content.into())?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
@@ -362,7 +362,7 @@ impl Sink for CopyOne<'_> {
 
 /// Sends content to the destination.
 struct Output<'a> {
-    outlet: Outlet,
+    sender: ByteSender,
     gaps: Gaps,
     tracker: &'a Tracker,
 }

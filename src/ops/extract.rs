@@ -158,7 +158,8 @@ impl Extract {
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<UnpackOutcome> {
-        let existing = if self.overwrite { Existing::Overwrite } else { Existing::Refuse };
+        let existing =
+            if self.overwrite { OverwritePolicy::Overwrite } else { OverwritePolicy::Refuse };
         let job = Job {
             existing,
             selection: &self.selection,

@@ -70,7 +70,7 @@ impl Previous {
 
 /// Reads the index of `file`, on a thread.
 async fn open_file(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
-    let open = move |_: pipe::Outlet| {
+    let open = move |_: pipe::ByteSender| {
         PreviousArchive::open(Arc::new(SequentialFile::new(file)), level, any)
     };
     let opened = async { pipe::spawn(open)?.finish().await };

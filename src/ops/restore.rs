@@ -316,7 +316,7 @@ impl Restore {
         replacement.check(how)?;
         let root = || Ok(Beneath::from_fd(replacement.tree()?));
         let all = Selection::default();
-        let job = self.job(&all, Existing::Fresh, &|_, _| false);
+        let job = self.job(&all, OverwritePolicy::NewTree, &|_, _| false);
         let done = unpack(source, root, &job, tracker)?;
         self.check_sha1(done.read.sha1)?;
         tracker.enter(Phase::Committing);
@@ -358,7 +358,7 @@ impl Restore {
             })
         };
         let all = Selection::default();
-        let job = self.job(&all, Existing::Overwrite, &skip);
+        let job = self.job(&all, OverwritePolicy::Overwrite, &skip);
         let done = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
         (self.committed.0)();
         warnings.extend(time_warnings(&done.clamped));

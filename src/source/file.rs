@@ -89,11 +89,11 @@ impl ReadAt for SequentialFile {
         self.file.read_at(at, into)
     }
 
-    fn passed(&self, at: u64) {
+    fn dont_need_before(&self, at: u64) {
         let stride = at.saturating_sub(BEHIND) / (STRIDE * SPAN) * STRIDE;
         let evicted = self.evicted.fetch_max(stride, Relaxed);
         if stride > evicted {
-            self.uncached.leave(&self.file.file, evicted..stride);
+            self.uncached.evict(&self.file.file, evicted..stride);
         }
     }
 }
@@ -101,6 +101,6 @@ impl ReadAt for SequentialFile {
 impl Drop for SequentialFile {
     fn drop(&mut self) {
         let evicted = self.evicted.load(Relaxed);
-        self.uncached.leave(&self.file.file, evicted..self.file.len.div_ceil(SPAN));
+        self.uncached.evict(&self.file.file, evicted..self.file.len.div_ceil(SPAN));
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     name::Key,
     progress::Tracker,
     read::{Chunks, Source, TAIL},
-    rt::pipe::{self, Outlet},
+    rt::pipe::{self, ByteSender},
     source::remote::{Ranges, Remote, serve},
     store::{Opened, ReadRange, Store},
     task::unless_cancelled,
@@ -135,7 +135,7 @@ impl<'a> Archive<'a> {
             tracker.cancel();
         }
         // The side that stopped first has the reason.
-        let worked = inlet.finish().await;
+        let worked = receiver.finish().await;
         taken.and(worked).map_err(named)
     }
 

@@ -22,14 +22,15 @@ use crate::{
     report::Report,
     rt::{
         background::Background,
-        pipe::{self, Inlet, Outlet},
+        pipe::{self, ByteReceiver, ByteSender},
+        threads::lower_priority,
     },
     store::{Store, Upload},
     task::{Task, unless_cancelled},
     warning::Warning,
     write::{
-        pipeline::{self, Summary},
-        tree::{self, Facts},
+        pipeline::{self, ArchiveReport},
+        tree::{self, TreeReport},
     },
 };
 
@@ -167,9 +168,9 @@ impl Backup {
         source.walk.own = upload.own_backups();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
-        let produce = move |outlet| self.produce(source.into_inner(), outlet, &watched);
-        let mut inlet = match pipe::spawn(produce) {
-            Ok(inlet) => inlet,
+        let produce = move |sender| self.produce(source.into_inner(), sender, &watched);
+        let mut receiver = match pipe::spawn(produce) {
+            Ok(receiver) => receiver,
             Err(e) => {
                 let _ = upload.abort().await;
                 return Err(e);
@@ -177,16 +178,16 @@ impl Backup {
         };
         let counted = tracker.clone();
         upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
-        let pumped = unless_cancelled(tracker, pump(&mut inlet, &mut *upload, tracker)).await;
+        let pumped = unless_cancelled(tracker, pump(&mut receiver, &mut *upload, tracker)).await;
         if let Err(e) = pumped {
             // The threads need not finish.
             tracker.cancel();
             let _ = upload.abort().await;
-            let _ = inlet.finish().await;
+            let _ = receiver.finish().await;
             return Err(e);
         }
         // The end of the bytes does not mean success; only the result of the thread does.
-        let report = match inlet.finish().await {
+        let report = match receiver.finish().await {
             Ok(_) if tracker.is_cancelled() => Err(Error::cancelled()),
             report => report,
         };
@@ -208,9 +209,9 @@ impl Backup {
     }
 
     /// Makes the archive. Runs on a thread of the engine.
-    fn produce(self, source: Source, mut outlet: Outlet, tracker: &Tracker) -> Result<Report> {
+    fn produce(self, source: Source, mut sender: ByteSender, tracker: &Tracker) -> Result<Report> {
         if self.settings.background {
-            pipeline::lower_priority();
+            lower_priority();
         }
         let (summary, facts) = thread::scope(|scope| {
             let count = || {
@@ -231,7 +232,7 @@ impl Backup {
                 &self.settings,
                 source.previous.as_deref(),
                 tracker,
-                |bytes| outlet.send(bytes),
+                |bytes| sender.send(bytes),
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let previous = source.previous.clone();
@@ -253,15 +254,15 @@ impl Backup {
         if source.previous.is_some() && summary.is_all_new && facts.files > 0 {
             warnings.push(Warning::PreviousUnused("it has nothing of this source".into()));
         }
-        warnings.extend(facts.unmet.iter().cloned().map(Warning::MaxLenUnused));
-        warnings.extend(facts.beyond.iter().cloned().map(Warning::Time));
-        let more = facts.beyond.more();
+        warnings.extend(facts.unused_max_len.iter().cloned().map(Warning::MaxLenUnused));
+        warnings.extend(facts.times_beyond.iter().cloned().map(Warning::Time));
+        let more = facts.times_beyond.more();
         warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
         Ok(report(summary, facts, warnings))
     }
 }
 
-fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
+fn report(summary: ArchiveReport, facts: TreeReport, warnings: Vec<Warning>) -> Report {
     Report {
         size: summary.size,
         sha1: summary.sha1,
@@ -285,11 +286,11 @@ fn report(summary: Summary, facts: Facts, warnings: Vec<Warning>) -> Report {
 
 /// Writes the bytes of the archive to the upload until they end.
 async fn pump(
-    inlet: &mut Inlet<Report>,
+    receiver: &mut ByteReceiver<Report>,
     upload: &mut (dyn Upload + '_),
     tracker: &Tracker,
 ) -> Result<()> {
-    while let Some(bytes) = inlet.next().await {
+    while let Some(bytes) = receiver.next().await {
         let len = bytes.len() as u64;
         upload.write(bytes).await?;
         tracker.add_written(len);

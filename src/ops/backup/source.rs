@@ -7,7 +7,7 @@ use crate::{
     fs::{
         ignore::{
             Excludes,
-            file::{self as ignore_file, Found},
+            file::{self as ignore_file, IgnoreText},
         },
         replace::{self, StateDir},
         root::Root,
@@ -88,14 +88,14 @@ impl Backup {
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
         if self.ignore_file.is_used(is_list_empty) {
             match ignore_file::read(&root, &self.ignore_file_name)? {
-                Found::Text(text) => {
+                IgnoreText::Text(text) => {
                     if let Err(e) = excludes.add(PatternOrigin::IgnoreFile, &text) {
                         let name = &self.ignore_file_name;
                         warnings.push(Warning::IgnoreFile(format!("{name} is not used: {e}")));
                     }
                 }
-                Found::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
-                Found::Nothing => {}
+                IgnoreText::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
+                IgnoreText::Missing => {}
             }
         }
         excludes.add(PatternOrigin::Caller, &self.patterns)?;

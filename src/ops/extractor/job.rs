@@ -1,13 +1,13 @@
 //! What to unpack, and how.
 
 use crate::{
-    fs::unpack::Existing,
+    fs::unpack::OverwritePolicy,
     ops::{select::Selection, unpacked::UnpackOptions},
 };
 
 /// The options of an unpack.
 pub(crate) struct Job<'a> {
-    pub(crate) existing: Existing,
+    pub(crate) existing: OverwritePolicy,
     pub(crate) selection: &'a Selection,
     /// Returns whether to leave a member out. Its arguments are the path and whether it is a directory.
     pub(crate) skip: &'a dyn Fn(&[u8], bool) -> bool,

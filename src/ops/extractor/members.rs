@@ -8,8 +8,8 @@ use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
     fs::{
-        beneath::{ends, fail, split},
-        unpack::{self, Existing, Meta, Unpacker, check_path},
+        beneath::{component_ends, fail, split},
+        unpack::{self, Attributes, OverwritePolicy, Unpacker, check_path},
     },
     ops::{
         extractor::{
@@ -133,7 +133,7 @@ impl<'a> Extractor<'a> {
         if self.parent.as_deref() == Some(parent) {
             return Ok(());
         }
-        for end in ends(parent) {
+        for end in component_ends(parent) {
             let name = self.paths.hash(&parent[..end]);
             match self.paths.kind(name) {
                 Some(Kind::Directory) => {}
@@ -151,7 +151,7 @@ impl<'a> Extractor<'a> {
 
     /// Makes room for a member of this kind: of two members of one path the last counts. Only a
     /// directory with entries in it stays. Returns what may exist at the path when the member is made.
-    fn clear_path(&mut self, path: &[u8], kind: Kind) -> Result<Existing> {
+    fn clear_path(&mut self, path: &[u8], kind: Kind) -> Result<OverwritePolicy> {
         let name = self.paths.hash(path);
         let Some(old) = self.paths.kind(name) else {
             self.paths.set(name, kind);
@@ -249,7 +249,7 @@ impl<'a> Extractor<'a> {
     /// Leaves out a member of a kind that is not extracted. Removes the file that it replaces.
     fn leave_out(&mut self, path: Vec<u8>, kind: Kind) -> Result<()> {
         self.clear_path(&path, kind)?;
-        self.unpacker.parent_of(&path)?;
+        self.unpacker.make_parent(&path)?;
         self.not_empty.insert(self.paths.hash(split(&path).0));
         let is_fifo = kind == Kind::Fifo;
         let reason = if is_fifo { NotExtractedReason::Fifo } else { NotExtractedReason::Device };

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         sys,
-        unpack::{self, Beneath, Unpacker},
+        unpack::{Beneath, Unpacker, UnpackerOptions},
     },
     listed::Listed,
     ops::{
@@ -39,7 +39,7 @@ const SPACE_STRIDE: u64 = 16 << 20;
 pub(crate) struct UnpackOutcome {
     pub(crate) unpacked: Unpacked,
     /// How the archive was read, and its damage.
-    pub(crate) read: Outcome,
+    pub(crate) read: ReadReport,
     /// Selected paths and patterns that matched nothing in the archive.
     pub(crate) unmatched: Vec<Vec<u8>>,
     /// Paths of members whose times could not be set exactly.
@@ -184,7 +184,7 @@ impl Extractor<'_> {
     }
 
     /// Makes the entries that only the index has, then links, times and modes that must come last.
-    fn finish(mut self, outcome: Outcome) -> Result<UnpackOutcome> {
+    fn finish(mut self, outcome: ReadReport) -> Result<UnpackOutcome> {
         self.wait()?;
         if let Some(layout) = &outcome.layout {
             for unlisted in &layout.index.unlisted {
@@ -195,7 +195,7 @@ impl Extractor<'_> {
                 let paths = group.iter().map(|&i| entries[i as usize].path.clone());
                 let is_file =
                     |path: &Vec<u8>| self.paths.kind(self.paths.hash(path)) == Some(Kind::File);
-                self.unpacker.same_file(paths.filter(is_file).collect());
+                self.unpacker.link_if_equal(paths.filter(is_file).collect());
             }
         }
         drop(self.writes);

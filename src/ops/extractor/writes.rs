@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::unpack::{Existing, Meta, NewFile, Unpacker},
+    fs::unpack::{Attributes, NewFile, OverwritePolicy, Unpacker},
     ops::extractor::paths::PathHash,
     read::worker_pool::{SharedBuffer, WorkerPool},
 };

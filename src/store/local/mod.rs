@@ -42,9 +42,9 @@ pub struct LocalStore {
     names: NameTemplate,
     reserve: u64,
     /// Calls of `create` that are running, also those that nobody waits for.
-    beginning: Pending,
+    beginning: PendingWork,
     /// Dropped uploads that are being removed.
-    removing: Pending,
+    removing: PendingWork,
 }
 
 impl LocalStore {
@@ -100,7 +100,7 @@ impl Store for LocalStore {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
         async move {
             // An upload of this name that was dropped a moment ago may still be there.
-            self.removing.none().await;
+            self.removing.wait_until_idle().await;
             let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
             let names = self.names.clone();
             let (upload_in, upload) = oneshot::channel();

@@ -97,7 +97,8 @@ impl Writer<'_> {
                 self.report.directories += 1;
                 self.link_or_directory(path, EntryKind::Directory, &meta, Vec::new())
             }
-    fs::walk::{TreeWalk, WalkEntry},
+            WalkEntry::Excluded => {
+                self.report.excluded += 1;
                 Ok(())
             }
             WalkEntry::Skipped(reason) => {
@@ -149,7 +150,9 @@ impl Writer<'_> {
 
     fn finish(mut self) -> Result<(IndexBuilder, TreeReport)> {
         self.end_group()?;
-    fs::walk::{TreeWalk, WalkEntry},
+        self.output.batch()?.raw.zeros(END_LEN as usize);
+        self.output.cut();
+        self.output.finish()?;
         let mut groups: Vec<_> = self.links.into_values().filter(|group| group.len() > 1).collect();
         groups.sort_unstable();
         self.report.hard_links = groups.len() as u64;

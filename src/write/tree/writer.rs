@@ -20,7 +20,8 @@ use crate::{
     },
     fs::{
         file::SourceFile,
-        root::{FileId, Root, skippable},
+        root::{Root, skippable},
+        stat::FileId,
         walk::TreeWalk,
     },
     progress::Tracker,
@@ -206,7 +207,7 @@ impl Writer<'_> {
             at += n as u64;
             self.report.read += n as u64;
         }
-        file.done(range.start..at);
+        file.release(range.start..at);
         Ok(at - range.start)
     }
 
