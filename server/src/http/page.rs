@@ -1,4 +1,4 @@
-//! The page, and the description of the interface: text that is in the program.
+//! The page and the description of the interface. Both are part of the program.
 
 use hyper::header::{self, HeaderValue};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
     record::Adapter,
 };
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Content security policy: nothing from other origins, nothing inline, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
@@ -43,12 +43,12 @@ fn script(text: &'static str) -> Reply {
     reply::text(text, "text/javascript; charset=utf-8")
 }
 
-/// The interface of this node: its adapters are those that it takes.
+/// Returns the interface of this node, with the adapters that it supports.
 pub(crate) fn openapi(node: &Node) -> Reply {
     let text = include_str!("../../openapi.json");
-    let mut document: Value = serde_json::from_str(text).expect("it is JSON");
+    let mut document: Value = serde_json::from_str(text).expect("the description is JSON");
     let schemas = &mut document["components"]["schemas"];
-    if archives::place(&node.config, Adapter::S3).is_none() {
+    if archives::destination(&node.config, Adapter::S3).is_none() {
         schemas["Adapter"]["enum"] = json!([Adapter::Wings]);
     }
     if node.config.s3.is_some() {
