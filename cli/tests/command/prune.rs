@@ -136,5 +136,5 @@ fn without_a_rule_or_a_directory_it_does_nothing() {
     let mut nowhere = common::wingback();
     let ran = run(nowhere.arg("prune").arg(place.tmp.path().join("no")).args(["--keep-last", "1"]));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().contains("not there"), "{}", ran.err);
+    assert!(ran.one_line_error().contains("does not exist"), "{}", ran.err);
 }

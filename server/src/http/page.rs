@@ -15,6 +15,21 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
                       img-src 'self' data:; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
+/// The modules of the page's script. `page.js` imports the others.
+const SCRIPTS: [(&str, &str); 11] = [
+    ("actions.js", include_str!("../../page/actions.js")),
+    ("api.js", include_str!("../../page/api.js")),
+    ("backups.js", include_str!("../../page/backups.js")),
+    ("card.js", include_str!("../../page/card.js")),
+    ("dialogs.js", include_str!("../../page/dialogs.js")),
+    ("live.js", include_str!("../../page/live.js")),
+    ("messages.js", include_str!("../../page/messages.js")),
+    ("page.js", include_str!("../../page/page.js")),
+    ("servers.js", include_str!("../../page/servers.js")),
+    ("state.js", include_str!("../../page/state.js")),
+    ("words.js", include_str!("../../page/words.js")),
+];
+
 pub(crate) fn html() -> Reply {
     let mut reply = reply::text(include_str!("../../page/page.html"), "text/html; charset=utf-8");
     let headers = reply.headers_mut();
@@ -27,20 +42,14 @@ pub(crate) fn css() -> Reply {
     reply::text(include_str!("../../page/page.css"), "text/css; charset=utf-8")
 }
 
-pub(crate) fn js() -> Reply {
-    script(include_str!("../../page/page.js"))
+/// Returns the script of this name; `None` if the page has no such script.
+pub(crate) fn script(name: &str) -> Option<Reply> {
+    let (_, text) = SCRIPTS.iter().find(|(script, _)| *script == name)?;
+    Some(reply::text(*text, "text/javascript; charset=utf-8"))
 }
 
-pub(crate) fn card_js() -> Reply {
-    script(include_str!("../../page/card.js"))
-}
-
-pub(crate) fn words_js() -> Reply {
-    script(include_str!("../../page/words.js"))
-}
-
-fn script(text: &'static str) -> Reply {
-    reply::text(text, "text/javascript; charset=utf-8")
+pub(crate) fn is_script(name: &str) -> bool {
+    SCRIPTS.iter().any(|(script, _)| *script == name)
 }
 
 /// Returns the interface of this node, with the adapters that it supports.

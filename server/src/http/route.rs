@@ -66,9 +66,9 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
     match (&method, &*segments) {
         (&Method::GET, [""]) => Ok(page::html()),
         (&Method::GET, ["page.css"]) => Ok(page::css()),
-        (&Method::GET, ["page.js"]) => Ok(page::js()),
-        (&Method::GET, ["card.js"]) => Ok(page::card_js()),
-        (&Method::GET, ["words.js"]) => Ok(page::words_js()),
+        (&Method::GET, [name]) if page::is_script(name) => {
+            page::script(name).ok_or_else(unknown_path)
+        }
         (&Method::GET, ["openapi.json"]) => Ok(page::openapi(node)),
         (&Method::GET, ["health"]) => Ok(api::health(node)),
         (&Method::GET, ["metrics"]) => Ok(api::metrics(node)),
@@ -132,10 +132,9 @@ fn backup_of(text: &str) -> Result<Uuid, ApiError> {
 /// Returns the error for a path that needs another method, or that does not exist.
 fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
     let allowed = match segments {
+        [name] if page::is_script(name) => "GET, HEAD",
         [""]
-        | [
-            "page.css" | "page.js" | "card.js" | "words.js" | "openapi.json" | "health" | "metrics",
-        ]
+        | ["page.css" | "openapi.json" | "health" | "metrics"]
         | ["download", "backup"]
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
