@@ -97,7 +97,7 @@ func (s S3Store) wire() any {
 		Names        string       `json:"names,omitempty"`
 		PartSize     uint64       `json:"part_size,omitempty"`
 		StorageClass string       `json:"storage_class,omitempty"`
-		Travel       wireTransfer `json:"travel"`
+		Transfer     wireTransfer `json:"transfer"`
 	}{
 		s.Bucket, credentials, s.Endpoint, s.Region, s.PathStyle, s.Prefix, s.Names, s.PartSize,
 		s.StorageClass, s.Transfer.wire(),

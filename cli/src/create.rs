@@ -8,9 +8,10 @@ use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, 
 use wingback_worker::json;
 
 use crate::{
-    Status, args,
+    archives::Archives,
+    args,
     output::{self, Style, print, say},
-    place::Archives,
+    status::Status,
     units::{count, plural, size},
 };
 

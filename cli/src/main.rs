@@ -1,13 +1,14 @@
 //! The `wingback` command.
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod archives;
 mod args;
 mod create;
-mod look;
+mod inspect;
 mod output;
-mod place;
 mod prune;
 mod restore;
+mod status;
 mod units;
 mod worker;
 
@@ -17,42 +18,28 @@ use async_signal::{Signal, Signals};
 use clap::{CommandFactory, Parser};
 
 use crate::{
+    archives::Archives,
     args::{Cli, Command},
     output::{Style, complain, plain, print, say},
-    place::Archives,
+    status::Status,
 };
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the process ends with; documented in `docs/command.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Partial = 3,
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        ExitCode::from(status as u8)
-    }
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) if e.use_stderr() => e.exit(),
-        // Help, or the version.
+        // The user asked for help or the version.
         Err(e) => {
             output::written(e.print());
             return output::finish(Status::Done).into();
         }
     };
-    // A write over RLIMIT_FSIZE would end the process; as long as somebody listens it is an error.
-    let _listening = Signals::new([Signal::Xfsz]);
+    // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
+    let _handler = Signals::new([Signal::Xfsz]);
     output::finish(run(cli.command)).into()
 }
 
@@ -60,9 +47,9 @@ fn run(command: Command) -> Status {
     match command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
-        Command::List(args) => smol::block_on(look::list(&args)),
-        Command::Cat(args) => smol::block_on(look::cat(&args)),
-        Command::Verify(args) => smol::block_on(look::verify(&args)),
+        Command::List(args) => smol::block_on(inspect::list(&args)),
+        Command::Cat(args) => smol::block_on(inspect::cat(&args)),
+        Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),
         Command::Restore(args) => smol::block_on(restore::restore(&args)),
         Command::Recover(args) => smol::block_on(restore::recover(&args)),

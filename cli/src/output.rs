@@ -1,4 +1,4 @@
-//! What a person or a program sees: progress on the way, and the report at the end.
+//! Output for people and for programs: progress, reports and errors.
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
@@ -15,23 +15,24 @@ use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Repo
 use wingback_worker::json;
 
 use crate::{
-    Status, args, place,
+    archives, args,
+    status::Status,
     units::{count, plural, size},
 };
 
-/// Lines of each list in the report for people; programs get all.
+/// Most lines of each list in a report for people.
 const LIST_MAX: usize = 20;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// One JSON object a line, on standard output.
+    /// JSON objects on standard output, one a line.
     Json,
-    /// A bar on the terminal.
+    /// A progress bar on the terminal.
     Bar,
-    /// A line now and then.
+    /// A progress line every few seconds.
     Lines,
-    /// The report only.
+    /// Only the report.
     Quiet,
 }
 
@@ -45,13 +46,13 @@ impl Style {
         }
     }
 
-    /// Runs a task to its end, showing how far it is. The first Ctrl-C or SIGTERM cancels it in
-    /// order; the second ends the process at once.
+    /// Runs a task to its end, and shows its progress. The first Ctrl-C or SIGTERM cancels the task,
+    /// which cleans up. The second ends the process at once.
     pub async fn run<T>(self, task: Task<'_, T>) -> Result<T, Error> {
-        let aside = future::join(self.follow(task.handle()), cancel_on_signal(task.handle()));
-        match future::select(task, Box::pin(aside)).await {
+        let watch = future::join(self.follow(task.handle()), cancel_on_signal(task.handle()));
+        match future::select(task, Box::pin(watch)).await {
             future::Either::Left((result, _)) => result,
-            // The signals may end (they could not be listened to); the task goes on.
+            // Without signals and progress, `watch` ends first. The task continues.
             future::Either::Right((_, task)) => task.await,
         }
     }
@@ -63,10 +64,10 @@ impl Style {
         remote: &args::Remote,
         start: impl FnOnce(Archive<'static>) -> Task<'a, T>,
     ) -> Result<T, Error> {
-        self.run(start(place::archive(path, remote)?)).await
+        self.run(start(archives::archive(path, remote)?)).await
     }
 
-    /// Shows how far the task is, until it is over.
+    /// Shows the progress of a task until its end.
     async fn follow(self, handle: Handle) {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
@@ -107,21 +108,21 @@ async fn cancel_on_signal(handle: Handle) {
     }
 }
 
-/// The first error of standard output. A job goes on without a reader, and the status says so.
-static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
+/// The first error of standard output. The job continues, and the exit status reports the error.
+static OUTPUT_ERROR: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Remembers that standard output took something, or not.
+/// Keeps the first error of standard output.
 pub fn written(result: io::Result<()>) {
     if let Err(e) = result {
-        UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+        OUTPUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
     }
 }
 
-/// The status of a process that ended with `status`, if standard output took everything. A reader
-/// that closed the pipe has what it wanted.
+/// Returns `status`, or a failure if standard output had an error. A reader that closed the pipe is not
+/// an error, because it has read all it needs.
 pub fn finish(status: Status) -> Status {
     written(stdout().flush());
-    match UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    match OUTPUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("write to standard output: {e}"));
             if status == Status::Usage { status } else { Status::Failed }
@@ -143,9 +144,9 @@ pub fn say_all(lines: impl Iterator<Item = String>) {
     written(result.and_then(|()| out.flush()));
 }
 
-/// One line of JSON that no terminal obeys.
+/// Returns a line of JSON without control characters.
 pub fn json_line(value: &Value) -> String {
-    // JSON lets DEL and the controls above it stand in a string, but terminals obey them.
+    // JSON allows DEL and the control characters above it in strings, but terminals act on them.
     let mut line = String::new();
     for c in value.to_string().chars() {
         match c.is_control() {
@@ -166,7 +167,7 @@ pub fn complain(text: &str) {
     let _ = writeln!(stderr(), "wingback: {}", plain(text));
 }
 
-/// Shows how far a task is.
+/// Shows progress.
 type Show = Box<dyn FnMut(&Progress)>;
 
 fn bar() -> Show {
@@ -212,7 +213,7 @@ fn lines() -> Show {
     })
 }
 
-/// Of what goes to a service.
+/// Returns the uploaded bytes as text; empty without an upload.
 fn uploaded(progress: &Progress) -> String {
     match progress.uploaded {
         0 => String::new(),
@@ -230,7 +231,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// The report, for people.
+/// Formats a report for people.
 pub fn report(report: &Report, location: &str) -> String {
     let mut lines = vec![
         format!("archive   {}", plain(location)),
@@ -270,7 +271,7 @@ pub fn report(report: &Report, location: &str) -> String {
     lines.join("\n")
 }
 
-/// The first of `n` items.
+/// Adds a title with the number of items, and the first items.
 pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<Item = String>) {
     lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n) }));
     lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
@@ -280,11 +281,12 @@ pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<I
     }
 }
 
+/// Formats a path without control characters.
 pub fn bytes(path: &[u8]) -> String {
     plain(&String::from_utf8_lossy(path))
 }
 
-/// Without control characters: a file's name must not steer the terminal.
+/// Escapes control characters, so that a file name cannot control the terminal.
 pub fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {

@@ -12,8 +12,9 @@ use wingback::{
 use wingback_worker::json::with_path;
 
 use crate::{
-    Status, args,
+    args,
     output::{Style, plain, print, say},
+    status::Status,
     units::{plural, size, timestamp},
 };
 
@@ -30,10 +31,10 @@ pub async fn prune(args: &args::Prune) -> Status {
 
 async fn run(args: &args::Prune) -> Result<()> {
     let store = LocalStore::new(&args.dir).names(args.name.clone());
-    // A store is made when it is first needed; one that is not there is a slip of the pen here.
+    // A store creates its directory on demand. Here, a missing directory is probably a typing error.
     if !args.dir.is_dir() {
-        let error = Error::new(ErrorKind::NotFound, "look into the directory").at(&args.dir);
-        return Err(error.caused_by("it is not there, or no directory"));
+        let error = Error::new(ErrorKind::NotFound, "open the directory").at(&args.dir);
+        return Err(error.caused_by("it does not exist, or is not a directory"));
     }
     let now = SystemTime::now();
     let plan = rules(args).plan(store.aged(now).await?, now);
@@ -42,7 +43,7 @@ async fn run(args: &args::Prune) -> Result<()> {
         let path = store.path(&newest.key);
         let verified = Verify::new().start(Archive::file(&path)).await?;
         if !verified.is_whole() {
-            let error = Error::new(ErrorKind::Corrupt, "fall back on").at(path);
+            let error = Error::new(ErrorKind::Corrupt, "verify").at(path);
             return Err(error.caused_by("the newest archive is damaged; nothing was removed"));
         }
     }
@@ -72,7 +73,7 @@ fn rules(args: &args::Prune) -> Retention {
     args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
-/// What becomes of it, and the rule that says so.
+/// Returns the word for a verdict, and its reason.
 fn words(verdict: Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Keep(reason) => ("keep", reason.to_string()),
@@ -113,14 +114,13 @@ fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {
     let mut summary = match (archives, is_applied) {
         (0, _) => "nothing to remove".to_owned(),
         (_, true) => format!("removed {what}"),
-        (_, false) => format!("to remove: {what}; nothing was removed without --apply"),
+        (_, false) => format!("to remove: {what}; nothing is removed without --apply"),
     };
     let later = plan.iter().filter(|(_, verdict)| *verdict == Verdict::InFuture).count() as u64;
     if later > 0 {
         let later = plural(later, "archive");
-        summary += &format!(
-            "\n{later} dated in the future: a clock was wrong; no rule counts or removes them"
-        );
+        summary +=
+            &format!("\n{later} dated in the future: a clock was wrong; the rules ignore them");
     }
     summary
 }

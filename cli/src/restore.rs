@@ -1,4 +1,4 @@
-//! `wingback extract`, `restore` and `recover`: what writes an archive's members.
+//! `wingback extract`, `restore` and `recover`. They write members of an archive.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -8,9 +8,10 @@ use wingback::{
 use wingback_worker::json;
 
 use crate::{
-    Status, args,
-    look::{damage_lines, unmatched},
+    args,
+    inspect::{damage_lines, unmatched},
     output::{Style, bytes, list, plain, print, say},
+    status::Status,
     units::{plural, size},
 };
 
@@ -159,7 +160,7 @@ fn skipped_lines(skipped: &[NotExtracted]) -> impl Iterator<Item = String> {
 
 fn recovered_text(recovered: Option<Recovered>) -> String {
     match recovered {
-        None => "nothing was left of another restore".to_owned(),
+        None => "there is no interrupted restore".to_owned(),
         Some(recovered) => recovered.to_string(),
     }
 }

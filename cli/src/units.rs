@@ -1,9 +1,9 @@
-//! Sizes, numbers and times, as people write and read them.
+//! Parses and formats sizes, numbers and times for people.
 
 use time::OffsetDateTime;
 
-/// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As GNU's tools have it, `K` and
-/// `KiB` are 1024 and `kB` is 1000.
+/// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As in GNU tools, `K` and `KiB` are
+/// 1024, and `kB` is 1000.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let invalid = || format!("{text:?} is not a size such as 500k, 20MiB or 1.5G");
     let size = text.trim().trim_end_matches("/s");
@@ -30,7 +30,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if bytes > u64::MAX as f64 { Err(invalid()) } else { Ok(bytes.round() as u64) }
 }
 
-/// `512 B`, `1.5 MiB`.
+/// Formats a size: `512 B`, `1.5 MiB`.
 pub fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
@@ -44,7 +44,7 @@ pub fn size(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
-/// `1 234 567`.
+/// Formats a number: `1 234 567`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -57,7 +57,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// `1 file`, `2 directories`.
+/// Formats a number and a noun: `1 file`, `2 directories`.
 pub fn plural(n: u64, noun: &str) -> String {
     let noun = match (n, noun.strip_suffix('y')) {
         (1, _) => noun.to_owned(),
@@ -67,7 +67,7 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}", count(n))
 }
 
-/// Nanoseconds since 1970 as `2026-11-23 08:26:31`, in UTC.
+/// Formats nanoseconds since 1970 in UTC: `2026-11-23 08:26:31`.
 pub fn timestamp(ns: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000)) {
         Ok(t) => format!(

@@ -1,4 +1,4 @@
-//! `wingback worker`: the engine for a program that runs this one.
+//! `wingback worker`: serves the engine to the program that started it.
 
 use std::{
     io::{stderr, stdin, stdout},
@@ -11,9 +11,9 @@ use rustix::{
     stdio::dup2_stdout,
 };
 
-use crate::{Status, output::complain};
+use crate::{output::complain, status::Status};
 
-/// Where the socket is that descriptors come over.
+/// Descriptor of the socket that receives further descriptors.
 const STREAMS: i32 = 3;
 
 pub fn worker() -> Status {
@@ -28,11 +28,11 @@ pub fn worker() -> Status {
     }
 }
 
-/// Standard input and output, and the socket: as descriptors that no program run from here gets.
-/// Whatever else is printed goes to standard error.
+/// Returns duplicates of standard input, standard output and the socket. Child processes do not inherit
+/// them. Other output to standard output is redirected to standard error.
 fn descriptors() -> Result<[OwnedFd; 3], String> {
     let streams = socket().map_err(|_| {
-        format!("descriptor {STREAMS} is no socket of type SEQPACKET (the Go module passes one)")
+        format!("descriptor {STREAMS} is not a socket of type SEQPACKET (the Go module passes one)")
     })?;
     let standard = || -> rustix::io::Result<_> {
         let both = (take(stdin().as_fd())?, take(stdout().as_fd())?);
@@ -44,7 +44,8 @@ fn descriptors() -> Result<[OwnedFd; 3], String> {
 }
 
 fn socket() -> rustix::io::Result<OwnedFd> {
-    // SAFETY: it is only given to the system, which says so where it is not open.
+    // SAFETY: the borrowed descriptor must stay open while it is used. If it is not open, `fcntl` returns
+    // EBADF. This process closes descriptor 3 nowhere.
     let socket = take(unsafe { BorrowedFd::borrow_raw(STREAMS) })?;
     match socket_type(&socket)? {
         SocketType::SEQPACKET => Ok(socket),

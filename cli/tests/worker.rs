@@ -244,5 +244,5 @@ fn without_a_socket_it_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");
     let says = String::from_utf8(output.stderr).unwrap();
-    assert!(says.contains("descriptor 3 is no socket"), "{says}");
+    assert!(says.contains("descriptor 3 is not a socket"), "{says}");
 }

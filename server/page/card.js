@@ -1,4 +1,4 @@
-// The card of a backup, filled from what the node says of it.
+// The card of a backup, filled with the data of the node.
 
 import {
   $, count, formatDuration, formatSize, formatTime, h, number, sizeElement, timeElement,
@@ -7,8 +7,8 @@ import {
 const STATES = { queued: 'note', running: 'note', complete: 'good', failed: 'bad' };
 const PANEL = {
   none: null,
-  told: null,
-  pending: ['note', 'Panel pending: the Panel has not been told yet.'],
+  delivered: null,
+  pending: ['note', 'Panel pending: the Panel does not know the result yet.'],
   refused: ['warn', 'Panel refused: the Panel did not accept the report of this backup.'],
   orphan: ['warn', 'Panel orphan: the Panel does not have this backup any more.'],
 };
@@ -86,13 +86,13 @@ function badges({ state, position, partial, verifying, verified, restoring }) {
 function messages(backup) {
   const { state, error, partial, warnings, verified, verifying, restored, restoring, panel } = backup;
   const all = [];
-  if (state === 'failed') all.push(['bad', error ?? 'No reason was given.']);
+  if (state === 'failed') all.push(['bad', error ?? 'The reason is unknown.']);
   if (partial) all.push(partialMessage(backup));
   if (warnings.length) all.push(['warn', `${count(warnings.length, 'warning')}:`, warnings]);
   if (verified && !verifying) all.push(verdict(verified));
   if (restored && !restoring) all.push(outcome(restored));
-  const told = panel in PANEL ? PANEL[panel] : ['note', `Panel: ${panel}`];
-  if (told) all.push(told);
+  const panelState = panel in PANEL ? PANEL[panel] : ['note', `Panel: ${panel}`];
+  if (panelState) all.push(panelState);
   return all.map(parts => message(...parts));
 }
 
@@ -113,14 +113,14 @@ function outcome({ at, successful, error }) {
 
 export function message(kind, text, lines = []) {
   const box = h('div', { class: `message ${kind}` }, h('p', {}, text));
-  // A long list scrolls, so the keyboard has to get at it.
+  // A long list scrolls, so it must be reachable by keyboard.
   const list = h('ul', lines.length > 5 ? { 'tabindex': 0, 'aria-label': text } : {});
   list.append(...lines.map(line => h('li', {}, line)));
   if (lines.length) box.append(list);
   return box;
 }
 
-// Gives what is to be read out: a word each quarter, otherwise nothing.
+// Returns the text for screen readers: once for each quarter, otherwise nothing.
 export function showProgress(card, progress) {
   const { percent } = progress;
   const bar = card.querySelector('progress');

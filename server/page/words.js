@@ -1,4 +1,4 @@
-// Elements, and values as words.
+// Elements, and formatted values.
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
@@ -35,7 +35,7 @@ export const timeElement = iso => h('time', { datetime: iso, title: iso }, forma
 export const sizeElement = bytes => h('span', { title: count(bytes, 'byte') }, formatSize(bytes));
 
 export function newUuid() {
-  // Over plain HTTP a browser leaves randomUUID out.
+  // Browsers do not offer randomUUID over plain HTTP.
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = bytes[6] & 0x0f | 0x40;

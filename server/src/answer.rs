@@ -1,140 +1,115 @@
-//! What an answer to a request to the Panel means. Something else may answer in the Panel's place: a
-//! proxy with a challenge, a web server with a maintenance page. Only an answer of the Panel's own
-//! form counts: 204, or JSON with its content type.
+//! Interprets responses to requests to the Panel. A proxy with a challenge or a web server with a
+//! maintenance page may respond in the Panel's place. Only the Panel's own form counts: status 204, or
+//! JSON with its content type.
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use serde_json::Value;
 
-use crate::client::Answer;
+use crate::client::{Attempt, Response};
 
-/// Longest pause that an answer's `Retry-After` can ask for.
+/// Longest pause that `Retry-After` can ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
-/// Characters of an answer that are kept for operators.
+/// Characters of a response that are kept for operators.
 const SHOWN_MAX: usize = 200;
 
-/// An answer, as far as it matters here.
-#[derive(Debug, Default)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) retry_after: Option<String>,
-    pub(crate) date: Option<String>,
-    pub(crate) body: Bytes,
-}
-
-/// Whether the Panel has taken a message.
+/// Whether the Panel accepted a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    Yes,
-    /// The Panel says that this backup is completed already.
-    Already,
-    /// The Panel has no such backup.
+pub(crate) enum Verdict {
+    Accepted,
+    /// The Panel says that this backup is already completed.
+    AlreadyCompleted,
+    /// The Panel does not know this backup.
     Missing,
-    /// The Panel does not take the message, now or later.
+    /// The Panel rejects the request, and will reject it again.
     Refused,
-    /// The Panel did not take the message this time.
-    NotNow,
-    /// The Panel may have taken the message.
+    /// The Panel did not accept the request this time.
+    TryLater,
+    /// The Panel may have accepted the request.
     Unknown,
 }
 
-/// Result of a request to the Panel.
+/// The Panel's answer to a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) heard: Heard,
-    /// The answer in short, or why there was none.
-    pub(crate) answer: String,
-    /// Least time until the next attempt, by the answer.
+pub(crate) struct Answer {
+    pub(crate) verdict: Verdict,
+    /// The response in one line, or the reason why there was none.
+    pub(crate) text: String,
+    /// Shortest time until the next attempt, if the response gives one.
     pub(crate) pause: Option<Duration>,
 }
 
-impl Outcome {
-    /// What `answer` means. If it repeats `secret`, that is taken out.
-    pub(crate) fn of(answer: &Answer, secret: &str) -> Self {
-        let (heard, answer, pause) = match answer {
-            Answer::NotSent(why) => (Heard::NotNow, why.clone(), None),
-            Answer::Lost(why) => (Heard::Unknown, why.clone(), None),
-            Answer::Reply(reply) => (heard(reply), reply.summary(secret), reply.pause()),
+impl Answer {
+    /// Interprets the result of a request. `secret` is removed from the text.
+    pub(crate) fn of(attempt: &Attempt, secret: &str) -> Self {
+        let (verdict, text, pause) = match attempt {
+            Attempt::NotSent(why) => (Verdict::TryLater, why.clone(), None),
+            Attempt::Lost(why) => (Verdict::Unknown, why.clone(), None),
+            Attempt::Answered(response) => {
+                (verdict(response), summary(response, secret), pause(response))
+            }
         };
-        Outcome { heard, answer, pause }
+        Answer { verdict, text, pause }
     }
 }
 
-impl Reply {
-    /// The body, if it is JSON and says so.
-    pub(crate) fn json(&self) -> Option<Value> {
-        self.is_json().then(|| serde_json::from_slice(&self.body).ok()).flatten()
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        let kind = self.content_type.split(';').next().unwrap_or_default();
-        let kind = kind.trim().to_ascii_lowercase();
-        let subtype = kind.strip_prefix("application/");
-        subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
-    }
-
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// Status, content type and first line. The JSON of a success is left out: it has signed URLs.
-    fn summary(&self, secret: &str) -> String {
-        let shown = |text: &str| -> String {
-            let text = match secret {
-                "" => text.to_owned(),
-                secret => text.replace(secret, "[token]"),
-            };
-            text.chars().take(SHOWN_MAX).collect()
+/// Returns status, content type and first line. The JSON of a success is left out, because it
+/// contains signed URLs.
+fn summary(response: &Response, secret: &str) -> String {
+    let shown = |text: &str| -> String {
+        let text = match secret {
+            "" => text.to_owned(),
+            secret => text.replace(secret, "[token]"),
         };
-        let kind = match shown(self.content_type.trim()) {
-            kind if kind.is_empty() => "no content type".into(),
-            kind => kind.escape_debug().to_string(),
-        };
-        let body = String::from_utf8_lossy(&self.body[..self.body.len().min(8 * SHOWN_MAX)]);
-        let line = body.lines().map(str::trim).find(|line| !line.is_empty());
-        match line.filter(|_| !(self.is_success() && self.is_json())) {
-            Some(line) => format!("status {}, {kind}: {}", self.status, shown(line).escape_debug()),
-            None => format!("status {}, {kind}", self.status),
-        }
-    }
-
-    /// `Retry-After` in both its forms (RFC 9110, 10.2.3), up to [`PAUSE_MAX`]. A date counts from
-    /// the answer's own date, so that the clocks may differ.
-    fn pause(&self) -> Option<Duration> {
-        let text = self.retry_after.as_deref()?.trim();
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            // More digits than a number holds mean more than the greatest pause.
-            let seconds = text.parse().unwrap_or(u64::MAX);
-            return Some(Duration::from_secs(seconds).min(PAUSE_MAX));
-        }
-        let until = httpdate::parse_http_date(text).ok()?;
-        let sent = self.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
-        let now = sent.unwrap_or_else(SystemTime::now);
-        Some(until.duration_since(now).unwrap_or_default().min(PAUSE_MAX))
+        text.chars().take(SHOWN_MAX).collect()
+    };
+    let kind = match shown(response.content_type.trim()) {
+        kind if kind.is_empty() => "no content type".into(),
+        kind => kind.escape_debug().to_string(),
+    };
+    let status = response.status;
+    let body = String::from_utf8_lossy(&response.body[..response.body.len().min(8 * SHOWN_MAX)]);
+    let line = body.lines().map(str::trim).find(|line| !line.is_empty());
+    match line.filter(|_| !(response.is_success() && response.is_json())) {
+        Some(line) => format!("status {status}, {kind}: {}", shown(line).escape_debug()),
+        None => format!("status {status}, {kind}"),
     }
 }
 
-fn heard(reply: &Reply) -> Heard {
-    let json = reply.json();
+/// Reads `Retry-After` in both its forms (RFC 9110, 10.2.3), up to [`PAUSE_MAX`]. A date counts from
+/// the response's own date, so that the two clocks may differ.
+fn pause(response: &Response) -> Option<Duration> {
+    let text = response.retry_after.as_deref()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // A number that does not fit is longer than the longest pause.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(PAUSE_MAX));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let sent = response.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+    let now = sent.unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default().min(PAUSE_MAX))
+}
+
+fn verdict(response: &Response) -> Verdict {
+    let json = response.json();
     let error = json.as_ref().and_then(error);
-    match reply.status {
-        204 => Heard::Yes,
-        200..=299 if json.is_some() && error.is_none() => Heard::Yes,
-        400 | 409 if error.is_some_and(is_already) => Heard::Already,
-        404 if error.is_some() => Heard::Missing,
-        // People mend a wrong token or address; time mends the others.
-        401 | 403 | 408 | 425 | 429 | 503 => Heard::NotNow,
-        400..=499 if error.is_some() => Heard::Refused,
-        300..=499 => Heard::NotNow,
-        // The answer may have been replaced, or the Panel failed after it had committed.
-        _ => Heard::Unknown,
+    match response.status {
+        204 => Verdict::Accepted,
+        200..=299 if json.is_some() && error.is_none() => Verdict::Accepted,
+        400 | 409 if error.is_some_and(is_already) => Verdict::AlreadyCompleted,
+        404 if error.is_some() => Verdict::Missing,
+        // An operator can correct a wrong token or address. The other conditions are temporary.
+        401 | 403 | 408 | 425 | 429 | 503 => Verdict::TryLater,
+        400..=499 if error.is_some() => Verdict::Refused,
+        300..=499 => Verdict::TryLater,
+        // A proxy may have replaced the response, or the Panel failed after its commit.
+        _ => Verdict::Unknown,
     }
 }
 
-/// The errors in an answer, in the form that the Panel gives them.
+/// Returns the errors of a response, in the form in which the Panel writes them.
 fn error(json: &Value) -> Option<&Value> {
     let errors = json.get("errors").filter(|errors| match errors {
         Value::Array(list) => !list.is_empty(),
@@ -150,6 +125,8 @@ fn is_already(error: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const JSON: &str = "application/json";
@@ -158,26 +135,26 @@ mod tests {
     const ERROR: &str = r#"{"errors":[{"code":"X","status":"404","detail":"no such resource"}]}"#;
     const HTML: &str = "<!DOCTYPE html>\n<html><title>Just a moment</title></html>";
 
-    fn reply(status: u16, content_type: &str, body: &'static str) -> Reply {
+    fn response(status: u16, content_type: &str, body: &'static str) -> Response {
         let (content_type, body) = (content_type.to_owned(), Bytes::from(body));
-        Reply { status, content_type, body, ..Reply::default() }
+        Response { status, content_type, body, ..Response::default() }
     }
 
     #[test]
-    fn only_the_panels_own_answers_are_heard() {
-        use Heard::{Already, Missing, NotNow, Refused, Unknown, Yes};
+    fn only_the_panels_own_responses_count() {
+        use Verdict::{Accepted, AlreadyCompleted, Missing, Refused, TryLater, Unknown};
         let bodies = ["", "{}", "[]", ERROR, ALREADY, HTML, "{\"errors\": [", "ok"];
         for status in 200..600 {
             for kind in ["", "text/html; charset=UTF-8", "text/plain", "application/jsonp", "json"]
             {
                 for body in bodies {
                     let expected = match status {
-                        204 => Yes,
-                        300..=499 | 503 => NotNow,
+                        204 => Accepted,
+                        300..=499 | 503 => TryLater,
                         _ => Unknown,
                     };
                     assert_eq!(
-                        heard(&reply(status, kind, body)),
+                        verdict(&response(status, kind, body)),
                         expected,
                         "{status} {kind} {body}"
                     );
@@ -186,17 +163,17 @@ mod tests {
             for kind in [JSON, "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
                 for body in bodies {
                     let expected = match (status, body) {
-                        (204, _) => Yes,
-                        (200..=299, "{}" | "[]") => Yes,
-                        (400 | 409, ALREADY) => Already,
+                        (204, _) => Accepted,
+                        (200..=299, "{}" | "[]") => Accepted,
+                        (400 | 409, ALREADY) => AlreadyCompleted,
                         (404, ERROR | ALREADY) => Missing,
-                        (401 | 403 | 408 | 425 | 429 | 503, _) => NotNow,
+                        (401 | 403 | 408 | 425 | 429 | 503, _) => TryLater,
                         (400..=499, ERROR | ALREADY) => Refused,
-                        (300..=499, _) => NotNow,
+                        (300..=499, _) => TryLater,
                         _ => Unknown,
                     };
                     assert_eq!(
-                        heard(&reply(status, kind, body)),
+                        verdict(&response(status, kind, body)),
                         expected,
                         "{status} {kind} {body}"
                     );
@@ -205,10 +182,10 @@ mod tests {
         }
         // A gateway's JSON is not the Panel's.
         let gateway = r#"{"message":"no Route matched with those values"}"#;
-        assert_eq!(heard(&reply(404, JSON, gateway)), NotNow);
-        assert_eq!(heard(&reply(404, JSON, r#"{"error":"not found"}"#)), Missing);
-        assert_eq!(Outcome::of(&Answer::NotSent("x".into()), "").heard, NotNow);
-        assert_eq!(Outcome::of(&Answer::Lost("x".into()), "").heard, Unknown);
+        assert_eq!(verdict(&response(404, JSON, gateway)), TryLater);
+        assert_eq!(verdict(&response(404, JSON, r#"{"error":"not found"}"#)), Missing);
+        assert_eq!(Answer::of(&Attempt::NotSent("x".into()), "").verdict, TryLater);
+        assert_eq!(Answer::of(&Attempt::Lost("x".into()), "").verdict, Unknown);
     }
 
     #[test]
@@ -230,15 +207,15 @@ mod tests {
             ("soon", None),
         ] {
             let (retry_after, date) = (Some(text.to_owned()), Some(date.to_owned()));
-            let reply = Reply { retry_after, date, ..Reply::default() };
-            assert_eq!(reply.pause(), seconds.map(Duration::from_secs), "{text:?}");
+            let response = Response { retry_after, date, ..Response::default() };
+            assert_eq!(pause(&response), seconds.map(Duration::from_secs), "{text:?}");
         }
-        assert_eq!(Reply::default().pause(), None);
+        assert_eq!(pause(&Response::default()), None);
     }
 
     #[test]
     fn the_summary_is_one_short_line_without_signed_urls() {
-        let summary = |status, kind, body| reply(status, kind, body).summary("hunter2");
+        let summary = |status, kind, body| summary(&response(status, kind, body), "hunter2");
         assert_eq!(
             summary(404, "text/html", "\r\n <html>\u{1b}[31m\r\nmore"),
             "status 404, text/html: <html>\\u{1b}[31m"

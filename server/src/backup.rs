@@ -1,4 +1,4 @@
-//! Makes one backup: from its turn to the word to the Panel.
+//! Runs one backup, from its turn in the queue to the notification of the Panel.
 
 use std::{
     path::PathBuf,
@@ -13,30 +13,31 @@ use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
 
 use crate::{
-    answer::{Heard, Outcome},
+    answer::{Answer, Verdict},
     archives,
     config::Trust,
     events::progress,
-    job::{Active, Pace},
-    moment::Moment,
+    job::Active,
     node::Node,
     outbox::{self, Subject},
     panel::PartUrls,
+    progress::ProgressView,
     queue::{Claim, Turn},
-    record::{self, Delivery, Made, Part, Place, State},
+    record::{self, ArchiveInfo, Delivery, Destination, Part, State},
+    timestamp::Timestamp,
 };
 
-/// Between two times of asking a Panel that does not know the backup yet.
+/// Pause before the Panel is asked again for part URLs.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Queues the job, and sees to all of it.
+/// Queues the job, and runs it to its end.
 pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) {
     let claim = Claim { job: job.uuid, server: Some(job.server), slot: true };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let started = Instant::now();
         let result = job.work(run(&node, &job, turn, dir, ignore)).await;
-        node.metrics.backup_over(started.elapsed(), result.as_ref().ok());
+        node.metrics.backup_finished(started.elapsed(), result.as_ref().ok());
         end(&node, job, result).await;
     })
     .detach();
@@ -48,18 +49,18 @@ async fn run(
     turn: impl Future<Output = Turn>,
     dir: PathBuf,
     ignore: String,
-) -> Result<Made> {
-    // The turn ends when nothing of the job is left.
-    let _turn = job.turn(turn).await?;
-    // A full disk may keep it waiting here.
+) -> Result<ArchiveInfo> {
+    // The turn ends with this function.
+    let _turn = job.unless_cancelled(turn).await?;
+    // This waits while the disk is full.
     let running = node.backups.update(job.uuid, |backup| backup.state = State::Running);
-    let record = job.turn(running).await?;
+    let record = job.unless_cancelled(running).await?;
     let record = record.ok_or_else(|| Error::new(ErrorKind::Internal, "find the record"))?;
-    let place = record.place;
-    tracing::info!(backup = %job.uuid, server = %job.server, ?place, "a backup begins");
+    let destination = record.destination;
+    tracing::info!(backup = %job.uuid, server = %job.server, ?destination, "backup started");
     node.events.send(job.server, "backup progress", progress(None));
-    let tell = |pace: &Pace| {
-        node.events.send(job.server, "backup progress", progress(Some(&json!(pace))));
+    let report_progress = |view: &ProgressView| {
+        node.events.send(job.server, "backup progress", progress(Some(&json!(view))));
     };
 
     let options = &node.config.wingback;
@@ -78,7 +79,7 @@ async fn run(
     if options.threads > 0 {
         backup = backup.threads(options.threads);
     }
-    if place == Place::Local {
+    if destination == Destination::Local {
         if let Some(previous) = previous(node, job.server)? {
             backup = backup.previous(previous);
         }
@@ -86,10 +87,11 @@ async fn run(
         let dir = node.config.state_directory().join("cache");
         backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
-    match archives::at(&node.config, &record)? {
-        Some(at) => {
-            let report = job.run(backup.start(at.store, at.key), tell).await?;
-            Ok(made(&report, Vec::new()))
+    match archives::location(&node.config, &record)? {
+        Some(location) => {
+            let report =
+                job.run(backup.start(location.store, location.key), report_progress).await?;
+            Ok(info(&report, Vec::new()))
         }
         None => {
             let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
@@ -101,60 +103,63 @@ async fn run(
                 .map_err(|e| Error::io("create the directory", e).at(&staging))?;
             let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);
             let (upload, parts) = urls.upload();
-            let report = job.run(backup.send_to(upload), tell).await?;
+            let report = job.run(backup.send_to(upload), report_progress).await?;
             let parts = parts.get().into_iter();
             let parts = parts.map(|part| Part { etag: part.etag, part_number: part.number });
-            Ok(made(&report, parts.collect()))
+            Ok(info(&report, parts.collect()))
         }
     }
 }
 
-/// The server's newest local archive, unless each is to be made from its files alone.
+/// Returns the server's newest local archive; `None` if the configuration turns this off.
 fn previous(node: &Node, server: Uuid) -> Result<Option<Previous>> {
     if !node.config.wingback.previous {
         return Ok(None);
     }
-    let is_it = |backup: &record::Backup| {
-        backup.server == server && backup.is_complete() && backup.place == Place::Local
+    let is_local = |backup: &record::Backup| {
+        backup.server == server && backup.is_complete() && backup.destination == Destination::Local
     };
-    let newest = node.backups.select(is_it).into_iter().max_by_key(|backup| backup.completed);
+    let newest = node.backups.select(is_local).into_iter().max_by_key(|backup| backup.completed);
     let Some(newest) = newest else { return Ok(None) };
-    let at = archives::at(&node.config, &newest)?;
-    Ok(at.map(|at| Previous::Key(at.key)))
+    let location = archives::location(&node.config, &newest)?;
+    Ok(location.map(|location| Previous::Key(location.key)))
 }
 
-/// Asks the Panel, which may not have committed yet what it asked for. An asking that it may have
-/// heard is not repeated: each begins an upload of its own.
+/// Asks the Panel for part URLs. The Panel may not have committed the backup yet, so the daemon asks
+/// again. It does not repeat a request that the Panel may have received, because each one begins an
+/// upload.
 async fn part_urls(node: &Node, job: &Active, at_most: u64) -> Result<PartUrls> {
     const OPERATION: &str = "ask the Panel for part URLs";
-    let no_panel = || Error::new(ErrorKind::InvalidInput, OPERATION).caused_by("there is none");
+    let no_panel = || {
+        Error::new(ErrorKind::InvalidInput, OPERATION).caused_by("the configuration has no Panel")
+    };
     let panel = node.panel.as_ref().ok_or_else(no_panel)?;
-    let asking = async {
+    let ask = async {
         let until = Instant::now() + node.config.wingback.panel_missing_timeout;
         loop {
-            let Outcome { heard, answer, pause } = match panel.part_urls(job.uuid, at_most).await {
+            let Answer { verdict, text, pause } = match panel.part_urls(job.uuid, at_most).await {
                 Ok(urls) => return Ok(urls),
-                Err(outcome) => outcome,
+                Err(answer) => answer,
             };
-            let can_wait = matches!(heard, Heard::Missing | Heard::NotNow);
-            let kind = match heard {
-                Heard::Missing => ErrorKind::NotFound,
-                Heard::Already => ErrorKind::AlreadyExists,
+            let can_wait = matches!(verdict, Verdict::Missing | Verdict::TryLater);
+            let kind = match verdict {
+                Verdict::Missing => ErrorKind::NotFound,
+                Verdict::AlreadyCompleted => ErrorKind::AlreadyExists,
                 _ => ErrorKind::Io,
             };
             let left = until.saturating_duration_since(Instant::now());
             if !can_wait || left.is_zero() {
-                return Err(Error::new(kind, OPERATION).caused_by(answer));
+                return Err(Error::new(kind, OPERATION).caused_by(text));
             }
-            tracing::warn!(backup = %job.uuid, answer, "the Panel gives no part URLs yet");
+            tracing::warn!(backup = %job.uuid, answer = text, "no part URLs from the Panel yet");
             Timer::after(ASK_AGAIN.max(pause.unwrap_or_default()).min(left)).await;
         }
     };
-    job.turn(asking).await?
+    job.unless_cancelled(ask).await?
 }
 
-fn made(report: &Report, parts: Vec<Part>) -> Made {
-    Made {
+fn info(report: &Report, parts: Vec<Part>) -> ArchiveInfo {
+    ArchiveInfo {
         size: report.size,
         sha1: report.sha1_hex(),
         copied: report.copied,
@@ -166,34 +171,34 @@ fn made(report: &Report, parts: Vec<Part>) -> Made {
     }
 }
 
-/// Notes down how a backup ended, and tells whoever wants to know.
-pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<Made>) {
+/// Records the result of a backup, and reports it to clients and the Panel.
+pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<ArchiveInfo>) {
     let (uuid, server) = (job.uuid, job.server);
-    job.ending.set();
-    let (made, error) = match result {
-        Ok(made) => (Some(made), None),
+    job.set_ending();
+    let (archive, error) = match result {
+        Ok(archive) => (Some(archive), None),
         Err(e) => (None, Some(e.to_string())),
     };
-    match (&made, &error) {
-        (Some(Made { size, sha1, .. }), _) => {
-            tracing::info!(backup = %uuid, %server, size, sha1, "a backup is complete");
+    match (&archive, &error) {
+        (Some(ArchiveInfo { size, sha1, .. }), _) => {
+            tracing::info!(backup = %uuid, %server, size, sha1, "backup complete");
         }
-        (_, why) => tracing::warn!(backup = %uuid, %server, why, "a backup has failed"),
+        (_, why) => tracing::warn!(backup = %uuid, %server, why, "backup failed"),
     }
-    let told = if node.panel.is_some() { Delivery::Pending } else { Delivery::None };
-    let noted = made.clone();
+    let delivery = if node.panel.is_some() { Delivery::Pending } else { Delivery::None };
+    let recorded = archive.clone();
     node.backups
         .update(uuid, move |backup| {
-            backup.state = if noted.is_some() { State::Complete } else { State::Failed };
-            backup.completed = Some(Moment::now());
-            backup.made = noted;
+            backup.state = if recorded.is_some() { State::Complete } else { State::Failed };
+            backup.completed = Some(Timestamp::now());
+            backup.archive = recorded;
             backup.error = error;
-            backup.telling.state = told;
+            backup.notification.state = delivery;
         })
         .await;
-    // Whoever hears of it finds it over.
+    // The job ends before clients receive the event.
     drop(job);
-    let made = made.as_ref().map(|made| (&*made.sha1, made.size));
-    node.events.backup_over(server, uuid, made);
-    outbox::tell(node, Subject::Backup(uuid));
+    let archive = archive.as_ref().map(|archive| (&*archive.sha1, archive.size));
+    node.events.backup_finished(server, uuid, archive);
+    outbox::notify(node, Subject::Backup(uuid));
 }

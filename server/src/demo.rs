@@ -1,4 +1,4 @@
-//! A node to look at: one made-up server, on loopback, gone when the daemon ends.
+//! A demonstration node with one sample server, on loopback. It is removed when the daemon ends.
 
 use std::{
     fs, io,
@@ -32,7 +32,7 @@ impl Demo {
         }
         let write = |path: &str, bytes: &[u8]| fs::write(server.join(path), bytes);
         write(".pteroignore", b"logs/\n*.tmp\n")?;
-        write("server.properties", b"motd=A made-up server\nmax-players=20\n")?;
+        write("server.properties", b"motd=A sample server\nmax-players=20\n")?;
         write("logs/latest.log", b"[12:00:00] [Server thread/INFO]: Done\n")?;
         write("plugins/Economy.jar", &noise(2, 3 << 20))?;
         write("world/level.dat", &noise(3, 4096))?;
@@ -47,8 +47,8 @@ impl Demo {
         fs::write(&self.config, config)
     }
 
-    /// Says where it is, on standard output.
-    #[allow(clippy::print_stdout, reason = "it is what the user asked for")]
+    /// Prints the addresses and the token on standard output.
+    #[allow(clippy::print_stdout, reason = "the user asked for this output")]
     pub(crate) fn greet(&self, url: &str) {
         println!("page:   {url}");
         println!("token:  {}", self.token);
@@ -64,12 +64,12 @@ impl Demo {
 impl Drop for Demo {
     fn drop(&mut self) {
         if let Err(e) = fs::remove_dir_all(&self.dir) {
-            tracing::warn!("{} is left: {e}", self.dir.display());
+            tracing::warn!("cannot remove {}: {e}", self.dir.display());
         }
     }
 }
 
-/// Bytes that compress to about a half, always the same for a seed.
+/// Returns bytes that compress to about one half. The same seed gives the same bytes.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..len).map(|i| if i % 2 == 0 { random.u8(..) } else { random.u8(..2) }).collect()

@@ -1,4 +1,4 @@
-//! What those who listen to a server are told, as Wings tells it.
+//! Events for the WebSocket clients of a server, in the form that Wings uses.
 
 use std::{
     collections::HashMap,
@@ -10,18 +10,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Events that wait for a slow listener. One that falls further behind is told so, and nobody waits
-/// for it.
+/// Events that are kept for a slow client. A client that is further behind is disconnected, so that
+/// no sender waits for it.
 const CAPACITY: usize = 256;
 
-/// An event: its name and its arguments, which are text.
+/// The name of an event, and its arguments as text.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Event {
     pub(crate) event: Arc<str>,
     pub(crate) args: Arc<[String]>,
 }
 
-/// The events of every server.
+/// The events of all servers.
 #[derive(Debug, Default)]
 pub(crate) struct Events(Mutex<HashMap<Uuid, Channel>>);
 
@@ -30,7 +30,7 @@ type Channel = (Sender<Event>, InactiveReceiver<Event>);
 impl Events {
     pub(crate) fn listen(&self, server: Uuid) -> Receiver<Event> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody listens to these any more.
+        // Remove channels without clients.
         all.retain(|_, (sender, _)| sender.receiver_count() > 0);
         let (_, events) = all.entry(server).or_insert_with(|| {
             let (mut sender, events) = async_broadcast::broadcast(CAPACITY);
@@ -40,7 +40,7 @@ impl Events {
         events.activate_cloned()
     }
 
-    /// Tells those who listen now; never waits.
+    /// Sends an event to the clients that are connected now. Never waits.
     pub(crate) fn send(&self, server: Uuid, name: impl Into<Arc<str>>, args: Vec<String>) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((sender, _)) = all.get(&server) {
@@ -48,20 +48,20 @@ impl Events {
         }
     }
 
-    /// Says something to people.
-    pub(crate) fn say(&self, server: Uuid, text: impl Into<String>) {
+    /// Sends a message for people.
+    pub(crate) fn message(&self, server: Uuid, text: impl Into<String>) {
         self.send(server, "daemon message", vec![text.into()]);
     }
 
-    /// How a backup ended: as documented, and as the Panel's page listens for it.
-    pub(crate) fn backup_over(&self, server: Uuid, uuid: Uuid, made: Option<(&str, u64)>) {
-        if made.is_some() {
+    /// Reports the end of a backup: the documented event, and the event that the Panel's page expects.
+    pub(crate) fn backup_finished(&self, server: Uuid, uuid: Uuid, archive: Option<(&str, u64)>) {
+        if archive.is_some() {
             self.send(server, "backup complete", vec![uuid.to_string()]);
         }
-        let (checksum, size) = made.unwrap_or_default();
+        let (checksum, size) = archive.unwrap_or_default();
         let result = json!({
             "uuid": uuid,
-            "is_successful": made.is_some(),
+            "is_successful": archive.is_some(),
             "checksum": checksum,
             "checksum_type": "sha1",
             "file_size": size,
@@ -69,13 +69,14 @@ impl Events {
         self.send(server, format!("backup completed:{uuid}"), vec![result.to_string()]);
     }
 
-    pub(crate) fn listeners(&self) -> usize {
+    /// Returns the number of connected clients.
+    pub(crate) fn clients(&self) -> usize {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().map(|(sender, _)| sender.receiver_count()).sum()
     }
 }
 
-/// The documented text, and the numbers behind it.
+/// Returns the arguments of `backup progress`: the documented text, then the numbers as JSON text.
 pub(crate) fn progress(numbers: Option<&Value>) -> Vec<String> {
     let text = "Creating backup archive...".to_owned();
     std::iter::once(text).chain(numbers.map(Value::to_string)).collect()

@@ -11,11 +11,11 @@ use rustix::{
 };
 use smol::net::TcpListener;
 
-/// Connections that the kernel keeps for the daemon.
+/// Length of the kernel's queue of new connections.
 const BACKLOG: i32 = 1024;
 
-/// Listens at `address`. `[::]` means IPv4 as well, whatever the machine's default is, and IPv4
-/// alone on a machine without IPv6. Go does the same for Wings.
+/// Listens on `address`. `[::]` includes IPv4, whatever the default of the machine is. On a machine
+/// without IPv6 it means IPv4 only. Go does the same for Wings.
 pub(crate) async fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     if !matches!(address, SocketAddr::V6(v6) if v6.ip().is_unspecified()) {
         return TcpListener::bind(address).await;

@@ -1,40 +1,45 @@
-//! A backup daemon for the node of a game-server host: the documented endpoint, live.
+//! The backup daemon of a game-server node.
 //!
 //! ```text
-//! http ─► orders ─► backup, restore, verify ─► wingback
+//! http ─► commands ─► backup, restore, verify ─► wingback
 //!                   │        └► events ─► WebSockets
 //!                   └► records ◄─ outbox ─► the Panel
 //! ```
 //!
-//! A [`record`] per backup is on disk before anything happens, so that a restart knows what was
-//! running, and whom to tell. It doubles as a model of how to embed the library: everything here runs
-//! on smol, and the engine's tasks are polled like any other future.
+//! Each backup has a [`record`] on disk before it begins. After a restart, the records show which jobs
+//! ran and which notifications are pending. The daemon is also an example of how to embed the library:
+//! it runs on smol, and polls the engine's tasks like other futures.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answer;
+mod api_error;
 mod archives;
 mod backup;
+mod cancel;
 mod client;
+mod commands;
 mod config;
+mod deadline;
 mod demo;
 mod events;
 mod http;
+mod io;
 mod job;
 mod listen;
 mod metrics;
-mod moment;
 mod node;
-mod orders;
 mod outbox;
 mod panel;
+mod progress;
 mod queue;
 mod record;
 mod records;
-mod refusal;
 mod restore;
+mod service_url;
 mod startup;
+mod timestamp;
 mod tls;
 mod token;
 mod verify;
@@ -54,23 +59,23 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{config::Config, node::Node};
 
-/// Serves the backup endpoint of a game-server node.
+/// Serve the backup endpoint of a game-server node
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Wings' configuration, or one like it.
+    /// Path of the configuration: Wings' config.yml, or a similar file
     #[arg(short, long, default_value = "/etc/pterodactyl/config.yml", env = "WINGBACK_CONFIG")]
     config: PathBuf,
-    /// Listens here, whatever the configuration says.
+    /// Address to listen on, instead of the configured one
     #[arg(short, long)]
     listen: Option<SocketAddr>,
-    /// Serves a made-up server in a temporary directory, on loopback.
+    /// Serve a sample server from a temporary directory, on loopback
     #[arg(long, conflicts_with = "config")]
     demo: bool,
-    /// Reads the configuration, says what is wrong with it, and ends.
+    /// Check the configuration, print its errors, and exit
     #[arg(long)]
     check: bool,
-    /// Writes the log as lines of JSON.
+    /// Write the log as JSON, one object a line
     #[arg(long)]
     log_json: bool,
 }
@@ -87,7 +92,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// To standard error; RUST_LOG says what.
+/// Starts the log on standard error. `RUST_LOG` filters it.
 fn log(as_json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
@@ -98,7 +103,7 @@ fn log(as_json: bool) {
 }
 
 async fn run(args: &Args) -> Result<(), String> {
-    // Removed with everything in it when the daemon ends.
+    // Dropping this at the end removes its directory.
     let demo = if args.demo { Some(demo::Demo::new()?) } else { None };
     let path = demo.as_ref().map_or(&args.config, |demo| &demo.config);
     let config = Config::read(path)?;
@@ -106,14 +111,14 @@ async fn run(args: &Args) -> Result<(), String> {
     if args.check {
         return Ok(());
     }
-    warn_of(&config);
-    // A write over RLIMIT_FSIZE would end the process; as long as somebody listens it is an error.
-    let _listening = Signals::new([Signal::Xfsz]);
+    warn_about(&config);
+    // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
+    let _handler = Signals::new([Signal::Xfsz]);
     let mut signals = Signals::new([Signal::Hup, Signal::Int, Signal::Term])
         .map_err(|e| format!("cannot wait for signals: {e}"))?;
     let address = args.listen.map_or_else(|| config.address(), Ok)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    // Before the state is touched: it is another daemon's where that has the address.
+    // Listen before the state is changed: if the address is in use, another daemon may own the state.
     let listener = listen::listen_at(address).await.map_err(|e| format!("{address}: {e}"))?;
     let node = Arc::new(Node::new(config)?);
     startup::recover(&node).await;
@@ -136,33 +141,35 @@ async fn run(args: &Args) -> Result<(), String> {
                 Ok((acceptor, config)) => {
                     *tls.lock().unwrap_or_else(PoisonError::into_inner) = acceptor;
                     node.reload(&config);
-                    tracing::info!("tokens, limits and certificates are read anew");
+                    tracing::info!("reloaded tokens, limits and certificates");
                 }
-                Err(problem) => tracing::error!("everything stays as it was: {problem}"),
+                Err(problem) => tracing::error!(
+                    "cannot reload the configuration, keeping the old one: {problem}"
+                ),
             }
         }
         tracing::info!("stopping");
-        orders::stop(&node).await;
+        commands::stop(&node).await;
         Ok(())
     };
     smol::future::or(signals, serving).await
 }
 
-/// What works, but not as somebody may believe.
-fn warn_of(config: &Config) {
+/// Warns about settings with surprising effects.
+fn warn_about(config: &Config) {
     if let Some(level) = config.unknown_level() {
-        tracing::warn!(
-            "system.backups.compression_level: {level:?} is unknown and means best_speed"
-        );
+        tracing::warn!("system.backups.compression_level: {level:?} is unknown, using best_speed");
     }
     if config.s3.is_some() && !config.remote.is_empty() {
         tracing::warn!(
-            "the s3 block has credentials of its own: a Panel without changes cannot record such \
-             backups as successful, since it knows no upload of theirs"
+            "the daemon uploads with the credentials of the s3 block: an unmodified Panel cannot \
+             record such backups as successful, because it did not begin their uploads"
         );
     }
     let is_local = config.address().is_ok_and(|address| address.ip().is_loopback());
     if !is_local && !config.api.ssl.enabled {
-        tracing::warn!("listening beyond this machine without TLS: tokens can be read on the way");
+        tracing::warn!(
+            "listening without TLS on an address that is not loopback: the network can read tokens"
+        );
     }
 }

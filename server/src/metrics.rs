@@ -1,4 +1,4 @@
-//! What the daemon counts, in the Prometheus text format. Nothing in it names a server.
+//! Metrics in the OpenMetrics text format of Prometheus. No metric names a server.
 
 use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
@@ -8,28 +8,28 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use crate::{answer::Heard, record::Made};
+use crate::{answer::Verdict, record::ArchiveInfo};
 
 pub(crate) struct Metrics {
     registry: Registry,
     backups: Family<Outcome, Counter>,
-    seconds: Histogram,
+    backup_duration: Histogram,
     archive_bytes: Counter<u64, AtomicU64>,
     restores: Family<Outcome, Counter>,
-    tellings: Family<Outcome, Counter>,
-    requests: Family<Status, Counter>,
+    notifications: Family<Outcome, Counter>,
+    responses: Family<Status, Counter>,
     running: Gauge,
     queued: Gauge,
-    untold: Gauge,
-    listeners: Gauge,
+    notifications_pending: Gauge,
+    websocket_clients: Gauge,
 }
 
-/// What there is at a moment.
-pub(crate) struct Now {
+/// The current values of the gauges.
+pub(crate) struct Gauges {
     pub(crate) running: usize,
     pub(crate) queued: usize,
-    pub(crate) untold: usize,
-    pub(crate) listeners: usize,
+    pub(crate) notifications_pending: usize,
+    pub(crate) websocket_clients: usize,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -43,38 +43,38 @@ struct Status {
 }
 
 impl Metrics {
-    pub(crate) fn backup_over(&self, took: Duration, made: Option<&Made>) {
-        self.backups.get_or_create(&outcome(made.is_some())).inc();
-        self.seconds.observe(took.as_secs_f64());
-        self.archive_bytes.inc_by(made.map_or(0, |made| made.size));
+    pub(crate) fn backup_finished(&self, took: Duration, archive: Option<&ArchiveInfo>) {
+        self.backups.get_or_create(&outcome(archive.is_some())).inc();
+        self.backup_duration.observe(took.as_secs_f64());
+        self.archive_bytes.inc_by(archive.map_or(0, |archive| archive.size));
     }
 
-    pub(crate) fn restore_over(&self, successful: bool) {
+    pub(crate) fn restore_finished(&self, successful: bool) {
         self.restores.get_or_create(&outcome(successful)).inc();
     }
 
-    pub(crate) fn told(&self, heard: Heard) {
-        self.tellings.get_or_create(&outcome(heard == Heard::Yes)).inc();
+    pub(crate) fn notification_sent(&self, verdict: Verdict) {
+        self.notifications.get_or_create(&outcome(verdict == Verdict::Accepted)).inc();
     }
 
-    pub(crate) fn answered(&self, status: u16) {
-        self.requests.get_or_create(&Status { status }).inc();
+    pub(crate) fn response_sent(&self, status: u16) {
+        self.responses.get_or_create(&Status { status }).inc();
     }
 
-    /// All of it as text, with what there is now.
-    pub(crate) fn text(&self, now: &Now) -> String {
-        self.running.set(now.running as i64);
-        self.queued.set(now.queued as i64);
-        self.untold.set(now.untold as i64);
-        self.listeners.set(now.listeners as i64);
+    /// Returns all metrics as text, with the current values of the gauges.
+    pub(crate) fn text(&self, gauges: &Gauges) -> String {
+        self.running.set(gauges.running as i64);
+        self.queued.set(gauges.queued as i64);
+        self.notifications_pending.set(gauges.notifications_pending as i64);
+        self.websocket_clients.set(gauges.websocket_clients as i64);
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("text takes whatever is written");
+        encode(&mut text, &self.registry).expect("writing to a string does not fail");
         text
     }
 }
 
-fn outcome(is_good: bool) -> Outcome {
-    Outcome { outcome: if is_good { "success" } else { "failure" } }
+fn outcome(is_success: bool) -> Outcome {
+    Outcome { outcome: if is_success { "success" } else { "failure" } }
 }
 
 impl Default for Metrics {
@@ -82,21 +82,27 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("wingback");
         let all = &mut registry;
         let buckets = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4.0 * 3600.0];
-        let seconds = Histogram::new(buckets);
-        all.register_with_unit("backup", "From request to end", Unit::Seconds, seconds.clone());
+        let backup_duration = Histogram::new(buckets);
+        let help = "Time from the request for a backup to its end";
+        all.register_with_unit("backup_duration", help, Unit::Seconds, backup_duration.clone());
         let archive_bytes = Counter::default();
-        let help = "Archives that were made";
+        let help = "Size of all complete archives";
         all.register_with_unit("archive", help, Unit::Bytes, archive_bytes.clone());
+        // The encoder adds `_total` to the names of counters.
         Metrics {
-            backups: added(all, "backups", "Backups that ended"),
-            restores: added(all, "restores", "Restores that ended"),
-            tellings: added(all, "panel_messages", "Attempts to tell the Panel"),
-            requests: added(all, "http_responses", "Answers by status"),
-            running: added(all, "jobs_running", "Jobs in a slot"),
+            backups: added(all, "backups", "Finished backups"),
+            restores: added(all, "restores", "Finished restores"),
+            notifications: added(all, "panel_notifications", "Attempts to notify the Panel"),
+            responses: added(all, "http_responses", "HTTP responses by status"),
+            running: added(all, "jobs_running", "Jobs that use a slot"),
             queued: added(all, "jobs_queued", "Jobs that wait"),
-            untold: added(all, "panel_messages_pending", "What the Panel has not taken yet"),
-            listeners: added(all, "listeners", "WebSocket clients"),
-            seconds,
+            notifications_pending: added(
+                all,
+                "panel_notifications_pending",
+                "Notifications that the Panel has not accepted yet",
+            ),
+            websocket_clients: added(all, "websocket_clients", "Connected WebSocket clients"),
+            backup_duration,
             archive_bytes,
             registry,
         }

@@ -1,5 +1,4 @@
-//! A node: its servers, what is being done with their backups, and what is known of them. Everything
-//! else works on it.
+//! A node: its servers, its jobs and the records of its backups. All other modules work on it.
 
 use std::{
     fs::File,
@@ -19,25 +18,26 @@ use uuid::Uuid;
 use wingback::Limiter;
 
 use crate::{
-    archives::{self, At},
-    client::within,
+    api_error::ApiError,
+    archives::{self, ArchiveLocation},
+    cancel::CancelToken,
     config::Config,
+    deadline::within,
     events::Events,
-    job::{Jobs, Latch},
+    job::Jobs,
     metrics::Metrics,
     panel::Panel,
     queue::Queue,
     record,
     records::Records,
-    refusal::Refusal,
     token::Tokens,
 };
 
-/// What is looked at before a request is answered takes no longer.
+/// Time limit for checks before the response to a request.
 pub(crate) const PREFLIGHT: Duration = Duration::from_secs(2);
 
-/// Messages to the Panel that are under way at once.
-const TELLERS: usize = 4;
+/// Notifications that are sent to the Panel at the same time.
+const NOTIFICATIONS_MAX: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -51,11 +51,11 @@ pub(crate) struct Node {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) write_limit: Limiter,
-    pub(crate) telling: Semaphore,
-    /// Room for WebSockets.
+    pub(crate) notifications: Semaphore,
+    /// Permits for WebSockets.
     pub(crate) sockets: Arc<Semaphore>,
-    pub(crate) stopping: Latch,
-    /// Held for as long as the process lives: the records are one daemon's.
+    pub(crate) stopping: CancelToken,
+    /// Lock of the state directory. Only one daemon may use the records.
     _lock: File,
 }
 
@@ -74,15 +74,15 @@ impl Node {
             events: Events::default(),
             metrics: Metrics::default(),
             write_limit: Limiter::new(config.write_limit()),
-            telling: Semaphore::new(TELLERS),
+            notifications: Semaphore::new(NOTIFICATIONS_MAX),
             sockets: Arc::new(Semaphore::new(config.wingback.max_connections)),
-            stopping: Latch::new(),
+            stopping: CancelToken::new(),
             _lock: lock,
             config,
         })
     }
 
-    /// Takes over what can change while jobs run: tokens and limits.
+    /// Applies the settings that can change while jobs run: tokens and limits.
     pub(crate) fn reload(&self, config: &Config) {
         self.tokens.replace(config.token.clone());
         if let Some(panel) = &self.panel {
@@ -92,15 +92,15 @@ impl Node {
         self.queue.set_slots(config.wingback.slots);
     }
 
-    /// The directory of a server, if there is such a server.
-    pub(crate) async fn server(&self, server: Uuid) -> Result<PathBuf, Refusal> {
+    /// Returns the directory of a server, or a 404 error.
+    pub(crate) async fn server(&self, server: Uuid) -> Result<PathBuf, ApiError> {
         let dir = self.config.data().join(server.to_string());
         let looked = dir.clone();
-        let is_there = in_time(move || Ok(looked.is_dir())).await.map_err(Refusal::failed)?;
-        is_there.then_some(dir).ok_or_else(|| Refusal::missing("there is no such server"))
+        let is_there = in_time(move || Ok(looked.is_dir())).await.map_err(ApiError::failed)?;
+        is_there.then_some(dir).ok_or_else(|| ApiError::missing("there is no such server"))
     }
 
-    /// The UUIDs of all servers, in their order.
+    /// Returns the UUIDs of all servers, sorted.
     pub(crate) async fn servers(&self) -> io::Result<Vec<Uuid>> {
         let data = self.config.data();
         in_time(move || {
@@ -117,32 +117,36 @@ impl Node {
         .await
     }
 
-    /// The record of a server's backup.
-    pub(crate) fn backup(&self, server: Uuid, uuid: Uuid) -> Result<record::Backup, Refusal> {
+    /// Returns the record of a server's backup, or a 404 error.
+    pub(crate) fn backup(&self, server: Uuid, uuid: Uuid) -> Result<record::Backup, ApiError> {
         let backup = self.backups.get(uuid).filter(|b| b.server == server && !b.deleted);
-        backup.ok_or_else(|| Refusal::missing("there is no such backup"))
+        backup.ok_or_else(|| ApiError::missing("there is no such backup"))
     }
 
-    /// A complete archive that the daemon can read, recorded or not.
-    pub(crate) async fn archive(&self, server: Uuid, uuid: Uuid) -> Result<At, Refusal> {
-        let missing = || Refusal::missing("there is no such backup");
+    /// Returns the location of a complete archive that the daemon can read, with or without a record.
+    pub(crate) async fn archive(
+        &self,
+        server: Uuid,
+        uuid: Uuid,
+    ) -> Result<ArchiveLocation, ApiError> {
+        let missing = || ApiError::missing("there is no such backup");
         let Some(backup) = self.backups.get(uuid) else {
             let look = async {
-                let at = archives::unrecorded(&self.config, server, uuid).await;
-                at.map_err(io::Error::other)
+                let found = archives::find_unrecorded(&self.config, server, uuid).await;
+                found.map_err(io::Error::other)
             };
-            let at = within(PREFLIGHT, look).await;
-            return at.map_err(Refusal::failed)?.ok_or_else(missing);
+            let found = within(PREFLIGHT, look).await;
+            return found.map_err(ApiError::failed)?.ok_or_else(missing);
         };
         if backup.server != server || !backup.is_complete() {
             return Err(missing());
         }
-        let at = archives::at(&self.config, &backup).map_err(Refusal::failed)?;
-        at.ok_or_else(|| Refusal::conflict("the archive lies where only the Panel can reach it"))
+        let location = archives::location(&self.config, &backup).map_err(ApiError::failed)?;
+        location.ok_or_else(|| ApiError::conflict("only the Panel can reach this archive"))
     }
 }
 
-/// The lock of a state directory, which is made if it is not there.
+/// Locks a state directory, and creates it if necessary.
 fn lock(state: &Path) -> io::Result<File> {
     wingback::make_dirs(state, 0o700)?;
     let file = File::create(state.join("lock"))?;
@@ -152,13 +156,13 @@ fn lock(state: &Path) -> io::Result<File> {
     }
 }
 
-/// A UUID in its usual form; other spellings could name one thing twice.
+/// Parses a UUID in its usual form. Other spellings could give one backup two names.
 pub(crate) fn uuid_of(text: &str) -> Option<Uuid> {
     let uuid = Uuid::try_parse(text).ok()?;
     text.eq_ignore_ascii_case(&uuid.to_string()).then_some(uuid)
 }
 
-/// Runs what may hang, as a dead mount does, and waits no longer than a client should.
+/// Runs blocking work that may hang, such as on a dead mount, and waits for at most [`PREFLIGHT`].
 pub(crate) async fn in_time<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -1,5 +1,5 @@
-//! Tells the Panel how backups and restores ended, for as long as that takes. What it has to say is
-//! in the records, and so outlives the process.
+//! Notifies the Panel of the ends of backups and restores, until the Panel answers. The records
+//! contain the pending notifications, so a restart does not lose them.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -8,62 +8,64 @@ use smol::Timer;
 use uuid::Uuid;
 
 use crate::{
-    answer::{Heard, Outcome},
+    answer::{Answer, Verdict},
     job::message_of,
-    moment::Moment,
     node::Node,
-    panel::{BackupResult, Panel},
-    record::{self, Delivery, Telling},
+    panel::{BackupReport, Panel},
+    record::{self, Delivery, Notification},
+    timestamp::Timestamp,
 };
 
-/// The first wait; each is twice the one before, up to the configured one.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// First pause between attempts. Each pause is twice the one before, up to the configured maximum.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a message is about.
+/// The record that a notification is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Subject {
     Backup(Uuid),
     Restore(Uuid),
 }
 
-/// Begins to tell, beside everything else.
-pub(crate) fn tell(node: &Arc<Node>, subject: Subject) {
+/// Starts a task that notifies the Panel.
+pub(crate) fn notify(node: &Arc<Node>, subject: Subject) {
     let node = node.clone();
     smol::spawn(async move { deliver(&node, subject).await }).detach();
 }
 
-/// How many messages wait.
+/// Returns the number of pending notifications.
 pub(crate) fn pending(node: &Node) -> usize {
-    let backups = node.backups.select(|b| b.telling.state == Delivery::Pending).len();
-    backups + node.restores.select(|r| r.telling.state == Delivery::Pending).len()
+    let backups = node.backups.select(|b| b.notification.state == Delivery::Pending).len();
+    backups + node.restores.select(|r| r.notification.state == Delivery::Pending).len()
 }
 
 async fn deliver(node: &Arc<Node>, subject: Subject) {
     let Some(panel) = &node.panel else { return };
-    let mut wait = FIRST_WAIT;
+    let mut wait = FIRST_PAUSE;
     loop {
-        let turn = node.telling.acquire().await;
-        let Some(was_unanswered) = attempt_begins(node, subject).await else { return };
-        let said = AssertUnwindSafe(say(node, panel, subject)).catch_unwind().await;
-        let outcome = said.unwrap_or_else(|panic| {
-            let answer = format!("the attempt panicked: {}", message_of(&*panic));
-            Outcome { heard: Heard::Unknown, answer, pause: None }
+        let permit = node.notifications.acquire().await;
+        let Some(was_unanswered) = begin_attempt(node, subject).await else { return };
+        let sent = AssertUnwindSafe(send(node, panel, subject)).catch_unwind().await;
+        let answer = sent.unwrap_or_else(|panic| {
+            let text = format!("the attempt panicked: {}", message_of(&*panic));
+            Answer { verdict: Verdict::Unknown, text, pause: None }
         });
-        drop(turn);
-        let Outcome { heard, answer, pause } = &outcome;
-        match heard {
-            Heard::Yes => tracing::info!(?subject, "the Panel is told"),
-            Heard::NotNow | Heard::Unknown => {
-                tracing::warn!(?subject, answer, ?pause, "the Panel is not told yet");
+        drop(permit);
+        let Answer { verdict, text, pause } = &answer;
+        match verdict {
+            Verdict::Accepted => tracing::info!(?subject, "the Panel accepted the notification"),
+            Verdict::TryLater | Verdict::Unknown => {
+                let answer = text;
+                tracing::warn!(?subject, answer, ?pause, "cannot notify the Panel yet");
             }
-            other => {
-                tracing::warn!(?subject, ?other, answer, "the Panel does not take the message")
+            verdict => {
+                let answer = text;
+                tracing::warn!(?subject, ?verdict, answer, "the Panel rejected the notification");
             }
         }
-        node.metrics.told(*heard);
+        node.metrics.notification_sent(*verdict);
         let least = pause.unwrap_or_default();
-        let patience = node.config.wingback.panel_missing_timeout;
-        if attempt_ends(node, subject, outcome, was_unanswered, patience).await {
+        let missing_timeout = node.config.wingback.panel_missing_timeout;
+        if end_attempt(node, subject, answer, was_unanswered, missing_timeout).await {
             return;
         }
         Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0).max(least)).await;
@@ -71,103 +73,111 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
     }
 }
 
-/// Notes down that there is an attempt, before there is one; says whether the answer to an earlier
-/// one was lost. `None` where there is nothing to tell any more.
-async fn attempt_begins(node: &Node, subject: Subject) -> Option<bool> {
-    let telling = telling(node, subject)?;
-    if telling.state != Delivery::Pending {
+/// Records an attempt before it begins. Returns whether the answer to an earlier attempt was lost;
+/// `None` if no notification is pending.
+async fn begin_attempt(node: &Node, subject: Subject) -> Option<bool> {
+    let notification = notification(node, subject)?;
+    if notification.state != Delivery::Pending {
         return None;
     }
-    if !telling.unanswered {
-        change(node, subject, |telling| telling.unanswered = true).await;
+    if !notification.unanswered {
+        change(node, subject, |notification| notification.unanswered = true).await;
     }
-    Some(telling.unanswered)
+    Some(notification.unanswered)
 }
 
-/// Notes down what came of it; true if that was the last one.
-async fn attempt_ends(
+/// Records the answer. Returns true if no further attempt is needed.
+async fn end_attempt(
     node: &Node,
     subject: Subject,
-    outcome: Outcome,
+    answer: Answer,
     was_unanswered: bool,
-    patience: Duration,
+    missing_timeout: Duration,
 ) -> bool {
-    let now = Moment::now();
-    change(node, subject, move |telling| {
-        let Outcome { heard, answer, .. } = outcome;
-        telling.answer = Some(answer);
-        let missing_since = telling.missing_since.filter(|_| heard == Heard::Missing);
-        telling.unanswered = was_unanswered;
-        telling.missing_since = None;
-        match heard {
-            Heard::Yes => telling.state = Delivery::Told,
-            // Only an attempt of ours can have completed it, and none is known to have.
-            Heard::Already if was_unanswered => telling.state = Delivery::Told,
-            Heard::Already | Heard::Refused => telling.state = Delivery::Refused,
-            Heard::NotNow => {}
-            Heard::Unknown => telling.unanswered = true,
-            Heard::Missing => {
-                // The Panel may not have committed what it asked us to make.
+    let now = Timestamp::now();
+    change(node, subject, move |notification| {
+        let Answer { verdict, text, .. } = answer;
+        notification.answer = Some(text);
+        let missing_since = notification.missing_since.filter(|_| verdict == Verdict::Missing);
+        notification.unanswered = was_unanswered;
+        notification.missing_since = None;
+        match verdict {
+            Verdict::Accepted => notification.state = Delivery::Delivered,
+            // The daemon's lost attempt completed the backup.
+            Verdict::AlreadyCompleted if was_unanswered => {
+                notification.state = Delivery::Delivered;
+            }
+            // Another process completed the backup: no attempt of the daemon was lost.
+            Verdict::AlreadyCompleted | Verdict::Refused => notification.state = Delivery::Refused,
+            Verdict::TryLater => {}
+            Verdict::Unknown => notification.unanswered = true,
+            Verdict::Missing => {
+                // The Panel may not have committed the row of this backup yet.
                 let since = missing_since.unwrap_or(now);
-                telling.missing_since = Some(since);
-                if now.seconds_since(since) >= patience.as_secs() {
-                    telling.state = Delivery::Orphan;
+                notification.missing_since = Some(since);
+                if now.seconds_since(since) >= missing_timeout.as_secs() {
+                    notification.state = Delivery::Orphan;
                 }
             }
         }
     })
     .await;
-    let is_over = telling(node, subject).is_none_or(|telling| telling.state != Delivery::Pending);
+    let is_pending = |notification: Notification| notification.state == Delivery::Pending;
+    let is_over = !notification(node, subject).is_some_and(is_pending);
     if is_over {
         forget(node, subject).await;
     }
     is_over
 }
 
-async fn say(node: &Node, panel: &Panel, subject: Subject) -> Outcome {
-    // The record is gone.
-    let nothing = || Outcome { heard: Heard::Yes, answer: String::new(), pause: None };
+async fn send(node: &Node, panel: &Panel, subject: Subject) -> Answer {
+    // The record no longer exists, so there is nothing to send.
+    let nothing = || Answer { verdict: Verdict::Accepted, text: String::new(), pause: None };
     match subject {
         Subject::Backup(uuid) => {
             let Some(backup) = node.backups.get(uuid) else { return nothing() };
-            let made = backup.made.as_ref().filter(|_| backup.is_complete());
-            let result = BackupResult {
-                checksum: made.map_or("", |made| &made.sha1),
+            let archive = backup.archive.as_ref().filter(|_| backup.is_complete());
+            let report = BackupReport {
+                checksum: archive.map_or("", |archive| &archive.sha1),
                 checksum_type: "sha1",
-                size: made.map_or(0, |made| made.size),
-                successful: made.is_some(),
-                parts: made.map_or(&[], |made| &made.parts),
+                size: archive.map_or(0, |archive| archive.size),
+                successful: archive.is_some(),
+                parts: archive.map_or(&[], |archive| &archive.parts),
             };
-            panel.tell_backup(uuid, &result).await
+            panel.report_backup(uuid, &report).await
         }
         Subject::Restore(id) => {
             let Some(record::Restore { backup, successful, .. }) = node.restores.get(id) else {
                 return nothing();
             };
-            panel.tell_restore(backup, successful.unwrap_or(false)).await
+            panel.report_restore(backup, successful.unwrap_or(false)).await
         }
     }
 }
 
-fn telling(node: &Node, subject: Subject) -> Option<Telling> {
+fn notification(node: &Node, subject: Subject) -> Option<Notification> {
     match subject {
-        Subject::Backup(uuid) => node.backups.get(uuid).map(|backup| backup.telling),
-        Subject::Restore(id) => node.restores.get(id).map(|restore| restore.telling),
+        Subject::Backup(uuid) => node.backups.get(uuid).map(|backup| backup.notification),
+        Subject::Restore(id) => node.restores.get(id).map(|restore| restore.notification),
     }
 }
 
-async fn change(node: &Node, subject: Subject, change: impl FnOnce(&mut Telling) + Send + 'static) {
+async fn change(
+    node: &Node,
+    subject: Subject,
+    change: impl FnOnce(&mut Notification) + Send + 'static,
+) {
     match subject {
         Subject::Backup(uuid) => {
-            node.backups.update(uuid, |backup| change(&mut backup.telling)).await;
+            node.backups.update(uuid, |backup| change(&mut backup.notification)).await;
         }
         Subject::Restore(id) => {
-            node.restores.update(id, |restore| change(&mut restore.telling)).await;
+            node.restores.update(id, |restore| change(&mut restore.notification)).await;
         }
     }
 }
 
-/// Removes a record that was there to be told only.
+/// Removes a record that existed only for its notification.
 async fn forget(node: &Node, subject: Subject) {
     match subject {
         Subject::Backup(uuid) => {

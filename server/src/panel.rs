@@ -1,4 +1,4 @@
-//! The Panel's remote API, as far as backups need it.
+//! The part of the Panel's remote API that backups use.
 
 use std::{
     fmt,
@@ -14,13 +14,13 @@ use serde::{
 use uuid::Uuid;
 
 use crate::{
-    answer::{Heard, Outcome},
-    client::{Answer, Client},
+    answer::{Answer, Verdict},
+    client::{Attempt, Client},
     config::Config,
     record::Part,
 };
 
-/// How long the Panel may think: it completes an upload of ten thousand parts before it answers.
+/// Time limit for a response: the Panel completes an upload of ten thousand parts before it responds.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(crate) struct Panel {
     token: RwLock<String>,
 }
 
-/// How a backup ended.
+/// Message about the end of a backup.
 #[derive(Debug, Serialize)]
-pub(crate) struct BackupResult<'a> {
+pub(crate) struct BackupReport<'a> {
     pub(crate) checksum: &'a str,
     pub(crate) checksum_type: &'static str,
     pub(crate) size: u64,
@@ -40,13 +40,13 @@ pub(crate) struct BackupResult<'a> {
     pub(crate) parts: &'a [Part],
 }
 
-/// How a restore ended.
+/// Message about the end of a restore.
 #[derive(Debug, Serialize)]
-pub(crate) struct RestoreResult {
+pub(crate) struct RestoreReport {
     pub(crate) successful: bool,
 }
 
-/// Where the parts of an upload go.
+/// Where to send the parts of an upload.
 #[derive(Deserialize)]
 pub(crate) struct PartUrls {
     #[serde(deserialize_with = "urls")]
@@ -54,10 +54,10 @@ pub(crate) struct PartUrls {
     pub(crate) part_size: u64,
 }
 
-/// Parts that S3 takes of one upload.
+/// Most parts of an upload to S3.
 const PARTS_MAX: usize = 10_000;
 
-/// Takes no more memory than so many parts need: an answer may have twenty million empty ones.
+/// Reads at most [`PARTS_MAX`] URLs, so that twenty million empty ones do not fill the memory.
 fn urls<'de, D: Deserializer<'de>>(urls: D) -> Result<Vec<String>, D::Error> {
     struct Urls;
     impl<'de> Visitor<'de> for Urls {
@@ -82,7 +82,7 @@ fn urls<'de, D: Deserializer<'de>>(urls: D) -> Result<Vec<String>, D::Error> {
 }
 
 impl Panel {
-    /// The Panel of `config`, where it names one.
+    /// Creates the client of the Panel; `None` if the configuration has no `remote`.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>, String> {
         if config.remote.is_empty() {
             return Ok(None);
@@ -95,47 +95,47 @@ impl Panel {
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = token(config);
     }
 
-    pub(crate) async fn tell_backup(&self, uuid: Uuid, result: &BackupResult<'_>) -> Outcome {
-        self.tell(&format!("/backups/{uuid}"), result).await
+    pub(crate) async fn report_backup(&self, uuid: Uuid, report: &BackupReport<'_>) -> Answer {
+        self.post(&format!("/backups/{uuid}"), report).await
     }
 
-    pub(crate) async fn tell_restore(&self, uuid: Uuid, successful: bool) -> Outcome {
-        self.tell(&format!("/backups/{uuid}/restore"), &RestoreResult { successful }).await
+    pub(crate) async fn report_restore(&self, uuid: Uuid, successful: bool) -> Answer {
+        self.post(&format!("/backups/{uuid}/restore"), &RestoreReport { successful }).await
     }
 
-    /// Asks where an archive of at most `size` bytes is to go. The Panel begins an upload for each
-    /// such request, so one that may have been heard is not repeated.
-    pub(crate) async fn part_urls(&self, uuid: Uuid, size: u64) -> Result<PartUrls, Outcome> {
-        // The Panel takes no 0.
+    /// Asks where to send an archive of at most `size` bytes. The Panel begins an upload for each
+    /// request, so the daemon does not repeat a request that the Panel may have received.
+    pub(crate) async fn part_urls(&self, uuid: Uuid, size: u64) -> Result<PartUrls, Answer> {
+        // The Panel does not accept 0.
         let path = format!("/backups/{uuid}?size={}", size.max(1));
-        let answer = self.request(Method::GET, &path, Vec::new()).await;
-        let outcome = self.outcome(&answer);
-        let Answer::Reply(reply) = answer else { return Err(outcome) };
-        let urls = reply.json().filter(|_| reply.status == 200).map(serde_json::from_value);
+        let attempt = self.request(Method::GET, &path, Vec::new()).await;
+        let answer = self.answer(&attempt);
+        let Attempt::Answered(response) = attempt else { return Err(answer) };
+        let urls = response.json().filter(|_| response.status == 200).map(serde_json::from_value);
         match urls {
             Some(Ok(urls)) => Ok(urls),
-            // The Panel's own success, without what it was asked for.
-            _ if reply.is_success() && reply.is_json() => {
-                let answer = format!("its answer has no part URLs: {}", outcome.answer);
-                Err(Outcome { heard: Heard::Refused, answer, ..outcome })
+            // The Panel reports success, but gives no URLs.
+            _ if response.is_success() && response.is_json() => {
+                let text = format!("its answer has no part URLs: {}", answer.text);
+                Err(Answer { verdict: Verdict::Refused, text, ..answer })
             }
-            // Somebody else's: the Panel has begun no upload.
-            _ if reply.is_success() => Err(Outcome { heard: Heard::NotNow, ..outcome }),
-            _ => Err(outcome),
+            // The response is not the Panel's, so the Panel has begun no upload.
+            _ if response.is_success() => Err(Answer { verdict: Verdict::TryLater, ..answer }),
+            _ => Err(answer),
         }
     }
 
-    async fn tell(&self, path: &str, message: &impl Serialize) -> Outcome {
-        let body = serde_json::to_vec(message).expect("a message is plain data");
-        self.outcome(&self.request(Method::POST, path, body).await)
+    async fn post(&self, path: &str, message: &impl Serialize) -> Answer {
+        let body = serde_json::to_vec(message).expect("a message serializes to JSON");
+        self.answer(&self.request(Method::POST, path, body).await)
     }
 
-    fn outcome(&self, answer: &Answer) -> Outcome {
+    fn answer(&self, attempt: &Attempt) -> Answer {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        Outcome::of(answer, token.split_once('.').map_or(&**token, |(_, secret)| secret))
+        Answer::of(attempt, token.split_once('.').map_or(&**token, |(_, secret)| secret))
     }
 
-    async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
+    async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Attempt {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.client.send(method, &format!("/api/remote{path}"), &token, body, PATIENCE).await
     }
@@ -150,12 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_with_more_parts_than_an_upload_has_is_refused() {
+    fn an_answer_with_too_many_parts_is_an_error() {
         let answer = |parts: usize| {
             let parts = vec!["\"\""; parts].join(",");
             serde_json::from_str::<PartUrls>(&format!("{{\"parts\":[{parts}],\"part_size\":1}}"))
         };
-        assert_eq!(answer(PARTS_MAX).expect("as many as there may be").parts.len(), PARTS_MAX);
+        assert_eq!(answer(PARTS_MAX).expect("the most parts").parts.len(), PARTS_MAX);
         assert!(answer(PARTS_MAX + 1).is_err());
     }
 }

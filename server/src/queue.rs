@@ -1,4 +1,5 @@
-//! Whose turn it is: so many jobs on the node at once, one for each server, the rest in their order.
+//! The queue of jobs. A node runs a limited number of jobs, a server runs one, and the others wait in
+//! their order.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +9,7 @@ use std::{
 use futures::channel::oneshot;
 use uuid::Uuid;
 
-/// The queue of a node. Clones are the same one.
+/// The queue of a node. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue(Arc<Mutex<State>>);
 
@@ -19,7 +20,7 @@ struct State {
     waiting: VecDeque<Waiting>,
 }
 
-/// What a job needs: the node's slot, its server for itself, or both.
+/// The resources of a job: a slot of the node, exclusive use of a server, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) job: Uuid,
@@ -46,23 +47,23 @@ impl Queue {
         Queue(Arc::new(Mutex::new(state)))
     }
 
-    /// Joins the queue now; what is returned resolves once it is the job's turn. Dropping it leaves
-    /// the queue.
+    /// Joins the queue immediately. The future resolves when it is the job's turn. Dropping the future
+    /// leaves the queue.
     pub(crate) fn enter(&self, claim: Claim) -> impl Future<Output = Turn> + Send + use<> {
         let (turn, wait) = oneshot::channel();
         self.lock().waiting.push_back(Waiting { claim, turn });
         self.advance();
-        async move { wait.await.expect("a turn is dropped by its receiver alone") }
+        async move { wait.await.expect("only the receiver drops a waiting turn") }
     }
 
-    /// The place of a job among those that wait, from 1.
+    /// Returns the position of a waiting job, from 1.
     pub(crate) fn position(&self, job: Uuid) -> Option<usize> {
         let state = self.lock();
         let mut waiting = state.waiting.iter().filter(|w| !w.turn.is_canceled());
         waiting.position(|w| w.claim.job == job).map(|i| i + 1)
     }
 
-    /// How many run in slots, and how many wait.
+    /// Returns the number of jobs with a slot, and the number of waiting jobs.
     pub(crate) fn lengths(&self) -> (usize, usize) {
         let state = self.lock();
         let waiting = state.waiting.iter().filter(|w| !w.turn.is_canceled()).count();
@@ -74,17 +75,18 @@ impl Queue {
         self.advance();
     }
 
-    /// Gives turns to those that can have one, first come, first served.
+    /// Gives turns to the jobs whose resources are free, in their order.
     fn advance(&self) {
         loop {
             let mut state = self.lock();
             state.waiting.retain(|w| !w.turn.is_canceled());
-            let Some(next) = state.waiting.iter().position(|w| state.has_room_for(w.claim)) else {
+            let Some(next) = state.waiting.iter().position(|w| state.has_resources_for(w.claim))
+            else {
                 return;
             };
             let Some(Waiting { claim, turn }) = state.waiting.remove(next) else { return };
             state.running.push(claim);
-            // A turn that nobody takes ends by being dropped, which needs the lock.
+            // If the receiver is gone, the turn is dropped here, and that needs the lock.
             drop(state);
             drop(turn.send(Turn { queue: self.clone(), claim }));
         }
@@ -96,7 +98,7 @@ impl Queue {
 }
 
 impl State {
-    fn has_room_for(&self, claim: Claim) -> bool {
+    fn has_resources_for(&self, claim: Claim) -> bool {
         let taken = self.running.iter().filter(|running| running.slot).count();
         let is_server_free = claim
             .server
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_leaves_holds_nobody_up() {
+    fn a_job_that_leaves_the_queue_blocks_no_other_job() {
         let queue = Queue::new(1);
         let first = queue.enter(claim(1, 1)).now_or_never().unwrap();
         let second = queue.enter(claim(2, 2));
@@ -157,14 +159,14 @@ mod tests {
         assert_eq!(queue.position(Uuid::from_u128(3)), Some(1));
         drop(first);
         drop(third.as_mut().now_or_never().unwrap());
-        // One that leaves with its turn in hand.
+        // This job leaves after it has received its turn.
         let given = queue.enter(claim(4, 4));
         drop(given);
         assert!(queue.enter(claim(5, 5)).now_or_never().is_some());
     }
 
     #[test]
-    fn a_restore_needs_no_slot_but_its_server() {
+    fn a_restore_needs_its_server_and_no_slot() {
         let queue = Queue::new(1);
         let backup = queue.enter(claim(1, 1)).now_or_never().unwrap();
         let restore = |job, server| queue.enter(Claim { slot: false, ..claim(job, server) });
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn more_slots_let_more_in() {
+    fn more_slots_run_more_jobs() {
         let queue = Queue::new(1);
         let _first = queue.enter(claim(1, 1)).now_or_never().unwrap();
         let mut second = queue.enter(claim(2, 2)).boxed();

@@ -1,48 +1,48 @@
-//! What the daemon knows of each backup and restore. A record is the journal (what was running when
-//! the process ended), the outbox (what the Panel has not been told) and the catalogue in one.
+//! The records of backups and restores. They are the journal (jobs that ran when the process ended),
+//! the outbox (notifications that the Panel has not accepted) and the catalog in one.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{moment::Moment, records::Recorded};
+use crate::{records::Recorded, timestamp::Timestamp};
 
-/// A backup, from its acceptance on.
+/// A backup that the daemon has accepted.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Backup {
     pub(crate) uuid: Uuid,
     pub(crate) server: Uuid,
-    pub(crate) place: Place,
-    /// The name of a local archive. Records of older daemons lack it.
+    pub(crate) destination: Destination,
+    /// Name of a local archive.
     #[serde(default)]
     pub(crate) key: Option<String>,
     pub(crate) state: State,
-    pub(crate) created: Moment,
-    pub(crate) completed: Option<Moment>,
-    pub(crate) made: Option<Made>,
+    pub(crate) created: Timestamp,
+    pub(crate) completed: Option<Timestamp>,
+    pub(crate) archive: Option<ArchiveInfo>,
     pub(crate) error: Option<String>,
-    pub(crate) verified: Option<Checked>,
-    pub(crate) restored: Option<Restored>,
-    /// It is deleted here; the record stays until the Panel is told.
+    pub(crate) verified: Option<VerifyResult>,
+    pub(crate) restored: Option<RestoreResult>,
+    /// The archive is deleted. The record stays until the Panel accepts its notification.
     pub(crate) deleted: bool,
-    pub(crate) telling: Telling,
+    pub(crate) notification: Notification,
 }
 
-/// A restore. The archive's own record, where there is one, is another.
+/// A restore. The record of its backup, if there is one, is separate.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Restore {
     pub(crate) id: Uuid,
     pub(crate) backup: Uuid,
     pub(crate) server: Uuid,
-    pub(crate) created: Moment,
-    /// It had its turn: an exchange that was interrupted is its own.
+    pub(crate) created: Timestamp,
+    /// The restore has begun: an interrupted exchange belongs to it.
     #[serde(default)]
     pub(crate) begun: bool,
-    /// Whether it went well, once it is over.
+    /// Result of a restore that has ended.
     pub(crate) successful: Option<bool>,
-    pub(crate) telling: Telling,
+    pub(crate) notification: Notification,
 }
 
-/// The Panel's and Wings' word for a kind of place.
+/// The word of the Panel and of Wings for a kind of destination.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Adapter {
@@ -50,15 +50,15 @@ pub(crate) enum Adapter {
     S3,
 }
 
-/// Where an archive is.
+/// Where an archive goes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
-    /// In the backup directory.
+pub(crate) enum Destination {
+    /// The backup directory.
     Local,
-    /// In a bucket that the daemon has credentials for.
+    /// A bucket that the daemon has credentials for.
     Bucket,
-    /// Where the Panel's part URLs lead.
+    /// The part URLs that the Panel gives.
     Panel,
 }
 
@@ -73,17 +73,17 @@ pub(crate) enum State {
 
 /// A complete archive.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Made {
+pub(crate) struct ArchiveInfo {
     pub(crate) size: u64,
     pub(crate) sha1: String,
-    /// Bytes of it that the backup before gave.
+    /// Bytes that were copied from the previous archive.
     #[serde(default)]
     pub(crate) copied: u64,
     pub(crate) files: u64,
     pub(crate) skipped: u64,
     pub(crate) partial: bool,
     pub(crate) warnings: Vec<String>,
-    /// What whoever completes the upload needs to name.
+    /// Parts that the Panel needs to complete the upload.
     pub(crate) parts: Vec<Part>,
 }
 
@@ -93,29 +93,29 @@ pub(crate) struct Part {
     pub(crate) part_number: u32,
 }
 
-/// What a look at every byte has found.
+/// Result of the last verification.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Checked {
-    pub(crate) at: Moment,
+pub(crate) struct VerifyResult {
+    pub(crate) at: Timestamp,
     pub(crate) damage: Vec<String>,
 }
 
-/// How the last restore ended.
+/// Result of the last restore.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Restored {
-    pub(crate) at: Moment,
+pub(crate) struct RestoreResult {
+    pub(crate) at: Timestamp,
     pub(crate) error: Option<String>,
 }
 
-/// How far the Panel knows.
+/// State of the notification of the Panel.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Telling {
+pub(crate) struct Notification {
     pub(crate) state: Delivery,
-    /// An attempt has begun whose answer is not known.
+    /// The answer to an attempt is not known.
     pub(crate) unanswered: bool,
-    /// Since when the Panel says that it has no such backup.
-    pub(crate) missing_since: Option<Moment>,
-    /// The answer to the last attempt in short, or why there was none.
+    /// Since this time the Panel says that it does not know the backup.
+    pub(crate) missing_since: Option<Timestamp>,
+    /// The answer to the last attempt in one line, or the reason why there was none.
     #[serde(default)]
     pub(crate) answer: Option<String>,
 }
@@ -123,22 +123,22 @@ pub(crate) struct Telling {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Delivery {
-    /// There is nobody to be told, or nothing yet.
+    /// There is no Panel, or no result yet.
     #[default]
     None,
     Pending,
-    Told,
-    /// The Panel does not take the message, and will not.
+    Delivered,
+    /// The Panel rejected the notification.
     Refused,
-    /// It was deleted there; the archive is kept here.
+    /// The Panel deleted the backup. The daemon keeps the archive.
     Orphan,
 }
 
 impl Backup {
     pub(crate) fn adapter(&self) -> Adapter {
-        match self.place {
-            Place::Local => Adapter::Wings,
-            Place::Bucket | Place::Panel => Adapter::S3,
+        match self.destination {
+            Destination::Local => Adapter::Wings,
+            Destination::Bucket | Destination::Panel => Adapter::S3,
         }
     }
 
@@ -151,8 +151,8 @@ impl Backup {
     }
 }
 
-impl Made {
-    /// The SHA-1 itself.
+impl ArchiveInfo {
+    /// Parses the SHA-1.
     pub(crate) fn sha1(&self) -> Option<[u8; 20]> {
         let text = Some(&self.sha1).filter(|text| text.len() == 40 && text.is_ascii())?;
         let mut sha1 = [0; 20];

@@ -1,4 +1,5 @@
-//! Records on disk: a JSON file each, replaced atomically and durably, and all of them in memory.
+//! Records on disk, one JSON file each. Files are replaced atomically and durably. A copy of all records
+//! is kept in memory.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +16,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use smol::Timer;
 use uuid::Uuid;
 
-/// Between two times of writing a record.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// Pause before a failed write is repeated.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// The records of one kind.
 #[derive(Debug)]
 pub(crate) struct Records<T> {
     inner: Arc<Inner<T>>,
-    /// Held by whoever writes, so that a record's states reach the disk in their order.
+    /// Held during a write, so that the states of a record reach the disk in their order.
     writing: Arc<AsyncMutex<()>>,
 }
 
@@ -32,14 +33,14 @@ struct Inner<T> {
     all: Mutex<BTreeMap<Uuid, T>>,
 }
 
-/// A record, as [`Records`] needs it.
+/// A type that [`Records`] can store.
 pub(crate) trait Recorded: Clone + DeserializeOwned + Serialize + Send + 'static {
     fn id(&self) -> Uuid;
 }
 
 impl<T: Recorded> Records<T> {
-    /// The records in `dir`, which is made if it is not there. A file that cannot be read is said in
-    /// the log and left alone.
+    /// Reads the records in `dir`, and creates the directory if necessary. A file that cannot be read is
+    /// logged and kept.
     pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
         wingback::make_dirs(&dir, 0o700)?;
         let mut all = BTreeMap::new();
@@ -66,19 +67,20 @@ impl<T: Recorded> Records<T> {
         self.inner.lock().get(&id).cloned()
     }
 
-    /// Those that `wanted` says.
+    /// Returns the records for which `wanted` is true.
     pub(crate) fn select(&self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
         self.inner.lock().values().filter(|record| wanted(record)).cloned().collect()
     }
 
-    /// Adds a record, unless `may` says no to the one that is there.
-    pub(crate) async fn add(&self, record: T, may: fn(&T) -> bool) -> io::Result<bool> {
-        let _guard = self.writing.lock_arc().await;
-        if self.get(record.id()).is_some_and(|there| !may(&there)) {
+    /// Adds a record. An existing record with the same ID is replaced only if `may_replace` is true for it;
+    /// otherwise the result is false.
+    pub(crate) async fn add(&self, record: T, may_replace: fn(&T) -> bool) -> io::Result<bool> {
+        let guard = self.writing.lock_arc().await;
+        if self.get(record.id()).is_some_and(|old| !may_replace(&old)) {
             return Ok(false);
         }
         let inner = self.inner.clone();
-        self.write(_guard, move || {
+        self.write(guard, move || {
             inner.store(&record)?;
             inner.lock().insert(record.id(), record);
             Ok(())
@@ -87,9 +89,9 @@ impl<T: Recorded> Records<T> {
         Ok(true)
     }
 
-    /// Changes a record, at once in memory, and resolves when that is on disk, however long the disk is
-    /// full: what was not recorded has not happened to the next daemon, so nobody may be told of it
-    /// before. `None` if there is none.
+    /// Changes a record in memory immediately, and resolves when the change is on disk, however long the
+    /// disk is full. The next daemon does not know a change that is not on disk, so no one may learn of
+    /// it earlier. `None` if the record does not exist.
     pub(crate) async fn update(
         &self,
         id: Uuid,
@@ -107,9 +109,9 @@ impl<T: Recorded> Records<T> {
             });
             match written.await {
                 Ok(()) => return Some(record),
-                Err(e) => tracing::error!(%id, "cannot write a record, and will try again: {e}"),
+                Err(e) => tracing::error!(%id, "cannot write a record, trying again: {e}"),
             }
-            Timer::after(TRY_AGAIN).await;
+            Timer::after(RETRY_PAUSE).await;
             guard = self.writing.lock_arc().await;
         }
     }
@@ -127,7 +129,7 @@ impl<T: Recorded> Records<T> {
         }
     }
 
-    /// Writes to the end, whether somebody waits for it or not.
+    /// Finishes the write even if the caller stops waiting.
     async fn write<G: Send + 'static>(
         &self,
         guard: G,
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_nobody_waits_for_is_written_whole() {
+    fn an_update_whose_caller_stops_waiting_is_written_completely() {
         let tmp = tempfile::tempdir().unwrap();
         let records = Records::open(tmp.path().to_owned()).unwrap();
         let id = Uuid::from_u128(1);

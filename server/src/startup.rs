@@ -1,5 +1,5 @@
-//! What a restart does with what the process before it left: nothing that ran goes on, nothing of it
-//! stays, and whoever asked for it is told.
+//! Recovery at the start. Jobs of the process before do not continue: the daemon removes their remains
+//! and reports their end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,78 +10,78 @@ use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store, Transfer};
 use crate::{
     archives, backup,
     job::Kind,
-    moment::Moment,
     node::Node,
     outbox::{self, Subject},
     queue::Claim,
-    record::{self, Delivery, Place, State, Telling},
+    record::{self, Delivery, Destination, Notification, State},
     restore,
+    timestamp::Timestamp,
 };
 
-/// How often it is tried to clear away, and the wait between.
+/// Number of attempts to clean up, and the pause between them.
 const TRIES: usize = 5;
-const WAIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(5);
 
-/// How long the S3 service is asked again at the start.
-const ASK_FOR: Duration = Duration::from_secs(10);
+/// How long the check of the S3 service is repeated at the start.
+const RETRY_FOR: Duration = Duration::from_secs(10);
 
-/// How long a failed backup is remembered, in seconds.
-const REMEMBERED: u64 = 30 * 24 * 3600;
+/// How long the record of a failed backup is kept, in seconds.
+const KEEP_FAILED: u64 = 30 * 24 * 3600;
 
-/// Between two looks for backups that failed so long ago.
+/// Pause between two removals of old records.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
-/// Ends what was open, and goes on telling.
+/// Ends what was open, and goes on notification.
 pub(crate) async fn recover(node: &Arc<Node>) {
     if node.panel.is_none() {
-        tell_nobody(node).await;
+        drop_notifications(node).await;
     }
-    // Before anything is ended: that tells by itself.
-    let is_untold = |telling: &Telling| telling.state == Delivery::Pending;
-    let backups = node.backups.select(|backup| is_untold(&backup.telling));
-    let restores = node.restores.select(|restore| is_untold(&restore.telling));
+    // Before jobs are ended, because their ends create further notifications.
+    let is_pending = |notification: &Notification| notification.state == Delivery::Pending;
+    let backups = node.backups.select(|backup| is_pending(&backup.notification));
+    let restores = node.restores.select(|restore| is_pending(&restore.notification));
     for backup in backups {
-        outbox::tell(node, Subject::Backup(backup.uuid));
+        outbox::notify(node, Subject::Backup(backup.uuid));
     }
     for restore in restores {
-        outbox::tell(node, Subject::Restore(restore.id));
+        outbox::notify(node, Subject::Restore(restore.id));
     }
     for backup in node.backups.select(record::Backup::is_open) {
         end_backup(node.clone(), backup);
     }
-    // The one that had its turn first: what is halfway is its work.
-    let mut restores = node.restores.select(|restore| restore.telling.state == Delivery::None);
+    // A restore that has begun goes first: the interrupted exchange belongs to it.
+    let mut restores = node.restores.select(|restore| restore.notification.state == Delivery::None);
     restores.sort_by_key(|restore| (!restore.begun, restore.created));
     for restore in restores {
         end_restore(node.clone(), restore);
     }
-    // Told, and not forgotten in time.
-    let is_told = |restore: &record::Restore| {
-        !matches!(restore.telling.state, Delivery::None | Delivery::Pending)
+    // The process ended before it removed the records of delivered notifications.
+    let is_over = |restore: &record::Restore| {
+        !matches!(restore.notification.state, Delivery::None | Delivery::Pending)
     };
-    for restore in node.restores.select(is_told) {
+    for restore in node.restores.select(is_over) {
         node.restores.remove(restore.id).await;
     }
     forget_old(node).await;
 }
 
-/// Asks the S3 service once, and logs what an operator has to mend: credentials that are refused, a
-/// bucket that is not there. The daemon runs all the same, as the service may come back.
+/// Checks the S3 service once, and logs what an operator must correct: rejected credentials, or a
+/// bucket that does not exist. The daemon runs in any case, because the service may recover.
 pub(crate) async fn check_bucket(node: Arc<Node>) {
     let Some(s3) = &node.config.s3 else { return };
-    let place = s3.place();
-    // No server has this UUID, so nothing lies there. Every backup needs the permission to look.
-    let asked = async {
-        let transfer = Transfer::new().retry_for(ASK_FOR);
+    let url = s3.url();
+    // No server has this UUID, so its prefix is empty. Every backup needs the permission to list.
+    let check = async {
+        let transfer = Transfer::new().retry_for(RETRY_FOR);
         s3.store(Uuid::nil())?.transfer(transfer).sweep().await
     };
-    match asked.await {
-        Ok(_) => tracing::info!("{place} can be used"),
-        Err(e) => tracing::error!("{place} cannot be used, so backups to it will fail: {e}"),
+    match check.await {
+        Ok(_) => tracing::info!("{url} can be used"),
+        Err(e) => tracing::error!("{url} cannot be used, so backups to it will fail: {e}"),
     }
 }
 
-/// Drops failed backups that are old, again and again, for as long as the daemon runs.
+/// Removes old records every hour, for as long as the daemon runs.
 pub(crate) async fn keep_forgetting(node: Arc<Node>) {
     loop {
         Timer::after(FORGET_EVERY).await;
@@ -89,16 +89,16 @@ pub(crate) async fn keep_forgetting(node: Arc<Node>) {
     }
 }
 
-/// Drops the records of failed backups that are old, and of those that are deleted and told.
+/// Removes the records of old failed backups, and of deleted backups without a pending notification.
 async fn forget_old(node: &Node) {
-    let now = Moment::now();
+    let now = Timestamp::now();
     let is_old = |b: &record::Backup| {
-        let told = b.telling.state != Delivery::Pending;
-        let is_failed = b.state == State::Failed && now.seconds_since(b.created) > REMEMBERED;
-        told && (is_failed || b.deleted)
+        let is_final = b.notification.state != Delivery::Pending;
+        let is_failed = b.state == State::Failed && now.seconds_since(b.created) > KEEP_FAILED;
+        is_final && (is_failed || b.deleted)
     };
     for backup in node.backups.select(is_old) {
-        // A backup that is tried again under its UUID keeps its record.
+        // A backup that is running again under its UUID keeps its record.
         let Some(_job) = node.jobs.begin(backup.uuid, backup.server, Kind::Delete) else {
             continue;
         };
@@ -108,17 +108,18 @@ async fn forget_old(node: &Node) {
     }
 }
 
-/// There is no Panel any more: what waited to be told waits for nobody.
-async fn tell_nobody(node: &Node) {
-    for backup in node.backups.select(|backup| backup.telling.state == Delivery::Pending) {
-        node.backups.update(backup.uuid, |backup| backup.telling.state = Delivery::None).await;
+/// Drops pending notifications. The configuration has no Panel any more.
+async fn drop_notifications(node: &Node) {
+    for backup in node.backups.select(|backup| backup.notification.state == Delivery::Pending) {
+        node.backups.update(backup.uuid, |backup| backup.notification.state = Delivery::None).await;
     }
-    for restore in node.restores.select(|restore| restore.telling.state == Delivery::Pending) {
+    for restore in node.restores.select(|restore| restore.notification.state == Delivery::Pending) {
         node.restores.remove(restore.id).await;
     }
 }
 
-/// Beside everything else, since a bucket may not answer; the server's next job waits for it.
+/// Ends a backup in a task of its own, because a bucket may not answer. The server's next job waits for
+/// this one.
 fn end_backup(node: Arc<Node>, record: record::Backup) {
     let Some(job) = node.jobs.begin(record.uuid, record.server, Kind::Backup) else { return };
     let claim = Claim { job: record.uuid, server: Some(record.server), slot: false };
@@ -126,40 +127,41 @@ fn end_backup(node: Arc<Node>, record: record::Backup) {
     smol::spawn(async move {
         let _turn = turn.await;
         for tries_left in (0..TRIES).rev() {
-            match job.work(clear(&node, &record)).await {
+            match job.work(clean_up(&node, &record)).await {
                 Ok(()) => break,
                 Err(e) => {
-                    tracing::error!(backup = %record.uuid, tries_left, "cannot clear away: {e}")
+                    tracing::error!(backup = %record.uuid, tries_left, "cannot clean up: {e}")
                 }
             }
-            Timer::after(WAIT).await;
+            Timer::after(PAUSE).await;
         }
         let error = Error::new(ErrorKind::Cancelled, "make the backup");
-        let error = error.caused_by("the daemon ended meanwhile");
+        let error = error.caused_by("the daemon ended before the job");
         backup::end(&node, job, Err(error)).await;
     })
     .detach();
 }
 
-/// Removes what there is of a backup that was not recorded as complete: to whoever asked, it failed.
-async fn clear(node: &Node, record: &record::Backup) -> Result<()> {
-    let Some(at) = archives::at(&node.config, record)? else {
-        // The Panel aborts its upload when it is told.
+/// Removes all data of a backup that is not recorded as complete. Such a backup counts as failed.
+async fn clean_up(node: &Node, record: &record::Backup) -> Result<()> {
+    let Some(location) = archives::location(&node.config, record)? else {
+        // The notification lets the Panel abort its upload.
         return Ok(());
     };
     if record.state == State::Running {
-        at.remove().await?;
+        location.remove().await?;
     }
-    match (record.place, &node.config.s3) {
-        (Place::Bucket, Some(s3)) => {
-            // Whatever is unfinished there was this daemon's own.
+    match (record.destination, &node.config.s3) {
+        (Destination::Bucket, Some(s3)) => {
+            // Every unfinished upload below this prefix is this daemon's own.
             s3.store(record.server)?.dead_after(Duration::ZERO).sweep().await.map(drop)
         }
-        _ => at.store.sweep().await.map(drop),
+        _ => location.store.sweep().await.map(drop),
     }
 }
 
-/// Finishes or undoes what is halfway. The servers' disk may be slow to come after a power cut.
+/// Finishes or undoes an interrupted restore. The disk of the servers may be mounted late after a power
+/// cut.
 async fn recover_server(node: &Node, server: Uuid) -> Result<Option<Recovered>> {
     let dir = node.config.data().join(server.to_string());
     let mut tries_left = TRIES;
@@ -171,7 +173,7 @@ async fn recover_server(node: &Node, server: Uuid) -> Result<Option<Recovered>> 
             }
             result => return result,
         }
-        Timer::after(WAIT).await;
+        Timer::after(PAUSE).await;
     }
 }
 
@@ -182,16 +184,16 @@ fn end_restore(node: Arc<Node>, record: record::Restore) {
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
         let turn = turn.await;
-        // What is halfway is not the work of one that only waited.
+        // A restore that had not begun has no interrupted exchange.
         let recover = recover_server(&node, server);
         let recovered = if begun { job.work(recover).await } else { Ok(None) };
         let result = match recovered {
-            // It had come so far that the files are in place.
+            // The exchange was finished, so the new files are in place.
             Ok(Some(Recovered::Finished)) => Ok(()),
             Ok(_) if successful == Some(true) => Ok(()),
             Ok(_) => {
                 let error = Error::new(ErrorKind::Cancelled, "restore");
-                Err(error.caused_by("the daemon ended meanwhile"))
+                Err(error.caused_by("the daemon ended before the job"))
             }
             Err(e) => Err(e),
         };

@@ -1,4 +1,4 @@
-//! TLS by `api.ssl`, on rustls.
+//! TLS with rustls, configured by `api.ssl`.
 
 use std::{io, sync::Arc};
 
@@ -13,11 +13,12 @@ use futures_rustls::{
 
 use crate::config::Ssl;
 
+/// Returns the cryptography for both directions.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// What accepts TLS, where it is enabled.
+/// Creates the acceptor of TLS connections; `None` if TLS is not enabled.
 pub(crate) fn acceptor(ssl: &Ssl) -> Result<Option<TlsAcceptor>, String> {
     if !ssl.enabled {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Who may do what: the node's token, and the JSON Web Tokens that it signs (RFC 7519, HS256).
+//! Authorization: the node's token, and the JSON Web Tokens that it signs (RFC 7519, HS256).
 
 use std::{
     collections::HashMap,
@@ -12,23 +12,23 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::{config::Secret, moment::Moment};
+use crate::{config::Secret, timestamp::Timestamp};
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// How far the Panel's clock may be behind this one, in seconds.
+/// How many seconds the Panel's clock may be ahead of the daemon's clock.
 const LEEWAY: u64 = 60;
 
-/// The tokens of a node, which a reload changes.
+/// The tokens of a node. A reload changes them.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     token: RwLock<Secret>,
-    started: Moment,
-    /// Which one-use tokens were used, and until when that matters.
+    started: Timestamp,
+    /// Used download tokens, and when they expire.
     used: Mutex<HashMap<String, u64>>,
 }
 
-/// What a token for a WebSocket says.
+/// The claims of a token for a WebSocket.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct SocketClaims {
     pub(crate) server_uuid: Uuid,
@@ -38,20 +38,20 @@ pub(crate) struct SocketClaims {
     pub(crate) times: Times,
 }
 
-/// What a token for one download says.
+/// The claims of a token for one download.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct DownloadClaims {
     pub(crate) server_uuid: Uuid,
     pub(crate) backup_uuid: Uuid,
     unique_id: String,
-    /// One file of the archive; as Wings has it, the archive itself.
+    /// Path of one file in the archive. Without it, as in tokens for Wings, the whole archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     #[serde(flatten)]
     times: Times,
 }
 
-/// From when until when a token is good, in seconds since 1970.
+/// The time during which a token is valid, in seconds since 1970.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Times {
     pub(crate) exp: u64,
@@ -74,34 +74,34 @@ impl SocketClaims {
 
 impl Times {
     fn for_seconds(seconds: u64) -> Self {
-        let now = Moment::now().seconds();
+        let now = Timestamp::now().seconds();
         Times { exp: now + seconds, nbf: 0, iat: Some(now) }
     }
 
-    fn hold_at(&self, now: u64) -> bool {
+    fn are_valid_at(&self, now: u64) -> bool {
         now < self.exp && self.nbf <= now + LEEWAY
     }
 }
 
 impl Tokens {
     pub(crate) fn new(token: Secret) -> Self {
-        Tokens { token: RwLock::new(token), started: Moment::now(), used: Mutex::default() }
+        Tokens { token: RwLock::new(token), started: Timestamp::now(), used: Mutex::default() }
     }
 
     pub(crate) fn replace(&self, token: Secret) {
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
-    /// Whether `Authorization: Bearer TOKEN` has the node's token.
+    /// Whether `Authorization: Bearer TOKEN` contains the node's token.
     pub(crate) fn is_bearer(&self, header: &[u8]) -> bool {
         let Some((scheme, token)) = header.split_at_checked(7) else { return false };
         scheme.eq_ignore_ascii_case(b"bearer ") && self.is(token)
     }
 
-    /// Digests are compared, so that the time says nothing of the length either.
+    /// Compares digests, so that the time does not depend on the token or its length.
     fn is(&self, token: &[u8]) -> bool {
         let mac = |text: &[u8]| self.mac().chain_update(text).finalize().into_bytes();
-        // Not while it is locked, since `mac` locks it too.
+        // This clone releases the lock, because `mac` locks the token as well.
         let ours = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
         mac(token).ct_eq(&mac(ours.0.as_bytes())).into()
     }
@@ -124,16 +124,16 @@ impl Tokens {
 
     pub(crate) fn socket(&self, token: &str) -> Option<SocketClaims> {
         let claims: SocketClaims = self.verify(token)?;
-        claims.times.hold_at(Moment::now().seconds()).then_some(claims)
+        claims.times.are_valid_at(Timestamp::now().seconds()).then_some(claims)
     }
 
-    /// What the token allows, once: whoever comes with it again gets nothing. Which were used is not
-    /// known across a restart, so one from before it is good no more.
+    /// Returns the claims of a token at its first use, and `None` at any later use. A restart forgets the
+    /// used tokens, so tokens from before it are not valid.
     pub(crate) fn download(&self, token: &str) -> Option<DownloadClaims> {
         let claims: DownloadClaims = self.verify(token)?;
-        let now = Moment::now().seconds();
+        let now = Timestamp::now().seconds();
         let is_older = claims.times.iat.is_some_and(|iat| iat < self.started.seconds());
-        if !claims.times.hold_at(now) || is_older {
+        if !claims.times.are_valid_at(now) || is_older {
             return None;
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Tokens {
     }
 
     fn sign(&self, claims: &impl Serialize) -> String {
-        let claims = serde_json::to_vec(claims).expect("claims are plain data");
+        let claims = serde_json::to_vec(claims).expect("claims serialize to JSON");
         let signed = format!("{}.{}", BASE64.encode(HEADER), BASE64.encode(claims));
         let mac = self.mac().chain_update(&signed).finalize().into_bytes();
         format!("{signed}.{}", BASE64.encode(mac))
@@ -162,7 +162,7 @@ impl Tokens {
 
     fn mac(&self) -> Hmac<Sha256> {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        Hmac::new_from_slice(token.0.as_bytes()).expect("a key of any length will do")
+        Hmac::new_from_slice(token.0.as_bytes()).expect("HMAC accepts a key of any length")
     }
 }
 
@@ -177,11 +177,11 @@ mod tests {
     }
 
     fn in_seconds(seconds: i64) -> u64 {
-        Moment::now().seconds().saturating_add_signed(seconds)
+        Timestamp::now().seconds().saturating_add_signed(seconds)
     }
 
     #[test]
-    fn only_the_nodes_token_opens_and_a_reload_changes_it() {
+    fn only_the_nodes_token_is_accepted_and_a_reload_changes_it() {
         let tokens = tokens();
         assert!(tokens.is_bearer(b"Bearer node") && tokens.is_bearer(b"bearer node"));
         for wrong in ["", "node", "Bearer", "Bearer ", "Bearer nod", "Bearer node2", "Basic node"] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_download_is_for_once() {
+    fn a_download_token_is_valid_once() {
         let (tokens, server, backup) = (tokens(), Uuid::new_v4(), Uuid::new_v4());
         let token = tokens.for_download(server, backup, None);
         let claims = tokens.download(&token).unwrap();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_forged_old_or_early_is_none() {
+    fn a_forged_expired_or_early_token_is_not_valid() {
         let (tokens, server) = (tokens(), Uuid::new_v4());
         let good = tokens.for_socket(server);
         assert!(tokens.socket(&good).unwrap().may("backup.read"));

@@ -1,39 +1,39 @@
-//! Looks at every byte of a backup's archive.
+//! Verifies the archive of one backup.
 
 use std::sync::Arc;
 
 use wingback::{ErrorKind, Result, Verified, Verify};
 
 use crate::{
-    archives::At,
+    archives::ArchiveLocation,
     job::Active,
-    moment::Moment,
     node::Node,
     queue::{Claim, Turn},
-    record::Checked,
+    record::VerifyResult,
+    timestamp::Timestamp,
 };
 
-/// Queues the job, and sees to all of it.
-pub(crate) fn start(node: Arc<Node>, job: Active, at: At) {
+/// Queues the job, and runs it to its end.
+pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
     let claim = Claim { job: job.uuid, server: None, slot: true };
     let turn = node.queue.enter(claim);
     smol::spawn(async move {
-        let result = job.work(run(&node, &job, turn, &at)).await;
-        job.ending.set();
+        let result = job.work(run(&node, &job, turn, &location)).await;
+        job.set_ending();
         match result {
-            Ok(verified) => note(&node, &job, damage_of(&verified)).await,
+            Ok(verified) => record(&node, &job, damage_of(&verified)).await,
             Err(e) if e.kind() == ErrorKind::Cancelled => {}
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                note(&node, &job, vec![e.to_string()]).await
+                record(&node, &job, vec![e.to_string()]).await
             }
-            // What could not be read may be whole: the last result stays.
+            // An archive that cannot be read may be undamaged: the last result stays.
             Err(e) => {
-                tracing::warn!(backup = %job.uuid, server = %job.server, "cannot be verified: {e}");
-                node.events.say(job.server, format!("The backup could not be verified: {e}"));
+                tracing::warn!(backup = %job.uuid, server = %job.server, "cannot verify the backup: {e}");
+                node.events.message(job.server, format!("The backup could not be verified: {e}"));
             }
         }
         let (server, event) = (job.server, format!("backup verified:{}", job.uuid));
-        // Whoever hears it finds the job over.
+        // The job ends before clients receive the event.
         drop(job);
         node.events.send(server, event, Vec::new());
     })
@@ -44,30 +44,30 @@ async fn run(
     node: &Node,
     job: &Active,
     turn: impl Future<Output = Turn>,
-    at: &At,
+    location: &ArchiveLocation,
 ) -> Result<Verified> {
-    let _turn = job.turn(turn).await?;
+    let _turn = job.unless_cancelled(turn).await?;
     let mut verify = Verify::new().background(node.config.wingback.background);
     if node.config.wingback.threads > 0 {
         verify = verify.threads(node.config.wingback.threads);
     }
-    let made = node.backups.get(job.uuid).and_then(|backup| backup.made);
-    if let Some(sha1) = made.and_then(|made| made.sha1()) {
+    let recorded = node.backups.get(job.uuid).and_then(|backup| backup.archive);
+    if let Some(sha1) = recorded.and_then(|archive| archive.sha1()) {
         verify = verify.sha1(sha1);
     }
-    job.run(verify.start(at.archive()), |_| ()).await
+    job.run(verify.start(location.archive()), |_| ()).await
 }
 
 fn damage_of(verified: &Verified) -> Vec<String> {
     let mut damage: Vec<_> = verified.damage.iter().map(ToString::to_string).collect();
     if verified.sha1_matches == Some(false) {
-        damage.push("its SHA-1 is not the one that it had".into());
+        damage.push("its SHA-1 differs from the recorded one".into());
     }
     damage
 }
 
-async fn note(node: &Node, job: &Active, damage: Vec<String>) {
-    tracing::info!(backup = %job.uuid, server = %job.server, damage = damage.len(), "verified");
-    let checked = Checked { at: Moment::now(), damage };
-    node.backups.update(job.uuid, |backup| backup.verified = Some(checked)).await;
+async fn record(node: &Node, job: &Active, damage: Vec<String>) {
+    tracing::info!(backup = %job.uuid, server = %job.server, damage = damage.len(), "backup verified");
+    let result = VerifyResult { at: Timestamp::now(), damage };
+    node.backups.update(job.uuid, |backup| backup.verified = Some(result)).await;
 }

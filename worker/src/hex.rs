@@ -1,11 +1,11 @@
-//! SHA-1s in hexadecimal, as requests, results and the command have them.
+//! SHA-1s in hexadecimal, as in requests, results and the command.
 
-/// Forty digits.
+/// Returns forty digits.
 pub fn of_sha1(sha1: &[u8; 20]) -> String {
     sha1.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The SHA-1 that forty digits are; `None` for any other text.
+/// Parses forty digits; `None` for any other text.
 pub fn sha1(text: &str) -> Option<[u8; 20]> {
     if text.len() != 40 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

@@ -1,10 +1,10 @@
-//! One running job: its events, how far it is, and how it is cancelled.
+//! One running job: its events, its progress and its cancellation.
 
 use std::{
     fs::File,
     io::Write,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use futures::{
@@ -15,9 +15,12 @@ use futures::{
 use serde_json::{Value, json};
 use wingback::{Error, ErrorKind, Handle, Phase, Progress, Result, Task};
 
-use crate::json::{self, with_fields};
+use crate::{
+    json::{self, with_fields},
+    lock::lock,
+};
 
-/// Where events are written.
+/// The descriptor that events are written to.
 #[derive(Clone, Debug)]
 pub(crate) struct Events(Arc<Mutex<File>>);
 
@@ -26,14 +29,14 @@ impl Events {
         Events(Arc::new(Mutex::new(file)))
     }
 
-    /// Writes one. Where nobody reads them any more, nobody misses it.
+    /// Writes an event. A failure is ignored, because it means that the reader is gone.
     pub(crate) fn send(&self, event: &Value) {
         let mut line = event.to_string();
         line.push('\n');
         let _ = lock(&self.0).write_all(line.as_bytes());
     }
 
-    /// An error of the protocol itself, or of a job's.
+    /// Writes an error of the protocol, or of a job.
     pub(crate) fn error(&self, id: Option<u64>, error: &Error) {
         let event = json!({ "event": "error", "error": json::error(error) });
         self.send(&match id {
@@ -43,18 +46,18 @@ impl Events {
     }
 }
 
-/// What the job's thread has of it.
+/// The side of a job that its own thread uses.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
     events: Events,
-    watched: Arc<Watched>,
+    state: Arc<JobState>,
     cancelled: Shared<oneshot::Receiver<()>>,
 }
 
-/// What everybody else has of it.
+/// The side of a job that other threads use.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct JobState {
     cancel: Mutex<Option<oneshot::Sender<()>>>,
     task: Mutex<Option<(Handle, Option<Progress>)>>,
 }
@@ -63,26 +66,26 @@ impl Job {
     pub(crate) fn new(id: u64, events: Events) -> Self {
         let (cancel, cancelled) = oneshot::channel();
         let (cancel, task) = (Mutex::new(Some(cancel)), Mutex::new(None));
-        let watched = Arc::new(Watched { cancel, task });
-        Job { id, events, watched, cancelled: cancelled.shared() }
+        let state = Arc::new(JobState { cancel, task });
+        Job { id, events, state, cancelled: cancelled.shared() }
     }
 
-    pub(crate) fn watched(&self) -> Arc<Watched> {
-        self.watched.clone()
+    pub(crate) fn state(&self) -> Arc<JobState> {
+        self.state.clone()
     }
 
-    /// Runs a task of the engine's; cancelled, it ends in order.
+    /// Runs a task of the engine. Cancellation lets it clean up.
     pub(crate) async fn task<T>(&self, task: Task<'_, T>) -> Result<T> {
         self.follow(task.handle(), task).await
     }
 
-    /// Runs what `handle` watches.
+    /// Runs `work`, which `handle` watches and can cancel.
     pub(crate) async fn follow<T>(
         &self,
         handle: Handle,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        *lock(&self.watched.task) = Some((handle.clone(), None));
+        *lock(&self.state.task) = Some((handle.clone(), None));
         match future::select(pin!(work), self.cancelled.clone()).await {
             Either::Left((result, _)) => result,
             Either::Right((_, work)) => {
@@ -92,7 +95,7 @@ impl Job {
         }
     }
 
-    /// Runs what has no end of its own when it is cancelled: it is dropped.
+    /// Runs work that cannot be cancelled. Cancellation of the job drops it.
     pub(crate) async fn plain<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match future::select(pin!(work), self.cancelled.clone()).await {
             Either::Left((result, _)) => result,
@@ -100,10 +103,10 @@ impl Job {
         }
     }
 
-    /// Says how it ended. Nothing comes after it.
+    /// Reports the end of the job. No event of the job follows.
     pub(crate) fn end(self, result: &Result<Value>) {
-        // With it in hand the last progress is out, or never will be.
-        let mut task = lock(&self.watched.task);
+        // While this lock is held, no progress event can be written.
+        let mut task = lock(&self.state.task);
         *task = None;
         match result {
             Ok(value) => {
@@ -115,14 +118,14 @@ impl Job {
     }
 }
 
-impl Watched {
+impl JobState {
     pub(crate) fn cancel(&self) {
-        // It is cancelled by its end, too.
+        // Dropping the sender resolves the receiver.
         drop(lock(&self.cancel).take());
     }
 
-    /// Says how far it is, if that has changed.
-    pub(crate) fn tell(&self, id: u64, events: &Events) {
+    /// Reports the progress, if it has changed.
+    pub(crate) fn report_progress(&self, id: u64, events: &Events) {
         let mut task = lock(&self.task);
         let Some((handle, last)) = task.as_mut() else { return };
         let now = handle.progress();
@@ -131,8 +134,4 @@ impl Watched {
             events.send(&with_fields(json::progress(&now), event));
         }
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-//! What the engine has found, as JSON: an event's result here, a line of the command's `--json`.
-//! `docs/command.md` documents it; fields are added, never changed.
-#![allow(missing_docs, reason = "each function has the object that its argument is")]
+//! Results of the engine as JSON: the results of events here, and the lines of `--json` of the command.
+//! `docs/command.md` documents them. Fields are added, never changed.
+#![allow(missing_docs, reason = "each function returns its argument as an object")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -217,7 +217,7 @@ pub fn parts(parts: &[UploadedPart]) -> Value {
     parts.iter().map(|part| json!({ "number": part.number, "etag": part.etag })).collect()
 }
 
-/// How an archive was read.
+/// Returns how an archive was read.
 fn read_method(method: ReadMethod) -> Value {
     match method {
         ReadMethod::Indexed => json!({ "read_method": "indexed" }),
@@ -227,7 +227,7 @@ fn read_method(method: ReadMethod) -> Value {
     }
 }
 
-/// The fields of both objects.
+/// Merges the fields of both objects.
 pub fn with_fields(mut object: Value, more: Value) -> Value {
     if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
         fields.extend(more);
@@ -235,7 +235,7 @@ pub fn with_fields(mut object: Value, more: Value) -> Value {
     object
 }
 
-/// Adds the path as text, and as base64 besides where it is no UTF-8.
+/// Adds the path as text, and also as base64 if it is not UTF-8.
 pub fn with_path(path: &[u8], object: Value) -> Value {
     with_bytes("path", path, object)
 }

@@ -1,24 +1,27 @@
-//! The engine behind two pipes and a socket, for programs that neither are written in Rust nor link
-//! a library: [`serve`] reads requests and writes events, each a JSON object on a line of its own.
+//! Serves the engine over two pipes and a socket, for programs that are not written in Rust and link no
+//! library. [`serve`] reads requests and writes events. Each one is a JSON object on its own line.
 //!
 //! ```text
 //! requests ─ request ─┬─ job ─ job ─ job …   each on a thread of its own
 //! streams ─ streams ──┘   └─ events
 //! ```
 //!
-//! `docs/worker.md` has the protocol. Several jobs run at once; limits of speed are objects that they
-//! share. What a job reads or writes in bytes (an archive that is a download, a file's content) goes
-//! through a descriptor of its own, which comes over the socket.
+//! `docs/worker.md` documents the protocol. Several jobs run at once, and can share speed limits. Bytes
+//! that a job reads or writes, such as an archive or the content of a file, go through a descriptor of
+//! the job. The other side sends the descriptor over the socket.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod hex;
 mod job;
 pub mod json;
+mod limits;
+mod lock;
 mod operations;
-mod place;
 mod request;
 mod serve;
+mod store;
 mod streams;
+mod values;
 
 pub use serve::{PROTOCOL, serve};

@@ -1,4 +1,4 @@
-//! What jobs do: requests to the engine, and its results as JSON.
+//! Runs the operations of the engine that requests ask for, and returns their results as JSON.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -12,14 +12,21 @@ use wingback::{
 use crate::{
     job::Job,
     json::{self, with_fields},
-    place::{self, Destination, Opened},
+    limits::Limits,
     request::{self, Operation},
-    serve::Shared,
-    streams::Stream,
+    store::{self, Destination, OpenStore},
+    streams::{Stream, Streams},
 };
 
-/// Members that are written to a stream at once.
+/// Bytes of member lines that are written to a stream at once.
 const BATCH: usize = 64 << 10;
+
+/// The resources that all jobs share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) streams: Streams,
+    pub(crate) limits: Limits,
+}
 
 pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Result<Value> {
     match operation {
@@ -79,14 +86,14 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({ "objects": objects.collect::<Vec<_>>() }))
         }
         Operation::Head(args) => {
-            let (store, key) = place::named(args.store, &args.name)?;
+            let (store, key) = store::open_named(args.store, &args.name)?;
             match job.plain(store.head(&key)).await? {
                 Some(object) => Ok(json::object(&object, &store.location(&key))),
                 None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
             }
         }
         Operation::Delete(args) => {
-            let (store, key) = place::named(args.store, &args.name)?;
+            let (store, key) = store::open_named(args.store, &args.name)?;
             job.plain(store.delete(&key)).await?;
             Ok(json!({}))
         }
@@ -94,7 +101,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let store = args.store.open()?.into_store();
             Ok(json!({ "removed": job.plain(store.sweep()).await? }))
         }
-        // The loop sees to these.
+        // The request loop handles these.
         Operation::Cancel | Operation::Limit(_) | Operation::Unlimit(_) => {
             Err(Error::new(ErrorKind::Internal, "run the job"))
         }
@@ -150,21 +157,21 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
         backup = backup.threads(threads);
     }
     if let Some(limit) = args.read_limit {
-        backup = backup.read_limit(shared.limit(limit)?);
+        backup = backup.read_limit(shared.limits.get(limit)?);
     }
     if let Some(limit) = args.write_limit {
-        backup = backup.write_limit(shared.limit(limit)?);
+        backup = backup.write_limit(shared.limits.get(limit)?);
     }
     for (path, len) in args.max_len {
         backup = backup.max_len(path.0, len);
     }
     match args.to {
-        Destination::Store(place, name) => {
-            let opened = place.open()?;
-            let key = opened.key(&name)?;
-            // Asked before the store is given away.
-            let location = location(&opened, &key);
-            let report = job.task(backup.start(opened.into_store(), key.clone())).await?;
+        Destination::Store(spec, name) => {
+            let store = spec.open()?;
+            let key = store.key(&name)?;
+            // The backup takes the store, so the location is needed first.
+            let location = location(&store, &key);
+            let report = job.task(backup.start(store.into_store(), key.clone())).await?;
             let location = json::with_path(&location, json!({ "key": key.as_str() }));
             Ok(with_fields(json::report(&report), location))
         }
@@ -184,12 +191,12 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
 }
 
-fn location(store: &Opened, key: &wingback::Key) -> Vec<u8> {
+fn location(store: &OpenStore, key: &wingback::Key) -> Vec<u8> {
     use std::os::unix::ffi::OsStringExt;
     match store {
-        Opened::Local(store) => OsString::from(LocalStore::path(store, key)).into_vec(),
+        OpenStore::Local(store) => OsString::from(LocalStore::path(store, key)).into_vec(),
         #[cfg(feature = "s3")]
-        Opened::S3(store) => store.location(key).into_bytes(),
+        OpenStore::S3(store) => store.location(key).into_bytes(),
     }
 }
 
@@ -230,16 +237,18 @@ async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<V
             line(&mut head, &member);
             write(&mut to, &head).await?;
             if member.kind == MemberKind::File {
-                let written = copy(&mut entries, &mut to).await.map_err(unwritten)?;
+                let written = copy(&mut entries, &mut to).await.map_err(write_error)?;
                 if written != member.size {
                     let error = Error::new(ErrorKind::Internal, "read the archive");
-                    return Err(error.caused_by("a file has not the size that it should"));
+                    return Err(
+                        error.caused_by("the size of a file differs from the size in its header")
+                    );
                 }
             }
         }
         close(&mut to).await
     };
-    // What waits for the other side to read is not the engine's to cancel.
+    // The engine cannot cancel a write that waits for its reader, so `plain` drops it.
     job.plain(job.follow(handle, all)).await?;
     Ok(json!({ "members": members }))
 }
@@ -271,16 +280,16 @@ fn line(lines: &mut Vec<u8>, member: &Member) {
 }
 
 async fn write(to: &mut Stream, bytes: &[u8]) -> Result<()> {
-    to.write_all(bytes).await.map_err(unwritten)
+    to.write_all(bytes).await.map_err(write_error)
 }
 
-/// The end of a stream says that what was written is all.
+/// Closes a stream. Its end tells the reader that no more bytes follow.
 async fn close(to: &mut Stream) -> Result<()> {
-    to.close().await.map_err(unwritten)
+    to.close().await.map_err(write_error)
 }
 
-fn unwritten(error: std::io::Error) -> Error {
-    // An error of the engine's comes through its reader.
+fn write_error(error: std::io::Error) -> Error {
+    // `copy` also returns errors of the engine, which arrive through its reader.
     match error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         true => match error.into_inner().map(|inner| inner.downcast::<Error>()) {
             Some(Ok(error)) => *error,

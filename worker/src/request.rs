@@ -1,18 +1,14 @@
-//! The requests, as `docs/worker.md` has them. What is left out is as the engine has it.
+//! The requests that `docs/worker.md` documents. A missing field means the default of the engine.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, UnpackOptions};
 
 use crate::{
-    hex,
-    place::{Destination, Input, Name, Place},
+    store::{ArchiveName, ArchiveSource, Destination, StoreSpec},
+    values::{Bytes, Sha1},
 };
 
-/// The fields of a line, and no others: [`Request`] cannot refuse those, since it is flattened.
+/// The allowed fields of a line. [`Request`] is flattened, so it cannot reject unknown fields itself.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fields {
@@ -27,7 +23,7 @@ pub(crate) struct Fields {
 /// One line.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Request {
-    /// What the events of the job will have; not of another job that runs.
+    /// ID of the job, which all its events contain. No other running job may have it.
     pub(crate) id: u64,
     #[serde(flatten)]
     pub(crate) operation: Operation,
@@ -51,11 +47,11 @@ pub(crate) enum Operation {
     Head(Object),
     Delete(Object),
     Sweep(Objects),
-    /// Ends the job of this ID; its own event says how it ended.
+    /// Cancels the job of this ID. The job itself reports its end.
     Cancel,
-    /// Makes a limit, or changes it.
+    /// Creates a limit, or changes it.
     Limit(Limit),
-    /// Forgets one.
+    /// Forgets a limit.
     Unlimit(Unlimit),
 }
 
@@ -89,7 +85,7 @@ pub(crate) struct Backup {
     pub(crate) threads: Option<usize>,
     #[serde(default)]
     pub(crate) background: bool,
-    /// Limits, by number.
+    /// Numbers of limits.
     pub(crate) read_limit: Option<u64>,
     pub(crate) write_limit: Option<u64>,
     #[serde(default)]
@@ -106,7 +102,7 @@ pub(crate) struct Backup {
     pub(crate) cache: Option<Cache>,
 }
 
-/// The archive that a backup is made from.
+/// The archive that unchanged files are copied from.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Previous {
@@ -127,31 +123,31 @@ pub(crate) struct Cache {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upload {
     pub(crate) file: Bytes,
-    pub(crate) to: crate::place::PartUrls,
+    pub(crate) to: crate::store::PartUrls,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
-    pub(crate) archive: Input,
+    pub(crate) archive: ArchiveSource,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
-    /// Where the members go, a line each.
+    /// Stream for the members, one line each.
     pub(crate) to: u64,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entries {
-    pub(crate) archive: Input,
-    /// Where they go: a line for each, followed by its content.
+    pub(crate) archive: ArchiveSource,
+    /// Stream for the members: one line each, followed by the content.
     pub(crate) to: u64,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Copy {
-    pub(crate) archive: Input,
+    pub(crate) archive: ArchiveSource,
     pub(crate) path: Bytes,
     pub(crate) to: u64,
 }
@@ -159,7 +155,7 @@ pub(crate) struct Copy {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verify {
-    pub(crate) archive: Input,
+    pub(crate) archive: ArchiveSource,
     pub(crate) sha1: Option<Sha1>,
     pub(crate) threads: Option<usize>,
     #[serde(default)]
@@ -169,7 +165,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Extract {
-    pub(crate) archive: Input,
+    pub(crate) archive: ArchiveSource,
     pub(crate) dir: Bytes,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
@@ -184,7 +180,7 @@ pub(crate) struct Extract {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Restore {
-    pub(crate) archive: Input,
+    pub(crate) archive: ArchiveSource,
     pub(crate) dir: Bytes,
     #[serde(default)]
     pub(crate) merge: bool,
@@ -209,14 +205,14 @@ pub(crate) struct Recover {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Objects {
-    pub(crate) store: Place,
+    pub(crate) store: StoreSpec,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Object {
-    pub(crate) store: Place,
-    pub(crate) name: Name,
+    pub(crate) store: StoreSpec,
+    pub(crate) name: ArchiveName,
 }
 
 #[derive(Debug, Deserialize)]
@@ -269,37 +265,6 @@ impl From<Unpack> for UnpackOptions {
     }
 }
 
-/// A path, a name or a pattern: text, or `{"b64": …}` where it is no UTF-8.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Bytes(pub(crate) Vec<u8>);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            Base64 { b64: String },
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Bytes(text.into_bytes())),
-            Form::Base64 { b64 } => STANDARD.decode(b64).map(Bytes).map_err(D::Error::custom),
-        }
-    }
-}
-
-/// Forty hexadecimal digits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sha1(pub(crate) [u8; 20]);
-
-impl<'de> Deserialize<'de> for Sha1 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom(format!("{text:?} is no SHA-1 in hexadecimal"));
-        hex::sha1(&text).map(Sha1).ok_or_else(wrong)
-    }
-}
-
 fn code<'de, D, C, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -308,7 +273,7 @@ where
     Ok(Option::<C>::deserialize(deserializer)?.map(Into::into))
 }
 
-/// The words for an enum of the engine's.
+/// Defines the words for an enum of the engine.
 macro_rules! codes {
     ($name:ident = $of:ty { $($code:ident),* }) => {
         #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The loop: requests in, jobs on threads, events out.
+//! The request loop: reads requests, runs jobs on threads, writes events.
 
 use std::{
     collections::HashMap,
@@ -13,32 +13,33 @@ use std::{
 
 use futures::executor::block_on;
 use serde_json::{Value, json};
-use wingback::{BUILD, Error, ErrorKind, Limiter, Result};
+use wingback::{BUILD, Error, ErrorKind, Result};
 
 use crate::{
-    job::{Events, Job, Watched, lock},
-    operations,
+    job::{Events, Job, JobState},
+    limits::Limits,
+    lock::lock,
+    operations::{self, Shared},
     request::{Fields, Operation, Request},
     streams::Streams,
 };
 
-/// The protocol's version, which grows with what an older side would misunderstand.
+/// Version of the protocol. It grows with each change that an older side would misunderstand.
 pub const PROTOCOL: u32 = 1;
 
-/// A request may have ten thousand URLs in it, but not be without end.
+/// Longest request: ten thousand URLs fit.
 const LINE_MAX: u64 = 64 << 20;
 
-/// Between two words on how far a job is.
+/// Pause between two progress events of a job.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long jobs have to end in order once nobody asks for them any more.
+/// How long cancelled jobs may take to end after the last request.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// What all jobs share.
+/// The state of [`serve`], which its threads share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) streams: Streams,
-    limits: Mutex<HashMap<u64, Limiter>>,
+struct Worker {
+    shared: Shared,
     jobs: Mutex<Jobs>,
     jobs_changed: Condvar,
     events: Events,
@@ -46,25 +47,23 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 struct Jobs {
-    /// Those whose end is not said yet.
-    running: HashMap<u64, Arc<Watched>>,
-    /// How many have a thread: those, and those that are just saying it.
+    /// Jobs whose end is not reported yet.
+    running: HashMap<u64, Arc<JobState>>,
+    /// Number of job threads: those of running jobs, and those that are reporting the end.
     threads: usize,
-    /// No more will come, and nobody waits for those that are left.
+    /// No more jobs will start, and `serve` does not wait for the rest.
     over: bool,
 }
 
-/// Serves the requests that come from one descriptor with events to another, until there are no
-/// more; then cancels what still runs, and waits up to half a minute for its orderly end.
+/// Reads requests from one descriptor and writes events to another, until the requests end. Then it
+/// cancels the running jobs, and waits up to half a minute for their ends.
 ///
-/// `streams` is a socket of type SEQPACKET, over which descriptors come. A fault of the other side
-/// is answered with an event; an error is that of the descriptors themselves, or `TimedOut` if a job
-/// does not end.
+/// `streams` is a socket of type SEQPACKET that receives descriptors. A wrong request is answered with an
+/// event. An error of this function means that a descriptor failed, or `TimedOut` if a job did not end.
 pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result<()> {
     let events = Events::new(File::from(events));
-    let shared = Arc::new(Shared {
-        streams: Streams::new(streams),
-        limits: Mutex::default(),
+    let worker = Arc::new(Worker {
+        shared: Shared { streams: Streams::new(streams), limits: Limits::default() },
         jobs: Mutex::default(),
         jobs_changed: Condvar::new(),
         events: events.clone(),
@@ -76,23 +75,23 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
         "encoder": BUILD.encoder,
     }));
     let receiver = {
-        let shared = shared.clone();
-        start("wingback-streams", move || shared.streams.listen())?
+        let worker = worker.clone();
+        start("wingback-streams", move || worker.shared.streams.listen())?
     };
     let ticker = {
-        let shared = shared.clone();
-        start("wingback-ticker", move || shared.tick())?
+        let worker = worker.clone();
+        start("wingback-ticker", move || worker.tick())?
     };
-    let read = read(BufReader::new(File::from(requests)), &shared);
-    for job in lock(&shared.jobs).running.values() {
+    let read = read(BufReader::new(File::from(requests)), &worker);
+    for job in lock(&worker.jobs).running.values() {
         job.cancel();
     }
-    let ended = shared.wait(GRACE);
-    lock(&shared.jobs).over = true;
-    shared.jobs_changed.notify_all();
-    shared.streams.close();
+    let ended = worker.wait(GRACE);
+    lock(&worker.jobs).over = true;
+    worker.jobs_changed.notify_all();
+    worker.shared.streams.close();
     let received = receiver.join();
-    // Where a job has not ended, the ticker too may be waiting for whoever should read the events.
+    // If a job has not ended, the ticker may wait for the reader of the events as well.
     if ended {
         let _ = ticker.join();
     }
@@ -103,7 +102,7 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
     received.unwrap_or_else(|_| Err(io::Error::other("the receiver of streams panicked")))
 }
 
-fn read(mut requests: impl BufRead, shared: &Arc<Shared>) -> io::Result<()> {
+fn read(mut requests: impl BufRead, worker: &Arc<Worker>) -> io::Result<()> {
     loop {
         let mut line = Vec::new();
         requests.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
@@ -114,20 +113,20 @@ fn read(mut requests: impl BufRead, shared: &Arc<Shared>) -> io::Result<()> {
         let answered = match (is_whole, line.len() as u64) {
             (true, _) => parse(&line).and_then(|request| {
                 let id = request.id;
-                shared.request(request).map_err(|e| (Some(id), e))
+                worker.request(request).map_err(|e| (Some(id), e))
             }),
             (false, LINE_MAX) => {
                 let id = leading_id(&line);
                 drop(line);
                 requests.skip_until(b'\n')?;
                 let error = Error::new(ErrorKind::InvalidInput, "understand the request");
-                Err((id, error.caused_by("it has more than 64 MiB")))
+                Err((id, error.caused_by("it is larger than 64 MiB")))
             }
-            // Half a line is what a killed process leaves.
+            // A killed process leaves an incomplete line.
             (false, _) => return Ok(()),
         };
         if let Err((id, error)) = answered {
-            shared.refuse(id, &error);
+            worker.reject(id, &error);
         }
     }
 }
@@ -135,13 +134,13 @@ fn read(mut requests: impl BufRead, shared: &Arc<Shared>) -> io::Result<()> {
 fn parse(line: &[u8]) -> std::result::Result<Request, (Option<u64>, Error)> {
     let request = serde_json::from_slice::<Fields>(line).and_then(|_| serde_json::from_slice(line));
     request.map_err(|e| {
-        // The ID may be there although the rest is not as it should.
+        // The ID may be valid in a request that is not.
         let id = serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id")?.as_u64());
         (id, Error::new(ErrorKind::InvalidInput, "understand the request").caused_by(e))
     })
 }
 
-/// The ID that a request begins with.
+/// Returns the ID at the beginning of a request.
 fn leading_id(line: &[u8]) -> Option<u64> {
     let mut rest = line;
     for token in [&b"{"[..], b"\"id\"", b":"] {
@@ -152,12 +151,12 @@ fn leading_id(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
-impl Shared {
-    /// Answers a request that is wrong. The ID and the streams of a job that runs are that job's.
-    fn refuse(&self, id: Option<u64>, error: &Error) {
+impl Worker {
+    /// Answers a wrong request. If a running job has the same ID, the job keeps its ID and its streams.
+    fn reject(&self, id: Option<u64>, error: &Error) {
         let id = id.filter(|id| !lock(&self.jobs).running.contains_key(id));
         if let Some(id) = id {
-            self.streams.discard(id);
+            self.shared.streams.discard(id);
         }
         self.events.error(id, error);
     }
@@ -165,18 +164,17 @@ impl Shared {
     fn request(self: &Arc<Self>, request: Request) -> Result<()> {
         match request.operation {
             Operation::Cancel => {
-                // It may just have ended, or was given up before its request was sent.
+                // The job may have ended, or the client gave it up before it sent the request.
                 match lock(&self.jobs).running.get(&request.id) {
                     Some(job) => job.cancel(),
-                    None => self.streams.discard(request.id),
+                    None => self.shared.streams.discard(request.id),
                 }
             }
             Operation::Limit(limit) => {
-                let mut limits = lock(&self.limits);
-                limits.entry(limit.limit).or_default().set_rate(limit.bytes_per_second);
+                self.shared.limits.set(limit.limit, limit.bytes_per_second);
             }
             Operation::Unlimit(limit) => {
-                lock(&self.limits).remove(&limit.limit);
+                self.shared.limits.remove(limit.limit);
             }
             operation => self.start(request.id, operation)?,
         }
@@ -189,45 +187,38 @@ impl Shared {
             let mut jobs = lock(&self.jobs);
             if jobs.running.contains_key(&id) {
                 let error = Error::new(ErrorKind::InvalidInput, "start the job");
-                return Err(error.caused_by(format!("there is a job {id}")));
+                return Err(error.caused_by(format!("the job {id} is running")));
             }
-            jobs.running.insert(id, job.watched());
+            jobs.running.insert(id, job.state());
             jobs.threads += 1;
             self.jobs_changed.notify_all();
         }
-        let shared = self.clone();
+        let worker = self.clone();
         let run = move || {
-            let work = AssertUnwindSafe(|| block_on(operations::run(operation, &job, &shared)));
+            let work =
+                AssertUnwindSafe(|| block_on(operations::run(operation, &job, &worker.shared)));
             let result = catch_unwind(work).unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Internal, "run the job").caused_by("it panicked"))
             });
-            shared.streams.discard(id);
-            // Its ID may be used again as soon as its end is said.
-            lock(&shared.jobs).running.remove(&id);
+            worker.shared.streams.discard(id);
+            // The ID may be used again as soon as the end is reported.
+            lock(&worker.jobs).running.remove(&id);
             job.end(&result);
-            shared.ended();
+            worker.thread_ended();
         };
         start("wingback-job", run).map(drop).map_err(|e| {
             lock(&self.jobs).running.remove(&id);
-            self.ended();
+            self.thread_ended();
             Error::io("start a thread", e)
         })
     }
 
-    fn ended(&self) {
+    fn thread_ended(&self) {
         lock(&self.jobs).threads -= 1;
         self.jobs_changed.notify_all();
     }
 
-    /// The limit of that number.
-    pub(crate) fn limit(&self, number: u64) -> Result<Limiter> {
-        lock(&self.limits).get(&number).cloned().ok_or_else(|| {
-            let error = Error::new(ErrorKind::InvalidInput, "use the limit");
-            error.caused_by(format!("there is none with the number {number}"))
-        })
-    }
-
-    /// Says how far jobs are, while there are any.
+    /// Reports the progress of all jobs until [`serve`] ends.
     fn tick(&self) {
         loop {
             let mut jobs = lock(&self.jobs);
@@ -240,16 +231,16 @@ impl Shared {
             if jobs.over {
                 return;
             }
-            let watched: Vec<_> = jobs.running.iter().map(|(id, job)| (*id, job.clone())).collect();
+            let running: Vec<_> = jobs.running.iter().map(|(id, job)| (*id, job.clone())).collect();
             drop(jobs);
-            for (id, job) in watched {
-                job.tell(id, &self.events);
+            for (id, job) in running {
+                job.report_progress(id, &self.events);
             }
             thread::sleep(TICK);
         }
     }
 
-    /// Waits until no job is left; false if one is after `time`.
+    /// Waits until no job thread is left. Returns false if one is left after `time`.
     fn wait(&self, time: Duration) -> bool {
         let begun = Instant::now();
         let mut jobs = lock(&self.jobs);

@@ -1,5 +1,5 @@
-//! Descriptors for the bytes of jobs. They come over a socket, each with its job and the number that
-//! the job's request names it by, and are there before the request is.
+//! Descriptors for the bytes of jobs. The other side sends them over a socket, each with the ID of its
+//! job and the number that the request uses. It sends them before the request.
 
 use std::{
     collections::HashMap,
@@ -18,65 +18,65 @@ use rustix::{
 };
 use wingback::{Error, ErrorKind, Result};
 
-use crate::job::lock;
+use crate::lock::lock;
 
-/// Bytes between the engine and the thread that reads or writes a descriptor.
+/// Size of the buffer between the engine and the thread that reads or writes a descriptor.
 const BUFFER: usize = 1 << 20;
 
-/// Reads or writes one.
+/// A stream that a job reads or writes.
 pub(crate) type Stream = Unblock<File>;
 
 #[derive(Debug)]
 pub(crate) struct Streams {
     socket: OwnedFd,
-    /// By job and number. Nothing is received without the lock, so that what was sent before a
-    /// request is here, or in the socket, for whoever has the lock.
-    here: Mutex<HashMap<(u64, u64), OwnedFd>>,
+    /// Received descriptors by job and number. Receiving needs this lock. So with the lock held, a
+    /// descriptor that was sent before a request is either received or in the socket.
+    received: Mutex<HashMap<(u64, u64), OwnedFd>>,
 }
 
-/// What a look at the socket has found.
+/// State of the socket after all its messages are received.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    End,
+enum Socket {
+    Open,
+    Closed,
 }
 
 impl Streams {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Streams { socket, here: Mutex::default() }
+        Streams { socket, received: Mutex::default() }
     }
 
-    /// A descriptor of a job's.
+    /// Takes the descriptor of a job.
     pub(crate) fn take(&self, job: u64, number: u64) -> Result<Stream> {
-        let mut here = lock(&self.here);
+        let mut received = lock(&self.received);
         let fail = |e| Error::io("receive a stream", e);
-        self.receive(&mut here).map_err(fail)?;
-        match here.remove(&(job, number)) {
+        self.receive(&mut received).map_err(fail)?;
+        match received.remove(&(job, number)) {
             Some(fd) => Ok(Unblock::with_capacity(BUFFER, File::from(fd))),
             None => {
                 let error = Error::new(ErrorKind::InvalidInput, "use the stream");
-                Err(error.caused_by(format!("job {job} was given none with the number {number}")))
+                Err(error.caused_by(format!("job {job} has no stream with the number {number}")))
             }
         }
     }
 
-    /// Closes what a job did not take.
+    /// Closes the descriptors that a job did not take.
     pub(crate) fn discard(&self, job: u64) {
-        let mut here = lock(&self.here);
-        // Its failure is for the next who takes one.
-        let _ = self.receive(&mut here);
-        here.retain(|(of, _), _| *of != job);
+        let mut received = lock(&self.received);
+        // The next call of `take` returns this error.
+        let _ = self.receive(&mut received);
+        received.retain(|(of, _), _| *of != job);
     }
 
-    /// Empties the socket whenever something is in it, so that whoever sends need not wait.
+    /// Receives descriptors as soon as they arrive, so that the sender need not wait.
     pub(crate) fn listen(&self) -> io::Result<()> {
         loop {
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], None) {
                 Err(Errno::INTR) => continue,
                 polled => polled?,
             };
-            let mut here = lock(&self.here);
-            if self.receive(&mut here)? == Found::End {
+            let mut received = lock(&self.received);
+            if self.receive(&mut received)? == Socket::Closed {
                 return Ok(());
             }
         }
@@ -84,24 +84,24 @@ impl Streams {
 
     /// Ends `listen`.
     pub(crate) fn close(&self) {
-        // The other side may have closed it.
+        // This fails if the other side has closed the socket.
         let _ = shutdown(&self.socket, Shutdown::Both);
     }
 
-    fn receive(&self, here: &mut HashMap<(u64, u64), OwnedFd>) -> io::Result<Found> {
+    fn receive(&self, received: &mut HashMap<(u64, u64), OwnedFd>) -> io::Result<Socket> {
         loop {
             let mut message = [0; 16];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut parts = [IoSliceMut::new(&mut message)];
             let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-            let received = match recvmsg(&self.socket, &mut parts, &mut control, flags) {
+            let length = match recvmsg(&self.socket, &mut parts, &mut control, flags) {
                 Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => return Ok(Found::Nothing),
-                received => received?.bytes,
+                Err(Errno::AGAIN) => return Ok(Socket::Open),
+                message => message?.bytes,
             };
-            if received == 0 {
-                return Ok(Found::End);
+            if length == 0 {
+                return Ok(Socket::Closed);
             }
             let fd = control.drain().find_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
@@ -109,10 +109,10 @@ impl Streams {
             });
             let (job, number) = message.split_at(8);
             match (fd, job.try_into(), number.try_into()) {
-                (Some(fd), Ok(job), Ok(number)) if received == 16 => {
-                    here.insert((u64::from_le_bytes(job), u64::from_le_bytes(number)), fd);
+                (Some(fd), Ok(job), Ok(number)) if length == 16 => {
+                    received.insert((u64::from_le_bytes(job), u64::from_le_bytes(number)), fd);
                 }
-                _ => return Err(io::Error::other("a message that is no stream")),
+                _ => return Err(io::Error::other("a message does not contain a stream")),
             }
         }
     }

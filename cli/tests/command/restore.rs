@@ -138,7 +138,7 @@ fn an_archive_comes_from_a_pipe_and_from_any_program() {
 fn there_is_nothing_to_recover_where_nothing_was_interrupted() {
     let place = place();
     let recover = |args: &[&str]| ok(wingback().arg("recover").arg(&place.source).args(args));
-    assert_eq!(recover(&[]).out, "nothing was left of another restore\n");
+    assert_eq!(recover(&[]).out, "there is no interrupted restore\n");
     assert_eq!(recover(&["--json"]).json(), json!({ "type": "recovered", "recovered": null }));
     // What looks like ours in somebody's directory is not.
     fs::create_dir_all(place.source.join(".wingback-restore/new")).unwrap();

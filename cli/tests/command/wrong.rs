@@ -17,7 +17,7 @@ fn a_wrong_option_is_named_with_the_reason() {
         (["--read-limit", "1e9"], "--read-limit", "\"1e9\" is not a size"),
         (["--reserve", "1Q"], "--reserve", "\"1Q\" is not a size"),
         (["--threads", "0"], "--threads", "0 is not in 1..=1024"),
-        (["--max-len", "a"], "--max-len", "not of the form PATH=N"),
+        (["--max-len", "a"], "--max-len", "it must have the form PATH=N"),
         (["--max-len", "a=-1"], "--max-len", "\"-1\" is not a number of bytes"),
         (["--level", "11"], "--level", "fast"),
         (["--rules", "svn"], "--rules", "git, wings"),

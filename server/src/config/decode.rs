@@ -1,5 +1,5 @@
-//! The configuration's tree as serde sees it. A null value of a key is the key's default; everything
-//! else means what Go's `yaml.v2` makes of it for Wings.
+//! Decodes the configuration's tree with serde. A null value means the default of the key. All other
+//! values mean what they mean to Go's `yaml.v2`, which Wings uses.
 
 use std::rc::Rc;
 
@@ -10,8 +10,9 @@ use serde::{
 };
 
 use super::{
+    error::Error,
     scalar::{Scalar, Value},
-    yaml::{Content, Entry, Error, Node},
+    yaml::{Content, Entry, Node},
 };
 
 /// Implements the methods of [`Deserializer`] for numbers.
@@ -38,7 +39,7 @@ impl<'de> Deserializer<'de> for &Node {
 
     forward_to_deserialize_any! { f32 f64 i128 u128 char bytes byte_buf unit unit_struct }
 
-    /// A scalar by its own type.
+    /// Decodes a scalar by its own type.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.scalar("a single value").and_then(Scalar::value);
         let value = value.and_then(|value| match value {
@@ -58,7 +59,7 @@ impl<'de> Deserializer<'de> for &Node {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let text = self.scalar("a text").and_then(Scalar::text);
+        let text = self.scalar("text").and_then(Scalar::text);
         text.and_then(|text| visitor.visit_str(text)).map_err(|e| e.at(self.line))
     }
 
@@ -81,7 +82,7 @@ impl<'de> Deserializer<'de> for &Node {
         value.map_err(|e| e.at(self.line))
     }
 
-    /// A null is not met here: [`Node::entries`] leaves it out.
+    /// The value is never null: [`Node::entries`] leaves null values out.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_some(self)
     }
@@ -135,7 +136,7 @@ impl<'de> Deserializer<'de> for &Node {
     }
 }
 
-/// The entries, if none of the keys in `fields` has two values.
+/// Returns the entries, or an error if a key in `fields` has two values.
 fn once_each(entries: Vec<Entry>, fields: &[&str]) -> Result<Vec<Entry>, Error> {
     for (at, entry) in entries.iter().enumerate() {
         let is_known = fields.contains(&&*entry.key);

@@ -1,10 +1,11 @@
-//! `api.host`, which Wings joins with the port by a colon before Go reads the result.
+//! The key `api.host`. Wings joins its value and the port with a colon, and Go parses the result.
 
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// A host without the brackets of an IPv6 address. Empty means every address of the machine.
+/// A name or an address. An IPv6 address has no brackets here. Empty means every address of the
+/// machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host(String);
 
@@ -13,7 +14,7 @@ impl Host {
         Host("127.0.0.1".into())
     }
 
-    /// The address to listen on: of a name's addresses the first of IPv4, as Go chooses it.
+    /// Returns the address to listen on. For a name, this is its first IPv4 address, as in Go.
     pub(super) fn address(&self, port: u16) -> Result<SocketAddr, String> {
         if self.0.is_empty() {
             return Ok((Ipv6Addr::UNSPECIFIED, port).into());

@@ -1,7 +1,8 @@
-//! The configuration: Wings' own `config.yml` with Wings' meaning of its keys, and the blocks `s3` and
-//! `wingback` besides. `docs/server.md` lists the keys.
+//! The configuration: Wings' own `config.yml`, where each key means what it means to Wings, and the
+//! additional blocks `s3` and `wingback`. `docs/server.md` lists the keys.
 
 mod decode;
+mod error;
 mod host;
 mod scalar;
 mod secret;
@@ -25,15 +26,15 @@ use wingback::{Credentials, IgnoreFile, Level, Profile, Rules, S3Store};
 
 use self::{host::Host, yaml::Node};
 pub(crate) use self::{secret::Secret, values::ArchiveName};
-use crate::client::Client;
+use crate::service_url::ServiceUrl;
 
-/// The configuration. Keys that are not here belong to Wings alone, and are ignored.
+/// The configuration. All other keys are ignored, because only Wings uses them.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub(crate) struct Config {
     pub(crate) token_id: String,
     pub(crate) token: Secret,
-    /// The Panel's URL; empty where there is none to be told.
+    /// URL of the Panel; empty if there is no Panel.
     pub(crate) remote: String,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api: Api,
@@ -66,11 +67,11 @@ pub(crate) struct System {
     backup_directory: Option<PathBuf>,
     user: User,
     backups: Backups,
-    /// Bytes a second, as documented.
+    /// Bytes per second, as documented.
     backup_write_limit: u64,
 }
 
-/// Who owns what a restore writes.
+/// Owner of the restored files.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct User {
@@ -83,13 +84,13 @@ pub(crate) struct User {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Backups {
-    /// MiB a second, as in Wings: without limit where it is less than 1.
+    /// MiB per second, as in Wings. A value below 1 means no limit.
     write_limit: i64,
-    /// One of Wings' words; any other is `best_speed` there.
+    /// One of the words of Wings. Wings treats any other word as `best_speed`.
     compression_level: String,
 }
 
-/// What has to be as it was for a file to be unchanged.
+/// The attribute that shows whether a file has changed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Trust {
@@ -125,21 +126,21 @@ pub(crate) struct Wingback {
     pub(crate) ignore_file: String,
     #[serde(deserialize_with = "values::profile")]
     pub(crate) profile: Profile,
-    /// 0 is one for each processor.
+    /// 0 means one thread for each processor.
     pub(crate) threads: usize,
     #[serde(deserialize_with = "values::at_least_one")]
     pub(crate) slots: usize,
     pub(crate) background: bool,
-    /// What has not changed since a server's last local backup is copied from that.
+    /// Whether unchanged files are copied from the server's last local backup.
     pub(crate) previous: bool,
     pub(crate) trust: Trust,
-    /// The last archives of servers whose backups go elsewhere; 0 is none.
+    /// Size of the cache of archives that are not stored locally; 0 means no cache.
     pub(crate) cache_mib: u64,
     reserve_mib: u64,
-    /// How long the Panel may say that it has no such backup before that is believed.
+    /// How long the Panel may answer that it does not know a backup, before this counts as final.
     #[serde(deserialize_with = "values::seconds")]
     pub(crate) panel_missing_timeout: Duration,
-    /// The longest wait between two attempts to tell the Panel.
+    /// Longest pause between two attempts to notify the Panel.
     #[serde(deserialize_with = "values::seconds")]
     pub(crate) panel_retry_max: Duration,
     pub(crate) max_body_kib: usize,
@@ -170,7 +171,7 @@ impl Default for Config {
 
 impl Default for Api {
     fn default() -> Self {
-        // Unlike Wings, which listens at every address.
+        // The default of Wings is every address.
         Api { host: Host::loopback(), port: 8080, ssl: Ssl::default() }
     }
 }
@@ -217,7 +218,7 @@ impl Default for Wingback {
 }
 
 impl Config {
-    /// Reads the file at `path`.
+    /// Reads and checks the file at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut config =
@@ -228,10 +229,10 @@ impl Config {
         Ok(config)
     }
 
-    /// What would otherwise be found when a backup is made.
+    /// Finds mistakes that would otherwise appear during a backup.
     fn check(&self) -> Result<(), String> {
         if self.token.0.is_empty() {
-            return Err("token: there must be one".into());
+            return Err("token: it is missing".into());
         }
         self.token.check().map_err(|why| format!("token: {why}"))?;
         Secret(self.token_id.clone()).check().map_err(|why| format!("token_id: {why}"))?;
@@ -246,17 +247,17 @@ impl Config {
             }
         }
         if !self.remote.is_empty() {
-            Client::new(&self.remote).map_err(|why| format!("remote: {why}"))?;
+            ServiceUrl::parse(&self.remote).map_err(|why| format!("remote: {why}"))?;
         }
         let Some(s3) = &self.s3 else { return Ok(()) };
         if s3.bucket.is_empty() {
-            return Err("s3.bucket: there must be one".into());
+            return Err("s3.bucket: it is missing".into());
         }
         if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
-            return Err("s3: access_key_id and secret_access_key go together".into());
+            return Err("s3: access_key_id and secret_access_key must be given together".into());
         }
         if let Some(endpoint) = &s3.endpoint {
-            Client::new(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
+            ServiceUrl::parse(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
         }
         let store = s3.store_with(Credentials::new("", ""), Uuid::nil());
         store.check().map_err(|why| format!("s3: {why}"))
@@ -270,7 +271,7 @@ impl Config {
         })
     }
 
-    /// Where to listen. An IPv6 address without a value means every address, also of IPv4.
+    /// Returns the address to listen on. `[::]` means every address, IPv4 included.
     pub(crate) fn address(&self) -> Result<SocketAddr, String> {
         match self.wingback.listen {
             Some(address) => Ok(address),
@@ -278,7 +279,7 @@ impl Config {
         }
     }
 
-    /// Where the servers' directories are, each named after its server's UUID.
+    /// Returns the directory of the servers' directories, each named after its server's UUID.
     pub(crate) fn data(&self) -> PathBuf {
         self.system.below_root(self.system.data.as_ref(), "volumes")
     }
@@ -287,12 +288,12 @@ impl Config {
         self.system.below_root(self.system.backup_directory.as_ref(), "backups")
     }
 
-    /// Where the engine keeps the records of restores.
+    /// Returns the directory for the records of restores that the engine writes.
     pub(crate) fn engine_directory(&self) -> PathBuf {
         self.state_directory().join("engine")
     }
 
-    /// Where the daemon keeps its records.
+    /// Returns the directory for the daemon's records.
     pub(crate) fn state_directory(&self) -> PathBuf {
         self.system.below_root(self.wingback.state_directory.as_ref(), "wingback")
     }
@@ -309,21 +310,21 @@ impl Config {
         }
     }
 
-    /// The value of `compression_level`, if it is none of the words that Wings knows.
+    /// Returns the value of `compression_level`, if Wings does not know it.
     pub(crate) fn unknown_level(&self) -> Option<&str> {
         let level = &*self.system.backups.compression_level;
         let is_known = matches!(level, "" | "none" | "best_speed" | "best_compression");
         (!is_known).then_some(level)
     }
 
-    /// Bytes a second, the lower of both spellings; 0 is without limit.
+    /// Returns the lower of both limits in bytes per second; 0 means no limit.
     pub(crate) fn write_limit(&self) -> u64 {
         let mib = self.system.backups.write_limit.max(0).cast_unsigned().saturating_mul(1 << 20);
         let both = [mib, self.system.backup_write_limit];
         both.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0)
     }
 
-    /// Bytes of the file system that stay free.
+    /// Returns the bytes of the file system that stay free.
     pub(crate) fn reserve(&self) -> u64 {
         self.wingback.reserve_mib.saturating_mul(1 << 20)
     }
@@ -340,12 +341,12 @@ impl System {
 }
 
 impl S3 {
-    /// What it is called in the log.
-    pub(crate) fn place(&self) -> String {
+    /// Returns the URL for log messages.
+    pub(crate) fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix.trim_matches('/'))
     }
 
-    /// The bucket's part for one server: `{prefix}/{server}/`.
+    /// Creates the store of one server, with the prefix `{prefix}/{server}/`.
     pub(crate) fn store(&self, server: Uuid) -> wingback::Result<S3Store> {
         let credentials = match (&self.access_key_id, &self.secret_access_key) {
             (Some(access), Some(secret)) => Credentials::new(access, &*secret.0),

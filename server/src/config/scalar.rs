@@ -1,17 +1,17 @@
-//! What a YAML scalar means to Go's `yaml.v2`, the module that Wings reads its configuration with.
+//! The meaning of a YAML scalar in Go's `yaml.v2`, which Wings uses to read its configuration.
 
-use super::yaml::Error;
+use super::error::Error;
 
-/// A scalar as the file has it.
+/// A scalar as it is written in the file.
 #[derive(Debug)]
 pub(super) struct Scalar {
     pub(super) text: String,
-    /// It has no quotes, so that its text says what type it has.
+    /// The scalar has no quotes, so its text determines its type.
     pub(super) plain: bool,
     pub(super) tag: Option<Tag>,
 }
 
-/// The tags that change what a scalar means.
+/// The tags that change the meaning of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
     Text,
@@ -51,7 +51,7 @@ impl Scalar {
             | (Some(Tag::Float), Value::Float(_))
             | (Some(Tag::Null), Value::Null)
             | (None | Some(Tag::Text | Tag::Other), _) => Ok(value),
-            _ => Err(Error::new("the value is not what its tag says")),
+            _ => Err(Error::new("the value does not match its tag")),
         }
     }
 
@@ -59,7 +59,7 @@ impl Scalar {
         matches!(self.value(), Ok(Value::Null))
     }
 
-    /// The text of a scalar of any type, as it is written. Null is the empty text.
+    /// Returns the text of a scalar of any type as it is written. Null is the empty text.
     pub(super) fn text(&self) -> Result<&str, Error> {
         Ok(if self.value()? == Value::Null { "" } else { &self.text })
     }
@@ -71,18 +71,18 @@ impl Scalar {
         }
     }
 
-    /// A number. A fraction is cut off.
+    /// Returns a number. A fraction is cut off.
     pub(super) fn int(&self) -> Result<i64, Error> {
         match self.value()? {
             Value::Int(value) => Ok(value),
-            // Below the least integer, Go's result is the least integer.
+            // For a value below the lowest integer, Go's result is the lowest integer.
             Value::Float(value) if value < i64::MAX as f64 => Ok(value as i64),
             _ => Err(Error::new("it must be a number, without quotes")),
         }
     }
 }
 
-/// The value of a scalar without quotes, by YAML 1.1 as `yaml.v2` understands it.
+/// Returns the value of a scalar without quotes, by the rules of `yaml.v2` (YAML 1.1).
 fn plain(text: &str) -> Value<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -120,12 +120,12 @@ fn number(text: &str) -> Option<Value<'static>> {
             Err(_) => {}
         }
     }
-    // Behind `0b` alone, `yaml.v2` takes another sign.
+    // After `0b` alone, `yaml.v2` accepts another sign.
     let binary = text.strip_prefix("0b").and_then(|digits| i64::from_str_radix(digits, 2).ok());
     binary.map(Value::Int).or_else(|| float(text).map(Value::Float))
 }
 
-/// An integer without its sign: a prefix gives its base, and a leading zero means octal.
+/// Parses an integer without its sign. A prefix gives its base, and a leading zero means octal.
 fn integer(digits: &str) -> Option<u64> {
     let lower = digits.to_ascii_lowercase();
     let (base, digits) = match lower.as_bytes() {
@@ -135,12 +135,13 @@ fn integer(digits: &str) -> Option<u64> {
         [b'0', _, ..] => (8, &digits[1..]),
         _ => (10, digits),
     };
-    // `from_str_radix` takes a second sign.
+    // `from_str_radix` would accept a second sign.
     let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
     is_plain.then(|| u64::from_str_radix(digits, base).ok()).flatten()
 }
 
-/// A number that begins with its point. Go's `ParseFloat` takes an underscore between two digits.
+/// Parses a number that begins with its point. Go's `ParseFloat` accepts an underscore between two
+/// digits.
 fn fraction(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let is_digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
@@ -149,7 +150,7 @@ fn fraction(text: &str) -> Option<f64> {
     are_between.then(|| float(&text.replace('_', ""))).flatten()
 }
 
-/// A finite number in decimal notation.
+/// Parses a finite number in decimal notation.
 fn float(text: &str) -> Option<f64> {
     let is_decimal = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     text.parse().ok().filter(|value: &f64| is_decimal && value.is_finite())

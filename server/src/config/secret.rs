@@ -1,18 +1,18 @@
-//! Tokens, and where they come from.
+//! Tokens and their sources.
 
 use std::{env, fs};
 
 use serde::Deserialize;
 
-/// A value that no log may show.
+/// A value that must not appear in logs.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
 pub(crate) struct Secret(pub(crate) String);
 
 impl Secret {
-    /// The value that is meant. The environment variable `variable` goes before the file's value.
-    /// `$NAME` and `${NAME}` in it stand for variables, as in Go's `os.ExpandEnv`. A result of the
-    /// form `file://PATH` stands for the content of that file.
+    /// Returns the actual value. The environment variable `variable` has priority over the file's value.
+    /// `$NAME` and `${NAME}` are replaced by variables, as in Go's `os.ExpandEnv`. A result of the form
+    /// `file://PATH` is replaced by the content of that file.
     pub(super) fn resolve(self, key: &str, variable: &str) -> Result<Self, String> {
         let given = read_variable(variable).map_err(|why| format!("{variable}: {why}"))?;
         let given = given.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -23,7 +23,7 @@ impl Secret {
         Ok(Secret(text.trim().to_owned()))
     }
 
-    /// Whether a request can carry it, and it is more than a reference that nobody replaced.
+    /// Checks that a request can contain the value, and that no reference is left in it.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.0.contains("${") {
             return Err("it still contains ${ after variables are replaced");
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Secret {
 }
 
 fn read_variable(name: &str) -> Result<Option<String>, &'static str> {
-    // `env::var` would panic at such a name.
+    // `env::var` would panic for such a name.
     if name.contains(['=', '\0']) {
         return Ok(None);
     }
@@ -53,9 +53,9 @@ fn read_variable(name: &str) -> Result<Option<String>, &'static str> {
     }
 }
 
-/// Replaces `$NAME` and `${NAME}` by the rules of Go's `os.ExpandEnv`. Where that drops text
-/// without a word, which would leave a token that is easy to guess, this is an error: a variable
-/// that is not set, or `${` without a name and its brace.
+/// Replaces `$NAME` and `${NAME}` by the rules of Go's `os.ExpandEnv`. Go silently drops a variable
+/// that is not set, and `${` without a name and its brace. Both are errors here, because the token
+/// that remains would be easy to guess.
 pub(super) fn expand(
     text: &str,
     variable: impl Fn(&str) -> Result<Option<String>, &'static str>,
@@ -83,15 +83,15 @@ pub(super) fn expand(
                 return Err(format!("the environment variable {name:?} is not set"));
             }
             // The name may be part of a token that contains a dollar sign.
-            None => return Err("a $NAME in it is a variable that is not set".into()),
+            None => return Err("it contains $NAME of a variable that is not set".into()),
         }
     }
     expanded.push_str(rest);
     Ok(expanded)
 }
 
-/// Bytes of the name that `text` begins with: one of the shell's special variables, or letters,
-/// digits and underscores.
+/// Returns the length of the name at the beginning of `text`: one of the shell's special variables, or
+/// letters, digits and underscores.
 fn name_len(text: &str) -> usize {
     match text.bytes().next() {
         Some(b'*' | b'#' | b'$' | b'@' | b'!' | b'?' | b'-' | b'0'..=b'9') => 1,

@@ -40,7 +40,7 @@ fn wings_own_file_is_read_as_it_is() {
 }
 
 #[test]
-fn what_is_not_said_is_on_loopback_and_as_documented() {
+fn defaults_are_as_documented_and_on_loopback() {
     let config = Config::parse("token: x\n").unwrap();
     assert!(config.address().unwrap().ip().is_loopback());
     assert_eq!(config.backup_directory(), Path::new("/var/lib/pterodactyl/backups"));
@@ -55,7 +55,7 @@ fn what_is_not_said_is_on_loopback_and_as_documented() {
 }
 
 #[test]
-fn a_secret_may_stand_in_a_file_and_a_limit_below_one_is_none() {
+fn a_secret_may_be_in_a_file_and_a_limit_below_one_means_no_limit() {
     let tmp = tempfile::tempdir().unwrap();
     let file = tmp.path().join("secret");
     fs::write(&file, " hidden\n").unwrap();
@@ -72,12 +72,12 @@ fn a_secret_may_stand_in_a_file_and_a_limit_below_one_is_none() {
 }
 
 #[test]
-fn what_could_not_work_is_said_before_anything_starts() {
+fn an_impossible_configuration_is_an_error_at_the_start() {
     for (text, why) in [
-        ("remote: https://p.example.com\n", "token: there must be one"),
+        ("remote: https://p.example.com\n", "token: it is missing"),
         ("token: x\nremote: panel.example.com\n", "remote: "),
-        ("token: x\ns3: {bucket: ''}\n", "s3.bucket: there must be one"),
-        ("token: x\ns3: {bucket: backups, access_key_id: a}\n", "go together"),
+        ("token: x\ns3: {bucket: ''}\n", "s3.bucket: it is missing"),
+        ("token: x\ns3: {bucket: backups, access_key_id: a}\n", "must be given together"),
         ("token: x\ns3: {bucket: backups, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
     ] {
         let problem = Config::parse(text).unwrap().check().unwrap_err();

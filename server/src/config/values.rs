@@ -1,4 +1,4 @@
-//! Values of single keys.
+//! Decodes values of single keys.
 
 use std::{fmt, time::Duration};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Deserializer, de, de::Error as _};
 use uuid::Uuid;
 use wingback::{IgnoreFile, NameTemplate, Profile, Rules};
 
-/// How archives are named: a [`NameTemplate`] in which `{server}` may stand before `{uuid}`.
+/// Name of archives: a [`NameTemplate`] that may contain `{server}` before `{uuid}`.
 #[derive(Clone, Debug)]
 pub(crate) struct ArchiveName(String);
 
 impl ArchiveName {
     pub(crate) fn of(&self, server: Uuid) -> NameTemplate {
         let named = self.0.replace("{server}", &server.to_string());
-        named.parse().expect("it was tried when it was read")
+        named.parse().expect("it was checked while it was read")
     }
 }
 
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for ArchiveName {
     }
 }
 
-/// One of the words for an option of the engine's.
+/// Decodes one of the words for an option of the engine.
 fn word<'de, D, T, const N: usize>(deserializer: D, words: [(&str, T); N]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -71,7 +71,7 @@ pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     }
 }
 
-/// The number of a user or group. Below zero there is none.
+/// Decodes the ID of a user or group. A negative number means none.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     match i64::deserialize(deserializer)? {
         ..0 => Ok(None),
@@ -79,7 +79,7 @@ pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u3
     }
 }
 
-/// A time of at least a second: a number of seconds, or text like Go's `1m30s`.
+/// Decodes a time of at least one second: a number of seconds, or text in Go's form, `1m30s`.
 pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Visitor;
 
@@ -108,7 +108,7 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
     time.filter(|time| *time >= Duration::from_secs(1)).ok_or_else(wrong)
 }
 
-/// Text like `1h30m`, by the rules of Go's `time.ParseDuration`. Less than nothing is `None`.
+/// Parses text like `1h30m`, by the rules of Go's `time.ParseDuration`. A negative time is `None`.
 fn duration(text: &str) -> Option<Duration> {
     const UNITS: [(&str, f64); 8] = [
         ("ns", 1e-9),

@@ -1,5 +1,5 @@
-//! Compares what the daemon reads with what Wings reads, which a small Go program tells with the
-//! YAML module that Wings uses.
+//! Compares the values that the daemon and Wings read. A small Go program reads them with the YAML
+//! module that Wings uses.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ const KEYS: [&str; 21] = [
     "system.backups.compression_level",
 ];
 
-/// Values of every kind, as the file spells them.
+/// Values of every kind, as they are written in the file.
 const KINDS: [&str; 104] = [
     "",
     "~",
@@ -150,7 +150,7 @@ const KINDS: [&str; 104] = [
     "{a: b}",
 ];
 
-/// Hosts, since most other values are none.
+/// Hosts, because most other values are not hosts.
 const HOSTS: [&str; 14] = [
     "0.0.0.0",
     "127.0.0.1",
@@ -242,7 +242,7 @@ fn tokens_mean_what_they_mean_to_wings() {
     let mut replaced = 0;
     for (text, theirs) in texts.iter().zip(&answers) {
         let ours = secret::expand(text, |name| Ok(variable(name)));
-        // What Wings drops without a word is an error here.
+        // Text that Wings drops silently is an error here.
         if let Ok(ours) = ours {
             assert_eq!(ours, theirs.as_str().unwrap(), "{text:?}");
             replaced += usize::from(ours != *text);
@@ -278,7 +278,7 @@ fn value(rng: &mut Rng) -> String {
         3 => format!("!!int {text}"),
         4 => format!("!!float {text}"),
         5 => format!("!!bool {text}"),
-        // A lone hyphen is no plain scalar in a list (YAML 1.2, 7.3.3), though Go's module takes it.
+        // A single hyphen is not a plain scalar in a list (YAML 1.2, 7.3.3), but Go's module accepts it.
         6 if text == "-" => "['-']".to_owned(),
         6 => format!("[{text}, '{text}']"),
         7 => format!("&anchor {text}"),
@@ -300,7 +300,7 @@ fn compare(cases: &[(&str, String)]) {
     assert!(agreed * 5 > cases.len(), "too few of the values are good: {agreed}");
 }
 
-/// How the daemon's reading differs, beyond the differences that its documentation names.
+/// Returns how the daemon's value differs, apart from the differences that its documentation lists.
 fn differs(
     key: &str,
     ours: Result<&Values, &String>,
@@ -308,10 +308,10 @@ fn differs(
     base: &Values,
 ) -> Option<&'static str> {
     let ours = match (ours, theirs["error"].is_string()) {
-        (Ok(_), true) => return Some("Wings refuses it"),
+        (Ok(_), true) => return Some("Wings rejects it"),
         (Err(_), true) => return None,
         (Err(_), false) if is_useless(key, &theirs[key]) => return None,
-        (Err(_), false) => return Some("the daemon refuses it"),
+        (Err(_), false) => return Some("the daemon rejects it"),
         (Ok(ours), false) => ours,
     };
     for (name, value) in ours {
@@ -336,12 +336,12 @@ fn differs(
     None
 }
 
-/// Values that Wings reads and can do nothing with.
+/// Whether Wings reads this value but cannot use it.
 fn is_useless(key: &str, value: &Value) -> bool {
     match key {
         "api.port" => !value.as_i64().is_some_and(|port| (0..=65535).contains(&port)),
         "api.host" => value.is_null(),
-        // Of YAML 1.1 only: no origin is a dash.
+        // YAML 1.1 only: a dash is not an origin.
         "allowed_origins" => value.as_array().is_some_and(|all| all.contains(&json!("-"))),
         "system.user.uid" | "system.user.gid" => {
             value.as_i64().is_some_and(|id| id > i64::from(u32::MAX))
@@ -364,7 +364,7 @@ fn file(key: &str, value: &str) -> String {
     lines.collect()
 }
 
-/// What the daemon reads, under the names that the Go program uses.
+/// Returns the daemon's values, with the names that the Go program uses.
 fn read(file: &str) -> Result<Values, String> {
     let config = Config::parse(file)?;
     let level = match config.level() {
@@ -393,7 +393,7 @@ fn read(file: &str) -> Result<Values, String> {
     Ok(serde_json::from_value(values).unwrap())
 }
 
-/// What Wings answers to each question.
+/// Returns the answer of Wings to each question.
 fn wings(questions: &[Value]) -> Vec<Value> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wings-config");
     let mut go = Command::new("go")

@@ -1,11 +1,13 @@
-//! The configuration's YAML as a tree, with lines for error messages.
+//! Parses the configuration's YAML into a tree, with lines for error messages.
 
-use std::{collections::HashMap, fmt, rc::Rc};
+use std::{collections::HashMap, rc::Rc};
 
 use granit_parser::{Event, Parser, ScalarStyle};
-use serde::de;
 
-use super::scalar::{Scalar, Tag};
+use super::{
+    error::Error,
+    scalar::{Scalar, Tag},
+};
 
 /// Deepest nesting of lists and blocks.
 const DEPTH_MAX: usize = 100;
@@ -25,15 +27,8 @@ pub(super) enum Content {
     Block(Vec<(Rc<Node>, Rc<Node>)>),
 }
 
-/// What is wrong, and in which line. It never holds a value, which may be a secret.
-#[derive(Debug)]
-pub(super) struct Error {
-    message: String,
-    line: Option<usize>,
-}
-
 impl Node {
-    /// The first document of `text`. An empty text is an empty block.
+    /// Parses the first document of `text`. An empty text is an empty block.
     pub(super) fn parse(text: &str) -> Result<Rc<Self>, Error> {
         Builder::default().build(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
@@ -45,9 +40,9 @@ impl Node {
     pub(super) fn scalar(&self, wanted: &str) -> Result<&Scalar, Error> {
         match &self.content {
             Content::Scalar(scalar) => Ok(scalar),
-            Content::List(_) => Err(Error::new(format!("it must be {wanted}, and is a list"))),
+            Content::List(_) => Err(Error::new(format!("it must be {wanted}, but it is a list"))),
             Content::Block(_) => {
-                Err(Error::new(format!("it must be {wanted}, and is a block of keys")))
+                Err(Error::new(format!("it must be {wanted}, but it is a block of keys")))
             }
         }
     }
@@ -56,8 +51,8 @@ impl Node {
         matches!(&self.content, Content::Scalar(key) if key.plain && key.text == "<<")
     }
 
-    /// The keys of a block that have a value. Blocks that are merged with `<<` count where they
-    /// stand: the later of two values of a key is its value.
+    /// Returns the keys of a block that have a value. A block that is merged with `<<` counts at its
+    /// position: the later of two values of a key wins.
     pub(super) fn entries(&self) -> Result<Vec<Entry>, Error> {
         let Content::Block(pairs) = &self.content else {
             return Err(Error::new("it must be a block of keys"));
@@ -82,7 +77,7 @@ impl Node {
         Ok(entries)
     }
 
-    /// The blocks that `<<: self` merges, the one that counts most as the last.
+    /// Returns the blocks that `<<: self` merges. The last one has the highest priority.
     fn merged(&self) -> Result<Vec<&Node>, Error> {
         let sources = match &self.content {
             Content::Block(_) => vec![self],
@@ -101,14 +96,14 @@ impl Node {
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) value: Rc<Node>,
-    /// It comes from another block.
+    /// The entry comes from another block.
     merged: bool,
 }
 
-/// Puts a tree together from the parser's events.
+/// Builds a tree from the parser's events.
 #[derive(Default)]
 struct Builder {
-    /// Collections that have begun and have not ended.
+    /// Collections that have not ended yet.
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
 }
@@ -136,7 +131,7 @@ impl Builder {
         Ok(Rc::new(Node { line: 1, content: Content::Block(Vec::new()) }))
     }
 
-    /// The key whose value has begun and has not ended, for a message.
+    /// Returns the key whose value has not ended yet, for an error message.
     fn key(&self) -> String {
         let blocks = self.open.iter().filter(|open| open.is_block && open.nodes.len() % 2 == 1);
         let keys = blocks.filter_map(|open| open.nodes.last()?.scalar("a key").ok());
@@ -144,7 +139,7 @@ impl Builder {
         if keys.is_empty() { String::new() } else { keys.join(".") + ": " }
     }
 
-    /// Takes one event, and returns the tree if that was its last.
+    /// Handles one event. Returns the tree after the last one.
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<Option<Rc<Node>>, Error> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -165,7 +160,7 @@ impl Builder {
             Event::MappingStart(_, anchor, _) => self.begin(line, anchor, true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Open { line, anchor, is_block, nodes }) = self.open.pop() else {
-                    return Err(Error::new("not YAML: an end without a beginning"));
+                    return Err(Error::new("not YAML: a collection ends that did not begin"));
                 };
                 let content = if is_block {
                     let pairs = nodes.chunks_exact(2);
@@ -178,7 +173,7 @@ impl Builder {
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
                 let node = node.ok_or_else(|| Error::new("a value contains itself"))?;
-                Ok(self.place(node))
+                Ok(self.attach(node))
             }
             _ => Ok(None),
         }
@@ -202,42 +197,15 @@ impl Builder {
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        self.place(node)
+        self.attach(node)
     }
 
-    /// Gives the node to the collection that is open, or else returns it.
-    fn place(&mut self, node: Rc<Node>) -> Option<Rc<Node>> {
+    /// Adds the node to the open collection. Without one, the node is the root and is returned.
+    fn attach(&mut self, node: Rc<Node>) -> Option<Rc<Node>> {
         match self.open.last_mut() {
             Some(open) => open.nodes.push(node),
             None => return Some(node),
         }
         None
-    }
-}
-
-impl Error {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Error { message: message.into(), line: None }
-    }
-
-    /// The same with its line, if it has none yet.
-    pub(super) fn at(mut self, line: usize) -> Self {
-        self.line.get_or_insert(line);
-        self
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        self.line.map_or(Ok(()), |line| write!(f, " (line {line})"))
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl de::Error for Error {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Error::new(message.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! What the daemon knows, as JSON.
+//! The state of the daemon as JSON.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,18 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
+    api_error::ApiError,
     http::reply::{self, Reply},
-    job::{Kind, Pace},
-    metrics::Now,
-    moment::Moment,
+    job::Kind,
+    metrics::Gauges,
     node::Node,
     outbox,
-    record::{self, Adapter, Delivery, Place, State},
-    refusal::Refusal,
+    progress::ProgressView,
+    record::{self, Adapter, Delivery, Destination, State},
+    timestamp::Timestamp,
 };
 
-/// A backup, for those who ask.
+/// A backup as clients see it.
 #[derive(Serialize)]
 struct Backup {
     uuid: Uuid,
@@ -38,43 +39,47 @@ struct Backup {
     skipped: Option<u64>,
     partial: bool,
     warnings: Vec<String>,
-    progress: Option<Pace>,
-    verified: Option<Checked>,
-    restored: Option<Restored>,
+    progress: Option<ProgressView>,
+    verified: Option<VerifyResult>,
+    restored: Option<RestoreResult>,
     verifying: bool,
     restoring: bool,
     readable: bool,
 }
 
 #[derive(Serialize)]
-struct Checked {
+struct VerifyResult {
     at: String,
     whole: bool,
     damage: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Restored {
+struct RestoreResult {
     at: String,
     successful: bool,
     error: Option<String>,
 }
 
 pub(crate) fn health(node: &Node) -> Reply {
-    let state = if node.stopping.is_set() { "stopping" } else { "running" };
+    let state = if node.stopping.is_cancelled() { "stopping" } else { "running" };
     reply::json(&json!({ "status": state, "version": env!("CARGO_PKG_VERSION") }))
 }
 
 pub(crate) fn metrics(node: &Node) -> Reply {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let (running, queued) = node.queue.lengths();
-    let (untold, listeners) = (outbox::pending(node), node.events.listeners());
-    let now = Now { running, queued, untold, listeners };
-    reply::text(node.metrics.text(&now), kind)
+    let gauges = Gauges {
+        running,
+        queued,
+        notifications_pending: outbox::pending(node),
+        websocket_clients: node.events.clients(),
+    };
+    reply::text(node.metrics.text(&gauges), kind)
 }
 
-pub(crate) async fn servers(node: &Node) -> Result<Reply, Refusal> {
-    let servers = node.servers().await.map_err(Refusal::failed)?;
+pub(crate) async fn servers(node: &Node) -> Result<Reply, ApiError> {
+    let servers = node.servers().await.map_err(ApiError::failed)?;
     let mut counts: HashMap<Uuid, usize> = HashMap::new();
     for backup in node.backups.select(|backup| !backup.deleted) {
         *counts.entry(backup.server).or_default() += 1;
@@ -86,7 +91,7 @@ pub(crate) async fn servers(node: &Node) -> Result<Reply, Refusal> {
     Ok(reply::json(&json!({ "servers": servers })))
 }
 
-pub(crate) async fn backups(node: &Node, server: Uuid) -> Result<Reply, Refusal> {
+pub(crate) async fn backups(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
     node.server(server).await?;
     let mut backups = node.backups.select(|b| b.server == server && !b.deleted);
     backups.sort_by_key(|backup| std::cmp::Reverse(backup.created));
@@ -94,45 +99,48 @@ pub(crate) async fn backups(node: &Node, server: Uuid) -> Result<Reply, Refusal>
     Ok(reply::json(&json!({ "backups": backups })))
 }
 
-pub(crate) fn backup(node: &Node, server: Uuid, uuid: Uuid) -> Result<Reply, Refusal> {
+pub(crate) fn backup(node: &Node, server: Uuid, uuid: Uuid) -> Result<Reply, ApiError> {
     Ok(reply::json(&shown(node, node.backup(server, uuid)?)))
 }
 
 fn shown(node: &Node, backup: record::Backup) -> Backup {
     let job = node.jobs.get(backup.uuid);
     let is = |kind| job.as_ref().is_some_and(|job| job.kind == kind);
-    let is_readable = match backup.place {
-        Place::Local => true,
-        Place::Bucket => node.config.s3.is_some(),
-        Place::Panel => false,
+    let is_readable = match backup.destination {
+        Destination::Local => true,
+        Destination::Bucket => node.config.s3.is_some(),
+        Destination::Panel => false,
     };
-    let made = backup.made.as_ref();
+    let archive = backup.archive.as_ref();
     Backup {
         uuid: backup.uuid,
         server: backup.server,
         adapter: backup.adapter(),
         state: backup.state,
         position: node.queue.position(backup.uuid).filter(|_| backup.state == State::Queued),
-        size: made.map(|made| made.size),
-        checksum: made.map(|made| made.sha1.clone()),
+        size: archive.map(|archive| archive.size),
+        checksum: archive.map(|archive| archive.sha1.clone()),
         checksum_type: "sha1",
         created_at: backup.created.text(),
-        completed_at: backup.completed.map(Moment::text),
+        completed_at: backup.completed.map(Timestamp::text),
         error: backup.error.clone(),
-        panel: backup.telling.state,
-        panel_answer: backup.telling.answer.clone(),
-        files: made.map(|made| made.files),
-        copied: made.map(|made| made.copied),
-        skipped: made.map(|made| made.skipped),
-        partial: made.is_some_and(|made| made.partial),
-        warnings: made.map(|made| made.warnings.clone()).unwrap_or_default(),
-        progress: job.as_ref().filter(|job| job.kind == Kind::Backup).and_then(|job| job.pace()),
-        verified: backup.verified.as_ref().map(|checked| Checked {
-            at: checked.at.text(),
-            whole: checked.damage.is_empty(),
-            damage: checked.damage.clone(),
+        panel: backup.notification.state,
+        panel_answer: backup.notification.answer.clone(),
+        files: archive.map(|archive| archive.files),
+        copied: archive.map(|archive| archive.copied),
+        skipped: archive.map(|archive| archive.skipped),
+        partial: archive.is_some_and(|archive| archive.partial),
+        warnings: archive.map(|archive| archive.warnings.clone()).unwrap_or_default(),
+        progress: job
+            .as_ref()
+            .filter(|job| job.kind == Kind::Backup)
+            .and_then(|job| job.progress()),
+        verified: backup.verified.as_ref().map(|verified| VerifyResult {
+            at: verified.at.text(),
+            whole: verified.damage.is_empty(),
+            damage: verified.damage.clone(),
         }),
-        restored: backup.restored.as_ref().map(|restored| Restored {
+        restored: backup.restored.as_ref().map(|restored| RestoreResult {
             at: restored.at.text(),
             successful: restored.error.is_none(),
             error: restored.error.clone(),

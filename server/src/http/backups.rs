@@ -1,4 +1,4 @@
-//! What clients have the daemon do with backups.
+//! Commands on backups: create, restore, delete, cancel, verify.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
+    api_error::ApiError,
+    commands::{self, BackupRequest},
     http::{
         body,
         reply::{self, Reply},
     },
     node::{Node, uuid_of},
-    orders::{self, Wanted},
     record::Adapter,
-    refusal::Refusal,
-    restore,
+    restore::RestoreRequest,
 };
 
 #[derive(Deserialize)]
@@ -37,13 +37,13 @@ pub(crate) async fn create(
     node: &Arc<Node>,
     server: Uuid,
     request: Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     let Create { adapter, uuid, ignore } = body::json(request, &node.config.wingback).await?;
     let adapter = self::adapter(adapter)?;
-    let uuid = uuid.ok_or_else(|| Refusal::invalid("the uuid is missing"))?;
-    let uuid = uuid_of(&uuid).ok_or_else(|| Refusal::invalid("the uuid is none"))?;
+    let uuid = uuid.ok_or_else(|| ApiError::invalid("the uuid is missing"))?;
+    let uuid = uuid_of(&uuid).ok_or_else(|| ApiError::invalid("the uuid is not a UUID"))?;
     let ignore = ignore.unwrap_or_default();
-    orders::back_up(node, server, Wanted { adapter, uuid, ignore }).await?;
+    commands::back_up(node, server, BackupRequest { adapter, uuid, ignore }).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
@@ -52,34 +52,46 @@ pub(crate) async fn restore(
     server: Uuid,
     backup: Uuid,
     request: Request<Incoming>,
-) -> Result<Reply, Refusal> {
-    let wanted: Restore = body::json(request, &node.config.wingback).await?;
-    let wanted = restore::Wanted {
-        adapter: adapter(wanted.adapter)?,
-        truncate: wanted.truncate_directory,
-        download_url: wanted.download_url.filter(|url| !url.is_empty()),
+) -> Result<Reply, ApiError> {
+    let body: Restore = body::json(request, &node.config.wingback).await?;
+    let request = RestoreRequest {
+        adapter: adapter(body.adapter)?,
+        truncate: body.truncate_directory,
+        download_url: body.download_url.filter(|url| !url.is_empty()),
     };
-    orders::restore(node, server, backup, wanted).await?;
+    commands::restore(node, server, backup, request).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
-pub(crate) async fn delete(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    orders::delete(node, server, backup).await?;
+pub(crate) async fn delete(
+    node: &Arc<Node>,
+    server: Uuid,
+    backup: Uuid,
+) -> Result<Reply, ApiError> {
+    commands::delete(node, server, backup).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
-pub(crate) async fn cancel(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    orders::cancel(node, server, backup).await?;
+pub(crate) async fn cancel(
+    node: &Arc<Node>,
+    server: Uuid,
+    backup: Uuid,
+) -> Result<Reply, ApiError> {
+    commands::cancel(node, server, backup).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
-pub(crate) async fn verify(node: &Arc<Node>, server: Uuid, backup: Uuid) -> Result<Reply, Refusal> {
-    orders::verify(node, server, backup).await?;
+pub(crate) async fn verify(
+    node: &Arc<Node>,
+    server: Uuid,
+    backup: Uuid,
+) -> Result<Reply, ApiError> {
+    commands::verify(node, server, backup).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
-fn adapter(word: Option<String>) -> Result<Adapter, Refusal> {
-    let word = word.ok_or_else(|| Refusal::invalid("the adapter is missing"))?;
-    let wrong = || Refusal::invalid("the adapter must be wings or s3");
+fn adapter(word: Option<String>) -> Result<Adapter, ApiError> {
+    let word = word.ok_or_else(|| ApiError::invalid("the adapter is missing"))?;
+    let wrong = || ApiError::invalid("the adapter must be wings or s3");
     Adapter::of(&word).ok_or_else(wrong)
 }

@@ -1,4 +1,4 @@
-//! The bodies and queries of requests: JSON of a bounded size, in a bounded time.
+//! Bodies and queries of requests. A body is JSON, with limits for its size and its time.
 
 use std::{borrow::Cow, io};
 
@@ -7,17 +7,17 @@ use hyper::{Request, StatusCode, body::Incoming, header};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use crate::{client::within, config::Wingback, refusal::Refusal};
+use crate::{api_error::ApiError, config::Wingback, deadline::within};
 
-/// The body as what is expected.
+/// Reads and decodes the body.
 pub(crate) async fn json<T: DeserializeOwned>(
     request: Request<Incoming>,
     limits: &Wingback,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     let max = limits.max_body_kib << 10;
     let too_large = || {
         let text = format!("the body is larger than {} KiB", limits.max_body_kib);
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -31,14 +31,18 @@ pub(crate) async fn json<T: DeserializeOwned>(
     let body = match within(limits.request_timeout, body).await {
         Ok(body) => body.to_bytes(),
         Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come"));
+            return Err(ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            ));
         }
         Err(e) if e.get_ref().is_some_and(|e| e.is::<LengthLimitError>()) => {
             return Err(too_large());
         }
-        Err(e) => return Err(Refusal::invalid(format!("cannot read the body: {e}"))),
+        Err(e) => return Err(ApiError::invalid(format!("cannot read the body: {e}"))),
     };
-    serde_json::from_slice(&body).map_err(|e| Refusal::invalid(format!("the body: {e}")))
+    serde_json::from_slice(&body)
+        .map_err(|e| ApiError::invalid(format!("cannot decode the body: {e}")))
 }
 
 /// The values of a query.
@@ -49,28 +53,28 @@ impl<'a> Query<'a> {
         Query(request.uri().query())
     }
 
-    /// The first value of that name, as any bytes.
+    /// Returns the first value of `name` as bytes.
     pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let pairs = self.0?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let value = pairs.into_iter().find(|(key, _)| *key == name)?.1;
         Some(percent_decode_str(&value.replace('+', " ")).collect())
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, ApiError> {
         let text = self.bytes(name).map(String::from_utf8).transpose();
-        text.map_err(|_| Refusal::invalid(format!("{name}: it is no UTF-8")))
+        text.map_err(|_| ApiError::invalid(format!("{name}: it is not UTF-8")))
     }
 
-    /// A number between `1` and `max`.
-    pub(crate) fn number(&self, name: &str, max: usize) -> Result<Option<usize>, Refusal> {
+    /// Returns a number from 1 to `max`.
+    pub(crate) fn number(&self, name: &str, max: usize) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let number = text.parse().ok().filter(|n| (1..=max).contains(n));
-        let wrong = || Refusal::invalid(format!("{name}: it must be a number from 1 to {max}"));
+        let wrong = || ApiError::invalid(format!("{name}: it must be a number from 1 to {max}"));
         number.map(Some).ok_or_else(wrong)
     }
 }
 
-/// A part of a path, decoded; nothing where that is no text.
+/// Decodes a segment of a path; `None` if it is not UTF-8.
 pub(crate) fn segment(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }

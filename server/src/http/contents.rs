@@ -1,4 +1,4 @@
-//! What is in an archive.
+//! The contents of an archive.
 
 use std::{
     io,
@@ -20,14 +20,14 @@ use uuid::Uuid;
 use wingback::{ErrorKind, List, Member, MemberKind};
 
 use crate::{
-    archives::At,
+    api_error::ApiError,
+    archives::ArchiveLocation,
     http::{
         body::{self, Query},
         reply::{self, Reply, attachment},
     },
-    moment::rfc3339,
     node::Node,
-    refusal::Refusal,
+    timestamp::rfc3339,
 };
 
 const PER_PAGE: usize = 100;
@@ -39,19 +39,19 @@ struct Link {
     file: Option<String>,
 }
 
-/// A page of the archive's members, in their order; those whose path has the filter in it.
+/// Returns a page of the archive's members, in their order. Only paths that contain the filter count.
 pub(crate) async fn files(
     node: &Node,
     server: Uuid,
     backup: Uuid,
     request: &Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     let query = Query::of(request);
     let filter = query.text("filter")?.unwrap_or_default().to_lowercase();
     let page = query.number("page", PAGE_MAX)?.unwrap_or(1);
     let per_page = query.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
-    let at = node.archive(server, backup).await?;
-    let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;
+    let location = node.archive(server, backup).await?;
+    let listing = List::new().start(location.archive()).await.map_err(|e| api_error_of(&e))?;
     let first = (page - 1).saturating_mul(per_page);
     let mut total = 0;
     let mut files = Vec::new();
@@ -78,25 +78,25 @@ fn shown(member: &Member) -> Value {
     })
 }
 
-/// One file of the archive.
+/// Sends one file of the archive.
 pub(crate) async fn file(
     node: &Arc<Node>,
     server: Uuid,
     backup: Uuid,
     request: &Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     let path = Query::of(request).bytes("path");
-    let path = path.ok_or_else(|| Refusal::invalid("the path is missing"))?;
+    let path = path.ok_or_else(|| ApiError::invalid("the path is missing"))?;
     one(node.archive(server, backup).await?, path).await
 }
 
-/// A file out of an archive. That it is there, and can be read, is known before anything is answered.
-pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
-    let listing = List::new().start(at.archive()).await.map_err(|e| refusal_of(&e))?;
+/// Sends a file of an archive. A missing file or a read error at its beginning gives an error status.
+pub(crate) async fn one(location: ArchiveLocation, path: Vec<u8>) -> Result<Reply, ApiError> {
+    let listing = List::new().start(location.archive()).await.map_err(|e| api_error_of(&e))?;
     let member = listing.members().find(|member| member.path == path);
-    let member = member.ok_or_else(|| Refusal::missing("there is no such file in the backup"))?;
+    let member = member.ok_or_else(|| ApiError::missing("there is no such file in the backup"))?;
     if !matches!(member.kind, MemberKind::File | MemberKind::HardLink) {
-        return Err(Refusal::invalid("it is not a file"));
+        return Err(ApiError::invalid("it is not a file"));
     }
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_LENGTH, member.size.into());
@@ -107,10 +107,10 @@ pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
 
     let (bytes_in, bytes) = mpsc::channel(1);
     let mut failed = bytes_in.clone();
-    // Whoever takes the bytes does the work.
+    // The stream below polls this future.
     let copy = async move {
-        if let Err(e) = at.archive().copy_file(path, Pieces(bytes_in)).await {
-            tracing::warn!("cannot read a file of an archive: {e}");
+        if let Err(e) = location.archive().copy_file(path, ChannelWriter(bytes_in)).await {
+            tracing::warn!("cannot send a file of an archive: {e}");
             let _ = failed.send(Err(io::Error::other(e))).await;
         }
     };
@@ -119,39 +119,39 @@ pub(crate) async fn one(at: At, path: Vec<u8>) -> Result<Reply, Refusal> {
     let first = match bytes.next().await {
         Some(Err(e)) => {
             let error = e.get_ref().and_then(|e| e.downcast_ref::<wingback::Error>());
-            return Err(error.map_or_else(|| Refusal::failed(&e), refusal_of));
+            return Err(error.map_or_else(|| ApiError::failed(&e), api_error_of));
         }
         first => futures::stream::iter(first),
     };
     Ok(reply::stream(StatusCode::OK, headers, first.chain(bytes)))
 }
 
-/// A link for one download, of the archive or of a file in it.
+/// Returns a link for one download, of the archive or of a file in it.
 pub(crate) async fn link(
     node: &Node,
     server: Uuid,
     backup: Uuid,
     request: Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     let Link { file } = body::json(request, &node.config.wingback).await?;
     node.archive(server, backup).await?;
     let token = node.tokens.for_download(server, backup, file);
     Ok(reply::json(&json!({ "url": format!("/download/backup?token={token}") })))
 }
 
-/// Whether an error of the engine's is about an archive that is not there.
-fn refusal_of(error: &wingback::Error) -> Refusal {
+/// Converts an error of the engine.
+fn api_error_of(error: &wingback::Error) -> ApiError {
     match error.kind() {
-        ErrorKind::NotFound => Refusal::missing("there is no such file"),
-        ErrorKind::InvalidInput => Refusal::invalid(error.to_string()),
-        _ => Refusal::failed(error),
+        ErrorKind::NotFound => ApiError::missing("there is no such file"),
+        ErrorKind::InvalidInput => ApiError::invalid(error.to_string()),
+        _ => ApiError::failed(error),
     }
 }
 
-/// Hands on what is written, piece by piece.
-struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+/// Sends written bytes to a channel.
+struct ChannelWriter(mpsc::Sender<io::Result<Bytes>>);
 
-impl AsyncWrite for Pieces {
+impl AsyncWrite for ChannelWriter {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

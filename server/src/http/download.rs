@@ -1,4 +1,4 @@
-//! Downloads of archives, whole or in part (RFC 9110).
+//! Downloads of complete archives or ranges (RFC 9110).
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
@@ -13,54 +13,58 @@ use hyper::{
 use wingback::{ErrorKind, ReadRange};
 
 use crate::{
-    archives::At,
+    api_error::ApiError,
+    archives::ArchiveLocation,
     http::{
         body::Query,
         contents,
         reply::{self, Reply, attachment},
     },
     node::Node,
-    refusal::Refusal,
 };
 
-/// Bytes that are read at once: from a disk, and from elsewhere.
-const CHUNK: u64 = 256 << 10;
-const RANGE: u64 = 8 << 20;
+/// Bytes of one read from a local file, and from another store.
+const FILE_CHUNK: u64 = 256 << 10;
+const STORE_CHUNK: u64 = 8 << 20;
 
-/// What a token allows, once.
+/// Sends the archive or the file that a token allows. A token is valid once.
 pub(crate) async fn by_token(
     node: &Arc<Node>,
     request: &Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     let token = Query::of(request).text("token")?.unwrap_or_default();
-    let claims = node.tokens.download(&token).ok_or_else(Refusal::unauthorized)?;
-    let at = node.archive(claims.server_uuid, claims.backup_uuid).await?;
+    let claims = node.tokens.download(&token).ok_or_else(ApiError::unauthorized)?;
+    let location = node.archive(claims.server_uuid, claims.backup_uuid).await?;
     if let Some(file) = claims.file {
-        return contents::one(at, file.into_bytes()).await;
+        return contents::one(location, file.into_bytes()).await;
     }
-    let made = node.backups.get(claims.backup_uuid).and_then(|backup| backup.made);
-    archive(at, made.map(|made| made.sha1), request.headers()).await
+    let recorded = node.backups.get(claims.backup_uuid).and_then(|backup| backup.archive);
+    archive(location, recorded.map(|archive| archive.sha1), request.headers()).await
 }
 
-async fn archive(at: At, sha1: Option<String>, asked: &HeaderMap) -> Result<Reply, Refusal> {
+async fn archive(
+    location: ArchiveLocation,
+    sha1: Option<String>,
+    asked: &HeaderMap,
+) -> Result<Reply, ApiError> {
     let gone = |e: wingback::Error| match e.kind() {
-        ErrorKind::NotFound => Refusal::missing("the archive is gone"),
-        _ => Refusal::failed(e),
+        ErrorKind::NotFound => ApiError::missing("the archive does not exist any more"),
+        _ => ApiError::failed(e),
     };
-    let file = at.store.file(&at.key).await.map_err(gone)?;
+    let file = location.store.file(&location.key).await.map_err(gone)?;
     let size = match &file {
-        Some(file) => file.metadata().map_err(Refusal::failed)?.len(),
+        Some(file) => file.metadata().map_err(ApiError::failed)?.len(),
         None => {
-            let object = at.store.head(&at.key).await.map_err(gone)?;
-            object.ok_or_else(|| Refusal::missing("the archive is gone"))?.size
+            let object = location.store.head(&location.key).await.map_err(gone)?;
+            object.ok_or_else(|| ApiError::missing("the archive does not exist any more"))?.size
         }
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
-    let name = at.key.as_str().rsplit('/').next().unwrap_or_default();
+    let name = location.key.as_str().rsplit('/').next().unwrap_or_default();
     headers.insert(header::CONTENT_DISPOSITION, attachment(name));
-    // An archive never changes under its name, but only its SHA-1 says so for certain.
+    // An archive does not change, but only its SHA-1 proves that.
     let tag = sha1.map(|sha1| format!("\"{sha1}\""));
     if let Some(tag) = tag.as_ref().and_then(|tag| HeaderValue::from_str(tag).ok()) {
         headers.insert(header::ETAG, tag);
@@ -90,8 +94,8 @@ async fn archive(at: At, sha1: Option<String>, asked: &HeaderMap) -> Result<Repl
     };
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     Ok(match file {
-        Some(file) => reply::stream(status, headers, of_file(file, range)),
-        None => reply::stream(status, headers, of_store(at, range)),
+        Some(file) => reply::stream(status, headers, from_file(file, range)),
+        None => reply::stream(status, headers, from_store(location, range)),
     })
 }
 
@@ -107,8 +111,8 @@ fn names(asked: &HeaderMap, header: HeaderName, tag: &str) -> bool {
     tags.any(|wanted| wanted == "*" || wanted.trim_start_matches("W/") == tag)
 }
 
-/// The one range that is asked for; `Some(None)` where the archive has nothing of it. Several at once,
-/// or another unit, may be answered with everything.
+/// Returns the requested range; `Some(None)` if the archive does not contain it. For several ranges, or
+/// another unit, the standard allows the whole archive (`None`).
 fn range_of(header: &[u8], size: u64) -> Option<Option<Range<u64>>> {
     let text = std::str::from_utf8(header).ok()?.trim().strip_prefix("bytes=")?;
     let (first, last) = text.split_once('-')?;
@@ -127,28 +131,34 @@ fn range_of(header: &[u8], size: u64) -> Option<Option<Range<u64>>> {
     Some((range.start < range.end).then_some(range))
 }
 
-fn of_file(file: File, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
+fn from_file(file: File, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let file = Arc::new(file);
-    pieces(range, CHUNK, move |piece| {
+    chunks(range, FILE_CHUNK, move |chunk| {
         let file = file.clone();
         unblock(move || {
-            let mut bytes = vec![0; (piece.end - piece.start) as usize];
-            file.read_exact_at(&mut bytes, piece.start)?;
+            let mut bytes = vec![0; (chunk.end - chunk.start) as usize];
+            file.read_exact_at(&mut bytes, chunk.start)?;
             Ok(Bytes::from(bytes))
         })
     })
 }
 
-fn of_store(at: At, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let at = Arc::new(at);
-    pieces(range, RANGE, move |piece| {
-        let at = at.clone();
-        async move { at.store.read(&at.key, ReadRange::Bytes(piece)).await.map_err(io::Error::other) }
+fn from_store(
+    location: ArchiveLocation,
+    range: Range<u64>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let location = Arc::new(location);
+    chunks(range, STORE_CHUNK, move |chunk| {
+        let location = location.clone();
+        async move {
+            let read = location.store.read(&location.key, ReadRange::Bytes(chunk));
+            read.await.map_err(io::Error::other)
+        }
     })
 }
 
-/// Reads piece after piece, until one fails.
-fn pieces<F>(
+/// Reads one chunk after the other, until one fails.
+fn chunks<F>(
     range: Range<u64>,
     size: u64,
     read: impl Fn(Range<u64>) -> F + Send,
@@ -171,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_read_as_the_standard_says() {
+    fn a_range_is_parsed_by_the_standard() {
         let of = |text: &str| range_of(text.as_bytes(), 100);
         assert_eq!(of("bytes=0-9"), Some(Some(0..10)));
         assert_eq!(of("bytes=90-"), Some(Some(90..100)));

@@ -1,4 +1,4 @@
-//! The daemon's HTTP: connections, within limits, and what answers on them.
+//! The daemon's HTTP server: connections, with limits, and the handlers of requests.
 
 mod api;
 mod backups;
@@ -22,25 +22,25 @@ use smol::{
 };
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
-use crate::{client::Io, client::within, http::stall::Stalling, node::Node};
+use crate::{deadline::within, http::stall::StallTimeout, io::Io, node::Node};
 
-/// Bytes of a request's line and headers, and how many headers.
+/// Largest size of a request's line and headers, and largest number of headers.
 const HEAD_MAX: usize = 32 << 10;
 const HEADERS_MAX: usize = 64;
 
-/// How long a client may take nothing of an answer.
-const STALLED: Duration = Duration::from_secs(60);
+/// Time after which a client that accepts no bytes is disconnected.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Takes connections until the future is dropped.
+/// Accepts connections until the future is dropped.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: impl Fn() -> Option<TlsAcceptor>,
     node: Arc<Node>,
 ) {
-    let room = Arc::new(Semaphore::new(node.config.wingback.max_connections));
+    let permits = Arc::new(Semaphore::new(node.config.wingback.max_connections));
     loop {
-        // Those beyond the limit wait in the system's own queue.
-        let permit = room.acquire_arc().await;
+        // Connections beyond the limit wait in the queue of the system.
+        let permit = permits.acquire_arc().await;
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(e) => {
@@ -72,7 +72,7 @@ async fn connection(
         Some(tls) => Box::new(within(patience, async { tls.accept(stream).await }).await?),
         None => Box::new(stream),
     };
-    let io = FuturesIo::new(Stalling::new(io, STALLED));
+    let io = FuturesIo::new(StallTimeout::new(io, STALL_TIMEOUT));
     let service = service_fn(move |request| {
         let node = node.clone();
         async move { Ok::<_, io::Error>(route::answer(node, peer, request).await) }

@@ -1,4 +1,4 @@
-//! The page, and the description of the interface: text that is in the program.
+//! The page and the description of the interface. Both are part of the program.
 
 use hyper::header::{self, HeaderValue};
 use serde_json::{Value, json};
@@ -10,10 +10,25 @@ use crate::{
     record::Adapter,
 };
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Content security policy: nothing from other origins, nothing inline, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
+
+/// The modules of the page's script. `page.js` imports the others.
+const SCRIPTS: [(&str, &str); 11] = [
+    ("actions.js", include_str!("../../page/actions.js")),
+    ("api.js", include_str!("../../page/api.js")),
+    ("backups.js", include_str!("../../page/backups.js")),
+    ("card.js", include_str!("../../page/card.js")),
+    ("dialogs.js", include_str!("../../page/dialogs.js")),
+    ("live.js", include_str!("../../page/live.js")),
+    ("messages.js", include_str!("../../page/messages.js")),
+    ("page.js", include_str!("../../page/page.js")),
+    ("servers.js", include_str!("../../page/servers.js")),
+    ("state.js", include_str!("../../page/state.js")),
+    ("words.js", include_str!("../../page/words.js")),
+];
 
 pub(crate) fn html() -> Reply {
     let mut reply = reply::text(include_str!("../../page/page.html"), "text/html; charset=utf-8");
@@ -27,28 +42,22 @@ pub(crate) fn css() -> Reply {
     reply::text(include_str!("../../page/page.css"), "text/css; charset=utf-8")
 }
 
-pub(crate) fn js() -> Reply {
-    script(include_str!("../../page/page.js"))
+/// Returns the script of this name; `None` if the page has no such script.
+pub(crate) fn script(name: &str) -> Option<Reply> {
+    let (_, text) = SCRIPTS.iter().find(|(script, _)| *script == name)?;
+    Some(reply::text(*text, "text/javascript; charset=utf-8"))
 }
 
-pub(crate) fn card_js() -> Reply {
-    script(include_str!("../../page/card.js"))
+pub(crate) fn is_script(name: &str) -> bool {
+    SCRIPTS.iter().any(|(script, _)| *script == name)
 }
 
-pub(crate) fn words_js() -> Reply {
-    script(include_str!("../../page/words.js"))
-}
-
-fn script(text: &'static str) -> Reply {
-    reply::text(text, "text/javascript; charset=utf-8")
-}
-
-/// The interface of this node: its adapters are those that it takes.
+/// Returns the interface of this node, with the adapters that it supports.
 pub(crate) fn openapi(node: &Node) -> Reply {
     let text = include_str!("../../openapi.json");
-    let mut document: Value = serde_json::from_str(text).expect("it is JSON");
+    let mut document: Value = serde_json::from_str(text).expect("the description is JSON");
     let schemas = &mut document["components"]["schemas"];
-    if archives::place(&node.config, Adapter::S3).is_none() {
+    if archives::destination(&node.config, Adapter::S3).is_none() {
         schemas["Adapter"]["enum"] = json!([Adapter::Wings]);
     }
     if node.config.s3.is_some() {

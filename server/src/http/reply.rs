@@ -1,4 +1,4 @@
-//! Answers.
+//! HTTP responses.
 
 use std::io;
 
@@ -14,19 +14,19 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type Reply = Response<Body>;
 
-/// A status alone.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Reply {
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     with(status, body, None)
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Reply {
-    let text = serde_json::to_vec(value).expect("an answer is plain data");
+    let text = serde_json::to_vec(value).expect("a response serializes to JSON");
     whole(StatusCode::OK, text, "application/json")
 }
 
@@ -34,22 +34,22 @@ pub(crate) fn text(text: impl Into<Bytes>, kind: &'static str) -> Reply {
     whole(StatusCode::OK, text, kind)
 }
 
-pub(crate) fn refusal(refusal: &Refusal) -> Reply {
-    let text = json!({ "error": refusal.text }).to_string();
-    let mut reply = whole(refusal.status, text, "application/json");
-    if refusal.status == StatusCode::UNAUTHORIZED {
+pub(crate) fn error(error: &ApiError) -> Reply {
+    let text = json!({ "error": error.text }).to_string();
+    let mut reply = whole(error.status, text, "application/json");
+    if error.status == StatusCode::UNAUTHORIZED {
         let headers = reply.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
-        // What is left of the request is not read.
+    if error.status == StatusCode::PAYLOAD_TOO_LARGE {
+        // The rest of the request is not read.
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     reply
 }
 
-/// Bytes that come one after another. An error breaks the connection off, so that nobody takes a part
-/// for the whole.
+/// A response with a stream of bytes. An error closes the connection, so that the client does not accept
+/// a part as the whole.
 pub(crate) fn stream(
     status: StatusCode,
     headers: HeaderMap,
@@ -62,7 +62,7 @@ pub(crate) fn stream(
     reply
 }
 
-/// As a file to be kept under that name (RFC 6266).
+/// Returns the header that lets a browser save the response as `name` (RFC 6266).
 pub(crate) fn attachment(name: &str) -> HeaderValue {
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_ ".contains(*c);
     let plain: String = name.chars().map(|c| if is_plain(&c) { c } else { '_' }).collect();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_break_out_of_its_header() {
+    fn a_name_cannot_leave_its_header() {
         let value = attachment("a\"b\r\nX: ü.txt");
         let text = value.to_str().unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Which request means what.
+//! Maps requests to handlers.
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -11,6 +11,7 @@ use hyper::{
 use uuid::Uuid;
 
 use crate::{
+    api_error::ApiError,
     http::{
         api, backups,
         body::segment,
@@ -19,43 +20,42 @@ use crate::{
         socket,
     },
     node::{Node, uuid_of},
-    refusal::Refusal,
 };
 
-/// Answers a request, and notes it down. Never what its query has, which may be a token.
+/// Answers a request, and logs it without its query, which may contain a token.
 pub(crate) async fn answer(node: Arc<Node>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let only_looks = matches!(method, Method::GET | Method::HEAD);
+    let is_read_only = matches!(method, Method::GET | Method::HEAD);
     let answering = {
         let node = node.clone();
-        async move { route(&node, request).await.unwrap_or_else(|e| reply::refusal(&e)) }
+        async move { route(&node, request).await.unwrap_or_else(|e| reply::error(&e)) }
     };
     let answering = AssertUnwindSafe(answering).catch_unwind();
-    let answer = if only_looks {
-        // Nobody else wants it once its client is gone.
+    let answer = if is_read_only {
+        // If the client disconnects, the work stops.
         answering.await.ok()
     } else {
-        // A client that goes away stops nothing that has begun.
+        // If the client disconnects, the work continues.
         let (done, answer) = futures::channel::oneshot::channel();
         smol::spawn(async move { drop(done.send(answering.await)) }).detach();
         answer.await.ok().and_then(Result::ok)
     };
-    let reply = answer.unwrap_or_else(|| reply::refusal(&Refusal::failed("a fault")));
+    let reply = answer.unwrap_or_else(|| reply::error(&ApiError::failed("internal error")));
     let status = reply.status().as_u16();
-    node.metrics.answered(status);
+    node.metrics.response_sent(status);
     let took = began.elapsed();
     tracing::info!(target: "http", %peer, %method, path, status, ?took);
     reply
 }
 
-async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Refusal> {
+async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, ApiError> {
     let path = request.uri().path().to_owned();
     let segments = path.split('/').skip(1).map(segment).collect::<Option<Vec<_>>>();
-    let segments = segments.ok_or_else(nowhere)?;
+    let segments = segments.ok_or_else(unknown_path)?;
     let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-    // What is asked for its headers alone is answered like the whole, and sent without its body. But
-    // a download's token is for one answer.
+    // A HEAD request is handled like GET; hyper leaves the body out. A download is the exception,
+    // because its token is valid for one response.
     let method = match request.method() {
         &Method::HEAD if segments.first() != Some(&"download") => Method::GET,
         method => method.clone(),
@@ -66,9 +66,9 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Re
     match (&method, &*segments) {
         (&Method::GET, [""]) => Ok(page::html()),
         (&Method::GET, ["page.css"]) => Ok(page::css()),
-        (&Method::GET, ["page.js"]) => Ok(page::js()),
-        (&Method::GET, ["card.js"]) => Ok(page::card_js()),
-        (&Method::GET, ["words.js"]) => Ok(page::words_js()),
+        (&Method::GET, [name]) if page::is_script(name) => {
+            page::script(name).ok_or_else(unknown_path)
+        }
         (&Method::GET, ["openapi.json"]) => Ok(page::openapi(node)),
         (&Method::GET, ["health"]) => Ok(api::health(node)),
         (&Method::GET, ["metrics"]) => Ok(api::metrics(node)),
@@ -100,42 +100,41 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Re
                 (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
                 (&Method::GET, ["files"]) => contents::files(node, server, backup, &request).await,
                 (&Method::GET, ["file"]) => contents::file(node, server, backup, &request).await,
-                _ => not_so(&segments),
+                _ => wrong_method(&segments),
             }
         }
-        _ => not_so(&segments),
+        _ => wrong_method(&segments),
     }
 }
 
-/// The socket has a token of its own, since a browser cannot send it in a header.
+/// The first message of a WebSocket contains its token, because a browser cannot send one in a header.
 fn is_socket(segments: &[&str]) -> bool {
     matches!(segments, ["api", "servers", _, "ws"])
 }
 
-fn check_token(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal> {
+fn check_token(node: &Node, request: &Request<Incoming>) -> Result<(), ApiError> {
     let header = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     if header.is_some_and(|header| node.tokens.is_bearer(header)) {
         Ok(())
     } else {
-        Err(Refusal::unauthorized())
+        Err(ApiError::unauthorized())
     }
 }
 
-fn server_of(text: &str) -> Result<Uuid, Refusal> {
-    uuid_of(text).ok_or_else(|| Refusal::missing("there is no such server"))
+fn server_of(text: &str) -> Result<Uuid, ApiError> {
+    uuid_of(text).ok_or_else(|| ApiError::missing("there is no such server"))
 }
 
-fn backup_of(text: &str) -> Result<Uuid, Refusal> {
-    uuid_of(text).ok_or_else(|| Refusal::missing("there is no such backup"))
+fn backup_of(text: &str) -> Result<Uuid, ApiError> {
+    uuid_of(text).ok_or_else(|| ApiError::missing("there is no such backup"))
 }
 
-/// What there is by another method only, and what there is not at all.
-fn not_so(segments: &[&str]) -> Result<Reply, Refusal> {
+/// Returns the error for a path that needs another method, or that does not exist.
+fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
     let allowed = match segments {
+        [name] if page::is_script(name) => "GET, HEAD",
         [""]
-        | [
-            "page.css" | "page.js" | "card.js" | "words.js" | "openapi.json" | "health" | "metrics",
-        ]
+        | ["page.css" | "openapi.json" | "health" | "metrics"]
         | ["download", "backup"]
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
@@ -143,14 +142,14 @@ fn not_so(segments: &[&str]) -> Result<Reply, Refusal> {
         ["api", "servers", _, "websocket" | "backup"]
         | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
-        _ => return Err(nowhere()),
+        _ => return Err(unknown_path()),
     };
     let text = format!("the method must be {}", allowed.replace(", ", " or "));
-    let mut reply = reply::refusal(&Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text));
+    let mut reply = reply::error(&ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text));
     reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     Ok(reply)
 }
 
-fn nowhere() -> Refusal {
-    Refusal::missing("there is nothing here")
+fn unknown_path() -> ApiError {
+    ApiError::missing("there is no such path")
 }

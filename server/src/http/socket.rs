@@ -1,4 +1,4 @@
-//! WebSockets, as Wings has them: the client names itself with a token, and is told what happens.
+//! WebSockets in the form that Wings uses: the client authenticates with a token, and receives events.
 
 use std::{
     io,
@@ -28,29 +28,29 @@ use smol_hyper::rt::FuturesIo;
 use uuid::Uuid;
 
 use crate::{
-    client::within,
+    api_error::ApiError,
+    deadline::within,
     events::Event,
     http::{
         reply::{self, Reply},
-        stall::Stalling,
+        stall::StallTimeout,
     },
-    moment::Moment,
     node::Node,
-    refusal::Refusal,
+    timestamp::Timestamp,
     token::SocketClaims,
 };
 
-/// Bytes of a client's message: a token, and little else.
+/// Largest message of a client: a token, and little else.
 const MESSAGE_MAX: usize = 16 << 10;
 
-/// A client that does not say who it is, or whether it is still there, is not kept.
+/// Time limits for authentication, and for answers to pings.
 const AUTH_WITHIN: Duration = Duration::from_secs(30);
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-/// How long before its token's end a client hears of it.
+/// How long before the end of its token a client is warned.
 const EXPIRING: Duration = Duration::from_secs(60);
 
-type Socket = WebSocketStream<Stalling>;
+type Socket = WebSocketStream<StallTimeout>;
 
 #[derive(Deserialize)]
 struct FromClient {
@@ -59,40 +59,41 @@ struct FromClient {
     args: Vec<String>,
 }
 
-/// A token for a socket, for whoever has the node's.
-pub(crate) async fn token(node: &Node, server: Uuid) -> Result<Reply, Refusal> {
+/// Returns a token for a socket. The request needs the node's token.
+pub(crate) async fn token(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
     node.server(server).await?;
     let socket = format!("/api/servers/{server}/ws");
     Ok(reply::json(&json!({ "token": node.tokens.for_socket(server), "socket": socket })))
 }
 
-/// Opens a socket; what goes through it waits for its token.
+/// Opens a socket. No event is sent before the client has authenticated.
 pub(crate) async fn open(
     node: &Arc<Node>,
     server: Uuid,
     mut request: Request<Incoming>,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, ApiError> {
     check_origin(node, &request)?;
     node.server(server).await?;
     let mut asked = Request::builder().method(request.method()).uri(request.uri());
     if let Some(headers) = asked.headers_mut() {
         headers.extend(request.headers().clone());
     }
-    let asked = asked.version(request.version()).body(()).map_err(Refusal::failed)?;
+    let asked = asked.version(request.version()).body(()).map_err(ApiError::failed)?;
     let accepted = create_response(&asked)
-        .map_err(|e| Refusal::invalid(format!("it must be a WebSocket's handshake: {e}")))?;
-    let full = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many listeners");
-    let room = node.sockets.try_acquire_arc().ok_or_else(full)?;
+        .map_err(|e| ApiError::invalid(format!("it must be a WebSocket handshake: {e}")))?;
+    let full =
+        || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many WebSocket clients");
+    let permit = node.sockets.try_acquire_arc().ok_or_else(full)?;
     let upgrade = hyper::upgrade::on(&mut request);
     let node = node.clone();
     smol::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let Some(mut socket) = socket_of(upgraded).await else { return };
         if let Err(e) = talk(&node, server, &mut socket).await {
-            tracing::debug!(%server, "a socket ended: {e}");
+            tracing::debug!(%server, "a WebSocket ended: {e}");
         }
         let _ = within(Duration::from_secs(5), async { Ok(socket.close(None).await) }).await;
-        drop(room);
+        drop(permit);
     })
     .detach();
     let mut reply = reply::empty(accepted.status());
@@ -100,8 +101,8 @@ pub(crate) async fn open(
     Ok(reply)
 }
 
-/// Pages of others must not listen in: the Panel's may, and whom the configuration names.
-fn check_origin(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal> {
+/// Rejects pages of other origins. The Panel's page, the daemon's own and the configured ones may connect.
+fn check_origin(node: &Node, request: &Request<Incoming>) -> Result<(), ApiError> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = header(header::ORIGIN) else { return Ok(()) };
     let host = origin.split_once("://").map_or("", |(_, host)| host);
@@ -112,11 +113,11 @@ fn check_origin(node: &Node, request: &Request<Incoming>) -> Result<(), Refusal>
     if is_panel || is_own || is_allowed {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin are not allowed"))
+    Err(ApiError::new(StatusCode::FORBIDDEN, "this origin may not open WebSockets"))
 }
 
 async fn socket_of(upgraded: Upgraded) -> Option<Socket> {
-    let parts = upgraded.downcast::<FuturesIo<Stalling>>().ok()?;
+    let parts = upgraded.downcast::<FuturesIo<StallTimeout>>().ok()?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_MAX))
         .max_frame_size(Some(MESSAGE_MAX))
@@ -126,7 +127,7 @@ async fn socket_of(upgraded: Upgraded) -> Option<Socket> {
     Some(WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await)
 }
 
-/// A conversation, until one side ends it.
+/// Serves a socket until one side ends it.
 async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> {
     let auth = async {
         loop {
@@ -138,13 +139,13 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
     };
     let mut claims = within(AUTH_WITHIN, auth).await?;
     let mut events = node.events.listen(server);
-    let mut heard = Instant::now();
+    let mut last_message = Instant::now();
     let mut has_warned = false;
     let mut ping = Timer::interval(PING_EVERY);
     loop {
-        let left = Duration::from_secs(claims.times.exp.saturating_sub(Moment::now().seconds()));
+        let left = Duration::from_secs(claims.times.exp.saturating_sub(Timestamp::now().seconds()));
         let until = if has_warned { left } else { left.saturating_sub(EXPIRING) };
-        let what = {
+        let input = {
             let event = pin!(events.recv_direct());
             let message = pin!(next(socket));
             let clock = pin!(smol::future::or(
@@ -158,42 +159,42 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
                 },
             ));
             match select(select(event, message), clock).await {
-                Either::Left((Either::Left((event, _)), _)) => What::Event(event),
-                Either::Left((Either::Right((message, _)), _)) => What::Message(message?),
-                Either::Right((true, _)) => What::Ping,
-                Either::Right((false, _)) => What::Expiry,
+                Either::Left((Either::Left((event, _)), _)) => Input::Event(event),
+                Either::Left((Either::Right((message, _)), _)) => Input::Message(message?),
+                Either::Right((true, _)) => Input::Ping,
+                Either::Right((false, _)) => Input::Expiry,
             }
         };
-        match what {
-            What::Event(Ok(event)) => {
-                if may_hear(&claims, &event) {
+        match input {
+            Input::Event(Ok(event)) => {
+                if may_receive(&claims, &event) {
                     send(socket, &event).await?;
                 }
             }
-            What::Event(Err(RecvError::Overflowed(_))) => {
-                // What it missed, it finds by asking.
+            Input::Event(Err(RecvError::Overflowed(_))) => {
+                // The client can ask the API for the state that it missed.
                 let reason = "too slow: events were missed".into();
                 let frame = CloseFrame { code: CloseCode::Again, reason };
                 return socket.close(Some(frame)).await.map_err(io::Error::other);
             }
-            What::Event(Err(RecvError::Closed)) => return Ok(()),
-            What::Message(message) => {
-                heard = Instant::now();
+            Input::Event(Err(RecvError::Closed)) => return Ok(()),
+            Input::Message(message) => {
+                last_message = Instant::now();
                 if let Some(new) = authenticate(node, server, socket, message).await? {
                     (claims, has_warned) = (new, false);
                 }
             }
-            What::Ping if heard.elapsed() > 2 * PING_EVERY => {
+            Input::Ping if last_message.elapsed() > 2 * PING_EVERY => {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            What::Ping => {
+            Input::Ping => {
                 let ping = Message::Ping(Default::default());
                 socket.send(ping).await.map_err(io::Error::other)?;
             }
-            What::Expiry if has_warned => {
+            Input::Expiry if has_warned => {
                 return send(socket, &event("token expired", Vec::new())).await;
             }
-            What::Expiry => {
+            Input::Expiry => {
                 has_warned = true;
                 send(socket, &event("token expiring", Vec::new())).await?;
             }
@@ -201,14 +202,14 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
     }
 }
 
-enum What {
+enum Input {
     Event(Result<Event, RecvError>),
     Message(Message),
     Ping,
     Expiry,
 }
 
-/// The claims of a message that names the client. One that does not do so well is told.
+/// Returns the claims of an authentication message. An invalid token is answered with `jwt error`.
 async fn authenticate(
     node: &Node,
     server: Uuid,
@@ -230,7 +231,7 @@ async fn authenticate(
     Ok(claims)
 }
 
-fn may_hear(claims: &SocketClaims, event: &Event) -> bool {
+fn may_receive(claims: &SocketClaims, event: &Event) -> bool {
     !event.event.starts_with("backup ") || claims.may("backup.read")
 }
 

@@ -1,5 +1,5 @@
-//! A connection that is given up when its client takes nothing for too long: a writer would wait for
-//! ever, and with it whatever it holds.
+//! A connection that fails if its client accepts no bytes for too long. Otherwise a writer would wait
+//! forever, and keep its resources.
 
 use std::{
     io,
@@ -11,18 +11,18 @@ use std::{
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use smol::Timer;
 
-use crate::client::Io;
+use crate::io::Io;
 
-pub(crate) struct Stalling {
+pub(crate) struct StallTimeout {
     io: Box<dyn Io>,
     patience: Duration,
     /// Runs while a write waits.
-    stalled: Option<Timer>,
+    timer: Option<Timer>,
 }
 
-impl Stalling {
+impl StallTimeout {
     pub(crate) fn new(io: Box<dyn Io>, patience: Duration) -> Self {
-        Stalling { io, patience, stalled: None }
+        StallTimeout { io, patience, timer: None }
     }
 
     fn watch<T>(
@@ -31,11 +31,11 @@ impl Stalling {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            self.timer = None;
             return written;
         }
         let patience = self.patience;
-        let timer = self.stalled.get_or_insert_with(|| Timer::after(patience));
+        let timer = self.timer.get_or_insert_with(|| Timer::after(patience));
         match timer.poll_unpin(cx) {
             Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -43,7 +43,7 @@ impl Stalling {
     }
 }
 
-impl AsyncRead for Stalling {
+impl AsyncRead for StallTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,7 +53,7 @@ impl AsyncRead for Stalling {
     }
 }
 
-impl AsyncWrite for Stalling {
+impl AsyncWrite for StallTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -51,8 +51,8 @@ fn an_answer_that_is_not_the_panels_is_not_heard_whatever_its_status() {
     panel.act(answers);
     let backups: Vec<_> = (0..14).map(|_| daemon.made()).collect();
     for &backup in &backups {
-        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
-        assert_eq!(panel.known(backup).told.len(), 1);
+        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
+        assert_eq!(panel.known(backup).results.len(), 1);
     }
     assert_eq!(panel.requests().len(), count + backups.len());
 }
@@ -70,7 +70,7 @@ fn json_of_the_panel_is_heard_with_any_status_of_success() {
         panel.act([answer(status, kind, body)]);
         let before = panel.requests().len();
         let backup = daemon.made();
-        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
         assert_eq!(panel.requests().len(), before + 1, "{status} {kind} {body}");
     }
 }
@@ -87,7 +87,7 @@ fn the_panel_is_told_again_no_sooner_than_its_answer_asks() {
         let before = panel.requests().len();
         panel.act([Act::Answer(503, lines, HTML.into())]);
         let backup = daemon.made();
-        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+        daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
         let requests = panel.requests();
         assert_eq!(requests.len(), before + 2);
         assert!(requests[before + 1] - requests[before] >= Duration::from_millis(2900));
@@ -105,7 +105,7 @@ fn a_redirect_takes_the_token_nowhere() {
         Act::Answer(status, vec![location.clone(), "Content-Type: text/html".into()], HTML.into())
     }));
     let backup = daemon.made();
-    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
     assert_eq!(panel.requests().len(), 6);
     assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
@@ -123,7 +123,10 @@ fn the_operator_sees_the_last_answer_without_the_token() {
     assert!(shown.starts_with("status 403, text/html: <h1>no</h1> Bearer"), "{shown}");
     assert!(shown.contains("[token]") && !shown.contains('\u{1b}') && !shown.contains("more"));
     let log = daemon.log();
-    assert!(log.contains("not told yet") && log.contains("status 403, text/html"), "{log}");
+    assert!(
+        log.contains("cannot notify the Panel yet") && log.contains("status 403, text/html"),
+        "{log}"
+    );
     let record = daemon.tmp.path().join(format!("wingback/backups/{backup}.json"));
     for text in [shown, log, fs::read_to_string(record).unwrap()] {
         assert!(!text.contains(TOKEN), "{text}");
@@ -147,9 +150,9 @@ fn part_urls_are_asked_for_again_after_an_answer_that_is_not_the_panels() {
         answer(503, "text/html", HTML),
     ]);
     daemon.ask(server, "s3", backup).expect(202);
-    daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     assert_eq!((panel.asked(), panel.requests().len()), (1, 7));
-    assert_eq!(panel.known(backup).told[0]["successful"], true);
+    assert_eq!(panel.known(backup).results[0]["successful"], true);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use crate::{
     daemon::{Daemon, TOKEN, output, until},
+    notifications::s3_block,
     operator::server,
     server::Server,
-    told::s3_block,
 };
 
 /// The lines of the log that are about the bucket.

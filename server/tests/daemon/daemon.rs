@@ -188,7 +188,7 @@ impl Daemon {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end of one that was told to stop, and whether it ended well.
+    /// Waits for the end of a daemon that was asked to stop. Returns whether it succeeded.
     pub fn ended(&mut self) -> bool {
         let mut child = self.child.take().unwrap();
         until("it ends", || child.try_wait().unwrap()).success()

@@ -26,7 +26,7 @@ fn a_backup_is_made_as_documented_and_the_panel_is_told() {
     let body = json!({ "adapter": "wings", "uuid": backup, "ignore": "*.dat\n!level.dat\nempty/" });
     let reply = daemon.post(&format!("/api/servers/{server}/backup"), body).expect(202);
     assert!(reply.body.is_empty() && asked.elapsed().as_secs() < 2);
-    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     assert_eq!(made["state"], "complete");
     let archive = daemon.archive(backup);
     // The ignore file's patterns count besides the request's.
@@ -39,11 +39,11 @@ fn a_backup_is_made_as_documented_and_the_panel_is_told() {
         "world/region/r.0.0.mca",
     ];
     assert_eq!(tar_list(&archive), names);
-    let told = panel.known(backup).told;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["checksum"], sha1sum(&archive));
-    assert_eq!(told[0]["size"], fs::metadata(&archive).unwrap().len());
-    assert_eq!(made["checksum"], told[0]["checksum"]);
+    let results = panel.known(backup).results;
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0]["checksum"], sha1sum(&archive));
+    assert_eq!(results[0]["size"], fs::metadata(&archive).unwrap().len());
+    assert_eq!(made["checksum"], results[0]["checksum"]);
     assert_eq!(daemon.files(), [format!("backup-{backup}.tar.gz")]);
 }
 
@@ -205,10 +205,10 @@ fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
     daemon.post(&format!("{}/cancel", daemon.path(server, running)), json!({})).expect(409);
     assert!(daemon.files().is_empty(), "{:?}", daemon.files());
     for backup in [running, queued, deleted] {
-        let told = until("the Panel is told", || {
-            Some(panel.known(backup).told).filter(|told| !told.is_empty())
+        let results = until("the Panel is notified", || {
+            Some(panel.known(backup).results).filter(|results| !results.is_empty())
         });
-        assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(false)));
+        assert_eq!((results.len(), &results[0]["successful"]), (1, &json!(false)));
     }
     // A failed one is gone with its record, and its UUID is free again.
     daemon.send("DELETE", &daemon.path(server, running), b"").expect(204);

@@ -257,6 +257,6 @@ fn a_client_that_does_not_listen_holds_nobody_up() {
     drop(lively);
     let metrics = || daemon.metrics();
     until("the lively one is gone", || {
-        Some(()).filter(|()| !metrics().contains("wingback_listeners 21"))
+        Some(()).filter(|()| !metrics().contains("wingback_websocket_clients 21"))
     });
 }

@@ -59,7 +59,7 @@ fn the_description_is_true_of_a_node_with_s3() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::start();
-    let daemon = Daemon::with_panel(&panel.url(), &crate::told::s3_block(s3, &bucket));
+    let daemon = Daemon::with_panel(&panel.url(), &crate::notifications::s3_block(s3, &bucket));
     let backup = daemon.made();
     try_out(&daemon, backup);
 }

@@ -63,8 +63,8 @@ fn two_hundred_requests_at_once_are_answered_and_kept_in_order() {
     });
     assert!((1..=3).contains(&most), "{most}");
     for &(server, backup) in &wanted {
-        daemon.wait(server, backup, |backup| backup["panel"] == "told");
-        assert_eq!(panel.known(backup).told.len(), 1);
+        daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
+        assert_eq!(panel.known(backup).results.len(), 1);
     }
     assert_eq!(daemon.files().len(), 200);
 }

@@ -101,7 +101,7 @@ fn a_reload_changes_tokens_and_limits_and_keeps_what_is_wrong_out() {
     daemon.wait_state(daemon.server(), backup, "running");
     daemon.configure(TOKEN, "  backup_write_limit: fast");
     daemon.signal("HUP");
-    until("it says so", || Some(()).filter(|()| daemon.log().contains("stays as it was")));
+    until("it says so", || Some(()).filter(|()| daemon.log().contains("keeping the old one")));
     daemon.configure("another", "");
     daemon.signal("HUP");
     let servers = |token: &str| {
@@ -136,10 +136,10 @@ fn a_stop_lets_what_runs_end_and_nothing_begin() {
     assert!(daemon.archive(running).exists() && !daemon.archive(queued).exists());
     daemon.start();
     for (backup, successful) in [(running, true), (queued, false)] {
-        let told = until("the Panel is told", || {
-            Some(panel.known(backup).told).filter(|told| !told.is_empty())
+        let results = until("the Panel is notified", || {
+            Some(panel.known(backup).results).filter(|results| !results.is_empty())
         });
-        assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(successful)));
+        assert_eq!((results.len(), &results[0]["successful"]), (1, &json!(successful)));
     }
 }
 
@@ -156,10 +156,10 @@ fn a_stop_does_not_wait_for_ever() {
     assert!(daemon.ended());
     assert!(daemon.files().is_empty());
     daemon.start();
-    let told = until("the Panel is told", || {
-        Some(panel.known(backup).told).filter(|told| !told.is_empty())
+    let results = until("the Panel is notified", || {
+        Some(panel.known(backup).results).filter(|results| !results.is_empty())
     });
-    assert_eq!((told.len(), &told[0]["successful"]), (1, &json!(false)));
+    assert_eq!((results.len(), &results[0]["successful"]), (1, &json!(false)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A Panel that checks every field of what it is told, keeps all of it, and answers as it is told to.
+//! A Panel that checks and keeps every field of each request, and answers by a script.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -41,7 +41,7 @@ struct State {
 #[derive(Clone, Default)]
 pub struct Known {
     /// What it took for true, in its order.
-    pub told: Vec<Value>,
+    pub results: Vec<Value>,
     pub restores: Vec<bool>,
     upload: Option<String>,
 }
@@ -109,7 +109,7 @@ impl Panel {
         self.state.lock().unwrap().backups.get(&backup).cloned().unwrap_or_default()
     }
 
-    /// How often it was asked for part URLs.
+    /// Number of requests for part URLs.
     pub fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
     }
@@ -119,7 +119,7 @@ impl Panel {
         self.state.lock().unwrap().requests.clone()
     }
 
-    /// How often it was told something, whatever came of it.
+    /// Number of notifications, with any result.
     pub fn tried(&self) -> usize {
         self.state.lock().unwrap().tried
     }
@@ -239,7 +239,7 @@ fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
         return (422, String::new());
     }
     let known = state.backups.entry(uuid).or_default();
-    if known.told.iter().any(|told| told["successful"] == true) {
+    if known.results.iter().any(|result| result["successful"] == true) {
         return (400, ALREADY.into());
     }
     if let (Some((client, bucket)), Some(id)) = (&state.s3, &known.upload) {
@@ -255,7 +255,7 @@ fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
         }
         known.upload = None;
     }
-    known.told.push(said);
+    known.results.push(said);
     (204, String::new())
 }
 

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::{
     client::fetch,
     daemon::{Daemon, TOKEN, noise, sha1sum, until},
+    notifications::s3_block,
     panel::{Act, Panel},
     server::Server,
-    told::s3_block,
 };
 
 /// Kills of the campaign; `make daemon-campaign` has many.
@@ -19,10 +19,10 @@ fn kills() -> usize {
 }
 
 /// What the Panel has heard of the backup's end: one message.
-fn told_once(panel: &Panel, backup: Uuid) -> Value {
-    let told = panel.known(backup).told;
-    assert_eq!(told.len(), 1, "{told:?}");
-    told[0].clone()
+fn notified_once(panel: &Panel, backup: Uuid) -> Value {
+    let results = panel.known(backup).results;
+    assert_eq!(results.len(), 1, "{results:?}");
+    results[0].clone()
 }
 
 /// A daemon whose backups take some seconds.
@@ -45,14 +45,14 @@ fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
     daemon.kill();
     daemon.start();
     for backup in [running, queued] {
-        let failed = daemon.wait(server, backup, |b| b["panel"] == "told");
+        let failed = daemon.wait(server, backup, |b| b["panel"] == "delivered");
         assert_eq!(failed["state"], "failed");
         assert!(failed["error"].as_str().unwrap().contains("the daemon ended"), "{failed}");
     }
     // The daemon has nothing more to say.
-    assert!(daemon.metrics().contains("wingback_panel_messages_pending 0"));
+    assert!(daemon.metrics().contains("wingback_panel_notifications_pending 0"));
     for backup in [running, queued] {
-        assert_eq!(told_once(panel, backup)["successful"], false);
+        assert_eq!(notified_once(panel, backup)["successful"], false);
     }
     assert!(daemon.files().is_empty(), "{:?}", daemon.files());
     running
@@ -100,10 +100,10 @@ fn an_attempt_that_was_cut_off_counts_as_one() {
     let backup = daemon.made();
     until("the Panel thinks", || Some(()).filter(|()| panel.acts_left() == 0));
     daemon.kill();
-    until("it was heard", || Some(()).filter(|()| panel.known(backup).told.len() == 1));
+    until("the Panel accepted it", || Some(()).filter(|()| panel.known(backup).results.len() == 1));
     daemon.start();
-    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
-    assert_eq!((panel.known(backup).told.len(), panel.tried()), (1, 2));
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
+    assert_eq!((panel.known(backup).results.len(), panel.tried()), (1, 2));
     assert!(daemon.archive(backup).exists());
 }
 
@@ -126,15 +126,18 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
         thread::sleep(Duration::from_millis(fastrand::u64(0..150)));
         daemon.kill();
         daemon.start();
-        let told = until("the Panel is told", || {
+        let results = until("the Panel is notified", || {
             let is_over = daemon.backup(daemon.server(), backup)["restoring"] == false
-                && daemon.metrics().contains("wingback_panel_messages_pending 0");
-            let told = panel.known(backup).restores[before..].to_vec();
-            Some(told).filter(|told| is_over && !told.is_empty())
+                && daemon.metrics().contains("wingback_panel_notifications_pending 0");
+            let results = panel.known(backup).restores[before..].to_vec();
+            Some(results).filter(|results| is_over && !results.is_empty())
         });
         let is_new = fs::metadata(dir.join("big")).unwrap().len() == 48 << 20;
         // Twice where the kill came between the Panel's ear and its answer.
-        assert!(told.len() <= 2 && told.iter().all(|&said| said == is_new), "{told:?} {is_new}");
+        assert!(
+            results.len() <= 2 && results.iter().all(|&said| said == is_new),
+            "{results:?} {is_new}"
+        );
         assert_eq!(dir.join("new").exists(), !is_new);
         let names = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name());
         let odd: Vec<_> = names.filter(|n| n.to_string_lossy().contains("wingback")).collect();
@@ -143,7 +146,7 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
 }
 
 #[test]
-fn whenever_it_is_killed_each_job_is_told_once() {
+fn whenever_it_is_killed_each_job_is_notified_once() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::with_s3(s3, &bucket);
@@ -178,14 +181,14 @@ fn whenever_it_is_killed_each_job_is_told_once() {
             if !accepted {
                 continue;
             }
-            let known = daemon.wait(server, backup, |b| b["panel"] == "told");
-            let told = told_once(&panel, backup);
+            let known = daemon.wait(server, backup, |b| b["panel"] == "delivered");
+            let results = notified_once(&panel, backup);
             ends.push(backup);
-            assert_eq!(known["state"] == "complete", told["successful"] == true, "{known}");
+            assert_eq!(known["state"] == "complete", results["successful"] == true, "{known}");
             let key = format!("{backup}.tar.gz");
-            match (adapter, told["successful"] == true) {
+            match (adapter, results["successful"] == true) {
                 ("wings", true) => {
-                    assert_eq!(sha1sum(&daemon.archive(backup)), told["checksum"]);
+                    assert_eq!(sha1sum(&daemon.archive(backup)), results["checksum"]);
                 }
                 ("wings", false) => assert!(!daemon.archive(backup).exists()),
                 (_, complete) => {
@@ -199,11 +202,11 @@ fn whenever_it_is_killed_each_job_is_told_once() {
         let parts = daemon.files().into_iter().filter(|name| name.starts_with('.'));
         assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
     }
-    // Nor was one of them told again since.
-    ends.into_iter().for_each(|backup| drop(told_once(&panel, backup)));
+    // No notification was sent again since.
+    ends.into_iter().for_each(|backup| drop(notified_once(&panel, backup)));
 }
 
-/// The one that had its turn is told for what it did, whatever waited behind it.
+/// The restore that had begun is reported with its own result, whatever waited after it.
 #[test]
 fn of_two_restores_each_is_told_as_it_ended() {
     let panel = Panel::start();
@@ -226,19 +229,23 @@ fn of_two_restores_each_is_told_as_it_ended() {
         thread::sleep(Duration::from_millis(fastrand::u64(0..250)));
         daemon.kill();
         daemon.start();
-        let told = until("the Panel is told of both", || {
-            let is_over = daemon.metrics().contains("wingback_panel_messages_pending 0")
+        let results = until("the Panel is notified of both", || {
+            let is_over = daemon.metrics().contains("wingback_panel_notifications_pending 0")
                 && backups.iter().all(|&b| daemon.backup(server, b)["restoring"] == false);
-            let told = [0, 1].map(|i| panel.known(backups[i]).restores[before[i]..].to_vec());
-            Some(told).filter(|told| is_over && told.iter().all(|told| !told.is_empty()))
+            let results = [0, 1].map(|i| panel.known(backups[i]).restores[before[i]..].to_vec());
+            Some(results)
+                .filter(|results| is_over && results.iter().all(|results| !results.is_empty()))
         });
-        let is_done = told.each_ref().map(|told| told.contains(&true));
-        assert!(told.iter().all(|told| told.iter().all(|said| *said == told[0])), "{told:?}");
+        let is_done = results.each_ref().map(|results| results.contains(&true));
+        assert!(
+            results.iter().all(|results| results.iter().all(|said| *said == results[0])),
+            "{results:?}"
+        );
         let expected = match is_done {
             [_, true] => "2",
             [true, false] => "1",
             [false, false] => "0",
         };
-        assert_eq!(fs::read_to_string(&which).unwrap(), expected, "{told:?}");
+        assert_eq!(fs::read_to_string(&which).unwrap(), expected, "{results:?}");
     }
 }

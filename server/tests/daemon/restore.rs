@@ -39,7 +39,9 @@ fn a_restore_brings_files_back_and_everybody_is_told() {
     listener.until("backup restore completed");
     assert!(!dir.join("new").exists() && !dir.join("latest.log").exists());
     assert!(dir.join("empty").is_dir());
-    until("the Panel is told", || Some(()).filter(|()| panel.known(backup).restores.len() == 2));
+    until("the Panel is notified", || {
+        Some(()).filter(|()| panel.known(backup).restores.len() == 2)
+    });
     assert_eq!(panel.known(backup).restores, [true, true]);
     let shown = daemon.backup(daemon.server(), backup);
     assert_eq!(shown["restored"]["successful"], true);
@@ -57,11 +59,13 @@ fn a_damaged_archive_changes_nothing() {
     fs::write(dir.join("world/level.dat"), "played on").unwrap();
     let mut listener = Listener::new(&daemon, daemon.server());
     restore(&daemon, backup, true).expect(202);
-    let says = listener.until_text("The restore has failed");
+    let says = listener.until_text("The restore failed");
     assert!(says.iter().all(|event| event["event"] != "backup restore completed"));
     assert_eq!(fs::read(dir.join("world/level.dat")).unwrap(), b"played on");
     assert!(dir.join("latest.log").exists());
-    until("the Panel is told", || Some(()).filter(|()| panel.known(backup).restores == [false]));
+    until("the Panel is notified", || {
+        Some(()).filter(|()| panel.known(backup).restores == [false])
+    });
     let shown = daemon.backup(daemon.server(), backup);
     assert_eq!(shown["restored"]["successful"], false);
 }
@@ -100,7 +104,7 @@ fn an_s3_backup_is_restored_from_its_link() {
     let body =
         json!({ "adapter": "s3", "truncate_directory": true, "download_url": format!("{url}x") });
     daemon.post(&format!("{}/restore", daemon.path(daemon.server(), backup)), body).expect(202);
-    listener.until_text("The restore has failed");
+    listener.until_text("The restore failed");
     assert!(dir.join("server.properties").exists());
 }
 

@@ -1,4 +1,4 @@
-//! Points in time, as records and answers have them.
+//! Points in time, as records and responses contain them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,29 +8,29 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Moment(u64);
+pub(crate) struct Timestamp(u64);
 
-impl Moment {
+impl Timestamp {
     pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment(since.as_millis() as u64)
+        Timestamp(since.as_millis() as u64)
     }
 
     pub(crate) fn seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    pub(crate) fn seconds_since(self, earlier: Moment) -> u64 {
+    pub(crate) fn seconds_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0) / 1000
     }
 
-    /// As RFC 3339 writes it, in UTC.
+    /// Formats it in UTC by RFC 3339.
     pub(crate) fn text(self) -> String {
         rfc3339(i128::from(self.0) * 1_000_000)
     }
 }
 
-/// So many nanoseconds since 1970, as RFC 3339 writes them, to the second.
+/// Formats nanoseconds since 1970 by RFC 3339, in whole seconds.
 pub(crate) fn rfc3339(ns: i128) -> String {
     let seconds = ns.div_euclid(1_000_000_000);
     let time =

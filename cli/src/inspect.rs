@@ -1,12 +1,13 @@
-//! `wingback list`, `cat` and `verify`: what looks into an archive and changes nothing.
+//! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
 
 use smol::Unblock;
 use wingback::{Damage, Error, List, Listed, Member, MemberKind, Verified, Verify};
 use wingback_worker::{hex, json};
 
 use crate::{
-    Status, args,
+    args,
     output::{Style, bytes, complain, json_line, list as list_lines, print, say, say_all},
+    status::Status,
     units::{count, plural, size, timestamp},
 };
 
@@ -38,7 +39,7 @@ pub async fn list(args: &args::List) -> Status {
     unmatched(listing.unmatched())
 }
 
-/// Complains of patterns that nothing matched.
+/// Reports patterns that matched nothing.
 pub fn unmatched(patterns: &[Vec<u8>]) -> Status {
     for pattern in patterns {
         complain(&format!("{}: nothing in the archive matches it", bytes(pattern)));
@@ -46,7 +47,7 @@ pub fn unmatched(patterns: &[Vec<u8>]) -> Status {
     if patterns.is_empty() { Status::Done } else { Status::Failed }
 }
 
-/// As `ls -l` has it.
+/// Formats a member like `ls -l`.
 fn line(member: &Member) -> String {
     let kind = match member.kind {
         MemberKind::File => '-',
@@ -79,7 +80,7 @@ pub async fn cat(args: &args::Cat) -> Status {
     }
 }
 
-/// Whether the reader of the file's bytes went away, not a service's connection.
+/// Whether the reader of standard output closed it. A lost connection to a service is different.
 fn is_closed_pipe(error: &Error) -> bool {
     if error.operation() != "write" {
         return false;
@@ -131,7 +132,7 @@ fn verified_text(verified: &Verified) -> String {
         let says = match (matches, verified.sha1) {
             (true, _) => "as given".to_owned(),
             (false, Some(sha1)) => format!("{}, NOT the one given", hex::of_sha1(&sha1)),
-            (false, None) => "not known, since not all could be read".to_owned(),
+            (false, None) => "unknown, because the archive could not be read completely".to_owned(),
         };
         lines.push(format!("sha1      {says}"));
     }
@@ -144,13 +145,13 @@ fn verified_text(verified: &Verified) -> String {
     lines.join("\n")
 }
 
-/// What is damaged, and the members that it costs.
+/// Adds the damage, and the members that are lost.
 pub fn damage_lines(lines: &mut Vec<String>, damage: &Listed<Damage>) {
     let members: Vec<_> = damage.iter().flat_map(|d| &d.members).collect();
-    let places = damage.iter().map(|d| crate::output::plain(&d.to_string()));
-    list_lines(lines, "damage", damage.total(), places);
+    let lines_of_damage = damage.iter().map(|d| crate::output::plain(&d.to_string()));
+    list_lines(lines, "damage", damage.total(), lines_of_damage);
     list_lines(lines, "lost", members.len() as u64, members.iter().map(|path| bytes(path)));
     if damage.iter().any(|d| d.truncates_rest) {
-        lines.push("          and whatever came behind".to_owned());
+        lines.push("          and everything after it".to_owned());
     }
 }

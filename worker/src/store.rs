@@ -1,8 +1,8 @@
-//! Where archives are and go to, as requests say it.
+//! Where requests read archives from, and where they write them to.
 
+use std::ffi::OsString;
 #[cfg(feature = "s3")]
 use std::path::PathBuf;
-use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,48 +10,48 @@ use wingback::{Archive, Error, ErrorKind, Key, LocalStore, NameTemplate, Result,
 #[cfg(feature = "s3")]
 use wingback::{Credentials, S3Store, Transfer};
 
-use crate::{request::Bytes, streams::Streams};
+use crate::{streams::Streams, values::Bytes};
 
-/// What [`wingback::Backup`] writes to.
+/// The destination of a backup.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Destination {
-    Store(Place, Name),
+    Store(StoreSpec, ArchiveName),
     #[cfg(feature = "s3")]
     PartUrls(PartUrls),
     Stream(u64),
 }
 
-/// What an archive is read from.
+/// The archive that a job reads.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Input {
+pub(crate) enum ArchiveSource {
     File(Bytes),
-    Store(Place, Name),
+    Store(StoreSpec, ArchiveName),
     #[cfg(feature = "s3")]
-    Link(String, Travel),
+    Link(String, TransferSpec),
     Stream(u64),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Place {
-    Local(Local),
+pub(crate) enum StoreSpec {
+    Local(LocalSpec),
     #[cfg(feature = "s3")]
-    S3(Box<S3>),
+    S3(Box<S3Spec>),
 }
 
-/// An archive's name: a UUID, for the store's template, or the name itself.
+/// The name of an archive: a UUID for the store's template, or the complete name.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Name {
+pub(crate) enum ArchiveName {
     Uuid(String),
     Key(String),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Local {
+pub(crate) struct LocalSpec {
     dir: Bytes,
     names: Option<String>,
     #[serde(default)]
@@ -61,10 +61,9 @@ pub(crate) struct Local {
 #[cfg(feature = "s3")]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct S3 {
+pub(crate) struct S3Spec {
     bucket: String,
-    /// Access key, secret key, and a session token where there is one; found as AWS's own tools do
-    /// where they are left out.
+    /// Without credentials, they are found in the same way as by the tools of AWS.
     credentials: Option<Keys>,
     endpoint: Option<String>,
     region: Option<String>,
@@ -74,7 +73,7 @@ pub(crate) struct S3 {
     part_size: Option<u64>,
     storage_class: Option<String>,
     #[serde(default)]
-    travel: Travel,
+    transfer: TransferSpec,
 }
 
 #[cfg(feature = "s3")]
@@ -96,7 +95,7 @@ impl std::fmt::Debug for Keys {
 #[cfg(feature = "s3")]
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Travel {
+pub(crate) struct TransferSpec {
     parallel: Option<usize>,
     ca_file: Option<Bytes>,
 }
@@ -109,10 +108,10 @@ pub(crate) struct PartUrls {
     part_size: u64,
     staging: Option<Bytes>,
     #[serde(default)]
-    travel: Travel,
+    transfer: TransferSpec,
 }
 
-// What signs them is a secret.
+// The signatures in the URLs are secret.
 #[cfg(feature = "s3")]
 impl std::fmt::Debug for PartUrls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,45 +119,39 @@ impl std::fmt::Debug for PartUrls {
     }
 }
 
-impl Bytes {
-    pub(crate) fn into_path<P: From<OsString>>(self) -> P {
-        OsString::from_vec(self.0).into()
-    }
-}
-
-/// A store that is one of several.
-pub(crate) enum Opened {
+/// An open store.
+pub(crate) enum OpenStore {
     Local(LocalStore),
     #[cfg(feature = "s3")]
     S3(Box<S3Store>),
 }
 
-impl Place {
-    pub(crate) fn open(self) -> Result<Opened> {
+impl StoreSpec {
+    pub(crate) fn open(self) -> Result<OpenStore> {
         match self {
-            Place::Local(local) => {
+            StoreSpec::Local(local) => {
                 let mut store = LocalStore::new(local.dir.into_path::<OsString>());
                 if let Some(names) = local.names {
                     store = store.names(template(&names)?);
                 }
-                Ok(Opened::Local(store.reserve(local.reserve)))
+                Ok(OpenStore::Local(store.reserve(local.reserve)))
             }
             #[cfg(feature = "s3")]
-            Place::S3(s3) => Ok(Opened::S3(Box::new(s3.open()?))),
+            StoreSpec::S3(s3) => Ok(OpenStore::S3(Box::new(s3.open()?))),
         }
     }
 }
 
-impl Opened {
-    pub(crate) fn key(&self, name: &Name) -> Result<Key> {
+impl OpenStore {
+    pub(crate) fn key(&self, name: &ArchiveName) -> Result<Key> {
         match name {
-            Name::Key(key) => Key::new(key),
-            Name::Uuid(text) => {
+            ArchiveName::Key(key) => Key::new(key),
+            ArchiveName::Uuid(text) => {
                 let uuid = uuid(text)?;
                 Ok(match self {
-                    Opened::Local(store) => store.key(&uuid),
+                    OpenStore::Local(store) => store.key(&uuid),
                     #[cfg(feature = "s3")]
-                    Opened::S3(store) => store.key(&uuid),
+                    OpenStore::S3(store) => store.key(&uuid),
                 })
             }
         }
@@ -166,37 +159,37 @@ impl Opened {
 
     pub(crate) fn into_store(self) -> Box<dyn Store> {
         match self {
-            Opened::Local(store) => Box::new(store),
+            OpenStore::Local(store) => Box::new(store),
             #[cfg(feature = "s3")]
-            Opened::S3(store) => store,
+            OpenStore::S3(store) => store,
         }
     }
 }
 
-/// The store, and the archive's name in it.
-pub(crate) fn named(place: Place, name: &Name) -> Result<(Box<dyn Store>, Key)> {
-    let opened = place.open()?;
-    let key = opened.key(name)?;
-    Ok((opened.into_store(), key))
+/// Opens the store, and returns it with the key of the archive.
+pub(crate) fn open_named(spec: StoreSpec, name: &ArchiveName) -> Result<(Box<dyn Store>, Key)> {
+    let store = spec.open()?;
+    let key = store.key(name)?;
+    Ok((store.into_store(), key))
 }
 
-impl Input {
+impl ArchiveSource {
     pub(crate) fn open(self, job: u64, streams: &Streams) -> Result<Archive<'static>> {
         match self {
-            Input::File(path) => Ok(Archive::file(path.into_path::<OsString>())),
-            Input::Store(place, name) => {
-                let (store, key) = named(place, &name)?;
+            ArchiveSource::File(path) => Ok(Archive::file(path.into_path::<OsString>())),
+            ArchiveSource::Store(spec, name) => {
+                let (store, key) = open_named(spec, &name)?;
                 Ok(Archive::in_store(store, key))
             }
             #[cfg(feature = "s3")]
-            Input::Link(url, travel) => Archive::link(&url, travel.into()),
-            Input::Stream(stream) => Ok(Archive::stream(streams.take(job, stream)?)),
+            ArchiveSource::Link(url, transfer) => Archive::link(&url, transfer.into()),
+            ArchiveSource::Stream(stream) => Ok(Archive::stream(streams.take(job, stream)?)),
         }
     }
 }
 
 #[cfg(feature = "s3")]
-impl S3 {
+impl S3Spec {
     fn open(self) -> Result<S3Store> {
         let credentials = match self.credentials {
             None => Credentials::find()?,
@@ -208,7 +201,7 @@ impl S3 {
                 }
             }
         };
-        let mut store = S3Store::new(self.bucket, credentials).transfer(self.travel.into());
+        let mut store = S3Store::new(self.bucket, credentials).transfer(self.transfer.into());
         if let Some(in_path) = self.path_style {
             store = store.path_style(in_path);
         }
@@ -238,7 +231,8 @@ impl S3 {
 #[cfg(feature = "s3")]
 impl PartUrls {
     pub(crate) fn open(self) -> Result<wingback::PartUrls> {
-        let urls = wingback::PartUrls::new(self.urls, self.part_size)?.transfer(self.travel.into());
+        let urls =
+            wingback::PartUrls::new(self.urls, self.part_size)?.transfer(self.transfer.into());
         Ok(match self.staging {
             Some(dir) => urls.staging(dir.into_path::<PathBuf>()),
             None => urls,
@@ -247,13 +241,13 @@ impl PartUrls {
 }
 
 #[cfg(feature = "s3")]
-impl From<Travel> for Transfer {
-    fn from(travel: Travel) -> Self {
+impl From<TransferSpec> for Transfer {
+    fn from(spec: TransferSpec) -> Self {
         let mut transfer = Transfer::new();
-        if let Some(parallel) = travel.parallel {
+        if let Some(parallel) = spec.parallel {
             transfer = transfer.parallel(parallel);
         }
-        match travel.ca_file {
+        match spec.ca_file {
             Some(file) => transfer.ca_file(file.into_path::<PathBuf>()),
             None => transfer,
         }
@@ -267,6 +261,6 @@ fn template(names: &str) -> Result<NameTemplate> {
 fn uuid(text: &str) -> Result<Uuid> {
     Uuid::try_parse(text).map_err(|e| {
         let error = Error::new(ErrorKind::InvalidInput, "use the UUID");
-        error.caused_by(format!("{text:?} is none: {e}"))
+        error.caused_by(format!("{text:?} is not a UUID: {e}"))
     })
 }

@@ -1,4 +1,4 @@
-//! How the Panel is told, whatever it answers.
+//! Notifications of the Panel, with all kinds of answers.
 
 use std::{
     fs,
@@ -14,12 +14,14 @@ use crate::{
     server::Server,
 };
 
-fn told(panel: &Panel, backup: Uuid) -> Vec<serde_json::Value> {
-    until("the Panel is told", || Some(panel.known(backup).told).filter(|told| !told.is_empty()))
+fn results_of(panel: &Panel, backup: Uuid) -> Vec<serde_json::Value> {
+    until("the Panel is notified", || {
+        Some(panel.known(backup).results).filter(|results| !results.is_empty())
+    })
 }
 
 #[test]
-fn a_panel_that_stumbles_is_told_in_the_end() {
+fn a_panel_with_temporary_failures_is_notified_in_the_end() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act([
@@ -31,30 +33,30 @@ fn a_panel_that_stumbles_is_told_in_the_end() {
         Act::Say(302, ""),
     ]);
     let backup = daemon.made();
-    assert_eq!(told(&panel, backup).len(), 1);
-    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
+    assert_eq!(results_of(&panel, backup).len(), 1);
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
     assert!(daemon.archive(backup).exists());
 }
 
 #[test]
-fn a_lost_answer_is_not_a_lost_message() {
+fn a_lost_answer_is_not_a_lost_notification() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act([Act::Lose]);
     let backup = daemon.made();
-    // It was heard, and says so when it is told again.
-    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
-    assert_eq!((panel.tried(), panel.known(backup).told.len()), (2, 1));
+    // The Panel accepted it, and says so at the second attempt.
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
+    assert_eq!((panel.tried(), panel.known(backup).results.len()), (2, 1));
 }
 
 #[test]
-fn completed_by_somebody_else_is_not_told() {
+fn a_backup_that_another_process_completed_is_refused() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act([Act::Say(400, r#"{"errors":[{"detail":"already marked as completed"}]}"#)]);
     let backup = daemon.made();
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
-    assert!(daemon.archive(backup).exists() && panel.known(backup).told.is_empty());
+    assert!(daemon.archive(backup).exists() && panel.known(backup).results.is_empty());
     panel.act([Act::Say(422, r#"{"errors":[{"detail":"no"}]}"#)]);
     let backup = daemon.made();
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "refused");
@@ -77,40 +79,42 @@ fn a_backup_that_was_deleted_in_the_panel_is_kept_as_an_orphan() {
 }
 
 #[test]
-fn what_was_not_told_is_told_after_a_restart() {
+fn a_pending_notification_is_sent_after_a_restart() {
     let panel = Panel::start();
     let mut daemon = Daemon::with_panel(&panel.url(), "");
-    // Nobody is at home, through one restart.
+    // The Panel does not answer, through one restart.
     panel.act(vec![Act::Say(503, ""); 1000]);
     let backup = daemon.made();
-    until("it was tried", || Some(()).filter(|()| daemon.log().contains("not told yet")));
+    until("it was tried", || {
+        Some(()).filter(|()| daemon.log().contains("cannot notify the Panel yet"))
+    });
     daemon.kill();
     daemon.start();
     assert_eq!(daemon.backup(daemon.server(), backup)["panel"], "pending");
     let metrics = daemon.metrics();
-    assert!(metrics.contains("wingback_panel_messages_pending 1"), "{metrics}");
+    assert!(metrics.contains("wingback_panel_notifications_pending 1"), "{metrics}");
     daemon.kill();
     panel.forget_script();
     daemon.start();
-    assert_eq!(told(&panel, backup).len(), 1);
-    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "told");
-    // Nothing waits to be told again, and what is told next is another backup.
-    assert!(daemon.metrics().contains("wingback_panel_messages_pending 0"));
+    assert_eq!(results_of(&panel, backup).len(), 1);
+    daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
+    // Nothing is pending, and the next notification is about another backup.
+    assert!(daemon.metrics().contains("wingback_panel_notifications_pending 0"));
     let next = daemon.made();
-    daemon.wait(daemon.server(), next, |backup| backup["panel"] == "told");
-    assert_eq!((panel.known(backup).told.len(), panel.known(next).told.len()), (1, 1));
+    daemon.wait(daemon.server(), next, |backup| backup["panel"] == "delivered");
+    assert_eq!((panel.known(backup).results.len(), panel.known(next).results.len()), (1, 1));
 }
 
 #[test]
-fn a_panel_that_thinks_for_long_holds_nothing_up() {
+fn a_slow_panel_delays_no_other_backup() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act([Act::Think(Duration::from_secs(4))]);
     let slow = daemon.made();
     let quick = daemon.made();
-    daemon.wait(daemon.server(), quick, |backup| backup["panel"] == "told");
+    daemon.wait(daemon.server(), quick, |backup| backup["panel"] == "delivered");
     assert_eq!(daemon.backup(daemon.server(), slow)["panel"], "pending");
-    daemon.wait(daemon.server(), slow, |backup| backup["panel"] == "told");
+    daemon.wait(daemon.server(), slow, |backup| backup["panel"] == "delivered");
     assert_eq!(panel.tried(), 2);
 }
 
@@ -125,10 +129,10 @@ fn an_s3_backup_goes_to_the_panels_part_urls() {
     // The row is not committed yet.
     panel.act([Act::Say(404, MISSING)]);
     daemon.ask(server, "s3", backup).expect(202);
-    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     assert_eq!((panel.asked(), &made["readable"]), (1, &json!(false)));
-    let told = told(&panel, backup);
-    assert!(told[0]["parts"].as_array().unwrap().len() >= 3);
+    let results = results_of(&panel, backup);
+    assert!(results[0]["parts"].as_array().unwrap().len() >= 3);
     let archive = s3.get(&bucket, &format!("{backup}.tar.gz"));
     assert_eq!(archive.len() as u64, made["size"].as_u64().unwrap());
     let file = daemon.tmp.path().join("archive");
@@ -149,14 +153,14 @@ fn the_panel_is_asked_for_part_urls_once() {
     let panel = Panel::with_s3(s3, &bucket);
     let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 2");
     let (server, backup) = (daemon.server(), Uuid::new_v4());
-    // It has begun an upload, and nobody hears where.
+    // The Panel has begun an upload, and its answer is lost.
     panel.act([Act::Lose]);
     daemon.ask(server, "s3", backup).expect(202);
     daemon.wait_state(server, backup, "failed");
     assert_eq!(panel.asked(), 1);
-    assert_eq!(told(&panel, backup)[0]["successful"], false);
+    assert_eq!(results_of(&panel, backup)[0]["successful"], false);
     assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
-    // One that it does not know.
+    // The Panel does not know this one.
     panel.act(vec![Act::Say(404, MISSING); 20]);
     let unknown = Uuid::new_v4();
     daemon.ask(server, "s3", unknown).expect(202);
@@ -177,7 +181,7 @@ fn a_cancelled_upload_is_aborted_by_the_panel() {
     daemon.ask(server, "s3", backup).expect(202);
     daemon.wait(server, backup, |backup| backup["progress"]["written"].as_u64() > Some(6 << 20));
     daemon.send("POST", &format!("{}/cancel", daemon.path(server, backup)), b"").expect(204);
-    assert_eq!(told(&panel, backup)[0]["successful"], false);
+    assert_eq!(results_of(&panel, backup)[0]["successful"], false);
     assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
 }
 
@@ -191,11 +195,11 @@ fn with_credentials_of_its_own_the_daemon_uploads_by_itself() {
     assert!(daemon.log().contains("cannot record"), "it warns: {}", daemon.log());
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     daemon.ask(server, "s3", backup).expect(202);
-    let made = daemon.wait(server, backup, |backup| backup["panel"] == "told");
+    let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     let key = format!("servers/{server}/backup-{backup}.tar.gz");
     assert_eq!(s3.objects(&bucket), [(key.clone(), made["size"].as_u64().unwrap())]);
     assert_eq!((panel.asked(), &made["adapter"]), (0, &json!("s3")));
-    // It reads what it has written there.
+    // The daemon reads its own upload.
     let path = daemon.path(server, backup);
     assert!(daemon.get(&format!("{path}/files"))["total"].as_u64() > Some(5));
     let file = daemon.send("GET", &format!("{path}/file?path=server.properties"), b"");
@@ -213,7 +217,7 @@ fn with_credentials_of_its_own_the_daemon_uploads_by_itself() {
     assert!(s3.objects(&bucket).is_empty());
 }
 
-/// The block `s3` for a bucket of the server's.
+/// Returns the block `s3` for a bucket of the server.
 pub fn s3_block(s3: &Server, bucket: &str) -> String {
     format!(
         "s3:\n  endpoint: {}\n  region: us-east-1\n  bucket: {bucket}\n  prefix: servers\n  \

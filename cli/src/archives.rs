@@ -1,4 +1,4 @@
-//! Where archives are: files, standard input, objects in S3, links.
+//! Locations of archives: files, standard input, objects in S3, links.
 
 use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
 
@@ -10,7 +10,7 @@ use wingback::{
 
 use crate::args;
 
-/// The archive that an argument names.
+/// Opens the archive that an argument names.
 pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, Error> {
     if path.as_os_str() == "-" {
         return Ok(Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())));
@@ -26,12 +26,12 @@ pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, E
         Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
             Archive::link(url, transfer(remote))
         }
-        None if text.starts_with(b"http") => Err(not_text(path)),
+        None if text.starts_with(b"http") => Err(not_utf8(path)),
         _ => Ok(Archive::file(path)),
     }
 }
 
-/// A directory of archives, or what `s3://bucket/prefix` is.
+/// A store of archives: a directory, or `s3://bucket/prefix`.
 pub enum Archives {
     Local(LocalStore),
     S3(Box<S3Store>),
@@ -42,7 +42,7 @@ impl Archives {
         let Some((bucket, prefix)) = in_s3(path)? else {
             return Ok(Archives::Local(LocalStore::new(path).names(names.clone())));
         };
-        // As with a directory, the names begin behind a slash.
+        // As in a directory, names begin after a slash.
         let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
         let store = s3(bucket, remote)?.prefix(format!("{prefix}{slash}")).names(names.clone());
         store.check()?;
@@ -56,7 +56,7 @@ impl Archives {
         }
     }
 
-    /// Where an archive is or would be.
+    /// Returns the location of an archive, whether it exists or not.
     pub fn location(&self, key: &Key) -> OsString {
         match self {
             Archives::Local(store) => store.path(key).into(),
@@ -72,17 +72,17 @@ impl Archives {
     }
 }
 
-/// Bucket and object of `s3://bucket/object`.
+/// Splits `s3://bucket/object` into bucket and object.
 fn in_s3(path: &Path) -> Result<Option<(&str, &str)>, Error> {
     if !path.as_os_str().as_bytes().starts_with(b"s3://") {
         return Ok(None);
     }
-    let text = path.to_str().ok_or_else(|| not_text(path))?;
+    let text = path.to_str().ok_or_else(|| not_utf8(path))?;
     let rest = text.strip_prefix("s3://").unwrap_or(text);
     Ok(Some(rest.split_once('/').unwrap_or((rest, ""))))
 }
 
-fn not_text(path: &Path) -> Error {
+fn not_utf8(path: &Path) -> Error {
     Error::new(ErrorKind::InvalidInput, "use the URL").at(path).caused_by("it is not UTF-8")
 }
 

@@ -1,0 +1,249 @@
+//! Arguments of `create` and `estimate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use uuid::Uuid;
+use wingback::{IgnoreFile, Level, NameTemplate, Profile, Rules};
+
+use super::shared::{Output, REMOTE, Remote, State};
+use crate::units;
+
+/// Back up a directory
+///
+/// Creates backup-{uuid}.tar.gz. Prints its location, its size, its SHA-1 and the skipped files. The
+/// file gets its name only after it is complete.
+///
+/// Exit status: 0 done (even if files changed during the backup), 1 failed, 2 usage, 3 done, but some
+/// files could not be read.
+#[derive(Debug, Args)]
+pub struct Create {
+    #[command(flatten)]
+    pub source: Source,
+
+    /// Destination of the archive: a directory, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", default_value = ".")]
+    pub to: PathBuf,
+
+    /// UUID of the backup [default: a new one]
+    #[arg(long)]
+    pub uuid: Option<Uuid>,
+
+    /// Name of the archive; must contain {uuid}
+    #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
+    pub name: NameTemplate,
+
+    /// Compression level
+    #[arg(long, value_enum, default_value = "fast")]
+    pub level: LevelArg,
+
+    /// Number of threads that compress [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Write at most this many bytes per second, such as 20M or 1.5GiB; 0 means no limit
+    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
+    pub write_limit: u64,
+
+    /// Read at most this many bytes per second; 0 means no limit
+    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
+    pub read_limit: u64,
+
+    /// Use the lowest priority for processor and disk
+    #[arg(long)]
+    pub background: bool,
+
+    /// Fail if less than this would stay free on the archive's file system
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "0")]
+    pub reserve: u64,
+
+    /// Back up only the first N bytes of the file PATH
+    #[arg(long, value_name = "PATH=N", value_parser = parse_max_len)]
+    pub max_len: Vec<(String, u64)>,
+
+    /// Leave out ctimes and inode numbers, so that copies of a tree give identical archives
+    #[arg(long)]
+    pub reproducible: bool,
+
+    /// Copy unchanged files from this earlier archive, or from the latest one at the destination
+    #[arg(long, value_name = "FILE|latest")]
+    pub previous: Option<PathBuf>,
+
+    /// With --previous or --cache: the attribute that shows whether a file has changed
+    #[arg(long, value_enum, default_value = "ctime")]
+    pub trust: Trust,
+
+    /// With --previous or --cache: also copy data that another encoder or level has compressed
+    #[arg(long)]
+    pub reuse_any: bool,
+
+    /// For archives in S3: keep a copy in this private directory, and copy unchanged files from it
+    #[arg(long, value_name = "DIR", conflicts_with = "previous")]
+    pub cache: Option<PathBuf>,
+
+    /// With --cache: maximum size of the directory, including archives of other sources
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "20GiB")]
+    pub cache_size: u64,
+
+    #[command(flatten)]
+    pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
+
+    /// Size of a part in S3, at least 5 MiB; parts are kept in memory during their upload
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "5MiB")]
+    #[arg(help_heading = REMOTE)]
+    pub part_size: u64,
+
+    /// Storage class in S3, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS", help_heading = REMOTE)]
+    pub storage_class: Option<String>,
+
+    /// Let S3 encrypt the archive with AES256, aws:kms, or aws:kms=KEY-ID
+    #[arg(long, value_name = "ALGORITHM", help_heading = REMOTE)]
+    pub encryption: Option<String>,
+}
+
+/// The directory of a backup, and the files to leave out.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// Directory to back up
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Leave out files that match this pattern; a later pattern overrides an earlier one
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+
+    /// Leave out files that match the patterns in FILE, one a line; --exclude overrides them
+    #[arg(long, value_name = "FILE")]
+    pub exclude_from: Vec<PathBuf>,
+
+    /// Syntax of the patterns
+    #[arg(long, value_enum, default_value = "git")]
+    pub rules: RulesArg,
+
+    /// How to use the ignore file in DIR
+    #[arg(long, value_name = "MODE", value_enum, default_value = "merge")]
+    pub ignore_file: IgnoreFileArg,
+
+    /// Name of the ignore file
+    #[arg(long, value_name = "NAME", default_value = ".pteroignore")]
+    pub ignore_file_name: String,
+
+    /// Fail on a suspicious pattern, before anything is written
+    #[arg(long)]
+    pub strict_patterns: bool,
+
+    /// Stay on the file system of DIR
+    #[arg(long)]
+    pub one_file_system: bool,
+
+    #[command(flatten)]
+    pub state: State,
+
+    /// Entries that the tar contains
+    #[arg(long, value_enum, default_value = "full")]
+    pub profile: ProfileArg,
+}
+
+/// Count the files of a directory, and print the maximum size of its archive
+#[derive(Debug, Args)]
+pub struct Estimate {
+    #[command(flatten)]
+    pub source: Source,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum RulesArg {
+    /// The rules of gitignore
+    Git,
+    /// The rules of Wings
+    Wings,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum IgnoreFileArg {
+    /// Use its patterns before all others
+    Merge,
+    /// Use its patterns only if no other pattern is given
+    Replace,
+    /// Do not use it
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ProfileArg {
+    /// Files, symlinks and directories
+    Full,
+    /// Only regular files, for the restore of Wings; the index contains the rest
+    Wings,
+}
+
+/// The attributes, besides size and inode, that show whether a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Trust {
+    /// Mtime and ctime; programs cannot set a ctime
+    Ctime,
+    /// Mtime, mode and owner; for trees whose owner is set again and again
+    Mtime,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LevelArg {
+    /// No compression
+    None,
+    /// Fast compression
+    Fast,
+    /// Smallest archive
+    Best,
+}
+
+impl From<RulesArg> for Rules {
+    fn from(rules: RulesArg) -> Self {
+        match rules {
+            RulesArg::Git => Rules::Git,
+            RulesArg::Wings => Rules::Wings,
+        }
+    }
+}
+
+impl From<IgnoreFileArg> for IgnoreFile {
+    fn from(mode: IgnoreFileArg) -> Self {
+        match mode {
+            IgnoreFileArg::Merge => IgnoreFile::Merge,
+            IgnoreFileArg::Replace => IgnoreFile::Replace,
+            IgnoreFileArg::None => IgnoreFile::None,
+        }
+    }
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Full => Profile::Full,
+            ProfileArg::Wings => Profile::Wings,
+        }
+    }
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Self {
+        match level {
+            LevelArg::None => Level::None,
+            LevelArg::Fast => Level::Fast,
+            LevelArg::Best => Level::Best,
+        }
+    }
+}
+
+fn parse_max_len(text: &str) -> Result<(String, u64), String> {
+    let (path, len) = text.rsplit_once('=').ok_or("it must have the form PATH=N")?;
+    let len = len.parse().map_err(|_| format!("{len:?} is not a number of bytes"))?;
+    Ok((path.to_owned(), len))
+}

@@ -1,0 +1,74 @@
+//! Arguments of `list`, `cat` and `verify`.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Args;
+
+use super::shared::{Output, Remote, Sha1};
+
+/// List the members of an archive
+///
+/// Prints mode, size, time (UTC) and path of each member. The index of a wingback archive needs one or
+/// two reads. Any other .tar.gz is read from start to end.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// List only these members: paths with everything below them, or gitignore patterns
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+
+    /// Fail if an archive without an index has more members; a higher number needs more memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Print one file of an archive
+#[derive(Debug, Args)]
+pub struct Cat {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Path of the file in the archive
+    pub path: OsString,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Check all checksums of an archive
+///
+/// Prints the damaged segments, the files that are lost with them, and the undamaged files.
+///
+/// Exit status: 0 undamaged, 1 damaged or not readable, 2 usage.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Also compare the SHA-1 of the whole archive
+    #[arg(long, value_name = "HEX")]
+    pub sha1: Option<Sha1>,
+
+    /// Number of threads that decode [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Use the lowest priority for processor and disk
+    #[arg(long)]
+    pub background: bool,
+
+    #[command(flatten)]
+    pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}

@@ -1,0 +1,62 @@
+//! The command line. Help texts, completions and man pages are generated from it.
+
+mod create;
+mod inspect;
+mod maintain;
+mod shared;
+mod unpack;
+
+use clap::{Parser, Subcommand};
+
+pub use self::{
+    create::{Create, Estimate, Source, Trust},
+    inspect::{Cat, List, Verify},
+    maintain::{Prune, Sweep},
+    shared::{Output, Remote},
+    unpack::{Extract, Recover, Restore, Unpack},
+};
+
+/// Fast backups of game servers: ordinary .tar.gz archives with an index inside
+#[derive(Debug, Parser)]
+#[command(name = "wingback", version, long_version = long_version())]
+#[command(propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Create(Box<Create>),
+    Estimate(Estimate),
+    List(List),
+    Cat(Cat),
+    Verify(Verify),
+    Extract(Extract),
+    Restore(Restore),
+    Recover(Recover),
+    Sweep(Sweep),
+    Prune(Prune),
+    /// Serve another program: JSON requests on standard input, JSON events on standard output
+    ///
+    /// Descriptor 3 must be a Unix socket of type SEQPACKET. The other program sends descriptors over
+    /// it, through which jobs read and write bytes. The worker ends after standard input ends, and
+    /// leaves nothing unfinished. The Go module uses this command.
+    Worker,
+    /// Print shell completions
+    Completions {
+        /// Name of the shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page in roff format
+    Man {
+        /// Subcommand to print the page of
+        command: Option<String>,
+    },
+}
+
+fn long_version() -> String {
+    let wingback::Build { version, commit, target, encoder, .. } = wingback::BUILD;
+    let commit = if commit.is_empty() { "unknown" } else { commit };
+    format!("{version}\ncommit {commit}\ntarget {target}\nencoder {encoder}")
+}

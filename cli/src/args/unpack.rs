@@ -1,0 +1,156 @@
+//! Arguments of `extract`, `restore` and `recover`.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Args;
+use wingback::Owner;
+
+use super::shared::{Output, Remote, Sha1, State};
+use crate::units;
+
+/// Extract members of an archive into a directory
+///
+/// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage or
+/// --skip-refused, but some members are missing.
+#[derive(Debug, Args)]
+pub struct Extract {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Directory to extract into; created if it does not exist
+    pub dir: PathBuf,
+
+    /// Extract only these members: paths with everything below them, or gitignore patterns
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+
+    /// Replace existing files
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Extract the readable members of a damaged archive, and list the others
+    #[arg(long)]
+    pub salvage: bool,
+
+    #[command(flatten)]
+    pub unpack: Unpack,
+
+    #[command(flatten)]
+    pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Restore a directory to the state of an archive
+///
+/// The archive is extracted next to the old files, checked and made durable. Then new and old files are
+/// exchanged. If the archive is damaged, nothing in the directory changes. After a kill or a power cut,
+/// the next restore (or `wingback recover`) finishes or undoes the exchange.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Directory to restore; created if it does not exist
+    pub dir: PathBuf,
+
+    /// Make the directory exactly like the archive (this is the default)
+    #[arg(long, conflicts_with = "merge")]
+    pub replace: bool,
+
+    /// Add and replace files of the archive, and keep all other files
+    #[arg(long)]
+    pub merge: bool,
+
+    /// Keep these files as they are: a path with everything below it, or a gitignore pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub keep: Vec<OsString>,
+
+    /// Verify the archive, then remove the old files first: needs less space, but a failure loses files
+    #[arg(long)]
+    pub in_place: bool,
+
+    /// Extract into DIR first; it must be on the same file system
+    #[arg(long, value_name = "DIR", conflicts_with = "in_place")]
+    pub staging: Option<PathBuf>,
+
+    /// Fail without any change if the SHA-1 of the archive is different
+    #[arg(long, value_name = "HEX")]
+    pub sha1: Option<Sha1>,
+
+    #[command(flatten)]
+    pub state: State,
+
+    #[command(flatten)]
+    pub unpack: Unpack,
+
+    #[command(flatten)]
+    pub output: Output,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// How members are extracted.
+#[derive(Debug, Args)]
+pub struct Unpack {
+    /// Owner of the extracted files: UID:GID, or `archive` for the recorded owners [default: you]
+    #[arg(long, value_name = "OWNER", value_parser = parse_owner, default_value = "keep", hide_default_value = true)]
+    pub owner: Owner,
+
+    /// Number of threads that decode and write [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Use the lowest priority for processor and disk
+    #[arg(long)]
+    pub background: bool,
+
+    /// Fail if less than this would stay free on the file system
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "0")]
+    pub reserve: u64,
+
+    /// Fail if the content is larger than this
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    pub max_size: Option<u64>,
+
+    /// Fail if the archive has more members; a higher number needs more memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
+
+    /// Fail if the content is more than N times as large as the archive
+    #[arg(long, value_name = "N")]
+    pub max_ratio: Option<u64>,
+
+    /// Skip and list unsafe members, such as a path that leads outside the directory
+    #[arg(long)]
+    pub skip_refused: bool,
+}
+
+/// Finish or undo an interrupted restore
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// Directory of the interrupted restore
+    pub dir: PathBuf,
+
+    #[command(flatten)]
+    pub state: State,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_owner(text: &str) -> Result<Owner, String> {
+    match text {
+        "keep" => Ok(Owner::Keep),
+        "archive" => Ok(Owner::FromArchive),
+        _ => {
+            let ids = text
+                .split_once(':')
+                .and_then(|(uid, gid)| Some(Owner::Fixed(uid.parse().ok()?, gid.parse().ok()?)));
+            ids.ok_or_else(|| format!("{text:?} is not UID:GID"))
+        }
+    }
+}
