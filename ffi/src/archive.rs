@@ -14,16 +14,18 @@ use futures::AsyncWrite;
 use wingback::{Archive, Key, List, Member};
 
 use crate::{
-    bytes::{list, wingback_bytes},
+    bytes::{slice, wingback_bytes},
     descriptor,
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
-    guard::{guard, infallible},
-    listing::{Listing, member_of, wingback_member},
-    opaque::{self, Opaque, Owned},
+    error::wingback_error,
+    failure::{Failure, Result},
+    guard::guard,
+    listing::{Listing, member_record, wingback_member},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     record,
     s3::wingback_transfer,
-    store::{self, Stored, wingback_store},
+    store::{self, AnyStore, wingback_store},
     task::{self, wingback_task},
 };
 
@@ -34,29 +36,29 @@ pub struct wingback_archive {
 }
 
 impl Opaque for wingback_archive {
-    type Rust = Place;
+    type Rust = ArchiveSource;
     type By = Owned;
 }
 
 /// Where an archive is.
-pub(crate) enum Place {
+pub(crate) enum ArchiveSource {
     File(PathBuf),
-    InStore(Stored, Key),
+    InStore(AnyStore, Key),
     #[cfg(feature = "s3")]
     Link(String, wingback::Transfer),
     /// None once it was read.
     Stream(Mutex<Option<OwnedFd>>),
 }
 
-impl Place {
+impl ArchiveSource {
     /// The archive, for one operation.
     pub(crate) fn open(&self) -> Result<Archive<'static>> {
         Ok(match self {
-            Place::File(path) => Archive::file(path),
-            Place::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
+            ArchiveSource::File(path) => Archive::file(path),
+            ArchiveSource::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
             #[cfg(feature = "s3")]
-            Place::Link(url, transfer) => Archive::link(url, transfer.clone())?,
-            Place::Stream(fd) => {
+            ArchiveSource::Link(url, transfer) => Archive::link(url, transfer.clone())?,
+            ArchiveSource::Stream(fd) => {
                 let fd = fd.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let fd = fd.ok_or_else(|| Failure::invalid("the stream was read already"))?;
                 Archive::stream(descriptor::unblock(fd))
@@ -72,14 +74,15 @@ pub unsafe extern "C" fn wingback_archive_file(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Place::File(path.path("path")?.to_owned())) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `path` is readable, and `archive` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            out.give(ArchiveSource::File(path.path("path")?.to_owned()));
+            Ok(())
+        })
+    }
 }
 
 /// An archive in a store.
@@ -90,17 +93,16 @@ pub unsafe extern "C" fn wingback_archive_in_store(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `archive` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
             let store = opaque::get(store, "store")?.clone();
-            out.give(Place::InStore(store, store::key(key)?));
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            out.give(ArchiveSource::InStore(store, store::key(key)?));
+            Ok(())
+        })
+    }
 }
 
 /// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
@@ -112,30 +114,31 @@ pub unsafe extern "C" fn wingback_archive_link(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(link(url.text("url")?, transfer)?) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `url` is readable; `transfer` is NULL or readable for its
+    // `struct_size`; `archive` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            out.give(link(url.text("url")?, transfer)?);
+            Ok(())
+        })
+    }
 }
 
 /// # Safety
 ///
 /// As the header says.
 #[cfg(feature = "s3")]
-unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<Place> {
+unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<ArchiveSource> {
     // SAFETY: the caller says so.
     let transfer = unsafe { wingback_transfer::read(transfer) }?;
     // What is wrong with it is said now.
     Archive::link(url, transfer.clone())?;
-    Ok(Place::Link(url.to_owned(), transfer))
+    Ok(ArchiveSource::Link(url.to_owned(), transfer))
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<Place> {
+unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<ArchiveSource> {
     Err(Failure::without_s3())
 }
 
@@ -149,15 +152,15 @@ pub unsafe extern "C" fn wingback_archive_stream(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Place::Stream(Mutex::new(Some(fd)))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            let fd = descriptor::duplicate(fd)?;
+            out.give(ArchiveSource::Stream(Mutex::new(Some(fd))));
+            Ok(())
+        })
+    }
 }
 
 /// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
@@ -170,20 +173,21 @@ pub unsafe extern "C" fn wingback_archive_list(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (archive, list) = unsafe {
-            let mut wanted = List::new();
-            for one in list(selection, count, "selection")? {
-                wanted = wanted.select(one.get("selection")?);
-            }
-            (opaque::get(archive, "archive")?.open()?, wanted)
-        };
-        task::start("list an archive", list.start(archive), out, Listing::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `count` elements are readable at
+    // `selection`; `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (archive, list) = {
+                let mut wanted = List::new();
+                for one in slice(selection, count, "selection")? {
+                    wanted = wanted.select(one.get("selection")?);
+                }
+                (opaque::get(archive, "archive")?.open()?, wanted)
+            };
+            task::start("list an archive", list.start(archive), out, Listing::new)
+        })
+    }
 }
 
 /// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
@@ -196,20 +200,20 @@ pub unsafe extern "C" fn wingback_archive_read_file(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (path, archive) =
-            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
-        let buffer = Buffer { bytes: Arc::default(), max };
-        let content = buffer.bytes.clone();
-        task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
-            let content = std::mem::take(&mut *lock(&content));
-            ReadFile { member, content }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `path` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (path, archive) = (path.get("path")?, opaque::get(archive, "archive")?.open()?);
+            let buffer = Buffer { bytes: Arc::default(), max };
+            let content = buffer.bytes.clone();
+            task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
+                let content = std::mem::take(&mut *lock(&content));
+                FileResult { member, content }
+            })
         })
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    }
 }
 
 /// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
@@ -223,25 +227,25 @@ pub unsafe extern "C" fn wingback_archive_copy_file(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        let (path, archive) =
-            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
-        let copy = archive.copy_file(path, descriptor::unblock(fd));
-        let file = |member| ReadFile { member, content: Vec::new() };
-        task::start("copy a file", copy, out, file)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `path` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let fd = descriptor::duplicate(fd)?;
+            let (path, archive) = (path.get("path")?, opaque::get(archive, "archive")?.open()?);
+            let copy = archive.copy_file(path, descriptor::unblock(fd));
+            let file = |member| FileResult { member, content: Vec::new() };
+            task::start("copy a file", copy, out, file)
+        })
+    }
 }
 
 /// Frees it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_free(archive: *mut wingback_archive) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(archive) }));
+    // SAFETY: the caller promises that `archive` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(archive) }));
 }
 
 /// The file that a task has read or copied, and its content where it was read into memory. Both
@@ -253,24 +257,23 @@ pub unsafe extern "C" fn wingback_task_file(
     content: *mut wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        unsafe {
-            let file: &ReadFile = task::result(task, "file")?;
+    // SAFETY: the caller promises that `task` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `content` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let file: &FileResult = task::result(task, "file")?;
             if !member.is_null() {
-                record::write(member, &member_of(&file.member), "member")?;
+                record::write(member, &member_record(&file.member), "member")?;
             }
             if !content.is_null() {
                 content.write(wingback_bytes::lend(&file.content));
             }
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
-struct ReadFile {
+struct FileResult {
     member: Member,
     content: Vec<u8>,
 }

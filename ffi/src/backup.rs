@@ -8,17 +8,18 @@ use crate::{
     bytes::wingback_bytes,
     descriptor,
     enums::{
-        Given, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
-        wingback_status,
+        wingback_ignore_file, wingback_level, wingback_profile, wingback_rules, wingback_status,
     },
     error::wingback_error,
-    estimate::Estimated,
-    guard::{guard, infallible},
+    estimate::EstimateResult,
+    from_c::FromC,
+    guard::guard,
     limiter::wingback_limiter,
-    opaque::{self, Opaque, Owned},
+    opaque::{self, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     part_urls::{self, wingback_part_urls},
-    report::Reported,
+    report::BackupResult,
     store::{self, wingback_store},
     task::{self, wingback_task},
 };
@@ -41,14 +42,15 @@ pub unsafe extern "C" fn wingback_backup_new(
     backup: *mut *mut wingback_backup,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(backup, "backup")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Backup::new(source.path("source")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `source` is readable, and `backup` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(backup, "backup")?;
+            out.give(Options::new(Backup::new(source.path("source")?)));
+            Ok(())
+        })
+    }
 }
 
 /// Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
@@ -60,7 +62,8 @@ pub unsafe extern "C" fn wingback_backup_exclude(
     patterns: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `patterns` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let patterns = patterns.get("patterns")?;
@@ -76,7 +79,7 @@ pub unsafe extern "C" fn wingback_backup_rules(
     rules: MaybeUninit<wingback_rules>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let rules = wingback_rules::read(rules, "rules")?;
@@ -94,7 +97,8 @@ pub unsafe extern "C" fn wingback_backup_ignore_file(
     name: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `name` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let mode = wingback_ignore_file::read(mode, "mode")?;
@@ -114,7 +118,7 @@ pub unsafe extern "C" fn wingback_backup_strict_patterns(
     strict: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.strict_patterns(strict))) }
 }
 
@@ -125,7 +129,7 @@ pub unsafe extern "C" fn wingback_backup_one_file_system(
     stay: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
 }
 
@@ -138,7 +142,8 @@ pub unsafe extern "C" fn wingback_backup_state_dir(
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let directory = directory.path("directory")?;
@@ -154,7 +159,7 @@ pub unsafe extern "C" fn wingback_backup_count_first(
     count: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.count_first(count))) }
 }
 
@@ -165,7 +170,7 @@ pub unsafe extern "C" fn wingback_backup_profile(
     profile: MaybeUninit<wingback_profile>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let profile = wingback_profile::read(profile, "profile")?;
@@ -181,7 +186,7 @@ pub unsafe extern "C" fn wingback_backup_level(
     level: MaybeUninit<wingback_level>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let level = wingback_level::read(level, "level")?;
@@ -198,7 +203,7 @@ pub unsafe extern "C" fn wingback_backup_threads(
     threads: u32,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let threads = match threads {
@@ -217,7 +222,7 @@ pub unsafe extern "C" fn wingback_backup_background(
     background: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.background(background))) }
 }
 
@@ -228,7 +233,8 @@ pub unsafe extern "C" fn wingback_backup_read_limit(
     limiter: *const wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` and `limiter` are NULL or alive, and `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let limiter = opaque::get(limiter, "limiter")?;
@@ -244,7 +250,8 @@ pub unsafe extern "C" fn wingback_backup_write_limit(
     limiter: *const wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` and `limiter` are NULL or alive, and `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let limiter = opaque::get(limiter, "limiter")?;
@@ -262,7 +269,8 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     len: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `path` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let path = path.get("path")?;
@@ -279,7 +287,7 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
     reproducible: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
 }
 
@@ -293,7 +301,8 @@ pub unsafe extern "C" fn wingback_backup_previous_file(
     file: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `file` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let file = file.path("file")?.to_owned();
@@ -309,7 +318,8 @@ pub unsafe extern "C" fn wingback_backup_previous_key(
     key: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `key` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let key = store::key(key)?;
@@ -324,7 +334,7 @@ pub unsafe extern "C" fn wingback_backup_previous_latest(
     backup: *mut wingback_backup,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.previous(Previous::Latest))) }
 }
 
@@ -335,7 +345,7 @@ pub unsafe extern "C" fn wingback_backup_trust_mtime(
     trust: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.trust_mtime(trust))) }
 }
 
@@ -346,7 +356,7 @@ pub unsafe extern "C" fn wingback_backup_reuse_any(
     any: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.reuse_any(any))) }
 }
 
@@ -360,7 +370,8 @@ pub unsafe extern "C" fn wingback_backup_cache(
     max_bytes: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `dir` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let dir = dir.path("dir")?;
@@ -376,14 +387,15 @@ pub unsafe extern "C" fn wingback_backup_estimate(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let backup = unsafe { options::copy(backup, "backup") }?;
-        task::start("estimate a backup", backup.estimate(), out, Estimated)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let backup = options::copy(backup, "backup")?;
+            task::start("estimate a backup", backup.estimate(), out, EstimateResult)
+        })
+    }
 }
 
 /// Starts the backup into a store, under a name: `wingback_task_report` has the result. The archive
@@ -396,20 +408,19 @@ pub unsafe extern "C" fn wingback_backup_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (backup, store, key) = unsafe {
-            (
+    // SAFETY: the caller promises that `backup` and `store` are NULL or alive; `key` is readable;
+    // `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (backup, store, key) = (
                 options::copy(backup, "backup")?,
                 opaque::get(store, "store")?.open(),
                 store::key(key)?,
-            )
-        };
-        task::start("back up", backup.start(store, key), out, Reported::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            );
+            task::start("back up", backup.start(store, key), out, BackupResult::new)
+        })
+    }
 }
 
 /// Starts the backup to part URLs that somebody handed out, with nothing staged on a disk unless
@@ -422,15 +433,16 @@ pub unsafe extern "C" fn wingback_backup_send_to(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (backup, part_urls) =
-            unsafe { (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?) };
-        part_urls::send(backup, part_urls, out)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` and `part_urls` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (backup, part_urls) =
+                (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?);
+            part_urls::send(backup, part_urls, out)
+        })
+    }
 }
 
 /// Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
@@ -445,21 +457,22 @@ pub unsafe extern "C" fn wingback_backup_write_to(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        let backup = unsafe { options::copy(backup, "backup") }?;
-        let written = backup.write_to(descriptor::unblock(fd));
-        task::start("back up", written, out, Reported::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let fd = descriptor::duplicate(fd)?;
+            let backup = options::copy(backup, "backup")?;
+            let written = backup.write_to(descriptor::unblock(fd));
+            task::start("back up", written, out, BackupResult::new)
+        })
+    }
 }
 
 /// Frees it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_free(backup: *mut wingback_backup) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(backup) }));
+    // SAFETY: the caller promises that `backup` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(backup) }));
 }

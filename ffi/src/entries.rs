@@ -11,10 +11,12 @@ use wingback::{Entries, Error, Handle, Member};
 use crate::{
     archive::wingback_archive,
     enums::wingback_status,
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
-    listing::{member_of, wingback_member},
-    opaque::{self, Opaque, Owned},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
+    listing::{member_record, wingback_member},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     record, signals,
 };
 
@@ -56,18 +58,18 @@ pub unsafe extern "C" fn wingback_entries_open(
     entries: *mut *mut wingback_entries,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(entries, "entries")?;
-        // SAFETY: as the header says.
-        let entries = Entries::open(unsafe { opaque::get(archive, "archive") }?.open()?);
-        let handle = entries.handle();
-        let state = Mutex::new(State { entries, current: None });
-        // SAFETY: as the header says.
-        unsafe { out.give(Reading { handle, entries: state }) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive, and `entries` and `error` are
+    // NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(entries, "entries")?;
+            let entries = Entries::open(opaque::get(archive, "archive")?.open()?);
+            let handle = entries.handle();
+            let state = Mutex::new(State { entries, current: None });
+            out.give(Reading { handle, entries: state });
+            Ok(())
+        })
+    }
 }
 
 /// The next member, good until the next call; END behind the last one of an archive that is whole.
@@ -81,22 +83,21 @@ pub unsafe extern "C" fn wingback_entries_next(
     member: *mut wingback_member,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let reading = unsafe { opaque::get(entries, "entries") }?;
-        // A member that could not be written would be lost.
-        // SAFETY: as the header says.
-        unsafe { record::check(member, "member") }?;
-        let mut state = reading.lock();
-        state.current = None;
-        let next = signals::block_on(state.entries.next())?;
-        let next = next.ok_or_else(|| Failure::only(wingback_status::End))?;
-        let next = state.current.insert(next);
-        // SAFETY: as the header says.
-        unsafe { record::write(member, &member_of(next), "member") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `entries` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let reading = opaque::get(entries, "entries")?;
+            // A member that could not be written would be lost.
+            record::check(member, "member")?;
+            let mut state = reading.lock();
+            state.current = None;
+            let next = signals::block_on(state.entries.next())?;
+            let next = next.ok_or_else(|| Failure::status_only(wingback_status::End))?;
+            let next = state.current.insert(next);
+            record::write(member, &member_record(next), "member")
+        })
+    }
 }
 
 /// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
@@ -111,43 +112,39 @@ pub unsafe extern "C" fn wingback_entries_read(
     read: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(read, "read")?;
-        // SAFETY: as the header says.
-        let reading = unsafe { opaque::get(entries, "entries") }?;
-        if buffer.is_null() && capacity > 0 {
-            return Err(opaque::null("buffer"));
-        }
-        let mut state = reading.lock();
-        let room = capacity.min(READ_MAX);
-        let place: &mut [u8] = if room == 0 {
-            &mut []
-        } else {
-            // SAFETY: as the header says, there is room for so many; a slice must not be of memory
-            // that was never written to, which the caller's may be.
-            unsafe {
+    // SAFETY: the caller promises that `entries` is NULL or alive; `buffer` is NULL or writable for
+    // `capacity` bytes; `read` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(read, "read")?;
+            let reading = opaque::get(entries, "entries")?;
+            if buffer.is_null() && capacity > 0 {
+                return Err(opaque::null("buffer"));
+            }
+            let mut state = reading.lock();
+            let room = capacity.min(READ_MAX);
+            let place: &mut [u8] = if room == 0 {
+                &mut []
+            } else {
                 buffer.cast::<u8>().write_bytes(0, room);
                 std::slice::from_raw_parts_mut(buffer.cast(), room)
-            }
-        };
-        let read = signals::block_on(state.entries.read(place));
-        let read = read.map_err(|e| match e.downcast::<Error>() {
-            Ok(error) => Failure::from(error),
-            Err(e) => Error::io("read the archive", e).into(),
-        })?;
-        // SAFETY: as the header says.
-        unsafe { out.set(read) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            };
+            let read = signals::block_on(state.entries.read(place));
+            let read = read.map_err(|e| match e.downcast::<Error>() {
+                Ok(error) => Failure::from(error),
+                Err(e) => Error::io("read the archive", e).into(),
+            })?;
+            out.set(read);
+            Ok(())
+        })
+    }
 }
 
 /// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entries) {
     infallible((), || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `entries` is NULL or alive.
         if let Ok(reading) = unsafe { opaque::get(entries, "entries") } {
             reading.handle.cancel();
         }
@@ -157,6 +154,6 @@ pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entrie
 /// Frees it, also before its end. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_free(entries: *mut wingback_entries) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(entries) }));
+    // SAFETY: the caller promises that `entries` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(entries) }));
 }

@@ -1,12 +1,8 @@
 //! The enumerations, each beside the engine's own. Their numbers are a part of the ABI.
 
-use std::mem::MaybeUninit;
-
 use wingback::{
     ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
 };
-
-use crate::error::{Failure, Result};
 
 /// How a call or a task ended. A number never changes its meaning, and one that is retired is not
 /// used again; there may be more of them one day.
@@ -291,56 +287,6 @@ pub enum wingback_log_level {
     Info = 2,
 }
 
-/// An enumeration that C may hand over, with any number in it.
-///
-/// # Safety
-///
-/// It is `repr(i32)`.
-pub(crate) unsafe trait Given: Copy + 'static {
-    /// All of its values.
-    const ALL: &'static [Self];
-
-    /// The value behind a number from C, if there is one.
-    fn read(given: MaybeUninit<Self>, name: &str) -> Result<Self> {
-        // SAFETY: C hands over an int32_t, and any is good for an i32.
-        let given = unsafe { given.as_ptr().cast::<i32>().read() };
-        // SAFETY: it is repr(i32).
-        let number = |value: &Self| unsafe { (&raw const *value).cast::<i32>().read() };
-        let found = Self::ALL.iter().find(|value| number(value) == given);
-        found.copied().ok_or_else(|| Failure::invalid(format!("{name} has no value {given}")))
-    }
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_level {
-    const ALL: &'static [Self] = &[Self::None, Self::Fast, Self::Best];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_rules {
-    const ALL: &'static [Self] = &[Self::Git, Self::Wings];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_ignore_file {
-    const ALL: &'static [Self] = &[Self::Merge, Self::Replace, Self::None];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_profile {
-    const ALL: &'static [Self] = &[Self::Full, Self::Wings];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_owner {
-    const ALL: &'static [Self] = &[Self::Keep, Self::Fixed, Self::FromArchive];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_log_level {
-    const ALL: &'static [Self] = &[Self::Error, Self::Warning, Self::Info];
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,17 +309,5 @@ mod tests {
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
         assert_eq!(statuses, [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21], "they are frozen");
-    }
-
-    #[test]
-    fn a_number_from_c_is_a_value_or_an_error() {
-        let of = |number: i32| {
-            let mut given = MaybeUninit::<wingback_level>::uninit();
-            // SAFETY: it has the size of an i32.
-            unsafe { given.as_mut_ptr().cast::<i32>().write(number) };
-            wingback_level::read(given, "level").ok()
-        };
-        assert_eq!(of(2), Some(wingback_level::Best));
-        assert_eq!((of(3), of(-1), of(i32::MAX)), (None, None, None));
     }
 }

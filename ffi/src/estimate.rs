@@ -28,10 +28,11 @@ pub struct wingback_estimate {
     pub archive_max: u64,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer.
 unsafe impl Record for wingback_estimate {}
 
-pub(crate) struct Estimated(pub(crate) Estimate);
+pub(crate) struct EstimateResult(pub(crate) Estimate);
 
 /// The result of `wingback_backup_estimate`.
 #[unsafe(no_mangle)]
@@ -40,20 +41,20 @@ pub unsafe extern "C" fn wingback_task_estimate(
     estimate: *mut wingback_estimate,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let Estimated(found) = unsafe { task::result(task, "estimate") }?;
-        let value = wingback_estimate {
-            struct_size: 0,
-            files: found.files,
-            directories: found.directories,
-            symlinks: found.symlinks,
-            content: found.content,
-            archive_max: found.archive_max,
-        };
-        // SAFETY: as the header says.
-        unsafe { record::write(estimate, &value, "estimate") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `task` is NULL or alive; `estimate` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let EstimateResult(found) = task::result(task, "estimate")?;
+            let value = wingback_estimate {
+                struct_size: 0,
+                files: found.files,
+                directories: found.directories,
+                symlinks: found.symlinks,
+                content: found.content,
+                archive_max: found.archive_max,
+            };
+            record::write(estimate, &value, "estimate")
+        })
+    }
 }

@@ -7,10 +7,11 @@ use crate::{
     bytes::wingback_bytes,
     enums::{wingback_read_method, wingback_status},
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque, Owned},
+    opaque::{self, Borrowed, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
@@ -34,14 +35,15 @@ pub unsafe extern "C" fn wingback_extract_new(
     extract: *mut *mut wingback_extract,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(extract, "extract")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Extract::new(directory.path("directory")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `directory` is readable, and `extract` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(extract, "extract")?;
+            out.give(Options::new(Extract::new(directory.path("directory")?)));
+            Ok(())
+        })
+    }
 }
 
 /// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
@@ -51,11 +53,12 @@ pub unsafe extern "C" fn wingback_extract_select(
     path_or_pattern: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive; `path_or_pattern` is readable;
+    // `error` is NULL or writable.
     unsafe {
         options::set(extract, error, |extract| {
-            let wish = path_or_pattern.get("path_or_pattern")?;
-            Ok(extract.select(wish))
+            let selector = path_or_pattern.get("path_or_pattern")?;
+            Ok(extract.select(selector))
         })
     }
 }
@@ -67,7 +70,7 @@ pub unsafe extern "C" fn wingback_extract_overwrite(
     overwrite: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
 }
 
@@ -78,7 +81,7 @@ pub unsafe extern "C" fn wingback_extract_salvage(
     salvage: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
 }
 
@@ -89,7 +92,8 @@ pub unsafe extern "C" fn wingback_extract_options(
     options: *const wingback_unpack_options,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`; `error` is NULL or writable.
     unsafe {
         options::set(extract, error, |extract| {
             let options = wingback_unpack_options::read(options)?;
@@ -107,23 +111,23 @@ pub unsafe extern "C" fn wingback_extract_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (extract, archive) = unsafe {
-            (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?)
-        };
-        task::start("extract", extract.start(archive), out, ExtractedAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `extract` and `archive` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (extract, archive) =
+                (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?);
+            task::start("extract", extract.start(archive), out, ExtractResult::new)
+        })
+    }
 }
 
 /// Frees it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_free(extract: *mut wingback_extract) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(extract) }));
+    // SAFETY: the caller promises that `extract` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(extract) }));
 }
 
 /// What was extracted. It belongs to its task.
@@ -132,7 +136,7 @@ pub struct wingback_extracted {
 }
 
 impl Opaque for wingback_extracted {
-    type Rust = ExtractedAs;
+    type Rust = ExtractResult;
     type By = Borrowed;
 }
 
@@ -150,10 +154,11 @@ pub struct wingback_extracted_summary {
     pub unpacked: wingback_unpacked,
 }
 
-// SAFETY: it is what it has to be; way 0 is INDEX.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, an integer or a struct of integers.
 unsafe impl Record for wingback_extracted_summary {}
 
-pub(crate) struct ExtractedAs {
+pub(crate) struct ExtractResult {
     summary: wingback_extracted_summary,
     skipped: Notes,
     damage: Notes,
@@ -161,7 +166,7 @@ pub(crate) struct ExtractedAs {
     warnings: Notes,
 }
 
-impl ExtractedAs {
+impl ExtractResult {
     fn new(extracted: wingback::Extracted) -> Self {
         let summary = wingback_extracted_summary {
             struct_size: 0,
@@ -169,7 +174,7 @@ impl ExtractedAs {
             unpacked: (&extracted.unpacked).into(),
             duration_ns: record::nanoseconds(extracted.duration),
         };
-        ExtractedAs {
+        ExtractResult {
             summary,
             skipped: extracted.unpacked.skipped.into(),
             damage: notes::of_damage(extracted.damage),
@@ -186,7 +191,8 @@ pub unsafe extern "C" fn wingback_task_extracted(
     extracted: *mut *const wingback_extracted,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `extracted` and `error` are
+    // NULL or writable.
     unsafe { task::lend_result(task, extracted, "result of an extraction", error) }
 }
 
@@ -197,12 +203,13 @@ pub unsafe extern "C" fn wingback_extracted_get(
     summary: *mut wingback_extracted_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(extracted, "extracted")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(extracted, "extracted")?.summary, "summary")
+        })
+    }
 }
 
 /// Members that were not written, and why. NULL for NULL.
@@ -210,8 +217,8 @@ pub unsafe extern "C" fn wingback_extracted_get(
 pub unsafe extern "C" fn wingback_extracted_skipped(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.skipped) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.skipped) }
 }
 
 /// What is damaged: one note for each member that this costs, and one without a path for what costs
@@ -220,8 +227,8 @@ pub unsafe extern "C" fn wingback_extracted_skipped(
 pub unsafe extern "C" fn wingback_extracted_damage(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.damage) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.damage) }
 }
 
 /// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
@@ -230,8 +237,8 @@ pub unsafe extern "C" fn wingback_extracted_damage(
 pub unsafe extern "C" fn wingback_extracted_unmatched(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.unmatched) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.unmatched) }
 }
 
 /// What is no failure but worth knowing. NULL for NULL.
@@ -239,6 +246,6 @@ pub unsafe extern "C" fn wingback_extracted_unmatched(
 pub unsafe extern "C" fn wingback_extracted_warnings(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.warnings) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.warnings) }
 }

@@ -61,10 +61,15 @@ mod log;
 
 mod descriptor;
 mod enums;
+mod etags;
+mod failure;
+mod from_c;
 mod guard;
 #[cfg(feature = "s3")]
 mod hidden;
 mod opaque;
 mod options;
+mod panics;
 mod record;
+mod running;
 mod signals;

@@ -5,8 +5,9 @@ use wingback::Limiter;
 use crate::{
     enums::wingback_status,
     error::wingback_error,
-    guard::{guard, infallible},
-    opaque::{self, Opaque, Owned},
+    guard::guard,
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
 };
 
 /// A limit in bytes a second. Given to many backups, they stay below it together; changed, it holds
@@ -27,14 +28,14 @@ pub unsafe extern "C" fn wingback_limiter_new(
     limiter: *mut *mut wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(limiter, "limiter")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Limiter::new(bytes_per_second)) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `limiter` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(limiter, "limiter")?;
+            out.give(Limiter::new(bytes_per_second));
+            Ok(())
+        })
+    }
 }
 
 /// Changes it, for all that share it; 0 is without limit.
@@ -44,20 +45,20 @@ pub unsafe extern "C" fn wingback_limiter_set_rate(
     bytes_per_second: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        unsafe { opaque::get(limiter, "limiter") }?.set_rate(bytes_per_second);
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `limiter` is NULL or alive, and `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            opaque::get(limiter, "limiter")?.set_rate(bytes_per_second);
+            Ok(())
+        })
+    }
 }
 
 /// What it is now; 0 is without limit, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_rate(limiter: *const wingback_limiter) -> u64 {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `limiter` is NULL or alive.
         unsafe { opaque::get(limiter, "limiter") }.map_or(0, Limiter::rate)
     })
 }
@@ -65,6 +66,6 @@ pub unsafe extern "C" fn wingback_limiter_rate(limiter: *const wingback_limiter)
 /// Frees it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_free(limiter: *mut wingback_limiter) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(limiter) }));
+    // SAFETY: the caller promises that `limiter` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(limiter) }));
 }

@@ -5,10 +5,12 @@ use wingback::Member;
 use crate::{
     bytes::wingback_bytes,
     enums::{wingback_member_kind, wingback_read_method, wingback_status},
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -38,11 +40,12 @@ pub struct wingback_member {
     pub kind: wingback_member_kind,
 }
 
-// SAFETY: it is what it has to be; kind 0 is Other.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, an integer or an enumeration that has the value 0.
 unsafe impl Record for wingback_member {}
 
 /// A member, as C sees it for as long as that lives.
-pub(crate) fn member_of(member: &Member) -> wingback_member {
+pub(crate) fn member_record(member: &Member) -> wingback_member {
     wingback_member {
         struct_size: 0,
         path: wingback_bytes::lend(&member.path),
@@ -89,7 +92,8 @@ pub unsafe extern "C" fn wingback_task_listing(
     listing: *mut *const wingback_listing,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `listing` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, listing, "listing", error) }
 }
 
@@ -99,7 +103,7 @@ pub unsafe extern "C" fn wingback_listing_read_method(
     listing: *const wingback_listing,
 ) -> wingback_read_method {
     infallible(wingback_read_method::Indexed, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `listing` is NULL or alive.
         let listing = unsafe { opaque::get(listing, "listing") };
         listing.map_or(wingback_read_method::Indexed, |listing| listing.read_method)
     })
@@ -109,7 +113,7 @@ pub unsafe extern "C" fn wingback_listing_read_method(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_count(listing: *const wingback_listing) -> usize {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `listing` is NULL or alive.
         unsafe { opaque::get(listing, "listing") }.map_or(0, |listing| listing.members.len())
     })
 }
@@ -123,15 +127,16 @@ pub unsafe extern "C" fn wingback_listing_get(
     member: *mut wingback_member,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let members = &unsafe { opaque::get(listing, "listing") }?.members;
-        let found = members.get(index).ok_or_else(|| Failure::no_element(index, members.len()))?;
-        // SAFETY: as the header says.
-        unsafe { record::write(member, &member_of(found), "member") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `listing` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let members = &opaque::get(listing, "listing")?.members;
+            let found =
+                members.get(index).ok_or_else(|| Failure::no_element(index, members.len()))?;
+            record::write(member, &member_record(found), "member")
+        })
+    }
 }
 
 /// The paths and patterns that nothing in the archive matched. NULL for NULL.
@@ -139,6 +144,6 @@ pub unsafe extern "C" fn wingback_listing_get(
 pub unsafe extern "C" fn wingback_listing_unmatched(
     listing: *const wingback_listing,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(listing, |listing| &listing.unmatched) }
+    // SAFETY: the caller promises that `listing` is NULL or alive.
+    unsafe { notes::lend_notes(listing, |listing| &listing.unmatched) }
 }

@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::{
-    enums::{Given, wingback_log_level, wingback_status},
+    enums::{wingback_log_level, wingback_status},
     error::wingback_error,
-    guard::{caught, guard},
+    from_c::FromC,
+    guard::guard,
+    panics::catch_panic,
 };
 
 /// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
@@ -43,20 +45,21 @@ pub unsafe extern "C" fn wingback_log_set(
     user_data: *mut c_void,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let level = wingback_log_level::read(level, "level")?;
-        let hook = function.map(|function| Hook { level, function, user_data });
-        *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let level = wingback_log_level::read(level, "level")?;
+            let hook = function.map(|function| Hook { level, function, user_data });
+            *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
+            Ok(())
+        })
+    }
 }
 
 /// Tells it, if anybody listens; `message` is only made then.
 pub(crate) fn log(level: wingback_log_level, message: impl FnOnce() -> String) {
     // It is no reason to fail anything.
-    let _ = caught(|| {
+    let _ = catch_panic(|| {
         let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(hook) = hook.as_ref().filter(|hook| level <= hook.level) {
             let message = CString::new(message().replace('\0', "\u{fffd}")).unwrap_or_default();

@@ -7,9 +7,11 @@ use wingback::{Change, Changed, Damage, Listed, NotExtracted, Skipped, Warning};
 use crate::{
     bytes::wingback_bytes,
     enums::wingback_status,
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
     opaque::{self, Borrowed, Opaque, lend},
+    panics::infallible,
     record::{self, Record},
 };
 
@@ -59,7 +61,8 @@ pub struct wingback_note {
     pub is_data_loss: bool,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, a nullable pointer or a bool.
 unsafe impl Record for wingback_note {}
 
 #[derive(Debug)]
@@ -158,7 +161,7 @@ pub(crate) fn of_whole(whole: Listed<Vec<u8>>) -> Notes {
 /// # Safety
 ///
 /// As of [`opaque::get`].
-pub(crate) unsafe fn of<C: Opaque>(
+pub(crate) unsafe fn lend_notes<C: Opaque>(
     object: *const C,
     notes: impl FnOnce(&C::Rust) -> &Notes,
 ) -> *const wingback_notes
@@ -176,7 +179,7 @@ where
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> usize {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `notes` is NULL or alive.
         unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.notes.len())
     })
 }
@@ -186,7 +189,7 @@ pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_more(notes: *const wingback_notes) -> u64 {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `notes` is NULL or alive.
         unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.more)
     })
 }
@@ -199,20 +202,20 @@ pub unsafe extern "C" fn wingback_notes_get(
     note: *mut wingback_note,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let notes = &unsafe { opaque::get(notes, "notes") }?.notes;
-        let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
-        let value = wingback_note {
-            struct_size: 0,
-            path: wingback_bytes::lend(&found.path),
-            code: found.code.as_ptr(),
-            text: found.text.as_ptr(),
-            is_data_loss: found.is_data_loss,
-        };
-        // SAFETY: as the header says.
-        unsafe { record::write(note, &value, "note") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `notes` is NULL or alive; `note` is NULL or writable for its
+    // `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let notes = &opaque::get(notes, "notes")?.notes;
+            let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
+            let value = wingback_note {
+                struct_size: 0,
+                path: wingback_bytes::lend(&found.path),
+                code: found.code.as_ptr(),
+                text: found.text.as_ptr(),
+                is_data_loss: found.is_data_loss,
+            };
+            record::write(note, &value, "note")
+        })
+    }
 }

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{
     enums::wingback_status,
-    error::{Result, wingback_error},
+    error::wingback_error,
+    failure::Result,
     guard::guard,
     opaque::{self, Opaque},
 };

@@ -7,10 +7,10 @@ use wingback::Report;
 use crate::{
     enums::wingback_status,
     error::wingback_error,
+    etags::Etags,
     guard::guard,
     notes::{self, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
-    parts::Parts,
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -21,7 +21,7 @@ pub struct wingback_report {
 }
 
 impl Opaque for wingback_report {
-    type Rust = Reported;
+    type Rust = BackupResult;
     type By = Borrowed;
 }
 
@@ -65,19 +65,20 @@ pub struct wingback_report_summary {
     pub compressed: u64,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer, an array of integers or a bool.
 unsafe impl Record for wingback_report_summary {}
 
-pub(crate) struct Reported {
+pub(crate) struct BackupResult {
     summary: wingback_report_summary,
     skipped: Notes,
     changed: Notes,
     warnings: Notes,
-    /// Where it went to part URLs.
-    pub(crate) parts: Option<Parts>,
+    /// Set if the archive went to part URLs.
+    pub(crate) etags: Option<Etags>,
 }
 
-impl Reported {
+impl BackupResult {
     pub(crate) fn new(report: Report) -> Self {
         let mut sha1_hex = [0; 41];
         for (to, from) in sha1_hex.iter_mut().zip(report.sha1_hex().bytes()) {
@@ -101,18 +102,18 @@ impl Reported {
             copied: report.copied,
             compressed: report.compressed,
         };
-        Reported {
+        BackupResult {
             summary,
             skipped: report.skipped.into(),
             changed: report.changed.into(),
             warnings: report.warnings.into_iter().map(Into::into).collect(),
-            parts: None,
+            etags: None,
         }
     }
 
     #[cfg(feature = "s3")]
-    pub(crate) fn with_parts(self, parts: Parts) -> Self {
-        Reported { parts: Some(parts), ..self }
+    pub(crate) fn with_etags(self, etags: Etags) -> Self {
+        BackupResult { etags: Some(etags), ..self }
     }
 }
 
@@ -123,7 +124,8 @@ pub unsafe extern "C" fn wingback_task_report(
     report: *mut *const wingback_report,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `report` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, report, "report", error) }
 }
 
@@ -134,11 +136,11 @@ pub unsafe extern "C" fn wingback_report_get(
     summary: *mut wingback_report_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body =
-        || unsafe { record::write(summary, &opaque::get(report, "report")?.summary, "summary") };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `report` is NULL or alive; `summary` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || record::write(summary, &opaque::get(report, "report")?.summary, "summary"))
+    }
 }
 
 /// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
@@ -146,8 +148,8 @@ pub unsafe extern "C" fn wingback_report_get(
 pub unsafe extern "C" fn wingback_report_skipped(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.skipped) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.skipped) }
 }
 
 /// Files that changed while they were read. NULL for NULL.
@@ -155,8 +157,8 @@ pub unsafe extern "C" fn wingback_report_skipped(
 pub unsafe extern "C" fn wingback_report_changed(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.changed) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.changed) }
 }
 
 /// Odd patterns, and options that named a path which was not met. NULL for NULL.
@@ -164,6 +166,6 @@ pub unsafe extern "C" fn wingback_report_changed(
 pub unsafe extern "C" fn wingback_report_warnings(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.warnings) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.warnings) }
 }

@@ -7,10 +7,11 @@ use crate::{
     bytes::wingback_bytes,
     enums::{wingback_read_method, wingback_recovered, wingback_status},
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque, Owned},
+    opaque::{self, Borrowed, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
@@ -36,14 +37,15 @@ pub unsafe extern "C" fn wingback_restore_new(
     restore: *mut *mut wingback_restore,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(restore, "restore")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Restore::new(directory.path("directory")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `directory` is readable, and `restore` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(restore, "restore")?;
+            out.give(Options::new(Restore::new(directory.path("directory")?)));
+            Ok(())
+        })
+    }
 }
 
 /// Whether the archive's files are put over what is there, each at once, and the rest is left alone.
@@ -53,7 +55,7 @@ pub unsafe extern "C" fn wingback_restore_merge(
     merge: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
 }
 
@@ -66,11 +68,12 @@ pub unsafe extern "C" fn wingback_restore_keep(
     path_or_pattern: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `path_or_pattern` is readable;
+    // `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
-            let wish = path_or_pattern.get("path_or_pattern")?;
-            Ok(restore.keep(wish))
+            let selector = path_or_pattern.get("path_or_pattern")?;
+            Ok(restore.keep(selector))
         })
     }
 }
@@ -84,7 +87,7 @@ pub unsafe extern "C" fn wingback_restore_in_place(
     in_place: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(restore, error, |restore| Ok(restore.in_place(in_place))) }
 }
 
@@ -96,7 +99,8 @@ pub unsafe extern "C" fn wingback_restore_staging(
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let directory = directory.path("directory")?;
@@ -114,7 +118,8 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let directory = directory.path("directory")?;
@@ -130,7 +135,8 @@ pub unsafe extern "C" fn wingback_restore_sha1(
     sha1: *const u8,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `sha1` is NULL or readable for
+    // 20 bytes; `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
@@ -146,7 +152,8 @@ pub unsafe extern "C" fn wingback_restore_options(
     options: *const wingback_unpack_options,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`; `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let options = wingback_unpack_options::read(options)?;
@@ -164,23 +171,23 @@ pub unsafe extern "C" fn wingback_restore_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (restore, archive) = unsafe {
-            (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?)
-        };
-        task::start("restore", restore.start(archive), out, RestoredAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restore` and `archive` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (restore, archive) =
+                (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?);
+            task::start("restore", restore.start(archive), out, RestoreResult::new)
+        })
+    }
 }
 
 /// Frees it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_free(restore: *mut wingback_restore) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(restore) }));
+    // SAFETY: the caller promises that `restore` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(restore) }));
 }
 
 /// Starts to finish or undo a restore of the directory that was interrupted:
@@ -192,17 +199,18 @@ pub unsafe extern "C" fn wingback_restore_recover(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let restore = unsafe { options::copy(restore, "restore") }?;
-        task::start("recover a restore", restore.recover(), out, RecoveredAs)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let restore = options::copy(restore, "restore")?;
+            task::start("recover a restore", restore.recover(), out, RecoverResult)
+        })
+    }
 }
 
-struct RecoveredAs(Option<Recovered>);
+struct RecoverResult(Option<Recovered>);
 
 /// The result of `wingback_restore_recover`.
 #[unsafe(no_mangle)]
@@ -211,17 +219,16 @@ pub unsafe extern "C" fn wingback_task_recovered(
     recovered: *mut wingback_recovered,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(recovered, "recovered")?;
-        // SAFETY: as the header says.
-        unsafe {
-            let RecoveredAs(found) = task::result(task, "recovery")?;
+    // SAFETY: the caller promises that `task` is NULL or alive, and `recovered` and `error` are
+    // NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(recovered, "recovered")?;
+            let RecoverResult(found) = task::result(task, "recovery")?;
             out.set((*found).into());
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
 /// The result of a restore. It belongs to its task.
@@ -230,7 +237,7 @@ pub struct wingback_restored {
 }
 
 impl Opaque for wingback_restored {
-    type Rust = RestoredAs;
+    type Rust = RestoreResult;
     type By = Borrowed;
 }
 
@@ -250,16 +257,17 @@ pub struct wingback_restored_summary {
     pub unpacked: wingback_unpacked,
 }
 
-// SAFETY: it is what it has to be; zeros are INDEX and NOTHING.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, an integer or a struct of integers.
 unsafe impl Record for wingback_restored_summary {}
 
-pub(crate) struct RestoredAs {
+pub(crate) struct RestoreResult {
     summary: wingback_restored_summary,
     skipped: Notes,
     warnings: Notes,
 }
 
-impl RestoredAs {
+impl RestoreResult {
     fn new(restored: wingback::Restored) -> Self {
         let summary = wingback_restored_summary {
             struct_size: 0,
@@ -268,7 +276,7 @@ impl RestoredAs {
             unpacked: (&restored.unpacked).into(),
             duration_ns: record::nanoseconds(restored.duration),
         };
-        RestoredAs {
+        RestoreResult {
             summary,
             skipped: restored.unpacked.skipped.into(),
             warnings: restored.warnings.iter().map(|warning| Note::warning(warning)).collect(),
@@ -283,7 +291,8 @@ pub unsafe extern "C" fn wingback_task_restored(
     restored: *mut *const wingback_restored,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `restored` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, restored, "result of a restore", error) }
 }
 
@@ -294,12 +303,13 @@ pub unsafe extern "C" fn wingback_restored_get(
     summary: *mut wingback_restored_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(restored, "restored")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restored` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(restored, "restored")?.summary, "summary")
+        })
+    }
 }
 
 /// Members that were not written, such as devices, and why. NULL for NULL.
@@ -307,8 +317,8 @@ pub unsafe extern "C" fn wingback_restored_get(
 pub unsafe extern "C" fn wingback_restored_skipped(
     restored: *const wingback_restored,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(restored, |restored| &restored.skipped) }
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.skipped) }
 }
 
 /// What is no failure but worth knowing. NULL for NULL.
@@ -316,6 +326,6 @@ pub unsafe extern "C" fn wingback_restored_skipped(
 pub unsafe extern "C" fn wingback_restored_warnings(
     restored: *const wingback_restored,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(restored, |restored| &restored.warnings) }
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.warnings) }
 }

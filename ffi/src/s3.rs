@@ -3,11 +3,12 @@
 use crate::{
     bytes::wingback_bytes,
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
+    error::wingback_error,
+    failure::{Failure, Result},
     guard::guard,
-    opaque,
+    opaque::{self, Out},
     record::{self, Record},
-    store::{Stored, wingback_store},
+    store::{AnyStore, wingback_store},
 };
 
 /// How bytes travel over a network. All zeros are the defaults.
@@ -27,7 +28,8 @@ pub struct wingback_transfer {
     pub ca_file: wingback_bytes,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer or a pointer with its length.
 unsafe impl Record for wingback_transfer {}
 
 #[cfg(feature = "s3")]
@@ -99,7 +101,8 @@ pub struct wingback_s3_config {
     pub transfer: *const wingback_transfer,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, an integer or a nullable pointer.
 unsafe impl Record for wingback_s3_config {}
 
 /// Archives in a bucket of an S3 service. The first request is made by the first operation.
@@ -111,23 +114,22 @@ pub unsafe extern "C" fn wingback_store_s3(
     store: *mut *mut wingback_store,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(store, "store")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `config` is NULL or readable for its `struct_size`, and
+    // `store` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(store, "store")?;
             if config.is_null() {
                 return Err(opaque::null("config"));
             }
             out.give(connect(&record::read(config, "config")?)?);
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn connect(_: &wingback_s3_config) -> Result<Stored> {
+unsafe fn connect(_: &wingback_s3_config) -> Result<AnyStore> {
     Err(Failure::without_s3())
 }
 
@@ -135,7 +137,7 @@ unsafe fn connect(_: &wingback_s3_config) -> Result<Stored> {
 ///
 /// It is as the header says.
 #[cfg(feature = "s3")]
-unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
+unsafe fn connect(config: &wingback_s3_config) -> Result<AnyStore> {
     use std::time::Duration;
     use wingback::{Credentials, S3Store};
     // SAFETY: the caller says so.
@@ -187,5 +189,5 @@ unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
         other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
     }
     store.check()?;
-    Ok(Stored::S3(Box::new(store)))
+    Ok(AnyStore::S3(Box::new(store)))
 }

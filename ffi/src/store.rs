@@ -6,13 +6,15 @@ use uuid::Uuid;
 use wingback::{Key, LocalStore, NameTemplate, Store};
 
 use crate::{
-    bytes::{fill, wingback_bytes},
+    bytes::{wingback_bytes, write_text},
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::{Failure, Result},
+    guard::guard,
     notes::{Note, Notes, wingback_notes},
     objects::Objects,
-    opaque::{self, Opaque, Owned},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     task::{self, wingback_task},
 };
 
@@ -23,32 +25,32 @@ pub struct wingback_store {
 }
 
 impl Opaque for wingback_store {
-    type Rust = Stored;
+    type Rust = AnyStore;
     type By = Owned;
 }
 
 /// A store, of which each operation has a clone.
 #[derive(Clone)]
-pub(crate) enum Stored {
+pub(crate) enum AnyStore {
     Local(LocalStore),
     #[cfg(feature = "s3")]
     S3(Box<wingback::S3Store>),
 }
 
-impl Stored {
+impl AnyStore {
     pub(crate) fn open(&self) -> Box<dyn Store> {
         match self.clone() {
-            Stored::Local(store) => Box::new(store),
+            AnyStore::Local(store) => Box::new(store),
             #[cfg(feature = "s3")]
-            Stored::S3(store) => store,
+            AnyStore::S3(store) => store,
         }
     }
 
     fn key(&self, uuid: &Uuid) -> Key {
         match self {
-            Stored::Local(store) => store.key(uuid),
+            AnyStore::Local(store) => store.key(uuid),
             #[cfg(feature = "s3")]
-            Stored::S3(store) => store.key(uuid),
+            AnyStore::S3(store) => store.key(uuid),
         }
     }
 }
@@ -85,17 +87,16 @@ pub unsafe extern "C" fn wingback_store_local(
     store: *mut *mut wingback_store,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(store, "store")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `directory` and `names` are readable, and `store` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(store, "store")?;
             let local = LocalStore::new(directory.path("directory")?).reserve(reserve);
-            out.give(Stored::Local(local.names(template(names)?)));
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            out.give(AnyStore::Local(local.names(template(names)?)));
+            Ok(())
+        })
+    }
 }
 
 /// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
@@ -110,21 +111,20 @@ pub unsafe extern "C" fn wingback_store_key(
     len: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let len = opaque::out(len, "len")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `uuid` is readable; `buffer` is
+    // NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let len = Out::new(len, "len")?;
             let store = opaque::get(store, "store")?;
             let uuid = match uuid.text("uuid")? {
                 "" => Uuid::new_v4(),
                 text => Uuid::try_parse(text)
                     .map_err(|e| Failure::invalid(format!("uuid is none: {text}: {e}")))?,
             };
-            fill(store.key(&uuid).as_str(), buffer, capacity, len)
-        }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            write_text(store.key(&uuid).as_str(), buffer, capacity, len)
+        })
+    }
 }
 
 /// Writes where an archive is or would be, for people, to a buffer, in the same way.
@@ -137,16 +137,15 @@ pub unsafe extern "C" fn wingback_store_location(
     len: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let len = opaque::out(len, "len")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `buffer` is
+    // NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let len = Out::new(len, "len")?;
             let store = opaque::get(store, "store")?.open();
-            fill(&store.location(&self::key(key)?), buffer, capacity, len)
-        }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            write_text(&store.location(&self::key(key)?), buffer, capacity, len)
+        })
+    }
 }
 
 /// Starts a list of all archives in the store: `wingback_task_objects` has them.
@@ -156,15 +155,16 @@ pub unsafe extern "C" fn wingback_store_list(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let store = unsafe { opaque::get(store, "store") }?.open();
-        let work = async move { store.list().await };
-        task::start_future("list a store", work, out, Objects::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive, and `task` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let store = opaque::get(store, "store")?.open();
+            let work = async move { store.list().await };
+            task::start_future("list a store", work, out, Objects::new)
+        })
+    }
 }
 
 /// Starts to remove an archive; it is over with NOT_FOUND if there is none.
@@ -175,15 +175,16 @@ pub unsafe extern "C" fn wingback_store_delete(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (store, key) = unsafe { (opaque::get(store, "store")?.open(), self::key(key)?) };
-        let work = async move { store.delete(&key).await };
-        task::start_future("delete an archive", work, out, |()| ())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (store, key) = (opaque::get(store, "store")?.open(), self::key(key)?);
+            let work = async move { store.delete(&key).await };
+            task::start_future("delete an archive", work, out, |()| ())
+        })
+    }
 }
 
 /// Starts to remove what killed processes left unfinished, never what is being written:
@@ -194,25 +195,26 @@ pub unsafe extern "C" fn wingback_store_sweep(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let store = unsafe { opaque::get(store, "store") }?.open();
-        let work = async move { store.sweep().await };
-        let note = |name: String| Note::name(name.into_bytes(), "swept");
-        let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
-        task::start_future("sweep a store", work, out, notes)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive, and `task` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let store = opaque::get(store, "store")?.open();
+            let work = async move { store.sweep().await };
+            let note = |name: String| Note::name(name.into_bytes(), "swept");
+            let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
+            task::start_future("sweep a store", work, out, notes)
+        })
+    }
 }
 
 /// Frees it. What dropped uploads left there is removed first where that takes no more than five
 /// seconds. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_free(store: *mut wingback_store) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(store) }));
+    // SAFETY: the caller promises that `store` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(store) }));
 }
 
 /// What a sweep has removed: one note for each, with where it was as its path.
@@ -222,6 +224,7 @@ pub unsafe extern "C" fn wingback_task_swept(
     notes: *mut *const wingback_notes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `notes` and `error` are NULL or
+    // writable.
     unsafe { task::lend_result(task, notes, "list of what was swept", error) }
 }

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use wingback::{Owner, UnpackOptions, Unpacked};
 
 use crate::{
-    enums::{Given, wingback_owner},
-    error::Result,
+    enums::wingback_owner,
+    failure::Result,
+    from_c::FromC,
     record::{self, Record},
 };
 
@@ -40,7 +41,8 @@ pub struct wingback_unpack_options {
     pub skip_refused: u32,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer or a `MaybeUninit`.
 unsafe impl Record for wingback_unpack_options {}
 
 impl wingback_unpack_options {

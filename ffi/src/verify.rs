@@ -5,10 +5,11 @@ use wingback::Verify;
 use crate::{
     archive::wingback_archive,
     enums::{wingback_read_method, wingback_status},
-    error::{Result, wingback_error},
+    error::wingback_error,
+    failure::Result,
     guard::guard,
     notes::{self, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque},
+    opaque::{self, Borrowed, Opaque, Out},
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -27,7 +28,8 @@ pub struct wingback_verify_options {
     pub background: u32,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a nullable pointer or an integer.
 unsafe impl Record for wingback_verify_options {}
 
 /// # Safety
@@ -47,24 +49,23 @@ pub unsafe extern "C" fn wingback_archive_verify(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (given, archive) = unsafe {
-            (record::read(options, "options")?, opaque::get(archive, "archive")?.open()?)
-        };
-        let mut verify = Verify::new().background(given.background != 0);
-        if given.threads > 0 {
-            verify = verify.threads(given.threads as usize);
-        }
-        // SAFETY: as the header says.
-        if let Some(sha1) = unsafe { sha1(given.sha1) }? {
-            verify = verify.sha1(sha1);
-        }
-        task::start("verify", verify.start(archive), out, VerifiedAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`; `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (given, archive) =
+                (record::read(options, "options")?, opaque::get(archive, "archive")?.open()?);
+            let mut verify = Verify::new().background(given.background != 0);
+            if given.threads > 0 {
+                verify = verify.threads(given.threads as usize);
+            }
+            if let Some(sha1) = sha1(given.sha1)? {
+                verify = verify.sha1(sha1);
+            }
+            task::start("verify", verify.start(archive), out, VerifyResult::new)
+        })
+    }
 }
 
 /// What a check found. It belongs to its task.
@@ -73,7 +74,7 @@ pub struct wingback_verified {
 }
 
 impl Opaque for wingback_verified {
-    type Rust = VerifiedAs;
+    type Rust = VerifyResult;
     type By = Borrowed;
 }
 
@@ -103,16 +104,18 @@ pub struct wingback_verified_summary {
     pub duration_ns: u64,
 }
 
-// SAFETY: it is what it has to be; way 0 is INDEX.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, a bool, an array of integers or an
+// integer.
 unsafe impl Record for wingback_verified_summary {}
 
-pub(crate) struct VerifiedAs {
+pub(crate) struct VerifyResult {
     summary: wingback_verified_summary,
     damage: Notes,
     whole: Notes,
 }
 
-impl VerifiedAs {
+impl VerifyResult {
     fn new(verified: wingback::Verified) -> Self {
         let summary = wingback_verified_summary {
             struct_size: 0,
@@ -126,7 +129,7 @@ impl VerifiedAs {
             files: verified.files,
             duration_ns: record::nanoseconds(verified.duration),
         };
-        VerifiedAs {
+        VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
             whole: notes::of_whole(verified.whole),
@@ -141,7 +144,8 @@ pub unsafe extern "C" fn wingback_task_verified(
     verified: *mut *const wingback_verified,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `verified` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, verified, "result of a check", error) }
 }
 
@@ -152,12 +156,13 @@ pub unsafe extern "C" fn wingback_verified_get(
     summary: *mut wingback_verified_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(verified, "verified")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `verified` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(verified, "verified")?.summary, "summary")
+        })
+    }
 }
 
 /// What is damaged: one note for each member that this costs, and one without a path for what costs
@@ -166,8 +171,8 @@ pub unsafe extern "C" fn wingback_verified_get(
 pub unsafe extern "C" fn wingback_verified_damage(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(verified, |verified| &verified.damage) }
+    // SAFETY: the caller promises that `verified` is NULL or alive.
+    unsafe { notes::lend_notes(verified, |verified| &verified.damage) }
 }
 
 /// Only where something is damaged: the files that are whole. NULL for NULL.
@@ -175,6 +180,6 @@ pub unsafe extern "C" fn wingback_verified_damage(
 pub unsafe extern "C" fn wingback_verified_whole(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(verified, |verified| &verified.whole) }
+    // SAFETY: the caller promises that `verified` is NULL or alive.
+    unsafe { notes::lend_notes(verified, |verified| &verified.whole) }
 }

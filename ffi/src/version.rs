@@ -10,7 +10,8 @@ use wingback::BUILD;
 use crate::{
     enums::wingback_status,
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
+    panics::infallible,
     record::{self, Record},
 };
 
@@ -36,7 +37,8 @@ pub struct wingback_build_info {
     pub has_s3: bool,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a nullable pointer or a bool.
 unsafe impl Record for wingback_build_info {}
 
 static TEXTS: LazyLock<[CString; 4]> = LazyLock::new(|| {
@@ -63,16 +65,17 @@ pub unsafe extern "C" fn wingback_build(
     info: *mut wingback_build_info,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let [version, commit, target, encoder] = TEXTS.each_ref().map(|text| text.as_ptr());
-        let has_s3 = cfg!(feature = "s3");
-        let facts =
-            wingback_build_info { struct_size: 0, version, commit, target, encoder, has_s3 };
-        // SAFETY: as the header says.
-        unsafe { record::write(info, &facts, "info") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `info` is NULL or writable for its `struct_size`, and
+    // `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let [version, commit, target, encoder] = TEXTS.each_ref().map(|text| text.as_ptr());
+            let has_s3 = cfg!(feature = "s3");
+            let facts =
+                wingback_build_info { struct_size: 0, version, commit, target, encoder, has_s3 };
+            record::write(info, &facts, "info")
+        })
+    }
 }
 
 /// A word for a status, such as "not-found": text that ends in a zero byte. "unknown" for a number
