@@ -1,4 +1,4 @@
-//! `wingback_archive`: an archive to be read, and what is read of it without more ado.
+//! `wingback_archive`: an archive to read, and the operations that need no options.
 
 use std::{
     ffi::c_int,
@@ -40,18 +40,18 @@ impl Opaque for wingback_archive {
     type By = Owned;
 }
 
-/// Where an archive is.
+/// The place that an archive is read from.
 pub(crate) enum ArchiveSource {
     File(PathBuf),
     InStore(AnyStore, Key),
     #[cfg(feature = "s3")]
     Link(String, wingback::Transfer),
-    /// None once it was read.
+    /// `None` after an operation has taken it.
     Stream(Mutex<Option<OwnedFd>>),
 }
 
 impl ArchiveSource {
-    /// The archive, for one operation.
+    /// Opens the archive for one operation.
     pub(crate) fn open(&self) -> Result<Archive<'static>> {
         Ok(match self {
             ArchiveSource::File(path) => Archive::file(path),
@@ -60,7 +60,8 @@ impl ArchiveSource {
             ArchiveSource::Link(url, transfer) => Archive::link(url, transfer.clone())?,
             ArchiveSource::Stream(fd) => {
                 let fd = fd.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let fd = fd.ok_or_else(|| Failure::invalid("the stream was read already"))?;
+                let fd =
+                    fd.ok_or_else(|| Failure::invalid("an operation has already read the stream"))?;
                 Archive::stream(descriptor::unblock(fd))
             }
         })
@@ -125,14 +126,16 @@ pub unsafe extern "C" fn wingback_archive_link(
     }
 }
 
+/// Checks a link.
+///
 /// # Safety
 ///
-/// As the header says.
+/// `transfer` is NULL, or readable for its `struct_size`.
 #[cfg(feature = "s3")]
 unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<ArchiveSource> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `read` asks for.
     let transfer = unsafe { wingback_transfer::read(transfer) }?;
-    // What is wrong with it is said now.
+    // An operation parses the link again; this reports an error before the first one.
     Archive::link(url, transfer.clone())?;
     Ok(ArchiveSource::Link(url.to_owned(), transfer))
 }
@@ -206,7 +209,7 @@ pub unsafe extern "C" fn wingback_archive_read_file(
         guard(error, || {
             let out = Out::new(task, "task")?;
             let (path, archive) = (path.get("path")?, opaque::get(archive, "archive")?.open()?);
-            let buffer = Buffer { bytes: Arc::default(), max };
+            let buffer = FileBuffer { bytes: Arc::default(), max };
             let content = buffer.bytes.clone();
             task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
                 let content = std::mem::take(&mut *lock(&content));
@@ -278,8 +281,8 @@ struct FileResult {
     content: Vec<u8>,
 }
 
-/// Memory for a file, of which the task's result gets the content.
-struct Buffer {
+/// Memory for the content of a file. The result of the task takes the content out of it.
+struct FileBuffer {
     bytes: Arc<Mutex<Vec<u8>>>,
     max: u64,
 }
@@ -288,7 +291,7 @@ fn lock(bytes: &Mutex<Vec<u8>>) -> std::sync::MutexGuard<'_, Vec<u8>> {
     bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl AsyncWrite for Buffer {
+impl AsyncWrite for FileBuffer {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! `wingback_backup`: what to back up, and how.
+//! `wingback_backup`: the options of a backup, and the calls that start it.
 
 use std::{ffi::c_int, mem::MaybeUninit};
 

@@ -1,4 +1,4 @@
-//! `wingback_entries`: the members of an archive one by one, with their content.
+//! `wingback_entries`: reads the members of an archive one after another, with their content.
 
 use std::{
     ffi::c_void,
@@ -20,7 +20,7 @@ use crate::{
     record, signals,
 };
 
-/// The most that is read at once.
+/// The most bytes of one read.
 const READ_MAX: usize = 1 << 20;
 
 /// The members of an archive in its order, each with its content: for programs that write files
@@ -30,22 +30,22 @@ pub struct wingback_entries {
 }
 
 impl Opaque for wingback_entries {
-    type Rust = Reading;
+    type Rust = EntryReader;
     type By = Owned;
 }
 
-pub(crate) struct Reading {
+pub(crate) struct EntryReader {
     handle: Handle,
     entries: Mutex<State>,
 }
 
 struct State {
     entries: Entries<'static>,
-    /// The member that came last: C has pointers into it.
+    /// The last member that C got. C has pointers into it.
     current: Option<Member>,
 }
 
-impl Reading {
+impl EntryReader {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn wingback_entries_open(
             let entries = Entries::open(opaque::get(archive, "archive")?.open()?);
             let handle = entries.handle();
             let state = Mutex::new(State { entries, current: None });
-            out.give(Reading { handle, entries: state });
+            out.give(EntryReader { handle, entries: state });
             Ok(())
         })
     }
@@ -87,10 +87,10 @@ pub unsafe extern "C" fn wingback_entries_next(
     // its `struct_size`; `error` is NULL or writable.
     unsafe {
         guard(error, || {
-            let reading = opaque::get(entries, "entries")?;
-            // A member that could not be written would be lost.
+            let reader = opaque::get(entries, "entries")?;
+            // Checked before the member is read: one that cannot be written would be lost.
             record::check(member, "member")?;
-            let mut state = reading.lock();
+            let mut state = reader.lock();
             state.current = None;
             let next = signals::block_on(state.entries.next())?;
             let next = next.ok_or_else(|| Failure::status_only(wingback_status::End))?;
@@ -117,11 +117,11 @@ pub unsafe extern "C" fn wingback_entries_read(
     unsafe {
         guard(error, || {
             let out = Out::new(read, "read")?;
-            let reading = opaque::get(entries, "entries")?;
+            let reader = opaque::get(entries, "entries")?;
             if buffer.is_null() && capacity > 0 {
                 return Err(opaque::null("buffer"));
             }
-            let mut state = reading.lock();
+            let mut state = reader.lock();
             let room = capacity.min(READ_MAX);
             let place: &mut [u8] = if room == 0 {
                 &mut []
@@ -145,8 +145,8 @@ pub unsafe extern "C" fn wingback_entries_read(
 pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entries) {
     infallible((), || {
         // SAFETY: the caller promises that `entries` is NULL or alive.
-        if let Ok(reading) = unsafe { opaque::get(entries, "entries") } {
-            reading.handle.cancel();
+        if let Ok(reader) = unsafe { opaque::get(entries, "entries") } {
+            reader.handle.cancel();
         }
     });
 }

@@ -1,4 +1,5 @@
-//! The enumerations, each beside the engine's own. Their numbers are a part of the ABI.
+//! The enumerations, each with its conversion from or to the engine's own. Their numbers are a part of
+//! the ABI.
 
 use wingback::{
     ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
@@ -57,7 +58,7 @@ impl wingback_status {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
-            // A kind that the engine has and this table lacks is a fault of the library.
+            // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
     }
@@ -308,6 +309,10 @@ mod tests {
             ErrorKind::Internal,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
-        assert_eq!(statuses, [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21], "they are frozen");
+        assert_eq!(
+            statuses,
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21],
+            "these numbers are frozen"
+        );
     }
 }

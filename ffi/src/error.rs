@@ -1,4 +1,4 @@
-//! `wingback_error`.
+//! `wingback_error`: why a call or a task failed.
 
 use std::ffi::c_char;
 

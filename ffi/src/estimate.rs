@@ -1,4 +1,4 @@
-//! `wingback_estimate`.
+//! `wingback_estimate`: the size of a source.
 
 use wingback::Estimate;
 

@@ -1,4 +1,4 @@
-//! `wingback_extract` and `wingback_extracted`.
+//! `wingback_extract` and `wingback_extracted`: takes members out of an archive.
 
 use wingback::Extract;
 

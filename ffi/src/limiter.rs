@@ -1,4 +1,4 @@
-//! `wingback_limiter`.
+//! `wingback_limiter`: a limit of speed that backups share.
 
 use wingback::Limiter;
 

@@ -1,4 +1,4 @@
-//! `wingback_listing` and `wingback_member`: what an archive holds.
+//! `wingback_listing` and `wingback_member`: the members of an archive.
 
 use wingback::Member;
 
@@ -44,7 +44,7 @@ pub struct wingback_member {
 // each other field is a pointer with its length, an integer or an enumeration that has the value 0.
 unsafe impl Record for wingback_member {}
 
-/// A member, as C sees it for as long as that lives.
+/// Makes the record of a member. It points into the member.
 pub(crate) fn member_record(member: &Member) -> wingback_member {
     wingback_member {
         struct_size: 0,

@@ -1,4 +1,4 @@
-//! The log: what the library tells beside what it returns.
+//! The log: messages beside the results that calls return.
 
 use std::{
     ffi::{CString, c_char, c_void},
@@ -28,9 +28,10 @@ struct Hook {
     user_data: *mut c_void,
 }
 
-// SAFETY: the header says that it is called on any thread, several at once.
+// SAFETY: the only field that is not `Send` is `user_data`. The caller of `wingback_log_set` promises
+// that the function may be called with it on any thread.
 unsafe impl Send for Hook {}
-// SAFETY: likewise.
+// SAFETY: the same caller promises that several threads may call the function at once.
 unsafe impl Sync for Hook {}
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
@@ -45,25 +46,26 @@ pub unsafe extern "C" fn wingback_log_set(
     user_data: *mut c_void,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
+    let body = || {
+        let level = wingback_log_level::read(level, "level")?;
+        let hook = function.map(|function| Hook { level, function, user_data });
+        *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
+        Ok(())
+    };
     // SAFETY: the caller promises that `error` is NULL or writable.
-    unsafe {
-        guard(error, || {
-            let level = wingback_log_level::read(level, "level")?;
-            let hook = function.map(|function| Hook { level, function, user_data });
-            *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
-            Ok(())
-        })
-    }
+    unsafe { guard(error, body) }
 }
 
-/// Tells it, if anybody listens; `message` is only made then.
+/// Passes a message to the log function, if one is set for `level`. Only then is `message` called.
 pub(crate) fn log(level: wingback_log_level, message: impl FnOnce() -> String) {
-    // It is no reason to fail anything.
+    // A panic in the log must not fail the operation that logs.
     let _ = catch_panic(|| {
         let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(hook) = hook.as_ref().filter(|hook| level <= hook.level) {
             let message = CString::new(message().replace('\0', "\u{fffd}")).unwrap_or_default();
-            // SAFETY: the header says how it is called.
+            // SAFETY: the caller of `wingback_log_set` promises that the function may be called with
+            // `user_data` on any thread. The message is alive and ends in a zero byte, and the lock
+            // keeps the function set until the call returns.
             unsafe { (hook.function)(level, message.as_ptr(), hook.user_data) };
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! `wingback_notes`: what a result says of single paths.
+//! `wingback_notes`: the parts of a result that are about single paths.
 
 use std::ffi::{CString, c_char};
 
@@ -79,12 +79,12 @@ impl Note {
         Note { path, code: of(code), text: of(text), is_data_loss }
     }
 
-    /// Something that was asked for and is not there.
+    /// A path or pattern that matched nothing.
     pub(crate) fn unmatched(path: Vec<u8>) -> Self {
         Note::new(path, "unmatched", "nothing in the archive matches it", true)
     }
 
-    /// A name, with nothing to say of it.
+    /// A path without a text.
     pub(crate) fn name(path: Vec<u8>, code: &str) -> Self {
         Note::new(path, code, "", false)
     }
@@ -133,7 +133,8 @@ impl From<NotExtracted> for Note {
     }
 }
 
-/// One note for each member that a damage costs, and one without a path where it costs none.
+/// Makes a note for each member that is lost to damage, and one without a path for damage that costs no
+/// member.
 pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     let more = damage.more();
     let notes = damage.into_iter().flat_map(|damage| {
@@ -150,17 +151,17 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     Notes { more, ..notes.collect() }
 }
 
-/// The files that are whole.
+/// Makes a note for each undamaged file.
 pub(crate) fn of_whole(whole: Listed<Vec<u8>>) -> Notes {
     let more = whole.more();
     Notes { more, ..whole.into_iter().map(|path| Note::name(path, "whole")).collect() }
 }
 
-/// Lends C one of an object's lists; NULL for NULL.
+/// Lends C one of an object's lists. Returns NULL for NULL.
 ///
 /// # Safety
 ///
-/// As of [`opaque::get`].
+/// As for [`opaque::get`].
 pub(crate) unsafe fn lend_notes<C: Opaque>(
     object: *const C,
     notes: impl FnOnce(&C::Rust) -> &Notes,
@@ -169,7 +170,7 @@ where
     C::Rust: 'static,
 {
     infallible(std::ptr::null(), || {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `get` asks for.
         let object = unsafe { opaque::get(object, "object") };
         object.map_or(std::ptr::null(), |object| lend(notes(object)))
     })

@@ -1,4 +1,4 @@
-//! `wingback_objects`: what is in a store.
+//! `wingback_objects`: the archives in a store.
 
 use wingback::Object;
 

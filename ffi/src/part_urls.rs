@@ -1,4 +1,4 @@
-//! `wingback_part_urls`: uploads through URLs that somebody else signed.
+//! `wingback_part_urls`: uploads through URLs that another program signed.
 
 use wingback::Backup;
 
@@ -29,7 +29,7 @@ impl Opaque for wingback_part_urls {
 #[cfg(feature = "s3")]
 pub(crate) type PartUrls = wingback::PartUrls;
 
-/// There are none.
+/// Without the network no value of this type exists.
 #[cfg(not(feature = "s3"))]
 pub(crate) enum PartUrls {}
 
@@ -60,9 +60,11 @@ pub unsafe extern "C" fn wingback_part_urls_new(
     }
 }
 
+/// Makes the object.
+///
 /// # Safety
 ///
-/// As the header says.
+/// `transfer` is NULL or readable for its `struct_size`, and `staging` is readable.
 #[cfg(feature = "s3")]
 unsafe fn new(
     urls: &[&str],
@@ -71,7 +73,8 @@ unsafe fn new(
     staging: wingback_bytes,
 ) -> Result<PartUrls> {
     let urls = PartUrls::new(urls, part_size)?;
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that `transfer` is NULL or readable for its `struct_size`, and that
+    // `staging` is readable.
     unsafe {
         let urls = urls.transfer(wingback_transfer::read(transfer)?);
         Ok(if staging.len > 0 { urls.staging(staging.path("staging")?) } else { urls })
@@ -122,7 +125,7 @@ fn upload_file(urls: &PartUrls, _: &std::path::Path, _: Out<*mut wingback_task>)
     match *urls {}
 }
 
-/// Starts a backup that goes there.
+/// Starts a backup that is uploaded through the URLs.
 #[cfg(feature = "s3")]
 pub(crate) fn send(backup: Backup, urls: &PartUrls, out: Out<*mut wingback_task>) -> Result<()> {
     let (upload, parts) = urls.clone().upload();

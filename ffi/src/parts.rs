@@ -1,4 +1,4 @@
-//! `wingback_parts`: what an upload to part URLs has sent.
+//! `wingback_parts`: the parts that an upload to part URLs has sent.
 
 use crate::{
     bytes::wingback_bytes,
@@ -48,23 +48,20 @@ pub unsafe extern "C" fn wingback_task_parts(
     parts: *mut *const wingback_parts,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    const WHAT: &str = "list of parts";
-    let body = || {
-        let out = Out::new(parts, "parts")?;
-        // SAFETY: the caller promises that `task` is NULL or alive, and `parts` and `error` are
-        // NULL or writable.
-        unsafe {
-            let of_backup = |failure| {
-                let report = task::result::<BackupResult>(task, WHAT).ok();
-                report.and_then(|report| report.etags.as_ref()).ok_or(failure)
-            };
-            out.set(lend(task::result::<Etags>(task, WHAT).or_else(of_backup)?));
-        }
-        Ok(())
-    };
+    const NAME: &str = "list of parts";
     // SAFETY: the caller promises that `task` is NULL or alive, and `parts` and `error` are NULL or
     // writable.
-    unsafe { guard(error, body) }
+    unsafe {
+        guard(error, || {
+            let out = Out::new(parts, "parts")?;
+            let of_backup = |failure| {
+                let report = task::result::<BackupResult>(task, NAME).ok();
+                report.and_then(|report| report.etags.as_ref()).ok_or(failure)
+            };
+            out.set(lend(task::result::<Etags>(task, NAME).or_else(of_backup)?));
+            Ok(())
+        })
+    }
 }
 
 /// How many there are; none for NULL.

@@ -1,4 +1,4 @@
-//! `wingback_restore` and `wingback_restored`.
+//! `wingback_restore` and `wingback_restored`: brings a directory to the state of an archive.
 
 use wingback::{Recovered, Restore};
 

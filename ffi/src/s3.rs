@@ -1,4 +1,4 @@
-//! `wingback_s3_config` and `wingback_transfer`: the network.
+//! `wingback_s3_config` and `wingback_transfer`: options for the network.
 
 use crate::{
     bytes::wingback_bytes,
@@ -34,12 +34,14 @@ unsafe impl Record for wingback_transfer {}
 
 #[cfg(feature = "s3")]
 impl wingback_transfer {
+    /// Reads the options. NULL gives the defaults.
+    ///
     /// # Safety
     ///
-    /// It is NULL or as the header says.
+    /// `transfer` is NULL, or readable for its `struct_size`, and its texts are readable.
     pub(crate) unsafe fn read(transfer: *const Self) -> Result<wingback::Transfer> {
         use std::time::Duration;
-        // SAFETY: the caller says so.
+        // SAFETY: the caller promises that `transfer` is NULL or readable for its `struct_size`.
         let given = unsafe { record::read(transfer, "transfer") }?;
         let mut transfer = wingback::Transfer::new();
         if given.parallel > 0 {
@@ -52,7 +54,7 @@ impl wingback_transfer {
             transfer = transfer.stall_after(Duration::from_millis(given.stall_after_ms));
         }
         if given.ca_file.len > 0 {
-            // SAFETY: the caller says so.
+            // SAFETY: the caller promises that the texts of the struct are readable.
             transfer = transfer.ca_file(unsafe { given.ca_file.path("transfer->ca_file") }?);
         }
         Ok(transfer)
@@ -133,14 +135,16 @@ unsafe fn connect(_: &wingback_s3_config) -> Result<AnyStore> {
     Err(Failure::without_s3())
 }
 
+/// Makes the store.
+///
 /// # Safety
 ///
-/// It is as the header says.
+/// The texts of `config` are readable, and its `transfer` is NULL or readable for its `struct_size`.
 #[cfg(feature = "s3")]
 unsafe fn connect(config: &wingback_s3_config) -> Result<AnyStore> {
     use std::time::Duration;
     use wingback::{Credentials, S3Store};
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that the texts of `config` are readable.
     let text = |bytes: wingback_bytes, name| unsafe { bytes.some_text(name) };
     let Some(bucket) = text(config.bucket, "config->bucket")? else {
         return Err(Failure::invalid("config->bucket is empty"));
@@ -150,12 +154,15 @@ unsafe fn connect(config: &wingback_s3_config) -> Result<AnyStore> {
     let mut credentials = match (access_key, secret_key) {
         (Some(access_key), Some(secret_key)) => Credentials::new(access_key, secret_key),
         (None, None) => Credentials::find()?,
-        _ => return Err(Failure::invalid("config has one key where there must be two")),
+        _ => {
+            return Err(Failure::invalid("config needs both access_key and secret_key, or neither"));
+        }
     };
     if let Some(token) = text(config.session_token, "config->session_token")? {
         credentials = credentials.session_token(token);
     }
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that `names` is readable, and that `transfer` is NULL or readable for
+    // its `struct_size`.
     let (names, transfer) = unsafe {
         (crate::store::template(config.names)?, wingback_transfer::read(config.transfer)?)
     };

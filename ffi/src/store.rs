@@ -1,4 +1,4 @@
-//! `wingback_store`: where archives live.
+//! `wingback_store`: a place for archives.
 
 use std::ffi::c_char;
 
@@ -29,7 +29,7 @@ impl Opaque for wingback_store {
     type By = Owned;
 }
 
-/// A store, of which each operation has a clone.
+/// A store of any kind. Each operation gets a clone.
 #[derive(Clone)]
 pub(crate) enum AnyStore {
     Local(LocalStore),
@@ -55,21 +55,23 @@ impl AnyStore {
     }
 }
 
-/// The name of an archive in a store.
+/// Parses the name of an archive in a store.
 ///
 /// # Safety
 ///
-/// As of [`wingback_bytes::get`].
+/// As for [`wingback_bytes::get`].
 pub(crate) unsafe fn key(key: wingback_bytes) -> Result<Key> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `text` asks for.
     Ok(Key::new(unsafe { key.text("key") }?)?)
 }
 
+/// Parses a template for names. Empty bytes are the default template.
+///
 /// # Safety
 ///
-/// As of [`wingback_bytes::get`].
+/// As for [`wingback_bytes::get`].
 pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `text` asks for.
     match unsafe { names.text("names") }? {
         "" => Ok(NameTemplate::default()),
         names => Ok(names.parse()?),
@@ -120,7 +122,7 @@ pub unsafe extern "C" fn wingback_store_key(
             let uuid = match uuid.text("uuid")? {
                 "" => Uuid::new_v4(),
                 text => Uuid::try_parse(text)
-                    .map_err(|e| Failure::invalid(format!("uuid is none: {text}: {e}")))?,
+                    .map_err(|e| Failure::invalid(format!("{text:?} is not a UUID: {e}")))?,
             };
             write_text(store.key(&uuid).as_str(), buffer, capacity, len)
         })

@@ -98,24 +98,24 @@ fn progress_record(running: &Running) -> wingback_progress {
     }
 }
 
-/// The result of a task, which must be over and of that kind.
+/// Returns the result of a task. The task must be done, and must be one with a result of this type.
 ///
 /// # Safety
 ///
-/// As of [`opaque::get`].
+/// As for [`opaque::get`].
 pub(crate) unsafe fn result<'a, T: Any>(
     task: *const wingback_task,
     name: &'static str,
 ) -> Result<&'a T> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `get` asks for.
     unsafe { opaque::get(task, "task") }?.result(name)
 }
 
-/// Lends C the result of a task: the body of the calls that do that.
+/// Lends C the result of a task: the whole body of a `wingback_task_…` call that does so.
 ///
 /// # Safety
 ///
-/// As the header says of each argument.
+/// `task` is NULL or alive, and `place` and `error` are NULL or writable.
 pub(crate) unsafe fn lend_result<C>(
     task: *const wingback_task,
     place: *mut *const C,
@@ -125,14 +125,15 @@ pub(crate) unsafe fn lend_result<C>(
 where
     C: Opaque<By = Borrowed, Rust: Any>,
 {
-    let body = || {
-        let out = Out::new(place, "the place for the result")?;
-        // SAFETY: the caller says so.
-        unsafe { out.set(lend(result::<C::Rust>(task, name)?)) };
-        Ok(())
-    };
-    // SAFETY: the caller says so.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `task` is NULL or alive, and `place` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(place, "the pointer for the result")?;
+            out.set(lend(result::<C::Rust>(task, name)?));
+            Ok(())
+        })
+    }
 }
 
 /// Waits until the task is over: for so many milliseconds, for none at 0, without end if negative.
@@ -195,7 +196,8 @@ pub unsafe extern "C" fn wingback_task_on_done(
     user_data: *mut c_void,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: the caller promises that `task` is NULL or alive, and `error` is NULL or writable.
+    // SAFETY: the caller promises that `task` is NULL or alive, that `error` is NULL or writable, and
+    // that `function` may be called once with `user_data` on any thread.
     unsafe {
         guard(error, || {
             let task = opaque::get(task, "task")?;
@@ -223,7 +225,7 @@ pub unsafe extern "C" fn wingback_task_free(task: *mut wingback_task) {
     });
 }
 
-/// Without the engine, so that Miri can run them.
+/// These tests do not use the engine, so that Miri can run them.
 #[cfg(test)]
 mod tests {
     use std::{
@@ -247,12 +249,12 @@ mod tests {
     }
 
     fn wait(task: *const wingback_task) -> wingback_status {
-        // SAFETY: it was not freed yet.
+        // SAFETY: the tests wait only for tasks that they have not freed. NULL is allowed for the error.
         unsafe { wingback_task_wait(task, -1, std::ptr::null_mut()) }
     }
 
     fn free(task: *mut wingback_task) {
-        // SAFETY: nobody uses it any more.
+        // SAFETY: each test frees a task once, as its last use of it.
         unsafe { wingback_task_free(task) };
     }
 
@@ -260,7 +262,7 @@ mod tests {
     fn a_result_is_lent_until_the_task_is_freed() {
         let task = started(ready(Ok(String::from("value"))));
         assert_eq!(wait(task), wingback_status::Ok);
-        // SAFETY: it was not freed yet.
+        // SAFETY: the test frees the task after this block.
         unsafe {
             assert_eq!(result::<String>(task, "text").expect("that kind"), "value");
             assert!(result::<u64>(task, "number").is_err());
@@ -282,7 +284,7 @@ mod tests {
     #[test]
     fn a_cancel_ends_it_and_a_free_cancels() {
         let task = started::<()>(pending());
-        // SAFETY: it was not freed yet.
+        // SAFETY: the test frees the task after this block.
         unsafe {
             let now = wingback_task_wait(task, 1, std::ptr::null_mut());
             assert_eq!(now, wingback_status::NotYet);
@@ -294,13 +296,14 @@ mod tests {
     }
 
     unsafe extern "C" fn count(calls: *mut c_void) {
-        // SAFETY: the tests below give this.
+        // SAFETY: the tests set this function only with a pointer to an `AtomicUsize`, by `on_done`.
         unsafe { &*calls.cast::<AtomicUsize>() }.fetch_add(1, SeqCst);
     }
 
     fn on_done(task: *const wingback_task, calls: &AtomicUsize) -> wingback_status {
         let user_data = (&raw const *calls).cast_mut().cast();
-        // SAFETY: the task is freed before the number goes.
+        // SAFETY: the tests have not freed the task. They free it before `calls` goes out of scope, and a
+        // free waits for `count`.
         unsafe { wingback_task_on_done(task, Some(count), user_data, std::ptr::null_mut()) }
     }
 

@@ -1,4 +1,4 @@
-//! `wingback_unpack_options`: what extracting and restoring share.
+//! `wingback_unpack_options` and `wingback_unpacked`: shared by extract and restore.
 
 use std::mem::MaybeUninit;
 
@@ -46,11 +46,13 @@ pub struct wingback_unpack_options {
 unsafe impl Record for wingback_unpack_options {}
 
 impl wingback_unpack_options {
+    /// Reads the options. NULL gives the defaults.
+    ///
     /// # Safety
     ///
-    /// It is NULL or as the header says.
+    /// `options` is NULL, or readable for its `struct_size`.
     pub(crate) unsafe fn read(options: *const Self) -> Result<UnpackOptions> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `read` asks for.
         let given = unsafe { record::read(options, "options") }?;
         let owner = match wingback_owner::read(given.owner, "options->owner")? {
             wingback_owner::Keep => Owner::Keep,

@@ -1,4 +1,4 @@
-//! `wingback_verified`: whether an archive is what it was.
+//! `wingback_verified`: the result of checking an archive.
 
 use wingback::Verify;
 
@@ -32,11 +32,13 @@ pub struct wingback_verify_options {
 // each other field is a nullable pointer or an integer.
 unsafe impl Record for wingback_verify_options {}
 
+/// Copies a SHA-1 of the caller; `None` for NULL.
+///
 /// # Safety
 ///
-/// It is NULL or points to 20 bytes.
+/// `sha1` is NULL, or readable for 20 bytes.
 pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
-    // SAFETY: the caller says so; bytes need no alignment.
+    // SAFETY: the caller promises that `sha1` is NULL or readable for 20 bytes. Bytes need no alignment.
     Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
 }
 
@@ -50,7 +52,7 @@ pub unsafe extern "C" fn wingback_archive_verify(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: the caller promises that `archive` is NULL or alive; `options` is NULL or readable
-    // for its `struct_size`; `task` and `error` are NULL or writable.
+    // for its `struct_size`, and its `sha1` is NULL or readable for 20 bytes; `task` and `error` are NULL or writable.
     unsafe {
         guard(error, || {
             let out = Out::new(task, "task")?;

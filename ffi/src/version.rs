@@ -1,4 +1,4 @@
-//! What this build of the library is.
+//! The version and the build of the library.
 
 use std::{
     ffi::{CStr, CString, c_char},

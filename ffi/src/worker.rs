@@ -1,4 +1,4 @@
-//! The worker: jobs as JSON lines, for bindings that would rather not call each function.
+//! The worker: jobs as JSON lines, for bindings that do not call each function.
 
 use std::{ffi::c_int, io, thread};
 
@@ -19,20 +19,20 @@ pub unsafe extern "C" fn wingback_worker_run(
     streams: c_int,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
+    let serve = || {
+        let (requests, events) = (duplicate(requests)?, duplicate(events)?);
+        let streams = duplicate(streams)?;
+        // A write to a pipe without a reader leaves a SIGPIPE pending for its thread, which the thread
+        // takes when it unblocks the signal. So the worker gets a thread that never does.
+        let blocked = signals::block();
+        let server = thread::Builder::new()
+            .name("wingback-worker".into())
+            .spawn(move || wingback_worker::serve(requests, events, streams));
+        drop(blocked);
+        let server = server.map_err(|e| Error::io("start a thread", e))?;
+        let served = server.join().unwrap_or_else(|_| Err(io::Error::other("the worker panicked")));
+        served.map_err(|e| Error::io("serve requests", e).into())
+    };
     // SAFETY: the caller promises that `error` is NULL or writable.
-    unsafe {
-        guard(error, || {
-            let (requests, events) = (duplicate(requests)?, duplicate(events)?);
-            let streams = duplicate(streams)?;
-            // A write to a pipe that nobody reads leaves a SIGPIPE with its thread, for when that unblocks it.
-            let blocked = signals::block();
-            let server = thread::Builder::new()
-                .name("wingback-worker".into())
-                .spawn(move || wingback_worker::serve(requests, events, streams));
-            drop(blocked);
-            let server = server.map_err(|e| Error::io("start a thread", e))?;
-            let served = server.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-            served.map_err(|e| Error::io("serve", e).into())
-        })
-    }
+    unsafe { guard(error, serve) }
 }
