@@ -29,8 +29,8 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// An archive to be read, wherever it is: a .tar.gz of ours or of any other program. Any number of
-/// operations may read it at once, but for a stream, and it may be freed while they run.
+/// An archive to read: a .tar.gz made by wingback or by another program. Several operations may
+/// read it at once, except a stream. It may be freed while they run.
 pub struct wingback_archive {
     _opaque: [u8; 0],
 }
@@ -68,7 +68,7 @@ impl ArchiveSource {
     }
 }
 
-/// An archive that is a file.
+/// Creates an archive that is a file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_file(
     path: wingback_bytes,
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn wingback_archive_file(
     }
 }
 
-/// An archive in a store.
+/// Creates an archive that is in a store, under the name `key`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_in_store(
     store: *const wingback_store,
@@ -106,8 +106,9 @@ pub unsafe extern "C" fn wingback_archive_in_store(
     }
 }
 
-/// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
-/// query is in no error and in no log. The transfer may be NULL. UNSUPPORTED without the network.
+/// Creates an archive behind an http or https link, such as a presigned URL of an object in S3. The
+/// query of the link never appears in errors or logs. `transfer` may be NULL for the defaults.
+/// UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_link(
     url: wingback_bytes,
@@ -145,10 +146,10 @@ unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<ArchiveSource> {
     Err(Failure::without_s3())
 }
 
-/// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
-/// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-/// sequence, and by one operation only. A writer that only waits does not keep the task from being
-/// cancelled, but the thread that reads: it ends once the writing end is closed.
+/// Creates an archive that comes from a descriptor, such as that of a pipe or a socket. The
+/// descriptor is duplicated: the caller keeps its own and may close it at once. The archive is read
+/// from its start to its end, and by one operation only. If the writer stops writing, the task can
+/// still be cancelled, but the thread that reads ends only after the writing end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_stream(
     fd: c_int,
@@ -166,8 +167,9 @@ pub unsafe extern "C" fn wingback_archive_stream(
     }
 }
 
-/// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
-/// patterns in `selection` it has only those with all beneath them; with none it has everything.
+/// Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
+/// `count` paths or patterns. The list has the members that they match, and all members below
+/// those. If `count` is 0, it has all members.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_list(
     archive: *const wingback_archive,
@@ -193,8 +195,8 @@ pub unsafe extern "C" fn wingback_archive_list(
     }
 }
 
-/// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
-/// NO_SPACE if the file has more than `max` bytes.
+/// Starts to read one file of the archive into memory. Result: wingback_task_file. The task fails
+/// with NO_SPACE if the file has more than `max` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_read_file(
     archive: *const wingback_archive,
@@ -219,9 +221,9 @@ pub unsafe extern "C" fn wingback_archive_read_file(
     }
 }
 
-/// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
-/// caller's, who may close it at once. `wingback_task_file` says what the file is. Only once the
-/// task has ended well is what was written known to be right.
+/// Starts to copy one file of the archive to a descriptor. Result: wingback_task_file. The
+/// descriptor is duplicated: the caller keeps its own and may close it at once. The written bytes
+/// are known to be correct only after the task has succeeded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_copy_file(
     archive: *const wingback_archive,
@@ -244,15 +246,16 @@ pub unsafe extern "C" fn wingback_archive_copy_file(
     }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the archive; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_free(archive: *mut wingback_archive) {
     // SAFETY: the caller promises that `archive` is NULL, or alive and not in use.
     infallible((), || drop(unsafe { opaque::reclaim(archive) }));
 }
 
-/// The file that a task has read or copied, and its content where it was read into memory. Both
-/// belong to the task. Either place may be NULL.
+/// Writes the result of wingback_archive_read_file or wingback_archive_copy_file: the member, and
+/// its content if it was read into memory. Pointers in both are valid until the task is freed.
+/// `member` and `content` may each be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_file(
     task: *const wingback_task,

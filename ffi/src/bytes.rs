@@ -12,15 +12,15 @@ use crate::{
     panics::infallible,
 };
 
-/// Bytes, such as a path or a name: not assumed to be UTF-8, and without a zero byte at their end.
-/// Those that are given to a call need to live until it returns; those that a call gives live as
-/// long as the object that they were asked of.
+/// Bytes with a length, such as a path or a name. They need not be UTF-8, and no zero byte follows
+/// them. Bytes passed to a call must stay valid until it returns. Bytes from a call are valid as
+/// long as the object that returned them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_bytes {
-    /// May be NULL if there are none.
+    /// The first byte. It may be NULL if `len` is 0.
     pub data: *const c_char,
-    /// How many there are.
+    /// The number of bytes.
     pub len: usize,
 }
 
@@ -144,7 +144,8 @@ pub(crate) unsafe fn write_text(
     Ok(())
 }
 
-/// The bytes of a text that ends in a zero byte, without that. None for NULL.
+/// Returns the bytes of a text that ends in a zero byte, without that byte. They are valid as long
+/// as the text. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_bytes_of(text: *const c_char) -> wingback_bytes {
     infallible(wingback_bytes::EMPTY, || {

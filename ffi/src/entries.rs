@@ -23,8 +23,8 @@ use crate::{
 /// The most bytes of one read.
 const READ_MAX: usize = 1 << 20;
 
-/// The members of an archive in its order, each with its content: for programs that write files
-/// their own way. It is not read by two threads at once: one waits for the other.
+/// Reads the members of an archive one after another, each with its content, for programs that
+/// write files themselves. If two threads call it at once, one waits for the other.
 pub struct wingback_entries {
     _opaque: [u8; 0],
 }
@@ -51,7 +51,7 @@ impl EntryReader {
     }
 }
 
-/// Begins to read the members of an archive.
+/// Begins to read the members of an archive, in the order of the archive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_open(
     archive: *const wingback_archive,
@@ -72,11 +72,12 @@ pub unsafe extern "C" fn wingback_entries_open(
     }
 }
 
-/// The next member, good until the next call; END behind the last one of an archive that is whole.
-/// What was not read of the one before is passed over. Only END says that all of what was read is
-/// right: a checksum may stand behind the last file.
+/// Writes the next member to `member`, or returns END after the last member of an undamaged
+/// archive. Unread content of the member before is skipped. The member's pointers are valid until
+/// the next call. Content is known to be correct only after END, because a checksum may follow the
+/// last file.
 ///
-/// Blocks until it is there.
+/// Blocks until the member has been read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_next(
     entries: *mut wingback_entries,
@@ -100,10 +101,11 @@ pub unsafe extern "C" fn wingback_entries_next(
     }
 }
 
-/// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-/// end, and of what is no file. On failure the buffer may have been written to.
+/// Reads at most `capacity` bytes of the member's content into `buffer`, and writes their number to
+/// `read`: 0 at the end of the content, and for anything but a file. The buffer may have been
+/// written to even if the call fails.
 ///
-/// Blocks until some are there.
+/// Blocks until bytes have been read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_read(
     entries: *mut wingback_entries,
@@ -140,7 +142,8 @@ pub unsafe extern "C" fn wingback_entries_read(
     }
 }
 
-/// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
+/// Asks the reader to stop. A call that blocks on another thread ends with CANCELLED. NULL is
+/// allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entries) {
     infallible((), || {
@@ -151,7 +154,7 @@ pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entrie
     });
 }
 
-/// Frees it, also before its end. NULL is fine.
+/// Frees the reader; it need not be at the end of the archive. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_free(entries: *mut wingback_entries) {
     // SAFETY: the caller promises that `entries` is NULL, or alive and not in use.

@@ -20,7 +20,7 @@ impl Opaque for wingback_error {
     type By = Owned;
 }
 
-/// What went wrong. OK for NULL.
+/// Returns the status of the failure; OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_error_status(error: *const wingback_error) -> wingback_status {
     infallible(wingback_status::Internal, || {
@@ -29,8 +29,8 @@ pub unsafe extern "C" fn wingback_error_status(error: *const wingback_error) -> 
     })
 }
 
-/// One line that says what was being done, with what, and what is wrong: UTF-8 that ends in a zero
-/// byte, good until the error is freed. Empty for NULL.
+/// Returns one line that names the operation, its subject and the reason. The text is UTF-8 and
+/// ends in a zero byte. It is valid until the error is freed. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_error_message(error: *const wingback_error) -> *const c_char {
     infallible(c"".as_ptr(), || {
@@ -40,7 +40,8 @@ pub unsafe extern "C" fn wingback_error_message(error: *const wingback_error) ->
     })
 }
 
-/// The path that it was about, if there is one, good until the error is freed. Empty for NULL.
+/// Returns the path that the failure is about, or empty bytes if there is none. The bytes are valid
+/// until the error is freed. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_error_path(error: *const wingback_error) -> wingback_bytes {
     infallible(wingback_bytes::EMPTY, || {
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn wingback_error_path(error: *const wingback_error) -> wi
     })
 }
 
-/// Whether the same call may succeed a little later without anybody changing anything.
+/// Returns whether the same call may succeed later without any change by the caller.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_error_is_retryable(error: *const wingback_error) -> bool {
     infallible(false, || {
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn wingback_error_is_retryable(error: *const wingback_erro
     })
 }
 
-/// Frees it. NULL is fine.
+/// Frees the error. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_error_free(error: *mut wingback_error) {
     // SAFETY: the caller promises that `error` is NULL, or alive and not in use.

@@ -10,21 +10,21 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// What a walk over the source counts. The source may change before it is backed up.
+/// The size of a source. The source may change before it is backed up.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_estimate {
     /// sizeof(wingback_estimate).
     pub struct_size: usize,
-    /// Regular files.
+    /// Number of regular files.
     pub files: u64,
-    /// Directories.
+    /// Number of directories.
     pub directories: u64,
-    /// Symlinks.
+    /// Number of symlinks.
     pub symlinks: u64,
     /// Bytes of the files' content.
     pub content: u64,
-    /// The most bytes that the archive can have if the source stays as it is.
+    /// Upper bound for the size of the archive in bytes, if the source does not change.
     pub archive_max: u64,
 }
 
@@ -34,7 +34,7 @@ unsafe impl Record for wingback_estimate {}
 
 pub(crate) struct EstimateResult(pub(crate) Estimate);
 
-/// The result of `wingback_backup_estimate`.
+/// Writes the result of wingback_backup_estimate to `estimate`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_estimate(
     task: *const wingback_task,

@@ -17,8 +17,8 @@ use crate::{
     unpack::{wingback_unpack_options, wingback_unpacked},
 };
 
-/// Takes members out of an archive, into a directory: options, and the call that starts. Files that
-/// are there already are an error unless they are to be overwritten.
+/// The options of an extraction, which writes members of an archive to a directory. A file that
+/// exists already is an error unless overwriting is allowed.
 pub struct wingback_extract {
     _opaque: [u8; 0],
 }
@@ -28,7 +28,8 @@ impl Opaque for wingback_extract {
     type By = Owned;
 }
 
-/// Extracts everything into a directory, which is made if it is not there.
+/// Creates the options for an extraction of all members into `directory`, which is made if it does
+/// not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_new(
     directory: wingback_bytes,
@@ -46,7 +47,8 @@ pub unsafe extern "C" fn wingback_extract_new(
     }
 }
 
-/// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
+/// Extracts only members that this path or pattern matches, with all members below them. Calls add
+/// up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_select(
     extract: *mut wingback_extract,
@@ -63,7 +65,7 @@ pub unsafe extern "C" fn wingback_extract_select(
     }
 }
 
-/// Whether files and symlinks that are there already are replaced, each at once.
+/// Sets whether existing files and symlinks are replaced, each atomically. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_overwrite(
     extract: *mut wingback_extract,
@@ -74,7 +76,7 @@ pub unsafe extern "C" fn wingback_extract_overwrite(
     unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
 }
 
-/// Whether to take what can be had from a damaged archive, where damage would be an error.
+/// Sets whether a damaged archive is extracted as far as possible. By default damage is an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_salvage(
     extract: *mut wingback_extract,
@@ -85,7 +87,7 @@ pub unsafe extern "C" fn wingback_extract_salvage(
     unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
 }
 
-/// Sets how members are written, and how much of them.
+/// Sets how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_options(
     extract: *mut wingback_extract,
@@ -102,8 +104,8 @@ pub unsafe extern "C" fn wingback_extract_options(
     }
 }
 
-/// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
-/// that are whole stay.
+/// Starts to extract the archive. Result: wingback_task_extracted. If the task fails or is
+/// cancelled, complete files stay.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_start(
     extract: *const wingback_extract,
@@ -123,14 +125,14 @@ pub unsafe extern "C" fn wingback_extract_start(
     }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the options; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_free(extract: *mut wingback_extract) {
     // SAFETY: the caller promises that `extract` is NULL, or alive and not in use.
     infallible((), || drop(unsafe { opaque::reclaim(extract) }));
 }
 
-/// What was extracted. It belongs to its task.
+/// The result of an extraction. It belongs to its task.
 pub struct wingback_extracted {
     _opaque: [u8; 0],
 }
@@ -140,7 +142,7 @@ impl Opaque for wingback_extracted {
     type By = Borrowed;
 }
 
-/// What was extracted, in numbers.
+/// The numbers of an extraction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_extracted_summary {
@@ -148,7 +150,7 @@ pub struct wingback_extracted_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
     /// What was written.
     pub unpacked: wingback_unpacked,
@@ -184,7 +186,7 @@ impl ExtractResult {
     }
 }
 
-/// The result of `wingback_extract_start`.
+/// Lends the result of wingback_extract_start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_extracted(
     task: *const wingback_task,
@@ -196,7 +198,7 @@ pub unsafe extern "C" fn wingback_task_extracted(
     unsafe { task::lend_result(task, extracted, "result of an extraction", error) }
 }
 
-/// The numbers of what was extracted.
+/// Writes the numbers of the extraction to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_get(
     extracted: *const wingback_extracted,
@@ -212,7 +214,7 @@ pub unsafe extern "C" fn wingback_extracted_get(
     }
 }
 
-/// Members that were not written, and why. NULL for NULL.
+/// Returns the members that were not written, with the reasons. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_skipped(
     extracted: *const wingback_extracted,
@@ -221,8 +223,8 @@ pub unsafe extern "C" fn wingback_extracted_skipped(
     unsafe { notes::lend_notes(extracted, |extracted| &extracted.skipped) }
 }
 
-/// What is damaged: one note for each member that this costs, and one without a path for what costs
-/// none. Empty unless damage was to be tolerated. NULL for NULL.
+/// Returns the damage: one note for each member that is lost, and one without a path for damage
+/// that costs no member. It is empty unless wingback_extract_salvage was set. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_damage(
     extracted: *const wingback_extracted,
@@ -231,8 +233,8 @@ pub unsafe extern "C" fn wingback_extracted_damage(
     unsafe { notes::lend_notes(extracted, |extracted| &extracted.damage) }
 }
 
-/// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
-/// NULL.
+/// Returns the paths and patterns that matched nothing in a damaged archive. In an undamaged
+/// archive that is an error. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_unmatched(
     extracted: *const wingback_extracted,
@@ -241,7 +243,7 @@ pub unsafe extern "C" fn wingback_extracted_unmatched(
     unsafe { notes::lend_notes(extracted, |extracted| &extracted.unmatched) }
 }
 
-/// What is no failure but worth knowing. NULL for NULL.
+/// Returns warnings. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_warnings(
     extracted: *const wingback_extracted,

@@ -10,8 +10,8 @@ use crate::{
     panics::infallible,
 };
 
-/// A limit in bytes a second. Given to many backups, they stay below it together; changed, it holds
-/// at once for all of them. It may be freed while they run.
+/// A limit in bytes per second. Backups that share it stay below it together. It may be freed while
+/// they run.
 pub struct wingback_limiter {
     _opaque: [u8; 0],
 }
@@ -21,7 +21,7 @@ impl Opaque for wingback_limiter {
     type By = Owned;
 }
 
-/// A limit of so many bytes a second; 0 is without limit.
+/// Creates a limit in bytes per second. 0 means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_new(
     bytes_per_second: u64,
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn wingback_limiter_new(
     }
 }
 
-/// Changes it, for all that share it; 0 is without limit.
+/// Changes the limit at once for all backups that share it. 0 means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_set_rate(
     limiter: *const wingback_limiter,
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn wingback_limiter_set_rate(
     }
 }
 
-/// What it is now; 0 is without limit, and for NULL.
+/// Returns the limit in bytes per second; 0 if there is no limit, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_rate(limiter: *const wingback_limiter) -> u64 {
     infallible(0, || {
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn wingback_limiter_rate(limiter: *const wingback_limiter)
     })
 }
 
-/// Frees it. NULL is fine.
+/// Frees the limiter. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_free(limiter: *mut wingback_limiter) {
     // SAFETY: the caller promises that `limiter` is NULL, or alive and not in use.

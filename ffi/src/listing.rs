@@ -21,22 +21,23 @@ use crate::{
 pub struct wingback_member {
     /// sizeof(wingback_member).
     pub struct_size: usize,
-    /// Its path, relative to the root, without a "/" behind it; empty for the root.
+    /// Its path, relative to the root, without a "/" at the end; empty for the root.
     pub path: wingback_bytes,
-    /// Where a symlink or hard link points. Empty of a symlink in a listing by the index.
+    /// Target of a symlink or hard link. A listing by the index has no targets of symlinks; they
+    /// are empty.
     pub target: wingback_bytes,
-    /// Bytes of content; 0 for all but files.
+    /// Bytes of content; 0 for anything but a file.
     pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
-    /// nearest that 64 bits hold.
+    /// Time of the last change of the content, in nanoseconds since 1970. A time before 1677 or
+    /// after 2262 is replaced with the nearest that fits.
     pub mtime_ns: i64,
-    /// Owner.
+    /// User that owns it.
     pub uid: u64,
-    /// Group.
+    /// Group that owns it.
     pub gid: u64,
     /// Permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its kind.
     pub kind: wingback_member_kind,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn member_record(member: &Member) -> wingback_member {
     }
 }
 
-/// What an archive holds. It belongs to its task.
+/// The members of an archive. The listing belongs to its task.
 pub struct wingback_listing {
     _opaque: [u8; 0],
 }
@@ -85,7 +86,7 @@ impl Listing {
     }
 }
 
-/// The result of `wingback_archive_list`.
+/// Lends the result of wingback_archive_list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_listing(
     task: *const wingback_task,
@@ -97,7 +98,7 @@ pub unsafe extern "C" fn wingback_task_listing(
     unsafe { task::lend_result(task, listing, "listing", error) }
 }
 
-/// How the archive was read. INDEX for NULL.
+/// Returns how the archive was read; INDEXED for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_read_method(
     listing: *const wingback_listing,
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn wingback_listing_read_method(
     })
 }
 
-/// How many members there are; none for NULL.
+/// Returns the number of members; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_count(listing: *const wingback_listing) -> usize {
     infallible(0, || {
@@ -118,8 +119,9 @@ pub unsafe extern "C" fn wingback_listing_count(listing: *const wingback_listing
     })
 }
 
-/// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
-/// archive. What it points to lives as long as the listing.
+/// Writes the member at `index`, counted from 0, to `member`. With an index the members are sorted
+/// by path; otherwise they have the order of the archive. The pointers are valid as long as the
+/// listing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_get(
     listing: *const wingback_listing,
@@ -139,7 +141,7 @@ pub unsafe extern "C" fn wingback_listing_get(
     }
 }
 
-/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+/// Returns the paths and patterns that matched nothing in the archive. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_unmatched(
     listing: *const wingback_listing,

@@ -14,8 +14,9 @@ use crate::{
     panics::catch_panic,
 };
 
-/// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
-/// byte, and is good until the function returns. It may call nothing of this library.
+/// A function that gets each log message. Threads of the library call it, several at once. The
+/// message is UTF-8, ends in a zero byte, and is valid until the function returns. The function
+/// must not call this library.
 pub type wingback_log_function = Option<
     unsafe extern "C" fn(level: wingback_log_level, message: *const c_char, user_data: *mut c_void),
 >;
@@ -36,9 +37,9 @@ unsafe impl Sync for Hook {}
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
-/// Has `function` called with the messages of `level` and of those that matter more: the beginning
-/// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
-/// none. Once this returns, the function that was set before is not called any more.
+/// Sets the log function of the process, for messages of `level` and more important ones: the start
+/// and end of tasks, and failures that no call returns. NULL removes it. After this call has
+/// returned, the earlier function is not called any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_log_set(
     level: MaybeUninit<wingback_log_level>,

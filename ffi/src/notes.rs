@@ -15,8 +15,8 @@ use crate::{
     record::{self, Record},
 };
 
-/// A list of notes: what was skipped, what changed, what is damaged. It belongs to the result that
-/// it was asked of, and lives as long as that.
+/// A list of notes about skipped, changed or damaged paths. It belongs to the object that returned
+/// it and is freed with that object.
 pub struct wingback_notes {
     _opaque: [u8; 0],
 }
@@ -45,19 +45,20 @@ impl<T: Into<Note>> From<Listed<T>> for Notes {
     }
 }
 
-/// One of them.
+/// A note about one path.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_note {
     /// sizeof(wingback_note).
     pub struct_size: usize,
-    /// What it is about, relative to the root; empty if it is about no path.
+    /// The path, relative to the root; empty if the note is not about a path.
     pub path: wingback_bytes,
-    /// A word for programs, such as "unreadable", stable across versions. It ends in a zero byte.
+    /// A word for programs, such as "unreadable", that stays the same in later versions. It ends in
+    /// a zero byte.
     pub code: *const c_char,
-    /// What is the matter, for people: UTF-8 that ends in a zero byte.
+    /// An explanation for people, as UTF-8 that ends in a zero byte.
     pub text: *const c_char,
-    /// Whether something is missing that should be there.
+    /// Whether content is missing that should be there.
     pub is_data_loss: bool,
 }
 
@@ -176,7 +177,7 @@ where
     })
 }
 
-/// How many there are; none for NULL.
+/// Returns the number of notes; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> usize {
     infallible(0, || {
@@ -185,8 +186,8 @@ pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> u
     })
 }
 
-/// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
-/// places and whole files. None for NULL.
+/// Returns how many notes were left out. Lists of skipped and changed paths, damage and undamaged
+/// files have at most 1,000 notes. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_more(notes: *const wingback_notes) -> u64 {
     infallible(0, || {
@@ -195,7 +196,8 @@ pub unsafe extern "C" fn wingback_notes_more(notes: *const wingback_notes) -> u6
     })
 }
 
-/// The note at `index`, counted from 0. What it points to lives as long as the list.
+/// Writes the note at `index`, counted from 0, to `note`. Its pointers are valid as long as the
+/// list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_get(
     notes: *const wingback_notes,

@@ -14,7 +14,7 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// The archives in a store, in the order of their keys. It belongs to its task.
+/// The archives in a store, sorted by key. The list belongs to its task.
 pub struct wingback_objects {
     _opaque: [u8; 0],
 }
@@ -38,9 +38,9 @@ impl Objects {
 pub struct wingback_object {
     /// sizeof(wingback_object).
     pub struct_size: usize,
-    /// Its name.
+    /// Its name. The bytes are valid as long as the list.
     pub key: wingback_bytes,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -48,7 +48,7 @@ pub struct wingback_object {
 // each other field is a pointer with its length or an integer.
 unsafe impl Record for wingback_object {}
 
-/// The result of `wingback_store_list`.
+/// Lends the result of wingback_store_list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_objects(
     task: *const wingback_task,
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn wingback_task_objects(
     unsafe { task::lend_result(task, objects, "list of archives", error) }
 }
 
-/// How many there are; none for NULL.
+/// Returns the number of archives; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects) -> usize {
     infallible(0, || {
@@ -69,7 +69,8 @@ pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects
     })
 }
 
-/// The archive at `index`, counted from 0. What it points to lives as long as the list.
+/// Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
+/// the list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_get(
     objects: *const wingback_objects,

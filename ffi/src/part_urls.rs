@@ -16,7 +16,7 @@ use crate::{
 #[cfg(feature = "s3")]
 use crate::{etags::Etags, report::BackupResult, task};
 
-/// The URLs for the parts of one archive, in their order, as a panel hands them out.
+/// The URLs for the parts of one archive, in their order, as a panel issues them.
 pub struct wingback_part_urls {
     _opaque: [u8; 0],
 }
@@ -33,9 +33,10 @@ pub(crate) type PartUrls = wingback::PartUrls;
 #[cfg(not(feature = "s3"))]
 pub(crate) enum PartUrls {}
 
-/// URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
-/// The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
-/// `staging`: the system's for temporary files if that is empty. UNSUPPORTED without the network.
+/// Creates an object from `count` URLs for parts of `part_size` bytes each. The last part may be
+/// smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts are over
+/// 256 MiB, the archive is first written to the directory `staging`; if that is empty, to the
+/// system's directory for temporary files. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_new(
     urls: *const wingback_bytes,
@@ -91,8 +92,8 @@ unsafe fn new(
     Err(crate::failure::Failure::without_s3())
 }
 
-/// Starts to upload an archive that is a file, its parts side by side: `wingback_task_parts` has the
-/// result. The file must stay as it is meanwhile.
+/// Starts to upload an archive that is a file, several parts at once. Result: wingback_task_parts.
+/// The file must not change until the task is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_upload_file(
     part_urls: *const wingback_part_urls,
@@ -138,7 +139,7 @@ pub(crate) fn send(_: Backup, urls: &PartUrls, _: Out<*mut wingback_task>) -> Re
     match *urls {}
 }
 
-/// Frees it; what it was given to goes on. NULL is fine.
+/// Frees the object; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_free(part_urls: *mut wingback_part_urls) {
     // SAFETY: the caller promises that `part_urls` is NULL, or alive and not in use.

@@ -14,7 +14,7 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// The parts of an upload, in their order. It belongs to its task.
+/// The parts of an upload, in their order. The list belongs to its task.
 pub struct wingback_parts {
     _opaque: [u8; 0],
 }
@@ -24,15 +24,16 @@ impl Opaque for wingback_parts {
     type By = Borrowed;
 }
 
-/// A part that has arrived, as whoever completes the upload needs to name it.
+/// A part that the service has confirmed. The call that completes the upload needs both fields.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_part {
     /// sizeof(wingback_part).
     pub struct_size: usize,
-    /// Its place, from 1.
+    /// Its number, counted from 1.
     pub number: u32,
-    /// What the service answered with, byte for byte; with quotes where it has some.
+    /// The ETag in the service's answer, unchanged, including any quotes. The bytes are valid as
+    /// long as the list.
     pub etag: wingback_bytes,
 }
 
@@ -40,8 +41,7 @@ pub struct wingback_part {
 // each other field is an integer or a pointer with its length.
 unsafe impl Record for wingback_part {}
 
-/// The result of `wingback_part_urls_upload_file`, and of `wingback_backup_send_to` beside its
-/// report.
+/// Lends the parts that wingback_part_urls_upload_file or wingback_backup_send_to has uploaded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_parts(
     task: *const wingback_task,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn wingback_task_parts(
     }
 }
 
-/// How many there are; none for NULL.
+/// Returns the number of parts; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_parts_count(parts: *const wingback_parts) -> usize {
     infallible(0, || {
@@ -73,7 +73,8 @@ pub unsafe extern "C" fn wingback_parts_count(parts: *const wingback_parts) -> u
     })
 }
 
-/// The part at `index`, counted from 0. What it points to lives as long as the list.
+/// Writes the part at `index`, counted from 0, to `part`. Its pointers are valid as long as the
+/// list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_parts_get(
     parts: *const wingback_parts,

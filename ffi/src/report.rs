@@ -25,43 +25,43 @@ impl Opaque for wingback_report {
     type By = Borrowed;
 }
 
-/// What an archive is, in numbers.
+/// The numbers of a backup.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_report_summary {
     /// sizeof(wingback_report_summary).
     pub struct_size: usize,
-    /// Bytes of the archive.
+    /// Size of the archive in bytes.
     pub size: u64,
-    /// SHA-1 of the archive's bytes.
+    /// SHA-1 of the archive.
     pub sha1: [u8; 20],
-    /// Likewise in lower-case hexadecimal, with a zero byte at its end.
+    /// The same SHA-1 in lower-case hexadecimal, followed by a zero byte.
     pub sha1_hex: [c_char; 41],
-    /// Whether something that should be in the archive could not be read; the skipped paths say
-    /// what.
+    /// Whether content is missing that should be in the archive. The list of skipped paths names
+    /// it.
     pub is_partial: bool,
     /// Regular files in the archive.
     pub files: u64,
-    /// Directories in the archive (in its index only, with profile WINGS).
+    /// Directories in the archive; with the profile WINGS only in its index.
     pub directories: u64,
-    /// Symlinks in the archive (likewise).
+    /// Symlinks in the archive; with the profile WINGS only in its index.
     pub symlinks: u64,
-    /// Groups of files that are hard links of one another; each is stored in full.
+    /// Groups of files that are hard links of one another. Each file is stored in full.
     pub hard_links: u64,
     /// Bytes of file content in the archive, holes included.
     pub content: u64,
-    /// Bytes read from the source; less than the content where files have holes.
+    /// Bytes read from the source; less than `content` if files have holes or were not read.
     pub read: u64,
-    /// Segments that the archive was cut into.
+    /// Number of segments of the archive.
     pub segments: u64,
-    /// Files, symlinks and directories left out by a pattern; what lies in an excluded directory
-    /// that was not entered is not counted.
+    /// Files, symlinks and directories excluded by a pattern. The content of an excluded directory
+    /// is not counted if the directory was not read.
     pub excluded: u64,
-    /// From start to commit, in nanoseconds.
+    /// Nanoseconds from the start to the commit.
     pub duration_ns: u64,
-    /// Bytes of the archive that were copied from the previous one.
+    /// Bytes of the archive that were copied from the previous archive.
     pub copied: u64,
-    /// Bytes of the tar stream that were compressed: all of it but what was copied.
+    /// Bytes of the tar stream that were compressed: all except copied data.
     pub compressed: u64,
 }
 
@@ -117,7 +117,7 @@ impl BackupResult {
     }
 }
 
-/// The result of `wingback_backup_start`, `wingback_backup_send_to` and `wingback_backup_write_to`.
+/// Lends the result of wingback_backup_start, wingback_backup_send_to or wingback_backup_write_to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_report(
     task: *const wingback_task,
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn wingback_task_report(
     unsafe { task::lend_result(task, report, "report", error) }
 }
 
-/// The numbers of a report.
+/// Writes the numbers of the report to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_get(
     report: *const wingback_report,
@@ -143,7 +143,8 @@ pub unsafe extern "C" fn wingback_report_get(
     }
 }
 
-/// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
+/// Returns the paths that are missing from the archive or incomplete, with the reasons. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_skipped(
     report: *const wingback_report,
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn wingback_report_skipped(
     unsafe { notes::lend_notes(report, |report| &report.skipped) }
 }
 
-/// Files that changed while they were read. NULL for NULL.
+/// Returns the files that changed while they were read. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_changed(
     report: *const wingback_report,
@@ -161,7 +162,8 @@ pub unsafe extern "C" fn wingback_report_changed(
     unsafe { notes::lend_notes(report, |report| &report.changed) }
 }
 
-/// Odd patterns, and options that named a path which was not met. NULL for NULL.
+/// Returns warnings: suspicious patterns, options that name a path that was not found, and the
+/// like. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_warnings(
     report: *const wingback_report,

@@ -18,9 +18,9 @@ use crate::{
     verify,
 };
 
-/// Brings a directory to an archive's state: options, and the call that starts. Nothing of the
-/// directory is touched before the archive is known to be good; whatever happens then, a kill or a
-/// power cut, the tree is the old one or the new one.
+/// The options of a restore, which brings a directory to the state of an archive. Nothing in the
+/// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
+/// the tree is either the old one or the new one.
 pub struct wingback_restore {
     _opaque: [u8; 0],
 }
@@ -30,7 +30,8 @@ impl Opaque for wingback_restore {
     type By = Owned;
 }
 
-/// A restore of a directory, which is made if it is not there, to exactly what the archive holds.
+/// Creates the options for a restore of `directory` to exactly the archive's content. The directory
+/// is made if it does not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_new(
     directory: wingback_bytes,
@@ -48,7 +49,8 @@ pub unsafe extern "C" fn wingback_restore_new(
     }
 }
 
-/// Whether the archive's files are put over what is there, each at once, and the rest is left alone.
+/// Sets whether the archive's files are added to the directory and replace files of the same path,
+/// each atomically. Other files stay. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_merge(
     restore: *mut wingback_restore,
@@ -59,9 +61,10 @@ pub unsafe extern "C" fn wingback_restore_merge(
     unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
 }
 
-/// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
-/// up. Patterns are written as in gitignore. The task fails with INVALID_INPUT, with nothing touched,
-/// for one that matches nothing in the directory; if the directory is empty, that is a warning.
+/// Keeps what this path or pattern matches as it is, for example files that the backup excluded.
+/// Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory,
+/// the task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is
+/// a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,
@@ -78,9 +81,9 @@ pub unsafe extern "C" fn wingback_restore_keep(
     }
 }
 
-/// Whether it needs no room for both trees: once the archive is verified, what it replaces is
-/// removed and it is unpacked at once. A failure or kill on the way leaves a part of the tree. Not
-/// for a stream.
+/// Sets whether the restore works without space for both trees. After the archive is verified, the
+/// old files are removed, and the archive is unpacked in their place. A failure or a kill after
+/// that leaves a part of the tree. It cannot be used with a stream. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_in_place(
     restore: *mut wingback_restore,
@@ -91,8 +94,8 @@ pub unsafe extern "C" fn wingback_restore_in_place(
     unsafe { options::set(restore, error, |restore| Ok(restore.in_place(in_place))) }
 }
 
-/// Unpacks into a directory inside this one, not inside the target. It must be on the same file
-/// system.
+/// Unpacks into a new directory inside `directory` instead of one inside the target. It must be on
+/// the same file system as the target.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_staging(
     restore: *mut wingback_restore,
@@ -109,9 +112,10 @@ pub unsafe extern "C" fn wingback_restore_staging(
     }
 }
 
-/// Keeps the restore's record in this directory, which nobody else may write to: not in the target.
-/// By default it is what `wingback_restore_recover` and backups use as well: $WINGBACK_STATE_DIR,
-/// else /var/lib/wingback for root, else $XDG_STATE_HOME/wingback or ~/.local/state/wingback.
+/// Keeps the restore's record in this directory. It must not be inside the target, and nobody else
+/// may be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
+/// else $XDG_STATE_HOME/wingback or ~/.local/state/wingback. wingback_restore_recover and backups
+/// must use the same directory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_state_dir(
     restore: *mut wingback_restore,
@@ -128,7 +132,8 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
     }
 }
 
-/// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
+/// Sets the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails with
+/// CORRUPT before anything is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
     restore: *mut wingback_restore,
@@ -145,7 +150,7 @@ pub unsafe extern "C" fn wingback_restore_sha1(
     }
 }
 
-/// Sets how members are written, and how much of them.
+/// Sets how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_options(
     restore: *mut wingback_restore,
@@ -162,8 +167,8 @@ pub unsafe extern "C" fn wingback_restore_options(
     }
 }
 
-/// Starts the restore: `wingback_task_restored` has the result. A cancel ends it in order until the
-/// exchange of the trees begins; from then on it is finished.
+/// Starts the restore. Result: wingback_task_restored. A cancel leaves the directory as it was,
+/// until the exchange of the trees begins; from then on the restore is finished.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_start(
     restore: *const wingback_restore,
@@ -183,16 +188,16 @@ pub unsafe extern "C" fn wingback_restore_start(
     }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the options; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_free(restore: *mut wingback_restore) {
     // SAFETY: the caller promises that `restore` is NULL, or alive and not in use.
     infallible((), || drop(unsafe { opaque::reclaim(restore) }));
 }
 
-/// Starts to finish or undo a restore of the directory that was interrupted:
-/// `wingback_task_recovered` says which. Of the options only the state directory counts. A restore
-/// of that directory does so by itself.
+/// Starts to finish or undo an interrupted restore of the directory. Result:
+/// wingback_task_recovered. Of the options, only the state directory is used. A new restore of the
+/// directory does this by itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_recover(
     restore: *const wingback_restore,
@@ -212,7 +217,7 @@ pub unsafe extern "C" fn wingback_restore_recover(
 
 struct RecoverResult(Option<Recovered>);
 
-/// The result of `wingback_restore_recover`.
+/// Writes the result of wingback_restore_recover to `recovered`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_recovered(
     task: *const wingback_task,
@@ -241,7 +246,7 @@ impl Opaque for wingback_restored {
     type By = Borrowed;
 }
 
-/// What a restore did, in numbers.
+/// The numbers of a restore.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_restored_summary {
@@ -249,9 +254,9 @@ pub struct wingback_restored_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// What an interrupted restore before this one had left, and what became of it.
+    /// What was done about an earlier, interrupted restore of the directory.
     pub recovered: wingback_recovered,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
     /// What was written.
     pub unpacked: wingback_unpacked,
@@ -284,7 +289,7 @@ impl RestoreResult {
     }
 }
 
-/// The result of `wingback_restore_start`.
+/// Lends the result of wingback_restore_start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_restored(
     task: *const wingback_task,
@@ -296,7 +301,7 @@ pub unsafe extern "C" fn wingback_task_restored(
     unsafe { task::lend_result(task, restored, "result of a restore", error) }
 }
 
-/// The numbers of a restore.
+/// Writes the numbers of the restore to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_get(
     restored: *const wingback_restored,
@@ -312,7 +317,7 @@ pub unsafe extern "C" fn wingback_restored_get(
     }
 }
 
-/// Members that were not written, such as devices, and why. NULL for NULL.
+/// Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_skipped(
     restored: *const wingback_restored,
@@ -321,7 +326,7 @@ pub unsafe extern "C" fn wingback_restored_skipped(
     unsafe { notes::lend_notes(restored, |restored| &restored.skipped) }
 }
 
-/// What is no failure but worth knowing. NULL for NULL.
+/// Returns warnings. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_warnings(
     restored: *const wingback_restored,

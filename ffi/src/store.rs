@@ -18,8 +18,8 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// A place for archives: a directory, or a bucket of an S3 service. Any number of operations may
-/// use it at once, and it may be freed while they run.
+/// A place for archives: a directory, or a bucket of an S3 service. Several operations may use it
+/// at once, and it may be freed while they run.
 pub struct wingback_store {
     _opaque: [u8; 0],
 }
@@ -78,9 +78,10 @@ pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
     }
 }
 
-/// Archives in a directory of the local file system, which is made when it is first needed. They are
-/// named as `names` says, such as "{uuid}.tar.gz"; "backup-{uuid}.tar.gz" if that is empty. So many
-/// bytes of the file system stay free: a backup fails with NO_SPACE when less is left.
+/// Creates a store in a directory of the local file system. The directory is made when it is first
+/// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+/// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
+/// stay free. A backup fails with NO_SPACE when less is left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_local(
     directory: wingback_bytes,
@@ -101,9 +102,10 @@ pub unsafe extern "C" fn wingback_store_local(
     }
 }
 
-/// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
-/// it, and its length without that to `len`. An empty `uuid` stands for a new random one. With a
-/// capacity of 0 only the length is told; INVALID_INPUT if the buffer is too small.
+/// Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
+/// its length without that byte to `len`. The store's template gives the name. An empty `uuid`
+/// means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
+/// buffer is too small.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_key(
     store: *const wingback_store,
@@ -129,7 +131,8 @@ pub unsafe extern "C" fn wingback_store_key(
     }
 }
 
-/// Writes where an archive is or would be, for people, to a buffer, in the same way.
+/// Writes the path or URL of an archive to `buffer`, for people to read, in the same way as
+/// wingback_store_key. The archive need not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_location(
     store: *const wingback_store,
@@ -150,7 +153,7 @@ pub unsafe extern "C" fn wingback_store_location(
     }
 }
 
-/// Starts a list of all archives in the store: `wingback_task_objects` has them.
+/// Starts to list the archives in the store. Result: wingback_task_objects.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_list(
     store: *const wingback_store,
@@ -169,7 +172,7 @@ pub unsafe extern "C" fn wingback_store_list(
     }
 }
 
-/// Starts to remove an archive; it is over with NOT_FOUND if there is none.
+/// Starts to delete an archive. The task fails with NOT_FOUND if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_delete(
     store: *const wingback_store,
@@ -189,8 +192,8 @@ pub unsafe extern "C" fn wingback_store_delete(
     }
 }
 
-/// Starts to remove what killed processes left unfinished, never what is being written:
-/// `wingback_task_swept` says what.
+/// Starts to remove files and uploads that killed processes left unfinished. It never removes those
+/// that a process is still writing. Result: wingback_task_swept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_sweep(
     store: *const wingback_store,
@@ -211,15 +214,17 @@ pub unsafe extern "C" fn wingback_store_sweep(
     }
 }
 
-/// Frees it. What dropped uploads left there is removed first where that takes no more than five
-/// seconds. NULL is fine.
+/// Frees the store. NULL is allowed.
+///
+/// Blocks until the remains of dropped uploads are removed, for at most five seconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_free(store: *mut wingback_store) {
     // SAFETY: the caller promises that `store` is NULL, or alive and not in use.
     infallible((), || drop(unsafe { opaque::reclaim(store) }));
 }
 
-/// What a sweep has removed: one note for each, with where it was as its path.
+/// Lends the result of wingback_store_sweep: one note for each removed file or upload, with its
+/// location as the path.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_swept(
     task: *const wingback_task,

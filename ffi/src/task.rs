@@ -15,7 +15,7 @@ use crate::{
     running::{Callback, Running},
 };
 
-/// A running operation, such as a backup. It runs whether or not anybody waits for it.
+/// A running operation, such as a backup. It runs whether or not a thread waits for it.
 pub struct wingback_task {
     _opaque: [u8; 0],
 }
@@ -31,22 +31,22 @@ impl Opaque for wingback_task {
 pub struct wingback_progress {
     /// sizeof(wingback_progress).
     pub struct_size: usize,
-    /// What is being done.
+    /// What the task is doing.
     pub phase: wingback_phase,
-    /// Whether the expected numbers are known.
+    /// Whether the two expected numbers are known.
     pub is_expected_known: bool,
-    /// Files taken up so far.
+    /// Files that the task has begun with or finished.
     pub files: u64,
-    /// Bytes of content that are done: of a backup, those read or known to be holes; of what reads
-    /// an archive, those that came out of it.
+    /// Bytes of content that are done. A backup counts bytes that it has read or knows to be holes.
+    /// A task that reads an archive counts decoded bytes.
     pub bytes: u64,
-    /// Bytes of the archive that the destination has taken; only a backup writes one.
+    /// Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     pub written: u64,
-    /// Bytes of the archive that a service has confirmed; 0 where the destination is no service.
+    /// Bytes of the archive that a service has confirmed; 0 if the destination is not a service.
     pub uploaded: u64,
-    /// What the files will come to.
+    /// What `files` is expected to be at the end.
     pub expected_files: u64,
-    /// What the bytes will come to.
+    /// What `bytes` is expected to be at the end.
     pub expected_bytes: u64,
 }
 
@@ -54,8 +54,8 @@ pub struct wingback_progress {
 // each other field is an enumeration that has the value 0, a bool or an integer.
 unsafe impl Record for wingback_progress {}
 
-/// Is called once, on a thread of the library, when a task is over. It may signal whoever waits, and
-/// free the task; it should do nothing that takes long.
+/// A function that is called once when a task is done, on a thread of the library. It may wake a
+/// waiting thread, and it may free the task. It should return quickly.
 pub type wingback_done_function = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Starts a task of the engine, and gives C the handle.
@@ -136,11 +136,12 @@ where
     }
 }
 
-/// Waits until the task is over: for so many milliseconds, for none at 0, without end if negative.
-/// OK if it ended well, NOT_YET if it is not over, else how it failed. Any number of threads may
-/// wait, and as often as they like.
+/// Waits until the task is done, for at most `timeout_ms` milliseconds. 0 does not wait; a negative
+/// number waits without limit. Returns OK if the task succeeded, NOT_YET if it is not done,
+/// otherwise the status of its failure. Several threads may wait for one task, and each may ask
+/// again.
 ///
-/// Blocks for as long as that.
+/// Blocks for that time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_wait(
     task: *const wingback_task,
@@ -157,7 +158,7 @@ pub unsafe extern "C" fn wingback_task_wait(
     }
 }
 
-/// How far the task is.
+/// Writes how far the task is to `progress`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_progress(
     task: *const wingback_task,
@@ -174,8 +175,9 @@ pub unsafe extern "C" fn wingback_task_progress(
     }
 }
 
-/// Asks the task to stop. It is over with CANCELLED once what it had begun is removed; where its
-/// commit has begun it is too late, and it ends as if nobody had asked. NULL is fine.
+/// Asks the task to stop, and returns at once. The task ends with CANCELLED after it has removed
+/// what it had begun. If its commit has already begun, it ends as if this call had not been made.
+/// NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_cancel(task: *const wingback_task) {
     infallible((), || {
@@ -186,9 +188,10 @@ pub unsafe extern "C" fn wingback_task_cancel(task: *const wingback_task) {
     });
 }
 
-/// Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
-/// a thread of the library. It is not called if the task is freed before, and has returned when that
-/// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
+/// Sets the function that is called with `user_data` when the task is done. It is called once, on a
+/// thread of the library; soon after this call if the task is done already. If the task is freed
+/// first, the function is not called. wingback_task_free waits for a call that has begun, but no
+/// longer than its time limit. INVALID_INPUT if the task already has such a function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_on_done(
     task: *const wingback_task,
@@ -207,11 +210,12 @@ pub unsafe extern "C" fn wingback_task_on_done(
     }
 }
 
-/// Frees the task and its results. One that runs is cancelled first. NULL is fine.
+/// Frees the task and its results. A running task is cancelled first. NULL is allowed.
 ///
-/// Blocks until its threads have ended, for five seconds at most; one that cannot be stopped, such
-/// as on a dead mount, is left to itself. Within the function that `wingback_task_on_done` was given
-/// it does not wait, and that thread ends when the function returns.
+/// Blocks until the task's threads have ended, for at most five seconds. A thread that cannot be
+/// stopped, for example on a dead mount, goes on by itself. If the function set by
+/// wingback_task_on_done frees its own task, this call does not wait, and that thread ends when the
+/// function returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_free(task: *mut wingback_task) {
     infallible((), || {

@@ -14,17 +14,17 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// How an archive is checked. All zeros are the defaults.
+/// How an archive is checked. Zero in each field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_verify_options {
     /// sizeof(wingback_verify_options).
     pub struct_size: usize,
-    /// The SHA-1 that the whole file should have, of 20 bytes; NULL if it is not known.
+    /// The expected SHA-1 of the whole file, 20 bytes; NULL if it is unknown.
     pub sha1: *const u8,
-    /// How many threads decode: as many as there are processors with 0.
+    /// Number of threads that decode; 0 means one for each processor.
     pub threads: u32,
-    /// Whether it gives way to other work. Anything but 0 is yes.
+    /// Not 0: run at the lowest priority.
     pub background: u32,
 }
 
@@ -42,8 +42,8 @@ pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
     Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
 }
 
-/// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
-/// Damage does not fail the task; it is what the result says. The options may be NULL.
+/// Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
+/// make the task fail; the result reports it. `options` may be NULL for the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_verify(
     archive: *const wingback_archive,
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn wingback_archive_verify(
     }
 }
 
-/// What a check found. It belongs to its task.
+/// The result of a check. It belongs to its task.
 pub struct wingback_verified {
     _opaque: [u8; 0],
 }
@@ -80,7 +80,7 @@ impl Opaque for wingback_verified {
     type By = Borrowed;
 }
 
-/// What a check found, in numbers.
+/// The numbers of a check.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_verified_summary {
@@ -88,21 +88,21 @@ pub struct wingback_verified_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// Whether the archive is what it was when it was made, as far as its checksums tell.
+    /// Whether the archive is undamaged, as far as its checksums can tell.
     pub is_whole: bool,
-    /// Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
+    /// Whether `sha1` is set: the options had a SHA-1, and the whole archive could be read.
     pub is_sha1_known: bool,
-    /// Whether it is the one that was given.
+    /// Whether the SHA-1 is the expected one.
     pub sha1_matches: bool,
-    /// The SHA-1.
+    /// The SHA-1 of the archive.
     pub sha1: [u8; 20],
-    /// Bytes of the archive; 0 of a stream.
+    /// Size of the archive in bytes; 0 for a stream.
     pub size: u64,
-    /// Segments that were checked; 0 without an index.
+    /// Number of checked segments; 0 without an index.
     pub segments: u64,
     /// Files in the archive, as far as it could be read.
     pub files: u64,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
 }
 
@@ -139,7 +139,7 @@ impl VerifyResult {
     }
 }
 
-/// The result of `wingback_archive_verify`.
+/// Lends the result of wingback_archive_verify.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_verified(
     task: *const wingback_task,
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn wingback_task_verified(
     unsafe { task::lend_result(task, verified, "result of a check", error) }
 }
 
-/// The numbers of a check.
+/// Writes the numbers of the check to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_get(
     verified: *const wingback_verified,
@@ -167,8 +167,8 @@ pub unsafe extern "C" fn wingback_verified_get(
     }
 }
 
-/// What is damaged: one note for each member that this costs, and one without a path for what costs
-/// none. NULL for NULL.
+/// Returns the damage: one note for each member that is lost, and one without a path for damage
+/// that costs no member. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_damage(
     verified: *const wingback_verified,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn wingback_verified_damage(
     unsafe { notes::lend_notes(verified, |verified| &verified.damage) }
 }
 
-/// Only where something is damaged: the files that are whole. NULL for NULL.
+/// Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_whole(
     verified: *const wingback_verified,

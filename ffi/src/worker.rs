@@ -8,10 +8,12 @@ use crate::{
     descriptor::duplicate, enums::wingback_status, error::wingback_error, guard::guard, signals,
 };
 
-/// Serves the requests that are read from one descriptor with events to another, as the command
-/// `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
-/// half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
-/// protocol. It uses duplicates of the descriptors, and blocks the thread that calls it.
+/// Reads requests from one descriptor and writes events to another, as the command `wingback
+/// worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes the
+/// protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to 30
+/// seconds for their end. It uses duplicates of the descriptors.
+///
+/// Blocks until then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_worker_run(
     requests: c_int,
