@@ -1,13 +1,12 @@
+//go:build linux
+
 package wingback
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"crypto/rand"
+	"fmt"
 	"io"
-	"os"
-	"sync/atomic"
-	"time"
 )
 
 // Rules are the language of exclude patterns.
@@ -163,111 +162,23 @@ func (c Cache) wire() any {
 	return map[string]any{"dir": wireText(c.Dir), "max_bytes": c.MaxBytes}
 }
 
-// A Report says what an archive is, and what of the source is not in it.
-type Report struct {
-	// Path of the archive, or the URL of an object; empty where it went to a writer or part URLs.
-	Path string
-	Key  string
-
-	Size int64
-	// SHA1 of the archive's bytes, in hexadecimal.
-	SHA1                                    string
-	Files, Directories, Symlinks, HardLinks uint64
-	Content, Read                           uint64 // bytes of files in the archive, and read
-	Copied                                  uint64 // bytes of the archive that the previous one gave
-	Compressed                              uint64 // bytes of tar that were compressed
-	Segments, Excluded                      uint64
-	Skipped                                 []Skipped
-	Changed                                 []Changed
-	// SkippedMore and ChangedMore are how many there are beyond the 1,000 that are listed.
-	SkippedMore, ChangedMore uint64
-	Warnings                 []string
-	// Partial is whether files are missing that should not.
-	Partial  bool
-	Duration time.Duration
-	// Parts that went to part URLs.
-	Parts []Part
-}
-
-// A Skipped file is not in the archive.
-type Skipped struct {
-	Path    string
-	Reason  string // a word for programs
-	Message string
-	Loss    bool // whether it should have been
-}
-
-// A Changed file changed while it was read.
-type Changed struct {
-	Path   string
-	Change string // a word for programs
-}
-
-// Part is a part of a multipart upload, as whoever completes it needs to name it.
-type Part struct {
-	Number int    `json:"number"`
-	ETag   string `json:"etag"`
-}
-
-// UnmarshalJSON reads what the engine says.
-func (r *Report) UnmarshalJSON(text []byte) error {
-	var said struct {
-		wirePath
-		Key         string
-		Size        int64
-		SHA1        string
-		Files       uint64
-		Directories uint64
-		Symlinks    uint64
-		HardLinks   uint64 `json:"hard_links"`
-		Content     uint64
-		Read        uint64
-		Copied      uint64
-		Compressed  uint64
-		Segments    uint64
-		Excluded    uint64
-		Skipped     []struct {
-			wirePath
-			Reason, Message string
-			Loss            bool
-		}
-		Changed []struct {
-			wirePath
-			Change string
-		}
-		SkippedMore uint64 `json:"skipped_more"`
-		ChangedMore uint64 `json:"changed_more"`
-		Warnings    []string
-		Partial     bool
-		DurationMS  int64 `json:"duration_ms"`
-		Parts       []Part
-	}
-	if err := json.Unmarshal(text, &said); err != nil {
-		return err
-	}
-	*r = Report{
-		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
-		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
-		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
-		Segments: said.Segments, Excluded: said.Excluded,
-		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
-		Warnings: said.Warnings, Partial: said.Partial,
-		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
-	}
-	for _, s := range said.Skipped {
-		r.Skipped = append(r.Skipped, Skipped{s.path(), s.Reason, s.Message, s.Loss})
-	}
-	for _, c := range said.Changed {
-		r.Changed = append(r.Changed, Changed{c.path(), c.Change})
-	}
-	return nil
-}
-
 // Run makes the archive in a store. Once ctx is done it ends soon, and nothing of the archive is left.
 func (b Backup) Run(ctx context.Context, store Store) (*Report, error) {
 	name := Name{UUID: b.UUID, Key: b.Key}
+	if name == (Name{}) {
+		name.UUID = newUUID()
+	}
 	to := map[string]any{"store": []any{store.wire(), name.wire()}}
 	return b.run(ctx, func(*job) (any, error) { return to, nil })
+}
+
+// newUUID returns a random UUID (version 4 of RFC 9562).
+func newUUID() string {
+	var id [16]byte
+	rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 // WriteTo writes the archive to w while it is made. Where it fails, w has a part of an archive, which
@@ -286,40 +197,6 @@ func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 		return nil, err
 	}
 	return report, nil
-}
-
-// PartURLs are for the parts of one archive, in their order, as a panel hands them out.
-type PartURLs struct {
-	URLs     []string
-	PartSize uint64
-	// Staging is where an archive waits whose parts are over 256 MiB; empty for the system's directory
-	// of temporary files.
-	Staging  string
-	Transfer Transfer
-}
-
-func (u PartURLs) wire() any {
-	return struct {
-		URLs     []string     `json:"urls"`
-		PartSize uint64       `json:"part_size"`
-		Staging  wireText     `json:"staging,omitempty"`
-		Travel   wireTransfer `json:"travel"`
-	}{u.URLs, u.PartSize, wireText(u.Staging), u.Transfer.wire()}
-}
-
-// Send uploads the archive through part URLs while it is made; Report.Parts is what the multipart
-// upload is to be completed with. Estimate says how large the archive can become.
-func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
-	to := map[string]any{"part-urls": urls.wire()}
-	return b.run(ctx, func(*job) (any, error) { return to, nil })
-}
-
-// Upload uploads an archive that is a file, its parts side by side.
-func (e *Engine) Upload(ctx context.Context, file string, urls PartURLs, onProgress func(Progress)) ([]Part, error) {
-	args := map[string]any{"file": wireText(file), "to": urls.wire()}
-	var sent struct{ Parts []Part }
-	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, onProgress, &sent)
-	return sent.Parts, err
 }
 
 func (b Backup) run(ctx context.Context, to func(*job) (any, error)) (*Report, error) {
@@ -414,97 +291,4 @@ func (b Backup) Estimate(ctx context.Context) (*Estimate, error) {
 		return nil, err
 	}
 	return &estimate, nil
-}
-
-// A pump moves a stream's bytes from or to the caller, on a goroutine.
-type pump struct {
-	ours *os.File
-	// What the caller's side has said, before the engine hears of it.
-	done chan error
-	over atomic.Bool
-}
-
-// drain writes what comes to w.
-func drain(ours *os.File, w io.Writer) *pump {
-	p := &pump{ours: ours, done: make(chan error, 1)}
-	go func() {
-		_, err := io.Copy(gate{p, w}, onlyReader{ours})
-		p.done <- err
-		// The engine does not wait for a reader that has gone.
-		ours.Close()
-	}()
-	return p
-}
-
-// A gate is a writer until its pump is over: what is in a buffer then is not the caller's any more.
-type gate struct {
-	p *pump
-	w io.Writer
-}
-
-func (g gate) Write(bytes []byte) (int, error) {
-	if g.p.over.Load() {
-		return 0, os.ErrClosed
-	}
-	return g.w.Write(bytes)
-}
-
-// So that io.Copy does not hand the socket to anybody else.
-type onlyReader struct{ io.Reader }
-
-// feed reads r to its end, or until the engine wants no more. An error of r's is not an end.
-func feed(ours *os.File, r io.Reader, failed func()) *pump {
-	p := &pump{ours: ours, done: make(chan error, 1)}
-	go func() {
-		_, err := io.Copy(onlyWriter{ours}, onlyReader{r})
-		var written *os.PathError
-		if errors.As(err, &written) && written.Path == ours.Name() {
-			err = nil
-		}
-		p.done <- err
-		if err != nil {
-			failed()
-		}
-		ours.Close()
-	}()
-	return p
-}
-
-type onlyWriter struct{ io.Writer }
-
-// How long the caller's reader or writer has to return once its job has failed.
-const pumpWithin = time.Second
-
-// end ends it after the job has, and says what went wrong: the caller's own error first. A reader or
-// writer of the caller's that waits, once nobody does for it, is the caller's business.
-func (p *pump) end(ctx context.Context, job error) error {
-	if p == nil {
-		return job
-	}
-	if job == nil {
-		select {
-		case err := <-p.done:
-			return ownOr(err, nil)
-		case <-ctx.Done():
-			job = cancelled(ctx, "copy the archive")
-		}
-	}
-	p.over.Store(true)
-	p.ours.Close()
-	timeout := time.NewTimer(pumpWithin)
-	defer timeout.Stop()
-	select {
-	case err := <-p.done:
-		return ownOr(err, job)
-	case <-timeout.C:
-		return job
-	}
-}
-
-func ownOr(err, job error) error {
-	// Our end is closed where the job has failed, and not before.
-	if err == nil || job != nil && errors.Is(err, os.ErrClosed) {
-		return job
-	}
-	return &Error{Kind: IO, Op: "copy the archive", Message: "copy the archive: " + err.Error(), cause: err}
 }

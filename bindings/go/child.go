@@ -1,11 +1,16 @@
+//go:build linux
+
 package wingback
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -20,7 +25,7 @@ func open(options Options) (*transport, error) {
 		return openChild(options)
 	case InProcess:
 		if !hasLibrary {
-			return nil, invalid("run the engine", "this program was built without the library (cgo, and no build tag wingback_child)")
+			return nil, invalid("run the engine", "this program was built without the library: cgo and the build tag wingback_cgo or wingback_pkgconfig put it in")
 		}
 		return openInProcess()
 	case Child:
@@ -130,4 +135,30 @@ func (p *pipes) closeIts() {
 	p.itsRequests.Close()
 	p.itsEvents.Close()
 	p.itsStreams.Close()
+}
+
+// A tail keeps the last bytes that were written to it, and passes them on.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+	to   io.Writer
+}
+
+func (t *tail) Write(bytes []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, bytes...)
+	if over := len(t.kept) - 2048; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	if t.to != nil {
+		return t.to.Write(bytes)
+	}
+	return len(bytes), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.kept))
 }

@@ -1,18 +1,16 @@
+//go:build linux
+
 package wingback
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -375,76 +373,4 @@ func (c *conn) forget(job *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.jobs, job.id)
-}
-
-// stream makes a way for a job's bytes: the number that the request names it by, and our end.
-func (j *job) stream() (uint64, *os.File, error) {
-	c := j.conn
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, nil, broken("no socket could be made", os.NewSyscallError("socketpair", err))
-	}
-	defer syscall.Close(fds[1])
-	// So that closing it ends a read that waits.
-	if err := syscall.SetNonblock(fds[0], true); err != nil {
-		syscall.Close(fds[0])
-		return 0, nil, broken("no socket could be made", err)
-	}
-	ours := os.NewFile(uintptr(fds[0]), "wingback stream")
-	j.streams++
-	number := j.streams
-	// An engine that is stuck takes no message once the socket is full.
-	_ = c.streams.SetWriteDeadline(time.Now().Add(patience))
-	name := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, j.id), number)
-	_, _, err = c.streams.WriteMsgUnix(name, syscall.UnixRights(fds[1]), nil)
-	if err != nil {
-		ours.Close()
-		if c.isDead() {
-			return 0, nil, c.err
-		}
-		return 0, nil, broken("it takes no stream", err)
-	}
-	return number, ours, nil
-}
-
-// seqpacket makes the pair that streams are announced over: our end, and its end.
-func seqpacket() (*net.UnixConn, *os.File, error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "streams"), os.NewFile(uintptr(fds[1]), "streams")
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return conn.(*net.UnixConn), theirs, nil
-}
-
-// A tail keeps the last bytes that were written to it, and passes them on.
-type tail struct {
-	mu   sync.Mutex
-	kept []byte
-	to   io.Writer
-}
-
-func (t *tail) Write(bytes []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, bytes...)
-	if over := len(t.kept) - 2048; over > 0 {
-		t.kept = append(t.kept[:0], t.kept[over:]...)
-	}
-	if t.to != nil {
-		return t.to.Write(bytes)
-	}
-	return len(bytes), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.kept))
 }

@@ -12,21 +12,12 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// The suite runs over the engine that the build has; `WINGBACK_ENGINE=child` has a build with the
-// library run the command instead. WINGBACK_BIN names the command.
+// The suite runs over the engine that the build has by default: the command that WINGBACK_BIN names, or
+// with a build tag the library in the process.
 func TestMain(m *testing.M) {
-	engine := wingback.Default()
-	if os.Getenv("WINGBACK_ENGINE") == "child" {
-		engine = wingback.NewEngine(wingback.Options{Mode: wingback.Child})
-	}
-	shared = engine
-	// Examples use it, and it is never closed.
-	_, err := wingback.Default().Start(background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	info, err := engine.Start(background())
+	// Never closed. It is started before the goroutines are counted.
+	shared = wingback.Default()
+	info, err := shared.Start(background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -1,4 +1,4 @@
-//go:build !cgo || wingback_child
+//go:build linux && !(cgo && (wingback_cgo || wingback_pkgconfig))
 
 package wingback
 
