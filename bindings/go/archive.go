@@ -12,35 +12,36 @@ import (
 	"time"
 )
 
-// An Archive is a .tar.gz to be read, of this package or of any other program.
+// An Archive is a .tar.gz to read, made by wingback or by another program.
 type Archive struct {
 	input  any
 	reader io.Reader
-	// Engine that reads it; nil for Default.
+	// Engine reads the archive; nil for Default.
 	Engine *Engine
 }
 
-// File is an archive that is a file.
+// File returns an archive that is a file.
 func File(path string) *Archive {
 	return &Archive{input: map[string]any{"file": wireText(path)}}
 }
 
-// Stored is an archive in a store.
+// Stored returns an archive in a store.
 func Stored(store Store, name Name) *Archive {
 	return &Archive{input: map[string]any{"store": []any{store.wire(), name.wire()}}}
 }
 
-// Link is what an http or https link leads to.
+// Link returns an archive behind an http or https link.
 func Link(url string, transfer Transfer) *Archive {
 	return &Archive{input: map[string]any{"link": []any{url, transfer.wire()}}}
 }
 
-// Stream is an archive whose bytes come from its start to its end, such as the body of a download.
-// It can be read once. Should a context be done, or the job fail, while r waits for bytes, the call
-// returns and r is read from until it gives some: close it.
+// Stream returns an archive that comes from r, such as the body of a download. It can be read once, from
+// its start to its end. If the context is done or the job fails while r blocks, the call returns, but a
+// goroutine goes on reading until r returns. Close r to end it.
 func Stream(r io.Reader) *Archive { return &Archive{reader: r} }
 
-// open gives what a request names the archive by. An error of the reader's ends the job by `failed`.
+// open returns the archive as requests name it. If the archive has a reader and that fails, `failed` is
+// called.
 func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	if a.reader == nil {
 		return a.input, nil, nil
@@ -52,8 +53,7 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	return map[string]any{"stream": number}, feed(ours, a.reader, failed), nil
 }
 
-// job runs what reads an archive; `take` gets the stream that it writes to, and is nil for one that
-// writes to none.
+// job runs a job that reads the archive. If `take` is not nil, it gets the stream that the job writes to.
 func (a *Archive) job(ctx context.Context, op string, args map[string]any, take func(*os.File), onProgress func(Progress), result any) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -74,21 +74,21 @@ func (a *Archive) job(ctx context.Context, op string, args map[string]any, take 
 	return fed.end(ctx, err)
 }
 
-// A Member is one of an archive's.
+// A Member is a file, directory, link or device in an archive.
 type Member struct {
-	// Path in the archive, without a slash behind it; empty for the root.
+	// Path is the path in the archive, without a slash at the end; empty for the root.
 	Path    string
 	Kind    MemberKind
 	Size    int64
-	Mode    fs.FileMode // with the type
+	Mode    fs.FileMode // permission bits and type
 	UID     uint64
 	GID     uint64
 	ModTime time.Time
-	// Target of a symlink or hard link. A listing by the index has none of symlinks.
+	// Target is the target of a symlink or hard link. A listing by the index has no targets of symlinks.
 	Target string
 }
 
-// MemberKind is what a member is.
+// MemberKind is the kind of a member.
 type MemberKind string
 
 // The kinds of member.
@@ -102,7 +102,7 @@ const (
 	BlockDevice MemberKind = "block-device"
 )
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (m *Member) UnmarshalJSON(text []byte) error {
 	var said struct {
 		wirePath
@@ -157,8 +157,8 @@ func mode(bits uint32, kind MemberKind) fs.FileMode {
 	return mode
 }
 
-// CopyFile writes one file of the archive to w. With an index that is a read of the index and one of
-// what the file lies in.
+// CopyFile writes one file of the archive to w. With an index, it reads only the index and the segments
+// that contain the file. What w has got is known to be correct only if CopyFile returns no error.
 func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Member, error) {
 	var member Member
 	var drained *pump
@@ -167,33 +167,34 @@ func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Membe
 	return member, drained.end(ctx, err)
 }
 
-// A Verified archive was read to its end.
+// Verified is the result of a Verify.
 type Verified struct {
-	// Whole is whether nothing is damaged.
+	// Whole is whether the archive is undamaged.
 	Whole bool
 	Size  int64
 	SHA1  string
-	// SHA1Matches is nil where no SHA-1 was given to compare.
+	// SHA1Matches is whether the SHA-1 is the expected one; nil if none was given.
 	SHA1Matches *bool `json:"sha1_matches"`
 	Segments    uint64
 	Files       uint64
 	Damage      []Damage
-	// DamageMore is how many damaged places there are beyond the 1,000 that are listed.
+	// DamageMore is the number of damaged places that Damage leaves out; it has at most 1,000.
 	DamageMore uint64 `json:"damage_more"`
 	// ReadMethod is "indexed", or "sequential".
 	ReadMethod string
 }
 
-// Damage is a part of an archive that cannot be had.
+// Damage is a part of an archive that cannot be read.
 type Damage struct {
 	Problem    string
 	Start, End uint64
-	// Members that it costs; TruncatesRest if also what came behind, which nobody knows.
+	// Members are the lost members. TruncatesRest is whether everything after the damage is lost as well;
+	// the names of those members are unknown.
 	Members       []string
 	TruncatesRest bool
 }
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (d *Damage) UnmarshalJSON(text []byte) error {
 	var said struct {
 		Problem       string
@@ -213,14 +214,14 @@ func (d *Damage) UnmarshalJSON(text []byte) error {
 
 // Verify checks every checksum of an archive.
 type Verify struct {
-	// SHA1 to compare, in hexadecimal; empty for none.
+	// SHA1 is the expected SHA-1, in hexadecimal; empty if it is unknown.
 	SHA1       string
 	Threads    int
 	Background bool
 	OnProgress func(Progress)
 }
 
-// Run reads the archive. A damaged one is no error; see Whole.
+// Run reads the archive. Damage is not an error; see Whole.
 func (v Verify) Run(ctx context.Context, archive *Archive) (*Verified, error) {
 	args := map[string]any{"background": v.Background}
 	if v.SHA1 != "" {

@@ -9,40 +9,40 @@ import (
 	"io"
 )
 
-// Rules are the language of exclude patterns.
+// Rules is the language of exclude patterns.
 type Rules string
 
 const (
-	// GitRules are those of .gitignore; the default.
+	// GitRules match as git matches .gitignore. They are the default.
 	GitRules Rules = "git"
-	// WingsRules answer as Wings does with .pteroignore, which is not git in every case.
+	// WingsRules match as Wings matches .pteroignore, which sometimes differs from git.
 	WingsRules Rules = "wings"
 )
 
-// IgnoreFileMode is what the ignore file in the source is used for.
+// IgnoreFileMode is the use of the ignore file in the root of the source.
 type IgnoreFileMode string
 
 const (
-	// MergeIgnoreFile has its patterns come before the caller's; the default.
+	// MergeIgnoreFile puts its patterns before those of the caller. It is the default.
 	MergeIgnoreFile IgnoreFileMode = "merge"
-	// ReplaceIgnoreFile uses it only if the caller gave no patterns.
+	// ReplaceIgnoreFile uses it only if the caller gives no patterns.
 	ReplaceIgnoreFile IgnoreFileMode = "replace"
-	// NoIgnoreFile leaves it alone.
+	// NoIgnoreFile ignores it.
 	NoIgnoreFile IgnoreFileMode = "none"
 )
 
-// Profile is what gets a place in the tar.
+// Profile is the kinds of members that the tar gets.
 type Profile string
 
 const (
-	// FullProfile is files, symlinks and directories; the default.
+	// FullProfile is files, symlinks and directories. It is the default.
 	FullProfile Profile = "full"
-	// WingsProfile is regular files only, since Wings' own restore writes everything as a file.
-	// Symlinks and directories are in the index.
+	// WingsProfile is regular files only, because Wings' own restore writes every member as a file.
+	// Symlinks and directories are only in the index.
 	WingsProfile Profile = "wings"
 )
 
-// Level is how hard to compress.
+// Level is a compression level.
 type Level string
 
 // The levels; Fast is the default.
@@ -52,87 +52,93 @@ const (
 	Best         Level = "best"
 )
 
-// Phase is where a job is.
+// Phase is a phase of a job.
 type Phase string
 
-// The phases, in their order. Others may come with later versions.
+// The phases, in their order. Later versions may add others.
 const (
 	Starting   Phase = "starting"
 	Reading    Phase = "reading"
-	SourceRead Phase = "source-read" // the source is not needed any more
+	SourceRead Phase = "source-read" // the source has been read and is not needed any more
 )
 
-// Progress is how far a job is.
+// Progress is how far a job is. No number ever becomes smaller.
 type Progress struct {
 	Phase Phase  `json:"phase"`
 	Files uint64 `json:"files"`
-	// Bytes of content that were read or written.
+	// Bytes of content that have been read or written.
 	Bytes uint64 `json:"bytes"`
-	// Written bytes of the archive.
+	// Written is how many bytes of the archive the destination has accepted.
 	Written uint64 `json:"written"`
-	// Uploaded bytes of them have arrived at a service.
+	// Uploaded is how many of them a service has confirmed.
 	Uploaded uint64 `json:"uploaded"`
-	// What it will be, where that is known; otherwise 0.
+	// ExpectedFiles and ExpectedBytes are the expected numbers at the end; 0 if they are unknown.
 	ExpectedFiles uint64 `json:"expected_files"`
 	ExpectedBytes uint64 `json:"expected_bytes"`
 }
 
-// A Backup makes an archive of a directory. The zero value of a field is its default.
+// A Backup makes an archive of a directory. Only Source is required: the zero value of every other field
+// is its default.
 type Backup struct {
-	// Source is the directory.
+	// Source is the directory to back up.
 	Source string
-	// UUID names the archive by the store's template; Key is a name as it is, instead.
+	// Key is the name of the archive in the store. If it is empty, the store's template makes the name
+	// from UUID. If that is empty too, Run takes a random UUID; Report.Key has the name.
 	UUID, Key string
 
-	// Exclude has patterns, one or many lines each; later ones win. A list that is over the limits in
-	// docs/command.md is an InvalidInput before anything is written.
+	// Exclude has exclude patterns; a string may have several lines. The last pattern that matches a path
+	// decides. A list that exceeds the limits in docs/command.md is InvalidInput, before anything is
+	// written.
 	Exclude        []string
 	Rules          Rules
 	IgnoreFile     IgnoreFileMode
-	IgnoreFileName string // of the ignore file; empty for ".pteroignore"
-	StrictPatterns bool   // fail on an odd pattern, before anything is written
+	IgnoreFileName string // name of the ignore file; empty for ".pteroignore"
+	StrictPatterns bool   // fail on a suspicious pattern, before anything is written
 	OneFileSystem  bool   // do not enter other file systems
-	StateDir       string // of restores (see Restore); empty for the engine's default
+	StateDir       string // state directory of restores (see Restore); empty for the default of the engine
 	Profile        Profile
 
 	Level Level
-	// Threads that compress; 0 for one for each processor.
+	// Threads is the number of threads that compress; 0 for one for each processor.
 	Threads int
-	// Background gives way to other work.
+	// Background runs the backup at the lowest priority for the processor and the disk.
 	Background bool
+	// ReadLimit and WriteLimit limit the reading of the source and the writing of the archive; nil for no
+	// limit.
 	ReadLimit  *Limiter
 	WriteLimit *Limiter
-	// MaxLen backs up only so many bytes of the files of these paths.
+	// MaxLen limits the length of single files: it maps a path, relative to Source, to a number of bytes.
 	MaxLen map[string]uint64
-	// Reproducible leaves out what differs between copies of a tree.
+	// Reproducible leaves ctimes and inode numbers out of the index, so that copies of a tree give the same
+	// bytes.
 	Reproducible bool
-	// CountFirst walks the source first, so that progress knows what to expect.
+	// CountFirst counts the source while the backup begins, so that Progress has the expected numbers.
 	CountFirst bool
 
-	// Previous archive, from which what is unchanged is copied; the zero value is none.
+	// Previous is an earlier archive, from which unchanged data is copied; the zero value is none.
 	Previous Previous
-	// TrustMtime has a file with its old mtime be unchanged whatever its ctime.
+	// TrustMtime treats a file with an unchanged mtime as unchanged even if its ctime is new.
 	TrustMtime bool
-	// ReuseAny also copies what another encoder or level has compressed.
+	// ReuseAny also copies data that another encoder or level has compressed.
 	ReuseAny bool
-	// Cache keeps a copy of the archive, and is where the previous one comes from unless Previous says so.
+	// Cache keeps a copy of the archive, and gives the previous archive unless Previous is set.
 	Cache Cache
 
-	// Slots to wait for, before anything is done.
+	// Slots limit how many backups run at once; nil for no limit.
 	Slots *Slots
-	// OnProgress is called on the goroutine of the caller, up to ten times a second.
+	// OnProgress is called on the goroutine of the caller, at most ten times per second.
 	OnProgress func(Progress)
-	// Engine that does it; nil for Default.
+	// Engine runs the job; nil for Default.
 	Engine *Engine
 }
 
-// Previous names an archive of an earlier backup of the same source: the new one is made from it, with
-// the bytes that it would have had anyway. One that cannot be used is a warning in the report. It
-// must be one that nobody else could have written.
+// Previous names the archive of an earlier backup of the same source, from which unchanged data is
+// copied. The new archive has the same bytes as without it. If the previous archive cannot be used, the
+// report has a warning. Nobody but the caller may be able to write to it.
 type Previous struct {
-	File   string // a path
-	Key    string // or one in the local store that the backup goes to
-	Latest bool   // or the newest there
+	File   string // the path of the archive
+	Key    string // or its name in the local store that the backup goes to
+	Latest bool   // or the newest archive in that store
 }
 
 func (p Previous) wire() any {
@@ -147,11 +153,11 @@ func (p Previous) wire() any {
 	return nil
 }
 
-// Cache is a directory with the last archive of each source, for backups that go far away. The zero value
-// is none. What cannot be kept is a warning in the report.
+// Cache is a directory that keeps the last archive of each source, for backups to a remote store. The
+// zero value is none. If an archive cannot be kept, the report has a warning.
 type Cache struct {
 	Dir string
-	// MaxBytes that may stay there, of all sources together.
+	// MaxBytes limits the size of the directory.
 	MaxBytes uint64
 }
 
@@ -162,7 +168,7 @@ func (c Cache) wire() any {
 	return map[string]any{"dir": wireText(c.Dir), "max_bytes": c.MaxBytes}
 }
 
-// Run makes the archive in a store. Once ctx is done it ends soon, and nothing of the archive is left.
+// Run makes the archive in a store. If ctx is done, Run returns soon and leaves no part of the archive.
 func (b Backup) Run(ctx context.Context, store Store) (*Report, error) {
 	name := Name{UUID: b.UUID, Key: b.Key}
 	if name == (Name{}) {
@@ -181,8 +187,8 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
-// WriteTo writes the archive to w while it is made. Where it fails, w has a part of an archive, which
-// no reader takes for a whole one.
+// WriteTo writes the archive to w while it is made. If it fails, w has got an incomplete archive, which
+// readers detect as such.
 func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 	var pump *pump
 	report, err := b.run(ctx, func(job *job) (any, error) {
@@ -273,18 +279,18 @@ func (b Backup) args(conn *conn, to any) any {
 	}
 }
 
-// An Estimate is what a walk over a source has counted.
+// An Estimate is the size of a source.
 type Estimate struct {
 	Files       uint64 `json:"files"`
 	Directories uint64 `json:"directories"`
 	Symlinks    uint64 `json:"symlinks"`
-	// Content is the bytes of the files.
+	// Content is the number of bytes in the files.
 	Content uint64 `json:"content"`
-	// ArchiveMax is more bytes than the archive can have.
+	// ArchiveMax is an upper bound for the size of the archive in bytes.
 	ArchiveMax uint64 `json:"archive_max"`
 }
 
-// Estimate counts the source, and says how large its archive can become.
+// Estimate counts the source without reading its files.
 func (b Backup) Estimate(ctx context.Context) (*Estimate, error) {
 	var estimate Estimate
 	if err := b.Engine.or().ask(ctx, "estimate", b.source(), &estimate); err != nil {

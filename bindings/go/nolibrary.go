@@ -5,5 +5,5 @@ package wingback
 const hasLibrary = false
 
 func openInProcess() (*transport, error) {
-	return nil, invalid("run the engine", "there is no library in this program")
+	return nil, invalid("run the engine", "the program does not contain the library")
 }

@@ -11,27 +11,28 @@ import (
 	"time"
 )
 
-// A pump moves a stream's bytes from or to the caller, on a goroutine.
+// A pump copies the bytes of a stream from or to the caller, on a goroutine of its own.
 type pump struct {
 	ours *os.File
-	// What the caller's side has said, before the engine hears of it.
+	// The error of the caller's reader or writer.
 	done chan error
 	over atomic.Bool
 }
 
-// drain writes what comes to w.
+// drain copies from the stream to w.
 func drain(ours *os.File, w io.Writer) *pump {
 	p := &pump{ours: ours, done: make(chan error, 1)}
 	go func() {
 		_, err := io.Copy(gate{p, w}, onlyReader{ours})
 		p.done <- err
-		// The engine does not wait for a reader that has gone.
+		// An engine that still writes gets an error instead of waiting.
 		ours.Close()
 	}()
 	return p
 }
 
-// A gate is a writer until its pump is over: what is in a buffer then is not the caller's any more.
+// A gate is a writer that refuses to write after its pump has ended, when the caller no longer expects
+// writes.
 type gate struct {
 	p *pump
 	w io.Writer
@@ -44,10 +45,11 @@ func (g gate) Write(bytes []byte) (int, error) {
 	return g.w.Write(bytes)
 }
 
-// So that io.Copy does not hand the socket to anybody else.
+// An onlyReader hides other methods, so that io.Copy does not pass the socket on.
 type onlyReader struct{ io.Reader }
 
-// feed reads r to its end, or until the engine wants no more. An error of r's is not an end.
+// feed copies from r to the stream, until r ends or the engine stops reading. If r fails, feed calls
+// `failed`, so that the engine does not take the end of the stream for the end of the archive.
 func feed(ours *os.File, r io.Reader, failed func()) *pump {
 	p := &pump{ours: ours, done: make(chan error, 1)}
 	go func() {
@@ -67,11 +69,11 @@ func feed(ours *os.File, r io.Reader, failed func()) *pump {
 
 type onlyWriter struct{ io.Writer }
 
-// How long the caller's reader or writer has to return once its job has failed.
+// How long end waits for the caller's reader or writer after the job has failed.
 const pumpWithin = time.Second
 
-// end ends it after the job has, and says what went wrong: the caller's own error first. A reader or
-// writer of the caller's that waits, once nobody does for it, is the caller's business.
+// end ends the pump after its job has ended. It returns the error of the caller's reader or writer, or
+// else the error of the job. It does not wait long for a reader or writer that blocks.
 func (p *pump) end(ctx context.Context, job error) error {
 	if p == nil {
 		return job
@@ -97,7 +99,7 @@ func (p *pump) end(ctx context.Context, job error) error {
 }
 
 func ownOr(err, job error) error {
-	// Our end is closed where the job has failed, and not before.
+	// The pump closes our end only after the job has failed, so this error follows from that of the job.
 	if err == nil || job != nil && errors.Is(err, os.ErrClosed) {
 		return job
 	}

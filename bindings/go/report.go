@@ -7,29 +7,31 @@ import (
 	"time"
 )
 
-// A Report says what an archive is, and what of the source is not in it.
+// A Report describes an archive, and the parts of the source that it does not contain.
 type Report struct {
-	// Path of the archive, or the URL of an object; empty where it went to a writer or part URLs.
+	// Path is the path of the archive, or the URL of an object; empty if it went to a writer or part URLs.
 	Path string
-	Key  string
+	// Key is the name of the archive in its store.
+	Key string
 
-	Size int64
+	Size int64 // in bytes
 	// SHA1 of the archive's bytes, in hexadecimal.
 	SHA1                                    string
 	Files, Directories, Symlinks, HardLinks uint64
-	Content, Read                           uint64 // bytes of files in the archive, and read
-	Copied                                  uint64 // bytes of the archive that the previous one gave
-	Compressed                              uint64 // bytes of tar that were compressed
+	Content, Read                           uint64 // bytes of file content in the archive, and bytes read
+	Copied                                  uint64 // bytes copied from the previous archive
+	Compressed                              uint64 // bytes of the tar that were compressed
 	Segments, Excluded                      uint64
 	Skipped                                 []Skipped
 	Changed                                 []Changed
-	// SkippedMore and ChangedMore are how many there are beyond the 1,000 that are listed.
+	// SkippedMore and ChangedMore are the numbers of paths that the lists leave out; each list has at most
+	// 1,000.
 	SkippedMore, ChangedMore uint64
 	Warnings                 []string
-	// Partial is whether files are missing that should not.
+	// Partial is whether content is missing that should be in the archive.
 	Partial  bool
 	Duration time.Duration
-	// Parts that went to part URLs.
+	// Parts are the parts that went to part URLs.
 	Parts []Part
 }
 
@@ -53,7 +55,7 @@ type Part struct {
 	ETag   string `json:"etag"`
 }
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (r *Report) UnmarshalJSON(text []byte) error {
 	var said struct {
 		wirePath

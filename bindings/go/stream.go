@@ -10,23 +10,24 @@ import (
 	"time"
 )
 
-// stream makes a way for a job's bytes: the number that the request names it by, and our end.
+// stream makes a stream for a job's bytes. It returns the number that the request names it by, and our
+// end.
 func (j *job) stream() (uint64, *os.File, error) {
 	c := j.conn
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, nil, broken("no socket could be made", os.NewSyscallError("socketpair", err))
+		return 0, nil, broken("cannot make a socket: "+err.Error(), os.NewSyscallError("socketpair", err))
 	}
 	defer syscall.Close(fds[1])
-	// So that closing it ends a read that waits.
+	// Non-blocking, so that Close ends a pending read.
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		syscall.Close(fds[0])
-		return 0, nil, broken("no socket could be made", err)
+		return 0, nil, broken("cannot make a socket: "+err.Error(), err)
 	}
 	ours := os.NewFile(uintptr(fds[0]), "wingback stream")
 	j.streams++
 	number := j.streams
-	// An engine that is stuck takes no message once the socket is full.
+	// The deadline is for a blocked engine: it does not empty the socket.
 	_ = c.streams.SetWriteDeadline(time.Now().Add(patience))
 	name := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, j.id), number)
 	_, _, err = c.streams.WriteMsgUnix(name, syscall.UnixRights(fds[1]), nil)
@@ -35,12 +36,12 @@ func (j *job) stream() (uint64, *os.File, error) {
 		if c.isDead() {
 			return 0, nil, c.err
 		}
-		return 0, nil, broken("it takes no stream", err)
+		return 0, nil, broken("cannot send it a stream: "+err.Error(), err)
 	}
 	return number, ours, nil
 }
 
-// seqpacket makes the pair that streams are announced over: our end, and its end.
+// seqpacket makes the socket pair over which streams are sent. It returns our end and the engine's.
 func seqpacket() (*net.UnixConn, *os.File, error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -7,24 +7,24 @@ import (
 	"encoding/json"
 )
 
-// Unpack is how members are written, and how much of them at most.
+// Unpack sets how members are written, and the limits for them. The zero value of a field is its default.
 type Unpack struct {
 	Threads    int
 	Background bool
-	// Owner of the files; nil for whoever writes them.
+	// Owner is the owner of the files; nil for the user who runs the engine.
 	Owner *Owner
-	// Reserve is how many bytes of the file system are to stay free.
+	// Reserve is the number of bytes of the file system that must stay free.
 	Reserve uint64
-	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is 5,000,000
-	// members, and no limit for the others. A member counts once more for each 128 bytes of its path and
-	// target.
+	// MaxBytes and MaxMembers limit the content and the number of members, MaxRatio the ratio of the
+	// content to the size of the archive. 0 means 5,000,000 members, and no limit for the others. Each
+	// 128 bytes of a member's path and target count as another member.
 	MaxBytes, MaxMembers, MaxRatio uint64
-	// SkipRefused leaves out members that cannot be used, such as a path that leads outside, and lists
-	// them in Skipped. Otherwise the first one is an error.
+	// SkipRefused skips members that cannot be used, such as a path that leads out of the directory, and
+	// lists them in Skipped. Otherwise the first one is an error.
 	SkipRefused bool
 }
 
-// Owner is a user and a group, or what the archive says.
+// Owner is a user and a group, or with FromArchive those in the archive.
 type Owner struct {
 	UID, GID    uint32
 	FromArchive bool
@@ -50,34 +50,36 @@ func (u Unpack) wire() any {
 	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio, u.SkipRefused}
 }
 
-// Unpacked is what was written.
+// Unpacked is the result of an Extract or a Restore.
 type Unpacked struct {
 	Files, Directories, Symlinks uint64
 	HardLinks                    uint64 `json:"hard_links"`
 	Content                      uint64
 	Skipped                      []NotExtracted
-	// Damage that was passed over; only of an Extract with Salvage.
+	// Damage has the damaged places; only an Extract with Salvage has any.
 	Damage []Damage
-	// SkippedMore and DamageMore are how many there are beyond the 1,000 that are listed.
+	// SkippedMore and DamageMore are the numbers of entries that the lists leave out; each list has at
+	// most 1,000.
 	SkippedMore uint64 `json:"skipped_more"`
-	// Refused is how many of the skipped members could not be used.
+	// Refused is the number of skipped members that cannot be used.
 	Refused    uint64
 	DamageMore uint64 `json:"damage_more"`
-	// Unmatched patterns of an Extract with Salvage; without it, one that matches nothing is InvalidInput.
+	// Unmatched has the patterns of an Extract with Salvage that matched nothing. Without Salvage they are
+	// an error.
 	Unmatched []string
-	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.
+	// Recovered is what a Restore did about an earlier, interrupted one; empty if there was none.
 	Recovered string
 	Warnings  []string
 	// ReadMethod is "indexed", or "sequential".
 	ReadMethod string
 }
 
-// NotExtracted is a member that was not written.
+// NotExtracted is a skipped member.
 type NotExtracted struct {
 	Path, Reason, Message string
 }
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (n *NotExtracted) UnmarshalJSON(text []byte) error {
 	var said struct {
 		wirePath
@@ -90,18 +92,19 @@ func (n *NotExtracted) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Extract takes members out of an archive, into a directory.
+// Extract writes members of an archive to a directory.
 type Extract struct {
 	Dir string
-	// Select paths with all beneath them, or patterns; empty for everything.
+	// Select has paths or patterns: members that they match are extracted, with all members below those.
+	// Empty for all members.
 	Select     []string
 	Overwrite  bool
-	Salvage    bool // take what can be had of a damaged archive
+	Salvage    bool // extract a damaged archive as far as possible
 	Unpack     Unpack
 	OnProgress func(Progress)
 }
 
-// Run extracts.
+// Run extracts the archive. If it fails, complete files stay.
 func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	var unpacked Unpacked
 	args := map[string]any{
@@ -114,29 +117,31 @@ func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	return &unpacked, nil
 }
 
-// Restore brings a directory to an archive's state. Nothing in it is touched before the archive is
-// known to be good, and a crash on the way leaves what Recover finishes or undoes.
+// Restore brings a directory to the state of an archive. Nothing in it is changed before the archive is
+// known to be undamaged. After a crash, Recover finishes or undoes the restore.
 type Restore struct {
 	Dir string
-	// Merge puts the archive's files over what is there, instead of ending with exactly its tree.
+	// Merge adds the archive's files to the directory, and keeps other files.
 	Merge bool
-	// InPlace removes the old files first, once the archive is verified.
+	// InPlace removes the old files after the archive is verified, and needs no space for both trees. A
+	// failure after that leaves a part of the tree.
 	InPlace bool
-	// Keep leaves what matches as it is. One that matches nothing in Dir is InvalidInput, with nothing
-	// touched; if Dir is empty or not there, it is a warning.
+	// Keep has paths or patterns; what they match stays as it is. If one matches nothing in Dir, the error
+	// is InvalidInput, and nothing is changed; if Dir is empty or does not exist, that is a warning.
 	Keep []string
-	// Staging is a directory on the same file system to unpack into.
+	// Staging is a directory to unpack into, on the same file system as Dir and outside of it.
 	Staging string
-	// StateDir has the records of restores; nobody else may write to it. Empty for the engine's
-	// default. Recover and Backup find a restore that was interrupted only by the same directory.
+	// StateDir is the directory for the records of restores. Nobody else may be able to write to it. Empty
+	// for the default of the engine. Recover and Backup find an interrupted restore only with the same
+	// directory.
 	StateDir string
-	// SHA1 that the archive must have, in hexadecimal.
+	// SHA1 is the SHA-1 that the archive must have, in hexadecimal; empty for any.
 	SHA1       string
 	Unpack     Unpack
 	OnProgress func(Progress)
 }
 
-// Run restores.
+// Run restores the directory.
 func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	args := map[string]any{
 		"dir": wireText(r.Dir), "merge": r.Merge, "in_place": r.InPlace, "keep": texts(r.Keep),
@@ -158,8 +163,8 @@ func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	return &unpacked, nil
 }
 
-// Recover finishes or undoes a restore of Dir that was interrupted, and says which; empty if there
-// was none. Of the other fields only StateDir counts.
+// Recover finishes or undoes an interrupted restore of Dir, and returns which it did; empty if there was
+// none. Of the other fields, only StateDir is used.
 func (r Restore) Recover(ctx context.Context, engine *Engine) (string, error) {
 	args := map[string]any{"dir": wireText(r.Dir)}
 	if r.StateDir != "" {
