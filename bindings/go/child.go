@@ -31,7 +31,7 @@ func open(options Options) (*transport, error) {
 	case Child:
 		return openChild(options)
 	}
-	return nil, invalid("run the engine", fmt.Sprintf("there is no mode %d", options.Mode))
+	return nil, invalid("run the engine", fmt.Sprintf("the mode %d is unknown", options.Mode))
 }
 
 func openChild(options Options) (*transport, error) {

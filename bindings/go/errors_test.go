@@ -53,7 +53,7 @@ func TestErrorsAreOfTheirKind(t *testing.T) {
 
 const other = "0b6c1c39-6a34-4d0e-a4f4-5d0c9d0e8a11"
 
-// only checks that so many files are in a directory.
+// only checks the number of files in a directory.
 func only(t *testing.T, dir string, n int) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -65,14 +65,14 @@ func only(t *testing.T, dir string, n int) {
 	}
 }
 
-func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
+func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 	dir, store := large(t), t.TempDir()
 	report := made(t, wingback.Backup{Source: dir}, t.TempDir())
 	archive, err := os.ReadFile(report.Path)
 	must(t, err)
 	for i := range 30 {
 		ctx, cancel := context.WithCancel(background())
-		// Many moments, most of them early.
+		// Random moments, most of them early.
 		time.AfterFunc(time.Duration(i*i)*300*time.Microsecond, cancel)
 		begun := time.Now()
 		_, err := wingback.Backup{Source: dir, UUID: id, WriteLimit: slow(), Engine: shared}.Run(ctx, wingback.LocalStore{Dir: store})
@@ -85,7 +85,7 @@ func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
 		only(t, store, 0)
 		cancel()
 	}
-	// What waits for a reader, or a writer.
+	// Jobs that wait for a reader or a writer.
 	ctx, cancel := context.WithTimeout(background(), 200*time.Millisecond)
 	defer cancel()
 	half, stop := io.Pipe()
@@ -114,7 +114,7 @@ func TestACancelledContextEndsItAtEveryStage(t *testing.T) {
 	nobody.Close()
 }
 
-func TestAReaderThatWaitsDoesNotHoldAJobThatHasFailed(t *testing.T) {
+func TestABlockedReaderDoesNotBlockAFailedJob(t *testing.T) {
 	half, stop := io.Pipe()
 	defer stop.Close()
 	go stop.Write([]byte("this is no archive, and no more of it comes"))
@@ -148,7 +148,7 @@ func TestAMisspelledPathChangesNothing(t *testing.T) {
 	}
 }
 
-func TestACallersOwnFaultIsSaid(t *testing.T) {
+func TestAnErrorOfTheCallersReaderOrWriterIsReturned(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	archive, err := os.ReadFile(report.Path)
 	must(t, err)

@@ -49,7 +49,7 @@ type Changed struct {
 	Change string // a word for programs
 }
 
-// Part is a part of a multipart upload, as whoever completes it needs to name it.
+// A Part is a part of a multipart upload. The call that completes the upload needs both fields.
 type Part struct {
 	Number int    `json:"number"`
 	ETag   string `json:"etag"`

@@ -47,7 +47,7 @@ func TestABackupGoesUpAndComesBack(t *testing.T) {
 	if link, err := os.Readlink(filepath.Join(target, "level")); err != nil || link != "world/level.dat" {
 		t.Error(link, err)
 	}
-	// It is an archive for every other tool.
+	// Other tools can read the archive.
 	other := t.TempDir()
 	if out, err := exec.Command("tar", "-xzf", report.Path, "-C", other).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -143,7 +143,7 @@ func TestALocalArchiveIsAFileSystem(t *testing.T) {
 	}
 }
 
-// One that tar has appended to: a path twice, and hard links to what was there before.
+// The archive has members that tar has appended: a second one of a path, and hard links to earlier ones.
 func TestAForeignArchiveIsWhatItWouldBeExtractedTo(t *testing.T) {
 	dir := t.TempDir()
 	script := `mkdir d; echo old >d/a; ln d/a d/b; ln -s a d/l; ln d/l d/m; tar -cf x.tar d/a d/b d/l d/m
@@ -235,7 +235,7 @@ func TestAClosedWriterIsAnError(t *testing.T) {
 	if _, err := (wingback.Backup{Source: dir, Engine: shared}).WriteTo(background(), closed); err == nil {
 		t.Error("nothing was written, and nothing said")
 	}
-	// So little that all of it was on its way when the job was done.
+	// So few bytes that all were in the socket when the job ended.
 	if _, err := file(report.Path).CopyFile(background(), "server.properties", closed); err == nil {
 		t.Error("nothing was written, and nothing said")
 	}
@@ -263,7 +263,7 @@ func TestMembersAreListed(t *testing.T) {
 	if !errors.Is(last, wingback.NotFound) {
 		t.Error(last)
 	}
-	// Whoever stops early leaves nothing behind.
+	// Stopping early leaves nothing behind.
 	for range archive.Members(background()) {
 		break
 	}
@@ -335,7 +335,7 @@ func TestALimitIsShared(t *testing.T) {
 		}()
 	}
 	wait.Wait()
-	// Twice 8 MiB with 8 MiB a second: each for itself would be done in one.
+	// Two times 8 MiB at 8 MiB per second; with a limit each, both would end after one second.
 	if took := time.Since(begun); took < 1800*time.Millisecond {
 		t.Error(took)
 	}
