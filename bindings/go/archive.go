@@ -181,7 +181,7 @@ type Verified struct {
 	// DamageMore is the number of damaged places that Damage leaves out; it has at most 1,000.
 	DamageMore uint64 `json:"damage_more"`
 	// ReadMethod is "indexed", or "sequential".
-	ReadMethod string
+	ReadMethod string `json:"read_method"`
 }
 
 // Damage is a part of an archive that cannot be read.

@@ -71,7 +71,7 @@ type Unpacked struct {
 	Recovered string
 	Warnings  []string
 	// ReadMethod is "indexed", or "sequential".
-	ReadMethod string
+	ReadMethod string `json:"read_method"`
 }
 
 // NotExtracted is a skipped member.

@@ -183,13 +183,11 @@ pub unsafe extern "C" fn wingback_archive_list(
     unsafe {
         guard(error, || {
             let out = Out::new(task, "task")?;
-            let (archive, list) = {
-                let mut wanted = List::new();
-                for one in slice(selection, count, "selection")? {
-                    wanted = wanted.select(one.get("selection")?);
-                }
-                (opaque::get(archive, "archive")?.open()?, wanted)
-            };
+            let mut list = List::new();
+            for selector in slice(selection, count, "selection")? {
+                list = list.select(selector.get("selection")?);
+            }
+            let archive = opaque::get(archive, "archive")?.open()?;
             task::start("list an archive", list.start(archive), out, Listing::new)
         })
     }

@@ -128,6 +128,7 @@ pub unsafe extern "C" fn wingback_entries_read(
             let place: &mut [u8] = if room == 0 {
                 &mut []
             } else {
+                // The memory may be uninitialized, and a slice must not be.
                 buffer.cast::<u8>().write_bytes(0, room);
                 std::slice::from_raw_parts_mut(buffer.cast(), room)
             };
