@@ -1,6 +1,6 @@
-//! Gives the shared library its soname, with the number of its ABI.
+//! Sets the soname of the shared library, which has the number of its ABI.
 
-/// As `WINGBACK_ABI_VERSION` in src/version.rs; a test compares them.
+/// The same as `WINGBACK_ABI_VERSION` in src/version.rs; a test compares them.
 const ABI: u32 = 1;
 
 fn main() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the header, both libraries and a pkg-config file: install.sh BUILT PREFIX, where BUILT is
-# the folder that has the libraries. DESTDIR is put before where files are written to.
+# Installs the header, both libraries and a pkg-config file: install.sh BUILT PREFIX. BUILT is the
+# directory with the libraries. DESTDIR is put in front of the paths to which files are written.
 set -eu
 
 abi=1
@@ -22,7 +22,7 @@ install -m 755 "$built/libwingback.so" "$lib/libwingback.so.$abi.$version"
 ln -sf "libwingback.so.$abi.$version" "$lib/libwingback.so.$abi"
 ln -sf "libwingback.so.$abi" "$lib/libwingback.so"
 
-# What a static link needs besides; the compiler itself adds what unwinds.
+# Libs.private are the libraries for a static link; the compiler adds the one for unwinding.
 cat >"$lib/pkgconfig/wingback.pc" <<EOF
 prefix=$prefix
 libdir=\${prefix}/lib

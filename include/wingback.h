@@ -1,38 +1,44 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * wingback: a backup engine for game servers. docs/c-api.md has a page to copy from.
+ * wingback: a backup engine for game servers. docs/c-api.md has an example program.
  *
- * Made by cbindgen from ffi/src; `WINGBACK_BLESS=1 cargo test -p wingback-ffi --test header` makes it
- * anew.
+ * cbindgen generates this file from ffi/src; `WINGBACK_BLESS=1 cargo test -p wingback-ffi --test header`
+ * updates it.
  *
- * Unless a function says otherwise:
+ * The following holds for every function whose comment does not say otherwise.
  *
- * Errors. A fallible call returns a status. On failure it writes an error, which the caller frees,
- * to its last argument unless that is NULL. Outputs are written on success only; an error or a
- * status that is none (NOT_YET, END) leaves them as they were.
+ * Errors. A call that can fail returns a status. On failure it writes an error object to its last
+ * argument, unless that is NULL; the caller frees the object. Outputs are written on success only. The
+ * statuses NOT_YET and END are not failures: they write neither an output nor an error.
  *
- * Blocking. It does not block: what takes time is a task of its own, which is waited for.
+ * Blocking. A function does not block. A long operation is started as a task, and the caller waits for
+ * the task.
  *
- * Threads. It may be called on any thread, also on several at once with one object, but for freeing:
- * by then nobody else may be using the object. Nothing is needed before the first call.
+ * Threads. A function may be called on any thread, and several threads may use one object at once. Only
+ * a function that frees an object needs it alone: no other thread may be using the object. No
+ * initialization is necessary.
  *
- * Ownership. What a call hands out by a pointer to a pointer is the caller's, to be freed by the
- * function of its name. A pointer to const belongs to the object that it was asked of and lives as
- * long as that. What is given to a call is copied: it has to live until the call returns. To free
- * something twice, or to use it afterwards, is forbidden and not noticed.
+ * Ownership. If a call writes an object to a pointer to a pointer, the caller owns the object and frees
+ * it with the function of its name. A pointer to const belongs to the object that returned it, and is
+ * valid as long as that object. Arguments are copied: they must be valid only until the call returns.
+ * The library does not detect an object that is freed twice or used after it was freed.
  *
- * Bytes. Paths and names are bytes with a length, and not assumed to be UTF-8; where text must be, it
- * says so.
+ * Bytes. Paths and names are bytes with a length, and need not be UTF-8. The comment says where text is
+ * required.
  *
- * Structs. One that begins with struct_size may grow at its end with later versions. The caller sets
- * that field to the size of the struct, and all it does not know to zeros.
+ * Structs. A struct that begins with struct_size may get new fields at its end in later versions. The
+ * caller sets struct_size to the size of the struct, and all fields that it does not use to zero.
  *
- * The process. A panic of the library is the status INTERNAL. It installs no signal handler and no
- * exit handler. Its threads take no signals: handlers run on the program's own, and nobody reading
- * from a pipe or connection is an error and no SIGPIPE. Once every handle is freed no thread of its
- * own is left: the last free waits for that, for five seconds at most (see wingback_task_free). Two
- * crates keep threads for the process: `blocking` a pool, in which an idle thread lives for half a
- * second, and `tokio` those for looking up names, for as long as a lookup takes.
+ * Results. "Result: f" in a comment means: when the task has succeeded, f gives its result. Before that,
+ * f returns NOT_YET or the status of the failure; for another kind of task it returns INVALID_INPUT.
+ *
+ * The process. A panic in the library becomes the status INTERNAL. The library installs no signal
+ * handler and no exit handler. Its threads block signals, so that handlers run on the program's own
+ * threads, and a write to a pipe or connection without a reader is an error and not a SIGPIPE. When the
+ * last object is freed, the library's threads end; that call waits for them, for at most five seconds
+ * (see wingback_task_free). Two dependencies keep threads longer: the `blocking` crate has a pool in
+ * which an idle thread lives for half a second, and `tokio` has threads that look up host names, each
+ * until its lookup ends.
  */
 
 
@@ -43,48 +49,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The ABI that this header describes. It grows with a change that programs built before would
-// notice, and is the number in the library's soname.
+// The version of the ABI that this header describes. It is the number in the library's soname, and
+// it grows with every change that would break a program built before.
 #define WINGBACK_ABI_VERSION 1
 
-// How a call or a task ended. A number never changes its meaning, and one that is retired is not
-// used again; there may be more of them one day.
+// The status of a call or a task. A number never changes its meaning, and a retired number is not
+// used again. Later versions may add numbers.
 enum wingback_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // All is well.
+    // Success.
     WINGBACK_STATUS_OK = 0,
-    // The task is not over yet.
+    // The task is not done yet.
     WINGBACK_STATUS_NOT_YET = 1,
     // There are no more entries.
     WINGBACK_STATUS_END = 2,
-    // The source, or the archive asked for, does not exist.
+    // The source or the archive does not exist.
     WINGBACK_STATUS_NOT_FOUND = 10,
-    // An archive of that name exists, or another backup is making it right now.
+    // An archive of that name exists, or another backup is making it now.
     WINGBACK_STATUS_ALREADY_EXISTS = 11,
     // The system refused access.
     WINGBACK_STATUS_PERMISSION_DENIED = 12,
-    // An argument is NULL that must not be, or not usable; or a call came out of its order.
+    // An argument is NULL or cannot be used, or a call came at a wrong time.
     WINGBACK_STATUS_INVALID_INPUT = 13,
-    // The destination is full, over its quota, or under the reserve that was asked for.
+    // The destination is full, over its quota, or below the reserve.
     WINGBACK_STATUS_NO_SPACE = 14,
     // The task was cancelled.
     WINGBACK_STATUS_CANCELLED = 15,
-    // The source directory was replaced or went away while it was read.
+    // The source directory was replaced or removed while it was read.
     WINGBACK_STATUS_SOURCE_GONE = 16,
-    // An archive is not what its checksums or its format promise.
+    // The archive does not match its checksums, or is not in a known format.
     WINGBACK_STATUS_CORRUPT = 17,
-    // Another operation is under way there, or one that was interrupted must be ended first.
+    // Another operation is using the directory, or an interrupted one must be recovered first.
     WINGBACK_STATUS_BUSY = 18,
-    // A link with a signature that is not good any more.
+    // A presigned URL has expired.
     WINGBACK_STATUS_URL_EXPIRED = 19,
-    // Any other failure of the system below: the disk, the network, the store.
+    // Any other failure of the system, the disk, the network or the store.
     WINGBACK_STATUS_IO = 20,
     // A fault of the library, such as a panic.
     WINGBACK_STATUS_INTERNAL = 21,
-    // This build of the library lacks what was asked for.
+    // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
 };
 #ifndef __cplusplus
@@ -101,15 +107,15 @@ enum wingback_phase
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Opening source and destination.
+    // Opening the source and the destination.
     WINGBACK_PHASE_STARTING = 0,
-    // Reading the source, or the archive.
+    // Reading the source or the archive.
     WINGBACK_PHASE_READING = 1,
-    // The source is read to its end and not needed any more; the archive is still being written.
+    // The source has been read and is not needed any more; the archive is still being written.
     WINGBACK_PHASE_SOURCE_READ = 2,
-    // What was made is being made durable and visible.
+    // Making the result durable and visible.
     WINGBACK_PHASE_COMMITTING = 3,
-    // Over, well or not.
+    // The task has ended, with or without success.
     WINGBACK_PHASE_DONE = 4,
 };
 #ifndef __cplusplus
@@ -120,15 +126,15 @@ typedef int32_t wingback_phase;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Which language exclude patterns are written in.
+// Language of exclude patterns.
 enum wingback_rules
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // That of .gitignore, answering as git does. The default.
+    // The language of .gitignore, with the same matches as git. The default.
     WINGBACK_RULES_GIT = 0,
-    // That of .pteroignore, answering as Wings does.
+    // The language of .pteroignore, with the same matches as Wings.
     WINGBACK_RULES_WINGS = 1,
 };
 #ifndef __cplusplus
@@ -139,13 +145,13 @@ typedef int32_t wingback_rules;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What the ignore file in the source's root is used for.
+// Use of the ignore file in the root of the source.
 enum wingback_ignore_file
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Its patterns come first, the caller's after them. The default.
+    // Its patterns come before those of the caller. The default.
     WINGBACK_IGNORE_FILE_MERGE = 0,
     // It is used only if the caller gave no patterns, as Wings does.
     WINGBACK_IGNORE_FILE_REPLACE = 1,
@@ -160,7 +166,7 @@ typedef int32_t wingback_ignore_file;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Which entries get a place in the tar.
+// Kinds of members that the tar gets.
 enum wingback_profile
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
@@ -168,7 +174,7 @@ enum wingback_profile
  {
     // Files, symlinks and directories. The default.
     WINGBACK_PROFILE_FULL = 0,
-    // Regular files only, for Wings' own restore; the others are in the index.
+    // Regular files only, for Wings' own restore. Symlinks and directories are only in the index.
     WINGBACK_PROFILE_WINGS = 1,
 };
 #ifndef __cplusplus
@@ -179,17 +185,17 @@ typedef int32_t wingback_profile;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// How hard to compress.
+// Compression level.
 enum wingback_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Not at all.
+    // No compression.
     WINGBACK_LEVEL_NONE = 0,
-    // Fast, and small enough. The default.
+    // Fast, with a good size. The default.
     WINGBACK_LEVEL_FAST = 1,
-    // As small as deflate gets, several times slower.
+    // The smallest size that deflate reaches; several times slower.
     WINGBACK_LEVEL_BEST = 2,
 };
 #ifndef __cplusplus
@@ -200,17 +206,17 @@ typedef int32_t wingback_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What a member of an archive is.
+// Kind of a member.
 enum wingback_member_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Another kind than this library knows.
+    // A kind that this library does not know.
     WINGBACK_MEMBER_KIND_OTHER = 0,
     // A regular file.
     WINGBACK_MEMBER_KIND_FILE = 1,
-    // Another name of a file that came before it.
+    // A hard link to an earlier file.
     WINGBACK_MEMBER_KIND_HARD_LINK = 2,
     // A symbolic link.
     WINGBACK_MEMBER_KIND_SYMLINK = 3,
@@ -237,13 +243,13 @@ enum wingback_read_method
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // By the index inside: side by side, and only what was needed.
+    // By its index: in parallel, and only the parts that were needed.
     WINGBACK_READ_METHOD_INDEXED = 0,
     // In sequence: it has no index. Another program made it, or its end is missing.
     WINGBACK_READ_METHOD_NO_INDEX = 1,
     // In sequence: its index is damaged.
     WINGBACK_READ_METHOD_DAMAGED_INDEX = 2,
-    // In sequence: its index says something else than the archive itself.
+    // In sequence: its index and its content do not match.
     WINGBACK_READ_METHOD_MISMATCHED_INDEX = 3,
     // In sequence: it came as a stream.
     WINGBACK_READ_METHOD_STREAM = 4,
@@ -256,17 +262,17 @@ typedef int32_t wingback_read_method;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Whose the files that are written will be.
+// Owner of written files.
 enum wingback_owner
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // The caller's. The default.
+    // The user who runs the program. The default.
     WINGBACK_OWNER_KEEP = 0,
-    // The user and group that are given.
+    // The given user and group.
     WINGBACK_OWNER_FIXED = 1,
-    // Those that the archive says.
+    // The user and group in the archive.
     WINGBACK_OWNER_FROM_ARCHIVE = 2,
 };
 #ifndef __cplusplus
@@ -277,7 +283,7 @@ typedef int32_t wingback_owner;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What became of a restore that was interrupted.
+// What was done about an interrupted restore.
 enum wingback_recovered
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
@@ -285,11 +291,11 @@ enum wingback_recovered
  {
     // There was none.
     WINGBACK_RECOVERED_NOTHING = 0,
-    // Its exchange had begun, and was finished: the tree is the new one.
+    // The exchange of the trees had begun and was finished: the tree is the new one.
     WINGBACK_RECOVERED_FINISHED = 1,
-    // Its exchange had begun and was undone: the tree is the old one.
+    // The exchange had begun and was undone: the tree is the old one.
     WINGBACK_RECOVERED_UNDONE = 2,
-    // Its exchange had not begun: the tree is the old one.
+    // The exchange had not begun: the tree is the old one.
     WINGBACK_RECOVERED_DISCARDED = 3,
 };
 #ifndef __cplusplus
@@ -300,7 +306,7 @@ typedef int32_t wingback_recovered;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// How much a message of the log matters.
+// Importance of a log message.
 enum wingback_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
@@ -308,9 +314,9 @@ enum wingback_log_level
  {
     // A fault of the library.
     WINGBACK_LOG_LEVEL_ERROR = 0,
-    // Something failed, or could not be waited for.
+    // A task failed, or could not be waited for.
     WINGBACK_LOG_LEVEL_WARNING = 1,
-    // A task began or ended.
+    // A task began, ended or was cancelled.
     WINGBACK_LOG_LEVEL_INFO = 2,
 };
 #ifndef __cplusplus
@@ -321,92 +327,92 @@ typedef int32_t wingback_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// An archive to be read, wherever it is: a .tar.gz of ours or of any other program. Any number of
-// operations may read it at once, but for a stream, and it may be freed while they run.
+// An archive to read: a .tar.gz made by wingback or by another program. Several operations may
+// read it at once, except a stream. It may be freed while they run.
 typedef struct wingback_archive wingback_archive;
 
-// What to back up, and how: options, and calls that start. It can be started more than once, and
-// be changed or freed while what was started runs, which has its own copy.
+// The options of a backup. It can be started several times. It may be changed or freed while its
+// tasks run, because each task has its own copy.
 typedef struct wingback_backup wingback_backup;
 
-// The members of an archive in its order, each with its content: for programs that write files
-// their own way. It is not read by two threads at once: one waits for the other.
+// Reads the members of an archive one after another, each with its content, for programs that
+// write files themselves. If two threads call it at once, one waits for the other.
 typedef struct wingback_entries wingback_entries;
 
 // Why a call or a task failed.
 typedef struct wingback_error wingback_error;
 
-// Takes members out of an archive, into a directory: options, and the call that starts. Files that
-// are there already are an error unless they are to be overwritten.
+// The options of an extraction, which writes members of an archive to a directory. A file that
+// exists already is an error unless overwriting is allowed.
 typedef struct wingback_extract wingback_extract;
 
-// What was extracted. It belongs to its task.
+// The result of an extraction. It belongs to its task.
 typedef struct wingback_extracted wingback_extracted;
 
-// A limit in bytes a second. Given to many backups, they stay below it together; changed, it holds
-// at once for all of them. It may be freed while they run.
+// A limit in bytes per second. Backups that share it stay below it together. It may be freed while
+// they run.
 typedef struct wingback_limiter wingback_limiter;
 
-// What an archive holds. It belongs to its task.
+// The members of an archive. The listing belongs to its task.
 typedef struct wingback_listing wingback_listing;
 
-// A list of notes: what was skipped, what changed, what is damaged. It belongs to the result that
-// it was asked of, and lives as long as that.
+// A list of notes about skipped, changed or damaged paths. It belongs to the object that returned
+// it and is freed with that object.
 typedef struct wingback_notes wingback_notes;
 
-// The archives in a store, in the order of their keys. It belongs to its task.
+// The archives in a store, sorted by key. The list belongs to its task.
 typedef struct wingback_objects wingback_objects;
 
-// The URLs for the parts of one archive, in their order, as a panel hands them out.
+// The URLs for the parts of one archive, in their order, as a panel issues them.
 typedef struct wingback_part_urls wingback_part_urls;
 
-// The parts of an upload, in their order. It belongs to its task.
+// The parts of an upload, in their order. The list belongs to its task.
 typedef struct wingback_parts wingback_parts;
 
 // The result of a backup. It belongs to its task.
 typedef struct wingback_report wingback_report;
 
-// Brings a directory to an archive's state: options, and the call that starts. Nothing of the
-// directory is touched before the archive is known to be good; whatever happens then, a kill or a
-// power cut, the tree is the old one or the new one.
+// The options of a restore, which brings a directory to the state of an archive. Nothing in the
+// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
+// the tree is either the old one or the new one.
 typedef struct wingback_restore wingback_restore;
 
 // The result of a restore. It belongs to its task.
 typedef struct wingback_restored wingback_restored;
 
-// A place for archives: a directory, or a bucket of an S3 service. Any number of operations may
-// use it at once, and it may be freed while they run.
+// A place for archives: a directory, or a bucket of an S3 service. Several operations may use it
+// at once, and it may be freed while they run.
 typedef struct wingback_store wingback_store;
 
-// A running operation, such as a backup. It runs whether or not anybody waits for it.
+// A running operation, such as a backup. It runs whether or not a thread waits for it.
 typedef struct wingback_task wingback_task;
 
-// What a check found. It belongs to its task.
+// The result of a check. It belongs to its task.
 typedef struct wingback_verified wingback_verified;
 
-// Facts about a build of the library. The texts are UTF-8, end in a zero byte, and are always good.
+// The build of the library. The texts are UTF-8, end in a zero byte, and are never freed.
 typedef struct wingback_build_info {
     // sizeof(wingback_build_info).
     size_t struct_size;
     // Version of the library.
     const char *version;
-    // Commit that it was built from; empty where that is not known.
+    // Commit that the library was built from; empty if it is unknown.
     const char *commit;
-    // What it was built for, as Rust says it, such as "x86_64-unknown-linux-gnu".
+    // Rust's name for the platform that it was built for, such as "x86_64-unknown-linux-gnu".
     const char *target;
     // Encoder of the level FAST.
     const char *encoder;
-    // Whether it has the network: stores in S3, links, part URLs.
+    // Whether the library has the network: stores in S3, links, part URLs.
     bool has_s3;
 } wingback_build_info;
 
-// Bytes, such as a path or a name: not assumed to be UTF-8, and without a zero byte at their end.
-// Those that are given to a call need to live until it returns; those that a call gives live as
-// long as the object that they were asked of.
+// Bytes with a length, such as a path or a name. They need not be UTF-8, and no zero byte follows
+// them. Bytes passed to a call must stay valid until it returns. Bytes from a call are valid as
+// long as the object that returned them.
 typedef struct wingback_bytes {
-    // May be NULL if there are none.
+    // The first byte. It may be NULL if `len` is 0.
     const char *data;
-    // How many there are.
+    // The number of bytes.
     size_t len;
 } wingback_bytes;
 
@@ -414,95 +420,96 @@ typedef struct wingback_bytes {
 typedef struct wingback_progress {
     // sizeof(wingback_progress).
     size_t struct_size;
-    // What is being done.
+    // What the task is doing.
     wingback_phase phase;
-    // Whether the expected numbers are known.
+    // Whether the two expected numbers are known.
     bool is_expected_known;
-    // Files taken up so far.
+    // Files that the task has begun with or finished.
     uint64_t files;
-    // Bytes of content that are done: of a backup, those read or known to be holes; of what reads
-    // an archive, those that came out of it.
+    // Bytes of content that are done. A backup counts bytes that it has read or knows to be holes.
+    // A task that reads an archive counts decoded bytes.
     uint64_t bytes;
-    // Bytes of the archive that the destination has taken; only a backup writes one.
+    // Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     uint64_t written;
-    // Bytes of the archive that a service has confirmed; 0 where the destination is no service.
+    // Bytes of the archive that a service has confirmed; 0 if the destination is not a service.
     uint64_t uploaded;
-    // What the files will come to.
+    // What `files` is expected to be at the end.
     uint64_t expected_files;
-    // What the bytes will come to.
+    // What `bytes` is expected to be at the end.
     uint64_t expected_bytes;
 } wingback_progress;
 
-// Is called once, on a thread of the library, when a task is over. It may signal whoever waits, and
-// free the task; it should do nothing that takes long.
+// A function that is called once when a task is done, on a thread of the library. It may wake a
+// waiting thread, and it may free the task. It should return quickly.
 typedef void (*wingback_done_function)(void *user_data);
 
-// One of them.
+// A note about one path.
 typedef struct wingback_note {
     // sizeof(wingback_note).
     size_t struct_size;
-    // What it is about, relative to the root; empty if it is about no path.
+    // The path, relative to the root; empty if the note is not about a path.
     struct wingback_bytes path;
-    // A word for programs, such as "unreadable", stable across versions. It ends in a zero byte.
+    // A word for programs, such as "unreadable", that stays the same in later versions. It ends in
+    // a zero byte.
     const char *code;
-    // What is the matter, for people: UTF-8 that ends in a zero byte.
+    // An explanation for people, as UTF-8 that ends in a zero byte.
     const char *text;
-    // Whether something is missing that should be there.
+    // Whether content is missing that should be there.
     bool is_data_loss;
 } wingback_note;
 
-// How bytes travel over a network. All zeros are the defaults.
+// How bytes are sent over a network. Zero in each field is its default.
 typedef struct wingback_transfer {
     // sizeof(wingback_transfer).
     size_t struct_size;
-    // How many parts or ranges are on their way at once: 4 unless told otherwise.
+    // Number of parts or ranges that are sent or received at once; 0 means 4.
     uint32_t parallel;
-    // How long a request is tried again after failures that may pass, in milliseconds: three
-    // minutes unless told otherwise.
+    // How long a request is retried after temporary failures, in milliseconds; 0 means three
+    // minutes.
     uint64_t retry_for_ms;
-    // How long a connection may be silent, in milliseconds: one minute unless told otherwise.
+    // How long a connection may be silent before it counts as failed, in milliseconds; 0 means one
+    // minute.
     uint64_t stall_after_ms;
-    // A PEM file with certificates to trust, too.
+    // A PEM file with certificates to trust in addition to the system's.
     struct wingback_bytes ca_file;
 } wingback_transfer;
 
-// Where and how archives are kept in S3. Texts are UTF-8; all but the bucket may be empty, and all
-// zeros are the defaults.
+// A bucket in an S3 service, and how archives are stored there. Texts are UTF-8. Only the bucket
+// is required; zero or empty in any other field is its default.
 typedef struct wingback_s3_config {
     // sizeof(wingback_s3_config).
     size_t struct_size;
     // The bucket.
     struct wingback_bytes bucket;
-    // The service, such as "https://s3.example.com": Amazon's unless told otherwise.
+    // URL of the service, such as "https://s3.example.com"; empty for Amazon's.
     struct wingback_bytes endpoint;
-    // The region: "us-east-1" unless told otherwise.
+    // The region; empty for "us-east-1".
     struct wingback_bytes region;
-    // What stands before the name of each archive, such as "servers/".
+    // Text before the name of each archive, such as "servers/".
     struct wingback_bytes prefix;
-    // How archives are named: "backup-{uuid}.tar.gz" unless told otherwise.
+    // Template for the names of archives; empty for "backup-{uuid}.tar.gz".
     struct wingback_bytes names;
-    // The keys. Without them they are looked for as AWS' tools do: in the environment, then in the
-    // credentials file.
+    // The access key. If both keys are empty, they are taken from where AWS' own tools find them:
+    // the environment, then the credentials file.
     struct wingback_bytes access_key;
-    // Likewise.
+    // The secret key. Set both keys or neither.
     struct wingback_bytes secret_key;
     // The token of a temporary session.
     struct wingback_bytes session_token;
-    // Bytes of a part: 5 MiB unless told otherwise.
+    // Size of a part in bytes; 0 means 5 MiB.
     uint64_t part_size;
-    // The storage class of archives, such as "STANDARD_IA".
+    // Storage class of archives, such as "STANDARD_IA".
     struct wingback_bytes storage_class;
-    // Has the service encrypt archives: "AES256" or "aws:kms".
+    // Encryption of archives by the service: "AES256" or "aws:kms".
     struct wingback_bytes encryption;
-    // The key for that, of this id.
+    // Id of the key for "aws:kms".
     struct wingback_bytes kms_key_id;
-    // How old an unfinished upload must be for a sweep to abort it, in seconds: a day unless told
-    // otherwise.
+    // How old an unfinished upload must be before a sweep aborts it, in seconds; 0 means one day.
     uint64_t dead_after_s;
-    // Whether the bucket stands in the path of URLs or before their host: with 0 as the service is
-    // known to want it, with 1 in the path, with 2 before the host.
+    // Where URLs have the bucket: 1 for the path, 2 for the host name, 0 for the place that the
+    // service is known to need.
     uint32_t path_style;
-    // How bytes travel; NULL for the defaults.
+    // How bytes are sent; NULL for the defaults.
     const struct wingback_transfer *transfer;
 } wingback_s3_config;
 
@@ -510,73 +517,74 @@ typedef struct wingback_s3_config {
 typedef struct wingback_object {
     // sizeof(wingback_object).
     size_t struct_size;
-    // Its name.
+    // Its name. The bytes are valid as long as the list.
     struct wingback_bytes key;
-    // Its bytes.
+    // Its size in bytes.
     uint64_t size;
 } wingback_object;
 
-// What a walk over the source counts. The source may change before it is backed up.
+// The size of a source. The source may change before it is backed up.
 typedef struct wingback_estimate {
     // sizeof(wingback_estimate).
     size_t struct_size;
-    // Regular files.
+    // Number of regular files.
     uint64_t files;
-    // Directories.
+    // Number of directories.
     uint64_t directories;
-    // Symlinks.
+    // Number of symlinks.
     uint64_t symlinks;
     // Bytes of the files' content.
     uint64_t content;
-    // The most bytes that the archive can have if the source stays as it is.
+    // Upper bound for the size of the archive in bytes, if the source does not change.
     uint64_t archive_max;
 } wingback_estimate;
 
-// What an archive is, in numbers.
+// The numbers of a backup.
 typedef struct wingback_report_summary {
     // sizeof(wingback_report_summary).
     size_t struct_size;
-    // Bytes of the archive.
+    // Size of the archive in bytes.
     uint64_t size;
-    // SHA-1 of the archive's bytes.
+    // SHA-1 of the archive.
     uint8_t sha1[20];
-    // Likewise in lower-case hexadecimal, with a zero byte at its end.
+    // The same SHA-1 in lower-case hexadecimal, followed by a zero byte.
     char sha1_hex[41];
-    // Whether something that should be in the archive could not be read; the skipped paths say
-    // what.
+    // Whether content is missing that should be in the archive. The list of skipped paths names
+    // it.
     bool is_partial;
     // Regular files in the archive.
     uint64_t files;
-    // Directories in the archive (in its index only, with profile WINGS).
+    // Directories in the archive; with the profile WINGS only in its index.
     uint64_t directories;
-    // Symlinks in the archive (likewise).
+    // Symlinks in the archive; with the profile WINGS only in its index.
     uint64_t symlinks;
-    // Groups of files that are hard links of one another; each is stored in full.
+    // Groups of files that are hard links of one another. Each file is stored in full.
     uint64_t hard_links;
     // Bytes of file content in the archive, holes included.
     uint64_t content;
-    // Bytes read from the source; less than the content where files have holes.
+    // Bytes read from the source; less than `content` if files have holes or were not read.
     uint64_t read;
-    // Segments that the archive was cut into.
+    // Number of segments of the archive.
     uint64_t segments;
-    // Files, symlinks and directories left out by a pattern; what lies in an excluded directory
-    // that was not entered is not counted.
+    // Files, symlinks and directories excluded by a pattern. The content of an excluded directory
+    // is not counted if the directory was not read.
     uint64_t excluded;
-    // From start to commit, in nanoseconds.
+    // Nanoseconds from the start to the commit.
     uint64_t duration_ns;
-    // Bytes of the archive that were copied from the previous one.
+    // Bytes of the archive that were copied from the previous archive.
     uint64_t copied;
-    // Bytes of the tar stream that were compressed: all of it but what was copied.
+    // Bytes of the tar stream that were compressed: all except copied data.
     uint64_t compressed;
 } wingback_report_summary;
 
-// A part that has arrived, as whoever completes the upload needs to name it.
+// A part that the service has confirmed. The call that completes the upload needs both fields.
 typedef struct wingback_part {
     // sizeof(wingback_part).
     size_t struct_size;
-    // Its place, from 1.
+    // Its number, counted from 1.
     uint32_t number;
-    // What the service answered with, byte for byte; with quotes where it has some.
+    // The ETag in the service's answer, unchanged, including any quotes. The bytes are valid as
+    // long as the list.
     struct wingback_bytes etag;
 } wingback_part;
 
@@ -584,246 +592,258 @@ typedef struct wingback_part {
 typedef struct wingback_member {
     // sizeof(wingback_member).
     size_t struct_size;
-    // Its path, relative to the root, without a "/" behind it; empty for the root.
+    // Its path, relative to the root, without a "/" at the end; empty for the root.
     struct wingback_bytes path;
-    // Where a symlink or hard link points. Empty of a symlink in a listing by the index.
+    // Target of a symlink or hard link. A listing by the index has no targets of symlinks; they
+    // are empty.
     struct wingback_bytes target;
-    // Bytes of content; 0 for all but files.
+    // Bytes of content; 0 for anything but a file.
     uint64_t size;
-    // Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
-    // nearest that 64 bits hold.
+    // Time of the last change of the content, in nanoseconds since 1970. A time before 1677 or
+    // after 2262 is replaced with the nearest that fits.
     int64_t mtime_ns;
-    // Owner.
+    // User that owns it.
     uint64_t uid;
-    // Group.
+    // Group that owns it.
     uint64_t gid;
     // Permission bits.
     uint32_t mode;
-    // What it is.
+    // Its kind.
     wingback_member_kind kind;
 } wingback_member;
 
-// How an archive is checked. All zeros are the defaults.
+// How an archive is checked. Zero in each field is its default.
 typedef struct wingback_verify_options {
     // sizeof(wingback_verify_options).
     size_t struct_size;
-    // The SHA-1 that the whole file should have, of 20 bytes; NULL if it is not known.
+    // The expected SHA-1 of the whole file, 20 bytes; NULL if it is unknown.
     const uint8_t *sha1;
-    // How many threads decode: as many as there are processors with 0.
+    // Number of threads that decode; 0 means one for each processor.
     uint32_t threads;
-    // Whether it gives way to other work. Anything but 0 is yes.
+    // Not 0: run at the lowest priority.
     uint32_t background;
 } wingback_verify_options;
 
-// What a check found, in numbers.
+// The numbers of a check.
 typedef struct wingback_verified_summary {
     // sizeof(wingback_verified_summary).
     size_t struct_size;
     // How the archive was read.
     wingback_read_method read_method;
-    // Whether the archive is what it was when it was made, as far as its checksums tell.
+    // Whether the archive is undamaged, as far as its checksums can tell.
     bool is_whole;
-    // Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
+    // Whether `sha1` is set: the options had a SHA-1, and the whole archive could be read.
     bool is_sha1_known;
-    // Whether it is the one that was given.
+    // Whether the SHA-1 is the expected one.
     bool sha1_matches;
-    // The SHA-1.
+    // The SHA-1 of the archive.
     uint8_t sha1[20];
-    // Bytes of the archive; 0 of a stream.
+    // Size of the archive in bytes; 0 for a stream.
     uint64_t size;
-    // Segments that were checked; 0 without an index.
+    // Number of checked segments; 0 without an index.
     uint64_t segments;
     // Files in the archive, as far as it could be read.
     uint64_t files;
-    // From start to end, in nanoseconds.
+    // Nanoseconds from start to end.
     uint64_t duration_ns;
 } wingback_verified_summary;
 
-// How members are written, and how much of them at most. All zeros are the defaults.
+// How members are written, and the limits for them. Zero in each field is its default.
 typedef struct wingback_unpack_options {
     // sizeof(wingback_unpack_options).
     size_t struct_size;
-    // How many threads decode and write: as many as there are processors with 0.
+    // Number of threads that decode and write; 0 means one for each processor.
     uint32_t threads;
-    // Whose the files will be.
+    // Owner of the written files.
     wingback_owner owner;
-    // The user, where that is FIXED.
+    // The user, if `owner` is FIXED.
     uint32_t uid;
-    // The group, likewise.
+    // The group, if `owner` is FIXED.
     uint32_t gid;
-    // Whether it gives way to other work. Anything but 0 is yes.
+    // Not 0: run at the lowest priority.
     uint32_t background;
-    // Bytes of the file system that stay free.
+    // Bytes of the file system that must stay free.
     uint64_t reserve;
-    // The most bytes of content, holes counted; 0 is without limit.
+    // Limit for the bytes of content, holes included; 0 means no limit.
     uint64_t max_bytes;
-    // The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
-    // target.
+    // Limit for the number of members; 0 means 5,000,000. Each 128 bytes of a member's path and
+    // target count as another member.
     uint64_t max_members;
-    // How many times the bytes of the archive the content may have; 0 is without limit.
+    // Limit for the bytes of content, as a multiple of the archive's size; 0 means no limit.
     uint64_t max_ratio;
-    // Whether members that cannot be used, such as a path that leads outside, are left out and noted
-    // as skipped. Anything but 0 is yes; otherwise the first one is an error.
+    // Not 0: members that cannot be used, such as a path that leads out of the directory, are
+    // skipped and reported as skipped. 0: the first one is an error.
     uint32_t skip_refused;
 } wingback_unpack_options;
 
-// What was written. It is the last field of each struct that has it, so that it may grow, too.
+// What was written. Each struct that has this struct has it as its last field, so that both can
+// grow.
 typedef struct wingback_unpacked {
-    // Files written, other names of one file included.
+    // Files written; a hard link counts as a file.
     uint64_t files;
     // Directories made or found.
     uint64_t directories;
     // Symlinks made.
     uint64_t symlinks;
-    // Files that became another name of one before.
+    // Files that became hard links to an earlier one.
     uint64_t hard_links;
     // Bytes of content.
     uint64_t content;
-    // Members that were left out since they could not be used.
+    // Members that were skipped because they cannot be used.
     uint64_t refused;
 } wingback_unpacked;
 
-// What a restore did, in numbers.
+// The numbers of a restore.
 typedef struct wingback_restored_summary {
     // sizeof(wingback_restored_summary).
     size_t struct_size;
     // How the archive was read.
     wingback_read_method read_method;
-    // What an interrupted restore before this one had left, and what became of it.
+    // What was done about an earlier, interrupted restore of the directory.
     wingback_recovered recovered;
-    // From start to end, in nanoseconds.
+    // Nanoseconds from start to end.
     uint64_t duration_ns;
     // What was written.
     struct wingback_unpacked unpacked;
 } wingback_restored_summary;
 
-// What was extracted, in numbers.
+// The numbers of an extraction.
 typedef struct wingback_extracted_summary {
     // sizeof(wingback_extracted_summary).
     size_t struct_size;
     // How the archive was read.
     wingback_read_method read_method;
-    // From start to end, in nanoseconds.
+    // Nanoseconds from start to end.
     uint64_t duration_ns;
     // What was written.
     struct wingback_unpacked unpacked;
 } wingback_extracted_summary;
 
-// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
-// byte, and is good until the function returns. It may call nothing of this library.
+// A function that gets each log message. Threads of the library call it, several at once. The
+// message is UTF-8, ends in a zero byte, and is valid until the function returns. The function
+// must not call this library.
 typedef void (*wingback_log_function)(wingback_log_level level, const char *message, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// The ABI of the library that is running, to compare with WINGBACK_ABI_VERSION where it was loaded
-// by hand.
+// Returns the version of the ABI of the running library. A program that loads the library with
+// dlopen(3) compares it with WINGBACK_ABI_VERSION.
 uint32_t wingback_abi_version(void);
 
-// The version of the library: text that ends in a zero byte.
+// Returns the version of the library, as text that ends in a zero byte. It is never freed.
 const char *wingback_version(void);
 
-// The facts of the build that is running.
+// Writes how the running library was built to `info`.
 wingback_status wingback_build(struct wingback_build_info *info, struct wingback_error **error);
 
-// A word for a status, such as "not-found": text that ends in a zero byte. "unknown" for a number
-// that is none.
+// Returns a word for a status, such as "not-found", or "unknown" for any other number. The text
+// ends in a zero byte and is never freed.
 const char *wingback_status_name(int32_t status);
 
-// What went wrong. OK for NULL.
+// Returns the status of the failure; OK for NULL.
 wingback_status wingback_error_status(const struct wingback_error *error);
 
-// One line that says what was being done, with what, and what is wrong: UTF-8 that ends in a zero
-// byte, good until the error is freed. Empty for NULL.
+// Returns one line that names the operation, its subject and the reason. The text is UTF-8 and
+// ends in a zero byte. It is valid until the error is freed. Empty for NULL.
 const char *wingback_error_message(const struct wingback_error *error);
 
-// The path that it was about, if there is one, good until the error is freed. Empty for NULL.
+// Returns the path that the failure is about, or empty bytes if there is none. The bytes are valid
+// until the error is freed. Empty for NULL.
 struct wingback_bytes wingback_error_path(const struct wingback_error *error);
 
-// Whether the same call may succeed a little later without anybody changing anything.
+// Returns whether the same call may succeed later without any change by the caller.
 bool wingback_error_is_retryable(const struct wingback_error *error);
 
-// Frees it. NULL is fine.
+// Frees the error. NULL is allowed.
 void wingback_error_free(struct wingback_error *error);
 
-// The bytes of a text that ends in a zero byte, without that. None for NULL.
+// Returns the bytes of a text that ends in a zero byte, without that byte. They are valid as long
+// as the text. Empty for NULL.
 struct wingback_bytes wingback_bytes_of(const char *text);
 
-// Waits until the task is over: for so many milliseconds, for none at 0, without end if negative.
-// OK if it ended well, NOT_YET if it is not over, else how it failed. Any number of threads may
-// wait, and as often as they like.
+// Waits until the task is done, for at most `timeout_ms` milliseconds. 0 does not wait; a negative
+// number waits without limit. Returns OK if the task succeeded, NOT_YET if it is not done,
+// otherwise the status of its failure. Several threads may wait for one task, and each may ask
+// again.
 //
-// Blocks for as long as that.
+// Blocks for that time.
 wingback_status wingback_task_wait(const struct wingback_task *task,
                                    int64_t timeout_ms,
                                    struct wingback_error **error);
 
-// How far the task is.
+// Writes how far the task is to `progress`.
 wingback_status wingback_task_progress(const struct wingback_task *task,
                                        struct wingback_progress *progress,
                                        struct wingback_error **error);
 
-// Asks the task to stop. It is over with CANCELLED once what it had begun is removed; where its
-// commit has begun it is too late, and it ends as if nobody had asked. NULL is fine.
+// Asks the task to stop, and returns at once. The task ends with CANCELLED after it has removed
+// what it had begun. If its commit has already begun, it ends as if this call had not been made.
+// NULL is allowed.
 void wingback_task_cancel(const struct wingback_task *task);
 
-// Has `function` called with `user_data` when the task is over, or soon if it is already: once, on
-// a thread of the library. It is not called if the task is freed before, and has returned when that
-// does unless it takes longer than a free waits. INVALID_INPUT if the task has such a function.
+// Sets the function that is called with `user_data` when the task is done. It is called once, on a
+// thread of the library; soon after this call if the task is done already. If the task is freed
+// first, the function is not called. wingback_task_free waits for a call that has begun, but no
+// longer than its time limit. INVALID_INPUT if the task already has such a function.
 wingback_status wingback_task_on_done(const struct wingback_task *task,
                                       wingback_done_function function,
                                       void *user_data,
                                       struct wingback_error **error);
 
-// Frees the task and its results. One that runs is cancelled first. NULL is fine.
+// Frees the task and its results. A running task is cancelled first. NULL is allowed.
 //
-// Blocks until its threads have ended, for five seconds at most; one that cannot be stopped, such
-// as on a dead mount, is left to itself. Within the function that `wingback_task_on_done` was given
-// it does not wait, and that thread ends when the function returns.
+// Blocks until the task's threads have ended, for at most five seconds. A thread that cannot be
+// stopped, for example on a dead mount, goes on by itself. If the function set by
+// wingback_task_on_done frees its own task, this call does not wait, and that thread ends when the
+// function returns.
 void wingback_task_free(struct wingback_task *task);
 
-// How many there are; none for NULL.
+// Returns the number of notes; 0 for NULL.
 size_t wingback_notes_count(const struct wingback_notes *notes);
 
-// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
-// places and whole files. None for NULL.
+// Returns how many notes were left out. Lists of skipped and changed paths, damage and undamaged
+// files have at most 1,000 notes. 0 for NULL.
 uint64_t wingback_notes_more(const struct wingback_notes *notes);
 
-// The note at `index`, counted from 0. What it points to lives as long as the list.
+// Writes the note at `index`, counted from 0, to `note`. Its pointers are valid as long as the
+// list.
 wingback_status wingback_notes_get(const struct wingback_notes *notes,
                                    size_t index,
                                    struct wingback_note *note,
                                    struct wingback_error **error);
 
-// A limit of so many bytes a second; 0 is without limit.
+// Creates a limit in bytes per second. 0 means no limit.
 wingback_status wingback_limiter_new(uint64_t bytes_per_second,
                                      struct wingback_limiter **limiter,
                                      struct wingback_error **error);
 
-// Changes it, for all that share it; 0 is without limit.
+// Changes the limit at once for all backups that share it. 0 means no limit.
 wingback_status wingback_limiter_set_rate(const struct wingback_limiter *limiter,
                                           uint64_t bytes_per_second,
                                           struct wingback_error **error);
 
-// What it is now; 0 is without limit, and for NULL.
+// Returns the limit in bytes per second; 0 if there is no limit, and for NULL.
 uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 
-// Frees it. NULL is fine.
+// Frees the limiter. NULL is allowed.
 void wingback_limiter_free(struct wingback_limiter *limiter);
 
-// Archives in a directory of the local file system, which is made when it is first needed. They are
-// named as `names` says, such as "{uuid}.tar.gz"; "backup-{uuid}.tar.gz" if that is empty. So many
-// bytes of the file system stay free: a backup fails with NO_SPACE when less is left.
+// Creates a store in a directory of the local file system. The directory is made when it is first
+// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
+// stay free. A backup fails with NO_SPACE when less is left.
 wingback_status wingback_store_local(struct wingback_bytes directory,
                                      struct wingback_bytes names,
                                      uint64_t reserve,
                                      struct wingback_store **store,
                                      struct wingback_error **error);
 
-// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
-// it, and its length without that to `len`. An empty `uuid` stands for a new random one. With a
-// capacity of 0 only the length is told; INVALID_INPUT if the buffer is too small.
+// Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
+// its length without that byte to `len`. The store's template gives the name. An empty `uuid`
+// means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
+// buffer is too small.
 wingback_status wingback_store_key(const struct wingback_store *store,
                                    struct wingback_bytes uuid,
                                    char *buffer,
@@ -831,7 +851,8 @@ wingback_status wingback_store_key(const struct wingback_store *store,
                                    size_t *len,
                                    struct wingback_error **error);
 
-// Writes where an archive is or would be, for people, to a buffer, in the same way.
+// Writes the path or URL of an archive to `buffer`, for people to read, in the same way as
+// wingback_store_key. The archive need not exist.
 wingback_status wingback_store_location(const struct wingback_store *store,
                                         struct wingback_bytes key,
                                         char *buffer,
@@ -839,239 +860,254 @@ wingback_status wingback_store_location(const struct wingback_store *store,
                                         size_t *len,
                                         struct wingback_error **error);
 
-// Starts a list of all archives in the store: `wingback_task_objects` has them.
+// Starts to list the archives in the store. Result: wingback_task_objects.
 wingback_status wingback_store_list(const struct wingback_store *store,
                                     struct wingback_task **task,
                                     struct wingback_error **error);
 
-// Starts to remove an archive; it is over with NOT_FOUND if there is none.
+// Starts to delete an archive. The task fails with NOT_FOUND if there is none.
 wingback_status wingback_store_delete(const struct wingback_store *store,
                                       struct wingback_bytes key,
                                       struct wingback_task **task,
                                       struct wingback_error **error);
 
-// Starts to remove what killed processes left unfinished, never what is being written:
-// `wingback_task_swept` says what.
+// Starts to remove files and uploads that killed processes left unfinished. It never removes those
+// that a process is still writing. Result: wingback_task_swept.
 wingback_status wingback_store_sweep(const struct wingback_store *store,
                                      struct wingback_task **task,
                                      struct wingback_error **error);
 
-// Frees it. What dropped uploads left there is removed first where that takes no more than five
-// seconds. NULL is fine.
+// Frees the store. NULL is allowed.
+//
+// Blocks until the remains of dropped uploads are removed, for at most five seconds.
 void wingback_store_free(struct wingback_store *store);
 
-// What a sweep has removed: one note for each, with where it was as its path.
+// Lends the result of wingback_store_sweep: one note for each removed file or upload, with its
+// location as the path.
 wingback_status wingback_task_swept(const struct wingback_task *task,
                                     const struct wingback_notes **notes,
                                     struct wingback_error **error);
 
-// Archives in a bucket of an S3 service. The first request is made by the first operation.
-// INVALID_INPUT for a bucket's name that cannot be, and for a prefix with an empty part or with a part
-// that begins with a dot. UNSUPPORTED without the network.
+// Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
+// INVALID_INPUT if the bucket's name is not valid, or if a part of the prefix is empty or begins
+// with a dot. UNSUPPORTED if the library has no network.
 wingback_status wingback_store_s3(const struct wingback_s3_config *config,
                                   struct wingback_store **store,
                                   struct wingback_error **error);
 
-// The result of `wingback_store_list`.
+// Lends the result of wingback_store_list.
 wingback_status wingback_task_objects(const struct wingback_task *task,
                                       const struct wingback_objects **objects,
                                       struct wingback_error **error);
 
-// How many there are; none for NULL.
+// Returns the number of archives; 0 for NULL.
 size_t wingback_objects_count(const struct wingback_objects *objects);
 
-// The archive at `index`, counted from 0. What it points to lives as long as the list.
+// Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
+// the list.
 wingback_status wingback_objects_get(const struct wingback_objects *objects,
                                      size_t index,
                                      struct wingback_object *object,
                                      struct wingback_error **error);
 
-// A backup of a directory with all of its content, but for what an ignore file in it names.
+// Creates the options for a backup of the directory `source`. By default the archive gets
+// everything except what an ignore file in the directory excludes.
 wingback_status wingback_backup_new(struct wingback_bytes source,
                                     struct wingback_backup **backup,
                                     struct wingback_error **error);
 
-// Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
-// that matches decides. A list that is over the limits in docs/command.md fails the backup with
+// Excludes what the patterns match, one pattern per line. Calls add up. The last pattern that
+// matches a path decides. If the list exceeds the limits in docs/command.md, the task fails with
 // INVALID_INPUT before anything is written.
 wingback_status wingback_backup_exclude(struct wingback_backup *backup,
                                         struct wingback_bytes patterns,
                                         struct wingback_error **error);
 
-// Which language patterns are written in: GIT unless told otherwise.
+// Sets the language of the patterns. The default is GIT.
 wingback_status wingback_backup_rules(struct wingback_backup *backup,
                                       wingback_rules rules,
                                       struct wingback_error **error);
 
-// What the ignore file in the source's root is used for (MERGE unless told otherwise), and its
-// name: ".pteroignore" if that is empty.
+// Sets the use of the ignore file in the root of the source, and its name. The default is MERGE.
+// An empty `name` means ".pteroignore".
 wingback_status wingback_backup_ignore_file(struct wingback_backup *backup,
                                             wingback_ignore_file mode,
                                             struct wingback_bytes name,
                                             struct wingback_error **error);
 
-// Whether an odd pattern fails the backup before anything is written, where it would be a warning.
+// Sets whether a suspicious pattern makes the task fail before anything is written. By default it
+// is a warning.
 wingback_status wingback_backup_strict_patterns(struct wingback_backup *backup,
                                                 bool strict,
                                                 struct wingback_error **error);
 
-// Whether directories on other file systems than the source's are left out.
+// Sets whether directories on other file systems than the source are left out. The default is
+// false.
 wingback_status wingback_backup_one_file_system(struct wingback_backup *backup,
                                                 bool stay,
                                                 struct wingback_error **error);
 
-// Looks in this state directory for a restore of the source that is under way, as
-// `wingback_restore_state_dir` has it. A source whose restore was interrupted in the middle fails
-// with BUSY.
+// Sets the state directory in which the backup looks for an unfinished restore of the source; see
+// wingback_restore_state_dir. If a restore was interrupted while it changed the source, the backup
+// fails with BUSY.
 wingback_status wingback_backup_state_dir(struct wingback_backup *backup,
                                           struct wingback_bytes directory,
                                           struct wingback_error **error);
 
-// Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
+// Sets whether the tree is counted while the backup begins, so that the progress has the expected
+// numbers. The default is false.
 wingback_status wingback_backup_count_first(struct wingback_backup *backup,
                                             bool count,
                                             struct wingback_error **error);
 
-// Which entries get a place in the tar: FULL unless told otherwise.
+// Sets the kinds of members that the tar gets. The default is FULL.
 wingback_status wingback_backup_profile(struct wingback_backup *backup,
                                         wingback_profile profile,
                                         struct wingback_error **error);
 
-// How hard to compress: FAST unless told otherwise.
+// Sets the compression level. The default is FAST.
 wingback_status wingback_backup_level(struct wingback_backup *backup,
                                       wingback_level level,
                                       struct wingback_error **error);
 
-// How many threads compress: as many as there are processors with 0, and unless told otherwise. Two
-// more read and hash. The archive's bytes do not depend on it.
+// Sets the number of threads that compress. 0, the default, means one for each processor. Two more
+// threads read and hash. The number does not change the bytes of the archive.
 wingback_status wingback_backup_threads(struct wingback_backup *backup,
                                         uint32_t threads,
                                         struct wingback_error **error);
 
-// Whether it gives way to other work: the lowest priority for the processor and the disk.
+// Sets whether the backup runs at the lowest priority for the processor and the disk. The default
+// is false.
 wingback_status wingback_backup_background(struct wingback_backup *backup,
                                            bool background,
                                            struct wingback_error **error);
 
-// Limits how fast the source is read.
+// Limits the speed at which the source is read.
 wingback_status wingback_backup_read_limit(struct wingback_backup *backup,
                                            const struct wingback_limiter *limiter,
                                            struct wingback_error **error);
 
-// Limits how fast the archive is written.
+// Limits the speed at which the archive is written.
 wingback_status wingback_backup_write_limit(struct wingback_backup *backup,
                                             const struct wingback_limiter *limiter,
                                             struct wingback_error **error);
 
-// Backs up only the first `len` bytes of the file at `path`, relative to the source, as a running
-// Bedrock server's "save query" gives them.
+// Backs up only the first `len` bytes of the file at `path`, which is relative to the source. A
+// running Bedrock server reports such lengths in reply to "save query".
 wingback_status wingback_backup_max_len(struct wingback_backup *backup,
                                         struct wingback_bytes path,
                                         uint64_t len,
                                         struct wingback_error **error);
 
-// Whether ctimes and inode numbers stay out of the index, so that copies of a tree give the same
-// bytes.
+// Sets whether the index leaves out ctimes and inode numbers, so that copies of a tree give the
+// same bytes. The default is false.
 wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
                                              bool reproducible,
                                              struct wingback_error **error);
 
-// Makes the archive from this one of an earlier backup of the same source: what is unchanged is not
-// read, and what is equal is copied from there. The result has the bytes that it would have had
-// anyway. A previous archive that cannot be used is a warning. It must be one that nobody else could
-// have written.
+// Sets the archive of an earlier backup of the same source. The backup does not read unchanged
+// files, and copies equal data from that archive. The new archive has the same bytes as without
+// it. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
+// to write to it.
 wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
                                               struct wingback_bytes file,
                                               struct wingback_error **error);
 
-// Likewise, from the one of this name in the local store that the backup goes to.
+// Does the same as wingback_backup_previous_file with the archive of this name in the local store
+// that the backup goes to.
 wingback_status wingback_backup_previous_key(struct wingback_backup *backup,
                                              struct wingback_bytes key,
                                              struct wingback_error **error);
 
-// Likewise, from the newest in that store.
+// Does the same as wingback_backup_previous_file with the newest archive in the local store that
+// the backup goes to.
 wingback_status wingback_backup_previous_latest(struct wingback_backup *backup,
                                                 struct wingback_error **error);
 
-// Whether a file with its old mtime is unchanged whatever its ctime, where there is a previous archive.
+// Sets whether a file with an unchanged mtime counts as unchanged even if its ctime is new. It
+// matters only with a previous archive. The default is false.
 wingback_status wingback_backup_trust_mtime(struct wingback_backup *backup,
                                             bool trust,
                                             struct wingback_error **error);
 
-// Whether what another encoder or level has compressed is copied too; the archive has other bytes then.
+// Sets whether data that another encoder or level has compressed is copied as well. The archive
+// then has other bytes. The default is false.
 wingback_status wingback_backup_reuse_any(struct wingback_backup *backup,
                                           bool any,
                                           struct wingback_error **error);
 
-// Keeps a copy of the archive in the directory `dir`, and makes it from the one before there, unless a
-// previous one is named: for archives that go far away. No more than `max_bytes` stay there; what
-// cannot be kept is a warning.
+// Keeps a copy of the archive in the directory `dir`, and uses the copy of the earlier backup
+// there as the previous archive unless one is set. It is meant for archives that go to a remote
+// store. At most `max_bytes` stay in the directory. If a copy cannot be kept, that is a warning.
 wingback_status wingback_backup_cache(struct wingback_backup *backup,
                                       struct wingback_bytes dir,
                                       uint64_t max_bytes,
                                       struct wingback_error **error);
 
-// Starts to count the source, without reading any file: `wingback_task_estimate` has the result.
+// Starts to count the source. No file is read. Result: wingback_task_estimate.
 wingback_status wingback_backup_estimate(const struct wingback_backup *backup,
                                          struct wingback_task **task,
                                          struct wingback_error **error);
 
-// Starts the backup into a store, under a name: `wingback_task_report` has the result. The archive
-// is visible there once the task has ended well, and never before it is whole.
+// Starts the backup into a store, under the name `key`. Result: wingback_task_report. The archive
+// becomes visible in the store when it is complete.
 wingback_status wingback_backup_start(const struct wingback_backup *backup,
                                       const struct wingback_store *store,
                                       struct wingback_bytes key,
                                       struct wingback_task **task,
                                       struct wingback_error **error);
 
-// Starts the backup to part URLs that somebody handed out, with nothing staged on a disk unless
-// parts are over 256 MiB: `wingback_task_report` and `wingback_task_parts` have the result. Whoever
-// handed the URLs out completes the upload, or aborts it where the task fails.
+// Starts the backup to part URLs. Nothing is written to a disk unless parts are over 256 MiB.
+// Results: wingback_task_report and wingback_task_parts. The program that issued the URLs
+// completes the upload, or aborts it if the task fails.
 wingback_status wingback_backup_send_to(const struct wingback_backup *backup,
                                         const struct wingback_part_urls *part_urls,
                                         struct wingback_task **task,
                                         struct wingback_error **error);
 
-// Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
-// the result. The descriptor is duplicated: it stays the caller's, who may close it at once. Only
-// the end of the task says whether what was written is whole. Nobody reading is an error. A reader
-// that only waits does not keep the task from being cancelled, but the thread that writes: it ends
-// once the reading end is closed.
+// Starts the backup to a descriptor, such as that of a pipe or a socket. Result:
+// wingback_task_report. The descriptor is duplicated: the caller keeps its own and may close it at
+// once. Only the end of the task says whether the written bytes are complete. A write without a
+// reader is an error. If the reader stops reading, the task can still be cancelled, but the thread
+// that writes ends only after the reading end is closed.
 wingback_status wingback_backup_write_to(const struct wingback_backup *backup,
                                          int fd,
                                          struct wingback_task **task,
                                          struct wingback_error **error);
 
-// Frees it. NULL is fine.
+// Frees the options; running tasks go on. NULL is allowed.
 void wingback_backup_free(struct wingback_backup *backup);
 
-// The result of `wingback_backup_estimate`.
+// Writes the result of wingback_backup_estimate to `estimate`.
 wingback_status wingback_task_estimate(const struct wingback_task *task,
                                        struct wingback_estimate *estimate,
                                        struct wingback_error **error);
 
-// The result of `wingback_backup_start`, `wingback_backup_send_to` and `wingback_backup_write_to`.
+// Lends the result of wingback_backup_start, wingback_backup_send_to or wingback_backup_write_to.
 wingback_status wingback_task_report(const struct wingback_task *task,
                                      const struct wingback_report **report,
                                      struct wingback_error **error);
 
-// The numbers of a report.
+// Writes the numbers of the report to `summary`.
 wingback_status wingback_report_get(const struct wingback_report *report,
                                     struct wingback_report_summary *summary,
                                     struct wingback_error **error);
 
-// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
+// Returns the paths that are missing from the archive or incomplete, with the reasons. NULL for
+// NULL.
 const struct wingback_notes *wingback_report_skipped(const struct wingback_report *report);
 
-// Files that changed while they were read. NULL for NULL.
+// Returns the files that changed while they were read. NULL for NULL.
 const struct wingback_notes *wingback_report_changed(const struct wingback_report *report);
 
-// Odd patterns, and options that named a path which was not met. NULL for NULL.
+// Returns warnings: suspicious patterns, options that name a path that was not found, and the
+// like. NULL for NULL.
 const struct wingback_notes *wingback_report_warnings(const struct wingback_report *report);
 
-// URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
-// The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
-// `staging`: the system's for temporary files if that is empty. UNSUPPORTED without the network.
+// Creates an object from `count` URLs for parts of `part_size` bytes each. The last part may be
+// smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts are over
+// 256 MiB, the archive is first written to the directory `staging`; if that is empty, to the
+// system's directory for temporary files. UNSUPPORTED if the library has no network.
 wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
                                        size_t count,
                                        uint64_t part_size,
@@ -1080,323 +1116,339 @@ wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
                                        struct wingback_part_urls **part_urls,
                                        struct wingback_error **error);
 
-// Starts to upload an archive that is a file, its parts side by side: `wingback_task_parts` has the
-// result. The file must stay as it is meanwhile.
+// Starts to upload an archive that is a file, several parts at once. Result: wingback_task_parts.
+// The file must not change until the task is done.
 wingback_status wingback_part_urls_upload_file(const struct wingback_part_urls *part_urls,
                                                struct wingback_bytes path,
                                                struct wingback_task **task,
                                                struct wingback_error **error);
 
-// Frees it; what it was given to goes on. NULL is fine.
+// Frees the object; running tasks go on. NULL is allowed.
 void wingback_part_urls_free(struct wingback_part_urls *part_urls);
 
-// The result of `wingback_part_urls_upload_file`, and of `wingback_backup_send_to` beside its
-// report.
+// Lends the parts that wingback_part_urls_upload_file or wingback_backup_send_to has uploaded.
 wingback_status wingback_task_parts(const struct wingback_task *task,
                                     const struct wingback_parts **parts,
                                     struct wingback_error **error);
 
-// How many there are; none for NULL.
+// Returns the number of parts; 0 for NULL.
 size_t wingback_parts_count(const struct wingback_parts *parts);
 
-// The part at `index`, counted from 0. What it points to lives as long as the list.
+// Writes the part at `index`, counted from 0, to `part`. Its pointers are valid as long as the
+// list.
 wingback_status wingback_parts_get(const struct wingback_parts *parts,
                                    size_t index,
                                    struct wingback_part *part,
                                    struct wingback_error **error);
 
-// An archive that is a file.
+// Creates an archive that is a file.
 wingback_status wingback_archive_file(struct wingback_bytes path,
                                       struct wingback_archive **archive,
                                       struct wingback_error **error);
 
-// An archive in a store.
+// Creates an archive that is in a store, under the name `key`.
 wingback_status wingback_archive_in_store(const struct wingback_store *store,
                                           struct wingback_bytes key,
                                           struct wingback_archive **archive,
                                           struct wingback_error **error);
 
-// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
-// query is in no error and in no log. The transfer may be NULL. UNSUPPORTED without the network.
+// Creates an archive behind an http or https link, such as a presigned URL of an object in S3. The
+// query of the link never appears in errors or logs. `transfer` may be NULL for the defaults.
+// UNSUPPORTED if the library has no network.
 wingback_status wingback_archive_link(struct wingback_bytes url,
                                       const struct wingback_transfer *transfer,
                                       struct wingback_archive **archive,
                                       struct wingback_error **error);
 
-// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
-// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-// sequence, and by one operation only. A writer that only waits does not keep the task from being
-// cancelled, but the thread that reads: it ends once the writing end is closed.
+// Creates an archive that comes from a descriptor, such as that of a pipe or a socket. The
+// descriptor is duplicated: the caller keeps its own and may close it at once. The archive is read
+// from its start to its end, and by one operation only. If the writer stops writing, the task can
+// still be cancelled, but the thread that reads ends only after the writing end is closed.
 wingback_status wingback_archive_stream(int fd,
                                         struct wingback_archive **archive,
                                         struct wingback_error **error);
 
-// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
-// patterns in `selection` it has only those with all beneath them; with none it has everything.
+// Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
+// `count` paths or patterns. The list has the members that they match, and all members below
+// those. If `count` is 0, it has all members.
 wingback_status wingback_archive_list(const struct wingback_archive *archive,
                                       const struct wingback_bytes *selection,
                                       size_t count,
                                       struct wingback_task **task,
                                       struct wingback_error **error);
 
-// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
-// NO_SPACE if the file has more than `max` bytes.
+// Starts to read one file of the archive into memory. Result: wingback_task_file. The task fails
+// with NO_SPACE if the file has more than `max` bytes.
 wingback_status wingback_archive_read_file(const struct wingback_archive *archive,
                                            struct wingback_bytes path,
                                            uint64_t max,
                                            struct wingback_task **task,
                                            struct wingback_error **error);
 
-// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
-// caller's, who may close it at once. `wingback_task_file` says what the file is. Only once the
-// task has ended well is what was written known to be right.
+// Starts to copy one file of the archive to a descriptor. Result: wingback_task_file. The
+// descriptor is duplicated: the caller keeps its own and may close it at once. The written bytes
+// are known to be correct only after the task has succeeded.
 wingback_status wingback_archive_copy_file(const struct wingback_archive *archive,
                                            struct wingback_bytes path,
                                            int fd,
                                            struct wingback_task **task,
                                            struct wingback_error **error);
 
-// Frees it. NULL is fine.
+// Frees the archive; running tasks go on. NULL is allowed.
 void wingback_archive_free(struct wingback_archive *archive);
 
-// The file that a task has read or copied, and its content where it was read into memory. Both
-// belong to the task. Either place may be NULL.
+// Writes the result of wingback_archive_read_file or wingback_archive_copy_file: the member, and
+// its content if it was read into memory. Pointers in both are valid until the task is freed.
+// `member` and `content` may each be NULL.
 wingback_status wingback_task_file(const struct wingback_task *task,
                                    struct wingback_member *member,
                                    struct wingback_bytes *content,
                                    struct wingback_error **error);
 
-// The result of `wingback_archive_list`.
+// Lends the result of wingback_archive_list.
 wingback_status wingback_task_listing(const struct wingback_task *task,
                                       const struct wingback_listing **listing,
                                       struct wingback_error **error);
 
-// How the archive was read. INDEX for NULL.
+// Returns how the archive was read; INDEXED for NULL.
 wingback_read_method wingback_listing_read_method(const struct wingback_listing *listing);
 
-// How many members there are; none for NULL.
+// Returns the number of members; 0 for NULL.
 size_t wingback_listing_count(const struct wingback_listing *listing);
 
-// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
-// archive. What it points to lives as long as the listing.
+// Writes the member at `index`, counted from 0, to `member`. With an index the members are sorted
+// by path; otherwise they have the order of the archive. The pointers are valid as long as the
+// listing.
 wingback_status wingback_listing_get(const struct wingback_listing *listing,
                                      size_t index,
                                      struct wingback_member *member,
                                      struct wingback_error **error);
 
-// The paths and patterns that nothing in the archive matched. NULL for NULL.
+// Returns the paths and patterns that matched nothing in the archive. NULL for NULL.
 const struct wingback_notes *wingback_listing_unmatched(const struct wingback_listing *listing);
 
-// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
-// Damage does not fail the task; it is what the result says. The options may be NULL.
+// Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
+// make the task fail; the result reports it. `options` may be NULL for the defaults.
 wingback_status wingback_archive_verify(const struct wingback_archive *archive,
                                         const struct wingback_verify_options *options,
                                         struct wingback_task **task,
                                         struct wingback_error **error);
 
-// The result of `wingback_archive_verify`.
+// Lends the result of wingback_archive_verify.
 wingback_status wingback_task_verified(const struct wingback_task *task,
                                        const struct wingback_verified **verified,
                                        struct wingback_error **error);
 
-// The numbers of a check.
+// Writes the numbers of the check to `summary`.
 wingback_status wingback_verified_get(const struct wingback_verified *verified,
                                       struct wingback_verified_summary *summary,
                                       struct wingback_error **error);
 
-// What is damaged: one note for each member that this costs, and one without a path for what costs
-// none. NULL for NULL.
+// Returns the damage: one note for each member that is lost, and one without a path for damage
+// that costs no member. NULL for NULL.
 const struct wingback_notes *wingback_verified_damage(const struct wingback_verified *verified);
 
-// Only where something is damaged: the files that are whole. NULL for NULL.
+// Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
 
-// Begins to read the members of an archive.
+// Begins to read the members of an archive, in the order of the archive.
 wingback_status wingback_entries_open(const struct wingback_archive *archive,
                                       struct wingback_entries **entries,
                                       struct wingback_error **error);
 
-// The next member, good until the next call; END behind the last one of an archive that is whole.
-// What was not read of the one before is passed over. Only END says that all of what was read is
-// right: a checksum may stand behind the last file.
+// Writes the next member to `member`, or returns END after the last member of an undamaged
+// archive. Unread content of the member before is skipped. The member's pointers are valid until
+// the next call. Content is known to be correct only after END, because a checksum may follow the
+// last file.
 //
-// Blocks until it is there.
+// Blocks until the member has been read.
 wingback_status wingback_entries_next(struct wingback_entries *entries,
                                       struct wingback_member *member,
                                       struct wingback_error **error);
 
-// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-// end, and of what is no file. On failure the buffer may have been written to.
+// Reads at most `capacity` bytes of the member's content into `buffer`, and writes their number to
+// `read`: 0 at the end of the content, and for anything but a file. The buffer may have been
+// written to even if the call fails.
 //
-// Blocks until some are there.
+// Blocks until bytes have been read.
 wingback_status wingback_entries_read(struct wingback_entries *entries,
                                       void *buffer,
                                       size_t capacity,
                                       size_t *read,
                                       struct wingback_error **error);
 
-// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
+// Asks the reader to stop. A call that blocks on another thread ends with CANCELLED. NULL is
+// allowed.
 void wingback_entries_cancel(const struct wingback_entries *entries);
 
-// Frees it, also before its end. NULL is fine.
+// Frees the reader; it need not be at the end of the archive. NULL is allowed.
 void wingback_entries_free(struct wingback_entries *entries);
 
-// A restore of a directory, which is made if it is not there, to exactly what the archive holds.
+// Creates the options for a restore of `directory` to exactly the archive's content. The directory
+// is made if it does not exist.
 wingback_status wingback_restore_new(struct wingback_bytes directory,
                                      struct wingback_restore **restore,
                                      struct wingback_error **error);
 
-// Whether the archive's files are put over what is there, each at once, and the rest is left alone.
+// Sets whether the archive's files are added to the directory and replace files of the same path,
+// each atomically. Other files stay. The default is false.
 wingback_status wingback_restore_merge(struct wingback_restore *restore,
                                        bool merge,
                                        struct wingback_error **error);
 
-// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
-// up. Patterns are written as in gitignore. The task fails with INVALID_INPUT, with nothing touched,
-// for one that matches nothing in the directory; if the directory is empty, that is a warning.
+// Keeps what this path or pattern matches as it is, for example files that the backup excluded.
+// Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory,
+// the task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is
+// a warning.
 wingback_status wingback_restore_keep(struct wingback_restore *restore,
                                       struct wingback_bytes path_or_pattern,
                                       struct wingback_error **error);
 
-// Whether it needs no room for both trees: once the archive is verified, what it replaces is
-// removed and it is unpacked at once. A failure or kill on the way leaves a part of the tree. Not
-// for a stream.
+// Sets whether the restore works without space for both trees. After the archive is verified, the
+// old files are removed, and the archive is unpacked in their place. A failure or a kill after
+// that leaves a part of the tree. It cannot be used with a stream. The default is false.
 wingback_status wingback_restore_in_place(struct wingback_restore *restore,
                                           bool in_place,
                                           struct wingback_error **error);
 
-// Unpacks into a directory inside this one, not inside the target. It must be on the same file
-// system.
+// Unpacks into a new directory inside `directory` instead of one inside the target. It must be on
+// the same file system as the target.
 wingback_status wingback_restore_staging(struct wingback_restore *restore,
                                          struct wingback_bytes directory,
                                          struct wingback_error **error);
 
-// Keeps the restore's record in this directory, which nobody else may write to: not in the target.
-// By default it is what `wingback_restore_recover` and backups use as well: $WINGBACK_STATE_DIR,
-// else /var/lib/wingback for root, else $XDG_STATE_HOME/wingback or ~/.local/state/wingback.
+// Keeps the restore's record in this directory. It must not be inside the target, and nobody else
+// may be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
+// else $XDG_STATE_HOME/wingback or ~/.local/state/wingback. wingback_restore_recover and backups
+// must use the same directory.
 wingback_status wingback_restore_state_dir(struct wingback_restore *restore,
                                            struct wingback_bytes directory,
                                            struct wingback_error **error);
 
-// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
+// Sets the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails with
+// CORRUPT before anything is changed.
 wingback_status wingback_restore_sha1(struct wingback_restore *restore,
                                       const uint8_t *sha1,
                                       struct wingback_error **error);
 
-// Sets how members are written, and how much of them.
+// Sets how members are written, and the limits for them.
 wingback_status wingback_restore_options(struct wingback_restore *restore,
                                          const struct wingback_unpack_options *options,
                                          struct wingback_error **error);
 
-// Starts the restore: `wingback_task_restored` has the result. A cancel ends it in order until the
-// exchange of the trees begins; from then on it is finished.
+// Starts the restore. Result: wingback_task_restored. A cancel leaves the directory as it was,
+// until the exchange of the trees begins; from then on the restore is finished.
 wingback_status wingback_restore_start(const struct wingback_restore *restore,
                                        const struct wingback_archive *archive,
                                        struct wingback_task **task,
                                        struct wingback_error **error);
 
-// Frees it. NULL is fine.
+// Frees the options; running tasks go on. NULL is allowed.
 void wingback_restore_free(struct wingback_restore *restore);
 
-// Starts to finish or undo a restore of the directory that was interrupted:
-// `wingback_task_recovered` says which. Of the options only the state directory counts. A restore
-// of that directory does so by itself.
+// Starts to finish or undo an interrupted restore of the directory. Result:
+// wingback_task_recovered. Of the options, only the state directory is used. A new restore of the
+// directory does this by itself.
 wingback_status wingback_restore_recover(const struct wingback_restore *restore,
                                          struct wingback_task **task,
                                          struct wingback_error **error);
 
-// The result of `wingback_restore_recover`.
+// Writes the result of wingback_restore_recover to `recovered`.
 wingback_status wingback_task_recovered(const struct wingback_task *task,
                                         wingback_recovered *recovered,
                                         struct wingback_error **error);
 
-// The result of `wingback_restore_start`.
+// Lends the result of wingback_restore_start.
 wingback_status wingback_task_restored(const struct wingback_task *task,
                                        const struct wingback_restored **restored,
                                        struct wingback_error **error);
 
-// The numbers of a restore.
+// Writes the numbers of the restore to `summary`.
 wingback_status wingback_restored_get(const struct wingback_restored *restored,
                                       struct wingback_restored_summary *summary,
                                       struct wingback_error **error);
 
-// Members that were not written, such as devices, and why. NULL for NULL.
+// Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_restored_skipped(const struct wingback_restored *restored);
 
-// What is no failure but worth knowing. NULL for NULL.
+// Returns warnings. NULL for NULL.
 const struct wingback_notes *wingback_restored_warnings(const struct wingback_restored *restored);
 
-// Extracts everything into a directory, which is made if it is not there.
+// Creates the options for an extraction of all members into `directory`, which is made if it does
+// not exist.
 wingback_status wingback_extract_new(struct wingback_bytes directory,
                                      struct wingback_extract **extract,
                                      struct wingback_error **error);
 
-// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
+// Extracts only members that this path or pattern matches, with all members below them. Calls add
+// up.
 wingback_status wingback_extract_select(struct wingback_extract *extract,
                                         struct wingback_bytes path_or_pattern,
                                         struct wingback_error **error);
 
-// Whether files and symlinks that are there already are replaced, each at once.
+// Sets whether existing files and symlinks are replaced, each atomically. The default is false.
 wingback_status wingback_extract_overwrite(struct wingback_extract *extract,
                                            bool overwrite,
                                            struct wingback_error **error);
 
-// Whether to take what can be had from a damaged archive, where damage would be an error.
+// Sets whether a damaged archive is extracted as far as possible. By default damage is an error.
 wingback_status wingback_extract_salvage(struct wingback_extract *extract,
                                          bool salvage,
                                          struct wingback_error **error);
 
-// Sets how members are written, and how much of them.
+// Sets how members are written, and the limits for them.
 wingback_status wingback_extract_options(struct wingback_extract *extract,
                                          const struct wingback_unpack_options *options,
                                          struct wingback_error **error);
 
-// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
-// that are whole stay.
+// Starts to extract the archive. Result: wingback_task_extracted. If the task fails or is
+// cancelled, complete files stay.
 wingback_status wingback_extract_start(const struct wingback_extract *extract,
                                        const struct wingback_archive *archive,
                                        struct wingback_task **task,
                                        struct wingback_error **error);
 
-// Frees it. NULL is fine.
+// Frees the options; running tasks go on. NULL is allowed.
 void wingback_extract_free(struct wingback_extract *extract);
 
-// The result of `wingback_extract_start`.
+// Lends the result of wingback_extract_start.
 wingback_status wingback_task_extracted(const struct wingback_task *task,
                                         const struct wingback_extracted **extracted,
                                         struct wingback_error **error);
 
-// The numbers of what was extracted.
+// Writes the numbers of the extraction to `summary`.
 wingback_status wingback_extracted_get(const struct wingback_extracted *extracted,
                                        struct wingback_extracted_summary *summary,
                                        struct wingback_error **error);
 
-// Members that were not written, and why. NULL for NULL.
+// Returns the members that were not written, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_extracted_skipped(const struct wingback_extracted *extracted);
 
-// What is damaged: one note for each member that this costs, and one without a path for what costs
-// none. Empty unless damage was to be tolerated. NULL for NULL.
+// Returns the damage: one note for each member that is lost, and one without a path for damage
+// that costs no member. It is empty unless wingback_extract_salvage was set. NULL for NULL.
 const struct wingback_notes *wingback_extracted_damage(const struct wingback_extracted *extracted);
 
-// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
-// NULL.
+// Returns the paths and patterns that matched nothing in a damaged archive. In an undamaged
+// archive that is an error. NULL for NULL.
 const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_extracted *extracted);
 
-// What is no failure but worth knowing. NULL for NULL.
+// Returns warnings. NULL for NULL.
 const struct wingback_notes *wingback_extracted_warnings(const struct wingback_extracted *extracted);
 
-// Serves the requests that are read from one descriptor with events to another, as the command
-// `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
-// half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
-// protocol. It uses duplicates of the descriptors, and blocks the thread that calls it.
+// Reads requests from one descriptor and writes events to another, as the command `wingback
+// worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes the
+// protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to 30
+// seconds for their end. It uses duplicates of the descriptors.
+//
+// Blocks until then.
 wingback_status wingback_worker_run(int requests,
                                     int events,
                                     int streams,
                                     struct wingback_error **error);
 
-// Has `function` called with the messages of `level` and of those that matter more: the beginning
-// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
-// none. Once this returns, the function that was set before is not called any more.
+// Sets the log function of the process, for messages of `level` and more important ones: the start
+// and end of tasks, and failures that no call returns. NULL removes it. After this call has
+// returned, the earlier function is not called any more.
 wingback_status wingback_log_set(wingback_log_level level,
                                  wingback_log_function function,
                                  void *user_data,

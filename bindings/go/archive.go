@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -10,35 +12,36 @@ import (
 	"time"
 )
 
-// An Archive is a .tar.gz to be read, of this package or of any other program.
+// An Archive is a .tar.gz to read, made by wingback or by another program.
 type Archive struct {
 	input  any
 	reader io.Reader
-	// Engine that reads it; nil for Default.
+	// Engine reads the archive; nil for Default.
 	Engine *Engine
 }
 
-// File is an archive that is a file.
+// File returns an archive that is a file.
 func File(path string) *Archive {
 	return &Archive{input: map[string]any{"file": wireText(path)}}
 }
 
-// Stored is an archive in a store.
+// Stored returns an archive in a store.
 func Stored(store Store, name Name) *Archive {
 	return &Archive{input: map[string]any{"store": []any{store.wire(), name.wire()}}}
 }
 
-// Link is what an http or https link leads to.
+// Link returns an archive behind an http or https link.
 func Link(url string, transfer Transfer) *Archive {
 	return &Archive{input: map[string]any{"link": []any{url, transfer.wire()}}}
 }
 
-// Stream is an archive whose bytes come from its start to its end, such as the body of a download.
-// It can be read once. Should a context be done, or the job fail, while r waits for bytes, the call
-// returns and r is read from until it gives some: close it.
+// Stream returns an archive that comes from r, such as the body of a download. It can be read once, from
+// its start to its end. If the context is done or the job fails while r blocks, the call returns, but a
+// goroutine goes on reading until r returns. Close r to end it.
 func Stream(r io.Reader) *Archive { return &Archive{reader: r} }
 
-// open gives what a request names the archive by. An error of the reader's ends the job by `failed`.
+// open returns the archive as requests name it. If the archive has a reader and that fails, `failed` is
+// called.
 func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	if a.reader == nil {
 		return a.input, nil, nil
@@ -50,8 +53,7 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	return map[string]any{"stream": number}, feed(ours, a.reader, failed), nil
 }
 
-// job runs what reads an archive; `take` gets the stream that it writes to, and is nil for one that
-// writes to none.
+// job runs a job that reads the archive. If `take` is not nil, it gets the stream that the job writes to.
 func (a *Archive) job(ctx context.Context, op string, args map[string]any, take func(*os.File), onProgress func(Progress), result any) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,21 +74,21 @@ func (a *Archive) job(ctx context.Context, op string, args map[string]any, take 
 	return fed.end(ctx, err)
 }
 
-// A Member is one of an archive's.
+// A Member is a file, directory, link or device in an archive.
 type Member struct {
-	// Path in the archive, without a slash behind it; empty for the root.
+	// Path is the path in the archive, without a slash at the end; empty for the root.
 	Path    string
 	Kind    MemberKind
 	Size    int64
-	Mode    fs.FileMode // with the type
+	Mode    fs.FileMode // permission bits and type
 	UID     uint64
 	GID     uint64
 	ModTime time.Time
-	// Target of a symlink or hard link. A listing by the index has none of symlinks.
+	// Target is the target of a symlink or hard link. A listing by the index has no targets of symlinks.
 	Target string
 }
 
-// MemberKind is what a member is.
+// MemberKind is the kind of a member.
 type MemberKind string
 
 // The kinds of member.
@@ -100,7 +102,7 @@ const (
 	BlockDevice MemberKind = "block-device"
 )
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (m *Member) UnmarshalJSON(text []byte) error {
 	var said struct {
 		wirePath
@@ -155,8 +157,8 @@ func mode(bits uint32, kind MemberKind) fs.FileMode {
 	return mode
 }
 
-// CopyFile writes one file of the archive to w. With an index that is a read of the index and one of
-// what the file lies in.
+// CopyFile writes one file of the archive to w. With an index, it reads only the index and the segments
+// that contain the file. What w has got is known to be correct only if CopyFile returns no error.
 func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Member, error) {
 	var member Member
 	var drained *pump
@@ -165,33 +167,34 @@ func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Membe
 	return member, drained.end(ctx, err)
 }
 
-// A Verified archive was read to its end.
+// Verified is the result of a Verify.
 type Verified struct {
-	// Whole is whether nothing is damaged.
+	// Whole is whether the archive is undamaged.
 	Whole bool
 	Size  int64
 	SHA1  string
-	// SHA1Matches is nil where no SHA-1 was given to compare.
+	// SHA1Matches is whether the SHA-1 is the expected one; nil if none was given.
 	SHA1Matches *bool `json:"sha1_matches"`
 	Segments    uint64
 	Files       uint64
 	Damage      []Damage
-	// DamageMore is how many damaged places there are beyond the 1,000 that are listed.
+	// DamageMore is the number of damaged places that Damage leaves out; it has at most 1,000.
 	DamageMore uint64 `json:"damage_more"`
 	// ReadMethod is "indexed", or "sequential".
-	ReadMethod string
+	ReadMethod string `json:"read_method"`
 }
 
-// Damage is a part of an archive that cannot be had.
+// Damage is a part of an archive that cannot be read.
 type Damage struct {
 	Problem    string
 	Start, End uint64
-	// Members that it costs; TruncatesRest if also what came behind, which nobody knows.
+	// Members are the lost members. TruncatesRest is whether everything after the damage is lost as well;
+	// the names of those members are unknown.
 	Members       []string
 	TruncatesRest bool
 }
 
-// UnmarshalJSON reads what the engine says.
+// UnmarshalJSON decodes the engine's answer.
 func (d *Damage) UnmarshalJSON(text []byte) error {
 	var said struct {
 		Problem       string
@@ -211,14 +214,14 @@ func (d *Damage) UnmarshalJSON(text []byte) error {
 
 // Verify checks every checksum of an archive.
 type Verify struct {
-	// SHA1 to compare, in hexadecimal; empty for none.
+	// SHA1 is the expected SHA-1, in hexadecimal; empty if it is unknown.
 	SHA1       string
 	Threads    int
 	Background bool
 	OnProgress func(Progress)
 }
 
-// Run reads the archive. A damaged one is no error; see Whole.
+// Run reads the archive. Damage is not an error; see Whole.
 func (v Verify) Run(ctx context.Context, archive *Archive) (*Verified, error) {
 	args := map[string]any{"background": v.Background}
 	if v.SHA1 != "" {
@@ -232,167 +235,4 @@ func (v Verify) Run(ctx context.Context, archive *Archive) (*Verified, error) {
 		return nil, err
 	}
 	return &verified, nil
-}
-
-// Unpack is how members are written, and how much of them at most.
-type Unpack struct {
-	Threads    int
-	Background bool
-	// Owner of the files; nil for whoever writes them.
-	Owner *Owner
-	// Reserve is how many bytes of the file system are to stay free.
-	Reserve uint64
-	// MaxBytes, MaxMembers and MaxRatio (of content to archive) are not to be exceeded; 0 is 5,000,000
-	// members, and no limit for the others. A member counts once more for each 128 bytes of its path and
-	// target.
-	MaxBytes, MaxMembers, MaxRatio uint64
-	// SkipRefused leaves out members that cannot be used, such as a path that leads outside, and lists
-	// them in Skipped. Otherwise the first one is an error.
-	SkipRefused bool
-}
-
-// Owner is a user and a group, or what the archive says.
-type Owner struct {
-	UID, GID    uint32
-	FromArchive bool
-}
-
-func (u Unpack) wire() any {
-	var owner any
-	if o := u.Owner; o != nil {
-		owner = map[string]any{"ids": []uint32{o.UID, o.GID}}
-		if o.FromArchive {
-			owner = "archive"
-		}
-	}
-	return struct {
-		Threads    int    `json:"threads,omitempty"`
-		Background bool   `json:"background,omitempty"`
-		Owner      any    `json:"owner,omitempty"`
-		Reserve    uint64 `json:"reserve,omitempty"`
-		MaxBytes   uint64 `json:"max_bytes,omitempty"`
-		MaxMembers uint64 `json:"max_members,omitempty"`
-		MaxRatio   uint64 `json:"max_ratio,omitempty"`
-		Skip       bool   `json:"skip_refused,omitempty"`
-	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio, u.SkipRefused}
-}
-
-// Unpacked is what was written.
-type Unpacked struct {
-	Files, Directories, Symlinks uint64
-	HardLinks                    uint64 `json:"hard_links"`
-	Content                      uint64
-	Skipped                      []NotExtracted
-	// Damage that was passed over; only of an Extract with Salvage.
-	Damage []Damage
-	// SkippedMore and DamageMore are how many there are beyond the 1,000 that are listed.
-	SkippedMore uint64 `json:"skipped_more"`
-	// Refused is how many of the skipped members could not be used.
-	Refused    uint64
-	DamageMore uint64 `json:"damage_more"`
-	// Unmatched patterns of an Extract with Salvage; without it, one that matches nothing is InvalidInput.
-	Unmatched []string
-	// Recovered says what a Restore had to do with an interrupted one before: nothing where empty.
-	Recovered string
-	Warnings  []string
-	// ReadMethod is "indexed", or "sequential".
-	ReadMethod string
-}
-
-// NotExtracted is a member that was not written.
-type NotExtracted struct {
-	Path, Reason, Message string
-}
-
-// UnmarshalJSON reads what the engine says.
-func (n *NotExtracted) UnmarshalJSON(text []byte) error {
-	var said struct {
-		wirePath
-		Reason, Message string
-	}
-	if err := json.Unmarshal(text, &said); err != nil {
-		return err
-	}
-	*n = NotExtracted{said.path(), said.Reason, said.Message}
-	return nil
-}
-
-// Extract takes members out of an archive, into a directory.
-type Extract struct {
-	Dir string
-	// Select paths with all beneath them, or patterns; empty for everything.
-	Select     []string
-	Overwrite  bool
-	Salvage    bool // take what can be had of a damaged archive
-	Unpack     Unpack
-	OnProgress func(Progress)
-}
-
-// Run extracts.
-func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
-	var unpacked Unpacked
-	args := map[string]any{
-		"dir": wireText(x.Dir), "select": texts(x.Select), "overwrite": x.Overwrite,
-		"salvage": x.Salvage, "unpack": x.Unpack.wire(),
-	}
-	if err := archive.job(ctx, "extract", args, nil, x.OnProgress, &unpacked); err != nil {
-		return nil, err
-	}
-	return &unpacked, nil
-}
-
-// Restore brings a directory to an archive's state. Nothing in it is touched before the archive is
-// known to be good, and a crash on the way leaves what Recover finishes or undoes.
-type Restore struct {
-	Dir string
-	// Merge puts the archive's files over what is there, instead of ending with exactly its tree.
-	Merge bool
-	// InPlace removes the old files first, once the archive is verified.
-	InPlace bool
-	// Keep leaves what matches as it is. One that matches nothing in Dir is InvalidInput, with nothing
-	// touched; if Dir is empty or not there, it is a warning.
-	Keep []string
-	// Staging is a directory on the same file system to unpack into.
-	Staging string
-	// StateDir has the records of restores; nobody else may write to it. Empty for the engine's
-	// default. Recover and Backup find a restore that was interrupted only by the same directory.
-	StateDir string
-	// SHA1 that the archive must have, in hexadecimal.
-	SHA1       string
-	Unpack     Unpack
-	OnProgress func(Progress)
-}
-
-// Run restores.
-func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
-	args := map[string]any{
-		"dir": wireText(r.Dir), "merge": r.Merge, "in_place": r.InPlace, "keep": texts(r.Keep),
-		"unpack": r.Unpack.wire(),
-	}
-	if r.Staging != "" {
-		args["staging"] = wireText(r.Staging)
-	}
-	if r.StateDir != "" {
-		args["state_dir"] = wireText(r.StateDir)
-	}
-	if r.SHA1 != "" {
-		args["sha1"] = r.SHA1
-	}
-	var unpacked Unpacked
-	if err := archive.job(ctx, "restore", args, nil, r.OnProgress, &unpacked); err != nil {
-		return nil, err
-	}
-	return &unpacked, nil
-}
-
-// Recover finishes or undoes a restore of Dir that was interrupted, and says which; empty if there
-// was none. Of the other fields only StateDir counts.
-func (r Restore) Recover(ctx context.Context, engine *Engine) (string, error) {
-	args := map[string]any{"dir": wireText(r.Dir)}
-	if r.StateDir != "" {
-		args["state_dir"] = wireText(r.StateDir)
-	}
-	var recovered struct{ Recovered string }
-	err := engine.or().ask(ctx, "recover", args, &recovered)
-	return recovered.Recovered, err
 }

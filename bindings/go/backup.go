@@ -1,49 +1,48 @@
+//go:build linux
+
 package wingback
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"crypto/rand"
+	"fmt"
 	"io"
-	"os"
-	"sync/atomic"
-	"time"
 )
 
-// Rules are the language of exclude patterns.
+// Rules is the language of exclude patterns.
 type Rules string
 
 const (
-	// GitRules are those of .gitignore; the default.
+	// GitRules match as git matches .gitignore. They are the default.
 	GitRules Rules = "git"
-	// WingsRules answer as Wings does with .pteroignore, which is not git in every case.
+	// WingsRules match as Wings matches .pteroignore, which sometimes differs from git.
 	WingsRules Rules = "wings"
 )
 
-// IgnoreFileMode is what the ignore file in the source is used for.
+// IgnoreFileMode is the use of the ignore file in the root of the source.
 type IgnoreFileMode string
 
 const (
-	// MergeIgnoreFile has its patterns come before the caller's; the default.
+	// MergeIgnoreFile puts its patterns before those of the caller. It is the default.
 	MergeIgnoreFile IgnoreFileMode = "merge"
-	// ReplaceIgnoreFile uses it only if the caller gave no patterns.
+	// ReplaceIgnoreFile uses it only if the caller gives no patterns.
 	ReplaceIgnoreFile IgnoreFileMode = "replace"
-	// NoIgnoreFile leaves it alone.
+	// NoIgnoreFile ignores it.
 	NoIgnoreFile IgnoreFileMode = "none"
 )
 
-// Profile is what gets a place in the tar.
+// Profile is the kinds of members that the tar gets.
 type Profile string
 
 const (
-	// FullProfile is files, symlinks and directories; the default.
+	// FullProfile is files, symlinks and directories. It is the default.
 	FullProfile Profile = "full"
-	// WingsProfile is regular files only, since Wings' own restore writes everything as a file.
-	// Symlinks and directories are in the index.
+	// WingsProfile is regular files only, because Wings' own restore writes every member as a file.
+	// Symlinks and directories are only in the index.
 	WingsProfile Profile = "wings"
 )
 
-// Level is how hard to compress.
+// Level is a compression level.
 type Level string
 
 // The levels; Fast is the default.
@@ -53,87 +52,93 @@ const (
 	Best         Level = "best"
 )
 
-// Phase is where a job is.
+// Phase is a phase of a job.
 type Phase string
 
-// The phases, in their order. Others may come with later versions.
+// The phases, in their order. Later versions may add others.
 const (
 	Starting   Phase = "starting"
 	Reading    Phase = "reading"
-	SourceRead Phase = "source-read" // the source is not needed any more
+	SourceRead Phase = "source-read" // the source has been read and is not needed any more
 )
 
-// Progress is how far a job is.
+// Progress is how far a job is. No number ever becomes smaller.
 type Progress struct {
 	Phase Phase  `json:"phase"`
 	Files uint64 `json:"files"`
-	// Bytes of content that were read or written.
+	// Bytes of content that have been read or written.
 	Bytes uint64 `json:"bytes"`
-	// Written bytes of the archive.
+	// Written is how many bytes of the archive the destination has accepted.
 	Written uint64 `json:"written"`
-	// Uploaded bytes of them have arrived at a service.
+	// Uploaded is how many of them a service has confirmed.
 	Uploaded uint64 `json:"uploaded"`
-	// What it will be, where that is known; otherwise 0.
+	// ExpectedFiles and ExpectedBytes are the expected numbers at the end; 0 if they are unknown.
 	ExpectedFiles uint64 `json:"expected_files"`
 	ExpectedBytes uint64 `json:"expected_bytes"`
 }
 
-// A Backup makes an archive of a directory. The zero value of a field is its default.
+// A Backup makes an archive of a directory. Only Source is required: the zero value of every other field
+// is its default.
 type Backup struct {
-	// Source is the directory.
+	// Source is the directory to back up.
 	Source string
-	// UUID names the archive by the store's template; Key is a name as it is, instead.
+	// Key is the name of the archive in the store. If it is empty, the store's template makes the name
+	// from UUID. If that is empty too, Run takes a random UUID; Report.Key has the name.
 	UUID, Key string
 
-	// Exclude has patterns, one or many lines each; later ones win. A list that is over the limits in
-	// docs/command.md is an InvalidInput before anything is written.
+	// Exclude has exclude patterns; a string may have several lines. The last pattern that matches a path
+	// decides. A list that exceeds the limits in docs/command.md is InvalidInput, before anything is
+	// written.
 	Exclude        []string
 	Rules          Rules
 	IgnoreFile     IgnoreFileMode
-	IgnoreFileName string // of the ignore file; empty for ".pteroignore"
-	StrictPatterns bool   // fail on an odd pattern, before anything is written
+	IgnoreFileName string // name of the ignore file; empty for ".pteroignore"
+	StrictPatterns bool   // fail on a suspicious pattern, before anything is written
 	OneFileSystem  bool   // do not enter other file systems
-	StateDir       string // of restores (see Restore); empty for the engine's default
+	StateDir       string // state directory of restores (see Restore); empty for the default of the engine
 	Profile        Profile
 
 	Level Level
-	// Threads that compress; 0 for one for each processor.
+	// Threads is the number of threads that compress; 0 for one for each processor.
 	Threads int
-	// Background gives way to other work.
+	// Background runs the backup at the lowest priority for the processor and the disk.
 	Background bool
+	// ReadLimit and WriteLimit limit the reading of the source and the writing of the archive; nil for no
+	// limit.
 	ReadLimit  *Limiter
 	WriteLimit *Limiter
-	// MaxLen backs up only so many bytes of the files of these paths.
+	// MaxLen limits the length of single files: it maps a path, relative to Source, to a number of bytes.
 	MaxLen map[string]uint64
-	// Reproducible leaves out what differs between copies of a tree.
+	// Reproducible leaves ctimes and inode numbers out of the index, so that copies of a tree give the same
+	// bytes.
 	Reproducible bool
-	// CountFirst walks the source first, so that progress knows what to expect.
+	// CountFirst counts the source while the backup begins, so that Progress has the expected numbers.
 	CountFirst bool
 
-	// Previous archive, from which what is unchanged is copied; the zero value is none.
+	// Previous is an earlier archive, from which unchanged data is copied; the zero value is none.
 	Previous Previous
-	// TrustMtime has a file with its old mtime be unchanged whatever its ctime.
+	// TrustMtime treats a file with an unchanged mtime as unchanged even if its ctime is new.
 	TrustMtime bool
-	// ReuseAny also copies what another encoder or level has compressed.
+	// ReuseAny also copies data that another encoder or level has compressed.
 	ReuseAny bool
-	// Cache keeps a copy of the archive, and is where the previous one comes from unless Previous says so.
+	// Cache keeps a copy of the archive, and gives the previous archive unless Previous is set.
 	Cache Cache
 
-	// Slots to wait for, before anything is done.
+	// Slots limit how many backups run at once; nil for no limit.
 	Slots *Slots
-	// OnProgress is called on the goroutine of the caller, up to ten times a second.
+	// OnProgress is called on the goroutine of the caller, at most ten times per second.
 	OnProgress func(Progress)
-	// Engine that does it; nil for Default.
+	// Engine runs the job; nil for Default.
 	Engine *Engine
 }
 
-// Previous names an archive of an earlier backup of the same source: the new one is made from it, with
-// the bytes that it would have had anyway. One that cannot be used is a warning in the report. It
-// must be one that nobody else could have written.
+// Previous names the archive of an earlier backup of the same source, from which unchanged data is
+// copied. The new archive has the same bytes as without it. If the previous archive cannot be used, the
+// report has a warning. Nobody but the caller may be able to write to it.
 type Previous struct {
-	File   string // a path
-	Key    string // or one in the local store that the backup goes to
-	Latest bool   // or the newest there
+	File   string // the path of the archive
+	Key    string // or its name in the local store that the backup goes to
+	Latest bool   // or the newest archive in that store
 }
 
 func (p Previous) wire() any {
@@ -148,11 +153,11 @@ func (p Previous) wire() any {
 	return nil
 }
 
-// Cache is a directory with the last archive of each source, for backups that go far away. The zero value
-// is none. What cannot be kept is a warning in the report.
+// Cache is a directory that keeps the last archive of each source, for backups to a remote store. The
+// zero value is none. If an archive cannot be kept, the report has a warning.
 type Cache struct {
 	Dir string
-	// MaxBytes that may stay there, of all sources together.
+	// MaxBytes limits the size of the directory.
 	MaxBytes uint64
 }
 
@@ -163,115 +168,27 @@ func (c Cache) wire() any {
 	return map[string]any{"dir": wireText(c.Dir), "max_bytes": c.MaxBytes}
 }
 
-// A Report says what an archive is, and what of the source is not in it.
-type Report struct {
-	// Path of the archive, or the URL of an object; empty where it went to a writer or part URLs.
-	Path string
-	Key  string
-
-	Size int64
-	// SHA1 of the archive's bytes, in hexadecimal.
-	SHA1                                    string
-	Files, Directories, Symlinks, HardLinks uint64
-	Content, Read                           uint64 // bytes of files in the archive, and read
-	Copied                                  uint64 // bytes of the archive that the previous one gave
-	Compressed                              uint64 // bytes of tar that were compressed
-	Segments, Excluded                      uint64
-	Skipped                                 []Skipped
-	Changed                                 []Changed
-	// SkippedMore and ChangedMore are how many there are beyond the 1,000 that are listed.
-	SkippedMore, ChangedMore uint64
-	Warnings                 []string
-	// Partial is whether files are missing that should not.
-	Partial  bool
-	Duration time.Duration
-	// Parts that went to part URLs.
-	Parts []Part
-}
-
-// A Skipped file is not in the archive.
-type Skipped struct {
-	Path    string
-	Reason  string // a word for programs
-	Message string
-	Loss    bool // whether it should have been
-}
-
-// A Changed file changed while it was read.
-type Changed struct {
-	Path   string
-	Change string // a word for programs
-}
-
-// Part is a part of a multipart upload, as whoever completes it needs to name it.
-type Part struct {
-	Number int    `json:"number"`
-	ETag   string `json:"etag"`
-}
-
-// UnmarshalJSON reads what the engine says.
-func (r *Report) UnmarshalJSON(text []byte) error {
-	var said struct {
-		wirePath
-		Key         string
-		Size        int64
-		SHA1        string
-		Files       uint64
-		Directories uint64
-		Symlinks    uint64
-		HardLinks   uint64 `json:"hard_links"`
-		Content     uint64
-		Read        uint64
-		Copied      uint64
-		Compressed  uint64
-		Segments    uint64
-		Excluded    uint64
-		Skipped     []struct {
-			wirePath
-			Reason, Message string
-			Loss            bool
-		}
-		Changed []struct {
-			wirePath
-			Change string
-		}
-		SkippedMore uint64 `json:"skipped_more"`
-		ChangedMore uint64 `json:"changed_more"`
-		Warnings    []string
-		Partial     bool
-		DurationMS  int64 `json:"duration_ms"`
-		Parts       []Part
-	}
-	if err := json.Unmarshal(text, &said); err != nil {
-		return err
-	}
-	*r = Report{
-		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
-		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
-		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
-		Segments: said.Segments, Excluded: said.Excluded,
-		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
-		Warnings: said.Warnings, Partial: said.Partial,
-		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
-	}
-	for _, s := range said.Skipped {
-		r.Skipped = append(r.Skipped, Skipped{s.path(), s.Reason, s.Message, s.Loss})
-	}
-	for _, c := range said.Changed {
-		r.Changed = append(r.Changed, Changed{c.path(), c.Change})
-	}
-	return nil
-}
-
-// Run makes the archive in a store. Once ctx is done it ends soon, and nothing of the archive is left.
+// Run makes the archive in a store. If ctx is done, Run returns soon and leaves no part of the archive.
 func (b Backup) Run(ctx context.Context, store Store) (*Report, error) {
 	name := Name{UUID: b.UUID, Key: b.Key}
+	if name == (Name{}) {
+		name.UUID = newUUID()
+	}
 	to := map[string]any{"store": []any{store.wire(), name.wire()}}
 	return b.run(ctx, func(*job) (any, error) { return to, nil })
 }
 
-// WriteTo writes the archive to w while it is made. Where it fails, w has a part of an archive, which
-// no reader takes for a whole one.
+// newUUID returns a random UUID (version 4 of RFC 9562).
+func newUUID() string {
+	var id [16]byte
+	rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// WriteTo writes the archive to w while it is made. If it fails, w has got an incomplete archive, which
+// readers detect as such.
 func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 	var pump *pump
 	report, err := b.run(ctx, func(job *job) (any, error) {
@@ -286,40 +203,6 @@ func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 		return nil, err
 	}
 	return report, nil
-}
-
-// PartURLs are for the parts of one archive, in their order, as a panel hands them out.
-type PartURLs struct {
-	URLs     []string
-	PartSize uint64
-	// Staging is where an archive waits whose parts are over 256 MiB; empty for the system's directory
-	// of temporary files.
-	Staging  string
-	Transfer Transfer
-}
-
-func (u PartURLs) wire() any {
-	return struct {
-		URLs     []string     `json:"urls"`
-		PartSize uint64       `json:"part_size"`
-		Staging  wireText     `json:"staging,omitempty"`
-		Transfer wireTransfer `json:"transfer"`
-	}{u.URLs, u.PartSize, wireText(u.Staging), u.Transfer.wire()}
-}
-
-// Send uploads the archive through part URLs while it is made; Report.Parts is what the multipart
-// upload is to be completed with. Estimate says how large the archive can become.
-func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
-	to := map[string]any{"part-urls": urls.wire()}
-	return b.run(ctx, func(*job) (any, error) { return to, nil })
-}
-
-// Upload uploads an archive that is a file, its parts side by side.
-func (e *Engine) Upload(ctx context.Context, file string, urls PartURLs, onProgress func(Progress)) ([]Part, error) {
-	args := map[string]any{"file": wireText(file), "to": urls.wire()}
-	var sent struct{ Parts []Part }
-	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, onProgress, &sent)
-	return sent.Parts, err
 }
 
 func (b Backup) run(ctx context.Context, to func(*job) (any, error)) (*Report, error) {
@@ -396,115 +279,22 @@ func (b Backup) args(conn *conn, to any) any {
 	}
 }
 
-// An Estimate is what a walk over a source has counted.
+// An Estimate is the size of a source.
 type Estimate struct {
 	Files       uint64 `json:"files"`
 	Directories uint64 `json:"directories"`
 	Symlinks    uint64 `json:"symlinks"`
-	// Content is the bytes of the files.
+	// Content is the number of bytes in the files.
 	Content uint64 `json:"content"`
-	// ArchiveMax is more bytes than the archive can have.
+	// ArchiveMax is an upper bound for the size of the archive in bytes.
 	ArchiveMax uint64 `json:"archive_max"`
 }
 
-// Estimate counts the source, and says how large its archive can become.
+// Estimate counts the source without reading its files.
 func (b Backup) Estimate(ctx context.Context) (*Estimate, error) {
 	var estimate Estimate
 	if err := b.Engine.or().ask(ctx, "estimate", b.source(), &estimate); err != nil {
 		return nil, err
 	}
 	return &estimate, nil
-}
-
-// A pump moves a stream's bytes from or to the caller, on a goroutine.
-type pump struct {
-	ours *os.File
-	// What the caller's side has said, before the engine hears of it.
-	done chan error
-	over atomic.Bool
-}
-
-// drain writes what comes to w.
-func drain(ours *os.File, w io.Writer) *pump {
-	p := &pump{ours: ours, done: make(chan error, 1)}
-	go func() {
-		_, err := io.Copy(gate{p, w}, onlyReader{ours})
-		p.done <- err
-		// The engine does not wait for a reader that has gone.
-		ours.Close()
-	}()
-	return p
-}
-
-// A gate is a writer until its pump is over: what is in a buffer then is not the caller's any more.
-type gate struct {
-	p *pump
-	w io.Writer
-}
-
-func (g gate) Write(bytes []byte) (int, error) {
-	if g.p.over.Load() {
-		return 0, os.ErrClosed
-	}
-	return g.w.Write(bytes)
-}
-
-// So that io.Copy does not hand the socket to anybody else.
-type onlyReader struct{ io.Reader }
-
-// feed reads r to its end, or until the engine wants no more. An error of r's is not an end.
-func feed(ours *os.File, r io.Reader, failed func()) *pump {
-	p := &pump{ours: ours, done: make(chan error, 1)}
-	go func() {
-		_, err := io.Copy(onlyWriter{ours}, onlyReader{r})
-		var written *os.PathError
-		if errors.As(err, &written) && written.Path == ours.Name() {
-			err = nil
-		}
-		p.done <- err
-		if err != nil {
-			failed()
-		}
-		ours.Close()
-	}()
-	return p
-}
-
-type onlyWriter struct{ io.Writer }
-
-// How long the caller's reader or writer has to return once its job has failed.
-const pumpWithin = time.Second
-
-// end ends it after the job has, and says what went wrong: the caller's own error first. A reader or
-// writer of the caller's that waits, once nobody does for it, is the caller's business.
-func (p *pump) end(ctx context.Context, job error) error {
-	if p == nil {
-		return job
-	}
-	if job == nil {
-		select {
-		case err := <-p.done:
-			return ownOr(err, nil)
-		case <-ctx.Done():
-			job = cancelled(ctx, "copy the archive")
-		}
-	}
-	p.over.Store(true)
-	p.ours.Close()
-	timeout := time.NewTimer(pumpWithin)
-	defer timeout.Stop()
-	select {
-	case err := <-p.done:
-		return ownOr(err, job)
-	case <-timeout.C:
-		return job
-	}
-}
-
-func ownOr(err, job error) error {
-	// Our end is closed where the job has failed, and not before.
-	if err == nil || job != nil && errors.Is(err, os.ErrClosed) {
-		return job
-	}
-	return &Error{Kind: IO, Op: "copy the archive", Message: "copy the archive: " + err.Error(), cause: err}
 }

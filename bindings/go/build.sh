@@ -1,6 +1,7 @@
 #!/bin/sh
-# Puts the static library and its header where cgo looks for them: build.sh [BUILT], with the folder
-# that has libwingback.a; without it the library is built for release.
+# Copies the static library and its header to bindings/go/lib, where the build tag wingback_cgo expects
+# them: build.sh [BUILT]. BUILT is the directory with libwingback.a; without it, the library is built
+# for release.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

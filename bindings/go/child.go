@@ -1,15 +1,20 @@
+//go:build linux
+
 package wingback
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
-// open starts an engine as options say.
+// open starts an engine.
 func open(options Options) (*transport, error) {
 	named := options.Binary != "" || len(options.Embedded) > 0
 	switch options.Mode {
@@ -20,13 +25,13 @@ func open(options Options) (*transport, error) {
 		return openChild(options)
 	case InProcess:
 		if !hasLibrary {
-			return nil, invalid("run the engine", "this program was built without the library (cgo, and no build tag wingback_child)")
+			return nil, invalid("run the engine", "this program was built without the library: cgo and the build tag wingback_cgo or wingback_pkgconfig put it in")
 		}
 		return openInProcess()
 	case Child:
 		return openChild(options)
 	}
-	return nil, invalid("run the engine", fmt.Sprintf("there is no mode %d", options.Mode))
+	return nil, invalid("run the engine", fmt.Sprintf("the mode %d is unknown", options.Mode))
 }
 
 func openChild(options Options) (*transport, error) {
@@ -39,17 +44,17 @@ func openChild(options Options) (*transport, error) {
 	}
 	pipes, err := newPipes()
 	if err != nil {
-		return nil, broken("no pipe could be made", err)
+		return nil, broken("cannot make a pipe: "+err.Error(), err)
 	}
-	said := &tail{to: options.Stderr}
+	stderr := &tail{to: options.Stderr}
 	command := exec.Command(path, "worker")
 	command.Args[0] = "wingback"
-	command.Stdin, command.Stdout, command.Stderr = pipes.itsRequests, pipes.itsEvents, said
-	command.ExtraFiles = []*os.File{pipes.itsStreams}
-	// What a terminal sends to a daemon's group is for the daemon to act on.
+	command.Stdin, command.Stdout, command.Stderr = pipes.engineRequests, pipes.engineEvents, stderr
+	command.ExtraFiles = []*os.File{pipes.engineStreams}
+	// A group of its own, so that Ctrl-C in a terminal reaches this process only.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = command.Start()
-	pipes.closeIts()
+	pipes.closeEngineEnds()
 	if err != nil {
 		pipes.ours.close()
 		kind := EngineFailed
@@ -63,15 +68,16 @@ func openChild(options Options) (*transport, error) {
 	ours.kill = func() { _ = command.Process.Kill() }
 	ours.wait = func() error {
 		err := command.Wait()
-		if words := said.String(); err != nil && words != "" {
-			err = fmt.Errorf("%w: %s", err, words)
+		if text := stderr.String(); err != nil && text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return err
 	}
 	return ours, nil
 }
 
-// find gives the path of the command, and the file in memory that keeps it there, if it is one.
+// find returns the path of the command. If the command is in memory, it also returns the file, which must
+// stay open until the command has started.
 func find(options Options) (string, *os.File, error) {
 	switch {
 	case options.Binary != "":
@@ -79,7 +85,7 @@ func find(options Options) (string, *os.File, error) {
 	case len(options.Embedded) > 0:
 		file, err := inMemory(options.Embedded)
 		if err != nil {
-			return "", nil, broken("the embedded command could not be put into memory", err)
+			return "", nil, broken("cannot put the embedded command into memory: "+err.Error(), err)
 		}
 		return "/proc/self/fd/" + strconv.Itoa(int(file.Fd())), file, nil
 	}
@@ -91,43 +97,70 @@ func find(options Options) (string, *os.File, error) {
 		return "", nil, &Error{
 			Kind:    NotFound,
 			Op:      "run the engine",
-			Message: "run the engine: there is no command wingback in PATH, WINGBACK_BIN names none, and the program has none in it",
+			Message: "run the engine: the command wingback is not in PATH, WINGBACK_BIN is not set, and Options have no command",
 			cause:   err,
 		}
 	}
 	return path, nil, nil
 }
 
-// The descriptors to an engine, and those that it gets.
+// The two ends of the pipes and the socket between this process and an engine: ours and those of the
+// engine.
 type pipes struct {
-	ours                               *transport
-	itsRequests, itsEvents, itsStreams *os.File
+	ours                                        *transport
+	engineRequests, engineEvents, engineStreams *os.File
 }
 
 func newPipes() (*pipes, error) {
-	itsRequests, requests, err := os.Pipe()
+	engineRequests, requests, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	events, itsEvents, err := os.Pipe()
+	events, engineEvents, err := os.Pipe()
 	if err != nil {
-		itsRequests.Close()
+		engineRequests.Close()
 		requests.Close()
 		return nil, err
 	}
-	streams, itsStreams, err := seqpacket()
+	streams, engineStreams, err := seqpacket()
 	if err != nil {
-		for _, file := range []*os.File{itsRequests, requests, events, itsEvents} {
+		for _, file := range []*os.File{engineRequests, requests, events, engineEvents} {
 			file.Close()
 		}
 		return nil, err
 	}
 	ours := &transport{requests: requests, events: events, streams: streams}
-	return &pipes{ours: ours, itsRequests: itsRequests, itsEvents: itsEvents, itsStreams: itsStreams}, nil
+	return &pipes{ours: ours, engineRequests: engineRequests, engineEvents: engineEvents, engineStreams: engineStreams}, nil
 }
 
-func (p *pipes) closeIts() {
-	p.itsRequests.Close()
-	p.itsEvents.Close()
-	p.itsStreams.Close()
+func (p *pipes) closeEngineEnds() {
+	p.engineRequests.Close()
+	p.engineEvents.Close()
+	p.engineStreams.Close()
+}
+
+// A tail keeps the last bytes that were written to it, and writes all to another writer.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+	to   io.Writer
+}
+
+func (t *tail) Write(bytes []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, bytes...)
+	if over := len(t.kept) - 2048; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	if t.to != nil {
+		return t.to.Write(bytes)
+	}
+	return len(bytes), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.kept))
 }

@@ -16,7 +16,7 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// command is the path of the real one.
+// command returns the path of the real command.
 func command(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("WINGBACK_BIN")
@@ -48,7 +48,7 @@ func start(t *testing.T, engine *wingback.Engine) wingback.Info {
 	return info
 }
 
-// script is a command that is not the right one.
+// script makes a command that is not wingback.
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "wingback")
@@ -149,7 +149,8 @@ func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
 	}
 	report, err := wingback.Backup{Source: source, UUID: id, Engine: engine}.Run(background(), store)
 	must(t, err)
-	// What the killed one left is there for a sweep, unless the next backup of its name took it away.
+	// The remains of the killed engine are there for a sweep, unless the next backup of that name has
+	// removed them.
 	_, err = engine.Sweep(background(), store)
 	must(t, err)
 	only(t, store.Dir, 1)
@@ -158,7 +159,7 @@ func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
 	}
 }
 
-func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
+func TestAStoppedChildDoesNotBlockTheCaller(t *testing.T) {
 	command(t)
 	engine := child(t, wingback.Options{})
 	info := start(t, engine)
@@ -166,7 +167,7 @@ func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
 	wingback.SetPatience(t, 200*time.Millisecond)
 	ctx, cancel := context.WithTimeout(background(), 200*time.Millisecond)
 	defer cancel()
-	// More than the pipe takes.
+	// More than fits into the pipe.
 	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
 	failed := make(chan error, 4)
 	source := source(t)
@@ -184,7 +185,7 @@ func TestAStoppedChildDoesNotHoldTheCaller(t *testing.T) {
 	must(t, syscall.Kill(info.PID, syscall.SIGCONT))
 }
 
-// stuck is an engine that says what it is and then nothing, and reads nothing.
+// stuck makes an engine that sends hello, and then neither writes nor reads.
 func stuck(t *testing.T) *wingback.Engine {
 	t.Helper()
 	wingback.SetPatience(t, 200*time.Millisecond)
@@ -196,7 +197,7 @@ func stuck(t *testing.T) *wingback.Engine {
 	return engine
 }
 
-// within fails the test where what is done takes long.
+// within fails the test if the function takes too long.
 func within(t *testing.T, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -214,7 +215,7 @@ func within(t *testing.T, what string, do func()) {
 func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
 	engine, limit := stuck(t), wingback.NewLimiter(1)
 	ctx, cancel := context.WithCancel(background())
-	// More than the pipe and the queue of requests take.
+	// More than fits into the pipe and the queue of requests.
 	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
 	ended := make(chan error, 20)
 	for range cap(ended) {
@@ -226,7 +227,7 @@ func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
 	}
 	for rate := range uint64(200) {
 		within(t, "SetRate", func() { limit.SetRate(rate) })
-		// So that the calls meet many moments of the jobs that come and get stuck.
+		// Random sleeps, so that the calls come at many moments of jobs that start and block.
 		time.Sleep(time.Millisecond)
 	}
 	if limit.Rate() != 199 {
@@ -242,7 +243,7 @@ func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
 	})
 }
 
-func TestReadsOfAnEngineThatIsStuckEndWithTheContext(t *testing.T) {
+func TestReadsFromABlockedEngineEndWithTheContext(t *testing.T) {
 	archive := wingback.File("/nowhere.tar.gz")
 	archive.Engine = stuck(t)
 	for what, read := range map[string]func(context.Context) error{
@@ -277,7 +278,7 @@ func TestReadsOfAnEngineThatIsStuckEndWithTheContext(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsForAnEngineToStartWaitsNoLongerThanItsContext(t *testing.T) {
+func TestWaitingForAnEngineToStartEndsWithTheContext(t *testing.T) {
 	wingback.SetEndWithin(t, 200*time.Millisecond)
 	begun := filepath.Join(t.TempDir(), "begun")
 	silent := script(t, "touch "+begun+"; exec sleep 100")
@@ -343,12 +344,12 @@ func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
 	}
 }
 
-// What holds an engine when its program is killed.
+// A program with an engine, which the test kills.
 func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	if os.Getenv("WINGBACK_TEST_PARENT") != "" {
 		info := start(t, wingback.NewEngine(wingback.Options{Mode: wingback.Child}))
 		fmt.Printf("child %d\n", info.PID)
-		// It is killed long before.
+		// The program is killed long before this ends.
 		time.Sleep(time.Minute)
 		return
 	}

@@ -1,29 +1,27 @@
+//go:build linux
+
 package wingback
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// A transport is an engine that runs, and the three descriptors to it.
+// A transport is a running engine, and the three descriptors to it.
 type transport struct {
 	requests *os.File
 	events   *os.File
 	streams  *net.UnixConn
-	// wait waits for its end, and says how that was.
+	// wait waits for the end of the engine, and returns its error.
 	wait func() error
-	// kill ends it without its consent; nil where that cannot be.
+	// kill ends the engine at once; nil if that is impossible.
 	kill func()
 	pid  int
 }
@@ -34,17 +32,17 @@ func (t *transport) close() {
 	t.streams.Close()
 }
 
-// A conn is a transport, and the jobs on it.
+// A conn is a connection to an engine: a transport, and its jobs.
 type conn struct {
 	transport
 	info Info
-	// Requests that are to be written.
+	// Requests to write.
 	lines chan []byte
-	// Has one element while there are posted requests.
+	// Has one element while `posted` is not empty.
 	postedAny chan struct{}
-	// Closed when it is dead; err says of what.
+	// Closed when the connection fails or is closed; err is the reason.
 	dead chan struct{}
-	// Closed when nothing of it is left.
+	// Closed when the engine has ended and all goroutines of the connection have, too.
 	gone chan struct{}
 
 	mu     sync.Mutex
@@ -52,17 +50,17 @@ type conn struct {
 	ending bool
 	next   uint64
 	jobs   map[uint64]*job
-	// Requests about limits that are to be written before any line: the last of each limit.
+	// Requests about limits, which are written before the next line: only the last one of each limit.
 	posted map[uint64]request
 }
 
-// How long an engine may take to say what it is.
+// How long an engine may take to send hello.
 const helloWithin = 20 * time.Second
 
-// How long one may take to end once it is told to. A test makes it shorter.
+// How long an engine may take to end after its requests have ended. A test shortens it.
 var endWithin = 40 * time.Second
 
-// A line has a report at most, with what was skipped.
+// Limit for the length of a line. The longest lines are reports with skipped paths.
 const lineMax = 256 << 20
 
 func dial(ctx context.Context, t *transport) (*conn, error) {
@@ -82,26 +80,26 @@ func dial(ctx context.Context, t *transport) (*conn, error) {
 	defer timeout.Stop()
 	var err error
 	select {
-	case said := <-hello:
-		if said.Protocol == protocol && said.Version == Version {
-			c.info = Info{Version: said.Version, Encoder: said.Encoder, InProcess: t.kill == nil, PID: t.pid}
+	case event := <-hello:
+		if event.Protocol == protocol && event.Version == Version {
+			c.info = Info{Version: event.Version, Encoder: event.Encoder, InProcess: t.kill == nil, PID: t.pid}
 			return c, nil
 		}
-		err = broken(fmt.Sprintf("it is version %q with protocol %d, and not %s with %d",
-			said.Version, said.Protocol, Version, protocol), nil)
+		err = broken(fmt.Sprintf("it has version %q and protocol %d; this package needs %q and %d",
+			event.Version, event.Protocol, Version, protocol), nil)
 	case <-c.dead:
 		return nil, c.err
 	case <-ctx.Done():
 		err = cancelled(ctx, "start the engine")
 	case <-timeout.C:
-		err = broken(fmt.Sprintf("it said nothing for %v", helloWithin), nil)
+		err = broken(fmt.Sprintf("it did not answer within %v", helloWithin), nil)
 	}
 	c.fail(err)
 	<-c.gone
 	return nil, err
 }
 
-// write is a goroutine, so that an engine that does not read blocks nobody else.
+// write runs on a goroutine of its own, so that an engine that does not read blocks nothing else.
 func (c *conn) write() {
 	for {
 		var line []byte
@@ -112,15 +110,15 @@ func (c *conn) write() {
 			return
 		}
 		if _, err := c.requests.Write(append(c.takePosted(), line...)); err != nil {
-			// Why it does not read any more is what the other side says, with its end.
+			// The reading side reports the reason, with the end of the engine.
 			<-c.dead
 			return
 		}
 	}
 }
 
-// post has a request about a limit written before what is sent from now on, and does not wait for that.
-// Only the last one of a limit counts.
+// post sends a request about a limit before all later requests. It does not wait. A newer request for
+// the same limit replaces it.
 func (c *conn) post(limit uint64, request request) {
 	c.mu.Lock()
 	c.posted[limit] = request
@@ -137,21 +135,21 @@ func (c *conn) takePosted() []byte {
 	var lines []byte
 	for limit, request := range c.posted {
 		delete(c.posted, limit)
-		// Numbers can always be written.
+		// Encoding numbers cannot fail.
 		line, _ := json.Marshal(request)
 		lines = append(append(lines, line...), '\n')
 	}
 	return lines
 }
 
-// run reads events until there are no more, and sees to the end of the engine.
+// run reads events until they end, and then ends the engine.
 func (c *conn) run(hello chan<- event) {
 	defer close(c.gone)
 	if err := c.read(hello); err != nil {
 		c.fail(err)
 	}
-	// One that nobody listens to any more need not end in order.
-	given := c.isDead()
+	// An engine whose connection has failed may be killed.
+	failed := c.isDead()
 	ended := make(chan error, 1)
 	go func() { ended <- c.wait() }()
 	timeout := time.NewTimer(endWithin)
@@ -159,10 +157,10 @@ func (c *conn) run(hello chan<- event) {
 	c.mu.Lock()
 	ending := c.ending
 	c.mu.Unlock()
-	if given && c.kill != nil && !ending {
+	if failed && c.kill != nil && !ending {
 		c.kill()
 	}
-	// It ends with the end of the requests.
+	// The engine ends when its requests end.
 	c.requests.Close()
 	var end error
 	select {
@@ -175,7 +173,7 @@ func (c *conn) run(hello chan<- event) {
 	}
 	switch {
 	case ending:
-		c.fail(broken("it was closed", nil))
+		c.fail(broken("it has been closed", nil))
 	case end != nil:
 		c.fail(broken("it ended before its jobs: "+end.Error(), end))
 	default:
@@ -190,32 +188,32 @@ func (c *conn) read(hello chan<- event) error {
 		line, err := readLine(reader)
 		if err != nil {
 			if errors.Is(err, errTooLong) {
-				return broken("it says a line without end", nil)
+				return broken("it sent a line that is too long", nil)
 			}
 			return nil
 		}
-		var said event
-		if err := json.Unmarshal(line, &said); err != nil {
-			return broken(fmt.Sprintf("what it says is no JSON: %.80q", line), err)
+		var event event
+		if err := json.Unmarshal(line, &event); err != nil {
+			return broken(fmt.Sprintf("it sent a line that is not JSON: %.80q", line), err)
 		}
-		switch said.Event {
+		switch event.Event {
 		case "hello":
 			select {
-			case hello <- said:
+			case hello <- event:
 			default:
-				return broken("it says hello twice", nil)
+				return broken("it sent hello twice", nil)
 			}
 		case "progress":
 			c.mu.Lock()
-			job := c.jobs[said.ID]
+			job := c.jobs[event.ID]
 			c.mu.Unlock()
 			if job != nil {
-				job.tell(said.Progress)
+				job.setProgress(event.Progress)
 			}
 		case "done", "error":
-			c.end(said)
+			c.end(event)
 		default:
-			return broken(fmt.Sprintf("it says what this package does not know: %.80q", line), nil)
+			return broken(fmt.Sprintf("it sent an unknown event: %.80q", line), nil)
 		}
 	}
 }
@@ -242,27 +240,27 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func (c *conn) end(said event) {
+func (c *conn) end(event event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	job := c.jobs[said.ID]
+	job := c.jobs[event.ID]
 	if job == nil {
 		return
 	}
-	delete(c.jobs, said.ID)
+	delete(c.jobs, event.ID)
 	switch {
-	case said.Event == "done":
-		job.result = said.Result
-	case said.Error != nil:
-		job.err = said.Error.err()
+	case event.Event == "done":
+		job.result = event.Result
+	case event.Error != nil:
+		job.err = event.Error.err()
 	default:
-		job.err = broken("it says that the job failed, and not how", nil)
+		job.err = broken("it reported a failed job without an error", nil)
 	}
 	close(job.ended)
 }
 
-// tell keeps the newest only, for whoever is slow to listen.
-func (j *job) tell(progress Progress) {
+// setProgress replaces an older progress that the caller has not taken yet.
+func (j *job) setProgress(progress Progress) {
 	for {
 		select {
 		case j.progress <- progress:
@@ -276,7 +274,7 @@ func (j *job) tell(progress Progress) {
 	}
 }
 
-// fail ends all jobs, and takes no more.
+// fail ends all jobs with err, and refuses new ones.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,7 +288,7 @@ func (c *conn) fail(err error) {
 		job.err = err
 		close(job.ended)
 	}
-	// Ends the reading, and with it the engine.
+	// This ends read, after which run ends the engine.
 	c.events.Close()
 }
 
@@ -315,7 +313,7 @@ func (c *conn) close() error {
 		return nil
 	case <-timeout.C:
 	}
-	// One that is stopped, or stuck, does not even say that it has ended.
+	// A stopped or blocked engine does not end its events.
 	err := broken(fmt.Sprintf("it did not end within %v", endWithin), nil)
 	c.fail(err)
 	if c.kill != nil {
@@ -367,7 +365,7 @@ func (c *conn) send(ctx context.Context, request request) error {
 func (c *conn) cancel(job *job) {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	// A connection that is dead has ended it already.
+	// If the connection has failed, the job has ended already.
 	_ = c.send(ctx, request{ID: job.id, Op: "cancel"})
 }
 
@@ -375,76 +373,4 @@ func (c *conn) forget(job *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.jobs, job.id)
-}
-
-// stream makes a way for a job's bytes: the number that the request names it by, and our end.
-func (j *job) stream() (uint64, *os.File, error) {
-	c := j.conn
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, nil, broken("no socket could be made", os.NewSyscallError("socketpair", err))
-	}
-	defer syscall.Close(fds[1])
-	// So that closing it ends a read that waits.
-	if err := syscall.SetNonblock(fds[0], true); err != nil {
-		syscall.Close(fds[0])
-		return 0, nil, broken("no socket could be made", err)
-	}
-	ours := os.NewFile(uintptr(fds[0]), "wingback stream")
-	j.streams++
-	number := j.streams
-	// An engine that is stuck takes no message once the socket is full.
-	_ = c.streams.SetWriteDeadline(time.Now().Add(patience))
-	name := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, j.id), number)
-	_, _, err = c.streams.WriteMsgUnix(name, syscall.UnixRights(fds[1]), nil)
-	if err != nil {
-		ours.Close()
-		if c.isDead() {
-			return 0, nil, c.err
-		}
-		return 0, nil, broken("it takes no stream", err)
-	}
-	return number, ours, nil
-}
-
-// seqpacket makes the pair that streams are announced over: our end, and its end.
-func seqpacket() (*net.UnixConn, *os.File, error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "streams"), os.NewFile(uintptr(fds[1]), "streams")
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return conn.(*net.UnixConn), theirs, nil
-}
-
-// A tail keeps the last bytes that were written to it, and passes them on.
-type tail struct {
-	mu   sync.Mutex
-	kept []byte
-	to   io.Writer
-}
-
-func (t *tail) Write(bytes []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, bytes...)
-	if over := len(t.kept) - 2048; over > 0 {
-		t.kept = append(t.kept[:0], t.kept[over:]...)
-	}
-	if t.to != nil {
-		return t.to.Write(bytes)
-	}
-	return len(bytes), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.kept))
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -11,22 +13,21 @@ type counters struct {
 	cancelled, skipped, archived atomic.Uint64
 }
 
-// Counters are what an engine's backups have come to, for a daemon's metrics. What says Total only
-// grows.
+// Counters are the numbers of an engine's backups, for a daemon's metrics. Those named Total only grow.
 type Counters struct {
-	// Queued wait for a slot, Running are being made.
+	// Queued backups wait for a slot, Running backups are being made.
 	Queued, Running int64
-	// MadeTotal archives, PartialTotal of them without files that should be in them.
+	// MadeTotal is the number of archives, PartialTotal the number of those with missing files.
 	MadeTotal, PartialTotal uint64
-	// FailedTotal backups, and those that were cancelled.
+	// FailedTotal and CancelledTotal are the numbers of failed and of cancelled backups.
 	FailedTotal, CancelledTotal uint64
-	// SkippedTotal files that no archive has.
+	// SkippedTotal is the number of skipped paths.
 	SkippedTotal uint64
-	// ArchivedBytesTotal is the size of all archives together.
+	// ArchivedBytesTotal is the size of all archives in bytes.
 	ArchivedBytesTotal uint64
 }
 
-// Counters says what its backups have come to.
+// Counters returns the numbers of the engine's backups.
 func (e *Engine) Counters() Counters {
 	c := &e.or().counters
 	return Counters{

@@ -1,24 +1,22 @@
-// Package wingback makes, reads and restores backups of game servers.
+// Package wingback makes, reads and restores backups of game servers. It needs Linux.
 //
-// A [Backup] of a directory is an ordinary .tar.gz, made by all processors in one pass, with an
-// index inside that other tools do not notice. An [Archive] of any origin can be listed, verified
-// and restored, and single files taken out of it.
+// A [Backup] of a directory is an ordinary .tar.gz. All processors make it in one pass over the files,
+// and it contains an index that other tools ignore. An [Archive] of any origin can be listed, verified
+// and restored, and single files can be read from it.
 //
-//	report, err := wingback.Backup{Source: "/srv/minecraft", UUID: id}.Run(ctx, wingback.LocalStore{Dir: "/backups"})
+//	report, err := wingback.Backup{Source: "/srv/minecraft"}.Run(ctx, wingback.LocalStore{Dir: "/backups"})
 //
 // # The engine
 //
-// The work is done by an engine written in Rust, which an [Engine] runs in one of two ways behind the
-// same functions:
+// An engine written in Rust does the work. An [Engine] runs it in one of two ways:
 //
-//   - in this process, where the program is built with cgo: the static library libwingback.a and
-//     wingback.h lie in the folder lib of this package (bindings/go/build.sh puts them there), or are
-//     found by pkg-config with the build tag wingback_pkgconfig. The build tag wingback_child leaves
-//     the library out;
-//   - as a child process, with CGO_ENABLED=0 or where [Options] say so: the command `wingback worker`,
-//     found as [Options] say. It ends with this process, however that ends, and one that has crashed is
-//     an error for the jobs that it had and is started again for the next.
+//   - As a child process, by default: the command `wingback worker`, which [Options] find. The child
+//     ends when this process ends, for whatever reason. If the child crashes, its jobs fail, and the next
+//     job starts it again.
+//   - In this process, if the program is built with cgo and the build tag wingback_cgo. The static library
+//     and wingback.h must be in the directory lib of this package, where bindings/go/build.sh puts them.
+//     With the build tag wingback_pkgconfig instead, pkg-config finds them.
 //
-// Functions that take a context return soon after it is done, with what they had begun removed.
-// Nothing calls back from C into Go.
+// A function with a context returns soon after the context is done, and removes what it had begun. C code
+// never calls back into Go.
 package wingback

@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -15,35 +17,35 @@ import (
 type Mode int
 
 const (
-	// Auto is Child where Options name a binary or one is embedded, or where there is no library in
-	// the program, and InProcess otherwise.
+	// Auto is Child if the program does not contain the library, or if Options have a command.
+	// Otherwise it is InProcess.
 	Auto Mode = iota
-	// InProcess calls the library that the program is linked with.
+	// InProcess calls the library in the program; see the build tags in the package documentation.
 	InProcess
 	// Child runs the command `wingback worker`.
 	Child
 )
 
-// Options say how an [Engine] is run.
+// Options set how an [Engine] is run. The zero value finds the command, or uses the library in the program.
 type Options struct {
 	Mode Mode
-	// Binary is the path of the command. If it is empty, the command is Embedded, or what the
+	// Binary is the path of the command. If it is empty, the command is Embedded, or the file that the
 	// environment variable WINGBACK_BIN names, or `wingback` in PATH, in this order.
 	Binary string
-	// Embedded is the command itself, as go:embed has it. It is run from memory (memfd_create(2)), so
-	// that an image without anything else can do with it.
+	// Embedded is the content of the command, for example from go:embed. It is run from memory
+	// (memfd_create(2)), so that a container image needs no file for it.
 	Embedded []byte
-	// Stderr gets what the child prints there, which is nothing unless something is badly wrong.
+	// Stderr gets the standard error of the child, which is empty unless the child crashes.
 	Stderr io.Writer
 }
 
-// An Engine runs jobs, several at once. It is started by its first job. Its methods may be called by
-// several goroutines.
+// An Engine runs jobs, several at once. Its first job starts it. Several goroutines may call its methods.
 type Engine struct {
 	options Options
 	cleanup runtime.Cleanup
 
-	// Full while somebody starts or closes the engine. A caller waits for it no longer than its context.
+	// A lock that a goroutine holds while it starts or closes the engine. It is a channel, so that waiting
+	// for it can end with a context.
 	busy   chan struct{}
 	conn   *conn
 	closed bool
@@ -51,15 +53,15 @@ type Engine struct {
 	counters counters
 }
 
-// NewEngine gives an engine that is run as options say; nothing is started yet. Close it once it is
-// not used any more.
+// NewEngine returns an engine without starting it. The caller closes it after use.
 func NewEngine(options Options) *Engine {
 	return &Engine{options: options, busy: make(chan struct{}, 1)}
 }
 
 var standard = sync.OnceValue(func() *Engine { return NewEngine(Options{}) })
 
-// Default is the engine of what names no other: one for the process, never closed.
+// Default returns the engine for jobs that name no other. There is one in a process, and it is never
+// closed.
 func Default() *Engine { return standard() }
 
 func (e *Engine) or() *Engine {
@@ -69,19 +71,19 @@ func (e *Engine) or() *Engine {
 	return e
 }
 
-// Info is what an engine says of itself.
+// Info describes a running engine.
 type Info struct {
-	// Version of the engine.
+	// Version is the version of the engine.
 	Version string
-	// Encoder of the level Fast.
+	// Encoder is the encoder of the level Fast.
 	Encoder string
-	// InProcess is false where it is a child process, whose number is PID.
+	// InProcess is whether the engine runs in this process; otherwise it is the child process PID.
 	InProcess bool
 	PID       int
 }
 
-// Start starts the engine, if it is not running, and says what it is. Jobs do so by themselves; this
-// tells early that a binary is missing.
+// Start starts the engine unless it is running, and returns its description. Jobs start it by
+// themselves; an early Start reports a missing command early.
 func (e *Engine) Start(ctx context.Context) (Info, error) {
 	conn, err := e.or().connect(ctx)
 	if err != nil {
@@ -90,8 +92,8 @@ func (e *Engine) Start(ctx context.Context) (Info, error) {
 	return conn.info, nil
 }
 
-// Close cancels what still runs, waits for its orderly end and ends the engine. Jobs that are begun
-// later fail. It is an error if the engine does not end, which a child is killed for.
+// Close cancels running jobs, waits until they have cleaned up, and ends the engine. Later jobs fail. It
+// returns an error if the engine does not end in time; a child is then killed.
 func (e *Engine) Close() error {
 	e.busy <- struct{}{}
 	conn := e.conn
@@ -112,7 +114,7 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 		return nil, cancelled(ctx, "start the engine")
 	}
 	if e.closed {
-		return nil, broken("it was closed", nil)
+		return nil, broken("it has been closed", nil)
 	}
 	if e.conn != nil {
 		if !e.conn.isDead() {
@@ -129,28 +131,27 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	e.conn = c
-	// A backstop only, for an engine that nobody closes.
+	// For an engine that becomes garbage without Close.
 	e.cleanup = runtime.AddCleanup(e, func(c *conn) { go c.close() }, c)
 	return c, nil
 }
 
-// A job is one request, until its end was heard of.
+// A job is one request, from its start until its end event.
 type job struct {
 	conn     *conn
 	id       uint64
-	streams  uint64 // how many it was given
+	streams  uint64 // number of streams that the job has
 	progress chan Progress
 	ended    chan struct{}
 	result   json.RawMessage
 	err      error
 }
 
-// What a canceled job has to end in order before nobody waits for it any more. A test makes it
-// shorter.
+// How long call waits for a cancelled job to clean up. A test shortens it.
 var patience = 10 * time.Second
 
-// call runs a job and decodes its result into `result`. What streams is done by `during`, which gets
-// a context that ends with the job; an error of its own ends the job and is what call gives.
+// call runs a job and decodes its result into `result`, unless that is nil. `args` gets the job before
+// the request is sent, so that it can open streams.
 func (e *Engine) call(ctx context.Context, op string, args func(*job) (any, error), limits []*Limiter,
 	onProgress func(Progress), result any) error {
 	if err := ctx.Err(); err != nil {
@@ -198,7 +199,7 @@ func (e *Engine) call(ctx context.Context, op string, args func(*job) (any, erro
 		return nil
 	}
 	if err := json.Unmarshal(job.result, result); err != nil {
-		return broken(fmt.Sprintf("its answer to %s was not understood", op), err)
+		return broken(fmt.Sprintf("its answer to %q cannot be decoded", op), err)
 	}
 	return nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -13,9 +15,10 @@ import (
 	"time"
 )
 
-// Members lists what an archive holds, of each path the last; with an index that is a read or two. Only paths with all
-// beneath them, or what patterns match, where any are given; one that matches nothing is an error at
-// the end. An error is the last that comes.
+// Members lists the members of an archive; of several members with one path, only the last. With
+// `selected`, it lists only members that these paths or patterns match, and all members below those. If
+// one of them matches nothing, the sequence ends with an error. With an index, the archive itself is not
+// read. An error is the last element of the sequence.
 func (a *Archive) Members(ctx context.Context, selected ...string) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		var listing struct{ Unmatched []string }
@@ -41,15 +44,16 @@ func (a *Archive) Members(ctx context.Context, selected ...string) iter.Seq2[Mem
 	}
 }
 
-// An Entry is a member and, of a regular file, the reader of its content, until the next one comes.
+// An Entry is a member and a reader of its content, if it is a regular file. It can be read until the
+// sequence continues.
 type Entry struct {
 	Member
 	records *records
 }
 
-// Entries reads an archive from its start to its end, as it comes: what was handed out by then is not
-// known to be whole until the sequence has ended without an error, which is the last that comes. Of
-// several members of one path the last counts, and a hard link names what those before it have left.
+// Entries reads an archive from its start to its end. Content is known to be correct only after the
+// sequence has ended without an error; an error is its last element. If several members have one path,
+// the last one counts. A hard link names the latest earlier member of its target.
 func (a *Archive) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		records := a.records(ctx, "entries", map[string]any{}, nil)
@@ -73,7 +77,7 @@ func (a *Archive) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	}
 }
 
-// Read reads the content; there is none of anything but a regular file.
+// Read reads the content. Only a regular file has any.
 func (e *Entry) Read(to []byte) (int, error) {
 	r := e.records
 	if r.left == 0 {
@@ -90,14 +94,14 @@ func (e *Entry) Read(to []byte) (int, error) {
 	return n, err
 }
 
-// An output is what a job writes to its stream while it runs, for a caller that reads it at leisure.
-// A read ends with the caller's context, also where the engine is stuck.
+// An output is the stream that a running job writes to, for a caller that reads it at its own speed. A
+// read ends with the caller's context, even if the engine is blocked.
 type output struct {
 	ctx    context.Context // the caller's
 	op     string
-	ours   *os.File // nil where the job has failed before
+	ours   *os.File // nil if the job failed before it had a stream
 	cancel context.CancelFunc
-	// end waits for the job, which ends with its stream: only then is known whether that was all.
+	// end waits for the end of the job. Only its result tells whether the stream was complete.
 	end func() error
 }
 
@@ -118,7 +122,7 @@ func (a *Archive) output(ctx context.Context, op string, args map[string]any, re
 	return o
 }
 
-// failed is why a read ended before the job's bytes did: nil where they are all there.
+// failed returns the error that ended the stream early, or nil if the stream was complete.
 func (o *output) failed() error {
 	if o.ctx.Err() != nil {
 		return cancelled(o.ctx, o.op)
@@ -126,7 +130,7 @@ func (o *output) failed() error {
 	return o.end()
 }
 
-// close ends the job, if it runs, and waits for that.
+// close cancels the job if it runs, and waits for its end.
 func (o *output) close() (err error) {
 	o.cancel()
 	if o.ours != nil {
@@ -136,7 +140,7 @@ func (o *output) close() (err error) {
 	return err
 }
 
-// Records are members as lines of a job's stream, with their content between them.
+// A records reads members from a job's stream: each is a line, followed by its content.
 type records struct {
 	*output
 	reader *bufio.Reader
@@ -165,20 +169,21 @@ func (r *records) next() (Member, error) {
 		return member, io.EOF
 	}
 	if err := json.Unmarshal(line, &member); err != nil {
-		return member, broken("its list was not understood", err)
+		return member, broken("its list of members cannot be decoded: "+err.Error(), err)
 	}
 	return member, nil
 }
 
-// broken is why the stream ended within content.
+// broken returns the reason why the stream ended within content.
 func (r *records) broken(err error) error {
 	if err := r.failed(); err != nil {
 		return err
 	}
-	return broken("it gave less of a file than it said", err)
+	return broken("it sent less content than it had announced", err)
 }
 
-// Open reads one file of the archive. Close ends the reading.
+// Open returns a reader of one file of the archive. The caller must close it, which ends the job. Content
+// is known to be correct only if the reader ends with io.EOF.
 func (a *Archive) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	output := a.output(ctx, "copy", map[string]any{"path": wireText(path)}, nil)
 	if output.ours == nil {

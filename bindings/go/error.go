@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -6,42 +8,42 @@ import (
 	"io/fs"
 )
 
-// A Kind is what sort of failure an [Error] is. It is itself an error, for errors.Is:
+// A Kind is the kind of an [Error]. It is itself an error, for use with errors.Is:
 //
 //	if errors.Is(err, wingback.NoSpace) { … }
 type Kind string
 
-// The kinds. Others may come with later versions.
+// The kinds. Later versions may add others.
 const (
 	NotFound         Kind = "not-found"
 	AlreadyExists    Kind = "already-exists"
 	PermissionDenied Kind = "permission-denied"
-	InvalidInput     Kind = "invalid-input" // an argument, a pattern, a name or a UUID is not usable
-	NoSpace          Kind = "no-space"      // the destination is full, over its quota or below its reserve
+	InvalidInput     Kind = "invalid-input" // an argument, a pattern, a name or a UUID cannot be used
+	NoSpace          Kind = "no-space"      // the destination is full, over its quota, or below its reserve
 	Cancelled        Kind = "cancelled"
-	SourceGone       Kind = "source-gone" // the source was replaced or went away while it was read
-	Corrupt          Kind = "corrupt"     // an archive is not what its checksums or its format promise
-	Busy             Kind = "busy"        // another operation is under way there, or must be recovered first
+	SourceGone       Kind = "source-gone" // the source was replaced or removed while it was read
+	Corrupt          Kind = "corrupt"     // an archive does not match its checksums, or is not in a known format
+	Busy             Kind = "busy"        // another operation uses the directory, or an interrupted one must be recovered first
 	URLExpired       Kind = "url-expired"
-	IO               Kind = "io"       // any other failure of the disk, the network, the store
+	IO               Kind = "io"       // any other failure of the disk, the network or the store
 	Internal         Kind = "internal" // a fault in the engine
-	EngineFailed     Kind = "engine"   // the engine could not be run, or ended before the job did
+	EngineFailed     Kind = "engine"   // the engine cannot be run, or has ended before the job
 )
 
 func (k Kind) Error() string { return "wingback: " + string(k) }
 
-// An Error is what a job failed with. errors.Is knows it by its [Kind], and by fs.ErrNotExist,
-// fs.ErrExist, fs.ErrPermission and fs.ErrInvalid; one of a context that was done is that of the
-// context as well.
+// An Error is the error of a failed job. errors.Is matches it with its [Kind], and with fs.ErrNotExist,
+// fs.ErrExist, fs.ErrPermission and fs.ErrInvalid. If a context ended the job, errors.Is also matches the
+// error of the context.
 type Error struct {
 	Kind Kind
-	// Op is what was being done, such as "open the source".
+	// Op is the operation that failed, such as "open the source".
 	Op string
-	// Path is what it was done with; empty if that was no file.
+	// Path is the path that the operation is about, or empty.
 	Path string
-	// Message is all of it, in words.
+	// Message has the operation, its subject and the reason.
 	Message string
-	// Retryable is whether another try may succeed although nothing was changed.
+	// Retryable is whether the same job may succeed later without any change.
 	Retryable bool
 
 	cause error
@@ -49,10 +51,10 @@ type Error struct {
 
 func (e *Error) Error() string { return "wingback: " + e.Message }
 
-// Unwrap gives the context's error, or that of a reader or writer of the caller's.
+// Unwrap returns the error of the context, or that of the caller's reader or writer.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is compares with kinds and with the errors of io/fs.
+// Is reports whether target is the kind of the error, or the matching error of io/fs.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case e.Kind:

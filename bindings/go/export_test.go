@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// SetEndWithin makes it shorter for a test.
+// SetEndWithin shortens endWithin for a test.
 func SetEndWithin(t *testing.T, to time.Duration) { set(t, &endWithin, to) }
 
-// SetPatience makes it shorter for a test.
+// SetPatience shortens patience for a test.
 func SetPatience(t *testing.T, to time.Duration) { set(t, &patience, to) }
 
 func set(t *testing.T, time *time.Duration, to time.Duration) {

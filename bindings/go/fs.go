@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -10,10 +12,10 @@ import (
 	"time"
 )
 
-// FS is the archive as a file system: listed once, now, and each file read as it is opened. ctx is
-// that of all of it. Of several members of a path it has the last, and a hard link is the file that
-// it names. The archive must not change, and must not be a Stream. Members whose paths are
-// none in a file system ("/…", "..") are left out.
+// FS returns the archive as a file system. The members are listed now; a file is read when it is opened.
+// ctx is used for all of that. Of several members with one path, the file system has the last one. A
+// hard link is the file that it names. The archive must not change, and must not be a Stream. Members
+// with paths that a file system cannot have ("/…", "..") are left out.
 func (a *Archive) FS(ctx context.Context) (fs.FS, error) {
 	if a.reader != nil {
 		return nil, invalid("open the archive", "a stream can be read only once")
@@ -58,13 +60,13 @@ func (t *tree) add(member Member) {
 		return
 	}
 	if old := t.nodes[name]; old != nil {
-		// Only a directory that was met as one of a path can be there.
+		// Paths are unique in the list, so this is a directory made for the path of another member.
 		return
 	}
 	t.insert(&node{member: member, name: path.Base(name)}, name)
 }
 
-// directory gives the one of that name; an archive need not name those that its files are in.
+// directory returns the directory of that name. It makes those that are not members of the archive.
 func (t *tree) directory(name string) *node {
 	if dir := t.nodes[name]; dir != nil {
 		return dir
@@ -93,7 +95,7 @@ func (t *tree) find(op, name string) (*node, error) {
 	return node, nil
 }
 
-// Open opens a file; what has no content reads as empty.
+// Open opens a file. Anything without content reads as empty.
 func (t *tree) Open(name string) (fs.File, error) {
 	node, err := t.find("open", name)
 	if err != nil {
@@ -112,7 +114,7 @@ func (t *tree) Open(name string) (fs.File, error) {
 	return &file{node, content}, nil
 }
 
-// Stat reads nothing.
+// Stat returns what the list has; it does not read the archive.
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	node, err := t.find("stat", name)
 	if err != nil {
@@ -121,7 +123,7 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	return node, nil
 }
 
-// ReadDir reads nothing.
+// ReadDir returns what the list has; it does not read the archive.
 func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	node, err := t.find("readdir", name)
 	if err != nil {
@@ -142,7 +144,7 @@ func (n *node) Type() fs.FileMode          { return n.member.Mode.Type() }
 func (n *node) Info() (fs.FileInfo, error) { return n, nil }
 func (n *node) String() string             { return fs.FormatFileInfo(n) }
 
-// Sys is the *Member.
+// Sys returns the *Member.
 func (n *node) Sys() any { return &n.member }
 
 type file struct {

@@ -1,4 +1,4 @@
-//go:build cgo && !wingback_child
+//go:build linux && cgo && (wingback_cgo || wingback_pkgconfig)
 
 package wingback
 
@@ -19,16 +19,16 @@ import (
 
 const hasLibrary = true
 
-// openInProcess runs the same worker as the command does, on a thread of this process.
+// openInProcess runs the worker of the command on a thread of this process.
 func openInProcess() (*transport, error) {
 	pipes, err := newPipes()
 	if err != nil {
-		return nil, broken("no pipe could be made", err)
+		return nil, broken("cannot make a pipe: "+err.Error(), err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(pipes.itsRequests, pipes.itsEvents, pipes.itsStreams)
-		pipes.closeIts()
+		ended <- run(pipes.engineRequests, pipes.engineEvents, pipes.engineStreams)
+		pipes.closeEngineEnds()
 	}()
 	ours := pipes.ours
 	ours.pid = os.Getpid()

@@ -1,27 +1,29 @@
+//go:build linux
+
 package wingback
 
 import "sync"
 
-// A Limiter is a limit in bytes a second, for all the jobs that have it together: they stay below it.
-// It may be changed while they run.
+// A Limiter is a limit in bytes per second. The jobs that share it stay below it together. It can be
+// changed while they run.
 type Limiter struct {
 	mu    sync.Mutex
 	rate  uint64
 	conns map[*conn]*held
 }
 
-// Held is a limit with an engine: its number there, and how many jobs have it.
+// A held is a limit that an engine knows: its number there, and how many jobs use it.
 type held struct {
 	number uint64
 	jobs   int
 }
 
-// NewLimiter gives a limit of so many bytes a second; 0 is without limit.
+// NewLimiter returns a limit in bytes per second; 0 means no limit.
 func NewLimiter(bytesPerSecond uint64) *Limiter {
 	return &Limiter{rate: bytesPerSecond}
 }
 
-// SetRate changes the limit, also of what runs; 0 is without limit. It does not wait for an engine.
+// SetRate changes the limit, also for running jobs; 0 means no limit. It does not wait for an engine.
 func (l *Limiter) SetRate(bytesPerSecond uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -31,7 +33,7 @@ func (l *Limiter) SetRate(bytesPerSecond uint64) {
 	}
 }
 
-// Rate is the limit now, in bytes a second; 0 is without limit.
+// Rate returns the limit in bytes per second; 0 means no limit.
 func (l *Limiter) Rate() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,8 +44,7 @@ func limitRequest(number, rate uint64) request {
 	return request{Op: "limit", Args: map[string]uint64{"limit": number, "bytes_per_second": rate}}
 }
 
-// on is the number that the limit has with an engine that a job of it runs on; nil where there is
-// no limit.
+// on returns the number of the limit in an engine that holds it, or nil for a nil limiter.
 func (l *Limiter) on(c *conn) *uint64 {
 	if l == nil {
 		return nil
@@ -53,7 +54,7 @@ func (l *Limiter) on(c *conn) *uint64 {
 	return &l.conns[c].number
 }
 
-// hold makes the limit known to the engine, until as many calls of release.
+// hold makes the limit known to the engine, until release has been called as often.
 func (c *conn) hold(l *Limiter) {
 	if l == nil {
 		return
@@ -86,7 +87,7 @@ func (c *conn) release(l *Limiter) {
 	}
 }
 
-// number is one that nothing else of the connection has.
+// number returns a number that nothing else on the connection has.
 func (c *conn) number() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

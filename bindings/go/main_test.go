@@ -12,21 +12,12 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// The suite runs over the engine that the build has; `WINGBACK_ENGINE=child` has a build with the
-// library run the command instead. WINGBACK_BIN names the command.
+// The suite runs over the engine that the build has by default: the command that WINGBACK_BIN names, or
+// with a build tag the library in the process.
 func TestMain(m *testing.M) {
-	engine := wingback.Default()
-	if os.Getenv("WINGBACK_ENGINE") == "child" {
-		engine = wingback.NewEngine(wingback.Options{Mode: wingback.Child})
-	}
-	shared = engine
-	// Examples use it, and it is never closed.
-	_, err := wingback.Default().Start(background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	info, err := engine.Start(background())
+	// Never closed. It is started before the goroutines are counted.
+	shared = wingback.Default()
+	info, err := shared.Start(background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -34,7 +25,7 @@ func TestMain(m *testing.M) {
 	fmt.Printf("engine %s, encoder %s, in process: %v\n", info.Version, info.Encoder, info.InProcess)
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
-	// What tests have left behind has had its time to go.
+	// Goroutines and descriptors of the tests get time to end.
 	for range 100 {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= descriptors {
 			break
@@ -61,7 +52,7 @@ func TestMain(m *testing.M) {
 
 var shared *wingback.Engine
 
-// openFiles counts descriptors; without the one that Rust opens once in static programs.
+// openFiles counts descriptors, without the one of /dev/urandom that Rust opens once in static programs.
 func openFiles() (n int) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -75,7 +66,8 @@ func openFiles() (n int) {
 	return n
 }
 
-// A source with what backups lose most often: an empty directory, a symlink, a hard link, modes.
+// source makes a directory with things that backups often lose: an empty directory, a symlink, a hard
+// link, modes.
 func source(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -96,7 +88,7 @@ func source(t testing.TB) string {
 	return dir
 }
 
-// large is a source that takes a while, with the limit of slow().
+// large makes a source whose backup takes a while with the limit of slow.
 func large(t testing.TB) string {
 	dir := t.TempDir()
 	noise := make([]byte, 1<<20)
@@ -120,7 +112,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// leftOut leaves out what is left of a test: "the case: why", the same in each run. tests/left-out.sh
+// leftOut skips the rest of a test. `what` is "the case: why", and the same in each run. tests/left-out.sh
 // compares the file that WINGBACK_LEFT_OUT names with the committed list.
 func leftOut(t testing.TB, what string) {
 	t.Helper()
@@ -134,12 +126,12 @@ func leftOut(t testing.TB, what string) {
 	t.Skip("left out: " + what)
 }
 
-// waitFor waits for something that must come soon.
+// waitFor waits for a condition that must hold soon.
 func waitFor(t testing.TB, what string, isSo func() bool) {
 	t.Helper()
 	for begun := time.Now(); !isSo(); time.Sleep(time.Millisecond) {
 		if time.Since(begun) > time.Minute {
-			t.Fatalf("%s: not so within a minute", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -7,10 +9,10 @@ import (
 	"unsafe"
 )
 
-// The lowest number for a file in memory: none of those that a child is given.
+// The lowest descriptor for a file in memory; it is above those that a child gets.
 const memoryAtLeast = 64
 
-// inMemory gives a file that has a name nowhere (memfd_create(2)) and is closed by exec.
+// inMemory returns a file in memory (memfd_create(2)) that is closed on exec.
 func inMemory(content []byte) (*os.File, error) {
 	numbers := map[string]uintptr{"amd64": 319, "arm64": 279}
 	number, known := numbers[runtime.GOARCH]
@@ -23,8 +25,8 @@ func inMemory(content []byte) (*os.File, error) {
 		fd, _, errno := syscall.Syscall(number, uintptr(unsafe.Pointer(&name[0])), flags, 0)
 		return fd, errno
 	}
-	// Where vm.memfd_noexec is 1, it is executable only if that is asked for; before Linux 6.3 nobody
-	// can ask.
+	// If vm.memfd_noexec is 1, the file is executable only with this flag. Linux before 6.3 does not know
+	// the flag.
 	fd, errno := create(closeOnExec | executable)
 	if errno == syscall.EINVAL {
 		fd, errno = create(closeOnExec)
@@ -32,7 +34,7 @@ func inMemory(content []byte) (*os.File, error) {
 	if errno != 0 {
 		return nil, os.NewSyscallError("memfd_create", errno)
 	}
-	// The child's own descriptors take the low numbers before it is run.
+	// Before exec, the child's own descriptors replace the low numbers.
 	high, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, memoryAtLeast)
 	syscall.Close(int(fd))
 	if errno != 0 {

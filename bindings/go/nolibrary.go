@@ -1,9 +1,9 @@
-//go:build !cgo || wingback_child
+//go:build linux && !(cgo && (wingback_cgo || wingback_pkgconfig))
 
 package wingback
 
 const hasLibrary = false
 
 func openInProcess() (*transport, error) {
-	return nil, invalid("run the engine", "there is no library in this program")
+	return nil, invalid("run the engine", "the program does not contain the library")
 }

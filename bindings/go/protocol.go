@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -6,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Version is the engine's that this package goes with.
+// Version is the version of the engine that this package needs.
 const Version = "0.1.0"
 
-// The protocol is in docs/worker.md.
+// docs/worker.md describes the protocol.
 const protocol = 1
 
 type request struct {
@@ -41,7 +43,7 @@ func (e *wireError) err() *Error {
 	return &Error{Kind: e.Kind, Op: e.Operation, Path: e.path(), Message: e.Message, Retryable: e.Retryable}
 }
 
-// A path as results have it: as text, and as base64 besides where it is no UTF-8.
+// A path in a result: as text, and also as base64 if it is not UTF-8.
 type wirePath struct {
 	Path    string `json:"path"`
 	PathB64 []byte `json:"path_b64"`
@@ -54,7 +56,7 @@ func (p wirePath) path() string {
 	return p.Path
 }
 
-// Text as requests have it.
+// Text in a request: a JSON string, or base64 if it is not UTF-8.
 type wireText string
 
 func (t wireText) MarshalJSON() ([]byte, error) {

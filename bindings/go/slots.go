@@ -1,3 +1,5 @@
+//go:build linux
+
 package wingback
 
 import (
@@ -7,8 +9,8 @@ import (
 	"time"
 )
 
-// Slots say how many backups run at once, of all that have them; the others wait, in the order in
-// which they came. The number may be changed at any time.
+// Slots limit how many of the backups that share them run at once. The others wait in the order of
+// their start. The number can be changed at any time.
 type Slots struct {
 	mu      sync.Mutex
 	total   int
@@ -21,10 +23,10 @@ type waiter struct {
 	ready chan struct{}
 }
 
-// NewSlots gives n slots; 0 or less is without limit.
+// NewSlots returns n slots; 0 or less means no limit.
 func NewSlots(n int) *Slots { return &Slots{total: n} }
 
-// Resize changes their number. What runs goes on.
+// Resize changes the number of slots. Running backups go on.
 func (s *Slots) Resize(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,18 +34,18 @@ func (s *Slots) Resize(n int) {
 	s.grant()
 }
 
-// SlotsUsage is how Slots are used just now.
+// SlotsUsage is how many Slots are in use.
 type SlotsUsage struct {
-	// Total is how many there are; 0 or less is without limit.
+	// Total is the number of slots; 0 or less means no limit.
 	Total int
-	// Used are taken.
+	// Used is the number of slots in use.
 	Used int
-	// Waiting backups have none yet, the oldest of them for OldestWait.
+	// Waiting is the number of backups that wait for a slot; OldestWait is the longest wait so far.
 	Waiting    int
 	OldestWait time.Duration
 }
 
-// Usage says how they are used, for a daemon's metrics.
+// Usage returns how many slots are in use, for a daemon's metrics.
 func (s *Slots) Usage() SlotsUsage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +56,7 @@ func (s *Slots) Usage() SlotsUsage {
 	return usage
 }
 
-// Acquire waits for a slot. A [Backup] with Slots does so itself.
+// Acquire waits for a slot. A [Backup] with Slots calls it by itself. A nil *Slots has no limit.
 func (s *Slots) Acquire(ctx context.Context) error {
 	if s == nil {
 		return nil
@@ -73,7 +75,7 @@ func (s *Slots) Acquire(ctx context.Context) error {
 	defer s.mu.Unlock()
 	select {
 	case <-ready:
-		// It came at the same moment.
+		// The slot was granted at the same moment as the context ended.
 		s.used--
 		s.grant()
 	default:
@@ -82,7 +84,7 @@ func (s *Slots) Acquire(ctx context.Context) error {
 	return cancelled(ctx, "wait for a slot")
 }
 
-// Release gives one back.
+// Release returns a slot.
 func (s *Slots) Release() {
 	if s == nil {
 		return

@@ -1,62 +1,66 @@
+//go:build linux
+
 package wingback
 
 import (
 	"context"
 )
 
-// A Store is where archives live: a [LocalStore] or an [S3Store].
+// A Store is a place for archives: a [LocalStore] or an [S3Store].
 type Store interface {
 	wire() any
 }
 
-// A LocalStore keeps archives in a directory, each under its name only once it is whole and on the
+// A LocalStore keeps archives in a directory. An archive gets its name when it is complete and on the
 // disk.
 type LocalStore struct {
 	Dir string
-	// Names is the template of archives' names; empty for "backup-{uuid}.tar.gz".
+	// Names is the template for the names of archives; empty for "backup-{uuid}.tar.gz".
 	Names string
-	// Reserve is how many bytes of the file system are to stay free; a backup that would go below
-	// fails with NoSpace.
+	// Reserve is the number of bytes of the file system that must stay free. A backup fails with NoSpace
+	// when less is left.
 	Reserve uint64
 }
 
 // An S3Store keeps archives in a bucket.
 type S3Store struct {
 	Bucket string
-	// Credentials; nil for those that AWS's own tools would find.
+	// Credentials are the keys; nil for those that AWS's own tools find.
 	Credentials *Credentials
-	// Endpoint is the service's URL; empty for Amazon's.
+	// Endpoint is the URL of the service; empty for Amazon's.
 	Endpoint string
 	Region   string
-	// PathStyle has the bucket's name in the path; otherwise it is where the service is known to want it.
+	// PathStyle puts the bucket into the path of URLs. Otherwise it goes where the service is known to
+	// need it.
 	PathStyle bool
-	// Prefix stands before names, with its slash.
+	// Prefix is the text before each name, such as "servers/".
 	Prefix string
-	// Names is the template of archives' names; empty for "backup-{uuid}.tar.gz".
-	Names        string
+	// Names is the template for the names of archives; empty for "backup-{uuid}.tar.gz".
+	Names string
+	// PartSize is the size of a part in bytes; 0 for the default of the engine.
 	PartSize     uint64
 	StorageClass string
 	Transfer     Transfer
 }
 
-// Credentials for an [S3Store].
+// Credentials are the keys for an [S3Store].
 type Credentials struct {
 	AccessKey, SecretKey string
-	// SessionToken of temporary ones.
+	// SessionToken is the token of temporary credentials; empty for others.
 	SessionToken string
 }
 
-// String hides them.
+// String hides the credentials.
 func (Credentials) String() string { return "{…}" }
 
-// GoString hides them.
+// GoString hides the credentials.
 func (Credentials) GoString() string { return "wingback.Credentials{…}" }
 
-// Transfer is how requests travel.
+// Transfer sets how bytes are sent over a network.
 type Transfer struct {
-	// Parallel requests; 0 for the engine's own number.
+	// Parallel is the number of requests at once; 0 for the default of the engine.
 	Parallel int
-	// CAFile has certificates of authorities to trust besides the system's.
+	// CAFile is a PEM file with certificates to trust in addition to the system's.
 	CAFile string
 }
 
@@ -104,7 +108,8 @@ func (s S3Store) wire() any {
 	}}
 }
 
-// A Name is an archive's in a store: that of a UUID by the store's template, or any other.
+// A Name is the name of an archive in a store. Key is the name itself; without it, the store's template
+// makes the name from UUID.
 type Name struct {
 	UUID string
 	Key  string
@@ -121,37 +126,38 @@ func (n Name) wire() any {
 type Object struct {
 	Key  string `json:"key"`
 	Size int64  `json:"size"`
-	// Location is a path or a URL, for people.
+	// Location is a path or a URL, for people to read.
 	Location string `json:"location"`
 }
 
-// Objects lists a store's archives, in the order of their keys.
+// Objects lists the archives in a store, sorted by key.
 func (e *Engine) Objects(ctx context.Context, store Store) ([]Object, error) {
 	var found struct{ Objects []Object }
 	err := e.or().ask(ctx, "objects", map[string]any{"store": store.wire()}, &found)
 	return found.Objects, err
 }
 
-// Head says what there is under a name; NotFound if there is nothing.
+// Head describes one archive in a store. The error is NotFound if there is none.
 func (e *Engine) Head(ctx context.Context, store Store, name Name) (Object, error) {
 	var found Object
 	err := e.or().ask(ctx, "head", map[string]any{"store": store.wire(), "name": name.wire()}, &found)
 	return found, err
 }
 
-// Delete removes an archive; NotFound if there is none.
+// Delete removes an archive from a store. The error is NotFound if there is none.
 func (e *Engine) Delete(ctx context.Context, store Store, name Name) error {
 	return e.or().ask(ctx, "delete", map[string]any{"store": store.wire(), "name": name.wire()}, nil)
 }
 
-// Sweep removes what killed backups left unfinished, never what is being written, and says what.
+// Sweep removes files and uploads that killed backups left unfinished, and returns their locations. It
+// never removes those that a process is still writing.
 func (e *Engine) Sweep(ctx context.Context, store Store) ([]string, error) {
 	var swept struct{ Removed []string }
 	err := e.or().ask(ctx, "sweep", map[string]any{"store": store.wire()}, &swept)
 	return swept.Removed, err
 }
 
-// ask is a call without streams, limits and progress.
+// ask runs a job without streams, limits or progress.
 func (e *Engine) ask(ctx context.Context, op string, args, result any) error {
 	return e.call(ctx, op, func(*job) (any, error) { return args, nil }, nil, nil, result)
 }

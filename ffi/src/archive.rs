@@ -1,4 +1,4 @@
-//! `wingback_archive`: an archive to be read, and what is read of it without more ado.
+//! `wingback_archive`: an archive to read, and the operations that need no options.
 
 use std::{
     ffi::c_int,
@@ -14,75 +14,79 @@ use futures::AsyncWrite;
 use wingback::{Archive, Key, List, Member};
 
 use crate::{
-    bytes::{list, wingback_bytes},
+    bytes::{slice, wingback_bytes},
     descriptor,
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
-    guard::{guard, infallible},
-    listing::{Listing, member_of, wingback_member},
-    opaque::{self, Opaque, Owned},
+    error::wingback_error,
+    failure::{Failure, Result},
+    guard::guard,
+    listing::{Listing, member_record, wingback_member},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     record,
     s3::wingback_transfer,
-    store::{self, Stored, wingback_store},
+    store::{self, AnyStore, wingback_store},
     task::{self, wingback_task},
 };
 
-/// An archive to be read, wherever it is: a .tar.gz of ours or of any other program. Any number of
-/// operations may read it at once, but for a stream, and it may be freed while they run.
+/// An archive to read: a .tar.gz made by wingback or by another program. Several operations may
+/// read it at once, except a stream. It may be freed while they run.
 pub struct wingback_archive {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_archive {
-    type Rust = Place;
+    type Rust = ArchiveSource;
     type By = Owned;
 }
 
-/// Where an archive is.
-pub(crate) enum Place {
+/// The place that an archive is read from.
+pub(crate) enum ArchiveSource {
     File(PathBuf),
-    InStore(Stored, Key),
+    InStore(AnyStore, Key),
     #[cfg(feature = "s3")]
     Link(String, wingback::Transfer),
-    /// None once it was read.
+    /// `None` after an operation has taken it.
     Stream(Mutex<Option<OwnedFd>>),
 }
 
-impl Place {
-    /// The archive, for one operation.
+impl ArchiveSource {
+    /// Opens the archive for one operation.
     pub(crate) fn open(&self) -> Result<Archive<'static>> {
         Ok(match self {
-            Place::File(path) => Archive::file(path),
-            Place::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
+            ArchiveSource::File(path) => Archive::file(path),
+            ArchiveSource::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
             #[cfg(feature = "s3")]
-            Place::Link(url, transfer) => Archive::link(url, transfer.clone())?,
-            Place::Stream(fd) => {
+            ArchiveSource::Link(url, transfer) => Archive::link(url, transfer.clone())?,
+            ArchiveSource::Stream(fd) => {
                 let fd = fd.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let fd = fd.ok_or_else(|| Failure::invalid("the stream was read already"))?;
+                let fd =
+                    fd.ok_or_else(|| Failure::invalid("an operation has already read the stream"))?;
                 Archive::stream(descriptor::unblock(fd))
             }
         })
     }
 }
 
-/// An archive that is a file.
+/// Creates an archive that is a file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_file(
     path: wingback_bytes,
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Place::File(path.path("path")?.to_owned())) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `path` is readable, and `archive` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            out.give(ArchiveSource::File(path.path("path")?.to_owned()));
+            Ok(())
+        })
+    }
 }
 
-/// An archive in a store.
+/// Creates an archive that is in a store, under the name `key`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_in_store(
     store: *const wingback_store,
@@ -90,21 +94,21 @@ pub unsafe extern "C" fn wingback_archive_in_store(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `archive` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
             let store = opaque::get(store, "store")?.clone();
-            out.give(Place::InStore(store, store::key(key)?));
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            out.give(ArchiveSource::InStore(store, store::key(key)?));
+            Ok(())
+        })
+    }
 }
 
-/// What an http or https link leads to, such as one that somebody signed for an object in S3. Its
-/// query is in no error and in no log. The transfer may be NULL. UNSUPPORTED without the network.
+/// Creates an archive behind an http or https link, such as a presigned URL of an object in S3. The
+/// query of the link never appears in errors or logs. `transfer` may be NULL for the defaults.
+/// UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_link(
     url: wingback_bytes,
@@ -112,56 +116,60 @@ pub unsafe extern "C" fn wingback_archive_link(
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(link(url.text("url")?, transfer)?) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `url` is readable; `transfer` is NULL or readable for its
+    // `struct_size`; `archive` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            out.give(link(url.text("url")?, transfer)?);
+            Ok(())
+        })
+    }
 }
 
+/// Checks a link.
+///
 /// # Safety
 ///
-/// As the header says.
+/// `transfer` is NULL, or readable for its `struct_size`.
 #[cfg(feature = "s3")]
-unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<Place> {
-    // SAFETY: the caller says so.
+unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<ArchiveSource> {
+    // SAFETY: the caller makes the promise that `read` asks for.
     let transfer = unsafe { wingback_transfer::read(transfer) }?;
-    // What is wrong with it is said now.
+    // An operation parses the link again; this reports an error before the first one.
     Archive::link(url, transfer.clone())?;
-    Ok(Place::Link(url.to_owned(), transfer))
+    Ok(ArchiveSource::Link(url.to_owned(), transfer))
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<Place> {
+unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<ArchiveSource> {
     Err(Failure::without_s3())
 }
 
-/// Bytes that come from an archive's start to its end, such as from a pipe or a socket. The
-/// descriptor is duplicated: it stays the caller's, who may close it at once. It is read in
-/// sequence, and by one operation only. A writer that only waits does not keep the task from being
-/// cancelled, but the thread that reads: it ends once the writing end is closed.
+/// Creates an archive that comes from a descriptor, such as that of a pipe or a socket. The
+/// descriptor is duplicated: the caller keeps its own and may close it at once. The archive is read
+/// from its start to its end, and by one operation only. If the writer stops writing, the task can
+/// still be cancelled, but the thread that reads ends only after the writing end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_stream(
     fd: c_int,
     archive: *mut *mut wingback_archive,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(archive, "archive")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Place::Stream(Mutex::new(Some(fd)))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(archive, "archive")?;
+            let fd = descriptor::duplicate(fd)?;
+            out.give(ArchiveSource::Stream(Mutex::new(Some(fd))));
+            Ok(())
+        })
+    }
 }
 
-/// Starts a list of what the archive holds: `wingback_task_listing` has it. With `count` paths or
-/// patterns in `selection` it has only those with all beneath them; with none it has everything.
+/// Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
+/// `count` paths or patterns. The list has the members that they match, and all members below
+/// those. If `count` is 0, it has all members.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_list(
     archive: *const wingback_archive,
@@ -170,24 +178,23 @@ pub unsafe extern "C" fn wingback_archive_list(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (archive, list) = unsafe {
-            let mut wanted = List::new();
-            for one in list(selection, count, "selection")? {
-                wanted = wanted.select(one.get("selection")?);
+    // SAFETY: the caller promises that `archive` is NULL or alive; `count` elements are readable at
+    // `selection`; `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let mut list = List::new();
+            for selector in slice(selection, count, "selection")? {
+                list = list.select(selector.get("selection")?);
             }
-            (opaque::get(archive, "archive")?.open()?, wanted)
-        };
-        task::start("list an archive", list.start(archive), out, Listing::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            let archive = opaque::get(archive, "archive")?.open()?;
+            task::start("list an archive", list.start(archive), out, Listing::new)
+        })
+    }
 }
 
-/// Starts to read one file of the archive into memory: `wingback_task_file` has it. It fails with
-/// NO_SPACE if the file has more than `max` bytes.
+/// Starts to read one file of the archive into memory. Result: wingback_task_file. The task fails
+/// with NO_SPACE if the file has more than `max` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_read_file(
     archive: *const wingback_archive,
@@ -196,25 +203,25 @@ pub unsafe extern "C" fn wingback_archive_read_file(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (path, archive) =
-            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
-        let buffer = Buffer { bytes: Arc::default(), max };
-        let content = buffer.bytes.clone();
-        task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
-            let content = std::mem::take(&mut *lock(&content));
-            ReadFile { member, content }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `path` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (path, archive) = (path.get("path")?, opaque::get(archive, "archive")?.open()?);
+            let buffer = FileBuffer { bytes: Arc::default(), max };
+            let content = buffer.bytes.clone();
+            task::start("read a file", archive.copy_file(path, buffer), out, move |member| {
+                let content = std::mem::take(&mut *lock(&content));
+                FileResult { member, content }
+            })
         })
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    }
 }
 
-/// Starts to copy one file of the archive to a descriptor, which is duplicated: it stays the
-/// caller's, who may close it at once. `wingback_task_file` says what the file is. Only once the
-/// task has ended well is what was written known to be right.
+/// Starts to copy one file of the archive to a descriptor. Result: wingback_task_file. The
+/// descriptor is duplicated: the caller keeps its own and may close it at once. The written bytes
+/// are known to be correct only after the task has succeeded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_copy_file(
     archive: *const wingback_archive,
@@ -223,29 +230,30 @@ pub unsafe extern "C" fn wingback_archive_copy_file(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        let (path, archive) =
-            unsafe { (path.get("path")?, opaque::get(archive, "archive")?.open()?) };
-        let copy = archive.copy_file(path, descriptor::unblock(fd));
-        let file = |member| ReadFile { member, content: Vec::new() };
-        task::start("copy a file", copy, out, file)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `path` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let fd = descriptor::duplicate(fd)?;
+            let (path, archive) = (path.get("path")?, opaque::get(archive, "archive")?.open()?);
+            let copy = archive.copy_file(path, descriptor::unblock(fd));
+            let file = |member| FileResult { member, content: Vec::new() };
+            task::start("copy a file", copy, out, file)
+        })
+    }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the archive; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_free(archive: *mut wingback_archive) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(archive) }));
+    // SAFETY: the caller promises that `archive` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(archive) }));
 }
 
-/// The file that a task has read or copied, and its content where it was read into memory. Both
-/// belong to the task. Either place may be NULL.
+/// Writes the result of wingback_archive_read_file or wingback_archive_copy_file: the member, and
+/// its content if it was read into memory. Pointers in both are valid until the task is freed.
+/// `member` and `content` may each be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_file(
     task: *const wingback_task,
@@ -253,30 +261,29 @@ pub unsafe extern "C" fn wingback_task_file(
     content: *mut wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        unsafe {
-            let file: &ReadFile = task::result(task, "file")?;
+    // SAFETY: the caller promises that `task` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `content` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let file: &FileResult = task::result(task, "file")?;
             if !member.is_null() {
-                record::write(member, &member_of(&file.member), "member")?;
+                record::write(member, &member_record(&file.member), "member")?;
             }
             if !content.is_null() {
                 content.write(wingback_bytes::lend(&file.content));
             }
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
-struct ReadFile {
+struct FileResult {
     member: Member,
     content: Vec<u8>,
 }
 
-/// Memory for a file, of which the task's result gets the content.
-struct Buffer {
+/// Memory for the content of a file. The result of the task takes the content out of it.
+struct FileBuffer {
     bytes: Arc<Mutex<Vec<u8>>>,
     max: u64,
 }
@@ -285,7 +292,7 @@ fn lock(bytes: &Mutex<Vec<u8>>) -> std::sync::MutexGuard<'_, Vec<u8>> {
     bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl AsyncWrite for Buffer {
+impl AsyncWrite for FileBuffer {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! `wingback_backup`: what to back up, and how.
+//! `wingback_backup`: the options of a backup, and the calls that start it.
 
 use std::{ffi::c_int, mem::MaybeUninit};
 
@@ -8,23 +8,24 @@ use crate::{
     bytes::wingback_bytes,
     descriptor,
     enums::{
-        Given, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
-        wingback_status,
+        wingback_ignore_file, wingback_level, wingback_profile, wingback_rules, wingback_status,
     },
     error::wingback_error,
-    estimate::Estimated,
-    guard::{guard, infallible},
+    estimate::EstimateResult,
+    from_c::FromC,
+    guard::guard,
     limiter::wingback_limiter,
-    opaque::{self, Opaque, Owned},
+    opaque::{self, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     part_urls::{self, wingback_part_urls},
-    report::Reported,
+    report::BackupResult,
     store::{self, wingback_store},
     task::{self, wingback_task},
 };
 
-/// What to back up, and how: options, and calls that start. It can be started more than once, and
-/// be changed or freed while what was started runs, which has its own copy.
+/// The options of a backup. It can be started several times. It may be changed or freed while its
+/// tasks run, because each task has its own copy.
 pub struct wingback_backup {
     _opaque: [u8; 0],
 }
@@ -34,25 +35,27 @@ impl Opaque for wingback_backup {
     type By = Owned;
 }
 
-/// A backup of a directory with all of its content, but for what an ignore file in it names.
+/// Creates the options for a backup of the directory `source`. By default the archive gets
+/// everything except what an ignore file in the directory excludes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_new(
     source: wingback_bytes,
     backup: *mut *mut wingback_backup,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(backup, "backup")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Backup::new(source.path("source")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `source` is readable, and `backup` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(backup, "backup")?;
+            out.give(Options::new(Backup::new(source.path("source")?)));
+            Ok(())
+        })
+    }
 }
 
-/// Leaves out what the patterns match, one a line. Calls add up, and of several patterns the last
-/// that matches decides. A list that is over the limits in docs/command.md fails the backup with
+/// Excludes what the patterns match, one pattern per line. Calls add up. The last pattern that
+/// matches a path decides. If the list exceeds the limits in docs/command.md, the task fails with
 /// INVALID_INPUT before anything is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_exclude(
@@ -60,7 +63,8 @@ pub unsafe extern "C" fn wingback_backup_exclude(
     patterns: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `patterns` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let patterns = patterns.get("patterns")?;
@@ -69,14 +73,14 @@ pub unsafe extern "C" fn wingback_backup_exclude(
     }
 }
 
-/// Which language patterns are written in: GIT unless told otherwise.
+/// Sets the language of the patterns. The default is GIT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_rules(
     backup: *mut wingback_backup,
     rules: MaybeUninit<wingback_rules>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let rules = wingback_rules::read(rules, "rules")?;
@@ -85,8 +89,8 @@ pub unsafe extern "C" fn wingback_backup_rules(
     }
 }
 
-/// What the ignore file in the source's root is used for (MERGE unless told otherwise), and its
-/// name: ".pteroignore" if that is empty.
+/// Sets the use of the ignore file in the root of the source, and its name. The default is MERGE.
+/// An empty `name` means ".pteroignore".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_ignore_file(
     backup: *mut wingback_backup,
@@ -94,7 +98,8 @@ pub unsafe extern "C" fn wingback_backup_ignore_file(
     name: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `name` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let mode = wingback_ignore_file::read(mode, "mode")?;
@@ -107,38 +112,41 @@ pub unsafe extern "C" fn wingback_backup_ignore_file(
     }
 }
 
-/// Whether an odd pattern fails the backup before anything is written, where it would be a warning.
+/// Sets whether a suspicious pattern makes the task fail before anything is written. By default it
+/// is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_strict_patterns(
     backup: *mut wingback_backup,
     strict: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.strict_patterns(strict))) }
 }
 
-/// Whether directories on other file systems than the source's are left out.
+/// Sets whether directories on other file systems than the source are left out. The default is
+/// false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_one_file_system(
     backup: *mut wingback_backup,
     stay: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
 }
 
-/// Looks in this state directory for a restore of the source that is under way, as
-/// `wingback_restore_state_dir` has it. A source whose restore was interrupted in the middle fails
-/// with BUSY.
+/// Sets the state directory in which the backup looks for an unfinished restore of the source; see
+/// wingback_restore_state_dir. If a restore was interrupted while it changed the source, the backup
+/// fails with BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_state_dir(
     backup: *mut wingback_backup,
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let directory = directory.path("directory")?;
@@ -147,25 +155,26 @@ pub unsafe extern "C" fn wingback_backup_state_dir(
     }
 }
 
-/// Whether the tree is counted first, beside the backup, so that the progress knows what to expect.
+/// Sets whether the tree is counted while the backup begins, so that the progress has the expected
+/// numbers. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_count_first(
     backup: *mut wingback_backup,
     count: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.count_first(count))) }
 }
 
-/// Which entries get a place in the tar: FULL unless told otherwise.
+/// Sets the kinds of members that the tar gets. The default is FULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_profile(
     backup: *mut wingback_backup,
     profile: MaybeUninit<wingback_profile>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let profile = wingback_profile::read(profile, "profile")?;
@@ -174,14 +183,14 @@ pub unsafe extern "C" fn wingback_backup_profile(
     }
 }
 
-/// How hard to compress: FAST unless told otherwise.
+/// Sets the compression level. The default is FAST.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_level(
     backup: *mut wingback_backup,
     level: MaybeUninit<wingback_level>,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let level = wingback_level::read(level, "level")?;
@@ -190,15 +199,15 @@ pub unsafe extern "C" fn wingback_backup_level(
     }
 }
 
-/// How many threads compress: as many as there are processors with 0, and unless told otherwise. Two
-/// more read and hash. The archive's bytes do not depend on it.
+/// Sets the number of threads that compress. 0, the default, means one for each processor. Two more
+/// threads read and hash. The number does not change the bytes of the archive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_threads(
     backup: *mut wingback_backup,
     threads: u32,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let threads = match threads {
@@ -210,25 +219,27 @@ pub unsafe extern "C" fn wingback_backup_threads(
     }
 }
 
-/// Whether it gives way to other work: the lowest priority for the processor and the disk.
+/// Sets whether the backup runs at the lowest priority for the processor and the disk. The default
+/// is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_background(
     backup: *mut wingback_backup,
     background: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.background(background))) }
 }
 
-/// Limits how fast the source is read.
+/// Limits the speed at which the source is read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_read_limit(
     backup: *mut wingback_backup,
     limiter: *const wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` and `limiter` are NULL or alive, and `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let limiter = opaque::get(limiter, "limiter")?;
@@ -237,14 +248,15 @@ pub unsafe extern "C" fn wingback_backup_read_limit(
     }
 }
 
-/// Limits how fast the archive is written.
+/// Limits the speed at which the archive is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_write_limit(
     backup: *mut wingback_backup,
     limiter: *const wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` and `limiter` are NULL or alive, and `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let limiter = opaque::get(limiter, "limiter")?;
@@ -253,8 +265,8 @@ pub unsafe extern "C" fn wingback_backup_write_limit(
     }
 }
 
-/// Backs up only the first `len` bytes of the file at `path`, relative to the source, as a running
-/// Bedrock server's "save query" gives them.
+/// Backs up only the first `len` bytes of the file at `path`, which is relative to the source. A
+/// running Bedrock server reports such lengths in reply to "save query".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_max_len(
     backup: *mut wingback_backup,
@@ -262,7 +274,8 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     len: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `path` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let path = path.get("path")?;
@@ -271,29 +284,30 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     }
 }
 
-/// Whether ctimes and inode numbers stay out of the index, so that copies of a tree give the same
-/// bytes.
+/// Sets whether the index leaves out ctimes and inode numbers, so that copies of a tree give the
+/// same bytes. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_reproducible(
     backup: *mut wingback_backup,
     reproducible: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
 }
 
-/// Makes the archive from this one of an earlier backup of the same source: what is unchanged is not
-/// read, and what is equal is copied from there. The result has the bytes that it would have had
-/// anyway. A previous archive that cannot be used is a warning. It must be one that nobody else could
-/// have written.
+/// Sets the archive of an earlier backup of the same source. The backup does not read unchanged
+/// files, and copies equal data from that archive. The new archive has the same bytes as without
+/// it. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
+/// to write to it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_file(
     backup: *mut wingback_backup,
     file: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `file` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let file = file.path("file")?.to_owned();
@@ -302,14 +316,16 @@ pub unsafe extern "C" fn wingback_backup_previous_file(
     }
 }
 
-/// Likewise, from the one of this name in the local store that the backup goes to.
+/// Does the same as wingback_backup_previous_file with the archive of this name in the local store
+/// that the backup goes to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_key(
     backup: *mut wingback_backup,
     key: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `key` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let key = store::key(key)?;
@@ -318,41 +334,44 @@ pub unsafe extern "C" fn wingback_backup_previous_key(
     }
 }
 
-/// Likewise, from the newest in that store.
+/// Does the same as wingback_backup_previous_file with the newest archive in the local store that
+/// the backup goes to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_latest(
     backup: *mut wingback_backup,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.previous(Previous::Latest))) }
 }
 
-/// Whether a file with its old mtime is unchanged whatever its ctime, where there is a previous archive.
+/// Sets whether a file with an unchanged mtime counts as unchanged even if its ctime is new. It
+/// matters only with a previous archive. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_trust_mtime(
     backup: *mut wingback_backup,
     trust: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.trust_mtime(trust))) }
 }
 
-/// Whether what another encoder or level has compressed is copied too; the archive has other bytes then.
+/// Sets whether data that another encoder or level has compressed is copied as well. The archive
+/// then has other bytes. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_reuse_any(
     backup: *mut wingback_backup,
     any: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.reuse_any(any))) }
 }
 
-/// Keeps a copy of the archive in the directory `dir`, and makes it from the one before there, unless a
-/// previous one is named: for archives that go far away. No more than `max_bytes` stay there; what
-/// cannot be kept is a warning.
+/// Keeps a copy of the archive in the directory `dir`, and uses the copy of the earlier backup
+/// there as the previous archive unless one is set. It is meant for archives that go to a remote
+/// store. At most `max_bytes` stay in the directory. If a copy cannot be kept, that is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_cache(
     backup: *mut wingback_backup,
@@ -360,7 +379,8 @@ pub unsafe extern "C" fn wingback_backup_cache(
     max_bytes: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `backup` is NULL or alive; `dir` is readable; `error` is
+    // NULL or writable.
     unsafe {
         options::set(backup, error, |backup| {
             let dir = dir.path("dir")?;
@@ -369,25 +389,26 @@ pub unsafe extern "C" fn wingback_backup_cache(
     }
 }
 
-/// Starts to count the source, without reading any file: `wingback_task_estimate` has the result.
+/// Starts to count the source. No file is read. Result: wingback_task_estimate.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_estimate(
     backup: *const wingback_backup,
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let backup = unsafe { options::copy(backup, "backup") }?;
-        task::start("estimate a backup", backup.estimate(), out, Estimated)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let backup = options::copy(backup, "backup")?;
+            task::start("estimate a backup", backup.estimate(), out, EstimateResult)
+        })
+    }
 }
 
-/// Starts the backup into a store, under a name: `wingback_task_report` has the result. The archive
-/// is visible there once the task has ended well, and never before it is whole.
+/// Starts the backup into a store, under the name `key`. Result: wingback_task_report. The archive
+/// becomes visible in the store when it is complete.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_start(
     backup: *const wingback_backup,
@@ -396,25 +417,24 @@ pub unsafe extern "C" fn wingback_backup_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (backup, store, key) = unsafe {
-            (
+    // SAFETY: the caller promises that `backup` and `store` are NULL or alive; `key` is readable;
+    // `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (backup, store, key) = (
                 options::copy(backup, "backup")?,
                 opaque::get(store, "store")?.open(),
                 store::key(key)?,
-            )
-        };
-        task::start("back up", backup.start(store, key), out, Reported::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            );
+            task::start("back up", backup.start(store, key), out, BackupResult::new)
+        })
+    }
 }
 
-/// Starts the backup to part URLs that somebody handed out, with nothing staged on a disk unless
-/// parts are over 256 MiB: `wingback_task_report` and `wingback_task_parts` have the result. Whoever
-/// handed the URLs out completes the upload, or aborts it where the task fails.
+/// Starts the backup to part URLs. Nothing is written to a disk unless parts are over 256 MiB.
+/// Results: wingback_task_report and wingback_task_parts. The program that issued the URLs
+/// completes the upload, or aborts it if the task fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_send_to(
     backup: *const wingback_backup,
@@ -422,22 +442,23 @@ pub unsafe extern "C" fn wingback_backup_send_to(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (backup, part_urls) =
-            unsafe { (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?) };
-        part_urls::send(backup, part_urls, out)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` and `part_urls` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (backup, part_urls) =
+                (options::copy(backup, "backup")?, opaque::get(part_urls, "part_urls")?);
+            part_urls::send(backup, part_urls, out)
+        })
+    }
 }
 
-/// Starts the backup to a descriptor, such as that of a pipe or a socket: `wingback_task_report` has
-/// the result. The descriptor is duplicated: it stays the caller's, who may close it at once. Only
-/// the end of the task says whether what was written is whole. Nobody reading is an error. A reader
-/// that only waits does not keep the task from being cancelled, but the thread that writes: it ends
-/// once the reading end is closed.
+/// Starts the backup to a descriptor, such as that of a pipe or a socket. Result:
+/// wingback_task_report. The descriptor is duplicated: the caller keeps its own and may close it at
+/// once. Only the end of the task says whether the written bytes are complete. A write without a
+/// reader is an error. If the reader stops reading, the task can still be cancelled, but the thread
+/// that writes ends only after the reading end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_write_to(
     backup: *const wingback_backup,
@@ -445,21 +466,22 @@ pub unsafe extern "C" fn wingback_backup_write_to(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        let fd = descriptor::duplicate(fd)?;
-        // SAFETY: as the header says.
-        let backup = unsafe { options::copy(backup, "backup") }?;
-        let written = backup.write_to(descriptor::unblock(fd));
-        task::start("back up", written, out, Reported::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let fd = descriptor::duplicate(fd)?;
+            let backup = options::copy(backup, "backup")?;
+            let written = backup.write_to(descriptor::unblock(fd));
+            task::start("back up", written, out, BackupResult::new)
+        })
+    }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the options; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_free(backup: *mut wingback_backup) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(backup) }));
+    // SAFETY: the caller promises that `backup` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(backup) }));
 }

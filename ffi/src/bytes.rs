@@ -7,27 +7,27 @@ use std::{
 };
 
 use crate::{
-    error::{Failure, Result},
-    guard::infallible,
+    failure::{Failure, Result},
     opaque::{Out, null},
+    panics::infallible,
 };
 
-/// Bytes, such as a path or a name: not assumed to be UTF-8, and without a zero byte at their end.
-/// Those that are given to a call need to live until it returns; those that a call gives live as
-/// long as the object that they were asked of.
+/// Bytes with a length, such as a path or a name. They need not be UTF-8, and no zero byte follows
+/// them. Bytes passed to a call must stay valid until it returns. Bytes from a call are valid as
+/// long as the object that returned them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_bytes {
-    /// May be NULL if there are none.
+    /// The first byte. It may be NULL if `len` is 0.
     pub data: *const c_char,
-    /// How many there are.
+    /// The number of bytes.
     pub len: usize,
 }
 
 impl wingback_bytes {
     pub(crate) const EMPTY: Self = wingback_bytes { data: c"".as_ptr(), len: 0 };
 
-    /// Lends C bytes of an object, for as long as that lives.
+    /// Lends C bytes of an object, for as long as the object lives.
     pub(crate) fn lend(bytes: &[u8]) -> Self {
         match bytes {
             [] => wingback_bytes::EMPTY,
@@ -35,12 +35,11 @@ impl wingback_bytes {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes. NULL with a length is an error, and so is a length that no object can have.
     ///
     /// # Safety
     ///
-    /// So many are there, and will be within `'a`; unless the pointer is NULL or the length is not
-    /// of this world.
+    /// The pointer is NULL, or `len` bytes are readable and do not change until the end of `'a`.
     pub(crate) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8]> {
         if self.len == 0 {
             return Ok(&[]);
@@ -51,53 +50,54 @@ impl wingback_bytes {
         if isize::try_from(self.len).is_err() {
             return Err(Failure::invalid(format!("{name} cannot have {} bytes", self.len)));
         }
-        // SAFETY: the caller says so, and the length is one that memory can have.
+        // SAFETY: the caller promises that `len` bytes are readable. The pointer is not NULL, and the
+        // length is at most `isize::MAX`.
         Ok(unsafe { std::slice::from_raw_parts(self.data.cast(), self.len) })
     }
 
-    /// The bytes as a path, which must not be empty.
+    /// Returns the bytes as a path. An empty path is an error.
     ///
     /// # Safety
     ///
-    /// As of [`get`](Self::get).
+    /// As for [`get`](Self::get).
     pub(crate) unsafe fn path<'a>(self, name: &str) -> Result<&'a Path> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `get` asks for.
         match unsafe { self.get(name) }? {
             [] => Err(Failure::invalid(format!("{name} is empty"))),
             path => Ok(Path::new(OsStr::from_bytes(path))),
         }
     }
 
-    /// The bytes as text.
+    /// Returns the bytes as text. Bytes that are not UTF-8 are an error.
     ///
     /// # Safety
     ///
-    /// As of [`get`](Self::get).
+    /// As for [`get`](Self::get).
     pub(crate) unsafe fn text<'a>(self, name: &str) -> Result<&'a str> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `get` asks for.
         let bytes = unsafe { self.get(name) }?;
         std::str::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{name} is not UTF-8")))
     }
 
-    /// The bytes as text, if there are any.
+    /// Returns the bytes as text, or `None` if they are empty.
     ///
     /// # Safety
     ///
-    /// As of [`get`](Self::get).
+    /// As for [`get`](Self::get).
     #[cfg(feature = "s3")]
     pub(crate) unsafe fn some_text<'a>(self, name: &str) -> Result<Option<&'a str>> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `text` asks for.
         Ok(Some(unsafe { self.text(name) }?).filter(|text| !text.is_empty()))
     }
 }
 
-/// A list from C: `count` elements at `first`.
+/// Returns an array of the caller: `count` elements at `first`. NULL with a count is an error, and so is a
+/// count that no array can have.
 ///
 /// # Safety
 ///
-/// So many are there, and will be within `'a`; unless the pointer is NULL or the count is not of
-/// this world.
-pub(crate) unsafe fn list<'a, T>(first: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+/// `first` is NULL, or `count` elements are readable there and do not change until the end of `'a`.
+pub(crate) unsafe fn slice<'a, T>(first: *const T, count: usize, name: &str) -> Result<&'a [T]> {
     if count == 0 {
         return Ok(&[]);
     }
@@ -108,16 +108,18 @@ pub(crate) unsafe fn list<'a, T>(first: *const T, count: usize, name: &str) -> R
     if size.is_none_or(|size| isize::try_from(size).is_err()) {
         return Err(Failure::invalid(format!("{name} cannot have {count} elements")));
     }
-    // SAFETY: the caller says so, and the size is one that memory can have.
+    // SAFETY: the caller promises that `count` elements are readable. The pointer is not NULL, and the
+    // size in bytes is at most `isize::MAX`.
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
-/// Writes text to a buffer of the caller's, with a zero byte behind it, and its length to `len`.
+/// Writes text and a zero byte to a buffer of the caller, and the length of the text to `len`. With a
+/// capacity of 0 it writes only the length.
 ///
 /// # Safety
 ///
-/// `buffer` is NULL or has room for `capacity` bytes; `len` may be written to.
-pub(crate) unsafe fn fill(
+/// `buffer` is NULL, or writable for `capacity` bytes.
+pub(crate) unsafe fn write_text(
     text: &str,
     buffer: *mut c_char,
     capacity: usize,
@@ -127,28 +129,30 @@ pub(crate) unsafe fn fill(
         return Err(null("buffer"));
     }
     if capacity > text.len() {
-        // SAFETY: there is room for the text and one byte more.
+        // SAFETY: the caller promises that `capacity` bytes are writable, and the text and the zero byte
+        // are not more. A buffer of the caller does not overlap text of the library.
         unsafe {
             std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast(), text.len());
             buffer.add(text.len()).write(0);
         }
     } else if capacity > 0 {
-        let (needed, it) = (text.len() + 1, "buffer is too small");
-        return Err(Failure::invalid(format!("{it}: {capacity} bytes where {needed} are needed")));
+        let needed = text.len() + 1;
+        let why = format!("buffer is too small: it has {capacity} bytes, and {needed} are needed");
+        return Err(Failure::invalid(why));
     }
-    // SAFETY: the caller says so.
-    unsafe { len.set(text.len()) };
+    len.set(text.len());
     Ok(())
 }
 
-/// The bytes of a text that ends in a zero byte, without that. None for NULL.
+/// Returns the bytes of a text that ends in a zero byte, without that byte. They are valid as long
+/// as the text. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_bytes_of(text: *const c_char) -> wingback_bytes {
     infallible(wingback_bytes::EMPTY, || {
         if text.is_null() {
             return wingback_bytes::EMPTY;
         }
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `text` is NULL or ends in a zero byte, and it is not NULL.
         wingback_bytes::lend(unsafe { CStr::from_ptr(text) }.to_bytes())
     })
 }
@@ -156,20 +160,20 @@ pub unsafe extern "C" fn wingback_bytes_of(text: *const c_char) -> wingback_byte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::opaque::out;
 
     #[test]
     fn lengths_that_cannot_be_are_errors() {
         let byte = c"a".as_ptr();
-        // SAFETY: no more than the byte is read.
+        // SAFETY: only the first call reads memory, and that is the one byte of the literal. The others
+        // refuse their length, their count or NULL before they read.
         unsafe {
             assert_eq!(wingback_bytes { data: byte, len: 1 }.get("x").expect("a byte"), b"a");
             assert!(wingback_bytes { data: byte, len: usize::MAX }.get("x").is_err());
             assert!(wingback_bytes { data: std::ptr::null(), len: 1 }.get("x").is_err());
             let none = wingback_bytes { data: std::ptr::null(), len: 0 };
             assert!(none.get("x").expect("none").is_empty() && none.path("x").is_err());
-            assert!(list::<u64>(std::ptr::null(), 1, "x").is_err());
-            assert!(list(&raw const byte, usize::MAX / 4, "x").is_err());
+            assert!(slice::<u64>(std::ptr::null(), 1, "x").is_err());
+            assert!(slice(&raw const byte, usize::MAX / 4, "x").is_err());
         }
     }
 
@@ -177,12 +181,14 @@ mod tests {
     fn text_is_written_whole_or_not_at_all() {
         let mut buffer = [1; 4];
         let mut len = 0;
-        let mut fill = |text, capacity| {
-            let len = out(&raw mut len, "len").expect("a place");
-            // SAFETY: there is that much room.
-            unsafe { super::fill(text, buffer.as_mut_ptr(), capacity, len) }
+        let mut write = |text, capacity| {
+            // SAFETY: `len` is a local variable. No call has a capacity over the 4 bytes of `buffer`.
+            unsafe {
+                let len = Out::new(&raw mut len, "len").expect("not NULL");
+                write_text(text, buffer.as_mut_ptr(), capacity, len)
+            }
         };
-        assert!(fill("abcd", 4).is_err() && fill("abc", 4).is_ok() && fill("abcde", 0).is_ok());
+        assert!(write("abcd", 4).is_err() && write("abc", 4).is_ok() && write("abcde", 0).is_ok());
         assert_eq!((len, buffer), (5, [97, 98, 99, 0]));
     }
 }

@@ -1,4 +1,4 @@
-//! `wingback_entries`: the members of an archive one by one, with their content.
+//! `wingback_entries`: reads the members of an archive one after another, with their content.
 
 use std::{
     ffi::c_void,
@@ -11,98 +11,101 @@ use wingback::{Entries, Error, Handle, Member};
 use crate::{
     archive::wingback_archive,
     enums::wingback_status,
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
-    listing::{member_of, wingback_member},
-    opaque::{self, Opaque, Owned},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
+    listing::{member_record, wingback_member},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     record, signals,
 };
 
-/// The most that is read at once.
+/// The most bytes of one read.
 const READ_MAX: usize = 1 << 20;
 
-/// The members of an archive in its order, each with its content: for programs that write files
-/// their own way. It is not read by two threads at once: one waits for the other.
+/// Reads the members of an archive one after another, each with its content, for programs that
+/// write files themselves. If two threads call it at once, one waits for the other.
 pub struct wingback_entries {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_entries {
-    type Rust = Reading;
+    type Rust = EntryReader;
     type By = Owned;
 }
 
-pub(crate) struct Reading {
+pub(crate) struct EntryReader {
     handle: Handle,
     entries: Mutex<State>,
 }
 
 struct State {
     entries: Entries<'static>,
-    /// The member that came last: C has pointers into it.
+    /// The last member that C got. C has pointers into it.
     current: Option<Member>,
 }
 
-impl Reading {
+impl EntryReader {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Begins to read the members of an archive.
+/// Begins to read the members of an archive, in the order of the archive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_open(
     archive: *const wingback_archive,
     entries: *mut *mut wingback_entries,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(entries, "entries")?;
-        // SAFETY: as the header says.
-        let entries = Entries::open(unsafe { opaque::get(archive, "archive") }?.open()?);
-        let handle = entries.handle();
-        let state = Mutex::new(State { entries, current: None });
-        // SAFETY: as the header says.
-        unsafe { out.give(Reading { handle, entries: state }) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive, and `entries` and `error` are
+    // NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(entries, "entries")?;
+            let entries = Entries::open(opaque::get(archive, "archive")?.open()?);
+            let handle = entries.handle();
+            let state = Mutex::new(State { entries, current: None });
+            out.give(EntryReader { handle, entries: state });
+            Ok(())
+        })
+    }
 }
 
-/// The next member, good until the next call; END behind the last one of an archive that is whole.
-/// What was not read of the one before is passed over. Only END says that all of what was read is
-/// right: a checksum may stand behind the last file.
+/// Writes the next member to `member`, or returns END after the last member of an undamaged
+/// archive. Unread content of the member before is skipped. The member's pointers are valid until
+/// the next call. Content is known to be correct only after END, because a checksum may follow the
+/// last file.
 ///
-/// Blocks until it is there.
+/// Blocks until the member has been read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_next(
     entries: *mut wingback_entries,
     member: *mut wingback_member,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let reading = unsafe { opaque::get(entries, "entries") }?;
-        // A member that could not be written would be lost.
-        // SAFETY: as the header says.
-        unsafe { record::check(member, "member") }?;
-        let mut state = reading.lock();
-        state.current = None;
-        let next = signals::block_on(state.entries.next())?;
-        let next = next.ok_or_else(|| Failure::only(wingback_status::End))?;
-        let next = state.current.insert(next);
-        // SAFETY: as the header says.
-        unsafe { record::write(member, &member_of(next), "member") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `entries` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let reader = opaque::get(entries, "entries")?;
+            // Checked before the member is read: one that cannot be written would be lost.
+            record::check(member, "member")?;
+            let mut state = reader.lock();
+            state.current = None;
+            let next = signals::block_on(state.entries.next())?;
+            let next = next.ok_or_else(|| Failure::status_only(wingback_status::End))?;
+            let next = state.current.insert(next);
+            record::write(member, &member_record(next), "member")
+        })
+    }
 }
 
-/// Reads some bytes of that member's content, at most so many, and says how many they are: 0 at its
-/// end, and of what is no file. On failure the buffer may have been written to.
+/// Reads at most `capacity` bytes of the member's content into `buffer`, and writes their number to
+/// `read`: 0 at the end of the content, and for anything but a file. The buffer may have been
+/// written to even if the call fails.
 ///
-/// Blocks until some are there.
+/// Blocks until bytes have been read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_read(
     entries: *mut wingback_entries,
@@ -111,52 +114,50 @@ pub unsafe extern "C" fn wingback_entries_read(
     read: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(read, "read")?;
-        // SAFETY: as the header says.
-        let reading = unsafe { opaque::get(entries, "entries") }?;
-        if buffer.is_null() && capacity > 0 {
-            return Err(opaque::null("buffer"));
-        }
-        let mut state = reading.lock();
-        let room = capacity.min(READ_MAX);
-        let place: &mut [u8] = if room == 0 {
-            &mut []
-        } else {
-            // SAFETY: as the header says, there is room for so many; a slice must not be of memory
-            // that was never written to, which the caller's may be.
-            unsafe {
+    // SAFETY: the caller promises that `entries` is NULL or alive; `buffer` is NULL or writable for
+    // `capacity` bytes; `read` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(read, "read")?;
+            let reader = opaque::get(entries, "entries")?;
+            if buffer.is_null() && capacity > 0 {
+                return Err(opaque::null("buffer"));
+            }
+            let mut state = reader.lock();
+            let room = capacity.min(READ_MAX);
+            let place: &mut [u8] = if room == 0 {
+                &mut []
+            } else {
+                // The memory may be uninitialized, and a slice must not be.
                 buffer.cast::<u8>().write_bytes(0, room);
                 std::slice::from_raw_parts_mut(buffer.cast(), room)
-            }
-        };
-        let read = signals::block_on(state.entries.read(place));
-        let read = read.map_err(|e| match e.downcast::<Error>() {
-            Ok(error) => Failure::from(error),
-            Err(e) => Error::io("read the archive", e).into(),
-        })?;
-        // SAFETY: as the header says.
-        unsafe { out.set(read) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            };
+            let read = signals::block_on(state.entries.read(place));
+            let read = read.map_err(|e| match e.downcast::<Error>() {
+                Ok(error) => Failure::from(error),
+                Err(e) => Error::io("read the archive", e).into(),
+            })?;
+            out.set(read);
+            Ok(())
+        })
+    }
 }
 
-/// Asks it to stop, so that a call that waits, on another thread, ends with CANCELLED. NULL is fine.
+/// Asks the reader to stop. A call that blocks on another thread ends with CANCELLED. NULL is
+/// allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_cancel(entries: *const wingback_entries) {
     infallible((), || {
-        // SAFETY: as the header says.
-        if let Ok(reading) = unsafe { opaque::get(entries, "entries") } {
-            reading.handle.cancel();
+        // SAFETY: the caller promises that `entries` is NULL or alive.
+        if let Ok(reader) = unsafe { opaque::get(entries, "entries") } {
+            reader.handle.cancel();
         }
     });
 }
 
-/// Frees it, also before its end. NULL is fine.
+/// Frees the reader; it need not be at the end of the archive. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_entries_free(entries: *mut wingback_entries) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(entries) }));
+    // SAFETY: the caller promises that `entries` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(entries) }));
 }

@@ -1,49 +1,46 @@
-//! The enumerations, each beside the engine's own. Their numbers are a part of the ABI.
-
-use std::mem::MaybeUninit;
+//! The enumerations, each with its conversion from or to the engine's own. Their numbers are a part of
+//! the ABI.
 
 use wingback::{
     ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
 };
 
-use crate::error::{Failure, Result};
-
-/// How a call or a task ended. A number never changes its meaning, and one that is retired is not
-/// used again; there may be more of them one day.
+/// The status of a call or a task. A number never changes its meaning, and a retired number is not
+/// used again. Later versions may add numbers.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_status {
-    /// All is well.
+    /// Success.
     Ok = 0,
-    /// The task is not over yet.
+    /// The task is not done yet.
     NotYet = 1,
     /// There are no more entries.
     End = 2,
-    /// The source, or the archive asked for, does not exist.
+    /// The source or the archive does not exist.
     NotFound = 10,
-    /// An archive of that name exists, or another backup is making it right now.
+    /// An archive of that name exists, or another backup is making it now.
     AlreadyExists = 11,
     /// The system refused access.
     PermissionDenied = 12,
-    /// An argument is NULL that must not be, or not usable; or a call came out of its order.
+    /// An argument is NULL or cannot be used, or a call came at a wrong time.
     InvalidInput = 13,
-    /// The destination is full, over its quota, or under the reserve that was asked for.
+    /// The destination is full, over its quota, or below the reserve.
     NoSpace = 14,
     /// The task was cancelled.
     Cancelled = 15,
-    /// The source directory was replaced or went away while it was read.
+    /// The source directory was replaced or removed while it was read.
     SourceGone = 16,
-    /// An archive is not what its checksums or its format promise.
+    /// The archive does not match its checksums, or is not in a known format.
     Corrupt = 17,
-    /// Another operation is under way there, or one that was interrupted must be ended first.
+    /// Another operation is using the directory, or an interrupted one must be recovered first.
     Busy = 18,
-    /// A link with a signature that is not good any more.
+    /// A presigned URL has expired.
     UrlExpired = 19,
-    /// Any other failure of the system below: the disk, the network, the store.
+    /// Any other failure of the system, the disk, the network or the store.
     Io = 20,
     /// A fault of the library, such as a panic.
     Internal = 21,
-    /// This build of the library lacks what was asked for.
+    /// This build of the library does not have the function.
     Unsupported = 22,
 }
 
@@ -61,7 +58,7 @@ impl wingback_status {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
-            // A kind that the engine has and this table lacks is a fault of the library.
+            // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
     }
@@ -71,15 +68,15 @@ impl wingback_status {
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_phase {
-    /// Opening source and destination.
+    /// Opening the source and the destination.
     Starting = 0,
-    /// Reading the source, or the archive.
+    /// Reading the source or the archive.
     Reading = 1,
-    /// The source is read to its end and not needed any more; the archive is still being written.
+    /// The source has been read and is not needed any more; the archive is still being written.
     SourceRead = 2,
-    /// What was made is being made durable and visible.
+    /// Making the result durable and visible.
     Committing = 3,
-    /// Over, well or not.
+    /// The task has ended, with or without success.
     Done = 4,
 }
 
@@ -95,15 +92,15 @@ impl From<Phase> for wingback_phase {
     }
 }
 
-/// How hard to compress.
+/// Compression level.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_level {
-    /// Not at all.
+    /// No compression.
     None = 0,
-    /// Fast, and small enough. The default.
+    /// Fast, with a good size. The default.
     Fast = 1,
-    /// As small as deflate gets, several times slower.
+    /// The smallest size that deflate reaches; several times slower.
     Best = 2,
 }
 
@@ -117,13 +114,13 @@ impl From<wingback_level> for Level {
     }
 }
 
-/// Which language exclude patterns are written in.
+/// Language of exclude patterns.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_rules {
-    /// That of .gitignore, answering as git does. The default.
+    /// The language of .gitignore, with the same matches as git. The default.
     Git = 0,
-    /// That of .pteroignore, answering as Wings does.
+    /// The language of .pteroignore, with the same matches as Wings.
     Wings = 1,
 }
 
@@ -136,11 +133,11 @@ impl From<wingback_rules> for Rules {
     }
 }
 
-/// What the ignore file in the source's root is used for.
+/// Use of the ignore file in the root of the source.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_ignore_file {
-    /// Its patterns come first, the caller's after them. The default.
+    /// Its patterns come before those of the caller. The default.
     Merge = 0,
     /// It is used only if the caller gave no patterns, as Wings does.
     Replace = 1,
@@ -158,13 +155,13 @@ impl From<wingback_ignore_file> for IgnoreFile {
     }
 }
 
-/// Which entries get a place in the tar.
+/// Kinds of members that the tar gets.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_profile {
     /// Files, symlinks and directories. The default.
     Full = 0,
-    /// Regular files only, for Wings' own restore; the others are in the index.
+    /// Regular files only, for Wings' own restore. Symlinks and directories are only in the index.
     Wings = 1,
 }
 
@@ -177,27 +174,27 @@ impl From<wingback_profile> for Profile {
     }
 }
 
-/// Whose the files that are written will be.
+/// Owner of written files.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_owner {
-    /// The caller's. The default.
+    /// The user who runs the program. The default.
     Keep = 0,
-    /// The user and group that are given.
+    /// The given user and group.
     Fixed = 1,
-    /// Those that the archive says.
+    /// The user and group in the archive.
     FromArchive = 2,
 }
 
-/// What a member of an archive is.
+/// Kind of a member.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_member_kind {
-    /// Another kind than this library knows.
+    /// A kind that this library does not know.
     Other = 0,
     /// A regular file.
     File = 1,
-    /// Another name of a file that came before it.
+    /// A hard link to an earlier file.
     HardLink = 2,
     /// A symbolic link.
     Symlink = 3,
@@ -230,13 +227,13 @@ impl From<MemberKind> for wingback_member_kind {
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_read_method {
-    /// By the index inside: side by side, and only what was needed.
+    /// By its index: in parallel, and only the parts that were needed.
     Indexed = 0,
     /// In sequence: it has no index. Another program made it, or its end is missing.
     NoIndex = 1,
     /// In sequence: its index is damaged.
     DamagedIndex = 2,
-    /// In sequence: its index says something else than the archive itself.
+    /// In sequence: its index and its content do not match.
     MismatchedIndex = 3,
     /// In sequence: it came as a stream.
     Stream = 4,
@@ -254,17 +251,17 @@ impl From<ReadMethod> for wingback_read_method {
     }
 }
 
-/// What became of a restore that was interrupted.
+/// What was done about an interrupted restore.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_recovered {
     /// There was none.
     Nothing = 0,
-    /// Its exchange had begun, and was finished: the tree is the new one.
+    /// The exchange of the trees had begun and was finished: the tree is the new one.
     Finished = 1,
-    /// Its exchange had begun and was undone: the tree is the old one.
+    /// The exchange had begun and was undone: the tree is the old one.
     Undone = 2,
-    /// Its exchange had not begun: the tree is the old one.
+    /// The exchange had not begun: the tree is the old one.
     Discarded = 3,
 }
 
@@ -279,66 +276,16 @@ impl From<Option<Recovered>> for wingback_recovered {
     }
 }
 
-/// How much a message of the log matters.
+/// Importance of a log message.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum wingback_log_level {
     /// A fault of the library.
     Error = 0,
-    /// Something failed, or could not be waited for.
+    /// A task failed, or could not be waited for.
     Warning = 1,
-    /// A task began or ended.
+    /// A task began, ended or was cancelled.
     Info = 2,
-}
-
-/// An enumeration that C may hand over, with any number in it.
-///
-/// # Safety
-///
-/// It is `repr(i32)`.
-pub(crate) unsafe trait Given: Copy + 'static {
-    /// All of its values.
-    const ALL: &'static [Self];
-
-    /// The value behind a number from C, if there is one.
-    fn read(given: MaybeUninit<Self>, name: &str) -> Result<Self> {
-        // SAFETY: C hands over an int32_t, and any is good for an i32.
-        let given = unsafe { given.as_ptr().cast::<i32>().read() };
-        // SAFETY: it is repr(i32).
-        let number = |value: &Self| unsafe { (&raw const *value).cast::<i32>().read() };
-        let found = Self::ALL.iter().find(|value| number(value) == given);
-        found.copied().ok_or_else(|| Failure::invalid(format!("{name} has no value {given}")))
-    }
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_level {
-    const ALL: &'static [Self] = &[Self::None, Self::Fast, Self::Best];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_rules {
-    const ALL: &'static [Self] = &[Self::Git, Self::Wings];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_ignore_file {
-    const ALL: &'static [Self] = &[Self::Merge, Self::Replace, Self::None];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_profile {
-    const ALL: &'static [Self] = &[Self::Full, Self::Wings];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_owner {
-    const ALL: &'static [Self] = &[Self::Keep, Self::Fixed, Self::FromArchive];
-}
-
-// SAFETY: it is repr(i32).
-unsafe impl Given for wingback_log_level {
-    const ALL: &'static [Self] = &[Self::Error, Self::Warning, Self::Info];
 }
 
 #[cfg(test)]
@@ -362,18 +309,10 @@ mod tests {
             ErrorKind::Internal,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
-        assert_eq!(statuses, [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21], "they are frozen");
-    }
-
-    #[test]
-    fn a_number_from_c_is_a_value_or_an_error() {
-        let of = |number: i32| {
-            let mut given = MaybeUninit::<wingback_level>::uninit();
-            // SAFETY: it has the size of an i32.
-            unsafe { given.as_mut_ptr().cast::<i32>().write(number) };
-            wingback_level::read(given, "level").ok()
-        };
-        assert_eq!(of(2), Some(wingback_level::Best));
-        assert_eq!((of(3), of(-1), of(i32::MAX)), (None, None, None));
+        assert_eq!(
+            statuses,
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21],
+            "these numbers are frozen"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `wingback_estimate`.
+//! `wingback_estimate`: the size of a source.
 
 use wingback::Estimate;
 
@@ -10,50 +10,51 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// What a walk over the source counts. The source may change before it is backed up.
+/// The size of a source. The source may change before it is backed up.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_estimate {
     /// sizeof(wingback_estimate).
     pub struct_size: usize,
-    /// Regular files.
+    /// Number of regular files.
     pub files: u64,
-    /// Directories.
+    /// Number of directories.
     pub directories: u64,
-    /// Symlinks.
+    /// Number of symlinks.
     pub symlinks: u64,
     /// Bytes of the files' content.
     pub content: u64,
-    /// The most bytes that the archive can have if the source stays as it is.
+    /// Upper bound for the size of the archive in bytes, if the source does not change.
     pub archive_max: u64,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer.
 unsafe impl Record for wingback_estimate {}
 
-pub(crate) struct Estimated(pub(crate) Estimate);
+pub(crate) struct EstimateResult(pub(crate) Estimate);
 
-/// The result of `wingback_backup_estimate`.
+/// Writes the result of wingback_backup_estimate to `estimate`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_estimate(
     task: *const wingback_task,
     estimate: *mut wingback_estimate,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let Estimated(found) = unsafe { task::result(task, "estimate") }?;
-        let value = wingback_estimate {
-            struct_size: 0,
-            files: found.files,
-            directories: found.directories,
-            symlinks: found.symlinks,
-            content: found.content,
-            archive_max: found.archive_max,
-        };
-        // SAFETY: as the header says.
-        unsafe { record::write(estimate, &value, "estimate") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `task` is NULL or alive; `estimate` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let EstimateResult(found) = task::result(task, "estimate")?;
+            let value = wingback_estimate {
+                struct_size: 0,
+                files: found.files,
+                directories: found.directories,
+                symlinks: found.symlinks,
+                content: found.content,
+                archive_max: found.archive_max,
+            };
+            record::write(estimate, &value, "estimate")
+        })
+    }
 }

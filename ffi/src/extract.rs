@@ -1,4 +1,4 @@
-//! `wingback_extract` and `wingback_extracted`.
+//! `wingback_extract` and `wingback_extracted`: takes members out of an archive.
 
 use wingback::Extract;
 
@@ -7,17 +7,18 @@ use crate::{
     bytes::wingback_bytes,
     enums::{wingback_read_method, wingback_status},
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque, Owned},
+    opaque::{self, Borrowed, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
 };
 
-/// Takes members out of an archive, into a directory: options, and the call that starts. Files that
-/// are there already are an error unless they are to be overwritten.
+/// The options of an extraction, which writes members of an archive to a directory. A file that
+/// exists already is an error unless overwriting is allowed.
 pub struct wingback_extract {
     _opaque: [u8; 0],
 }
@@ -27,69 +28,74 @@ impl Opaque for wingback_extract {
     type By = Owned;
 }
 
-/// Extracts everything into a directory, which is made if it is not there.
+/// Creates the options for an extraction of all members into `directory`, which is made if it does
+/// not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_new(
     directory: wingback_bytes,
     extract: *mut *mut wingback_extract,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(extract, "extract")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Extract::new(directory.path("directory")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `directory` is readable, and `extract` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(extract, "extract")?;
+            out.give(Options::new(Extract::new(directory.path("directory")?)));
+            Ok(())
+        })
+    }
 }
 
-/// Extracts only this path with all beneath it, or what this pattern matches. Calls add up.
+/// Extracts only members that this path or pattern matches, with all members below them. Calls add
+/// up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_select(
     extract: *mut wingback_extract,
     path_or_pattern: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive; `path_or_pattern` is readable;
+    // `error` is NULL or writable.
     unsafe {
         options::set(extract, error, |extract| {
-            let wish = path_or_pattern.get("path_or_pattern")?;
-            Ok(extract.select(wish))
+            let selector = path_or_pattern.get("path_or_pattern")?;
+            Ok(extract.select(selector))
         })
     }
 }
 
-/// Whether files and symlinks that are there already are replaced, each at once.
+/// Sets whether existing files and symlinks are replaced, each atomically. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_overwrite(
     extract: *mut wingback_extract,
     overwrite: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
 }
 
-/// Whether to take what can be had from a damaged archive, where damage would be an error.
+/// Sets whether a damaged archive is extracted as far as possible. By default damage is an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_salvage(
     extract: *mut wingback_extract,
     salvage: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
 }
 
-/// Sets how members are written, and how much of them.
+/// Sets how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_options(
     extract: *mut wingback_extract,
     options: *const wingback_unpack_options,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `extract` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`; `error` is NULL or writable.
     unsafe {
         options::set(extract, error, |extract| {
             let options = wingback_unpack_options::read(options)?;
@@ -98,8 +104,8 @@ pub unsafe extern "C" fn wingback_extract_options(
     }
 }
 
-/// Starts to extract: `wingback_task_extracted` has the result. When it fails or is cancelled, files
-/// that are whole stay.
+/// Starts to extract the archive. Result: wingback_task_extracted. If the task fails or is
+/// cancelled, complete files stay.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_start(
     extract: *const wingback_extract,
@@ -107,36 +113,36 @@ pub unsafe extern "C" fn wingback_extract_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (extract, archive) = unsafe {
-            (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?)
-        };
-        task::start("extract", extract.start(archive), out, ExtractedAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `extract` and `archive` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (extract, archive) =
+                (options::copy(extract, "extract")?, opaque::get(archive, "archive")?.open()?);
+            task::start("extract", extract.start(archive), out, ExtractResult::new)
+        })
+    }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the options; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_free(extract: *mut wingback_extract) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(extract) }));
+    // SAFETY: the caller promises that `extract` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(extract) }));
 }
 
-/// What was extracted. It belongs to its task.
+/// The result of an extraction. It belongs to its task.
 pub struct wingback_extracted {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_extracted {
-    type Rust = ExtractedAs;
+    type Rust = ExtractResult;
     type By = Borrowed;
 }
 
-/// What was extracted, in numbers.
+/// The numbers of an extraction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_extracted_summary {
@@ -144,16 +150,17 @@ pub struct wingback_extracted_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
     /// What was written.
     pub unpacked: wingback_unpacked,
 }
 
-// SAFETY: it is what it has to be; way 0 is INDEX.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, an integer or a struct of integers.
 unsafe impl Record for wingback_extracted_summary {}
 
-pub(crate) struct ExtractedAs {
+pub(crate) struct ExtractResult {
     summary: wingback_extracted_summary,
     skipped: Notes,
     damage: Notes,
@@ -161,7 +168,7 @@ pub(crate) struct ExtractedAs {
     warnings: Notes,
 }
 
-impl ExtractedAs {
+impl ExtractResult {
     fn new(extracted: wingback::Extracted) -> Self {
         let summary = wingback_extracted_summary {
             struct_size: 0,
@@ -169,7 +176,7 @@ impl ExtractedAs {
             unpacked: (&extracted.unpacked).into(),
             duration_ns: record::nanoseconds(extracted.duration),
         };
-        ExtractedAs {
+        ExtractResult {
             summary,
             skipped: extracted.unpacked.skipped.into(),
             damage: notes::of_damage(extracted.damage),
@@ -179,66 +186,68 @@ impl ExtractedAs {
     }
 }
 
-/// The result of `wingback_extract_start`.
+/// Lends the result of wingback_extract_start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_extracted(
     task: *const wingback_task,
     extracted: *mut *const wingback_extracted,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `extracted` and `error` are
+    // NULL or writable.
     unsafe { task::lend_result(task, extracted, "result of an extraction", error) }
 }
 
-/// The numbers of what was extracted.
+/// Writes the numbers of the extraction to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_get(
     extracted: *const wingback_extracted,
     summary: *mut wingback_extracted_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(extracted, "extracted")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(extracted, "extracted")?.summary, "summary")
+        })
+    }
 }
 
-/// Members that were not written, and why. NULL for NULL.
+/// Returns the members that were not written, with the reasons. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_skipped(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.skipped) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.skipped) }
 }
 
-/// What is damaged: one note for each member that this costs, and one without a path for what costs
-/// none. Empty unless damage was to be tolerated. NULL for NULL.
+/// Returns the damage: one note for each member that is lost, and one without a path for damage
+/// that costs no member. It is empty unless wingback_extract_salvage was set. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_damage(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.damage) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.damage) }
 }
 
-/// The paths and patterns that nothing in a damaged archive matched, where that is no error. NULL for
-/// NULL.
+/// Returns the paths and patterns that matched nothing in a damaged archive. In an undamaged
+/// archive that is an error. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_unmatched(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.unmatched) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.unmatched) }
 }
 
-/// What is no failure but worth knowing. NULL for NULL.
+/// Returns warnings. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extracted_warnings(
     extracted: *const wingback_extracted,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(extracted, |extracted| &extracted.warnings) }
+    // SAFETY: the caller promises that `extracted` is NULL or alive.
+    unsafe { notes::lend_notes(extracted, |extracted| &extracted.warnings) }
 }

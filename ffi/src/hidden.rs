@@ -1,9 +1,9 @@
-//! What a dependency exports by itself and the library must not.
+//! Symbols of a dependency that the library must not export.
 //!
-//! `minio` takes `crc-fast` with its C interface, whose functions would be symbols of ours. Of all
-//! that is said of a symbol's visibility a linker keeps the strictest (gABI, "Symbol Visibility"), so
-//! it is enough to mention each as hidden; weakly, so that it need not be there. A test looks at what
-//! is exported.
+//! `minio` builds `crc-fast` with its C interface, whose functions would become symbols of this library.
+//! If object files disagree about the visibility of a symbol, the linker applies the strictest one (gABI,
+//! "Symbol Visibility"). So it is enough to declare each symbol as hidden here. The declarations are
+//! weak, so that the symbols need not exist. A test checks the exported symbols.
 
 macro_rules! hide {
     ($($symbol:literal,)*) => {

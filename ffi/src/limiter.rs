@@ -1,16 +1,17 @@
-//! `wingback_limiter`.
+//! `wingback_limiter`: a limit of speed that backups share.
 
 use wingback::Limiter;
 
 use crate::{
     enums::wingback_status,
     error::wingback_error,
-    guard::{guard, infallible},
-    opaque::{self, Opaque, Owned},
+    guard::guard,
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
 };
 
-/// A limit in bytes a second. Given to many backups, they stay below it together; changed, it holds
-/// at once for all of them. It may be freed while they run.
+/// A limit in bytes per second. Backups that share it stay below it together. It may be freed while
+/// they run.
 pub struct wingback_limiter {
     _opaque: [u8; 0],
 }
@@ -20,51 +21,51 @@ impl Opaque for wingback_limiter {
     type By = Owned;
 }
 
-/// A limit of so many bytes a second; 0 is without limit.
+/// Creates a limit in bytes per second. 0 means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_new(
     bytes_per_second: u64,
     limiter: *mut *mut wingback_limiter,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(limiter, "limiter")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Limiter::new(bytes_per_second)) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `limiter` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(limiter, "limiter")?;
+            out.give(Limiter::new(bytes_per_second));
+            Ok(())
+        })
+    }
 }
 
-/// Changes it, for all that share it; 0 is without limit.
+/// Changes the limit at once for all backups that share it. 0 means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_set_rate(
     limiter: *const wingback_limiter,
     bytes_per_second: u64,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        unsafe { opaque::get(limiter, "limiter") }?.set_rate(bytes_per_second);
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `limiter` is NULL or alive, and `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            opaque::get(limiter, "limiter")?.set_rate(bytes_per_second);
+            Ok(())
+        })
+    }
 }
 
-/// What it is now; 0 is without limit, and for NULL.
+/// Returns the limit in bytes per second; 0 if there is no limit, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_rate(limiter: *const wingback_limiter) -> u64 {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `limiter` is NULL or alive.
         unsafe { opaque::get(limiter, "limiter") }.map_or(0, Limiter::rate)
     })
 }
 
-/// Frees it. NULL is fine.
+/// Frees the limiter. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_free(limiter: *mut wingback_limiter) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(limiter) }));
+    // SAFETY: the caller promises that `limiter` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(limiter) }));
 }

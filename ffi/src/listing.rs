@@ -1,14 +1,16 @@
-//! `wingback_listing` and `wingback_member`: what an archive holds.
+//! `wingback_listing` and `wingback_member`: the members of an archive.
 
 use wingback::Member;
 
 use crate::{
     bytes::wingback_bytes,
     enums::{wingback_member_kind, wingback_read_method, wingback_status},
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -19,30 +21,32 @@ use crate::{
 pub struct wingback_member {
     /// sizeof(wingback_member).
     pub struct_size: usize,
-    /// Its path, relative to the root, without a "/" behind it; empty for the root.
+    /// Its path, relative to the root, without a "/" at the end; empty for the root.
     pub path: wingback_bytes,
-    /// Where a symlink or hard link points. Empty of a symlink in a listing by the index.
+    /// Target of a symlink or hard link. A listing by the index has no targets of symlinks; they
+    /// are empty.
     pub target: wingback_bytes,
-    /// Bytes of content; 0 for all but files.
+    /// Bytes of content; 0 for anything but a file.
     pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970. Of a time before 1677 or after 2262, the
-    /// nearest that 64 bits hold.
+    /// Time of the last change of the content, in nanoseconds since 1970. A time before 1677 or
+    /// after 2262 is replaced with the nearest that fits.
     pub mtime_ns: i64,
-    /// Owner.
+    /// User that owns it.
     pub uid: u64,
-    /// Group.
+    /// Group that owns it.
     pub gid: u64,
     /// Permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its kind.
     pub kind: wingback_member_kind,
 }
 
-// SAFETY: it is what it has to be; kind 0 is Other.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, an integer or an enumeration that has the value 0.
 unsafe impl Record for wingback_member {}
 
-/// A member, as C sees it for as long as that lives.
-pub(crate) fn member_of(member: &Member) -> wingback_member {
+/// Makes the record of a member. It points into the member.
+pub(crate) fn member_record(member: &Member) -> wingback_member {
     wingback_member {
         struct_size: 0,
         path: wingback_bytes::lend(&member.path),
@@ -56,7 +60,7 @@ pub(crate) fn member_of(member: &Member) -> wingback_member {
     }
 }
 
-/// What an archive holds. It belongs to its task.
+/// The members of an archive. The listing belongs to its task.
 pub struct wingback_listing {
     _opaque: [u8; 0],
 }
@@ -82,40 +86,42 @@ impl Listing {
     }
 }
 
-/// The result of `wingback_archive_list`.
+/// Lends the result of wingback_archive_list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_listing(
     task: *const wingback_task,
     listing: *mut *const wingback_listing,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `listing` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, listing, "listing", error) }
 }
 
-/// How the archive was read. INDEX for NULL.
+/// Returns how the archive was read; INDEXED for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_read_method(
     listing: *const wingback_listing,
 ) -> wingback_read_method {
     infallible(wingback_read_method::Indexed, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `listing` is NULL or alive.
         let listing = unsafe { opaque::get(listing, "listing") };
         listing.map_or(wingback_read_method::Indexed, |listing| listing.read_method)
     })
 }
 
-/// How many members there are; none for NULL.
+/// Returns the number of members; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_count(listing: *const wingback_listing) -> usize {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `listing` is NULL or alive.
         unsafe { opaque::get(listing, "listing") }.map_or(0, |listing| listing.members.len())
     })
 }
 
-/// The member at `index`, counted from 0: with an index in the order of paths, else in that of the
-/// archive. What it points to lives as long as the listing.
+/// Writes the member at `index`, counted from 0, to `member`. With an index the members are sorted
+/// by path; otherwise they have the order of the archive. The pointers are valid as long as the
+/// listing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_get(
     listing: *const wingback_listing,
@@ -123,22 +129,23 @@ pub unsafe extern "C" fn wingback_listing_get(
     member: *mut wingback_member,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let members = &unsafe { opaque::get(listing, "listing") }?.members;
-        let found = members.get(index).ok_or_else(|| Failure::no_element(index, members.len()))?;
-        // SAFETY: as the header says.
-        unsafe { record::write(member, &member_of(found), "member") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `listing` is NULL or alive; `member` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let members = &opaque::get(listing, "listing")?.members;
+            let found =
+                members.get(index).ok_or_else(|| Failure::no_element(index, members.len()))?;
+            record::write(member, &member_record(found), "member")
+        })
+    }
 }
 
-/// The paths and patterns that nothing in the archive matched. NULL for NULL.
+/// Returns the paths and patterns that matched nothing in the archive. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_listing_unmatched(
     listing: *const wingback_listing,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(listing, |listing| &listing.unmatched) }
+    // SAFETY: the caller promises that `listing` is NULL or alive.
+    unsafe { notes::lend_notes(listing, |listing| &listing.unmatched) }
 }

@@ -1,4 +1,4 @@
-//! The log: what the library tells beside what it returns.
+//! The log: messages beside the results that calls return.
 
 use std::{
     ffi::{CString, c_char, c_void},
@@ -7,13 +7,16 @@ use std::{
 };
 
 use crate::{
-    enums::{Given, wingback_log_level, wingback_status},
+    enums::{wingback_log_level, wingback_status},
     error::wingback_error,
-    guard::{caught, guard},
+    from_c::FromC,
+    guard::guard,
+    panics::catch_panic,
 };
 
-/// Is called with each message, on any thread, several at once. The message is UTF-8, ends in a zero
-/// byte, and is good until the function returns. It may call nothing of this library.
+/// A function that gets each log message. Threads of the library call it, several at once. The
+/// message is UTF-8, ends in a zero byte, and is valid until the function returns. The function
+/// must not call this library.
 pub type wingback_log_function = Option<
     unsafe extern "C" fn(level: wingback_log_level, message: *const c_char, user_data: *mut c_void),
 >;
@@ -26,16 +29,17 @@ struct Hook {
     user_data: *mut c_void,
 }
 
-// SAFETY: the header says that it is called on any thread, several at once.
+// SAFETY: the only field that is not `Send` is `user_data`. The caller of `wingback_log_set` promises
+// that the function may be called with it on any thread.
 unsafe impl Send for Hook {}
-// SAFETY: likewise.
+// SAFETY: the same caller promises that several threads may call the function at once.
 unsafe impl Sync for Hook {}
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
-/// Has `function` called with the messages of `level` and of those that matter more: the beginning
-/// and end of tasks, and what nobody could be told otherwise. One for the whole process; NULL for
-/// none. Once this returns, the function that was set before is not called any more.
+/// Sets the log function of the process, for messages of `level` and more important ones: the start
+/// and end of tasks, and failures that no call returns. NULL removes it. After this call has
+/// returned, the earlier function is not called any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_log_set(
     level: MaybeUninit<wingback_log_level>,
@@ -49,18 +53,20 @@ pub unsafe extern "C" fn wingback_log_set(
         *HOOK.write().unwrap_or_else(PoisonError::into_inner) = hook;
         Ok(())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { guard(error, body) }
 }
 
-/// Tells it, if anybody listens; `message` is only made then.
+/// Passes a message to the log function, if one is set for `level`. Only then is `message` called.
 pub(crate) fn log(level: wingback_log_level, message: impl FnOnce() -> String) {
-    // It is no reason to fail anything.
-    let _ = caught(|| {
+    // A panic in the log must not fail the operation that logs.
+    let _ = catch_panic(|| {
         let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(hook) = hook.as_ref().filter(|hook| level <= hook.level) {
             let message = CString::new(message().replace('\0', "\u{fffd}")).unwrap_or_default();
-            // SAFETY: the header says how it is called.
+            // SAFETY: the caller of `wingback_log_set` promises that the function may be called with
+            // `user_data` on any thread. The message is alive and ends in a zero byte, and the lock
+            // keeps the function set until the call returns.
             unsafe { (hook.function)(level, message.as_ptr(), hook.user_data) };
         }
         Ok(())

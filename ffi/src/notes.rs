@@ -1,4 +1,4 @@
-//! `wingback_notes`: what a result says of single paths.
+//! `wingback_notes`: the parts of a result that are about single paths.
 
 use std::ffi::{CString, c_char};
 
@@ -7,14 +7,16 @@ use wingback::{Change, Changed, Damage, Listed, NotExtracted, Skipped, Warning};
 use crate::{
     bytes::wingback_bytes,
     enums::wingback_status,
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
     opaque::{self, Borrowed, Opaque, lend},
+    panics::infallible,
     record::{self, Record},
 };
 
-/// A list of notes: what was skipped, what changed, what is damaged. It belongs to the result that
-/// it was asked of, and lives as long as that.
+/// A list of notes about skipped, changed or damaged paths. It belongs to the object that returned
+/// it and is freed with that object.
 pub struct wingback_notes {
     _opaque: [u8; 0],
 }
@@ -43,23 +45,25 @@ impl<T: Into<Note>> From<Listed<T>> for Notes {
     }
 }
 
-/// One of them.
+/// A note about one path.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_note {
     /// sizeof(wingback_note).
     pub struct_size: usize,
-    /// What it is about, relative to the root; empty if it is about no path.
+    /// The path, relative to the root; empty if the note is not about a path.
     pub path: wingback_bytes,
-    /// A word for programs, such as "unreadable", stable across versions. It ends in a zero byte.
+    /// A word for programs, such as "unreadable", that stays the same in later versions. It ends in
+    /// a zero byte.
     pub code: *const c_char,
-    /// What is the matter, for people: UTF-8 that ends in a zero byte.
+    /// An explanation for people, as UTF-8 that ends in a zero byte.
     pub text: *const c_char,
-    /// Whether something is missing that should be there.
+    /// Whether content is missing that should be there.
     pub is_data_loss: bool,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, a nullable pointer or a bool.
 unsafe impl Record for wingback_note {}
 
 #[derive(Debug)]
@@ -76,12 +80,12 @@ impl Note {
         Note { path, code: of(code), text: of(text), is_data_loss }
     }
 
-    /// Something that was asked for and is not there.
+    /// A path or pattern that matched nothing.
     pub(crate) fn unmatched(path: Vec<u8>) -> Self {
         Note::new(path, "unmatched", "nothing in the archive matches it", true)
     }
 
-    /// A name, with nothing to say of it.
+    /// A path without a text.
     pub(crate) fn name(path: Vec<u8>, code: &str) -> Self {
         Note::new(path, code, "", false)
     }
@@ -130,7 +134,8 @@ impl From<NotExtracted> for Note {
     }
 }
 
-/// One note for each member that a damage costs, and one without a path where it costs none.
+/// Makes a note for each member that is lost to damage, and one without a path for damage that costs no
+/// member.
 pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     let more = damage.more();
     let notes = damage.into_iter().flat_map(|damage| {
@@ -147,18 +152,18 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     Notes { more, ..notes.collect() }
 }
 
-/// The files that are whole.
+/// Makes a note for each undamaged file.
 pub(crate) fn of_whole(whole: Listed<Vec<u8>>) -> Notes {
     let more = whole.more();
     Notes { more, ..whole.into_iter().map(|path| Note::name(path, "whole")).collect() }
 }
 
-/// Lends C one of an object's lists; NULL for NULL.
+/// Lends C one of an object's lists. Returns NULL for NULL.
 ///
 /// # Safety
 ///
-/// As of [`opaque::get`].
-pub(crate) unsafe fn of<C: Opaque>(
+/// As for [`opaque::get`].
+pub(crate) unsafe fn lend_notes<C: Opaque>(
     object: *const C,
     notes: impl FnOnce(&C::Rust) -> &Notes,
 ) -> *const wingback_notes
@@ -166,32 +171,33 @@ where
     C::Rust: 'static,
 {
     infallible(std::ptr::null(), || {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `get` asks for.
         let object = unsafe { opaque::get(object, "object") };
         object.map_or(std::ptr::null(), |object| lend(notes(object)))
     })
 }
 
-/// How many there are; none for NULL.
+/// Returns the number of notes; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_count(notes: *const wingback_notes) -> usize {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `notes` is NULL or alive.
         unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.notes.len())
     })
 }
 
-/// How many more there would be: a list has 1,000 at most of what was skipped, what changed, damaged
-/// places and whole files. None for NULL.
+/// Returns how many notes were left out. Lists of skipped and changed paths, damage and undamaged
+/// files have at most 1,000 notes. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_more(notes: *const wingback_notes) -> u64 {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `notes` is NULL or alive.
         unsafe { opaque::get(notes, "notes") }.map_or(0, |list| list.more)
     })
 }
 
-/// The note at `index`, counted from 0. What it points to lives as long as the list.
+/// Writes the note at `index`, counted from 0, to `note`. Its pointers are valid as long as the
+/// list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_notes_get(
     notes: *const wingback_notes,
@@ -199,20 +205,20 @@ pub unsafe extern "C" fn wingback_notes_get(
     note: *mut wingback_note,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let notes = &unsafe { opaque::get(notes, "notes") }?.notes;
-        let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
-        let value = wingback_note {
-            struct_size: 0,
-            path: wingback_bytes::lend(&found.path),
-            code: found.code.as_ptr(),
-            text: found.text.as_ptr(),
-            is_data_loss: found.is_data_loss,
-        };
-        // SAFETY: as the header says.
-        unsafe { record::write(note, &value, "note") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `notes` is NULL or alive; `note` is NULL or writable for its
+    // `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let notes = &opaque::get(notes, "notes")?.notes;
+            let found = notes.get(index).ok_or_else(|| Failure::no_element(index, notes.len()))?;
+            let value = wingback_note {
+                struct_size: 0,
+                path: wingback_bytes::lend(&found.path),
+                code: found.code.as_ptr(),
+                text: found.text.as_ptr(),
+                is_data_loss: found.is_data_loss,
+            };
+            record::write(note, &value, "note")
+        })
+    }
 }

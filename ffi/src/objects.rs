@@ -1,18 +1,20 @@
-//! `wingback_objects`: what is in a store.
+//! `wingback_objects`: the archives in a store.
 
 use wingback::Object;
 
 use crate::{
     bytes::wingback_bytes,
     enums::wingback_status,
-    error::{Failure, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Failure,
+    guard::guard,
     opaque::{self, Borrowed, Opaque},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
 };
 
-/// The archives in a store, in the order of their keys. It belongs to its task.
+/// The archives in a store, sorted by key. The list belongs to its task.
 pub struct wingback_objects {
     _opaque: [u8; 0],
 }
@@ -36,36 +38,39 @@ impl Objects {
 pub struct wingback_object {
     /// sizeof(wingback_object).
     pub struct_size: usize,
-    /// Its name.
+    /// Its name. The bytes are valid as long as the list.
     pub key: wingback_bytes,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length or an integer.
 unsafe impl Record for wingback_object {}
 
-/// The result of `wingback_store_list`.
+/// Lends the result of wingback_store_list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_objects(
     task: *const wingback_task,
     objects: *mut *const wingback_objects,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `objects` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, objects, "list of archives", error) }
 }
 
-/// How many there are; none for NULL.
+/// Returns the number of archives; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects) -> usize {
     infallible(0, || {
-        // SAFETY: as the header says.
+        // SAFETY: the caller promises that `objects` is NULL or alive.
         unsafe { opaque::get(objects, "objects") }.map_or(0, |objects| objects.0.len())
     })
 }
 
-/// The archive at `index`, counted from 0. What it points to lives as long as the list.
+/// Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
+/// the list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_get(
     objects: *const wingback_objects,
@@ -73,15 +78,16 @@ pub unsafe extern "C" fn wingback_objects_get(
     object: *mut wingback_object,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        // SAFETY: as the header says.
-        let objects = &unsafe { opaque::get(objects, "objects") }?.0;
-        let found = objects.get(index).ok_or_else(|| Failure::no_element(index, objects.len()))?;
-        let key = wingback_bytes::lend(found.key.as_str().as_bytes());
-        let value = wingback_object { struct_size: 0, key, size: found.size };
-        // SAFETY: as the header says.
-        unsafe { record::write(object, &value, "object") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `objects` is NULL or alive; `object` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let objects = &opaque::get(objects, "objects")?.0;
+            let found =
+                objects.get(index).ok_or_else(|| Failure::no_element(index, objects.len()))?;
+            let key = wingback_bytes::lend(found.key.as_str().as_bytes());
+            let value = wingback_object { struct_size: 0, key, size: found.size };
+            record::write(object, &value, "object")
+        })
+    }
 }

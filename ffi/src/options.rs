@@ -1,22 +1,24 @@
-//! Objects of options, such as a backup before it starts: changed under a lock, copied to start.
+//! Objects that hold options, such as a backup. Setters change the options under a lock; a start copies
+//! them.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
     enums::wingback_status,
-    error::{Result, wingback_error},
+    error::wingback_error,
+    failure::Result,
     guard::guard,
     opaque::{self, Opaque},
 };
 
-/// Options that any thread may change.
+/// Options that several threads may change.
 pub(crate) type Options<T> = Mutex<T>;
 
-/// Changes an option: all of a call that does that. Where the change fails, nothing is changed.
+/// Changes an option: the whole body of a setter. If `change` fails, the options stay as they were.
 ///
 /// # Safety
 ///
-/// As the header says of each argument.
+/// `options` is NULL or alive, and `error` is NULL or writable.
 pub(crate) unsafe fn set<C, T>(
     options: *const C,
     error: *mut *mut wingback_error,
@@ -27,32 +29,32 @@ where
     T: Clone + 'static,
 {
     let body = || {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller promises that `options` is NULL or alive.
         let options = unsafe { opaque::get(options, name_of::<C>()) }?;
         let mut options = options.lock().unwrap_or_else(PoisonError::into_inner);
         *options = change(options.clone())?;
         Ok(())
     };
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { guard(error, body) }
 }
 
-/// A copy to start.
+/// Copies the options for one operation.
 ///
 /// # Safety
 ///
-/// As of [`opaque::get`].
+/// As for [`opaque::get`].
 pub(crate) unsafe fn copy<C, T>(options: *const C, name: &str) -> Result<T>
 where
     C: Opaque<Rust = Options<T>>,
     T: Clone + 'static,
 {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that `options` is NULL or alive.
     let options = unsafe { opaque::get(options, name) }?;
     Ok(options.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
-/// As the header has it.
+/// The name of a type, as the header has it.
 fn name_of<C>() -> &'static str {
     let name = std::any::type_name::<C>();
     name.rsplit_once("::").map_or(name, |(_, name)| name)

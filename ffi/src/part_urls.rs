@@ -1,39 +1,42 @@
-//! `wingback_part_urls`: uploads through URLs that somebody else signed.
+//! `wingback_part_urls`: uploads through URLs that another program signed.
 
 use wingback::Backup;
 
 use crate::{
-    bytes::{list, wingback_bytes},
+    bytes::{slice, wingback_bytes},
     enums::wingback_status,
-    error::{Result, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::Result,
+    guard::guard,
     opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     s3::wingback_transfer,
     task::wingback_task,
 };
 #[cfg(feature = "s3")]
-use crate::{parts::Parts, report::Reported, task};
+use crate::{etags::Etags, report::BackupResult, task};
 
-/// The URLs for the parts of one archive, in their order, as a panel hands them out.
+/// The URLs for the parts of one archive, in their order, as a panel issues them.
 pub struct wingback_part_urls {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_part_urls {
-    type Rust = Urls;
+    type Rust = PartUrls;
     type By = Owned;
 }
 
 #[cfg(feature = "s3")]
-pub(crate) type Urls = wingback::PartUrls;
+pub(crate) type PartUrls = wingback::PartUrls;
 
-/// There are none.
+/// Without the network no value of this type exists.
 #[cfg(not(feature = "s3"))]
-pub(crate) enum Urls {}
+pub(crate) enum PartUrls {}
 
-/// URLs for parts of so many bytes each; the last may be smaller, and not all of them need be used.
-/// The transfer may be NULL. An archive whose parts are over 256 MiB waits in the directory
-/// `staging`: the system's for temporary files if that is empty. UNSUPPORTED without the network.
+/// Creates an object from `count` URLs for parts of `part_size` bytes each. The last part may be
+/// smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts are over
+/// 256 MiB, the archive is first written to the directory `staging`; if that is empty, to the
+/// system's directory for temporary files. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_new(
     urls: *const wingback_bytes,
@@ -44,32 +47,35 @@ pub unsafe extern "C" fn wingback_part_urls_new(
     part_urls: *mut *mut wingback_part_urls,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(part_urls, "part_urls")?;
-        // SAFETY: as the header says.
-        unsafe {
-            let urls = list(urls, count, "urls")?.iter().map(|url| url.text("urls"));
+    // SAFETY: the caller promises that `staging` is readable; `count` elements are readable at
+    // `urls`; `transfer` is NULL or readable for its `struct_size`; `part_urls` and `error` are
+    // NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(part_urls, "part_urls")?;
+            let urls = slice(urls, count, "urls")?.iter().map(|url| url.text("urls"));
             let urls = urls.collect::<Result<Vec<_>>>()?;
             out.give(new(&urls, part_size, transfer, staging)?);
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
+/// Makes the object.
+///
 /// # Safety
 ///
-/// As the header says.
+/// `transfer` is NULL or readable for its `struct_size`, and `staging` is readable.
 #[cfg(feature = "s3")]
 unsafe fn new(
     urls: &[&str],
     part_size: u64,
     transfer: *const wingback_transfer,
     staging: wingback_bytes,
-) -> Result<Urls> {
-    let urls = Urls::new(urls, part_size)?;
-    // SAFETY: the caller says so.
+) -> Result<PartUrls> {
+    let urls = PartUrls::new(urls, part_size)?;
+    // SAFETY: the caller promises that `transfer` is NULL or readable for its `struct_size`, and that
+    // `staging` is readable.
     unsafe {
         let urls = urls.transfer(wingback_transfer::read(transfer)?);
         Ok(if staging.len > 0 { urls.staging(staging.path("staging")?) } else { urls })
@@ -77,12 +83,17 @@ unsafe fn new(
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn new(_: &[&str], _: u64, _: *const wingback_transfer, _: wingback_bytes) -> Result<Urls> {
-    Err(crate::error::Failure::without_s3())
+unsafe fn new(
+    _: &[&str],
+    _: u64,
+    _: *const wingback_transfer,
+    _: wingback_bytes,
+) -> Result<PartUrls> {
+    Err(crate::failure::Failure::without_s3())
 }
 
-/// Starts to upload an archive that is a file, its parts side by side: `wingback_task_parts` has the
-/// result. The file must stay as it is meanwhile.
+/// Starts to upload an archive that is a file, several parts at once. Result: wingback_task_parts.
+/// The file must not change until the task is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_upload_file(
     part_urls: *const wingback_part_urls,
@@ -90,42 +101,47 @@ pub unsafe extern "C" fn wingback_part_urls_upload_file(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (urls, path) = unsafe { (opaque::get(part_urls, "part_urls")?, path.path("path")?) };
-        upload_file(urls, path, out)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `part_urls` is NULL or alive; `path` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (urls, path) = (opaque::get(part_urls, "part_urls")?, path.path("path")?);
+            upload_file(urls, path, out)
+        })
+    }
 }
 
 #[cfg(feature = "s3")]
-fn upload_file(urls: &Urls, path: &std::path::Path, out: Out<*mut wingback_task>) -> Result<()> {
-    task::start("upload an archive", urls.clone().upload_file(path), out, Parts::new)
+fn upload_file(
+    urls: &PartUrls,
+    path: &std::path::Path,
+    out: Out<*mut wingback_task>,
+) -> Result<()> {
+    task::start("upload an archive", urls.clone().upload_file(path), out, Etags::new)
 }
 
 #[cfg(not(feature = "s3"))]
-fn upload_file(urls: &Urls, _: &std::path::Path, _: Out<*mut wingback_task>) -> Result<()> {
+fn upload_file(urls: &PartUrls, _: &std::path::Path, _: Out<*mut wingback_task>) -> Result<()> {
     match *urls {}
 }
 
-/// Starts a backup that goes there.
+/// Starts a backup that is uploaded through the URLs.
 #[cfg(feature = "s3")]
-pub(crate) fn send(backup: Backup, urls: &Urls, out: Out<*mut wingback_task>) -> Result<()> {
+pub(crate) fn send(backup: Backup, urls: &PartUrls, out: Out<*mut wingback_task>) -> Result<()> {
     let (upload, parts) = urls.clone().upload();
-    let reported = move |report| Reported::new(report).with_parts(Parts::new(parts.get()));
+    let reported = move |report| BackupResult::new(report).with_etags(Etags::new(parts.get()));
     task::start("back up", backup.send_to(upload), out, reported)
 }
 
 #[cfg(not(feature = "s3"))]
-pub(crate) fn send(_: Backup, urls: &Urls, _: Out<*mut wingback_task>) -> Result<()> {
+pub(crate) fn send(_: Backup, urls: &PartUrls, _: Out<*mut wingback_task>) -> Result<()> {
     match *urls {}
 }
 
-/// Frees it; what it was given to goes on. NULL is fine.
+/// Frees the object; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_free(part_urls: *mut wingback_part_urls) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(part_urls) }));
+    // SAFETY: the caller promises that `part_urls` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(part_urls) }));
 }

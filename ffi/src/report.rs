@@ -7,10 +7,10 @@ use wingback::Report;
 use crate::{
     enums::wingback_status,
     error::wingback_error,
+    etags::Etags,
     guard::guard,
     notes::{self, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
-    parts::Parts,
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -21,63 +21,64 @@ pub struct wingback_report {
 }
 
 impl Opaque for wingback_report {
-    type Rust = Reported;
+    type Rust = BackupResult;
     type By = Borrowed;
 }
 
-/// What an archive is, in numbers.
+/// The numbers of a backup.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_report_summary {
     /// sizeof(wingback_report_summary).
     pub struct_size: usize,
-    /// Bytes of the archive.
+    /// Size of the archive in bytes.
     pub size: u64,
-    /// SHA-1 of the archive's bytes.
+    /// SHA-1 of the archive.
     pub sha1: [u8; 20],
-    /// Likewise in lower-case hexadecimal, with a zero byte at its end.
+    /// The same SHA-1 in lower-case hexadecimal, followed by a zero byte.
     pub sha1_hex: [c_char; 41],
-    /// Whether something that should be in the archive could not be read; the skipped paths say
-    /// what.
+    /// Whether content is missing that should be in the archive. The list of skipped paths names
+    /// it.
     pub is_partial: bool,
     /// Regular files in the archive.
     pub files: u64,
-    /// Directories in the archive (in its index only, with profile WINGS).
+    /// Directories in the archive; with the profile WINGS only in its index.
     pub directories: u64,
-    /// Symlinks in the archive (likewise).
+    /// Symlinks in the archive; with the profile WINGS only in its index.
     pub symlinks: u64,
-    /// Groups of files that are hard links of one another; each is stored in full.
+    /// Groups of files that are hard links of one another. Each file is stored in full.
     pub hard_links: u64,
     /// Bytes of file content in the archive, holes included.
     pub content: u64,
-    /// Bytes read from the source; less than the content where files have holes.
+    /// Bytes read from the source; less than `content` if files have holes or were not read.
     pub read: u64,
-    /// Segments that the archive was cut into.
+    /// Number of segments of the archive.
     pub segments: u64,
-    /// Files, symlinks and directories left out by a pattern; what lies in an excluded directory
-    /// that was not entered is not counted.
+    /// Files, symlinks and directories excluded by a pattern. The content of an excluded directory
+    /// is not counted if the directory was not read.
     pub excluded: u64,
-    /// From start to commit, in nanoseconds.
+    /// Nanoseconds from the start to the commit.
     pub duration_ns: u64,
-    /// Bytes of the archive that were copied from the previous one.
+    /// Bytes of the archive that were copied from the previous archive.
     pub copied: u64,
-    /// Bytes of the tar stream that were compressed: all of it but what was copied.
+    /// Bytes of the tar stream that were compressed: all except copied data.
     pub compressed: u64,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer, an array of integers or a bool.
 unsafe impl Record for wingback_report_summary {}
 
-pub(crate) struct Reported {
+pub(crate) struct BackupResult {
     summary: wingback_report_summary,
     skipped: Notes,
     changed: Notes,
     warnings: Notes,
-    /// Where it went to part URLs.
-    pub(crate) parts: Option<Parts>,
+    /// Set if the archive went to part URLs.
+    pub(crate) etags: Option<Etags>,
 }
 
-impl Reported {
+impl BackupResult {
     pub(crate) fn new(report: Report) -> Self {
         let mut sha1_hex = [0; 41];
         for (to, from) in sha1_hex.iter_mut().zip(report.sha1_hex().bytes()) {
@@ -101,69 +102,72 @@ impl Reported {
             copied: report.copied,
             compressed: report.compressed,
         };
-        Reported {
+        BackupResult {
             summary,
             skipped: report.skipped.into(),
             changed: report.changed.into(),
             warnings: report.warnings.into_iter().map(Into::into).collect(),
-            parts: None,
+            etags: None,
         }
     }
 
     #[cfg(feature = "s3")]
-    pub(crate) fn with_parts(self, parts: Parts) -> Self {
-        Reported { parts: Some(parts), ..self }
+    pub(crate) fn with_etags(self, etags: Etags) -> Self {
+        BackupResult { etags: Some(etags), ..self }
     }
 }
 
-/// The result of `wingback_backup_start`, `wingback_backup_send_to` and `wingback_backup_write_to`.
+/// Lends the result of wingback_backup_start, wingback_backup_send_to or wingback_backup_write_to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_report(
     task: *const wingback_task,
     report: *mut *const wingback_report,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `report` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, report, "report", error) }
 }
 
-/// The numbers of a report.
+/// Writes the numbers of the report to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_get(
     report: *const wingback_report,
     summary: *mut wingback_report_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body =
-        || unsafe { record::write(summary, &opaque::get(report, "report")?.summary, "summary") };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `report` is NULL or alive; `summary` is NULL or writable for
+    // its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || record::write(summary, &opaque::get(report, "report")?.summary, "summary"))
+    }
 }
 
-/// Paths that are not in the archive, or not wholly, and why. NULL for NULL.
+/// Returns the paths that are missing from the archive or incomplete, with the reasons. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_skipped(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.skipped) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.skipped) }
 }
 
-/// Files that changed while they were read. NULL for NULL.
+/// Returns the files that changed while they were read. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_changed(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.changed) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.changed) }
 }
 
-/// Odd patterns, and options that named a path which was not met. NULL for NULL.
+/// Returns warnings: suspicious patterns, options that name a path that was not found, and the
+/// like. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_report_warnings(
     report: *const wingback_report,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(report, |report| &report.warnings) }
+    // SAFETY: the caller promises that `report` is NULL or alive.
+    unsafe { notes::lend_notes(report, |report| &report.warnings) }
 }

@@ -1,4 +1,4 @@
-//! `wingback_restore` and `wingback_restored`.
+//! `wingback_restore` and `wingback_restored`: brings a directory to the state of an archive.
 
 use wingback::{Recovered, Restore};
 
@@ -7,19 +7,20 @@ use crate::{
     bytes::wingback_bytes,
     enums::{wingback_read_method, wingback_recovered, wingback_status},
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
     notes::{self, Note, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque, Owned},
+    opaque::{self, Borrowed, Opaque, Out, Owned},
     options::{self, Options},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
     verify,
 };
 
-/// Brings a directory to an archive's state: options, and the call that starts. Nothing of the
-/// directory is touched before the archive is known to be good; whatever happens then, a kill or a
-/// power cut, the tree is the old one or the new one.
+/// The options of a restore, which brings a directory to the state of an archive. Nothing in the
+/// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
+/// the tree is either the old one or the new one.
 pub struct wingback_restore {
     _opaque: [u8; 0],
 }
@@ -29,74 +30,80 @@ impl Opaque for wingback_restore {
     type By = Owned;
 }
 
-/// A restore of a directory, which is made if it is not there, to exactly what the archive holds.
+/// Creates the options for a restore of `directory` to exactly the archive's content. The directory
+/// is made if it does not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_new(
     directory: wingback_bytes,
     restore: *mut *mut wingback_restore,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(restore, "restore")?;
-        // SAFETY: as the header says.
-        unsafe { out.give(Options::new(Restore::new(directory.path("directory")?))) };
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `directory` is readable, and `restore` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(restore, "restore")?;
+            out.give(Options::new(Restore::new(directory.path("directory")?)));
+            Ok(())
+        })
+    }
 }
 
-/// Whether the archive's files are put over what is there, each at once, and the rest is left alone.
+/// Sets whether the archive's files are added to the directory and replace files of the same path,
+/// each atomically. Other files stay. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_merge(
     restore: *mut wingback_restore,
     merge: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
 }
 
-/// Leaves what this path or pattern matches as it is, such as what the backup left out. Calls add
-/// up. Patterns are written as in gitignore. The task fails with INVALID_INPUT, with nothing touched,
-/// for one that matches nothing in the directory; if the directory is empty, that is a warning.
+/// Keeps what this path or pattern matches as it is, for example files that the backup excluded.
+/// Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory,
+/// the task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is
+/// a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,
     path_or_pattern: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `path_or_pattern` is readable;
+    // `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
-            let wish = path_or_pattern.get("path_or_pattern")?;
-            Ok(restore.keep(wish))
+            let selector = path_or_pattern.get("path_or_pattern")?;
+            Ok(restore.keep(selector))
         })
     }
 }
 
-/// Whether it needs no room for both trees: once the archive is verified, what it replaces is
-/// removed and it is unpacked at once. A failure or kill on the way leaves a part of the tree. Not
-/// for a stream.
+/// Sets whether the restore works without space for both trees. After the archive is verified, the
+/// old files are removed, and the archive is unpacked in their place. A failure or a kill after
+/// that leaves a part of the tree. It cannot be used with a stream. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_in_place(
     restore: *mut wingback_restore,
     in_place: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(restore, error, |restore| Ok(restore.in_place(in_place))) }
 }
 
-/// Unpacks into a directory inside this one, not inside the target. It must be on the same file
-/// system.
+/// Unpacks into a new directory inside `directory` instead of one inside the target. It must be on
+/// the same file system as the target.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_staging(
     restore: *mut wingback_restore,
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let directory = directory.path("directory")?;
@@ -105,16 +112,18 @@ pub unsafe extern "C" fn wingback_restore_staging(
     }
 }
 
-/// Keeps the restore's record in this directory, which nobody else may write to: not in the target.
-/// By default it is what `wingback_restore_recover` and backups use as well: $WINGBACK_STATE_DIR,
-/// else /var/lib/wingback for root, else $XDG_STATE_HOME/wingback or ~/.local/state/wingback.
+/// Keeps the restore's record in this directory. It must not be inside the target, and nobody else
+/// may be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
+/// else $XDG_STATE_HOME/wingback or ~/.local/state/wingback. wingback_restore_recover and backups
+/// must use the same directory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_state_dir(
     restore: *mut wingback_restore,
     directory: wingback_bytes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `directory` is readable; `error`
+    // is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let directory = directory.path("directory")?;
@@ -123,14 +132,16 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
     }
 }
 
-/// Fails with CORRUPT, with nothing touched, unless the archive's SHA-1 is this one, of 20 bytes.
+/// Sets the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails with
+/// CORRUPT before anything is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
     restore: *mut wingback_restore,
     sha1: *const u8,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `sha1` is NULL or readable for
+    // 20 bytes; `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
@@ -139,14 +150,15 @@ pub unsafe extern "C" fn wingback_restore_sha1(
     }
 }
 
-/// Sets how members are written, and how much of them.
+/// Sets how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_options(
     restore: *mut wingback_restore,
     options: *const wingback_unpack_options,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `restore` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`; `error` is NULL or writable.
     unsafe {
         options::set(restore, error, |restore| {
             let options = wingback_unpack_options::read(options)?;
@@ -155,8 +167,8 @@ pub unsafe extern "C" fn wingback_restore_options(
     }
 }
 
-/// Starts the restore: `wingback_task_restored` has the result. A cancel ends it in order until the
-/// exchange of the trees begins; from then on it is finished.
+/// Starts the restore. Result: wingback_task_restored. A cancel leaves the directory as it was,
+/// until the exchange of the trees begins; from then on the restore is finished.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_start(
     restore: *const wingback_restore,
@@ -164,64 +176,64 @@ pub unsafe extern "C" fn wingback_restore_start(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (restore, archive) = unsafe {
-            (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?)
-        };
-        task::start("restore", restore.start(archive), out, RestoredAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restore` and `archive` are NULL or alive, and `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (restore, archive) =
+                (options::copy(restore, "restore")?, opaque::get(archive, "archive")?.open()?);
+            task::start("restore", restore.start(archive), out, RestoreResult::new)
+        })
+    }
 }
 
-/// Frees it. NULL is fine.
+/// Frees the options; running tasks go on. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_free(restore: *mut wingback_restore) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(restore) }));
+    // SAFETY: the caller promises that `restore` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(restore) }));
 }
 
-/// Starts to finish or undo a restore of the directory that was interrupted:
-/// `wingback_task_recovered` says which. Of the options only the state directory counts. A restore
-/// of that directory does so by itself.
+/// Starts to finish or undo an interrupted restore of the directory. Result:
+/// wingback_task_recovered. Of the options, only the state directory is used. A new restore of the
+/// directory does this by itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_recover(
     restore: *const wingback_restore,
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let restore = unsafe { options::copy(restore, "restore") }?;
-        task::start("recover a restore", restore.recover(), out, RecoveredAs)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let restore = options::copy(restore, "restore")?;
+            task::start("recover a restore", restore.recover(), out, RecoverResult)
+        })
+    }
 }
 
-struct RecoveredAs(Option<Recovered>);
+struct RecoverResult(Option<Recovered>);
 
-/// The result of `wingback_restore_recover`.
+/// Writes the result of wingback_restore_recover to `recovered`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_recovered(
     task: *const wingback_task,
     recovered: *mut wingback_recovered,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(recovered, "recovered")?;
-        // SAFETY: as the header says.
-        unsafe {
-            let RecoveredAs(found) = task::result(task, "recovery")?;
+    // SAFETY: the caller promises that `task` is NULL or alive, and `recovered` and `error` are
+    // NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(recovered, "recovered")?;
+            let RecoverResult(found) = task::result(task, "recovery")?;
             out.set((*found).into());
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
 /// The result of a restore. It belongs to its task.
@@ -230,11 +242,11 @@ pub struct wingback_restored {
 }
 
 impl Opaque for wingback_restored {
-    type Rust = RestoredAs;
+    type Rust = RestoreResult;
     type By = Borrowed;
 }
 
-/// What a restore did, in numbers.
+/// The numbers of a restore.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_restored_summary {
@@ -242,24 +254,25 @@ pub struct wingback_restored_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// What an interrupted restore before this one had left, and what became of it.
+    /// What was done about an earlier, interrupted restore of the directory.
     pub recovered: wingback_recovered,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
     /// What was written.
     pub unpacked: wingback_unpacked,
 }
 
-// SAFETY: it is what it has to be; zeros are INDEX and NOTHING.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, an integer or a struct of integers.
 unsafe impl Record for wingback_restored_summary {}
 
-pub(crate) struct RestoredAs {
+pub(crate) struct RestoreResult {
     summary: wingback_restored_summary,
     skipped: Notes,
     warnings: Notes,
 }
 
-impl RestoredAs {
+impl RestoreResult {
     fn new(restored: wingback::Restored) -> Self {
         let summary = wingback_restored_summary {
             struct_size: 0,
@@ -268,7 +281,7 @@ impl RestoredAs {
             unpacked: (&restored.unpacked).into(),
             duration_ns: record::nanoseconds(restored.duration),
         };
-        RestoredAs {
+        RestoreResult {
             summary,
             skipped: restored.unpacked.skipped.into(),
             warnings: restored.warnings.iter().map(|warning| Note::warning(warning)).collect(),
@@ -276,46 +289,48 @@ impl RestoredAs {
     }
 }
 
-/// The result of `wingback_restore_start`.
+/// Lends the result of wingback_restore_start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_restored(
     task: *const wingback_task,
     restored: *mut *const wingback_restored,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `restored` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, restored, "result of a restore", error) }
 }
 
-/// The numbers of a restore.
+/// Writes the numbers of the restore to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_get(
     restored: *const wingback_restored,
     summary: *mut wingback_restored_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(restored, "restored")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `restored` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(restored, "restored")?.summary, "summary")
+        })
+    }
 }
 
-/// Members that were not written, such as devices, and why. NULL for NULL.
+/// Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_skipped(
     restored: *const wingback_restored,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(restored, |restored| &restored.skipped) }
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.skipped) }
 }
 
-/// What is no failure but worth knowing. NULL for NULL.
+/// Returns warnings. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restored_warnings(
     restored: *const wingback_restored,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(restored, |restored| &restored.warnings) }
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.warnings) }
 }

@@ -1,43 +1,48 @@
-//! `wingback_s3_config` and `wingback_transfer`: the network.
+//! `wingback_s3_config` and `wingback_transfer`: options for the network.
 
 use crate::{
     bytes::wingback_bytes,
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
+    error::wingback_error,
+    failure::{Failure, Result},
     guard::guard,
-    opaque,
+    opaque::{self, Out},
     record::{self, Record},
-    store::{Stored, wingback_store},
+    store::{AnyStore, wingback_store},
 };
 
-/// How bytes travel over a network. All zeros are the defaults.
+/// How bytes are sent over a network. Zero in each field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_transfer {
     /// sizeof(wingback_transfer).
     pub struct_size: usize,
-    /// How many parts or ranges are on their way at once: 4 unless told otherwise.
+    /// Number of parts or ranges that are sent or received at once; 0 means 4.
     pub parallel: u32,
-    /// How long a request is tried again after failures that may pass, in milliseconds: three
-    /// minutes unless told otherwise.
+    /// How long a request is retried after temporary failures, in milliseconds; 0 means three
+    /// minutes.
     pub retry_for_ms: u64,
-    /// How long a connection may be silent, in milliseconds: one minute unless told otherwise.
+    /// How long a connection may be silent before it counts as failed, in milliseconds; 0 means one
+    /// minute.
     pub stall_after_ms: u64,
-    /// A PEM file with certificates to trust, too.
+    /// A PEM file with certificates to trust in addition to the system's.
     pub ca_file: wingback_bytes,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer or a pointer with its length.
 unsafe impl Record for wingback_transfer {}
 
 #[cfg(feature = "s3")]
 impl wingback_transfer {
+    /// Reads the options. NULL gives the defaults.
+    ///
     /// # Safety
     ///
-    /// It is NULL or as the header says.
+    /// `transfer` is NULL, or readable for its `struct_size`, and its texts are readable.
     pub(crate) unsafe fn read(transfer: *const Self) -> Result<wingback::Transfer> {
         use std::time::Duration;
-        // SAFETY: the caller says so.
+        // SAFETY: the caller promises that `transfer` is NULL or readable for its `struct_size`.
         let given = unsafe { record::read(transfer, "transfer") }?;
         let mut transfer = wingback::Transfer::new();
         if given.parallel > 0 {
@@ -50,15 +55,15 @@ impl wingback_transfer {
             transfer = transfer.stall_after(Duration::from_millis(given.stall_after_ms));
         }
         if given.ca_file.len > 0 {
-            // SAFETY: the caller says so.
+            // SAFETY: the caller promises that the texts of the struct are readable.
             transfer = transfer.ca_file(unsafe { given.ca_file.path("transfer->ca_file") }?);
         }
         Ok(transfer)
     }
 }
 
-/// Where and how archives are kept in S3. Texts are UTF-8; all but the bucket may be empty, and all
-/// zeros are the defaults.
+/// A bucket in an S3 service, and how archives are stored there. Texts are UTF-8. Only the bucket
+/// is required; zero or empty in any other field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_s3_config {
@@ -66,79 +71,80 @@ pub struct wingback_s3_config {
     pub struct_size: usize,
     /// The bucket.
     pub bucket: wingback_bytes,
-    /// The service, such as "https://s3.example.com": Amazon's unless told otherwise.
+    /// URL of the service, such as "https://s3.example.com"; empty for Amazon's.
     pub endpoint: wingback_bytes,
-    /// The region: "us-east-1" unless told otherwise.
+    /// The region; empty for "us-east-1".
     pub region: wingback_bytes,
-    /// What stands before the name of each archive, such as "servers/".
+    /// Text before the name of each archive, such as "servers/".
     pub prefix: wingback_bytes,
-    /// How archives are named: "backup-{uuid}.tar.gz" unless told otherwise.
+    /// Template for the names of archives; empty for "backup-{uuid}.tar.gz".
     pub names: wingback_bytes,
-    /// The keys. Without them they are looked for as AWS' tools do: in the environment, then in the
-    /// credentials file.
+    /// The access key. If both keys are empty, they are taken from where AWS' own tools find them:
+    /// the environment, then the credentials file.
     pub access_key: wingback_bytes,
-    /// Likewise.
+    /// The secret key. Set both keys or neither.
     pub secret_key: wingback_bytes,
     /// The token of a temporary session.
     pub session_token: wingback_bytes,
-    /// Bytes of a part: 5 MiB unless told otherwise.
+    /// Size of a part in bytes; 0 means 5 MiB.
     pub part_size: u64,
-    /// The storage class of archives, such as "STANDARD_IA".
+    /// Storage class of archives, such as "STANDARD_IA".
     pub storage_class: wingback_bytes,
-    /// Has the service encrypt archives: "AES256" or "aws:kms".
+    /// Encryption of archives by the service: "AES256" or "aws:kms".
     pub encryption: wingback_bytes,
-    /// The key for that, of this id.
+    /// Id of the key for "aws:kms".
     pub kms_key_id: wingback_bytes,
-    /// How old an unfinished upload must be for a sweep to abort it, in seconds: a day unless told
-    /// otherwise.
+    /// How old an unfinished upload must be before a sweep aborts it, in seconds; 0 means one day.
     pub dead_after_s: u64,
-    /// Whether the bucket stands in the path of URLs or before their host: with 0 as the service is
-    /// known to want it, with 1 in the path, with 2 before the host.
+    /// Where URLs have the bucket: 1 for the path, 2 for the host name, 0 for the place that the
+    /// service is known to need.
     pub path_style: u32,
-    /// How bytes travel; NULL for the defaults.
+    /// How bytes are sent; NULL for the defaults.
     pub transfer: *const wingback_transfer,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a pointer with its length, an integer or a nullable pointer.
 unsafe impl Record for wingback_s3_config {}
 
-/// Archives in a bucket of an S3 service. The first request is made by the first operation.
-/// INVALID_INPUT for a bucket's name that cannot be, and for a prefix with an empty part or with a part
-/// that begins with a dot. UNSUPPORTED without the network.
+/// Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
+/// INVALID_INPUT if the bucket's name is not valid, or if a part of the prefix is empty or begins
+/// with a dot. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_s3(
     config: *const wingback_s3_config,
     store: *mut *mut wingback_store,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(store, "store")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `config` is NULL or readable for its `struct_size`, and
+    // `store` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(store, "store")?;
             if config.is_null() {
                 return Err(opaque::null("config"));
             }
             out.give(connect(&record::read(config, "config")?)?);
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            Ok(())
+        })
+    }
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn connect(_: &wingback_s3_config) -> Result<Stored> {
+unsafe fn connect(_: &wingback_s3_config) -> Result<AnyStore> {
     Err(Failure::without_s3())
 }
 
+/// Makes the store.
+///
 /// # Safety
 ///
-/// It is as the header says.
+/// The texts of `config` are readable, and its `transfer` is NULL or readable for its `struct_size`.
 #[cfg(feature = "s3")]
-unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
+unsafe fn connect(config: &wingback_s3_config) -> Result<AnyStore> {
     use std::time::Duration;
     use wingback::{Credentials, S3Store};
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that the texts of `config` are readable.
     let text = |bytes: wingback_bytes, name| unsafe { bytes.some_text(name) };
     let Some(bucket) = text(config.bucket, "config->bucket")? else {
         return Err(Failure::invalid("config->bucket is empty"));
@@ -148,12 +154,17 @@ unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
     let mut credentials = match (access_key, secret_key) {
         (Some(access_key), Some(secret_key)) => Credentials::new(access_key, secret_key),
         (None, None) => Credentials::find()?,
-        _ => return Err(Failure::invalid("config has one key where there must be two")),
+        _ => {
+            return Err(Failure::invalid(
+                "config needs both access_key and secret_key, or neither",
+            ));
+        }
     };
     if let Some(token) = text(config.session_token, "config->session_token")? {
         credentials = credentials.session_token(token);
     }
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises that `names` is readable, and that `transfer` is NULL or readable for
+    // its `struct_size`.
     let (names, transfer) = unsafe {
         (crate::store::template(config.names)?, wingback_transfer::read(config.transfer)?)
     };
@@ -187,5 +198,5 @@ unsafe fn connect(config: &wingback_s3_config) -> Result<Stored> {
         other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
     }
     store.check()?;
-    Ok(Stored::S3(Box::new(store)))
+    Ok(AnyStore::S3(Box::new(store)))
 }

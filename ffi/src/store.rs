@@ -1,4 +1,4 @@
-//! `wingback_store`: where archives live.
+//! `wingback_store`: a place for archives.
 
 use std::ffi::c_char;
 
@@ -6,77 +6,82 @@ use uuid::Uuid;
 use wingback::{Key, LocalStore, NameTemplate, Store};
 
 use crate::{
-    bytes::{fill, wingback_bytes},
+    bytes::{wingback_bytes, write_text},
     enums::wingback_status,
-    error::{Failure, Result, wingback_error},
-    guard::{guard, infallible},
+    error::wingback_error,
+    failure::{Failure, Result},
+    guard::guard,
     notes::{Note, Notes, wingback_notes},
     objects::Objects,
-    opaque::{self, Opaque, Owned},
+    opaque::{self, Opaque, Out, Owned},
+    panics::infallible,
     task::{self, wingback_task},
 };
 
-/// A place for archives: a directory, or a bucket of an S3 service. Any number of operations may
-/// use it at once, and it may be freed while they run.
+/// A place for archives: a directory, or a bucket of an S3 service. Several operations may use it
+/// at once, and it may be freed while they run.
 pub struct wingback_store {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_store {
-    type Rust = Stored;
+    type Rust = AnyStore;
     type By = Owned;
 }
 
-/// A store, of which each operation has a clone.
+/// A store of any kind. Each operation gets a clone.
 #[derive(Clone)]
-pub(crate) enum Stored {
+pub(crate) enum AnyStore {
     Local(LocalStore),
     #[cfg(feature = "s3")]
     S3(Box<wingback::S3Store>),
 }
 
-impl Stored {
+impl AnyStore {
     pub(crate) fn open(&self) -> Box<dyn Store> {
         match self.clone() {
-            Stored::Local(store) => Box::new(store),
+            AnyStore::Local(store) => Box::new(store),
             #[cfg(feature = "s3")]
-            Stored::S3(store) => store,
+            AnyStore::S3(store) => store,
         }
     }
 
     fn key(&self, uuid: &Uuid) -> Key {
         match self {
-            Stored::Local(store) => store.key(uuid),
+            AnyStore::Local(store) => store.key(uuid),
             #[cfg(feature = "s3")]
-            Stored::S3(store) => store.key(uuid),
+            AnyStore::S3(store) => store.key(uuid),
         }
     }
 }
 
-/// The name of an archive in a store.
+/// Parses the name of an archive in a store.
 ///
 /// # Safety
 ///
-/// As of [`wingback_bytes::get`].
+/// As for [`wingback_bytes::get`].
 pub(crate) unsafe fn key(key: wingback_bytes) -> Result<Key> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `text` asks for.
     Ok(Key::new(unsafe { key.text("key") }?)?)
 }
 
+/// Parses a template for names. Empty bytes are the default template.
+///
 /// # Safety
 ///
-/// As of [`wingback_bytes::get`].
+/// As for [`wingback_bytes::get`].
 pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller makes the promise that `text` asks for.
     match unsafe { names.text("names") }? {
         "" => Ok(NameTemplate::default()),
         names => Ok(names.parse()?),
     }
 }
 
-/// Archives in a directory of the local file system, which is made when it is first needed. They are
-/// named as `names` says, such as "{uuid}.tar.gz"; "backup-{uuid}.tar.gz" if that is empty. So many
-/// bytes of the file system stay free: a backup fails with NO_SPACE when less is left.
+/// Creates a store in a directory of the local file system. The directory is made when it is first
+/// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+/// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
+/// stay free. A backup fails with NO_SPACE when less is left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_local(
     directory: wingback_bytes,
@@ -85,22 +90,22 @@ pub unsafe extern "C" fn wingback_store_local(
     store: *mut *mut wingback_store,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(store, "store")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `directory` and `names` are readable, and `store` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(store, "store")?;
             let local = LocalStore::new(directory.path("directory")?).reserve(reserve);
-            out.give(Stored::Local(local.names(template(names)?)));
-        }
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            out.give(AnyStore::Local(local.names(template(names)?)));
+            Ok(())
+        })
+    }
 }
 
-/// Writes the key for the backup `uuid`, by the store's names, to a buffer with a zero byte behind
-/// it, and its length without that to `len`. An empty `uuid` stands for a new random one. With a
-/// capacity of 0 only the length is told; INVALID_INPUT if the buffer is too small.
+/// Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
+/// its length without that byte to `len`. The store's template gives the name. An empty `uuid`
+/// means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
+/// buffer is too small.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_key(
     store: *const wingback_store,
@@ -110,24 +115,24 @@ pub unsafe extern "C" fn wingback_store_key(
     len: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let len = opaque::out(len, "len")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `uuid` is readable; `buffer` is
+    // NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let len = Out::new(len, "len")?;
             let store = opaque::get(store, "store")?;
             let uuid = match uuid.text("uuid")? {
                 "" => Uuid::new_v4(),
                 text => Uuid::try_parse(text)
-                    .map_err(|e| Failure::invalid(format!("uuid is none: {text}: {e}")))?,
+                    .map_err(|e| Failure::invalid(format!("{text:?} is not a UUID: {e}")))?,
             };
-            fill(store.key(&uuid).as_str(), buffer, capacity, len)
-        }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            write_text(store.key(&uuid).as_str(), buffer, capacity, len)
+        })
+    }
 }
 
-/// Writes where an archive is or would be, for people, to a buffer, in the same way.
+/// Writes the path or URL of an archive to `buffer`, for people to read, in the same way as
+/// wingback_store_key. The archive need not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_location(
     store: *const wingback_store,
@@ -137,37 +142,37 @@ pub unsafe extern "C" fn wingback_store_location(
     len: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let len = opaque::out(len, "len")?;
-        // SAFETY: as the header says.
-        unsafe {
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `buffer` is
+    // NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let len = Out::new(len, "len")?;
             let store = opaque::get(store, "store")?.open();
-            fill(&store.location(&self::key(key)?), buffer, capacity, len)
-        }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+            write_text(&store.location(&self::key(key)?), buffer, capacity, len)
+        })
+    }
 }
 
-/// Starts a list of all archives in the store: `wingback_task_objects` has them.
+/// Starts to list the archives in the store. Result: wingback_task_objects.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_list(
     store: *const wingback_store,
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let store = unsafe { opaque::get(store, "store") }?.open();
-        let work = async move { store.list().await };
-        task::start_future("list a store", work, out, Objects::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive, and `task` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let store = opaque::get(store, "store")?.open();
+            let work = async move { store.list().await };
+            task::start_future("list a store", work, out, Objects::new)
+        })
+    }
 }
 
-/// Starts to remove an archive; it is over with NOT_FOUND if there is none.
+/// Starts to delete an archive. The task fails with NOT_FOUND if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_delete(
     store: *const wingback_store,
@@ -175,53 +180,58 @@ pub unsafe extern "C" fn wingback_store_delete(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (store, key) = unsafe { (opaque::get(store, "store")?.open(), self::key(key)?) };
-        let work = async move { store.delete(&key).await };
-        task::start_future("delete an archive", work, out, |()| ())
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive; `key` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (store, key) = (opaque::get(store, "store")?.open(), self::key(key)?);
+            let work = async move { store.delete(&key).await };
+            task::start_future("delete an archive", work, out, |()| ())
+        })
+    }
 }
 
-/// Starts to remove what killed processes left unfinished, never what is being written:
-/// `wingback_task_swept` says what.
+/// Starts to remove files and uploads that killed processes left unfinished. It never removes those
+/// that a process is still writing. Result: wingback_task_swept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_sweep(
     store: *const wingback_store,
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let store = unsafe { opaque::get(store, "store") }?.open();
-        let work = async move { store.sweep().await };
-        let note = |name: String| Note::name(name.into_bytes(), "swept");
-        let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
-        task::start_future("sweep a store", work, out, notes)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `store` is NULL or alive, and `task` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let store = opaque::get(store, "store")?.open();
+            let work = async move { store.sweep().await };
+            let note = |name: String| Note::name(name.into_bytes(), "swept");
+            let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
+            task::start_future("sweep a store", work, out, notes)
+        })
+    }
 }
 
-/// Frees it. What dropped uploads left there is removed first where that takes no more than five
-/// seconds. NULL is fine.
+/// Frees the store. NULL is allowed.
+///
+/// Blocks until the remains of dropped uploads are removed, for at most five seconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_free(store: *mut wingback_store) {
-    // SAFETY: as the header says.
-    infallible((), || drop(unsafe { opaque::take(store) }));
+    // SAFETY: the caller promises that `store` is NULL, or alive and not in use.
+    infallible((), || drop(unsafe { opaque::reclaim(store) }));
 }
 
-/// What a sweep has removed: one note for each, with where it was as its path.
+/// Lends the result of wingback_store_sweep: one note for each removed file or upload, with its
+/// location as the path.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_swept(
     task: *const wingback_task,
     notes: *mut *const wingback_notes,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `notes` and `error` are NULL or
+    // writable.
     unsafe { task::lend_result(task, notes, "list of what was swept", error) }
 }

@@ -1,54 +1,58 @@
-//! `wingback_unpack_options`: what extracting and restoring share.
+//! `wingback_unpack_options` and `wingback_unpacked`: shared by extract and restore.
 
 use std::mem::MaybeUninit;
 
 use wingback::{Owner, UnpackOptions, Unpacked};
 
 use crate::{
-    enums::{Given, wingback_owner},
-    error::Result,
+    enums::wingback_owner,
+    failure::Result,
+    from_c::FromC,
     record::{self, Record},
 };
 
-/// How members are written, and how much of them at most. All zeros are the defaults.
+/// How members are written, and the limits for them. Zero in each field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_unpack_options {
     /// sizeof(wingback_unpack_options).
     pub struct_size: usize,
-    /// How many threads decode and write: as many as there are processors with 0.
+    /// Number of threads that decode and write; 0 means one for each processor.
     pub threads: u32,
-    /// Whose the files will be.
+    /// Owner of the written files.
     pub owner: MaybeUninit<wingback_owner>,
-    /// The user, where that is FIXED.
+    /// The user, if `owner` is FIXED.
     pub uid: u32,
-    /// The group, likewise.
+    /// The group, if `owner` is FIXED.
     pub gid: u32,
-    /// Whether it gives way to other work. Anything but 0 is yes.
+    /// Not 0: run at the lowest priority.
     pub background: u32,
-    /// Bytes of the file system that stay free.
+    /// Bytes of the file system that must stay free.
     pub reserve: u64,
-    /// The most bytes of content, holes counted; 0 is without limit.
+    /// Limit for the bytes of content, holes included; 0 means no limit.
     pub max_bytes: u64,
-    /// The most members; 0 is 5,000,000. A member counts once more for each 128 bytes of its path and
-    /// target.
+    /// Limit for the number of members; 0 means 5,000,000. Each 128 bytes of a member's path and
+    /// target count as another member.
     pub max_members: u64,
-    /// How many times the bytes of the archive the content may have; 0 is without limit.
+    /// Limit for the bytes of content, as a multiple of the archive's size; 0 means no limit.
     pub max_ratio: u64,
-    /// Whether members that cannot be used, such as a path that leads outside, are left out and noted
-    /// as skipped. Anything but 0 is yes; otherwise the first one is an error.
+    /// Not 0: members that cannot be used, such as a path that leads out of the directory, are
+    /// skipped and reported as skipped. 0: the first one is an error.
     pub skip_refused: u32,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an integer or a `MaybeUninit`.
 unsafe impl Record for wingback_unpack_options {}
 
 impl wingback_unpack_options {
+    /// Reads the options. NULL gives the defaults.
+    ///
     /// # Safety
     ///
-    /// It is NULL or as the header says.
+    /// `options` is NULL, or readable for its `struct_size`.
     pub(crate) unsafe fn read(options: *const Self) -> Result<UnpackOptions> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller makes the promise that `read` asks for.
         let given = unsafe { record::read(options, "options") }?;
         let owner = match wingback_owner::read(given.owner, "options->owner")? {
             wingback_owner::Keep => Owner::Keep,
@@ -76,21 +80,22 @@ impl wingback_unpack_options {
     }
 }
 
-/// What was written. It is the last field of each struct that has it, so that it may grow, too.
+/// What was written. Each struct that has this struct has it as its last field, so that both can
+/// grow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_unpacked {
-    /// Files written, other names of one file included.
+    /// Files written; a hard link counts as a file.
     pub files: u64,
     /// Directories made or found.
     pub directories: u64,
     /// Symlinks made.
     pub symlinks: u64,
-    /// Files that became another name of one before.
+    /// Files that became hard links to an earlier one.
     pub hard_links: u64,
     /// Bytes of content.
     pub content: u64,
-    /// Members that were left out since they could not be used.
+    /// Members that were skipped because they cannot be used.
     pub refused: u64,
 }
 

@@ -1,45 +1,49 @@
-//! `wingback_verified`: whether an archive is what it was.
+//! `wingback_verified`: the result of checking an archive.
 
 use wingback::Verify;
 
 use crate::{
     archive::wingback_archive,
     enums::{wingback_read_method, wingback_status},
-    error::{Result, wingback_error},
+    error::wingback_error,
+    failure::Result,
     guard::guard,
     notes::{self, Notes, wingback_notes},
-    opaque::{self, Borrowed, Opaque},
+    opaque::{self, Borrowed, Opaque, Out},
     record::{self, Record},
     task::{self, wingback_task},
 };
 
-/// How an archive is checked. All zeros are the defaults.
+/// How an archive is checked. Zero in each field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_verify_options {
     /// sizeof(wingback_verify_options).
     pub struct_size: usize,
-    /// The SHA-1 that the whole file should have, of 20 bytes; NULL if it is not known.
+    /// The expected SHA-1 of the whole file, 20 bytes; NULL if it is unknown.
     pub sha1: *const u8,
-    /// How many threads decode: as many as there are processors with 0.
+    /// Number of threads that decode; 0 means one for each processor.
     pub threads: u32,
-    /// Whether it gives way to other work. Anything but 0 is yes.
+    /// Not 0: run at the lowest priority.
     pub background: u32,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a nullable pointer or an integer.
 unsafe impl Record for wingback_verify_options {}
 
+/// Copies a SHA-1 of the caller; `None` for NULL.
+///
 /// # Safety
 ///
-/// It is NULL or points to 20 bytes.
+/// `sha1` is NULL, or readable for 20 bytes.
 pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
-    // SAFETY: the caller says so; bytes need no alignment.
+    // SAFETY: the caller promises that `sha1` is NULL or readable for 20 bytes. Bytes need no alignment.
     Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
 }
 
-/// Starts to check every checksum that the archive has: `wingback_task_verified` has the result.
-/// Damage does not fail the task; it is what the result says. The options may be NULL.
+/// Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
+/// make the task fail; the result reports it. `options` may be NULL for the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_verify(
     archive: *const wingback_archive,
@@ -47,37 +51,36 @@ pub unsafe extern "C" fn wingback_archive_verify(
     task: *mut *mut wingback_task,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let out = opaque::out(task, "task")?;
-        // SAFETY: as the header says.
-        let (given, archive) = unsafe {
-            (record::read(options, "options")?, opaque::get(archive, "archive")?.open()?)
-        };
-        let mut verify = Verify::new().background(given.background != 0);
-        if given.threads > 0 {
-            verify = verify.threads(given.threads as usize);
-        }
-        // SAFETY: as the header says.
-        if let Some(sha1) = unsafe { sha1(given.sha1) }? {
-            verify = verify.sha1(sha1);
-        }
-        task::start("verify", verify.start(archive), out, VerifiedAs::new)
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `archive` is NULL or alive; `options` is NULL or readable
+    // for its `struct_size`, and its `sha1` is NULL or readable for 20 bytes; `task` and `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let (given, archive) =
+                (record::read(options, "options")?, opaque::get(archive, "archive")?.open()?);
+            let mut verify = Verify::new().background(given.background != 0);
+            if given.threads > 0 {
+                verify = verify.threads(given.threads as usize);
+            }
+            if let Some(sha1) = sha1(given.sha1)? {
+                verify = verify.sha1(sha1);
+            }
+            task::start("verify", verify.start(archive), out, VerifyResult::new)
+        })
+    }
 }
 
-/// What a check found. It belongs to its task.
+/// The result of a check. It belongs to its task.
 pub struct wingback_verified {
     _opaque: [u8; 0],
 }
 
 impl Opaque for wingback_verified {
-    type Rust = VerifiedAs;
+    type Rust = VerifyResult;
     type By = Borrowed;
 }
 
-/// What a check found, in numbers.
+/// The numbers of a check.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_verified_summary {
@@ -85,34 +88,36 @@ pub struct wingback_verified_summary {
     pub struct_size: usize,
     /// How the archive was read.
     pub read_method: wingback_read_method,
-    /// Whether the archive is what it was when it was made, as far as its checksums tell.
+    /// Whether the archive is undamaged, as far as its checksums can tell.
     pub is_whole: bool,
-    /// Whether the SHA-1 is known: one was given to compare with, and all of it could be read.
+    /// Whether `sha1` is set: the options had a SHA-1, and the whole archive could be read.
     pub is_sha1_known: bool,
-    /// Whether it is the one that was given.
+    /// Whether the SHA-1 is the expected one.
     pub sha1_matches: bool,
-    /// The SHA-1.
+    /// The SHA-1 of the archive.
     pub sha1: [u8; 20],
-    /// Bytes of the archive; 0 of a stream.
+    /// Size of the archive in bytes; 0 for a stream.
     pub size: u64,
-    /// Segments that were checked; 0 without an index.
+    /// Number of checked segments; 0 without an index.
     pub segments: u64,
     /// Files in the archive, as far as it could be read.
     pub files: u64,
-    /// From start to end, in nanoseconds.
+    /// Nanoseconds from start to end.
     pub duration_ns: u64,
 }
 
-// SAFETY: it is what it has to be; way 0 is INDEX.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is an enumeration that has the value 0, a bool, an array of integers or an
+// integer.
 unsafe impl Record for wingback_verified_summary {}
 
-pub(crate) struct VerifiedAs {
+pub(crate) struct VerifyResult {
     summary: wingback_verified_summary,
     damage: Notes,
     whole: Notes,
 }
 
-impl VerifiedAs {
+impl VerifyResult {
     fn new(verified: wingback::Verified) -> Self {
         let summary = wingback_verified_summary {
             struct_size: 0,
@@ -126,7 +131,7 @@ impl VerifiedAs {
             files: verified.files,
             duration_ns: record::nanoseconds(verified.duration),
         };
-        VerifiedAs {
+        VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
             whole: notes::of_whole(verified.whole),
@@ -134,47 +139,49 @@ impl VerifiedAs {
     }
 }
 
-/// The result of `wingback_archive_verify`.
+/// Lends the result of wingback_archive_verify.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_task_verified(
     task: *const wingback_task,
     verified: *mut *const wingback_verified,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `task` is NULL or alive, and `verified` and `error` are NULL
+    // or writable.
     unsafe { task::lend_result(task, verified, "result of a check", error) }
 }
 
-/// The numbers of a check.
+/// Writes the numbers of the check to `summary`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_get(
     verified: *const wingback_verified,
     summary: *mut wingback_verified_summary,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: as the header says.
-    let body = || unsafe {
-        record::write(summary, &opaque::get(verified, "verified")?.summary, "summary")
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `verified` is NULL or alive; `summary` is NULL or writable
+    // for its `struct_size`; `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            record::write(summary, &opaque::get(verified, "verified")?.summary, "summary")
+        })
+    }
 }
 
-/// What is damaged: one note for each member that this costs, and one without a path for what costs
-/// none. NULL for NULL.
+/// Returns the damage: one note for each member that is lost, and one without a path for damage
+/// that costs no member. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_damage(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(verified, |verified| &verified.damage) }
+    // SAFETY: the caller promises that `verified` is NULL or alive.
+    unsafe { notes::lend_notes(verified, |verified| &verified.damage) }
 }
 
-/// Only where something is damaged: the files that are whole. NULL for NULL.
+/// Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_verified_whole(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
-    // SAFETY: as the header says.
-    unsafe { notes::of(verified, |verified| &verified.whole) }
+    // SAFETY: the caller promises that `verified` is NULL or alive.
+    unsafe { notes::lend_notes(verified, |verified| &verified.whole) }
 }

@@ -1,4 +1,4 @@
-//! What this build of the library is.
+//! The version and the build of the library.
 
 use std::{
     ffi::{CStr, CString, c_char},
@@ -10,15 +10,16 @@ use wingback::BUILD;
 use crate::{
     enums::wingback_status,
     error::wingback_error,
-    guard::{guard, infallible},
+    guard::guard,
+    panics::infallible,
     record::{self, Record},
 };
 
-/// The ABI that this header describes. It grows with a change that programs built before would
-/// notice, and is the number in the library's soname.
+/// The version of the ABI that this header describes. It is the number in the library's soname, and
+/// it grows with every change that would break a program built before.
 pub const WINGBACK_ABI_VERSION: u32 = 1;
 
-/// Facts about a build of the library. The texts are UTF-8, end in a zero byte, and are always good.
+/// The build of the library. The texts are UTF-8, end in a zero byte, and are never freed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_build_info {
@@ -26,17 +27,18 @@ pub struct wingback_build_info {
     pub struct_size: usize,
     /// Version of the library.
     pub version: *const c_char,
-    /// Commit that it was built from; empty where that is not known.
+    /// Commit that the library was built from; empty if it is unknown.
     pub commit: *const c_char,
-    /// What it was built for, as Rust says it, such as "x86_64-unknown-linux-gnu".
+    /// Rust's name for the platform that it was built for, such as "x86_64-unknown-linux-gnu".
     pub target: *const c_char,
     /// Encoder of the level FAST.
     pub encoder: *const c_char,
-    /// Whether it has the network: stores in S3, links, part URLs.
+    /// Whether the library has the network: stores in S3, links, part URLs.
     pub has_s3: bool,
 }
 
-// SAFETY: it is what it has to be.
+// SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
+// each other field is a nullable pointer or a bool.
 unsafe impl Record for wingback_build_info {}
 
 static TEXTS: LazyLock<[CString; 4]> = LazyLock::new(|| {
@@ -44,39 +46,40 @@ static TEXTS: LazyLock<[CString; 4]> = LazyLock::new(|| {
         .map(|text| CString::new(text).unwrap_or_default())
 });
 
-/// The ABI of the library that is running, to compare with WINGBACK_ABI_VERSION where it was loaded
-/// by hand.
+/// Returns the version of the ABI of the running library. A program that loads the library with
+/// dlopen(3) compares it with WINGBACK_ABI_VERSION.
 #[unsafe(no_mangle)]
 pub extern "C" fn wingback_abi_version() -> u32 {
     WINGBACK_ABI_VERSION
 }
 
-/// The version of the library: text that ends in a zero byte.
+/// Returns the version of the library, as text that ends in a zero byte. It is never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn wingback_version() -> *const c_char {
     infallible(c"".as_ptr(), || TEXTS[0].as_ptr())
 }
 
-/// The facts of the build that is running.
+/// Writes how the running library was built to `info`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_build(
     info: *mut wingback_build_info,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    let body = || {
-        let [version, commit, target, encoder] = TEXTS.each_ref().map(|text| text.as_ptr());
-        let has_s3 = cfg!(feature = "s3");
-        let facts =
-            wingback_build_info { struct_size: 0, version, commit, target, encoder, has_s3 };
-        // SAFETY: as the header says.
-        unsafe { record::write(info, &facts, "info") }
-    };
-    // SAFETY: as the header says.
-    unsafe { guard(error, body) }
+    // SAFETY: the caller promises that `info` is NULL or writable for its `struct_size`, and
+    // `error` is NULL or writable.
+    unsafe {
+        guard(error, || {
+            let [version, commit, target, encoder] = TEXTS.each_ref().map(|text| text.as_ptr());
+            let has_s3 = cfg!(feature = "s3");
+            let facts =
+                wingback_build_info { struct_size: 0, version, commit, target, encoder, has_s3 };
+            record::write(info, &facts, "info")
+        })
+    }
 }
 
-/// A word for a status, such as "not-found": text that ends in a zero byte. "unknown" for a number
-/// that is none.
+/// Returns a word for a status, such as "not-found", or "unknown" for any other number. The text
+/// ends in a zero byte and is never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn wingback_status_name(status: i32) -> *const c_char {
     const NAMES: &[(wingback_status, &CStr)] = &[

@@ -1,4 +1,4 @@
-//! The worker: jobs as JSON lines, for bindings that would rather not call each function.
+//! The worker: jobs as JSON lines, for bindings that do not call each function.
 
 use std::{ffi::c_int, io, thread};
 
@@ -8,10 +8,12 @@ use crate::{
     descriptor::duplicate, enums::wingback_status, error::wingback_error, guard::guard, signals,
 };
 
-/// Serves the requests that are read from one descriptor with events to another, as the command
-/// `wingback worker` does, until the first has no more; then cancels what still runs and waits up to
-/// half a minute for its end. `streams` is a Unix socket of type SEQPACKET. `docs/worker.md` has the
-/// protocol. It uses duplicates of the descriptors, and blocks the thread that calls it.
+/// Reads requests from one descriptor and writes events to another, as the command `wingback
+/// worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes the
+/// protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to 30
+/// seconds for their end. It uses duplicates of the descriptors.
+///
+/// Blocks until then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_worker_run(
     requests: c_int,
@@ -22,16 +24,17 @@ pub unsafe extern "C" fn wingback_worker_run(
     let serve = || {
         let (requests, events) = (duplicate(requests)?, duplicate(events)?);
         let streams = duplicate(streams)?;
-        // A write to a pipe that nobody reads leaves a SIGPIPE with its thread, for when that unblocks it.
+        // A write to a pipe without a reader leaves a SIGPIPE pending for its thread, which the thread
+        // takes when it unblocks the signal. So the worker gets a thread that never does.
         let blocked = signals::block();
         let server = thread::Builder::new()
             .name("wingback-worker".into())
             .spawn(move || wingback_worker::serve(requests, events, streams));
         drop(blocked);
         let server = server.map_err(|e| Error::io("start a thread", e))?;
-        let served = server.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-        served.map_err(|e| Error::io("serve", e).into())
+        let served = server.join().unwrap_or_else(|_| Err(io::Error::other("the worker panicked")));
+        served.map_err(|e| Error::io("serve requests", e).into())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { guard(error, serve) }
 }

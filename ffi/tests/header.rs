@@ -1,4 +1,4 @@
-//! The committed header is the one that the sources give, and every compiler takes it.
+//! The committed header matches the sources, and every compiler accepts it.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 
 use common::{HEADER, ok, root};
 
-/// Rewrites it where `WINGBACK_BLESS` is set.
+/// Rewrites the header if `WINGBACK_BLESS` is set.
 #[test]
 fn the_header_is_what_the_sources_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -21,8 +21,8 @@ fn the_header_is_what_the_sources_say() {
     let committed = fs::read_to_string(HEADER).unwrap_or_default();
     assert!(
         header == committed,
-        "include/wingback.h is not what ffi/src gives; \
-         `WINGBACK_BLESS=1 cargo test -p wingback-ffi --test header` makes it anew"
+        "include/wingback.h does not match ffi/src; \
+         `WINGBACK_BLESS=1 cargo test -p wingback-ffi --test header` updates it"
     );
 }
 
@@ -45,7 +45,7 @@ fn every_compiler_takes_it_twice() {
     }
 }
 
-/// The number stands in the sources, in the soname and in what `cargo cinstall` is told.
+/// The number is in the sources, in the soname and in the settings for `cargo cinstall`.
 #[test]
 fn the_number_of_the_abi_is_one() {
     let read = |name: &str| fs::read_to_string(root().join("ffi").join(name)).unwrap();

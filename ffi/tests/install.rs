@@ -1,4 +1,4 @@
-//! Installed to a prefix, the library is all that `pkg-config` needs to build a program.
+//! A program can be built with `pkg-config` and the installed library alone.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::{
 
 use common::{Place, built, cargo, left_out::in_test_all, ok, root};
 
-/// An installation, and the variables that find it.
+/// An installation.
 struct Prefix(PathBuf);
 
 impl Prefix {
@@ -22,7 +22,7 @@ impl Prefix {
         said.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Builds both examples, makes a backup with the one and looks into it with the other.
+    /// Builds both examples, makes a backup with the first and reads it with the second.
     fn works(&self, how: &str, flags: &[&str], of_pkg_config: &[&str]) {
         let build = |example: &str| {
             let binary = self.0.join(format!("{example}-{how}"));
@@ -55,7 +55,7 @@ impl Prefix {
         line.split_once('[').unwrap().1.trim_end_matches(']').to_owned()
     }
 
-    /// What there must be, whoever installed it.
+    /// Checks the installed files.
     fn is_complete(&self) {
         let header = fs::read(self.0.join("include/wingback.h")).unwrap();
         assert!(header == fs::read(root().join("include/wingback.h")).unwrap());
@@ -74,7 +74,7 @@ fn make_install_gives_what_a_program_needs() {
     prefix.is_complete();
     prefix.works("dynamic", &[], &["--cflags", "--libs"]);
     prefix.works("static", &["-static"], &["--static", "--cflags", "--libs"]);
-    // Packagers put a folder before it.
+    // Packagers set DESTDIR.
     let staged = dir.path().join("staged");
     ok(Command::new(root().join("ffi/install.sh"))
         .env("DESTDIR", &staged)
@@ -84,7 +84,7 @@ fn make_install_gives_what_a_program_needs() {
     assert!(written.starts_with("prefix=/usr\n"), "{written}");
 }
 
-/// Without the network, so that it is built in that way, too.
+/// This build is without the network, so that the tests cover one.
 #[test]
 fn cargo_cinstall_gives_the_same() {
     if !in_test_all("cargo cinstall") {
@@ -99,7 +99,7 @@ fn cargo_cinstall_gives_the_same() {
         .args(["capi", "install", "--package", "wingback-ffi", "--no-default-features"])
         .args(["--profile", "dev", "--libdir", "lib", "--prefix"])
         .arg(&prefix.0)
-        // It has a cargo of its own, of another version, and each would find the other's work stale.
+        // cargo-c contains another version of cargo, and each version rebuilds what the other has built.
         .arg("--target-dir")
         .arg(built().with_file_name("capi")));
     prefix.is_complete();

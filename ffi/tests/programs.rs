@@ -20,7 +20,7 @@ use common::{
 };
 use server::Server;
 
-/// Runs a program under both, each in a place of its own.
+/// Runs a program under both, each time with new directories.
 fn run_checked(program: &str, arguments: impl Fn(&Place) -> Vec<OsString>) {
     let dir = tempfile::tempdir().unwrap();
     let sanitized = compile(program, dir.path(), &["-fsanitize=address"]);
@@ -51,7 +51,7 @@ fn directories(place: &Place) -> Vec<OsString> {
     vec![place.source().into(), place.work().into()]
 }
 
-/// What a program needs to use a server.
+/// The arguments with which a program uses a server.
 fn access(server: &Server, bucket: &str) -> Vec<OsString> {
     [&*server.endpoint(), bucket, server.access_key(), server.secret_key()].map(Into::into).into()
 }
@@ -70,7 +70,7 @@ fn a_complete_client() {
         }
         arguments
     });
-    // Two uploads that nobody has completed are left by each run, and nothing else.
+    // Each run leaves two uploads, which nobody has completed, and nothing else.
     for bucket in server.buckets() {
         assert_eq!(server.objects(&bucket), [], "{bucket}");
         assert_eq!(server.unfinished(&bucket).len(), 2);
@@ -78,7 +78,7 @@ fn a_complete_client() {
 }
 
 #[test]
-fn whatever_is_misused_is_an_error() {
+fn misuse_is_an_error() {
     run_checked("misuse.c", directories);
 }
 
@@ -95,15 +95,14 @@ fn eight_threads_on_shared_stores() {
     }
 }
 
-/// `WINGBACK_CYCLES` says how many of those that need threads; `make cycles-campaign` a hundred
-/// thousand.
+/// `WINGBACK_CYCLES` sets the number of cycles with tasks; `make cycles-campaign` runs 100,000.
 #[test]
 fn memory_does_not_grow_with_use() {
     let dir = tempfile::tempdir().unwrap();
     let tasks = std::env::var("WINGBACK_CYCLES").unwrap_or(cases("400", "2000").into());
     let program = compile("cycles.c", dir.path(), &[]);
     let place = Place::new();
-    // What the allocator keeps for threads that are gone would count as well.
+    // Without these settings, memory that the allocator keeps for ended threads would count as well.
     let said = ok(Command::new(program)
         .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1")
         .args(directories(&place))

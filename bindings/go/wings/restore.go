@@ -13,26 +13,26 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// RestoreFunc is Wings' RestoreCallback: it writes one regular file.
+// RestoreFunc is the RestoreCallback of Wings: it writes one regular file.
 type RestoreFunc func(name string, info fs.FileInfo, content io.ReadCloser) error
 
-// Into is where a restore goes.
+// Into has the functions that a restore calls.
 type Into struct {
 	// File gets each regular file.
 	File RestoreFunc
-	// Directory gets each directory, and Symlink each symlink, with what it points to; where one is
-	// nil, those are passed over, as stock Wings does. Whatever the archive, files may come first.
+	// Directory gets each directory, and Symlink each symlink with its target. If a function is nil, those
+	// members are skipped, as Wings itself does. A file may come before its directory.
 	Directory func(name string, info fs.FileInfo) error
 	Symlink   func(name, target string, info fs.FileInfo) error
-	// Reopen reads a file that was restored, for a hard link to it in an archive that comes as a
-	// stream. Archives of Wings and of this package have none.
+	// Reopen opens a restored file. It is called for a hard link to the file in an archive that comes as a
+	// stream. Archives made by Wings or by this package have no hard links.
 	Reopen func(name string) (io.ReadCloser, error)
 }
 
-// Restore hands out what is in the archive: the local one where r is nil, otherwise what comes from r,
-// such as a download. Names that lead out of a directory are an error. It obeys the write limit.
+// Restore calls the functions for the members of an archive: the one in r, such as a download, or the
+// local one if r is nil. A path that leads out of the directory is an error. The write limit applies.
 //
-// What was handed out is not known to be whole before this returns; Verify a local archive first.
+// Content is known to be correct only after Restore has returned. Verify a local archive first.
 func (b *Backup) Restore(ctx context.Context, r io.Reader, into Into) error {
 	archive := b.archive()
 	if r != nil {
@@ -59,7 +59,7 @@ func (b *Backup) hand(pace *pace, entry *wingback.Entry, streamed bool, into Int
 		return nil
 	}
 	if strings.HasPrefix(name, "/") || !fs.ValidPath(path.Clean(name)) {
-		return fmt.Errorf("wings: the archive has the path %q, which leads elsewhere", name)
+		return fmt.Errorf("wings: the path %q in the archive leads out of the directory", name)
 	}
 	info := fileInfo{entry.Member}
 	switch entry.Kind {
@@ -85,7 +85,7 @@ func (b *Backup) hand(pace *pace, entry *wingback.Entry, streamed bool, into Int
 	return nil
 }
 
-// linked opens what a hard link points to.
+// linked opens the target of a hard link.
 func (b *Backup) linked(ctx context.Context, link wingback.Member, streamed bool, into Into) (io.ReadCloser, wingback.Member, error) {
 	target := path.Clean(link.Target)
 	fail := func(err error) (io.ReadCloser, wingback.Member, error) {
@@ -96,13 +96,13 @@ func (b *Backup) linked(ctx context.Context, link wingback.Member, streamed bool
 	}
 	if streamed {
 		if into.Reopen == nil {
-			return fail(errors.New("what it points to has gone by"))
+			return fail(errors.New("its target is not available in a stream"))
 		}
 		content, err := into.Reopen(target)
 		if err != nil {
 			return fail(err)
 		}
-		// Its size is what Reopen gives, and not known here.
+		// The size of the file is not known here.
 		return content, link, nil
 	}
 	for member, err := range b.archive().Members(ctx) {
@@ -127,8 +127,8 @@ func (b *Backup) archive() *wingback.Archive {
 	return archive
 }
 
-// Verify reads the local archive to its end and checks every checksum in it: what is to be done before
-// a server's files are removed for it. An archive that is damaged is an error.
+// Verify reads the local archive to its end and checks every checksum. Call it before a server's files are
+// removed for a restore. A damaged archive is an error.
 func (b *Backup) Verify(ctx context.Context) error {
 	if _, err := b.Locate(); err != nil {
 		return err
@@ -143,15 +143,15 @@ func (b *Backup) Verify(ctx context.Context) error {
 	return nil
 }
 
-// Contents is what is in an archive.
+// Contents are the numbers of members in an archive, and their size.
 type Contents struct {
 	Files, Directories, Symlinks int
-	// Bytes of the files.
+	// Bytes is the size of the files.
 	Bytes int64
 }
 
-// Preflight says what is in the local archive, from its index where it has one. It is an error, and
-// NoSpace, if there are more bytes than limit, where that is above 0: what a server's disk may have.
+// Preflight returns the contents of the local archive, from its index if it has one. The error is NoSpace
+// if the files have more bytes than `limit`, the disk space of the server; 0 means no limit.
 func (b *Backup) Preflight(ctx context.Context, limit int64) (Contents, error) {
 	var contents Contents
 	if _, err := b.Locate(); err != nil {
@@ -172,7 +172,7 @@ func (b *Backup) Preflight(ctx context.Context, limit int64) (Contents, error) {
 		}
 	}
 	if limit > 0 && contents.Bytes > limit {
-		return contents, fmt.Errorf("wings: the backup has %d bytes, of %d that there may be: %w", contents.Bytes, limit, wingback.NoSpace)
+		return contents, fmt.Errorf("wings: the backup has %d bytes, and the limit is %d: %w", contents.Bytes, limit, wingback.NoSpace)
 	}
 	return contents, nil
 }
@@ -186,7 +186,7 @@ func (i fileInfo) ModTime() time.Time { return i.Member.ModTime }
 func (i fileInfo) IsDir() bool        { return i.Kind == wingback.Directory }
 func (i fileInfo) Sys() any           { return nil }
 
-// A pace is that of one restore: no faster than the limit says.
+// A pace keeps one restore below the limit.
 type pace struct {
 	ctx   context.Context
 	limit *wingback.Limiter
@@ -211,7 +211,7 @@ func (r paced) Read(to []byte) (int, error) {
 	}
 	n, err := r.ReadCloser.Read(to)
 	if rate := p.limit.Rate(); rate > 0 {
-		// Time in which nothing was read is not saved up.
+		// Idle time does not allow a faster pace afterwards.
 		if now := time.Now(); p.next.Before(now) {
 			p.next = now
 		}

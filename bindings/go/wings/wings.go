@@ -1,5 +1,5 @@
-// Package wings is what the backup adapters of Pterodactyl's and Pelican's Wings need, with types of
-// the standard library only. docs/wings.md has the adapters.
+// Package wings makes and restores backups for the adapters of Pterodactyl's and Pelican's Wings. Its
+// types depend only on the standard library. docs/wings.md has the adapters.
 //
 //	node, err := wings.NewNode(wings.Config{Directory: "/var/lib/pterodactyl/backups"})
 //	backup, err := node.Backup(uuid, "")
@@ -20,7 +20,7 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// Layout is where archives lie below the backup directory.
+// Layout is the place of archives below the backup directory.
 type Layout int
 
 const (
@@ -30,45 +30,45 @@ const (
 	Pelican
 )
 
-// Config is a node's, of config.yml mostly.
+// Config configures a node. Most values come from the config.yml of Wings.
 type Config struct {
-	// Engine that does the work; nil for wingback.Default.
+	// Engine runs the jobs; nil for wingback.Default.
 	Engine *wingback.Engine
 	// Directory is system.backup_directory.
 	Directory string
 	Layout    Layout
-	// CompressionLevel is system.backups.compression_level: none, best_speed (also where it is empty) or
-	// best_compression.
+	// CompressionLevel is system.backups.compression_level: "none", "best_speed" or "best_compression".
+	// Empty is "best_speed".
 	CompressionLevel string
-	// WriteLimit is system.backups.write_limit: MiB a second, of all backups together; 0 is without
-	// limit.
+	// WriteLimit is system.backups.write_limit: the limit for all backups together, in MiB per second; 0
+	// means no limit.
 	WriteLimit int
-	// Slots are how many backups run at once; nil is without limit.
+	// Slots limit how many backups run at once; nil for no limit.
 	Slots *wingback.Slots
-	// ReadAll makes each backup from the server's files alone. Otherwise what has not changed since its
-	// last local backup is copied from that, with the same bytes as a result.
+	// ReadAll reads all files for each backup. Otherwise unchanged data is copied from the server's last
+	// local backup; the archive has the same bytes either way.
 	ReadAll bool
-	// TrustMtime has a file with its old mtime be unchanged whatever its ctime: Wings gives all files to
-	// their owner at each start of a server, which makes every ctime new.
+	// TrustMtime treats a file with an unchanged mtime as unchanged even if its ctime is new. Wings sets
+	// the owner of all files at each start of a server, which makes every ctime new.
 	TrustMtime bool
-	// Cache keeps the last archive of each server, to make the next one from, where they go to S3.
+	// Cache keeps the last archive of each server for the next backup, if archives go to S3.
 	Cache wingback.Cache
-	// OnProgress is called with what a backup has come to, on the goroutine that makes it.
+	// OnProgress is called with the progress of a backup, on the goroutine that makes it.
 	OnProgress func(uuid string, progress wingback.Progress)
 }
 
-// A Node makes and restores the backups of its servers. There is one for a daemon, so that they share
-// its limits.
+// A Node makes and restores the backups of its servers. A daemon has one, so that all backups share its
+// limits.
 type Node struct {
 	config Config
 	level  wingback.Level
 	limit  *wingback.Limiter
 }
 
-// NewNode looks at the configuration; nothing is started yet.
+// NewNode checks the configuration and returns a node. It starts nothing.
 func NewNode(config Config) (*Node, error) {
 	if config.Directory == "" {
-		return nil, errors.New("wings: there is no backup directory")
+		return nil, errors.New("wings: Config.Directory is empty")
 	}
 	levels := map[string]wingback.Level{
 		"": wingback.Fast, "best_speed": wingback.Fast,
@@ -76,22 +76,23 @@ func NewNode(config Config) (*Node, error) {
 	}
 	level, known := levels[config.CompressionLevel]
 	if !known {
-		return nil, fmt.Errorf("wings: there is no compression level %q", config.CompressionLevel)
+		return nil, fmt.Errorf("wings: the compression level %q is unknown", config.CompressionLevel)
 	}
 	node := &Node{config: config, level: level, limit: wingback.NewLimiter(0)}
 	return node, node.SetWriteLimit(config.WriteLimit)
 }
 
-// SetWriteLimit changes the limit, in MiB a second, also of what runs.
+// SetWriteLimit changes the write limit, also for running backups. It is in MiB per second; 0 means no
+// limit.
 func (n *Node) SetWriteLimit(mebibytes int) error {
 	if mebibytes < 0 {
-		return fmt.Errorf("wings: a write limit of %d MiB a second", mebibytes)
+		return fmt.Errorf("wings: the write limit of %d MiB per second is negative", mebibytes)
 	}
 	n.limit.SetRate(uint64(mebibytes) << 20)
 	return nil
 }
 
-// A Backup is one of a server's: to be made, or made earlier.
+// A Backup is a backup of a server. It may exist already.
 type Backup struct {
 	node         *Node
 	uuid, server string
@@ -100,29 +101,30 @@ type Backup struct {
 	report *wingback.Report
 }
 
-// Details are what the Panel is told of a backup.
+// Details are what Wings reports about a backup to the Panel.
 type Details struct {
 	Checksum     string // in hexadecimal
 	ChecksumType string // "sha1"
 	Size         int64
 	Parts        []wingback.Part
-	// Report has what was skipped, too.
+	// Report is the whole report of the backup.
 	Report *wingback.Report
 }
 
-// Backup gives the one with this UUID. The server's is needed for Pelican's layout only.
+// Backup returns the backup with this UUID. `server` is the UUID of the server; only Pelican's layout
+// needs it.
 func (n *Node) Backup(uuid, server string) (*Backup, error) {
 	uuid = strings.ToLower(uuid)
 	if !isUUID(uuid) {
-		return nil, fmt.Errorf("wings: the backup's identifier %q is no UUID", uuid)
+		return nil, fmt.Errorf("wings: the backup's identifier %q is not a UUID", uuid)
 	}
 	if n.config.Layout == Pelican && !isUUID(strings.ToLower(server)) {
-		return nil, fmt.Errorf("wings: the server's identifier %q is no UUID", server)
+		return nil, fmt.Errorf("wings: the server's identifier %q is not a UUID", server)
 	}
 	return &Backup{node: n, uuid: uuid, server: server}, nil
 }
 
-// isUUID knows the one form in which the Panel writes them.
+// isUUID reports whether text is a UUID in the form that the Panel uses.
 func isUUID(text string) bool {
 	for i, c := range []byte(text) {
 		switch i {
@@ -139,7 +141,7 @@ func isUUID(text string) bool {
 	return len(text) == 36
 }
 
-// Path is where the archive is, or would be.
+// Path returns the path of the archive. The archive need not exist.
 func (b *Backup) Path() string {
 	return filepath.Join(b.dir(), b.uuid+".tar.gz")
 }
@@ -155,7 +157,7 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 	config := b.node.config
 	job := wingback.Backup{
 		Source: source, UUID: b.uuid,
-		// Wings has read the ignore file itself where the request had none.
+		// If the request had no patterns, Wings has read the ignore file itself.
 		IgnoreFile: wingback.NoIgnoreFile,
 		Rules:      wingback.WingsRules,
 		Profile:    wingback.WingsProfile,
@@ -174,8 +176,8 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 	return job
 }
 
-// Generate makes the archive of a server's directory, without what the text `ignore` excludes, by
-// the rules that Wings has. It is there under its name only once it is whole.
+// Generate makes the archive of a server's directory. `ignore` has exclude patterns, which match as in
+// Wings. The archive gets its name when it is complete.
 func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details, error) {
 	job, latest := b.job(source, ignore), b.latest(source)
 	if b.node.config.ReadAll {
@@ -192,7 +194,7 @@ func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details,
 }
 
 func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, error) {
-	// The engine makes the directory, and syncs the names of what it makes.
+	// The engine makes the directory, and syncs it.
 	report, err := job.Run(ctx, wingback.LocalStore{Dir: b.dir(), Names: "{uuid}.tar.gz"})
 	if err != nil {
 		b.removeEmptyDir()
@@ -201,12 +203,13 @@ func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, e
 	return b.made(report), nil
 }
 
-// latest is the symlink to the last archive of a server, whose directory Wings names after it.
+// latest returns the path of the symlink to the last archive of a server. Wings names the directory of a
+// server after its UUID.
 func (b *Backup) latest(source string) string {
 	return filepath.Join(b.dir(), "."+filepath.Base(filepath.Clean(source))+".latest")
 }
 
-// remember has the symlink point here. Where that fails, the next backup reads everything.
+// remember sets the symlink to this backup. If that fails, the next backup reads all files.
 func (b *Backup) remember(latest string) {
 	fresh := latest + "-" + b.uuid
 	if os.Symlink(filepath.Base(b.Path()), fresh) == nil && os.Rename(fresh, latest) != nil {
@@ -214,7 +217,7 @@ func (b *Backup) remember(latest string) {
 	}
 }
 
-// forget removes the symlink that points here.
+// forget removes the symlink if it points to this backup.
 func (b *Backup) forget() {
 	links, _ := filepath.Glob(filepath.Join(b.dir(), ".*.latest"))
 	for _, link := range links {
@@ -224,13 +227,13 @@ func (b *Backup) forget() {
 	}
 }
 
-// AskFunc asks the Panel for the URLs of an archive of at most so many bytes. Each call begins an
-// upload there, so it is called once.
+// AskFunc asks the Panel for the part URLs of an archive of at most `size` bytes. It is called once,
+// because each call begins an upload.
 type AskFunc func(ctx context.Context, size int64) (urls []string, partSize int64, err error)
 
-// Upload makes the archive while its parts go up: nothing of it is on a disk here, unless parts are
-// over 256 MiB, and then in the backup directory. The Panel is asked with an upper bound of the size,
-// and not all URLs need be used.
+// Upload makes the archive and uploads its parts at the same time. Nothing is written to a disk, unless
+// parts are over 256 MiB; they are then written to the backup directory. The Panel gets an upper bound of
+// the size, so some URLs may stay unused.
 func (b *Backup) Upload(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
 	job := b.job(source, ignore)
 	job.Cache = b.node.config.Cache
@@ -249,8 +252,8 @@ func (b *Backup) Upload(ctx context.Context, source, ignore string, ask AskFunc)
 	return b.made(report), nil
 }
 
-// UploadStaged makes the archive in the backup directory, uploads it and removes it, as Wings does: it
-// costs the space, and asks with the very size.
+// UploadStaged makes the archive in the backup directory, uploads it and removes it, as Wings does. It
+// needs the space, and the Panel gets the exact size.
 func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
 	job := b.job(source, ignore)
 	job.Cache = b.node.config.Cache
@@ -274,7 +277,7 @@ func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask As
 func (b *Backup) ask(ctx context.Context, ask AskFunc, size int64) (wingback.PartURLs, error) {
 	urls, partSize, err := ask(ctx, size)
 	if err == nil && partSize <= 0 {
-		err = fmt.Errorf("wings: the Panel has parts of %d bytes", partSize)
+		err = fmt.Errorf("wings: the Panel asks for parts of %d bytes", partSize)
 	}
 	if err != nil {
 		return wingback.PartURLs{}, err
@@ -296,11 +299,11 @@ func detailsOf(report *wingback.Report) *Details {
 	}
 }
 
-// ErrNotMade is what is said of an archive before it was made. Of one that was made by another Backup
-// the checksum is not known here.
-var ErrNotMade = errors.New("wings: the backup was not made yet")
+// ErrNotMade is the error for details of a backup that this Backup has not made. The checksum of an
+// archive that another Backup has made is not known.
+var ErrNotMade = errors.New("wings: the backup has not been made yet")
 
-// Details are those of the archive that this Backup has made; nothing is read for them.
+// Details returns the details of the archive that this Backup has made. It does not read the archive.
 func (b *Backup) Details() (*Details, error) {
 	b.mu.Lock()
 	report := b.report
@@ -311,7 +314,7 @@ func (b *Backup) Details() (*Details, error) {
 	return detailsOf(report), nil
 }
 
-// Checksum is the archive's SHA-1.
+// Checksum returns the SHA-1 of the archive that this Backup has made.
 func (b *Backup) Checksum() ([]byte, error) {
 	details, err := b.Details()
 	if err != nil {
@@ -320,7 +323,8 @@ func (b *Backup) Checksum() ([]byte, error) {
 	return hex.DecodeString(details.Checksum)
 }
 
-// Size is the archive's: as it was made, or of the file that is there.
+// Size returns the size of the archive in bytes. If this Backup has not made it, that is the size of the
+// file.
 func (b *Backup) Size() (int64, error) {
 	if details, err := b.Details(); err == nil {
 		return details.Size, nil
@@ -332,19 +336,20 @@ func (b *Backup) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// Locate says what there is at Path; fs.ErrNotExist where there is nothing.
+// Locate describes the file at Path. The error is fs.ErrNotExist if there is none.
 func (b *Backup) Locate() (fs.FileInfo, error) {
 	info, err := os.Stat(b.Path())
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("wings: %s is no regular file", b.Path())
+		return nil, fmt.Errorf("wings: %s is not a regular file", b.Path())
 	}
 	return info, nil
 }
 
-// Remove removes the archive, and Pelican's folder of the server with its last one.
+// Remove removes the archive. In Pelican's layout it also removes the directory of the server if that is
+// empty.
 func (b *Backup) Remove() error {
 	err := os.Remove(b.Path())
 	b.forget()
@@ -354,7 +359,7 @@ func (b *Backup) Remove() error {
 
 func (b *Backup) removeEmptyDir() {
 	if b.node.config.Layout == Pelican {
-		// It fails where something is in it, as it should.
+		// This fails if the directory is not empty, as it should.
 		_ = os.Remove(b.dir())
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// WINGBACK_TREE names a server's directory; `make bench-go` makes one of a gigabyte.
+// WINGBACK_TREE is the directory of a server; `make bench-go` makes one of a gigabyte.
 func benchTree(b *testing.B) (string, int64) {
 	dir := os.Getenv("WINGBACK_TREE")
 	if dir == "" {
@@ -30,7 +30,8 @@ func benchTree(b *testing.B) (string, int64) {
 	return dir, size
 }
 
-// Both in turns, so that what else the machine does meets both. The ratio is the median of the pairs'.
+// The two run in turns, so that other load of the machine affects both. The result is the median of the
+// pairs' ratios.
 func BenchmarkStockAndWingback(b *testing.B) {
 	source, size := benchTree(b)
 	dir := b.TempDir()
@@ -63,7 +64,7 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// stockBackup makes an archive and reads it again for its checksum, by 4 KiB, as Wings does.
+// stockBackup makes an archive and reads it again for its checksum, 4 KiB at a time, as Wings does.
 func stockBackup(b *testing.B, source, path string) {
 	file, err := os.Create(path)
 	must(b, err)

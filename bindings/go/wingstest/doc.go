@@ -1,4 +1,4 @@
-// Package wingstest tries the adapters of docs/wings.md with stand-ins of exactly the shapes that Wings
-// has, and with the modules that Wings makes and reads its archives with. It is a module of its own so
-// that nobody else gets those.
+// Package wingstest tests the adapters of docs/wings.md with stand-ins that have the interfaces of Wings,
+// and with the modules that Wings uses for its archives. It is a module of its own, so that other programs
+// do not depend on those modules.
 package wingstest

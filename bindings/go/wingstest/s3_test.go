@@ -27,7 +27,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// A panel answers as the Panel does, and completes uploads as it does, on a real S3 server.
+// A panel answers and completes uploads as the Panel does, on a real S3 server.
 type panel struct {
 	core     *minio.Core
 	partSize int64
@@ -50,7 +50,7 @@ func newPanel(t *testing.T) *panel {
 	must(t, err)
 	address := listener.Addr().String()
 	must(t, listener.Close())
-	// MinIO takes nothing more once its file system is 99 % full, however large that is.
+	// MinIO refuses writes if its file system is 99 % full, whatever its size.
 	data, err := os.MkdirTemp("/dev/shm", "wingback-s3")
 	if err != nil {
 		data = t.TempDir()
@@ -183,7 +183,7 @@ func TestAStagedArchiveGoesUpAndLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	// A Panel that fails leaves nothing, either.
+	// Nothing is left after a failure of the Panel, either.
 	refused := errors.New("the panel: 409")
 	_, err = b.UploadStaged(ctx, source, ignore, func(context.Context, int64) ([]string, int64, error) {
 		return nil, 0, refused

@@ -34,7 +34,7 @@ const (
 
 var ctx = context.Background()
 
-// The adapters' node is one for the process; so is its directory.
+// The adapters have one node and one directory for the process.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "wings")
 	if err != nil {
@@ -57,7 +57,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// leftOut leaves out what is left of a test: "the case: why", the same in each run. tests/left-out.sh
+// leftOut skips the rest of a test. `what` is "the case: why", and the same in each run. tests/left-out.sh
 // compares the file that WINGBACK_LEFT_OUT names with the committed list.
 func leftOut(t testing.TB, what string) {
 	t.Helper()
@@ -299,7 +299,7 @@ func TestPelicansFolderGoesWithItsLastArchive(t *testing.T) {
 	if err := two.Remove(); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	// A backup that failed leaves no folder, either.
+	// A failed backup leaves no directory, either.
 	if _, err := two.Generate(ctx, "/nowhere", ""); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -328,7 +328,7 @@ func TestAServersLastArchiveIsRemembered(t *testing.T) {
 		if n := copied(n, id); n != 0 {
 			t.Errorf("the first copied %d bytes", n)
 		}
-		// Also by a process that was started since.
+		// A process that was started later can do so, too.
 		n, err = wings.NewNode(config)
 		must(t, err)
 		if copied(n, other) == 0 {
@@ -387,7 +387,7 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	if _, err := b.Generate(ctx, source, ""); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
-	// A damaged archive is told before anything is removed for it.
+	// Damage is reported before files are removed for a restore.
 	archive, err := os.ReadFile(b.Path())
 	must(t, err)
 	archive[len(archive)/3] ^= 1
@@ -416,7 +416,7 @@ func TestTheSwitchGivesTheStockAdapter(t *testing.T) {
 	}
 }
 
-// The documentation has the adapter as it is compiled here.
+// The documentation has the adapter that is compiled here.
 func TestTheDocumentationHasTheAdapter(t *testing.T) {
 	_, here, _, _ := runtime.Caller(0)
 	doc, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../docs/wings.md"))

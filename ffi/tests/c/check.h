@@ -1,4 +1,4 @@
-// What the programs here share: a check that says where it failed, and waiting.
+// Shared by the test programs: checks that report their line, and waiting.
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -14,12 +14,12 @@
 #define CHECK(condition) \
     do { \
         if (!(condition)) { \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
             exit(1); \
         } \
     } while (0)
 
-// The call must end well. `error` in it is one of its own.
+// The call must succeed. It can use `error`, a variable of this macro.
 #define OK(call) \
     do { \
         wingback_error *error = NULL; \
@@ -31,7 +31,7 @@
         CHECK(error == NULL); \
     } while (0)
 
-// The call must fail with this status, and say why. Likewise.
+// The call must fail with this status and a message. It can use `error`, too.
 #define FAILS(expected, call) \
     do { \
         wingback_error *error = NULL; \
@@ -54,7 +54,7 @@ static inline int equal(wingback_bytes bytes, const char *s) {
     return bytes.len == strlen(s) && memcmp(bytes.data, s, bytes.len) == 0;
 }
 
-// A path made of two, good until the fourth after it.
+// Joins two paths. The result is valid until the fourth call after this one.
 static inline const char *join(const char *a, const char *b) {
     static _Thread_local char ring[4][4096];
     static _Thread_local int next;
@@ -63,19 +63,19 @@ static inline const char *join(const char *a, const char *b) {
     return ring[next];
 }
 
-// Waits for a task that must end well.
+// Waits for a task that must succeed.
 static inline void done(wingback_task *task) {
     OK(wingback_task_wait(task, -1, &error));
 }
 
-// A store of the directory.
+// Creates a store in the directory.
 static inline wingback_store *local(const char *directory) {
     wingback_store *store;
     OK(wingback_store_local(text(directory), text(""), 0, &store, &error));
     return store;
 }
 
-// A backup of the directory into the store, to its end.
+// Backs the directory up into the store, and waits for the end.
 static inline void back_up(const char *source, const wingback_store *store, const char *key) {
     wingback_backup *backup;
     wingback_task *task;
@@ -97,8 +97,8 @@ static inline void takes_no_signals(const char *thread) {
     CHECK((blocked >> (SIGPIPE - 1) & 1) && (blocked >> (SIGTERM - 1) & 1));
 }
 
-// How many threads of the process have names that begin so. None of the library takes a SIGTERM or
-// a SIGPIPE.
+// Returns how many threads of the process have names with this prefix. Checks that no thread of the
+// library takes a SIGTERM or a SIGPIPE.
 static inline int threads_named(const char *prefix) {
     int count = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -117,14 +117,14 @@ static inline int threads_named(const char *prefix) {
     return count;
 }
 
-// Waits for the threads of what was freed before its end, which end a little later.
+// Waits for the threads of tasks that were freed before their end; those end a little later.
 static inline void engine_threads_end(void) {
     for (int i = 0; i < 10000 && threads_named("wingback") > 0; i++) usleep(1000);
     CHECK(threads_named("wingback") == 0);
 }
 
-// For the end, when every handle is freed. Those of the library are gone by then, which the system
-// shows a moment later; those of the pool that it shares with others go within a second.
+// Checks that no thread is left after every object is freed. The library's threads have ended by then,
+// but the system may show them for a moment. Threads of the shared pool end within a second.
 static inline void no_thread_is_left(void) {
     for (int i = 0; i < 100 && threads_named("wingback") > 0; i++) usleep(1000);
     CHECK(threads_named("wingback") == 0);

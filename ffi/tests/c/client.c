@@ -1,5 +1,5 @@
-// A complete client: backs a directory up with progress, cancels one, lists, reads one file in three
-// ways, extracts, verifies whole and damaged, restores, uploads.
+// A complete client: makes a backup with progress, cancels one, lists, reads one file in three ways,
+// extracts, verifies an undamaged and a damaged archive, restores, uploads.
 //
 // client SOURCE WORK [ENDPOINT BUCKET ACCESS_KEY SECRET_KEY PART_URL...]
 //
@@ -54,7 +54,7 @@ static void has_report(wingback_task *task, const char *left_out) {
     OK(wingback_notes_get(skipped, 0, &note, &error));
     CHECK(equal(note.path, "fifo") && strcmp(note.code, "fifo") == 0 && !note.is_data_loss);
     FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_notes_get(skipped, 1, &note, &error));
-    // Odd patterns are warnings.
+    // Suspicious patterns are warnings.
     CHECK(wingback_notes_count(wingback_report_warnings(report)) == (left_out ? 1 : 0));
 }
 
@@ -71,7 +71,7 @@ static void backs_up(const wingback_store *store) {
     OK(wingback_backup_level(backup, WINGBACK_LEVEL_BEST, &error));
     OK(wingback_backup_threads(backup, 2, &error));
     OK(wingback_backup_background(backup, true, &error));
-    // So slow that its progress can be seen, until the limit goes.
+    // Slow enough for the progress to be seen, until the limit is removed.
     OK(wingback_limiter_new(100000, &limiter, &error));
     OK(wingback_backup_read_limit(backup, limiter, &error));
     OK(wingback_backup_write_limit(backup, limiter, &error));
@@ -163,7 +163,7 @@ static void cancels(const wingback_store *store) {
     FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
     FAILS(WINGBACK_STATUS_CANCELLED, wingback_task_wait(task, -1, &error));
     wingback_task_free(task);
-    // A free cancels as well, and leaves nothing behind.
+    // A free cancels as well, and leaves no files.
     OK(wingback_backup_start(backup, store, text("cancelled.tar.gz"), &task, &error));
     CHECK(wingback_task_wait(task, 20, NULL) == WINGBACK_STATUS_NOT_YET);
     wingback_task_free(task);
@@ -258,7 +258,7 @@ static void reads(const wingback_archive *archive) {
     wingback_task_free(task);
 }
 
-// Reads all entries; says how many bytes of content there were.
+// Reads all entries. Returns the number of bytes of content.
 static size_t contents(const wingback_archive *archive) {
     wingback_entries *entries;
     wingback_member member = {.struct_size = sizeof member};
@@ -278,7 +278,7 @@ static size_t contents(const wingback_archive *archive) {
     CHECK(status == WINGBACK_STATUS_END);
     wingback_entries_free(entries);
 
-    // Not to the end.
+    // Freed before the end.
     OK(wingback_entries_open(archive, &entries, &error));
     OK(wingback_entries_next(entries, &member, &error));
     char first[256];
@@ -287,7 +287,7 @@ static size_t contents(const wingback_archive *archive) {
     memcpy(first, member.path.data, len);
     wingback_entries_free(entries);
 
-    // A member that has nowhere to go is not lost.
+    // A member that could not be written is not lost.
     wingback_member nowhere = {.struct_size = 0};
     OK(wingback_entries_open(archive, &entries, &error));
     FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_next(entries, &nowhere, &error));
@@ -306,7 +306,7 @@ static void streams(const char *path, size_t expected) {
     OK(wingback_archive_stream(fd, &archive, &error));
     CHECK(close(fd) == 0);
     wingback_task *task;
-    // A mistake does not use it up.
+    // A call with a mistake does not consume the stream.
     wingback_bytes nothing = {.data = NULL, .len = 5};
     FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_archive_read_file(archive, nothing, 1, &task, &error));
     OK(wingback_archive_list(archive, NULL, 0, &task, &error));
@@ -430,7 +430,7 @@ static void restores(const wingback_archive *archive) {
     CHECK(stat(join(target, "cache"), &stat_) == 0 && S_ISDIR(stat_.st_mode));
     CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
 
-    // Another archive than was meant: nothing is touched.
+    // Not the expected archive: nothing is changed.
     const uint8_t sha1[20] = {1};
     OK(wingback_restore_sha1(restore, sha1, &error));
     OK(wingback_restore_start(restore, archive, &task, &error));
@@ -496,8 +496,8 @@ static void uses_s3(char **args, int urls) {
     wingback_task_free(task);
     wingback_store_free(store);
 
-    // Part URLs, as a panel hands them out: the first half for a backup that streams, the other for
-    // a file.
+    // Part URLs, as a panel issues them: the first half for a backup that is uploaded while it is made,
+    // the second half for a file.
     wingback_part_urls *part_urls;
     wingback_bytes list[16];
     CHECK(urls >= 4 && urls <= 16);
@@ -533,7 +533,7 @@ static void uses_s3(char **args, int urls) {
     wingback_task_free(task);
 }
 
-// A worker that is asked for nothing says what it is, and ends.
+// A worker without requests sends hello and ends.
 static void serves(void) {
     int streams[2], events[2], requests = open("/dev/null", O_RDONLY);
     char hello[256] = {0};

@@ -1,5 +1,5 @@
-// Makes and frees every kind of object so many times, and says by how many bytes what is allocated
-// grew, which is an error from 16 KiB on; and the process, which is as its allocator likes.
+// Creates and frees every kind of object many times. Prints the growth of the allocated bytes, which must
+// be below 16 KiB, and the growth of the process, which depends on the allocator.
 //
 // cycles SOURCE WORK OBJECTS TASKS
 #include <malloc.h>
@@ -70,7 +70,7 @@ static void objects(void) {
     wingback_store_free(store);
 }
 
-// One task that ends well, one that fails, and entries that are not read to their end.
+// One task that succeeds, one that fails, and entries that are not read to their end.
 static void tasks(const wingback_backup *backup, const wingback_archive *archive) {
     wingback_task *task;
     wingback_entries *entries;
@@ -101,7 +101,7 @@ int main(int argc, char **args) {
     OK(wingback_archive_in_store(store, text("cycles.tar.gz"), &archive, &error));
     OK(wingback_backup_new(text(source), &backup, &error));
 
-    // What is taken once and kept is taken by then.
+    // Memory that is allocated once and kept has been allocated by now.
     for (int i = 0; i < 500; i++) objects();
     for (int i = 0; i < 200; i++) tasks(backup, archive);
     struct memory before = measure();

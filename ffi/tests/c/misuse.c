@@ -1,5 +1,5 @@
-// What a program should not do, and what it is told: NULL everywhere, calls out of their order,
-// values and lengths that cannot be, text that is not UTF-8, handles that do not fit.
+// Mistakes of a program, and the errors for them: NULL everywhere, calls in the wrong order, invalid
+// values and lengths, text that is not UTF-8, objects of the wrong kind.
 //
 // misuse SOURCE WORK
 #include <pthread.h>
@@ -117,10 +117,10 @@ static void nothing_given(void) {
     INVALID(wingback_parts_get(NULL, 0, NULL, &error));
     INVALID(wingback_build(NULL, &error));
 
-    // Nobody wants to know why.
+    // The error argument may be NULL.
     CHECK(wingback_task_wait(NULL, -1, NULL) == WINGBACK_STATUS_INVALID_INPUT);
 
-    // Those that cannot fail.
+    // Functions that cannot fail.
     CHECK(wingback_report_skipped(NULL) == NULL && wingback_report_changed(NULL) == NULL);
     CHECK(wingback_report_warnings(NULL) == NULL && wingback_listing_unmatched(NULL) == NULL);
     CHECK(wingback_restored_skipped(NULL) == NULL && wingback_restored_warnings(NULL) == NULL);
@@ -200,7 +200,7 @@ static void odd_values(void) {
     wingback_task_free(task);
     wingback_backup_free(backup);
 
-    // A zero byte in a path is for the system to refuse.
+    // The system refuses a zero byte in a path.
     const wingback_bytes zero = {"a\0b", 3};
     OK(wingback_backup_new(zero, &backup, &error));
     OK(wingback_backup_start(backup, store, text("a"), &task, &error));
@@ -225,7 +225,7 @@ static void odd_structs(void) {
     INVALID(wingback_build(&info, &error));
     info.struct_size = SIZE_MAX;
     INVALID(wingback_build(&info, &error));
-    // An older header knows less of it, a newer one more.
+    // An older header has fewer fields, a newer one more.
     info.struct_size = sizeof(size_t) + sizeof(char *);
     OK(wingback_build(&info, &error));
     CHECK(info.version != NULL && info.target == NULL);
@@ -278,7 +278,7 @@ static void wrong_order(void) {
     const wingback_listing *listing = NULL;
     CHECK(wingback_task_report(task, &report, NULL) == WINGBACK_STATUS_NOT_YET && report == NULL);
     CHECK(wingback_task_listing(task, &listing, NULL) == WINGBACK_STATUS_NOT_YET);
-    // Nothing but the task is needed by now.
+    // From now on only the task is needed.
     wingback_backup_free(backup);
     wingback_store_free(store);
     OK(wingback_limiter_set_rate(limiter, 0, &error));
@@ -296,7 +296,7 @@ static void wrong_order(void) {
     done(task);
     wingback_task_free(task);
 
-    // A store that cannot be: a file lies where it should.
+    // A store that cannot be made: there is a file at its path.
     store = local(join(source, "server.properties"));
     OK(wingback_backup_new(text(source), &backup, &error));
     OK(wingback_backup_start(backup, store, text("a"), &task, &error));
@@ -322,7 +322,7 @@ struct seen {
     wingback_task *task;
     pthread_t thread;
     int times;
-    // From main to the function, and back.
+    // From main to the callback, and back.
     int go[2], called[2];
 };
 
@@ -354,7 +354,7 @@ static void callbacks(void) {
     struct seen seen = {.times = 0};
     CHECK(pipe(seen.go) == 0 && pipe(seen.called) == 0);
     OK(wingback_backup_new(text(source), &backup, &error));
-    // Late: it is called all the same, on a thread of the library.
+    // Set after the end: it is still called, on a thread of the library.
     OK(wingback_backup_estimate(backup, &seen.task, &error));
     done(seen.task);
     INVALID(wingback_task_on_done(seen.task, NULL, NULL, &error));
@@ -365,7 +365,7 @@ static void callbacks(void) {
     wingback_task_free(seen.task);
     CHECK(seen.times == 1);
 
-    // Never, where the task is freed before.
+    // It is not called if the task is freed first.
     wingback_limiter *limiter;
     OK(wingback_limiter_new(1, &limiter, &error));
     OK(wingback_backup_read_limit(backup, limiter, &error));
@@ -375,7 +375,7 @@ static void callbacks(void) {
     wingback_task_free(seen.task);
     CHECK(seen.times == 1);
 
-    // Freed by its own function.
+    // The callback frees its own task.
     OK(wingback_backup_estimate(backup, &seen.task, &error));
     OK(wingback_task_on_done(seen.task, free_within, &seen, &error));
     tell(seen.go);
@@ -387,7 +387,7 @@ static void callbacks(void) {
     for (int i = 0; i < 2; i++) CHECK(close(seen.go[i]) == 0 && close(seen.called[i]) == 0);
 }
 
-// Pipes whose other end only waits, or is gone.
+// Pipes whose other end blocks or is closed.
 static void descriptors(void) {
     wingback_backup *backup;
     wingback_archive *archive;

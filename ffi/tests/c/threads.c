@@ -1,5 +1,5 @@
-// Eight threads on shared stores, one shared limiter and one shared backup: each makes, lists, reads,
-// verifies and deletes archives of its own, and cancels some, while others look at the same tasks.
+// Eight threads share stores, a limiter and a backup. Each makes, lists, reads, verifies and deletes its
+// own archives, and cancels some, while other threads watch the same tasks.
 //
 // threads SOURCE WORK [ENDPOINT BUCKET ACCESS_KEY SECRET_KEY]
 #include <pthread.h>
@@ -31,7 +31,7 @@ static void round_of(const wingback_store *store, int thread, int round) {
     wingback_archive *archive;
     pthread_t observer;
     snprintf(key, sizeof key, "%d-%d.tar.gz", thread, round);
-    // All change the one backup, which must not mix up.
+    // All threads change the same backup; its options must stay consistent.
     OK(wingback_backup_exclude(backup, text("*.bak"), &error));
     OK(wingback_backup_start(backup, store, text(key), &task, &error));
     CHECK(pthread_create(&observer, NULL, observe, task) == 0);
@@ -60,7 +60,7 @@ static void round_of(const wingback_store *store, int thread, int round) {
     char cancelled[64];
     snprintf(cancelled, sizeof cancelled, "%d-%d.cancelled.tar.gz", thread, round);
     OK(wingback_backup_start(backup, store, text(cancelled), &task, &error));
-    // Another moment in each thread and round.
+    // A different moment in each thread and round.
     usleep(1000 * (unsigned)(thread + round));
     wingback_task_cancel(task);
     wingback_status status = wingback_task_wait(task, -1, NULL);
@@ -110,7 +110,7 @@ int main(int argc, char **args) {
     }
     for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 
-    // The last of each thread's archives is there, and nothing else.
+    // Only the last archive of each thread is left.
     for (int i = 0; i < store_count; i++) {
         wingback_task *task;
         const wingback_objects *objects;

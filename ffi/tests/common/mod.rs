@@ -1,4 +1,4 @@
-//! What the tests of the library share: the libraries themselves, and compiling C.
+//! Shared by the tests of the library: the built libraries, and compiling C.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -22,8 +22,8 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Cargo, in the root. What it has set for this test would make it build some crates anew, each time
-/// the one and the other calls it.
+/// Returns a command for cargo in the root. Variables that cargo has set for this test are removed,
+/// because build scripts that read them would run again at each such call.
 pub fn cargo(program: impl AsRef<OsStr>) -> Command {
     let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -44,8 +44,8 @@ pub fn cargo(program: impl AsRef<OsStr>) -> Command {
     cargo
 }
 
-/// The folder that has `libwingback.so` and `libwingback.a` of these very sources. Cargo builds
-/// neither for tests; asked for all targets, it does, with what the tests were built with.
+/// Returns the directory with `libwingback.so` and `libwingback.a` of these sources. Cargo does not build
+/// them for tests, but it does with `--all-targets`, with the same settings as the tests.
 pub fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -61,7 +61,7 @@ pub fn built() -> &'static Path {
     })
 }
 
-/// A folder with the shared library by its soname and for the linker.
+/// Returns a directory with the shared library, under its soname and under the name for the linker.
 pub fn shared() -> &'static Path {
     static SHARED: OnceLock<TempDir> = OnceLock::new();
     let dir = SHARED.get_or_init(|| {
@@ -74,7 +74,7 @@ pub fn shared() -> &'static Path {
     dir.path()
 }
 
-/// Runs a command that must end well.
+/// Runs a command that must succeed. Returns its standard output.
 #[track_caller]
 pub fn ok(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -83,7 +83,7 @@ pub fn ok(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Compiles one of the programs here.
+/// Compiles a program of `tests/c`.
 pub fn compile(program: &str, to: &Path, flags: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(program);
     let binary = to.join(source.file_stem().unwrap());
@@ -97,7 +97,7 @@ pub fn compile(program: &str, to: &Path, flags: &[&str]) -> PathBuf {
     binary
 }
 
-/// A folder with a source to back up, as the programs expect it, and one to work in.
+/// A directory with a source to back up, as the programs expect it, and one to work in.
 pub struct Place {
     dir: TempDir,
 }

@@ -1,0 +1,39 @@
+//go:build linux
+
+package wingback
+
+import "context"
+
+// PartURLs are the URLs for the parts of one archive, in their order, as a panel issues them.
+type PartURLs struct {
+	URLs     []string
+	PartSize uint64
+	// Staging is the directory to which an archive is written first if its parts are over 256 MiB; empty
+	// for the system's directory for temporary files.
+	Staging  string
+	Transfer Transfer
+}
+
+func (u PartURLs) wire() any {
+	return struct {
+		URLs     []string     `json:"urls"`
+		PartSize uint64       `json:"part_size"`
+		Staging  wireText     `json:"staging,omitempty"`
+		Travel   wireTransfer `json:"travel"`
+	}{u.URLs, u.PartSize, wireText(u.Staging), u.Transfer.wire()}
+}
+
+// Send uploads the archive through part URLs while it is made. Report.Parts has what the call that
+// completes the multipart upload needs. Estimate returns an upper bound for the size of the archive.
+func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
+	to := map[string]any{"part-urls": urls.wire()}
+	return b.run(ctx, func(*job) (any, error) { return to, nil })
+}
+
+// Upload uploads an archive that is a file through part URLs, several parts at once.
+func (e *Engine) Upload(ctx context.Context, file string, urls PartURLs, onProgress func(Progress)) ([]Part, error) {
+	args := map[string]any{"file": wireText(file), "to": urls.wire()}
+	var sent struct{ Parts []Part }
+	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, onProgress, &sent)
+	return sent.Parts, err
+}

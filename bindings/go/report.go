@@ -1,0 +1,110 @@
+//go:build linux
+
+package wingback
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Report describes an archive, and the parts of the source that it does not contain.
+type Report struct {
+	// Path is the path of the archive, or the URL of an object; empty if it went to a writer or part URLs.
+	Path string
+	// Key is the name of the archive in its store.
+	Key string
+
+	Size int64 // in bytes
+	// SHA1 of the archive's bytes, in hexadecimal.
+	SHA1                                    string
+	Files, Directories, Symlinks, HardLinks uint64
+	Content, Read                           uint64 // bytes of file content in the archive, and bytes read
+	Copied                                  uint64 // bytes copied from the previous archive
+	Compressed                              uint64 // bytes of the tar that were compressed
+	Segments, Excluded                      uint64
+	Skipped                                 []Skipped
+	Changed                                 []Changed
+	// SkippedMore and ChangedMore are the numbers of paths that the lists leave out; each list has at most
+	// 1,000.
+	SkippedMore, ChangedMore uint64
+	Warnings                 []string
+	// Partial is whether content is missing that should be in the archive.
+	Partial  bool
+	Duration time.Duration
+	// Parts are the parts that went to part URLs.
+	Parts []Part
+}
+
+// A Skipped file is not in the archive.
+type Skipped struct {
+	Path    string
+	Reason  string // a word for programs
+	Message string
+	Loss    bool // whether it should have been
+}
+
+// A Changed file changed while it was read.
+type Changed struct {
+	Path   string
+	Change string // a word for programs
+}
+
+// A Part is a part of a multipart upload. The call that completes the upload needs both fields.
+type Part struct {
+	Number int    `json:"number"`
+	ETag   string `json:"etag"`
+}
+
+// UnmarshalJSON decodes the engine's answer.
+func (r *Report) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Key         string
+		Size        int64
+		SHA1        string
+		Files       uint64
+		Directories uint64
+		Symlinks    uint64
+		HardLinks   uint64 `json:"hard_links"`
+		Content     uint64
+		Read        uint64
+		Copied      uint64
+		Compressed  uint64
+		Segments    uint64
+		Excluded    uint64
+		Skipped     []struct {
+			wirePath
+			Reason, Message string
+			Loss            bool
+		}
+		Changed []struct {
+			wirePath
+			Change string
+		}
+		SkippedMore uint64 `json:"skipped_more"`
+		ChangedMore uint64 `json:"changed_more"`
+		Warnings    []string
+		Partial     bool
+		DurationMS  int64 `json:"duration_ms"`
+		Parts       []Part
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*r = Report{
+		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
+		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
+		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
+		Segments: said.Segments, Excluded: said.Excluded,
+		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
+		Warnings: said.Warnings, Partial: said.Partial,
+		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
+	}
+	for _, s := range said.Skipped {
+		r.Skipped = append(r.Skipped, Skipped{s.path(), s.Reason, s.Message, s.Loss})
+	}
+	for _, c := range said.Changed {
+		r.Changed = append(r.Changed, Changed{c.path(), c.Change})
+	}
+	return nil
+}
