@@ -19,7 +19,7 @@ func (u PartURLs) wire() any {
 		URLs     []string     `json:"urls"`
 		PartSize uint64       `json:"part_size"`
 		Staging  wireText     `json:"staging,omitempty"`
-		Travel   wireTransfer `json:"travel"`
+		Transfer wireTransfer `json:"transfer"`
 	}{u.URLs, u.PartSize, wireText(u.Staging), u.Transfer.wire()}
 }
 
