@@ -66,7 +66,7 @@ impl Root {
     }
 
     /// Opens a directory of the tree, component by component. No link is followed.
-    pub(crate) fn reopen(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open_dir(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let mut dir = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty())?;
         for name in path.split(|&b| b == b'/').filter(|name| !name.is_empty()) {
             dir = rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty())?;
@@ -94,7 +94,7 @@ impl Root {
 
     fn parent<'p>(&self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8]), Errno> {
         let name = path.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
-        Ok((self.reopen(&path[..name])?, &path[name..]))
+        Ok((self.open_dir(&path[..name])?, &path[name..]))
     }
 
     /// Returns the error for a path of the tree, for failures that fail the backup.

@@ -43,7 +43,7 @@ impl OpenDir<'_> {
     }
 }
 
-/// Opens a directory of a tree. A link on the way is `ELOOP`.
+/// Opens a directory of a tree. Fails with `ELOOP` if a component is a link.
 pub(crate) fn open_dir<'a>(tree: &'a Beneath, path: &[u8]) -> Result<OpenDir<'a>, Errno> {
     if path.is_empty() {
         return Ok(OpenDir { fd: DirFd::Root(tree.as_fd()), granted: Vec::new() });

@@ -136,7 +136,7 @@ impl Plan<'_> {
                 continue;
             }
             if is_dir {
-                self.find_kept(&name, keep)?;
+                self.plan_kept_beneath(&name, keep)?;
             }
             replaced.push((name, attributes(&stat)));
         }
@@ -162,7 +162,7 @@ impl Plan<'_> {
     }
 
     /// Plans the moves of kept entries beneath a directory that is not kept: they move into the new tree.
-    fn find_kept(&mut self, top: &[u8], keep: Keep<'_>) -> Result<()> {
+    fn plan_kept_beneath(&mut self, top: &[u8], keep: Keep<'_>) -> Result<()> {
         let mut dirs = vec![top.to_vec()];
         while let Some(dir) = dirs.pop() {
             let mut has_kept = false;

@@ -56,7 +56,7 @@ impl fmt::Display for Recovered {
 /// Finishes or undoes an interrupted restore of `target`. Returns `None` if there is none.
 pub(crate) fn recover(target: &Path, state: &StateDir) -> Result<Option<Recovered>> {
     let target = Target::open(target)?;
-    let claim = state.find(&target)?;
+    let claim = state.claim_interrupted(&target)?;
     claim.map(|claim| recover_claim(claim, &target)).transpose()
 }
 

@@ -103,7 +103,7 @@ impl StateDir {
     }
 
     /// Locks the record of an interrupted restore of `target`, if there is one.
-    pub(crate) fn find(&self, target: &Target) -> Result<Option<Claim>> {
+    pub(crate) fn claim_interrupted(&self, target: &Target) -> Result<Option<Claim>> {
         let Some(restores) = self.open()? else {
             return Ok(None);
         };

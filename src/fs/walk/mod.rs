@@ -132,7 +132,7 @@ impl<'a> TreeWalk<'a> {
                 continue;
             }
             if frame.dir.is_none() {
-                match self.root.reopen(&self.path) {
+                match self.root.open_dir(&self.path) {
                     Ok(dir)
                         if rustix::fs::fstat(&dir).is_ok_and(|s| FileId::of(&s) == frame.id) =>
                     {

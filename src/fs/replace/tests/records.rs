@@ -153,7 +153,8 @@ fn a_journal_whose_paths_leave_the_tree_is_refused() {
     for path in ["..", "../x", "a/../../x", "/etc", "a//b", ""] {
         let interrupted = InterruptedRestore::new();
         let target = Target::open(&interrupted.target).expect("open");
-        let mut claim = state(&interrupted.target).find(&target).expect("read").expect("a record");
+        let mut claim =
+            state(&interrupted.target).claim_interrupted(&target).expect("read").expect("a record");
         let step = Step::MoveOut(path.as_bytes().to_vec(), 0);
         claim
             .begin_exchange(&Journal { steps: vec![step], attributes: Vec::new() })
@@ -163,7 +164,8 @@ fn a_journal_whose_paths_leave_the_tree_is_refused() {
         let error = recover(&interrupted.target).expect_err(path);
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         let attributes = DirChange { path: path.into(), old: None, new: None };
-        let mut claim = state(&interrupted.target).find(&target).expect("read").expect("a record");
+        let mut claim =
+            state(&interrupted.target).claim_interrupted(&target).expect("read").expect("a record");
         claim
             .begin_exchange(&Journal { steps: Vec::new(), attributes: vec![attributes] })
             .expect("written");
