@@ -64,7 +64,7 @@ fn a_token_that_is_not_a_whole_token_keeps_the_daemon_from_starting() {
         (&*from_file, "${"),
         ("file://${WB_DIR}/missing", "missing"),
         ("'two words'", "white space"),
-        ("~", "there must be one"),
+        ("~", "it is missing"),
     ] {
         daemon.configure(token, "");
         let mut command = server();
