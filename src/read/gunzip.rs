@@ -90,74 +90,104 @@ fn decode(
     buffers: &BufferSource,
     emit: &SyncSender<Result<Event>>,
 ) -> Result<Event> {
-    let mut out = buffers.next()?;
+    let mut output = Output { buffer: buffers.next()?, buffers, emit };
     let mut tail = Vec::new();
-    let send = |buffer: &mut Buffer| {
-        let full = std::mem::replace(buffer, buffers.next()?);
-        emit.send(Ok(Event::Data(full.freeze()))).map_err(|_| Error::cancelled())
-    };
-    let mut is_first = true;
-    let damage = loop {
-        let start = match input.peek(4) {
-            Ok(start) => start,
-            Err(e) => break e,
-        };
-        match start {
-            [] if !is_first => {
-                send(&mut out)?;
-                return Ok(Event::End(Ending { tail, len: input.consumed }));
-            }
-            [0x1f, 0x8b, ..] => {}
-            // Some tools pad the file with zeros to a whole block of their medium.
-            [0, ..] if !is_first => match input.skip_zeros() {
-                Ok(()) => continue,
-                Err(e) => break e,
-            },
-            _ if is_first => break io::Error::other("it is not a gzip file"),
-            _ => break io::Error::other("there are other bytes after its end"),
-        }
-        is_first = false;
-        let may_be_index = start == [0x1f, 0x8b, 8, 4];
-        input.kept = may_be_index.then(Vec::new);
-        let mut decoder = GzDecoder::new(input);
-        let mut is_empty = true;
-        let end = loop {
-            let len = out.buf().len();
-            if len == CHUNK {
-                send(&mut out)?;
-                continue;
-            }
-            match decoder.read(out.buf().room(CHUNK - len)) {
-                Ok(0) => break None,
-                Ok(n) => {
-                    out.buf().advance(n);
-                    if is_empty {
-                        is_empty = false;
-                        decoder.get_mut().kept = None;
-                        tail.clear();
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => break Some(e),
-            }
-        };
-        input = decoder.into_inner();
-        if let Some(e) = end {
-            break e;
-        }
-        match input.kept.take() {
-            Some(member) if tail.len() + member.len() <= TAIL_MAX => tail.extend(member),
-            _ => tail.clear(),
-        }
-    };
+    let decoded = decode_members(&mut input, &mut output, &mut tail);
+    // An error of the source is reported to the decoder as damage.
     if let Some(error) = input.failed.take() {
         return Err(error);
     }
-    send(&mut out)?;
-    Ok(Event::Damaged(match damage.kind() {
-        io::ErrorKind::UnexpectedEof => "it is truncated".into(),
-        _ => damage.to_string(),
-    }))
+    let last = match decoded {
+        Ok(()) => Event::End(Ending { tail, len: input.consumed }),
+        Err(Stop::Failed(e)) => return Err(e),
+        Err(Stop::Damaged(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            Event::Damaged("it is truncated".into())
+        }
+        Err(Stop::Damaged(e)) => Event::Damaged(e.to_string()),
+    };
+    output.send()?;
+    Ok(last)
+}
+
+fn decode_members(
+    input: &mut Input,
+    output: &mut Output<'_>,
+    tail: &mut Vec<u8>,
+) -> Result<(), Stop> {
+    let mut is_first = true;
+    while input.has_member(is_first)? {
+        decode_member(input, output, tail)?;
+        is_first = false;
+    }
+    Ok(())
+}
+
+/// Decodes one member. Adds it to `tail` if it may be part of an index, and clears `tail` otherwise.
+fn decode_member(
+    input: &mut Input,
+    output: &mut Output<'_>,
+    tail: &mut Vec<u8>,
+) -> Result<(), Stop> {
+    let may_be_index = input.peek(4)? == [0x1f, 0x8b, 8, 4];
+    input.kept = may_be_index.then(Vec::new);
+    let mut decoder = GzDecoder::new(&mut *input);
+    loop {
+        let n = match decoder.read(output.room()?) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e.into()),
+        };
+        output.buffer.buf().advance(n);
+        // A member with content is not part of an index.
+        decoder.get_mut().kept = None;
+    }
+    match input.kept.take() {
+        Some(member) if tail.len() + member.len() <= TAIL_MAX => tail.extend(member),
+        _ => tail.clear(),
+    }
+    Ok(())
+}
+
+/// Reason for stopping before the end of the file.
+enum Stop {
+    Damaged(io::Error),
+    Failed(Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(e: io::Error) -> Self {
+        Stop::Damaged(e)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Self {
+        Stop::Failed(e)
+    }
+}
+
+/// Emits the tar stream in buffers of [`CHUNK`] bytes.
+struct Output<'a> {
+    buffer: Buffer,
+    buffers: &'a BufferSource,
+    emit: &'a SyncSender<Result<Event>>,
+}
+
+impl Output<'_> {
+    /// Returns the free part of the buffer, after emitting a full one.
+    fn room(&mut self) -> Result<&mut [u8]> {
+        if self.buffer.buf().len() == CHUNK {
+            self.send()?;
+        }
+        let len = self.buffer.buf().len();
+        Ok(self.buffer.buf().room(CHUNK - len))
+    }
+
+    fn send(&mut self) -> Result<()> {
+        let full = std::mem::replace(&mut self.buffer, self.buffers.next()?);
+        self.emit.send(Ok(Event::Data(full.freeze()))).map_err(|_| Error::cancelled())
+    }
 }
 
 /// Reads the file for the decoder.
@@ -204,6 +234,18 @@ impl Input {
             };
         }
         Ok(&self.chunk[..n.min(self.chunk.len())])
+    }
+
+    /// Returns whether a member begins here, or the file ends.
+    fn has_member(&mut self, is_first: bool) -> io::Result<bool> {
+        match self.peek(4)? {
+            [0x1f, 0x8b, ..] => Ok(true),
+            _ if is_first => Err(io::Error::other("it is not a gzip file")),
+            [] => Ok(false),
+            // Some tools pad the file with zeros to a whole block of their medium.
+            [0, ..] => self.skip_zeros().map(|()| false),
+            _ => Err(io::Error::other("there are other bytes after its end")),
+        }
     }
 
     /// Skips zeros up to the end of the file. Other bytes after them are an error.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    format::index::begins_index,
     progress::Tracker,
 };
 
@@ -63,7 +64,7 @@ pub(crate) fn in_sequence(
             }
             Event::End(ending) => {
                 let layout = Layout::in_tail(&ending.tail, ending.len);
-                if layout.is_none() && ending.tail.get(12..14) == Some(b"WX") {
+                if layout.is_none() && begins_index(&ending.tail) {
                     why = NoIndex::Damaged;
                 }
                 break layout;

@@ -34,6 +34,11 @@ pub(super) fn decode(bytes: &[u8], id: [u8; 2]) -> Option<(&[u8], usize)> {
     (len + 4 <= 0xffff && member == encode(id, payload)).then_some((payload, member.len()))
 }
 
+/// Returns whether `bytes` begins like a member with a part of an index.
+pub(crate) fn begins_index(bytes: &[u8]) -> bool {
+    bytes.get(12..14) == Some(&PIECE_ID)
+}
+
 /// Returns how many bytes are missing of the member at the start of `bytes`, as far as is known.
 pub(super) fn missing(bytes: &[u8]) -> usize {
     let len = bytes.get(14..).and_then(|rest| rest.first_chunk());

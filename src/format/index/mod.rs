@@ -16,5 +16,6 @@ mod tests;
 pub(crate) use build::{IndexBuilder, List};
 pub(crate) use decode::Decoder;
 pub use footer::{FOOTER_LEN, Footer};
+pub(crate) use gzip_member::begins_index;
 pub use lists::{Index, Segment};
 pub(crate) use size::{ENTRY_MAX, SEGMENT_MAX, members_max};
