@@ -184,8 +184,7 @@ impl Service {
                 sent => return sent,
             }
         }
-        Err(bad_redirect(&self.home(&destination)?, "there are too many redirects")
-            .into())
+        Err(bad_redirect(&self.home(&destination)?, "there are too many redirects").into())
     }
 
     /// Returns the next destination, if the service names one.
