@@ -199,9 +199,10 @@ impl Failure {
         match self {
             Failure::Final(error) if error.path().is_some() => error,
             Failure::Final(error) => error.at(place),
-            Failure::Service(error) => {
-                let (error, text) = (Error::new(error.kind(), operation), error.to_string());
-                match error.is_retryable() {
+            Failure::Service(service_error) => {
+                let error = Error::new(service_error.kind(), operation);
+                let text = service_error.to_string();
+                match service_error.is_retryable() {
                     true => error.caused_by(io::Error::new(io::ErrorKind::ResourceBusy, text)),
                     false => error.caused_by(text),
                 }
@@ -260,6 +261,7 @@ mod tests {
         let error = Failure::from(error).into_error("upload to", "s3://b/k");
         let text = "upload to s3://b/k: SlowDown: Please wait (status 503, request id R1)";
         assert_eq!(error.to_string(), text);
+        assert!(error.is_retryable());
         let error = ServiceError::new(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
         assert_eq!(error.to_string(), "Bad Gateway (status 502)");
     }
