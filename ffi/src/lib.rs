@@ -46,6 +46,8 @@ mod objects;
 
 mod backup;
 
+mod backup_start;
+
 mod estimate;
 
 mod report;
