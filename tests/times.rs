@@ -93,7 +93,7 @@ fn make(root: &Path) -> Vec<String> {
 }
 
 fn named(warnings: &[String]) -> BTreeSet<String> {
-    let of_times = warnings.iter().filter(|w| w.contains("its time is"));
+    let of_times = warnings.iter().filter(|w| w.contains("hold its time"));
     of_times.map(|w| w.split(':').next().unwrap().to_owned()).collect()
 }
 

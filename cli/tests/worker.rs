@@ -156,7 +156,7 @@ fn what_is_wrong_with_a_request_is_said_and_costs_nothing_else() {
         ("estimate", json!({ "dir": source, "rules": "hg" }), "hg"),
         ("estimate", json!({ "dir": { "b64": "?" } }), "Invalid symbol"),
         ("verify", json!({ "archive": { "file": "/" }, "sha1": "12" }), "SHA-1"),
-        ("verify", json!({ "archive": { "stream": 4 } }), "none with the number 4"),
+        ("verify", json!({ "archive": { "stream": 4 } }), "no stream with the number 4"),
         (
             "backup",
             json!({ "source": { "dir": source }, "to": { "stream": 1 }, "read_limit": 3 }),
@@ -203,7 +203,7 @@ fn a_request_over_64_mib_is_refused_and_the_next_one_is_served() {
         format!(r#"{{"id": 7, "op": "estimate", "args": {{"dir": "{}"}}}}"#, "x".repeat(70 << 20));
     worker.say(&large);
     let event = worker.end();
-    assert!(text(&event).contains("it has more than 64 MiB"), "{event}");
+    assert!(text(&event).contains("it is larger than 64 MiB"), "{event}");
     assert_eq!((&event["id"], &event["error"]["kind"]), (&json!(7), &json!("invalid-input")));
     let estimate = worker.run(8, "estimate", json!({ "dir": source(dir.path()) }));
     assert_eq!(estimate["result"]["files"], 1, "{estimate}");
@@ -225,7 +225,7 @@ fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
     // And the same ID again.
     worker.say(&json!({ "id": 1, "op": "estimate", "args": { "dir": source } }).to_string());
     let twice = worker.end();
-    assert!(text(&twice).contains("there is a job 1"), "{twice}");
+    assert!(text(&twice).contains("the job 1 is running"), "{twice}");
     // The first goes on, so the error has not its ID.
     assert_eq!(twice.get("id"), None, "{twice}");
     common::wait_until("the beginning of an archive", || !common::names(&backups).is_empty());

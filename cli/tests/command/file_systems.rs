@@ -39,7 +39,7 @@ fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
         let made = fs::read(place.archive()).expect("there");
         let again = run(&mut create());
         assert_eq!(again.status, 1, "{case:?}: {again:?}");
-        assert!(again.err.contains("there already"), "{case:?}: {again:?}");
+        assert!(again.err.contains("exists already"), "{case:?}: {again:?}");
         assert_eq!(fs::read(place.archive()).expect("there"), made, "{case:?}");
     }
 }

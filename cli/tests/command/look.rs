@@ -163,7 +163,7 @@ fn damage_is_told_by_segment_and_file() {
 fn what_is_no_archive_is_a_clear_error() {
     let place = Place::with(&[("text", b"hello, this is no archive at all")]);
     for (file, error) in [
-        ("text", "read the archive {}: it is no gzip file"),
+        ("text", "read the archive {}: it is not a gzip file"),
         ("nothing", "open the archive {}: No such file or directory"),
         ("", "open the archive {}: it is not a regular file"),
     ] {

@@ -80,7 +80,7 @@ fn a_backup_in_s3_is_made_seen_into_and_restored() {
         .args(["--to", &to])
         .args(["--uuid", UUID, "--quiet"]));
     assert_eq!(again.status, 1);
-    assert!(again.one_line_error().contains("is there already"), "{again:?}");
+    assert!(again.one_line_error().contains("exists already"), "{again:?}");
     assert_eq!(server.unfinished(&bucket), []);
 }
 

@@ -129,7 +129,7 @@ fn what_can_be_known_of_the_destination_is_answered() {
 
     let daemon = Daemon::with("  reserve_mib: 99999999999");
     let reply = daemon.ask(daemon.server(), "wings", Uuid::new_v4());
-    assert!(error_of(&reply.expect(500)).contains("room"));
+    assert!(error_of(&reply.expect(500)).contains("not enough free space"));
 }
 
 #[test]
