@@ -119,7 +119,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "a component that is too long",
             &[extension(b'L', &long(256)), file(b"n", b"x")],
-            Refused("over 255 bytes"),
+            Refused("longer than 255 bytes"),
         ),
         case(
             "a path that is too long",

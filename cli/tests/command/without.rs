@@ -22,9 +22,10 @@ pub(crate) struct Errno {
 }
 
 impl Errno {
-    /// How an error says it.
+    /// Returns its description, as errors show it.
     pub(crate) fn text(self) -> String {
-        std::io::Error::from_raw_os_error(self.number).to_string()
+        let text = std::io::Error::from_raw_os_error(self.number).to_string();
+        text.split(" (os error ").next().expect("a part").to_owned()
     }
 }
 
