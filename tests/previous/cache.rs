@@ -78,7 +78,7 @@ fn what_cannot_be_kept_is_a_warning_and_the_backup_is_whole() {
         }
     };
     let dir = tree.tmp.path().join("cache");
-    assert!(unkept(Cache::new(&dir, 1_000_000)).contains("more than"));
+    assert!(unkept(Cache::new(&dir, 1_000_000)).contains("larger than"));
     assert!(names(&dir).is_empty(), "nothing half made is left");
     let file = tree.tmp.path().join("file");
     fs::write(&file, "").unwrap();

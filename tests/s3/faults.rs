@@ -194,7 +194,7 @@ fn what_does_not_pass_ends_with_what_the_service_said() {
         true => Fault::Replace { status: 200, body: COMPLETED.into() },
         false => Fault::None,
     })
-    .failed(ErrorKind::Io, "not there");
+    .failed(ErrorKind::Io, "does not exist");
     Ran::through(|seen| match seen.is_complete() {
         true => Fault::Status(400, "InvalidPart"),
         false => Fault::None,

@@ -127,7 +127,7 @@ pub fn cases() -> Vec<Case> {
                 extension(b'L', &[&long(200)[..], b"/"].concat().repeat(21)[..4215]),
                 file(b"n", b"x"),
             ],
-            Refused("over 4,096 bytes"),
+            Refused("longer than 4,096 bytes"),
         ),
         case(
             "a NUL in a name",

@@ -61,7 +61,7 @@ except OSError:
     pass
 code = os.waitstatus_to_exitcode(status)
 cpu = used.ru_utime + used.ru_stime
-print(f"\n{code} {used.ru_maxrss} {wall:.3f} {cpu:.3f}", end="", file=sys.stderr)
+print(f"\n{code} {used.ru_maxrss} {wall:.3f} {cpu:.3f} {used.ru_utime:.3f}", end="", file=sys.stderr)
 "#;
 
 /// What the child may take before it is ended.
@@ -92,6 +92,8 @@ pub struct Ran {
     pub wall: f64,
     /// Seconds of processor time, of all threads.
     pub cpu: f64,
+    /// Seconds of it outside of the kernel. A busy disk does not change them.
+    pub user: f64,
 }
 
 /// Runs `command` with its arguments, environment and directory under the usual guard. Standard
@@ -119,11 +121,11 @@ pub fn run_within(guard: Guard, command: &Command) -> Ran {
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     let (err, measured) = err.rsplit_once('\n').expect("a measurement");
     let numbers: Vec<f64> = measured.split(' ').flat_map(str::parse).collect();
-    let [status, peak_kb, wall, cpu] = numbers[..] else {
+    let [status, peak_kb, wall, cpu, user] = numbers[..] else {
         panic!("no measurement: {err}\n{measured}");
     };
     let err = err.to_owned();
-    Ran { status: status as i32, out, err, peak_kb: peak_kb as u64, wall, cpu }
+    Ran { status: status as i32, out, err, peak_kb: peak_kb as u64, wall, cpu, user }
 }
 
 /// Calls `prepare` with an empty directory, here, and then `body` with the same directory, in a child
