@@ -85,7 +85,7 @@ fn what_cannot_be_kept_is_a_warning_and_the_backup_is_whole() {
     assert!(unkept(Cache::new(file.join("cache"), 1 << 30)).contains("cache"));
     let within = tree.root.join("cache");
     fs::create_dir(&within).unwrap();
-    assert!(unkept(Cache::new(&within, 1 << 30)).contains("within"));
+    assert!(unkept(Cache::new(&within, 1 << 30)).contains("inside the source"));
 }
 
 #[test]
