@@ -32,7 +32,7 @@ test: test-rust test-go ## every part of the project against real programs and s
 
 test-quick: ## Rust without servers and the browser, and Go with the command: for each small change
 	@tests/setup.sh quick
-	cargo build --workspace --exclude wingback-isal
+	cargo build --workspace --all-targets --exclude wingback-isal
 	tests/run.py --quick
 	bindings/go/test.sh $(TARGET)/debug quick
 
@@ -50,7 +50,7 @@ test-rust: setup ## the part of test that is in Rust and C
 	tests/left-out.sh compare
 
 test-go: setup ## the part of test that is in Go
-	cargo build --workspace --exclude wingback-isal
+	cargo build --workspace --all-targets --exclude wingback-isal
 	bindings/go/test.sh $(TARGET)/debug
 
 static: setup-all ## the command without any library, for amd64 and arm64: target/*-musl/release/wingback

@@ -154,7 +154,9 @@ pub fn cases() -> Vec<Case> {
         case(
             "a hard link outside",
             &[link(b'1', b"h", b"../../victim")],
-            Refused("hard link h: use the path ../../victim: it has a component \"..\", which leads out"),
+            Refused(
+                "hard link h: use the path ../../victim: it has a component \"..\", which leads out",
+            ),
         ),
         case(
             "a hard link, absolute",
