@@ -37,7 +37,8 @@ fn run_checked(program: &str, arguments: impl Fn(&Place) -> Vec<OsString>) {
 fn valgrind() -> Command {
     const KINDS: &str = "definite,indirect,possible";
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["-q", "--error-exitcode=1", "--leak-check=full"]);
+    // Suppressions name functions that are far up in the stack of a build without inlining.
+    valgrind.args(["-q", "--error-exitcode=1", "--leak-check=full", "--num-callers=60"]);
     valgrind.arg(format!("--show-leak-kinds={KINDS}"));
     valgrind.arg(format!("--errors-for-leak-kinds={KINDS}"));
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/valgrind.supp");
