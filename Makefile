@@ -16,7 +16,7 @@ help:
 # The file of the cases that tests leave out. `.ci/run` has one for all that it runs.
 ifndef WINGBACK_LEFT_OUT
 export WINGBACK_LEFT_OUT := $(abspath $(TARGET))/left-out
-test-rust test-go test-all: | new-left-out
+test-rust test-go test-all static: | new-left-out
 endif
 
 new-left-out:

@@ -28,7 +28,7 @@ CAMPAIGNS = {
     "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
 }
 # These measure time and memory, or fill both processors.
-ALONE = {"limited", "page_cache", "scale"}
+ALONE = {"limited", "page_cache"}
 SLOWEST = 10
 
 output = threading.Lock()

@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, io::Write};
 /// Whether the suite does what `make test-all` adds. If not, says that `case` is left out.
 #[allow(dead_code, reason = "not every suite has such a case")]
 pub(crate) fn in_test_all(case: &str) -> bool {
-    let is_all = std::env::var_os("WINGBACK_TEST_ALL").is_some();
+    let is_all = cases(false, true);
     if !is_all {
         left_out(&format!("{case}: only in make test-all"));
     }
