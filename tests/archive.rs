@@ -49,7 +49,7 @@ fn region() -> Vec<u8> {
 }
 
 #[test]
-fn a_bit_of_everything_comes_back_at_every_level() {
+fn every_kind_of_entry_is_stored_at_every_level() {
     let tree = everything();
     for level in [Level::None, Level::Fast, Level::Best] {
         let (report, archive) = archive(tree.backup().level(level));
@@ -72,7 +72,7 @@ fn a_bit_of_everything_comes_back_at_every_level() {
 }
 
 #[test]
-fn the_sha1_in_the_report_is_the_archives() {
+fn the_report_has_the_sha1_of_the_archive() {
     use sha1::Digest;
     let (report, bytes) = bytes(everything().backup()).unwrap();
     assert_eq!(report.sha1[..], sha1::Sha1::digest(&bytes)[..]);
@@ -80,13 +80,13 @@ fn the_sha1_in_the_report_is_the_archives() {
 }
 
 #[test]
-fn a_directorys_name_is_ordered_as_if_a_slash_followed() {
+fn directories_are_sorted_with_a_trailing_slash() {
     let (_, archive) = archive(Tree::with(&[("a/b", b""), ("a-b", b""), ("a.b", b"")]).backup());
     assert_eq!(archive.paths(), ["a-b", "a.b", "a", "a/b"]);
 }
 
 #[test]
-fn profile_wings_has_files_only_and_the_rest_in_the_index() {
+fn profile_wings_stores_files_in_the_tar_and_the_rest_in_the_index() {
     let tree = everything();
     let (full, wings) =
         (archive(tree.backup()).1, archive(tree.backup().profile(Profile::Wings)).1);
@@ -104,7 +104,7 @@ fn profile_wings_has_files_only_and_the_rest_in_the_index() {
 /// ISA-L promises equal content only.
 #[cfg(not(feature = "isal"))]
 #[test]
-fn any_number_of_threads_gives_the_same_bytes() {
+fn the_number_of_threads_does_not_change_the_bytes() {
     let tree = everything();
     let (_, one) = bytes(tree.backup().threads(1)).unwrap();
     for threads in [2, 3, 8] {
@@ -115,7 +115,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
 
 #[cfg(not(feature = "isal"))]
 #[test]
-fn a_copy_of_a_tree_gives_the_same_bytes_if_asked() {
+fn a_reproducible_archive_of_a_copied_tree_is_identical() {
     let tree = everything();
     let copy = tree.tmp.path().join("copy");
     let cp = std::process::Command::new("cp").arg("-a").arg(&tree.root).arg(&copy).status();
@@ -182,7 +182,7 @@ fn random_tree(rng: &mut fastrand::Rng) -> Tree {
 }
 
 #[test]
-fn random_trees_come_back_with_all_that_the_system_says_of_them() {
+fn random_trees_are_stored_with_all_their_attributes() {
     let mut rng = fastrand::Rng::with_seed(11);
     for _ in 0..25 {
         let tree = random_tree(&mut rng);
@@ -212,7 +212,7 @@ fn random_trees_come_back_with_all_that_the_system_says_of_them() {
 }
 
 #[test]
-fn a_reproducible_archive_says_nothing_of_the_machine() {
+fn a_reproducible_archive_has_no_machine_specific_fields() {
     let (_, archive) = archive(everything().backup().reproducible(true));
     assert!(archive.entries.iter().all(|e| (e.ctime_ns, e.inode, e.flags) == (0, 0, 0)));
 }
@@ -234,13 +234,13 @@ fn files_whose_ctime_is_old_are_not_marked_as_recent() {
 }
 
 #[test]
-fn an_empty_directory_is_an_archive_too() {
+fn an_empty_directory_gives_a_valid_archive() {
     let (report, archive) = archive(Tree::new().backup());
     assert_eq!((report.files, archive.entries.len()), (0, 0));
 }
 
 #[test]
-fn the_reader_of_these_tests_notices_every_byte_that_is_wrong() {
+fn the_test_reader_notices_every_changed_byte() {
     let tree = Tree::with(&[("a", b"content"), ("dir/b", &text(300))]);
     tree.link("link", "target");
     let (_, mut bytes) = bytes(tree.backup()).unwrap();

@@ -216,7 +216,7 @@ fn clear(result: Result<(), Error>) {
 }
 
 #[test]
-fn a_list_is_bounded() {
+fn list_is_bounded() {
     each_is_bounded(|_, path| {
         clear(block_on(List::new().start(Archive::file(path))).map(|list| {
             assert_ne!(list.read_method(), ReadMethod::Indexed);
@@ -226,14 +226,14 @@ fn a_list_is_bounded() {
 }
 
 #[test]
-fn a_copy_of_one_file_is_bounded() {
+fn copying_one_file_is_bounded() {
     each_is_bounded(|_, path| {
         clear(block_on(Archive::file(path).copy_file("a", sink())).map(drop))
     });
 }
 
 #[test]
-fn an_extraction_is_bounded() {
+fn extract_is_bounded() {
     each_is_bounded(|dir, path| {
         let to = dir.join("to");
         clear(block_on(Extract::new(&to).overwrite(true).start(Archive::file(path))).map(drop));
@@ -241,14 +241,14 @@ fn an_extraction_is_bounded() {
 }
 
 #[test]
-fn a_restore_is_bounded() {
+fn restore_is_bounded() {
     each_is_bounded(|dir, path| {
         clear(block_on(Restore::new(dir.join("to")).start(Archive::file(path))).map(drop));
     });
 }
 
 #[test]
-fn a_check_is_bounded() {
+fn verify_is_bounded() {
     each_is_bounded(|_, path| {
         clear(block_on(Verify::new().sha1([0; 20]).start(Archive::file(path))).map(|verified| {
             assert!(!verified.is_whole());
@@ -268,7 +268,7 @@ fn reading_the_entries_is_bounded() {
 }
 
 #[test]
-fn a_stream_is_bounded() {
+fn reading_a_stream_is_bounded() {
     each_is_bounded(|_, path| {
         // One that is cut short, so that nobody has to pass 1 TiB of zeros on.
         let start = std::io::Read::take(File::open(path).unwrap(), 64 << 20);
@@ -278,7 +278,7 @@ fn a_stream_is_bounded() {
 }
 
 #[test]
-fn a_backup_from_such_a_previous_archive_is_bounded() {
+fn a_backup_with_a_forged_previous_archive_is_bounded() {
     let Some(ran) = limited::body(
         |dir| {
             fs::create_dir(dir.join("source")).unwrap();
@@ -301,7 +301,7 @@ fn a_backup_from_such_a_previous_archive_is_bounded() {
 }
 
 #[test]
-fn what_a_service_claims_is_bounded() {
+fn a_length_claimed_by_a_service_is_bounded() {
     let Some(ran) = limited::body(
         |_| {},
         |_| {
@@ -332,7 +332,7 @@ fn headers(count: u32, flag: u8, path: impl Fn(u32) -> String) -> Vec<u8> {
 }
 
 #[test]
-fn an_archive_of_directories_takes_what_its_limit_says() {
+fn the_member_limit_bounds_an_archive_of_directories() {
     let prepare = |dir: &Path| {
         let directories = headers(200_000, b'5', |i| format!("d/{i:x}/"));
         fs::write(dir.join("a.tar.gz"), repeated(&directories, 1)).unwrap();
@@ -357,7 +357,7 @@ fn an_archive_of_directories_takes_what_its_limit_says() {
 }
 
 #[test]
-fn without_an_option_the_limit_is_five_million_and_what_is_skipped_is_counted() {
+fn the_default_limit_is_five_million_and_counts_skipped_members() {
     let prepare = |dir: &Path| {
         // FIFOs take nothing of the file system.
         let fifos = headers(50_000, b'6', |i| format!("{i:x}"));
@@ -377,7 +377,7 @@ fn without_an_option_the_limit_is_five_million_and_what_is_skipped_is_counted() 
 }
 
 #[test]
-fn long_names_count_more() {
+fn long_names_count_more_toward_the_member_limit() {
     let tree = Tree::new();
     let long = "n".repeat(250);
     let path = format!("{long}/{long}/{long}");
@@ -393,7 +393,7 @@ fn long_names_count_more() {
 }
 
 #[test]
-fn an_archive_that_is_damaged_all_over_takes_little() {
+fn an_archive_with_damage_in_every_segment_is_bounded() {
     let prepare = |dir: &Path| {
         // One file of a long path, in as many segments as a forger likes, none of which is right.
         let file = small();

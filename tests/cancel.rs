@@ -23,7 +23,7 @@ use wingback::{
 };
 
 #[test]
-fn cancelled_or_dropped_at_any_moment_nothing_is_left() {
+fn a_backup_that_is_cancelled_or_dropped_at_any_time_leaves_nothing() {
     let tree = Tree::with(&[("a", &noise(2 << 20)), ("b", &text(3 << 20))]);
     let dir = tree.tmp.path().join("backups");
     let store = LocalStore::new(&dir);
@@ -69,7 +69,7 @@ fn cancelled_or_dropped_at_any_moment_nothing_is_left() {
 /// The moment when the store begins the archive: whoever cancels then may exit at once, and whoever
 /// drops can wait for the store.
 #[test]
-fn what_is_begun_during_a_cancel_is_gone_when_the_task_ends() {
+fn an_upload_created_during_a_cancel_is_gone_when_the_task_ends() {
     let tree = Tree::with(&[("a", b"a")]);
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();
@@ -109,7 +109,7 @@ fn poll_some<T>(mut task: Task<'_, T>, mut polls: usize) -> Option<Result<T, Err
 }
 
 #[test]
-fn dropped_after_any_number_of_polls_an_upload_is_over() {
+fn a_task_dropped_after_any_number_of_polls_ends_its_upload() {
     let tree = Tree::with(&[("a", &noise(3 << 20))]);
     let store = MemoryStore::new();
     for polls in 0..1000 {
@@ -204,7 +204,7 @@ impl Store for StuckStore {
 }
 
 #[test]
-fn a_cancel_does_not_wait_for_a_store_that_does_not_answer() {
+fn cancel_does_not_wait_for_a_store_that_does_not_answer() {
     let tree = Tree::with(&[("a", &noise(5 << 20))]);
     for at in ["create", "write"] {
         let stuck = Arc::new(Stuck { at, is_stuck: AtomicBool::new(false) });
@@ -222,7 +222,7 @@ fn a_cancel_does_not_wait_for_a_store_that_does_not_answer() {
 }
 
 #[test]
-fn a_cancel_after_the_commit_has_begun_comes_too_late() {
+fn cancel_has_no_effect_after_the_commit_has_begun() {
     let tree = Tree::with(&[("a", &noise(1000))]);
     let stuck = Arc::new(Stuck { at: "complete", is_stuck: AtomicBool::new(false) });
     let mut task = tree.backup().start(StuckStore(stuck.clone()), key());
@@ -238,7 +238,7 @@ fn a_cancel_after_the_commit_has_begun_comes_too_late() {
 }
 
 #[test]
-fn a_cancel_wakes_who_waits_for_a_limit() {
+fn cancel_wakes_a_thread_that_waits_for_a_limiter() {
     let tree = Tree::with(&[("a", &noise(1000))]);
     let task = tree.backup().read_limit(Limiter::new(1)).start(MemoryStore::new(), key());
     let handle = task.handle();

@@ -42,12 +42,12 @@ const PATTERNS: &[&[u8]] = &[
 ];
 
 #[test]
-fn generated_patterns_are_answered_as_git_answers() {
+fn generated_patterns_match_as_in_git() {
     compare_with_git(0x9E37_79B9, LISTS, case);
 }
 
 #[test]
-fn hostile_patterns_are_answered_as_git_answers() {
+fn hostile_patterns_match_as_in_git() {
     compare_with_git(0x7F4A_7C15, HOSTILE_LISTS, hostile_case);
 }
 
@@ -101,7 +101,7 @@ fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
 }
 
 #[test]
-fn rare_corners_are_answered_as_git_answers() {
+fn rare_patterns_match_as_in_git() {
     let git = Git::new();
     #[rustfmt::skip]
     let names: &[&[u8]] = &[
@@ -129,7 +129,7 @@ fn rare_corners_are_answered_as_git_answers() {
 }
 
 #[test]
-fn every_byte_is_classed_as_git_classes_it() {
+fn character_classes_match_every_byte_as_in_git() {
     let git = Git::new();
     let queries: Vec<_> =
         (1..=u8::MAX).filter(|&byte| byte != b'/').map(|byte| (vec![b'x', byte], false)).collect();
@@ -151,7 +151,7 @@ fn every_byte_is_classed_as_git_classes_it() {
 }
 
 #[test]
-fn documented_examples() {
+fn documented_examples_match() {
     let list = excludes(b"*.log\r\ntemp/\r\ncache/**\r\nnode_modules/\r\n*.tmp\r\n");
     assert_eq!(list.warnings(), []);
     for (path, is_dir, expected) in [
@@ -174,7 +174,7 @@ fn documented_examples() {
 }
 
 #[test]
-fn nothing_beneath_an_excluded_directory_comes_back() {
+fn nothing_below_an_excluded_directory_is_included_again() {
     let list = excludes(b"*\n!world\n");
     assert!(!list.excluded(b"world", true));
     assert!(list.excluded(b"world/level.dat", false));
@@ -184,7 +184,7 @@ fn nothing_beneath_an_excluded_directory_comes_back() {
 }
 
 #[test]
-fn later_additions_win() {
+fn later_patterns_win() {
     let mut list = excludes(b"*.log");
     list.add(PatternOrigin::Caller, b"!keep.log").unwrap();
     assert!(!list.excluded(b"keep.log", false));
@@ -192,7 +192,7 @@ fn later_additions_win() {
 }
 
 #[test]
-fn odd_patterns_are_warned_of() {
+fn suspicious_patterns_cause_warnings() {
     use PatternProblem::*;
     let list = excludes(
         b"# [\n[a\nx\\\n!\n/\n!/\nworld\\region\n[[:foo:]]\nworld**/region\n\n\\#a\n\\!b\na\\ \n",

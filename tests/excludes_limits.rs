@@ -19,7 +19,7 @@ const SECONDS: f64 = 10.0;
 type Pattern = fn(usize) -> String;
 
 #[test]
-fn an_ignore_file_costs_little() {
+fn an_ignore_file_is_bounded() {
     let ran = limited::body(make_tree, |dir| {
         for pattern in PATTERNS.iter().copied() {
             fs::write(dir.join(".pteroignore"), list(32 * KIB, pattern)).unwrap();
@@ -35,7 +35,7 @@ fn an_ignore_file_costs_little() {
 }
 
 #[test]
-fn a_megabyte_of_patterns_costs_little() {
+fn a_megabyte_of_patterns_is_bounded() {
     let ran = limited::body(make_tree, |dir| {
         for pattern in PATTERNS.iter().copied() {
             let patterns = list(KIB * KIB, pattern);
@@ -56,7 +56,7 @@ fn a_megabyte_of_patterns_costs_little() {
 }
 
 #[test]
-fn an_ignore_file_for_wings_costs_little() {
+fn an_ignore_file_for_wings_is_bounded() {
     let ran = limited::body(make_tree, |dir| {
         for pattern in EXPRESSIONS.iter().chain(PATTERNS).copied() {
             fs::write(dir.join(".pteroignore"), list(32 * KIB, pattern)).unwrap();
@@ -71,7 +71,7 @@ fn an_ignore_file_for_wings_costs_little() {
 }
 
 #[test]
-fn a_megabyte_of_patterns_for_wings_is_refused() {
+fn a_megabyte_of_patterns_for_wings_is_rejected() {
     let ran = limited::body(make_tree, |dir| {
         for pattern in EXPRESSIONS.iter().chain(PATTERNS).copied() {
             let patterns = list(KIB * KIB, pattern);
@@ -95,7 +95,7 @@ fn a_megabyte_of_patterns_for_wings_is_refused() {
 }
 
 #[test]
-fn the_longest_list_and_the_longest_paths_cost_little() {
+fn matching_the_longest_list_with_the_longest_paths_is_bounded() {
     let ran = limited::body(
         |_| {},
         |_| {
@@ -111,7 +111,7 @@ fn the_longest_list_and_the_longest_paths_cost_little() {
 }
 
 #[test]
-fn the_longest_list_for_wings_and_the_longest_paths_cost_little() {
+fn matching_the_longest_list_for_wings_with_the_longest_paths_is_bounded() {
     let ran =
         limited::body(|_| {}, |_| match_paths(Rules::Wings, 40 * KIB, |i| format!("*a*b*{i}")));
     let Some(ran) = ran else { return };
@@ -121,7 +121,7 @@ fn the_longest_list_for_wings_and_the_longest_paths_cost_little() {
 
 /// Every one of them has to be followed in many places at once.
 #[test]
-fn as_many_expressions_as_a_list_may_have_cost_little() {
+fn matching_the_largest_number_of_expressions_is_bounded() {
     let ran = limited::body(
         |_| {},
         |_| {
@@ -143,7 +143,7 @@ fn as_many_expressions_as_a_list_may_have_cost_little() {
 }
 
 #[test]
-fn an_ignore_file_that_is_too_much_for_wings_is_not_used_and_the_report_says_so() {
+fn an_ignore_file_over_the_limit_for_wings_is_a_warning() {
     let tree = Tree::with(&[("a.log", b"")]);
     tree.file(".pteroignore", [b"*.log\n", &*list(30 * KIB, EXPRESSIONS[0])].concat());
     let report = back_up(tree.backup().rules(Rules::Wings)).unwrap();
@@ -154,7 +154,7 @@ fn an_ignore_file_that_is_too_much_for_wings_is_not_used_and_the_report_says_so(
 }
 
 #[test]
-fn a_refused_text_leaves_the_list_as_it_was() {
+fn a_rejected_list_leaves_the_patterns_unchanged() {
     for rules in [Rules::Git, Rules::Wings] {
         let mut excludes = Excludes::new(rules);
         excludes.add(PatternOrigin::Caller, b"*.log\n(\n[a").unwrap();
@@ -171,7 +171,7 @@ fn a_refused_text_leaves_the_list_as_it_was() {
 }
 
 #[test]
-fn odd_patterns_are_counted_beyond_the_first_hundred() {
+fn suspicious_patterns_are_counted_after_the_first_hundred() {
     let tree = Tree::with(&[("a", b"")]);
     let patterns = list(1000 * KIB, |_| "[".into());
     let count = patterns.len() / 2;

@@ -45,7 +45,7 @@ const PATTERNS: &[&[u8]] = &[
 ];
 
 #[test]
-fn generated_patterns_are_answered_as_wings_answers() {
+fn generated_patterns_match_as_in_wings() {
     let mut rng = Rng::with_seed(0x5DEE_CE66);
     let lists: Vec<_> = (0..LISTS).map(|_| case(&mut rng)).collect();
     let (mut cases, mut excluded, mut unsupported) = (0, 0, 0);
@@ -86,7 +86,7 @@ fn generated_patterns_are_answered_as_wings_answers() {
 }
 
 #[test]
-fn rare_corners_are_answered_as_wings_answers() {
+fn rare_patterns_match_as_in_wings() {
     #[rustfmt::skip]
     let names: &[&[u8]] = &[
         b"a", b"b", b"7", b"\x07", b"a\x0Bb", b"a\tb", b"a+/q.x", b"z/a+/q.x", b"a/q.x",
@@ -115,7 +115,7 @@ fn rare_corners_are_answered_as_wings_answers() {
 }
 
 #[test]
-fn an_excluded_directory_is_left_only_if_all_beneath_it_is_excluded() {
+fn an_excluded_directory_is_skipped_only_if_everything_below_it_is_excluded() {
     let mut rng = Rng::with_seed(0xB504_F333);
     let lists: Vec<_> = (0..LISTS).map(|_| case(&mut rng)).collect();
     let mut left = 0;
@@ -138,7 +138,7 @@ fn an_excluded_directory_is_left_only_if_all_beneath_it_is_excluded() {
 }
 
 #[test]
-fn documented_examples() {
+fn documented_examples_match() {
     for text in [
         "*.log\ntemp/\ncache/**\nnode_modules/\n*.tmp\n",
         "*.log\r\ntemp/\r\ncache/**\r\nnode_modules/\r\n*.tmp\r\n",
@@ -166,7 +166,7 @@ fn documented_examples() {
 }
 
 #[test]
-fn what_is_beneath_an_excluded_directory_can_come_back() {
+fn files_below_an_excluded_directory_can_be_included_again() {
     let list = excludes(b"*\n!world\n");
     assert!(!list.excluded(b"world/level.dat", false));
     assert!(list.excluded(b"plugins", true));
@@ -179,7 +179,7 @@ fn what_is_beneath_an_excluded_directory_can_come_back() {
 }
 
 #[test]
-fn odd_patterns_are_warned_of() {
+fn suspicious_patterns_cause_warnings() {
     use PatternProblem::*;
     let text = "\u{FEFF}x\n(\n#?\n #a\nworld?\nworld (copy)\nworld\\region\n[!a]\n!\n/\n\\pL\n\\!a\n{a,b}\n[ab]\n\\?\n";
     let list = excludes(text.as_bytes());
@@ -203,7 +203,7 @@ fn odd_patterns_are_warned_of() {
 }
 
 #[test]
-fn a_hostile_pattern_is_answered_in_milliseconds() {
+fn a_hostile_pattern_is_matched_in_milliseconds() {
     let path = b"a".repeat(4000);
     for rules in [Rules::Git, Rules::Wings] {
         let mut list = Excludes::new(rules);

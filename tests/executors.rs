@@ -53,26 +53,32 @@ fn assert_send<F: Future + Send>(future: F) -> F {
 }
 
 #[test]
-fn futures_executor() {
+fn everything_works_with_the_executor_of_futures() {
     block_on(suite());
 }
 
 #[test]
-fn smol() {
+fn everything_works_with_smol() {
     smol::block_on(smol::spawn(assert_send(suite())));
 }
 
 #[test]
-fn tokio() {
+fn everything_works_with_tokio() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async { tokio::spawn(assert_send(suite())).await.unwrap() });
 }
 
 #[test]
-fn with_a_single_thread_for_blocking_work() {
+fn everything_works_with_one_thread_for_blocking_work() {
     let me = std::env::current_exe().unwrap();
     let mut run = Command::new(me);
-    run.args(["futures_executor", "smol", "tokio", "--exact"]).env("BLOCKING_MAX_THREADS", "1");
+    run.args([
+        "everything_works_with_the_executor_of_futures",
+        "everything_works_with_smol",
+        "everything_works_with_tokio",
+        "--exact",
+    ])
+    .env("BLOCKING_MAX_THREADS", "1");
     let output = run.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

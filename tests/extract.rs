@@ -91,7 +91,7 @@ const ALL: [&str; 9] = [
 ];
 
 #[test]
-fn all_of_it_comes_out_by_every_way() {
+fn extract_gives_the_same_tree_by_every_read_method() {
     let tree = tree();
     for profile in [Profile::Full, Profile::Wings] {
         let bytes = made(tree.backup().profile(profile));
@@ -154,7 +154,7 @@ fn a_pattern_that_matches_nothing_is_an_error_before_anything_is_written() {
 }
 
 #[test]
-fn some_of_it_comes_out_alone() {
+fn extract_takes_selected_members_only() {
     let bytes = made(tree().backup());
     let target = Target::new();
     let done = extract(&bytes, &target, |e| e.select("*.mca").select("logs/")).unwrap();
@@ -168,7 +168,7 @@ fn some_of_it_comes_out_alone() {
 }
 
 #[test]
-fn what_is_there_stays_unless_it_may_be_overwritten() {
+fn extract_overwrites_existing_files_only_if_allowed() {
     let bytes = made(Tree::with(&[("a", b"new"), ("b", b"new")]).backup());
     let target = Target::new();
     fs::create_dir(target.dir()).unwrap();
@@ -183,7 +183,7 @@ fn what_is_there_stays_unless_it_may_be_overwritten() {
 }
 
 #[test]
-fn a_damaged_segment_costs_its_files_and_no_other() {
+fn a_damaged_segment_affects_only_its_own_files() {
     let files: Vec<(String, Vec<u8>)> =
         (0..4).map(|i| (format!("r.{i}.mca"), noise(200_000 + i))).collect();
     let tree = Tree::new();
@@ -212,7 +212,7 @@ fn a_damaged_segment_costs_its_files_and_no_other() {
 }
 
 #[test]
-fn of_a_truncated_archive_comes_what_stands_before() {
+fn salvage_extracts_the_files_before_a_truncation() {
     let tree = Tree::with(&[("a", b"first"), ("b.mca", &noise(400_000)), ("c", b"last")]);
     let bytes = made(tree.backup());
     let cut = &bytes[..300_000];
@@ -227,7 +227,7 @@ fn of_a_truncated_archive_comes_what_stands_before() {
 }
 
 #[test]
-fn limits_stop_a_bomb() {
+fn limits_stop_a_decompression_bomb() {
     let tree = Tree::with(&[("a", &vec![b'a'; 3_000_000]), ("b", b"b"), ("c", b"c")]);
     let bytes = made(tree.backup());
     let foreign = {
@@ -257,7 +257,7 @@ fn limits_stop_a_bomb() {
 /// A few bytes may say that a file is a tebibyte of holes. It takes no room, but whoever reads it next
 /// reads a tebibyte.
 #[test]
-fn holes_count_where_content_is_limited() {
+fn holes_count_toward_the_content_limit() {
     let tree = Tree::new();
     fs::File::create(tree.root.join("hole")).unwrap().set_len(1 << 40).unwrap();
     let tar = Command::new("tar").args(["-cSC"]).arg(&tree.root).arg("hole").output().unwrap();
@@ -271,7 +271,7 @@ fn holes_count_where_content_is_limited() {
 
 /// A later member of the same name replaces the one before, as with every reader of tar.
 #[test]
-fn of_two_members_of_one_name_the_last_counts() {
+fn the_last_of_two_members_with_one_name_wins() {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for content in [&b"first"[..], b"second, and longer", b"3rd"] {
         let mut header = tar::Header::new_ustar();
@@ -287,7 +287,7 @@ fn of_two_members_of_one_name_the_last_counts() {
 }
 
 #[test]
-fn a_cancelled_extraction_leaves_no_half_file() {
+fn a_cancelled_extraction_leaves_no_partial_file() {
     let bytes = made(Tree::with(&[("a", &noise(40 << 20))]).backup());
     let target = Target::new();
     let task = Extract::new(target.dir()).start(in_memory(&bytes));
@@ -306,7 +306,7 @@ fn a_cancelled_extraction_leaves_no_half_file() {
 /// An index that says something else than the archive is found out only once it is used: what came
 /// of it by then goes, and counts for nothing.
 #[test]
-fn a_second_reading_begins_with_nothing_of_the_first() {
+fn a_second_pass_restarts_all_counts() {
     let tree = Tree::with(&[("a", &text(300_000)), ("d/b", b"b"), ("z", b"z"), ("zz", b"more")]);
     let forged = support::forge::with_index(&made(tree.backup()), |index| {
         let last = index.entries.iter_mut().find(|e| e.path == b"z").unwrap();
@@ -334,7 +334,7 @@ fn a_second_reading_begins_with_nothing_of_the_first() {
 }
 
 #[test]
-fn members_that_cannot_be_used_are_left_out_where_that_is_asked_for() {
+fn unusable_members_are_skipped_if_allowed() {
     use support::hostile::{Header, directory, file, link, member, tar};
     let tar = tar(&[
         file(b"/absolute", b"x"),

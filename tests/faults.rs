@@ -15,7 +15,7 @@ use support::{Tree, bytes, format, key, left_out, noise, text, unmount, wait_unt
 use wingback::{Error, ErrorKind, Fault, Limiter, LocalStore, MemoryStore, Report};
 
 #[test]
-fn a_store_that_fails_at_any_byte_or_call_never_has_an_archive() {
+fn a_store_that_fails_at_any_byte_or_call_has_no_archive() {
     let tree = Tree::with(&[("a", b"a"), ("b", &noise(300)), ("c/d", &text(900))]);
     let len = bytes(tree.backup()).unwrap().1.len() as u64;
     let mut faults: Vec<Fault> = (0..=len).map(Fault::WriteAt).collect();
@@ -67,7 +67,7 @@ impl AsyncWrite for Reluctant {
 }
 
 #[test]
-fn any_writer_will_do_and_its_error_surfaces_at_any_byte() {
+fn a_backup_returns_an_error_of_its_writer_at_any_byte() {
     let tree = Tree::with(&[("a", b"a"), ("b", &text(900))]);
     let (_, whole) = bytes(tree.backup()).unwrap();
     let rng = || fastrand::Rng::with_seed(9);
@@ -84,7 +84,7 @@ fn any_writer_will_do_and_its_error_surfaces_at_any_byte() {
 }
 
 #[test]
-fn a_directory_that_is_taken_away_meanwhile_is_an_error() {
+fn a_backup_directory_removed_during_a_backup_is_an_error() {
     let tree = Tree::with(&[("a", &noise(100_000))]);
     let dir = tree.tmp.path().join("backups");
     let limit = Limiter::new(10_000);
@@ -132,7 +132,7 @@ fn into_small_disk(
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_nothing_is_left() {
+fn a_full_disk_is_an_error_and_leaves_nothing() {
     let Some((result, left)) = into_small_disk(4, |store| store) else { return };
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
@@ -140,7 +140,7 @@ fn a_full_disk_is_an_error_and_nothing_is_left() {
 }
 
 #[test]
-fn a_disk_that_comes_under_its_reserve_meanwhile_is_given_back() {
+fn a_disk_that_falls_below_its_reserve_during_a_backup_is_freed() {
     // Enough at the start, and enough for all of the archive were there no reserve.
     let Some((result, left)) = into_small_disk(40, |store| store.reserve(28 << 20)) else { return };
     let error = result.unwrap_err();
@@ -152,7 +152,7 @@ fn a_disk_that_comes_under_its_reserve_meanwhile_is_given_back() {
 }
 
 #[test]
-fn a_disk_under_its_reserve_is_refused() {
+fn a_disk_below_its_reserve_is_rejected() {
     let tree = Tree::with(&[("a", b"x")]);
     let dir = tree.tmp.path().join("backups");
     let store = LocalStore::new(&dir).reserve(u64::MAX);

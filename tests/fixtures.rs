@@ -39,7 +39,7 @@ struct Fixture {
 }
 
 #[test]
-fn the_archives_are_there_and_small() {
+fn the_fixtures_exist_and_are_small() {
     for fixture in &FIXTURES {
         let size = fixture.read().len();
         assert!((1000..60_000).contains(&size), "{}: {size} bytes", fixture.name);
@@ -47,7 +47,7 @@ fn the_archives_are_there_and_small() {
 }
 
 #[test]
-fn an_ordinary_tar_reader_finds_the_tree() {
+fn an_ordinary_tar_reader_reads_every_fixture() {
     for fixture in &FIXTURES {
         let bytes = fixture.read();
         let mut archive = tar::Archive::new(GzDecoder::new(&bytes[..]));
@@ -75,7 +75,7 @@ fn an_ordinary_tar_reader_finds_the_tree() {
 }
 
 #[test]
-fn the_index_says_the_same_and_more() {
+fn the_index_agrees_with_the_tar() {
     for fixture in &FIXTURES {
         let (footer, index) = fixture.index();
         let is_wings = fixture.profile == Profile::Wings;
@@ -108,7 +108,7 @@ fn the_index_says_the_same_and_more() {
 }
 
 #[test]
-fn each_segment_can_be_decoded_by_itself() {
+fn each_segment_can_be_decoded_alone() {
     for fixture in &FIXTURES {
         let bytes = fixture.read();
         let (footer, index) = fixture.index();

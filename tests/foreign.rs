@@ -55,7 +55,7 @@ fn add_long_names(tree: &Tree) {
 }
 
 #[test]
-fn archives_of_other_programs_come_out_as_they_were_packed() {
+fn archives_of_other_programs_are_extracted_unchanged() {
     let run = |program: &str, args: &[&str], tree: &Tree| {
         let archive = tree.tmp.path().join("archive.tar");
         let mut command = Command::new(program);
@@ -100,7 +100,7 @@ fn archives_of_other_programs_come_out_as_they_were_packed() {
 
 /// PAX has what ustar lacks: nanoseconds.
 #[test]
-fn times_of_pax_keep_their_nanoseconds() {
+fn pax_times_keep_their_nanoseconds() {
     let tree = Tree::with(&[("a", b"a")]);
     let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_600_000_000, 123_456_789);
     fs::File::open(tree.root.join("a")).unwrap().set_modified(time).unwrap();
@@ -112,7 +112,7 @@ fn times_of_pax_keep_their_nanoseconds() {
 }
 
 #[test]
-fn many_members_and_zeros_behind_them_are_one_stream() {
+fn gzip_members_and_trailing_zeros_are_one_stream() {
     let tar = Command::new("tar").args(["-cC"]).arg(&tree().root).arg(".").output().unwrap().stdout;
     let mut bytes: Vec<u8> = tar.chunks(70_001).flat_map(gzip).collect();
     let names = |bytes: &[u8]| {
@@ -131,7 +131,7 @@ fn many_members_and_zeros_behind_them_are_one_stream() {
 
 /// Each hostile archive does what its maker says, and none has an effect outside of its target.
 #[test]
-fn hostile_archives_do_no_harm() {
+fn hostile_archives_write_nothing_outside_the_target() {
     for case in hostile::cases() {
         let tree = Tree::new();
         let outside = tree.tmp.path().join("victim");
@@ -168,7 +168,7 @@ fn hostile_archives_do_no_harm() {
 /// Fixtures of other projects, made to be hard to read or harmful: what GNU tar and we both unpack is
 /// the same, and nothing harms.
 #[test]
-fn the_fixtures_of_other_projects_come_out_as_with_gnu_tar_or_are_refused() {
+fn fixtures_of_other_projects_are_extracted_as_by_gnu_tar_or_rejected() {
     let (mut same, mut refused) = (Vec::new(), Vec::new());
     for (name, tar) in support::corpora::archives() {
         let tree = Tree::new();

@@ -15,7 +15,7 @@ fn the_memory_of_a_body_is_measured() {
 }
 
 #[test]
-fn the_body_sees_what_was_prepared() {
+fn the_body_reads_the_prepared_directory() {
     let ran = limited::body(
         |dir| std::fs::write(dir.join("a"), "here").unwrap(),
         |dir| println!("read: {}", std::fs::read_to_string(dir.join("a")).unwrap()),
@@ -25,7 +25,7 @@ fn the_body_sees_what_was_prepared() {
 }
 
 #[test]
-fn a_body_that_takes_too_much_memory_is_ended() {
+fn a_body_over_its_memory_limit_is_stopped() {
     let guard = Guard { mb: 256, ..Guard::default() };
     let ran = limited::body_within(guard, |_| {}, |_| drop(black_box(vec![0u8; 1 << 40])));
     let Some(ran) = ran else { return };
@@ -33,7 +33,7 @@ fn a_body_that_takes_too_much_memory_is_ended() {
 }
 
 #[test]
-fn a_program_that_takes_too_long_is_ended() {
+fn a_program_over_its_time_limit_is_killed() {
     let guard = Guard { seconds: 1, ..Guard::default() };
     let ran = limited::run_within(guard, Command::new("sleep").arg("30"));
     assert_eq!(ran.status, -9, "{ran:?}");
@@ -42,6 +42,6 @@ fn a_program_that_takes_too_long_is_ended() {
 
 #[test]
 #[should_panic(expected = "MiB")]
-fn too_much_memory_fails_the_test() {
+fn memory_over_the_asserted_peak_fails_the_test() {
     limited::run(&Command::new("true")).peak_below(1);
 }

@@ -59,7 +59,7 @@ fn changes(report: &Report) -> Vec<(&[u8], Change)> {
 }
 
 #[test]
-fn a_small_file_that_shrinks_has_the_length_that_was_read() {
+fn a_small_file_that_shrinks_is_stored_with_the_length_that_was_read() {
     for (len, left) in [(513, 512), (512, 511), (513, 0), (5000, 600)] {
         let (report, archive) = change_midway(len, |first, _| {
             OpenOptions::new().write(true).open(first).unwrap().set_len(left).unwrap();
@@ -77,7 +77,7 @@ fn a_small_file_that_shrinks_has_the_length_that_was_read() {
 }
 
 #[test]
-fn a_file_that_grows_has_the_length_it_was_opened_with() {
+fn a_file_that_grows_is_stored_with_its_length_at_opening() {
     for len in [511, 512, 513, 5 << 20] {
         let (report, archive) = change_midway(len, |first, _| {
             OpenOptions::new().append(true).open(first).unwrap().write_all(b"more").unwrap();
@@ -89,7 +89,7 @@ fn a_file_that_grows_has_the_length_it_was_opened_with() {
 }
 
 #[test]
-fn a_large_file_that_shrinks_ends_in_zeros() {
+fn a_large_file_that_shrinks_is_padded_with_zeros() {
     let len = 8 << 20;
     // Within a piece, around the end of one, and around the end of a block.
     for left in [0, 511, 512, 513, 1 << 19, 1 << 20].map(|over| (6 << 20) + over - 1) {
@@ -106,7 +106,7 @@ fn a_large_file_that_shrinks_ends_in_zeros() {
 }
 
 #[test]
-fn a_file_that_is_removed_while_it_is_read_is_whole() {
+fn a_file_removed_while_it_is_read_is_stored_whole() {
     for len in [600, 5 << 20] {
         let (report, archive) = change_midway(len, |first, _| fs::remove_file(first).unwrap());
         assert_eq!(changes(&report), [(&b"1"[..], Change::Modified)]);
@@ -116,7 +116,7 @@ fn a_file_that_is_removed_while_it_is_read_is_whole() {
 }
 
 #[test]
-fn a_file_of_which_a_part_is_wanted_may_change_behind_it() {
+fn a_file_with_max_len_may_change_after_that_length() {
     for (len, part) in [(1000, 700), (8 << 20, 7 << 20)] {
         let (report, archive) = change_midway_of(len, part as u64, |first, _| {
             OpenOptions::new().append(true).open(first).unwrap().write_all(b"more").unwrap();
@@ -129,7 +129,7 @@ fn a_file_of_which_a_part_is_wanted_may_change_behind_it() {
 }
 
 #[test]
-fn a_file_of_which_a_part_is_wanted_must_have_it() {
+fn a_file_that_shrinks_below_its_max_len_is_reported() {
     for (len, part, left) in [(1000, 700, 600), (8 << 20, 7 << 20, 6 << 20)] {
         let (report, archive) = change_midway_of(len, part as u64, |first, _| {
             OpenOptions::new().write(true).open(first).unwrap().set_len(left as u64).unwrap();
@@ -140,7 +140,7 @@ fn a_file_of_which_a_part_is_wanted_must_have_it() {
 }
 
 #[test]
-fn a_tree_that_never_rests_gives_whole_archives() {
+fn a_tree_that_keeps_changing_gives_whole_archives() {
     let tree = Tree::new();
     (0..40).for_each(|i| tree.file(format!("{}/{i}", i % 5), noise(i * 3000)));
     tree.file("2/large", noise(2 << 20));
@@ -169,7 +169,7 @@ fn a_tree_that_never_rests_gives_whole_archives() {
 }
 
 #[test]
-fn a_file_that_is_written_to_is_named() {
+fn a_file_that_is_modified_is_reported() {
     let (report, archive) = change_midway(600, |first, _| {
         use std::os::unix::fs::FileExt;
         OpenOptions::new().write(true).open(first).unwrap().write_all_at(b"new", 0).unwrap();
@@ -179,7 +179,7 @@ fn a_file_that_is_written_to_is_named() {
 }
 
 #[test]
-fn a_file_that_is_replaced_while_it_is_read_is_the_old_one() {
+fn a_file_replaced_while_it_is_read_is_stored_with_its_old_content() {
     let (report, archive) = change_midway(600, |first, _| {
         let new = first.with_extension("new");
         fs::write(&new, "new").unwrap();
@@ -190,7 +190,7 @@ fn a_file_that_is_replaced_while_it_is_read_is_the_old_one() {
 }
 
 #[test]
-fn a_file_that_is_gone_or_another_kind_when_its_turn_comes_is_skipped() {
+fn a_file_that_is_removed_or_becomes_a_directory_before_it_is_read_is_skipped() {
     let (report, archive) = change_midway(600, |_, second| fs::remove_file(second).unwrap());
     assert_eq!(report.skipped[0].reason.code(), "vanished");
     assert!(!report.is_partial());
@@ -204,7 +204,7 @@ fn a_file_that_is_gone_or_another_kind_when_its_turn_comes_is_skipped() {
 }
 
 #[test]
-fn the_phase_says_when_the_source_is_not_needed_any_more() {
+fn the_phase_shows_when_the_source_has_been_read() {
     let tree = Tree::with(&[("a", &noise(1 << 20))]);
     let limit = Limiter::new(500_000);
     let store = MemoryStore::new();
@@ -225,7 +225,7 @@ fn the_phase_says_when_the_source_is_not_needed_any_more() {
 }
 
 #[test]
-fn what_was_counted_first_is_what_was_expected() {
+fn count_first_sets_the_expected_totals() {
     let tree = Tree::with(&[("a", &noise(3000)), ("b/c", &noise(70_000))]);
     let limit = Limiter::new(200_000);
     let task =

@@ -16,14 +16,14 @@ use support::{Tree, conformance::conformance, key, noise, wait_until};
 use wingback::{ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store};
 
 #[test]
-fn every_store_keeps_the_promises() {
+fn every_store_passes_the_conformance_suite() {
     let tmp = tempfile::tempdir().unwrap();
     block_on(conformance(&LocalStore::new(tmp.path().join("new/dir"))));
     block_on(conformance(&MemoryStore::new()));
 }
 
 #[test]
-fn of_many_backups_of_one_name_exactly_one_succeeds() {
+fn exactly_one_of_many_backups_with_one_name_succeeds() {
     let tree = Tree::with(&[("a", &noise(500_000))]);
     for _ in 0..10 {
         let store = LocalStore::new(tree.tmp.path().join("backups"));
@@ -50,19 +50,19 @@ fn of_many_backups_of_one_name_exactly_one_succeeds() {
 
 /// Not a test of its own: what the tests below run as another process.
 #[test]
-fn another_process() {
+fn run_a_backup_in_another_process() {
     let Some(base) = std::env::var_os("WINGBACK_TEST_BASE").map(PathBuf::from) else { return };
     let backup = wingback::Backup::new(base.join("source")).write_limit(Limiter::new(1000));
     let _ = block_on(backup.start(LocalStore::new(base.join("backups")), key()));
 }
 
 #[test]
-fn a_backup_of_another_process_is_left_alone_until_that_is_killed() {
+fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
     let tree = Tree::with(&[("a", &noise(100_000))]);
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     let part = tree.tmp.path().join("backups/.a.tar.gz.wingback-part");
     let mut other = Command::new(std::env::current_exe().unwrap());
-    other.args(["another_process", "--exact"]).env("WINGBACK_TEST_BASE", tree.tmp.path());
+    other.args(["run_a_backup_in_another_process", "--exact"]).env("WINGBACK_TEST_BASE", tree.tmp.path());
     let mut other = other.stdout(Stdio::null()).spawn().unwrap();
     wait_until("writing", || fs::metadata(&part).is_ok_and(|meta| meta.len() > 0));
 
@@ -79,7 +79,7 @@ fn a_backup_of_another_process_is_left_alone_until_that_is_killed() {
 }
 
 #[test]
-fn an_archive_that_exists_is_untouched() {
+fn an_existing_archive_is_unchanged() {
     let tree = Tree::with(&[("a", b"a")]);
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     block_on(tree.backup().start(store.clone(), key())).unwrap();
@@ -92,7 +92,7 @@ fn an_archive_that_exists_is_untouched() {
 }
 
 #[test]
-fn an_archive_that_appears_meanwhile_is_not_replaced() {
+fn an_archive_that_appears_during_a_backup_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalStore::new(dir.path());
     let mut upload = block_on(store.create(&key(), None)).unwrap();
@@ -105,7 +105,7 @@ fn an_archive_that_appears_meanwhile_is_not_replaced() {
 }
 
 #[test]
-fn what_is_not_ours_is_neither_listed_nor_swept() {
+fn foreign_files_are_neither_listed_nor_swept() {
     let tmp = tempfile::tempdir().unwrap();
     let uuid = uuid::Uuid::from_u128(7);
     for template in ["backup-{uuid}.tar.gz", "pelican/{uuid}.tar.gz"] {
@@ -134,7 +134,7 @@ fn what_is_not_ours_is_neither_listed_nor_swept() {
 }
 
 #[test]
-fn archives_are_their_owners_only() {
+fn archives_are_readable_by_their_owner_only() {
     let tree = Tree::with(&[("a", b"a")]);
     let store = LocalStore::new(tree.tmp.path().join("one/two"));
     block_on(tree.backup().start(store.clone(), key())).unwrap();
@@ -144,7 +144,7 @@ fn archives_are_their_owners_only() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_swept_or_taken_over() {
+fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let tree = Tree::with(&[("a", b"a")]);
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();
@@ -167,7 +167,7 @@ fn what_a_killed_process_left_is_swept_or_taken_over() {
 }
 
 #[test]
-fn a_link_of_the_archives_name_is_neither_followed_nor_replaced() {
+fn a_symlink_with_the_archives_name_is_neither_followed_nor_replaced() {
     let tree = Tree::with(&[("a", b"a")]);
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();

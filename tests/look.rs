@@ -53,7 +53,7 @@ const ALL: [&str; 9] = [
 ];
 
 #[test]
-fn a_list_is_the_same_by_every_way() {
+fn list_gives_the_same_members_by_every_read_method() {
     let tree = tree();
     let full = made(&tree, Profile::Full);
     let by_index = list(in_memory(&full), &[]);
@@ -83,7 +83,7 @@ fn a_list_is_the_same_by_every_way() {
 }
 
 #[test]
-fn a_list_of_some_says_what_matched_nothing() {
+fn list_reports_selectors_that_match_nothing() {
     let full = made(&tree(), Profile::Full);
     for archive in [in_memory(&full), Archive::stream(Cursor::new(&full))] {
         let listing = list(archive, &["logs", "*.mca", "nothing", "server.jar/"]);
@@ -94,7 +94,7 @@ fn a_list_of_some_says_what_matched_nothing() {
 }
 
 #[test]
-fn one_file_comes_alone() {
+fn copy_file_gives_one_file() {
     let tree = tree();
     for profile in [Profile::Full, Profile::Wings] {
         let bytes = made(&tree, profile);
@@ -173,7 +173,7 @@ impl Store for Counting {
 }
 
 #[test]
-fn a_list_is_one_range_read_and_a_file_is_one_more() {
+fn list_takes_one_range_read_and_a_file_one_more() {
     let bytes = made(&tree(), Profile::Full);
     let store = MemoryStore::new();
     store.put(support::key(), bytes);
@@ -189,7 +189,7 @@ fn a_list_is_one_range_read_and_a_file_is_one_more() {
 }
 
 #[test]
-fn entries_that_are_not_read_are_passed_over() {
+fn entries_that_are_not_read_are_skipped() {
     let bytes = made(&tree(), Profile::Full);
     for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
         let seen = block_on(async {
@@ -236,7 +236,7 @@ fn entries_can_be_cancelled_and_dropped() {
 
 /// A stream comes once: what it may still replace is kept, up to a size, and then an error says so.
 #[test]
-fn of_a_stream_the_last_file_of_a_path_is_copied_or_none_is() {
+fn copy_file_from_a_stream_gives_the_last_file_of_a_path_or_none() {
     use support::hostile::{file, link, tar};
     let large = |byte: u8| file(b"a", &vec![byte; 9 << 20]);
     type Want = Result<&'static [u8], &'static str>;

@@ -47,7 +47,7 @@ fn forget(path: &Path) -> bool {
 }
 
 #[test]
-fn a_backup_leaves_the_page_cache_as_it_was() {
+fn a_backup_leaves_the_page_cache_unchanged() {
     // Where the build is, since the directory of temporary files may be in memory.
     let tmp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let probe = tmp.path().join("probe");

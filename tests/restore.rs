@@ -52,7 +52,7 @@ fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) ->
 }
 
 #[test]
-fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
+fn restore_changes_nothing_before_the_archive_is_verified() {
     let bytes = made(new_tree().backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -96,7 +96,7 @@ fn nothing_is_touched_before_the_archive_is_known_to_be_good() {
 }
 
 #[test]
-fn what_is_kept_survives_and_what_is_merged_stays() {
+fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
     let bytes = made(new_tree().backup());
     for in_place in [false, true] {
         let target = old_tree();
@@ -119,7 +119,7 @@ fn what_is_kept_survives_and_what_is_merged_stays() {
 }
 
 #[test]
-fn a_pattern_that_keeps_nothing_is_an_error_before_anything_is_touched() {
+fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
     let bytes = made(new_tree().backup());
     for (merge, in_place) in [(false, false), (false, true), (true, false), (true, true)] {
         let change = |r: Restore| r.merge(merge).in_place(in_place);
@@ -148,7 +148,7 @@ fn a_pattern_that_keeps_nothing_is_an_error_before_anything_is_touched() {
 
 /// A script that restores for the first time as every time has nothing to lose.
 #[test]
-fn in_an_empty_directory_a_pattern_that_keeps_nothing_is_a_warning() {
+fn a_keep_pattern_that_matches_nothing_is_a_warning_in_an_empty_directory() {
     let bytes = made(new_tree().backup());
     for in_place in [false, true] {
         let tree = Tree::with(&[]);
@@ -169,7 +169,7 @@ fn in_an_empty_directory_a_pattern_that_keeps_nothing_is_a_warning() {
 }
 
 #[test]
-fn the_staging_directory_of_a_restore_that_runs_is_in_no_backup() {
+fn a_backup_leaves_out_the_staging_directory_of_a_running_restore() {
     let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();
     let paths = support::archive(target.backup()).1.paths();
@@ -190,7 +190,7 @@ fn the_staging_directory_of_a_restore_that_runs_is_in_no_backup() {
 
 /// An older version kept its state there, and a tenant can write anything there.
 #[test]
-fn names_that_look_like_ours_are_data_in_backups_and_in_restores() {
+fn names_that_look_like_staging_directories_are_ordinary_data() {
     let canary = Tree::with(&[("file", b"canary")]);
     let elsewhere = canary.root.as_os_str().as_encoded_bytes();
     let files: &[(&str, &[u8])] = &[
@@ -215,7 +215,7 @@ fn names_that_look_like_ours_are_data_in_backups_and_in_restores() {
 }
 
 #[test]
-fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
+fn mounts_and_immutable_files_are_rejected_before_any_change() {
     let bytes = made(new_tree().backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -265,7 +265,7 @@ fn mounts_and_immutable_files_are_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn a_restore_can_be_cancelled_until_the_exchange() {
+fn a_restore_can_be_cancelled_until_it_replaces_the_directory() {
     let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -286,7 +286,7 @@ fn a_restore_can_be_cancelled_until_the_exchange() {
 }
 
 #[test]
-fn an_outside_staging_directory_must_be_on_the_same_file_system() {
+fn an_external_staging_directory_must_be_on_the_same_file_system() {
     let bytes = made(new_tree().backup());
     let (target, beside) = (old_tree(), Tree::new());
     restore(&bytes, &target.root, |r| r.staging(&beside.root)).unwrap();
@@ -307,7 +307,7 @@ fn an_outside_staging_directory_must_be_on_the_same_file_system() {
 
 /// A file system that has room for one tree and not for two.
 #[test]
-fn where_there_is_no_room_for_both_nothing_is_touched() {
+fn a_restore_without_space_for_both_trees_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(place.path());
@@ -336,7 +336,7 @@ fn where_there_is_no_room_for_both_nothing_is_touched() {
 
 /// What the archive itself has put at a kept path is not what was there.
 #[test]
-fn a_kept_path_that_is_not_there_comes_whole_from_the_archive() {
+fn a_kept_path_that_does_not_exist_is_restored_from_the_archive() {
     use support::hostile::{directory, file, tar};
     let members =
         [directory(b"k/"), file(b"k/f", b"old"), file(b"t", b"old"), file(b"k/f", b"new")];

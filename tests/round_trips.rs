@@ -109,7 +109,7 @@ fn random_trees_come_back() {
 }
 
 #[test]
-fn every_corner_comes_back() {
+fn every_edge_case_comes_back() {
     let source = Tree::new();
     let root = &source.root;
     sizes(&source);
@@ -129,7 +129,7 @@ fn every_corner_comes_back() {
 
 /// Not root, but the owner, whom read-only directories keep out as well.
 #[test]
-fn the_same_comes_back_to_another_user() {
+fn every_tree_comes_back_to_an_unprivileged_user() {
     if !is_root() {
         // Then the other tests here are by such a user.
         left_out("round trips by root: the tests run as another user");
@@ -148,7 +148,7 @@ fn the_same_comes_back_to_another_user() {
         // Root's own run of the two has told what it leaves out, and the list is root's file.
         .env_remove("WINGBACK_LEFT_OUT");
     let output =
-        run.args(["--exact", "random_trees_come_back", "every_corner_comes_back"]).output();
+        run.args(["--exact", "random_trees_come_back", "every_edge_case_comes_back"]).output();
     let out = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
     assert!(out.contains("2 passed"), "{out}");
 }
@@ -265,7 +265,7 @@ fn modes(tree: &Tree) {
 }
 
 #[test]
-fn over_another_tree_a_replace_leaves_nothing_and_a_merge_all_that_is_not_in_the_archive() {
+fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
     let mut rng = Rng::with_seed(8);
     let (mut overlaid, mut refused) = (0, 0);
     for round in 0..16 {

@@ -24,8 +24,7 @@ SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
 CAMPAIGNS = {
     "bounds", "excludes_limits", "killed", "refused", "tar_sequences", "tenant",
     "days::", "scale::", "refused::", "_flipped_byte_", "_truncation_", "_killed_", "generated_",
-    "hostile_patterns_", "extreme_trees", "come_back_as_they_were", "an_index_that_no_reader",
-    "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
+    "hostile_patterns_", "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
 }
 # These measure time and memory, or fill both processors.
 ALONE = {"limited", "page_cache"}

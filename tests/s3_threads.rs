@@ -17,7 +17,7 @@ use support::{Tree, engine_threads, noise, wait_until};
 use wingback::{Archive, Credentials, Limiter, S3Store, Store, Verify};
 
 #[test]
-fn no_thread_outlives_its_store_for_long() {
+fn the_network_thread_ends_with_its_store() {
     let server = Server::new();
     let bucket = server.bucket();
     let tree = Tree::with(&[("a", &noise(12 << 20))]);

@@ -35,7 +35,7 @@ fn seeds() -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn random_members_come_out_as_with_gnu_tar() {
+fn random_members_are_extracted_as_by_gnu_tar() {
     let (mut same, mut refused) = (0, 0);
     for seed in seeds() {
         let rng = &mut Rng::with_seed(seed);
@@ -54,7 +54,7 @@ fn random_members_come_out_as_with_gnu_tar() {
 }
 
 #[test]
-fn archives_that_tar_has_changed_come_out_as_with_gnu_tar() {
+fn archives_changed_by_gnu_tar_are_extracted_as_by_gnu_tar() {
     let (mut same, mut refused) = (0, 0);
     for seed in seeds() {
         let rng = &mut Rng::with_seed(seed);

@@ -72,7 +72,7 @@ fn interfere(target: &Path, canary: &Path, stop: &AtomicBool) -> u64 {
 
 /// The tenant's links lead to the canary, so its modes and its content tell what was followed.
 #[test]
-fn a_tenant_cannot_lead_a_restore_out_of_its_directory() {
+fn a_tenant_cannot_make_a_restore_leave_its_directory() {
     let source = Tree::with(&[
         ("a", b"a"),
         ("b/c", b"c"),

@@ -98,7 +98,7 @@ fn named(warnings: &[String]) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_time_is_kept_through_archive_index_and_restore_or_is_named() {
+fn a_time_is_kept_by_archive_index_and_restore_or_is_reported() {
     for place in places() {
         let root = place.path().join("tree");
         fs::create_dir(&root).unwrap();
@@ -150,7 +150,7 @@ fn a_time_is_kept_through_archive_index_and_restore_or_is_named() {
 }
 
 #[test]
-fn a_file_of_any_time_is_known_again_while_it_is_unchanged() {
+fn an_unchanged_file_of_any_time_is_not_read_again() {
     let later = SystemTime::now() + Duration::from_secs(3600);
     for place in places() {
         let root = place.path().join("tree");
@@ -233,7 +233,7 @@ fn random_archive(rng: &mut Rng) -> (Vec<u8>, String) {
 }
 
 #[test]
-fn times_of_tar_are_read_as_gnu_tar_reads_them() {
+fn tar_times_are_read_as_by_gnu_tar() {
     let cases = std::env::var("WINGBACK_TIME_CASES").ok().and_then(|text| text.parse().ok());
     let seed = fastrand::u64(..);
     println!("seed {seed}");

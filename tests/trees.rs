@@ -50,7 +50,7 @@ fn change_meanwhile(
 }
 
 #[test]
-fn names_of_any_bytes_and_lengths() {
+fn names_of_any_bytes_and_lengths_are_stored() {
     let tree = Tree::new();
     let mut names: Vec<Vec<u8>> = (1..=255).step_by(13).map(|n| vec![b'n'; n]).collect();
     names.extend(
@@ -91,7 +91,7 @@ fn paths_up_to_4096_bytes_are_stored_and_longer_ones_are_reported() {
 }
 
 #[test]
-fn directories_deeper_than_are_held_open() {
+fn directories_below_the_open_file_limit_are_stored() {
     let tree = Tree::new();
     let deep = vec!["d"; 1500].join("/");
     fs::create_dir_all(tree.root.join(&deep)).unwrap();
@@ -126,7 +126,7 @@ fn links_are_stored_and_never_followed() {
 }
 
 #[test]
-fn hard_links_are_full_copies_and_known_to_the_index() {
+fn hard_links_are_stored_as_copies_and_listed_in_the_index() {
     let tree = Tree::with(&[("a", b"same"), ("c", b"alone")]);
     fs::hard_link(tree.root.join("a"), tree.root.join("b")).unwrap();
     fs::hard_link(tree.root.join("a"), tree.root.join("d")).unwrap();
@@ -150,7 +150,7 @@ fn holes_are_not_read_from_disk() {
 }
 
 #[test]
-fn a_file_of_more_than_8_gib_comes_back() {
+fn a_file_of_more_than_8_gib_is_stored() {
     let tree = Tree::with(&[("after", b"after")]);
     let len = (8 << 30) + 1;
     File::create(tree.root.join("a-huge")).unwrap().set_len(len).unwrap();
@@ -220,7 +220,7 @@ fn backups_within_the_source_are_left_out() {
 }
 
 #[test]
-fn other_file_systems_are_left_out_if_asked() {
+fn other_file_systems_are_left_out_with_one_file_system() {
     let tree = Tree::with(&[("file", b"x"), ("mount/below", b"x")]);
     let mount = tree.root.join("mount");
     let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&mount).output().unwrap();
@@ -238,7 +238,7 @@ fn other_file_systems_are_left_out_if_asked() {
 }
 
 #[test]
-fn only_the_first_bytes_of_a_file_if_asked() {
+fn max_len_stores_the_first_bytes_of_a_file() {
     let tree = Tree::with(&[("db/log", &noise(5000)), ("db/big", &noise(3 << 20))]);
     let backup = tree.backup().max_len("db/log", 777).max_len("db/big", 1_500_000).max_len("no", 1);
     let (report, archive) = archive(backup);
@@ -249,7 +249,7 @@ fn only_the_first_bytes_of_a_file_if_asked() {
 }
 
 #[test]
-fn the_ignore_file_comes_first_and_can_be_replaced_or_left_alone() {
+fn the_ignore_file_precedes_other_patterns_and_can_be_replaced_or_ignored() {
     let tree = Tree::with(&[
         (".pteroignore", b"*.log\r\n!keep.log\r\n"),
         ("a.log", b""),
@@ -281,7 +281,7 @@ fn an_ignore_file_that_is_a_link_or_too_large_is_a_warning() {
 }
 
 #[test]
-fn an_odd_pattern_is_a_warning_or_if_asked_an_error() {
+fn a_suspicious_pattern_is_a_warning_or_an_error_if_strict() {
     let tree = Tree::with(&[("a", b"")]);
     let odd = tree.backup().exclude("fine\n[oops");
     let (report, _) = archive(odd.clone());
@@ -291,7 +291,7 @@ fn an_odd_pattern_is_a_warning_or_if_asked_an_error() {
 }
 
 #[test]
-fn a_source_that_is_no_directory_fails_before_anything_is_written() {
+fn a_source_that_is_not_a_directory_fails_before_anything_is_written() {
     let tree = Tree::with(&[("file", b"")]);
     for (source, kind) in [("nothing", ErrorKind::NotFound), ("file", ErrorKind::InvalidInput)] {
         let store = MemoryStore::new();
@@ -303,7 +303,7 @@ fn a_source_that_is_no_directory_fails_before_anything_is_written() {
 }
 
 #[test]
-fn a_source_that_is_moved_removed_or_replaced_meanwhile_fails() {
+fn a_source_that_is_moved_removed_or_replaced_during_a_backup_is_an_error() {
     let changes: [fn(&Path); 3] = [
         |root| fs::rename(root, root.with_extension("moved")).unwrap(),
         |root| fs::remove_dir_all(root).unwrap(),
@@ -320,7 +320,7 @@ fn a_source_that_is_moved_removed_or_replaced_meanwhile_fails() {
 }
 
 #[test]
-fn what_becomes_a_link_or_a_pipe_before_its_turn_is_neither_followed_nor_waited_for() {
+fn entries_that_become_symlinks_or_pipes_are_neither_followed_nor_opened() {
     let tree = Tree::with(&[
         ("0", &noise(1000)),
         ("dir/secret", b"inside"),
@@ -346,7 +346,7 @@ fn what_becomes_a_link_or_a_pipe_before_its_turn_is_neither_followed_nor_waited_
 }
 
 #[test]
-fn a_directory_that_is_replaced_while_the_walk_is_far_below_it_is_not_entered_again() {
+fn a_directory_replaced_during_the_walk_below_it_is_not_entered_again() {
     let tree = Tree::new();
     let first = format!("{}/0", vec!["d"; 100].join("/"));
     tree.file(&first, noise(1000));
@@ -363,7 +363,7 @@ fn a_directory_that_is_replaced_while_the_walk_is_far_below_it_is_not_entered_ag
 }
 
 #[test]
-fn the_source_itself_may_be_a_link() {
+fn the_source_may_be_a_symlink() {
     let tree = Tree::with(&[("a", b"a")]);
     let link = tree.tmp.path().join("link");
     symlink(&tree.root, &link).unwrap();
@@ -371,7 +371,7 @@ fn the_source_itself_may_be_a_link() {
 }
 
 #[test]
-fn an_ignore_file_of_another_kind_is_a_warning_and_never_waited_for() {
+fn an_ignore_file_that_is_not_a_regular_file_is_a_warning() {
     let tree = Tree::with(&[("a", b"")]);
     let path = tree.root.join(".pteroignore");
     let is_unusable = |what: &str| {
@@ -390,7 +390,7 @@ fn an_ignore_file_of_another_kind_is_a_warning_and_never_waited_for() {
 }
 
 #[test]
-fn a_largest_length_may_be_nothing_or_more_than_there_is() {
+fn max_len_may_be_zero_or_larger_than_the_file() {
     let tree = Tree::with(&[("big", &noise(3 << 20)), ("none", b"something"), ("short", b"x")]);
     let backup = tree.backup().max_len("big", 512).max_len("none", 0).max_len("short", u64::MAX);
     let (report, archive) = archive(backup);
@@ -401,7 +401,7 @@ fn a_largest_length_may_be_nothing_or_more_than_there_is() {
 }
 
 #[test]
-fn data_and_holes_may_alternate_anywhere() {
+fn data_and_holes_may_alternate_at_any_offset() {
     let tree = Tree::new();
     let mut rng = fastrand::Rng::with_seed(3);
     for (i, len) in [1, 4096, 131_073, 1 << 20, 5_000_001].into_iter().enumerate() {
@@ -424,7 +424,7 @@ fn data_and_holes_may_alternate_anywhere() {
 }
 
 #[test]
-fn numbers_that_octal_digits_cannot_say_come_back() {
+fn numbers_too_large_for_octal_fields_are_stored() {
     let tree = Tree::with(&[("file", b"x")]);
     let path = tree.root.join("file");
     if chown(&path, Some(3_000_000_000), Some(2_097_152)).is_err() {
@@ -437,7 +437,7 @@ fn numbers_that_octal_digits_cannot_say_come_back() {
 }
 
 #[test]
-fn times_before_1970_are_in_the_index_and_zero_in_the_tar() {
+fn times_before_1970_are_kept_in_the_index_and_zero_in_the_tar() {
     let tree = Tree::with(&[("file", b"x")]);
     let before = SystemTime::UNIX_EPOCH - Duration::new(3, 5);
     File::open(tree.root.join("file")).unwrap().set_modified(before).unwrap();

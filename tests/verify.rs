@@ -65,7 +65,7 @@ fn sources(tree: &Tree) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 #[test]
-fn a_whole_archive_is_whole_by_every_way() {
+fn a_whole_archive_is_whole_by_every_read_method() {
     let tree = tree();
     for level in [Level::None, Level::Fast, Level::Best] {
         for profile in [Profile::Full, Profile::Wings] {
@@ -94,7 +94,7 @@ fn a_whole_archive_is_whole_by_every_way() {
 }
 
 #[test]
-fn another_sha1_is_no_whole_archive() {
+fn a_wrong_sha1_is_reported() {
     let bytes = made(tree().backup());
     for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
         let verified = block_on(Verify::new().sha1([7; 20]).start(archive)).unwrap();
@@ -105,7 +105,7 @@ fn another_sha1_is_no_whole_archive() {
 
 /// Whatever byte changes, it is found, and what is still handed out is right.
 #[test]
-fn every_flipped_byte_is_found_and_costs_at_most_its_segment() {
+fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
     let tree =
         Tree::with(&[("a", b"content of a"), ("b.mca", &support::noise(140_000)), ("c", b"x")]);
     let bytes = made(tree.backup());
@@ -143,7 +143,7 @@ fn sources_of(tree: &Tree, paths: &[&str]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 #[test]
-fn every_truncation_is_found_and_costs_no_file_before_it() {
+fn every_truncation_is_found_and_affects_no_file_before_it() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", &support::text(2000)), ("c", b"x")]);
     let bytes = made(tree.backup());
     let data_end = support::forge::locate(&bytes).data_end + 10;
@@ -169,7 +169,7 @@ fn every_truncation_is_found_and_costs_no_file_before_it() {
 
 /// What a forger would do: an index of which the hash is right, and the rest is not.
 #[test]
-fn a_forged_index_is_no_authority() {
+fn a_forged_index_is_not_trusted() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", b"content of b"), ("c", b"x")]);
     let bytes = made(tree.backup());
     let whole = sources_of(&tree, &["a", "b", "c"]);
@@ -219,7 +219,7 @@ fn a_forged_index_is_no_authority() {
 
 /// An index that is wrong and a segment that is damaged: what can be said is said.
 #[test]
-fn damage_behind_a_forged_index_is_no_error_of_the_check() {
+fn verify_reports_damage_in_an_archive_with_a_forged_index() {
     let files: [(&str, &[u8]); 2] = [("a", b"content of a"), ("b.mca", &support::noise(140_000))];
     let tree = Tree::with(&files);
     let bytes = made(tree.backup());
@@ -231,7 +231,7 @@ fn damage_behind_a_forged_index_is_no_error_of_the_check() {
 }
 
 #[test]
-fn what_is_no_archive_is_said_to_be_none() {
+fn verify_rejects_data_that_is_not_an_archive() {
     for bytes in [&b""[..], b"x", b"hello, world, this is no archive", &[0; 1024], &[0x1f, 0x8b]] {
         let verified = verify(bytes);
         assert!(!verified.is_whole() && verified.files == 0, "{bytes:?}");

@@ -14,12 +14,12 @@ use std::{
 use common::{Place, create, names, ok, spawn, wait_until, wingback};
 
 #[test]
-fn killed_at_any_moment_it_leaves_a_whole_archive_or_a_leftover_to_sweep() {
+fn a_killed_backup_leaves_a_whole_archive_or_a_leftover_to_sweep() {
     kill_backups(&tree(), &[]);
 }
 
 #[test]
-fn killed_while_it_copies_it_leaves_the_previous_archive_as_it_was() {
+fn a_killed_incremental_backup_leaves_the_previous_archive_unchanged() {
     let place = tree();
     ok(&mut place.create());
     let before = place.tmp.path().join("before.tar.gz");
@@ -111,7 +111,7 @@ fn tree() -> Place {
 }
 
 #[test]
-fn a_sweep_beside_a_backup_takes_what_is_dead_and_leaves_what_lives() {
+fn sweep_removes_the_leftovers_of_dead_processes_only() {
     let place = Place::with(&[("a", &common::noise(1, 400_000))]);
     let slow = ["--read-limit", "200k"];
     let mut dead = spawn(place.create().args(slow));
@@ -135,7 +135,7 @@ fn a_sweep_beside_a_backup_takes_what_is_dead_and_leaves_what_lives() {
 /// A restore that is killed at any moment leaves the old tree or the new one, or what `recover`
 /// makes one of them.
 #[test]
-fn a_restore_killed_at_any_moment_leaves_one_tree_or_the_other() {
+fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
     let place = tree();
     ok(&mut place.create());

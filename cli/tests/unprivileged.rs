@@ -70,7 +70,7 @@ fn forbid(path: &Path, as_root: u32) {
 }
 
 #[test]
-fn what_cannot_be_read_is_reported_and_all_else_is_there() {
+fn unreadable_files_are_reported_and_all_others_are_stored() {
     let unprivileged = Unprivileged::new(&[
         ("a", b"a"),
         ("closed/within", b"lost"),
@@ -106,7 +106,7 @@ fn what_cannot_be_read_is_reported_and_all_else_is_there() {
 }
 
 #[test]
-fn people_are_told_too() {
+fn the_text_report_lists_unreadable_files() {
     let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"lost")]);
     forbid(&unprivileged.place.source.join("secret"), 0o600);
     let ran = run(&mut unprivileged.create());
@@ -116,7 +116,7 @@ fn people_are_told_too() {
 }
 
 #[test]
-fn an_ignore_file_that_cannot_be_read_is_a_warning() {
+fn an_unreadable_ignore_file_is_a_warning() {
     let unprivileged = Unprivileged::new(&[(".pteroignore", b"a"), ("a", b"a")]);
     forbid(&unprivileged.place.source.join(".pteroignore"), 0o600);
     let ran = run(unprivileged.create().arg("--json"));
@@ -127,7 +127,7 @@ fn an_ignore_file_that_cannot_be_read_is_a_warning() {
 }
 
 #[test]
-fn a_source_that_cannot_be_listed_fails() {
+fn an_unreadable_source_is_an_error() {
     let unprivileged = Unprivileged::new(&[("a", b"a")]);
     forbid(&unprivileged.place.source, 0o700);
     let ran = run(&mut unprivileged.create());
@@ -141,7 +141,7 @@ fn a_source_that_cannot_be_listed_fails() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_fails() {
+fn a_backup_directory_that_is_not_writable_is_an_error() {
     let unprivileged = Unprivileged::new(&[("a", b"a")]);
     let place = &unprivileged.place;
     if is_root() {
@@ -164,7 +164,7 @@ fn a_place_that_cannot_be_written_fails() {
 
 /// Directories that keep their owner out: not to be written to, not to be searched, and neither.
 #[test]
-fn a_restore_as_a_user_goes_into_and_over_closed_directories() {
+fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     const MODES: [(&str, u32); 3] = [("read-only", 0o555), ("unsearchable", 0o600), ("none", 0)];
     let files = ["read-only/a", "unsearchable/a", "none/in/a"].map(|path| (path, &b"new"[..]));
     let unprivileged = Unprivileged::new(&files);

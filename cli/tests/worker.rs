@@ -114,7 +114,7 @@ fn text(event: &Value) -> String {
 }
 
 #[test]
-fn a_job_ends_with_one_event_and_its_bytes_have_a_stream() {
+fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
     let dir = tempfile::tempdir().unwrap();
     let store = json!({ "local": { "dir": dir.path().join("backups") } });
     let mut worker = Worker::start();
@@ -142,7 +142,7 @@ fn a_job_ends_with_one_event_and_its_bytes_have_a_stream() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_said_and_costs_nothing_else() {
+fn an_invalid_request_is_reported_and_affects_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let source = source(dir.path());
     let mut worker = Worker::start();
@@ -176,7 +176,7 @@ fn what_is_wrong_with_a_request_is_said_and_costs_nothing_else() {
 }
 
 #[test]
-fn a_field_beside_the_operation_is_refused_by_its_name() {
+fn an_unknown_field_of_a_request_is_rejected_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut worker = Worker::start();
     let args = json!({ "dir": source(dir.path()) });
@@ -196,7 +196,7 @@ fn a_field_beside_the_operation_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_request_over_64_mib_is_refused_and_the_next_one_is_served() {
+fn a_request_over_64_mib_is_rejected_and_the_next_one_succeeds() {
     let dir = tempfile::tempdir().unwrap();
     let mut worker = Worker::start();
     let large =
@@ -211,7 +211,7 @@ fn a_request_over_64_mib_is_refused_and_the_next_one_is_served() {
 }
 
 #[test]
-fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
+fn jobs_are_cancelled_cleanly_when_the_requests_end() {
     let dir = tempfile::tempdir().unwrap();
     let (source, backups) = (source(dir.path()), dir.path().join("backups"));
     fs::write(dir.path().join("source/large"), vec![b'x'; 4 << 20]).unwrap();
@@ -239,7 +239,7 @@ fn at_the_end_of_requests_jobs_are_cancelled_in_order() {
 }
 
 #[test]
-fn without_a_socket_it_says_what_is_missing() {
+fn a_worker_without_a_socket_names_the_missing_descriptor() {
     let output = common::wingback().arg("worker").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");

@@ -8,7 +8,7 @@ use common::{HEADER, ok, root};
 
 /// Rewrites the header if `WINGBACK_BLESS` is set.
 #[test]
-fn the_header_is_what_the_sources_say() {
+fn the_header_matches_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     let bindings = cbindgen::generate_with_config(root, config).unwrap();
@@ -27,7 +27,7 @@ fn the_header_is_what_the_sources_say() {
 }
 
 #[test]
-fn every_compiler_takes_it_twice() {
+fn every_compiler_accepts_the_header_twice() {
     let dir = tempfile::tempdir().unwrap();
     let twice = "#include <wingback.h>\n#include <wingback.h>\nint main(void) { return 0; }\n";
     for (compilers, language, standard) in
@@ -47,7 +47,7 @@ fn every_compiler_takes_it_twice() {
 
 /// The number is in the sources, in the soname and in the settings for `cargo cinstall`.
 #[test]
-fn the_number_of_the_abi_is_one() {
+fn the_abi_number_is_the_same_everywhere() {
     let read = |name: &str| fs::read_to_string(root().join("ffi").join(name)).unwrap();
     let number = |text: &str, before: &str| {
         let digits = text.split_once(before).unwrap().1;

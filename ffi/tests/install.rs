@@ -67,7 +67,7 @@ impl Prefix {
 }
 
 #[test]
-fn make_install_gives_what_a_program_needs() {
+fn make_install_installs_all_that_a_program_needs() {
     let dir = tempfile::tempdir().unwrap();
     let prefix = Prefix(dir.path().join("usr"));
     ok(Command::new(root().join("ffi/install.sh")).arg(built()).arg(&prefix.0));
@@ -86,7 +86,7 @@ fn make_install_gives_what_a_program_needs() {
 
 /// This build is without the network, so that the tests cover one.
 #[test]
-fn cargo_cinstall_gives_the_same() {
+fn cargo_cinstall_installs_the_same_files() {
     if !in_test_all("cargo cinstall") {
         return;
     }

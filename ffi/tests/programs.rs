@@ -58,7 +58,7 @@ fn access(server: &Server, bucket: &str) -> Vec<OsString> {
 }
 
 #[test]
-fn a_complete_client() {
+fn a_complete_client_works() {
     let server = Server::new();
     run_checked("client.c", |place| {
         let bucket = server.bucket();
@@ -84,7 +84,7 @@ fn misuse_is_an_error() {
 }
 
 #[test]
-fn eight_threads_on_shared_stores() {
+fn eight_threads_share_stores() {
     let server = Server::new();
     run_checked("threads.c", |place| {
         let mut arguments = directories(place);

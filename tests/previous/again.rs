@@ -75,7 +75,7 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
 }
 
 #[test]
-fn what_changes_before_a_forged_group_is_read_again_is_reported() {
+fn a_change_before_a_forged_group_is_reread_is_reported() {
     for change in [truncate as fn(&File), overwrite] {
         let tree = Tree::new();
         for n in 0..40 {
@@ -101,7 +101,7 @@ fn what_changes_before_a_forged_group_is_read_again_is_reported() {
 }
 
 #[test]
-fn what_changes_while_damaged_pieces_are_read_again_is_reported() {
+fn a_change_while_damaged_pieces_are_reread_is_reported() {
     for change in [truncate as fn(&File), overwrite] {
         let tree = Tree::with(&[("a", b"a"), ("world.db", &noise(600_000))]);
         set_time(&File::open(tree.root.join("world.db")).unwrap());
@@ -124,7 +124,7 @@ fn what_changes_while_damaged_pieces_are_read_again_is_reported() {
 }
 
 #[test]
-fn what_vanishes_before_a_forged_group_is_read_again_is_left_out() {
+fn a_file_that_vanishes_before_a_forged_group_is_reread_is_skipped() {
     // The group is opened by the first file that has changed; by then the ones before have gone by.
     let mut is_met = false;
     for round in 0..200 {

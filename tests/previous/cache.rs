@@ -31,7 +31,7 @@ fn only(dir: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn the_next_archive_is_made_from_the_copy_of_the_last() {
+fn a_cached_archive_is_the_previous_one_of_the_next_backup() {
     let tree = world();
     let dir = tree.tmp.path().join("cache");
     let cached = || tree.backup().cache(Cache::new(&dir, 1 << 30));
@@ -51,7 +51,7 @@ fn the_next_archive_is_made_from_the_copy_of_the_last() {
 }
 
 #[test]
-fn sources_do_not_take_each_others_place_but_room() {
+fn cached_archives_of_several_sources_share_the_size_limit() {
     let (one, other) = (world(), Tree::with(&[("a", &noise(1_000_000))]));
     let dir = one.tmp.path().join("cache");
     let cached = |tree: &Tree, bytes| make(tree.backup().cache(Cache::new(&dir, bytes))).0;
@@ -67,7 +67,7 @@ fn sources_do_not_take_each_others_place_but_room() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_a_warning_and_the_backup_is_whole() {
+fn a_cache_that_cannot_be_written_is_a_warning() {
     let tree = world();
     let unkept = |cache: Cache| {
         let (report, archive) = make(tree.backup().cache(cache));
@@ -89,7 +89,7 @@ fn what_cannot_be_kept_is_a_warning_and_the_backup_is_whole() {
 }
 
 #[test]
-fn a_backup_that_fails_keeps_nothing_and_loses_nothing() {
+fn a_failed_backup_leaves_the_cache_unchanged() {
     let tree = world();
     let dir = tree.tmp.path().join("cache");
     let cached = || tree.backup().now(later()).cache(Cache::new(&dir, 1 << 30));

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn sixty_days_with_edits_each_come_back_as_they_were() {
+fn sixty_days_of_edits_come_back_as_they_were() {
     let mut rng = Rng::with_seed(60);
     let tree = Tree::new();
     for n in 0..60 {

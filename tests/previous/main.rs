@@ -85,7 +85,7 @@ fn an_unchanged_tree_is_not_read_at_all() {
 }
 
 #[test]
-fn what_has_changed_is_read_and_no_more() {
+fn only_changed_files_are_read() {
     let tree = world();
     let (_, full) = from_scratch(&tree);
     let previous = keep(&tree, &full);
@@ -100,7 +100,7 @@ fn what_has_changed_is_read_and_no_more() {
 }
 
 #[test]
-fn a_new_ctime_costs_reading_but_no_compression() {
+fn a_new_ctime_causes_reading_but_no_compression() {
     let tree = world();
     let (first, full) = from_scratch(&tree);
     let previous = keep(&tree, &full);
@@ -121,7 +121,7 @@ fn a_new_ctime_costs_reading_but_no_compression() {
 }
 
 #[test]
-fn after_any_edits_the_bytes_are_those_of_a_backup_from_scratch() {
+fn after_any_edits_the_archive_equals_one_from_scratch() {
     for seed in 0..12 {
         let mut rng = Rng::with_seed(seed);
         let tree = world();
@@ -213,7 +213,7 @@ fn edit(root: &Path, rng: &mut Rng) {
 }
 
 #[test]
-fn damage_in_the_previous_archive_is_not_inherited() {
+fn damage_in_the_previous_archive_is_not_copied() {
     let tree = world();
     let (first, full) = from_scratch(&tree);
     let starts = segments(&full);
@@ -309,7 +309,7 @@ fn segments(archive: &[u8]) -> Vec<usize> {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_and_costs_nothing_else() {
+fn an_unusable_previous_archive_is_a_warning() {
     let tree = world();
     let (_, full) = from_scratch(&tree);
     let foreign = support::gzip(&text(10_000));
@@ -339,7 +339,7 @@ fn what_cannot_be_used_is_said_and_costs_nothing_else() {
 }
 
 #[test]
-fn what_another_level_made_is_copied_if_asked_for_and_never_taken_for_this_one() {
+fn segments_of_another_level_are_copied_only_with_reuse_any() {
     let tree = world();
     let (_, best) = bytes(tree.backup().now(later()).level(Level::Best)).unwrap();
     let previous = |archive: &[u8]| Previous::File(keep(&tree, archive));
@@ -359,7 +359,7 @@ fn what_another_level_made_is_copied_if_asked_for_and_never_taken_for_this_one()
 }
 
 #[test]
-fn the_latest_of_a_store_is_found() {
+fn the_latest_archive_of_a_store_is_found() {
     let tree = world();
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     let make = |n: u128, backup: Backup| {
@@ -384,7 +384,7 @@ fn the_latest_of_a_store_is_found() {
 }
 
 #[test]
-fn it_may_be_deleted_meanwhile_and_serve_two_at_once() {
+fn a_previous_archive_may_be_deleted_during_use_and_shared_by_two_backups() {
     let tree = world();
     let (_, full) = from_scratch(&tree);
     let previous = keep(&tree, &full);
@@ -408,7 +408,7 @@ fn it_may_be_deleted_meanwhile_and_serve_two_at_once() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_only_costs_reading() {
+fn a_clock_that_was_set_back_only_causes_reading() {
     let tree = world();
     let early = |backup: Backup| backup.now(SystemTime::now() - Duration::from_secs(86_400));
     let (_, full) = from_scratch(&tree);
@@ -424,7 +424,7 @@ fn a_clock_that_was_set_back_only_costs_reading() {
 }
 
 #[test]
-fn a_file_that_is_replaced_meanwhile_is_the_one_or_the_other() {
+fn a_file_replaced_during_a_backup_has_either_the_old_or_the_new_content() {
     let tree = world();
     let (mut previous, jar) = (keep(&tree, &from_scratch(&tree).1), tree.root.join("server.jar"));
     let old = fs::read(&jar).unwrap();

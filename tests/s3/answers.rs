@@ -76,7 +76,7 @@ fn refused_suffixes(size: usize, whole: &str) -> Vec<Fault> {
 }
 
 #[test]
-fn a_service_without_suffix_ranges_is_read_another_way() {
+fn a_service_without_suffix_ranges_is_read_by_explicit_ranges() {
     let server = Server::shared();
     for len in [1, 300, 100_000] {
         let whole = "x".repeat(len);
@@ -119,7 +119,7 @@ fn an_archive_is_read_by_its_index_without_suffix_ranges() {
 }
 
 #[test]
-fn an_object_that_is_empty_has_no_ranges_and_is_no_error() {
+fn an_empty_object_is_not_an_error() {
     let server = Server::shared();
     for with_size in [true, false] {
         let headers =
@@ -137,7 +137,7 @@ fn an_object_that_is_empty_has_no_ranges_and_is_no_error() {
 
 /// Damage is what was read, never what was answered.
 #[test]
-fn no_answer_is_damage() {
+fn no_response_is_reported_as_damage() {
     let server = Server::shared();
     for refused in [
         answer(416, vec![], error("InvalidRange")),
@@ -168,7 +168,7 @@ fn no_answer_is_damage() {
 }
 
 #[test]
-fn what_a_head_cannot_say_is_asked_for_with_a_body() {
+fn an_error_of_head_is_asked_for_again_with_a_body() {
     let server = Server::shared();
     for (status, code, kind) in [
         (400, "ExpiredToken", ErrorKind::Io),
@@ -200,7 +200,7 @@ fn is_elsewhere(seen: &Seen, region: &str) -> bool {
 }
 
 #[test]
-fn a_wrong_region_is_corrected_once_where_the_service_names_the_right_one() {
+fn a_wrong_region_is_corrected_once_if_the_service_names_the_right_one() {
     let server = Server::shared();
     let in_body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>wrong</Message>\
                    <Region>us-east-1</Region></Error>";
@@ -221,7 +221,7 @@ fn a_wrong_region_is_corrected_once_where_the_service_names_the_right_one() {
 }
 
 #[test]
-fn a_region_that_is_never_right_is_said_and_not_asked_for_ever() {
+fn a_region_that_stays_wrong_is_an_error_after_few_requests() {
     let server = Server::shared();
     for named in ["eu-central-1", "changing", "not a region/"] {
         let (proxy, store, key) = behind(server, move |seen| {
@@ -248,7 +248,7 @@ fn redirect(status: u16, to: SocketAddr, seen: &Seen) -> Fault {
 }
 
 #[test]
-fn a_temporary_redirect_is_followed_with_the_body_sent_anew() {
+fn a_temporary_redirect_is_followed_and_the_body_sent_again() {
     let server = Server::shared();
     let to = server.address();
     for status in [307, 308] {
@@ -259,7 +259,7 @@ fn a_temporary_redirect_is_followed_with_the_body_sent_anew() {
 }
 
 #[test]
-fn part_urls_and_links_are_followed_as_well() {
+fn redirects_of_part_urls_and_links_are_followed() {
     let server = Server::shared();
     let (bucket, to) = (server.bucket(), server.address());
     let id = server.create_upload(&bucket, "a");
@@ -279,7 +279,7 @@ fn part_urls_and_links_are_followed_as_well() {
 }
 
 #[test]
-fn nothing_is_sent_to_a_host_that_is_no_part_of_the_service() {
+fn nothing_is_sent_to_a_host_outside_the_service() {
     let server = Server::shared();
     let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = asked.clone();
@@ -311,7 +311,7 @@ fn nothing_is_sent_to_a_host_that_is_no_part_of_the_service() {
 }
 
 #[test]
-fn redirects_that_lead_round_in_a_circle_end() {
+fn a_redirect_loop_is_an_error() {
     let server = Server::shared();
     let (proxy, store, key) = behind(server, |_| Fault::None);
     let to = proxy.address();

@@ -30,7 +30,7 @@ async fn interrupt(
 }
 
 #[test]
-fn interrupted_at_random_moments_it_leaves_nothing() {
+fn a_backup_interrupted_at_random_times_leaves_nothing() {
     let server = Server::new();
     let bucket = server.bucket();
     let store = store(&server, &server.endpoint(), &bucket);
@@ -88,7 +88,7 @@ fn all_are_whole(store: &S3Store) {
 
 /// The network's thread ends with its store, also where it was interrupted.
 #[test]
-fn a_store_that_is_dropped_cleans_up_first() {
+fn a_dropped_store_cleans_up_first() {
     let server = Server::new();
     let bucket = server.bucket();
     let tree = Tree::with(&[("b", &noise(9 << 20))]);

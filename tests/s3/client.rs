@@ -334,7 +334,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn times() {
+fn times_are_formatted_for_signatures() {
     assert_eq!(time(0), "19700101T000000Z");
     assert_eq!(time(951_782_400), "20000229T000000Z");
     assert_eq!(time(1_767_225_599), "20251231T235959Z");

@@ -118,7 +118,7 @@ pub fn at_first(
 }
 
 #[test]
-fn what_passes_is_sat_out() {
+fn temporary_failures_are_retried() {
     const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
     const BROKEN: Fault = Fault::Status(500, "InternalError");
     let cut = || Fault::CutRequest { after: 3 << 20 };
@@ -163,7 +163,7 @@ pub const COMPLETED: &str =
     "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
 
 #[test]
-fn what_does_not_pass_ends_with_what_the_service_said() {
+fn lasting_failures_end_with_the_error_of_the_service() {
     let ran = Ran::through(|seen| match seen.part() {
         Some(2) => Fault::Status(400, "InvalidRequest"),
         _ => Fault::None,
@@ -203,7 +203,7 @@ fn what_does_not_pass_ends_with_what_the_service_said() {
 }
 
 #[test]
-fn who_may_not_is_told_at_once() {
+fn denied_access_is_not_retried() {
     let server = Server::shared();
     let keys = |secret: &str| Credentials::new(server.access_key(), secret);
     let (tree, _) = &*TREE;
@@ -228,7 +228,7 @@ fn who_may_not_is_told_at_once() {
 }
 
 #[test]
-fn a_service_that_never_answered_is_not_waited_for_long() {
+fn an_unreachable_service_fails_soon() {
     let server = Server::shared();
     let store = store(server, "http://127.0.0.1:9", "bucket");
     let start = Instant::now();
@@ -238,7 +238,7 @@ fn a_service_that_never_answered_is_not_waited_for_long() {
 }
 
 #[test]
-fn a_slow_link_is_no_stalled_one() {
+fn a_slow_connection_is_not_a_stalled_one() {
     let ran = Ran::through(|seen| match seen.part() {
         Some(_) => Fault::Slow { bytes_per_second: 1500 << 10 },
         None => Fault::None,
@@ -247,7 +247,7 @@ fn a_slow_link_is_no_stalled_one() {
 }
 
 #[test]
-fn each_attempt_is_signed_anew_and_so_many_travel_at_once() {
+fn each_attempt_is_signed_again_and_parts_in_flight_are_limited() {
     let ran = Ran::with(at_first(1, |seen| seen.part() == Some(1), Fault::Stall), |store| {
         store.transfer(quick().parallel(3))
     })
@@ -261,7 +261,7 @@ fn each_attempt_is_signed_anew_and_so_many_travel_at_once() {
 }
 
 #[test]
-fn what_is_there_stays_and_of_two_writers_one_wins() {
+fn an_existing_object_is_kept_and_one_of_two_writers_wins() {
     let (tree, bytes) = &*TREE;
     let server = Server::new();
     let bucket = server.bucket();
@@ -281,7 +281,7 @@ fn what_is_there_stays_and_of_two_writers_one_wins() {
 }
 
 #[test]
-fn a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_swept_later() {
+fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
     let (tree, bytes) = &*TREE;
     let mut server = Server::new();
     let bucket = server.bucket();
@@ -334,7 +334,7 @@ pub fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, 
 }
 
 #[test]
-fn a_read_goes_on_where_it_broke() {
+fn a_broken_read_is_resumed() {
     for (fault, times) in [
         (Fault::CutResponse { after: 1 << 20 }, 8),
         (Fault::StallResponse { after: 1 << 20 }, 2),

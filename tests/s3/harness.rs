@@ -99,7 +99,7 @@ fn killed(mut server: Server) -> Server {
 }
 
 #[test]
-fn server() {
+fn the_server_stores_objects_and_uploads_and_ends_when_dropped() {
     objects_and_uploads(Server::shared());
     let server = Server::new();
     let server = killed(server);
@@ -110,7 +110,7 @@ fn server() {
 
 /// MinIO forgets its uploads, its disk does not. Versitygw forgets none.
 #[test]
-fn restarted() {
+fn each_server_lists_its_uploads_after_a_restart() {
     let mut server = killed(Server::new());
     let bucket = server.bucket();
     let id = server.create_upload(&bucket, "a/b");
@@ -127,7 +127,7 @@ fn restarted() {
 }
 
 #[test]
-fn passes_on() {
+fn the_proxy_forwards_and_logs_requests() {
     let (proxy, client, bucket) = behind(Fault::None);
     put(&client, &bucket, &noise(3 << 20)).unwrap().expect(200);
     assert!(client.get(&bucket, "new") == noise(3 << 20));
@@ -158,7 +158,7 @@ fn passes_on() {
 
 /// Requests on one connection, with bodies in chunks both ways.
 #[test]
-fn keeps_alive() {
+fn the_proxy_keeps_connections_open() {
     let (proxy, client, bucket) = behind(Fault::None);
     let stream = TcpStream::connect(proxy.address()).unwrap();
     let mut replies = BufReader::new(&stream);
@@ -187,7 +187,7 @@ fn keeps_alive() {
 }
 
 #[test]
-fn instead_of_the_server() {
+fn the_proxy_replaces_responses() {
     let (proxy, client, bucket) = behind(Fault::Status(503, "SlowDown"));
     let reply = put(&client, &bucket, &noise(1 << 20)).unwrap().expect(503);
     assert!(reply.text().contains("<Code>SlowDown</Code>"));
@@ -207,7 +207,7 @@ fn instead_of_the_server() {
 }
 
 #[test]
-fn cut_requests() {
+fn the_proxy_cuts_requests_off() {
     for fault in [
         Fault::Refuse,
         Fault::CutRequest { after: 0 },
@@ -223,7 +223,7 @@ fn cut_requests() {
 }
 
 #[test]
-fn cut_responses() {
+fn the_proxy_cuts_responses_off() {
     let (proxy, client, bucket) = behind(Fault::CutResponse { after: 1000 });
     assert_eq!(get(&client, &bucket).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     put(&client, &bucket, b"new").unwrap().expect(200);
@@ -241,14 +241,14 @@ fn cut_responses() {
 }
 
 #[test]
-fn lost_responses() {
+fn the_proxy_drops_responses() {
     let (_proxy, client, bucket) = behind(Fault::LoseResponse);
     assert_eq!(put(&client, &bucket, b"new").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     assert!(has_new(&bucket));
 }
 
 #[test]
-fn stalls() {
+fn the_proxy_stalls_requests_and_responses() {
     let (proxy, mut client, bucket) = behind(Fault::Stall);
     client.timeout = Duration::from_millis(300);
     let is_timeout = |reply: io::Result<Reply>| {
@@ -277,14 +277,14 @@ fn stalls() {
 }
 
 #[test]
-fn strips_headers() {
+fn the_proxy_removes_response_headers() {
     let (_proxy, client, bucket) = behind(Fault::StripHeader("ETag"));
     let headers = put(&client, &bucket, b"new").unwrap().expect(200).headers;
     assert!(!headers.contains_key("etag") && headers.contains_key("content-length"));
 }
 
 #[test]
-fn slow() {
+fn the_proxy_limits_the_speed() {
     let (_proxy, client, bucket) = behind(Fault::Slow { bytes_per_second: 200_000 });
     let start = Instant::now();
     put(&client, &bucket, &noise(100_000)).unwrap().expect(200);
@@ -295,7 +295,7 @@ fn slow() {
 }
 
 #[test]
-fn counts_parts_in_flight() {
+fn the_proxy_counts_parts_in_flight() {
     let (proxy, client, bucket) = behind(Fault::None);
     let id = client.create_upload(&bucket, "new");
     let together = Arc::new(Barrier::new(3));
@@ -316,7 +316,7 @@ fn counts_parts_in_flight() {
 
 /// Also with connections open, and one that nobody serves on.
 #[test]
-fn ends_when_dropped() {
+fn the_proxy_ends_when_dropped() {
     let (proxy, client, bucket) = behind(Fault::Stall);
     let address = proxy.address();
     let idle = TcpStream::connect(address).unwrap();
@@ -332,7 +332,7 @@ fn ends_when_dropped() {
 
 /// A server that is gone closes its clients' connections.
 #[test]
-fn without_a_server() {
+fn the_proxy_closes_connections_of_a_dead_server() {
     let mut server = Server::new();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
     let client = server.through(proxy.address());
@@ -345,7 +345,7 @@ fn without_a_server() {
 
 /// What a retry after a lost response meets, and where the servers differ in it.
 #[test]
-fn completions() {
+fn repeated_completions_are_answered_as_each_server_does() {
     let server = Server::shared();
     let [again, again_if_new, aborted_after] =
         if server.is_minio() { [404, 412, 204] } else { [200, 200, 404] };

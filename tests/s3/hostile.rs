@@ -166,7 +166,7 @@ fn an_answer_that_trickles_is_bounded_in_time() {
 }
 
 #[test]
-fn a_list_without_end_is_an_error() {
+fn an_endless_list_is_an_error() {
     let body = |_: &std::path::Path| {
         let url = serve(|head, to| {
             begin(to, 200)?;
@@ -190,7 +190,7 @@ fn a_list_without_end_is_an_error() {
 }
 
 #[test]
-fn what_a_link_says_of_its_length_is_bounded() {
+fn a_length_claimed_by_a_link_is_bounded() {
     let body = |_: &std::path::Path| {
         for len in [1 << 40, u64::MAX / 2, u64::MAX] {
             let index_len = len.min(1 << 40) - FOOTER_LEN as u64 - 400;

@@ -44,7 +44,7 @@ const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
 
 /// The server has begun an upload, and its ID is lost.
 #[test]
-fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
+fn an_upload_whose_creation_response_is_lost_is_aborted() {
     let html = || Fault::ReplaceAfter { status: 200, body: "<html>hello</html>".into() };
     let disguised = || Fault::ReplaceAfter { status: 200, body: error("InternalError") };
     let server = Server::shared();
@@ -76,7 +76,7 @@ fn an_upload_whose_beginning_was_not_heard_of_is_aborted() {
 }
 
 #[test]
-fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
+fn an_upload_created_after_its_request_timed_out_is_aborted() {
     let server = Server::shared();
     let late = [Duration::from_millis(900), Duration::from_millis(500)];
     let late = Mutex::new(late.into_iter());
@@ -92,7 +92,7 @@ fn an_upload_that_is_begun_only_after_it_was_given_up_is_aborted() {
 }
 
 #[test]
-fn a_completion_is_judged_by_what_is_there() {
+fn a_completion_is_judged_by_the_object_in_the_bucket() {
     let conflict = || Fault::Status(409, "ConditionalRequestConflict");
     let server = Server::shared();
     for answers in [
@@ -125,7 +125,7 @@ fn a_completion_is_judged_by_what_is_there() {
 }
 
 #[test]
-fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first() {
+fn a_denied_request_is_not_retried_and_its_upload_is_aborted_with_retries() {
     let denied = || Fault::Status(403, "AccessDenied");
     let is_second = |seen: &Seen| seen.part() == Some(2);
     let server = Server::shared();
@@ -143,7 +143,7 @@ fn a_refusal_is_not_argued_with_and_leaves_nothing_though_the_abort_fails_first(
 
 /// It may write but not look.
 #[test]
-fn without_the_right_to_look_the_services_word_counts() {
+fn a_completion_is_trusted_without_permission_for_head() {
     let server = Server::shared();
     let rule = |seen: &Seen| match &*seen.method {
         "HEAD" => Fault::Status(403, "AccessDenied"),
@@ -154,7 +154,7 @@ fn without_the_right_to_look_the_services_word_counts() {
 
 /// Whatever comes at random, in order that nobody has thought of.
 #[test]
-fn in_any_weather_it_is_whole_or_nothing() {
+fn random_faults_leave_a_whole_archive_or_nothing() {
     let weather = |seed: u64, server: &Server| {
         let rng = Mutex::new(fastrand::Rng::with_seed(seed));
         let rule = move |seen: &Seen| {
@@ -186,7 +186,7 @@ fn in_any_weather_it_is_whole_or_nothing() {
 
 /// Its uploads are on its disk, and it lists them as it comes back.
 #[test]
-fn what_a_dead_server_kept_is_swept_once_it_is_old() {
+fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     let mut server = Server::new();
     if server.is_minio() {
         left_out("a sweep after MinIO has died: it lists no upload from before");

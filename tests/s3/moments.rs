@@ -68,7 +68,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
 type Moment = (fn(&Seen) -> bool, bool);
 
 #[test]
-fn interrupted_at_any_request_that_meets_anything_it_is_whole_or_nothing() {
+fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
     let moments: [Moment; 6] = [
         (|seen| seen.n == 0, false),
         (Seen::is_create, false),

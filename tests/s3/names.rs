@@ -68,7 +68,7 @@ fn operations(store: &S3Store, key: &Key) -> Vec<(&'static str, Result<(), Error
 }
 
 #[test]
-fn for_a_name_that_is_refused_no_operation_sends_anything() {
+fn no_operation_sends_an_invalid_name() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let url = serve(move |_, to| {
@@ -116,7 +116,7 @@ fn for_a_name_that_is_refused_no_operation_sends_anything() {
 }
 
 #[test]
-fn a_name_that_is_accepted_is_written_listed_read_and_swept() {
+fn a_valid_name_can_be_written_listed_read_and_swept() {
     let server = Server::shared();
     let bucket = server.bucket();
     let mut rng = rng();

@@ -89,7 +89,7 @@ fn a_backup_streams_through_part_urls() {
 }
 
 #[test]
-fn an_archive_on_a_disk_goes_up_in_parts_side_by_side() {
+fn an_archive_on_disk_is_uploaded_in_concurrent_parts() {
     let (server, tree) = (Server::shared(), tree());
     let (path, bytes) = local(&tree);
     let proxy = Proxy::to(server.address(), |seen| match (seen.part(), seen.n) {
@@ -130,7 +130,7 @@ fn an_upload_of_a_file_is_cancelled_at_once() {
 }
 
 #[test]
-fn what_is_wrong_with_part_urls_is_said_without_their_secret() {
+fn errors_of_part_urls_do_not_show_their_signature() {
     let (server, tree) = (Server::shared(), tree());
     let (path, _) = local(&tree);
     let fails = |urls: PartUrls, kind: ErrorKind| {
@@ -162,7 +162,7 @@ fn what_is_wrong_with_part_urls_is_said_without_their_secret() {
 }
 
 #[test]
-fn parts_too_large_for_memory_wait_on_a_disk() {
+fn parts_too_large_for_memory_are_staged_on_disk() {
     let (server, tree) = (Server::shared(), tree());
     let panel = Panel::new(server, 1, 600);
     let huge = || PartUrls::new(&panel.urls, 5 << 30).unwrap();
@@ -204,7 +204,7 @@ fn a_link_gives_a_list_in_one_request_and_one_file_in_another() {
 }
 
 #[test]
-fn a_whole_read_of_a_link_is_one_stream_that_goes_on_where_it_broke() {
+fn a_whole_read_of_a_link_is_one_stream_that_is_resumed() {
     let tree = tree();
     // Cut again and again, each time a little further on.
     let (proxy, url) = linked(&local(&tree).1, |seen| match seen.n {
@@ -222,7 +222,7 @@ fn a_whole_read_of_a_link_is_one_stream_that_goes_on_where_it_broke() {
 }
 
 #[test]
-fn what_a_link_leads_to_may_not_change_while_it_is_read() {
+fn a_link_whose_object_changes_during_a_read_is_an_error() {
     let tree = tree();
     let (proxy, url) = linked(&local(&tree).1, |_| Fault::None);
     let bucket = url.split('/').nth(3).unwrap().to_owned();
@@ -240,7 +240,7 @@ fn what_a_link_leads_to_may_not_change_while_it_is_read() {
 }
 
 #[test]
-fn where_a_link_gives_no_ranges_it_is_a_stream() {
+fn a_link_without_ranges_is_read_as_a_stream() {
     let tree = tree();
     let (_, bytes) = local(&tree);
     let served = {
@@ -254,7 +254,7 @@ fn where_a_link_gives_no_ranges_it_is_a_stream() {
 }
 
 #[test]
-fn a_link_that_is_over_or_leads_astray_is_an_error_of_its_own() {
+fn an_expired_or_redirected_link_has_its_own_error() {
     let server = Server::shared();
     let bucket = server.bucket();
     server.put(&bucket, "a", b"x");

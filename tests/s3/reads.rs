@@ -15,7 +15,7 @@ use crate::{
 
 /// Both halves alone are what was asked for.
 #[test]
-fn of_two_objects_a_broken_range_is_never_put_together() {
+fn a_broken_range_read_never_mixes_two_objects() {
     let server = Server::shared();
     for second in [Fault::None, Fault::ForgetHeader("if-match"), Fault::Refuse] {
         // A server that was refused is asked a third time.
@@ -47,7 +47,7 @@ fn of_two_objects_a_broken_range_is_never_put_together() {
 }
 
 #[test]
-fn a_slow_answer_is_no_stalled_one() {
+fn a_slow_response_is_not_a_stalled_one() {
     let (proxy, archive) = stored(|_| Fault::Slow { bytes_per_second: 3 << 20 });
     let start = Instant::now();
     assert!(block_on(Verify::new().start(archive)).unwrap().is_whole());
@@ -56,7 +56,7 @@ fn a_slow_answer_is_no_stalled_one() {
 }
 
 #[test]
-fn a_read_that_cannot_go_on_ends_with_the_reason() {
+fn a_read_that_cannot_be_resumed_ends_with_the_reason() {
     let ends = |fault: Fault, about: &str| {
         let is_lasting = matches!(fault, Fault::Status(403, _));
         let (_proxy, archive) = stored(at_first(usize::MAX, |seen| seen.n > 0, fault));

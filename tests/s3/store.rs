@@ -36,7 +36,7 @@ fn key(store: &S3Store, n: u128) -> Key {
 }
 
 #[test]
-fn every_promise_of_a_store_is_kept() {
+fn the_s3_store_passes_the_conformance_suite() {
     let server = Server::new();
     let bucket = server.bucket();
     let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
@@ -77,7 +77,7 @@ fn a_backup_goes_up_and_comes_back() {
 }
 
 #[test]
-fn any_executor_will_do() {
+fn the_s3_store_works_with_any_executor() {
     let (server, tree) = (Server::shared(), Tree::with(&[("a", &noise(6 << 20))]));
     let bucket = server.bucket();
     let store = store(server, &server.endpoint(), &bucket);
@@ -143,7 +143,7 @@ fn a_long_index_is_a_second_request() {
 }
 
 #[test]
-fn no_checksum_header_and_always_a_length() {
+fn requests_have_a_length_and_no_checksum_header() {
     let (server, tree) = (Server::shared(), Tree::with(&[("a", &noise(11 << 20))]));
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
@@ -163,7 +163,7 @@ fn no_checksum_header_and_always_a_length() {
 }
 
 #[test]
-fn parts_are_larger_only_where_there_would_be_too_many() {
+fn parts_grow_only_to_stay_below_the_part_limit() {
     let server = Server::shared();
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
@@ -188,7 +188,7 @@ fn parts_are_larger_only_where_there_would_be_too_many() {
 }
 
 #[test]
-fn a_sweep_aborts_what_is_old_and_ours() {
+fn sweep_aborts_only_old_uploads_of_the_store() {
     let server = Server::new();
     let bucket = server.bucket();
     let store = store(&server, &server.endpoint(), &bucket).prefix("srv/");
@@ -206,7 +206,7 @@ fn a_sweep_aborts_what_is_old_and_ours() {
 }
 
 #[test]
-fn a_private_authority_is_trusted_where_it_is_named() {
+fn a_private_certificate_authority_is_trusted_if_configured() {
     let mut server = Server::new();
     let bucket = server.bucket();
     server.put(&bucket, &key(&S3Store::new("", Credentials::new("", "")), 1).to_string(), b"x");
@@ -221,7 +221,7 @@ fn a_private_authority_is_trusted_where_it_is_named() {
 }
 
 #[test]
-fn a_wrong_address_is_an_error_that_names_it() {
+fn an_invalid_endpoint_is_an_error_that_names_it() {
     let keys = || Credentials::new("a", "b");
     let list = |store: S3Store| block_on(store.list()).unwrap_err();
     for (store, about) in [

@@ -12,7 +12,7 @@ fn estimate(dir: &Path, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn it_counts_what_a_backup_would_take() {
+fn estimate_counts_files_and_bytes_of_a_backup() {
     let place = Place::with(&[("a", b"123"), ("d/b.log", b"4567"), ("e/c", b"")]);
     std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
     let mut counted = estimate(&place.source, &["--json", "--exclude", "*.log"]).json();
@@ -65,7 +65,7 @@ fn tree(rng: &mut Rng, kind: usize) -> Place {
 }
 
 #[test]
-fn no_archive_is_larger_than_the_estimate_says() {
+fn no_archive_is_larger_than_its_estimate() {
     let mut rng = Rng::with_seed(5);
     for kind in 0..6 {
         let place = tree(&mut rng, kind);

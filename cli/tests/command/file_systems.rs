@@ -25,7 +25,7 @@ fn place() -> Place {
 }
 
 #[test]
-fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
+fn a_backup_succeeds_and_replaces_nothing_on_any_file_system() {
     for case in cases() {
         let place = place();
         let uuid = "00000000-0000-0000-0000-000000000007";
@@ -45,7 +45,7 @@ fn a_backup_is_made_and_replaces_nothing_on_any_file_system() {
 }
 
 #[test]
-fn files_are_extracted_and_replace_nothing_on_any_file_system() {
+fn extract_succeeds_and_replaces_nothing_on_any_file_system() {
     for case in cases() {
         let place = place();
         ok(&mut place.create());
@@ -62,7 +62,7 @@ fn files_are_extracted_and_replace_nothing_on_any_file_system() {
 }
 
 #[test]
-fn a_directory_is_restored_on_any_file_system() {
+fn restore_succeeds_on_any_file_system() {
     for case in cases() {
         for way in [&[][..], &["--merge"], &["--in-place"]] {
             let place = place();

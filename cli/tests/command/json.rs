@@ -26,7 +26,7 @@ fn fields(object: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn progress_comes_first_and_the_report_last() {
+fn progress_lines_precede_the_report() {
     let place =
         Place::with(&[("a", &common::noise(1, 100_000)), ("b", &common::noise(2, 100_000))]);
     let lines = lines(&ok(place.create().args(["--json", "--read-limit", "200k"])));
@@ -86,7 +86,7 @@ fn the_report_has_every_field() {
 }
 
 #[test]
-fn paths_that_are_not_utf8_come_in_base64_too() {
+fn paths_that_are_not_utf8_are_given_in_base64_as_well() {
     let place = Place::new();
     let name = b"caf\xe9";
     common::ok(
@@ -114,7 +114,7 @@ fn paths_that_are_not_utf8_come_in_base64_too() {
 }
 
 #[test]
-fn an_error_is_the_only_result() {
+fn an_error_replaces_the_report() {
     let place = Place::new();
     let nowhere = place.tmp.path().join("nowhere");
     let ran = run(common::create(&nowhere, &place.to).arg("--json"));
@@ -132,7 +132,7 @@ fn an_error_is_the_only_result() {
 }
 
 #[test]
-fn the_words_for_errors_tell_them_apart() {
+fn each_error_kind_has_its_own_word() {
     let place = Place::with(&[("a", b"a")]);
     let file = place.source.join("a");
     let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";

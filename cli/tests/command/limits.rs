@@ -17,11 +17,11 @@ fn takes_a_second(option: &str) {
 }
 
 #[test]
-fn the_write_limit_limits_writing() {
+fn write_limit_slows_writing() {
     takes_a_second("--write-limit");
 }
 
 #[test]
-fn the_read_limit_limits_reading() {
+fn read_limit_slows_reading() {
     takes_a_second("--read-limit");
 }

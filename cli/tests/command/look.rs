@@ -44,7 +44,7 @@ fn json_lines(ran: &Ran) -> Vec<Value> {
 }
 
 #[test]
-fn a_list_reads_as_that_of_ls_and_steers_no_terminal() {
+fn list_looks_like_ls_and_escapes_terminal_controls() {
     let place = place();
     ok(&mut place.create());
     let ran = ok(&mut list(&place.archive()));
@@ -64,7 +64,7 @@ fn a_list_reads_as_that_of_ls_and_steers_no_terminal() {
 }
 
 #[test]
-fn a_program_gets_one_object_a_member_and_one_at_the_end() {
+fn json_list_has_one_object_per_member_and_a_summary() {
     let place = place();
     ok(&mut place.create());
     let lines = json_lines(&ok(list(&place.archive()).args(["--json", "logs/latest.log"])));
@@ -83,7 +83,7 @@ fn a_program_gets_one_object_a_member_and_one_at_the_end() {
 }
 
 #[test]
-fn what_matches_nothing_is_said() {
+fn list_reports_patterns_that_match_nothing() {
     let place = place();
     ok(&mut place.create());
     let ran = run(list(&place.archive()).args(["logs", "nothing"]));
@@ -92,7 +92,7 @@ fn what_matches_nothing_is_said() {
 }
 
 #[test]
-fn one_file_goes_to_standard_output() {
+fn cat_writes_one_file_to_standard_output() {
     let place = place();
     ok(&mut place.create());
     for archive in [place.archive(), foreign(&place)] {
@@ -114,7 +114,7 @@ fn one_file_goes_to_standard_output() {
 }
 
 #[test]
-fn a_whole_archive_is_said_to_be_whole() {
+fn verify_reports_a_whole_archive() {
     let place = place();
     let made = ok(place.create().arg("--json")).json();
     let sha1 = made["sha1"].as_str().unwrap();
@@ -139,7 +139,7 @@ fn a_whole_archive_is_said_to_be_whole() {
 }
 
 #[test]
-fn damage_is_told_by_segment_and_file() {
+fn verify_reports_damage_by_segment_and_file() {
     let place = Place::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
     ok(&mut place.create());
     let mut bytes = common::read(&place.archive());
@@ -160,7 +160,7 @@ fn damage_is_told_by_segment_and_file() {
 }
 
 #[test]
-fn what_is_no_archive_is_a_clear_error() {
+fn a_file_that_is_not_an_archive_is_a_clear_error() {
     let place = Place::with(&[("text", b"hello, this is no archive at all")]);
     for (file, error) in [
         ("text", "read the archive {}: it is not a gzip file"),

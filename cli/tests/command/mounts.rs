@@ -200,7 +200,7 @@ fn everything_works_on_a_fuse_file_system() {
 
 /// FAT has no links, owners and modes.
 #[test]
-fn fat_takes_backups_and_plain_files_and_the_rest_is_an_error_in_order() {
+fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
     let make = "truncate -s 32M @/image
         { mkfs.vfat @/image && mount -o loop @/image @/mounted; } >&2 || {
             mkfs.exfat @/image; loop=$(losetup --find --show @/image)

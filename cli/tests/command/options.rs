@@ -25,7 +25,7 @@ fn an_archive_is_named_by_uuid_and_template() {
 }
 
 #[test]
-fn archives_go_to_the_working_directory_unless_told_otherwise() {
+fn archives_go_to_the_working_directory_by_default() {
     let place = Place::with(&[("a", b"a")]);
     fs::create_dir(&place.to).unwrap();
     let mut command = common::wingback();
@@ -34,7 +34,7 @@ fn archives_go_to_the_working_directory_unless_told_otherwise() {
 }
 
 #[test]
-fn a_place_within_the_source_does_not_back_itself_up() {
+fn a_backup_directory_within_the_source_is_not_backed_up() {
     let place = Place::with(&[("a", b"a")]);
     let to = place.source.join("backups");
     ok(common::create(&place.source, &to).args(["--uuid", UUID]));
@@ -63,7 +63,7 @@ fn kept(place: &Place, args: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn patterns_add_up_and_the_last_that_matches_decides() {
+fn the_last_matching_pattern_of_all_lists_decides() {
     let place = patterns_place();
     let list = place.tmp.path().join("list");
     fs::write(&list, "*.tmp\nkeep.log").unwrap();
@@ -84,7 +84,7 @@ fn patterns_add_up_and_the_last_that_matches_decides() {
 }
 
 #[test]
-fn the_ignore_file_is_merged_replaced_or_not_used() {
+fn the_ignore_file_is_merged_replaced_or_ignored() {
     let place = patterns_place();
     let all = [".pteroignore", "a.log", "keep.log", "world/", "world/level.dat", "world/x.tmp"];
     assert_eq!(kept(&place, &["--ignore-file", "none"]), all);
@@ -105,7 +105,7 @@ fn the_ignore_file_is_merged_replaced_or_not_used() {
 }
 
 #[test]
-fn the_same_list_is_read_by_git_or_as_wings_reads_it() {
+fn patterns_follow_the_rules_of_git_or_of_wings() {
     let place = patterns_place();
     let args = ["--ignore-file", "none", "--exclude", "*", "--exclude", "!world"];
     let git = kept(&place, &args);
@@ -115,7 +115,7 @@ fn the_same_list_is_read_by_git_or_as_wings_reads_it() {
 }
 
 #[test]
-fn an_odd_pattern_is_a_warning_or_with_strict_an_error() {
+fn a_suspicious_pattern_is_a_warning_or_an_error_with_strict() {
     let place = Place::with(&[("a", b"a")]);
     let out = ok(place.create().args(["--exclude", "[a-"])).out;
     assert!(out.contains("warnings  1\n  given patterns, line 1: '[a-': "), "{out}");
@@ -127,7 +127,7 @@ fn an_odd_pattern_is_a_warning_or_with_strict_an_error() {
 }
 
 #[test]
-fn patterns_that_cannot_be_read_are_an_error() {
+fn unreadable_patterns_are_an_error() {
     let place = Place::with(&[("a", b"a")]);
     let ran = run(place.create().args(["--exclude-from", "/no/such/list"]));
     assert_eq!(ran.status, 1);
@@ -138,7 +138,7 @@ fn patterns_that_cannot_be_read_are_an_error() {
 }
 
 #[test]
-fn a_file_is_cut_at_the_length_that_is_given() {
+fn max_len_truncates_a_file() {
     let big = common::noise(3, 3 << 20);
     let place =
         Place::with(&[("db/a.ldb", b"0123456789"), ("b=c", b"0123"), ("big", &big), ("d", b"9")]);
@@ -158,7 +158,7 @@ fn a_file_is_cut_at_the_length_that_is_given() {
 }
 
 #[test]
-fn copies_of_a_tree_give_the_same_bytes_where_that_is_asked_for() {
+fn reproducible_archives_of_copied_trees_are_identical() {
     let place = Place::with(&[("a", &common::noise(1, 5000)), ("d/b", b"b")]);
     let copy = place.tmp.path().join("copy");
     ok(std::process::Command::new("cp").arg("-a").arg(&place.source).arg(&copy));
@@ -173,7 +173,7 @@ fn copies_of_a_tree_give_the_same_bytes_where_that_is_asked_for() {
 }
 
 #[test]
-fn the_wings_profile_has_files_only() {
+fn the_wings_profile_stores_files_only() {
     let place = Place::with(&[("d/a", b"a")]);
     std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
     assert_eq!(kept(&place, &[]), ["d/", "d/a", "l"]);
@@ -181,7 +181,7 @@ fn the_wings_profile_has_files_only() {
 }
 
 #[test]
-fn the_next_backup_copies_from_the_one_before() {
+fn a_backup_copies_unchanged_data_from_the_previous_one() {
     let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
     let make = |options: &[&str]| {
         let mut command = place.create();
@@ -204,7 +204,7 @@ fn the_next_backup_copies_from_the_one_before() {
 }
 
 #[test]
-fn a_cache_is_kept_and_used() {
+fn a_backup_keeps_and_uses_a_cache() {
     let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
     let cache = place.tmp.path().join("cache");
     let make = |options: &[&str]| {

@@ -43,7 +43,7 @@ fn left(place: &Place, of: usize) -> Vec<usize> {
 }
 
 #[test]
-fn nothing_is_removed_before_that_is_said() {
+fn prune_removes_nothing_without_apply() {
     let place = archives(&[40, 20, 2, 1, 0]);
     let planned = ok(&mut prune(&place, &["--keep-last", "2", "--keep-weekly", "2"]));
     let lines: Vec<_> = planned.out.lines().collect();
@@ -69,7 +69,7 @@ fn nothing_is_removed_before_that_is_said() {
 }
 
 #[test]
-fn the_newest_whole_one_stays_and_what_is_damaged_is_left_alone() {
+fn prune_keeps_the_newest_whole_archive_and_damaged_ones() {
     let place = archives(&[3, 2, 1, 0]);
     for (i, keep) in [(1, 100), (3, 10)] {
         let file = File::options().write(true).open(place.to.join(name(i))).unwrap();
@@ -83,7 +83,7 @@ fn the_newest_whole_one_stays_and_what_is_damaged_is_left_alone() {
 }
 
 #[test]
-fn one_that_is_dated_in_the_future_is_said_and_is_not_the_newest() {
+fn prune_reports_archives_of_the_future_and_does_not_count_them_as_newest() {
     let place = archives(&[3, 2, 1, 0]);
     let date = |i: usize, ahead: u64| {
         let file = File::options().write(true).open(place.to.join(name(i))).unwrap();
@@ -110,7 +110,7 @@ fn one_that_is_dated_in_the_future_is_said_and_is_not_the_newest() {
 }
 
 #[test]
-fn with_verify_a_damaged_newest_one_stops_it() {
+fn prune_with_verify_stops_if_the_newest_archive_is_damaged() {
     let place = archives(&[2, 1, 0]);
     let newest = place.to.join(name(2));
     let mut bytes = common::read(&newest);
@@ -126,7 +126,7 @@ fn with_verify_a_damaged_newest_one_stops_it() {
 }
 
 #[test]
-fn without_a_rule_or_a_directory_it_does_nothing() {
+fn prune_without_a_rule_or_a_directory_does_nothing() {
     let place = archives(&[1, 0]);
     for args in [&[][..], &["--apply"], &["--keep-last", "0"], &["--max-size", "much"]] {
         let ran = run(&mut prune(&place, args));

@@ -102,13 +102,13 @@ const ACTIONS: [Action; 7] = [
 const NEW: &str = "00000000-0000-0000-0000-000000000007";
 
 #[test]
-fn a_call_that_is_optional_is_done_without() {
+fn an_optional_system_call_may_fail() {
     let fixture = Fixture::new();
     fixture.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "it failed"));
 }
 
 #[test]
-fn a_call_that_is_needed_and_refused_is_an_error_in_order() {
+fn a_required_system_call_that_fails_is_a_clean_error() {
     let fixture = Fixture::new();
     let felt = Mutex::new(BTreeSet::new());
     fixture.check_all(NEEDED, |call, ran, errno| {

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
 use crate::common::{self, Place, listed, ok, run};
 
 #[test]
-fn a_backup_is_made_and_its_report_names_it() {
+fn the_report_names_the_archive() {
     let place = Place::with(&[("level.dat", b"seed"), ("mods/a.jar", &common::noise(1, 5000))]);
     let ran = ok(&mut place.create());
     let archive = place.archive();
@@ -25,7 +25,7 @@ fn a_backup_is_made_and_its_report_names_it() {
 }
 
 #[test]
-fn an_archive_is_for_its_owner_only_and_named_after_a_new_uuid_each_time() {
+fn an_archive_is_private_and_has_a_new_uuid() {
     use std::os::unix::fs::MetadataExt;
     let place = Place::with(&[("a", b"a")]);
     ok(&mut place.create());
@@ -42,7 +42,7 @@ fn an_archive_is_for_its_owner_only_and_named_after_a_new_uuid_each_time() {
 }
 
 #[test]
-fn what_a_backup_leaves_out_by_its_nature_is_listed_and_no_failure() {
+fn special_files_are_listed_as_skipped_and_do_not_fail_a_backup() {
     let place = Place::with(&[("a", b"a")]);
     ok(Command::new("mkfifo").arg(place.source.join("pipe")));
     let _socket = std::os::unix::net::UnixListener::bind(place.source.join("sock")).unwrap();
@@ -52,7 +52,7 @@ fn what_a_backup_leaves_out_by_its_nature_is_listed_and_no_failure() {
 }
 
 #[test]
-fn long_lists_are_cut_for_people_and_whole_for_programs() {
+fn long_lists_are_truncated_in_text_and_complete_in_json() {
     let place = Place::new();
     let pipes: Vec<_> = (10..40).map(|i| place.source.join(format!("pipe{i}"))).collect();
     ok(Command::new("mkfifo").args(&pipes));
@@ -68,7 +68,7 @@ fn long_lists_are_cut_for_people_and_whole_for_programs() {
 }
 
 #[test]
-fn names_never_steer_the_terminal() {
+fn names_in_the_report_are_escaped_for_the_terminal() {
     let place = Place::new();
     let name = OsStr::from_bytes(b"\x1b[31mred\rline\nfeed\x7f\xc2\x9b2J");
     ok(Command::new("mkfifo").arg(place.source.join(name)));
@@ -100,7 +100,7 @@ fn names_never_steer_the_terminal() {
 }
 
 #[test]
-fn quiet_prints_the_report_alone() {
+fn quiet_prints_only_the_report() {
     let place = Place::with(&[("a", b"a")]);
     let ran = ok(place.create().arg("--quiet"));
     assert!(ran.out.starts_with("archive   "));
@@ -108,7 +108,7 @@ fn quiet_prints_the_report_alone() {
 }
 
 #[test]
-fn whoever_stops_listening_does_not_stop_the_backup() {
+fn a_closed_output_pipe_does_not_stop_the_backup() {
     let place = Place::with(&[("a", &common::noise(1, 300_000))]);
     for style in [&["--quiet"][..], &["--json"], &[]] {
         // Whether it writes before or after the other end is closed is left to chance.

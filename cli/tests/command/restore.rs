@@ -31,7 +31,7 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn all_or_some_of_an_archive_is_extracted() {
+fn extract_takes_all_or_selected_files() {
     let place = place();
     let ran = ok(command("extract", &place).arg("-q"));
     let lines: Vec<_> = ran.out.lines().collect();
@@ -53,7 +53,7 @@ fn all_or_some_of_an_archive_is_extracted() {
 }
 
 #[test]
-fn a_misspelled_path_to_keep_removes_nothing() {
+fn a_misspelled_keep_path_removes_nothing() {
     let place = place();
     let target = place.tmp.path().join("target");
     fs::create_dir_all(target.join("cache")).unwrap();
@@ -70,7 +70,7 @@ fn a_misspelled_path_to_keep_removes_nothing() {
 }
 
 #[test]
-fn what_can_be_had_is_salvaged() {
+fn salvage_extracts_undamaged_files() {
     let place = Place::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
     ok(&mut place.create());
     let mut bytes = common::read(&place.archive());
@@ -90,7 +90,7 @@ fn what_can_be_had_is_salvaged() {
 }
 
 #[test]
-fn a_directory_is_brought_to_an_archives_state() {
+fn restore_makes_a_directory_match_the_archive() {
     let place = place();
     let target = place.tmp.path().join("target");
     fs::create_dir_all(target.join("cache")).unwrap();
@@ -116,7 +116,7 @@ fn a_directory_is_brought_to_an_archives_state() {
 }
 
 #[test]
-fn an_archive_comes_from_a_pipe_and_from_any_program() {
+fn extract_reads_archives_of_other_programs_from_a_pipe() {
     let place = place();
     let target = place.tmp.path().join("target");
     let mut piped = wingback();
@@ -135,7 +135,7 @@ fn an_archive_comes_from_a_pipe_and_from_any_program() {
 }
 
 #[test]
-fn there_is_nothing_to_recover_where_nothing_was_interrupted() {
+fn recover_does_nothing_without_an_interrupted_restore() {
     let place = place();
     let recover = |args: &[&str]| ok(wingback().arg("recover").arg(&place.source).args(args));
     assert_eq!(recover(&[]).out, "there is no interrupted restore\n");
@@ -150,7 +150,7 @@ fn there_is_nothing_to_recover_where_nothing_was_interrupted() {
 }
 
 #[test]
-fn an_owner_is_two_numbers() {
+fn owner_takes_two_numbers() {
     let place = place();
     for wrong in ["root", "1", "1:", ":2", "1:2:3", "-1:2"] {
         let ran = run(command("extract", &place).args([format!("--owner={wrong}")]));
@@ -167,7 +167,7 @@ fn an_owner_is_two_numbers() {
 }
 
 #[test]
-fn what_cannot_be_used_is_left_out_with_status_3_or_is_an_error() {
+fn unusable_members_give_status_3_or_an_error() {
     let place = Place::with(&[("kept", b"x"), ("lost", b"x")]);
     fs::create_dir(&place.to).unwrap();
     let status = Command::new("tar")

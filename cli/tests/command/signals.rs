@@ -30,7 +30,7 @@ fn end(child: Child, signal: Signal) -> Ran {
 }
 
 #[test]
-fn interrupt_terminate_and_hang_up_cancel_and_leave_nothing() {
+fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for pause in [0, 30, 300] {
@@ -47,7 +47,7 @@ fn interrupt_terminate_and_hang_up_cancel_and_leave_nothing() {
 }
 
 #[test]
-fn a_cancel_is_told_in_json() {
+fn a_cancelled_backup_is_reported_in_json() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     let ran = end(start(&place, &[SLOW, &["--json"]].concat()), Signal::TERM);
     assert_eq!((ran.status, ran.err.as_str()), (1, ""));
@@ -57,7 +57,7 @@ fn a_cancel_is_told_in_json() {
 }
 
 #[test]
-fn a_cancel_does_not_wait_for_the_write_limit() {
+fn cancel_does_not_wait_for_the_write_limit() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     let child = start(&place, &["--write-limit", "100"]);
     let written = || std::fs::metadata(place.archive()).expect("there").len();

@@ -9,7 +9,7 @@ use crate::common::{self, Place, ok, wait};
 const PART: &str = ".backup-8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz.wingback-part";
 
 #[test]
-fn a_leftover_is_removed_and_all_else_stays() {
+fn sweep_removes_leftovers_only() {
     let place = Place::with(&[("a", b"a")]);
     ok(&mut place.create());
     fs::write(place.to.join(PART), "half").unwrap();
@@ -24,7 +24,7 @@ fn a_leftover_is_removed_and_all_else_stays() {
 }
 
 #[test]
-fn a_program_is_told_what_was_removed() {
+fn json_sweep_lists_removed_files() {
     let place = Place::new();
     let dir = place.to.join("srv");
     fs::create_dir_all(&dir).unwrap();
@@ -37,7 +37,7 @@ fn a_program_is_told_what_was_removed() {
 }
 
 #[test]
-fn the_next_backup_of_that_name_takes_a_leftovers_place() {
+fn a_backup_replaces_a_leftover_of_its_name() {
     let place = Place::with(&[("a", b"a")]);
     fs::create_dir(&place.to).unwrap();
     fs::write(place.to.join(PART), "half").unwrap();
@@ -46,7 +46,7 @@ fn the_next_backup_of_that_name_takes_a_leftovers_place() {
 }
 
 #[test]
-fn sweeping_all_the_time_never_touches_what_is_being_written() {
+fn sweep_never_touches_a_backup_that_is_running() {
     let place = Place::with(&[("a", b"a")]);
     fs::create_dir(&place.to).unwrap();
     for _ in 0..20 {

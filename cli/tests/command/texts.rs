@@ -25,7 +25,7 @@ fn accepts(program: &str, args: &[&str], text: &str) {
 }
 
 #[test]
-fn completions_are_for_the_shell_that_is_asked_for() {
+fn completions_are_valid_in_their_shell() {
     for (shell, args) in
         [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute", "/dev/stdin"])]
     {
@@ -50,7 +50,7 @@ fn bash_completes_a_subcommand() {
 }
 
 #[test]
-fn man_pages_are_there_for_the_command_and_each_subcommand() {
+fn the_command_and_each_subcommand_have_a_man_page() {
     for (args, title) in [
         (&["man"][..], ".TH wingback 1"),
         (&["man", "create"], ".TH wingback-create 1"),
@@ -66,7 +66,7 @@ fn man_pages_are_there_for_the_command_and_each_subcommand() {
 }
 
 #[test]
-fn help_and_version_say_what_this_is() {
+fn help_and_version_name_the_command() {
     let help = ok(wingback().args(["create", "--help"])).out;
     for option in ["--to <PLACE>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
         assert!(help.contains(option), "{option} in {help}");
@@ -77,7 +77,7 @@ fn help_and_version_say_what_this_is() {
 }
 
 #[test]
-fn texts_whose_reader_has_gone_are_no_failure() {
+fn a_closed_pipe_is_not_a_failure_of_help_texts() {
     for args in [&["completions", "zsh"][..], &["man"], &["create", "--help"], &["--version"]] {
         let mut child = spawn(wingback().args(args));
         drop(child.stdout.take());

@@ -50,7 +50,7 @@ fn place() -> (Place, Vec<Vec<String>>) {
 }
 
 #[test]
-fn a_full_standard_output_is_a_failure() {
+fn a_full_standard_output_is_an_error() {
     let (_place, commands) = place();
     for args in commands {
         let mut command = wingback();
@@ -64,7 +64,7 @@ fn a_full_standard_output_is_a_failure() {
 
 /// A quota that is used up in the middle, as `ulimit -f` and systemd's LimitFSIZE= set it.
 #[test]
-fn a_limit_of_file_sizes_is_a_failure_and_not_a_death() {
+fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
     let (place, _) = place();
     let archive = place.archive();
     let script = format!(
@@ -99,7 +99,7 @@ fn a_limit_of_file_sizes_is_a_failure_and_not_a_death() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn a_reader_that_closes_the_pipe_is_not_a_failure() {
     let (_place, commands) = place();
     for args in commands {
         let mut child = spawn(wingback().args(&args).stdout(Stdio::piped()));

@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::{self, Place, ok, run};
 
 #[test]
-fn a_wrong_option_is_named_with_the_reason() {
+fn an_invalid_option_is_named_with_the_reason() {
     let place = Place::with(&[("a", b"a")]);
     for (args, option, reason) in [
         (["--uuid", "12345"], "--uuid", ""),
@@ -34,7 +34,7 @@ fn a_wrong_option_is_named_with_the_reason() {
 }
 
 #[test]
-fn without_a_directory_the_usage_is_shown() {
+fn a_missing_directory_argument_shows_the_usage() {
     for args in [&["create"][..], &["estimate"], &["sweep"], &[], &["backup"]] {
         let ran = run(common::wingback().args(args));
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{args:?}");
@@ -43,7 +43,7 @@ fn without_a_directory_the_usage_is_shown() {
 }
 
 #[test]
-fn a_source_that_is_none_is_an_error_and_makes_no_directory() {
+fn a_missing_source_is_an_error_and_creates_no_directory() {
     let place = Place::with(&[("file", b"")]);
     for (source, why) in [("none", "No such file or directory"), ("file", "Not a directory")] {
         let source = place.source.join(source);
@@ -64,7 +64,7 @@ fn a_source_that_is_none_is_an_error_and_makes_no_directory() {
 }
 
 #[test]
-fn a_place_for_archives_that_is_a_file_is_an_error() {
+fn a_backup_directory_that_is_a_file_is_an_error() {
     let place = Place::with(&[("file", b"")]);
     let file = place.source.join("file");
     for to in [file.clone(), file.join("beneath")] {
@@ -78,7 +78,7 @@ fn a_place_for_archives_that_is_a_file_is_an_error() {
 }
 
 #[test]
-fn a_backup_that_is_there_is_never_overwritten() {
+fn an_existing_backup_is_never_overwritten() {
     let place = Place::with(&[("a", b"a")]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
     ok(place.create().args(uuid));
@@ -91,7 +91,7 @@ fn a_backup_that_is_there_is_never_overwritten() {
 }
 
 #[test]
-fn a_backup_that_is_being_made_is_not_made_twice() {
+fn two_backups_of_one_name_do_not_run_at_once() {
     let place = Place::with(&[("a", &common::noise(1, 200_000))]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
     let first = common::spawn(place.create().args(uuid).args(["--read-limit", "100k"]));
@@ -104,7 +104,7 @@ fn a_backup_that_is_being_made_is_not_made_twice() {
 }
 
 #[test]
-fn a_reserve_that_is_not_there_fails_and_leaves_nothing() {
+fn a_disk_below_its_reserve_fails_the_backup_and_leaves_nothing() {
     let place = Place::with(&[("a", b"a")]);
     let ran = run(place.create().args(["--reserve", "1000000T"]));
     assert_eq!(ran.status, 1);

@@ -110,7 +110,7 @@ fn gnu_tar_extracts_everything() {
 }
 
 #[test]
-fn gnu_tar_finds_no_difference_to_the_tree() {
+fn gnu_tar_finds_no_difference_from_the_tree() {
     each_archive("tar", |archive| {
         let source = ARCHIVES.place.source.as_os_str();
         let mut command = Command::new("tar");
@@ -134,7 +134,7 @@ fn busybox_extracts_everything() {
 }
 
 #[test]
-fn python_lists_everything_with_seeking_and_without() {
+fn python_lists_everything_with_and_without_seeking() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/listing.py");
     for mode in ["r:gz", "r|gz"] {
         list_with("python3", &["-W", "error", script, mode]);
@@ -173,7 +173,7 @@ fn java_lists_everything() {
 }
 
 #[test]
-fn gzip_pigz_and_igzip_find_no_fault() {
+fn gzip_pigz_and_igzip_accept_every_archive() {
     for program in ["gzip", "pigz", "igzip"] {
         each_archive(program, |archive| {
             let ran = ok(Command::new(program).arg("-t").arg(&archive.path));

@@ -34,7 +34,7 @@ fn with_keys(server: &Server) -> Command {
 }
 
 #[test]
-fn a_backup_in_s3_is_made_seen_into_and_restored() {
+fn a_backup_in_s3_is_made_listed_and_restored() {
     let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}/servers/one");
@@ -101,7 +101,7 @@ fn a_link_is_read_like_a_file() {
 }
 
 #[test]
-fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
+fn keys_may_come_from_a_profile_and_missing_keys_are_a_one_line_error() {
     let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let file = place.tmp.path().join("credentials");
@@ -134,7 +134,7 @@ fn keys_come_from_a_profile_too_and_are_missed_in_one_line() {
 }
 
 #[test]
-fn a_sweep_aborts_what_a_killed_backup_left() {
+fn sweep_aborts_the_upload_of_a_killed_backup() {
     let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}");
@@ -177,7 +177,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
 }
 
 #[test]
-fn a_name_that_is_refused_is_refused_by_every_command() {
+fn every_command_rejects_an_invalid_name() {
     let place = place();
     for to in [
         "s3://bkt//pre",

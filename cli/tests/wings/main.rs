@@ -54,7 +54,7 @@ fn archive(place: &Place, profile: &str) -> PathBuf {
 }
 
 #[test]
-fn an_archive_of_its_profile_gives_wings_every_file_and_us_everything() {
+fn wings_restores_every_file_of_an_archive_of_its_profile() {
     let wings = Wings::of_each_library();
     let place = Place::new();
     let tree = Tree::make(&place.source);
@@ -80,7 +80,7 @@ fn an_archive_of_its_profile_gives_wings_every_file_and_us_everything() {
 }
 
 #[test]
-fn an_archive_of_all_kinds_fails_there_at_its_first_directory() {
+fn wings_fails_at_the_first_directory_of_a_full_archive() {
     for wings in Wings::of_each_library() {
         let place = Place::with(&[("a", b"a"), ("dir/b", b"b"), ("z", b"z")]);
         let theirs = place.tmp.path().join("theirs");
@@ -92,7 +92,7 @@ fn an_archive_of_all_kinds_fails_there_at_its_first_directory() {
 }
 
 #[test]
-fn a_link_of_an_archive_of_all_kinds_is_an_empty_file_there() {
+fn wings_restores_a_symlink_of_a_full_archive_as_an_empty_file() {
     for wings in Wings::of_each_library() {
         let place = Place::with(&[("file", b"content")]);
         symlink("file", place.source.join("link")).unwrap();

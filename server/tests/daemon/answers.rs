@@ -40,7 +40,7 @@ fn answer(status: u16, kind: &str, body: &str) -> Act {
 }
 
 #[test]
-fn an_answer_that_is_not_the_panels_is_not_heard_whatever_its_status() {
+fn an_answer_that_is_not_from_the_panel_is_ignored_with_any_status() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 1");
     let answers: Vec<_> = STATUSES
@@ -58,7 +58,7 @@ fn an_answer_that_is_not_the_panels_is_not_heard_whatever_its_status() {
 }
 
 #[test]
-fn json_of_the_panel_is_heard_with_any_status_of_success() {
+fn json_from_the_panel_counts_with_any_success_status() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     for (status, kind, body) in [
@@ -76,7 +76,7 @@ fn json_of_the_panel_is_heard_with_any_status_of_success() {
 }
 
 #[test]
-fn the_panel_is_told_again_no_sooner_than_its_answer_asks() {
+fn notifications_are_retried_no_sooner_than_retry_after() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT".to_owned();
@@ -95,7 +95,7 @@ fn the_panel_is_told_again_no_sooner_than_its_answer_asks() {
 }
 
 #[test]
-fn a_redirect_takes_the_token_nowhere() {
+fn the_token_is_not_sent_to_the_target_of_a_redirect() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
     let location = format!("Location: http://{}/", elsewhere.local_addr().unwrap());
@@ -111,7 +111,7 @@ fn a_redirect_takes_the_token_nowhere() {
 }
 
 #[test]
-fn the_operator_sees_the_last_answer_without_the_token() {
+fn the_last_panel_answer_is_shown_without_the_token() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     let page = format!("\n<h1>no</h1> Bearer {TOKEN_ID}.{TOKEN} \u{1b}[31m\nmore of it");
@@ -134,7 +134,7 @@ fn the_operator_sees_the_last_answer_without_the_token() {
 }
 
 #[test]
-fn part_urls_are_asked_for_again_after_an_answer_that_is_not_the_panels() {
+fn part_urls_are_requested_again_after_an_answer_that_is_not_from_the_panel() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::with_s3(s3, &bucket);
@@ -156,7 +156,7 @@ fn part_urls_are_asked_for_again_after_an_answer_that_is_not_the_panels() {
 }
 
 #[test]
-fn pauses_grow_to_the_configured_one() {
+fn retry_delays_grow_to_the_configured_maximum() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act(vec![answer(200, "text/html", HTML); 1000]);

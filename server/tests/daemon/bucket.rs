@@ -14,7 +14,7 @@ fn said(daemon: &Daemon) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_with_the_bucket_is_said_once_at_the_start_and_the_daemon_runs() {
+fn a_bucket_problem_is_logged_once_at_startup_and_does_not_stop_the_daemon() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let right = s3_block(s3, &bucket);
@@ -39,7 +39,7 @@ fn what_is_wrong_with_the_bucket_is_said_once_at_the_start_and_the_daemon_runs()
 }
 
 #[test]
-fn a_bucket_that_cannot_be_is_a_wrong_configuration() {
+fn an_invalid_bucket_is_a_configuration_error() {
     for (wrong, why) in [
         ("bucket: a/b", "the bucket's name may have"),
         ("bucket: ab", "fewer than 3 characters"),

@@ -43,7 +43,7 @@ fn the_files_of_a_backup_are_listed_page_by_page_and_filtered() {
 }
 
 #[test]
-fn one_file_comes_out_of_a_backup() {
+fn one_file_of_a_backup_can_be_downloaded() {
     let daemon = Daemon::new();
     let odd = std::ffi::OsStr::from_bytes(b"odd \xff+&.dat");
     fs::write(daemon.dir(daemon.server()).join(odd), "odd").unwrap();
@@ -72,7 +72,7 @@ fn one_file_comes_out_of_a_backup() {
 
 /// An archive that another program made may have hard links, and a path twice.
 #[test]
-fn a_file_of_a_foreign_archive_is_sent_as_it_would_be_restored() {
+fn a_file_of_a_foreign_archive_has_the_content_that_restore_gives_it() {
     let daemon = Daemon::new();
     let backup = daemon.made();
     let tmp = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ fn a_file_of_a_foreign_archive_is_sent_as_it_would_be_restored() {
 }
 
 #[test]
-fn a_download_goes_by_ranges_and_once_by_each_token() {
+fn a_download_supports_ranges_and_each_token_works_once() {
     let daemon = Daemon::new();
     let backup = daemon.made();
     let bytes = fs::read(daemon.archive(backup)).unwrap();
@@ -142,7 +142,7 @@ fn a_download_goes_by_ranges_and_once_by_each_token() {
 }
 
 #[test]
-fn only_the_panels_own_tokens_open_a_download() {
+fn only_tokens_of_the_panel_allow_a_download() {
     let mut daemon = Daemon::new();
     let other = daemon.add_server();
     let backup = daemon.made();
@@ -168,7 +168,7 @@ fn only_the_panels_own_tokens_open_a_download() {
 }
 
 #[test]
-fn a_token_from_before_a_restart_is_spent() {
+fn a_token_from_before_a_restart_is_rejected() {
     let mut daemon = Daemon::new();
     let backup = daemon.made();
     let link = daemon.link(backup, json!({}));
@@ -183,7 +183,7 @@ fn a_token_from_before_a_restart_is_spent() {
 }
 
 #[test]
-fn verify_finds_damage_and_says_where() {
+fn verify_locates_damage() {
     let daemon = Daemon::new();
     let backup = daemon.made();
     let path = daemon.path(daemon.server(), backup);

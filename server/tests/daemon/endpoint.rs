@@ -18,7 +18,7 @@ fn error_of(reply: &crate::client::Reply) -> String {
 }
 
 #[test]
-fn a_backup_is_made_as_documented_and_the_panel_is_told() {
+fn a_backup_follows_the_documentation_and_notifies_the_panel() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     let (server, backup) = (daemon.server(), Uuid::new_v4());
@@ -77,7 +77,7 @@ fn a_megabyte_of_hostile_patterns_takes_little_memory_and_time() {
 }
 
 #[test]
-fn each_wrong_request_has_its_answer_and_leaves_nothing() {
+fn each_invalid_request_is_rejected_and_leaves_nothing() {
     let daemon = Daemon::new();
     let (server, there) = (daemon.server(), daemon.made());
     let path = format!("/api/servers/{server}/backup");
@@ -120,7 +120,7 @@ fn each_wrong_request_has_its_answer_and_leaves_nothing() {
 }
 
 #[test]
-fn what_can_be_known_of_the_destination_is_answered() {
+fn a_request_is_rejected_early_if_its_destination_cannot_work() {
     let mut daemon = Daemon::idle("", "");
     daemon.configure(TOKEN, "  backup_directory: /dev/null/backups");
     daemon.start();
@@ -133,7 +133,7 @@ fn what_can_be_known_of_the_destination_is_answered() {
 }
 
 #[test]
-fn no_parameter_leads_anywhere_else() {
+fn no_path_parameter_escapes_the_configured_directories() {
     let daemon = Daemon::new();
     let (server, backup) = (daemon.server(), daemon.made());
     let secret = daemon.tmp.path().join("volumes/secret");

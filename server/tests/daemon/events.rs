@@ -103,7 +103,7 @@ fn slow() -> Daemon {
 }
 
 #[test]
-fn a_backup_is_followed_live() {
+fn events_follow_a_running_backup() {
     let daemon = slow();
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     let mut listener = Listener::new(&daemon, server);
@@ -147,7 +147,7 @@ fn a_backup_is_followed_live() {
 }
 
 #[test]
-fn a_failure_is_no_completion() {
+fn a_failed_backup_sends_no_completion_event() {
     let daemon = slow();
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     let mut listener = Listener::new(&daemon, server);
@@ -162,7 +162,7 @@ fn a_failure_is_no_completion() {
 }
 
 #[test]
-fn a_token_says_what_one_may_hear() {
+fn a_token_limits_the_events_that_a_client_receives() {
     let mut daemon = Daemon::new();
     let other = daemon.add_server();
     let server = daemon.server();
@@ -198,7 +198,7 @@ fn a_token_says_what_one_may_hear() {
 }
 
 #[test]
-fn a_token_that_ends_is_asked_for_anew() {
+fn a_client_is_warned_before_its_token_expires() {
     let daemon = Daemon::new();
     let claims = json!({ "server_uuid": daemon.server(), "permissions": ["*"], "exp": now() + 3 });
     let mut listener = Listener::open(&daemon, daemon.server(), None).unwrap();
@@ -210,7 +210,7 @@ fn a_token_that_ends_is_asked_for_anew() {
 }
 
 #[test]
-fn pages_of_others_do_not_listen_in() {
+fn pages_of_other_origins_are_rejected() {
     let mut daemon =
         Daemon::idle("allowed_origins: ['https://friend.example']", "https://panel.example/");
     daemon.start();
@@ -228,7 +228,7 @@ fn pages_of_others_do_not_listen_in() {
 }
 
 #[test]
-fn a_client_that_says_too_much_is_not_kept() {
+fn a_client_that_sends_too_much_is_disconnected() {
     let daemon = Daemon::new();
     let mut listener = Listener::open(&daemon, daemon.server(), None).unwrap();
     let _ = listener.socket.send(Message::text("x".repeat(64 << 10)));
@@ -241,7 +241,7 @@ fn a_client_that_says_too_much_is_not_kept() {
 }
 
 #[test]
-fn a_client_that_does_not_listen_holds_nobody_up() {
+fn a_client_that_does_not_read_delays_no_other() {
     let daemon = Daemon::new();
     let server = daemon.server();
     let _deaf: Vec<_> = (0..20).map(|_| Listener::new(&daemon, server)).collect();

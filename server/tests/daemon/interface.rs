@@ -48,14 +48,14 @@ fn try_out(daemon: &Daemon, backup: Uuid) {
 }
 
 #[test]
-fn the_description_is_true_of_a_node_without_s3() {
+fn the_openapi_description_matches_a_node_without_s3() {
     let daemon = Daemon::new();
     let backup = daemon.made();
     try_out(&daemon, backup);
 }
 
 #[test]
-fn the_description_is_true_of_a_node_with_s3() {
+fn the_openapi_description_matches_a_node_with_s3() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::start();

@@ -38,7 +38,7 @@ fn rest(mut stream: &TcpStream) -> String {
 }
 
 #[test]
-fn two_hundred_requests_at_once_are_answered_and_kept_in_order() {
+fn two_hundred_concurrent_requests_are_answered_and_queued_in_order() {
     let panel = Panel::start();
     let mut daemon = Daemon::idle("  slots: 3", &panel.url());
     for _ in 0..19 {
@@ -70,7 +70,7 @@ fn two_hundred_requests_at_once_are_answered_and_kept_in_order() {
 }
 
 #[test]
-fn those_that_wait_are_seen_in_their_order() {
+fn queued_backups_are_listed_in_order() {
     let mut daemon = Daemon::idle("  slots: 2", "");
     daemon.configure(TOKEN, "  backup_write_limit: 100000");
     let servers: Vec<_> = (0..20).map(|_| daemon.add_server()).collect();
@@ -94,7 +94,7 @@ fn those_that_wait_are_seen_in_their_order() {
 }
 
 #[test]
-fn a_queue_has_an_end() {
+fn a_full_queue_rejects_requests() {
     let mut daemon = Daemon::idle("  slots: 1\n  max_queued: 2", "");
     daemon.configure(TOKEN, "  backup_write_limit: 100000");
     daemon.start();
@@ -107,7 +107,7 @@ fn a_queue_has_an_end() {
 }
 
 #[test]
-fn a_huge_body_is_refused_before_it_comes() {
+fn a_huge_body_is_rejected_before_it_is_read() {
     let daemon = Daemon::new();
     let head = format!(
         "POST /api/servers/{}/backup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n",
@@ -136,7 +136,7 @@ fn a_huge_body_is_refused_before_it_comes() {
 }
 
 #[test]
-fn slow_and_half_open_clients_are_not_waited_for() {
+fn slow_and_half_open_clients_are_disconnected() {
     let daemon = Daemon::with("  request_timeout: 1\n  max_connections: 8");
     let server = daemon.server();
     // Nothing; a part of a head; a head without its body.
@@ -165,7 +165,7 @@ fn slow_and_half_open_clients_are_not_waited_for() {
 }
 
 #[test]
-fn heads_without_end_are_refused() {
+fn endless_request_heads_are_rejected() {
     let daemon = Daemon::new();
     for line in ["X-Filler: y\r\n".to_owned(), format!("X-Long: {}\r\n", "y".repeat(8 << 10))] {
         let stream = connect(&daemon);

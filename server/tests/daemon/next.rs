@@ -13,7 +13,7 @@ fn copied(daemon: &Daemon, server: Uuid, adapter: &str) -> u64 {
 }
 
 #[test]
-fn what_a_server_had_before_is_copied_unless_that_is_switched_off() {
+fn a_backup_reuses_the_servers_previous_one_unless_disabled() {
     let mut daemon = Daemon::idle("", "");
     let (one, other) = (daemon.server(), daemon.add_server());
     daemon.start();
@@ -32,7 +32,7 @@ fn what_a_server_had_before_is_copied_unless_that_is_switched_off() {
 }
 
 #[test]
-fn a_cache_serves_backups_that_go_to_s3() {
+fn s3_backups_reuse_the_local_cache() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::with_s3(s3, &bucket);

@@ -21,7 +21,7 @@ fn results_of(panel: &Panel, backup: Uuid) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn a_panel_with_temporary_failures_is_notified_in_the_end() {
+fn a_panel_is_notified_after_temporary_failures() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     panel.act([
@@ -186,7 +186,7 @@ fn a_cancelled_upload_is_aborted_by_the_panel() {
 }
 
 #[test]
-fn with_credentials_of_its_own_the_daemon_uploads_by_itself() {
+fn a_daemon_with_credentials_uploads_without_part_urls() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::start();

@@ -22,7 +22,7 @@ pub fn server() -> Command {
 }
 
 #[test]
-fn a_wrong_configuration_is_said_with_its_line_and_nothing_starts() {
+fn a_configuration_error_names_its_line_and_stops_the_start() {
     let daemon = Daemon::idle("", "");
     let check = || output(server().arg("--check").arg("--config").arg(daemon.config()));
     assert!(check().0);
@@ -52,7 +52,7 @@ fn a_token_can_come_from_a_file() {
 }
 
 #[test]
-fn a_token_that_is_not_a_whole_token_keeps_the_daemon_from_starting() {
+fn an_incomplete_token_stops_the_start() {
     let daemon = Daemon::idle("", "");
     let broken = daemon.tmp.path().join("broken");
     fs::write(&broken, "${WB_TOKEN}\n").unwrap();
@@ -75,7 +75,7 @@ fn a_token_that_is_not_a_whole_token_keeps_the_daemon_from_starting() {
 }
 
 #[test]
-fn every_address_means_ipv4_and_ipv6() {
+fn an_unspecified_address_listens_on_ipv4_and_ipv6() {
     for host in ["''", "'[::]'"] {
         let mut daemon = Daemon::idle("", "");
         let text = fs::read_to_string(daemon.config()).unwrap();
@@ -92,7 +92,7 @@ fn every_address_means_ipv4_and_ipv6() {
 }
 
 #[test]
-fn a_reload_changes_tokens_and_limits_and_keeps_what_is_wrong_out() {
+fn a_reload_applies_tokens_and_limits_and_rejects_an_invalid_file() {
     let mut daemon = Daemon::idle("", "");
     daemon.configure(TOKEN, "  backup_write_limit: 20000");
     daemon.start();
@@ -119,7 +119,7 @@ fn a_reload_changes_tokens_and_limits_and_keeps_what_is_wrong_out() {
 }
 
 #[test]
-fn a_stop_lets_what_runs_end_and_nothing_begin() {
+fn a_stop_finishes_running_backups_and_starts_no_others() {
     let panel = Panel::start();
     let mut daemon = Daemon::idle("  slots: 1", &panel.url());
     daemon.configure(TOKEN, "  backup_write_limit: 1000000");
@@ -144,7 +144,7 @@ fn a_stop_lets_what_runs_end_and_nothing_begin() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_ever() {
+fn a_stop_has_a_time_limit() {
     let panel = Panel::start();
     let mut daemon = Daemon::idle("  stop_timeout: 1", &panel.url());
     daemon.configure(TOKEN, "  backup_write_limit: 1000");
@@ -163,7 +163,7 @@ fn a_stop_does_not_wait_for_ever() {
 }
 
 #[test]
-fn tls_is_as_in_wings() {
+fn tls_is_configured_as_in_wings() {
     let mut daemon = Daemon::idle("", "");
     let (key, certificate) =
         (daemon.tmp.path().join("key.pem"), daemon.tmp.path().join("cert.pem"));
@@ -218,7 +218,7 @@ fn tls_is_as_in_wings() {
 }
 
 #[test]
-fn the_log_is_lines_of_json_where_that_is_wanted() {
+fn the_log_can_be_json_lines() {
     let daemon = Daemon::idle("", "");
     let mut child = server()
         .arg("--log-json")
@@ -244,7 +244,7 @@ fn the_log_is_lines_of_json_where_that_is_wanted() {
 }
 
 #[test]
-fn one_address_has_one_daemon() {
+fn two_daemons_cannot_share_an_address() {
     let daemon = Daemon::new();
     let address = daemon.url.strip_prefix("http://").unwrap();
     let mut second = server();
@@ -259,7 +259,7 @@ fn one_address_has_one_daemon() {
 }
 
 #[test]
-fn the_limit_of_speed_holds_for_all_backups_together() {
+fn all_backups_share_one_speed_limit() {
     let mut daemon = Daemon::idle("  slots: 4", "");
     daemon.configure(TOKEN, "  backup_write_limit: 2000000");
     for _ in 0..2 {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn a_person_can_do_everything_on_the_page() {
+fn a_user_can_do_everything_on_the_page() {
     let mut daemon = Daemon::idle("", "");
     daemon.configure(TOKEN, "  backup_write_limit: 6000000");
     let server = daemon.server();

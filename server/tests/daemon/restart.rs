@@ -59,7 +59,7 @@ fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
 }
 
 #[test]
-fn local_backups_that_were_cut_off_are_ended() {
+fn interrupted_local_backups_are_marked_as_failed() {
     let panel = Panel::start();
     let mut daemon = slow(&panel, "");
     killed_midway(&mut daemon, "wings", &panel);
@@ -70,7 +70,7 @@ fn local_backups_that_were_cut_off_are_ended() {
 }
 
 #[test]
-fn uploads_that_were_cut_off_are_aborted() {
+fn interrupted_uploads_are_aborted() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::start();
@@ -81,7 +81,7 @@ fn uploads_that_were_cut_off_are_aborted() {
 }
 
 #[test]
-fn uploads_to_the_panels_urls_are_given_back_to_it() {
+fn the_panel_aborts_interrupted_uploads_to_part_urls() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::with_s3(s3, &bucket);
@@ -92,7 +92,7 @@ fn uploads_to_the_panels_urls_are_given_back_to_it() {
 }
 
 #[test]
-fn an_attempt_that_was_cut_off_counts_as_one() {
+fn an_interrupted_notification_counts_as_an_attempt() {
     let panel = Panel::start();
     let mut daemon = Daemon::with_panel(&panel.url(), "");
     // It hears, and the daemon is killed before it knows.
@@ -108,7 +108,7 @@ fn an_attempt_that_was_cut_off_counts_as_one() {
 }
 
 #[test]
-fn a_restore_that_was_cut_off_leaves_one_tree() {
+fn an_interrupted_restore_leaves_either_the_old_or_the_new_tree() {
     let panel = Panel::start();
     let mut daemon = Daemon::idle("", &panel.url());
     let dir = daemon.dir(daemon.server());
@@ -146,7 +146,7 @@ fn a_restore_that_was_cut_off_leaves_one_tree() {
 }
 
 #[test]
-fn whenever_it_is_killed_each_job_is_notified_once() {
+fn each_job_is_notified_once_whenever_the_daemon_is_killed() {
     let s3 = Server::shared();
     let bucket = s3.bucket();
     let panel = Panel::with_s3(s3, &bucket);
@@ -208,7 +208,7 @@ fn whenever_it_is_killed_each_job_is_notified_once() {
 
 /// The restore that had begun is reported with its own result, whatever waited after it.
 #[test]
-fn of_two_restores_each_is_told_as_it_ended() {
+fn each_of_two_interrupted_restores_is_reported_with_its_own_result() {
     let panel = Panel::start();
     let mut daemon = Daemon::with_panel(&panel.url(), "");
     let server = daemon.server();

@@ -19,7 +19,7 @@ fn restore(daemon: &Daemon, backup: Uuid, truncate: bool) -> crate::client::Repl
 }
 
 #[test]
-fn a_restore_brings_files_back_and_everybody_is_told() {
+fn a_restore_writes_files_and_notifies_panel_and_clients() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
     let (dir, backup) = (daemon.dir(daemon.server()), daemon.made());
@@ -71,7 +71,7 @@ fn a_damaged_archive_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_restored_is_refused() {
+fn an_invalid_restore_request_is_rejected() {
     let daemon = Daemon::new();
     let (server, backup) = (daemon.server(), daemon.made());
     let path = format!("{}/restore", daemon.path(server, backup));
@@ -87,7 +87,7 @@ fn what_cannot_be_restored_is_refused() {
 }
 
 #[test]
-fn an_s3_backup_is_restored_from_its_link() {
+fn an_s3_backup_is_restored_from_its_download_url() {
     let s3 = Server::shared();
     let daemon = Daemon::new();
     let (dir, backup) = (daemon.dir(daemon.server()), daemon.made());
@@ -109,7 +109,7 @@ fn an_s3_backup_is_restored_from_its_link() {
 }
 
 #[test]
-fn an_archive_that_wings_made_is_restored_downloaded_and_deleted() {
+fn an_archive_of_wings_can_be_restored_downloaded_and_deleted() {
     let daemon = Daemon::new();
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     fs::create_dir(daemon.backups_dir()).unwrap();
