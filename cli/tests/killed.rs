@@ -1,5 +1,5 @@
-//! A process that is killed at any moment leaves a whole archive or none, a whole tree or the other,
-//! and what it leaves unfinished can be cleared away. `WINGBACK_KILLS` says how often (100 times).
+//! A process that is killed at any time leaves a whole archive or none, and the old tree or the new
+//! one. Its leftovers can be removed. `WINGBACK_KILLS` sets the number of kills (100).
 
 mod common;
 
@@ -28,12 +28,12 @@ fn a_killed_incremental_backup_leaves_the_previous_archive_unchanged() {
     kill_backups(&place, &options);
     assert!(common::read(&before) == bytes);
     let report = ok(create(&place.source, &place.to).args(options).arg("--json")).json();
-    assert!(report["copied"].as_u64() > Some(3 << 20), "else nothing was copied: {report}");
+    assert!(report["copied"].as_u64() > Some(3 << 20), "the backup copied from the previous one: {report}");
 }
 
 fn kill_backups(place: &Place, options: &[&OsStr]) {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
-    // The quickest of some, since a disk is slow at times.
+    // The fastest of several runs, because a disk is slow at times.
     let runs = (0..5).map(|_| {
         let start = Instant::now();
         ok(create(&place.source, &place.to).args(options));
@@ -43,14 +43,14 @@ fn kill_backups(place: &Place, options: &[&OsStr]) {
     let mut rng = fastrand::Rng::new();
     let mut outcomes = Outcomes::default();
     for i in 0..kills {
-        // A little beyond the end, so that all of it is hit, the rename too.
+        // A little beyond the end, to include the final rename.
         let after = took.mul_f64(rng.f64() * 1.3);
         let to = place.tmp.path().join(format!("{i}"));
         kill(create(&place.source, &to).args(options), &to, after, &mut outcomes);
         fs::remove_dir_all(&to).unwrap_or_default();
     }
     println!("{kills} kills within {took:?}: {outcomes:?}");
-    // Moments spread over the whole run must have met it halfway, or the test shows nothing.
+    // Some kills must have hit the middle of the run, else the test proves nothing.
     assert!(kills < 50 || outcomes.leftover > 0, "{outcomes:?}");
 }
 
@@ -63,7 +63,7 @@ struct Outcomes {
 
 fn kill(create: &mut Command, to: &Path, after: Duration, outcomes: &mut Outcomes) {
     let mut child = spawn(create);
-    // A random moment.
+    // A random time.
     std::thread::sleep(after);
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
@@ -84,21 +84,21 @@ fn kill(create: &mut Command, to: &Path, after: Duration, outcomes: &mut Outcome
     }
     let swept = ok(wingback().arg("sweep").arg(to)).out;
     assert_eq!(!swept.is_empty(), is_part, "{name}: {swept}");
-    assert_eq!(names(to).len(), usize::from(!is_part), "what is whole stays");
+    assert_eq!(names(to).len(), usize::from(!is_part), "a whole archive stays");
 }
 
-/// To `gzip`, to `tar`, and up to its last byte: the footer is what is written last.
+/// Checks the archive with `gzip` and `tar`, and its footer, which is written last.
 fn assert_whole(archive: &Path) {
     assert_eq!(ok(Command::new("gzip").arg("-t").arg(archive)).err, "");
     assert_eq!(common::listed(archive).len(), FILES + 1);
     let bytes = common::read(archive);
     let footer = &bytes[bytes.len() - 128..];
-    assert!(footer.windows(6).any(|window| window == b"WBKIDX"), "it has its footer");
+    assert!(footer.windows(6).any(|window| window == b"WBKIDX"), "the footer is missing");
 }
 
 const FILES: usize = 40;
 
-/// Some files that do not compress and one that is large, so that a backup takes a moment.
+/// Incompressible files, one of them large, so that a backup takes a while.
 fn tree() -> Place {
     let place = Place::new();
     for i in 0..FILES as u64 {
@@ -115,16 +115,16 @@ fn sweep_removes_the_leftovers_of_dead_processes_only() {
     let place = Place::with(&[("a", &common::noise(1, 400_000))]);
     let slow = ["--read-limit", "200k"];
     let mut dead = spawn(place.create().args(slow));
-    wait_until("the beginning of an archive", || !place.left().is_empty());
+    wait_until("the first file of the backup", || !place.left().is_empty());
     let leftover = place.archive();
     dead.kill().expect("it is ours");
     dead.wait().expect("it is ours");
     let mut living = spawn(place.create().args(slow));
-    wait_until("the beginning of another archive", || place.left().len() == 2);
+    wait_until("the first file of another backup", || place.left().len() == 2);
     let mut swept = String::new();
     while living.try_wait().expect("a child").is_none() {
         swept += &ok(wingback().arg("sweep").arg(&place.to)).out;
-        // The backup has to get on as well.
+        // The backup needs time to proceed.
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(common::wait(living).status, 0);
@@ -132,8 +132,8 @@ fn sweep_removes_the_leftovers_of_dead_processes_only() {
     assert_eq!(common::listed(&place.archive()), ["a"]);
 }
 
-/// A restore that is killed at any moment leaves the old tree or the new one, or what `recover`
-/// makes one of them.
+/// A killed restore leaves the old tree or the new one, or a state from which `recover` restores one of
+/// them.
 #[test]
 fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
@@ -178,13 +178,13 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     for i in 0..kills {
         reset();
         let mut child = spawn(&mut restore());
-        // A random moment.
+        // A random time.
         std::thread::sleep(took.mul_f64(rng.f64() * 1.2));
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
         if is_pending() {
             ok(wingback().arg("recover").arg(&target).arg("--state-dir").arg(&state));
-            assert!(!is_pending(), "kill {i}: the record is left");
+            assert!(!is_pending(), "kill {i}: the record still exists");
             recovered += 1;
         }
         match (is_like(&old), is_like(&place.source)) {
@@ -194,5 +194,5 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
         }
     }
     println!("{kills} kills within {took:?}: {olds} old, {news} new, {recovered} recovered");
-    assert!(kills < 50 || (recovered > 0 && olds > 0), "nothing was met halfway");
+    assert!(kills < 50 || (recovered > 0 && olds > 0), "no kill hit the middle of a restore");
 }

@@ -1,5 +1,5 @@
-//! What may not be read is missing and said to be, and nothing else is. As root this runs as
-//! another user, since root may read everything.
+//! Unreadable files are skipped and reported, and all others are stored. If root runs the tests, the
+//! command runs as another user, because root can read everything.
 
 mod common;
 
@@ -21,8 +21,8 @@ struct Unprivileged {
 }
 
 impl Unprivileged {
-    /// The binary is copied to where others may run it; by a process of its own, since a file that
-    /// this one writes stays busy in whatever it starts meanwhile.
+    /// Copies the binary to a path that other users can execute. A separate process copies it: a file that
+    /// this process writes would stay open in children that it starts at the same time.
     fn new(files: &[(&str, &[u8])]) -> Self {
         let place = Place::with(files);
         let binary = place.tmp.path().join("wingback");
@@ -36,7 +36,7 @@ impl Unprivileged {
         Unprivileged { place, binary }
     }
 
-    /// The command, run by a user who is not root.
+    /// Returns the command, run by an unprivileged user.
     fn command(&self) -> Command {
         if !is_root() {
             return Command::new(&self.binary);
@@ -54,7 +54,7 @@ impl Unprivileged {
 }
 
 impl Drop for Unprivileged {
-    /// What nobody may list nobody could remove.
+    /// Makes directories accessible again, so that they can be removed.
     fn drop(&mut self) {
         let _ = Command::new("chmod").arg("-R").arg("u+rwx").arg(self.place.tmp.path()).status();
     }
@@ -64,7 +64,7 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours to change");
 }
 
-/// For root, who is another user then, a mode that keeps others out; else one that keeps all out.
+/// Sets mode `as_root` if the tests run as root and the command as another user, else mode 0.
 fn forbid(path: &Path, as_root: u32) {
     mode(path, if is_root() { as_root } else { 0 });
 }
@@ -98,7 +98,7 @@ fn unreadable_files_are_reported_and_all_others_are_stored() {
     assert_eq!((&report["partial"], &report["files"]), (&json!(true), &json!(3)));
     let archive = unprivileged.place.archive();
     assert_eq!(listed(&archive), ["a", "closed/", "dir/", "dir/z", "z"]);
-    // The directory's own entry is whole: a restore makes it as it was.
+    // The entry of the directory itself is complete, so a restore recreates it.
     let verbose = ok(Command::new("tar").arg("-tvzf").arg(&archive)).out;
     let line = verbose.lines().find(|line| line.ends_with("closed/")).unwrap();
     assert_eq!(line.starts_with("drwx------"), closed == 0o700, "{line}");
@@ -155,14 +155,14 @@ fn a_backup_directory_that_is_not_writable_is_an_error() {
     let json = run(unprivileged.create().arg("--json")).json();
     assert_eq!(json["kind"], "permission-denied");
     assert_eq!(place.left(), [""; 0]);
-    // A directory that would have to be made there.
+    // A missing directory cannot be created there.
     let mut command = unprivileged.create();
     let ran = run(command.args(["--name", "srv/{uuid}.tar.gz"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().starts_with("create the directory "), "{}", ran.err);
 }
 
-/// Directories that keep their owner out: not to be written to, not to be searched, and neither.
+/// Directories closed to their owner: not writable, not searchable, and neither.
 #[test]
 fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     const MODES: [(&str, u32); 3] = [("read-only", 0o555), ("unsearchable", 0o600), ("none", 0)];
@@ -206,7 +206,7 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     }
 }
 
-/// An archive whose directories are closed, made by GNU tar as their content is not read so.
+/// Archives closed directories with GNU tar, because the command could not read their content.
 fn closed_archive(source: &Path, archive: &Path) {
     let script = "cd \"$1\" && tar -cf - --mode=0555 --no-recursion read-only >\"$2.1\" &&
         tar -cf - --mode=0600 --no-recursion unsearchable >\"$2.2\" &&

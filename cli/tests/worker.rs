@@ -1,4 +1,4 @@
-//! `wingback worker`, spoken to as another program would.
+//! `wingback worker`, driven by another program.
 
 mod common;
 
@@ -65,7 +65,7 @@ impl Worker {
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
     }
 
-    /// The next event that is no progress.
+    /// The next event other than progress.
     fn end(&mut self) -> Value {
         loop {
             let event = self.event();
@@ -82,7 +82,7 @@ impl Worker {
         end
     }
 
-    /// A stream of a job's, and our end of it.
+    /// Opens a stream of a job and returns our end of it.
     fn stream(&self, id: u64, number: u64) -> UnixStream {
         let (ours, its) = UnixStream::pair().unwrap();
         let message = [id.to_le_bytes(), number.to_le_bytes()].concat();
@@ -95,7 +95,7 @@ impl Worker {
         ours
     }
 
-    /// Ends its requests, and gives its exit status.
+    /// Closes the request stream and returns the worker's exit status.
     fn close(mut self) -> i32 {
         drop(self.requests.take());
         self.child.wait().unwrap().code().unwrap()
@@ -163,7 +163,7 @@ fn an_invalid_request_is_reported_and_affects_no_other() {
             "number 3",
         ),
     ] {
-        // Its stream is closed although nobody took it.
+        // Its stream is closed although nobody accepted it.
         let mut stream = worker.stream(9, 1);
         let event = worker.run(9, op, args);
         assert!(text(&event).contains(says), "{says}: {event}");
@@ -222,13 +222,13 @@ fn jobs_are_cancelled_cleanly_when_the_requests_end() {
     let to = json!({ "store": [store, { "uuid": UUID }] });
     let args = json!({ "source": { "dir": source }, "to": to, "read_limit": 1 });
     worker.say(&json!({ "id": 1, "op": "backup", "args": args }).to_string());
-    // And the same ID again.
+    // A second request with the same ID.
     worker.say(&json!({ "id": 1, "op": "estimate", "args": { "dir": source } }).to_string());
     let twice = worker.end();
     assert!(text(&twice).contains("the job 1 is running"), "{twice}");
-    // The first goes on, so the error has not its ID.
+    // The first job goes on, so the error does not carry its ID.
     assert_eq!(twice.get("id"), None, "{twice}");
-    common::wait_until("the beginning of an archive", || !common::names(&backups).is_empty());
+    common::wait_until("the first file of the backup", || !common::names(&backups).is_empty());
     let begun = Instant::now();
     drop(worker.requests.take());
     let end = worker.end();

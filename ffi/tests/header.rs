@@ -45,7 +45,7 @@ fn every_compiler_accepts_the_header_twice() {
     }
 }
 
-/// The number is in the sources, in the soname and in the settings for `cargo cinstall`.
+/// The number is in the sources, in the soname and in the settings of `cargo cinstall`.
 #[test]
 fn the_abi_number_is_the_same_everywhere() {
     let read = |name: &str| fs::read_to_string(root().join("ffi").join(name)).unwrap();

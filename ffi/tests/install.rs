@@ -84,7 +84,7 @@ fn make_install_installs_all_that_a_program_needs() {
     assert!(written.starts_with("prefix=/usr\n"), "{written}");
 }
 
-/// This build is without the network, so that the tests cover one.
+/// This build has no network features, so that one test covers them.
 #[test]
 fn cargo_cinstall_installs_the_same_files() {
     if !in_test_all("cargo cinstall") {
@@ -99,7 +99,7 @@ fn cargo_cinstall_installs_the_same_files() {
         .args(["capi", "install", "--package", "wingback-ffi", "--no-default-features"])
         .args(["--profile", "dev", "--libdir", "lib", "--prefix"])
         .arg(&prefix.0)
-        // cargo-c contains another version of cargo, and each version rebuilds what the other has built.
+        // cargo-c contains another version of cargo. In one folder, each would rebuild the other's artifacts.
         .arg("--target-dir")
         .arg(built().with_file_name("capi")));
     prefix.is_complete();

@@ -71,7 +71,7 @@ fn a_complete_client_works() {
         }
         arguments
     });
-    // Each run leaves two uploads, which nobody has completed, and nothing else.
+    // Each run leaves two uploads that are not completed, and nothing else.
     for bucket in server.buckets() {
         assert_eq!(server.objects(&bucket), [], "{bucket}");
         assert_eq!(server.unfinished(&bucket).len(), 2);

@@ -1,4 +1,4 @@
-//! `estimate` counts, and its upper bound holds.
+//! `estimate` counts files and bytes, and its upper bound holds.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
@@ -29,7 +29,7 @@ fn estimate_counts_files_and_bytes_of_a_backup() {
     assert!(!place.to.exists());
 }
 
-/// A tree of one kind: what bounds an archive differs with the sizes and names of its files.
+/// Makes a tree of one kind: the size of an archive depends on the sizes and names of its files.
 fn tree(rng: &mut Rng, kind: usize) -> Place {
     let place = Place::new();
     let (files, size, name) = match kind {
@@ -81,7 +81,7 @@ fn no_archive_is_larger_than_its_estimate() {
                 for field in ["files", "directories", "symlinks", "content"] {
                     assert_eq!(report[field], counted[field], "{field}");
                 }
-                // A bound that says nothing would hold too.
+                // The bound must be tight as well: a huge one would always hold.
                 if level == "none" && profile == "full" {
                     assert!(max < size + size / 4 + 1500, "kind {kind}: {max} for {size}");
                 }

@@ -1,4 +1,4 @@
-//! File systems that know fewer calls than Linux has.
+//! File systems that lack system calls.
 
 use std::{fs, process::Command};
 
@@ -7,13 +7,13 @@ use crate::{
     without::{ERRNOS, Errno, refuse},
 };
 
-/// What such file systems, old kernels and filters answer, and the calls that they lack together.
+/// Errors of such file systems, old kernels and filters, each with the calls that are missing together.
 fn cases() -> impl Iterator<Item = (Errno, &'static [&'static str])> {
     let lacking: [&[&str]; 2] = [&["renameat2"], &["renameat2", "linkat"]];
     ERRNOS.into_iter().flat_map(move |errno| lacking.map(|calls| (errno, calls)))
 }
 
-/// The command there.
+/// Returns the command with these calls refused.
 fn on((errno, calls): (Errno, &[&str])) -> Command {
     let mut command = wingback();
     refuse(&mut command, calls, errno);

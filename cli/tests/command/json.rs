@@ -1,4 +1,4 @@
-//! `--json`: any number of progress, then one report or one error.
+//! `--json` prints progress lines, then one report or one error.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::common::{self, Place, Ran, ok, run};
 
-/// The lines, after a look at their order.
+/// Parses all lines and checks their order.
 #[track_caller]
 fn lines(ran: &Ran) -> Vec<Value> {
     let lines: Vec<Value> =
         ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(ran.err, "", "a program reads one stream");
+    assert_eq!(ran.err, "", "everything goes to standard output");
     let (_, before) = lines.split_last().expect("a result");
     assert!(before.iter().all(|line| line["type"] == "progress"), "{lines:?}");
     lines
@@ -32,7 +32,7 @@ fn progress_lines_precede_the_report() {
     let lines = lines(&ok(place.create().args(["--json", "--read-limit", "200k"])));
     let (report, progress) = lines.split_last().unwrap();
     assert_eq!(report["type"], "report");
-    assert!(progress.len() >= 2, "a second's work shows more than once: {progress:?}");
+    assert!(progress.len() >= 2, "a backup of a second shows progress more than once: {progress:?}");
     let mut bytes = 0;
     for line in progress {
         assert_eq!(
@@ -145,7 +145,7 @@ fn each_error_kind_has_its_own_word() {
     assert_eq!(kind(&mut common::create(&place.source, &file)), "invalid-input");
     assert_eq!(kind(&mut common::create(&place.source, &file.join("x"))), "invalid-input");
     assert_eq!(kind(place.create().args(["--reserve", "1000000T"])), "no-space");
-    assert_eq!(place.left(), [""; 0], "and nothing was left");
+    assert_eq!(place.left(), [""; 0], "nothing is left");
     ok(place.create().args(["--uuid", uuid]));
     assert_eq!(kind(place.create().args(["--uuid", uuid])), "already-exists");
 }

@@ -1,5 +1,5 @@
-//! Limits hold a backup back. How fast it is without one is nobody's promise, so there are lower
-//! bounds of time only.
+//! Limits slow a backup down. Only lower bounds of time are asserted, because the speed without a
+//! limit depends on the machine.
 
 use std::time::{Duration, Instant};
 

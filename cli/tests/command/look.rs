@@ -1,4 +1,4 @@
-//! `list`, `cat` and `verify`: looking into archives of ours and of others.
+//! `list`, `cat` and `verify`, with archives of wingback and of other programs.
 
 use std::{fs, fs::File, path::Path, process::Command};
 
@@ -24,7 +24,7 @@ fn place() -> Place {
     place
 }
 
-/// As Wings and GNU tar make it: no index.
+/// An archive without an index, as Wings and GNU tar write it.
 fn foreign(place: &Place) -> std::path::PathBuf {
     let archive = place.tmp.path().join("foreign.tar.gz");
     let mut tar = Command::new("tar");
@@ -106,7 +106,7 @@ fn cat_writes_one_file_to_standard_output() {
             "read the file nothing: the archive has nothing of that path"
         );
         assert_eq!(Ran::of(cat("logs")).one_line_error(), "read the file logs: it is a directory");
-        // From a pipe, in sequence.
+        // From a pipe, read in sequence.
         let mut piped = wingback();
         piped.args(["cat", "-", "logs/latest.log"]).stdin(File::open(&archive).unwrap());
         assert_eq!(ok(&mut piped).out, "a line\n");

@@ -1,4 +1,4 @@
-//! The command, as a person and a program meet it.
+//! The command, as used by people and by programs.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Backups and restores on file systems of other kinds, each mounted for one test.
+//! Backups and restores on other file systems, each mounted for one test.
 
 use std::{
     fs,
@@ -14,15 +14,15 @@ use crate::{
     tree::{Tree, tree},
 };
 
-/// A mounted file system. The directory beneath it has what was there before, if that is seen.
+/// A mounted file system. On overlayfs and FUSE, a directory beside the mount point has the content.
 struct Mounted {
     tmp: TempDir,
     root: PathBuf,
 }
 
 impl Mounted {
-    /// Mounts with the program and its arguments, in which `@` is the temporary directory. `fill` makes
-    /// the content of the directories there first.
+    /// Runs `commands` in a shell, with `@` replaced by the temporary directory. `fill` first creates the
+    /// content of the directories.
     fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
         if !is_root() {
             left_out(&format!("backups and restores on {kind}: no right to mount"));
@@ -72,7 +72,7 @@ impl Drop for Mounted {
 const WAYS: [(&str, &[&str]); 3] =
     [("whole", &[]), ("merge", &["--merge"]), ("in-place", &["--in-place"])];
 
-/// A server, and the directories that are restored from it, which hold another.
+/// Fills a server directory, and the directories that are replaced by a restore of it.
 fn fill(root: &Path) {
     let server = root.join("server");
     for (path, content) in [
@@ -99,7 +99,7 @@ fn fill_target(target: &Path) {
     }
 }
 
-/// An overlay with all of it in the lower layer.
+/// Mounts an overlay with all files in the lower layer.
 fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
     let layers = |tmp: &Path| {
         for layer in ["lower", "upper", "work"] {
@@ -113,7 +113,7 @@ fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
     Mounted::new("overlayfs", layers, &[&mount])
 }
 
-/// Everything that a backup is for, with all of it on the file system.
+/// Backs up, extracts and restores, with everything on the file system.
 fn everything_works(on: &Mounted) {
     let (server, to) = (on.path("server"), on.path("backups"));
     let new = tree(&server);
@@ -150,16 +150,16 @@ fn everything_works(on: &Mounted) {
     on.assert_nothing_left(&target);
 }
 
-/// Directories of the lower layer cannot be renamed there, unless `redirect_dir` is on.
+/// Directories of the lower layer cannot be renamed unless `redirect_dir` is on.
 #[test]
 fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
     let Some(on) = overlay(|_| ()) else { return };
     let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("refused");
-    assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case that this is about");
+    assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case under test");
     everything_works(&on);
 }
 
-/// What is kept beneath a directory of the lower layer moves into the new tree.
+/// Kept directories of the lower layer are moved into the new tree.
 #[test]
 fn a_restore_keeps_directories_of_the_lower_layer() {
     let cache = |lower: &Path| {
@@ -198,7 +198,7 @@ fn everything_works_on_a_fuse_file_system() {
     everything_works(&on);
 }
 
-/// FAT has no links, owners and modes.
+/// FAT has no links, owners or modes.
 #[test]
 fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
     let make = "truncate -s 32M @/image
@@ -235,7 +235,7 @@ fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
         let args = ["restore", archive, target.to_str().expect("text")];
         let ran = run(on.command(&args).args(options));
         fails_with("make the staging directory ", &ran);
-        assert!(ran.err.contains("`extract`"), "it says what to do: {ran:?}");
+        assert!(ran.err.contains("`extract`"), "the error names the alternative: {ran:?}");
         assert_eq!(without_modes(tree(&target)), old, "{way}");
         on.assert_nothing_left(&target);
     }

@@ -1,4 +1,4 @@
-//! Names, places, patterns and lengths.
+//! Names, directories, patterns and lengths.
 
 use std::fs;
 
@@ -79,7 +79,7 @@ fn the_last_matching_pattern_of_all_lists_decides() {
     assert_eq!(
         kept(&place, &["--exclude", "!*", "--exclude-from", from, "--exclude", "world"]),
         [".pteroignore", "a.log", "keep.log"],
-        "what is typed comes after the lists"
+        "patterns on the command line come after the lists"
     );
 }
 
@@ -169,7 +169,7 @@ fn reproducible_archives_of_copied_trees_are_identical() {
     };
     let same = bytes(&place.source, &["--reproducible"]);
     assert!(same == bytes(&copy, &["--reproducible", "--threads", "7", "--background"]));
-    assert!(bytes(&place.source, &[]) != bytes(&copy, &[]), "else the test shows nothing");
+    assert!(bytes(&place.source, &[]) != bytes(&copy, &[]), "the trees must differ without the option");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_backup_copies_unchanged_data_from_the_previous_one() {
     std::fs::write(place.source.join("log"), "two\n").unwrap();
     let path = first["path"].as_str().unwrap();
     let second = make(&["--previous", path]);
-    // Its own ctimes are too young to be believed, so it was read, and found to be equal.
+    // Its ctimes are recent and not trusted, so the file was read and found to be equal.
     assert!(second["copied"].as_u64() > Some(3 << 20), "{second}");
     let full = make(&[]);
     assert_eq!(second["sha1"], full["sha1"]);
@@ -220,7 +220,7 @@ fn a_backup_keeps_and_uses_a_cache() {
     assert!(tight["copied"].as_u64() > Some(3 << 20), "{tight}");
     assert!(tight["warnings"][0].as_str().unwrap().contains("1048576 bytes"), "{tight}");
 
-    // Of another level, and only if asked for.
+    // The previous archive has another level, so it is used only on request.
     let unused = make(&["--level", "best"]);
     assert!(unused["warnings"][0].as_str().unwrap().contains("level"), "{unused}");
     let reused = make(&["--reuse-any"]);

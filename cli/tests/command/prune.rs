@@ -1,4 +1,4 @@
-//! `prune` says what it would remove, removes that and no more, and never what is fallen back on.
+//! `prune` lists the archives to remove, removes only those, and keeps the newest whole archive.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::common::{self, Place, ok, run};
 
-/// Archives of so many days ago, oldest first, and one thing that is none.
+/// Archives of these ages in days, oldest first, and one file that is not an archive.
 fn archives(days: &[u64]) -> Place {
     let place = Place::with(&[("a", b"a")]);
     for (i, &ago) in days.iter().enumerate() {
@@ -37,7 +37,7 @@ fn prune(place: &Place, args: &[&str]) -> Command {
     command
 }
 
-/// Which of the archives are there.
+/// Indexes of the archives that exist.
 fn left(place: &Place, of: usize) -> Vec<usize> {
     (0..of).filter(|&i| place.to.join(name(i)).exists()).collect()
 }
@@ -102,7 +102,7 @@ fn prune_reports_archives_of_the_future_and_does_not_count_them_as_newest() {
     assert_eq!(first["removed"], false);
     assert_eq!(left(&place, 4), [0, 3]);
 
-    // Where all the others are gone, it is still there.
+    // It is kept even if all other archives are gone.
     date(3, 86_400);
     let ran = ok(&mut prune(&place, &["--keep-last", "1", "--max-size", "0", "--apply"]));
     assert!(ran.out.contains("nothing to remove\n2 archives dated"), "{}", ran.out);

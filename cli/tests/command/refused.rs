@@ -1,5 +1,5 @@
-//! One system call refused at a time. A command that needs it fails with its reason and loses
-//! nothing. One that can do without it succeeds, as docs/file-systems.md says.
+//! One system call is refused at a time. A command that needs it fails with the reason and loses
+//! nothing. A command that can do without it succeeds, as docs/file-systems.md says.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ use crate::{
     without::{ERRNOS, Errno, refuse},
 };
 
-/// Calls that every command does without, together where none is made today.
+/// Calls that no command needs. Calls of one entry are refused together.
 const OPTIONAL: &[&[&str]] = &[
     &["renameat2"],
     &["linkat"],
@@ -56,7 +56,7 @@ const OPTIONAL: &[&[&str]] = &[
     ],
 ];
 
-/// Calls without which a command that makes them fails, or a backup leaves files out and says so.
+/// Calls that a command needs: without them it fails, or a backup reports files as skipped.
 const NEEDED: &[&[&str]] = &[
     &["openat:O_CREAT"],
     &["openat:O_DIRECTORY"],
@@ -117,13 +117,13 @@ fn a_required_system_call_that_fails_is_a_clean_error() {
         }
         if ran.status == 1 { fixture.check_error(ran, errno) } else { Ok(()) }
     });
-    // A rule that refuses nothing would pass.
+    // The refused calls must have been made, else the test proves nothing.
     let felt = felt.into_inner().expect("no panic");
     let all = NEEDED.iter().flat_map(|call| ERRNOS.map(|errno| (call[0], errno.name)));
     assert_eq!(felt, all.collect());
 }
 
-/// A source, its archive, and what both are.
+/// A source and its archive, and the content of both.
 struct Fixture {
     place: Place,
     archive: PathBuf,
@@ -152,7 +152,7 @@ impl Fixture {
         Fixture { place, archive, bytes, source, cases: AtomicUsize::new(0) }
     }
 
-    /// Runs all commands with all answers to each of the calls, on two threads.
+    /// Runs all commands with all errors for each of the calls, on two threads.
     fn check_all(
         &self,
         calls: &'static [&'static [&'static str]],
@@ -197,7 +197,7 @@ impl Fixture {
         (ran, checked)
     }
 
-    /// One line, which says what was done, where, and the reason.
+    /// Expects one line with the operation, the path and the reason.
     fn check_error(&self, ran: &Ran, errno: Errno) -> Result<(), String> {
         let line = ran.err.strip_prefix("wingback: ").unwrap_or_default();
         ensure(line.lines().count() == 1, "the error is not one line")?;
@@ -206,7 +206,7 @@ impl Fixture {
         };
         let tmp = self.place.tmp.path().to_str().expect("text");
         let mut paths = self.source.keys().map(|path| path.to_str().expect("text"));
-        // Of what was in the target, and of the staging directory, the path beneath it.
+        // The path of a file in the target or in the staging directory is relative.
         let has_path = [tmp, "gone", ".wingback-restore-"].iter().any(|path| before.contains(path))
             || paths.any(|path| before.contains(path));
         ensure(has_path && before.contains(' '), "the error does not say what was done where")
@@ -217,11 +217,11 @@ fn ensure(is_so: bool, otherwise: &str) -> Result<(), String> {
     if is_so { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
-/// One command with a directory of its own.
+/// One command with its own directory.
 struct Case<'a> {
     fixture: &'a Fixture,
     dir: PathBuf,
-    /// The target before a restore.
+    /// The target before the restore.
     old: Tree,
 }
 
@@ -236,7 +236,7 @@ impl Case<'_> {
         self.dir.join("target")
     }
 
-    /// Makes what is there before, and the command.
+    /// Creates the initial state and returns the command.
     fn prepare(&mut self, action: Action) -> Command {
         let Fixture { archive, place: Place { source, .. }, .. } = self.fixture;
         let mut command = self.command();
@@ -317,7 +317,7 @@ impl Case<'_> {
         let there = listed(&archive);
         let is_there = |path: &Path| there.iter().any(|there| Path::new(there) == path);
         let is_told = |path: &Path| ran.out.contains(&format!("\n  {}: ", path.display()));
-        // What lies in a directory that is left out goes with it.
+        // A skipped directory includes its content.
         let is_known = |path: &&PathBuf| is_there(path) || path.ancestors().any(is_told);
         let unknown: Vec<_> = self.fixture.source.keys().filter(|path| !is_known(path)).collect();
         ensure(unknown.is_empty(), &format!("missing, and not in the report: {unknown:?}"))

@@ -1,4 +1,4 @@
-//! The report for people, and the exit status that goes with it.
+//! The text report and the exit status.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
 
@@ -83,14 +83,14 @@ fn names_in_the_report_are_escaped_for_the_terminal() {
     let json = ok(place.create().arg("--json"));
     assert!(!steers(&json.out), "{:?}", json.out);
     assert_eq!(json.json()["skipped"][0]["path"].as_str().unwrap().as_bytes(), name.as_bytes());
-    // As a place for archives, in a report and in an error; as a source.
+    // As a backup directory, in a report and in an error; then as a source.
     let to = place.tmp.path().join(name);
     assert!(!steers(&ok(&mut common::create(&place.source, &to)).out));
     let nowhere = run(&mut common::create(&place.source.join(name).join("x"), &to));
     assert_eq!(nowhere.status, 1);
     assert!(!steers(&nowhere.err), "{:?}", nowhere.err);
     nowhere.one_line_error();
-    // As a leftover.
+    // As a leftover of a killed backup.
     let swept = place.tmp.path().join("swept");
     fs::create_dir(&swept).unwrap();
     let part = [b".", name.as_bytes(), b".wingback-part"].concat();
@@ -111,7 +111,7 @@ fn quiet_prints_only_the_report() {
 fn a_closed_output_pipe_does_not_stop_the_backup() {
     let place = Place::with(&[("a", &common::noise(1, 300_000))]);
     for style in [&["--quiet"][..], &["--json"], &[]] {
-        // Whether it writes before or after the other end is closed is left to chance.
+        // Whether the command writes before or after the pipe is closed is random.
         for _ in 0..5 {
             let _ = fs::remove_dir_all(&place.to);
             let mut command = place.create();

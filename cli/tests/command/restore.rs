@@ -140,7 +140,7 @@ fn recover_does_nothing_without_an_interrupted_restore() {
     let recover = |args: &[&str]| ok(wingback().arg("recover").arg(&place.source).args(args));
     assert_eq!(recover(&[]).out, "there is no interrupted restore\n");
     assert_eq!(recover(&["--json"]).json(), json!({ "type": "recovered", "recovered": null }));
-    // What looks like ours in somebody's directory is not.
+    // A directory of a user that looks like a staging directory is not one.
     fs::create_dir_all(place.source.join(".wingback-restore/new")).unwrap();
     assert_eq!(recover(&["--json"]).json(), json!({ "type": "recovered", "recovered": null }));
     assert!(place.source.join(".wingback-restore/new").is_dir());

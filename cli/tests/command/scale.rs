@@ -1,4 +1,4 @@
-//! Work grows with the tree and with nothing else.
+//! Work grows with the size of the tree only.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::{
     limited,
 };
 
-/// Makes `dirs` directories of `files` files each, or that many files in the root.
+/// Creates `dirs` directories of `files` files each, or that many files in the root.
 fn tree(dirs: usize, files: usize) -> Place {
     let place = Place::new();
     for dir in 0..dirs {
@@ -19,7 +19,7 @@ fn tree(dirs: usize, files: usize) -> Place {
     place
 }
 
-/// Seconds of processor time outside of the kernel that a restore over the same tree takes.
+/// Seconds of user time that a restore over the same tree takes.
 fn restore(place: &Place) -> f64 {
     let mut command = wingback();
     command.args(["restore", "-q", "--threads", "1"]).arg(place.archive()).arg(&place.source);
@@ -33,7 +33,7 @@ fn restore(place: &Place) -> f64 {
 fn restore_time_does_not_depend_on_the_number_of_files_in_the_root() {
     let dirs = cases(200, 400);
     let (flat, deep) = (tree(1, dirs * 100), tree(dirs, 100));
-    // Another program may be in the way of one measurement.
+    // Another program may disturb one measurement.
     let mut seen = Vec::new();
     for _ in 0..4 {
         let (flat, deep) = (restore(&flat), restore(&deep));

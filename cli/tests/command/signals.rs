@@ -1,4 +1,4 @@
-//! Signals cancel in order: the process ends with status 1 and nothing is left.
+//! Signals cancel cleanly: the process exits with status 1 and leaves nothing.
 
 use std::{
     process::Child,
@@ -14,8 +14,8 @@ const SLOW: &[&str] = &["--read-limit", "10k"];
 /// Starts a backup that would take a minute, and waits until it writes.
 fn start(place: &Place, args: &[&str]) -> Child {
     let mut child = common::spawn(place.create().args(args));
-    common::wait_until("the beginning of an archive", || {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before it began");
+    common::wait_until("the first file of the backup", || {
+        assert!(child.try_wait().expect("a child").is_none(), "the process exited too early");
         !place.left().is_empty()
     });
     child
@@ -25,7 +25,7 @@ fn end(child: Child, signal: Signal) -> Ran {
     let start = Instant::now();
     kill_process(Pid::from_child(&child), signal).expect("it is there");
     let ran = common::wait(child);
-    assert!(start.elapsed() < Duration::from_secs(15), "it ends soon");
+    assert!(start.elapsed() < Duration::from_secs(15), "the process took too long to exit");
     ran
 }
 
@@ -35,7 +35,7 @@ fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for pause in [0, 30, 300] {
             let child = start(&place, SLOW);
-            // Several moments: at the beginning and in the midst.
+            // Several times: at the beginning and in the middle.
             std::thread::sleep(Duration::from_millis(pause));
             let ran = end(child, signal);
             assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{signal:?} {pause}: {ran:?}");
@@ -62,7 +62,7 @@ fn cancel_does_not_wait_for_the_write_limit() {
     let child = start(&place, &["--write-limit", "100"]);
     let written = || std::fs::metadata(place.archive()).expect("there").len();
     common::wait_until("the first bytes", || written() > 0);
-    // What is left waits for the limit, for some hours.
+    // The rest of the backup would wait for the limit for hours.
     assert_eq!(end(child, Signal::INT).status, 1);
     assert_eq!(place.left(), [""; 0]);
 }

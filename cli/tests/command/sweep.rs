@@ -1,4 +1,4 @@
-//! `sweep` removes what killed backups left, and nothing else.
+//! `sweep` removes leftovers of killed backups and nothing else.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn sweep_removes_leftovers_only() {
     let ran = ok(common::wingback().arg("sweep").arg(&place.to));
     assert_eq!(ran.out, format!("removed {}\n", place.to.join(PART).display()));
     assert_eq!(place.left().len(), 1 + others.len());
-    assert_eq!(ok(common::wingback().arg("sweep").arg(&place.to)).out, "", "it is gone");
+    assert_eq!(ok(common::wingback().arg("sweep").arg(&place.to)).out, "", "the leftover is gone");
 }
 
 #[test]

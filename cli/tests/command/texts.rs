@@ -1,4 +1,4 @@
-//! Help, completions and man pages, all made from one definition.
+//! Help, completions and man pages, all generated from one definition.
 
 use std::{
     io::Write,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::common::{is_there, ok, run, spawn, wait, wingback};
 
-/// Feeds `text` to a program that is to accept it without a word.
+/// Feeds `text` to a program that must accept it without output.
 #[track_caller]
 fn accepts(program: &str, args: &[&str], text: &str) {
     if !is_there(program, &format!("texts for {program}")) {

@@ -1,4 +1,4 @@
-//! Trees, compared.
+//! Comparable trees.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::common::names;
 
-/// A tree as it can be compared: by path its mode, its time but for links, and its content.
+/// Mode, modification time (0 for symlinks) and content, by path.
 pub(crate) type Tree = BTreeMap<PathBuf, (u32, i64, Vec<u8>)>;
 
 pub(crate) fn tree(root: &Path) -> Tree {

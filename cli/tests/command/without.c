@@ -1,7 +1,7 @@
-/* Preloaded, it refuses system calls to the program, as a kernel, a container's filter or a file
- * system does that does not have them: WITHOUT=CALL[:[!]FLAG]=ERRNO[,...]
+/* A preloaded library that makes system calls fail, as they do on kernels and file systems that lack
+ * them or in containers that filter them: WITHOUT=CALL[:[!]FLAG]=ERRNO[,...]
  *
- * It is preloaded, so that the loader is through with its own calls before the filter stands.
+ * A library, because the loader has finished its own calls when the filter is installed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define RENAME_NOREPLACE 1
 #endif
 
-/* A call, its older forms, and the argument that holds its flags. */
+/* A call, its older variants, and the argument with its flags. */
 struct call {
     const char *name;
     long number;
@@ -98,7 +98,7 @@ static const struct call CALLS[] = {
     {"utimensat", SYS_utimensat, 3},
 };
 
-/* A flag of a call: of bits, any; of numbers, the same. */
+/* A flag of a call: tested as a bit mask where the argument is one, else for equality. */
 static const struct flag {
     const char *name;
     unsigned value;

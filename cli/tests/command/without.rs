@@ -1,11 +1,11 @@
-//! The command where system calls are refused, as a kernel, a container's filter or a file system
-//! refuses them that does not have them.
+//! Runs the command with system calls that fail, as they do on kernels and file systems that lack them
+//! or in containers that filter them.
 
 use std::{path::PathBuf, process::Command, sync::LazyLock};
 
 use crate::common::ok;
 
-/// `without.c`, compiled.
+/// The compiled `without.c`.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let library = PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/without.so"));
     let mut cc = Command::new("cc");
@@ -14,7 +14,7 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     library
 });
 
-/// An answer to a call that is refused.
+/// The error of a refused call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno {
     pub(crate) name: &'static str,
@@ -22,14 +22,14 @@ pub(crate) struct Errno {
 }
 
 impl Errno {
-    /// Returns its description, as errors show it.
+    /// Returns its description, as error messages show it.
     pub(crate) fn text(self) -> String {
         let text = std::io::Error::from_raw_os_error(self.number).to_string();
         text.split(" (os error ").next().expect("a part").to_owned()
     }
 }
 
-/// What file systems, kernels and filters answer that do not have a call.
+/// Errors of file systems, kernels and filters that lack a call.
 pub(crate) const ERRNOS: [Errno; 6] = [
     Errno { name: "EPERM", number: 1 },
     Errno { name: "EINVAL", number: 22 },
@@ -39,7 +39,7 @@ pub(crate) const ERRNOS: [Errno; 6] = [
     Errno { name: "EOPNOTSUPP", number: 95 },
 ];
 
-/// Answers each call of `calls` to the command with `errno`: CALL[:[!]FLAG], as `without.c` has them.
+/// Makes each of `calls` fail with `errno`. The syntax is CALL[:[!]FLAG], as in `without.c`.
 pub(crate) fn refuse(command: &mut Command, calls: &[&str], errno: Errno) {
     let rules: Vec<_> = calls.iter().map(|call| format!("{call}={}", errno.name)).collect();
     command.env("LD_PRELOAD", &*LIBRARY).env("WITHOUT", rules.join(","));

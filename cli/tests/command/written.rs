@@ -1,4 +1,4 @@
-//! Status 0 means that everything was written.
+//! Exit status 0 means that everything was written.
 
 use std::{
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::common::{Place, noise, ok, run, spawn, wait, wingback};
 
-/// A place with an archive, and what each command that prints something is called with.
+/// Creates an archive, and returns the arguments of each command that prints something.
 fn place() -> (Place, Vec<Vec<String>>) {
     let place = Place::with(&[("a", &noise(1, 100_000)), ("b", b"b")]);
     for i in 0..2000 {
@@ -62,7 +62,7 @@ fn a_full_standard_output_is_an_error() {
     }
 }
 
-/// A quota that is used up in the middle, as `ulimit -f` and systemd's LimitFSIZE= set it.
+/// `ulimit -f` and LimitFSIZE= of systemd set this quota. It is exceeded in the middle of a file.
 #[test]
 fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
     let (place, _) = place();
@@ -92,7 +92,7 @@ fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
         assert_eq!(ran.status, 1, "{args}: {}", ran.err);
         assert!(ran.err.contains("File too large"), "{args}: {}", ran.err);
     }
-    assert_eq!(fs::read_dir(&to).expect("listed").count(), 0, "something is left");
+    assert_eq!(fs::read_dir(&to).expect("listed").count(), 0, "a file is left");
     let left: Vec<_> =
         fs::read_dir(&target).expect("listed").map(|e| e.expect("it").path()).collect();
     assert_eq!(left, [target.join("old")]);

@@ -1,4 +1,4 @@
-//! Wrong command lines and wrong places: one clear line, and nothing is made.
+//! Invalid command lines and paths give a one-line error and create nothing.
 
 use std::fs;
 
@@ -95,7 +95,7 @@ fn two_backups_of_one_name_do_not_run_at_once() {
     let place = Place::with(&[("a", &common::noise(1, 200_000))]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
     let first = common::spawn(place.create().args(uuid).args(["--read-limit", "100k"]));
-    common::wait_until("the beginning of an archive", || !place.left().is_empty());
+    common::wait_until("the first file of the backup", || !place.left().is_empty());
     let ran = run(place.create().args(uuid));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("a backup of that name is being made"), "{}", ran.err);

@@ -1,4 +1,4 @@
-//! What the tests of the command share: running it, and looking at what it leaves.
+//! Shared by the tests of the command: running it, and inspecting its results.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -19,7 +19,7 @@ pub(crate) use left_out::left_out;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The command, without arguments.
+/// Returns the command without arguments.
 pub fn wingback() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wingback"));
     command.stdin(Stdio::null());
@@ -27,14 +27,14 @@ pub fn wingback() -> Command {
     command
 }
 
-/// `wingback create DIR --to TO`.
+/// Returns `wingback create DIR --to TO`.
 pub fn create(dir: &Path, to: &Path) -> Command {
     let mut command = wingback();
     command.arg("create").arg(dir).arg("--to").arg(to);
     command
 }
 
-/// What a command said and how it ended.
+/// Output and exit status of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub status: i32,
@@ -43,7 +43,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Whatever else is wrong: no panic and no signal.
+    /// Panics if the command panicked or was killed.
     pub fn of(output: Output) -> Ran {
         let ran = Ran {
             status: output.status.code().unwrap_or(-1),
@@ -55,12 +55,12 @@ impl Ran {
         ran
     }
 
-    /// The only or last line, which is the result, as JSON.
+    /// Parses the last line of the output, which is the result.
     pub fn json(&self) -> Value {
         serde_json::from_str(self.out.lines().last().unwrap_or_default()).expect("a line of JSON")
     }
 
-    /// The one line on standard error.
+    /// Returns the only line on standard error.
     #[track_caller]
     pub fn one_line_error(&self) -> &str {
         let lines: Vec<_> = self.err.lines().collect();
@@ -73,7 +73,7 @@ pub fn run(command: &mut Command) -> Ran {
     Ran::of(command.output().expect("it starts"))
 }
 
-/// Runs what must succeed.
+/// Runs a command that must succeed.
 #[track_caller]
 pub fn ok(command: &mut Command) -> Ran {
     let ran = run(command);
@@ -81,7 +81,7 @@ pub fn ok(command: &mut Command) -> Ran {
     ran
 }
 
-/// Waits for something that must come soon.
+/// Waits for a condition that must soon hold.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -91,25 +91,25 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits for a child that is to end within a minute.
+/// Waits for a child, for at most a minute.
 pub fn wait(mut child: Child) -> Ran {
     let start = Instant::now();
     while child.try_wait().expect("a child").is_none() {
         if start.elapsed() > Duration::from_secs(60) {
             let _ = child.kill();
-            panic!("it did not end within a minute");
+            panic!("the child did not exit within a minute");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     Ran::of(child.wait_with_output().expect("a child"))
 }
 
-/// Starts it with both outputs kept.
+/// Starts the command with both outputs captured.
 pub fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
-/// A directory to back up and one beside it for archives, which is not there yet.
+/// A directory to back up, and the path of one for archives that does not exist yet.
 pub struct Place {
     pub tmp: TempDir,
     pub source: PathBuf,
@@ -124,7 +124,7 @@ impl Place {
         Place { source, to: tmp.path().join("backups"), tmp }
     }
 
-    /// With some files in it.
+    /// Creates the source with these files.
     pub fn with(files: &[(&str, &[u8])]) -> Place {
         let place = Place::new();
         for (path, content) in files {
@@ -139,12 +139,12 @@ impl Place {
         create(&self.source, &self.to)
     }
 
-    /// The names in the directory of archives, sorted.
+    /// The names in the backup directory, sorted.
     pub fn left(&self) -> Vec<OsString> {
         names(&self.to)
     }
 
-    /// The only file there.
+    /// The only file in the backup directory.
     #[track_caller]
     pub fn archive(&self) -> PathBuf {
         let names = self.left();
@@ -153,7 +153,7 @@ impl Place {
     }
 }
 
-/// The names in a directory, sorted; none if it is not there.
+/// The names in a directory, sorted. Empty if it does not exist.
 pub fn names(dir: &Path) -> Vec<OsString> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.expect("listed").file_name()).collect();
@@ -161,7 +161,7 @@ pub fn names(dir: &Path) -> Vec<OsString> {
     names
 }
 
-/// The paths in an archive, as GNU tar sees them.
+/// The paths in an archive, listed by GNU tar.
 #[track_caller]
 pub fn listed(archive: &Path) -> Vec<String> {
     let ran = ok(Command::new("tar").arg("--quoting-style=literal").arg("-tzf").arg(archive));
@@ -169,13 +169,13 @@ pub fn listed(archive: &Path) -> Vec<String> {
     ran.out.lines().map(str::to_owned).collect()
 }
 
-/// Bytes that do not compress, the same for the same seed.
+/// Incompressible bytes, equal for equal seeds.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
-/// Whether a program is installed. Without it `case` is left out.
+/// Whether a program is installed. If not, `case` is left out.
 pub fn is_there(program: &str, case: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());

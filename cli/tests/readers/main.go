@@ -52,7 +52,7 @@ func list(path string) error {
 		fmt.Fprintf(out, "%s %x %d %o %d %s %x\n", kinds[entry.Typeflag],
 			strings.TrimSuffix(entry.Name, "/"), entry.Size, entry.Mode, entry.ModTime.Unix(), link, sum.Sum(nil))
 	}
-	// What follows the tar's end is read too, down to the last member's checksum.
+	// Read what follows the end of the tar as well, to check the last member's checksum.
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-//! Other people's readers take every archive for what it is: an ordinary .tar.gz. Each lists or
-//! extracts it without a warning, and sees the tree that was backed up.
+//! Other programs read every archive as an ordinary .tar.gz. Each lists or extracts it without a
+//! warning, and finds the tree that was backed up.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,7 +15,7 @@ use std::{
 use common::{Place, Ran, is_there, ok, run};
 use tree::{Node, Tree};
 
-/// One tree, and an archive of it for each profile and two levels.
+/// One tree, and its archives: two profiles and two levels.
 struct Archives {
     place: Place,
     tree: Tree,
@@ -45,7 +45,7 @@ static ARCHIVES: LazyLock<Archives> = LazyLock::new(|| {
 });
 
 impl Archive {
-    /// What a reader is to find in it, in order.
+    /// The entries that a reader must find, in order.
     fn nodes(&self) -> impl Iterator<Item = &'static Node> {
         ARCHIVES.tree.nodes.iter().filter(|node| self.is_full || node.kind == 'f')
     }
@@ -70,7 +70,7 @@ fn each_archive(program: &str, check: impl Fn(&Archive)) {
     }
 }
 
-/// Lists each archive with a program of ours in another language.
+/// Lists each archive with one of the test readers in other languages.
 fn list_with(program: &str, args: &[&str]) {
     each_archive(program, |archive| {
         let ran = run(Command::new(program).args(args).arg(&archive.path));
@@ -78,12 +78,12 @@ fn list_with(program: &str, args: &[&str]) {
     });
 }
 
-/// Extracts each archive, and compares what that makes.
+/// Extracts each archive with a program and compares the result.
 fn extract_with(program: &str, args: &[&str], compare: fn(&Node, &Path)) {
     each_archive(program, |archive| {
         let into = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(program);
-        // A locale without UTF-8, in which names are bytes.
+        // In a locale without UTF-8, names are bytes.
         command.args(args).arg(&archive.path).current_dir(&into).env("LC_ALL", "C");
         let ran = ok(&mut command);
         assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{program}");
@@ -93,7 +93,7 @@ fn extract_with(program: &str, args: &[&str], compare: fn(&Node, &Path)) {
         }
         let mut found = tree::paths(into.path());
         if !archive.is_full {
-            // Directories are made on the way.
+            // Parent directories are created implicitly.
             found.retain(|path| {
                 !fs::symlink_metadata(into.path().join(tree::os(path))).expect("there").is_dir()
             });
@@ -126,7 +126,7 @@ fn bsdtar_extracts_everything() {
 
 #[test]
 fn busybox_extracts_everything() {
-    // It leaves the times of links, and of directories that it writes into, as they become.
+    // It does not restore the times of symlinks, nor of directories that it writes into afterwards.
     extract_with("busybox", &["tar", "-xpzf"], |node, root| match node.kind {
         'f' => node.assert_is_in(root),
         _ => node.assert_is_in_but_for_its_time(root),
@@ -163,11 +163,11 @@ fn node_lists_everything() {
 
 #[test]
 fn java_lists_everything() {
-    // Only with its compiler does it run a source file.
+    // Java runs a source file only if its compiler is installed.
     if !is_reader_there("javac") {
         return;
     }
-    // Quick to start, since it runs once for each archive.
+    // Options for a fast start, because it runs once for each archive.
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/Listing.java");
     list_with("java", &["-XX:TieredStopAtLevel=1", source]);
 }

@@ -1,4 +1,4 @@
-//! A tree with everything in it that readers differ about.
+//! A tree with all the kinds of names and files that readers treat differently.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -17,9 +17,9 @@ use sha1::{Digest, Sha1};
 
 use crate::common::{hex, noise};
 
-/// The tree, as it was made.
+/// The tree as it was created.
 pub struct Tree {
-    /// In the order of the archive.
+    /// In archive order.
     pub nodes: Vec<Node>,
 }
 
@@ -40,7 +40,7 @@ pub fn os(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }
 
-/// All paths beneath a directory.
+/// All paths below a directory.
 pub fn paths(root: &Path) -> Vec<Vec<u8>> {
     fn add(dir: &Path, root: &Path, paths: &mut Vec<Vec<u8>>) {
         for entry in fs::read_dir(dir).expect("a directory") {
@@ -58,7 +58,7 @@ pub fn paths(root: &Path) -> Vec<Vec<u8>> {
 }
 
 impl Tree {
-    /// Makes it in an empty directory.
+    /// Creates the tree in an empty directory.
     pub fn make(root: &Path) -> Tree {
         let at = |path: &[u8]| root.join(os(path));
         let file = |path: &[u8], content: &[u8]| {
@@ -72,7 +72,7 @@ impl Tree {
         file(b"big.log", &b"[12:00:01] [Server thread/INFO]: Done\n".repeat(40_000));
         file(b"noise.jar", &noise(1, 1_300_000));
         file(b"world/region/r.0.0.mca", &region());
-        // Before and after `b/` in the order of bytes.
+        // Before and after `b/` in byte order.
         for name in [&b"order-"[..], b"order/within", b"order.txt", b"order0"] {
             file(name, name);
         }
@@ -117,7 +117,7 @@ impl Tree {
             fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).expect("ours");
         }
         let mut paths = paths(root);
-        // The deepest first, since a change within changes a directory's time.
+        // Deepest first, because changes within a directory change its time.
         paths.sort_by_key(|path| std::cmp::Reverse(path.len()));
         for (i, path) in paths.iter().enumerate() {
             let seconds = [0, 1, 1_000_000_000, 1_700_000_000 + i as i64, 1_100_000_000][i % 5];
@@ -129,7 +129,7 @@ impl Tree {
     }
 }
 
-/// A path of `len` bytes; of names as long as names can be.
+/// Returns a path of `len` bytes with names of the maximal length.
 fn long_path(len: usize) -> Vec<u8> {
     let mut path = b"long/".to_vec();
     if len > 255 {
@@ -140,7 +140,7 @@ fn long_path(len: usize) -> Vec<u8> {
     path
 }
 
-/// Tables, then chunks at sectors, as a Minecraft region has them.
+/// A Minecraft region: tables, then chunks aligned to sectors.
 fn region() -> Vec<u8> {
     let mut region = vec![0; 8192];
     for i in 0..40 {
@@ -185,19 +185,19 @@ impl Node {
         }
     }
 
-    /// As readers that list write it down.
+    /// The line that the test readers print for this entry.
     pub fn line(&self) -> String {
         let Node { kind, mode, mtime, size, sha1, .. } = self;
         let target = if self.target.is_empty() { "-".into() } else { hex(&self.target) };
         format!("{kind} {} {size} {mode:o} {mtime} {target} {sha1}", hex(&self.path))
     }
 
-    /// As restores make it: they set neither setuid nor setgid nor the sticky bit.
+    /// The node as restores create it: without the setuid, setgid and sticky bits.
     pub fn without_special_bits(&self) -> Node {
         Node { mode: self.mode & 0o777, ..self.clone() }
     }
 
-    /// Finds the same beneath another root.
+    /// Expects an equal node below another root.
     pub fn assert_is_in(&self, root: &Path) {
         let found = Node::read(root, self.path.clone());
         assert_eq!(found.line(), self.line(), "{self:?}");

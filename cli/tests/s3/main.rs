@@ -1,4 +1,4 @@
-//! The command with archives in S3 and behind links, on a real MinIO.
+//! The command with archives in S3 and behind links, on a real S3 server.
 
 #[allow(dead_code, reason = "the library's tests use the rest")]
 #[path = "../../../tests/s3/client.rs"]
@@ -23,7 +23,7 @@ fn place() -> Place {
     Place::with(&[("server.properties", b"motd=x\n"), ("world/r.mca", &noise(1, 12 << 20))])
 }
 
-/// The command, with keys and endpoint in the environment.
+/// Returns the command with keys and endpoint in the environment.
 fn with_keys(server: &Server) -> Command {
     let mut command = wingback();
     command
@@ -142,7 +142,7 @@ fn sweep_aborts_the_upload_of_a_killed_backup() {
     create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "1M"]);
     let mut child = common::spawn(&mut create);
     while server.unfinished(&bucket).is_empty() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        assert!(child.try_wait().unwrap().is_none(), "the process exited too early");
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -163,9 +163,9 @@ fn an_interrupt_leaves_nothing_in_s3() {
         create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "2M"]);
         let mut child = common::spawn(&mut create);
         while server.unfinished(&bucket).is_empty() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+            assert!(child.try_wait().unwrap().is_none(), "the process exited too early");
         }
-        // Several moments: at the beginning and in the midst.
+        // Several times: at the beginning and in the middle.
         std::thread::sleep(std::time::Duration::from_millis(pause));
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -200,7 +200,7 @@ fn every_command_rejects_an_invalid_name() {
             &["restore", &object, root],
             &["sweep", to],
         ] {
-            // Nobody listens there, and nobody needs to.
+            // Nothing listens on this port, and no request is sent.
             let ran = wingback()
                 .args(args)
                 .env("AWS_ACCESS_KEY_ID", "a")

@@ -1,5 +1,5 @@
-//! Stock Wings restores our archives of profile `wings`: emulated with the two libraries that its
-//! releases use, each entry written as a file.
+//! Stock Wings restores archives of profile `wings`. Its restore is emulated with the two libraries
+//! that its releases use: each entry is written as a file.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,14 +17,14 @@ use common::{Place, Ran, is_there, ok, run, wingback};
 use tempfile::TempDir;
 use tree::Tree;
 
-/// The emulation, built with one library.
+/// The emulation, built with one of the libraries.
 struct Wings {
     library: &'static str,
     built: TempDir,
 }
 
 impl Wings {
-    /// With both, or with none where there is no Go.
+    /// Builds it with both libraries, or with neither if Go is not installed.
     fn of_each_library() -> Vec<Wings> {
         let libraries = ["archiver", "archives"];
         if !is_there("go", "Wings' restore") {

@@ -60,7 +60,7 @@ static void round_of(const wingback_store *store, int thread, int round) {
     char cancelled[64];
     snprintf(cancelled, sizeof cancelled, "%d-%d.cancelled.tar.gz", thread, round);
     OK(wingback_backup_start(backup, store, text(cancelled), &task, &error));
-    // A different moment in each thread and round.
+    // A different time in each thread and round.
     usleep(1000 * (unsigned)(thread + round));
     wingback_task_cancel(task);
     wingback_status status = wingback_task_wait(task, -1, NULL);

@@ -1,4 +1,4 @@
-//! Answers in the Panel's place: of a proxy, a web server, a gateway.
+//! Responses that are not from the Panel: of a proxy, a web server, a gateway.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const STATUSES: [u16; 20] = [
     520,
 ];
 
-/// Content types and bodies that are not the Panel's.
+/// Content types and bodies of responses that are not from the Panel.
 const FOREIGN: [(&str, &str); 7] = [
     ("text/html; charset=UTF-8", HTML),
     ("text/html", "{}"),
@@ -119,7 +119,7 @@ fn the_last_panel_answer_is_shown_without_the_token() {
     let backup = daemon.made();
     let path = format!("/api/servers/{}/backup/{backup}", daemon.server());
     let shown =
-        until("it is shown", || daemon.get(&path)["panel_answer"].as_str().map(str::to_owned));
+        until("the answer is shown", || daemon.get(&path)["panel_answer"].as_str().map(str::to_owned));
     assert!(shown.starts_with("status 403, text/html: <h1>no</h1> Bearer"), "{shown}");
     assert!(shown.contains("[token]") && !shown.contains('\u{1b}') && !shown.contains("more"));
     let log = daemon.log();
@@ -151,7 +151,7 @@ fn part_urls_are_requested_again_after_an_answer_that_is_not_from_the_panel() {
     ]);
     daemon.ask(server, "s3", backup).expect(202);
     daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
-    assert_eq!((panel.asked(), panel.requests().len()), (1, 7));
+    assert_eq!((panel.part_url_requests(), panel.requests().len()), (1, 7));
     assert_eq!(panel.known(backup).results[0]["successful"], true);
 }
 
@@ -164,6 +164,6 @@ fn retry_delays_grow_to_the_configured_maximum() {
     daemon.made();
     thread::sleep(Duration::from_secs(6));
     let count = panel.requests().len();
-    // Half a second, and then about a second each.
+    // Half a second, and then about one second each.
     assert!((4..=10).contains(&count), "{count} in {:?}", began.elapsed());
 }

@@ -1,4 +1,4 @@
-//! The daemon asks its S3 service at the start, and says what is wrong there.
+//! At startup, the daemon checks its S3 bucket and logs problems.
 
 use crate::{
     daemon::{Daemon, TOKEN, output, until},
@@ -7,7 +7,7 @@ use crate::{
     server::Server,
 };
 
-/// The lines of the log that are about the bucket.
+/// The log lines about the bucket.
 fn said(daemon: &Daemon) -> Vec<String> {
     let is_said = |line: &&str| line.contains(" can be used") || line.contains("cannot be used");
     daemon.log().lines().filter(is_said).map(str::to_owned).collect()
@@ -28,12 +28,12 @@ fn a_bucket_problem_is_logged_once_at_startup_and_does_not_stop_the_daemon() {
     ] {
         let daemon = Daemon::with(&block);
         let said =
-            until("the bucket is looked at", || Some(said(&daemon)).filter(|s| !s.is_empty()));
+            until("the bucket is checked", || Some(said(&daemon)).filter(|s| !s.is_empty()));
         assert_eq!(said.len(), 1, "{said:?}");
         let level = if block == right { " INFO " } else { "ERROR " };
         assert!(said[0].contains(level) && said[0].contains(why), "{why}: {said:?}");
         assert!(said[0].contains("s3://") && said[0].contains("/servers"), "{said:?}");
-        // Backups that go elsewhere are made all the same.
+        // Local backups work all the same.
         daemon.made();
     }
 }

@@ -1,4 +1,4 @@
-//! What is in an archive, and how it is downloaded.
+//! Listing, downloading and verifying archives.
 
 use std::{fs, io::Write, os::unix::ffi::OsStrExt};
 
@@ -70,7 +70,7 @@ fn one_file_of_a_backup_can_be_downloaded() {
     fetch("GET", &link, &[], b"").unwrap().expect(401);
 }
 
-/// An archive that another program made may have hard links, and a path twice.
+/// Archives of other programs may have hard links, and a path twice.
 #[test]
 fn a_file_of_a_foreign_archive_has_the_content_that_restore_gives_it() {
     let daemon = Daemon::new();
@@ -101,7 +101,7 @@ fn a_file_of_a_foreign_archive_has_the_content_that_restore_gives_it() {
         .collect();
     let (old, newer, none) = (json!(4), json!(6), json!(0));
     assert_eq!(shown, [("b", "hard-link", &old), ("l", "symlink", &none), ("a", "file", &newer)]);
-    // What names nothing is known before the answer begins.
+    // A hard link without a target is detected before the response starts.
     tar("rm -f *; echo x >a; ln a b; tar -cf x.tar a b; tar --delete -f x.tar a; gzip x.tar");
     file("b").expect(400);
 }
@@ -161,7 +161,7 @@ fn only_tokens_of_the_panel_allow_a_download() {
     for text in ["", "x", "a.b.c"] {
         get(text).expect(401);
     }
-    // The node's token itself is not one for here.
+    // The node's own token does not work here.
     fetch("GET", &format!("{}/download/backup?token={TOKEN}", daemon.url), &[], b"")
         .unwrap()
         .expect(401);
@@ -173,7 +173,7 @@ fn a_token_from_before_a_restart_is_rejected() {
     let backup = daemon.made();
     let link = daemon.link(backup, json!({}));
     let (_, query) = link.split_once("/download").unwrap();
-    // Times in tokens are in whole seconds, and the start is to be in a later one.
+    // Times in tokens are whole seconds, and the restart must be in a later second.
     let made = now();
     until("another second", || Some(()).filter(|()| now() > made));
     daemon.kill();

@@ -1,4 +1,4 @@
-//! A daemon of its own for each test, with servers, and what its clients do.
+//! A daemon for each test, with servers, and helpers for its clients.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::client::{Reply, fetch};
 pub const TOKEN: &str = "the-token-of-this-node";
 pub const TOKEN_ID: &str = "abcdefgh";
 
-/// How long anything may take that is to happen by itself.
+/// Time limit for everything that happens without a request.
 pub const SOON: Duration = Duration::from_secs(60);
 
 pub struct Daemon {
@@ -36,26 +36,26 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// One that has run since this returned, with one server and no Panel.
+    /// Starts a daemon with one server and without a Panel.
     pub fn new() -> Self {
         Daemon::with("")
     }
 
-    /// Likewise, with lines for the block `wingback` besides, or for blocks of their own behind it.
+    /// Like [`Daemon::new`], with additional lines for the block `wingback`, or with blocks that follow it.
     pub fn with(more: &str) -> Self {
         let mut daemon = Daemon::idle(more, "");
         daemon.start();
         daemon
     }
 
-    /// Likewise, with a Panel.
+    /// Like [`Daemon::with`], with a Panel.
     pub fn with_panel(url: &str, more: &str) -> Self {
         let mut daemon = Daemon::idle(more, url);
         daemon.start();
         daemon
     }
 
-    /// One that does not run yet.
+    /// Creates a daemon without starting it.
     pub fn idle(more: &str, remote: &str) -> Self {
         let mut daemon = Daemon {
             tmp: TempDir::new().unwrap(),
@@ -72,7 +72,7 @@ impl Daemon {
         daemon
     }
 
-    /// Writes the configuration, `system` with these lines besides.
+    /// Writes the configuration, with additional lines for `system`.
     pub fn configure(&self, token: &str, system: &str) {
         let root = self.tmp.path().display();
         let Daemon { remote, more, .. } = self;
@@ -89,7 +89,7 @@ impl Daemon {
         self.tmp.path().join("config.yml")
     }
 
-    /// A server with a few files.
+    /// Adds a server with a few files.
     pub fn add_server(&mut self) -> Uuid {
         let server = Uuid::new_v4();
         self.servers.push(server);
@@ -104,7 +104,7 @@ impl Daemon {
         server
     }
 
-    /// The first server.
+    /// Returns the first server.
     pub fn server(&self) -> Uuid {
         self.servers[0]
     }
@@ -121,7 +121,7 @@ impl Daemon {
         self.backups_dir().join(format!("backup-{backup}.tar.gz"))
     }
 
-    /// Everything in the backup directory.
+    /// All names in the backup directory.
     pub fn files(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.backups_dir()) else { return Vec::new() };
         let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -145,7 +145,7 @@ impl Daemon {
         let mut head = String::new();
         self.url = loop {
             line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended: {head}");
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the daemon exited: {head}");
             head += &line;
             if let Some((_, url)) = line.split_once("listening on ") {
                 break url.trim().to_owned();
@@ -163,7 +163,7 @@ impl Daemon {
         self.child = Some(child);
     }
 
-    /// As a power cut would.
+    /// Kills the daemon with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -175,7 +175,7 @@ impl Daemon {
         self.child.as_ref().unwrap().id() as i32
     }
 
-    /// The most KiB of memory that it has had resident.
+    /// Peak resident memory in KiB.
     pub fn peak_kb(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -188,10 +188,10 @@ impl Daemon {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end of a daemon that was asked to stop. Returns whether it succeeded.
+    /// Waits for the exit of a daemon that was asked to stop. Returns whether it succeeded.
     pub fn ended(&mut self) -> bool {
         let mut child = self.child.take().unwrap();
-        until("it ends", || child.try_wait().unwrap()).success()
+        until("the daemon exits", || child.try_wait().unwrap()).success()
     }
 
     pub fn log(&self) -> String {
@@ -230,7 +230,7 @@ impl Daemon {
         self.get(&self.path(server, backup))
     }
 
-    /// Waits until the backup looks so.
+    /// Waits until the backup satisfies `is`.
     pub fn wait(&self, server: Uuid, backup: Uuid, is: impl Fn(&Value) -> bool) -> Value {
         until(&format!("{backup} is so"), || {
             Some(self.backup(server, backup)).filter(|backup| is(backup))
@@ -246,7 +246,7 @@ impl Daemon {
         })
     }
 
-    /// A backup of the first server, by the adapter `wings`, that is complete.
+    /// Makes a complete backup of the first server with the adapter `wings`.
     pub fn made(&self) -> Uuid {
         let backup = Uuid::new_v4();
         self.ask(self.server(), "wings", backup).expect(202);
@@ -254,7 +254,7 @@ impl Daemon {
         backup
     }
 
-    /// A link for one download.
+    /// Returns a link for one download.
     pub fn link(&self, backup: Uuid, body: Value) -> String {
         let reply = self.post(&format!("{}/link", self.path(self.server(), backup)), body);
         let link: Value = serde_json::from_slice(&reply.expect(200).body).unwrap();
@@ -276,7 +276,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Asks again and again.
+/// Calls `ask` until it returns a value.
 #[track_caller]
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let late = Instant::now() + SOON;
@@ -289,13 +289,13 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Bytes that do not compress, always the same for a seed.
+/// Incompressible bytes, equal for equal seeds.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
 }
 
-/// What GNU tar lists.
+/// The member names that GNU tar lists.
 pub fn tar_list(archive: &Path) -> Vec<String> {
     let listed = Command::new("tar").arg("tzf").arg(archive).output().unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
@@ -310,7 +310,7 @@ pub fn sha1sum(path: &Path) -> String {
     String::from_utf8(summed.stdout).unwrap()[..40].to_owned()
 }
 
-/// A token as the Panel signs them.
+/// Signs a token as the Panel does.
 pub fn jwt(key: &str, claims: &Value) -> String {
     let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"HS256"}"#);
     let signed = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
@@ -322,7 +322,7 @@ pub fn now() -> u64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
-/// What a command says.
+/// Runs a command. Returns whether it succeeded, and its output.
 pub fn output(command: &mut Command) -> (bool, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! `POST /api/servers/{server}/backup`, as documented, and what goes with it.
+//! `POST /api/servers/{server}/backup`, as documented, and related endpoints.
 
 use std::{fs, time::Instant};
 
@@ -29,7 +29,7 @@ fn a_backup_follows_the_documentation_and_notifies_the_panel() {
     let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     assert_eq!(made["state"], "complete");
     let archive = daemon.archive(backup);
-    // The ignore file's patterns count besides the request's.
+    // The patterns of the ignore file are added to those of the request.
     let names = [
         ".pteroignore",
         "server.properties",
@@ -67,7 +67,7 @@ fn a_megabyte_of_hostile_patterns_takes_little_memory_and_time() {
     let question_marks = |i| format!("*a{}{i}\n", "?".repeat(40));
     let made = ask(lines(21_000, question_marks));
     assert_eq!(made["state"], "complete", "{made}");
-    // What is more than a list may have.
+    // More than the limits allow.
     let refused = ask(lines(80_000, |i| format!("*a*b*{i}\n")));
     assert_eq!(refused["state"], "failed");
     let text = refused.to_string();
@@ -102,7 +102,7 @@ fn each_invalid_request_is_rejected_and_leaves_nothing() {
     }
     let simple = json!({ "adapter": "wings", "uuid": new.simple().to_string() });
     daemon.post(&path, simple).expect(400);
-    // Whatever its case, it is the same UUID.
+    // UUIDs are compared without regard to case.
     let again = json!({ "adapter": "wings", "uuid": there.to_string().to_uppercase() });
     assert!(error_of(&daemon.post(&path, again).expect(409)).contains("UUID"));
 
@@ -155,7 +155,7 @@ fn no_path_parameter_escapes_the_configured_directories() {
         let file = format!("{}/file?path=..%2F..%2F{name}", daemon.path(server, backup));
         daemon.send("GET", &file, b"").expect(404);
     }
-    // A server has no hold on another one's backups.
+    // A server has no access to backups of another one.
     let mut daemon = daemon;
     let other = daemon.add_server();
     for (method, rest) in [
@@ -210,7 +210,7 @@ fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
         });
         assert_eq!((results.len(), &results[0]["successful"]), (1, &json!(false)));
     }
-    // A failed one is gone with its record, and its UUID is free again.
+    // Deleting a failed backup removes its record, and its UUID is free again.
     daemon.send("DELETE", &daemon.path(server, running), b"").expect(204);
     daemon.send("DELETE", &daemon.path(server, running), b"").expect(404);
 

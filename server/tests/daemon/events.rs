@@ -1,4 +1,4 @@
-//! The WebSocket.
+//! Events on the WebSocket.
 
 use std::{
     fs,
@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 use crate::daemon::{Daemon, TOKEN, jwt, noise, now, until};
 
-/// One who listens to a server.
+/// A client that receives the events of a server.
 pub struct Listener {
     socket: WebSocket<TcpStream>,
 }
 
 impl Listener {
-    /// With a token that the daemon has made.
+    /// Connects with a token issued by the daemon.
     pub fn new(daemon: &Daemon, server: Uuid) -> Self {
         let reply = daemon.post(&format!("/api/servers/{server}/websocket"), json!({})).expect(200);
         let made: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -33,7 +33,7 @@ impl Listener {
         listener
     }
 
-    /// One that has not said who it is.
+    /// Connects without authenticating.
     pub fn open(daemon: &Daemon, server: Uuid, origin: Option<&str>) -> Result<Self, String> {
         let address = daemon.url.strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
@@ -56,7 +56,7 @@ impl Listener {
         self.socket.send(Message::text(text)).unwrap();
     }
 
-    /// The next event; `None` when the daemon has closed the socket.
+    /// The next event. `None` after the daemon has closed the socket.
     pub fn next(&mut self) -> Option<Value> {
         loop {
             match self.socket.read() {
@@ -65,19 +65,19 @@ impl Listener {
                 Ok(_) => {}
                 Err(e) if matches!(&e, tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::WouldBlock) =>
                 {
-                    panic!("no event came")
+                    panic!("no event arrived")
                 }
                 Err(_) => return None,
             }
         }
     }
 
-    /// All events up to the first of that name.
+    /// All events up to the first with this name.
     pub fn until(&mut self, name: &str) -> Vec<Value> {
         self.until_one(|event| event["event"] == name)
     }
 
-    /// All events up to the first whose text begins so.
+    /// All events up to the first whose text starts with `text`.
     pub fn until_text(&mut self, text: &str) -> Vec<Value> {
         self.until_one(|event| event["args"][0].as_str().is_some_and(|t| t.starts_with(text)))
     }
@@ -180,7 +180,7 @@ fn a_token_limits_the_events_that_a_client_receives() {
     refused(&jwt(TOKEN, &claims(other, &["*"])));
     refused(&jwt(TOKEN, &claims(server, &["backup.read"])));
     refused(TOKEN);
-    // Who was refused may try again.
+    // A rejected client may try again.
     let mut all = refused("x");
     all.auth(&jwt(TOKEN, &claims(server, &["*"])));
     assert_eq!(all.next().unwrap()["event"], "auth success");
@@ -245,7 +245,7 @@ fn a_client_that_does_not_read_delays_no_other() {
     let daemon = Daemon::new();
     let server = daemon.server();
     let _deaf: Vec<_> = (0..20).map(|_| Listener::new(&daemon, server)).collect();
-    // More events than the daemon keeps for one of them.
+    // More events than the daemon buffers for one client.
     let began = Instant::now();
     for _ in 0..120 {
         daemon.made();
@@ -256,7 +256,7 @@ fn a_client_that_does_not_read_delays_no_other() {
     lively.until(&format!("backup completed:{backup}"));
     drop(lively);
     let metrics = || daemon.metrics();
-    until("the lively one is gone", || {
+    until("the reading client is gone", || {
         Some(()).filter(|()| !metrics().contains("wingback_websocket_clients 21"))
     });
 }

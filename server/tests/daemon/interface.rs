@@ -1,4 +1,4 @@
-//! The interface's description, compared with the daemon by schemathesis.
+//! The OpenAPI description, checked against the daemon by schemathesis.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -10,7 +10,7 @@ use crate::{
     server::Server,
 };
 
-/// What `tests/setup.sh` has put into the user's cache folder.
+/// A path in the cache folder of the user, where `tests/setup.sh` installs.
 pub fn cached(path: &str) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");

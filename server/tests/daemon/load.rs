@@ -1,4 +1,4 @@
-//! Many clients at once, and bad ones.
+//! Many clients at once, and misbehaving ones.
 
 use std::{
     io::{Read, Write},
@@ -22,7 +22,7 @@ fn connect(daemon: &Daemon) -> TcpStream {
     stream
 }
 
-/// What comes until the daemon hangs up.
+/// Reads until the daemon closes the connection.
 fn rest(mut stream: &TcpStream) -> String {
     let mut text = Vec::new();
     let mut bytes = [0; 4096];
@@ -30,7 +30,7 @@ fn rest(mut stream: &TcpStream) -> String {
         match stream.read(&mut bytes) {
             Ok(0) => break,
             Ok(n) => text.extend_from_slice(&bytes[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("it does not hang up"),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("the connection stays open"),
             Err(_) => break,
         }
     }
@@ -85,7 +85,7 @@ fn queued_backups_are_listed_in_order() {
         let waits = look(n);
         assert_eq!((&waits["state"], &waits["position"]), (&json!("queued"), &json!(n - 1)));
     }
-    // Whoever leaves lets the others move up.
+    // After one is deleted, the others move up.
     daemon.send("DELETE", &daemon.path(servers[5], backups[5]), b"").expect(204);
     assert_eq!(look(6)["position"], 4);
     daemon.send("DELETE", &daemon.path(servers[0], backups[0]), b"").expect(204);
@@ -116,16 +116,16 @@ fn a_huge_body_is_rejected_before_it_is_read() {
     let stream = connect(&daemon);
     (&stream).write_all(format!("{head}Content-Length: 1000000000\r\n\r\n").as_bytes()).unwrap();
     assert!(rest(&stream).starts_with("HTTP/1.1 413 "));
-    // One that does not say how large it is.
+    // A body without a declared length.
     let stream = connect(&daemon);
     (&stream).write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).unwrap();
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let mut sent = 0;
     while (&stream).write_all(&chunk).is_ok() {
         sent += chunk.len();
-        assert!(sent < 64 << 20, "it reads on and on");
+        assert!(sent < 64 << 20, "the daemon does not stop reading");
     }
-    // Without a token nothing is read at all.
+    // Without a token no body is read.
     let stream = connect(&daemon);
     let head =
         "POST /api/servers/x/backup HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
@@ -139,7 +139,7 @@ fn a_huge_body_is_rejected_before_it_is_read() {
 fn slow_and_half_open_clients_are_disconnected() {
     let daemon = Daemon::with("  request_timeout: 1\n  max_connections: 8");
     let server = daemon.server();
-    // Nothing; a part of a head; a head without its body.
+    // Nothing, a partial head, and a head without its body.
     let heads = [
         String::new(),
         "GET / HTTP/1.1\r\nHos".into(),
@@ -171,11 +171,11 @@ fn endless_request_heads_are_rejected() {
         let stream = connect(&daemon);
         (&stream).write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").unwrap();
         let mut sent = 0;
-        // More than the buffers of a connection can take.
+        // More than the buffers of a connection can hold.
         while sent < 64 << 20 && (&stream).write_all(line.as_bytes()).is_ok() {
             sent += line.len();
         }
-        assert!(sent < 64 << 20, "it reads on and on");
+        assert!(sent < 64 << 20, "the daemon does not stop reading");
     }
     let stream = connect(&daemon);
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(1 << 20));

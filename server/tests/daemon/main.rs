@@ -1,4 +1,4 @@
-//! The daemon as its clients, its Panel and its operator meet it.
+//! The daemon, tested through its API, with a Panel and as its operator runs it.
 
 #[allow(dead_code, reason = "the library's tests use the rest")]
 #[path = "../../../tests/s3/client.rs"]

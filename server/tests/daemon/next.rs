@@ -1,4 +1,4 @@
-//! A backup is made from the server's own one before.
+//! A backup reuses data of the server's previous one.
 
 use uuid::Uuid;
 
@@ -18,9 +18,9 @@ fn a_backup_reuses_the_servers_previous_one_unless_disabled() {
     let (one, other) = (daemon.server(), daemon.add_server());
     daemon.start();
     assert_eq!(copied(&daemon, one, "wings"), 0);
-    assert_eq!(copied(&daemon, other, "wings"), 0, "each has its own");
+    assert_eq!(copied(&daemon, other, "wings"), 0, "previous backups are per server");
     assert!(copied(&daemon, one, "wings") > 1 << 20);
-    // Also by the next process, and from what is left.
+    // Also after a restart, and from what is left.
     daemon.kill();
     daemon.start();
     assert!(copied(&daemon, other, "wings") > 1 << 20);

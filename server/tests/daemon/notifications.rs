@@ -1,4 +1,4 @@
-//! Notifications of the Panel, with all kinds of answers.
+//! Notifications to the Panel, with all kinds of responses.
 
 use std::{
     fs,
@@ -42,11 +42,11 @@ fn a_panel_is_notified_after_temporary_failures() {
 fn a_lost_answer_is_not_a_lost_notification() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
-    panel.act([Act::Lose]);
+    panel.act([Act::LoseResponse]);
     let backup = daemon.made();
-    // The Panel accepted it, and says so at the second attempt.
+    // The Panel accepted the notification, and reports this at the second attempt.
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
-    assert_eq!((panel.tried(), panel.known(backup).results.len()), (2, 1));
+    assert_eq!((panel.notifications_received(), panel.known(backup).results.len()), (2, 1));
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn a_backup_that_was_deleted_in_the_panel_is_kept_as_an_orphan() {
 fn a_pending_notification_is_sent_after_a_restart() {
     let panel = Panel::start();
     let mut daemon = Daemon::with_panel(&panel.url(), "");
-    // The Panel does not answer, through one restart.
+    // The Panel does not respond, also not after a restart.
     panel.act(vec![Act::Say(503, ""); 1000]);
     let backup = daemon.made();
-    until("it was tried", || {
+    until("a notification was attempted", || {
         Some(()).filter(|()| daemon.log().contains("cannot notify the Panel yet"))
     });
     daemon.kill();
@@ -94,7 +94,7 @@ fn a_pending_notification_is_sent_after_a_restart() {
     let metrics = daemon.metrics();
     assert!(metrics.contains("wingback_panel_notifications_pending 1"), "{metrics}");
     daemon.kill();
-    panel.forget_script();
+    panel.clear_script();
     daemon.start();
     assert_eq!(results_of(&panel, backup).len(), 1);
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
@@ -109,13 +109,13 @@ fn a_pending_notification_is_sent_after_a_restart() {
 fn a_slow_panel_delays_no_other_backup() {
     let panel = Panel::start();
     let daemon = Daemon::with_panel(&panel.url(), "");
-    panel.act([Act::Think(Duration::from_secs(4))]);
+    panel.act([Act::Delay(Duration::from_secs(4))]);
     let slow = daemon.made();
     let quick = daemon.made();
     daemon.wait(daemon.server(), quick, |backup| backup["panel"] == "delivered");
     assert_eq!(daemon.backup(daemon.server(), slow)["panel"], "pending");
     daemon.wait(daemon.server(), slow, |backup| backup["panel"] == "delivered");
-    assert_eq!(panel.tried(), 2);
+    assert_eq!(panel.notifications_received(), 2);
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn an_s3_backup_goes_to_the_panels_part_urls() {
     let daemon = Daemon::with_panel(&panel.url(), "");
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     fs::write(daemon.dir(server).join("big"), noise(3, 12 << 20)).unwrap();
-    // The row is not committed yet.
+    // The Panel's database row is not committed yet.
     panel.act([Act::Say(404, MISSING)]);
     daemon.ask(server, "s3", backup).expect(202);
     let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
-    assert_eq!((panel.asked(), &made["readable"]), (1, &json!(false)));
+    assert_eq!((panel.part_url_requests(), &made["readable"]), (1, &json!(false)));
     let results = results_of(&panel, backup);
     assert!(results[0]["parts"].as_array().unwrap().len() >= 3);
     let archive = s3.get(&bucket, &format!("{backup}.tar.gz"));
@@ -153,14 +153,14 @@ fn the_panel_is_asked_for_part_urls_once() {
     let panel = Panel::with_s3(s3, &bucket);
     let daemon = Daemon::with_panel(&panel.url(), "  panel_missing_timeout: 2");
     let (server, backup) = (daemon.server(), Uuid::new_v4());
-    // The Panel has begun an upload, and its answer is lost.
-    panel.act([Act::Lose]);
+    // The Panel has begun an upload, and its response is lost.
+    panel.act([Act::LoseResponse]);
     daemon.ask(server, "s3", backup).expect(202);
     daemon.wait_state(server, backup, "failed");
-    assert_eq!(panel.asked(), 1);
+    assert_eq!(panel.part_url_requests(), 1);
     assert_eq!(results_of(&panel, backup)[0]["successful"], false);
     assert!(s3.left_of(&bucket, &format!("{backup}.tar.gz")).is_empty());
-    // The Panel does not know this one.
+    // The Panel does not know this backup.
     panel.act(vec![Act::Say(404, MISSING); 20]);
     let unknown = Uuid::new_v4();
     daemon.ask(server, "s3", unknown).expect(202);
@@ -192,14 +192,14 @@ fn a_daemon_with_credentials_uploads_without_part_urls() {
     let panel = Panel::start();
     let block = s3_block(s3, &bucket);
     let daemon = Daemon::with_panel(&panel.url(), &block);
-    assert!(daemon.log().contains("cannot record"), "it warns: {}", daemon.log());
+    assert!(daemon.log().contains("cannot record"), "a warning is missing: {}", daemon.log());
     let (server, backup) = (daemon.server(), Uuid::new_v4());
     daemon.ask(server, "s3", backup).expect(202);
     let made = daemon.wait(server, backup, |backup| backup["panel"] == "delivered");
     let key = format!("servers/{server}/backup-{backup}.tar.gz");
     assert_eq!(s3.objects(&bucket), [(key.clone(), made["size"].as_u64().unwrap())]);
-    assert_eq!((panel.asked(), &made["adapter"]), (0, &json!("s3")));
-    // The daemon reads its own upload.
+    assert_eq!((panel.part_url_requests(), &made["adapter"]), (0, &json!("s3")));
+    // The daemon can read its own upload.
     let path = daemon.path(server, backup);
     assert!(daemon.get(&format!("{path}/files"))["total"].as_u64() > Some(5));
     let file = daemon.send("GET", &format!("{path}/file?path=server.properties"), b"");
@@ -209,7 +209,7 @@ fn a_daemon_with_credentials_uploads_without_part_urls() {
     assert!(all.body == s3.get(&bucket, &key));
     let body = json!({ "adapter": "s3", "truncate_directory": true });
     daemon.post(&format!("{path}/restore"), body).expect(202);
-    until("it is restored", || Some(()).filter(|()| panel.known(backup).restores == [true]));
+    until("the backup is restored", || Some(()).filter(|()| panel.known(backup).restores == [true]));
     daemon.send("POST", &format!("{path}/verify"), b"").expect(202);
     let verified = daemon.wait(server, backup, |backup| backup["verified"].is_object());
     assert_eq!(verified["verified"]["whole"], true);

@@ -1,4 +1,4 @@
-//! What the one who runs the daemon sees of it.
+//! The daemon as its operator configures and runs it.
 
 use std::{
     fs,
@@ -101,7 +101,7 @@ fn a_reload_applies_tokens_and_limits_and_rejects_an_invalid_file() {
     daemon.wait_state(daemon.server(), backup, "running");
     daemon.configure(TOKEN, "  backup_write_limit: fast");
     daemon.signal("HUP");
-    until("it says so", || Some(()).filter(|()| daemon.log().contains("keeping the old one")));
+    until("the error is logged", || Some(()).filter(|()| daemon.log().contains("keeping the old one")));
     daemon.configure("another", "");
     daemon.signal("HUP");
     let servers = |token: &str| {
@@ -109,12 +109,12 @@ fn a_reload_applies_tokens_and_limits_and_rejects_an_invalid_file() {
         let url = format!("{}/api/servers", daemon.url);
         fetch("GET", &url, &[("Authorization", &bearer)], b"").unwrap().status
     };
-    until("the new token is good", || Some(()).filter(|()| servers("another") == 200));
+    until("the new token is accepted", || Some(()).filter(|()| servers("another") == 200));
     assert_eq!(servers(TOKEN), 401);
     daemon.configure(TOKEN, "");
     daemon.signal("HUP");
-    until("the old one is back", || Some(()).filter(|()| servers(TOKEN) == 200));
-    // At its old limit it would take a minute.
+    until("the old token is accepted again", || Some(()).filter(|()| servers(TOKEN) == 200));
+    // With its old limit it would take a minute.
     daemon.wait_state(daemon.server(), backup, "complete");
 }
 
@@ -130,7 +130,7 @@ fn a_stop_finishes_running_backups_and_starts_no_others() {
     daemon.wait_state(server, running, "running");
     daemon.ask(server, "wings", queued).expect(202);
     daemon.signal("TERM");
-    until("it stops", || Some(()).filter(|()| daemon.get("/health")["status"] == "stopping"));
+    until("the daemon is stopping", || Some(()).filter(|()| daemon.get("/health")["status"] == "stopping"));
     daemon.ask(server, "wings", Uuid::new_v4()).expect(503);
     assert!(daemon.ended());
     assert!(daemon.archive(running).exists() && !daemon.archive(queued).exists());
@@ -207,7 +207,7 @@ fn tls_is_configured_as_in_wings() {
     let (is_good, said) =
         output(Command::new("python3").args(["-c", script]).arg(&certificate).arg(&address));
     assert!(is_good && said.trim() == "running", "{said}");
-    // Who speaks no TLS gets nothing.
+    // A client without TLS gets no response.
     assert!(fetch("GET", &format!("http://{address}/health"), &[], b"").is_err());
     drop(daemon);
 
@@ -230,7 +230,7 @@ fn the_log_can_be_json_lines() {
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
     while !text.contains("listening on ") {
-        assert_ne!(lines.read_line(&mut text).unwrap(), 0, "it ended: {text}");
+        assert_ne!(lines.read_line(&mut text).unwrap(), 0, "the daemon exited: {text}");
     }
     let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(kill.success());
@@ -251,7 +251,7 @@ fn two_daemons_cannot_share_an_address() {
     second.arg("--config").arg(daemon.config()).args(["--listen", address]);
     let (is_good, said) = output(&mut second);
     assert!(!is_good && said.contains(address), "{said}");
-    // Nor do two share their records.
+    // Two daemons cannot share their records either.
     let mut second = server();
     second.arg("--config").arg(daemon.config());
     let (is_good, said) = output(&mut second);

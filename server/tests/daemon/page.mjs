@@ -1,4 +1,4 @@
-// Goes through the page as a person would, by names and roles alone.
+// Uses the page as a person would, only by names and roles.
 
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -23,7 +23,7 @@ page.setDefaultTimeout(30_000);
 const faults = [];
 page.on('pageerror', error => faults.push(error.message));
 page.on('console', message => {
-  // A refused request is one of the things that are tried here.
+  // This script provokes rejected requests.
   const isRefusal = message.text().includes('the server responded with a status of 40');
   if (message.type() === 'error' && !isRefusal) faults.push(message.text());
 });
@@ -51,7 +51,7 @@ async function saved(act) {
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-// Signing in: the token is asked for, a wrong one refused, the right one kept in the session only.
+// Signing in: a wrong token is rejected, and the right one is kept for the session only.
 await page.goto(PAGE);
 await accessible('the form');
 await page.getByLabel('Token').fill('wrong');
@@ -62,7 +62,7 @@ await page.keyboard.press('Enter');
 await button('Back up now').waitFor();
 assert.equal(await page.evaluate(() => localStorage.length), 0);
 
-// A backup, by keyboard, followed live.
+// A backup, started by keyboard and followed live.
 await button('Back up now').focus();
 await page.keyboard.press('Enter');
 await card(0).getByRole('progressbar').waitFor();
@@ -75,7 +75,7 @@ const sha1 = (await card(0).textContent()).match(/[0-9a-f]{40}/)?.[0]
     all => all.map(one => one.title).find(title => /^[0-9a-f]{40}$/.test(title)));
 assert.match(sha1 ?? '', /^[0-9a-f]{40}$/);
 
-// A second one, which is cancelled.
+// A second one, then cancelled.
 await button('Back up now').click();
 await button('Cancel', card(0)).click();
 await card(0).getByText('Failed').first().waitFor();
@@ -83,7 +83,7 @@ await button('Delete…', card(0)).click();
 await button('Delete', page.getByRole('dialog')).click();
 await page.waitForFunction(() => document.querySelectorAll('li.card').length === 1);
 
-// The whole archive, and one file of it.
+// Downloads of the whole archive and of one file.
 const archive = await saved(() => button('Download', card(0)).click());
 assert.match(archive.name, /^backup-.*\.tar\.gz$/);
 assert.deepEqual([...archive.bytes.subarray(0, 2)], [0x1f, 0x8b]);
@@ -101,7 +101,7 @@ await page.keyboard.press('Escape');
 await button('Verify', card(0)).click();
 await card(0).getByText('Whole').first().waitFor();
 
-// A restore says what it will do, and waits until that is confirmed.
+// A restore describes its effects and waits for confirmation.
 await writeFile(join(SERVER_DIR, 'server.properties'), 'broken');
 await writeFile(join(SERVER_DIR, 'new'), 'new');
 await button('Restore…', card(0)).click();
@@ -117,7 +117,7 @@ await card(0).getByText(/^Restored/).first().waitFor();
 assert.equal(await readFile(join(SERVER_DIR, 'server.properties'), 'utf8'), 'motd=x\n');
 await assert.rejects(readFile(join(SERVER_DIR, 'new')));
 
-// Dark and narrow, and after a reload as before it.
+// Dark and narrow; a reload does not change it.
 await page.emulateMedia({ colorScheme: 'dark' });
 await page.setViewportSize({ width: 400, height: 900 });
 await page.reload();

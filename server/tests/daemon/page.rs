@@ -1,4 +1,4 @@
-//! The page, in a real browser. `WINGBACK_BLESS=1` takes the pictures of `docs/` anew.
+//! The page in a real browser. `WINGBACK_BLESS=1` updates the screenshots in `docs/`.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -30,7 +30,7 @@ fn a_user_can_do_everything_on_the_page() {
         .env("PICTURES", pictures);
     let (is_good, said) = output(&mut browser);
     assert!(is_good, "{said}");
-    // What the page's own requests have left.
+    // The backups that remain after the script.
     let left = daemon.get(&format!("/api/servers/{server}/backups"));
     assert_eq!(left["backups"].as_array().unwrap().len(), 1, "{left}");
 }

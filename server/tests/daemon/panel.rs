@@ -1,4 +1,4 @@
-//! A Panel that checks and keeps every field of each request, and answers by a script.
+//! A Panel that checks and records every field of each request, and responds by a script.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -25,22 +25,22 @@ pub struct Panel {
 
 #[derive(Default)]
 struct State {
-    /// How to meet the next messages; as a Panel does when it is empty.
+    /// The next behaviors. If it is empty, the Panel behaves normally.
     script: VecDeque<Act>,
     backups: BTreeMap<Uuid, Known>,
     asked: usize,
     tried: usize,
-    /// When each request came.
+    /// Arrival time of each request.
     requests: Vec<Instant>,
     problems: Vec<String>,
     s3: Option<(Client, String)>,
     part_size: u64,
 }
 
-/// What the Panel has of one backup.
+/// Data that the Panel has about one backup.
 #[derive(Clone, Default)]
 pub struct Known {
-    /// What it took for true, in its order.
+    /// Accepted results, in order.
     pub results: Vec<Value>,
     pub restores: Vec<bool>,
     upload: Option<String>,
@@ -48,19 +48,19 @@ pub struct Known {
 
 #[derive(Clone)]
 pub enum Act {
-    /// It says this and does nothing. The content type is that of JSON if the text begins so.
+    /// Responds with this text and does nothing. The content type is JSON if the text looks like JSON.
     Say(u16, &'static str),
-    /// It answers with these lines of a head and this body, and does nothing.
+    /// Responds with these header lines and this body, and does nothing.
     Answer(u16, Vec<String>, String),
-    /// It does what it should, and nobody hears of it.
-    Lose,
-    /// It hangs up without having done anything.
+    /// Handles the request and closes the connection without a response.
+    LoseResponse,
+    /// Closes the connection without handling the request.
     HangUp,
-    /// It does what it should after that time.
-    Think(Duration),
+    /// Handles the request after this time.
+    Delay(Duration),
 }
 
-/// What the Panel answers about a backup that it does not have.
+/// Response of the Panel about a backup that it does not have.
 pub const MISSING: &str = r#"{"errors":[{"code":"NotFoundHttpException","status":"404","detail":"The requested resource could not be found on the server."}]}"#;
 
 const ALREADY: &str = r#"{"errors":[{"detail":"Cannot update the status of a backup that is already marked as completed."}]}"#;
@@ -80,7 +80,7 @@ impl Panel {
         Panel { address, state }
     }
 
-    /// One whose backups by `s3` go into that bucket.
+    /// Starts a Panel that issues part URLs for this bucket.
     pub fn with_s3(client: &Client, bucket: &str) -> Self {
         let panel = Panel::start();
         panel.state.lock().unwrap().s3 = Some((client.clone(), bucket.to_owned()));
@@ -95,13 +95,13 @@ impl Panel {
         self.state.lock().unwrap().script.extend(acts);
     }
 
-    /// How many of them are still to come: 0 once the last has met a whole request.
-    pub fn acts_left(&self) -> usize {
+    /// Number of script entries that are left. It is 0 after the last one has received a whole request.
+    pub fn script_left(&self) -> usize {
         self.state.lock().unwrap().script.len()
     }
 
-    /// It is itself again.
-    pub fn forget_script(&self) {
+    /// Clears the script, so that the Panel behaves normally.
+    pub fn clear_script(&self) {
         self.state.lock().unwrap().script.clear();
     }
 
@@ -110,17 +110,17 @@ impl Panel {
     }
 
     /// Number of requests for part URLs.
-    pub fn asked(&self) -> usize {
+    pub fn part_url_requests(&self) -> usize {
         self.state.lock().unwrap().asked
     }
 
-    /// When requests came, whatever it answered.
+    /// Arrival times of all requests, with any response.
     pub fn requests(&self) -> Vec<Instant> {
         self.state.lock().unwrap().requests.clone()
     }
 
     /// Number of notifications, with any result.
-    pub fn tried(&self) -> usize {
+    pub fn notifications_received(&self) -> usize {
         self.state.lock().unwrap().tried
     }
 }
@@ -146,19 +146,19 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         state.requests.push(Instant::now());
         state.script.pop_front()
     };
-    if let Some(Act::Think(time)) = act {
-        // A slow service.
+    if let Some(Act::Delay(time)) = act {
+        // Simulates a slow service.
         thread::sleep(time);
     }
     let (status, mut lines, text) = match act {
         Some(Act::HangUp) => return Ok(()),
         Some(Act::Say(status, text)) => (status, Vec::new(), text.to_owned()),
         Some(Act::Answer(status, lines, text)) => (status, lines, text),
-        Some(Act::Lose) => {
+        Some(Act::LoseResponse) => {
             react(&head, &body, &mut state.lock().unwrap());
             return Ok(());
         }
-        None | Some(Act::Think(_)) => {
+        None | Some(Act::Delay(_)) => {
             let (status, text) = react(&head, &body, &mut state.lock().unwrap());
             (status, Vec::new(), text)
         }
@@ -187,7 +187,7 @@ fn check_head(head: &Head, problems: &mut Vec<String>) {
     }
 }
 
-/// What the Panel does.
+/// The Panel's normal behavior.
 fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
     let target = head.word(1).to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
@@ -217,7 +217,7 @@ fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
     }
 }
 
-/// Begins an upload, at each asking.
+/// Begins an upload for each request.
 fn parts(uuid: Uuid, query: &str, state: &mut State) -> (u16, String) {
     state.asked += 1;
     let size: u64 = query.strip_prefix("size=").unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Kills in every phase, and what the next daemon does about them.
+//! The daemon is killed in every phase and started again.
 
 use std::{env, fs, thread, time::Duration};
 
@@ -13,12 +13,12 @@ use crate::{
     server::Server,
 };
 
-/// Kills of the campaign; `make daemon-campaign` has many.
+/// Number of kills; `make daemon-campaign` raises it.
 fn kills() -> usize {
     env::var("WINGBACK_DAEMON_KILLS").map_or(6, |kills| kills.parse().unwrap())
 }
 
-/// What the Panel has heard of the backup's end: one message.
+/// Returns the only result that the Panel has received for the backup.
 fn notified_once(panel: &Panel, backup: Uuid) -> Value {
     let results = panel.known(backup).results;
     assert_eq!(results.len(), 1, "{results:?}");
@@ -34,7 +34,7 @@ fn slow(panel: &Panel, more: &str) -> Daemon {
     daemon
 }
 
-/// Kills the daemon while one backup is made and another waits, and looks at what the next one does.
+/// Kills the daemon during one backup while another one is queued, and checks the next daemon.
 fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
     let server = daemon.server();
     let (running, queued) = (Uuid::new_v4(), Uuid::new_v4());
@@ -49,7 +49,7 @@ fn killed_midway(daemon: &mut Daemon, adapter: &str, panel: &Panel) -> Uuid {
         assert_eq!(failed["state"], "failed");
         assert!(failed["error"].as_str().unwrap().contains("the daemon ended"), "{failed}");
     }
-    // The daemon has nothing more to say.
+    // No notification is pending.
     assert!(daemon.metrics().contains("wingback_panel_notifications_pending 0"));
     for backup in [running, queued] {
         assert_eq!(notified_once(panel, backup)["successful"], false);
@@ -63,7 +63,7 @@ fn interrupted_local_backups_are_marked_as_failed() {
     let panel = Panel::start();
     let mut daemon = slow(&panel, "");
     killed_midway(&mut daemon, "wings", &panel);
-    // The server can be backed up again at once.
+    // The server can be backed up again immediately.
     daemon.configure(TOKEN, "");
     daemon.signal("HUP");
     daemon.made();
@@ -95,15 +95,15 @@ fn the_panel_aborts_interrupted_uploads_to_part_urls() {
 fn an_interrupted_notification_counts_as_an_attempt() {
     let panel = Panel::start();
     let mut daemon = Daemon::with_panel(&panel.url(), "");
-    // It hears, and the daemon is killed before it knows.
-    panel.act([Act::Think(Duration::from_secs(2))]);
+    // The Panel accepts the notification, and the daemon is killed before it reads the response.
+    panel.act([Act::Delay(Duration::from_secs(2))]);
     let backup = daemon.made();
-    until("the Panel thinks", || Some(()).filter(|()| panel.acts_left() == 0));
+    until("the Panel handles the request", || Some(()).filter(|()| panel.script_left() == 0));
     daemon.kill();
     until("the Panel accepted it", || Some(()).filter(|()| panel.known(backup).results.len() == 1));
     daemon.start();
     daemon.wait(daemon.server(), backup, |backup| backup["panel"] == "delivered");
-    assert_eq!((panel.known(backup).results.len(), panel.tried()), (1, 2));
+    assert_eq!((panel.known(backup).results.len(), panel.notifications_received()), (1, 2));
     assert!(daemon.archive(backup).exists());
 }
 
@@ -122,7 +122,7 @@ fn an_interrupted_restore_leaves_either_the_old_or_the_new_tree() {
         let body = json!({ "adapter": "wings", "truncate_directory": true });
         let path = format!("{}/restore", daemon.path(daemon.server(), backup));
         daemon.post(&path, body).expect(202);
-        // A random moment.
+        // A random time.
         thread::sleep(Duration::from_millis(fastrand::u64(0..150)));
         daemon.kill();
         daemon.start();
@@ -133,7 +133,7 @@ fn an_interrupted_restore_leaves_either_the_old_or_the_new_tree() {
             Some(results).filter(|results| is_over && !results.is_empty())
         });
         let is_new = fs::metadata(dir.join("big")).unwrap().len() == 48 << 20;
-        // Twice where the kill came between the Panel's ear and its answer.
+        // Twice if the daemon was killed between the Panel's acceptance and its response.
         assert!(
             results.len() <= 2 && results.iter().all(|&said| said == is_new),
             "{results:?} {is_new}"
@@ -172,7 +172,7 @@ fn each_job_is_notified_once_whenever_the_daemon_is_killed() {
             };
             wanted.map(ask)
         });
-        // A random moment.
+        // A random time.
         thread::sleep(Duration::from_millis(fastrand::u64(0..700)));
         daemon.kill();
         let accepted = asking.join().unwrap();
@@ -198,15 +198,15 @@ fn each_job_is_notified_once_whenever_the_daemon_is_killed() {
             }
             daemon.send("DELETE", &daemon.path(server, backup), b"").expect(204);
         }
-        // One whose answer was on its way is there or not, but never a part of it.
+        // A backup whose response was on its way exists or not, but never a part of it.
         let parts = daemon.files().into_iter().filter(|name| name.starts_with('.'));
         assert_eq!(parts.collect::<Vec<_>>(), [""; 0]);
     }
-    // No notification was sent again since.
+    // No notification was repeated since.
     ends.into_iter().for_each(|backup| drop(notified_once(&panel, backup)));
 }
 
-/// The restore that had begun is reported with its own result, whatever waited after it.
+/// The restore that had begun is reported with its own result, not with that of the queued one.
 #[test]
 fn each_of_two_interrupted_restores_is_reported_with_its_own_result() {
     let panel = Panel::start();
@@ -225,7 +225,7 @@ fn each_of_two_interrupted_restores_is_reported_with_its_own_result() {
             let body = json!({ "adapter": "wings", "truncate_directory": true });
             daemon.post(&format!("{}/restore", daemon.path(server, backup)), body).expect(202);
         }
-        // A random moment.
+        // A random time.
         thread::sleep(Duration::from_millis(fastrand::u64(0..250)));
         daemon.kill();
         daemon.start();

@@ -100,7 +100,7 @@ fn an_s3_backup_is_restored_from_its_download_url() {
     daemon.post(&format!("{}/restore", daemon.path(daemon.server(), backup)), body).expect(202);
     listener.until("backup restore completed");
     assert!(!dir.join("new").exists());
-    // One that is good no more.
+    // An expired link.
     let body =
         json!({ "adapter": "s3", "truncate_directory": true, "download_url": format!("{url}x") });
     daemon.post(&format!("{}/restore", daemon.path(daemon.server(), backup)), body).expect(202);

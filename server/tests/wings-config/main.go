@@ -1,7 +1,7 @@
-// Answers, for each document on standard input, what Wings reads in it as its configuration.
+// Reads documents from standard input as Wings reads its configuration, and prints the result.
 //
-// A document is a line with a JSON string, or an object {"expand": "text"} that asks for the
-// meaning of a token. The answer is a line of JSON: the values by their keys, or an error.
+// A document is a line with a JSON string, or an object {"expand": "text"} that asks for the meaning
+// of a token. The result is a line of JSON: the values by their keys, or an error.
 package main
 
 import (
@@ -117,8 +117,8 @@ func read(document string) map[string]any {
 
 var name = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
-// The host in an address to listen on, once a colon and a port are put behind it. Null if that is
-// not an address.
+// The host of a listening address, after a colon and a port have been appended. Null if it is not an
+// address.
 func host(host string) any {
 	host, _, err := net.SplitHostPort(host + ":" + strconv.Itoa(8080))
 	if err != nil {

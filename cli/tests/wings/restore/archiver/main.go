@@ -1,5 +1,5 @@
-// Restores an archive as Wings' local backup adapter does with archiver: every entry that the reader
-// finds is written as a file of its name, mode and time.
+// Restores an archive as Wings' local backup adapter does with package archiver: every entry is
+// written as a file with its name, mode and time.
 package main
 
 import (

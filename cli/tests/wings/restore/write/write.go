@@ -1,4 +1,4 @@
-// Package write does with an entry of an archive what Wings' file system does.
+// Package write writes an entry of an archive as Wings' file system does.
 package write
 
 import (
@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// Entry writes an entry as a file, whatever its kind.
+// Entry writes an entry of any kind as a file.
 func Entry(dir, name string, info fs.FileInfo, content io.Reader) error {
 	path := filepath.Join(dir, name)
 	if at, err := os.Lstat(path); err == nil && at.IsDir() {
