@@ -1,4 +1,4 @@
-//! Archives are what docs/format.md says, whatever the tree, the level and the threads.
+//! Archives conform to docs/format.md for any tree, level and number of threads.
 
 mod support;
 
@@ -19,7 +19,7 @@ use support::{
 };
 use wingback::{Level, Profile};
 
-/// A bit of everything: small files, files that are cut, a region, links and empty directories.
+/// Files of every kind: small, larger than a segment, a region; symlinks and empty directories.
 fn everything() -> Tree {
     let tree = Tree::with(&[("a/b", b"b"), ("a-b", b"-"), ("a.b", b"."), ("empty", b"")]);
     tree.file("logs/latest.log", text(3_000_000));
@@ -34,7 +34,7 @@ fn everything() -> Tree {
     tree
 }
 
-/// Tables, then chunks as Minecraft pads them: with zeros, with leftovers, and one that is torn.
+/// A Minecraft region: tables, then chunks padded with zeros or old data, one of them torn.
 fn region() -> Vec<u8> {
     let mut region = text(8192);
     for (payload, filling) in [(5000, 0), (9000, 0), (300, 0), (3000, 7), (12_000, 0)] {
@@ -101,7 +101,7 @@ fn profile_wings_stores_files_in_the_tar_and_the_rest_in_the_index() {
     assert_eq!(unlisted, links(&full));
 }
 
-/// ISA-L promises equal content only.
+/// ISA-L guarantees only equal content.
 #[cfg(not(feature = "isal"))]
 #[test]
 fn the_number_of_threads_does_not_change_the_bytes() {
@@ -123,10 +123,10 @@ fn a_reproducible_archive_of_a_copied_tree_is_identical() {
     let copied = || wingback::Backup::new(&copy);
     let bytes = |backup| bytes(backup).unwrap().1;
     assert!(bytes(tree.backup().reproducible(true)) == bytes(copied().reproducible(true)));
-    assert!(bytes(tree.backup()) != bytes(copied()), "ctimes and inodes tell them apart");
+    assert!(bytes(tree.backup()) != bytes(copied()), "ctimes and inodes differ");
 }
 
-/// What stands below `dir`, as the system says it: what an archive must have, in its order.
+/// Collects the entries below `dir` from the file system, in archive order.
 fn on_disk(root: &Path, dir: &Path, found: &mut Vec<Entry>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -154,7 +154,7 @@ fn on_disk(root: &Path, dir: &Path, found: &mut Vec<Entry>) {
     found.sort_by_key(order);
 }
 
-/// Fills a tree with anything; nothing in it has the name of another thing.
+/// Creates a random tree without name collisions.
 fn random_tree(rng: &mut fastrand::Rng) -> Tree {
     let tree = Tree::new();
     let times = [0, 1, 999_999_999, 1_500_000_000, 1_700_000_000_123_456_789];
@@ -192,7 +192,7 @@ fn random_trees_are_stored_with_all_their_attributes() {
         let (report, full) = archive(backup.clone());
         assert!(report.skipped.is_empty() && report.changed.is_empty());
         for (entry, expected) in full.entries.iter().zip(&expected) {
-            // Not one comparison of both lists: a difference would print megabytes.
+            // Compared one by one, because a difference of both lists would print megabytes.
             assert!(entry == expected, "{}", expected.path.escape_ascii());
         }
         assert_eq!(full.entries.len(), expected.len());
@@ -219,7 +219,7 @@ fn a_reproducible_archive_has_no_machine_specific_fields() {
 
 #[test]
 fn files_whose_ctime_is_old_are_not_marked_as_recent() {
-    // Nobody can set a ctime, so this needs files that have been there for a while.
+    // A ctime cannot be set, so this needs files that are old.
     let old = Path::new("/etc");
     let backup = wingback::Backup::new(old).one_file_system(true).exclude("*\n!*.conf");
     let border = SystemTime::now() - Duration::from_secs(120);

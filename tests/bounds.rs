@@ -1,4 +1,4 @@
-//! What an archive may take: memory and time are bounded, whatever its index and its footer say.
+//! Reading an archive takes bounded memory and time, whatever its index and footer contain.
 
 mod support;
 
@@ -19,11 +19,11 @@ use wingback::{
     Upload, Verify,
 };
 
-/// What each look at such an archive may take.
+/// Limits of each operation on such an archive.
 const MB: u64 = 64;
 const SECONDS: f64 = 2.0;
 
-/// An archive of a few files, small enough that most of a forged one is its index.
+/// An archive of a few files. Most of a forged version of it is the index.
 fn small() -> Vec<u8> {
     let tree = Tree::with(&[("a", b"first"), ("b/c", b"second"), ("d", b"third")]);
     support::bytes(tree.backup()).unwrap().1
@@ -47,7 +47,7 @@ fn forged() -> Vec<(&'static str, Vec<u8>)> {
             after.iter().for_each(|bytes| to.write_all(bytes).unwrap());
         })
     };
-    // Path, kind, header_len, and eight fields more.
+    // Path, kind, header_len, and eight further fields.
     let no_header = [&[1, b'x', 0][..], &[0; 9]].concat();
     let link = [&[1, b'x', 1][..], &[0; 4], &[1, b'y']].concat();
     let first: [&[u8]; 3] = [&segments, &entries, &unlisted];
@@ -72,7 +72,7 @@ fn forged() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-/// Files whose footers say what is not there, up to 1 TiB of it.
+/// Files whose footers claim lengths up to 1 TiB that the archive does not have.
 fn claims() -> Vec<(&'static str, Claim)> {
     let file = small();
     let footer = Footer::decode(file.last_chunk().unwrap(), file.len() as u64).unwrap();
@@ -87,7 +87,7 @@ fn claims() -> Vec<(&'static str, Claim)> {
     vec![
         ("index_len", claim(tib, Footer { index_len, ..footer })),
         (
-            "all lengths",
+            "every length",
             claim(tib, Footer { index_len, blob_len: index_len, raw_len: tib, ..footer }),
         ),
         (
@@ -102,7 +102,7 @@ fn claims() -> Vec<(&'static str, Claim)> {
     ]
 }
 
-/// A file of zeros but for its start and its end.
+/// A sparse file with only a start and an end.
 #[derive(Clone)]
 struct Claim {
     len: u64,
@@ -128,7 +128,7 @@ impl Claim {
     }
 }
 
-/// A service that answers with such a file, however little it has.
+/// A store that returns such a file.
 impl Store for Claim {
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>, Error>> {
         let _ = key;
@@ -175,7 +175,7 @@ impl Store for Claim {
     }
 }
 
-/// The archives in `dir`, by name.
+/// The archives in `dir`, sorted by name.
 fn archives(dir: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
@@ -183,8 +183,8 @@ fn archives(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Does `look` with every archive that is hostile, in one child, each within the time, and all within
-/// the memory.
+/// Calls `look` with every hostile archive in one child process. Each call must stay within the time
+/// limit, and all calls within the memory limit.
 fn each_is_bounded(look: impl Fn(&Path, &Path)) {
     let prepare = |dir: &Path| {
         for (what, bytes) in forged() {
@@ -208,7 +208,7 @@ fn each_is_bounded(look: impl Fn(&Path, &Path)) {
     ran.succeeded().peak_below(MB);
 }
 
-/// Forged ones are read in sequence; where there is nothing but a claim, that is an error.
+/// Forged archives are read in sequence. A file that is only a claim is an error.
 fn clear(result: Result<(), Error>) {
     if let Err(e) = result {
         assert_eq!(e.kind(), ErrorKind::Corrupt, "{e}");
@@ -270,7 +270,7 @@ fn reading_the_entries_is_bounded() {
 #[test]
 fn reading_a_stream_is_bounded() {
     each_is_bounded(|_, path| {
-        // One that is cut short, so that nobody has to pass 1 TiB of zeros on.
+        // Cut short, to avoid reading 1 TiB of zeros.
         let start = std::io::Read::take(File::open(path).unwrap(), 64 << 20);
         let archive = Archive::stream(futures::io::AllowStdIo::new(start));
         clear(block_on(List::new().start(archive)).map(drop));
@@ -318,7 +318,7 @@ fn a_length_claimed_by_a_service_is_bounded() {
     ran.succeeded().peak_below(2 * MB).took_less_than(4.0 * SECONDS);
 }
 
-/// A `.tar.gz` of `times` copies of what `headers` is, each compressed once.
+/// A `.tar.gz` of `times` copies of `headers`, each compressed on its own.
 fn repeated(headers: &[u8], times: usize) -> Vec<u8> {
     let member = support::gzip(headers);
     let mut all = member.repeat(times);
@@ -326,7 +326,7 @@ fn repeated(headers: &[u8], times: usize) -> Vec<u8> {
     all
 }
 
-/// Headers of members with paths of `path`.
+/// Headers of members with the paths that `path` returns.
 fn headers(count: u32, flag: u8, path: impl Fn(u32) -> String) -> Vec<u8> {
     (0..count).flat_map(|i| Header::new(flag, path(i).as_bytes(), 0).block()).collect()
 }
@@ -349,7 +349,7 @@ fn the_member_limit_bounds_an_archive_of_directories() {
             assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
             assert!(error.to_string().contains("more than 20000 members"), "{error}");
         }
-        // What is kept of none has no limit.
+        // Without a list of members there is no limit.
         block_on(Verify::new().start(archive())).unwrap();
     };
     let Some(ran) = limited::body(prepare, body) else { return };
@@ -359,7 +359,7 @@ fn the_member_limit_bounds_an_archive_of_directories() {
 #[test]
 fn the_default_limit_is_five_million_and_counts_skipped_members() {
     let prepare = |dir: &Path| {
-        // FIFOs take nothing of the file system.
+        // FIFOs take no space in the file system.
         let fifos = headers(50_000, b'6', |i| format!("{i:x}"));
         fs::write(dir.join("few.gz"), repeated(&fifos, 1)).unwrap();
         fs::write(dir.join("many.gz"), repeated(&fifos, 101)).unwrap();
@@ -395,7 +395,7 @@ fn long_names_count_more_toward_the_member_limit() {
 #[test]
 fn an_archive_with_damage_in_every_segment_is_bounded() {
     let prepare = |dir: &Path| {
-        // One file of a long path, in as many segments as a forger likes, none of which is right.
+        // One file with a long path, in a forged number of segments, all of them damaged.
         let file = small();
         let long = vec![b'n'; 4000];
         let segments = 80_000;

@@ -1,5 +1,5 @@
-//! Cancelled or dropped at any moment, a backup leaves nothing behind. On its own, since it counts
-//! the threads of its process.
+//! A backup that is cancelled or dropped at any time leaves nothing. A program of its own, because it
+//! counts the threads of its process.
 
 mod support;
 
@@ -57,8 +57,8 @@ fn a_backup_that_is_cancelled_or_dropped_at_any_time_leaves_nothing() {
     }
     let is_part = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with("-part");
     let parts = || fs::read_dir(&dir).unwrap().flatten().filter(is_part).count();
-    wait_until("the removal of all that was begun", || parts() == 0);
-    // Some were done by then, or in the middle of the commit.
+    wait_until("the removal of unfinished files", || parts() == 0);
+    // Some had finished by then, or were in the middle of the commit.
     for object in block_on(store.list()).unwrap() {
         format::read(&fs::read(store.path(&object.key)).unwrap());
     }
@@ -66,8 +66,8 @@ fn a_backup_that_is_cancelled_or_dropped_at_any_time_leaves_nothing() {
     wait_until("the end of the engine's threads", || engine_threads() == 0);
 }
 
-/// The moment when the store begins the archive: whoever cancels then may exit at once, and whoever
-/// drops can wait for the store.
+/// Covers the time when the store creates the upload: a caller that cancels may exit immediately, and
+/// a caller that drops the task can wait for the store.
 #[test]
 fn an_upload_created_during_a_cancel_is_gone_when_the_task_ends() {
     let tree = Tree::with(&[("a", b"a")]);
@@ -97,7 +97,7 @@ fn an_upload_created_during_a_cancel_is_gone_when_the_task_ends() {
     }
 }
 
-/// Polls the task `polls` times at most, and then drops it.
+/// Polls the task at most `polls` times, and then drops it.
 fn poll_some<T>(mut task: Task<'_, T>, mut polls: usize) -> Option<Result<T, Error>> {
     block_on(poll_fn(|cx| {
         if polls == 0 {
@@ -125,7 +125,7 @@ fn a_task_dropped_after_any_number_of_polls_ends_its_upload() {
     panic!("not done after a thousand polls");
 }
 
-/// A store that takes part in nothing from one of its calls on.
+/// A store that stops responding at one of its calls.
 struct Stuck {
     at: &'static str,
     is_stuck: AtomicBool,
@@ -157,7 +157,7 @@ impl Upload for StuckUpload {
     }
 }
 
-/// What no backup calls.
+/// For methods that a backup does not call.
 fn unused<T>() -> T {
     unreachable!("a backup only creates")
 }
@@ -212,7 +212,7 @@ fn cancel_does_not_wait_for_a_store_that_does_not_answer() {
         let handle = task.handle();
         let result = std::thread::scope(|scope| {
             scope.spawn(|| {
-                wait_until("the store's silence", || stuck.is_stuck.load(SeqCst));
+                wait_until("the store that does not respond", || stuck.is_stuck.load(SeqCst));
                 handle.cancel();
             });
             block_on(task)
@@ -228,13 +228,13 @@ fn cancel_has_no_effect_after_the_commit_has_begun() {
     let mut task = tree.backup().start(StuckStore(stuck.clone()), key());
     let handle = task.handle();
     block_on(poll_fn(|cx| match task.poll_unpin(cx) {
-        Poll::Ready(result) => panic!("it cannot be over: {result:?}"),
+        Poll::Ready(result) => panic!("the task must still run: {result:?}"),
         Poll::Pending if stuck.is_stuck.load(SeqCst) => Poll::Ready(()),
         Poll::Pending => Poll::Pending,
     }));
     assert_eq!(handle.progress().phase, Phase::Committing);
     handle.cancel();
-    assert!(task.now_or_never().is_none(), "it waits for the commit");
+    assert!(task.now_or_never().is_none(), "the task waits for the commit");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `Rules::Git` beside the answers of git itself.
+//! `Rules::Git`, compared with git itself.
 
 mod generator;
 #[path = "support/left_out.rs"]
@@ -51,7 +51,7 @@ fn hostile_patterns_match_as_in_git() {
     compare_with_git(0x7F4A_7C15, HOSTILE_LISTS, hostile_case);
 }
 
-/// Asks git about the paths of so many lists, and fails if ours or git's answers differ.
+/// Asks git about the paths of `lists` random cases, and fails if our results differ.
 fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
     let mut rng = Rng::with_seed(seed);
     let git = Git::new();
@@ -217,10 +217,10 @@ fn suspicious_patterns_cause_warnings() {
     assert_eq!(list.warnings()[0].problem, TooLarge);
 }
 
-/// A few patterns, and the paths to ask about with whether each is a directory.
+/// A few patterns, and paths to test, each with whether it is a directory.
 type Case = (Vec<u8>, Vec<(Vec<u8>, bool)>);
 
-/// Short names, and patterns of all that the language has.
+/// Short names, and patterns with all features of the language.
 fn case(rng: &mut Rng) -> Case {
     let paths = generator::paths(rng, NAMES, PATHS);
     let mut patterns = Vec::new();
@@ -252,7 +252,7 @@ fn case(rng: &mut Rng) -> Case {
     (patterns, some_as_directories(rng, paths))
 }
 
-/// Long names of few letters, and patterns that can fit them in many ways.
+/// Long names of few letters, and patterns that can match them in many ways.
 fn hostile_case(rng: &mut Rng) -> Case {
     const LETTERS: &[&[u8]] = &[b"a", b"a", b"b", b"\xFF", b"\x80", b"\xC3\xA9", b"."];
     const PARTS: &[&[u8]] = &[
@@ -295,7 +295,7 @@ fn hostile_case(rng: &mut Rng) -> Case {
     let paths: Vec<_> = generator::paths(rng, &letters, PATHS)
         .into_iter()
         .map(|path| {
-            // Each name becomes longer by the same repetition wherever it stands.
+            // Repetition makes each name longer, the same way wherever it occurs.
             let names = path.split(|&byte| byte == b'/');
             let names: Vec<_> =
                 names.map(|n| [&n.repeat(1 + long / n.len()), n].concat()).collect();
@@ -343,7 +343,7 @@ fn excludes(patterns: &[u8]) -> Excludes {
     excludes
 }
 
-/// Whether a walk from the root leaves `path` out.
+/// Whether a walk from the root leaves out `path`.
 fn top_down(path: &[u8], is_dir: bool, excluded: impl Fn(&[u8], bool) -> bool) -> bool {
     ancestors(path).any(|dir| excluded(dir, true)) || excluded(path, is_dir)
 }
@@ -353,7 +353,7 @@ fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     slashes.map(|(at, _)| &path[..at])
 }
 
-/// An empty repository that no configuration of the user's reaches.
+/// An empty repository, isolated from the user's git configuration.
 struct Git(TempDir);
 
 impl Git {
@@ -364,8 +364,8 @@ impl Git {
         git
     }
 
-    /// Whether `**` right after a name crosses directories. The documentation has
-    /// it otherwise, so a release of git may well differ from ours here.
+    /// Whether `**` directly after a name crosses directories. The documentation differs from git's
+    /// behavior here, so releases of git may differ.
     fn stars_cross(&self) -> bool {
         let stars_cross = self.answers(b"foo**/bar", &[(b"foo/x/bar".to_vec(), false)]) == [true];
         if !stars_cross {
@@ -375,13 +375,13 @@ impl Git {
     }
 
     fn answers(&self, patterns: &[u8], queries: &[(Vec<u8>, bool)]) -> Vec<bool> {
-        // Git takes what does not exist for a file.
+        // Git treats paths that do not exist as files.
         fs::write(self.ignore_file(), patterns).unwrap();
         let root = self.0.path();
         for (path, _) in queries.iter().filter(|(_, is_dir)| *is_dir) {
             fs::create_dir_all(root.join(OsStr::from_bytes(path))).unwrap();
         }
-        // A path that began with a colon would be taken for a pathspec.
+        // A path that starts with a colon would be read as a pathspec.
         let input: Vec<_> =
             queries.iter().flat_map(|(path, _)| [b"./", path.as_slice(), b"\0"].concat()).collect();
         let mut process = self
@@ -412,7 +412,7 @@ impl Git {
             .collect()
     }
 
-    /// The crate `ignore` with the patterns last asked about.
+    /// The crate `ignore` with the most recent patterns.
     fn ignore_crate(&self) -> ignore::gitignore::Gitignore {
         let mut builder = GitignoreBuilder::new("");
         builder.add(self.ignore_file());

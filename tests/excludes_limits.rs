@@ -1,4 +1,4 @@
-//! Hostile patterns take a bounded amount of memory and time, whatever names they are matched with.
+//! Hostile patterns take a bounded amount of memory and time for all names.
 
 mod support;
 
@@ -11,11 +11,11 @@ use wingback::{Backup, ErrorKind, Excludes, PatternOrigin, Report, Rules, Warnin
 const FILES: usize = 400;
 const KIB: usize = 1 << 10;
 
-/// What all cases of a test may take.
+/// Limits for all cases of a test.
 const MB: u64 = 64;
 const SECONDS: f64 = 10.0;
 
-/// A list, made line by line from the lines' numbers.
+/// Makes a line of a list from its number.
 type Pattern = fn(usize) -> String;
 
 #[test]
@@ -77,7 +77,7 @@ fn a_megabyte_of_patterns_for_wings_is_rejected() {
             let patterns = list(KIB * KIB, pattern);
             let backup = || back_up(Backup::new(dir).rules(Rules::Wings).exclude(patterns));
             let result = timed(pattern, backup);
-            // The same line again and again is one pattern.
+            // A repeated line counts as one pattern.
             if pattern(0) == pattern(1) && pattern(0).len() > 1 && result.is_ok() {
                 continue;
             }
@@ -119,7 +119,7 @@ fn matching_the_longest_list_for_wings_with_the_longest_paths_is_bounded() {
     ran.succeeded().peak_below(MB).took_less_than(SECONDS);
 }
 
-/// Every one of them has to be followed in many places at once.
+/// Each expression has many active states at once.
 #[test]
 fn matching_the_largest_number_of_expressions_is_bounded() {
     let ran = limited::body(
@@ -180,7 +180,7 @@ fn suspicious_patterns_are_counted_after_the_first_hundred() {
     assert_eq!(report.warnings[100], Warning::MorePatterns(count as u64 - 100));
 }
 
-/// The first ones have made a matcher that builds an automaton of their states take gigabytes.
+/// The first ones made a matcher that builds an automaton of their states take gigabytes.
 const PATTERNS: &[Pattern] = &[
     |i| format!("*{}{}", ["a", "b"][i % 2], "?".repeat(40 + i / 2 % 200)) + &i.to_string(),
     |i| format!("*a{i}"),
@@ -196,7 +196,7 @@ const PATTERNS: &[Pattern] = &[
     |i| format!("!*{i}"),
 ];
 
-/// Patterns for Wings that are regular expressions.
+/// Patterns for Wings that need regular expressions.
 const EXPRESSIONS: &[Pattern] = &[
     |i| format!("[ab]*a[ab]{{40}}{i}"),
     |i| format!("(a|b)*a(a|b){{40}}{i}"),
@@ -205,7 +205,7 @@ const EXPRESSIONS: &[Pattern] = &[
     |i| format!("[^x]{{1000}}{i}"),
 ];
 
-/// Lines for `size` bytes.
+/// Lines of `size` bytes in total.
 fn list(size: usize, pattern: Pattern) -> Vec<u8> {
     let mut text = Vec::new();
     for i in 0.. {
@@ -219,7 +219,7 @@ fn list(size: usize, pattern: Pattern) -> Vec<u8> {
     text
 }
 
-/// Matches paths as long as they can be.
+/// Matches paths of the maximal length.
 fn match_paths(rules: Rules, size: usize, pattern: Pattern) {
     let mut rng = Rng::with_seed(1);
     let mut path = || {
@@ -231,7 +231,7 @@ fn match_paths(rules: Rules, size: usize, pattern: Pattern) {
     timed(pattern, || (0..FILES).for_each(|_| assert!(!excludes.excluded(&path(), false))));
 }
 
-/// Names as long as they can be.
+/// Names of the maximal length.
 fn names() -> BTreeSet<String> {
     let mut rng = Rng::with_seed(7);
     (0..FILES).map(|_| (0..255).map(|_| ['a', 'b'][rng.usize(..2)]).collect()).collect()
@@ -245,7 +245,7 @@ fn back_up(backup: Backup) -> wingback::Result<Report> {
     bytes(backup.threads(2)).map(|(report, _)| report)
 }
 
-/// Prints how long one case takes.
+/// Prints the time that one case takes.
 fn timed<T>(pattern: Pattern, case: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = case();

@@ -1,4 +1,4 @@
-//! `Rules::Wings` beside the answers of the Go package that Wings uses.
+//! `Rules::Wings`, compared with the Go package that Wings uses.
 
 mod generator;
 
@@ -134,7 +134,7 @@ fn an_excluded_directory_is_skipped_only_if_everything_below_it_is_excluded() {
             }
         }
     }
-    assert!(left > 500, "only {left} directories were left");
+    assert!(left > 500, "only {left} directories were skipped");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn documented_examples_match() {
             ("latest.log", true),
             ("logs/old.log", true),
             ("latest.log.gz", false),
-            // Not the directory itself, only what is in it.
+            // Not the directory itself, only its content.
             ("temp", false),
             ("temp/a", true),
             ("world/temp/a", true),
@@ -215,7 +215,7 @@ fn a_hostile_pattern_is_matched_in_milliseconds() {
     }
 }
 
-/// A few patterns, and the paths to ask about.
+/// A few patterns, and paths to test.
 fn case(rng: &mut Rng) -> (Vec<u8>, Vec<Vec<u8>>) {
     let paths = generator::paths(rng, NAMES, PATHS);
     let mut patterns = Vec::new();
@@ -267,7 +267,7 @@ fn go_answers(lists: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Vec<Vec<bool>> {
     answers.lines().map(|line| line.chars().map(|answer| answer == '1').collect()).collect()
 }
 
-/// Built once, as several tests ask for it at a time.
+/// Built once, because several tests use it at the same time.
 static GO_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go-gitignore");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-gitignore");

@@ -1,4 +1,4 @@
-//! The same under every executor.
+//! Backups work with every executor.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Taking members out of an archive: all, some, and what can be had of a damaged one.
+//! Extracting all or some members, and salvaging a damaged archive.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1
 }
 
-/// A directory that goes away with it.
+/// A target directory, removed on drop.
 struct Target(tempfile::TempDir);
 
 impl Target {
@@ -33,7 +33,7 @@ impl Target {
         self.0.path().join("target")
     }
 
-    /// All paths in it, sorted, directories with a `/`.
+    /// All paths in it, sorted; directories end with `/`.
     fn paths(&self) -> Vec<String> {
         fn walk(dir: &Path, root: &Path, paths: &mut Vec<String>) {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -134,8 +134,8 @@ fn a_pattern_that_matches_nothing_is_an_error_before_anything_is_written() {
             let named: Vec<_> = named.iter().map(|pattern| format!("{pattern:?}")).collect();
             let why = format!("nothing in the archive matches {}", named.join(", "));
             assert!(error.to_string().ends_with(&why), "{error}");
-            assert!(!target.dir().exists(), "not even the directory is made");
-            // Without an index, only the end of the archive says what it does not have.
+            assert!(!target.dir().exists(), "the target is not created");
+            // Without an index, missing members are known only at the end of the archive.
             let stream = Archive::stream(Cursor::new(&bytes));
             let done = block_on(change(Extract::new(target.dir())).start(stream));
             match done {
@@ -164,7 +164,7 @@ fn extract_takes_selected_members_only() {
     );
     assert_eq!(done.unpacked.files, 2);
     let mode = fs::metadata(target.dir().join("world")).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode, 0o755, "a directory that nobody asked for is an ordinary one");
+    assert_eq!(mode, 0o755, "an implicit directory has the default mode");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn extract_overwrites_existing_files_only_if_allowed() {
     assert_eq!(target.read("b"), b"old");
     extract(&bytes, &target, |e| e.overwrite(true)).unwrap();
     assert_eq!((target.read("a"), target.read("b")), (b"new".to_vec(), b"new".to_vec()));
-    assert_eq!(target.paths(), ["a", "b"], "and nothing is left beside them");
+    assert_eq!(target.paths(), ["a", "b"], "no temporary file is left");
 }
 
 #[test]
@@ -254,8 +254,8 @@ fn limits_stop_a_decompression_bomb() {
     }
 }
 
-/// A few bytes may say that a file is a tebibyte of holes. It takes no room, but whoever reads it next
-/// reads a tebibyte.
+/// A few bytes can describe a file of 1 TiB of holes. It takes no space, but programs that read it
+/// read 1 TiB.
 #[test]
 fn holes_count_toward_the_content_limit() {
     let tree = Tree::new();
@@ -269,7 +269,7 @@ fn holes_count_toward_the_content_limit() {
     assert_eq!(done.unpacked.content, 1 << 40);
 }
 
-/// A later member of the same name replaces the one before, as with every reader of tar.
+/// A later member of the same name replaces the earlier one, as in every tar reader.
 #[test]
 fn the_last_of_two_members_with_one_name_wins() {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
@@ -303,8 +303,8 @@ fn a_cancelled_extraction_leaves_no_partial_file() {
     assert_eq!(target.paths(), Vec::<String>::new());
 }
 
-/// An index that says something else than the archive is found out only once it is used: what came
-/// of it by then goes, and counts for nothing.
+/// A wrong index is detected only during use. Everything extracted until then is removed and not
+/// counted.
 #[test]
 fn a_second_pass_restarts_all_counts() {
     let tree = Tree::with(&[("a", &text(300_000)), ("d/b", b"b"), ("z", b"z"), ("zz", b"more")]);

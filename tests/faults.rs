@@ -1,4 +1,4 @@
-//! Whatever goes wrong, there is either a whole archive or none, and the error says what it was.
+//! After any failure there is either a whole archive or none, and the error names the cause.
 
 mod support;
 
@@ -31,7 +31,7 @@ fn a_store_that_fails_at_any_byte_or_call_has_no_archive() {
     }
 }
 
-/// Takes up to `left` bytes, a few at a time and with pauses, and then fails.
+/// Accepts up to `left` bytes, a few at a time and with pauses, and then fails.
 struct Reluctant {
     taken: Vec<u8>,
     left: usize,
@@ -62,7 +62,7 @@ impl AsyncWrite for Reluctant {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        panic!("it is the caller's to close");
+        panic!("only the caller closes the writer");
     }
 }
 
@@ -109,8 +109,8 @@ fn open_files_in(dir: &Path) -> Vec<PathBuf> {
     open.flat_map(|fd| fs::read_link(fd.path())).filter(|path| path.starts_with(&dir)).collect()
 }
 
-/// Backs up 24 MiB into a new file system of `mib` MiB, if one may be mounted, and says how the
-/// backup went and how many files it left.
+/// Backs up 24 MiB into a new file system of `mib` MiB. Returns the result and the number of files
+/// left, or `None` without the right to mount.
 fn into_small_disk(
     mib: u64,
     store: impl FnOnce(LocalStore) -> LocalStore,
@@ -125,7 +125,7 @@ fn into_small_disk(
         return None;
     }
     let result = block_on(tree.backup().start(store(LocalStore::new(&dir)), key()));
-    assert!(open_files_in(&dir).is_empty(), "what is over holds nothing open");
+    assert!(open_files_in(&dir).is_empty(), "a finished task keeps no file open");
     let left = fs::read_dir(&dir).unwrap().count();
     unmount(&dir);
     Some((result, left))
@@ -141,7 +141,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
 
 #[test]
 fn a_disk_that_falls_below_its_reserve_during_a_backup_is_freed() {
-    // Enough at the start, and enough for all of the archive were there no reserve.
+    // Enough space at the start, and enough for the whole archive without the reserve.
     let Some((result, left)) = into_small_disk(40, |store| store.reserve(28 << 20)) else { return };
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");

@@ -1,7 +1,7 @@
-//! Archives of every version of the format, made once and kept: whatever changes, they are read.
+//! Fixtures of every format version. Every later version must read them.
 //!
-//! `WINGBACK_MAKE_FIXTURES=1 cargo test -p wingback --test fixtures` makes those of this version
-//! anew; there is no need to as long as the version stays.
+//! `WINGBACK_MAKE_FIXTURES=1 cargo test -p wingback --test fixtures` rewrites those of this version.
+//! This is not needed while the version stays the same.
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +34,7 @@ struct Fixture {
     name: &'static str,
     profile: Profile,
     level: Level,
-    /// Without the files that are large before they are compressed.
+    /// Without the files that are large before compression.
     is_small: bool,
 }
 
@@ -145,7 +145,7 @@ impl Fixture {
         fs::read(self.path()).expect("it is committed")
     }
 
-    /// By the footer, as one would do with a range read.
+    /// Reads the index by the footer, as a client with range reads does.
     fn index(&self) -> (Footer, Index) {
         let bytes = self.read();
         let last = bytes.last_chunk::<FOOTER_LEN>().expect("long enough");
@@ -156,7 +156,7 @@ impl Fixture {
         (footer, index)
     }
 
-    /// The tree by the names in the tar; only what the tar has if `in_tar`.
+    /// The tree by the names in the tar. With `in_tar`, only the entries that the tar contains.
     fn tree_in_order(&self, in_tar: bool) -> impl Iterator<Item = (Vec<u8>, Node)> {
         let files_only = in_tar && self.profile == Profile::Wings;
         let nodes = tree(self.is_small).into_iter();
@@ -209,7 +209,7 @@ impl Node {
     }
 }
 
-/// What was backed up, by its names in the tar. It must never change: the archives are made of it.
+/// The backed-up tree, by the names in the tar. It must not change, because the fixtures contain it.
 fn tree(is_small: bool) -> BTreeMap<Vec<u8>, Node> {
     let mut tree = BTreeMap::new();
     let mut add = |path: &[u8], what: What, mode, mtime| {
@@ -247,7 +247,7 @@ fn tree(is_small: bool) -> BTreeMap<Vec<u8>, Node> {
     tree
 }
 
-/// Lines that are alike but not the same.
+/// Similar lines that are not equal.
 fn log(len: usize) -> Vec<u8> {
     let lines =
         (0..).map(|i| format!("[12:{:02}:01] [Server thread/INFO]: Saved {}\n", i % 6, i / 60));
@@ -256,13 +256,13 @@ fn log(len: usize) -> Vec<u8> {
     log
 }
 
-/// A region file of one chunk that is compressed, and room for more.
+/// A region file of one compressed chunk, with space for more.
 fn region() -> Vec<u8> {
     let mut region = vec![0; 8192];
     region[2..4].copy_from_slice(&[2, 2]);
     let mut seed = 1u32;
     let payload: Vec<u8> = std::iter::repeat_with(|| {
-        // Xorshift, written out since no crate's numbers are promised to stay the same.
+        // Xorshift, written out, because no crate guarantees stable numbers.
         seed ^= seed << 13;
         seed ^= seed >> 17;
         seed ^= seed << 5;
@@ -277,7 +277,7 @@ fn region() -> Vec<u8> {
     region
 }
 
-/// Directories come last, deepest first, since what is made in them changes their times.
+/// Sets attributes deepest first, because new entries change the time of their directory.
 fn write(root: &Path, tree: BTreeMap<Vec<u8>, Node>) {
     fs::create_dir(root).expect("made");
     let at = |path: &[u8]| root.join(OsStr::from_bytes(path));

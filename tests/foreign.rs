@@ -1,5 +1,5 @@
-//! Archives of other programs: GNU tar in all its formats, bsdtar, Python; compressed by gzip, pigz,
-//! in many members. And what is hostile in them.
+//! Archives of other programs: GNU tar in all its formats, bsdtar, Python; compressed by gzip and pigz,
+//! in several gzip members; and hostile ones.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn extract(bytes: &[u8], dir: &Path) -> Result<Extracted> {
     block_on(Extract::new(dir).start(in_memory(bytes)))
 }
 
-/// What every tar can say.
+/// A tree that every tar format can represent.
 fn tree() -> Tree {
     let tree = Tree::with(&[
         ("a.txt", b"a"),
@@ -47,7 +47,7 @@ fn tree() -> Tree {
     tree
 }
 
-/// A name that only extensions can hold.
+/// Adds names that need extensions of the format.
 fn add_long_names(tree: &Tree) {
     let long = format!("{}/{}", "d".repeat(180), "f".repeat(200));
     tree.file(&long, "long");
@@ -98,7 +98,7 @@ fn archives_of_other_programs_are_extracted_unchanged() {
     }
 }
 
-/// PAX has what ustar lacks: nanoseconds.
+/// PAX times have nanoseconds, ustar times do not.
 #[test]
 fn pax_times_keep_their_nanoseconds() {
     let tree = Tree::with(&[("a", b"a")]);
@@ -129,7 +129,7 @@ fn gzip_members_and_trailing_zeros_are_one_stream() {
     assert!(error.to_string().contains("other bytes after its end"), "{error}");
 }
 
-/// Each hostile archive does what its maker says, and none has an effect outside of its target.
+/// Each hostile archive has the documented result, and none changes anything outside of its target.
 #[test]
 fn hostile_archives_write_nothing_outside_the_target() {
     for case in hostile::cases() {
@@ -155,18 +155,18 @@ fn hostile_archives_write_nothing_outside_the_target() {
             fs::read_dir(tree.tmp.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         around.sort();
         assert_eq!(around, ["source", "victim"], "{name}");
-        // Looking into it does no harm either.
+        // Listing and verifying are harmless as well.
         let _ = block_on(List::new().start(in_memory(&gzip(&case.tar))));
         let _ = block_on(Verify::new().start(in_memory(&gzip(&case.tar)))).unwrap();
-        // What is salvaged stays inside as well.
+        // Salvage stays inside the target as well.
         let salvaged = tree.root.join("salvaged");
         let _ = block_on(Extract::new(&salvaged).salvage(true).start(in_memory(&gzip(&case.tar))));
         assert_eq!(fs::read(&outside).unwrap(), b"untouched", "{name}");
     }
 }
 
-/// Fixtures of other projects, made to be hard to read or harmful: what GNU tar and we both unpack is
-/// the same, and nothing harms.
+/// Fixtures of other projects that are hard to read or hostile. Every tree that GNU tar and wingback
+/// both extract is the same, and nothing outside changes.
 #[test]
 fn fixtures_of_other_projects_are_extracted_as_by_gnu_tar_or_rejected() {
     let (mut same, mut refused) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The harness for limits measures and ends what it runs.
+//! The harness for limits measures and stops what it runs.
 
 mod support;
 

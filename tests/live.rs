@@ -1,5 +1,4 @@
-//! Files that change while they are read: the archive is whole all the same, and the report says
-//! which they were.
+//! Files that change while they are read: the archive is valid all the same, and the report names them.
 
 mod support;
 
@@ -12,8 +11,8 @@ use std::{
 use support::{Tree, archive, bytes, format, key, noise, wait_until, wait_until_open};
 use wingback::{Change, Limiter, MemoryStore, Report};
 
-/// Backs up three files slowly, the second of `len` bytes, and calls `change` with the paths of the
-/// second and the third: when the second is open, or of a large one when 2 MiB of it are read.
+/// Backs up three files slowly, the second one with `len` bytes. Calls `change` with the paths of the
+/// second and third when the second is open or, if it is large, when 2 MiB of it have been read.
 fn change_midway(
     len: usize,
     change: impl FnOnce(&Path, &Path) + Send,
@@ -21,7 +20,7 @@ fn change_midway(
     change_midway_of(len, u64::MAX, change)
 }
 
-/// The same, with only the first `max_len` bytes of the second wanted.
+/// Like [`change_midway`], with `max_len` set for the second file.
 fn change_midway_of(
     len: usize,
     max_len: u64,
@@ -67,12 +66,12 @@ fn a_small_file_that_shrinks_is_stored_with_the_length_that_was_read() {
         assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
         let entry = archive.get("1");
         match left {
-            // Some bytes of it may have been read before.
+            // A part of it may have been read before the change.
             0 => assert!(entry.content.len() < len && noise(len).starts_with(&entry.content)),
             left => assert_eq!(entry.content, noise(len)[..left as usize]),
         }
         assert_eq!(entry.flags & 1, 1);
-        assert_eq!(archive.get("2").content, noise(2000), "what follows is not shifted");
+        assert_eq!(archive.get("2").content, noise(2000), "the next entry is not shifted");
     }
 }
 
@@ -91,7 +90,7 @@ fn a_file_that_grows_is_stored_with_its_length_at_opening() {
 #[test]
 fn a_large_file_that_shrinks_is_padded_with_zeros() {
     let len = 8 << 20;
-    // Within a piece, around the end of one, and around the end of a block.
+    // Within a piece, around the end of a piece, and around the end of a block.
     for left in [0, 511, 512, 513, 1 << 19, 1 << 20].map(|over| (6 << 20) + over - 1) {
         let (report, archive) = change_midway(len, |first, _| {
             OpenOptions::new().write(true).open(first).unwrap().set_len(left as u64).unwrap();
@@ -101,7 +100,7 @@ fn a_large_file_that_shrinks_is_padded_with_zeros() {
         assert_eq!((entry.content.len(), entry.flags & 1), (len, 1));
         assert!(entry.content[..left] == noise(len)[..left]);
         assert!(entry.content[left..].iter().all(|&b| b == 0));
-        assert_eq!(archive.get("2").content, noise(2000), "what follows is not shifted");
+        assert_eq!(archive.get("2").content, noise(2000), "the next entry is not shifted");
     }
 }
 
@@ -147,7 +146,7 @@ fn a_tree_that_keeps_changing_gives_whole_archives() {
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| {
             for _ in 0..20 {
-                // The reader panics unless the archive is whole.
+                // The reader panics unless the archive is valid.
                 archive(tree.backup());
             }
         });
@@ -155,7 +154,7 @@ fn a_tree_that_keeps_changing_gives_whole_archives() {
         while !backups.is_finished() {
             let path = tree.root.join(format!("{}/{}", rng.u8(..5), rng.u8(..45)));
             let open = || OpenOptions::new().append(true).open(&path);
-            // What fails meets a file that another round took away.
+            // A change fails if an earlier one removed its file.
             let _ = match rng.u8(..6) {
                 0 => fs::remove_file(&path),
                 1 => fs::rename(&path, path.with_extension("moved")),
@@ -244,8 +243,8 @@ fn count_first_sets_the_expected_totals() {
     let _ = bytes(tree.backup()).unwrap();
 }
 
-/// A hole is not read, so it takes nothing of the limit: at 100 kB a second this one would take
-/// eleven minutes.
+/// A hole is not read, so it does not count toward the limit. At 100 kB per second it would take eleven
+/// minutes.
 #[test]
 fn a_hole_does_not_count_against_the_read_limit() {
     let tree = Tree::new();

@@ -1,4 +1,4 @@
-//! Stores: what each promises, and what only a directory can go wrong with.
+//! The conformance suite of stores, and cases that are specific to the local store.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn exactly_one_of_many_backups_with_one_name_succeeds() {
     }
 }
 
-/// Not a test of its own: what the tests below run as another process.
+/// Not a test by itself: other tests run it in another process.
 #[test]
 fn run_a_backup_in_another_process() {
     let Some(base) = std::env::var_os("WINGBACK_TEST_BASE").map(PathBuf::from) else { return };
@@ -62,7 +62,9 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     let part = tree.tmp.path().join("backups/.a.tar.gz.wingback-part");
     let mut other = Command::new(std::env::current_exe().unwrap());
-    other.args(["run_a_backup_in_another_process", "--exact"]).env("WINGBACK_TEST_BASE", tree.tmp.path());
+    other
+        .args(["run_a_backup_in_another_process", "--exact"])
+        .env("WINGBACK_TEST_BASE", tree.tmp.path());
     let mut other = other.stdout(Stdio::null()).spawn().unwrap();
     wait_until("writing", || fs::metadata(&part).is_ok_and(|meta| meta.len() > 0));
 
@@ -73,7 +75,7 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
 
     other.kill().unwrap();
     other.wait().unwrap();
-    assert!(part.exists(), "it had no chance to remove it");
+    assert!(part.exists(), "a killed process cannot remove its file");
     assert_eq!(block_on(store.sweep()).unwrap(), [part.display().to_string()]);
     block_on(tree.backup().start(store, key())).unwrap();
 }
@@ -116,7 +118,7 @@ fn foreign_files_are_neither_listed_nor_swept() {
         fs::create_dir_all(&dir).unwrap();
         let foreign = ["a.tar.gz", "x.wingback-part", ".hidden"].map(|name| dir.join(name));
         foreign.iter().for_each(|path| fs::write(path, "foreign").unwrap());
-        // Of the right name, but never made by a store: it must not hold up the rest.
+        // These have a valid name but are not files of a store. They must not stop the sweep.
         let odd = [".0.wingback-part", ".1.wingback-part"].map(|name| dir.join(name));
         fs::create_dir(&odd[0]).unwrap();
         std::os::unix::fs::symlink(&foreign[0], &odd[1]).unwrap();
@@ -156,7 +158,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());
 
-    // Locked, as by a process that lives.
+    // Locked, as by a live process.
     block_on(store.delete(&key())).unwrap();
     let live = File::create(&left).unwrap();
     live.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Looking into archives: lists, single files, entries for programs.
+//! Reading archives without extracting: lists, single files, entries for programs.
 
 mod support;
 
@@ -66,15 +66,15 @@ fn list_gives_the_same_members_by_every_read_method() {
     let stream = list(Archive::stream(Cursor::new(&full)), &[]);
     assert_eq!(stream.read_method(), ReadMethod::Sequential(NoIndex::Stream));
     assert_eq!(paths(&stream), ALL);
-    // Of profile `wings` the tar has files only; links and directories come from the index, which
-    // is at the end.
+    // With profile `wings` the tar contains files only. Symlinks and directories come from the index at
+    // the end.
     let stream = list(Archive::stream(Cursor::new(&wings)), &[]);
     let mut sorted = paths(&stream);
     sorted.sort();
     let mut all = ALL.to_vec();
     all.sort();
     assert_eq!(sorted, all);
-    // Everything but what tar cannot say is the same.
+    // Fields that tar cannot represent are left out.
     let members = |listing: Listing| {
         let seconds = |m: Member| (m.path, m.kind, m.size, m.mode, m.mtime_ns / 1_000_000_000);
         listing.members().map(seconds).collect::<Vec<_>>()
@@ -120,7 +120,7 @@ fn copy_file_gives_one_file() {
     }
 }
 
-/// Counts the range reads, and their bytes.
+/// Counts range reads and their bytes.
 #[derive(Clone)]
 struct Counting {
     store: MemoryStore,
@@ -196,7 +196,7 @@ fn entries_that_are_not_read_are_skipped() {
             let mut entries = Entries::open(archive);
             let mut seen = Vec::new();
             while let Some(member) = entries.next().await.unwrap() {
-                // Some of it, or nothing.
+                // A part of the content, or nothing.
                 let mut part = [0; 10];
                 if member.size > 10 && seen.len() % 2 == 0 {
                     entries.read_exact(&mut part).await.unwrap();
@@ -220,7 +220,7 @@ fn entries_can_be_cancelled_and_dropped() {
         let error = loop {
             match entries.next().await {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("it came to its end"),
+                Ok(None) => panic!("the entries ended without an error"),
                 Err(e) => break e,
             }
         };
@@ -234,7 +234,8 @@ fn entries_can_be_cancelled_and_dropped() {
     support::wait_until("the end of the threads", || support::engine_threads() == 0);
 }
 
-/// A stream comes once: what it may still replace is kept, up to a size, and then an error says so.
+/// A stream can be read once. A member that may still be replaced is buffered up to a limit, above
+/// which an error is returned.
 #[test]
 fn copy_file_from_a_stream_gives_the_last_file_of_a_path_or_none() {
     use support::hostile::{file, link, tar};

@@ -1,4 +1,4 @@
-//! What the server has in the page cache stays there, and what only a backup read leaves it.
+//! A backup leaves cached files of the server in the page cache, and evicts pages that only it has read.
 
 mod support;
 
@@ -16,22 +16,22 @@ use rustix::fs::{Advice, fadvise};
 use support::{Tree, left_out, noise};
 use wingback::{LocalStore, Previous};
 
-/// How many mebibytes of a file are in the page cache; `None` where nobody can say. To ask by reading
-/// would bring pages there.
+/// MiB of a file in the page cache. `None` if that cannot be determined. Reading the file to find out
+/// would load its pages.
 fn cached(path: &Path) -> Option<u64> {
     let ran = Command::new("fincore").args(["-bnro", "RES"]).arg(path).output().ok()?;
     let bytes: u64 = std::str::from_utf8(&ran.stdout).ok()?.trim().parse().ok()?;
     Some(bytes.div_ceil(1 << 20))
 }
 
-/// Whether it is this many, give or take some that the system was busy with at the moment.
+/// Whether about this many MiB are cached. Other activity of the system may add some.
 fn is_about(mebibytes: u64, path: &Path) -> bool {
     let cached = cached(path).unwrap();
     println!("{mebibytes} and {cached} MiB of {}", path.display());
     (mebibytes.saturating_sub(3)..mebibytes + 16).contains(&cached)
 }
 
-/// Takes a file out of the page cache; false where that cannot be. The system may be busy with a page.
+/// Evicts a file from the page cache. Returns false if that is not possible; a page may be in use.
 fn forget(path: &Path) -> bool {
     let file = File::open(path).unwrap();
     file.sync_all().unwrap();
@@ -39,7 +39,7 @@ fn forget(path: &Path) -> bool {
         fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         let is_gone = cached(path) == Some(0);
         if !is_gone {
-            // Until the next look.
+            // Wait before the next check.
             thread::sleep(Duration::from_millis(20));
         }
         is_gone
@@ -48,7 +48,7 @@ fn forget(path: &Path) -> bool {
 
 #[test]
 fn a_backup_leaves_the_page_cache_unchanged() {
-    // Where the build is, since the directory of temporary files may be in memory.
+    // In the build directory, because the directory of temporary files may be in memory.
     let tmp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let probe = tmp.path().join("probe");
     fs::write(&probe, noise(1000)).unwrap();
@@ -90,7 +90,7 @@ fn a_backup_leaves_the_page_cache_unchanged() {
     assert!(is_about(0, &first));
     assert!(forget(&second));
 
-    // What of it was in use stays.
+    // Pages that were in use stay.
     let file = File::open(&second).unwrap();
     fadvise(&file, 0, None, Advice::Random).unwrap();
     file.read_exact_at(&mut vec![0; 10 << 20], 0).unwrap();

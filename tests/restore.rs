@@ -1,4 +1,4 @@
-//! Restoring: nothing is touched before the archive is known to be good.
+//! A restore changes nothing before the archive is verified.
 
 mod support;
 
@@ -13,7 +13,7 @@ use futures::{executor::block_on, io::Cursor};
 use support::{Tree, gzip, in_memory, left_out, noise, snapshot::Snapshot, text, unmount};
 use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
 
-/// The staging directories in a restore's target.
+/// The staging directories in the target of a restore.
 fn staging(target: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(target).unwrap().map(|entry| entry.unwrap().path());
     let is_staging = |path: &PathBuf| {
@@ -26,7 +26,7 @@ fn made(backup: Backup) -> Vec<u8> {
     support::bytes(backup).unwrap().1
 }
 
-/// A directory with some old files in it.
+/// A directory with some old files.
 fn old_tree() -> Tree {
     let tree =
         Tree::with(&[("old", b"old"), ("both", b"old"), ("dir/old", b"old"), ("keep/me", b"k")]);
@@ -68,7 +68,7 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
             for at in [20, bytes.len() / 3, bytes.len() / 2, bytes.len() - 2000] {
                 let mut hurt = bytes.clone();
                 hurt[at] ^= 4;
-                // Hurt in its index only, it is restored.
+                // If only its index is damaged, it is restored.
                 if at < support::forge::locate(&bytes).data_end {
                     check(restore(&hurt, &target.root, change), ErrorKind::Corrupt, "flipped");
                 }
@@ -79,7 +79,7 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
             check(restore(cut, &target.root, change), ErrorKind::Corrupt, "cut");
             let wrong = restore(&bytes, &target.root, |r| change(r).sha1([1; 20]));
             check(wrong, ErrorKind::Corrupt, "another SHA-1");
-            // In place these are met halfway: that is its risk.
+            // In place, damage is found halfway. This is the documented risk.
             for options in
                 [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]
             {
@@ -126,7 +126,7 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
         let what = format!("merge {merge}, in place {in_place}");
         let target = old_tree();
         let before = Snapshot::of(&target.root);
-        // What only the archive has is not there to be kept, and the staging directory is nobody's.
+        // Paths that exist only in the archive, and the staging directory, do not count as matches.
         for pattern in ["kepp", "*.kept", "dir/new", "link", "/", ".wingback-restore-*", "!old"] {
             let keep = |r: Restore| change(r).keep("keep").keep(pattern);
             let error = restore(&bytes, &target.root, keep).expect_err(&what);
@@ -137,7 +137,7 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
             Snapshot::of(&target.root).assert_is(&before, &what);
             assert_eq!(staging(&target.root), [] as [PathBuf; 0], "{what}");
         }
-        // What lies within something that is kept is there.
+        // Paths within a kept directory count as matches.
         for pattern in ["keep/me", "me", "./keep/", "old", "old-link", "k*p/m?"] {
             let target = old_tree();
             restore(&bytes, &target.root, |r| change(r).keep("keep").keep(pattern)).expect(&what);
@@ -146,7 +146,7 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
     }
 }
 
-/// A script that restores for the first time as every time has nothing to lose.
+/// A script that always passes `--keep` must also work for the first restore.
 #[test]
 fn a_keep_pattern_that_matches_nothing_is_a_warning_in_an_empty_directory() {
     let bytes = made(new_tree().backup());
@@ -188,7 +188,7 @@ fn a_backup_leaves_out_the_staging_directory_of_a_running_restore() {
     .unwrap_err();
 }
 
-/// An older version kept its state there, and a tenant can write anything there.
+/// Earlier versions kept their state there, and tenants can create any name.
 #[test]
 fn names_that_look_like_staging_directories_are_ordinary_data() {
     let canary = Tree::with(&[("file", b"canary")]);
@@ -205,7 +205,7 @@ fn names_that_look_like_staging_directories_are_ordinary_data() {
     let target = old_tree();
     restore(&bytes, &target.root, |r| r).unwrap();
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "restored");
-    // And again, over them: they are replaced as any file is.
+    // Restored again over themselves, they are replaced as any file is.
     let bytes = made(new_tree().backup());
     let recovered = block_on(support::restore(&target.root).recover()).unwrap();
     assert_eq!(recovered, None);
@@ -236,7 +236,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
         assert!(mount(&file, &file));
         refused("dir/old");
         unmount(&file);
-        // What is kept is not looked at.
+        // Kept paths are not checked.
         assert!(mount(&dir, &dir));
         restore(&bytes, &target.root, |r| r.keep("dir")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"old");
@@ -305,7 +305,7 @@ fn an_external_staging_directory_must_be_on_the_same_file_system() {
     }
 }
 
-/// A file system that has room for one tree and not for two.
+/// A file system with space for one tree but not for two.
 #[test]
 fn a_restore_without_space_for_both_trees_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
@@ -320,7 +320,7 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
     fs::write(target.join("old"), noise(4 << 20)).unwrap();
     let before = Snapshot::of(&target);
     let bytes = made(Tree::with(&[("new", &noise(3 << 20))]).backup());
-    // By the index that is known at the start, without it halfway.
+    // With an index this is known at the start, without one halfway.
     let by_index = restore(&bytes, &target, |r| r);
     let stream = Archive::stream(Cursor::new(bytes.clone()));
     let in_sequence = block_on(support::restore(&target).start(stream));
@@ -334,7 +334,7 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
     unmount(place.path());
 }
 
-/// What the archive itself has put at a kept path is not what was there.
+/// Content that the archive itself has put at a kept path is not the old content.
 #[test]
 fn a_kept_path_that_does_not_exist_is_restored_from_the_archive() {
     use support::hostile::{directory, file, tar};

@@ -1,5 +1,5 @@
-//! What is made, backed up and brought back is the same: content, modes, times to the nanosecond,
-//! links of both kinds, holes and names, from either profile and by every way.
+//! A tree is equal after backup and restore: content, modes, times to the nanosecond, symlinks, hard
+//! links, holes and names, with both profiles and every read method.
 
 mod support;
 
@@ -39,12 +39,12 @@ fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) ->
     block_on(change(support::restore(dir)).start(in_memory(bytes)))
 }
 
-/// What is promised to come back of a tree.
+/// The attributes that a round trip must preserve.
 fn wanted(tree: &Tree) -> Snapshot {
     Snapshot::of(&tree.root).without_special_bits()
 }
 
-/// Backs up, and brings back by every way there is.
+/// Backs up, and restores by every method.
 fn assert_comes_back(source: &Tree, what: &str) {
     let want = wanted(source);
     for profile in PROFILES {
@@ -70,7 +70,7 @@ fn assert_comes_back(source: &Tree, what: &str) {
         block_on(Extract::new(&target.root).start(in_memory(&bytes))).unwrap();
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, extracted"));
 
-        // The index at the end knows the links, but the files are there by then.
+        // The index with the hard links comes at the end, after the files have been written.
         let target = Tree::new();
         let stream = Archive::stream(Cursor::new(bytes.clone()));
         let restored = block_on(support::restore(&target.root).start(stream)).unwrap();
@@ -82,9 +82,9 @@ fn assert_comes_back(source: &Tree, what: &str) {
     }
 }
 
-/// Without its index, an archive gives back what is in the tar.
+/// Without its index, an archive restores what the tar contains.
 fn assert_tar_comes_back(bytes: &[u8], want: &Snapshot, profile: Profile, what: &str) {
-    // The last block and the trailer end the member with the data.
+    // The last deflate block and the gzip trailer complete the data member.
     let tar = &bytes[..forge::locate(bytes).data_end + 10];
     let seen = |snapshot: Snapshot| {
         let snapshot = snapshot.in_seconds().without_hard_links();
@@ -127,17 +127,18 @@ fn every_edge_case_comes_back() {
     assert_comes_back(&source, "corners");
 }
 
-/// Not root, but the owner, whom read-only directories keep out as well.
+/// Runs as an owner without root rights, so that read-only directories are closed to it as well.
 #[test]
 fn every_tree_comes_back_to_an_unprivileged_user() {
     if !is_root() {
-        // Then the other tests here are by such a user.
+        // Then this test program already runs as such a user.
         left_out("round trips by root: the tests run as another user");
         return;
     }
     let place = tempfile::tempdir().unwrap();
     chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    // By a process of its own: a file that this one writes stays busy in what it starts meanwhile.
+    // Copied by another process: a file that this process writes would stay open in children that it
+    // starts at the same time.
     let me = place.path().join("tests");
     let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&me).status();
     assert!(copied.unwrap().success());
@@ -145,7 +146,7 @@ fn every_tree_comes_back_to_an_unprivileged_user() {
     run.args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(me)
         .env("TMPDIR", place.path())
-        // Root's own run of the two has told what it leaves out, and the list is root's file.
+        // The run as root has already recorded its left-out cases, in a file that belongs to root.
         .env_remove("WINGBACK_LEFT_OUT");
     let output =
         run.args(["--exact", "random_trees_come_back", "every_edge_case_comes_back"]).output();
@@ -153,7 +154,7 @@ fn every_tree_comes_back_to_an_unprivileged_user() {
     assert!(out.contains("2 passed"), "{out}");
 }
 
-/// Around the block of tar and the two lengths of segments, cut in both ways.
+/// Around the block size of tar and both segment lengths.
 fn sizes(tree: &Tree) {
     for unit in [512, 128 << 10, 1 << 20] {
         for size in (1..=2).flat_map(|n| n * unit - 1..=n * unit + 1) {
@@ -175,11 +176,11 @@ fn names(root: &Path) {
     }
 }
 
-/// Shorter ones may come back or not.
+/// Shorter holes may or may not be restored.
 fn holes(root: &Path) {
     let dir = root.join("holes");
     fs::create_dir(&dir).unwrap();
-    // Where data lies, in KiB, and the length in all.
+    // Offsets of the data in KiB, and the total length.
     let files: [(&str, &[u64], u64); 8] = [
         ("all", &[], 3 << 10),
         ("64K", &[0, 128], 192),
@@ -215,7 +216,7 @@ fn symlinks(root: &Path) {
 fn hard_links(tree: &Tree) {
     for (group, size) in [("empty", 0), ("small", 10), ("large", 1_500_000)] {
         tree.file(format!("links/z/{group}"), noise(size));
-        // As equal as can be, and another file.
+        // An equal file that is not a hard link.
         tree.file(format!("links/z/{group}-copy"), noise(size));
         for dir in ["links", "links/a", "links/z"] {
             fs::create_dir_all(tree.root.join(dir)).unwrap();
@@ -225,7 +226,7 @@ fn hard_links(tree: &Tree) {
     }
 }
 
-/// Also where tar's octal digits end, in 2242.
+/// Also around 2242, the largest time in an octal field.
 fn times(tree: &Tree) {
     let second = Duration::from_secs(1).as_nanos() as i128;
     for at in [0, 1, second - 1, second, (1 << 31) * second, ((1 << 33) + 1) * second + 5] {
@@ -274,7 +275,7 @@ fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
         let want = wanted(&source);
         let bytes = made(&source, PROFILES[round % 2]);
         let seed = rng.u64(..);
-        // The same each time, but for the times of what is new.
+        // Equal each time, except for the times of new files.
         let other = || {
             let other = Tree::new();
             block_on(Extract::new(&other.root).start(in_memory(&bytes))).unwrap();
@@ -308,14 +309,14 @@ fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
     assert!(overlaid > 5 && refused > 2, "{overlaid} and {refused}");
 }
 
-/// Removes, changes and adds things; of others, if so wanted, makes something of another kind.
+/// Removes, changes and adds files and, with `change_kinds`, replaces some by files of another kind.
 fn alter(root: &Path, rng: &mut Rng, change_kinds: bool) {
     let before = Snapshot::of(root);
     for (path, _) in before.iter().filter(|(_, found)| found.kind == 'd' && !is_root()) {
         let (dir, name) = Dir::holding(root, path);
         fs::set_permissions(dir.at(name), fs::Permissions::from_mode(0o700)).unwrap();
     }
-    // What lies deepest first.
+    // Deepest first.
     for (path, found) in before.iter().rev() {
         let (dir, name) = Dir::holding(root, path);
         let at = dir.at(name);
@@ -332,7 +333,7 @@ fn alter(root: &Path, rng: &mut Rng, change_kinds: bool) {
                 fs::remove_file(&at).unwrap();
                 fs::create_dir(&at).unwrap();
             }
-            // Its other names are the old file still.
+            // Its other names still refer to the old file.
             3 if !is_dir => {
                 fs::remove_file(&at).unwrap();
                 fs::write(&at, "changed").unwrap();

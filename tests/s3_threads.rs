@@ -1,4 +1,4 @@
-//! The thread of the network ends with its store. On its own, since it counts the threads of its
+//! The network thread ends with its store. A program of its own, because it counts the threads of its
 //! process.
 #![allow(dead_code, reason = "it uses a part of what the tests of S3 share")]
 
@@ -31,7 +31,7 @@ fn the_network_thread_ends_with_its_store() {
     let verified = smol::block_on(Verify::new().start(Archive::in_store(store.clone(), id)));
     assert!(verified.unwrap().is_whole() && engine_threads() > 0);
     drop(store);
-    wait_until("the end of a thread that is done", || engine_threads() == 0);
+    wait_until("the end of an idle thread", || engine_threads() == 0);
 
     for round in 0..20u64 {
         let store = new();
@@ -41,7 +41,7 @@ fn the_network_thread_ends_with_its_store() {
         let pause = async {
             smol::Timer::after(Duration::from_millis(3 + 20 * round)).await;
         };
-        // The task has the last of the store.
+        // The task owns the last reference to the store.
         match smol::block_on(futures::future::select(task, Box::pin(pause))) {
             futures::future::Either::Right(((), task)) if round % 2 == 0 => {
                 handle.cancel();

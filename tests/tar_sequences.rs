@@ -1,7 +1,8 @@
-//! Archives that were appended to, updated and changed: random sequences of members, and of GNU tar's
-//! own commands. What GNU tar makes of one we make of it, in every way of reading.
+//! Random sequences of members, and archives that GNU tar has appended to, updated and changed. Every
+//! read method must give the result of GNU tar.
 //!
-//! `WINGBACK_TAR_CASES` says how many, `WINGBACK_TAR_SEED` which is the first. A failure names its seed.
+//! `WINGBACK_TAR_CASES` sets the number of cases, `WINGBACK_TAR_SEED` the first seed. A failure prints
+//! its seed.
 
 mod support;
 
@@ -50,7 +51,7 @@ fn random_members_are_extracted_as_by_gnu_tar() {
         }
     }
     println!("{same} as GNU tar has them, {refused} refused");
-    assert!(same > refused / 4 && refused > same / 20, "both must be met often");
+    assert!(same > refused / 4 && refused > same / 20, "both results must be frequent");
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn archives_changed_by_gnu_tar_are_extracted_as_by_gnu_tar() {
     assert!(same > refused, "most must be usable");
 }
 
-/// What only pipes in their names know: a member of a MiB and more is written by several tasks.
+/// A member of 1 MiB or more is written by several tasks, which only its named pipes notice.
 #[test]
 fn a_large_file_is_replaced_and_linked_while_it_is_written() {
     let large = |byte: u8| member(Header::new(b'0', b"a", 3 << 20), &vec![byte; 3 << 20]);
@@ -92,7 +93,7 @@ struct Case {
 }
 
 impl Case {
-    /// Compares all that we make of it with what GNU tar does. False if we refuse a member.
+    /// Compares all our results with those of GNU tar. Returns false if we reject a member.
     fn check(&self) -> bool {
         let tmp = tempfile::tempdir().unwrap();
         let dir = |name: &str| tmp.path().join(name);
@@ -120,8 +121,8 @@ impl Case {
                 Some(e) => assert!(is_refused, "{what}: {way}: {e}"),
             }
         }
-        // GNU tar follows links; and before it finds that a directory has one name only, it has
-        // removed what stood at the other.
+        // GNU tar follows symlinks. It also removes the old file before it notices that a directory cannot be
+        // hard-linked.
         let is_link =
             |why: &str| why.contains("a link is in the place") || why.contains("no file of");
         let is_through_link = over.skipped.iter().any(|skipped| match &skipped.reason {
@@ -133,7 +134,7 @@ impl Case {
             assert_eq!(theirs.is_failed, is_refused, "{what}: {:?}", over.skipped);
             match is_refused {
                 false => tree.assert_is(&theirs.tree, what),
-                // It makes the directory of a link before it finds that there is nothing to link to.
+                // It creates the parent directory of a hard link before it notices that the target is missing.
                 true => {
                     let (ours, theirs) = (tree.clone(), theirs.tree.clone());
                     ours.without_directories().assert_is(&theirs.without_directories(), what);
@@ -157,8 +158,8 @@ impl Case {
         let archive = dir.with_extension("tar");
         fs::write(&archive, &self.tar).unwrap();
         let mut tar = Command::new("tar");
-        // Without `-P` it makes links that lead outside at its end, and by then forgets what replaced
-        // them. None of the targets is there.
+        // Without `-P`, tar creates symlinks that point outside only at its end, and forgets replaced ones by
+        // then. None of the targets exists.
         let tar = tar.env("LC_ALL", "C").args(["--warning=no-timestamp", "-xpPf"]).arg(&archive);
         let output = tar.arg("-C").arg(dir).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
@@ -171,7 +172,7 @@ impl Case {
     }
 }
 
-/// What GNU tar made of it.
+/// The result of GNU tar.
 struct Theirs {
     tree: Snapshot,
     follows_links: bool,
@@ -179,7 +180,7 @@ struct Theirs {
     is_failed: bool,
 }
 
-/// All that both promise; named pipes we leave out.
+/// The attributes that both preserve. We skip named pipes.
 fn tree(dir: &Path) -> Snapshot {
     Snapshot::of(dir)
         .without_others()
@@ -194,7 +195,7 @@ fn check_counts(unpacked: &Unpacked, tree: &Snapshot, what: &str) {
     assert!(unpacked.directories <= count('d'), "{what}");
 }
 
-/// A list has each path once, and what it says of it is so; `cat` gives the content that is there.
+/// A list has each path once, with the right fields. `cat` gives the content of each file.
 fn check_list(bytes: &[u8], tree: &Snapshot, what: &str) {
     let listing = block_on(List::new().start(in_memory(bytes))).unwrap();
     let is_shown = |member: &Member| {
@@ -231,7 +232,7 @@ fn check_list(bytes: &[u8], tree: &Snapshot, what: &str) {
     }
 }
 
-/// Whoever writes the members of the sequence as they come has the contents in the end.
+/// A program that writes the members in sequence gets the same contents.
 fn check_entries(bytes: &[u8], tree: &Snapshot, what: &str) {
     use futures::AsyncReadExt;
     let mut files = std::collections::BTreeMap::new();
@@ -261,7 +262,7 @@ fn check_entries(bytes: &[u8], tree: &Snapshot, what: &str) {
     assert!(files.into_iter().eq(there), "{what}: in sequence");
 }
 
-/// A backup of it comes back by its index.
+/// A backup of the tree is restored by its index.
 fn check_own(source: &Path, target: &Path, what: &str) {
     let (_, bytes) = support::bytes(Backup::new(source).threads(1)).unwrap();
     let done = block_on(Extract::new(target).start(in_memory(&bytes))).unwrap();
@@ -271,7 +272,7 @@ fn check_own(source: &Path, target: &Path, what: &str) {
 
 const NAMES: [&str; 6] = ["a", "b", "d", "d/a", "d/b", "a/b"];
 
-/// A path as a shell may write it.
+/// A path as it may be typed in a shell.
 fn spelled(rng: &mut Rng, path: &str) -> String {
     match rng.u8(..12) {
         0 => format!("./{path}"),
@@ -303,7 +304,7 @@ fn random_member(rng: &mut Rng, place: usize) -> (Vec<u8>, String) {
             (bytes, format!("{path}={content} (type {flag})"))
         }
         8..=12 => {
-            // Some writers say how large the file is that it names.
+            // Some writers give a hard link the size of its target.
             let size = if rng.u8(..4) == 0 { rng.usize(1..2000) } else { 0 };
             let bytes = header(b'1', &path, size).target(to.as_bytes());
             (member(bytes, b""), format!("{path} is {to}"))
@@ -320,7 +321,7 @@ fn random_member(rng: &mut Rng, place: usize) -> (Vec<u8>, String) {
     }
 }
 
-/// An archive that GNU tar has made of a small tree, and changed as the tree did.
+/// An archive of a small tree, made and changed by GNU tar commands.
 fn random_commands(rng: &mut Rng) -> (Vec<u8>, Vec<String>) {
     let tmp = tempfile::tempdir().unwrap();
     let (root, archive) = (tmp.path().join("tree"), tmp.path().join("archive.tar"));
@@ -349,13 +350,13 @@ fn random_commands(rng: &mut Rng) -> (Vec<u8>, Vec<String>) {
         if round == 0 {
             tar.arg(format!("--format={format}"));
         }
-        // Names that are not there are an error of its, and the rest is done.
+        // Missing names are an error of tar, and it processes the others.
         let _ = tar.status().unwrap();
     }
     (fs::read(&archive).unwrap(), commands)
 }
 
-/// Puts something at one of the names, or takes it away.
+/// Creates something at one of the names, or removes it.
 fn change(rng: &mut Rng, root: &Path, time: usize, commands: &mut Vec<String>) {
     let name = NAMES[rng.usize(..NAMES.len())];
     let path = root.join(name);
@@ -378,7 +379,7 @@ fn change(rng: &mut Rng, root: &Path, time: usize, commands: &mut Vec<String>) {
         5..=6 if fs::symlink_metadata(&other).is_ok_and(|meta| !meta.is_dir()) && path != other => {
             if !other.starts_with(&path) {
                 clear();
-                // The way to it may have led through what is gone now.
+                // The parent directory may be gone.
                 let _ = fs::hard_link(&other, &path);
                 commands.push(format!("ln {} {name}", other.display()));
             }

@@ -1,4 +1,4 @@
-//! A tenant that changes everything in its directory while restores of it run.
+//! A tenant changes everything in its directory during restores.
 
 mod support;
 
@@ -30,8 +30,8 @@ fn names(dir: &OwnedFd) -> Vec<Vec<u8>> {
     names.filter(|name| name != b"." && name != b"..").collect()
 }
 
-/// Renames, replaces, links, fills, closes and removes entries of the target, staging directories
-/// included, until `stop`. It follows no link itself, so only a restore can.
+/// Renames, replaces, links, fills, closes and removes entries of the target, including staging
+/// directories, until `stop`. It does not follow symlinks itself, so only a restore can.
 fn interfere(target: &Path, canary: &Path, stop: &AtomicBool) -> u64 {
     let mut random = fastrand::Rng::with_seed(17);
     let mut done = 0;
@@ -70,7 +70,7 @@ fn interfere(target: &Path, canary: &Path, stop: &AtomicBool) -> u64 {
     done
 }
 
-/// The tenant's links lead to the canary, so its modes and its content tell what was followed.
+/// The tenant's symlinks point to the canary. Changes of its mode or content show that one was followed.
 #[test]
 fn a_tenant_cannot_make_a_restore_leave_its_directory() {
     let source = Tree::with(&[
@@ -109,7 +109,7 @@ fn a_tenant_cannot_make_a_restore_leave_its_directory() {
                 Ok(_) => restored += 1,
                 Err(_) => failed += 1,
             }
-            assert!(started.elapsed() < Duration::from_secs(30), "restore {i} was held up");
+            assert!(started.elapsed() < Duration::from_secs(30), "restore {i} was blocked");
         }
         stop.store(true, Relaxed);
         tenant.join().unwrap()
@@ -117,9 +117,12 @@ fn a_tenant_cannot_make_a_restore_leave_its_directory() {
     println!("{restored} restored, {failed} failed, {changes} changes of the tenant");
     Snapshot::of(&canary).assert_is(&before.1, "the canary");
     assert_eq!(mode(), before.0, "the canary's mode");
-    assert!(changes > 1000 && restored > 0, "the two never met: {changes} changes");
+    assert!(
+        changes > 1000 && restored > 0,
+        "restores and changes did not overlap: {changes} changes"
+    );
 
-    // Once the tenant is quiet, its directory can be restored again.
+    // After the tenant stops, its directory can be restored again.
     let restore = support::restore(&target);
     block_on(restore.start(in_memory(&bytes))).unwrap();
     let files = Snapshot::of(&target).files();

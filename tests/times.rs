@@ -1,6 +1,6 @@
-//! Times of every year: each is kept to the nanosecond, or named in the report.
+//! Times of all years are kept to the nanosecond or reported.
 //!
-//! `WINGBACK_TIME_CASES` says how many times of random archives are compared with GNU tar's reading.
+//! `WINGBACK_TIME_CASES` sets the number of random archives whose times are compared with GNU tar.
 
 mod support;
 
@@ -24,7 +24,7 @@ use support::{
 };
 use wingback::{Backup, Extract, List, Previous, Profile, Warning};
 
-/// Seconds and nanoseconds since 1970: where clocks, file systems and 64 bits of nanoseconds end.
+/// Seconds and nanoseconds since 1970, around the limits of clocks, file systems and 64-bit nanoseconds.
 const TIMES: [(i64, i64); 22] = [
     (i64::MIN, 0),
     (i64::MIN, 5),
@@ -50,7 +50,7 @@ const TIMES: [(i64, i64); 22] = [
     (i64::MAX, 999_999_999),
 ];
 
-/// The file systems of temporary files and of shared memory, which end at different years.
+/// Directories for temporary files and in shared memory, whose file systems have different limits.
 fn places() -> Vec<tempfile::TempDir> {
     let mut places = vec![tempfile::tempdir().unwrap()];
     match tempfile::tempdir_in("/dev/shm") {
@@ -66,7 +66,7 @@ fn set(path: &Path, (tv_sec, tv_nsec): (i64, i64)) {
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
-/// What the file system has.
+/// The modification time on the file system.
 fn ns(path: &Path) -> i128 {
     let meta = fs::symlink_metadata(path).unwrap();
     i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
@@ -76,7 +76,7 @@ fn nearest(ns: i128) -> i64 {
     i64::try_from(ns).unwrap_or(if ns < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// A file, a symlink and a directory of each time; returns their paths.
+/// Creates a file, a symlink and a directory with each time. Returns their paths.
 fn make(root: &Path) -> Vec<String> {
     let mut paths = Vec::new();
     for (i, time) in TIMES.into_iter().enumerate() {
@@ -134,7 +134,7 @@ fn a_time_is_kept_by_archive_index_and_restore_or_is_reported() {
                     if !named.contains(path) {
                         assert_eq!(found, truth(path), "{what}: {path}");
                     }
-                    // The tree came from this file system, so it can say all but what the index cannot.
+                    // The tree comes from this file system, so only times beyond the index are reported.
                     assert_eq!(named.contains(path), beyond.contains(path), "{what}: {path}");
                 }
             };
@@ -167,7 +167,7 @@ fn an_unchanged_file_of_any_time_is_not_read_again() {
             assert_eq!(report.read, 0, "{}", root.display());
             assert!(second == first);
         }
-        // Of two times that the index cannot tell apart, the contents may differ.
+        // Of two times that the index cannot distinguish, the contents may differ.
         let mut changed = 0;
         for i in 0..TIMES.len() {
             let file = root.join(format!("f{i:02}"));
@@ -184,7 +184,7 @@ fn an_unchanged_file_of_any_time_is_not_read_again() {
     }
 }
 
-/// What GNU tar sets, if it takes the archive.
+/// The time that GNU tar sets, or `None` if it rejects the archive.
 fn by_tar(tar: &[u8], dir: &Path) -> Option<i128> {
     let mut command = Command::new("tar");
     command.args(["-xf", "-", "-C"]).arg(dir).stdin(Stdio::piped()).stderr(Stdio::null());
@@ -196,7 +196,7 @@ fn by_tar(tar: &[u8], dir: &Path) -> Option<i128> {
 
 const NO_TIME: &str = ", which is not a time";
 
-/// A header's field, or a record, with any number, or with a text that GNU tar may take for one.
+/// A header field or PAX record with any number, or with a text that GNU tar may read as a number.
 fn random_archive(rng: &mut Rng) -> (Vec<u8>, String) {
     let plain = || Header::new(b'0', b"a", 0);
     let magnitude = |rng: &mut Rng| rng.u128(..) >> rng.u32(0..128);
@@ -262,5 +262,5 @@ fn tar_times_are_read_as_by_gnu_tar() {
         }
     }
     println!("{same} as GNU tar has them, {beyond} beyond and named, {refused} refused");
-    assert!(same > beyond && beyond > refused && refused > 0, "each must be met");
+    assert!(same > beyond && beyond > refused && refused > 0, "each result must occur");
 }

@@ -1,4 +1,4 @@
-//! Trees as they are: nothing in one fails the backup, and the report says what is not in it.
+//! Backups of all kinds of trees: no entry fails the backup, and the report lists what is left out.
 
 mod support;
 
@@ -26,14 +26,14 @@ fn skipped(report: &Report) -> Vec<(String, &str)> {
     skipped.map(|s| (String::from_utf8_lossy(&s.path).into_owned(), s.reason.code())).collect()
 }
 
-/// Backs up, and calls `change` while the file `first` is being read: the directories on the way to
-/// it are listed by then.
+/// Backs up, and calls `change` while the file `first` is being read. Its parent directories have been
+/// listed by then.
 fn change_meanwhile(
     tree: &Tree,
     first: &str,
     change: impl FnOnce() + Send,
 ) -> Result<(Report, format::Archive), Error> {
-    // Ten seconds for a kilobyte, were it not raised.
+    // Ten seconds for 1 kB, until the limit is raised.
     let limit = Limiter::new(100);
     let store = MemoryStore::new();
     let task = tree.backup().read_limit(limit.clone()).start(store.clone(), key());
@@ -68,7 +68,7 @@ fn names_of_any_bytes_and_lengths_are_stored() {
 #[test]
 fn paths_up_to_4096_bytes_are_stored_and_longer_ones_are_reported() {
     let tree = Tree::new();
-    // One directory after the other, since no path may be as long as this in one call.
+    // One directory at a time, because a single call does not accept such a long path.
     let make = r#"cd "$1"; d=$(printf 'd%.0s' $(seq 200))
         for i in $(seq 20); do mkdir $d; cd $d; done
         touch $(printf 'e%.0s' $(seq 76)) $(printf 'f%.0s' $(seq 77))"#;
@@ -157,7 +157,7 @@ fn a_file_of_more_than_8_gib_is_stored() {
     let store = LocalStore::new(tree.tmp.path());
     let report = block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert_eq!((report.content, report.read), (len + 5, 5));
-    // The header is enough: reading all of it takes other tools a minute.
+    // The header is enough: reading the whole file takes other programs a minute.
     let list = "gzip -dc \"$1\" | head -c 512 | tar tvf - 2>&1";
     let list = Command::new("sh").args(["-c", list, "-"]).arg(store.path(&key())).output().unwrap();
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
@@ -178,7 +178,7 @@ fn sockets_pipes_and_devices_are_reported_and_never_opened() {
     }
     let (report, _) = archive(tree.backup());
     assert_eq!(skipped(&report), expected);
-    assert!(!report.is_partial(), "a backup leaves these out by its nature");
+    assert!(!report.is_partial(), "special files do not make a backup partial");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn backups_within_the_source_are_left_out() {
             let key = store.key(&uuid::Uuid::new_v4());
             let report = block_on(tree.backup().start(store.clone(), key)).unwrap();
             let own = report.skipped.iter().filter(|s| matches!(s.reason, SkipReason::OwnBackup));
-            // Those before, and the one that is being written.
+            // The earlier archives, and the one that is being written.
             assert_eq!(own.count(), round + 1);
             assert!(!report.is_partial());
         }
@@ -431,7 +431,7 @@ fn numbers_too_large_for_octal_fields_are_stored() {
         left_out("owners beyond octal digits: only root gives files away");
         return;
     }
-    // The reader compares the index with the headers.
+    // The test reader compares the index with the headers.
     let (_, archive) = archive(tree.backup());
     assert_eq!((archive.get("file").uid, archive.get("file").gid), (3_000_000_000, 2_097_152));
 }

@@ -1,4 +1,4 @@
-//! Checking archives: whole ones, and every way in which a small one can be damaged.
+//! Verifying whole archives, and small ones with every possible damage.
 
 mod support;
 
@@ -12,7 +12,7 @@ use wingback::{
     Verified, Verify,
 };
 
-/// Files of every kind of segment: groups, a region, a large one.
+/// Files in every kind of segment: groups, a region, a large file.
 fn tree() -> Tree {
     let tree = Tree::with(&[
         ("a/one.txt", b"one"),
@@ -34,7 +34,7 @@ fn verify(bytes: &[u8]) -> Verified {
     block_on(Verify::new().threads(2).start(in_memory(bytes))).unwrap()
 }
 
-/// All files that can be read to their end before an error, and whether there was one.
+/// All files that can be read completely before an error, and whether there was none.
 fn contents(archive: Archive<'_>) -> (BTreeMap<Vec<u8>, Vec<u8>>, bool) {
     block_on(async {
         let mut entries = Entries::open(archive);
@@ -103,7 +103,7 @@ fn a_wrong_sha1_is_reported() {
     }
 }
 
-/// Whatever byte changes, it is found, and what is still handed out is right.
+/// Every changed byte is found, and the content that is still returned is right.
 #[test]
 fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
     let tree =
@@ -111,7 +111,7 @@ fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
     let bytes = made(tree.backup());
     let index = support::forge::locate(&bytes);
     let whole = sources_of(&tree, &["a", "b.mca", "c"]);
-    // Every byte of all that is structure, and some of the noise.
+    // Every byte of the structure, and a sample of the file content.
     let step = |at: usize| if (600..index.data_end - 600).contains(&at) { 97 } else { 1 };
     let mut at = 0;
     while at < bytes.len() {
@@ -127,7 +127,7 @@ fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
                 assert!(lost.contains(&path) != verified.whole.contains(path), "byte {at}");
             }
         } else if at >= index.data_end {
-            assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is hurt");
+            assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is damaged");
         }
         let (read, _) = contents(in_memory(&hurt));
         if verified.read_method == ReadMethod::Indexed {
@@ -159,7 +159,7 @@ fn every_truncation_is_found_and_affects_no_file_before_it() {
         if len < data_end {
             assert!(!verified.is_whole() && !is_well, "{len} of {}", bytes.len());
         } else {
-            // Only the index is missing. Without any of it this is any archive.
+            // Only the index is missing. Without any byte of it the archive is an ordinary one.
             assert!(read == whole, "{len}");
             assert_eq!(verified.is_whole(), len == data_end, "{len}");
         }
@@ -167,7 +167,7 @@ fn every_truncation_is_found_and_affects_no_file_before_it() {
     assert_eq!(seen, 3);
 }
 
-/// What a forger would do: an index of which the hash is right, and the rest is not.
+/// A forged index: its hash is right, its content is not.
 #[test]
 fn a_forged_index_is_not_trusted() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", b"content of b"), ("c", b"x")]);
@@ -217,7 +217,7 @@ fn a_forged_index_is_not_trusted() {
     }
 }
 
-/// An index that is wrong and a segment that is damaged: what can be said is said.
+/// A wrong index and a damaged segment: everything that can be determined is reported.
 #[test]
 fn verify_reports_damage_in_an_archive_with_a_forged_index() {
     let files: [(&str, &[u8]); 2] = [("a", b"content of a"), ("b.mca", &support::noise(140_000))];

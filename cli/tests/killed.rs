@@ -28,7 +28,10 @@ fn a_killed_incremental_backup_leaves_the_previous_archive_unchanged() {
     kill_backups(&place, &options);
     assert!(common::read(&before) == bytes);
     let report = ok(create(&place.source, &place.to).args(options).arg("--json")).json();
-    assert!(report["copied"].as_u64() > Some(3 << 20), "the backup copied from the previous one: {report}");
+    assert!(
+        report["copied"].as_u64() > Some(3 << 20),
+        "the backup copied from the previous one: {report}"
+    );
 }
 
 fn kill_backups(place: &Place, options: &[&OsStr]) {

@@ -1,13 +1,13 @@
-//! What both comparisons draw their cases from.
+//! Random patterns and paths for both comparisons.
 
 use fastrand::Rng;
 
-/// One of `pieces`.
+/// Returns one of `pieces`.
 pub fn pick<'a>(rng: &mut Rng, pieces: &[&'a [u8]]) -> &'a [u8] {
     pieces[rng.usize(..pieces.len())]
 }
 
-/// Paths made of the same few names, each put together from `pieces`.
+/// Paths of a few repeated names, each made of `pieces`.
 pub fn paths(rng: &mut Rng, pieces: &[&[u8]], count: usize) -> Vec<Vec<u8>> {
     let names: Vec<_> = (0..6).map(|_| name(rng, pieces)).collect();
     let mut path = || {
@@ -29,7 +29,7 @@ fn name(rng: &mut Rng, pieces: &[&[u8]]) -> Vec<u8> {
     }
 }
 
-/// `path` with some of its bytes put in other words, so that it often still matches.
+/// `path` with some bytes replaced by patterns, such that it often still matches.
 pub fn disguise(rng: &mut Rng, path: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
     let mut pattern = Vec::new();
     let from = match rng.u8(..3) {

@@ -1,6 +1,6 @@
-// Answers, for each case on standard input, which paths the rules of Wings exclude.
+// Reads cases from standard input, and prints which paths the rules of Wings exclude.
 //
-// A case is a line of JSON; the answer is a line with a 0 or a 1 for each path.
+// A case is a line of JSON. The result is a line with a 0 or a 1 for each path.
 package main
 
 import (

@@ -1,4 +1,4 @@
-//! What is read again, since the previous archive is damaged, while a server writes.
+//! Data that is read again because the previous archive is damaged, while a server writes.
 
 use std::{
     fs::File,
@@ -9,28 +9,27 @@ use wingback::{MemoryStore, Task};
 
 use super::*;
 
-/// When the files have their old content.
+/// Modification time of files with their old content.
 fn old_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
 }
 
-/// The length that files are cut to.
+/// Length of truncated files.
 const CUT: usize = 100;
 
 fn set_time(file: &File) {
     file.set_times(FileTimes::new().set_modified(old_time())).unwrap();
 }
 
-/// Takes files for unchanged by their mtime: so one may change and change back.
+/// A backup that trusts mtimes, so a file can be changed and changed back unnoticed.
 fn task(tree: &Tree, previous: &Path, store: &MemoryStore) -> Task<'static, Report> {
     let backup = tree.backup().now(later()).trust_mtime(true);
     let backup = backup.previous(Previous::File(previous.to_owned()));
     backup.start(store.clone(), support::key())
 }
 
-/// Changes a file and changes it back, over and over, while backups are made from an archive that is
-/// damaged where the file is. What an archive has with the old time has the old content, or is
-/// reported as changed.
+/// Repeatedly changes a file and changes it back while backups use a previous archive that is damaged in
+/// that file. A stored file with the old time has the old content, or is reported as changed.
 fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&File) + Sync) {
     let full = tree.root.join(path);
     let old = fs::read(&full).unwrap();
@@ -40,7 +39,7 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
         scope.spawn(|| {
             let file = File::options().write(true).open(&full).unwrap();
             while !is_over.load(SeqCst) {
-                // Two changes within one tick of the kernel's clock have one ctime, and nobody can tell.
+                // Two changes within one tick of the kernel's clock have the same ctime and cannot be distinguished.
                 settle();
                 change(&file);
                 settle();
@@ -60,8 +59,8 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
                 "{round}"
             );
             let is_old = found.mtime_ns == 1_500_000_000_000_000_000;
-            // ext4 shows the new size of a file that is cut short before its new times. Within that moment
-            // nothing tells it from a file that was so all the time.
+            // On ext4, the new size of a truncated file is visible before its new times. During that interval it
+            // looks like a file that has always been that short.
             let is_cut = found.content == old[..CUT];
             if is_old && !is_reported && found.content != old && !is_cut {
                 is_over.store(true, SeqCst);
@@ -108,7 +107,7 @@ fn a_change_while_damaged_pieces_are_reread_is_reported() {
         settle();
         let mut full = from_scratch(&tree).1;
         let starts = segments(&full);
-        // The first and the last of its pieces stay.
+        // Its first and last pieces stay intact.
         for pair in starts[3..starts.len() - 2].windows(2) {
             full[usize::midpoint(pair[0], pair[1])] ^= 1;
         }
@@ -125,7 +124,7 @@ fn a_change_while_damaged_pieces_are_reread_is_reported() {
 
 #[test]
 fn a_file_that_vanishes_before_a_forged_group_is_reread_is_skipped() {
-    // The group is opened by the first file that has changed; by then the ones before have gone by.
+    // The first changed file opens the group, after the files before it have been processed.
     let mut is_met = false;
     for round in 0..200 {
         let tree = Tree::new();

@@ -1,4 +1,4 @@
-//! A cache of the last archives, for backups that go far away.
+//! The local cache of recent archives, for backups to remote stores.
 
 use std::{fs, path::Path};
 
@@ -42,8 +42,8 @@ fn a_cached_archive_is_the_previous_one_of_the_next_backup() {
     settle();
     let (second, archive) = make(cached());
     assert!(archive == from_scratch(&tree).1 && second.read < 20, "{second:?}");
-    assert!(only(&dir) == archive, "the one before is gone");
-    // One that is damaged is of no use, and does not stay.
+    assert!(only(&dir) == archive, "the previous archive is removed");
+    // A damaged archive is not used and is removed.
     fs::write(dir.join(&names(&dir)[0]), "no archive").unwrap();
     let (third, again) = make(cached());
     assert!(again == archive && third.copied == 0 && third.warnings.is_empty());
@@ -60,7 +60,7 @@ fn cached_archives_of_several_sources_share_the_size_limit() {
     assert_eq!(names(&dir).len(), 2);
     assert_eq!(cached(&one, 1 << 30).read, 0);
     assert_eq!(names(&dir).len(), 2);
-    // Room for one: that of the other, which is older, goes.
+    // With space for one archive, the older one is removed.
     assert_eq!(cached(&one, size + 1000).read, 0);
     assert_eq!(names(&dir).len(), 1);
     assert_eq!(cached(&other, 1 << 30).copied, 0);
@@ -79,7 +79,7 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
     };
     let dir = tree.tmp.path().join("cache");
     assert!(unkept(Cache::new(&dir, 1_000_000)).contains("larger than"));
-    assert!(names(&dir).is_empty(), "nothing half made is left");
+    assert!(names(&dir).is_empty(), "no partial file is left");
     let file = tree.tmp.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(unkept(Cache::new(file.join("cache"), 1 << 30)).contains("cache"));
@@ -96,7 +96,7 @@ fn a_failed_backup_leaves_the_cache_unchanged() {
     let (_, archive) = make(cached());
     let far = MemoryStore::new();
     block_on(cached().start(far.clone(), key())).unwrap();
-    // There is one of that name.
+    // An archive of that name exists.
     assert!(block_on(cached().start(far.clone(), key())).is_err());
     assert!(only(&dir) == archive);
     let gone = block_on(far.delete(&key()));

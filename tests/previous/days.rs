@@ -1,4 +1,4 @@
-//! A chain of days, each made from the one before and each brought back.
+//! A chain of daily backups, each made from the previous one and each restored.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn sixty_days_of_edits_come_back_as_they_were() {
     let mut days = Vec::new();
     let (mut content, mut read) = (0, 0);
     for day in 0..60u128 {
-        // Enough is left to edit, and it does not grow without end.
+        // Keeps enough files to edit, without growing endlessly.
         let mut all = Vec::new();
         files(&tree.root, &mut all);
         for _ in 0..rng.usize(0..8) {

@@ -1,5 +1,5 @@
-//! Backups made from a previous one: the bytes are those of a backup from scratch, whatever has
-//! happened to the tree and to the previous archive.
+//! Backups with a previous archive: the bytes equal those of a backup from scratch, after any change of
+//! the tree or of the previous archive.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,12 +21,12 @@ use futures::executor::block_on;
 use support::{Tree, bytes, noise, random::random_tree, text};
 use wingback::{Backup, FOOTER_LEN, Footer, Index, Level, LocalStore, Previous, Report, Warning};
 
-/// So much later that no ctime is recent.
+/// A time at which no ctime is recent.
 fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3600)
 }
 
-/// Waits until what changes from now on has a later ctime than all before.
+/// Waits until new changes have a later ctime than all earlier ones.
 fn settle() {
     let probe = tempfile::NamedTempFile::new().unwrap();
     let changed = || {
@@ -47,14 +47,14 @@ fn from(tree: &Tree, previous: &Path) -> (Report, Vec<u8>) {
     bytes(tree.backup().now(later()).previous(previous)).unwrap()
 }
 
-/// Keeps an archive beside the tree.
+/// Writes an archive beside the tree.
 fn keep(tree: &Tree, archive: &[u8]) -> PathBuf {
     let path = tree.tmp.path().join("previous.tar.gz");
     fs::write(&path, archive).unwrap();
     path
 }
 
-/// Small files in some groups, and one of each kind that is cut.
+/// Small files in several groups, and one file of each kind that has its own segments.
 fn world() -> Tree {
     let tree = Tree::new();
     for n in 0..400 {
@@ -78,7 +78,7 @@ fn an_unchanged_tree_is_not_read_at_all() {
     let (report, again) = from(&tree, &previous);
     assert!(again == full);
     assert_eq!((report.read, report.warnings.len()), (0, 0), "{:?}", report.warnings);
-    // All but the end of the tar, and what stands around the segments.
+    // All but the end of the tar and the parts outside of the segments.
     let index = full.len() as u64 - report.copied;
     assert!(index < 40_000, "{index}");
     assert_eq!(report.files, 405);
@@ -95,7 +95,7 @@ fn only_changed_files_are_read() {
     let (report, next) = from(&tree, &previous);
     assert!(next == from_scratch(&tree).1);
     assert_eq!(report.read, 3_500_001 + 10);
-    // Of the file that was read, the pieces that are equal are copied.
+    // Equal pieces of the file that was read are copied.
     assert!(report.copied > full.len() as u64 - 1_500_000, "{}", report.copied);
 }
 
@@ -146,7 +146,7 @@ fn after_any_edits_the_archive_equals_one_from_scratch() {
     }
 }
 
-/// All regular files beneath it, but for those that lie too deep to be named in one go.
+/// All regular files below `dir`, except those whose paths are too long for one call.
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let mut entries: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
@@ -172,7 +172,7 @@ fn edit(root: &Path, rng: &mut Rng) {
     let set_mtime = |path: &Path, time| {
         File::open(path).and_then(|file| file.set_times(FileTimes::new().set_modified(time)))
     };
-    // What its owner may not do is not done, where he is not root.
+    // Without root rights, edits that permissions forbid fail and are skipped.
     let _ = match rng.u8(..12) {
         0 => open().and_then(|file| file.set_len(fs::metadata(&one)?.len() + rng.u64(..200_000))),
         1 => open().and_then(|file| file.set_len(fs::metadata(&one)?.len() / 2)),
@@ -182,12 +182,12 @@ fn edit(root: &Path, rng: &mut Rng) {
         }),
         3 => fs::rename(&one, root.join(format!("renamed-{:04x}", rng.u16(..)))),
         4 => set_mtime(&one, SystemTime::now()),
-        // An edit that hides itself behind the old mtime.
+        // An edit that restores the old mtime.
         5 => open().and_then(|file| {
             file.write_all_at(b"x", 0)?;
             set_mtime(&one, mtime)
         }),
-        // Two files change their contents, and keep their mtimes.
+        // Two files exchange their contents and keep their mtimes.
         6 => fs::read(&one).and_then(|a| {
             let b = fs::read(&other)?;
             let other_mtime = fs::metadata(&other)?.modified()?;
@@ -197,7 +197,7 @@ fn edit(root: &Path, rng: &mut Rng) {
             set_mtime(&other, other_mtime)
         }),
         7 => fs::hard_link(&one, root.join(format!("linked-{:04x}", rng.u16(..)))),
-        // The name of a hard link becomes a file of its own.
+        // A hard link becomes a separate file.
         8 => fs::read(&one).and_then(|content| {
             fs::remove_file(&one)?;
             fs::write(&one, content)?;
@@ -226,9 +226,9 @@ fn damage_in_the_previous_archive_is_not_copied() {
         assert!(next == full, "the segment at {}", pair[0]);
         noticed += usize::from(!report.warnings.is_empty());
     }
-    // All but the last one, of zeros, which nobody looks for: it is written anew.
+    // All but the last segment, which has only zeros and is always written again.
     assert!(noticed >= starts.len() - 2, "{noticed} of {}", starts.len() - 1);
-    // Cut off, or with an index that is not its own, it is of no use.
+    // A truncated archive, and one with an invalid index, are not used.
     for bad in [&full[..full.len() - 1], &full[..100], b""] {
         let (report, next) = from(&tree, &keep(&tree, bad));
         assert!(next == full);
@@ -237,14 +237,15 @@ fn damage_in_the_previous_archive_is_not_copied() {
     }
 }
 
-/// Changes bytes from `at` on so that the CRC-32 of what they are part of stays.
+/// Changes bytes from `at` on without changing the CRC-32.
 fn forge(bytes: &mut [u8], at: usize) {
-    // The generator polynomial of gzip's CRC-32 as a message: it can be added anywhere.
+    // The generator polynomial of gzip's CRC-32 as a message. Adding it anywhere keeps the CRC.
     const UNSEEN: [u8; 5] = [0x41, 0x06, 0x71, 0xdb, 0x01];
     bytes[at..].iter_mut().zip(UNSEEN).for_each(|(byte, other)| *byte ^= other);
 }
 
-/// Its checksum is right, so that nobody knows before a group is opened whose files have gone by.
+/// Its checksum is right, so the damage is found only when the group is decoded, after its files have
+/// been processed.
 #[test]
 fn a_forged_group_is_read_from_the_source_again() {
     for n in 0..4 {
@@ -274,7 +275,7 @@ fn a_forged_group_is_read_from_the_source_again() {
     }
 }
 
-/// Reading the group again must not replace the header of the link that ended it.
+/// Reading the group again must not replace the header of the symlink that ended it.
 #[test]
 fn a_changed_link_after_a_forged_group_has_its_own_header() {
     for n in 0..4 {
@@ -296,7 +297,7 @@ fn a_changed_link_after_a_forged_group_has_its_own_header() {
     }
 }
 
-/// Where the segments begin, and the last ends.
+/// Start offsets of the segments, and the end of the last one.
 fn segments(archive: &[u8]) -> Vec<usize> {
     let footer = Footer::decode(archive.last_chunk().unwrap(), archive.len() as u64).unwrap();
     let members = &archive[footer.index_offset as usize..archive.len() - FOOTER_LEN];
@@ -326,7 +327,7 @@ fn an_unusable_previous_archive_is_a_warning() {
     assert!(unused(Previous::File(gone)).contains("gone.tar.gz"));
     assert!(unused(Previous::File(keep(&tree, &foreign))).contains("index"));
     assert!(unused(Previous::File(keep(&tree, &best))).contains("level"));
-    // Of another tree, though it was made the same way.
+    // An archive of another tree with the same options.
     let other = Tree::with(&[("a", b"elsewhere")]);
     let (_, elsewhere) = bytes(other.backup().now(later())).unwrap();
     let previous = Previous::File(keep(&tree, &elsewhere));
@@ -334,7 +335,7 @@ fn an_unusable_previous_archive_is_a_warning() {
     assert!(next == full);
     let why = report.warnings[0].to_string();
     assert!(why.contains("nothing of this source"), "{:?}", report.warnings);
-    // The memory's store gives no files.
+    // The memory store has no files.
     assert!(unused(Previous::Latest).contains("none"));
 }
 
@@ -350,10 +351,10 @@ fn segments_of_another_level_are_copied_only_with_reuse_any() {
     let (_, full) = from_scratch(&tree);
     let (ours, theirs) = (support::format::read(&mixed), support::format::read(&full));
     assert!(ours.entries == theirs.entries && mixed != full);
-    // What it is made of is not known, so the next one does not use it unasked.
+    // The mixed archive has no known encoder, so the next backup does not use it by default.
     let (report, next) = bytes(tree.backup().now(later()).previous(previous(&mixed))).unwrap();
     assert!(matches!(report.warnings[..], [Warning::PreviousUnused(_)]) && next == full);
-    // Asking for it where it is the same anyway changes nothing.
+    // `reuse_any` changes nothing if the encoder is the same.
     let any = tree.backup().now(later()).previous(previous(&full)).reuse_any(true);
     assert!(bytes(any).unwrap().1 == full);
 }
@@ -373,7 +374,7 @@ fn the_latest_archive_of_a_store_is_found() {
     let (second, key) = make(9, tree.backup().previous(Previous::Latest));
     assert!(second.copied > 0 && second.warnings.is_empty());
     settle();
-    // The newest is damaged, and stands in nobody's way.
+    // The newest archive is damaged, and the one before is used.
     let broken = store.key(&uuid::Uuid::from_u128(5));
     fs::write(store.path(&broken), "no archive").unwrap();
     tree.file("z.txt", "changed again");
@@ -399,7 +400,7 @@ fn a_previous_archive_may_be_deleted_during_use_and_shared_by_two_backups() {
     let task = task.start(store.clone(), support::key());
     let handle = task.handle();
     let deleting = thread::spawn(move || {
-        support::wait_until("it has begun", || handle.progress().written > 0);
+        support::wait_until("the first bytes", || handle.progress().written > 0);
         fs::remove_file(previous).unwrap();
     });
     let report = block_on(task).unwrap();
@@ -414,11 +415,11 @@ fn a_clock_that_was_set_back_only_causes_reading() {
     let (_, full) = from_scratch(&tree);
     let (_, before) = bytes(early(tree.backup())).unwrap();
     let previous = |archive: &[u8]| Previous::File(keep(&tree, archive));
-    // Every ctime lies ahead now: nothing is believed, and all of it is equal.
+    // Every ctime is in the future, so all files are read and found to be equal.
     let (report, again) = bytes(early(tree.backup().previous(previous(&full)))).unwrap();
     assert!(again == before && report.read == report.content);
     assert!(report.copied > full.len() as u64 - 40_000, "{}", report.copied);
-    // Nor is what was noted down then, once the clock is right again.
+    // Entries from that time are not trusted after the clock is right again.
     let (report, right) = from(&tree, &keep(&tree, &before));
     assert!(right == full && report.read == report.content);
 }
@@ -443,7 +444,7 @@ fn a_file_replaced_during_a_backup_has_either_the_old_or_the_new_content() {
             let jar = jar.clone();
             move || {
                 let begun = || handle.progress().bytes > round * 700_000;
-                support::wait_until("it has come so far", begun);
+                support::wait_until("the backup has reached the file", begun);
                 fs::rename(aside, jar).unwrap();
             }
         });

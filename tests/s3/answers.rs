@@ -1,5 +1,4 @@
-//! Answers that are not the plain ones: another way is taken where there is one, and what is said names
-//! the reason.
+//! Unusual responses: the store uses another method where one exists, and errors name the reason.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -31,7 +30,7 @@ fn behind(
     (proxy, store, key)
 }
 
-/// Everything that a store asks of a service, there and back.
+/// Calls every operation of a store: writing, reading, listing and deleting.
 fn there_and_back(store: &S3Store, key: &Key) {
     let tree = Tree::with(&[("a", &noise(6 << 20)), ("b", b"b")]);
     let report = block_on(tree.backup().start(store.clone(), key.clone())).unwrap();
@@ -52,7 +51,7 @@ fn answer(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Fa
     Fault::Answer { status, headers, body }
 }
 
-/// How services answer a suffix range that they do not know, of an object of so many bytes.
+/// Responses of services that do not support suffix ranges, for an object of this size.
 fn refused_suffixes(size: usize, whole: &str) -> Vec<Fault> {
     let whole_size = format!("bytes */{size}");
     let length =
@@ -67,10 +66,10 @@ fn refused_suffixes(size: usize, whole: &str) -> Vec<Fault> {
         answer(416, vec![], error("InvalidRange")),
         answer(501, vec![], error("NotImplemented")),
         answer(400, vec![], error("InvalidArgument")),
-        // All of it, as RFC 9110 allows.
+        // The whole object, as RFC 9110 allows.
         answer(200, vec![etag()], whole.to_owned()),
         answer(200, vec![etag(), ("Accept-Ranges", "bytes".to_owned())], whole.to_owned()),
-        // Taken for bytes from the start.
+        // The number is read as a range from the start.
         answer(206, vec![("Content-Range", first)], whole[..end].to_owned()),
     ]
 }
@@ -99,7 +98,7 @@ fn a_service_without_suffix_ranges_is_read_by_explicit_ranges() {
             let url = server.through(proxy.address());
             let bucket = store.location(&key);
             let url = url.presign_get(bucket.split('/').nth(2).unwrap(), key.as_str(), 60);
-            // No archive, but no error of the service either.
+            // Not an archive, but not an error of the service either.
             let verified = block_on(Verify::new().start(Archive::link(&url, quick()).unwrap()));
             assert!(!verified.unwrap().is_whole());
         }
@@ -135,7 +134,7 @@ fn an_empty_object_is_not_an_error() {
     }
 }
 
-/// Damage is what was read, never what was answered.
+/// Only content can be damaged. Responses are never reported as damage.
 #[test]
 fn no_response_is_reported_as_damage() {
     let server = Server::shared();
@@ -149,7 +148,7 @@ fn no_response_is_reported_as_damage() {
         answer(307, vec![], error("TemporaryRedirect")),
         answer(404, vec![], "<html>gone</html>".to_owned()),
     ] {
-        // It is read in two requests.
+        // The object is read in two requests.
         for from in [0, 1] {
             let tree = Tree::with(&[("a", &noise(9 << 20))]);
             let (proxy, store, key) = behind(server, |_| Fault::None);
@@ -184,7 +183,7 @@ fn an_error_of_head_is_asked_for_again_with_a_body() {
             assert!(error.to_string().contains(code), "{error}");
         }
     }
-    // Where only HEAD is refused, GET says how large it is.
+    // If only HEAD is denied, GET returns the size.
     let (_proxy, store, key) = behind(server, |seen| match &*seen.method {
         "HEAD" => Fault::Status(405, "MethodNotAllowed"),
         _ => Fault::None,
@@ -192,7 +191,7 @@ fn an_error_of_head_is_asked_for_again_with_a_body() {
     there_and_back(&store, &key);
 }
 
-/// As Amazon answers what is signed for another region.
+/// Amazon's response to a request that is signed for another region.
 fn is_elsewhere(seen: &Seen, region: &str) -> bool {
     let scope = format!("/{region}/s3/");
     let in_header = seen.header("authorization").is_some_and(|header| header.contains(&scope));
@@ -215,7 +214,7 @@ fn a_wrong_region_is_corrected_once_if_the_service_names_the_right_one() {
         });
         there_and_back(&store.region("eu-central-1"), &key);
         let asked_wrongly = proxy.log().iter().filter(|s| is_elsewhere(s, "us-east-1")).count();
-        // HEAD has no body, so GET may be asked as well.
+        // HEAD has no body, so the error may be requested with GET as well.
         assert!((1..=2).contains(&asked_wrongly), "{asked_wrongly}");
     }
 }
@@ -263,7 +262,7 @@ fn redirects_of_part_urls_and_links_are_followed() {
     let server = Server::shared();
     let (bucket, to) = (server.bucket(), server.address());
     let id = server.create_upload(&bucket, "a");
-    // They are signed for the server, and asked for at the proxy.
+    // The URLs are signed for the server and requested at the proxy.
     let proxy = Proxy::to(to, move |seen| redirect(307, to, seen));
     let at_proxy = |url: String| url.replace(&server.endpoint(), &proxy.endpoint());
     let urls: Vec<_> =

@@ -1,5 +1,4 @@
-//! Cancelled or dropped at any moment, under any executor, a backup leaves nothing in S3 but whole
-//! archives.
+//! A backup that is cancelled or dropped at any time, with any executor, leaves only whole archives in S3.
 
 use std::{future::Future, time::Duration};
 
@@ -39,7 +38,7 @@ fn a_backup_interrupted_at_random_times_leaves_nothing() {
     let mut rng = fastrand::Rng::with_seed(12);
     let (mut cancelled, mut done) = (0, 0);
     for round in 0..102u128 {
-        // Half of them in the first moments, where the upload begins.
+        // Half of them early, when the upload is created.
         let most = if round % 4 < 2 { 40_000 } else { 700_000 };
         let pause = Duration::from_micros(rng.u64(..most));
         let id = store.key(&uuid::Uuid::from_u128(round));
@@ -62,7 +61,7 @@ fn a_backup_interrupted_at_random_times_leaves_nothing() {
             }
             Some(Err(e)) => {
                 assert_eq!(e.kind(), ErrorKind::Cancelled, "{e}");
-                // Without waiting for anything more.
+                // Without further waiting.
                 assert_eq!(block_on(store.head(&id)).unwrap(), None);
                 assert_eq!(server.listed_uploads(&bucket, id.as_str()), [], "{round} {pause:?}");
                 cancelled += 1;
@@ -86,7 +85,7 @@ fn all_are_whole(store: &S3Store) {
     }
 }
 
-/// The network's thread ends with its store, also where it was interrupted.
+/// The network thread ends with its store, also after an interrupted backup.
 #[test]
 fn a_dropped_store_cleans_up_first() {
     let server = Server::new();

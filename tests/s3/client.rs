@@ -1,4 +1,4 @@
-//! An independent look at an S3 server: its own signatures, all in the query, over its own HTTP.
+//! An independent S3 client: its own signatures, all in the query, over its own HTTP.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,21 +14,21 @@ use crate::http::Head;
 
 const REGION: &str = "us-east-1";
 
-/// Speaks to a server, maybe through a proxy, for which it signs then. All panics say what the
-/// server said.
+/// A client of a server, possibly through a proxy, which is then the host in signatures. Panics include
+/// the server's response.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub address: SocketAddr,
     pub access_key: String,
     pub secret_key: String,
-    /// Of silence.
+    /// Time without data after which a request fails.
     pub timeout: Duration,
 }
 
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
-    /// Their names in lower case.
+    /// With names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
 }
@@ -46,7 +46,7 @@ impl Reply {
 }
 
 impl Client {
-    /// Any request, whole. `key` may be empty, for the bucket itself.
+    /// Sends a request. `key` may be empty, for the bucket itself.
     pub fn request(
         &self,
         method: &str,
@@ -67,7 +67,7 @@ impl Client {
         self.request(method, bucket, key, query, &[], b"").unwrap().expect(200).text()
     }
 
-    /// Makes a new one, and gives its name.
+    /// Creates a bucket and returns its name.
     pub fn bucket(&self) -> String {
         let bucket = format!("wings-{}", uuid::Uuid::new_v4());
         self.ask("PUT", &bucket, "", &[]);
@@ -79,7 +79,7 @@ impl Client {
         elements(&page, "Bucket").map(|bucket| element(bucket, "Name")).collect()
     }
 
-    /// Every object and its size, sorted.
+    /// All objects with their sizes, sorted.
     pub fn objects(&self, bucket: &str) -> Vec<(String, u64)> {
         let mut objects = Vec::new();
         let mut token = String::new();
@@ -109,7 +109,7 @@ impl Client {
         self.request("DELETE", bucket, key, &[], &[], b"").unwrap().expect(204);
     }
 
-    /// The headers of the object; `None` without one.
+    /// The headers of the object. `None` if it does not exist.
     pub fn head(&self, bucket: &str, key: &str) -> Option<BTreeMap<String, String>> {
         let reply = self.request("HEAD", bucket, key, &[], &[], b"").unwrap();
         (reply.status != 404).then(|| reply.expect(200).headers)
@@ -142,14 +142,14 @@ impl Client {
         element(&reply.unwrap().expect(200).text(), "UploadId")
     }
 
-    /// Gives its ETag.
+    /// Returns the part's ETag.
     pub fn put_part(&self, bucket: &str, key: &str, id: &str, number: u32, bytes: &[u8]) -> String {
         let query = [("partNumber", &*number.to_string()), ("uploadId", id)];
         let reply = self.request("PUT", bucket, key, &query, &[], bytes).unwrap().expect(200);
         reply.headers["etag"].clone()
     }
 
-    /// Of parts with their numbers and ETags.
+    /// `parts` are part numbers and ETags.
     pub fn complete_upload(&self, bucket: &str, key: &str, id: &str, parts: &[(u32, String)]) {
         let reply = self.try_complete(bucket, key, id, parts, &[]).unwrap().expect(200);
         assert!(reply.text().contains("CompleteMultipartUploadResult"), "{}", reply.text());
@@ -194,8 +194,8 @@ impl Client {
         format!("http://{}{target}", self.address)
     }
 
-    /// Path and query of a request, signed by AWS Signature Version 4 with `host` and `headers`,
-    /// but without its body.
+    /// Path and query of a request, signed with AWS Signature Version 4 over `host` and `headers`, but not
+    /// over its body.
     fn signed(
         &self,
         method: &str,
@@ -245,7 +245,7 @@ impl Client {
     }
 }
 
-/// A request to a presigned URL.
+/// Sends a request to a presigned URL.
 pub fn fetch(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
     let (host, target) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut head = format!("{method} /{target} HTTP/1.1\r\nHost: {host}\r\n");
@@ -255,7 +255,7 @@ pub fn fetch(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> 
     exchange(host.parse().unwrap(), Duration::from_secs(60), method, &request)
 }
 
-/// On a connection of its own.
+/// Sends a request on a new connection.
 fn exchange(to: SocketAddr, timeout: Duration, method: &str, bytes: &[u8]) -> io::Result<Reply> {
     let stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -264,7 +264,7 @@ fn exchange(to: SocketAddr, timeout: Duration, method: &str, bytes: &[u8]) -> io
     reply(&mut BufReader::new(&stream), method)
 }
 
-/// To a request by `method`.
+/// Reads the response to a request with this method.
 pub fn reply(from: &mut BufReader<&TcpStream>, method: &str) -> io::Result<Reply> {
     let head = Head::read(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut body = Vec::new();
@@ -275,14 +275,14 @@ pub fn reply(from: &mut BufReader<&TcpStream>, method: &str) -> io::Result<Reply
     Ok(Reply { status: head.status(), headers: head.headers().collect(), body })
 }
 
-/// What lies in the elements of this name. Nothing in an answer of S3 nests in itself.
+/// The content of the elements with this name. Elements of S3 do not contain elements of their own name.
 fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (start, end) = (format!("<{name}>"), format!("</{name}>"));
     let starts: Vec<_> = xml.split(&*start).skip(1).collect();
     starts.into_iter().map(move |inner| inner.split_once(&*end).unwrap().0)
 }
 
-/// The text of the first, empty without one.
+/// The text of the first element with this name, or an empty string.
 fn element(xml: &str, name: &str) -> String {
     let text = elements(xml, name).next().unwrap_or_default();
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#34;", "\"");
@@ -298,7 +298,7 @@ fn escaped(text: &str, but: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
-/// As signatures write it: 20260102T030405Z.
+/// The time in the format of signatures: 20260102T030405Z.
 fn time(unix: u64) -> String {
     let (mut day, second) = (unix / 86400, unix % 86400);
     let mut year = 1970;

@@ -1,19 +1,19 @@
-//! Requests as the proxy sees them, and what may happen to them.
+//! Requests as the proxy sees them, and the faults that it can inject.
 
 use crate::http::Head;
 
-/// A request, by its head.
+/// The head of a request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
     pub path: String,
-    /// As it came.
+    /// As received.
     pub query: String,
     pub range: Option<String>,
     pub content_length: Option<u64>,
-    /// Their names in lower case.
+    /// With names in lower case.
     pub headers: Vec<(String, String)>,
-    /// How many came before it, of all connections.
+    /// Number of earlier requests on all connections.
     pub n: usize,
 }
 
@@ -31,18 +31,18 @@ impl Seen {
         }
     }
 
-    /// By its name in lower case.
+    /// The value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.0 == name).map(|header| &*header.1)
     }
 
-    /// The value of a query's part, as it came.
+    /// The value of a query parameter, as received.
     pub fn query(&self, name: &str) -> Option<&str> {
         let parts = self.query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")));
         parts.into_iter().find(|part| part.0 == name).map(|part| part.1)
     }
 
-    /// The number of the part that it uploads.
+    /// The part number of an upload of a part.
     pub fn part(&self) -> Option<u32> {
         let number = self.query("partNumber").filter(|_| self.method == "PUT");
         number.and_then(|number| number.parse().ok())
@@ -65,57 +65,57 @@ impl Seen {
     }
 }
 
-/// What happens to a request. Bytes are those of a body, without what frames it.
+/// The handling of a request. Byte counts refer to the body without its framing.
 #[derive(Clone, Debug)]
 pub enum Fault {
     None,
-    /// The server gets nothing, the client this status with this code of S3.
+    /// The server gets nothing. The client gets this status with this S3 error code.
     Status(u16, &'static str),
-    /// The server gets nothing, and the client's connection closes before its body is read.
+    /// The server gets nothing. The client's connection is closed before its body is read.
     Refuse,
-    /// The server gets so much of the request, then both connections close.
+    /// The server gets this many bytes of the request, then both connections are closed.
     CutRequest {
         after: usize,
     },
-    /// The client gets so much of the response, then both connections close.
+    /// The client gets this many bytes of the response, then both connections are closed.
     CutResponse {
         after: usize,
     },
-    /// The server gets it all, the client a closed connection.
+    /// The server gets the whole request. The client's connection is closed without a response.
     LoseResponse,
-    /// The server gets nothing; nobody reads on or answers until the client goes away.
+    /// The server gets nothing. The proxy neither reads nor responds until the client closes the connection.
     Stall,
-    /// The client gets so much of the response, and no more until it goes away.
+    /// The client gets this many bytes of the response, and nothing more until it closes the connection.
     StallResponse {
         after: usize,
     },
     /// The server does not get this header of the request.
     ForgetHeader(&'static str),
-    /// Of the response.
+    /// The client does not get this header of the response.
     StripHeader(&'static str),
-    /// The server gets nothing, the client this.
+    /// The server gets nothing. The client gets this response.
     Replace {
         status: u16,
         body: String,
     },
-    /// The same, with headers.
+    /// Like `Replace`, with headers.
     Answer {
         status: u16,
         headers: Vec<(&'static str, String)>,
         body: String,
     },
-    /// The server gets and does it all, the client gets this.
+    /// The server handles the request. The client gets this response.
     ReplaceAfter {
         status: u16,
         body: String,
     },
-    /// Both bodies.
+    /// Limits the speed of both bodies.
     Slow {
         bytes_per_second: usize,
     },
 }
 
-/// As S3 says it.
+/// An error document of S3.
 pub fn error(code: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\

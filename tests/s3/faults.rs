@@ -1,5 +1,5 @@
-//! What networks and services do. Whatever it is, afterwards either the object is there, byte for
-//! byte what a local backup is, or there is a clear error, no object and no unfinished upload.
+//! Faults of networks and services. After each there is either the object, equal to a local backup, or a
+//! clear error without an object or an unfinished upload.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{
     support::{Tree, noise, snapshot::Snapshot, wait_until},
 };
 
-/// Five parts, and what a local backup of them is.
+/// A tree whose archive has five parts, and a local backup of it.
 pub static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
     let tree = Tree::with(&[("a.mca", &noise(12 << 20)), ("b", &noise(9 << 20)), ("c", b"c")]);
     let local = LocalStore::new(tree.tmp.path().join("local"));
@@ -41,7 +41,7 @@ pub fn quick() -> Transfer {
         .retry_for(Duration::from_secs(8))
 }
 
-/// Backs up through a proxy with this rule, and checks what is left.
+/// A backup through a proxy with this rule. It checks what is left on the server.
 pub struct Ran {
     pub proxy: Proxy,
     pub result: Result<Report, Error>,
@@ -102,7 +102,7 @@ impl Ran {
     }
 }
 
-/// True for the first `n` calls.
+/// Returns true for the first `n` calls.
 fn first(n: usize) -> impl Fn() -> bool + Send + Sync {
     let calls = AtomicUsize::new(0);
     move || calls.fetch_add(1, SeqCst) < n
@@ -140,16 +140,16 @@ fn temporary_failures_are_retried() {
         Ran::through(at_first(1, Seen::is_create, Fault::LoseResponse)),
         Ran::through(at_first(3, Seen::is_complete, Fault::LoseResponse)),
         Ran::through(at_first(2, Seen::is_part, Fault::StripHeader("etag"))),
-        // An error that comes with 200, before anything was done and after.
+        // An error with status 200, before and after the completion.
         Ran::through(at_first(
             2,
             Seen::is_complete,
             Fault::Replace { status: 200, body: error("InternalError") },
         )),
         Ran::through(at_first(1, Seen::is_complete, disguised())),
-        // A success that is none.
+        // A success response without a completion.
         Ran::through(at_first(2, Seen::is_complete, completed())),
-        // A service that knows no conditions.
+        // A service that does not support conditional requests.
         Ran::through(|seen| match seen.is_complete() && seen.header("if-none-match").is_some() {
             true => Fault::Status(501, "NotImplemented"),
             false => Fault::None,
@@ -171,7 +171,7 @@ fn lasting_failures_end_with_the_error_of_the_service() {
     ran.failed(ErrorKind::Io, "InvalidRequest");
     ran.failed(ErrorKind::Io, "request id TESTREQ1");
     let attempts = ran.proxy.log().iter().filter(|seen| seen.part() == Some(2)).count();
-    assert_eq!(attempts, 1, "it is not tried again");
+    assert_eq!(attempts, 1, "it is not retried");
 
     let full = Fault::Status(507, "XMinioStorageFull");
     Ran::through(move |seen| if seen.is_part() { full.clone() } else { Fault::None })
@@ -303,7 +303,7 @@ fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
             server.kill();
             if comes_back {
                 let before = proxy.log().len();
-                wait_until("requests meet no server", || proxy.log().len() > before + 2);
+                wait_until("requests without a server", || proxy.log().len() > before + 2);
                 server.restart();
             }
             running.join().unwrap()
@@ -322,7 +322,7 @@ fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
     assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
 }
 
-/// A server with the archive, behind a proxy.
+/// The archive on a server, behind a proxy.
 pub fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, Archive<'static>) {
     let server = Server::shared();
     let bucket = server.bucket();

@@ -1,4 +1,4 @@
-//! The servers, the look at them, and the proxy do what they say.
+//! The servers, the client and the proxy work as documented.
 
 use std::{
     io::{self, BufReader, Read, Write},
@@ -21,7 +21,7 @@ fn noise(len: usize) -> Vec<u8> {
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
-/// A bucket with an object, and a client of it through a proxy with this fault.
+/// A bucket with an object, and a client through a proxy with this fault.
 fn behind(fault: Fault) -> (Proxy, Client, String) {
     let server = Server::shared();
     let bucket = server.bucket();
@@ -81,7 +81,7 @@ fn objects_and_uploads(server: &Server) {
     assert_eq!(server.unfinished_of(&bucket, key), [""; 0]);
 }
 
-/// What lay there before is there after.
+/// Kills and restarts the server. Its objects and uploads must still exist.
 fn killed(mut server: Server) -> Server {
     let bucket = server.bucket();
     server.put(&bucket, "kept", b"bytes");
@@ -108,7 +108,7 @@ fn the_server_stores_objects_and_uploads_and_ends_when_dropped() {
     TcpStream::connect(address).unwrap_err();
 }
 
-/// MinIO forgets its uploads, its disk does not. Versitygw forgets none.
+/// MinIO does not list uploads from before a restart, though they are on its disk. Versitygw lists all.
 #[test]
 fn each_server_lists_its_uploads_after_a_restart() {
     let mut server = killed(Server::new());
@@ -156,7 +156,7 @@ fn the_proxy_forwards_and_logs_requests() {
     assert_eq!(proxy.most_at_once(), 1);
 }
 
-/// Requests on one connection, with bodies in chunks both ways.
+/// Requests on one connection, with chunked bodies in both directions.
 #[test]
 fn the_proxy_keeps_connections_open() {
     let (proxy, client, bucket) = behind(Fault::None);
@@ -174,14 +174,14 @@ fn the_proxy_keeps_connections_open() {
     for method in ["GET", "HEAD", "GET"] {
         (&stream).write_all((head(method, &url) + "\r\n").as_bytes()).unwrap();
         let reply = reply(&mut replies, method).unwrap();
-        // The signature is of a GET.
+        // The signature is for GET.
         assert_eq!(reply.status, if method == "GET" { 200 } else { 403 });
         assert!(method == "HEAD" || reply.body == noise(100_000));
     }
     let id = client.create_upload(&bucket, "chunked");
     let url = client.presign_part(&bucket, "chunked", &id, 1, 60);
     let request = head("PUT", &url) + "Transfer-Encoding: chunked\r\n\r\n";
-    // S3 wants a length.
+    // S3 requires a length.
     (&stream).write_all((request + "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n").as_bytes()).unwrap();
     reply(&mut replies, "PUT").unwrap().expect(411);
 }
@@ -217,7 +217,7 @@ fn the_proxy_cuts_requests_off() {
         let (_proxy, client, bucket) = behind(fault.clone());
         put(&client, &bucket, &noise(2 << 20)).unwrap_err();
         get(&client, &bucket).unwrap_err();
-        // Versitygw stores as much of an object as has come.
+        // Versitygw stores the part of an object that it has received.
         assert!(!has_new(&bucket) || !Server::shared().is_minio(), "{fault:?}");
     }
 }
@@ -228,7 +228,7 @@ fn the_proxy_cuts_responses_off() {
     assert_eq!(get(&client, &bucket).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     put(&client, &bucket, b"new").unwrap().expect(200);
 
-    // How much of it comes.
+    // The number of bytes that arrive.
     let stream = TcpStream::connect(proxy.address()).unwrap();
     let url = client.presign_get(&bucket, "there", 60);
     let target = url.strip_prefix(&proxy.endpoint()).unwrap();
@@ -256,13 +256,13 @@ fn the_proxy_stalls_requests_and_responses() {
         assert!(matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{kind}");
     };
     is_timeout(get(&client, &bucket));
-    // More than fits in between.
+    // More than the buffers between them hold.
     is_timeout(put(&client, &bucket, &noise(32 << 20)));
     assert!(!has_new(&bucket));
     proxy.set_rule(|_| Fault::StallResponse { after: 1000 });
     is_timeout(get(&client, &bucket));
 
-    // A stalled part whose client has gone is no longer on its way.
+    // A stalled part is no longer in flight after its client has closed the connection.
     let id = Server::shared().create_upload(&bucket, "new");
     proxy.set_rule(|seen| if seen.n < 5 { Fault::Stall } else { Fault::None });
     let part = |client: &Client| {
@@ -314,7 +314,7 @@ fn the_proxy_counts_parts_in_flight() {
     assert_eq!(proxy.most_at_once(), 3);
 }
 
-/// Also with connections open, and one that nobody serves on.
+/// Also with open connections, including an idle one.
 #[test]
 fn the_proxy_ends_when_dropped() {
     let (proxy, client, bucket) = behind(Fault::Stall);
@@ -330,7 +330,7 @@ fn the_proxy_ends_when_dropped() {
     TcpStream::connect(address).unwrap_err();
 }
 
-/// A server that is gone closes its clients' connections.
+/// If the server is gone, the connections of its clients are closed.
 #[test]
 fn the_proxy_closes_connections_of_a_dead_server() {
     let mut server = Server::new();
@@ -343,7 +343,7 @@ fn the_proxy_closes_connections_of_a_dead_server() {
     put(&client, &bucket, b"new").unwrap().expect(200);
 }
 
-/// What a retry after a lost response meets, and where the servers differ in it.
+/// Responses to a retry after a lost response, and the differences between servers.
 #[test]
 fn repeated_completions_are_answered_as_each_server_does() {
     let server = Server::shared();

@@ -1,4 +1,4 @@
-//! Services that answer anything: what that may take is bounded, and what is said of it is clear.
+//! Services with arbitrary responses: memory and time are bounded, and errors are clear.
 
 use std::{
     io::{self, BufReader, Write},
@@ -18,10 +18,10 @@ use crate::{
     support::{self, Tree, forge, limited},
 };
 
-/// What an operation may take, whatever comes back.
+/// Memory limit of an operation for any response.
 const MB: u64 = 64;
 
-/// A service that answers every request with what `answer` writes, and then closes the connection.
+/// Starts a service that responds to every request with `answer`, and then closes the connection.
 pub fn serve(
     answer: impl Fn(&Head, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> String {
@@ -51,14 +51,14 @@ pub fn begin(to: &mut TcpStream, status: u16) -> io::Result<()> {
     write!(to, "HTTP/1.1 {status} Said\r\n{head}")
 }
 
-/// The same bytes so many times.
+/// Writes the same bytes `times` times.
 fn repeat(to: &mut TcpStream, text: &str, times: usize) -> io::Result<()> {
     let many = (64 << 10) / text.len();
     let chunk = text.repeat(many);
     (0..times / many).try_for_each(|_| to.write_all(chunk.as_bytes()))
 }
 
-/// Everything that a store asks of a service, and a link.
+/// Calls every operation of a store, and lists through a link.
 fn ask(url: &str) -> Vec<(&'static str, Result<(), Error>)> {
     let quick = Transfer::new()
         .stall_after(Duration::from_millis(600))
@@ -83,7 +83,7 @@ fn ask(url: &str) -> Vec<(&'static str, Result<(), Error>)> {
     ]
 }
 
-/// In a child, every request is answered so. What fails says so in a line of bounded length.
+/// Runs all operations in a child with this response. Errors are one line of bounded length.
 fn each_is_bounded(
     seconds: f64,
     answer: impl Fn(&Head, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,

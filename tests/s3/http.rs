@@ -1,13 +1,13 @@
-//! As much of HTTP/1.1 as the proxy and the look at a server need.
+//! The parts of HTTP/1.1 that the proxy and the client need.
 
 use std::io::{self, BufRead};
 
-/// The lines of a head as they came.
+/// The lines of a head as received.
 #[derive(Clone)]
 pub struct Head(Vec<String>);
 
 impl Head {
-    /// `None` where the other side has ended.
+    /// `None` at the end of the connection.
     pub fn read(from: &mut impl BufRead) -> io::Result<Option<Head>> {
         let mut lines = Vec::new();
         loop {
@@ -30,7 +30,7 @@ impl Head {
         self.word(1).parse().unwrap()
     }
 
-    /// Their names in lower case.
+    /// With names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (String, String)> {
         let split = self.0[1..].iter().filter_map(|line| line.split_once(':'));
         split.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
@@ -55,12 +55,12 @@ impl Head {
         self.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
-    /// Of the request with this head.
+    /// The framing of the request body.
     pub fn request_body(&self) -> Body {
         self.framing().unwrap_or(Body::Length(0))
     }
 
-    /// Of the response with this head to a request by `method`.
+    /// The framing of the response body for a request with this method.
     pub fn response_body(&self, method: &str) -> Body {
         match self.status() {
             100..200 | 204 | 304 => Body::Length(0),
@@ -77,7 +77,7 @@ impl Head {
     }
 }
 
-/// How a body says where it ends.
+/// The framing of a body.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Body {
     Length(u64),
@@ -85,11 +85,11 @@ pub enum Body {
     UntilEnd,
 }
 
-/// What a body's bytes go to. Those that only frame it come with `false`.
+/// Receives the bytes of a body. Bytes of the framing come with `false`.
 pub type Sink<'a> = dyn FnMut(&[u8], bool) -> io::Result<()> + 'a;
 
 impl Body {
-    /// Reads it to its end, or until `to` refuses.
+    /// Reads the body to its end, or until `to` returns an error.
     pub fn read(self, from: &mut impl BufRead, to: &mut Sink<'_>) -> io::Result<()> {
         match self {
             Body::Length(length) => exactly(length, from, to),
@@ -105,7 +105,7 @@ impl Body {
                 let size = head.trim_end().split(';').next().unwrap_or_default();
                 let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
                 exactly(size, from, to)?;
-                // Behind the last chunk may lie trailers.
+                // Trailers may follow the last chunk.
                 loop {
                     let end = line(from)?;
                     to(end.as_bytes(), false)?;

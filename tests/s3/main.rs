@@ -1,4 +1,4 @@
-//! S3, on real servers.
+//! The S3 store, with real servers.
 #![allow(dead_code, reason = "each test uses a part of what they share")]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! Several faults, one after the other: what is checked after each is what [`Ran`] checks.
+//! Several faults in sequence, each followed by the checks of [`Ran`].
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     support::{left_out, wait_until},
 };
 
-/// Faults for the requests of each kind, one behind the other, and then none.
+/// Injects these faults into consecutive requests of a kind, and then none.
 fn in_turn(
     is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
     faults: &[Fault],
@@ -29,7 +29,7 @@ fn is_list_of_uploads(seen: &Seen) -> bool {
     seen.method == "GET" && seen.query("uploads").is_some()
 }
 
-/// The other rule where one has nothing to say.
+/// Uses the second rule if the first one has no fault.
 fn both(
     one: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
     other: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
@@ -42,7 +42,7 @@ fn both(
 
 const SLOW_DOWN: Fault = Fault::Status(503, "SlowDown");
 
-/// The server has begun an upload, and its ID is lost.
+/// The server has created an upload, and the response with its ID is lost.
 #[test]
 fn an_upload_whose_creation_response_is_lost_is_aborted() {
     let html = || Fault::ReplaceAfter { status: 200, body: "<html>hello</html>".into() };
@@ -60,12 +60,12 @@ fn an_upload_whose_creation_response_is_lost_is_aborted() {
         let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |store| store);
         assert!(ran.result.is_ok(), "{shown}: {:?}", ran.result);
     }
-    // What would find it is not there either for a while.
+    // Listing uploads, which would find it, fails for a while as well.
     let list = [SLOW_DOWN, Fault::Refuse];
     let lost = [Fault::LoseResponse, SLOW_DOWN, Fault::LoseResponse];
     let rule = both(in_turn(Seen::is_create, &lost), in_turn(is_list_of_uploads, &list));
     Ran::on(server, rule, |store| store).succeeded();
-    // It never gets through.
+    // No creation succeeds.
     let rule = |seen: &Seen| match seen.is_create() {
         true => Fault::LoseResponse,
         false => Fault::None,
@@ -82,7 +82,7 @@ fn an_upload_created_after_its_request_timed_out_is_aborted() {
     let late = Mutex::new(late.into_iter());
     let rule = move |seen: &Seen| {
         if seen.is_create() {
-            // A slow service: it begins the upload after the engine has given that request up.
+            // Simulates a slow service: it creates the upload after the engine's request has timed out.
             let pause = late.lock().unwrap().next();
             std::thread::sleep(pause.unwrap_or_default());
         }
@@ -141,7 +141,7 @@ fn a_denied_request_is_not_retried_and_its_upload_is_aborted_with_retries() {
     }
 }
 
-/// It may write but not look.
+/// The credentials may write but not read.
 #[test]
 fn a_completion_is_trusted_without_permission_for_head() {
     let server = Server::shared();
@@ -152,7 +152,7 @@ fn a_completion_is_trusted_without_permission_for_head() {
     Ran::on(server, rule, |store| store).succeeded();
 }
 
-/// Whatever comes at random, in order that nobody has thought of.
+/// Random faults in random order.
 #[test]
 fn random_faults_leave_a_whole_archive_or_nothing() {
     let weather = |seed: u64, server: &Server| {
@@ -171,7 +171,7 @@ fn random_faults_leave_a_whole_archive_or_nothing() {
                 6 => refused(500, "InternalError"),
                 7 => Fault::ReplaceAfter { status: 500, body: error("InternalError") },
                 8 => Fault::ReplaceAfter { status: 200, body: error("InternalError") },
-                // Such a part would take seconds to be given up.
+                // The timeout of such a part would take seconds.
                 9 if !seen.is_part() => Fault::Stall,
                 10 if seen.is_part() => refused(400, "InvalidRequest"),
                 _ => Fault::None,
@@ -184,7 +184,7 @@ fn random_faults_leave_a_whole_archive_or_nothing() {
     assert!((1..8).contains(&done), "{done} of {} are done", ran.len());
 }
 
-/// Its uploads are on its disk, and it lists them as it comes back.
+/// Its uploads are on its disk and listed after its restart.
 #[test]
 fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     let mut server = Server::new();
@@ -208,7 +208,7 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert!(error.is_retryable(), "{error}");
     server.restart();
     assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
-    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
     assert_eq!(server.unfinished(&bucket).len(), 1);
     let swept = block_on(store.dead_after(Duration::ZERO).sweep()).unwrap();
     assert_eq!(swept, [format!("s3://{bucket}/{id}")]);

@@ -1,4 +1,4 @@
-//! Cancelled or dropped just when a certain request is on its way, whatever becomes of it.
+//! Backups that are cancelled or dropped during a certain request, combined with a fault of that request.
 
 use std::sync::Mutex;
 
@@ -14,8 +14,8 @@ use crate::{
     support::left_out,
 };
 
-/// Ends a backup at the first request that is the one, which then meets the fault. Whether the
-/// backup was done all the same.
+/// Interrupts a backup at the first request that satisfies `is_it` and gets the fault. Returns whether
+/// the backup exists.
 fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel: bool) -> bool {
     let bucket = server.bucket();
     let (now, came) = oneshot::channel();
@@ -52,7 +52,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
     let is_there = server.head(&bucket, id.as_str()).is_some();
     match ended {
         Some(Err(e)) => {
-            // Or what ended it in its completion, where a cancel comes too late.
+            // Or the error of its completion, where a cancel has no effect.
             let is_late = e.to_string().contains("complete the upload");
             assert!(e.kind() == ErrorKind::Cancelled || is_late, "{shown}: {e}");
             assert!(!is_there, "{shown}");
@@ -64,7 +64,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
     is_there
 }
 
-/// Which request it is, and whether the backup is done then all the same.
+/// The request, and whether the backup exists afterwards.
 type Moment = (fn(&Seen) -> bool, bool);
 
 #[test]
@@ -74,7 +74,7 @@ fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
         (Seen::is_create, false),
         (|seen| seen.part() == Some(1), false),
         (|seen| seen.part() == Some(4), false),
-        // Too late: it is completed.
+        // Too late: the upload is completed.
         (Seen::is_complete, true),
         (|seen| seen.method == "HEAD" && seen.n > 5, true),
     ];
@@ -95,7 +95,7 @@ fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
         .filter(|(_, fault)| is_campaign || !matches!(fault, Fault::CutRequest { .. }))
         {
             for (nth, (is_it, is_done)) in moments.into_iter().enumerate() {
-                // MinIO drops the parts of a completion that is cut off in its midst.
+                // MinIO drops the parts of an interrupted completion.
                 let is_known = !matches!(fault, Fault::CutRequest { .. });
                 let is_cancel = (nth + turn) % 2 == 0;
                 let done = ended_at(server, is_it, &fault, is_cancel);
@@ -105,7 +105,7 @@ fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
         }
     };
     if !is_campaign {
-        // Under load, versitygw takes a part that was cut off after two aborts, now and then.
+        // Under load, versitygw sometimes accepts a truncated part after two aborts.
         left_out("interrupts of uploads with requests cut off: only in a campaign");
     }
     all(Server::shared());

@@ -1,7 +1,7 @@
-//! Names of objects and buckets: all operations have one rule, and ask it before they send anything.
+//! Names of objects and buckets: all operations check the same rule before they send a request.
 //!
-//! `WINGBACK_NAME_CASES` says how many names are tried, `WINGBACK_NAME_SEED` with which seed: a failure
-//! comes again with the seed that was printed.
+//! `WINGBACK_NAME_CASES` sets the number of names, `WINGBACK_NAME_SEED` the seed. A failure can be
+//! repeated with the seed that was printed.
 
 use std::{
     sync::{
@@ -39,7 +39,7 @@ fn rng() -> fastrand::Rng {
     fastrand::Rng::with_seed(seed)
 }
 
-/// What names are made of, in any order.
+/// Parts of names, combined at random.
 const PARTS: [&str; 16] = [
     "", ".", "..", "...", ".backups", "a", "pre", "a.b", "a..b", "a b", "é", "%2e%2e", "a+b&c",
     "a?b#c", "x\\y", "a\nb",
@@ -52,7 +52,7 @@ fn prefix(rng: &mut fastrand::Rng) -> String {
     parts.join("/") + end
 }
 
-/// Every operation of a store, by its name.
+/// Every operation of a store, with its name.
 fn operations(store: &S3Store, key: &Key) -> Vec<(&'static str, Result<(), Error>)> {
     let tree = Tree::with(&[("a", b"a")]);
     vec![
@@ -99,7 +99,7 @@ fn no_operation_sends_an_invalid_name() {
         *(if is_name { &mut accepted } else { &mut refused }) += 1;
     }
     println!("{refused} were refused and {accepted} accepted");
-    assert!(refused.min(accepted) > cases() / 10, "both must be met often");
+    assert!(refused.min(accepted) > cases() / 10, "both results must be frequent");
 
     let before = asked.load(Ordering::SeqCst);
     for bucket in
@@ -138,7 +138,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         assert!(there.contains(&(name.clone(), report.size)), "{name:?} is not in {there:?}");
         let listed = block_on(store.list()).unwrap_or_else(|e| panic!("{name:?}: {e}"));
         assert_eq!(listed.iter().map(|object| &object.key).collect::<Vec<_>>(), [&key], "{name:?}");
-        // The whole name is a key of the bucket.
+        // The prefix and the name together are a key of the bucket.
         let whole = store::store(server, &server.endpoint(), &bucket);
         let whole = Archive::in_store(whole, Key::new(&*name).unwrap());
         let listing = block_on(List::new().start(whole));

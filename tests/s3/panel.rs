@@ -1,4 +1,4 @@
-//! Part URLs and links that somebody else signed: the way of a panel's users.
+//! Part URLs and presigned links, as a panel issues them.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ use crate::{
 
 const PART: u64 = 5 << 20;
 
-/// What a panel does: it begins an upload and hands out URLs for `count` parts.
+/// A panel that begins an upload and issues URLs for `count` parts.
 struct Panel<'a> {
     client: &'a Client,
     bucket: String,
@@ -44,7 +44,7 @@ impl<'a> Panel<'a> {
         PartUrls::new(&self.urls, PART).unwrap().transfer(quick())
     }
 
-    /// Completes the upload with what it is told, and gives the object.
+    /// Completes the upload with these parts, and returns the object.
     fn complete(&self, parts: &[UploadedPart]) -> Vec<u8> {
         let parts: Vec<_> = parts.iter().map(|part| (part.number, part.etag.clone())).collect();
         self.client.complete_upload(&self.bucket, "a", &self.id, &parts);
@@ -56,13 +56,13 @@ fn quick() -> Transfer {
     Transfer::new().retry_for(Duration::from_secs(6)).stall_after(Duration::from_secs(2))
 }
 
-/// Waits until a URL that the service accepts at first is over.
+/// Waits until a URL that the service accepts at first has expired.
 fn wait_until_refused(method: &str, url: &str) {
     let status = || fetch(method, url, &[], b"").unwrap().status;
-    wait_until("the end of the URL", || status() == 403);
+    wait_until("the expiry of the URL", || status() == 403);
 }
 
-/// A local backup of the tree, and where it is.
+/// The path and the bytes of a local backup of the tree.
 fn local(tree: &Tree) -> (PathBuf, Vec<u8>) {
     let store = LocalStore::new(tree.tmp.path().join("local"));
     let key = store.key(&uuid::Uuid::from_u128(1));
@@ -77,7 +77,7 @@ fn a_backup_streams_through_part_urls() {
     let estimate = block_on(tree.backup().estimate()).unwrap();
     let count = estimate.archive_max.div_ceil(PART) as u32;
     let panel = Panel::new(server, count, 600);
-    // On a disk where nothing can be staged.
+    // In a directory without space for staging.
     let (upload, parts) = panel.urls().staging("/proc").upload();
     let task = tree.backup().reproducible(true).send_to(upload);
     let handle = task.handle();
@@ -119,7 +119,7 @@ fn an_upload_of_a_file_is_cancelled_at_once() {
     let handle = task.handle();
     std::thread::scope(|scope| {
         let canceller = scope.spawn(|| {
-            wait_until("a part is on its way", || proxy.log().iter().any(Seen::is_part));
+            wait_until("a part in flight", || proxy.log().iter().any(Seen::is_part));
             handle.cancel();
             Instant::now()
         });
@@ -176,7 +176,7 @@ fn parts_too_large_for_memory_are_staged_on_disk() {
     assert!(panel.complete(&parts.get()) == local(&tree).1);
 }
 
-/// A server with one object, behind a proxy, and a link to it through that.
+/// A server with one object behind a proxy, and a link to it through the proxy.
 fn linked(
     bytes: &[u8],
     rule: impl Fn(&crate::fault::Seen) -> Fault + Send + Sync + 'static,
@@ -206,7 +206,7 @@ fn a_link_gives_a_list_in_one_request_and_one_file_in_another() {
 #[test]
 fn a_whole_read_of_a_link_is_one_stream_that_is_resumed() {
     let tree = tree();
-    // Cut again and again, each time a little further on.
+    // Interrupted several times, each time a little later.
     let (proxy, url) = linked(&local(&tree).1, |seen| match seen.n {
         n @ 1..=4 => Fault::CutResponse { after: (7 << 20) + n * 1_000_003 },
         5 => Fault::StallResponse { after: 1 << 20 },
@@ -217,7 +217,7 @@ fn a_whole_read_of_a_link_is_one_stream_that_is_resumed() {
     let done = block_on(Extract::new(&target.root).start(archive)).unwrap();
     assert_eq!(done.read_method, ReadMethod::Indexed);
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
-    // The tail; one stream, five times broken; nothing else.
+    // The tail, and one stream that was interrupted five times.
     assert_eq!(proxy.log().len(), 7);
 }
 

@@ -1,4 +1,4 @@
-//! A web server that knows nothing of ranges.
+//! A web server without support for ranges.
 
 use std::{
     io::{BufReader, Write},
@@ -8,12 +8,12 @@ use std::{
 
 use crate::http::Head;
 
-/// Where it listens, for as long as the process lives.
+/// Its address. It runs until the process ends.
 pub struct Plain {
     pub url: String,
 }
 
-/// Answers every request with the bytes that `content` gives for its path.
+/// Responds to every request with the bytes that `content` returns for its path.
 pub fn serve(content: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Plain {
     answer(move |path| {
         let body = content(path);
@@ -24,7 +24,7 @@ pub fn serve(content: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Plain {
     })
 }
 
-/// Leads every request elsewhere.
+/// Redirects every request.
 pub fn redirect(to: &str) -> Plain {
     let answer_text =
         format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes();
@@ -38,7 +38,7 @@ fn answer(make: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Plain {
         for stream in listener.incoming().flatten() {
             let mut reader = BufReader::new(&stream);
             if let Ok(Some(head)) = Head::read(&mut reader) {
-                // Who does not want all of it hangs up.
+                // A client that needs only a part closes the connection.
                 let _ = (&stream).write_all(&make(head.word(1)));
             }
         }

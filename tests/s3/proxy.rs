@@ -1,4 +1,4 @@
-//! An HTTP/1.1 proxy between a client and a server that makes what goes wrong on the way.
+//! An HTTP/1.1 proxy between a client and a server that injects faults.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use crate::{
 
 type Rule = dyn Fn(&Seen) -> Fault + Send + Sync;
 
-/// Ends with all its connections when it is dropped.
+/// Closes all its connections when it is dropped.
 pub struct Proxy {
     inner: Arc<Inner>,
     accepting: Option<JoinHandle<()>>,
@@ -35,7 +35,7 @@ struct Inner {
     /// The clients of the parts in flight.
     parts: Mutex<HashMap<usize, SocketAddr>>,
     most: AtomicUsize,
-    /// Every open connection; `None` as soon as it ends.
+    /// Every open connection. `None` after the proxy has ended.
     open: Mutex<Option<HashMap<usize, TcpStream>>>,
     ids: AtomicUsize,
 }
@@ -68,17 +68,17 @@ impl Proxy {
         format!("http://{}", self.address())
     }
 
-    /// For the requests from now on.
+    /// Applies to all later requests.
     pub fn set_rule(&self, rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) {
         *self.inner.rule.lock().unwrap() = Arc::new(rule);
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn log(&self) -> Vec<Seen> {
         self.inner.log.lock().unwrap().clone()
     }
 
-    /// How many parts were on their way together, at most.
+    /// The largest number of parts in flight at the same time.
     pub fn most_at_once(&self) -> usize {
         self.inner.most.load(Ordering::SeqCst)
     }
@@ -89,13 +89,13 @@ impl Drop for Proxy {
         for stream in self.inner.open.lock().unwrap().take().unwrap().values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        // Whoever comes now wakes the listener, and is the last.
+        // This connection wakes the listener and is its last one.
         let _ = TcpStream::connect(self.address());
         self.accepting.take().unwrap().join().unwrap();
     }
 }
 
-/// A connection that the end of the proxy closes.
+/// A connection that is closed when the proxy ends.
 struct Tracked<'a> {
     stream: TcpStream,
     id: usize,
@@ -118,14 +118,14 @@ impl Drop for Tracked<'_> {
     }
 }
 
-/// How much of a body goes on, and how fast.
+/// Limits the length and the speed of a body.
 struct Gate {
     left: usize,
     bytes_per_second: Option<usize>,
 }
 
 impl Gate {
-    /// Fails when it is shut.
+    /// Fails after the limit is reached.
     fn pass(&mut self, mut to: &TcpStream, bytes: &[u8], payload: bool) -> io::Result<()> {
         if !payload {
             return to.write_all(bytes);
@@ -134,7 +134,7 @@ impl Gate {
         self.left -= bytes.len();
         for piece in bytes.chunks(self.bytes_per_second.map_or(usize::MAX, |n| n.div_ceil(50))) {
             if let Some(rate) = self.bytes_per_second {
-                // A slow line.
+                // Simulates a slow connection.
                 thread::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64));
             }
             to.write_all(piece)?;
@@ -168,7 +168,7 @@ impl Inner {
         Ok(Tracked { stream, id, inner: self })
     }
 
-    /// All requests of a connection.
+    /// Handles all requests of a connection.
     fn serve(&self, client: TcpStream) -> io::Result<()> {
         let client = self.track(client)?;
         let mut requests = BufReader::new(&*client);
@@ -190,7 +190,7 @@ impl Inner {
         Ok(())
     }
 
-    /// One request. Whether another may follow it on its connection.
+    /// Handles one request. Returns whether another one may follow on its connection.
     fn request(
         &self,
         client: &TcpStream,
@@ -220,7 +220,7 @@ impl Inner {
             _ => {}
         }
 
-        // A new one each, so that none has been closed by the server meanwhile.
+        // A new connection for each request, because the server may have closed an old one.
         let server = self.track(TcpStream::connect(self.server)?)?;
         let mut asked = head.clone();
         if let Fault::ForgetHeader(name) = &fault {
@@ -236,7 +236,7 @@ impl Inner {
         });
         match fault {
             Fault::CutRequest { .. } => return Ok(false),
-            // A server that has read enough may have answered all the same.
+            // The server may have responded although it has not read the whole request.
             _ if server_reads => sent?,
             _ => {}
         }
@@ -264,7 +264,7 @@ impl Inner {
             }
             _ => {}
         }
-        // Before the client can know of it, and send the next one.
+        // Before the client can read the response and send the next request.
         self.land(seen);
         { client }.write_all(&response.bytes())?;
         let mut pass = |bytes: &[u8], payload| gate.pass(client, bytes, payload);
@@ -303,7 +303,7 @@ impl Inner {
     fn take_off(&self, seen: &Seen, client: &TcpStream) -> io::Result<()> {
         if seen.is_part() {
             let mut parts = self.parts.lock().unwrap();
-            // Whoever has given up may have begun again.
+            // A client that has given up may have sent the part again.
             parts.retain(|_, client| self.is_there(*client));
             parts.insert(seen.n, client.peer_addr()?);
             self.most.fetch_max(parts.len(), Ordering::SeqCst);
@@ -315,8 +315,8 @@ impl Inner {
         self.parts.lock().unwrap().remove(&seen.n);
     }
 
-    /// Whether the client still has its end open. With more to read before it, its end would not
-    /// show on our side of the connection.
+    /// Whether the client still has its connection open. While unread data is buffered, the end of the
+    /// connection would not be visible on our side.
     fn is_there(&self, client: SocketAddr) -> bool {
         const ESTABLISHED: &str = "01";
         let row = [hex(client), hex(self.address), ESTABLISHED.to_owned()].join(" ");
@@ -332,7 +332,7 @@ impl Inner {
     }
 }
 
-/// As /proc/net/tcp writes it.
+/// The address in the format of /proc/net/tcp.
 fn hex(address: SocketAddr) -> String {
     let SocketAddr::V4(address) = address else { unreachable!("only IPv4 is listened on") };
     format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())

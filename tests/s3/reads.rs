@@ -1,4 +1,4 @@
-//! Reads of one range whose connection breaks.
+//! Range reads whose connection breaks.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ use crate::{
     store::store,
 };
 
-/// Both halves alone are what was asked for.
+/// Each half alone would be a valid response.
 #[test]
 fn a_broken_range_read_never_mixes_two_objects() {
     let server = Server::shared();
     for second in [Fault::None, Fault::ForgetHeader("if-match"), Fault::Refuse] {
-        // A server that was refused is asked a third time.
+        // If the server was unreachable, a third request follows.
         let is_gone = matches!(second, Fault::Refuse);
         let bucket = server.bucket();
         let proxy = Proxy::to(server.address(), |_| Fault::None);
@@ -52,7 +52,7 @@ fn a_slow_response_is_not_a_stalled_one() {
     let start = Instant::now();
     assert!(block_on(Verify::new().start(archive)).unwrap().is_whole());
     assert!(start.elapsed() > Duration::from_millis(1400));
-    assert!(proxy.log().len() < 20, "none was asked for again");
+    assert!(proxy.log().len() < 20, "no request is repeated");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! S3 servers, as `tests/s3-servers.sh` builds them, and a look into them beside their clients.
+//! S3 servers, as built by `tests/s3-servers.sh`, and a client for inspection.
 
 use std::{
     collections::BTreeSet,
@@ -21,8 +21,8 @@ use crate::client::{Client, sha256};
 const MINIO: &str = "minio-v0.0.0-20260212201848-7aac2a2c5b7c";
 const VERSITYGW: &str = "versitygw-v1.8.0";
 
-/// Keeps the server until its standard input says to kill it, or ends as the tests have, however
-/// they have: nothing outlives them then, neither the server nor its folder.
+/// Runs the server until its standard input requests a kill or is closed by the end of the tests. Then
+/// it stops the server and removes its folder.
 const KEEPER: &str = r#"
 dir=$1
 shift
@@ -34,13 +34,13 @@ wait $server
 [ "$killed" ] || rm -rf "$dir"
 "#;
 
-/// A server on a loopback port with a temporary folder, and a client of it. Both the server and
-/// its folder are gone when it is dropped.
+/// A server on a loopback port with a temporary folder, and a client of it. Dropping it stops the server
+/// and removes its folder.
 pub struct Server {
     client: Client,
     kind: Kind,
     dir: PathBuf,
-    /// `None` while it is killed.
+    /// `None` while the server is stopped.
     keeper: Option<Child>,
 }
 
@@ -58,8 +58,8 @@ impl Deref for Server {
     }
 }
 
-/// Where the servers' folders lie: in memory where there is enough, since MinIO takes nothing more
-/// once the file system that it is on is 99 % full, however large that is.
+/// The parent of the servers' folders: in memory if there is enough, because MinIO refuses writes if its
+/// file system is 99 % full, whatever its size.
 fn parent() -> PathBuf {
     let memory = Path::new("/dev/shm");
     match rustix::fs::statvfs(memory) {
@@ -69,7 +69,7 @@ fn parent() -> PathBuf {
 }
 
 impl Server {
-    /// The usual server: versitygw, or the one that `WINGBACK_S3_SERVER` names.
+    /// The default server: versitygw, or the one that `WINGBACK_S3_SERVER` names.
     pub fn new() -> Self {
         match env::var("WINGBACK_S3_SERVER").as_deref() {
             Err(_) | Ok("versitygw") => Server::start(Kind::Versitygw),
@@ -78,13 +78,13 @@ impl Server {
         }
     }
 
-    /// The usual server, one for all tests of the process. None of them kills it.
+    /// The default server, shared by all tests of the process. No test may kill it.
     pub fn shared() -> &'static Server {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(Server::new)
     }
 
-    /// Its code for an access key that it does not know.
+    /// The server's error code for an unknown access key.
     pub fn unknown_key_code(&self) -> &'static str {
         if self.is_minio() { "InvalidAccessKeyId" } else { "XAdminUserNotFound" }
     }
@@ -129,12 +129,12 @@ impl Server {
         &self.client.secret_key
     }
 
-    /// A client that speaks to it through a proxy.
+    /// A client that uses a proxy.
     pub fn through(&self, address: SocketAddr) -> Client {
         Client { address, ..self.client.clone() }
     }
 
-    /// By SIGKILL.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             keeper.stdin.take().unwrap().write_all(b"kill\n").unwrap();
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// After a kill, or instead of one, with the same port and folder.
+    /// Starts the server again, with the same port and folder.
     pub fn restart(&mut self) {
         self.spawn();
         let start = Instant::now();
@@ -152,14 +152,14 @@ impl Server {
         }
     }
 
-    /// Restarts it with TLS, and gives the certificate that it has signed itself. The client of
-    /// this test does not speak TLS.
+    /// Restarts the server with TLS and returns its self-signed certificate. The client of this file does
+    /// not support TLS.
     pub fn restart_with_tls(&mut self) -> PathBuf {
         let (certificate, aside) = (self.dir.join("aside/public.crt"), self.dir.join("aside"));
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
             .args(["-subj", "/CN=wingback", "-addext", "subjectAltName=IP:127.0.0.1"])
-            // What rustls takes as a server's own.
+            // rustls requires this for a server certificate.
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .args(["-keyout".as_ref(), aside.join("private.key").as_os_str()])
             .args(["-out".as_ref(), certificate.as_os_str()])
@@ -189,7 +189,7 @@ impl Server {
                 .env("MINIO_ROOT_PASSWORD", self.secret_key())
                 .env("MINIO_BROWSER", "off")
                 .env("MINIO_UPDATE", "off"),
-            // Not every file system of temporary folders has the attributes it stores otherwise.
+            // Versitygw stores metadata in extended attributes by default, which some file systems lack.
             Kind::Versitygw => keeper
                 .arg(binary(VERSITYGW))
                 .args(["--port", &address])
@@ -199,34 +199,33 @@ impl Server {
                 .env("ROOT_ACCESS_KEY", self.access_key())
                 .env("ROOT_SECRET_KEY", self.secret_key()),
         };
-        // An interrupt from the terminal must not kill the keeper before it has done its work.
+        // An interrupt from the terminal must not kill the keeper before its cleanup.
         keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.keeper = Some(keeper.spawn().unwrap());
     }
 
-    /// Only with its own key, so that no other server is taken for it.
+    /// Checked with its own key, so that no other server on the port is accepted.
     fn answers(&self) -> bool {
         let client = Client { timeout: Duration::from_secs(5), ..self.client.clone() };
         client.request("GET", "", "", &[], &[], b"").is_ok_and(|reply| reply.status == 200)
     }
 
-    /// What it has said.
+    /// The server's output.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    /// Key and upload ID of every multipart upload in the bucket that is neither complete nor
-    /// aborted, sorted: all that the server lists, and all that lie on its disk, where a hash stands
-    /// for the key of those that it does not list.
+    /// Key and upload ID of every multipart upload in the bucket that is neither completed nor aborted,
+    /// sorted: all that the server lists, and all on its disk. Uploads that it does not list have a hash
+    /// instead of the key.
     ///
-    /// A list alone would miss some. Without a prefix, MinIO lists what it has in memory: every
-    /// upload of the bucket since it started, whole and in one page, but none from before a
-    /// restart. With one, it lists from its disk the uploads of the very key that the prefix is, and
-    /// no others. Versitygw lists from its disk, by any prefix, but not those whose completion a
-    /// kill has cut off.
+    /// A list alone is incomplete. Without a prefix, MinIO lists the uploads in its memory: all of the
+    /// bucket since its start, in one page, but none from before a restart. With a prefix, it lists only
+    /// the uploads of exactly that key, from its disk. Versitygw lists from its disk with any prefix, but
+    /// omits uploads whose completion was interrupted by a kill.
     ///
-    /// MinIO's disk has them by a hash of bucket and key, so that after a restart of it one
-    /// may be of another bucket.
+    /// On MinIO's disk, uploads are named by a hash of bucket and key. After a restart, one may belong to
+    /// another bucket.
     pub fn unfinished(&self, bucket: &str) -> Vec<(String, String)> {
         let mut before = None;
         loop {
@@ -236,7 +235,7 @@ impl Server {
             let listed: BTreeSet<_> = listed.map(|upload| upload.1).collect();
             let mut found = BTreeSet::from_iter(self.client.listed_uploads(bucket, ""));
             found.extend(on_disk.into_iter().filter(|upload| !listed.contains(&upload.1)));
-            // What others, or a server not quite done, do meanwhile is not there a second time.
+            // Uploads of other tests, and those that the server is just finishing, differ the second time.
             if before.as_ref() == Some(&found) {
                 return found.into_iter().collect();
             }
@@ -245,7 +244,7 @@ impl Server {
         }
     }
 
-    /// The upload IDs of those of one key, from the server's disk: also after a restart.
+    /// The upload IDs of one key, from the server's disk. They are complete after a restart as well.
     pub fn unfinished_of(&self, bucket: &str, key: &str) -> Vec<String> {
         let hash = match self.kind {
             Kind::Minio => sha256(format!("{bucket}/{key}").as_bytes()),
@@ -257,8 +256,8 @@ impl Server {
         ids
     }
 
-    /// Those that the server lists in a bucket, and those of one key on its disk: where other tests
-    /// use the server at the same time, whose uploads of other buckets may lie there just now.
+    /// The uploads that the server lists in a bucket, and those of one key on its disk. For servers that
+    /// other tests use at the same time.
     pub fn left_of(&self, bucket: &str, key: &str) -> Vec<String> {
         let look = || {
             let listed = self.client.listed_uploads(bucket, "").into_iter().map(|one| one.1);
@@ -266,7 +265,7 @@ impl Server {
         };
         let mut left = look();
         if !left.is_empty() {
-            // A server that is not quite done. Nothing shows when it is, and a longer wait would hide
+            // The server may still be finishing. It gives no sign when it is done, and a longer wait would hide
             // an abort that the engine sends too late.
             thread::sleep(Duration::from_millis(50));
             left = look();
@@ -274,7 +273,7 @@ impl Server {
         left.into_iter().collect()
     }
 
-    /// The hash and the ID of every upload that the server has in its folder: MinIO of all buckets.
+    /// The hash and the ID of every upload in the server's folder; with MinIO, of all buckets.
     fn on_disk(&self, bucket: &str) -> Vec<(String, String)> {
         let data = self.dir.join("data");
         let (uploads, deployment) = match self.kind {
@@ -288,7 +287,7 @@ impl Server {
         };
         let id = |name: &str| match &deployment {
             Some(deployment) => BASE64_URL_SAFE_NO_PAD.encode(format!("{deployment}.{name}")),
-            // More than the ID is in the name of one that is or was being completed.
+            // The name of an upload during its completion has more parts than the ID.
             None => name.split('.').next().unwrap().to_owned(),
         };
         let of = |hash: String| {
@@ -311,7 +310,7 @@ impl Drop for Server {
     }
 }
 
-/// Those in a folder, which may go at any time.
+/// The names in a folder. The folder may disappear at any time.
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
@@ -325,7 +324,7 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// Below those that the system gives away by itself, so that it is free after a kill as well.
+/// A port below the ephemeral range, so that it stays free after a kill.
 fn free_port() -> SocketAddr {
     let ports = std::iter::repeat_with(|| fastrand::u16(12_000..32_000));
     let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

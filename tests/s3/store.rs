@@ -1,4 +1,4 @@
-//! The store, on both servers: what every store promises, and what S3 adds to it.
+//! The S3 store: the conformance suite, and S3-specific behavior.
 
 use std::{fs, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     support::{Tree, conformance::conformance, noise, snapshot::Snapshot, text},
 };
 
-/// A store in a bucket of the server, or of what stands before it.
+/// A store in a bucket of the server, or of a proxy for it.
 pub fn store(server: &Server, endpoint: &str, bucket: &str) -> S3Store {
     S3Store::new(bucket, Credentials::new(server.access_key(), server.secret_key()))
         .endpoint(endpoint)
 }
 
-/// Thirteen parts, six members.
+/// A tree whose archive has thirteen parts and six members.
 pub fn tree() -> Tree {
     Tree::with(&[
         ("world/r.0.0.mca", &noise(40 << 20)),
@@ -62,7 +62,7 @@ fn a_backup_goes_up_and_comes_back() {
     assert_eq!(head["content-type"], "application/x-gzip");
     let uuid = uuid::Uuid::from_u128(1).to_string();
     assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
-    // Byte for byte what a local backup of the tree is.
+    // Equal to a local backup of the tree.
     let local = LocalStore::new(tree.tmp.path().join("local"));
     let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
     assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
@@ -95,7 +95,7 @@ fn the_s3_store_works_with_any_executor() {
     tokio::runtime::Runtime::new().unwrap().block_on(there_and_back(3));
 }
 
-/// In requests, which is what they cost.
+/// Measured in requests, which services charge for.
 #[test]
 fn a_list_is_one_request_and_one_file_is_another() {
     let (server, tree) = (Server::shared(), tree());
@@ -122,7 +122,7 @@ fn a_list_is_one_request_and_one_file_is_another() {
     let whole = asked(&|archive| {
         assert!(block_on(Verify::new().start(archive)).unwrap().is_whole());
     });
-    // 64 MB in ranges of at most 4 MiB, with the index before them.
+    // 64 MB in ranges of at most 4 MiB, after the index.
     assert!((14..=24).contains(&whole.len()), "{whole:?}");
 }
 
@@ -182,7 +182,7 @@ fn parts_grow_only_to_stay_below_the_part_limit() {
         log.iter().filter(|seen| seen.is_part()).filter_map(|seen| seen.content_length).max()
     };
     assert_eq!(largest(40 << 30), Some(5 << 20));
-    // With a tenth kept for growth: 100 GiB in 9,000 parts.
+    // With a reserve of a tenth for growth: 100 GiB in 9,000 parts.
     assert_eq!(largest(100 << 30), Some(12 << 20));
     assert_eq!(server.listed_uploads(&bucket, ""), []);
 }
@@ -197,7 +197,7 @@ fn sweep_aborts_only_old_uploads_of_the_store() {
     for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
         server.create_upload(&bucket, other);
     }
-    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may live");
+    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
     let old = store.dead_after(Duration::ZERO);
     assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
     let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();

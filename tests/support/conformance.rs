@@ -1,4 +1,4 @@
-//! What every store promises.
+//! The conformance suite that every store must pass.
 
 use std::ops::Range;
 
@@ -15,9 +15,9 @@ pub async fn conformance(store: &dyn Store) {
     let mut upload = store.create(a, None).await.unwrap();
     assert_eq!(store.create(a, None).await.err().unwrap().kind(), ErrorKind::AlreadyExists);
     upload.write(Bytes::from_static(b"hello ")).await.unwrap();
-    assert_eq!(store.head(a).await.unwrap(), None, "not before it is whole");
+    assert_eq!(store.head(a).await.unwrap(), None, "an unfinished upload is not visible");
     assert_eq!(store.list().await.unwrap(), []);
-    assert_eq!(store.sweep().await.unwrap(), [""; 0], "its writer lives");
+    assert_eq!(store.sweep().await.unwrap(), [""; 0], "a live upload is not swept");
     upload.write(Bytes::from_static(b"world")).await.unwrap();
     upload.complete().await.unwrap();
     assert_eq!(store.head(a).await.unwrap().unwrap().size, 11);

@@ -1,4 +1,4 @@
-//! Tar fixtures of other projects, as `tests/corpora.sh` and the Go toolchain leave them.
+//! Tar fixtures of other projects, from `tests/corpora.sh` and the Go toolchain.
 
 use std::{
     env, fs,
@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::left_out;
 
-/// Name and bytes of every archive that is there. The output says what is not.
+/// Returns name and bytes of every archive that is installed. Prints which ones are missing.
 pub fn archives() -> Vec<(String, Vec<u8>)> {
     let mut archives = Vec::new();
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! A directory held open: what lies in it has a short path then, however long its own is.
+//! An open directory. The paths of its entries are short, independent of the length of its own path.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug)]
 pub struct Dir {
     file: File,
-    /// From the root of its tree.
+    /// Relative to the root of its tree.
     path: Vec<u8>,
 }
 
@@ -19,7 +19,7 @@ impl Dir {
         Dir { file: File::open(path).unwrap(), path: Vec::new() }
     }
 
-    /// The directory that has the last name of `path`, and that name.
+    /// Opens the parent directory of `path`. Returns it and the last component.
     pub fn holding<'a>(root: &Path, path: &'a [u8]) -> (Self, &'a [u8]) {
         let mut names = path.split(|&byte| byte == b'/');
         let last = names.next_back().unwrap();
@@ -30,20 +30,20 @@ impl Dir {
         Dir { file: File::open(self.at(name)).unwrap(), path: self.path(name) }
     }
 
-    /// Makes it.
+    /// Creates and opens a subdirectory.
     pub fn make(&self, name: &[u8]) -> Self {
         fs::create_dir(self.at(name)).unwrap();
         self.open(name)
     }
 
-    /// By which the system finds what lies in it.
+    /// A short path of an entry, for system calls.
     pub fn at(&self, name: &[u8]) -> PathBuf {
         Path::new("/proc/self/fd")
             .join(self.file.as_raw_fd().to_string())
             .join(OsStr::from_bytes(name))
     }
 
-    /// Of what lies in it, from the root of its tree.
+    /// The path of an entry, relative to the root of its tree.
     pub fn path(&self, name: &[u8]) -> Vec<u8> {
         match &self.path[..] {
             [] => name.to_vec(),
@@ -51,7 +51,7 @@ impl Dir {
         }
     }
 
-    /// The names in it, sorted.
+    /// The names of its entries, sorted.
     pub fn names(&self) -> Vec<Vec<u8>> {
         let entries = fs::read_dir(self.at(b"")).unwrap();
         let mut names: Vec<_> =

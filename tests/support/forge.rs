@@ -1,4 +1,4 @@
-//! Looks at the index of an archive through the public API, and makes others for it.
+//! Inspects the index of an archive through the public API, and forges other ones.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{io::Write, ops::Range};
@@ -12,7 +12,7 @@ pub struct Located {
     entries: Vec<(Vec<u8>, Range<u64>)>,
 }
 
-/// Where things are.
+/// Locates the parts of an archive.
 pub fn locate(file: &[u8]) -> Located {
     let (footer, index) = read(file);
     let (mut at, mut tar) = (10, 0);
@@ -33,7 +33,7 @@ pub fn locate(file: &[u8]) -> Located {
 }
 
 impl Located {
-    /// The entries of which the segment at this offset of the file has a part.
+    /// The paths of the entries in the segment that contains this offset of the file.
     pub fn entries_of_segment_at(&self, at: usize) -> Vec<Vec<u8>> {
         let hit = |(file, _): &&(Range<usize>, Range<u64>)| file.contains(&at);
         let tar = self.segments.iter().find(hit).map_or(0..0, |(_, tar)| tar.clone());
@@ -50,15 +50,15 @@ fn read(file: &[u8]) -> (Footer, Index) {
     (footer, index)
 }
 
-/// The archive with another index, all of whose sums and hashes are right.
+/// Replaces the index by a changed one with valid sums and hashes.
 pub fn with_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
     let forged = with_any_index(file, forge);
-    // That it is one that a reader believes.
+    // A reader must accept it.
     read(&forged);
     forged
 }
 
-/// The archive with another index that has the right hash, whatever it says.
+/// Replaces the index by a changed one with a valid hash, whatever its content.
 pub fn with_any_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
     let (_, mut index) = read(file);
     forge(&mut index);
@@ -67,7 +67,7 @@ pub fn with_any_index(file: &[u8], forge: impl Fn(&mut Index)) -> Vec<u8> {
     with_raw(file, segments, |to| to.write_all(&raw).unwrap())
 }
 
-/// The lists of an index as they are encoded, each with its length before it.
+/// The encoded lists of an index, each with its length prefix.
 pub fn lists(file: &[u8]) -> [Vec<u8>; 4] {
     let (_, Index { segments, entries, unlisted, hard_links }) = read(file);
     let encoded = [
@@ -79,8 +79,8 @@ pub fn lists(file: &[u8]) -> [Vec<u8>; 4] {
     encoded.map(Result::unwrap)
 }
 
-/// The archive with an index that has the right hash and inflates to what `raw` writes, which may be
-/// more than anybody wants to hold.
+/// Replaces the index by one with a valid hash that inflates to the output of `raw`, which may exceed
+/// the memory.
 pub fn with_raw(file: &[u8], segments: u32, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     let (old, _) = read(file);
     let mut out = file[..old.index_offset as usize].to_vec();
@@ -88,7 +88,7 @@ pub fn with_raw(file: &[u8], segments: u32, raw: impl FnOnce(&mut dyn Write)) ->
     out
 }
 
-/// The members of an index that inflates to what `raw` writes, and the footer.
+/// The gzip members of an index that inflates to the output of `raw`, and the footer.
 fn members(given: &Footer, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     raw(&mut encoder);
@@ -100,8 +100,8 @@ fn members(given: &Footer, raw: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     out
 }
 
-/// An archive of one entry, made by `change` of the first of `file`, and of so many segments of 512 bytes
-/// that are one wrong byte each.
+/// An archive with one entry, which is the first of `file` after `change`, and with this number of
+/// segments of 512 bytes, each stored as one invalid byte.
 pub fn with_segments(file: &[u8], segments: u32, change: impl Fn(&mut Entry)) -> Vec<u8> {
     let (old, Index { mut entries, .. }) = read(file);
     entries.truncate(1);
@@ -131,7 +131,7 @@ pub fn with_segments(file: &[u8], segments: u32, change: impl Fn(&mut Entry)) ->
     out
 }
 
-/// A footer that says all this, with its hash.
+/// A footer with these fields and its hash.
 pub fn footer(footer: &Footer, blob: &[u8]) -> Vec<u8> {
     let mut payload = b"WBKIDX\x00\x01".to_vec();
     payload.extend(footer.flags.to_le_bytes());

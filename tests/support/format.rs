@@ -1,5 +1,5 @@
-//! Reads an archive by docs/format.md alone, with none of the crate's own code, and panics on
-//! anything that the page does not allow.
+//! Reads an archive by docs/format.md alone, without any code of the crate. Panics on everything that
+//! the document does not allow.
 
 use std::io::Read;
 
@@ -51,7 +51,7 @@ impl Archive {
 }
 
 pub fn read(file: &[u8]) -> Archive {
-    // Any gzip reader, any tar reader.
+    // Any gzip reader and any tar reader can read it.
     let mut tar = Vec::new();
     flate2::read::MultiGzDecoder::new(file).read_to_end(&mut tar).expect("it is gzip");
 
@@ -112,15 +112,15 @@ pub fn read(file: &[u8]) -> Archive {
     let hard_links = (0..fields.number())
         .map(|_| (0..fields.number()).map(|_| fields.number()).collect())
         .collect();
-    assert!(fields.0.is_empty(), "bytes behind the index");
+    assert!(fields.0.is_empty(), "bytes after the index");
     let order = |kind: u8, path: &[u8]| [path, if kind == 2 { b"/" } else { b"" }].concat();
     assert!(entries.iter().map(|e| order(e.kind, &e.path)).is_sorted(), "entries in byte order");
     assert!(unlisted.iter().map(|u| order(u.kind, &u.path)).is_sorted(), "unlisted in byte order");
     Archive { flags: u32_at(8), segments: starts.len() - 1, entries, unlisted, hard_links }
 }
 
-/// Entries of the index, each compared with what the `tar` crate reads; and the bytes of tar that
-/// each takes.
+/// Reads the entries of the index, and compares each with the result of the `tar` crate. Also returns
+/// the number of tar bytes of each: header and content.
 fn entries(fields: &mut Fields, tar: &[u8]) -> (Vec<Entry>, Vec<(usize, usize)>) {
     let mut archive = tar::Archive::new(tar);
     let mut read = archive.entries().expect("it is tar");
@@ -169,12 +169,12 @@ fn entries(fields: &mut Fields, tar: &[u8]) -> (Vec<Entry>, Vec<(usize, usize)>)
             target,
         });
     }
-    assert!(read.next().is_none(), "no entry more");
+    assert!(read.next().is_none(), "no further entry");
     assert!(at + 1024 == tar.len() && tar[at..].iter().all(|&b| b == 0), "the end of the tar");
     (entries, lens)
 }
 
-/// "Where segments are cut".
+/// Checks the rules of the section "Where segments are cut".
 fn check_cuts(entries: &[Entry], lens: &[(usize, usize)], starts: &[usize]) {
     let (mut want, mut at, mut group) = (vec![0], 0, 0);
     for (entry, &(header, padded)) in entries.iter().zip(lens) {
@@ -240,7 +240,7 @@ fn inflate(deflated: &[u8], len: usize) -> Vec<u8> {
     raw
 }
 
-/// Fields of a postcard encoding.
+/// Decodes fields of the postcard encoding.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

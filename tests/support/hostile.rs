@@ -1,13 +1,13 @@
-//! Archives that somebody made to do harm, and what must come of them.
+//! Hostile archives and the expected result of each.
 
-/// What is to happen when one is extracted.
+/// Expected result of an extraction.
 #[derive(Debug)]
 pub enum Want {
-    /// An error that says this.
+    /// An error that contains this text.
     Refused(&'static str),
-    /// One member is left out, and that is reported.
+    /// One member is skipped and reported.
     Skipped,
-    /// These files come out.
+    /// Exactly these files are extracted.
     Fine(&'static [&'static str]),
 }
 
@@ -17,7 +17,7 @@ pub struct Case {
     pub want: Want,
 }
 
-/// A header that is made by hand.
+/// A tar header, built by hand.
 pub struct Header([u8; 512]);
 
 impl Header {
@@ -47,7 +47,7 @@ impl Header {
         self.set(157, target)
     }
 
-    /// The block, with its checksum.
+    /// Returns the block with its checksum.
     pub fn block(mut self) -> Vec<u8> {
         self.0[148..156].fill(b' ');
         let sum: u32 = self.0.iter().map(|&b| u32::from(b)).sum();
@@ -109,7 +109,7 @@ pub fn cases() -> Vec<Case> {
         case("an empty component", &[file(b"a//b", b"x")], Fine(&["a/b"])),
         case("a dot inside", &[file(b"a/./b", b"x")], Fine(&["a/b"])),
         case(
-            "a path upwards behind components that mean nothing",
+            "a path with .. after components without effect",
             &[file(b".//a/.//../../victim", b"x")],
             Refused("leads out"),
         ),
@@ -159,7 +159,7 @@ pub fn cases() -> Vec<Case> {
             ),
         ),
         case(
-            "a hard link, absolute",
+            "a hard link to an absolute path",
             &[link(b'1', b"h", b"/etc/passwd")],
             Refused("hard link h: use the path /etc/passwd: it is absolute"),
         ),
@@ -180,12 +180,12 @@ pub fn cases() -> Vec<Case> {
             Fine(&["f", "h"]),
         ),
         case(
-            "a path upwards out of a prefix",
+            "a prefix with ..",
             &[member(Header::new(b'0', b"victim", 0).set(345, b"../.."), b"")],
             Refused("leads out"),
         ),
         case(
-            "a path upwards in a sparse name",
+            "a sparse name with ..",
             &[
                 extension(
                     b'x',
@@ -227,7 +227,7 @@ pub fn cases() -> Vec<Case> {
             Refused("f"),
         ),
         case(
-            "links in a circle",
+            "a loop of links",
             &[link(b'2', b"a", b"b"), link(b'2', b"b", b"a"), file(b"a/c", b"x")],
             Refused("a"),
         ),
@@ -258,7 +258,7 @@ pub fn cases() -> Vec<Case> {
         ),
         case("a hard link to itself", &[link(b'1', b"h", b"h")], Refused("no file of that name")),
         case(
-            "a hard link to what comes later",
+            "a hard link to a later member",
             &[link(b'1', b"h", b"a"), file(b"a", b"x")],
             Refused("no file of that name"),
         ),
@@ -268,7 +268,7 @@ pub fn cases() -> Vec<Case> {
             Refused("it names a directory"),
         ),
         case(
-            "members behind the end",
+            "members after the end",
             &[file(b"a", b"x"), vec![0; 1024], file(b"../victim", b"x")],
             Fine(&["a"]),
         ),
@@ -297,7 +297,7 @@ pub fn cases() -> Vec<Case> {
             Fine(&["a"]),
         ),
         case(
-            "a directory that holds something, then a file of its name",
+            "a directory that is not empty, then a file of its name",
             &[directory(b"a/"), file(b"a/b", b"x"), file(b"a", b"x")],
             Refused("a directory is in its place"),
         ),
@@ -348,7 +348,7 @@ pub fn cases() -> Vec<Case> {
             Refused("over 1 MiB"),
         ),
         case(
-            "an extension that says it is huge",
+            "an extension that claims to be huge",
             &[member(Header::new(b'x', b"e", 0).set(124, b"77777777777"), b"")],
             Refused("over 1 MiB"),
         ),

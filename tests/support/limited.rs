@@ -3,7 +3,7 @@
 //! The limits are a guard for the machine: a regression fails the test and takes nothing else down.
 //! The assertions are stricter: [`Ran::peak_below`] and [`Ran::took_less_than`].
 //!
-//! A test measures a command so:
+//! A test can measure a command:
 //!
 //! ```ignore
 //! let ran = limited::run(wingback().arg("list").arg(&archive));
@@ -11,7 +11,7 @@
 //! assert_eq!(ran.status, 1);
 //! ```
 //!
-//! and a part of itself so, where the first closure runs here and the second one in the child:
+//! or a part of itself. The first closure runs in the test, the second one in a child process:
 //!
 //! ```ignore
 //! #[test]
@@ -27,7 +27,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// MiB of private memory that the child may map. What is mapped and never touched counts as well.
+/// MiB of private memory that the child may map. Mapped pages count even if they are not touched.
 const GUARD_MB: u64 = 1024;
 /// Seconds after which the child is killed.
 const GUARD_SECONDS: u64 = 60;
@@ -64,7 +64,7 @@ cpu = used.ru_utime + used.ru_stime
 print(f"\n{code} {used.ru_maxrss} {wall:.3f} {cpu:.3f} {used.ru_utime:.3f}", end="", file=sys.stderr)
 "#;
 
-/// What the child may take before it is ended.
+/// Limits of a child. It is stopped if it exceeds one.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
     /// MiB of private memory.
@@ -79,30 +79,30 @@ impl Default for Guard {
     }
 }
 
-/// How the child ended and what it took.
+/// Exit status, output and resource use of a child.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// The exit status, or the negative number of the signal that ended it.
+    /// The exit status, or the negative number of the signal that killed it.
     pub status: i32,
     pub out: String,
     pub err: String,
-    /// The most KiB of memory that the process, or one child of it, had resident.
+    /// Peak resident memory in KiB of the process or of one of its children.
     pub peak_kb: u64,
     /// Seconds from start to end.
     pub wall: f64,
-    /// Seconds of processor time, of all threads.
+    /// Seconds of processor time of all threads.
     pub cpu: f64,
-    /// Seconds of it outside of the kernel. A busy disk does not change them.
+    /// Seconds of processor time outside of the kernel. A busy disk does not affect them.
     pub user: f64,
 }
 
-/// Runs `command` with its arguments, environment and directory under the usual guard. Standard
+/// Runs `command` with its arguments, environment and directory under the default guard. Standard
 /// input is empty.
 pub fn run(command: &Command) -> Ran {
     run_within(Guard::default(), command)
 }
 
-/// Runs `command` under a guard of its own.
+/// Runs `command` under this guard.
 pub fn run_within(guard: Guard, command: &Command) -> Ran {
     let mut python = Command::new("python3");
     python.args(["-c", WRAPPER, &(guard.mb << 20).to_string(), &guard.seconds.to_string()]);
@@ -128,16 +128,16 @@ pub fn run_within(guard: Guard, command: &Command) -> Ran {
     Ran { status: status as i32, out, err, peak_kb: peak_kb as u64, wall, cpu, user }
 }
 
-/// Calls `prepare` with an empty directory, here, and then `body` with the same directory, in a child
-/// that runs the calling test alone. Returns nothing in the child.
+/// Calls `prepare` with an empty directory in this process, and then `body` with the same directory in a
+/// child that runs only the calling test. Returns `None` in the child.
 ///
-/// A test may call this once only, since the child finds the body again by the test's name.
+/// Call it only once in a test, because the child finds the body by the test's name.
 #[must_use]
 pub fn body<P: FnOnce(&Path), B: FnOnce(&Path)>(prepare: P, body: B) -> Option<Ran> {
     body_within(Guard::default(), prepare, body)
 }
 
-/// As [`body`], under a guard of its own.
+/// Like [`body`], with this guard.
 #[must_use]
 pub fn body_within<P, B>(guard: Guard, prepare: P, body: B) -> Option<Ran>
 where
@@ -158,13 +158,13 @@ where
     Some(ran)
 }
 
-/// Whether this process is such a child.
+/// Whether this process is a child that runs a body.
 pub fn is_child() -> bool {
     std::env::var_os(BODY_DIR).is_some()
 }
 
-/// The name of the running test. Its thread has it, or, where only one thread runs all tests, the path
-/// of the function that the closure `B` was written in.
+/// The name of the running test. It is the thread's name or, if one thread runs all tests, the path of
+/// the function that contains the closure `B`.
 fn name_of_test<B>() -> String {
     match std::thread::current().name() {
         Some(name) if name != "main" => name.to_owned(),
@@ -184,7 +184,7 @@ impl Ran {
         self
     }
 
-    /// Fails unless the child ended by itself with a status other than 0: no signal, no panic.
+    /// Fails unless the child exited with a status other than 0, without a signal or a panic.
     #[track_caller]
     pub fn failed_in_good_order(&self) -> &Self {
         assert!(self.status > 0 && self.status != 101, "{self:?}");
@@ -192,15 +192,15 @@ impl Ran {
         self
     }
 
-    /// Fails if it had `mb` MiB of memory resident at any time.
+    /// Fails if its peak of resident memory was `mb` MiB or more.
     #[track_caller]
     pub fn peak_below(&self, mb: u64) -> &Self {
         assert!(self.peak_kb < mb << 10, "{} MiB: {self:?}", self.peak_kb >> 10);
         self
     }
 
-    /// Fails if it took `seconds` from start to end. On a busy machine it may wait for the processors
-    /// five times as long, as long as it used them for less.
+    /// Fails if it took `seconds` or longer. On a busy machine it may wait five times as long for the
+    /// processors, if its processor time is below the limit.
     #[track_caller]
     pub fn took_less_than(&self, seconds: f64) -> &Self {
         let is_quick = self.wall < seconds || (self.cpu < seconds && self.wall < 5.0 * seconds);

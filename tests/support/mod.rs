@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared by the tests.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod conformance;
@@ -26,7 +26,7 @@ use futures::executor::block_on;
 pub(crate) use left_out::left_out;
 use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore};
 
-/// A source to fill, in a temporary directory of its own.
+/// A source directory in a temporary directory.
 pub struct Tree {
     pub tmp: tempfile::TempDir,
     pub root: PathBuf,
@@ -61,7 +61,7 @@ impl Tree {
     }
 }
 
-/// A restore whose record is where all tests have theirs.
+/// A restore with the state directory that all tests share.
 pub fn restore(dir: &Path) -> Restore {
     Restore::new(dir).state_dir(state_dir())
 }
@@ -72,7 +72,7 @@ pub fn state_dir() -> PathBuf {
 }
 
 impl Drop for Tree {
-    /// What its owner may not write into he could not remove.
+    /// Directories that are not writable could not be removed.
     fn drop(&mut self) {
         if !is_root() {
             let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(self.tmp.path()).status();
@@ -86,7 +86,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// The threads of ours in this process.
+/// The number of engine threads in this process.
 pub fn engine_threads() -> usize {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let name =
@@ -102,7 +102,7 @@ pub fn key() -> Key {
     Key::new("a.tar.gz").unwrap()
 }
 
-/// Runs a backup into memory, and reads what came out with the independent reader.
+/// Runs a backup into memory, and reads the archive with the independent reader.
 pub fn archive(backup: Backup) -> (Report, format::Archive) {
     let (report, bytes) = bytes(backup).unwrap();
     assert_eq!(report.size, bytes.len() as u64);
@@ -118,20 +118,20 @@ pub fn bytes(backup: Backup) -> Result<(Report, Vec<u8>), Error> {
     Ok((report, store.get(&key()).unwrap().to_vec()))
 }
 
-/// An archive in a store that only gives ranges.
+/// An archive in a store that supports only range reads.
 pub fn in_memory(bytes: &[u8]) -> Archive<'static> {
     let store = MemoryStore::new();
     store.put(key(), Bytes::copy_from_slice(bytes));
     Archive::in_store(store, key())
 }
 
-/// Bytes that no encoder shortens.
+/// Incompressible bytes.
 pub fn noise(len: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(len as u64);
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
-/// Text as servers write it.
+/// Text like that of server logs.
 pub fn text(len: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(len as u64);
     let mut text = Vec::new();
@@ -144,7 +144,7 @@ pub fn text(len: usize) -> Vec<u8> {
     text
 }
 
-/// Waits for something that must come soon.
+/// Waits for a condition that must soon hold.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -154,17 +154,17 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the engine has opened the file, and so knows its size, in this very process. A read
-/// limit must keep the engine waiting there.
+/// Waits until the engine of this process has opened the file, and so knows its size. A read limit must
+/// keep the engine waiting at that file.
 pub fn wait_until_open(path: &Path) {
     let path = path.canonicalize().unwrap();
     let is_it = |fd: fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|open| open == path);
     let is_open = || fs::read_dir("/proc/self/fd").unwrap().flatten().any(is_it);
-    // Between its open and its look at the size the engine's thread runs; in the limit it sleeps.
+    // Between the open and the check of the size the engine's thread runs. In the limiter it sleeps.
     wait_until("opening the file", || is_open() && engine_sleeps());
 }
 
-/// Whether each thread of ours in this process waits for something.
+/// Whether each engine thread in this process is waiting.
 fn engine_sleeps() -> bool {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")));
@@ -173,8 +173,8 @@ fn engine_sleeps() -> bool {
     ours.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S')))
 }
 
-/// Lazily, since a child that another test is just starting has this process's open files for a
-/// moment, and the file system would be busy.
+/// Unmounts lazily: a child that another test is starting may briefly hold open files of this process,
+/// which would make the file system busy.
 pub fn unmount(dir: &Path) {
     let status = Command::new("umount").arg("-l").arg(dir).status();
     assert!(status.unwrap().success());

@@ -1,4 +1,4 @@
-//! Trees with all that a backup promises to give back, in ever other proportions.
+//! Random trees with everything that a backup promises to preserve.
 
 use std::{
     ffi::OsStr,
@@ -16,10 +16,10 @@ use fastrand::Rng;
 
 use super::{dir::Dir, is_root};
 
-/// The longest path that a backup takes.
+/// The longest path that a backup accepts.
 const PATH: usize = 4096;
 
-/// Fills a directory. What is large takes some megabytes.
+/// Fills a directory. With `is_large`, large files have some megabytes.
 pub fn random_tree(root: &Path, rng: &mut Rng, is_large: bool) {
     let mut tree = Making { rng, is_large, dirs: vec![Rc::new(Dir::root(root))], files: vec![] };
     let count = tree.rng.usize(5..if is_large { 200 } else { 40 });
@@ -30,7 +30,7 @@ pub fn random_tree(root: &Path, rng: &mut Rng, is_large: bool) {
     if is_large {
         made.extend(tree.deep());
     }
-    // The last first: what is made changes its directory's time.
+    // Deepest first, because new entries change the time of their directory.
     for path in made.into_iter().rev() {
         dress(&path, tree.rng);
     }
@@ -44,9 +44,9 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// One thing more, unless there is one of its name or its path is too long.
+    /// Creates one more entry, unless its name exists or its path is too long.
     fn make(&mut self) -> Option<PathBuf> {
-        // Half of all in the newest, so that there is something deep.
+        // Half of them in the newest directory, so that some are deep.
         let at =
             if self.rng.bool() { self.dirs.len() - 1 } else { self.rng.usize(..self.dirs.len()) };
         let dir = Rc::clone(&self.dirs[at]);
@@ -69,7 +69,7 @@ impl Making<'_> {
         Some(path)
     }
 
-    /// Directories down to files whose paths are the longest of all.
+    /// Creates nested directories down to files with paths of the maximal length.
     fn deep(&mut self) -> Vec<PathBuf> {
         let mut made = Vec::new();
         let mut dir = Rc::clone(&self.dirs[0]);
@@ -132,7 +132,7 @@ fn file(path: &Path, rng: &mut Rng, is_large: bool) {
     }
 }
 
-/// Data here and there, and holes of all lengths around what is the least to come back.
+/// Data at some offsets, with holes of all lengths around the minimum that a restore preserves.
 fn sparse(path: &Path, rng: &mut Rng, largest: u64) {
     let file = File::create(path).unwrap();
     let mut len = 0;
@@ -146,7 +146,7 @@ fn sparse(path: &Path, rng: &mut Rng, largest: u64) {
     file.set_len(len + [0, 1, 64 << 10, 100_000][rng.usize(..4)]).unwrap();
 }
 
-/// Tables, then chunks at sectors, as a Minecraft region has them.
+/// A Minecraft region: tables, then chunks aligned to sectors.
 fn region(rng: &mut Rng) -> Vec<u8> {
     let mut region = super::noise(8192);
     for _ in 0..rng.usize(..40) {
@@ -159,14 +159,14 @@ fn region(rng: &mut Rng) -> Vec<u8> {
     region
 }
 
-/// Gives it a time and a mode; a link's are left as they are.
+/// Sets a random time and mode. Symlinks keep their mode.
 fn dress(path: &Path, rng: &mut Rng) {
     let meta = fs::symlink_metadata(path).unwrap();
     if meta.is_symlink() {
         return;
     }
     File::open(path).unwrap().set_modified(time(rng)).unwrap();
-    // Only root reads what it may not: then every mode is tried.
+    // Modes that keep the owner out are used only by root.
     let must = match meta.is_dir() {
         _ if is_root() => 0,
         true => 0o500,

@@ -1,4 +1,4 @@
-//! Trees that can be compared in all that a backup promises.
+//! Snapshots of trees, compared in all attributes that a backup promises to preserve.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,10 @@ use rustix::fs::{SeekFrom, seek};
 
 use super::dir::Dir;
 
-/// The least hole that is promised to come back.
+/// The smallest hole that a restore must preserve.
 pub const HOLE: u64 = 64 << 10;
 
-/// A tree without its root: by path, what stands there.
+/// The entries of a tree without its root, by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<Vec<u8>, Found>);
 
@@ -26,11 +26,11 @@ pub struct Found {
     pub kind: char,
     mode: u32,
     mtime_ns: i64,
-    /// Content of a file, target of a link.
+    /// Content of a file or target of a symlink.
     pub content: Vec<u8>,
-    /// The first path of the same file.
+    /// The first path of the same inode.
     first_name: Vec<u8>,
-    /// Those of `HOLE` bytes or more.
+    /// Holes of at least `HOLE` bytes.
     pub holes: Vec<Range<u64>>,
 }
 
@@ -58,7 +58,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// Says of each group of paths that they are one file.
+    /// Records each group of paths as hard links of one file.
     fn link(&mut self, groups: impl Iterator<Item = Vec<Vec<u8>>>) {
         for mut group in groups {
             group.sort();
@@ -68,7 +68,7 @@ impl Snapshot {
         }
     }
 
-    /// Names the first difference.
+    /// Panics with the first difference.
     #[track_caller]
     pub fn assert_is(&self, want: &Snapshot, what: impl Display) {
         for (path, want) in &want.0 {
@@ -93,18 +93,18 @@ impl Snapshot {
         &self.0[path.as_ref()]
     }
 
-    /// What there is, in the order of paths.
+    /// All entries, sorted by path.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &Found)> {
         self.0.iter().map(|(path, found)| (&path[..], found))
     }
 
-    /// Without the bits of modes that no restore sets.
+    /// Without the mode bits that no restore sets.
     pub fn without_special_bits(mut self) -> Self {
         self.0.values_mut().for_each(|found| found.mode &= 0o777);
         self
     }
 
-    /// As tar alone can tell it: whole seconds since 1970.
+    /// With times as plain tar stores them: whole seconds since 1970, not negative.
     pub fn in_seconds(mut self) -> Self {
         for found in self.0.values_mut() {
             found.mtime_ns = found.mtime_ns.div_euclid(1_000_000_000).max(0);
@@ -112,13 +112,13 @@ impl Snapshot {
         self
     }
 
-    /// As if no two paths were one file.
+    /// Treats hard links as separate files.
     pub fn without_hard_links(mut self) -> Self {
         self.0.values_mut().for_each(|found| found.first_name.clear());
         self
     }
 
-    /// Zeros that were written come back as holes, where they are many.
+    /// Long runs of zeros may come back as holes.
     pub fn without_holes(mut self) -> Self {
         self.0.values_mut().for_each(|found| found.holes.clear());
         self
@@ -128,13 +128,13 @@ impl Snapshot {
         self.0.iter().any(|(path, found)| found.kind == 'f' && found.first_name != *path)
     }
 
-    /// Nobody promises those of other programs' links.
+    /// Times of symlinks in archives of other programs are not guaranteed.
     pub fn without_link_times(mut self) -> Self {
         self.0.values_mut().filter(|found| found.kind == 'l').for_each(|found| found.mtime_ns = 0);
         self
     }
 
-    /// GNU tar changes those of directories that it comes back to.
+    /// GNU tar changes the times of directories that it writes into again.
     pub fn without_directory_times(mut self) -> Self {
         self.0.values_mut().filter(|found| found.kind == 'd').for_each(|found| found.mtime_ns = 0);
         self
@@ -163,7 +163,7 @@ impl Snapshot {
         self
     }
 
-    /// This tree with all of `over` put over it.
+    /// This tree after all of `over` has been copied over it.
     pub fn overlaid_with(mut self, over: &Snapshot) -> Self {
         self.0.retain(|path, _| !over.0.contains_key(path));
         let mut groups = BTreeMap::new();
@@ -175,7 +175,7 @@ impl Snapshot {
         self
     }
 
-    /// Whether one has a directory where the other has something else.
+    /// Whether one has a directory at a path where the other has another kind of file.
     pub fn contradicts(&self, other: &Snapshot) -> bool {
         let is_dir = |found: &Found| found.kind == 'd';
         self.0.iter().any(|(path, found)| {
@@ -197,7 +197,7 @@ impl Snapshot {
 }
 
 impl Found {
-    /// It, and its inode.
+    /// The entry at a path, and its inode.
     fn at(path: &Path) -> (Found, u64) {
         let meta = fs::symlink_metadata(path).unwrap();
         let kind = match meta.file_type() {
@@ -228,7 +228,7 @@ fn holes(path: &Path, len: u64) -> Vec<Range<u64>> {
     let (mut holes, mut at) = (Vec::new(), 0);
     while at < len {
         let start = seek(&file, SeekFrom::Hole(at)).unwrap().min(len);
-        // There is no data up to the end.
+        // No further data up to the end.
         at = seek(&file, SeekFrom::Data(start)).unwrap_or(len);
         holes.push(start..at);
     }

@@ -32,7 +32,10 @@ fn progress_lines_precede_the_report() {
     let lines = lines(&ok(place.create().args(["--json", "--read-limit", "200k"])));
     let (report, progress) = lines.split_last().unwrap();
     assert_eq!(report["type"], "report");
-    assert!(progress.len() >= 2, "a backup of a second shows progress more than once: {progress:?}");
+    assert!(
+        progress.len() >= 2,
+        "a backup of a second shows progress more than once: {progress:?}"
+    );
     let mut bytes = 0;
     for line in progress {
         assert_eq!(

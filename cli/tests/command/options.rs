@@ -169,7 +169,10 @@ fn reproducible_archives_of_copied_trees_are_identical() {
     };
     let same = bytes(&place.source, &["--reproducible"]);
     assert!(same == bytes(&copy, &["--reproducible", "--threads", "7", "--background"]));
-    assert!(bytes(&place.source, &[]) != bytes(&copy, &[]), "the trees must differ without the option");
+    assert!(
+        bytes(&place.source, &[]) != bytes(&copy, &[]),
+        "the trees must differ without the option"
+    );
 }
 
 #[test]

@@ -118,8 +118,9 @@ fn the_last_panel_answer_is_shown_without_the_token() {
     panel.act(vec![answer(403, "text/html", &page); 100]);
     let backup = daemon.made();
     let path = format!("/api/servers/{}/backup/{backup}", daemon.server());
-    let shown =
-        until("the answer is shown", || daemon.get(&path)["panel_answer"].as_str().map(str::to_owned));
+    let shown = until("the answer is shown", || {
+        daemon.get(&path)["panel_answer"].as_str().map(str::to_owned)
+    });
     assert!(shown.starts_with("status 403, text/html: <h1>no</h1> Bearer"), "{shown}");
     assert!(shown.contains("[token]") && !shown.contains('\u{1b}') && !shown.contains("more"));
     let log = daemon.log();

@@ -27,8 +27,7 @@ fn a_bucket_problem_is_logged_once_at_startup_and_does_not_stop_the_daemon() {
         (right.replace(&s3.endpoint(), &format!("http://{closed}")), "refused"),
     ] {
         let daemon = Daemon::with(&block);
-        let said =
-            until("the bucket is checked", || Some(said(&daemon)).filter(|s| !s.is_empty()));
+        let said = until("the bucket is checked", || Some(said(&daemon)).filter(|s| !s.is_empty()));
         assert_eq!(said.len(), 1, "{said:?}");
         let level = if block == right { " INFO " } else { "ERROR " };
         assert!(said[0].contains(level) && said[0].contains(why), "{why}: {said:?}");

@@ -30,7 +30,9 @@ fn rest(mut stream: &TcpStream) -> String {
         match stream.read(&mut bytes) {
             Ok(0) => break,
             Ok(n) => text.extend_from_slice(&bytes[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("the connection stays open"),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("the connection stays open")
+            }
             Err(_) => break,
         }
     }

@@ -209,7 +209,9 @@ fn a_daemon_with_credentials_uploads_without_part_urls() {
     assert!(all.body == s3.get(&bucket, &key));
     let body = json!({ "adapter": "s3", "truncate_directory": true });
     daemon.post(&format!("{path}/restore"), body).expect(202);
-    until("the backup is restored", || Some(()).filter(|()| panel.known(backup).restores == [true]));
+    until("the backup is restored", || {
+        Some(()).filter(|()| panel.known(backup).restores == [true])
+    });
     daemon.send("POST", &format!("{path}/verify"), b"").expect(202);
     let verified = daemon.wait(server, backup, |backup| backup["verified"].is_object());
     assert_eq!(verified["verified"]["whole"], true);

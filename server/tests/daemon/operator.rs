@@ -101,7 +101,9 @@ fn a_reload_applies_tokens_and_limits_and_rejects_an_invalid_file() {
     daemon.wait_state(daemon.server(), backup, "running");
     daemon.configure(TOKEN, "  backup_write_limit: fast");
     daemon.signal("HUP");
-    until("the error is logged", || Some(()).filter(|()| daemon.log().contains("keeping the old one")));
+    until("the error is logged", || {
+        Some(()).filter(|()| daemon.log().contains("keeping the old one"))
+    });
     daemon.configure("another", "");
     daemon.signal("HUP");
     let servers = |token: &str| {
@@ -130,7 +132,9 @@ fn a_stop_finishes_running_backups_and_starts_no_others() {
     daemon.wait_state(server, running, "running");
     daemon.ask(server, "wings", queued).expect(202);
     daemon.signal("TERM");
-    until("the daemon is stopping", || Some(()).filter(|()| daemon.get("/health")["status"] == "stopping"));
+    until("the daemon is stopping", || {
+        Some(()).filter(|()| daemon.get("/health")["status"] == "stopping")
+    });
     daemon.ask(server, "wings", Uuid::new_v4()).expect(503);
     assert!(daemon.ended());
     assert!(daemon.archive(running).exists() && !daemon.archive(queued).exists());
