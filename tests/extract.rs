@@ -11,15 +11,11 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, gzip, in_memory, noise, text};
+use support::{Tree, archive_bytes, gzip, in_memory, noise, text};
 use wingback::{
-    Archive, Backup, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result,
-    UnpackOptions, Unpacked,
+    Archive, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result, UnpackOptions,
+    Unpacked,
 };
-
-fn made(backup: Backup) -> Vec<u8> {
-    support::bytes(backup).unwrap().1
-}
 
 /// A target directory, removed on drop.
 struct Target(tempfile::TempDir);
@@ -94,7 +90,7 @@ const ALL: [&str; 9] = [
 fn extract_gives_the_same_tree_by_every_read_method() {
     let tree = tree();
     for profile in [Profile::Full, Profile::Wings] {
-        let bytes = made(tree.backup().profile(profile));
+        let bytes = archive_bytes(tree.backup().profile(profile));
         let stream = || Archive::stream(Cursor::new(bytes.clone()));
         let ways = [
             (in_memory(&bytes), ReadMethod::Indexed),
@@ -117,7 +113,7 @@ fn extract_gives_the_same_tree_by_every_read_method() {
 
 #[test]
 fn a_pattern_that_matches_nothing_is_an_error_before_anything_is_written() {
-    let bytes = made(tree().backup());
+    let bytes = archive_bytes(tree().backup());
     for (select, named) in [
         (&["logs", "serve.jar"][..], &["serve.jar"][..]),
         (&["*.mcb", "world", "wrold/level.dat"], &["*.mcb", "wrold/level.dat"]),
@@ -155,7 +151,7 @@ fn a_pattern_that_matches_nothing_is_an_error_before_anything_is_written() {
 
 #[test]
 fn extract_takes_selected_members_only() {
-    let bytes = made(tree().backup());
+    let bytes = archive_bytes(tree().backup());
     let target = Target::new();
     let done = extract(&bytes, &target, |e| e.select("*.mca").select("logs/")).unwrap();
     assert_eq!(
@@ -169,7 +165,7 @@ fn extract_takes_selected_members_only() {
 
 #[test]
 fn extract_overwrites_existing_files_only_if_allowed() {
-    let bytes = made(Tree::with(&[("a", b"new"), ("b", b"new")]).backup());
+    let bytes = archive_bytes(Tree::with(&[("a", b"new"), ("b", b"new")]).backup());
     let target = Target::new();
     fs::create_dir(target.dir()).unwrap();
     fs::write(target.dir().join("b"), "old").unwrap();
@@ -188,7 +184,7 @@ fn a_damaged_segment_affects_only_its_own_files() {
         (0..4).map(|i| (format!("r.{i}.mca"), noise(200_000 + i))).collect();
     let tree = Tree::new();
     files.iter().for_each(|(path, content)| tree.file(path, content));
-    let mut bytes = made(tree.backup());
+    let mut bytes = archive_bytes(tree.backup());
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     let hit = support::forge::locate(&bytes).entries_of_segment_at(at);
@@ -214,7 +210,7 @@ fn a_damaged_segment_affects_only_its_own_files() {
 #[test]
 fn salvage_extracts_the_files_before_a_truncation() {
     let tree = Tree::with(&[("a", b"first"), ("b.mca", &noise(400_000)), ("c", b"last")]);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let cut = &bytes[..300_000];
     let target = Target::new();
     let done = extract(cut, &target, |e| e.salvage(true)).unwrap();
@@ -229,7 +225,7 @@ fn salvage_extracts_the_files_before_a_truncation() {
 #[test]
 fn limits_stop_a_decompression_bomb() {
     let tree = Tree::with(&[("a", &vec![b'a'; 3_000_000]), ("b", b"b"), ("c", b"c")]);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let foreign = {
         let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
         tar.append_dir_all(".", &tree.root).unwrap();
@@ -288,7 +284,7 @@ fn the_last_of_two_members_with_one_name_wins() {
 
 #[test]
 fn a_cancelled_extraction_leaves_no_partial_file() {
-    let bytes = made(Tree::with(&[("a", &noise(40 << 20))]).backup());
+    let bytes = archive_bytes(Tree::with(&[("a", &noise(40 << 20))]).backup());
     let target = Target::new();
     let task = Extract::new(target.dir()).start(in_memory(&bytes));
     let handle = task.handle();
@@ -308,7 +304,7 @@ fn a_cancelled_extraction_leaves_no_partial_file() {
 #[test]
 fn a_second_pass_restarts_all_counts() {
     let tree = Tree::with(&[("a", &text(300_000)), ("d/b", b"b"), ("z", b"z"), ("zz", b"more")]);
-    let forged = support::forge::with_index(&made(tree.backup()), |index| {
+    let forged = support::forge::with_index(&archive_bytes(tree.backup()), |index| {
         let last = index.entries.iter_mut().find(|e| e.path == b"z").unwrap();
         last.mode ^= 0o100;
     });

@@ -28,7 +28,7 @@ fn tree() -> Tree {
 }
 
 fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
-    support::bytes(tree.backup().profile(profile)).unwrap().1
+    support::archive_bytes(tree.backup().profile(profile))
 }
 
 fn list(archive: Archive<'_>, patterns: &[&str]) -> Listing {

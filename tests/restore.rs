@@ -10,8 +10,11 @@ use std::{
 };
 
 use futures::{executor::block_on, io::Cursor};
-use support::{Tree, gzip, in_memory, left_out, noise, snapshot::Snapshot, text, unmount};
-use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
+use support::{
+    Tree, archive_bytes, gzip, in_memory, left_out, noise, restore_bytes, snapshot::Snapshot, text,
+    unmount,
+};
+use wingback::{Archive, ErrorKind, Restore, Restored, Result, UnpackOptions};
 
 /// The staging directories in the target of a restore.
 fn staging(target: &Path) -> Vec<PathBuf> {
@@ -20,10 +23,6 @@ fn staging(target: &Path) -> Vec<PathBuf> {
         path.file_name().unwrap().as_encoded_bytes().starts_with(b".wingback-restore-")
     };
     entries.filter(is_staging).collect()
-}
-
-fn made(backup: Backup) -> Vec<u8> {
-    support::bytes(backup).unwrap().1
 }
 
 /// A directory with some old files.
@@ -47,13 +46,9 @@ fn new_tree() -> Tree {
     tree
 }
 
-fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
-    block_on(change(support::restore(dir)).start(in_memory(bytes)))
-}
-
 #[test]
 fn restore_changes_nothing_before_the_archive_is_verified() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
     let check = |result: Result<Restored>, kind: ErrorKind, what: &str| {
@@ -70,21 +65,25 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
                 hurt[at] ^= 4;
                 // If only its index is damaged, it is restored.
                 if at < support::forge::locate(&bytes).data_end {
-                    check(restore(&hurt, &target.root, change), ErrorKind::Corrupt, "flipped");
+                    check(
+                        restore_bytes(&hurt, &target.root, change),
+                        ErrorKind::Corrupt,
+                        "flipped",
+                    );
                 }
             }
             let nothing = gzip(b"");
-            check(restore(&nothing, &target.root, change), ErrorKind::Corrupt, "nothing");
+            check(restore_bytes(&nothing, &target.root, change), ErrorKind::Corrupt, "nothing");
             let cut = &bytes[..bytes.len() / 2];
-            check(restore(cut, &target.root, change), ErrorKind::Corrupt, "cut");
-            let wrong = restore(&bytes, &target.root, |r| change(r).sha1([1; 20]));
+            check(restore_bytes(cut, &target.root, change), ErrorKind::Corrupt, "cut");
+            let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1([1; 20]));
             check(wrong, ErrorKind::Corrupt, "another SHA-1");
             // In place, damage is found halfway. This is the documented risk.
             for options in
                 [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]
             {
                 if !in_place {
-                    let full = restore(&bytes, &target.root, |r| change(r).options(options));
+                    let full = restore_bytes(&bytes, &target.root, |r| change(r).options(options));
                     check(full, ErrorKind::NoSpace, "no room");
                 }
             }
@@ -97,10 +96,10 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
 
 #[test]
 fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     for in_place in [false, true] {
         let target = old_tree();
-        restore(&bytes, &target.root, |r| r.keep("keep").keep("dir/old").in_place(in_place))
+        restore_bytes(&bytes, &target.root, |r| r.keep("keep").keep("dir/old").in_place(in_place))
             .unwrap();
         let files = Snapshot::of(&target.root).files();
         let want =
@@ -109,7 +108,8 @@ fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
         assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
 
         let target = old_tree();
-        restore(&bytes, &target.root, |r| r.merge(true).keep("both").in_place(in_place)).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.merge(true).keep("both").in_place(in_place))
+            .unwrap();
         let files = Snapshot::of(&target.root).files();
         let want =
             ["both", "dir/new", "dir/old", "keep/me", "keep/not", "old", "r.0.0.mca", "server.jar"];
@@ -120,7 +120,7 @@ fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
 
 #[test]
 fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     for (merge, in_place) in [(false, false), (false, true), (true, false), (true, true)] {
         let change = |r: Restore| r.merge(merge).in_place(in_place);
         let what = format!("merge {merge}, in place {in_place}");
@@ -129,7 +129,7 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
         // Paths that exist only in the archive, and the staging directory, do not count as matches.
         for pattern in ["kepp", "*.kept", "dir/new", "link", "/", ".wingback-restore-*", "!old"] {
             let keep = |r: Restore| change(r).keep("keep").keep(pattern);
-            let error = restore(&bytes, &target.root, keep).expect_err(&what);
+            let error = restore_bytes(&bytes, &target.root, keep).expect_err(&what);
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what}: {error}");
             let why = format!("nothing in the directory matches {pattern:?}");
             assert!(error.to_string().ends_with(&why), "{what}: {error}");
@@ -140,7 +140,8 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
         // Paths within a kept directory count as matches.
         for pattern in ["keep/me", "me", "./keep/", "old", "old-link", "k*p/m?"] {
             let target = old_tree();
-            restore(&bytes, &target.root, |r| change(r).keep("keep").keep(pattern)).expect(&what);
+            restore_bytes(&bytes, &target.root, |r| change(r).keep("keep").keep(pattern))
+                .expect(&what);
             assert!(target.root.join("keep/me").exists(), "{what}, {pattern}");
         }
     }
@@ -149,12 +150,12 @@ fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
 /// A script that always passes `--keep` must also work for the first restore.
 #[test]
 fn a_keep_pattern_that_matches_nothing_is_a_warning_in_an_empty_directory() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     for in_place in [false, true] {
         let tree = Tree::with(&[]);
         for dir in [tree.root.clone(), tree.root.join("not/there")] {
             let keep = |r: Restore| r.in_place(in_place).keep("cache").keep("*.db");
-            let done = restore(&bytes, &dir, keep).unwrap();
+            let done = restore_bytes(&bytes, &dir, keep).unwrap();
             assert_eq!(
                 done.warnings,
                 [
@@ -170,7 +171,7 @@ fn a_keep_pattern_that_matches_nothing_is_a_warning_in_an_empty_directory() {
 
 #[test]
 fn a_backup_leaves_out_the_staging_directory_of_a_running_restore() {
-    let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
+    let bytes = archive_bytes(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();
     let paths = support::archive(target.backup()).1.paths();
     let task = support::restore(&target.root).start(in_memory(&bytes));
@@ -201,26 +202,26 @@ fn names_that_look_like_staging_directories_are_ordinary_data() {
         ("world/.wingback-restore", b"a file"),
     ];
     let tree = Tree::with(files);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let target = old_tree();
-    restore(&bytes, &target.root, |r| r).unwrap();
+    restore_bytes(&bytes, &target.root, |r| r).unwrap();
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "restored");
     // Restored again over themselves, they are replaced as any file is.
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     let recovered = block_on(support::restore(&target.root).recover()).unwrap();
     assert_eq!(recovered, None);
-    restore(&bytes, &target.root, |r| r).unwrap();
+    restore_bytes(&bytes, &target.root, |r| r).unwrap();
     assert_eq!(Snapshot::of(&target.root).files(), Snapshot::of(&new_tree().root).files());
     assert_eq!(fs::read(canary.root.join("file")).unwrap(), b"canary");
 }
 
 #[test]
 fn mounts_and_immutable_files_are_rejected_before_any_change() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
     let refused = |path: &str| {
-        let error = restore(&bytes, &target.root, |r| r).unwrap_err();
+        let error = restore_bytes(&bytes, &target.root, |r| r).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert_eq!(error.path(), Some(Path::new(path)), "{error}");
         Snapshot::of(&target.root).assert_is(&before, path);
@@ -238,7 +239,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
         unmount(&file);
         // Kept paths are not checked.
         assert!(mount(&dir, &dir));
-        restore(&bytes, &target.root, |r| r.keep("dir")).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.keep("dir")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"old");
         unmount(&dir);
     } else {
@@ -250,11 +251,11 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
     if run("chattr", &[Path::new("+i"), &file]) {
         for merge in [false, true] {
             let bytes = if merge {
-                made(Tree::with(&[("dir/old", b"new")]).backup())
+                archive_bytes(Tree::with(&[("dir/old", b"new")]).backup())
             } else {
                 bytes.clone()
             };
-            let error = restore(&bytes, &target.root, |r| r.merge(merge)).unwrap_err();
+            let error = restore_bytes(&bytes, &target.root, |r| r.merge(merge)).unwrap_err();
             assert_eq!(error.path(), Some(Path::new("dir/old")), "{error}");
             Snapshot::of(&target.root).assert_is(&before, "immutable");
         }
@@ -266,7 +267,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
 
 #[test]
 fn a_restore_can_be_cancelled_until_it_replaces_the_directory() {
-    let bytes = made(Tree::with(&[("a", &noise(30 << 20))]).backup());
+    let bytes = archive_bytes(Tree::with(&[("a", &noise(30 << 20))]).backup());
     let target = old_tree();
     let before = Snapshot::of(&target.root);
     let task = support::restore(&target.root).start(in_memory(&bytes));
@@ -287,15 +288,15 @@ fn a_restore_can_be_cancelled_until_it_replaces_the_directory() {
 
 #[test]
 fn an_external_staging_directory_must_be_on_the_same_file_system() {
-    let bytes = made(new_tree().backup());
+    let bytes = archive_bytes(new_tree().backup());
     let (target, beside) = (old_tree(), Tree::new());
-    restore(&bytes, &target.root, |r| r.staging(&beside.root)).unwrap();
+    restore_bytes(&bytes, &target.root, |r| r.staging(&beside.root)).unwrap();
     assert_eq!(fs::read_dir(&beside.root).unwrap().count(), 0);
     assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
     let other = PathBuf::from("/dev/shm");
     if fs::metadata(&other).is_ok_and(|m| m.dev() != fs::metadata(&target.root).unwrap().dev()) {
         let before = Snapshot::of(&target.root);
-        let error = restore(&bytes, &target.root, |r| r.staging(&other)).unwrap_err();
+        let error = restore_bytes(&bytes, &target.root, |r| r.staging(&other)).unwrap_err();
         assert!(error.to_string().contains("another file system"), "{error}");
         Snapshot::of(&target.root).assert_is(&before, "EXDEV");
     } else {
@@ -319,9 +320,9 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
     fs::create_dir(&target).unwrap();
     fs::write(target.join("old"), noise(4 << 20)).unwrap();
     let before = Snapshot::of(&target);
-    let bytes = made(Tree::with(&[("new", &noise(3 << 20))]).backup());
+    let bytes = archive_bytes(Tree::with(&[("new", &noise(3 << 20))]).backup());
     // With an index this is known at the start, without one halfway.
-    let by_index = restore(&bytes, &target, |r| r);
+    let by_index = restore_bytes(&bytes, &target, |r| r);
     let stream = Archive::stream(Cursor::new(bytes.clone()));
     let in_sequence = block_on(support::restore(&target).start(stream));
     for result in [by_index, in_sequence] {
@@ -329,7 +330,7 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         Snapshot::of(&target).assert_is(&before, &error);
     }
-    restore(&bytes, &target, |r| r.in_place(true)).unwrap();
+    restore_bytes(&bytes, &target, |r| r.in_place(true)).unwrap();
     assert_eq!(Snapshot::of(&target).files(), ["new"]);
     unmount(place.path());
 }
@@ -343,7 +344,7 @@ fn a_kept_path_that_does_not_exist_is_restored_from_the_archive() {
     let bytes = gzip(&tar(&[&members[..], &[file(b"t", b"new")]].concat()));
     for in_place in [false, true] {
         let target = Tree::new();
-        restore(&bytes, &target.root, |r| r.keep("k").keep("t").in_place(in_place)).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.keep("k").keep("t").in_place(in_place)).unwrap();
         for path in ["k/f", "t"] {
             assert_eq!(fs::read(target.root.join(path)).unwrap(), b"new", "{path}, {in_place}");
         }

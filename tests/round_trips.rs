@@ -22,9 +22,10 @@ use support::{
     dir::Dir,
     forge, in_memory, is_root, left_out, noise,
     random::random_tree,
+    restore_bytes,
     snapshot::{HOLE, Snapshot},
 };
-use wingback::{Archive, Extract, NoIndex, Profile, ReadMethod, Restore, Restored, Result};
+use wingback::{Archive, Extract, NoIndex, Profile, ReadMethod};
 
 const NOBODY: u32 = 65534;
 const PROFILES: [Profile; 2] = [Profile::Full, Profile::Wings];
@@ -33,10 +34,6 @@ fn made(tree: &Tree, profile: Profile) -> Vec<u8> {
     let (report, bytes) = support::bytes(tree.backup().profile(profile)).unwrap();
     assert!(report.skipped.is_empty() && report.changed.is_empty());
     bytes
-}
-
-fn restore(bytes: &[u8], dir: &Path, change: impl FnOnce(Restore) -> Restore) -> Result<Restored> {
-    block_on(change(support::restore(dir)).start(in_memory(bytes)))
 }
 
 /// The attributes that a round trip must preserve.
@@ -53,17 +50,17 @@ fn assert_comes_back(source: &Tree, what: &str) {
 
         let target = Tree::with(&[("old", b"old"), ("dir/old", b"old")]);
         let inode = fs::metadata(&target.root).unwrap().ino();
-        let restored = restore(&bytes, &target.root, |r| r).unwrap();
+        let restored = restore_bytes(&bytes, &target.root, |r| r).unwrap();
         assert_eq!(restored.read_method, ReadMethod::Indexed);
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, replaced"));
         assert_eq!(fs::metadata(&target.root).unwrap().ino(), inode);
 
         let target = Tree::new();
-        restore(&bytes, &target.root, |r| r.in_place(true)).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.in_place(true)).unwrap();
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, in place"));
 
         let target = Tree::new();
-        restore(&bytes, &target.root, |r| r.merge(true)).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.merge(true)).unwrap();
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, merged"));
 
         let target = Tree::new();
@@ -91,7 +88,7 @@ fn assert_tar_comes_back(bytes: &[u8], want: &Snapshot, profile: Profile, what: 
         if profile == Profile::Wings { snapshot.only_files() } else { snapshot }
     };
     let target = Tree::new();
-    let restored = restore(tar, &target.root, |r| r).unwrap();
+    let restored = restore_bytes(tar, &target.root, |r| r).unwrap();
     assert_eq!(restored.read_method, ReadMethod::Sequential(NoIndex::Absent));
     let found = Snapshot::of(&target.root);
     assert!(!found.has_hard_links(), "{what}: what the tar does not say");
@@ -284,12 +281,12 @@ fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
         };
 
         let target = other();
-        restore(&bytes, &target.root, |r| r).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r).unwrap();
         Snapshot::of(&target.root).assert_is(&want, format!("round {round}, replaced"));
 
         let target = other();
         let before = Snapshot::of(&target.root);
-        let merged = restore(&bytes, &target.root, |r| r.merge(true));
+        let merged = restore_bytes(&bytes, &target.root, |r| r.merge(true));
         let found = Snapshot::of(&target.root);
         if before.contradicts(&want) {
             refused += 1;

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use futures::{AsyncReadExt, executor::block_on, io::Cursor};
 use sha1::{Digest, Sha1};
-use support::{Tree, in_memory};
+use support::{Tree, archive_bytes, in_memory};
 use wingback::{
-    Archive, Backup, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, ReadMethod,
-    Verified, Verify,
+    Archive, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, ReadMethod, Verified,
+    Verify,
 };
 
 /// Files in every kind of segment: groups, a region, a large file.
@@ -24,10 +24,6 @@ fn tree() -> Tree {
     ]);
     tree.link("link", "a/one.txt");
     tree
-}
-
-fn made(backup: Backup) -> Vec<u8> {
-    support::bytes(backup).unwrap().1
 }
 
 fn verify(bytes: &[u8]) -> Verified {
@@ -69,7 +65,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
     let tree = tree();
     for level in [Level::None, Level::Fast, Level::Best] {
         for profile in [Profile::Full, Profile::Wings] {
-            let bytes = made(tree.backup().level(level).profile(profile));
+            let bytes = archive_bytes(tree.backup().level(level).profile(profile));
             let sha1: [u8; 20] = Sha1::digest(&bytes).into();
             let by_index = Verify::new().sha1(sha1).start(in_memory(&bytes));
             let by_index = block_on(by_index).unwrap();
@@ -95,7 +91,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
 
 #[test]
 fn a_wrong_sha1_is_reported() {
-    let bytes = made(tree().backup());
+    let bytes = archive_bytes(tree().backup());
     for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
         let verified = block_on(Verify::new().sha1([7; 20]).start(archive)).unwrap();
         assert!(!verified.is_whole() && verified.damage.is_empty());
@@ -108,7 +104,7 @@ fn a_wrong_sha1_is_reported() {
 fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
     let tree =
         Tree::with(&[("a", b"content of a"), ("b.mca", &support::noise(140_000)), ("c", b"x")]);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let index = support::forge::locate(&bytes);
     let whole = sources_of(&tree, &["a", "b.mca", "c"]);
     // Every byte of the structure, and a sample of the file content.
@@ -145,7 +141,7 @@ fn sources_of(tree: &Tree, paths: &[&str]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 #[test]
 fn every_truncation_is_found_and_affects_no_file_before_it() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", &support::text(2000)), ("c", b"x")]);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let data_end = support::forge::locate(&bytes).data_end + 10;
     let whole = sources_of(&tree, &["a", "b", "c"]);
     let mut seen = 0;
@@ -171,7 +167,7 @@ fn every_truncation_is_found_and_affects_no_file_before_it() {
 #[test]
 fn a_forged_index_is_not_trusted() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", b"content of b"), ("c", b"x")]);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let whole = sources_of(&tree, &["a", "b", "c"]);
     type Forge = fn(&mut wingback::Index);
     let forgeries: [(&str, Forge); 9] = [
@@ -222,7 +218,7 @@ fn a_forged_index_is_not_trusted() {
 fn verify_reports_damage_in_an_archive_with_a_forged_index() {
     let files: [(&str, &[u8]); 2] = [("a", b"content of a"), ("b.mca", &support::noise(140_000))];
     let tree = Tree::with(&files);
-    let bytes = made(tree.backup());
+    let bytes = archive_bytes(tree.backup());
     let mut forged = support::forge::with_index(&bytes, |index| index.entries[0].mode ^= 0o111);
     forged[100_000] ^= 1;
     let verified = verify(&forged);

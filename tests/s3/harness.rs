@@ -13,13 +13,8 @@ use crate::{
     fault::{Fault, Seen},
     proxy::Proxy,
     server::Server,
-    support::{left_out, wait_until},
+    support::{left_out, noise, wait_until},
 };
-
-fn noise(len: usize) -> Vec<u8> {
-    let mut rng = fastrand::Rng::with_seed(len as u64);
-    std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
-}
 
 /// A bucket with an object, and a client through a proxy with this fault.
 fn behind(fault: Fault) -> (Proxy, Client, String) {

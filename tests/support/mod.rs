@@ -9,22 +9,24 @@ pub mod format;
 pub mod hostile;
 mod left_out;
 pub mod limited;
+mod noise;
 pub mod random;
 pub mod snapshot;
+mod wait;
 
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::executor::block_on;
 pub(crate) use left_out::left_out;
-use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore};
+pub use wait::wait_until;
+use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore, Restored};
 
 /// A source directory in a temporary directory.
 pub struct Tree {
@@ -64,6 +66,15 @@ impl Tree {
 /// A restore with the state directory that all tests share.
 pub fn restore(dir: &Path) -> Restore {
     Restore::new(dir).state_dir(state_dir())
+}
+
+/// Restores an archive, with options that `change` sets.
+pub fn restore_bytes(
+    bytes: &[u8],
+    dir: &Path,
+    change: impl FnOnce(Restore) -> Restore,
+) -> Result<Restored, Error> {
+    block_on(change(restore(dir)).start(in_memory(bytes)))
 }
 
 pub fn state_dir() -> PathBuf {
@@ -118,6 +129,11 @@ pub fn bytes(backup: Backup) -> Result<(Report, Vec<u8>), Error> {
     Ok((report, store.get(&key()).unwrap().to_vec()))
 }
 
+/// Runs a backup into memory. Returns the archive.
+pub fn archive_bytes(backup: Backup) -> Vec<u8> {
+    bytes(backup).unwrap().1
+}
+
 /// An archive in a store that supports only range reads.
 pub fn in_memory(bytes: &[u8]) -> Archive<'static> {
     let store = MemoryStore::new();
@@ -127,8 +143,7 @@ pub fn in_memory(bytes: &[u8]) -> Archive<'static> {
 
 /// Incompressible bytes.
 pub fn noise(len: usize) -> Vec<u8> {
-    let mut rng = fastrand::Rng::with_seed(len as u64);
-    std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
+    noise::noise(len as u64, len)
 }
 
 /// Text like that of server logs.
@@ -142,16 +157,6 @@ pub fn text(len: usize) -> Vec<u8> {
     }
     text.truncate(len);
     text
-}
-
-/// Waits for a condition that must soon hold.
-#[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Waits until the engine of this process has opened the file, and so knows its size. A read limit must

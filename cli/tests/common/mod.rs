@@ -4,6 +4,10 @@
 
 #[path = "../../../tests/support/left_out.rs"]
 pub mod left_out;
+#[path = "../../../tests/support/noise.rs"]
+mod noise;
+#[path = "../../../tests/support/wait.rs"]
+mod wait;
 
 use std::{
     ffi::OsString,
@@ -16,8 +20,10 @@ use std::{
 };
 
 pub(crate) use left_out::left_out;
+pub use noise::noise;
 use serde_json::Value;
 use tempfile::TempDir;
+pub use wait::wait_until;
 
 /// Returns the command without arguments.
 pub fn wingback() -> Command {
@@ -79,16 +85,6 @@ pub fn ok(command: &mut Command) -> Ran {
     let ran = run(command);
     assert_eq!(ran.status, 0, "{command:?}: {ran:?}");
     ran
-}
-
-/// Waits for a condition that must soon hold.
-#[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Waits for a child, for at most a minute.
@@ -167,12 +163,6 @@ pub fn listed(archive: &Path) -> Vec<String> {
     let ran = ok(Command::new("tar").arg("--quoting-style=literal").arg("-tzf").arg(archive));
     assert_eq!(ran.err, "");
     ran.out.lines().map(str::to_owned).collect()
-}
-
-/// Incompressible bytes, equal for equal seeds.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
 /// Whether a program is installed. If not, `case` is left out.

@@ -1,4 +1,4 @@
-// A complete client: makes a backup with progress, cancels one, lists, reads one file in three ways,
+// A complete client, with client_archives.c: makes a backup with progress, cancels one, lists, reads one file in three ways,
 // extracts, verifies an undamaged and a damaged archive, restores, uploads.
 //
 // client SOURCE WORK [ENDPOINT BUCKET ACCESS_KEY SECRET_KEY PART_URL...]
@@ -8,12 +8,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "client.h"
 
-static const char *source, *work;
+const char *source, *work;
 
 static void log_message(wingback_log_level level, const char *message, void *user_data) {
     CHECK(level <= WINGBACK_LOG_LEVEL_INFO && message[0] != 0);
@@ -193,133 +192,6 @@ static void estimates(void) {
     wingback_backup_free(backup);
 }
 
-static void lists(const wingback_archive *archive) {
-    wingback_task *task;
-    const wingback_listing *listing;
-    wingback_member member = {.struct_size = sizeof member};
-    wingback_bytes wanted[] = {text("*.properties"), text("nothing")};
-    OK(wingback_archive_list(archive, wanted, 2, &task, &error));
-    done(task);
-    OK(wingback_task_listing(task, &listing, &error));
-    CHECK(wingback_listing_read_method(listing) == WINGBACK_READ_METHOD_INDEXED);
-    CHECK(wingback_listing_count(listing) == 1);
-    OK(wingback_listing_get(listing, 0, &member, &error));
-    CHECK(equal(member.path, "server.properties") && member.size == 8);
-    CHECK(member.kind == WINGBACK_MEMBER_KIND_FILE && member.mtime_ns > 0);
-    wingback_note note = {.struct_size = sizeof note};
-    OK(wingback_notes_get(wingback_listing_unmatched(listing), 0, &note, &error));
-    CHECK(equal(note.path, "nothing"));
-    wingback_task_free(task);
-
-    // Names are bytes.
-    OK(wingback_archive_list(archive, NULL, 0, &task, &error));
-    done(task);
-    OK(wingback_task_listing(task, &listing, &error));
-    int found = 0;
-    for (size_t i = 0; i < wingback_listing_count(listing); i++) {
-        OK(wingback_listing_get(listing, i, &member, &error));
-        found += equal(member.path, "\xff\xfe");
-    }
-    CHECK(found == 1);
-    wingback_task_free(task);
-}
-
-static void reads(const wingback_archive *archive) {
-    wingback_task *task;
-    wingback_member member = {.struct_size = sizeof member};
-    wingback_bytes content;
-    OK(wingback_archive_read_file(archive, text("server.properties"), 100, &task, &error));
-    done(task);
-    OK(wingback_task_file(task, &member, &content, &error));
-    CHECK(equal(member.path, "server.properties") && equal(content, "motd=hi\n"));
-    OK(wingback_task_file(task, NULL, NULL, &error));
-    wingback_task_free(task);
-
-    OK(wingback_archive_read_file(archive, text("server.properties"), 7, &task, &error));
-    FAILS(WINGBACK_STATUS_NO_SPACE, wingback_task_wait(task, -1, &error));
-    wingback_task_free(task);
-
-    char path[4096];
-    strcpy(path, join(work, "copy"));
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    CHECK(fd >= 0);
-    OK(wingback_archive_copy_file(archive, text("world/region.mca"), fd, &task, &error));
-    CHECK(close(fd) == 0);
-    done(task);
-    wingback_task_free(task);
-    struct stat stat_;
-    CHECK(stat(path, &stat_) == 0 && stat_.st_size == 3000000);
-
-    OK(wingback_archive_copy_file(archive, text("none"), STDOUT_FILENO, &task, &error));
-    wingback_error *why = NULL;
-    CHECK(wingback_task_wait(task, -1, &why) == WINGBACK_STATUS_NOT_FOUND);
-    CHECK(equal(wingback_error_path(why), "none") && !wingback_error_is_retryable(why));
-    wingback_error_free(why);
-    wingback_task_free(task);
-}
-
-// Reads all entries. Returns the number of bytes of content.
-static size_t contents(const wingback_archive *archive) {
-    wingback_entries *entries;
-    wingback_member member = {.struct_size = sizeof member};
-    wingback_status status;
-    size_t total = 0;
-    OK(wingback_entries_open(archive, &entries, &error));
-    while ((status = wingback_entries_next(entries, &member, NULL)) == WINGBACK_STATUS_OK) {
-        char buffer[10000];
-        size_t size = 0, read;
-        do {
-            OK(wingback_entries_read(entries, buffer, sizeof buffer, &read, &error));
-            size += read;
-        } while (read > 0);
-        CHECK(size == member.size);
-        total += size;
-    }
-    CHECK(status == WINGBACK_STATUS_END);
-    wingback_entries_free(entries);
-
-    // Freed before the end.
-    OK(wingback_entries_open(archive, &entries, &error));
-    OK(wingback_entries_next(entries, &member, &error));
-    char first[256];
-    CHECK(member.path.len < sizeof first);
-    size_t len = member.path.len;
-    memcpy(first, member.path.data, len);
-    wingback_entries_free(entries);
-
-    // A member that could not be written is not lost.
-    wingback_member nowhere = {.struct_size = 0};
-    OK(wingback_entries_open(archive, &entries, &error));
-    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_next(entries, &nowhere, &error));
-    OK(wingback_entries_next(entries, &member, &error));
-    CHECK(member.path.len == len && memcmp(member.path.data, first, len) == 0);
-    wingback_entries_cancel(entries);
-    wingback_entries_free(entries);
-    return total;
-}
-
-static void streams(const char *path, size_t expected) {
-    wingback_archive *archive;
-    wingback_entries *entries;
-    int fd = open(path, O_RDONLY);
-    CHECK(fd >= 0);
-    OK(wingback_archive_stream(fd, &archive, &error));
-    CHECK(close(fd) == 0);
-    wingback_task *task;
-    // A call with a mistake does not consume the stream.
-    wingback_bytes nothing = {.data = NULL, .len = 5};
-    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_archive_read_file(archive, nothing, 1, &task, &error));
-    OK(wingback_archive_list(archive, NULL, 0, &task, &error));
-    done(task);
-    const wingback_listing *listing;
-    OK(wingback_task_listing(task, &listing, &error));
-    CHECK(wingback_listing_read_method(listing) == WINGBACK_READ_METHOD_STREAM);
-    CHECK(wingback_listing_count(listing) == expected);
-    wingback_task_free(task);
-    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_entries_open(archive, &entries, &error));
-    wingback_archive_free(archive);
-}
-
 static void writes_to_a_descriptor(void) {
     wingback_backup *backup;
     wingback_task *task;
@@ -335,127 +207,6 @@ static void writes_to_a_descriptor(void) {
     has_report(task, NULL);
     wingback_task_free(task);
     streams(path, 6);
-}
-
-static void verifies(const wingback_archive *archive, bool is_whole) {
-    wingback_task *task;
-    const wingback_verified *verified;
-    const uint8_t sha1[20] = {0};
-    wingback_verified_summary summary = {.struct_size = sizeof summary};
-    OK(wingback_archive_verify(archive, NULL, &task, &error));
-    done(task);
-    OK(wingback_task_verified(task, &verified, &error));
-    OK(wingback_verified_get(verified, &summary, &error));
-    CHECK(summary.is_whole == is_whole && summary.files == 4 && !summary.is_sha1_known);
-    size_t damage = wingback_notes_count(wingback_verified_damage(verified));
-    CHECK((damage == 0) == is_whole);
-    if (!is_whole) {
-        wingback_note note = {.struct_size = sizeof note};
-        OK(wingback_notes_get(wingback_verified_damage(verified), 0, &note, &error));
-        CHECK(equal(note.path, "world/region.mca") && note.is_data_loss);
-        CHECK(wingback_notes_count(wingback_verified_whole(verified)) == 3);
-    }
-    wingback_task_free(task);
-
-    wingback_verify_options options = {.struct_size = sizeof options, .sha1 = sha1, .threads = 1};
-    OK(wingback_archive_verify(archive, &options, &task, &error));
-    done(task);
-    OK(wingback_task_verified(task, &verified, &error));
-    OK(wingback_verified_get(verified, &summary, &error));
-    CHECK(!summary.is_whole && summary.is_sha1_known && !summary.sha1_matches);
-    wingback_task_free(task);
-}
-
-static void extracts(const wingback_archive *archive) {
-    wingback_extract *extract;
-    wingback_task *task;
-    const wingback_extracted *extracted;
-    wingback_extracted_summary summary = {.struct_size = sizeof summary};
-    wingback_unpack_options options = {.struct_size = sizeof options, .max_bytes = 7};
-    OK(wingback_extract_new(text(join(work, "extracted")), &extract, &error));
-    OK(wingback_extract_select(extract, text("server.properties"), &error));
-    OK(wingback_extract_options(extract, &options, &error));
-    OK(wingback_extract_start(extract, archive, &task, &error));
-    CHECK(wingback_task_wait(task, -1, NULL) != WINGBACK_STATUS_OK);
-    wingback_task_free(task);
-    options.max_bytes = 0;
-    OK(wingback_extract_options(extract, &options, &error));
-    OK(wingback_extract_overwrite(extract, true, &error));
-    OK(wingback_extract_salvage(extract, true, &error));
-    OK(wingback_extract_start(extract, archive, &task, &error));
-    done(task);
-    OK(wingback_task_extracted(task, &extracted, &error));
-    OK(wingback_extracted_get(extracted, &summary, &error));
-    CHECK(summary.unpacked.files == 1 && summary.unpacked.content == 8);
-    CHECK(wingback_notes_count(wingback_extracted_damage(extracted)) == 0);
-    CHECK(wingback_notes_count(wingback_extracted_unmatched(extracted)) == 0);
-    CHECK(wingback_notes_count(wingback_extracted_warnings(extracted)) == 0);
-    CHECK(wingback_notes_count(wingback_extracted_skipped(extracted)) == 0);
-    wingback_task_free(task);
-    wingback_extract_free(extract);
-}
-
-static void restores(const wingback_archive *archive) {
-    wingback_restore *restore;
-    wingback_task *task;
-    const wingback_restored *restored;
-    char target[4096];
-    strcpy(target, join(work, "restored"));
-    wingback_restored_summary summary = {.struct_size = sizeof summary};
-    CHECK(mkdir(target, 0700) == 0 && mkdir(join(target, "cache"), 0700) == 0);
-    OK(wingback_restore_new(text(target), &restore, &error));
-    OK(wingback_restore_keep(restore, text("cahce"), &error));
-    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
-    OK(wingback_restore_start(restore, archive, &task, &error));
-    wingback_error *why = NULL;
-    CHECK(wingback_task_wait(task, -1, &why) == WINGBACK_STATUS_INVALID_INPUT);
-    CHECK(strstr(wingback_error_message(why), "\"cahce\"") != NULL);
-    wingback_error_free(why);
-    wingback_task_free(task);
-    wingback_restore_free(restore);
-    OK(wingback_restore_new(text(target), &restore, &error));
-    OK(wingback_restore_keep(restore, text("cache"), &error));
-    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
-    wingback_unpack_options options = {.struct_size = sizeof options, .threads = 1};
-    OK(wingback_restore_options(restore, &options, &error));
-    OK(wingback_restore_start(restore, archive, &task, &error));
-    done(task);
-    OK(wingback_task_restored(task, &restored, &error));
-    OK(wingback_restored_get(restored, &summary, &error));
-    CHECK(summary.unpacked.files == 4 && summary.recovered == WINGBACK_RECOVERED_NOTHING);
-    CHECK(wingback_notes_count(wingback_restored_skipped(restored)) == 0);
-    CHECK(wingback_notes_count(wingback_restored_warnings(restored)) == 0);
-    wingback_task_free(task);
-    struct stat stat_;
-    CHECK(stat(join(target, "cache"), &stat_) == 0 && S_ISDIR(stat_.st_mode));
-    CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
-
-    // Not the expected archive: nothing is changed.
-    const uint8_t sha1[20] = {1};
-    OK(wingback_restore_sha1(restore, sha1, &error));
-    OK(wingback_restore_start(restore, archive, &task, &error));
-    FAILS(WINGBACK_STATUS_CORRUPT, wingback_task_wait(task, -1, &error));
-    wingback_task_free(task);
-    CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
-
-    wingback_recovered recovered;
-    OK(wingback_restore_recover(restore, &task, &error));
-    done(task);
-    OK(wingback_task_recovered(task, &recovered, &error));
-    CHECK(recovered == WINGBACK_RECOVERED_NOTHING);
-    wingback_task_free(task);
-    wingback_restore_free(restore);
-}
-
-static void damages(const char *path) {
-    char byte;
-    int fd = open(path, O_RDWR);
-    struct stat stat_;
-    CHECK(fd >= 0 && fstat(fd, &stat_) == 0);
-    // Most of the archive is the region file.
-    CHECK(pread(fd, &byte, 1, stat_.st_size / 2) == 1);
-    byte ^= 1;
-    CHECK(pwrite(fd, &byte, 1, stat_.st_size / 2) == 1 && close(fd) == 0);
 }
 
 static void uses_s3(char **args, int urls) {

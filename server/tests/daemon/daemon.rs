@@ -7,7 +7,6 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -18,12 +17,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::client::{Reply, fetch};
+pub use crate::{noise::noise, wait::until};
 
 pub const TOKEN: &str = "the-token-of-this-node";
 pub const TOKEN_ID: &str = "abcdefgh";
-
-/// Time limit for everything that happens without a request.
-pub const SOON: Duration = Duration::from_secs(60);
 
 pub struct Daemon {
     pub tmp: TempDir,
@@ -274,25 +271,6 @@ impl Drop for Daemon {
             assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
         }
     }
-}
-
-/// Calls `ask` until it returns a value.
-#[track_caller]
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let late = Instant::now() + SOON;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < late, "{what}: not so in time");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Incompressible bytes, equal for equal seeds.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..)).take(len).collect()
 }
 
 /// The member names that GNU tar lists.

@@ -21,9 +21,13 @@ mod interface;
 mod left_out;
 mod load;
 mod next;
+#[path = "../../../tests/support/noise.rs"]
+mod noise;
 mod notifications;
 mod operator;
 mod page;
 mod panel;
 mod restart;
 mod restore;
+#[path = "../../../tests/support/wait.rs"]
+mod wait;

@@ -1,0 +1,23 @@
+// Shared by client.c and client_archives.c.
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "check.h"
+
+// The arguments SOURCE and WORK.
+extern const char *source, *work;
+
+// Each checks one operation on an archive of SOURCE.
+void lists(const wingback_archive *archive);
+void reads(const wingback_archive *archive);
+// Reads all entries. Returns the number of bytes of content.
+size_t contents(const wingback_archive *archive);
+void streams(const char *path, size_t expected);
+void verifies(const wingback_archive *archive, bool is_whole);
+void extracts(const wingback_archive *archive);
+void restores(const wingback_archive *archive);
+
+// Flips a bit in the content of world/region.mca.
+void damages(const char *path);
+
+#endif
