@@ -1,4 +1,4 @@
-// What benches/c.py times: one backup through the C library. backup TREE DIRECTORY THREADS
+// The program that benches/c.py measures: one backup through the C library. backup TREE DIRECTORY THREADS
 #include <stdio.h>
 #include <stdlib.h>
 

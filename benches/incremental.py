@@ -57,7 +57,7 @@ class Days:
 
     def run(self):
         subprocess.run(["cp", "-a", self.args.tree, self.tree], check=True)
-        # Until then a file that is mapped may change without a trace in its times.
+        # Until then a memory-mapped file may change without a change of its times.
         time.sleep(61)
         first = self.create("first")
         self.call(["restic", "init", "-q"])

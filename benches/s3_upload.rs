@@ -1,9 +1,9 @@
-//! What an upload alone reaches: a store's against as many plain parallel `upload_part` calls of the
-//! crate minio, of the same bytes to the same service, in turns.
+//! Speed of an upload alone: a store, compared with the same number of concurrent `upload_part` calls of
+//! the crate minio, with the same bytes and service, in turns.
 //!
 //!     s3_upload ENDPOINT ACCESS-KEY SECRET-KEY BUCKET MEBIBYTES PAIRS
 //!
-//! `benches/s3.py --plain` runs it with a MinIO.
+//! `benches/s3.py --plain` runs it with a MinIO server.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
         block_on(ours(&store, pair, &bytes))?;
         let ours = start.elapsed().as_secs_f64();
         eprintln!("  upload alone: plain {plain:.3} s, ours {ours:.3} s");
-        // The first only warms up.
+        // The first pair is a warm-up.
         if pair > 0 {
             ratios.push(plain / ours);
         }

@@ -99,7 +99,7 @@ def cases(binary, archive, tree):
 
 
 def whole(binary, archive):
-    # The peer rounds times, up as well: those of a tree just made may lie in the future.
+    # The peer rounds times up, so those of a new tree may be in the future.
     extract = ["tar", "--warning=no-timestamp", "-xzf", archive, "-C", OUT]
     return {
         "list, `tar tzf`": (["tar", "tzf", archive], [binary, "list", archive], False),
@@ -214,7 +214,7 @@ def peaks(title, cases, which, folder):
     row = [title]
     for *commands, over in cases.values():
         with Targets(folder, over) as targets:
-            # Of two, the second goes over what the first has made.
+            # With two runs, the second one writes over the result of the first.
             runs = [targets.run(commands[which], is_ours=which == 1) for _ in range(1 + over)]
         row.append(f"{runs[-1]['peak'] / 1e6:.1f}")
     return row

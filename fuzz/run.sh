@@ -1,15 +1,15 @@
 #!/bin/sh
-# Runs every fuzz target for FUZZ_SECONDS each (60 unless told otherwise), beginning with archives
-# that GNU tar makes in all its formats. A crash is kept in fuzz/artifacts, and ends it, as does an
-# input that takes over 10 seconds, one allocation over 64 MiB, or 1 GiB in all. (The address sanitizer
-# keeps 256 MiB of freed memory, and its own.)
+# Runs every fuzz target for FUZZ_SECONDS each (default 60). The seeds are archives in all formats of GNU
+# tar. It stops at a crash, which is kept in fuzz/artifacts. An input that takes over 10 seconds, an
+# allocation over 64 MiB and 1 GiB of memory in total count as crashes. (The address sanitizer itself
+# needs memory, and keeps 256 MiB that were freed.)
 set -eu
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
 PATH=$cache/bin:$PATH
 if ! cargo +nightly --version >/dev/null 2>&1 &&
     ! rustup toolchain install nightly --profile minimal >/dev/null 2>&1; then
-    tests/left-out.sh case "fuzzing: rustup cannot bring Rust's nightly"
+    tests/left-out.sh case "fuzzing: rustup cannot install the nightly Rust"
     exit 0
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/fuzz"
@@ -41,7 +41,7 @@ printf '*.log\n!keep.log\n/world/**/cache\n[[:alpha:]-z]/\\#\0world/a/cache' >"$
 cargo +nightly fuzz build --fuzz-dir fuzz
 for target in ${FUZZ_TARGETS:-headers index excludes extract forged}; do
     mkdir -p "fuzz/corpus/$target" "$seeds/$target"
-    # A thread that is just ending has what the leak detector takes for a leak.
+    # The leak detector reports false leaks for threads that are just ending.
     timeout --kill-after=10 "$((${FUZZ_SECONDS:-60} + 120))" \
         cargo +nightly fuzz run --fuzz-dir fuzz "$target" "fuzz/corpus/$target" "$seeds/$target" -- \
         -max_total_time="${FUZZ_SECONDS:-60}" -max_len=20000 \

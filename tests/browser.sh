@@ -1,6 +1,6 @@
 #!/bin/sh
-# Into the user's cache folder: what drives a browser through the daemon's page and looks at how
-# accessible it is, and what compares the daemon with its description.
+# Installs Playwright and axe-core, which test the daemon's page in a browser, and schemathesis, which
+# compares the daemon with its OpenAPI description, in the user's cache folder.
 set -eu
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings other projects' tar fixtures into the user's cache folder, by the package managers' own
-# means: published packages, checked by their SHA-256. The tests leave out those that are not there.
+# Downloads tar fixtures of other projects into the user's cache folder: published packages, through their
+# package managers, checked by SHA-256. The tests leave out missing ones.
 set -eu
 
 corpora=${XDG_CACHE_HOME:-$HOME/.cache}/wingback/corpora

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bans, licences and sources always; advisories where their database can be reached.
+# Checks bans, licenses and sources, and advisories if their database can be reached.
 set -eu
 PATH=${XDG_CACHE_HOME:-$HOME/.cache}/wingback/bin:$PATH
 cargo deny --log-level error check bans licenses sources

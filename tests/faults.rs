@@ -121,7 +121,7 @@ fn into_small_disk(
     let size = format!("size={mib}m");
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&dir).output();
     if !mount.unwrap().status.success() {
-        left_out("a full disk: no right to mount");
+        left_out("a full disk: no permission to mount");
         return None;
     }
     let result = block_on(tree.backup().start(store(LocalStore::new(&dir)), key()));

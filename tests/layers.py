@@ -10,10 +10,10 @@ import os
 import re
 import sys
 
-# The lowest first. Files that lie directly in src/ hold what users hold, and are below all of these.
+# Lowest layer first. Files directly in src/ define shared public items, and are below all of these.
 LAYERS = ["rt", "fs", "format", "read", "write", "net", "store", "source", "ops"]
 CRATES = ["src", "cli/src", "ffi/src", "isal/src", "server/src", "worker/src"]
-# Files that see everything.
+# Files that may use everything.
 TOP = {(), ("main",), ("fuzzing",)}
 
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The cases that tests leave out: `left-out.sh case TEXT` says one and adds it to the file that
-# WINGBACK_LEFT_OUT names; `left-out.sh compare` shows all of that file, and fails for each that
-# left-out.txt, beside this, does not have. `left-out.sh check` finds tests that leave a case out by
-# other means than this and left_out() in Rust and leftOut() in Go.
+# Cases that tests leave out. `left-out.sh case TEXT` prints one and adds it to the file that
+# WINGBACK_LEFT_OUT names. `left-out.sh compare` prints all cases of that file, and fails for each that
+# left-out.txt does not list. `left-out.sh check` finds tests that leave out a case without this script,
+# left_out() in Rust or leftOut() in Go.
 set -eu
 case $1 in
 case)
@@ -11,7 +11,7 @@ case)
     ;;
 compare)
     list=$(dirname "$0")/left-out.txt
-    # Root has to leave out less than other users.
+    # Root has to leave out fewer cases than other users.
     others='s/^not root: //'
     [ "$(id -u)" != 0 ] || others='/^not root: /d'
     short='s/^not all: //'

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The C library's unit tests under Miri: what holds pointers there, without what speaks to the system.
+# Runs those unit tests of the C library that handle pointers, without system calls, under Miri.
 set -eu
 if ! rustup component add miri rust-src --toolchain nightly >/dev/null 2>&1; then
-    tests/left-out.sh case "Miri: rustup cannot bring it"
+    tests/left-out.sh case "Miri: rustup cannot install it"
     exit 0
 fi
 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri" \

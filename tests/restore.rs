@@ -243,7 +243,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
         assert_eq!(fs::read(&file).unwrap(), b"old");
         unmount(&dir);
     } else {
-        left_out("a restore over a mount: no right to mount");
+        left_out("a restore over a mount: no permission to mount");
     }
     let target = old_tree();
     let before = Snapshot::of(&target.root);
@@ -261,7 +261,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
         }
         assert!(run("chattr", &[Path::new("-i"), &file]));
     } else {
-        left_out("a restore over an immutable file: no right or no such files here");
+        left_out("a restore over an immutable file: not permitted or not supported here");
     }
 }
 
@@ -313,7 +313,7 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(place.path());
     if !mount.status().is_ok_and(|status| status.success()) {
-        left_out("a restore without room for both trees: no right to mount");
+        left_out("a restore without room for both trees: no permission to mount");
         return;
     }
     let target = place.path().join("target");

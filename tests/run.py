@@ -20,13 +20,13 @@ import time
 BUILD = ["cargo", "test", "--workspace", "--all-targets", "--exclude", "wingback-isal", "--no-run"]
 # S3 servers, the daemon with its page, and C programs under the sanitizer.
 SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
-# Random cases and limits by the thousand, which `--quick` leaves out as well.
+# Thousands of random cases and limits, which `--quick` leaves out as well.
 CAMPAIGNS = {
     "bounds", "excludes_limits", "killed", "refused", "tar_sequences", "tenant",
     "days::", "scale::", "refused::", "_flipped_byte_", "_truncation_", "_killed_", "generated_",
     "hostile_patterns_", "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
 }
-# These measure time and memory, or fill both processors.
+# These measure time and memory, or use both processors.
 ALONE = {"limited", "page_cache"}
 SLOWEST = 10
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds an S3 server that the tests speak to into the user's cache folder: s3-servers.sh NAME. It
-# comes from the published Go module, which Go itself checks.
+# Builds an S3 server for the tests in the user's cache folder: s3-servers.sh NAME. The source is the
+# published Go module, which Go itself checks.
 set -eu
 
 bin=${XDG_CACHE_HOME:-$HOME/.cache}/wingback/bin
@@ -8,10 +8,10 @@ case $1 in
 versitygw) version=v1.8.0 module=github.com/versity/versitygw/cmd/versitygw ;;
 minio) version=v0.0.0-20260212201848-7aac2a2c5b7c module=github.com/minio/minio ;;
 esac
-# The tests look for this name.
+# The tests expect this name.
 [ ! -x "$bin/$1-$version" ] || exit 0
 mkdir -p "$bin"
-# Beside where it goes, so that the binary appears there whole.
+# Built in the same file system, so that the binary appears there atomically.
 tmp=$(mktemp -d "$bin/build.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what the tests use, where it is missing: setup.sh [quick|all|lints|fuzz]. Debian packages,
-# when run as root with apt; the rest goes into the user's cache folder, so that clones share it.
-# Without the rights it says in one line what to install. Java, man, zsh and fish are used where they
-# are; the tests say so where they are not.
+# Installs missing tools of the tests: setup.sh [quick|all|lints|fuzz]. With apt and as root, it installs
+# Debian packages. Everything else goes into the user's cache folder, which clones share. Without root it
+# prints the missing packages in one line. Java, man, zsh and fish are optional; the tests report cases
+# that they leave out.
 set -eu
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wingback
@@ -20,7 +20,7 @@ need() { # need COMMAND PACKAGE
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
-# packages WHY: installs those that are missing.
+# packages WHY: installs the missing packages.
 packages() {
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -39,7 +39,7 @@ packages() {
     missing=
 }
 
-# tool WHY CRATE VERSION COMMAND: builds a program of a crate.
+# tool WHY CRATE VERSION COMMAND: builds a program from a crate.
 tool() {
     [ ! -x "$cache/bin/$4" ] || return 0
     echo "setup: $1: building $2 $3"
@@ -56,7 +56,7 @@ need igzip isal
 need bsdtar libarchive-tools
 need busybox busybox-static
 need setpriv util-linux
-# Only root mounts the file systems of the tests.
+# Only root can mount the file systems of the tests.
 if [ "$(id -u)" = 0 ]; then
     need mkfs.ext4 e2fsprogs
     need mkfs.vfat dosfstools
@@ -100,7 +100,7 @@ all)
         pkg-config --exists openssl || missing="$missing libssl-dev"
         packages "cargo-c, which is linked to OpenSSL"
     fi
-    # Newer ones need a newer Rust than 1.95.
+    # Newer versions need a newer Rust than 1.95.
     tool "the C library by cargo cinstall" cargo-c 0.10.24 cargo-capi
     tests/corpora.sh
     tests/s3-servers.sh minio

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the command without any library, for amd64 and arm64, and checks that it is so and that it
-# runs; the one for the other processor is only linked.
+# Builds the statically linked command for amd64 and arm64, checks that it needs no library, and runs it.
+# The one for the other processor is not run.
 set -eu
 target=${CARGO_TARGET_DIR:-target}
 for triple in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
     if ! rustup target list --installed | grep -q "^$triple$" &&
         ! rustup target add "$triple" >/dev/null 2>&1; then
-        tests/left-out.sh case "the command for $triple: rustup cannot bring Rust for it"
+        tests/left-out.sh case "the command for $triple: rustup cannot install its target"
         continue
     fi
     CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc \

@@ -174,7 +174,7 @@ fn sockets_pipes_and_devices_are_reported_and_never_opened() {
     if mknod.unwrap().success() {
         expected.insert(0, ("device".to_owned(), "device"));
     } else {
-        left_out("a device in the source: no right to make one");
+        left_out("a device in the source: no permission to create one");
     }
     let (report, _) = archive(tree.backup());
     assert_eq!(skipped(&report), expected);
@@ -225,7 +225,7 @@ fn other_file_systems_are_left_out_with_one_file_system() {
     let mount = tree.root.join("mount");
     let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&mount).output().unwrap();
     if !mounted.status.success() {
-        left_out("another file system in the source: no right to mount");
+        left_out("another file system in the source: no permission to mount");
         return;
     }
     fs::write(mount.join("inside"), "x").unwrap();
@@ -428,7 +428,7 @@ fn numbers_too_large_for_octal_fields_are_stored() {
     let tree = Tree::with(&[("file", b"x")]);
     let path = tree.root.join("file");
     if chown(&path, Some(3_000_000_000), Some(2_097_152)).is_err() {
-        left_out("owners beyond octal digits: only root gives files away");
+        left_out("owners beyond octal digits: only root can change owners");
         return;
     }
     // The test reader compares the index with the headers.

@@ -98,7 +98,7 @@ func archive(src, dst string, rules *ignore.GitIgnore, fsync bool) (err error) {
 	return nil
 }
 
-// addTree goes through every directory, excluded ones too: Wings tries the rules on files only.
+// addTree enters every directory, also excluded ones: Wings applies the rules to files only.
 func addTree(tw *tar.Writer, src string, rules *ignore.GitIgnore) error {
 	buf := make([]byte, bufferSize)
 	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
@@ -144,8 +144,8 @@ func addFile(tw *tar.Writer, path, name string, buf []byte) error {
 	return err
 }
 
-// checksum is Wings' own call. With Go 1.22 and later the file's WriteTo comes first, so that
-// the pieces are larger than buf: this is what Wings gets as well.
+// checksum does as Wings does. With Go 1.22 and later the file's WriteTo is used, so the pieces are
+// larger than buf. Wings has the same behavior.
 func checksum(path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {

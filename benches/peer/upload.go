@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// upload sends the archive's parts one after another, each to the next URL in the file of that
-// name, as Wings does with the URLs that its Panel signed.
+// upload sends the parts of the archive one after another, each to the next URL of the file urls, as
+// Wings does with the URLs that its Panel has signed.
 func upload(archive, urls string, partSize int64) error {
 	f, err := os.Open(archive)
 	if err != nil {

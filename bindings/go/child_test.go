@@ -90,7 +90,7 @@ func TestAWrongCommandIsAClearError(t *testing.T) {
 	}
 }
 
-func TestASilentCommandIsNotWaitedForBeyondTheContext(t *testing.T) {
+func TestASilentCommandIsWaitedForUntilTheContextEnds(t *testing.T) {
 	engine := child(t, wingback.Options{Binary: script(t, "exec sleep 100")})
 	ctx, cancel := context.WithTimeout(background(), 100*time.Millisecond)
 	defer cancel()
@@ -122,7 +122,7 @@ func TestTheCommandIsFoundInPathAndInMemory(t *testing.T) {
 	}
 }
 
-func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
+func TestAKilledChildFailsItsJobsAndIsStartedAgain(t *testing.T) {
 	command(t)
 	engine := child(t, wingback.Options{})
 	store := wingback.LocalStore{Dir: t.TempDir()}
@@ -135,7 +135,7 @@ func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
 			failed <- err
 		}()
 	}
-	waitFor(t, "the beginning of two archives", func() bool { return entries(store.Dir) == 2 })
+	waitFor(t, "the first files of two backups", func() bool { return entries(store.Dir) == 2 })
 	must(t, syscall.Kill(first.PID, syscall.SIGKILL))
 	for range 2 {
 		err := <-failed
@@ -145,11 +145,11 @@ func TestAKilledChildIsAnErrorOfItsJobsAndIsStartedAgain(t *testing.T) {
 		}
 	}
 	if second := start(t, engine); second.PID == first.PID {
-		t.Error("it is the same process")
+		t.Error("the process was not restarted")
 	}
 	report, err := wingback.Backup{Source: source, UUID: id, Engine: engine}.Run(background(), store)
 	must(t, err)
-	// The remains of the killed engine are there for a sweep, unless the next backup of that name has
+	// The leftovers of the killed engine can be swept, unless the next backup of that name has
 	// removed them.
 	_, err = engine.Sweep(background(), store)
 	must(t, err)
@@ -167,7 +167,7 @@ func TestAStoppedChildDoesNotBlockTheCaller(t *testing.T) {
 	wingback.SetPatience(t, 200*time.Millisecond)
 	ctx, cancel := context.WithTimeout(background(), 200*time.Millisecond)
 	defer cancel()
-	// More than fits into the pipe.
+	// More than the pipe can hold.
 	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
 	failed := make(chan error, 4)
 	source := source(t)
@@ -212,10 +212,10 @@ func within(t *testing.T, what string, do func()) {
 	}
 }
 
-func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
+func TestALimitChangesWhileItsEngineIsBlocked(t *testing.T) {
 	engine, limit := stuck(t), wingback.NewLimiter(1)
 	ctx, cancel := context.WithCancel(background())
-	// More than fits into the pipe and the queue of requests.
+	// More than the pipe and the queue of requests can hold.
 	patterns := []string{strings.Repeat("some/path/to/leave/out\n", 20_000)}
 	ended := make(chan error, 20)
 	for range cap(ended) {
@@ -227,7 +227,7 @@ func TestALimitIsChangedWhateverItsEngineDoes(t *testing.T) {
 	}
 	for rate := range uint64(200) {
 		within(t, "SetRate", func() { limit.SetRate(rate) })
-		// Random sleeps, so that the calls come at many moments of jobs that start and block.
+		// Random sleeps, so that calls occur at many stages of jobs that start and block.
 		time.Sleep(time.Millisecond)
 	}
 	if limit.Rate() != 199 {
@@ -315,11 +315,11 @@ func TestAStoppedChildIsKilledWhenItsEngineIsClosed(t *testing.T) {
 		t.Error(err)
 	}
 	if err := syscall.Kill(info.PID, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Error("it still runs")
+		t.Error("the child still runs")
 	}
 }
 
-func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
+func TestClosingAnEngineCancelsItsJobsCleanly(t *testing.T) {
 	command(t)
 	engine := wingback.NewEngine(wingback.Options{Mode: wingback.Child})
 	info := start(t, engine)
@@ -330,21 +330,21 @@ func TestClosingAnEngineEndsItsJobsInOrder(t *testing.T) {
 		_, err := wingback.Backup{Source: source, UUID: id, WriteLimit: slow(), Engine: engine}.Run(background(), store)
 		failed <- err
 	}()
-	waitFor(t, "the beginning of an archive", func() bool { return entries(store.Dir) == 1 })
+	waitFor(t, "the first file of the backup", func() bool { return entries(store.Dir) == 1 })
 	must(t, engine.Close())
 	if err := <-failed; !errors.Is(err, wingback.Cancelled) {
 		t.Error(err)
 	}
 	only(t, store.Dir, 0)
 	if err := syscall.Kill(info.PID, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Error("it still runs")
+		t.Error("the child still runs")
 	}
 	if _, err := engine.Start(background()); !errors.Is(err, wingback.EngineFailed) {
 		t.Error(err)
 	}
 }
 
-// A program with an engine, which the test kills.
+// A program with an engine. The test kills the program.
 func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	if os.Getenv("WINGBACK_TEST_PARENT") != "" {
 		info := start(t, wingback.NewEngine(wingback.Options{Mode: wingback.Child}))
@@ -370,5 +370,5 @@ func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	}
 	must(t, parent.Process.Kill())
 	_ = parent.Wait()
-	waitFor(t, "the end of the child after its parent's", func() bool { return syscall.Kill(pid, 0) != nil })
+	waitFor(t, "the end of the child after the end of its parent", func() bool { return syscall.Kill(pid, 0) != nil })
 }

@@ -16,7 +16,7 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-func TestErrorsAreOfTheirKind(t *testing.T) {
+func TestErrorsHaveTheirKind(t *testing.T) {
 	dir, store := source(t), wingback.LocalStore{Dir: t.TempDir()}
 	run := func(b wingback.Backup) error {
 		b.Engine = shared
@@ -61,7 +61,7 @@ func only(t *testing.T, dir string, n int) {
 		t.Fatal(err)
 	}
 	if len(entries) != n {
-		t.Errorf("there are %v, and not %d", entries, n)
+		t.Errorf("found %v, expected %d", entries, n)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 	must(t, err)
 	for i := range 30 {
 		ctx, cancel := context.WithCancel(background())
-		// Random moments, most of them early.
+		// Random times, most of them early.
 		time.AfterFunc(time.Duration(i*i)*300*time.Microsecond, cancel)
 		begun := time.Now()
 		_, err := wingback.Backup{Source: dir, UUID: id, WriteLimit: slow(), Engine: shared}.Run(ctx, wingback.LocalStore{Dir: store})
@@ -80,7 +80,7 @@ func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took > 3*time.Second {
-			t.Errorf("it took %v to end", took)
+			t.Errorf("the job took %v to end", took)
 		}
 		only(t, store, 0)
 		cancel()

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	fmt.Printf("engine %s, encoder %s, in process: %v\n", info.Version, info.Encoder, info.InProcess)
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
-	// Goroutines and descriptors of the tests get time to end.
+	// Goroutines and descriptors of the tests need time to end.
 	for range 100 {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= descriptors {
 			break
@@ -66,7 +66,7 @@ func openFiles() (n int) {
 	return n
 }
 
-// source makes a directory with things that backups often lose: an empty directory, a symlink, a hard
+// source makes a directory with entries that backups often lose: an empty directory, a symlink, a hard
 // link, modes.
 func source(t testing.TB) string {
 	t.Helper()
@@ -88,7 +88,7 @@ func source(t testing.TB) string {
 	return dir
 }
 
-// large makes a source whose backup takes a while with the limit of slow.
+// large makes a source whose backup takes a while under the limit of slow.
 func large(t testing.TB) string {
 	dir := t.TempDir()
 	noise := make([]byte, 1<<20)
@@ -112,8 +112,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// leftOut skips the rest of a test. `what` is "the case: why", and the same in each run. tests/left-out.sh
-// compares the file that WINGBACK_LEFT_OUT names with the committed list.
+// leftOut skips the rest of a test. `what` is "the case: reason", and the same in each run.
+// tests/left-out.sh compares the file that WINGBACK_LEFT_OUT names with the committed list.
 func leftOut(t testing.TB, what string) {
 	t.Helper()
 	if path := os.Getenv("WINGBACK_LEFT_OUT"); path != "" {
@@ -126,7 +126,7 @@ func leftOut(t testing.TB, what string) {
 	t.Skip("left out: " + what)
 }
 
-// waitFor waits for a condition that must hold soon.
+// waitFor waits for a condition that must soon hold.
 func waitFor(t testing.TB, what string, isSo func() bool) {
 	t.Helper()
 	for begun := time.Now(); !isSo(); time.Sleep(time.Millisecond) {

@@ -25,7 +25,7 @@ import (
 
 func background() context.Context { return context.Background() }
 
-func TestABackupGoesUpAndComesBack(t *testing.T) {
+func TestABackupIsStoredAndRestored(t *testing.T) {
 	dir, store := source(t), t.TempDir()
 	report := made(t, wingback.Backup{Source: dir}, store)
 	archive, err := os.ReadFile(report.Path)
@@ -55,7 +55,7 @@ func TestABackupGoesUpAndComesBack(t *testing.T) {
 	same(t, dir, other)
 }
 
-func TestABackupNeedsNothingButASource(t *testing.T) {
+func TestABackupNeedsOnlyASource(t *testing.T) {
 	store := wingback.LocalStore{Dir: t.TempDir()}
 	keys := map[string]bool{}
 	for range 2 {
@@ -90,14 +90,14 @@ func same(t *testing.T, a, b string) {
 	}))
 }
 
-func TestAnArchiveGoesToAWriterAndComesFromAReader(t *testing.T) {
+func TestAnArchiveIsWrittenToAWriterAndReadFromAReader(t *testing.T) {
 	dir := source(t)
 	var archive bytes.Buffer
 	report, err := wingback.Backup{Source: dir, Engine: shared}.WriteTo(background(), &archive)
 	must(t, err)
 	sum := sha1.Sum(archive.Bytes())
 	if report.SHA1 != hex.EncodeToString(sum[:]) {
-		t.Error("the report has another SHA-1")
+		t.Error("the SHA-1 differs from the report's")
 	}
 	stream := func() *wingback.Archive {
 		archive := wingback.Stream(bytes.NewReader(archive.Bytes()))
@@ -136,15 +136,15 @@ func TestALocalArchiveIsAFileSystem(t *testing.T) {
 	level, err := fs.ReadFile(files, "world/level.dat")
 	must(t, err)
 	if string(level) != strings.Repeat("level ", 1000) {
-		t.Error("another content")
+		t.Error("the content differs")
 	}
 	if _, err := fs.Stat(files, "nothing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
 
-// The archive has members that tar has appended: a second one of a path, and hard links to earlier ones.
-func TestAForeignArchiveIsWhatItWouldBeExtractedTo(t *testing.T) {
+// GNU tar has appended members to the archive: a second one of a path, and hard links to earlier ones.
+func TestAForeignArchiveHasTheContentThatExtractGivesIt(t *testing.T) {
 	dir := t.TempDir()
 	script := `mkdir d; echo old >d/a; ln d/a d/b; ln -s a d/l; ln d/l d/m; tar -cf x.tar d/a d/b d/l d/m
 		rm d/a; echo newer >d/a; tar -rf x.tar ./d//a; tar --transform s,^lost,/lost, -Prf x.tar --no-recursion d; echo lost >lost
@@ -190,7 +190,7 @@ func TestAForeignArchiveIsWhatItWouldBeExtractedTo(t *testing.T) {
 	}
 }
 
-func TestTheNextArchiveIsMadeFromTheOneBefore(t *testing.T) {
+func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 	dir, store := source(t), t.TempDir()
 	count := 0
 	made := func(t testing.TB, b wingback.Backup, dir string) *wingback.Report {
@@ -233,11 +233,11 @@ func TestAClosedWriterIsAnError(t *testing.T) {
 	must(t, err)
 	must(t, closed.Close())
 	if _, err := (wingback.Backup{Source: dir, Engine: shared}).WriteTo(background(), closed); err == nil {
-		t.Error("nothing was written, and nothing said")
+		t.Error("an incomplete write is not an error")
 	}
 	// So few bytes that all were in the socket when the job ended.
 	if _, err := file(report.Path).CopyFile(background(), "server.properties", closed); err == nil {
-		t.Error("nothing was written, and nothing said")
+		t.Error("an incomplete write is not an error")
 	}
 }
 
@@ -263,7 +263,7 @@ func TestMembersAreListed(t *testing.T) {
 	if !errors.Is(last, wingback.NotFound) {
 		t.Error(last)
 	}
-	// Stopping early leaves nothing behind.
+	// Stopping early leaks nothing.
 	for range archive.Members(background()) {
 		break
 	}
@@ -298,8 +298,8 @@ func TestObjectsAreListedAndDeleted(t *testing.T) {
 	only(t, store.Dir, 0)
 }
 
-func TestProgressComesOnTheCallersGoroutine(t *testing.T) {
-	var seen []wingback.Progress // without a lock: the race detector would see another goroutine
+func TestProgressIsReportedOnTheCallersGoroutine(t *testing.T) {
+	var seen []wingback.Progress // without a lock: the race detector would report another goroutine
 	limit := wingback.NewLimiter(4 << 20)
 	_, err := wingback.Backup{
 		Source: large(t), UUID: id, WriteLimit: limit, CountFirst: true, Engine: shared,
@@ -319,7 +319,7 @@ func TestProgressComesOnTheCallersGoroutine(t *testing.T) {
 	}
 }
 
-func TestALimitIsShared(t *testing.T) {
+func TestALimiterIsShared(t *testing.T) {
 	dir := large(t)
 	limit := wingback.NewLimiter(8 << 20)
 	begun := time.Now()
@@ -341,7 +341,7 @@ func TestALimitIsShared(t *testing.T) {
 	}
 }
 
-func TestSlotsAreTakenInOrder(t *testing.T) {
+func TestSlotsAreAssignedInOrder(t *testing.T) {
 	slots := wingback.NewSlots(1)
 	must(t, slots.Acquire(background()))
 	var order []int
@@ -360,7 +360,7 @@ func TestSlotsAreTakenInOrder(t *testing.T) {
 			mu.Unlock()
 			slots.Release()
 		}()
-		waitFor(t, "the next one in the queue", func() bool { return slots.Usage().Waiting == i+1 })
+		waitFor(t, "the next waiter in the queue", func() bool { return slots.Usage().Waiting == i+1 })
 	}
 	ctx, cancel := context.WithTimeout(background(), 20*time.Millisecond)
 	defer cancel()
@@ -399,7 +399,7 @@ func TestBackupsAreCounted(t *testing.T) {
 	}
 }
 
-func TestAnEstimateIsMade(t *testing.T) {
+func TestAnEstimateCountsFilesAndBytes(t *testing.T) {
 	dir := source(t)
 	estimate, err := wingback.Backup{Source: dir, Exclude: []string{"logs/"}, Engine: shared}.Estimate(background())
 	must(t, err)

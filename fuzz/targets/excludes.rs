@@ -1,4 +1,4 @@
-//! Any bytes as patterns, and a path behind the first NUL.
+//! Any bytes as patterns, and a path after the first NUL.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! Any bytes, as an archive and as the tar stream of one, extracted into a sandbox.
+//! Any bytes as an archive, and as the tar stream of an archive, extracted into a sandbox.
 #![no_main]
 
 mod sandbox;
@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     sandbox::extract(bytes.to_vec());
     let mut tar = bytes.to_vec();
     for block in tar.chunks_exact_mut(512) {
-        // What begins with a letter is taken for a header.
+        // A block that starts with a letter is treated as a header.
         if block[0].is_ascii_lowercase() {
             block[148..156].fill(b' ');
             let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();

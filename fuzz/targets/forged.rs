@@ -1,4 +1,4 @@
-//! An archive of ours, with any changes in its index and in its bytes.
+//! An archive with arbitrary changes of its index and of its bytes.
 #![no_main]
 
 #[path = "../../tests/support/forge.rs"]
@@ -60,7 +60,7 @@ fn apply(index: &mut Index, change: &[u8]) {
             index.segments[segment % n].compressed_len = value % (1 << 20);
         }
         11 if index.segments.len() > 1 => {
-            // Two as one: the sums stay right.
+            // Merges two segments. The sums stay right.
             let n = index.segments.len() - 1;
             let second = index.segments.remove(segment % n + 1);
             index.segments[segment % n].raw_len += second.raw_len;

@@ -1,4 +1,4 @@
-//! Any bytes as an index, behind a footer that is right for them.
+//! Any bytes as an index with a matching footer.
 #![no_main]
 
 use std::io::Write;

@@ -1,11 +1,11 @@
-//! A directory that everything must stay in.
+//! A directory that no operation may write outside of.
 
 use std::fs;
 
 use futures::executor::block_on;
 use wingback::{Archive, Extract, Key, MemoryStore, Restore, UnpackOptions, Verify};
 
-/// Extracts, salvages, restores and verifies an archive, and looks around.
+/// Extracts, salvages, restores and verifies an archive, and checks the surroundings.
 pub fn extract(bytes: Vec<u8>) {
     let key = || Key::new("a.tar.gz").expect("a key");
     let store = MemoryStore::new();
@@ -20,10 +20,10 @@ pub fn extract(bytes: Vec<u8>) {
     let _ = block_on(Extract::new(target("b")).options(options()).salvage(true).start(archive()));
     let restored = block_on(Restore::new(target("c")).options(options()).start(archive()));
     let verified = block_on(Verify::new().threads(2).start(archive())).expect("damage is no error");
-    // What has a size, a path or a number too large is whole, and yet not restored; what is restored
-    // is whole, but for an index that nobody believed.
+    // A whole archive may still be rejected by a restore for a size, path or number. A restored archive
+    // is whole, unless its index was not trusted.
     let is_lost = verified.damage.iter().any(|d| d.truncates_rest || !d.members.is_empty());
-    assert!(restored.is_err() || !is_lost, "restored, and damaged: {:?}", verified.damage);
+    assert!(restored.is_err() || !is_lost, "restored although damaged: {:?}", verified.damage);
     let names = |dir| {
         let names = fs::read_dir(dir).expect("listed").map(|e| e.expect("one").file_name());
         let mut names: Vec<_> = names.collect();

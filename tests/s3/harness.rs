@@ -163,7 +163,7 @@ fn the_proxy_keeps_connections_open() {
         format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", proxy.address())
     };
     if !Server::shared().is_minio() {
-        left_out("connections that the proxy keeps open: versitygw closes its own");
+        left_out("connections that the proxy keeps open: versitygw closes them");
         return;
     }
     for method in ["GET", "HEAD", "GET"] {

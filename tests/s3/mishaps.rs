@@ -189,7 +189,7 @@ fn random_faults_leave_a_whole_archive_or_nothing() {
 fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     let mut server = Server::new();
     if server.is_minio() {
-        left_out("a sweep after MinIO has died: it lists no upload from before");
+        left_out("a sweep after MinIO was killed: it lists no upload from before");
         return;
     }
     let bucket = server.bucket();

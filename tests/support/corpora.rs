@@ -21,7 +21,7 @@ pub fn archives() -> Vec<(String, Vec<u8>)> {
         {
             Some(dir) => collect(&dir, corpus, &mut archives),
             None => {
-                left_out(&format!("archives of {corpus}: tests/corpora.sh has not brought them"))
+                left_out(&format!("archives of {corpus}: tests/corpora.sh has not downloaded them"))
             }
         }
     }

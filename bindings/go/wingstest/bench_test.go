@@ -30,8 +30,8 @@ func benchTree(b *testing.B) (string, int64) {
 	return dir, size
 }
 
-// The two run in turns, so that other load of the machine affects both. The result is the median of the
-// pairs' ratios.
+// The two run in turns, so that other load affects both. The result is the median of the ratios of the
+// pairs.
 func BenchmarkStockAndWingback(b *testing.B) {
 	source, size := benchTree(b)
 	dir := b.TempDir()

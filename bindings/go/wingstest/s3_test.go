@@ -27,7 +27,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// A panel answers and completes uploads as the Panel does, on a real S3 server.
+// A panel issues URLs and completes uploads as the Panel does, on a real S3 server.
 type panel struct {
 	core     *minio.Core
 	partSize int64
@@ -43,7 +43,7 @@ func newPanel(t *testing.T) *panel {
 	cache, _ := os.UserCacheDir()
 	found, _ := filepath.Glob(filepath.Join(cache, "wingback/bin", name+"-*"))
 	if len(found) == 0 {
-		t.Fatalf("there is no %s in the cache folder: tests/s3-servers.sh builds it", name)
+		t.Fatalf("%s is missing in the cache folder: tests/s3-servers.sh builds it", name)
 	}
 	binary := found[len(found)-1]
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -129,7 +129,7 @@ func incompressible(t *testing.T, dir string) {
 	}
 }
 
-func TestABackupGoesUpThroughThePanelsURLsAndComesBackAsAStream(t *testing.T) {
+func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
 	panel := newPanel(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
@@ -160,7 +160,7 @@ func TestABackupGoesUpThroughThePanelsURLsAndComesBackAsAStream(t *testing.T) {
 	})
 }
 
-func TestAStagedArchiveGoesUpAndLeavesNothing(t *testing.T) {
+func TestAStagedArchiveIsUploadedAndLeavesNothing(t *testing.T) {
 	panel := newPanel(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
@@ -183,7 +183,7 @@ func TestAStagedArchiveGoesUpAndLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	// Nothing is left after a failure of the Panel, either.
+	// A failure of the Panel leaves nothing, either.
 	refused := errors.New("the panel: 409")
 	_, err = b.UploadStaged(ctx, source, ignore, func(context.Context, int64) ([]string, int64, error) {
 		return nil, 0, refused

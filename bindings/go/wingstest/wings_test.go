@@ -34,7 +34,7 @@ const (
 
 var ctx = context.Background()
 
-// The adapters have one node and one directory for the process.
+// All adapters of the process share one node and one directory.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "wings")
 	if err != nil {
@@ -57,8 +57,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// leftOut skips the rest of a test. `what` is "the case: why", and the same in each run. tests/left-out.sh
-// compares the file that WINGBACK_LEFT_OUT names with the committed list.
+// leftOut skips the rest of a test. `what` is "the case: reason", and the same in each run.
+// tests/left-out.sh compares the file that WINGBACK_LEFT_OUT names with the committed list.
 func leftOut(t testing.TB, what string) {
 	t.Helper()
 	if path := os.Getenv("WINGBACK_LEFT_OUT"); path != "" {
@@ -93,7 +93,7 @@ func local(t *testing.T, source string) *backup.WingbackLocal {
 	return b
 }
 
-func TestStockRestoresWhatWeMake(t *testing.T) {
+func TestStockWingsRestoresOurArchives(t *testing.T) {
 	source := tree.Volume(t)
 	b := local(t, source)
 	for name, extract := range map[string]func(io.Reader, backup.RestoreCallback) error{
@@ -176,7 +176,7 @@ func stock(t testing.TB, source string, to io.Writer) {
 	must(t, zipped.Close())
 }
 
-func TestWeRestoreWhatStockMakes(t *testing.T) {
+func TestWeRestoreArchivesOfStockWings(t *testing.T) {
 	source := tree.Volume(t)
 	b := backup.NewWingbackLocal(nil, id, server, "")
 	t.Cleanup(func() { _ = b.Remove() })
@@ -198,7 +198,7 @@ func TestWeRestoreWhatStockMakes(t *testing.T) {
 	})
 }
 
-func TestWeRestoreWhatWeMake(t *testing.T) {
+func TestWeRestoreOurArchives(t *testing.T) {
 	source := tree.Volume(t)
 	b := local(t, source)
 	must(t, b.Verify(ctx))
@@ -222,7 +222,7 @@ func node(t *testing.T, layout wings.Layout) *wings.Node {
 	return node
 }
 
-func TestLinksAndDirectoriesComeBackWhereTheyAreWanted(t *testing.T) {
+func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
 	b, err := node(t, wings.Pelican).Backup(id, server)
 	must(t, err)
 	source, dir := tree.Volume(t), t.TempDir()
@@ -252,7 +252,7 @@ func TestLinksAndDirectoriesComeBackWhereTheyAreWanted(t *testing.T) {
 	}
 }
 
-func TestHardLinksOfOtherArchivesAreFiles(t *testing.T) {
+func TestHardLinksOfForeignArchivesAreRestoredAsFiles(t *testing.T) {
 	b, err := node(t, wings.Pterodactyl).Backup(id, "")
 	must(t, err)
 	source := tree.Volume(t)
@@ -273,7 +273,7 @@ func TestHardLinksOfOtherArchivesAreFiles(t *testing.T) {
 	}
 }
 
-func TestPelicansFolderGoesWithItsLastArchive(t *testing.T) {
+func TestTheFolderOfPelicanIsRemovedWithItsLastArchive(t *testing.T) {
 	n := node(t, wings.Pelican)
 	one, err := n.Backup(id, server)
 	must(t, err)
@@ -308,7 +308,7 @@ func TestPelicansFolderGoesWithItsLastArchive(t *testing.T) {
 	}
 }
 
-func TestAServersLastArchiveIsRemembered(t *testing.T) {
+func TestABackupReusesTheLastArchiveOfItsServer(t *testing.T) {
 	source := tree.Volume(t)
 	copied := func(n *wings.Node, id string) uint64 {
 		t.Helper()
@@ -326,9 +326,9 @@ func TestAServersLastArchiveIsRemembered(t *testing.T) {
 		n, err := wings.NewNode(config)
 		must(t, err)
 		if n := copied(n, id); n != 0 {
-			t.Errorf("the first copied %d bytes", n)
+			t.Errorf("the first backup copied %d bytes", n)
 		}
-		// A process that was started later can do so, too.
+		// A process that is started later can do so, too.
 		n, err = wings.NewNode(config)
 		must(t, err)
 		if copied(n, other) == 0 {
@@ -355,7 +355,7 @@ func TestAServersLastArchiveIsRemembered(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
+func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 	n := node(t, wings.Pterodactyl)
 	for _, uuid := range []string{"", "..", "../" + id, id + "0", strings.ReplaceAll(id, "-", "")} {
 		if _, err := n.Backup(uuid, ""); err == nil {
@@ -370,7 +370,7 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 		{}, {Directory: "/b", CompressionLevel: "hardest"}, {Directory: "/b", WriteLimit: -1},
 	} {
 		if _, err := wings.NewNode(config); err == nil {
-			t.Errorf("%+v is taken", config)
+			t.Errorf("%+v is accepted", config)
 		}
 	}
 	b, err := n.Backup(id, "")
@@ -387,7 +387,7 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	if _, err := b.Generate(ctx, source, ""); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
-	// Damage is reported before files are removed for a restore.
+	// Damage is reported before a restore removes files.
 	archive, err := os.ReadFile(b.Path())
 	must(t, err)
 	archive[len(archive)/3] ^= 1
@@ -397,14 +397,14 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheSwitchGivesTheStockAdapter(t *testing.T) {
+func TestTheSwitchSelectsTheStockAdapter(t *testing.T) {
 	c := config.Get()
 	before := *c
 	t.Cleanup(func() { config.Set(&before) })
 	stock := &backup.WingbackLocal{}
 	give := func() backup.BackupInterface { return stock }
 	if b := backup.New(backup.S3BackupAdapter, nil, id, server, "", give); b == stock {
-		t.Error("the stock one")
+		t.Error("the stock adapter is used")
 	} else if _, is := b.(*backup.WingbackS3); !is {
 		t.Errorf("%T", b)
 	}
@@ -416,8 +416,8 @@ func TestTheSwitchGivesTheStockAdapter(t *testing.T) {
 	}
 }
 
-// The documentation has the adapter that is compiled here.
-func TestTheDocumentationHasTheAdapter(t *testing.T) {
+// The documentation shows the adapter that is compiled here.
+func TestTheDocumentationShowsTheAdapter(t *testing.T) {
 	_, here, _, _ := runtime.Caller(0)
 	doc, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../docs/wings.md"))
 	must(t, err)
@@ -429,6 +429,6 @@ func TestTheDocumentationHasTheAdapter(t *testing.T) {
 		"github.com/wingback/wingback/bindings/go/wingstest/filesystem", "github.com/pterodactyl/wings/server/filesystem",
 	).Replace(string(code))
 	if !strings.Contains(string(doc), "```go\n"+text+"```\n") {
-		t.Error("docs/wings.md has another adapter than backup/wingback.go")
+		t.Error("the adapter in docs/wings.md differs from backup/wingback.go")
 	}
 }

@@ -25,7 +25,7 @@ impl Mounted {
     /// content of the directories.
     fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
         if !is_root() {
-            left_out(&format!("backups and restores on {kind}: no right to mount"));
+            left_out(&format!("backups and restores on {kind}: no permission to mount"));
             return None;
         }
         let tmp = tempfile::tempdir().expect("a temporary directory");

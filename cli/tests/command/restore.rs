@@ -162,7 +162,7 @@ fn owner_takes_two_numbers() {
         let meta = fs::metadata(place.tmp.path().join("target/world/level.dat")).unwrap();
         assert_eq!((meta.uid(), meta.gid()), (12, 34));
     } else {
-        common::left_out("the option --owner: only root gives files away");
+        common::left_out("the option --owner: only root can change owners");
     }
 }
 

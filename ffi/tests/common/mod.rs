@@ -83,24 +83,34 @@ pub fn ok(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Compiles a program of `tests/c`: a file `program.c`, and all files `program_*.c`.
+/// Compiles a program of `tests/c`.
 pub fn compile(program: &str, to: &Path, flags: &[&str]) -> PathBuf {
-    let name = program.strip_suffix(".c").unwrap();
-    let binary = to.join(name);
-    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c")).unwrap();
-    let sources = files.map(|file| file.unwrap().path()).filter(|path| {
-        let stem = path.file_stem().and_then(OsStr::to_str).unwrap();
-        let is_part = stem.strip_prefix(name).is_some_and(|r| r.is_empty() || r.starts_with('_'));
-        is_part && path.extension() == Some(OsStr::new("c"))
-    });
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(program);
+    let binary = to.join(source.file_stem().unwrap());
     let mut cc = Command::new("gcc");
     cc.args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
-    cc.args(flags).arg("-I").arg(root().join("include")).args(sources).arg("-o").arg(&binary);
+    cc.args(flags)
+        .arg("-I")
+        .arg(root().join("include"))
+        .args(files(&source))
+        .arg("-o")
+        .arg(&binary);
     cc.arg("-L").arg(shared()).args(["-lwingback", "-lpthread"]);
     let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
     rpath.push(shared());
     ok(cc.arg(rpath));
     binary
+}
+
+/// Returns the files of the program NAME.c: itself and NAME_*.c in its folder.
+fn files(source: &Path) -> Vec<PathBuf> {
+    let prefix = format!("{}_", source.file_stem().unwrap().display());
+    let is_part = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        path == source || (name.starts_with(&prefix) && name.ends_with(".c"))
+    };
+    let all = fs::read_dir(source.parent().unwrap()).unwrap();
+    all.map(|file| file.unwrap().path()).filter(is_part).collect()
 }
 
 /// A directory with a source to back up, as the programs expect it, and one to work in.

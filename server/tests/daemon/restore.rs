@@ -143,7 +143,7 @@ fn an_archive_of_wings_can_be_restored_downloaded_and_deleted() {
 #[test]
 fn files_get_the_configured_owner() {
     if !rustix::process::geteuid().is_root() {
-        left_out("the configured owner of restored files: only root gives files away");
+        left_out("the configured owner of restored files: only root can change owners");
         return;
     }
     let mut daemon = Daemon::idle("", "");

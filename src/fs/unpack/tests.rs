@@ -378,7 +378,7 @@ fn many_threads_make_the_same_directories() {
 #[test]
 fn the_owner_is_the_one_of_the_option() {
     if !rustix::process::geteuid().is_root() {
-        left_out("owners of extracted files: only root gives files away");
+        left_out("owners of extracted files: only root can change owners");
         return;
     }
     for (owner, want) in

@@ -1,5 +1,5 @@
-// Package alpha8 is for Wings of the years up to 2025, whose module for archives no program can have
-// beside its successor.
+// Package alpha8 tests with the Wings module of the years up to 2025, which cannot be in one program with
+// its successor.
 package alpha8
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-func TestItRestoresWhatWeMake(t *testing.T) {
+func TestStockWingsRestoresOurArchives(t *testing.T) {
 	node, err := wings.NewNode(wings.Config{Directory: t.TempDir()})
 	must(t, err)
 	b, err := node.Backup("6f1e5c2a-0f9e-4b56-9d5c-3c0f4bde1f11", "")

@@ -116,7 +116,7 @@ fn a_record_that_cannot_be_read_removes_nothing() {
                         &[path.as_os_str(), "c".as_ref(), "1".as_ref(), "5".as_ref()],
                     ) => {}
                 "device" => {
-                    left_out("a device in the place of a record: no right to make one");
+                    left_out("a device at the path of a record: no permission to create one");
                     continue;
                 }
                 _ => {
@@ -215,7 +215,7 @@ fn a_record_is_found_when_the_device_has_another_number() {
     fs::create_dir(&volume).expect("made");
     let mount = || run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), volume.as_ref()]);
     if !run("mke2fs", &["-q".as_ref(), "-F".as_ref(), image.as_os_str()]) || !mount() {
-        left_out("a record after the device number changed: no right to mount");
+        left_out("a record after the device number changed: no permission to mount");
         return;
     }
     struct Unmount(PathBuf);
@@ -320,7 +320,7 @@ fn a_state_directory_that_others_can_write_to_is_refused() {
         interrupted.assert_refused(ErrorKind::PermissionDenied, "another user's");
         std::os::unix::fs::chown(&state, Some(0), None).expect("taken back");
     } else {
-        left_out("a state directory of another user: only root gives one away");
+        left_out("a state directory of another user: only root can change owners");
     }
     interrupted.assert_finishes();
 }
