@@ -13,7 +13,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-# The file of the cases that tests leave out. `.ci/run` has one for all that it runs.
+# The file of left-out cases. `.ci/run` uses one file for all its steps.
 ifndef WINGBACK_LEFT_OUT
 export WINGBACK_LEFT_OUT := $(abspath $(TARGET))/left-out
 test-rust test-go test-all static: | new-left-out
@@ -53,17 +53,17 @@ test-go: setup ## the part of test that is in Go
 	cargo build --workspace --all-targets --exclude wingback-isal
 	bindings/go/test.sh $(TARGET)/debug
 
-static: setup-all ## the command without any library, for amd64 and arm64: target/*-musl/release/wingback
+static: setup-all ## the statically linked command, for amd64 and arm64: target/*-musl/release/wingback
 	tests/static.sh
 
-miri: ## the C library's unit tests under Miri, where rustup can bring it
+miri: ## the C library's unit tests under Miri, if rustup can install it
 	tests/miri.sh
 
 install: ## the C library: header, both libraries, pkg-config file, below PREFIX
 	cargo build --release -p wingback-ffi $(FFI_FEATURES)
 	ffi/install.sh $(TARGET)/release $(PREFIX)
 
-lint: ## format, clippy, docs, dependencies, oldest Rust, tests that look away
+lint: ## format, clippy, docs, dependencies, oldest Rust, hidden test skips
 	@tests/setup.sh lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features isal -- -D warnings
@@ -83,7 +83,7 @@ bench: setup-all ## the figures of docs/benchmarks.md (half an hour and more)
 	python3 benches/way_back.py --memory --tree target/bench/tree \
 		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
 
-bench-c: ## a backup through C against the command's; the size of the library
+bench-c: ## a backup through C against one by the command; the size of the library
 	cargo build --release -p wingback-cli -p wingback-ffi
 	cargo build --release -p wingback-ffi --no-default-features --target-dir $(TARGET)/plain
 	python3 benches/c.py --wingback $(TARGET)/release/wingback \
@@ -103,11 +103,11 @@ bench-incremental: ## the second day's backup; needs restic and borg
 		python3 benches/incremental.py $$where --tree target/bench/tree --peer target/bench/peer \
 			--wingback $(TARGET)/release/wingback || exit 1; done
 
-bench-daemon: ## the daemon under two hundred requests at once
+bench-daemon: ## the daemon with two hundred concurrent requests
 	cargo build --release -p wingback-server
 	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
-bench-s3: setup-all ## backups to S3 against the peer's way, on a slow link and on none
+bench-s3: setup-all ## backups to S3 against the peer, with and without a slow link
 	cargo build --release -p wingback-cli
 	cargo build --release -p wingback-cli --features isal --target-dir target/isal
 	cargo build --release --features s3 --bench s3_upload
@@ -129,25 +129,25 @@ fuzz: ## every fuzz target, FUZZ_SECONDS (60) each; needs rustup's nightly
 	@tests/setup.sh fuzz
 	fuzz/run.sh
 
-config-campaign: ## a million values of Wings' configuration, compared with Go's reading
+config-campaign: ## a million values of Wings' configuration, each parsed by the daemon and by Go
 	WINGBACK_CASES=1000000 cargo test --release -p wingback-server -- --nocapture config::wings::
 
-daemon-campaign: setup ## the daemon killed at two hundred random moments of backups and restores
+daemon-campaign: setup ## the daemon killed at two hundred random times during backups and restores
 	WINGBACK_DAEMON_KILLS=200 cargo test -p wingback-server --test daemon -- --nocapture restart::
 
 interrupt-campaign: setup-all ## interrupts of uploads at each request, on two S3 servers
 	for server in versitygw minio; do WINGBACK_INTERRUPTS=1 WINGBACK_S3_SERVER=$$server \
 		cargo test --workspace --exclude wingback-isal --test s3 -- --nocapture moments:: || exit 1; done
 
-tar-campaign: ## ten thousand random archives of tar, each compared with what GNU tar makes of it
+tar-campaign: ## ten thousand random tar archives, each compared with GNU tar's result
 	WINGBACK_TAR_CASES=5000 cargo test -p wingback --test tar_sequences -- --nocapture
 
-name-campaign: setup ## ten thousand names of objects, with every operation of a store
+name-campaign: setup ## ten thousand object names, with every operation of a store
 	PROPTEST_CASES=10000 cargo test --features s3 --lib s3::names
 	WINGBACK_NAME_CASES=10000 cargo test --features s3 --test s3 -- --nocapture names::
 
-kill-campaign: ## a thousand kills at random moments
+kill-campaign: ## a thousand kills at random times
 	WINGBACK_KILLS=1000 cargo test -p wingback-cli --test killed -- --nocapture
 
-cycles-campaign: setup ## a hundred thousand of each object of the C library
+cycles-campaign: setup ## each object of the C library created and freed a hundred thousand times
 	WINGBACK_CYCLES=100000 cargo test --workspace --exclude wingback-isal --test programs -- --nocapture memory

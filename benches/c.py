@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measure a backup through the C library against the command's, and the size of the library.
+"""Measures a backup through the C library against one by the command, and the size of the library.
 
     make bench-c
 
-The two take turns, writing to memory; the ratio is the median over the pairs with its least and
-greatest. The first pair only warms up.
+The two run in turns and write to memory. The ratio is the median of the pairs, with its minimum and
+maximum. The first pair is a warm-up.
 """
 
 import argparse
@@ -20,8 +20,8 @@ def main():
     add = parser.add_argument
     add("--wingback", type=Path, required=True, help="the command")
     add("--library", type=Path, action="append", required=True, metavar="FOLDER",
-        help="with libwingback.so; of the first a backup is timed, of all the size is told")
-    add("--tree", type=Path, default=TARGET / "tree", help="what to archive; made if missing")
+        help="with libwingback.so; the first one is measured, and the size of each is printed")
+    add("--tree", type=Path, default=TARGET / "tree", help="the tree to archive; made if missing")
     add("--pairs", type=int, default=15, help="measured runs of each [%(default)s]")
     args = parser.parse_args()
     make_tree(args.tree)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How the daemon bears two hundred requests at once: twenty servers, each with a small tree.
+"""Measures the daemon with two hundred concurrent requests: twenty servers, each with a small tree.
 
     benches/daemon.py target/release/wingback-server [--dir DIR]
 """
@@ -22,7 +22,7 @@ SERVERS, REQUESTS = 20, 200
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("daemon")
-    parser.add_argument("--dir", default="/dev/shm", help="where servers and backups lie")
+    parser.add_argument("--dir", default="/dev/shm", help="folder for servers and backups")
     args = parser.parse_args()
     root = tempfile.mkdtemp(dir=args.dir)
     try:

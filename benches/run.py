@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""Measure `wingback create` against Wings' own pipeline (benches/peer) and tar with pigz.
+"""Measures `wingback create` against Wings' own pipeline (benches/peer) and tar with pigz.
 
     cargo build --release
     python3 benches/run.py --wingback default=target/release/wingback
 
-Needs Go, GNU tar, pigz, and for the tree (benches/make_tree.py, made once) npm; 1.1 GB of
-disk for the tree and 0.6 GB of memory in /dev/shm for an archive. The peer and ours take
-turns, so that what else the machine does meets both; a ratio is the median over the pairs
-with its least and greatest, and is good for us when over 1 for time, under 1 for CPU
-and size. The first run of each only warms up, and there both archives must list the tree's
-files.
+Needs Go, GNU tar, pigz, and npm for the tree (benches/make_tree.py, made once); 1.1 GB of
+disk for the tree and 0.6 GB of memory in /dev/shm for an archive. The peer and ours run in
+turns, so that other load affects both. A ratio is the median of the pairs, with its minimum
+and maximum. Ours is better if it is over 1 for time, and under 1 for CPU and size. The first
+run of each is a warm-up, in which both archives must list all files of the tree.
 
-The first table writes to --out, in memory, the second to --disk, where the peer makes one
-fsync and ours the ones it always makes; the tree is in the page cache in both. --scaling
-measures ours alone: the tree with 1 to 8 threads, and trees of many files of 256 bytes.
+The runs of the first table write to --out in memory, those of the second to --disk. There the
+peer calls fsync once, and ours syncs as always. The tree is in the page cache in both.
+--scaling measures ours alone: the tree with 1 to 8 threads, and trees of many files of 256
+bytes.
 
-Peak memory is the kernel's (ru_maxrss). A child starts with this program's own peak there,
-so below that it is VmHWM, read every 10 ms from /proc.
+Peak memory is that of the kernel (ru_maxrss). For a child it starts with the peak of this
+program, so lower values are VmHWM, read from /proc every 10 ms.
 """
 
 import argparse
@@ -65,11 +65,11 @@ def parse_args():
     add = parser.add_argument
     add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
     add("--pairs", type=int, default=5, help="measured runs of each [%(default)s]")
-    add("--tree", type=Path, default=TARGET / "tree", help="what to archive; made if missing [target/bench/tree]")
+    add("--tree", type=Path, default=TARGET / "tree", help="the tree to archive; made if missing [target/bench/tree]")
     add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory for the archives [%(default)s]")
     add("--disk", type=Path, default=TARGET / "disk", help="a folder on a disk for table two [target/bench/disk]")
-    add("--no-disk", action="store_true", help="leave the second table out")
-    add("--no-pigz", action="store_true", help="leave tar and pigz out")
+    add("--no-disk", action="store_true", help="leave out the second table")
+    add("--no-pigz", action="store_true", help="leave out tar and pigz")
     add("--scaling", action="store_true", help="also ours by threads and by number of files")
     add("--million", action="store_true", help="with --scaling: a million files too (4 GB of disk)")
     add("--json", type=Path, metavar="FILE", help="every run's numbers")
@@ -88,7 +88,7 @@ def parse_args():
 
 
 def make_tree(tree):
-    """Makes or completes our tree. A folder without our stamp is taken as it is."""
+    """Makes or completes the tree. A folder without our stamp is used as it is."""
     stamp = Path(f"{tree}.stamp")
     if stamp.exists() or not tree.exists():
         size = json.loads(stamp.read_text())["size"] if stamp.exists() else 1.0
@@ -125,7 +125,7 @@ def tree_facts(tree):
 
 
 def measure(command, env=None):
-    """Runs `command`: wall and CPU seconds, peak memory in bytes."""
+    """Runs `command`. Returns wall and CPU seconds, and peak memory in bytes."""
     floor = own_peak()
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
@@ -157,7 +157,7 @@ def vm_hwm(pid):
 
 
 def sample_peak(pid, floor, sampled):
-    """Until the child has ended, or its peak is high enough for ru_maxrss to be right."""
+    """Samples until the child has exited, or its peak is high enough for ru_maxrss to be right."""
     n = 0
     while (peak := vm_hwm(pid)) is not None and sampled[0] <= floor:
         sampled[0] = peak
@@ -166,7 +166,7 @@ def sample_peak(pid, floor, sampled):
 
 
 def archive(command, folder, expect=None):
-    """One archive in a new folder below `folder`: `command(folder)` makes it. Its numbers and size."""
+    """Makes an archive by `command(folder)` in a new folder. Returns the measurement with its size."""
     with tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=folder) as out:
         run = measure(command(out))
         [made] = Path(out).glob("*.tar.gz")
@@ -217,7 +217,7 @@ def compare(args, peer, folder, fsync):
 
 
 def comparison(title, pairs):
-    """The table of one `compare`."""
+    """Returns the table of one `compare`."""
     peers = [peer for measured in pairs.values() for peer, _ in measured]
     rows = [["peer", *absolute(peers), "", "", ""]]
     for name, measured in pairs.items():
@@ -260,7 +260,7 @@ def scaling(args):
 
 
 def small_files(tree, count):
-    """A tree of `count` small files, made if it is not there whole."""
+    """Returns a tree of `count` small files. Makes it if it is missing or incomplete."""
     stamp = Path(f"{tree}.stamp")
     if tree.is_dir() and stamp.exists():
         if stamp.read_text() == "whole":

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Measure backups to S3 against the way of the peer, which stages the archive on a disk, reads it
+"""Measures backups to S3 against those of the peer, which stages the archive on a disk, reads it
 again for its SHA-1, and then sends its parts one after another.
 
     cargo build --release
     python3 benches/s3.py --wingback default=target/release/wingback
 
-Both speak to one MinIO, whose data lie in memory, through a link of 100 MB/s and 20 ms for both
-directions together (a relay in this script that keeps bytes back until a link like that would
-have carried them), with parts of 5 MiB. They take turns; a ratio is the median over the pairs
-with its least and greatest, good for us when over 1. The first pair only warms up.
+Both use one MinIO server with its data in memory, through a link of 100 MB/s and a round trip
+of 20 ms (a relay in this script that delays bytes accordingly), with parts of 5 MiB. They run in
+turns. A ratio is the median of the pairs, with its minimum and maximum. Ours is better if it is
+over 1. The first pair is a warm-up.
 
-With --plain PROGRAM (benches/s3_upload.rs) also what an upload alone reaches without a link
-between, against the same number of plain parallel upload_part calls of the crate minio.
+With --plain PROGRAM (benches/s3_upload.rs), an upload alone is also measured, without the link,
+against the same number of plain concurrent upload_part calls of the crate minio.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def parse_args():
 
 
 def compare(label, binary, args, server, link, disk):
-    """The peer's way and ours in turns, as a table."""
+    """Measures the peer and ours in turns. Returns a table."""
     peer = build_peer()
     runs = {"the peer": [], label: []}
     for turn in range(args.pairs + 1):
@@ -98,7 +98,7 @@ def by_peer(peer, tree, server, link, disk):
     archive = disk / "archive.tar.gz"
     upload = server.begin("peer")
     urls = disk / "urls"
-    # More than it will need.
+    # More than the upload needs.
     urls.write_text("".join(server.part_url("peer", upload, n, link.port) + "\n" for n in range(1, 301)))
     found = measure([peer, "-parts", str(urls), "-part-size", str(PART), str(tree), str(archive)])
     found["disk"] = archive.stat().st_size
@@ -117,13 +117,13 @@ def by_us(binary, tree, link, disk):
 
 
 def blocks_written():
-    """Bytes that children which have ended wrote to disks."""
+    """Bytes that exited children wrote to disks."""
     import resource
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_oublock * 512
 
 
 class Server:
-    """MinIO on a free port."""
+    """A MinIO server on a free port."""
 
     def __init__(self, folder):
         binaries = sorted(CACHE.glob("minio-*"))
@@ -167,7 +167,7 @@ class Server:
 
 
 def sign(method, port, path, query):
-    """A URL by AWS Signature Version 4."""
+    """Returns a URL signed with AWS Signature Version 4."""
     now = datetime.datetime.now(datetime.timezone.utc)
     day, region = f"{now:%Y%m%d}", "us-east-1"
     scope = f"{day}/{region}/s3/aws4_request"
@@ -189,8 +189,8 @@ def free_port():
 
 
 class Link:
-    """A relay to `port` that is as slow as a link of `rate` bytes a second with a round trip of
-    `latency` seconds, shared by all connections, each direction with its own rate."""
+    """A relay to `port` with the speed of a link: `rate` bytes per second in each direction, and a
+    round trip of `latency` seconds. All connections share it."""
 
     WINDOW = 4 << 20  # bytes of a connection that are on their way at most, as a socket's buffer has it
 

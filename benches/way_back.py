@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Measure listing, verifying, extracting and restoring against GNU tar and gzip.
+"""Measures listing, verifying, extracting and restoring against GNU tar and gzip.
 
     cargo build --release
     python3 benches/way_back.py --wingback default=target/release/wingback
 
-The tree is that of benches/run.py, and so are the rules: the programs take turns, a ratio is
-the median over the pairs with its least and greatest, good for us when over 1. The first pair
-only warms up, and there both must have written all of the tree's files.
+Tree and method are those of benches/run.py: the programs run in turns, and a ratio is the median
+of the pairs, with its minimum and maximum. Ours is better if it is over 1. The first pair is a
+warm-up, in which both must write all files of the tree.
 
-Both sides read the same archive: of each binary its own, then one by the peer (benches/peer),
-which has no index. Archives lie in memory (--out), and so does what is written in the first
-tables; in the second it goes to a disk, where tar and our extract are followed by a sync, since
-a restore of ours has its own. "Over a tree" is a restore of a directory that holds the same tree already,
-beside tar into an empty one. --memory shows the peak with few and with very many small files.
+Both sides read the same archive: first the one of each binary, then one of the peer (benches/peer),
+which has no index. Archives are in memory (--out). The runs of the first tables write to memory,
+those of the second to a disk. There a sync follows tar and our extract, because our restore already
+includes it. "Over a tree" is a restore of a directory that already has the same tree, compared with
+tar into an empty one. --memory prints the peak memory with few and with very many small files.
 
-Of several processes, such as tar and the gzip it starts, the peak is that of the largest.
+If there are several processes, such as tar and gzip, the peak is that of the largest.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def parse_args():
     add("--tree", type=Path, default=TARGET / "tree", help="made if missing [target/bench/tree]")
     add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory, with room for three trees")
     add("--disk", type=Path, default=TARGET / "disk", help="a folder on a disk, with room for two [target/bench/disk]")
-    add("--no-disk", action="store_true", help="leave the tables of the disk out")
+    add("--no-disk", action="store_true", help="leave out the tables of the disk")
     add("--memory", action="store_true", help="also the peak memory by number of files")
     args = parser.parse_args()
     if args.pairs < 1:
@@ -84,11 +84,11 @@ def peers_archive(tree, folder):
     return archive
 
 
-# What is compared: by name, their command and ours, and whether ours finds the tree there already
+# The comparisons: by name, their command and ours, and whether the tree already exists for ours
 
 
 def cases(binary, archive, tree):
-    """Of an archive with an index."""
+    """The comparisons for an archive with an index."""
     one = two_megabytes(tree)
     return {
         "one file of 2 MB, `tar xzf` of it": (
@@ -111,12 +111,12 @@ def whole(binary, archive):
 
 
 def writing(cases):
-    """Those that write the tree."""
+    """The comparisons that write the tree."""
     return {name: case for name, case in cases.items() if name.endswith("`tar xzf`")}
 
 
 def two_megabytes(tree):
-    """The last file of about that size in the order of the archive: tar has to read up to it."""
+    """Returns the last file of about that size in archive order, because tar has to read up to it."""
     beneath = (path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
     files = [str(path.relative_to(tree)) for path in beneath if 1_900_000 < path.stat().st_size < 2_300_000]
     if not files:
@@ -134,7 +134,7 @@ def print_tables(title, cases, folder, args):
 
 
 def compare(title, cases, folder, args, to_disk=False):
-    """The table of one archive."""
+    """Returns the table of one archive."""
     expect = count_files(args.tree)
     rows = []
     for name, (theirs, ours, over) in cases.items():
@@ -157,7 +157,7 @@ def compare(title, cases, folder, args, to_disk=False):
 
 
 class Targets:
-    """A new, empty directory for each run; for ours, if it goes over a tree, always the same one."""
+    """A new, empty directory for each run. Runs of ours over a tree share one directory."""
 
     def __init__(self, folder, over):
         self.folder = tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=folder)
@@ -170,7 +170,7 @@ class Targets:
         self.folder.cleanup()
 
     def run(self, command, expect=None, with_sync=False, is_ours=False):
-        """The numbers of a run, which must leave `expect` files in its target."""
+        """Measures a run, which must leave `expect` files in its target."""
         out = self.over if is_ours and self.over else Path(self.folder.name) / "new"
         out.mkdir(exist_ok=True)
         command = [str(part).replace(OUT, str(out)) for part in command]

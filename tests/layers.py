@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks that the modules of each crate depend on each other in one direction: layers.py.
 
-In the engine an arrow may only point from a higher layer to a lower one. In all crates no two files
-may need each other, directly or through others. It reads `use` lines and paths that begin with
-`crate::`, `super::` or `self::`. A module that declares another one does not need it for that.
+In the library, a module may only use modules of lower layers. In no crate may two files need each
+other, directly or through others. The script reads `use` lines and paths that start with `crate::`,
+`super::` or `self::`. The declaration of a module does not count as a use.
 """
 
 import os
@@ -30,7 +30,7 @@ def modules(root):
 
 
 def leaves(tree):
-    """The paths of a use tree."""
+    """Returns the paths of a use tree."""
     before, brace, inside = tree.strip().partition("{")
     if not brace:
         return [before.split(" as ")[0]]
@@ -66,8 +66,8 @@ def needs(module, text, known):
     return {resolve(module, path, known) for path in found} - {module, ()}
 
 
-def circle(graph):
-    """Modules that need each other, or None."""
+def cycle(graph):
+    """Returns a cycle of modules, or None."""
     done = set()
 
     def walk(module, way):
@@ -93,7 +93,7 @@ def main():
     for root in CRATES:
         known = modules(root)
         graph = {module: needs(module, open(path).read(), known) for module, path in known.items() if module not in TOP}
-        while found := circle(graph):
+        while found := cycle(graph):
             problems.append(f"{root}: these need each other: " + " -> ".join(map(name, found + found[:1])))
             graph[found[-1]].discard(found[0])
         if root != "src":

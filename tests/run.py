@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Builds the workspace's tests and runs them two programs at a time: run.py [--quick | --only NAME,…].
 
-`cargo test` runs one program after the other, and most of them wait for a service, a disk or a clock.
-The output of a program appears as one piece when it ends, as `cargo test` shows it. The slowest tests
-stand at the end. `--quick` leaves out servers, the browser and long campaigns, and says so.
-`--only` runs the programs of these names.
+`cargo test` runs one program after the other, but most of them wait for a service, a disk or a clock.
+The output of each program is printed when it exits, in the format of `cargo test`. The slowest tests are
+listed at the end. `--quick` leaves out servers, the browser and long campaigns, and lists them. `--only`
+runs the programs with these names.
 """
 
 import concurrent.futures
@@ -35,7 +35,7 @@ times = []
 
 
 def programs():
-    """Builds all, and returns the package's folder, the target's name and the program of each."""
+    """Builds all tests. Returns the package's folder, the target's name, the source and the program of each."""
     build = subprocess.Popen(
         BUILD + ["--message-format", "json-render-diagnostics"], stdout=subprocess.PIPE, text=True
     )
@@ -52,7 +52,7 @@ def programs():
 
 @functools.cache
 def toolchain():
-    """The variable that rustup sets for all that cargo runs: else a crate's own choice would count."""
+    """The variable that rustup sets for cargo. Without it, a crate's own toolchain file would apply."""
     try:
         active = subprocess.run(["rustup", "show", "active-toolchain"], capture_output=True, text=True)
     except FileNotFoundError:

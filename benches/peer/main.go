@@ -1,10 +1,10 @@
-// Peer makes a backup the way Pterodactyl's Wings does, to measure wingback against:
-// archive/tar, pgzip at level 1 with blocks of 1 MiB and one more in flight, 4 KiB copy
-// buffers, regular files only, go-gitignore for the excludes, and then the whole archive
-// read again for its SHA-1. It prints the SHA-1 and the size.
+// Peer makes a backup as Pterodactyl's Wings does, as a reference for wingback: archive/tar, pgzip
+// at level 1 with blocks of 1 MiB and one more in flight, 4 KiB copy buffers, regular files only,
+// go-gitignore for the excludes. Then it reads the whole archive again for its SHA-1. It prints the
+// SHA-1 and the size.
 //
-// Wings has no fsync; -fsync adds one, so that both sides promise the same on a real disk. With
-// -parts it sends the archive on to S3 as Wings does.
+// Wings does not call fsync. -fsync adds a call, so that both sides guarantee the same on a disk.
+// With -parts it uploads the archive to S3 as Wings does.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// upload sends the parts of the archive one after another, each to the next URL of the file urls, as
+// upload sends the parts of the archive one after another, each to the next URL of the file, as
 // Wings does with the URLs that its Panel has signed.
 func upload(archive, urls string, partSize int64) error {
 	f, err := os.Open(archive)
