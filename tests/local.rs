@@ -119,9 +119,9 @@ fn foreign_files_are_neither_listed_nor_swept() {
         let foreign = ["a.tar.gz", "x.wingback-part", ".hidden"].map(|name| dir.join(name));
         foreign.iter().for_each(|path| fs::write(path, "foreign").unwrap());
         // These have a valid name but are not files of a store. They must not stop the sweep.
-        let odd = [".0.wingback-part", ".1.wingback-part"].map(|name| dir.join(name));
-        fs::create_dir(&odd[0]).unwrap();
-        std::os::unix::fs::symlink(&foreign[0], &odd[1]).unwrap();
+        let not_files = [".0.wingback-part", ".1.wingback-part"].map(|name| dir.join(name));
+        fs::create_dir(&not_files[0]).unwrap();
+        std::os::unix::fs::symlink(&foreign[0], &not_files[1]).unwrap();
         fs::create_dir(store.path(&store.key(&uuid::Uuid::from_u128(8)))).unwrap();
         fs::write(store.path(&ours), "ours").unwrap();
         let left = dir.join(".left.wingback-part");
@@ -131,7 +131,7 @@ fn foreign_files_are_neither_listed_nor_swept() {
         let modified = fs::metadata(store.path(&ours)).unwrap().modified().ok();
         assert_eq!(listed, [Object { key: ours, size: 4, modified }]);
         assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
-        assert!(foreign.iter().chain(&odd).all(|path| path.symlink_metadata().is_ok()));
+        assert!(foreign.iter().chain(&not_files).all(|path| path.symlink_metadata().is_ok()));
     }
 }
 

@@ -109,11 +109,11 @@ fn a_time_is_kept_by_archive_index_and_restore_or_is_reported() {
         for profile in [Profile::Full, Profile::Wings] {
             let backup = || Backup::new(&root).threads(2).profile(profile);
             let (report, archive) = bytes(backup()).unwrap();
-            let said = report.warnings.iter().map(|warning| match warning {
+            let reported = report.warnings.iter().map(|warning| match warning {
                 Warning::Time(path) => String::from_utf8(path.clone()).unwrap(),
                 other => panic!("{other}"),
             });
-            assert_eq!(said.collect::<BTreeSet<_>>(), beyond, "{}", root.display());
+            assert_eq!(reported.collect::<BTreeSet<_>>(), beyond, "{}", root.display());
             if profile == Profile::Full {
                 let index = format::read(&archive);
                 for path in &paths {

@@ -116,13 +116,13 @@ fn links_are_stored_and_never_followed() {
     ] {
         tree.link(name, target);
     }
-    let odd = [&b"\xff\n"[..], &[b'o'; 4093]].concat();
-    symlink(OsStr::from_bytes(&odd), tree.root.join("odd")).unwrap();
+    let unusual = [&b"\xff\n"[..], &[b'o'; 4093]].concat();
+    symlink(OsStr::from_bytes(&unusual), tree.root.join("unusual")).unwrap();
     let (report, archive) = archive(tree.backup());
     assert_eq!((report.symlinks, report.files), (6, 1));
     assert_eq!(archive.get("out").target, b"/etc");
     assert_eq!(archive.get("long").target, long.as_bytes());
-    assert!(archive.get("odd").target == odd);
+    assert!(archive.get("unusual").target == unusual);
 }
 
 #[test]
@@ -283,10 +283,10 @@ fn an_ignore_file_that_is_a_link_or_too_large_is_a_warning() {
 #[test]
 fn a_suspicious_pattern_is_a_warning_or_an_error_if_strict() {
     let tree = Tree::with(&[("a", b"")]);
-    let odd = tree.backup().exclude("fine\n[oops");
-    let (report, _) = archive(odd.clone());
+    let suspicious = tree.backup().exclude("fine\n[oops");
+    let (report, _) = archive(suspicious.clone());
     assert!(matches!(&report.warnings[..], [Warning::Pattern(w)] if w.line == 2));
-    let error = bytes(odd.strict_patterns(true)).unwrap_err();
+    let error = bytes(suspicious.strict_patterns(true)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 

@@ -104,14 +104,14 @@ func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 			t.Error(entry, err)
 		}
 	}
-	nobody, unread := io.Pipe()
+	idle, unread := io.Pipe()
 	ctx, cancel = context.WithTimeout(background(), 200*time.Millisecond)
 	defer cancel()
 	_, err = wingback.Backup{Source: dir, Engine: shared}.WriteTo(ctx, unread)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	nobody.Close()
+	idle.Close()
 }
 
 func TestABlockedReaderDoesNotBlockAFailedJob(t *testing.T) {

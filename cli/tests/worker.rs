@@ -149,7 +149,7 @@ fn an_invalid_request_is_reported_and_affects_no_other() {
     worker.say("no JSON");
     let event = worker.end();
     assert_eq!((&event["event"], &event["id"]), (&json!("error"), &Value::Null));
-    for (op, args, says) in [
+    for (op, args, message) in [
         ("juggle", json!({}), "juggle"),
         ("estimate", json!({}), "dir"),
         ("estimate", json!({ "dir": source, "speed": 1 }), "speed"),
@@ -166,7 +166,7 @@ fn an_invalid_request_is_reported_and_affects_no_other() {
         // Its stream is closed although nobody accepted it.
         let mut stream = worker.stream(9, 1);
         let event = worker.run(9, op, args);
-        assert!(text(&event).contains(says), "{says}: {event}");
+        assert!(text(&event).contains(message), "{message}: {event}");
         assert_eq!(event["error"]["kind"], "invalid-input", "{event}");
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
@@ -243,6 +243,6 @@ fn a_worker_without_a_socket_names_the_missing_descriptor() {
     let output = common::wingback().arg("worker").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");
-    let says = String::from_utf8(output.stderr).unwrap();
-    assert!(says.contains("descriptor 3 is not a socket"), "{says}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("descriptor 3 is not a socket"), "{message}");
 }

@@ -15,11 +15,11 @@ struct Prefix(PathBuf);
 
 impl Prefix {
     fn pkg_config(&self, what: &[&str]) -> Vec<String> {
-        let said = ok(Command::new("pkg-config")
+        let printed = ok(Command::new("pkg-config")
             .env("PKG_CONFIG_PATH", self.0.join("lib/pkgconfig"))
             .args(what)
             .arg("wingback"));
-        said.split_whitespace().map(str::to_owned).collect()
+        printed.split_whitespace().map(str::to_owned).collect()
     }
 
     /// Builds both examples, makes a backup with the first and reads it with the second.
@@ -38,9 +38,9 @@ impl Prefix {
             command
         };
         let place = Place::new();
-        let said = ok(build("backup").arg(place.source()).arg(place.work()));
-        assert!(said.contains("skipped fifo: is a named pipe"), "{said}");
-        let archive = said.lines().last().unwrap();
+        let printed = ok(build("backup").arg(place.source()).arg(place.work()));
+        assert!(printed.contains("skipped fifo: is a named pipe"), "{printed}");
+        let archive = printed.lines().last().unwrap();
         let listed = ok(build("look").arg(archive));
         assert!(listed.contains("  world/region.mca\n"), "{listed}");
         assert_eq!(ok(build("look").arg(archive).arg("server.properties")), "motd=hi\n");

@@ -104,11 +104,11 @@ fn memory_does_not_grow_with_use() {
     let program = compile("cycles.c", dir.path(), &[]);
     let place = Place::new();
     // Without these settings, memory that the allocator keeps for ended threads would count as well.
-    let said = ok(Command::new(program)
+    let printed = ok(Command::new(program)
         .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1")
         .args(directories(&place))
         .args([cases("20000", "100000"), &tasks]));
-    print!("{said}");
+    print!("{printed}");
 }
 
 #[test]

@@ -292,13 +292,13 @@ fn nothing_is_sent_to_a_host_outside_the_service() {
         answer(307, vec![("Location", location)], error("TemporaryRedirect"))
     });
     let tree = Tree::with(&[("a", b"a")]);
-    let said = |result: Result<(), Error>| result.unwrap_err().to_string();
+    let message = |result: Result<(), Error>| result.unwrap_err().to_string();
     for text in [
-        said(block_on(tree.backup().start(store.clone(), key.clone())).map(drop)),
-        said(block_on(store.list()).map(drop)),
-        said(block_on(store.open(&key, 10)).map(drop)),
-        said(block_on(store.delete(&key))),
-        said(block_on(store.sweep()).map(drop)),
+        message(block_on(tree.backup().start(store.clone(), key.clone())).map(drop)),
+        message(block_on(store.list()).map(drop)),
+        message(block_on(store.open(&key, 10)).map(drop)),
+        message(block_on(store.delete(&key))),
+        message(block_on(store.sweep()).map(drop)),
     ] {
         assert!(
             text.contains("does not belong to the service") && text.contains("localhost"),

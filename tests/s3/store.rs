@@ -155,8 +155,8 @@ fn requests_have_a_length_and_no_checksum_header() {
     assert_eq!((parts.len(), lengths.sum::<u64>()), (3, report.size));
     assert_eq!(parts.iter().filter(|seen| seen.content_length == Some(5 << 20)).count(), 2);
     for seen in &log {
-        let odd = |name: &str| name.contains("checksum") || name == "transfer-encoding";
-        assert!(!seen.headers.iter().any(|(name, _)| odd(name)), "{seen:?}");
+        let is_unwanted = |name: &str| name.contains("checksum") || name == "transfer-encoding";
+        assert!(!seen.headers.iter().any(|(name, _)| is_unwanted(name)), "{seen:?}");
     }
     let create = log.iter().find(|seen| seen.is_create()).unwrap();
     assert_eq!(create.header("x-amz-storage-class"), Some("REDUCED_REDUNDANCY"));

@@ -105,7 +105,7 @@ pub fn cases() -> Vec<Case> {
         case("an absolute path", &[file(b"/victim", b"x")], Refused("absolute")),
         case("a path upwards", &[file(b"../victim", b"x")], Refused("leads out")),
         case("a path up and down", &[file(b"a/../../../victim", b"x")], Refused("leads out")),
-        case("a path upwards behind ./", &[file(b"./../victim", b"x")], Refused("leads out")),
+        case("a path with .. after ./", &[file(b"./../victim", b"x")], Refused("leads out")),
         case("an empty component", &[file(b"a//b", b"x")], Fine(&["a/b"])),
         case("a dot inside", &[file(b"a/./b", b"x")], Fine(&["a/b"])),
         case(
@@ -201,7 +201,7 @@ pub fn cases() -> Vec<Case> {
             Refused("leads out"),
         ),
         case("a path upwards at its end", &[directory(b"a/..")], Refused("leads out")),
-        case("slashes behind ./", &[file(b".//a", b"x")], Fine(&["a"])),
+        case("slashes after ./", &[file(b".//a", b"x")], Fine(&["a"])),
         case("the root itself", &[directory(b"./"), file(b"a", b"x")], Fine(&["a"])),
         case("the root as a link", &[link(b'2', b".", b"/")], Refused("no name")),
         case("backslashes", &[file(b"..\\a", b"x")], Fine(&["..\\a"])),

@@ -147,8 +147,8 @@ impl Snapshot {
     }
 
     pub fn without(mut self, top: &str) -> Self {
-        let beneath = format!("{top}/");
-        self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(beneath.as_bytes()));
+        let below = format!("{top}/");
+        self.0.retain(|path, _| path != top.as_bytes() && !path.starts_with(below.as_bytes()));
         self
     }
 

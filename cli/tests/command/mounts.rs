@@ -190,11 +190,11 @@ fn everything_works_on_ext4() {
 
 #[test]
 fn everything_works_on_a_fuse_file_system() {
-    let beneath = |tmp: &Path| {
-        fs::create_dir(tmp.join("beneath")).expect("made");
-        fill(&tmp.join("beneath"));
+    let lower = |tmp: &Path| {
+        fs::create_dir(tmp.join("lower")).expect("made");
+        fill(&tmp.join("lower"));
     };
-    let Some(on) = Mounted::new("FUSE", beneath, &["bindfs @/beneath @/mounted"]) else { return };
+    let Some(on) = Mounted::new("FUSE", lower, &["bindfs @/lower @/mounted"]) else { return };
     everything_works(&on);
 }
 

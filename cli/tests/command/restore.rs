@@ -63,8 +63,8 @@ fn a_misspelled_keep_path_removes_nothing() {
         restore.args(["--keep", "cahce", "--keep", "cache/x"]).args(options);
         let ran = run(restore.arg("--quiet"));
         assert_eq!(ran.status, 1, "{ran:?}");
-        let said = if options == ["--json"] { &ran.out } else { &ran.err };
-        assert!(said.contains("cahce") && !said.contains("cache"), "{ran:?}");
+        let output = if options == ["--json"] { &ran.out } else { &ran.err };
+        assert!(output.contains("cahce") && !output.contains("cache"), "{ran:?}");
         assert_eq!(files(&place), ["cache/x"]);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn tree(root: &Path) -> Tree {
             };
             let time = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
             let time = if meta.is_symlink() { 0 } else { time };
-            let relative = path.strip_prefix(root).expect("beneath").to_owned();
+            let relative = path.strip_prefix(root).expect("below the root").to_owned();
             found.insert(relative, (meta.mode(), time, content));
         }
     }

@@ -71,7 +71,7 @@ impl Ran {
     pub fn one_line_error(&self) -> &str {
         let lines: Vec<_> = self.err.lines().collect();
         assert_eq!(lines.len(), 1, "{self:?}");
-        lines[0].strip_prefix("wingback: ").expect("it says who speaks")
+        lines[0].strip_prefix("wingback: ").expect("the name of the command")
     }
 }
 

@@ -45,8 +45,8 @@ pub fn paths(root: &Path) -> Vec<Vec<u8>> {
     fn add(dir: &Path, root: &Path, paths: &mut Vec<Vec<u8>>) {
         for entry in fs::read_dir(dir).expect("a directory") {
             let path = entry.expect("listed").path();
-            let beneath = path.strip_prefix(root).expect("beneath");
-            paths.push(beneath.as_os_str().as_bytes().to_vec());
+            let relative = path.strip_prefix(root).expect("below the root");
+            paths.push(relative.as_os_str().as_bytes().to_vec());
             if fs::symlink_metadata(&path).expect("there").is_dir() {
                 add(&path, root, paths);
             }

@@ -208,9 +208,9 @@ fn every_command_rejects_an_invalid_name() {
                 .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
                 .output()
                 .unwrap();
-            let said = String::from_utf8_lossy(&ran.stderr);
-            assert_eq!(ran.status.code(), Some(1), "{args:?}: {said}");
-            assert!(said.contains("use the name s3://"), "{args:?}: {said}");
+            let err = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(ran.status.code(), Some(1), "{args:?}: {err}");
+            assert!(err.contains("use the name s3://"), "{args:?}: {err}");
         }
     }
 }

@@ -8,9 +8,10 @@ use crate::{
 };
 
 /// The log lines about the bucket.
-fn said(daemon: &Daemon) -> Vec<String> {
-    let is_said = |line: &&str| line.contains(" can be used") || line.contains("cannot be used");
-    daemon.log().lines().filter(is_said).map(str::to_owned).collect()
+fn bucket_log(daemon: &Daemon) -> Vec<String> {
+    let is_about_bucket =
+        |line: &&str| line.contains(" can be used") || line.contains("cannot be used");
+    daemon.log().lines().filter(is_about_bucket).map(str::to_owned).collect()
 }
 
 #[test]
@@ -27,11 +28,12 @@ fn a_bucket_problem_is_logged_once_at_startup_and_does_not_stop_the_daemon() {
         (right.replace(&s3.endpoint(), &format!("http://{closed}")), "refused"),
     ] {
         let daemon = Daemon::with(&block);
-        let said = until("the bucket is checked", || Some(said(&daemon)).filter(|s| !s.is_empty()));
-        assert_eq!(said.len(), 1, "{said:?}");
+        let lines =
+            until("the bucket is checked", || Some(bucket_log(&daemon)).filter(|s| !s.is_empty()));
+        assert_eq!(lines.len(), 1, "{lines:?}");
         let level = if block == right { " INFO " } else { "ERROR " };
-        assert!(said[0].contains(level) && said[0].contains(why), "{why}: {said:?}");
-        assert!(said[0].contains("s3://") && said[0].contains("/servers"), "{said:?}");
+        assert!(lines[0].contains(level) && lines[0].contains(why), "{why}: {lines:?}");
+        assert!(lines[0].contains("s3://") && lines[0].contains("/servers"), "{lines:?}");
         // Local backups work all the same.
         daemon.made();
     }
@@ -47,7 +49,11 @@ fn an_invalid_bucket_is_a_configuration_error() {
     ] {
         let daemon = Daemon::idle(&format!("s3: {{{wrong}}}"), "");
         daemon.configure(TOKEN, "");
-        let (is_good, said) = output(server().arg("--check").arg("--config").arg(daemon.config()));
-        assert!(!is_good && said.contains("s3: ") && said.contains(why), "{wrong}: {said}");
+        let (is_good, printed) =
+            output(server().arg("--check").arg("--config").arg(daemon.config()));
+        assert!(
+            !is_good && printed.contains("s3: ") && printed.contains(why),
+            "{wrong}: {printed}"
+        );
     }
 }

@@ -107,8 +107,8 @@ fn each_invalid_request_is_rejected_and_leaves_nothing() {
     assert!(error_of(&daemon.post(&path, again).expect(409)).contains("UUID"));
 
     let body = json!({ "adapter": "wings", "uuid": new }).to_string();
-    let nobody = Uuid::new_v4();
-    let reply = daemon.send("POST", &format!("/api/servers/{nobody}/backup"), body.as_bytes());
+    let unknown = Uuid::new_v4();
+    let reply = daemon.send("POST", &format!("/api/servers/{unknown}/backup"), body.as_bytes());
     assert!(error_of(&reply.expect(404)).contains("server"));
     for header in ["", "Bearer wrong", "Bearer ", TOKEN, &format!("Basic {TOKEN}")] {
         let headers = [("Authorization", header)];

@@ -185,16 +185,16 @@ fn a_token_limits_the_events_that_a_client_receives() {
     all.auth(&jwt(TOKEN, &claims(server, &["*"])));
     assert_eq!(all.next().unwrap()["event"], "auth success");
 
-    let mut deaf = Listener::open(&daemon, server, None).unwrap();
-    deaf.auth(&jwt(TOKEN, &claims(server, &["websocket.connect"])));
-    assert_eq!(deaf.next().unwrap()["event"], "auth success");
+    let mut limited = Listener::open(&daemon, server, None).unwrap();
+    limited.auth(&jwt(TOKEN, &claims(server, &["websocket.connect"])));
+    assert_eq!(limited.next().unwrap()["event"], "auth success");
     let backup = daemon.made();
     let body = json!({ "adapter": "wings" });
     daemon.post(&format!("{}/restore", daemon.path(server, backup)), body).expect(202);
     all.until(&format!("backup completed:{backup}"));
     all.until("backup restore completed");
-    let heard = deaf.until_text("The backup is restored");
-    assert!(heard.iter().all(|event| event["event"] == "daemon message"), "{heard:?}");
+    let received = limited.until_text("The backup is restored");
+    assert!(received.iter().all(|event| event["event"] == "daemon message"), "{received:?}");
 }
 
 #[test]
@@ -234,8 +234,10 @@ fn a_client_that_sends_too_much_is_disconnected() {
     let _ = listener.socket.send(Message::text("x".repeat(64 << 10)));
     assert_eq!(listener.next(), None);
     let mut listener = Listener::new(&daemon, daemon.server());
-    for odd in ["", "{", "[]", r#"{"event":"set state","args":["kill"]}"#, r#"{"event":"auth"}"#] {
-        listener.say(odd);
+    for invalid in
+        ["", "{", "[]", r#"{"event":"set state","args":["kill"]}"#, r#"{"event":"auth"}"#]
+    {
+        listener.say(invalid);
     }
     assert_eq!(listener.next().unwrap()["event"], "jwt error");
 }
@@ -244,17 +246,17 @@ fn a_client_that_sends_too_much_is_disconnected() {
 fn a_client_that_does_not_read_delays_no_other() {
     let daemon = Daemon::new();
     let server = daemon.server();
-    let _deaf: Vec<_> = (0..20).map(|_| Listener::new(&daemon, server)).collect();
+    let _idle: Vec<_> = (0..20).map(|_| Listener::new(&daemon, server)).collect();
     // More events than the daemon buffers for one client.
     let began = Instant::now();
     for _ in 0..120 {
         daemon.made();
     }
     assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
-    let mut lively = Listener::new(&daemon, server);
+    let mut reading = Listener::new(&daemon, server);
     let backup = daemon.made();
-    lively.until(&format!("backup completed:{backup}"));
-    drop(lively);
+    reading.until(&format!("backup completed:{backup}"));
+    drop(reading);
     let metrics = || daemon.metrics();
     until("the reading client is gone", || {
         Some(()).filter(|()| !metrics().contains("wingback_websocket_clients 21"))

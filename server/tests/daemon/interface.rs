@@ -42,9 +42,9 @@ fn try_out(daemon: &Daemon, backup: Uuid) {
             "1",
         ])
         .args(["-H", &format!("Authorization: Bearer {TOKEN}")]);
-    let (is_good, said) = output(&mut schemathesis);
-    assert!(is_good, "{said}");
-    assert!(said.contains("15 selected / 15 total"), "{said}");
+    let (is_good, printed) = output(&mut schemathesis);
+    assert!(is_good, "{printed}");
+    assert!(printed.contains("15 selected / 15 total"), "{printed}");
 }
 
 #[test]

@@ -160,8 +160,8 @@ fn slow_and_half_open_clients_are_disconnected() {
         .collect();
     daemon.made();
     assert!(began.elapsed() < Duration::from_secs(20));
-    let said: Vec<_> = streams.iter().map(rest).collect();
-    assert!(said.iter().any(|text| text.starts_with("HTTP/1.1 408 ")), "{said:?}");
+    let replies: Vec<_> = streams.iter().map(rest).collect();
+    assert!(replies.iter().any(|text| text.starts_with("HTTP/1.1 408 ")), "{replies:?}");
     drop(streams);
     daemon.made();
 }
@@ -182,11 +182,12 @@ fn endless_request_heads_are_rejected() {
     let stream = connect(&daemon);
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(1 << 20));
     let _ = (&stream).write_all(long.as_bytes());
-    let said = rest(&stream);
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
-    for odd in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02"] {
+    let reply = rest(&stream);
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 4"), "{reply}");
+    for invalid in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02"]
+    {
         let stream = connect(&daemon);
-        (&stream).write_all(odd.as_bytes()).unwrap();
+        (&stream).write_all(invalid.as_bytes()).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         rest(&stream);
     }

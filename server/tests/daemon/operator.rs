@@ -27,17 +27,17 @@ fn a_configuration_error_names_its_line_and_stops_the_start() {
     let check = || output(server().arg("--check").arg("--config").arg(daemon.config()));
     assert!(check().0);
     daemon.configure(TOKEN, "  backup_write_limit: fast");
-    let (is_good, said) = check();
+    let (is_good, printed) = check();
     assert!(
-        !is_good && said.contains("system.backup_write_limit") && said.contains("line 6"),
-        "{said}"
+        !is_good && printed.contains("system.backup_write_limit") && printed.contains("line 6"),
+        "{printed}"
     );
-    assert!(!said.contains(TOKEN));
+    assert!(!printed.contains(TOKEN));
     daemon.configure("''", "");
-    let (is_good, said) = check();
-    assert!(!is_good && said.contains("token"), "{said}");
-    let (is_good, said) = output(server().args(["--config", "/nowhere/config.yml"]));
-    assert!(!is_good && said.contains("/nowhere/config.yml"), "{said}");
+    let (is_good, printed) = check();
+    assert!(!is_good && printed.contains("token"), "{printed}");
+    let (is_good, printed) = output(server().args(["--config", "/nowhere/config.yml"]));
+    assert!(!is_good && printed.contains("/nowhere/config.yml"), "{printed}");
     assert!(!daemon.tmp.path().join("wingback").exists());
 }
 
@@ -69,8 +69,12 @@ fn an_incomplete_token_stops_the_start() {
         daemon.configure(token, "");
         let mut command = server();
         command.env("WB_TOKEN", TOKEN).env("WB_DIR", daemon.tmp.path());
-        let (is_good, said) = output(command.arg("--check").arg("--config").arg(daemon.config()));
-        assert!(!is_good && said.contains("token: ") && said.contains(why), "{token}: {said}");
+        let (is_good, printed) =
+            output(command.arg("--check").arg("--config").arg(daemon.config()));
+        assert!(
+            !is_good && printed.contains("token: ") && printed.contains(why),
+            "{token}: {printed}"
+        );
     }
 }
 
@@ -208,16 +212,16 @@ fn tls_is_configured_as_in_wings() {
                   context = ssl.create_default_context(cafile=sys.argv[1])\n\
                   reply = urllib.request.urlopen(f'https://{sys.argv[2]}/health', context=context)\n\
                   print(json.load(reply)['status'])\n";
-    let (is_good, said) =
+    let (is_good, printed) =
         output(Command::new("python3").args(["-c", script]).arg(&certificate).arg(&address));
-    assert!(is_good && said.trim() == "running", "{said}");
+    assert!(is_good && printed.trim() == "running", "{printed}");
     // A client without TLS gets no response.
     assert!(fetch("GET", &format!("http://{address}/health"), &[], b"").is_err());
     drop(daemon);
 
     let mut daemon = Daemon::idle("api: {ssl: {enabled: true, cert: /nowhere, key: /nowhere}}", "");
-    let (is_good, said) = output(server().arg("--check").arg("--config").arg(daemon.config()));
-    assert!(!is_good && said.contains("api.ssl: /nowhere"), "{said}");
+    let (is_good, printed) = output(server().arg("--check").arg("--config").arg(daemon.config()));
+    assert!(!is_good && printed.contains("api.ssl: /nowhere"), "{printed}");
     daemon.kill();
 }
 
@@ -253,13 +257,13 @@ fn two_daemons_cannot_share_an_address() {
     let address = daemon.url.strip_prefix("http://").unwrap();
     let mut second = server();
     second.arg("--config").arg(daemon.config()).args(["--listen", address]);
-    let (is_good, said) = output(&mut second);
-    assert!(!is_good && said.contains(address), "{said}");
+    let (is_good, printed) = output(&mut second);
+    assert!(!is_good && printed.contains(address), "{printed}");
     // Two daemons cannot share their records either.
     let mut second = server();
     second.arg("--config").arg(daemon.config());
-    let (is_good, said) = output(&mut second);
-    assert!(!is_good && said.contains("another daemon"), "{said}");
+    let (is_good, printed) = output(&mut second);
+    assert!(!is_good && printed.contains("another daemon"), "{printed}");
 }
 
 #[test]

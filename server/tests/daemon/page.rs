@@ -28,8 +28,8 @@ fn a_user_can_do_everything_on_the_page() {
         .env("SERVER", server.to_string())
         .env("SERVER_DIR", daemon.dir(server))
         .env("PICTURES", pictures);
-    let (is_good, said) = output(&mut browser);
-    assert!(is_good, "{said}");
+    let (is_good, printed) = output(&mut browser);
+    assert!(is_good, "{printed}");
     // The backups that remain after the script.
     let left = daemon.get(&format!("/api/servers/{server}/backups"));
     assert_eq!(left["backups"].as_array().unwrap().len(), 1, "{left}");

@@ -28,8 +28,8 @@ struct State {
     /// The next behaviors. If it is empty, the Panel behaves normally.
     script: VecDeque<Act>,
     backups: BTreeMap<Uuid, Known>,
-    asked: usize,
-    tried: usize,
+    part_url_requests: usize,
+    notifications: usize,
     /// Arrival time of each request.
     requests: Vec<Instant>,
     problems: Vec<String>,
@@ -111,7 +111,7 @@ impl Panel {
 
     /// Number of requests for part URLs.
     pub fn part_url_requests(&self) -> usize {
-        self.state.lock().unwrap().asked
+        self.state.lock().unwrap().part_url_requests
     }
 
     /// Arrival times of all requests, with any response.
@@ -121,7 +121,7 @@ impl Panel {
 
     /// Number of notifications, with any result.
     pub fn notifications_received(&self) -> usize {
-        self.state.lock().unwrap().tried
+        self.state.lock().unwrap().notifications
     }
 }
 
@@ -195,13 +195,13 @@ fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
     let uuid = segments.get(3).and_then(|uuid| Uuid::parse_str(uuid).ok());
     match (head.word(0), &*segments, uuid) {
         ("GET", ["api", "remote", "backups", _], Some(uuid)) => parts(uuid, query, state),
-        ("POST", ["api", "remote", "backups", _], Some(uuid)) => over(uuid, body, state),
+        ("POST", ["api", "remote", "backups", _], Some(uuid)) => complete(uuid, body, state),
         ("POST", ["api", "remote", "backups", _, "restore"], Some(uuid)) => {
-            state.tried += 1;
+            state.notifications += 1;
             match serde_json::from_slice::<BTreeMap<String, bool>>(body) {
-                Ok(said) if said.keys().eq(["successful"]) => {
+                Ok(body) if body.keys().eq(["successful"]) => {
                     let known = state.backups.entry(uuid).or_default();
-                    known.restores.push(said["successful"]);
+                    known.restores.push(body["successful"]);
                     (204, String::new())
                 }
                 other => {
@@ -219,7 +219,7 @@ fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
 
 /// Begins an upload for each request.
 fn parts(uuid: Uuid, query: &str, state: &mut State) -> (u16, String) {
-    state.asked += 1;
+    state.part_url_requests += 1;
     let size: u64 = query.strip_prefix("size=").unwrap().parse().unwrap();
     assert!(size > 0);
     let (client, bucket) = state.s3.clone().unwrap();
@@ -231,11 +231,11 @@ fn parts(uuid: Uuid, query: &str, state: &mut State) -> (u16, String) {
     (200, json!({ "parts": urls, "part_size": state.part_size }).to_string())
 }
 
-fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
-    state.tried += 1;
-    let said: Value = serde_json::from_slice(body).unwrap();
-    if let Some(problem) = wrong(&said) {
-        state.problems.push(format!("a backup's end: {problem}: {said}"));
+fn complete(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
+    state.notifications += 1;
+    let result: Value = serde_json::from_slice(body).unwrap();
+    if let Some(problem) = problem_of(&result) {
+        state.problems.push(format!("a backup's end: {problem}: {result}"));
         return (422, String::new());
     }
     let known = state.backups.entry(uuid).or_default();
@@ -244,8 +244,8 @@ fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
     }
     if let (Some((client, bucket)), Some(id)) = (&state.s3, &known.upload) {
         let key = format!("{uuid}.tar.gz");
-        if said["successful"] == true {
-            let parts = said["parts"].as_array().unwrap().iter().map(|part| {
+        if result["successful"] == true {
+            let parts = result["parts"].as_array().unwrap().iter().map(|part| {
                 let etag = part["etag"].as_str().unwrap().to_owned();
                 (part["part_number"].as_u64().unwrap() as u32, etag)
             });
@@ -255,26 +255,27 @@ fn over(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
         }
         known.upload = None;
     }
-    known.results.push(said);
+    known.results.push(result);
     (204, String::new())
 }
 
-fn wrong(said: &Value) -> Option<&'static str> {
-    let fields = said.as_object()?;
+fn problem_of(result: &Value) -> Option<&'static str> {
+    let fields = result.as_object()?;
     let names = ["checksum", "checksum_type", "parts", "size", "successful"];
-    let Some(successful) = said["successful"].as_bool() else { return Some("successful") };
-    let (Some(checksum), Some(size)) = (said["checksum"].as_str(), said["size"].as_u64()) else {
+    let Some(successful) = result["successful"].as_bool() else { return Some("successful") };
+    let (Some(checksum), Some(size)) = (result["checksum"].as_str(), result["size"].as_u64())
+    else {
         return Some("checksum or size");
     };
     let is_sha1 = checksum.len() == 40 && checksum.bytes().all(|b| b.is_ascii_hexdigit());
     let is_part = |(part, number): (&Value, u64)| {
         part["part_number"] == number && part["etag"].as_str().is_some_and(|etag| !etag.is_empty())
     };
-    match said["parts"].as_array() {
+    match result["parts"].as_array() {
         None => Some("parts"),
         Some(parts) if !parts.iter().zip(1..).all(is_part) => Some("parts"),
         _ if !fields.keys().eq(names) => Some("fields"),
-        _ if said["checksum_type"] != "sha1" => Some("checksum_type"),
+        _ if result["checksum_type"] != "sha1" => Some("checksum_type"),
         _ if successful != is_sha1 || successful != (size > 0) => Some("checksum or size"),
         _ => None,
     }

@@ -135,13 +135,14 @@ fn an_interrupted_restore_leaves_either_the_old_or_the_new_tree() {
         let is_new = fs::metadata(dir.join("big")).unwrap().len() == 48 << 20;
         // Twice if the daemon was killed between the Panel's acceptance and its response.
         assert!(
-            results.len() <= 2 && results.iter().all(|&said| said == is_new),
+            results.len() <= 2 && results.iter().all(|&result| result == is_new),
             "{results:?} {is_new}"
         );
         assert_eq!(dir.join("new").exists(), !is_new);
         let names = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name());
-        let odd: Vec<_> = names.filter(|n| n.to_string_lossy().contains("wingback")).collect();
-        assert!(odd.is_empty(), "{odd:?}");
+        let leftovers: Vec<_> =
+            names.filter(|n| n.to_string_lossy().contains("wingback")).collect();
+        assert!(leftovers.is_empty(), "{leftovers:?}");
     }
 }
 
@@ -238,7 +239,7 @@ fn each_of_two_interrupted_restores_is_reported_with_its_own_result() {
         });
         let is_done = results.each_ref().map(|results| results.contains(&true));
         assert!(
-            results.iter().all(|results| results.iter().all(|said| *said == results[0])),
+            results.iter().all(|results| results.iter().all(|result| *result == results[0])),
             "{results:?}"
         );
         let expected = match is_done {

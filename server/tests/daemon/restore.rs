@@ -28,9 +28,11 @@ fn a_restore_writes_files_and_notifies_panel_and_clients() {
     fs::write(dir.join("new"), "new").unwrap();
     let mut listener = Listener::new(&daemon, daemon.server());
     restore(&daemon, backup, false).expect(202);
-    let says = listener.until("backup restore completed");
+    let events = listener.until("backup restore completed");
     assert!(
-        says.iter().any(|e| e["args"][0].as_str().is_some_and(|t| t.contains("must stay stopped")))
+        events
+            .iter()
+            .any(|e| e["args"][0].as_str().is_some_and(|t| t.contains("must stay stopped")))
     );
     assert!(fs::read(dir.join("world/level.dat")).unwrap() == level);
     assert!(dir.join("new").exists() && dir.join("latest.log").exists());
@@ -59,8 +61,8 @@ fn a_damaged_archive_changes_nothing() {
     fs::write(dir.join("world/level.dat"), "played on").unwrap();
     let mut listener = Listener::new(&daemon, daemon.server());
     restore(&daemon, backup, true).expect(202);
-    let says = listener.until_text("The restore failed");
-    assert!(says.iter().all(|event| event["event"] != "backup restore completed"));
+    let events = listener.until_text("The restore failed");
+    assert!(events.iter().all(|event| event["event"] != "backup restore completed"));
     assert_eq!(fs::read(dir.join("world/level.dat")).unwrap(), b"played on");
     assert!(dir.join("latest.log").exists());
     until("the Panel is notified", || {
@@ -82,8 +84,8 @@ fn an_invalid_restore_request_is_rejected() {
     daemon.post(&path, json!({ "adapter": "s3", "download_url": "" })).expect(400);
     let link = json!({ "adapter": "s3", "download_url": "file:///etc/passwd" });
     daemon.post(&path, link).expect(400);
-    let nobody = daemon.path(Uuid::new_v4(), backup);
-    daemon.post(&format!("{nobody}/restore"), json!({ "adapter": "wings" })).expect(404);
+    let unknown = daemon.path(Uuid::new_v4(), backup);
+    daemon.post(&format!("{unknown}/restore"), json!({ "adapter": "wings" })).expect(404);
 }
 
 #[test]

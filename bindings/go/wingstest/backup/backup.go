@@ -1,4 +1,4 @@
-// Package backup stands in for Wings' server/backup: its interface, and what its adapters share.
+// Package backup replaces Wings' server/backup: its interface, and the code that its adapters share.
 package backup
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/remote"
 )
 
-// AdapterType is where a backup goes.
+// AdapterType is the destination of a backup.
 type AdapterType string
 
 // The adapters.
@@ -37,13 +37,13 @@ type BackupInterface interface {
 	Restore(context.Context, io.Reader, RestoreCallback) error
 }
 
-// PelicanInterface is Pelican's, which knows the server.
+// PelicanInterface is Pelican's interface, which also passes the server.
 type PelicanInterface interface {
 	BackupInterface
 	ServerId() string
 }
 
-// ArchiveDetails are what the Panel is told.
+// ArchiveDetails are sent to the Panel.
 type ArchiveDetails struct {
 	Checksum     string              `json:"checksum"`
 	ChecksumType string              `json:"checksum_type"`

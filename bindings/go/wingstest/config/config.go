@@ -1,7 +1,7 @@
-// Package config stands in for Wings' own: of its shape, as far as an adapter sees it.
+// Package config replaces Wings' own: it has the fields that an adapter uses.
 package config
 
-// Configuration is what config.yml has.
+// Configuration is the content of config.yml.
 type Configuration struct {
 	System SystemConfiguration
 }
@@ -12,7 +12,7 @@ type SystemConfiguration struct {
 	Backups         Backups
 }
 
-// Backups is the section system.backups. Engine is what the adapter adds.
+// Backups is the section system.backups. The adapter adds Engine.
 type Backups struct {
 	WriteLimit       int
 	CompressionLevel string
@@ -21,10 +21,10 @@ type Backups struct {
 
 var current Configuration
 
-// Set puts one in place.
+// Set replaces the configuration.
 func Set(c *Configuration) { current = *c }
 
-// Get gives a copy.
+// Get returns a copy.
 func Get() *Configuration {
 	c := current
 	return &c
