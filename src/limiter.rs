@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn never_faster_than_the_rate_and_never_in_bursts() {
+    fn a_limiter_never_exceeds_its_rate_and_allows_no_bursts() {
         let limiter = Limiter::new(1_000_000);
         // Time in which nothing passes is not saved up.
         std::thread::sleep(Duration::from_millis(100));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_by_threads_it_is_one_limit() {
+    fn a_limiter_is_shared_by_threads() {
         let limiter = Limiter::new(1_000_000);
         let start = Instant::now();
         std::thread::scope(|s| {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_rate_and_a_cancel_reach_those_who_wait() {
+    fn a_new_rate_and_a_cancel_wake_waiting_threads() {
         let limiter = Limiter::new(1);
         let raised = limiter.clone();
         std::thread::scope(|s| {

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_names_and_recognises() {
+    fn a_template_formats_and_recognizes_names() {
         for good in ["backup-{uuid}.tar.gz", "{uuid}.tar.gz", "srv/{uuid}.tgz"] {
             let t: NameTemplate = good.parse().expect(good);
             let uuid = Uuid::from_u128(7);

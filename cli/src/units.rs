@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_gnu_does() {
+    fn sizes_are_parsed_as_gnu_tools_do() {
         for (text, bytes) in [
             ("0", 0),
             ("4096", 4096),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn numbers_are_formatted_for_people() {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(3 << 19), "1.5 MiB");
         assert_eq!(count(1), "1");

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_that_cannot_be_are_errors() {
+    fn impossible_lengths_are_errors() {
         let byte = c"a".as_ptr();
         // SAFETY: only the first call reads memory, and that is the one byte of the literal. The others
         // refuse their length, their count or NULL before they read.

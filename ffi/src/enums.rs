@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_error_has_a_status_of_its_own() {
+    fn each_error_kind_has_its_own_status() {
         let kinds = [
             ErrorKind::NotFound,
             ErrorKind::AlreadyExists,

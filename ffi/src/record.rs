@@ -126,7 +126,7 @@ mod tests {
     unsafe impl Record for New {}
 
     #[test]
-    fn older_and_newer_callers_are_understood() {
+    fn structs_of_older_and_newer_callers_are_accepted() {
         // SAFETY: the structs are local variables, each as large as its first field says.
         unsafe {
             let old = Old { struct_size: size_of::<Old>(), a: 1 };
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_nobody_set_is_an_error() {
+    fn an_unset_struct_size_is_an_error() {
         for struct_size in [0, 7, SIZE_MAX + 1, usize::MAX] {
             let mut old = Old { struct_size, a: 1 };
             // SAFETY: both functions refuse these sizes after they have read the first field, which is

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_and_a_panic_are_a_status_as_often_as_one_asks() {
+    fn an_error_and_a_panic_give_the_same_status_at_each_wait() {
         let failed = Error::new(ErrorKind::Busy, "try");
         let task = started::<()>(ready(Err(failed)));
         assert_eq!([wait(task), wait(task)], [wingback_status::Busy; 2]);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_ends_it_and_a_free_cancels() {
+    fn cancel_ends_a_task_and_free_cancels_it() {
         let task = started::<()>(pending());
         // SAFETY: the test frees the task after this block.
         unsafe {

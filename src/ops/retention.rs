@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_keeps_what_it_says() {
+    fn each_retention_rule_keeps_its_archives() {
         use Reason::{Any, Daily, Last, Newest, Weekly};
         // Twice a day, for four weeks.
         let hours: Vec<u64> = (0..56).map(|n| n * 12).collect();

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_matches_paths_with_everything_beneath_and_gitignore_patterns() {
+    fn a_selection_matches_paths_with_everything_below_and_gitignore_patterns() {
         for (selector, path) in [
             ("a/b", "a/b"),
             ("a", "a/b/c"),

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_what_may_stand_before_a_colon_and_a_port() {
+    fn a_host_can_be_followed_by_a_colon_and_a_port() {
         for (text, address) in [
             ("", "[::]:80"),
             ("[]", "[::]:80"),

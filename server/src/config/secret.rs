@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_leads_nowhere_is_an_error() {
+    fn an_unresolved_reference_is_an_error() {
         for text in ["$C", "x${C}", "${", "${}", "${A", "$1", "$$", "$A_", "${A }", "${=}"] {
             let problem = expanded(text).unwrap_err();
             assert!(!problem.is_empty(), "{text}");

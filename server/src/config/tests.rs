@@ -25,7 +25,7 @@ remote: https://panel.example.com
 ";
 
 #[test]
-fn wings_own_file_is_read_as_it_is() {
+fn the_configuration_file_of_wings_is_read_unchanged() {
     let config = Config::parse(WINGS).unwrap();
     assert_eq!(config.address().unwrap(), "0.0.0.0:8080".parse().unwrap());
     assert_eq!(config.data(), Path::new("/srv/volumes"));

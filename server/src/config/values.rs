@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_written_as_in_go() {
+    fn durations_are_parsed_as_in_go() {
         for (text, millis) in
             [("90s", 90_000), ("1m30s", 90_000), ("1.5h", 5_400_000), ("+2h3ms", 7_200_003)]
         {

@@ -189,7 +189,7 @@ const FILES: [&str; 16] = [
 ];
 
 #[test]
-fn every_kind_of_value_of_every_key_means_what_it_means_to_wings() {
+fn every_kind_of_value_of_every_key_is_parsed_as_by_wings() {
     let mut cases = Vec::new();
     for key in KEYS {
         let hosts: &[&str] = if key == "api.host" { &HOSTS } else { &[] };
@@ -199,7 +199,7 @@ fn every_kind_of_value_of_every_key_means_what_it_means_to_wings() {
 }
 
 #[test]
-fn generated_values_mean_what_they_mean_to_wings() {
+fn generated_values_are_parsed_as_by_wings() {
     let seed = number("WINGBACK_SEED").unwrap_or_else(|| fastrand::u64(..));
     let count = number("WINGBACK_CASES").unwrap_or(10_000);
     eprintln!("{count} values of the seed {seed} (WINGBACK_SEED, WINGBACK_CASES)");
@@ -210,7 +210,7 @@ fn generated_values_mean_what_they_mean_to_wings() {
 }
 
 #[test]
-fn files_of_every_form_mean_what_they_mean_to_wings() {
+fn files_of_every_form_are_parsed_as_by_wings() {
     let files: Vec<String> = FILES.iter().map(|&file| file.to_owned()).collect();
     let (ours, base) = (files.iter().map(|file| read(file)), read("").unwrap());
     let answers = wings(&files.iter().map(|file| json!(file)).collect::<Vec<_>>());
@@ -229,7 +229,7 @@ fn files_of_every_form_mean_what_they_mean_to_wings() {
 }
 
 #[test]
-fn tokens_mean_what_they_mean_to_wings() {
+fn tokens_are_parsed_as_by_wings() {
     let mut rng = Rng::with_seed(7);
     let pieces = [
         "$WB_A", "${WB_A}", "${WB_B}", "$", "${", "}", "{", "WB_C", "a", "_", "1", "-", "file://",

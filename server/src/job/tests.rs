@@ -44,7 +44,7 @@ fn runs_in_time(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_backup_that_panics_has_failed_and_the_next_one_has_its_slot() {
+fn a_panicking_backup_fails_and_frees_its_slot() {
     let tmp = tempfile::tempdir().unwrap();
     let (node, server) = node(tmp.path());
     let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
@@ -63,7 +63,7 @@ fn a_backup_that_panics_has_failed_and_the_next_one_has_its_slot() {
 }
 
 #[test]
-fn a_restore_that_panics_has_failed_and_the_next_one_has_its_turn() {
+fn a_panicking_restore_fails_and_the_next_one_runs() {
     let tmp = tempfile::tempdir().unwrap();
     let (node, server) = node(tmp.path());
     let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
@@ -89,7 +89,7 @@ fn a_restore_that_panics_has_failed_and_the_next_one_has_its_turn() {
 }
 
 #[test]
-fn a_check_that_panics_is_over() {
+fn a_panicking_check_ends() {
     let tmp = tempfile::tempdir().unwrap();
     let (node, server) = node(tmp.path());
     let uuid = Uuid::new_v4();

@@ -86,7 +86,7 @@ fn an_unsafe_path_is_refused() {
 }
 
 #[test]
-fn files_come_with_mode_time_and_content() {
+fn files_are_created_with_mode_time_and_content() {
     for step_by_step in LOOKUPS {
         for policy in
             [OverwritePolicy::NewTree, OverwritePolicy::Refuse, OverwritePolicy::Overwrite]
@@ -116,7 +116,7 @@ fn files_come_with_mode_time_and_content() {
 }
 
 #[test]
-fn a_file_that_is_not_finished_is_not_there() {
+fn an_unfinished_file_does_not_exist() {
     for policy in [OverwritePolicy::NewTree, OverwritePolicy::Refuse, OverwritePolicy::Overwrite] {
         let target = Target::new();
         let unpacker = target.unpacker(policy, false);
@@ -265,7 +265,7 @@ fn a_hard_link_names_a_file_or_a_link_and_nothing_else() {
 }
 
 #[test]
-fn a_link_that_is_there_already_leaves_no_temporary_name() {
+fn an_existing_link_leaves_no_temporary_name() {
     let target = Target::new();
     let unpacker = target.unpacker(OverwritePolicy::Refuse, false);
     write(&unpacker, b"a", b"same").expect("written");

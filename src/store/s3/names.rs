@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_refused_for_what_is_wrong_with_the_whole_of_it() {
+    fn an_invalid_name_is_rejected_with_its_prefix() {
         let key = Key::new("backup.tar.gz").expect("a name");
         for good in ["", "pre/", "pre", "a/b/", "a.b/", "a..b/", "%2e%2e/", "a b/é+&"] {
             let name = format!("{good}backup.tar.gz");
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_a_prefix_ends_and_the_key_begins_makes_no_difference(
+        fn the_split_between_prefix_and_key_makes_no_difference(
             parts in prop::collection::vec("[./a%\\\\ ]{0,3}|é|\\n", 1..5), at in 0usize..12,
         ) {
             let name = parts.join("/");

@@ -54,7 +54,7 @@ fn header_lengths_and_data_cover_the_archive() {
 }
 
 #[test]
-fn truncation_costs_no_member_before_it() {
+fn truncation_affects_no_member_before_it() {
     let archive = archive();
     let whole = read(&archive);
     let places = places(&whole);
@@ -71,7 +71,7 @@ fn truncation_costs_no_member_before_it() {
 }
 
 #[test]
-fn a_wrong_bit_costs_no_member_before_it() {
+fn a_wrong_bit_affects_no_member_before_it() {
     let archive = archive();
     let whole = read(&archive);
     let places = places(&whole);

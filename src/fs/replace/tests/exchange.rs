@@ -205,7 +205,7 @@ fn an_exchange_ends_with_the_new_tree() {
 
 /// After a failure of any change, the tree is the old one or the new one, at once or after the next run.
 #[test]
-fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
+fn a_failure_at_any_change_leaves_the_old_or_the_new_tree() {
     on_every_layer(|case, layer| {
         let errnos: &[Errno] = match layer {
             Layer::Upper => &[Errno::IO, Errno::NOSPC, Errno::PERM],
@@ -238,7 +238,7 @@ fn a_failure_at_any_change_leaves_one_tree_or_the_other() {
 /// The same if the process is killed, and the next process, which recovers, is killed at any change as
 /// well.
 #[test]
-fn a_kill_at_any_change_leaves_one_tree_or_the_other() {
+fn a_kill_at_any_change_leaves_the_old_or_the_new_tree() {
     on_every_layer(|case, layer| {
         for n in 0.. {
             let (_dir, target) = temporary();

@@ -337,7 +337,7 @@ fn a_state_directory_inside_the_target_is_refused() {
 
 /// Two targets may have the same inode number, such as the roots of two file systems.
 #[test]
-fn another_target_with_an_equal_inode_is_not_taken_for_it() {
+fn another_target_with_an_equal_inode_is_not_mistaken_for_it() {
     let interrupted = InterruptedRestore::new();
     let dir = record_dir(&interrupted.target);
     let other = interrupted.dir.path().join("other");
