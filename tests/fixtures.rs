@@ -142,17 +142,17 @@ impl Fixture {
         if std::env::var_os("WINGBACK_MAKE_FIXTURES").is_some() {
             MAKE.call_once(|| FIXTURES.iter().for_each(Fixture::make));
         }
-        fs::read(self.path()).expect("it is committed")
+        fs::read(self.path()).expect("a committed fixture")
     }
 
     /// Reads the index by the footer, as a client with range reads does.
     fn index(&self) -> (Footer, Index) {
         let bytes = self.read();
         let last = bytes.last_chunk::<FOOTER_LEN>().expect("long enough");
-        let footer = Footer::decode(last, bytes.len() as u64).expect("it has a footer");
+        let footer = Footer::decode(last, bytes.len() as u64).expect("a footer");
         let start = footer.index_offset as usize;
         let members = &bytes[start..start + footer.index_len as usize];
-        let index = Index::decode(&footer, members).expect("it has an index");
+        let index = Index::decode(&footer, members).expect("an index");
         (footer, index)
     }
 
@@ -172,8 +172,8 @@ impl Fixture {
         let key = store.key(&uuid::Uuid::nil());
         let backup = Backup::new(&source).profile(self.profile).level(self.level);
         let report = block_on(backup.reproducible(true).start(store.clone(), key.clone()));
-        assert!(report.expect("it is made").skipped.is_empty());
-        let bytes = fs::read(store.location(&key)).expect("it was made");
+        assert!(report.expect("a backup").skipped.is_empty());
+        let bytes = fs::read(store.location(&key)).expect("an archive");
         fs::write(self.path(), bytes).expect("written");
     }
 }
@@ -279,7 +279,7 @@ fn region() -> Vec<u8> {
 
 /// Sets attributes deepest first, because new entries change the time of their directory.
 fn write(root: &Path, tree: BTreeMap<Vec<u8>, Node>) {
-    fs::create_dir(root).expect("made");
+    fs::create_dir(root).expect("created");
     let at = |path: &[u8]| root.join(OsStr::from_bytes(path));
     for (path, node) in &tree {
         let full = at(path);
@@ -289,16 +289,16 @@ fn write(root: &Path, tree: BTreeMap<Vec<u8>, Node>) {
             What::File(_) if path == b"link-b" => fs::hard_link(root.join("link-a"), full),
             What::File(content) => fs::write(full, content),
         }
-        .expect("made");
+        .expect("created");
     }
     for (path, node) in tree.iter().rev() {
         let full = at(path);
         if node.kind() != EntryKind::Symlink {
-            fs::set_permissions(&full, fs::Permissions::from_mode(node.mode)).expect("ours");
+            fs::set_permissions(&full, fs::Permissions::from_mode(node.mode)).expect("permitted");
         }
         let time = Timespec { tv_sec: node.mtime.0, tv_nsec: node.mtime.1 };
         let times = Timestamps { last_access: time, last_modification: time };
         let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"/").unwrap_or(path)));
-        utimensat(CWD, root.join(path), &times, AtFlags::SYMLINK_NOFOLLOW).expect("ours");
+        utimensat(CWD, root.join(path), &times, AtFlags::SYMLINK_NOFOLLOW).expect("permitted");
     }
 }

@@ -78,7 +78,7 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
             check(restore_bytes(cut, &target.root, change), ErrorKind::Corrupt, "cut");
             let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1([1; 20]));
             check(wrong, ErrorKind::Corrupt, "another SHA-1");
-            // In place, damage is found halfway. This is the documented risk.
+            // In place, these limits are exceeded halfway. This is the documented risk.
             for options in
                 [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]
             {

@@ -68,8 +68,8 @@ fn kill(create: &mut Command, to: &Path, after: Duration, outcomes: &mut Outcome
     let mut child = spawn(create);
     // A random time.
     std::thread::sleep(after);
-    child.kill().expect("it is ours");
-    child.wait().expect("it is ours");
+    child.kill().expect("a child of this process");
+    child.wait().expect("a child of this process");
     let left = names(to);
     assert!(left.len() <= 1, "{left:?}");
     let Some(name) = left.first() else {
@@ -107,7 +107,7 @@ fn tree() -> Place {
     for i in 0..FILES as u64 {
         let len = if i == 0 { 3 << 20 } else { 100_000 };
         let dir = place.source.join("world");
-        fs::create_dir_all(&dir).expect("made");
+        fs::create_dir_all(&dir).expect("created");
         fs::write(dir.join(format!("{i}")), common::noise(i, len)).expect("written");
     }
     place
@@ -120,8 +120,8 @@ fn sweep_removes_the_leftovers_of_dead_processes_only() {
     let mut dead = spawn(place.create().args(slow));
     wait_until("the first file of the backup", || !place.left().is_empty());
     let leftover = place.archive();
-    dead.kill().expect("it is ours");
-    dead.wait().expect("it is ours");
+    dead.kill().expect("a child of this process");
+    dead.wait().expect("a child of this process");
     let mut living = spawn(place.create().args(slow));
     wait_until("the first file of another backup", || place.left().len() == 2);
     let mut swept = String::new();
@@ -144,7 +144,7 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     ok(&mut place.create());
     let archive = place.archive();
     let old = place.tmp.path().join("old");
-    fs::create_dir_all(old.join("world")).expect("made");
+    fs::create_dir_all(old.join("world")).expect("created");
     for i in 0..50 {
         fs::write(old.join(format!("world/{i}")), format!("old {i}")).expect("written");
         fs::write(old.join(format!("{i}")), format!("old {i}")).expect("written");
@@ -167,7 +167,7 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     };
     let is_like = |other: &Path| {
         let status = Command::new("diff").arg("-r").arg(other).arg(&target).output();
-        status.expect("it starts").status.success()
+        status.expect("the program starts").status.success()
     };
     let runs = (0..5).map(|_| {
         reset();
@@ -183,8 +183,8 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
         let mut child = spawn(&mut restore());
         // A random time.
         std::thread::sleep(took.mul_f64(rng.f64() * 1.2));
-        child.kill().expect("it is ours");
-        child.wait().expect("it is ours");
+        child.kill().expect("a child of this process");
+        child.wait().expect("a child of this process");
         if is_pending() {
             ok(wingback().arg("recover").arg(&target).arg("--state-dir").arg(&state));
             assert!(!is_pending(), "kill {i}: the record still exists");

@@ -29,9 +29,9 @@ impl Unprivileged {
         ok(Command::new("cp").arg(env!("CARGO_BIN_EXE_wingback")).arg(&binary));
         mode(place.tmp.path(), 0o755);
         mode(&binary, 0o755);
-        fs::create_dir(&place.to).expect("made");
+        fs::create_dir(&place.to).expect("created");
         if is_root() {
-            chown(&place.to, Some(NOBODY), Some(NOBODY)).expect("root may");
+            chown(&place.to, Some(NOBODY), Some(NOBODY)).expect("permitted");
         }
         Unprivileged { place, binary }
     }
@@ -61,7 +61,7 @@ impl Drop for Unprivileged {
 }
 
 fn mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours to change");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permitted");
 }
 
 /// Sets mode `as_root` if the tests run as root and the command as another user, else mode 0.
@@ -173,9 +173,9 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     closed_archive(&place.source, &archive);
     for options in [&[][..], &["--keep=unsearchable/in"], &["--merge"], &["--in-place"]] {
         let target = place.tmp.path().join("target");
-        fs::create_dir(&target).expect("made");
+        fs::create_dir(&target).expect("created");
         for (dir, _) in MODES {
-            fs::create_dir_all(target.join(dir).join("in")).expect("made");
+            fs::create_dir_all(target.join(dir).join("in")).expect("created");
             fs::write(target.join(dir).join("a"), "old").expect("written");
             fs::write(target.join(dir).join("in/old"), "old").expect("written");
         }
@@ -190,12 +190,16 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
         restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
         ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
         for (dir, to) in MODES {
-            let found = fs::metadata(target.join(dir)).expect("there").mode() & 0o7777;
+            let found = fs::metadata(target.join(dir)).expect("it exists").mode() & 0o7777;
             assert_eq!(found, to, "{options:?}: {dir}");
         }
         ok(Command::new("chmod").arg("-R").arg("u+rwx").arg(&target));
         for (path, _) in files {
-            assert_eq!(fs::read(target.join(path)).expect("there"), b"new", "{options:?}: {path}");
+            assert_eq!(
+                fs::read(target.join(path)).expect("it exists"),
+                b"new",
+                "{options:?}: {path}"
+            );
         }
         let is_merge = options == ["--merge"];
         assert_eq!(target.join("read-only/in/old").exists(), is_merge, "{options:?}");

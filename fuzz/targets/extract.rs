@@ -19,6 +19,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
     }
     let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
-    gzip.write_all(&tar).expect("a vector takes all");
-    sandbox::extract(gzip.finish().expect("a vector takes all"));
+    gzip.write_all(&tar).expect("a vector accepts all bytes");
+    sandbox::extract(gzip.finish().expect("a vector accepts all bytes"));
 });

@@ -14,7 +14,7 @@ static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let source = tempfile::tempdir().expect("a source");
     for (path, len) in [("a", 10), ("b.mca", 140_000), ("c", 600), ("d/e", 1)] {
         let path = source.path().join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::create_dir_all(path.parent().expect("a parent")).expect("created");
         let content: Vec<u8> = (0..len).map(|i: u32| (i.wrapping_mul(i) / 7) as u8).collect();
         fs::write(path, content).expect("written");
     }

@@ -13,8 +13,8 @@ libfuzzer_sys::fuzz_target!(|raw: &[u8]| {
         }
     }
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::none());
-    deflate.write_all(raw).expect("a vector takes all");
-    let blob = deflate.finish().expect("a vector takes all");
+    deflate.write_all(raw).expect("a vector accepts all bytes");
+    let blob = deflate.finish().expect("a vector accepts all bytes");
     let members: Vec<u8> = blob.chunks(8192).flat_map(|piece| member(b"WX", piece)).collect();
     let mut payload = b"WBKIDX\0\x01".to_vec();
     payload.extend([0; 4]);

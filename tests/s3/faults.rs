@@ -96,7 +96,7 @@ impl Ran {
 
     #[track_caller]
     pub fn failed(&self, kind: ErrorKind, about: &str) {
-        let error = self.result.as_ref().expect_err("it has failed");
+        let error = self.result.as_ref().expect_err("a failure");
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(about), "{error} does not say {about:?}");
     }

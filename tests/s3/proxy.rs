@@ -180,9 +180,9 @@ impl Inner {
                 seen
             };
             let rule = self.rule.lock().unwrap().clone();
-            self.take_off(&seen, &client)?;
+            self.begin_part(&seen, &client)?;
             let goes_on = self.request(&client, &mut requests, &head, &seen, rule(&seen));
-            self.land(&seen);
+            self.end_part(&seen);
             if !goes_on? || head.closes() {
                 break;
             }
@@ -265,7 +265,7 @@ impl Inner {
             _ => {}
         }
         // Before the client can read the response and send the next request.
-        self.land(seen);
+        self.end_part(seen);
         { client }.write_all(&response.bytes())?;
         let mut pass = |bytes: &[u8], payload| gate.pass(client, bytes, payload);
         let passed = match pass(b"", true) {
@@ -287,7 +287,7 @@ impl Inner {
         headers: &[(&str, String)],
         body: &str,
     ) -> io::Result<bool> {
-        self.land(seen);
+        self.end_part(seen);
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let mut response = format!(
@@ -300,7 +300,7 @@ impl Inner {
         Ok(true)
     }
 
-    fn take_off(&self, seen: &Seen, client: &TcpStream) -> io::Result<()> {
+    fn begin_part(&self, seen: &Seen, client: &TcpStream) -> io::Result<()> {
         if seen.is_part() {
             let mut parts = self.parts.lock().unwrap();
             // A client that has given up may have sent the part again.
@@ -311,7 +311,7 @@ impl Inner {
         Ok(())
     }
 
-    fn land(&self, seen: &Seen) {
+    fn end_part(&self, seen: &Seen) {
         self.parts.lock().unwrap().remove(&seen.n);
     }
 

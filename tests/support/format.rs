@@ -53,7 +53,7 @@ impl Archive {
 pub fn read(file: &[u8]) -> Archive {
     // Any gzip reader and any tar reader can read it.
     let mut tar = Vec::new();
-    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut tar).expect("it is gzip");
+    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut tar).expect("gzip data");
 
     assert_eq!(file[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], "header");
     let (footer, rest) = member(&file[file.len() - 128..], b"WF");
@@ -123,7 +123,7 @@ pub fn read(file: &[u8]) -> Archive {
 /// the number of tar bytes of each: header and content.
 fn entries(fields: &mut Fields, tar: &[u8]) -> (Vec<Entry>, Vec<(usize, usize)>) {
     let mut archive = tar::Archive::new(tar);
-    let mut read = archive.entries().expect("it is tar");
+    let mut read = archive.entries().expect("tar data");
     let (mut entries, mut lens, mut at) = (Vec::new(), Vec::new(), 0);
     for _ in 0..fields.number() {
         let path = fields.bytes().to_vec();
@@ -234,7 +234,7 @@ fn member<'a>(bytes: &'a [u8], id: &[u8; 2]) -> (&'a [u8], &'a [u8]) {
 fn inflate(deflated: &[u8], len: usize) -> Vec<u8> {
     let mut raw = vec![0; len + 1];
     let mut decoder = Decompress::new(false);
-    decoder.decompress(deflated, &mut raw, FlushDecompress::None).expect("it inflates");
+    decoder.decompress(deflated, &mut raw, FlushDecompress::None).expect("deflated data");
     assert_eq!((decoder.total_in(), decoder.total_out()), (deflated.len() as u64, len as u64));
     raw.truncate(len);
     raw

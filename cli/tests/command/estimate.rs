@@ -42,7 +42,7 @@ fn tree(rng: &mut Rng, kind: usize) -> Place {
     };
     for i in 0..files {
         let dir = place.source.join(format!("{}", i % 7));
-        fs::create_dir_all(&dir).expect("made");
+        fs::create_dir_all(&dir).expect("created");
         let end = if kind == 4 { ".mca" } else { "" };
         let mut path = format!("{i}").into_bytes();
         path.extend((0..rng.usize(..name)).map(|_| b'\x80' + rng.u8(..100)));
@@ -59,7 +59,7 @@ fn tree(rng: &mut Rng, kind: usize) -> Place {
             1 if i % 3 == 1 => fs::create_dir(path),
             _ => fs::write(path, content),
         }
-        .expect("made");
+        .expect("created");
     }
     place
 }

@@ -36,11 +36,11 @@ fn a_backup_succeeds_and_replaces_nothing_on_any_file_system() {
             create
         };
         ok(&mut create());
-        let made = fs::read(place.archive()).expect("there");
+        let made = fs::read(place.archive()).expect("it exists");
         let again = run(&mut create());
         assert_eq!(again.status, 1, "{case:?}: {again:?}");
         assert!(again.err.contains("exists already"), "{case:?}: {again:?}");
-        assert_eq!(fs::read(place.archive()).expect("there"), made, "{case:?}");
+        assert_eq!(fs::read(place.archive()).expect("it exists"), made, "{case:?}");
     }
 }
 
@@ -56,7 +56,7 @@ fn extract_succeeds_and_replaces_nothing_on_any_file_system() {
         fs::write(target.join("server.properties"), "motd=mine").expect("written");
         let again = run(&mut extract);
         assert_eq!(again.status, 1, "{case:?}: {again:?}");
-        let kept = fs::read_to_string(target.join("server.properties")).expect("there");
+        let kept = fs::read_to_string(target.join("server.properties")).expect("it exists");
         assert_eq!(kept, "motd=mine", "{case:?}");
     }
 }
@@ -68,13 +68,13 @@ fn restore_succeeds_on_any_file_system() {
             let place = place();
             ok(&mut place.create());
             let target = place.tmp.path().join("target");
-            fs::create_dir_all(target.join("plugins")).expect("made");
+            fs::create_dir_all(target.join("plugins")).expect("created");
             fs::write(target.join("plugins/old.jar"), "old").expect("written");
             fs::write(target.join("server.properties"), "motd=old").expect("written");
             let mut restore = on(case);
             restore.arg("restore").arg(place.archive()).arg(&target).arg("-q").args(way);
             ok(&mut restore);
-            let motd = fs::read_to_string(target.join("server.properties")).expect("there");
+            let motd = fs::read_to_string(target.join("server.properties")).expect("it exists");
             assert_eq!(motd, "motd=new", "{case:?} {way:?}");
             assert!(target.join("world/region/r.0.0.mca").is_file(), "{case:?} {way:?}");
             let is_merge = way == ["--merge"];

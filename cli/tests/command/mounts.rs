@@ -30,11 +30,12 @@ impl Mounted {
         }
         let tmp = tempfile::tempdir().expect("a temporary directory");
         let root = tmp.path().join("mounted");
-        fs::create_dir(&root).expect("made");
+        fs::create_dir(&root).expect("created");
         fill(tmp.path());
         for command in commands {
             let command = command.replace('@', tmp.path().to_str().expect("text"));
-            let done = Command::new("sh").arg("-ec").arg(&command).output().expect("it ran");
+            let done =
+                Command::new("sh").arg("-ec").arg(&command).output().expect("the program starts");
             if !done.status.success() {
                 left_out(&format!("backups and restores on {kind}: it cannot be mounted"));
                 return None;
@@ -81,11 +82,11 @@ fn fill(root: &Path) {
         ("world/region/r.0.0.mca", &noise(1, 300_000)),
     ] {
         let path = server.join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::create_dir_all(path.parent().expect("a parent")).expect("created");
         fs::write(path, content).expect("written");
     }
-    symlink("server.properties", server.join("link")).expect("made");
-    fs::hard_link(server.join("server.properties"), server.join("world/hard")).expect("made");
+    symlink("server.properties", server.join("link")).expect("created");
+    fs::hard_link(server.join("server.properties"), server.join("world/hard")).expect("created");
     for (way, _) in WAYS {
         fill_target(&root.join(way));
     }
@@ -94,7 +95,7 @@ fn fill(root: &Path) {
 fn fill_target(target: &Path) {
     for path in ["gone/deep/er/x", "plugins/a.jar", "plugins/old.jar", "server.properties"] {
         let path = target.join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::create_dir_all(path.parent().expect("a parent")).expect("created");
         fs::write(path, "old").expect("written");
     }
 }
@@ -103,7 +104,7 @@ fn fill_target(target: &Path) {
 fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
     let layers = |tmp: &Path| {
         for layer in ["lower", "upper", "work"] {
-            fs::create_dir(tmp.join(layer)).expect("made");
+            fs::create_dir(tmp.join(layer)).expect("created");
         }
         fill(&tmp.join("lower"));
         more(&tmp.join("lower"));
@@ -154,7 +155,7 @@ fn everything_works(on: &Mounted) {
 #[test]
 fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
     let Some(on) = overlay(|_| ()) else { return };
-    let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("refused");
+    let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("rejected");
     assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case under test");
     everything_works(&on);
 }
@@ -163,7 +164,7 @@ fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
 #[test]
 fn a_restore_keeps_directories_of_the_lower_layer() {
     let cache = |lower: &Path| {
-        fs::create_dir_all(lower.join("whole/world/cache/a")).expect("made");
+        fs::create_dir_all(lower.join("whole/world/cache/a")).expect("created");
         fs::write(lower.join("whole/world/cache/a/b"), "kept").expect("written");
     };
     let Some(on) = overlay(cache) else { return };
@@ -191,7 +192,7 @@ fn everything_works_on_ext4() {
 #[test]
 fn everything_works_on_a_fuse_file_system() {
     let lower = |tmp: &Path| {
-        fs::create_dir(tmp.join("lower")).expect("made");
+        fs::create_dir(tmp.join("lower")).expect("created");
         fill(&tmp.join("lower"));
     };
     let Some(on) = Mounted::new("FUSE", lower, &["bindfs @/lower @/mounted"]) else { return };
@@ -219,7 +220,7 @@ fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
     };
     assert_eq!(without_modes(tree(&extracted)), without_modes(tree(&place.source)));
 
-    symlink("server.properties", place.source.join("link")).expect("made");
+    symlink("server.properties", place.source.join("link")).expect("created");
     ok(create(&place.source, &to).args(["-q", "--previous", "latest"]));
     let mut linked = names(&to).into_iter().map(|name| to.join(name));
     let linked = linked.find(|path| path.to_str() != Some(archive)).expect("another");

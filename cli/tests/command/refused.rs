@@ -104,23 +104,23 @@ const NEW: &str = "00000000-0000-0000-0000-000000000007";
 #[test]
 fn an_optional_system_call_may_fail() {
     let fixture = Fixture::new();
-    fixture.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "it failed"));
+    fixture.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "the command failed"));
 }
 
 #[test]
 fn a_required_system_call_that_fails_is_a_clean_error() {
     let fixture = Fixture::new();
-    let felt = Mutex::new(BTreeSet::new());
+    let failed = Mutex::new(BTreeSet::new());
     fixture.check_all(NEEDED, |call, ran, errno| {
         if ran.status != 0 || ran.out.contains("could not be removed") {
-            felt.lock().expect("no panic").insert((call[0], errno.name));
+            failed.lock().expect("no panic").insert((call[0], errno.name));
         }
         if ran.status == 1 { fixture.check_error(ran, errno) } else { Ok(()) }
     });
     // The refused calls must have been made, else the test proves nothing.
-    let felt = felt.into_inner().expect("no panic");
+    let failed = failed.into_inner().expect("no panic");
     let all = NEEDED.iter().flat_map(|call| ERRNOS.map(|errno| (call[0], errno.name)));
-    assert_eq!(felt, all.collect());
+    assert_eq!(failed, all.collect());
 }
 
 /// A source and its archive, and the content of both.
@@ -140,14 +140,15 @@ impl Fixture {
             ("world/region/r.0.0.mca", &noise(1, 30_000)),
         ]);
         let source = &place.source;
-        fs::create_dir(source.join("empty")).expect("made");
-        fs::hard_link(source.join("server.properties"), source.join("world/hard")).expect("made");
-        symlink("server.properties", source.join("link")).expect("made");
-        let sparse = fs::File::create(source.join("world/sparse")).expect("made");
+        fs::create_dir(source.join("empty")).expect("created");
+        fs::hard_link(source.join("server.properties"), source.join("world/hard"))
+            .expect("created");
+        symlink("server.properties", source.join("link")).expect("created");
+        let sparse = fs::File::create(source.join("world/sparse")).expect("created");
         sparse.set_len(300_000).expect("a hole");
         ok(&mut place.create());
         let archive = place.archive();
-        let bytes = fs::read(&archive).expect("there");
+        let bytes = fs::read(&archive).expect("it exists");
         let source = tree(source);
         Fixture { place, archive, bytes, source, cases: AtomicUsize::new(0) }
     }
@@ -185,13 +186,16 @@ impl Fixture {
         let number = self.cases.fetch_add(1, Relaxed);
         let dir = self.place.tmp.path().join(format!("case-{number}"));
         let mut case = Case { fixture: self, dir, old: Tree::new() };
-        fs::create_dir(&case.dir).expect("made");
+        fs::create_dir(&case.dir).expect("created");
         let mut command = case.prepare(action);
         refuse(&mut command, calls, errno);
         let ran = wait(spawn(&mut command));
         let checked = case.check(action, &ran).and_then(|()| {
-            ensure(tree(&self.place.source) == self.source, "the source is another")?;
-            ensure(fs::read(&self.archive).expect("there") == self.bytes, "the archive is another")
+            ensure(tree(&self.place.source) == self.source, "the source has changed")?;
+            ensure(
+                fs::read(&self.archive).expect("it exists") == self.bytes,
+                "the archive has changed",
+            )
         });
         fs::remove_dir_all(&case.dir).expect("removed");
         (ran, checked)
@@ -202,14 +206,17 @@ impl Fixture {
         let line = ran.err.strip_prefix("wingback: ").unwrap_or_default();
         ensure(line.lines().count() == 1, "the error is not one line")?;
         let Some((before, _)) = line.split_once(&errno.text()) else {
-            return Err("the error has another reason".to_owned());
+            return Err("the error has a different reason".to_owned());
         };
         let tmp = self.place.tmp.path().to_str().expect("text");
         let mut paths = self.source.keys().map(|path| path.to_str().expect("text"));
         // The path of a file in the target or in the staging directory is relative.
         let has_path = [tmp, "gone", ".wingback-restore-"].iter().any(|path| before.contains(path))
             || paths.any(|path| before.contains(path));
-        ensure(has_path && before.contains(' '), "the error does not say what was done where")
+        ensure(
+            has_path && before.contains(' '),
+            "the error does not name the operation and the path",
+        )
     }
 }
 
@@ -281,7 +288,7 @@ impl Case<'_> {
             ("server.properties", "motd=old"),
         ] {
             let path = self.target().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::create_dir_all(path.parent().expect("a parent")).expect("created");
             fs::write(&path, content).expect("written");
         }
     }
@@ -309,16 +316,16 @@ impl Case<'_> {
         ensure(made.len() == 1, &format!("made: {made:?}"))?;
         let archive = self.dir.join("to").join(&made[0]);
         if ran.status == 0 {
-            let bytes = fs::read(&archive).expect("there");
-            return ensure(bytes == self.fixture.bytes, "it is another archive");
+            let bytes = fs::read(&archive).expect("it exists");
+            return ensure(bytes == self.fixture.bytes, "the archive differs");
         }
-        ensure(ran.status == 3, "it ended with another status")?;
+        ensure(ran.status == 3, "wrong exit status")?;
         ok(self.command().arg("verify").arg(&archive).arg("-q"));
         let there = listed(&archive);
         let is_there = |path: &Path| there.iter().any(|there| Path::new(there) == path);
-        let is_told = |path: &Path| ran.out.contains(&format!("\n  {}: ", path.display()));
+        let is_reported = |path: &Path| ran.out.contains(&format!("\n  {}: ", path.display()));
         // A skipped directory includes its content.
-        let is_known = |path: &&PathBuf| is_there(path) || path.ancestors().any(is_told);
+        let is_known = |path: &&PathBuf| is_there(path) || path.ancestors().any(is_reported);
         let unknown: Vec<_> = self.fixture.source.keys().filter(|path| !is_known(path)).collect();
         ensure(unknown.is_empty(), &format!("missing, and not in the report: {unknown:?}"))
     }
@@ -333,22 +340,22 @@ impl Case<'_> {
         let now = || tree(&self.target());
         let is_done = ran.status == 0;
         if is_done && ran.out.contains("warnings  none") {
-            ensure(!self.is_left(), "something is left")?;
-            return ensure(now() == new, "it is another tree");
+            ensure(!self.is_left(), "temporary files are left")?;
+            return ensure(now() == new, "the tree differs");
         }
         if !is_done && action != Action::InPlace && !self.is_left() {
-            ensure(now() == self.old, "the tree is not the old one")?;
+            ensure(now() == self.old, "the old tree has changed")?;
         }
         ok(self.command().arg("recover").arg(self.target()));
-        ensure(!self.is_left(), "something is left after `recover`")?;
+        ensure(!self.is_left(), "temporary files are left after `recover`")?;
         if !is_done && action == Action::InPlace {
             let mut again = self.command();
             self.restore(&mut again, action);
             ok(again.arg("-q"));
-            return ensure(now() == new, "the next restore made another tree");
+            return ensure(now() == new, "the tree of the next restore differs");
         }
         let now = now();
-        ensure(now == new || !is_done && now == self.old, "after `recover` it is another tree")
+        ensure(now == new || !is_done && now == self.old, "the tree after `recover` differs")
     }
 
     fn is_left(&self) -> bool {

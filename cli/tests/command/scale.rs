@@ -12,7 +12,7 @@ fn tree(dirs: usize, files: usize) -> Place {
     let place = Place::new();
     for dir in 0..dirs {
         let dir = if dirs == 1 { place.source.clone() } else { place.source.join(dir.to_string()) };
-        fs::create_dir_all(&dir).expect("made");
+        fs::create_dir_all(&dir).expect("created");
         (0..files).for_each(|file| fs::write(dir.join(file.to_string()), "x").expect("written"));
     }
     ok(&mut place.create());

@@ -23,7 +23,7 @@ fn start(place: &Place, args: &[&str]) -> Child {
 
 fn end(child: Child, signal: Signal) -> Ran {
     let start = Instant::now();
-    kill_process(Pid::from_child(&child), signal).expect("it is there");
+    kill_process(Pid::from_child(&child), signal).expect("it exists");
     let ran = common::wait(child);
     assert!(start.elapsed() < Duration::from_secs(15), "the process took too long to exit");
     ran
@@ -60,7 +60,7 @@ fn a_cancelled_backup_is_reported_in_json() {
 fn cancel_does_not_wait_for_the_write_limit() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     let child = start(&place, &["--write-limit", "100"]);
-    let written = || std::fs::metadata(place.archive()).expect("there").len();
+    let written = || std::fs::metadata(place.archive()).expect("it exists").len();
     common::wait_until("the first bytes", || written() > 0);
     // The rest of the backup would wait for the limit for hours.
     assert_eq!(end(child, Signal::INT).status, 1);

@@ -20,7 +20,7 @@ fn accepts(program: &str, args: &[&str], text: &str) {
         let _ = stdin.write_all(text.as_bytes());
     });
     let output = child.wait_with_output().expect("a child");
-    feeder.join().expect("it ended");
+    feeder.join().expect("no panic");
     assert!(output.status.success() && output.stderr.is_empty(), "{program}: {output:?}");
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn tree(root: &Path) -> Tree {
     fn walk(dir: &Path, root: &Path, found: &mut Tree) {
         for name in names(dir) {
             let path = dir.join(name);
-            let meta = fs::symlink_metadata(&path).expect("there");
+            let meta = fs::symlink_metadata(&path).expect("it exists");
             let content = if meta.is_symlink() {
                 fs::read_link(&path).expect("a link").into_os_string().into_encoded_bytes()
             } else if meta.is_file() {

@@ -55,7 +55,7 @@ fn a_full_standard_output_is_an_error() {
     for args in commands {
         let mut command = wingback();
         command.args(&args).stdout(File::options().write(true).open("/dev/full").expect("open"));
-        let output = command.stderr(Stdio::piped()).output().expect("it ran");
+        let output = command.stderr(Stdio::piped()).output().expect("the program starts");
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {err}");
         assert!(err.contains("No space left on device"), "{args:?}: {err}");
@@ -77,7 +77,7 @@ fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.err.contains("File too large"), "{}", ran.err);
     let target = place.tmp.path().join("target");
-    fs::create_dir(&target).expect("made");
+    fs::create_dir(&target).expect("created");
     fs::write(target.join("old"), "old").expect("written");
     let to = place.tmp.path().join("limited");
     for args in [

@@ -76,7 +76,7 @@ impl Ran {
 }
 
 pub fn run(command: &mut Command) -> Ran {
-    Ran::of(command.output().expect("it starts"))
+    Ran::of(command.output().expect("the program starts"))
 }
 
 /// Runs a command that must succeed.
@@ -102,7 +102,7 @@ pub fn wait(mut child: Child) -> Ran {
 
 /// Starts the command with both outputs captured.
 pub fn spawn(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
 }
 
 /// A directory to back up, and the path of one for archives that does not exist yet.
@@ -116,7 +116,7 @@ impl Place {
     pub fn new() -> Place {
         let tmp = tempfile::tempdir().expect("a temporary directory");
         let source = tmp.path().join("server");
-        fs::create_dir(&source).expect("made");
+        fs::create_dir(&source).expect("created");
         Place { source, to: tmp.path().join("backups"), tmp }
     }
 
@@ -125,7 +125,7 @@ impl Place {
         let place = Place::new();
         for (path, content) in files {
             let path = place.source.join(path);
-            fs::create_dir_all(path.parent().expect("in the source")).expect("made");
+            fs::create_dir_all(path.parent().expect("in the source")).expect("created");
             fs::write(path, content).expect("written");
         }
         place
@@ -182,7 +182,7 @@ pub fn is_root() -> bool {
 pub fn read(path: &Path) -> Vec<u8> {
     let mut content = Vec::new();
     let file = fs::File::open(path);
-    file.and_then(|mut file| file.read_to_end(&mut content)).expect("it can be read");
+    file.and_then(|mut file| file.read_to_end(&mut content)).expect("a readable file");
     content
 }
 

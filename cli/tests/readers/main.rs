@@ -95,7 +95,7 @@ fn extract_with(program: &str, args: &[&str], compare: fn(&Node, &Path)) {
         if !archive.is_full {
             // Parent directories are created implicitly.
             found.retain(|path| {
-                !fs::symlink_metadata(into.path().join(tree::os(path))).expect("there").is_dir()
+                !fs::symlink_metadata(into.path().join(tree::os(path))).expect("it exists").is_dir()
             });
         }
         found.sort();
@@ -185,7 +185,11 @@ fn gzip_pigz_and_igzip_accept_every_archive() {
 #[test]
 fn every_decompressor_gives_the_same_bytes() {
     let expected = |archive: &Archive| {
-        let output = Command::new("gzip").arg("-dc").arg(&archive.path).output().expect("it runs");
+        let output = Command::new("gzip")
+            .arg("-dc")
+            .arg(&archive.path)
+            .output()
+            .expect("the program starts");
         assert!(output.status.success());
         output.stdout
     };
@@ -193,8 +197,11 @@ fn every_decompressor_gives_the_same_bytes() {
         [("pigz", &["-dc"][..]), ("igzip", &["-dc"]), ("busybox", &["gzip", "-dc"])]
     {
         each_archive(program, |archive| {
-            let output =
-                Command::new(program).args(args).arg(&archive.path).output().expect("it runs");
+            let output = Command::new(program)
+                .args(args)
+                .arg(&archive.path)
+                .output()
+                .expect("the program starts");
             assert!(output.status.success() && output.stderr.is_empty(), "{program}");
             assert!(output.stdout == expected(archive), "{program}: {:?}", archive.path);
         });

@@ -47,7 +47,7 @@ pub fn paths(root: &Path) -> Vec<Vec<u8>> {
             let path = entry.expect("listed").path();
             let relative = path.strip_prefix(root).expect("below the root");
             paths.push(relative.as_os_str().as_bytes().to_vec());
-            if fs::symlink_metadata(&path).expect("there").is_dir() {
+            if fs::symlink_metadata(&path).expect("it exists").is_dir() {
                 add(&path, root, paths);
             }
         }
@@ -63,7 +63,7 @@ impl Tree {
         let at = |path: &[u8]| root.join(os(path));
         let file = |path: &[u8], content: &[u8]| {
             let path = at(path);
-            fs::create_dir_all(path.parent().expect("in the tree")).expect("made");
+            fs::create_dir_all(path.parent().expect("in the tree")).expect("created");
             fs::write(path, content).expect("written");
         };
         file(b"level.dat", b"seed");
@@ -90,21 +90,22 @@ impl Tree {
         for len in 101..=300 {
             file(&long_path(len), &len.to_string().into_bytes());
         }
-        let sparse = fs::File::create(at(b"sparse")).expect("made");
+        let sparse = fs::File::create(at(b"sparse")).expect("created");
         sparse.set_len(3 << 20).expect("as long as that");
         std::os::unix::fs::FileExt::write_all_at(&sparse, b"data", 2 << 20).expect("written");
-        fs::create_dir_all(at(b"hollow/within")).expect("made");
+        fs::create_dir_all(at(b"hollow/within")).expect("created");
         for (name, target) in
             [("to-file", "level.dat"), ("to-nowhere", "../no/such//file"), ("to-dir", "/")]
         {
-            symlink(target, root.join(name)).expect("made");
+            symlink(target, root.join(name)).expect("created");
         }
         for len in [99, 100, 101, 255, 300, 600, 4000] {
-            symlink(os(&b"t/".repeat(len)[..len]), root.join(format!("to-{len}"))).expect("made");
+            symlink(os(&b"t/".repeat(len)[..len]), root.join(format!("to-{len}")))
+                .expect("created");
         }
-        fs::create_dir(root.join("links")).expect("made");
-        symlink(os(b"\xff\xfe"), root.join("links").join("l".repeat(200))).expect("made");
-        fs::hard_link(at(b"level.dat"), at(b"level.dat_old")).expect("made");
+        fs::create_dir(root.join("links")).expect("created");
+        symlink(os(b"\xff\xfe"), root.join("links").join("l".repeat(200))).expect("created");
+        fs::hard_link(at(b"level.dat"), at(b"level.dat_old")).expect("created");
         for (path, mode) in [
             ("level.dat", 0o600),
             ("empty", 0o444),
@@ -114,7 +115,8 @@ impl Tree {
             ("hollow/within", 0o2750),
             ("a/b", 0o700),
         ] {
-            fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).expect("ours");
+            fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode))
+                .expect("permitted");
         }
         let mut paths = paths(root);
         // Deepest first, because changes within a directory change its time.
@@ -157,13 +159,13 @@ fn region() -> Vec<u8> {
 fn set_mtime(path: &Path, seconds: i64) {
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let times = Timestamps { last_access: time, last_modification: time };
-    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("ours");
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("permitted");
 }
 
 impl Node {
     fn read(root: &Path, path: Vec<u8>) -> Node {
         let full: PathBuf = root.join(os(&path));
-        let meta = fs::symlink_metadata(&full).expect("it is there");
+        let meta = fs::symlink_metadata(&full).expect("it exists");
         let kind = match meta.file_type() {
             kind if kind.is_dir() => 'd',
             kind if kind.is_symlink() => 'l',

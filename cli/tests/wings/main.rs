@@ -50,7 +50,7 @@ impl Wings {
 fn archive(place: &Place, profile: &str) -> PathBuf {
     ok(place.create().args(["--profile", profile, "--name", &format!("{profile}-{{uuid}}")]));
     let is_it = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with(profile);
-    place.to.join(place.left().iter().find(is_it).expect("made"))
+    place.to.join(place.left().iter().find(is_it).expect("created"))
 }
 
 #[test]
