@@ -65,11 +65,11 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
 }
 
 /// The request, and whether the backup exists afterwards.
-type Moment = (fn(&Seen) -> bool, bool);
+type Interrupt = (fn(&Seen) -> bool, bool);
 
 #[test]
 fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
-    let moments: [Moment; 6] = [
+    let interrupts: [Interrupt; 6] = [
         (|seen| seen.n == 0, false),
         (Seen::is_create, false),
         (|seen| seen.part() == Some(1), false),
@@ -94,12 +94,12 @@ fn a_backup_interrupted_at_any_request_leaves_a_whole_archive_or_nothing() {
         .enumerate()
         .filter(|(_, fault)| is_campaign || !matches!(fault, Fault::CutRequest { .. }))
         {
-            for (nth, (is_it, is_done)) in moments.into_iter().enumerate() {
+            for (nth, (is_it, is_done)) in interrupts.into_iter().enumerate() {
                 // MinIO drops the parts of an interrupted completion.
                 let is_known = !matches!(fault, Fault::CutRequest { .. });
                 let is_cancel = (nth + turn) % 2 == 0;
                 let done = ended_at(server, is_it, &fault, is_cancel);
-                let shown = format!("moment {nth}, {fault:?}, cancel {is_cancel}");
+                let shown = format!("interrupt {nth}, {fault:?}, cancel {is_cancel}");
                 assert!(done == is_done || !is_known, "{shown}");
             }
         }

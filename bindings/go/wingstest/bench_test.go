@@ -20,7 +20,7 @@ func benchTree(b *testing.B) (string, int64) {
 		dir = tree.Volume(b)
 	}
 	var size int64
-	must(b, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+	tree.Must(b, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			info, _ := entry.Info()
 			size += info.Size()
@@ -36,9 +36,9 @@ func BenchmarkStockAndWingback(b *testing.B) {
 	source, size := benchTree(b)
 	dir := b.TempDir()
 	n, err := wings.NewNode(wings.Config{Directory: dir})
-	must(b, err)
+	tree.Must(b, err)
 	made, err := n.Backup(id, "")
-	must(b, err)
+	tree.Must(b, err)
 	var stocks, ours, ratios []float64
 	for b.Loop() {
 		begun := time.Now()
@@ -46,10 +46,10 @@ func BenchmarkStockAndWingback(b *testing.B) {
 		stocks = append(stocks, time.Since(begun).Seconds())
 		begun = time.Now()
 		_, err := made.Generate(ctx, source, "")
-		must(b, err)
+		tree.Must(b, err)
 		ours = append(ours, time.Since(begun).Seconds())
 		ratios = append(ratios, stocks[len(stocks)-1]/ours[len(ours)-1])
-		must(b, made.Remove())
+		tree.Must(b, made.Remove())
 	}
 	b.ReportMetric(float64(size)/1e6, "MB")
 	b.ReportMetric(median(stocks), "stock-s")
@@ -67,14 +67,14 @@ func median(of []float64) float64 {
 // stockBackup makes an archive and reads it again for its checksum, 4 KiB at a time, as Wings does.
 func stockBackup(b *testing.B, source, path string) {
 	file, err := os.Create(path)
-	must(b, err)
+	tree.Must(b, err)
 	stock(b, source, file)
-	must(b, file.Close())
+	tree.Must(b, file.Close())
 	file, err = os.Open(path)
-	must(b, err)
+	tree.Must(b, err)
 	sum := sha1.New()
 	_, err = io.CopyBuffer(sum, struct{ io.Reader }{file}, make([]byte, 4<<10))
-	must(b, err)
-	must(b, file.Close())
-	must(b, os.Remove(path))
+	tree.Must(b, err)
+	tree.Must(b, file.Close())
+	tree.Must(b, os.Remove(path))
 }

@@ -47,9 +47,9 @@ func newPanel(t *testing.T) *panel {
 	}
 	binary := found[len(found)-1]
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	tree.Must(t, err)
 	address := listener.Addr().String()
-	must(t, listener.Close())
+	tree.Must(t, listener.Close())
 	// MinIO refuses writes if its file system is 99 % full, whatever its size.
 	data, err := os.MkdirTemp("/dev/shm", "wingback-s3")
 	if err != nil {
@@ -58,20 +58,20 @@ func newPanel(t *testing.T) *panel {
 	server := exec.Command(binary, "server", "--address", address, data)
 	if name == "versitygw" {
 		sidecar, objects := filepath.Join(data, "sidecar"), filepath.Join(data, "objects")
-		must(t, os.Mkdir(sidecar, 0o700))
-		must(t, os.Mkdir(objects, 0o700))
+		tree.Must(t, os.Mkdir(sidecar, 0o700))
+		tree.Must(t, os.Mkdir(objects, 0o700))
 		server = exec.Command(binary, "--port", address, "posix", "--sidecar", sidecar, objects)
 	}
 	server.Env = append(os.Environ(), "MINIO_ROOT_USER=wingback", "MINIO_ROOT_PASSWORD=wingback-secret", "MINIO_BROWSER=off",
 		"ROOT_ACCESS_KEY=wingback", "ROOT_SECRET_KEY=wingback-secret")
-	must(t, server.Start())
+	tree.Must(t, server.Start())
 	t.Cleanup(func() {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 		_ = os.RemoveAll(data)
 	})
 	core, err := minio.NewCore(address, &minio.Options{Creds: credentials.NewStaticV4("wingback", "wingback-secret", "")})
-	must(t, err)
+	tree.Must(t, err)
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		err := core.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
 		if err == nil {
@@ -125,7 +125,7 @@ func incompressible(t *testing.T, dir string) {
 		noise[i] = byte(seed >> 24)
 	}
 	for i := range 2 {
-		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), noise[i<<20:], 0o640))
+		tree.Must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), noise[i<<20:], 0o640))
 	}
 }
 
@@ -135,27 +135,27 @@ func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
 	incompressible(t, source)
 	b := backup.NewWingbackS3(panel, id, server, ignore)
 	details, err := b.Generate(ctx, filesystem.New(source), b.Ignored())
-	must(t, err)
+	tree.Must(t, err)
 	if len(details.Parts) != 3 || len(panel.asked) != 1 || panel.asked[0] < details.Size {
 		t.Errorf("%+v, asked for %d", details, panel.asked)
 	}
-	must(t, panel.complete(id, details.Parts))
+	tree.Must(t, panel.complete(id, details.Parts))
 	object, _, _, err := panel.core.GetObject(ctx, bucket, id, minio.GetObjectOptions{})
-	must(t, err)
+	tree.Must(t, err)
 	defer object.Close()
 	var archive bytes.Buffer
 	_, err = archive.ReadFrom(object)
-	must(t, err)
+	tree.Must(t, err)
 	sum := sha1.Sum(archive.Bytes())
 	if details.Checksum != hex.EncodeToString(sum[:]) || details.Size != int64(archive.Len()) {
 		t.Errorf("%+v", details)
 	}
-	must(t, b.Remove())
+	tree.Must(t, b.Remove())
 	tree.Targets(t, func(dir string) {
 		again, _, _, err := panel.core.GetObject(ctx, bucket, id, minio.GetObjectOptions{})
-		must(t, err)
+		tree.Must(t, err)
 		defer again.Close()
-		must(t, b.Restore(ctx, again, tree.Writer(dir)))
+		tree.Must(t, b.Restore(ctx, again, tree.Writer(dir)))
 		tree.Same(t, source, dir)
 	})
 }
@@ -165,15 +165,15 @@ func TestAStagedArchiveIsUploadedAndLeavesNothing(t *testing.T) {
 	source := tree.Volume(t)
 	incompressible(t, source)
 	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), Layout: wings.Pelican})
-	must(t, err)
+	tree.Must(t, err)
 	b, err := n.Backup(id, server)
-	must(t, err)
+	tree.Must(t, err)
 	ask := func(ctx context.Context, size int64) ([]string, int64, error) {
 		urls, err := panel.GetBackupRemoteUploadURLs(ctx, id, size)
 		return urls.Parts, urls.PartSize, err
 	}
 	details, err := b.UploadStaged(ctx, source, ignore, ask)
-	must(t, err)
+	tree.Must(t, err)
 	if panel.asked[0] != details.Size || len(details.Parts) != 3 {
 		t.Errorf("%+v", details)
 	}
@@ -201,9 +201,9 @@ func TestACancelledUploadEndsSoon(t *testing.T) {
 	source := tree.Volume(t)
 	incompressible(t, source)
 	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), WriteLimit: 1})
-	must(t, err)
+	tree.Must(t, err)
 	b, err := n.Backup(id, "")
-	must(t, err)
+	tree.Must(t, err)
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	begun := time.Now()

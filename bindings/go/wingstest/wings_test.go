@@ -50,27 +50,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// leftOut skips the rest of a test. `what` is "the case: reason", and the same in each run.
-// tests/left-out.sh compares the file that WINGBACK_LEFT_OUT names with the committed list.
-func leftOut(t testing.TB, what string) {
-	t.Helper()
-	if path := os.Getenv("WINGBACK_LEFT_OUT"); path != "" {
-		list, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		must(t, err)
-		_, err = list.WriteString(what + "\n")
-		must(t, err)
-		must(t, list.Close())
-	}
-	t.Skip("left out: " + what)
-}
-
 const ignore = "*.tmp\n# caches\n/cache/old\n"
 
 func local(t *testing.T, source string) *backup.WingbackLocal {
@@ -78,14 +57,14 @@ func local(t *testing.T, source string) *backup.WingbackLocal {
 	b := backup.NewWingbackLocal(nil, id, server, ignore)
 	t.Cleanup(func() { _ = b.Remove() })
 	details, err := b.Generate(ctx, filesystem.New(source), b.Ignored())
-	must(t, err)
+	tree.Must(t, err)
 	archive, err := os.ReadFile(b.Path())
-	must(t, err)
+	tree.Must(t, err)
 	sum := sha1.Sum(archive)
 	checksum, err := b.Checksum()
-	must(t, err)
+	tree.Must(t, err)
 	size, err := b.Size()
-	must(t, err)
+	tree.Must(t, err)
 	if details.Checksum != hex.EncodeToString(sum[:]) || string(checksum) != string(sum[:]) ||
 		details.ChecksumType != "sha1" || details.Size != int64(len(archive)) || size != details.Size {
 		t.Errorf("%+v", details)
@@ -130,9 +109,9 @@ func TestStockWingsRestoresOurArchives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tree.Targets(t, func(dir string) {
 				archive, err := os.Open(b.Path())
-				must(t, err)
+				tree.Must(t, err)
 				defer archive.Close()
-				must(t, extract(archive, tree.Writer(dir)))
+				tree.Must(t, extract(archive, tree.Writer(dir)))
 				tree.Same(t, source, dir)
 			})
 		})
@@ -142,11 +121,11 @@ func TestStockWingsRestoresOurArchives(t *testing.T) {
 // stock makes an archive as Wings does.
 func stock(t testing.TB, source string, to io.Writer) {
 	zipped, err := pgzip.NewWriterLevel(to, pgzip.BestSpeed)
-	must(t, err)
-	must(t, zipped.SetConcurrency(1<<20, 1))
+	tree.Must(t, err)
+	tree.Must(t, zipped.SetConcurrency(1<<20, 1))
 	writer := tar.NewWriter(zipped)
 	buf := make([]byte, 4<<10)
-	must(t, filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
+	tree.Must(t, filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
@@ -172,8 +151,8 @@ func stock(t testing.TB, source string, to io.Writer) {
 		_, err = io.CopyBuffer(struct{ io.Writer }{writer}, struct{ io.Reader }{file}, buf)
 		return err
 	}))
-	must(t, writer.Close())
-	must(t, zipped.Close())
+	tree.Must(t, writer.Close())
+	tree.Must(t, zipped.Close())
 }
 
 func TestWeRestoreArchivesOfStockWings(t *testing.T) {
@@ -181,19 +160,19 @@ func TestWeRestoreArchivesOfStockWings(t *testing.T) {
 	b := backup.NewWingbackLocal(nil, id, server, "")
 	t.Cleanup(func() { _ = b.Remove() })
 	file, err := os.Create(b.Path())
-	must(t, err)
+	tree.Must(t, err)
 	stock(t, source, file)
-	must(t, file.Close())
-	must(t, b.Verify(ctx))
+	tree.Must(t, file.Close())
+	tree.Must(t, b.Verify(ctx))
 	tree.Targets(t, func(dir string) {
-		must(t, b.Restore(ctx, nil, tree.Writer(dir)))
+		tree.Must(t, b.Restore(ctx, nil, tree.Writer(dir)))
 		tree.Same(t, source, dir)
 	})
 	tree.Targets(t, func(dir string) {
 		archive, err := os.Open(b.Path())
-		must(t, err)
+		tree.Must(t, err)
 		defer archive.Close()
-		must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
+		tree.Must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
 		tree.Same(t, source, dir)
 	})
 }
@@ -201,16 +180,16 @@ func TestWeRestoreArchivesOfStockWings(t *testing.T) {
 func TestWeRestoreOurArchives(t *testing.T) {
 	source := tree.Volume(t)
 	b := local(t, source)
-	must(t, b.Verify(ctx))
+	tree.Must(t, b.Verify(ctx))
 	tree.Targets(t, func(dir string) {
-		must(t, b.Restore(ctx, nil, tree.Writer(dir)))
+		tree.Must(t, b.Restore(ctx, nil, tree.Writer(dir)))
 		tree.Same(t, source, dir)
 	})
 	tree.Targets(t, func(dir string) {
 		archive, err := os.Open(b.Path())
-		must(t, err)
+		tree.Must(t, err)
 		defer archive.Close()
-		must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
+		tree.Must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
 		tree.Same(t, source, dir)
 	})
 }
@@ -218,18 +197,18 @@ func TestWeRestoreOurArchives(t *testing.T) {
 func node(t *testing.T, layout wings.Layout) *wings.Node {
 	t.Helper()
 	node, err := wings.NewNode(wings.Config{Directory: t.TempDir(), Layout: layout})
-	must(t, err)
+	tree.Must(t, err)
 	return node
 }
 
 func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
 	b, err := node(t, wings.Pelican).Backup(id, server)
-	must(t, err)
+	tree.Must(t, err)
 	source, dir := tree.Volume(t), t.TempDir()
 	_, err = b.Generate(ctx, source, ignore)
-	must(t, err)
+	tree.Must(t, err)
 	contents, err := b.Preflight(ctx, 0)
-	must(t, err)
+	tree.Must(t, err)
 	if contents.Files != 5 || contents.Symlinks != 2 || contents.Directories != 4 || contents.Bytes != 1_612_014 {
 		t.Errorf("%+v", contents)
 	}
@@ -237,8 +216,8 @@ func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = b.Preflight(ctx, contents.Bytes)
-	must(t, err)
-	must(t, b.Restore(ctx, nil, wings.Into{
+	tree.Must(t, err)
+	tree.Must(t, b.Restore(ctx, nil, wings.Into{
 		File: wings.RestoreFunc(tree.Writer(dir)),
 		Directory: func(name string, info fs.FileInfo) error {
 			return os.MkdirAll(filepath.Join(dir, name), info.Mode().Perm())
@@ -254,18 +233,18 @@ func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
 
 func TestHardLinksOfForeignArchivesAreRestoredAsFiles(t *testing.T) {
 	b, err := node(t, wings.Pterodactyl).Backup(id, "")
-	must(t, err)
+	tree.Must(t, err)
 	source := tree.Volume(t)
 	out, err := exec.Command("tar", "-czf", b.Path(), "-C", source, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	dir := t.TempDir()
-	must(t, b.Restore(ctx, nil, wings.Into{File: wings.RestoreFunc(tree.Writer(dir))}))
+	tree.Must(t, b.Restore(ctx, nil, wings.Into{File: wings.RestoreFunc(tree.Writer(dir))}))
 	tree.Same(t, source, dir)
 
 	archive, err := os.Open(b.Path())
-	must(t, err)
+	tree.Must(t, err)
 	defer archive.Close()
 	err = b.Restore(ctx, archive, wings.Into{File: wings.RestoreFunc(tree.Writer(t.TempDir()))})
 	if err == nil || !strings.Contains(err.Error(), "hard link") {
@@ -276,23 +255,23 @@ func TestHardLinksOfForeignArchivesAreRestoredAsFiles(t *testing.T) {
 func TestTheFolderOfPelicanIsRemovedWithItsLastArchive(t *testing.T) {
 	n := node(t, wings.Pelican)
 	one, err := n.Backup(id, server)
-	must(t, err)
+	tree.Must(t, err)
 	two, err := n.Backup(other, server)
-	must(t, err)
+	tree.Must(t, err)
 	source := tree.Volume(t)
 	for _, b := range []*wings.Backup{one, two} {
 		_, err := b.Generate(ctx, source, "")
-		must(t, err)
+		tree.Must(t, err)
 	}
 	if !strings.HasSuffix(one.Path(), "/"+server+"/"+id+".tar.gz") {
 		t.Error(one.Path())
 	}
 	folder := filepath.Dir(one.Path())
-	must(t, one.Remove())
+	tree.Must(t, one.Remove())
 	if _, err := os.Stat(folder); err != nil {
 		t.Error(err)
 	}
-	must(t, two.Remove())
+	tree.Must(t, two.Remove())
 	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -313,9 +292,9 @@ func TestABackupReusesTheLastArchiveOfItsServer(t *testing.T) {
 	copied := func(n *wings.Node, id string) uint64 {
 		t.Helper()
 		b, err := n.Backup(id, server)
-		must(t, err)
+		tree.Must(t, err)
 		details, err := b.Generate(ctx, source, "")
-		must(t, err)
+		tree.Must(t, err)
 		if len(details.Report.Warnings) != 0 {
 			t.Error(details.Report.Warnings)
 		}
@@ -324,26 +303,26 @@ func TestABackupReusesTheLastArchiveOfItsServer(t *testing.T) {
 	for _, layout := range []wings.Layout{wings.Pterodactyl, wings.Pelican} {
 		config := wings.Config{Directory: t.TempDir(), Layout: layout}
 		n, err := wings.NewNode(config)
-		must(t, err)
+		tree.Must(t, err)
 		if n := copied(n, id); n != 0 {
 			t.Errorf("the first backup copied %d bytes", n)
 		}
 		// A process that is started later can do so, too.
 		n, err = wings.NewNode(config)
-		must(t, err)
+		tree.Must(t, err)
 		if copied(n, other) == 0 {
 			t.Error("nothing was copied")
 		}
 		config.ReadAll = true
 		stubborn, err := wings.NewNode(config)
-		must(t, err)
+		tree.Must(t, err)
 		if n := copied(stubborn, server); n != 0 {
 			t.Errorf("%d bytes were copied", n)
 		}
 		for _, id := range []string{id, other, server} {
 			b, err := n.Backup(id, server)
-			must(t, err)
-			must(t, b.Remove())
+			tree.Must(t, err)
+			tree.Must(t, b.Remove())
 		}
 		left, err := os.ReadDir(config.Directory)
 		if err != nil || len(left) != 0 {
@@ -374,7 +353,7 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 		}
 	}
 	b, err := n.Backup(id, "")
-	must(t, err)
+	tree.Must(t, err)
 	if _, err := b.Checksum(); !errors.Is(err, wings.ErrNotMade) {
 		t.Error(err)
 	}
@@ -383,15 +362,15 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 	}
 	source := tree.Volume(t)
 	_, err = b.Generate(ctx, source, "")
-	must(t, err)
+	tree.Must(t, err)
 	if _, err := b.Generate(ctx, source, ""); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
 	// Damage is reported before a restore removes files.
 	archive, err := os.ReadFile(b.Path())
-	must(t, err)
+	tree.Must(t, err)
 	archive[len(archive)/3] ^= 1
-	must(t, os.WriteFile(b.Path(), archive, 0o600))
+	tree.Must(t, os.WriteFile(b.Path(), archive, 0o600))
 	if err := b.Verify(ctx); !errors.Is(err, wingback.Corrupt) {
 		t.Error(err)
 	}
@@ -420,9 +399,9 @@ func TestTheSwitchSelectsTheStockAdapter(t *testing.T) {
 func TestTheDocumentationShowsTheAdapter(t *testing.T) {
 	_, here, _, _ := runtime.Caller(0)
 	doc, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../docs/wings.md"))
-	must(t, err)
+	tree.Must(t, err)
 	code, err := os.ReadFile("backup/wingback.go")
-	must(t, err)
+	tree.Must(t, err)
 	text := strings.NewReplacer(
 		"github.com/wingback/wingback/bindings/go/wingstest/config", "github.com/pterodactyl/wings/config",
 		"github.com/wingback/wingback/bindings/go/wingstest/remote", "github.com/pterodactyl/wings/remote",

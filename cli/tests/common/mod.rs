@@ -1,6 +1,6 @@
 //! Shared by the tests of the command: running it, and inspecting its results.
 
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 #[path = "../../../tests/support/left_out.rs"]
 pub mod left_out;

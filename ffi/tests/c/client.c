@@ -1,5 +1,5 @@
-// A complete client, with client_archives.c: makes a backup with progress, cancels one, lists, reads one file in three ways,
-// extracts, verifies an undamaged and a damaged archive, restores, uploads.
+// A complete client: makes a backup with progress, cancels one, lists, reads one file in three ways,
+// extracts, verifies an undamaged and a damaged archive, restores, uploads. client_archives.c is a part.
 //
 // client SOURCE WORK [ENDPOINT BUCKET ACCESS_KEY SECRET_KEY PART_URL...]
 //

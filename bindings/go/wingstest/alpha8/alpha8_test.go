@@ -15,18 +15,18 @@ import (
 
 func TestStockWingsRestoresOurArchives(t *testing.T) {
 	node, err := wings.NewNode(wings.Config{Directory: t.TempDir()})
-	must(t, err)
+	tree.Must(t, err)
 	b, err := node.Backup("6f1e5c2a-0f9e-4b56-9d5c-3c0f4bde1f11", "")
-	must(t, err)
+	tree.Must(t, err)
 	source, ctx := tree.Volume(t), context.Background()
 	_, err = b.Generate(ctx, source, "*.tmp")
-	must(t, err)
+	tree.Must(t, err)
 	format := archiver.CompressedArchive{Compression: archiver.Gz{}, Archival: archiver.Tar{}}
 	tree.Targets(t, func(dir string) {
 		archive, err := os.Open(b.Path())
-		must(t, err)
+		tree.Must(t, err)
 		defer archive.Close()
-		must(t, format.Extract(ctx, archive, nil, func(_ context.Context, f archiver.File) error {
+		tree.Must(t, format.Extract(ctx, archive, nil, func(_ context.Context, f archiver.File) error {
 			content, err := f.Open()
 			if err != nil {
 				return err
@@ -36,11 +36,4 @@ func TestStockWingsRestoresOurArchives(t *testing.T) {
 		}))
 		tree.Same(t, source, dir)
 	})
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

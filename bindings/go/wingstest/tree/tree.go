@@ -16,7 +16,8 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/backup"
 )
 
-func must(t testing.TB, err error) {
+// Must fails the test if there is an error.
+func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -35,15 +36,15 @@ func Volume(t testing.TB) string {
 		"cache/a.tmp":            "left out",
 	} {
 		path := filepath.Join(dir, name)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		must(t, os.WriteFile(path, []byte(content), 0o640))
+		Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		Must(t, os.WriteFile(path, []byte(content), 0o640))
 	}
-	must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
-	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
-	must(t, os.Symlink("world", filepath.Join(dir, "current")))
-	must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
+	Must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
+	Must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
+	Must(t, os.Symlink("world", filepath.Join(dir, "current")))
+	Must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
 	// Go's tar writer rounds times, and readers truncate them.
-	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
@@ -80,7 +81,7 @@ func Same(t testing.TB, source, restored string) {
 	t.Helper()
 	files := func(dir string) map[string]string {
 		found := map[string]string{}
-		must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.Type().IsRegular() {
 				return err
 			}
@@ -111,14 +112,14 @@ func Targets(t testing.TB, restore func(dir string)) {
 	for _, emptied := range []bool{true, false} {
 		dir := t.TempDir()
 		if !emptied {
-			must(t, os.MkdirAll(filepath.Join(dir, "world"), 0o755))
-			must(t, os.WriteFile(filepath.Join(dir, "world/level.dat"), []byte("older"), 0o640))
-			must(t, os.WriteFile(filepath.Join(dir, "newer.txt"), nil, 0o644))
+			Must(t, os.MkdirAll(filepath.Join(dir, "world"), 0o755))
+			Must(t, os.WriteFile(filepath.Join(dir, "world/level.dat"), []byte("older"), 0o640))
+			Must(t, os.WriteFile(filepath.Join(dir, "newer.txt"), nil, 0o644))
 		}
 		restore(dir)
 		if _, err := os.Stat(filepath.Join(dir, "newer.txt")); emptied == (err == nil) {
 			t.Errorf("emptied %v: %v", emptied, err)
 		}
-		must(t, os.RemoveAll(filepath.Join(dir, "newer.txt")))
+		Must(t, os.RemoveAll(filepath.Join(dir, "newer.txt")))
 	}
 }
