@@ -191,7 +191,7 @@ class Tree:
         return gzip.compress(b"".join(parts), 6, mtime=0)
 
     def map_data(self, size):
-        """Gzipped 128 x 128 map colours: runs with a little noise."""
+        """Gzipped 128 x 128 map colors: runs with a little noise."""
         return gzip.compress(b"".join(self.random.choices(self.map_runs, k=size)), 6, mtime=0)
 
     def stats(self, size):

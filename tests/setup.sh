@@ -105,7 +105,7 @@ all)
     tests/corpora.sh
     tests/s3-servers.sh minio
     ;;
-lints) tool "licences and advisories of the dependencies" cargo-deny 0.20.2 cargo-deny ;;
+lints) tool "licenses and advisories of the dependencies" cargo-deny 0.20.2 cargo-deny ;;
 fuzz)
     need clang clang
     packages "the fuzz targets"
