@@ -68,7 +68,7 @@ lint: ## format, clippy, docs, dependencies, oldest Rust, hidden test skips
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features isal -- -D warnings
 	cargo clippy -p wingback --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features wingback/testing
 	cargo clippy -p wingback-ffi --no-default-features --all-targets -- -D warnings
 	tests/layers.py
 	tests/left-out.sh check

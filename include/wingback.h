@@ -521,6 +521,10 @@ typedef struct wingback_object {
     struct wingback_bytes key;
     // Its size in bytes.
     uint64_t size;
+    // Time at which it became complete, in nanoseconds since 1970, if is_modified_known.
+    int64_t modified_ns;
+    // Whether the store knows that time.
+    bool is_modified_known;
 } wingback_object;
 
 // The size of a source. The source may change before it is backed up.

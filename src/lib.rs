@@ -15,7 +15,7 @@
 //! - An operation ([`Backup`], [`List`], [`Verify`], [`Extract`], [`Restore`]) has methods for its options,
 //!   and a `start` that returns a [`Task`].
 //! - A [`Task`] is a future with a [`Handle`] for progress and cancel. It resolves with a report, such as
-//!   [`Report`] or [`Restored`].
+//!   [`Report`] or [`Restored`]. Without an executor, [`Task::wait`] blocks until then.
 //! - A [`Store`] holds archives under [`Key`]s. [`LocalStore`] is a directory, and `S3Store` (feature `s3`)
 //!   a bucket.
 //! - An [`Archive`] is an archive to read: in a store, a file, a stream or behind a link.
@@ -60,7 +60,6 @@
 //! # List an archive, and read one file
 //!
 //! ```
-//! use futures::executor::block_on;
 //! use wingback::{Archive, List};
 //! # use wingback::{Backup, LocalStore};
 //!
@@ -71,14 +70,14 @@
 //! # let store = LocalStore::new(tmp.path().join("backups"));
 //! # let key = store.key(&uuid::Uuid::new_v4());
 //! # let path = store.path(&key);
-//! # block_on(Backup::new(&server).start(store, key))?;
-//! let listing = block_on(List::new().select("*.properties").start(Archive::file(&path)))?;
+//! # Backup::new(&server).start(store, key).wait()?;
+//! let listing = List::new().select("*.properties").start(Archive::file(&path)).wait()?;
 //! for member in listing.members() {
 //!     println!("{:>10} {}", member.size, String::from_utf8_lossy(&member.path));
 //! }
 //!
 //! let mut content = Vec::new();
-//! block_on(Archive::file(&path).copy_file("server.properties", &mut content))?;
+//! Archive::file(&path).copy_file("server.properties", &mut content).wait()?;
 //! assert_eq!(content, b"motd=hello\n");
 //! # Ok::<(), wingback::Error>(())
 //! ```
@@ -89,7 +88,6 @@
 //! the next restore, or [`Restore::recover`], finishes or undoes an interrupted one.
 //!
 //! ```
-//! use futures::executor::block_on;
 //! use wingback::{Archive, LocalStore, Restore};
 //! # use wingback::Backup;
 //!
@@ -99,10 +97,10 @@
 //! # std::fs::create_dir(&server).unwrap();
 //! # std::fs::write(server.join("level.dat"), "old").unwrap();
 //! # let key = LocalStore::new(&backups).key(&uuid::Uuid::new_v4());
-//! # block_on(Backup::new(&server).start(LocalStore::new(&backups), key.clone()))?;
+//! # Backup::new(&server).start(LocalStore::new(&backups), key.clone()).wait()?;
 //! # std::fs::write(server.join("level.dat"), "new").unwrap();
 //! let archive = Archive::in_store(LocalStore::new(&backups), key);
-//! let restored = block_on(Restore::new(&server).state_dir(&state).start(archive))?;
+//! let restored = Restore::new(&server).state_dir(&state).start(archive).wait()?;
 //! println!("{} files in {:?}", restored.unpacked.files, restored.duration);
 //! # assert_eq!(std::fs::read(server.join("level.dat")).unwrap(), b"old");
 //! # Ok::<(), wingback::Error>(())
@@ -131,20 +129,18 @@
 //!
 //! # A store of your own
 //!
-//! A [`Store`] has eight methods, and an [`Upload`] three. This store passes all but one on to another:
+//! A [`Store`] has five methods that it must implement, and an [`Upload`] two. This store passes them on to
+//! another, except for one:
 //!
 //! ```
 //! use bytes::Bytes;
 //! use futures::{FutureExt, future::{BoxFuture, ready}};
-//! use wingback::{Error, ErrorKind, Key, LocalStore, Object, ReadRange, Result, Store, Upload};
+//! use wingback::{Error, ErrorKind, Key, MemoryStore, Object, ReadRange, Result, Store, Upload};
 //!
 //! /// Archives that nobody can delete.
-//! struct WriteOnce(LocalStore);
+//! struct Keep(MemoryStore);
 //!
-//! impl Store for WriteOnce {
-//!     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-//!         ready(Err(Error::new(ErrorKind::PermissionDenied, "delete").at(key))).boxed()
-//!     }
+//! impl Store for Keep {
 //!     fn create<'a>(
 //!         &'a self,
 //!         key: &'a Key,
@@ -161,24 +157,18 @@
 //!     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
 //!         self.0.list()
 //!     }
-//!     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-//!         self.0.sweep()
-//!     }
-//!     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
-//!         self.0.wait_for_cleanup()
-//!     }
-//!     fn location(&self, key: &Key) -> String {
-//!         self.0.location(key)
+//!     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+//!         ready(Err(Error::new(ErrorKind::PermissionDenied, "delete").at(key))).boxed()
 //!     }
 //! }
 //!
-//! # let tmp = tempfile::tempdir().unwrap();
-//! let store = WriteOnce(LocalStore::new(tmp.path()));
-//! let key = "monday.tar.gz".parse()?;
+//! let (store, key) = (Keep(MemoryStore::new()), "monday.tar.gz".parse()?);
 //! let error = futures::executor::block_on(store.delete(&key)).unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::PermissionDenied);
 //! # Ok::<(), wingback::Error>(())
 //! ```
+//!
+//! With the feature `testing`, `testing::store_conformance` checks that a store fulfills the contract.
 //!
 //! For a destination without names, such as a socket, use [`Backup::write_to`] or [`Backup::send_to`].
 //!
@@ -189,7 +179,7 @@
 //! for the whole process; local files use it. With the feature `s3`, each connected `S3Store` has one more
 //! thread, for the network.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
+#![warn(unreachable_pub, unnameable_types)]
 // A panic in the engine is a bug, so each place that could panic says why it cannot.
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -214,8 +204,15 @@ mod rt;
 mod source;
 mod store;
 mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod warning;
 mod write;
+
+/// Durable files and directories, for stores and records of other programs.
+pub mod durable {
+    pub use crate::fs::durable::{make_dirs, sync};
+}
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -229,12 +226,11 @@ pub use format::{
     Level, Profile,
     index::{FOOTER_LEN, Footer, Index, Segment},
 };
-#[doc(hidden)]
-pub use fs::durable::{make_dirs, sync};
 pub use fs::{
     ignore::{Excludes, Rules, file::IgnoreFile},
     replace::{Recovered, default_state_dir},
     unpack::Owner,
+    walk::OwnFiles,
 };
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
@@ -260,13 +256,11 @@ pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use rt::threads::join_threads;
 pub use source::Archive;
 pub use store::{
-    Object, Opened, ReadRange, Sent, Store, Upload,
-    local::LocalStore,
-    memory::{Fault, MemoryStore},
+    Object, Opened, ReadRange, Sent, Store, Upload, local::LocalStore, memory::MemoryStore,
 };
 #[cfg(feature = "s3")]
 pub use store::{
-    presigned::{PartUrls, UploadedPart, UploadedParts},
+    presigned::{PartUpload, PartUrls, UploadedPart, UploadedParts},
     s3::{Credentials, S3Store},
 };
 pub use task::{Handle, Task};

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, executor::block_on, future::BoxFuture};
 
 use crate::{
     error::{Error, Result},
@@ -43,6 +43,34 @@ impl<'a, T> Task<'a, T> {
     /// Returns a handle that watches and cancels the task from any thread. It may outlive the task.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Polls the task on the calling thread, and blocks that thread until the task resolves. It needs no
+    /// executor.
+    ///
+    /// Do not call it in async code: the executor's thread would block, and other futures on that thread would
+    /// not run. Await the task there instead.
+    ///
+    /// ```
+    /// use wingback::Backup;
+    ///
+    /// # let tmp = tempfile::tempdir().unwrap();
+    /// # let dir = tmp.path();
+    /// let mut archive = futures::io::Cursor::new(Vec::new());
+    /// let report = Backup::new(dir).write_to(&mut archive).wait()?;
+    /// assert_eq!(report.size, archive.get_ref().len() as u64);
+    /// # Ok::<(), wingback::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    ///
+    /// # Panics
+    ///
+    /// If an executor of the crate `futures` already runs on this thread.
+    pub fn wait(self) -> Result<T> {
+        block_on(self)
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     fs,
-    future::{poll_fn, ready},
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -151,10 +151,6 @@ impl Upload for StuckUpload {
     fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<(), Error>> {
         async move { self.0.call("complete", Ok(())).await }.boxed()
     }
-
-    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<(), Error>> {
-        ready(Ok(())).boxed()
-    }
 }
 
 /// For methods that a backup does not call.
@@ -187,18 +183,6 @@ impl Store for StuckStore {
     }
 
     fn delete<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<(), Error>> {
-        unused()
-    }
-
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
-        unused()
-    }
-
-    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
-    }
-
-    fn location(&self, _: &Key) -> String {
         unused()
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::{future::Future, process::Command};
 
 use futures::{StreamExt, executor::block_on};
-use support::{Tree, format, key, noise};
+use support::{Tree, format, key, noise, wait_until};
 use wingback::{ErrorKind, Limiter, LocalStore, MemoryStore, Phase, Store};
 
 async fn suite() {
@@ -50,6 +50,22 @@ async fn suite() {
 /// Some executors move futures between threads.
 fn assert_send<F: Future + Send>(future: F) -> F {
     future
+}
+
+#[test]
+fn without_an_executor_a_thread_waits() {
+    let tree = Tree::with(&[("a", &noise(100_000))]);
+    let store = MemoryStore::new();
+    let report = tree.backup().start(store.clone(), key()).wait().unwrap();
+    assert_eq!(store.get(&key()).unwrap().len() as u64, report.size);
+
+    let task = tree.backup().read_limit(Limiter::new(1000)).write_to(futures::io::sink());
+    let handle = task.handle();
+    let waiting = std::thread::spawn(move || task.wait());
+    wait_until("reading", || handle.progress().phase == Phase::Reading);
+    assert!(!waiting.is_finished(), "it waits for the limit");
+    handle.cancel();
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[test]

@@ -12,7 +12,10 @@ use std::{
 
 use futures::{AsyncWrite, executor::block_on};
 use support::{Tree, bytes, format, key, left_out, noise, text, unmount, wait_until};
-use wingback::{Error, ErrorKind, Fault, Limiter, LocalStore, MemoryStore, Report};
+use wingback::{
+    Error, ErrorKind, Limiter, LocalStore, MemoryStore, Report,
+    testing::{Fault, FaultyStore},
+};
 
 #[test]
 fn a_store_that_fails_at_any_byte_or_call_has_no_archive() {
@@ -23,8 +26,8 @@ fn a_store_that_fails_at_any_byte_or_call_has_no_archive() {
     faults.extend([Fault::Create, Fault::Complete]);
     for fault in faults {
         let store = MemoryStore::new();
-        store.set_fault(Some(fault));
-        let error = block_on(tree.backup().start(store.clone(), key())).unwrap_err();
+        let faulty = FaultyStore::new(store.clone(), fault);
+        let error = block_on(tree.backup().start(faulty, key())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{fault:?}: {error}");
         assert!(store.get(&key()).is_none(), "{fault:?}");
         assert_eq!(store.unfinished(), 0, "{fault:?}");

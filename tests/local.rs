@@ -12,14 +12,16 @@ use std::{
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use support::{Tree, conformance::conformance, key, noise, wait_until};
-use wingback::{ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store};
+use support::{Tree, key, noise, wait_until};
+use wingback::{
+    ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store, testing::store_conformance,
+};
 
 #[test]
 fn every_store_passes_the_conformance_suite() {
     let tmp = tempfile::tempdir().unwrap();
-    block_on(conformance(&LocalStore::new(tmp.path().join("new/dir"))));
-    block_on(conformance(&MemoryStore::new()));
+    block_on(store_conformance(&LocalStore::new(tmp.path().join("new/dir"))));
+    block_on(store_conformance(&MemoryStore::new()));
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn foreign_files_are_neither_listed_nor_swept() {
 
         let listed = block_on(store.list()).unwrap();
         let modified = fs::metadata(store.path(&ours)).unwrap().modified().ok();
-        assert_eq!(listed, [Object { key: ours, size: 4, modified }]);
+        assert_eq!(listed, [Object::new(ours, 4, modified)]);
         assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
         assert!(foreign.iter().chain(&not_files).all(|path| path.symlink_metadata().is_ok()));
     }

@@ -158,18 +158,6 @@ impl Store for Counting {
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
         self.store.delete(key)
     }
-
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        self.store.sweep()
-    }
-
-    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
-        self.store.wait_for_cleanup()
-    }
-
-    fn location(&self, key: &Key) -> String {
-        self.store.location(key)
-    }
 }
 
 #[test]

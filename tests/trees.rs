@@ -19,6 +19,7 @@ use futures::executor::block_on;
 use support::{Tree, archive, bytes, format, key, left_out, noise, unmount, wait_until_open};
 use wingback::{
     Error, ErrorKind, IgnoreFile, Limiter, LocalStore, MemoryStore, Report, SkipReason, Warning,
+    testing::{Fault, FaultyStore},
 };
 
 fn skipped(report: &Report) -> Vec<(String, &str)> {
@@ -294,8 +295,7 @@ fn a_suspicious_pattern_is_a_warning_or_an_error_if_strict() {
 fn a_source_that_is_not_a_directory_fails_before_anything_is_written() {
     let tree = Tree::with(&[("file", b"")]);
     for (source, kind) in [("nothing", ErrorKind::NotFound), ("file", ErrorKind::InvalidInput)] {
-        let store = MemoryStore::new();
-        store.set_fault(Some(wingback::Fault::Create));
+        let store = FaultyStore::new(MemoryStore::new(), Fault::Create);
         let backup = wingback::Backup::new(tree.root.join(source));
         let error = block_on(backup.start(store, key())).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

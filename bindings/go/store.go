@@ -4,6 +4,8 @@ package wingback
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 )
 
 // A Store is a place for archives: a [LocalStore] or an [S3Store].
@@ -124,10 +126,30 @@ func (n Name) wire() any {
 
 // An Object is an archive in a store.
 type Object struct {
-	Key  string `json:"key"`
-	Size int64  `json:"size"`
+	Key  string
+	Size int64
+	// ModTime is the time at which the archive became complete; zero if the store does not know it.
+	ModTime time.Time
 	// Location is a path or a URL, for people to read.
-	Location string `json:"location"`
+	Location string
+}
+
+// UnmarshalJSON decodes the engine's answer.
+func (o *Object) UnmarshalJSON(text []byte) error {
+	var said struct {
+		Key      string
+		Size     int64
+		Modified *int64 `json:"modified_ns"`
+		Location string
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*o = Object{Key: said.Key, Size: said.Size, Location: said.Location}
+	if said.Modified != nil {
+		o.ModTime = time.Unix(0, *said.Modified)
+	}
+	return nil
 }
 
 // Objects lists the archives in a store, sorted by key.

@@ -290,6 +290,9 @@ func TestObjectsAreListedAndDeleted(t *testing.T) {
 	if len(objects) != 1 || objects[0] != object || object.Key != id+".tar.gz" || object.Size != report.Size {
 		t.Error(objects, object)
 	}
+	if info, err := os.Stat(object.Location); err != nil || !object.ModTime.Equal(info.ModTime()) {
+		t.Error(object, info, err)
+	}
 	must(t, shared.Delete(background(), store, wingback.Name{Key: object.Key}))
 	removed, err := shared.Sweep(background(), store)
 	if err != nil || len(removed) != 0 {

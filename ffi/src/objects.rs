@@ -42,10 +42,14 @@ pub struct wingback_object {
     pub key: wingback_bytes,
     /// Its size in bytes.
     pub size: u64,
+    /// Time at which it became complete, in nanoseconds since 1970, if is_modified_known.
+    pub modified_ns: i64,
+    /// Whether the store knows that time.
+    pub is_modified_known: bool,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
-// each other field is a pointer with its length or an integer.
+// each other field is a pointer with its length, an integer or a boolean.
 unsafe impl Record for wingback_object {}
 
 /// Lends the result of wingback_store_list.
@@ -86,7 +90,14 @@ pub unsafe extern "C" fn wingback_objects_get(
             let found =
                 objects.get(index).ok_or_else(|| Failure::no_element(index, objects.len()))?;
             let key = wingback_bytes::lend(found.key.as_str().as_bytes());
-            let value = wingback_object { struct_size: 0, key, size: found.size };
+            let modified_ns = found.modified_ns();
+            let value = wingback_object {
+                struct_size: 0,
+                key,
+                size: found.size,
+                modified_ns: modified_ns.unwrap_or(0),
+                is_modified_known: modified_ns.is_some(),
+            };
             record::write(object, &value, "object")
         })
     }

@@ -98,7 +98,7 @@ async fn run(
             let urls = part_urls(node, job, estimate.archive_max).await?;
             let staging = node.config.backup_directory();
             let dir = staging.clone();
-            unblock(move || wingback::make_dirs(&dir, 0o700))
+            unblock(move || wingback::durable::make_dirs(&dir, 0o700))
                 .await
                 .map_err(|e| Error::io("create the directory", e).at(&staging))?;
             let urls = wingback::PartUrls::new(urls.parts, urls.part_size)?.staging(staging);

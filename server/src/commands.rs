@@ -107,7 +107,7 @@ async fn check_destination(
     let (dir, reserve) = (node.config.backup_directory(), node.config.reserve());
     let shown = dir.display().to_string();
     let checked = in_time(move || {
-        wingback::make_dirs(&dir, 0o700)?;
+        wingback::durable::make_dirs(&dir, 0o700)?;
         access(&dir, Access::WRITE_OK | Access::EXEC_OK)?;
         let free = statvfs(&dir)?;
         Ok(free.f_bavail.saturating_mul(free.f_frsize) > reserve)

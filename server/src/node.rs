@@ -148,7 +148,7 @@ impl Node {
 
 /// Locks a state directory, and creates it if necessary.
 fn lock(state: &Path) -> io::Result<File> {
-    wingback::make_dirs(state, 0o700)?;
+    wingback::durable::make_dirs(state, 0o700)?;
     let file = File::create(state.join("lock"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(io::Error::other("another daemon uses this directory")),

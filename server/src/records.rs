@@ -42,7 +42,7 @@ impl<T: Recorded> Records<T> {
     /// Reads the records in `dir`, and creates the directory if necessary. A file that cannot be read is
     /// logged and kept.
     pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        wingback::make_dirs(&dir, 0o700)?;
+        wingback::durable::make_dirs(&dir, 0o700)?;
         let mut all = BTreeMap::new();
         for entry in fs::read_dir(&dir)? {
             let path = entry?.path();
@@ -159,13 +159,13 @@ impl<T: Recorded> Inner<T> {
         let new = path.with_extension("new");
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
-        wingback::sync(&file)?;
+        wingback::durable::sync(&file)?;
         fs::rename(new, path)?;
         self.sync()
     }
 
     fn sync(&self) -> io::Result<()> {
-        wingback::sync(File::open(&self.dir)?)
+        wingback::durable::sync(File::open(&self.dir)?)
     }
 }
 

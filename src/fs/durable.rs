@@ -50,20 +50,31 @@ pub(crate) fn sync_file_system(dir: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// Makes a file or directory durable. If the file system cannot sync it alone, the whole file system is
-/// synced.
-#[doc(hidden)]
+/// Makes an open file or directory durable, so that its content survives a power cut. Blocks until then.
+///
+/// If the file system cannot sync it alone, the whole file system is synced.
+///
+/// # Errors
+///
+/// The error of the system call, such as one of a disk that cannot write.
 pub fn sync(fd: impl AsFd) -> io::Result<()> {
     Ok(sys::sync(fd)?)
 }
 
-/// Makes the directory `path` and its missing parents. The parent of each new directory is synced, so that
-/// a power cut cannot remove the directory together with files that were synced in it.
-#[doc(hidden)]
-pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
+/// Makes the directory `path` and its missing parents with the permissions `mode`, and blocks until they are
+/// durable. Succeeds if the directory exists.
+///
+/// The parent of each new directory is synced, so that a power cut cannot remove the directory together with
+/// files that were synced in it.
+///
+/// # Errors
+///
+/// The error of the system call, such as [`AlreadyExists`](io::ErrorKind::AlreadyExists) if a part of the path
+/// is not a directory.
+pub fn make_dirs(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
     let mut missing: Vec<&Path> = Vec::new();
-    let mut next = Some(path).filter(|path| !path.as_os_str().is_empty());
+    let mut next = Some(path.as_ref()).filter(|path| !path.as_os_str().is_empty());
     while let Some(dir) = next {
         match make_dir(dir, mode) {
             Ok(()) => break,

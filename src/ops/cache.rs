@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::walk::OwnBackups,
+    fs::walk::OwnFiles,
     name::{Key, NameTemplate},
     ops::{
         previous::Previous,
@@ -246,8 +246,8 @@ impl Upload for CachedUpload<'_> {
         self.main.on_sent(sent);
     }
 
-    fn own_backups(&self) -> Option<OwnBackups> {
-        self.main.own_backups()
+    fn own_files(&self) -> Option<OwnFiles> {
+        self.main.own_files()
     }
 }
 

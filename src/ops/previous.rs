@@ -139,18 +139,6 @@ mod tests {
         fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
             self.0.delete(key)
         }
-
-        fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-            self.0.sweep()
-        }
-
-        fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
-            self.0.wait_for_cleanup()
-        }
-
-        fn location(&self, key: &Key) -> String {
-            self.0.location(key)
-        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! A store in memory with faults on demand, for tests.
+//! A store in memory.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -20,24 +24,25 @@ pub struct MemoryStore(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    objects: BTreeMap<Key, Bytes>,
+    objects: BTreeMap<Key, Stored>,
     /// Keys of the uploads that have begun and have not ended.
     unfinished: Vec<Key>,
-    fault: Option<Fault>,
 }
 
-/// The call at which a [`MemoryStore`] fails. It fails again and again until another fault is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// [`Store::create`] fails.
-    Create,
-    /// The [`Upload::write`] that reaches this many bytes of an archive fails.
-    WriteAt(u64),
-    /// [`Upload::complete`] fails.
-    Complete,
-    /// The [`Upload::write`] that reaches this many bytes fails, and so does [`Upload::abort`].
-    AbortAfterWriteAt(u64),
+#[derive(Debug)]
+struct Stored {
+    bytes: Bytes,
+    at: SystemTime,
+}
+
+impl Stored {
+    fn now(bytes: Bytes) -> Self {
+        Stored { bytes, at: SystemTime::now() }
+    }
+
+    fn object(&self, key: &Key) -> Object {
+        Object::new(key.clone(), self.bytes.len() as u64, Some(self.at))
+    }
 }
 
 impl MemoryStore {
@@ -46,19 +51,14 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
-    /// Sets the call that fails. `None` for none.
-    pub fn set_fault(&self, fault: Option<Fault>) {
-        self.lock().fault = fault;
-    }
-
     /// Returns the archive at `key`.
     pub fn get(&self, key: &Key) -> Option<Bytes> {
-        self.lock().objects.get(key).cloned()
+        self.lock().objects.get(key).map(|stored| stored.bytes.clone())
     }
 
     /// Stores these bytes at `key` without any check.
     pub fn put(&self, key: Key, bytes: impl Into<Bytes>) {
-        self.lock().objects.insert(key, bytes.into());
+        self.lock().objects.insert(key, Stored::now(bytes.into()));
     }
 
     /// Returns the number of uploads that have begun and have not ended.
@@ -71,18 +71,6 @@ impl MemoryStore {
     }
 }
 
-impl State {
-    fn check(&self, is_hit: impl Fn(Fault) -> bool, operation: &'static str) -> Result<()> {
-        match self.fault {
-            Some(fault) if is_hit(fault) => {
-                Err(Error::new(ErrorKind::Io, operation)
-                    .caused_by("a fault that the test asked for"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Store for MemoryStore {
     fn create<'a>(
         &'a self,
@@ -91,7 +79,6 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         async move {
             let mut state = self.lock();
-            state.check(|f| f == Fault::Create, "create")?;
             if state.objects.contains_key(key) || state.unfinished.contains(key) {
                 return Err(Error::new(ErrorKind::AlreadyExists, "create").at(key));
             }
@@ -103,15 +90,8 @@ impl Store for MemoryStore {
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
-        async move {
-            let object = |bytes: Bytes| Object {
-                key: key.clone(),
-                size: bytes.len() as u64,
-                modified: None,
-            };
-            Ok(self.get(key).map(object))
-        }
-        .boxed()
+        let object = self.lock().objects.get(key).map(|stored| stored.object(key));
+        ready(Ok(object)).boxed()
     }
 
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>> {
@@ -125,15 +105,8 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        async move {
-            let object = |(key, bytes): (&Key, &Bytes)| Object {
-                key: key.clone(),
-                size: bytes.len() as u64,
-                modified: None,
-            };
-            Ok(self.lock().objects.iter().map(object).collect())
-        }
-        .boxed()
+        let objects = self.lock().objects.iter().map(|(key, stored)| stored.object(key)).collect();
+        ready(Ok(objects)).boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
@@ -144,15 +117,6 @@ impl Store for MemoryStore {
             }
         }
         .boxed()
-    }
-
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        // The memory ends with its process, so every unfinished upload belongs to a running one.
-        futures::future::ready(Ok(Vec::new())).boxed()
-    }
-
-    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
-        futures::future::ready(()).boxed()
     }
 
     fn location(&self, key: &Key) -> String {
@@ -168,16 +132,8 @@ struct MemoryUpload {
 
 impl Upload for MemoryUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        async move {
-            self.bytes.extend_from_slice(&bytes);
-            let len = self.bytes.len() as u64;
-            let is_hit = |fault| match fault {
-                Fault::WriteAt(at) | Fault::AbortAfterWriteAt(at) => len >= at,
-                _ => false,
-            };
-            self.store.lock().check(is_hit, "write")
-        }
-        .boxed()
+        self.bytes.extend_from_slice(&bytes);
+        ready(Ok(())).boxed()
     }
 
     fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
@@ -186,25 +142,13 @@ impl Upload for MemoryUpload {
     {
         async move {
             let mut state = self.store.lock();
-            state.check(|f| f == Fault::Complete, "complete")?;
             if state.objects.contains_key(&self.key) {
                 return Err(Error::new(ErrorKind::AlreadyExists, "complete").at(&self.key));
             }
             let key = self.key.clone();
             let bytes = std::mem::take(&mut self.bytes);
-            state.objects.insert(key, bytes.into());
+            state.objects.insert(key, Stored::now(bytes.into()));
             Ok(())
-        }
-        .boxed()
-    }
-
-    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
-    where
-        Self: 'a,
-    {
-        async move {
-            let is_hit = |fault| matches!(fault, Fault::AbortAfterWriteAt(_));
-            self.store.lock().check(is_hit, "abort")
         }
         .boxed()
     }

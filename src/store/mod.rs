@@ -9,14 +9,23 @@ pub(crate) mod presigned;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
 
-use std::{fs::File, ops::Range, sync::Arc, time::SystemTime};
+use std::{
+    fs::File,
+    ops::Range,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 
 use crate::{
+    entry::nearest_ns,
     error::{Error, ErrorKind, Result},
-    fs::walk::OwnBackups,
+    fs::walk::OwnFiles,
     name::Key,
 };
 
@@ -26,7 +35,13 @@ use crate::{
 /// of one key cannot both complete.
 ///
 /// [`LocalStore`](crate::LocalStore) and `S3Store` implement it. The [front page](crate) has an example of an
-/// implementation outside of this crate.
+/// implementation outside of this crate. With the feature `testing`, `testing::store_conformance` checks that
+/// an implementation fulfills this contract.
+///
+/// An implementation needs [`create`](Store::create), [`head`](Store::head), [`read`](Store::read),
+/// [`list`](Store::list) and [`delete`](Store::delete). Each other method has a default, and its
+/// documentation says for which stores the default is right. A store that wraps another one passes these
+/// methods on as well.
 ///
 /// # Errors
 ///
@@ -40,7 +55,7 @@ use crate::{
 /// Dropping a future of a store leaves nothing that others can see. What is left is removed by the time
 /// [`wait_for_cleanup`](Store::wait_for_cleanup) resolves.
 pub trait Store: Send + Sync {
-    /// Begins an archive. `at_most` is an upper bound of its size, if it is known.
+    /// Begins an archive. `at_most` is an upper bound of its size in bytes, if it is known.
     ///
     /// # Errors
     ///
@@ -52,11 +67,6 @@ pub trait Store: Send + Sync {
         at_most: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>>;
 
-    /// Returns whether [`create`](Store::create) needs that bound. A backup then walks the source first.
-    fn wants_bound(&self) -> bool {
-        false
-    }
-
     /// Returns the archive at `key`. `None` if there is none.
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>>;
 
@@ -66,34 +76,6 @@ pub trait Store: Send + Sync {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
-
-    /// Returns the size of an archive and its last `tail` bytes, or all bytes of a smaller archive. Every
-    /// reader begins with this call. A store should answer it with one request.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
-    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
-        async move {
-            let Some(object) = self.head(key).await? else {
-                return Err(Error::new(ErrorKind::NotFound, "open").at(self.location(key)));
-            };
-            let tail = self.read(key, ReadRange::Last(tail)).await?;
-            Ok(Opened { size: object.size, tail })
-        }
-        .boxed()
-    }
-
-    /// Returns the archive as an open file, if the store keeps it as one. The engine then reads it directly,
-    /// and a rename or removal does not affect the reader.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
-    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
-        let _ = key;
-        futures::future::ready(Ok(None)).boxed()
-    }
 
     /// Returns all archives, in the order of their keys.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
@@ -105,15 +87,69 @@ pub trait Store: Send + Sync {
     /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>>;
 
+    /// Returns the size of an archive and its last `tail` bytes, or all bytes of a smaller archive. Every
+    /// reader begins with this call.
+    ///
+    /// The default calls [`head`](Store::head) and [`read`](Store::read). A store that can answer with one
+    /// request should do so.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
+    fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+        async move {
+            let Some(object) = self.head(key).await? else {
+                return Err(Error::new(ErrorKind::NotFound, "open").at(self.location(key)));
+            };
+            let tail = self.read(key, ReadRange::Last(tail)).await?;
+            Ok(Opened::new(object.size, tail))
+        }
+        .boxed()
+    }
+
+    /// Returns the archive as an open file, if the store keeps it as one. The engine then reads it directly,
+    /// and a rename or removal does not affect the reader. Only such an archive can be the
+    /// [previous](crate::Previous) one of a backup.
+    ///
+    /// The default returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
+    fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+        let _ = key;
+        ready(Ok(None)).boxed()
+    }
+
     /// Removes the unfinished uploads of killed processes, and returns where they were. It never removes an
     /// upload of a process that still runs.
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>>;
+    ///
+    /// The default removes nothing. It is for a store in which a killed process leaves nothing behind.
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        ready(Ok(Vec::new())).boxed()
+    }
 
     /// Resolves after everything that dropped uploads left behind is removed.
-    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()>;
+    ///
+    /// The default resolves at once. It is for a store in which the drop of an upload, or of the future of
+    /// [`create`](Store::create), removes everything itself.
+    fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
 
     /// Returns the path or URL of an archive for messages. The archive need not exist.
-    fn location(&self, key: &Key) -> String;
+    ///
+    /// The default returns the key.
+    fn location(&self, key: &Key) -> String {
+        key.to_string()
+    }
+
+    /// Returns whether [`create`](Store::create) needs `at_most`. A backup then walks the source first.
+    ///
+    /// The default returns false. S3 is an example of a store that needs it: the number of parts is limited.
+    fn wants_bound(&self) -> bool {
+        false
+    }
 }
 
 /// An archive that is being written.
@@ -135,11 +171,13 @@ pub trait Upload: Send {
 
     /// Resolves after all written bytes have arrived at the destination. The caller may still call `abort`.
     ///
+    /// The default resolves at once. Then [`complete`](Upload::complete) sends the rest.
+    ///
     /// # Errors
     ///
     /// As for [`write`](Upload::write).
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
-        futures::future::ready(Ok(())).boxed()
+        ready(Ok(())).boxed()
     }
 
     /// Makes the archive durable, then visible.
@@ -154,21 +192,31 @@ pub trait Upload: Send {
 
     /// Aborts the upload, and resolves after everything that was written is removed.
     ///
+    /// The default drops the upload. It is for an upload whose drop removes everything itself.
+    ///
     /// # Errors
     ///
     /// [`Io`](ErrorKind::Io) if something could not be removed. A later [`Store::sweep`] removes it.
     fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
     where
-        Self: 'a;
+        Self: 'a,
+    {
+        drop(self);
+        ready(Ok(())).boxed()
+    }
 
     /// Sets a function that the upload calls with the number of bytes each time a service has confirmed some.
+    ///
+    /// The default ignores it. It is for a destination without a service.
     fn on_sent(&mut self, sent: Sent) {
         drop(sent);
     }
 
-    /// Returns the files that a backup must leave out if the store is inside its source.
-    #[doc(hidden)]
-    fn own_backups(&self) -> Option<OwnBackups> {
+    /// Returns the files of the store that a backup leaves out if the store is inside its source. A backup
+    /// calls it once, before the first [`write`](Upload::write).
+    ///
+    /// The default returns `None`. It is for a store that is not a directory.
+    fn own_files(&self) -> Option<OwnFiles> {
         None
     }
 }
@@ -178,22 +226,52 @@ pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The size of an archive and its last bytes, as [`Store::open`] returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Opened {
-    /// Bytes of the archive.
+    /// Size of the archive in bytes.
     pub size: u64,
     /// The last bytes.
     pub tail: Bytes,
 }
 
+impl Opened {
+    /// Returns the answer for an archive of `size` bytes that ends with `tail`.
+    pub fn new(size: u64, tail: Bytes) -> Self {
+        Opened { size, tail }
+    }
+}
+
 /// An archive in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Object {
     /// Name.
     pub key: Key,
     /// Size in bytes.
     pub size: u64,
-    /// Time of the last change, if the store knows it without opening the archive. A local store does.
+    /// Time at which the archive became complete, or was changed by another program. The clock is the store's.
+    /// A service may round it to seconds.
+    ///
+    /// `None` if the store does not know it without reading the archive. The stores of this crate know it,
+    /// unless a service leaves it out of its response.
     pub modified: Option<SystemTime>,
+}
+
+impl Object {
+    /// Returns the archive `key` of `size` bytes.
+    pub fn new(key: Key, size: u64, modified: Option<SystemTime>) -> Self {
+        Object { key, size, modified }
+    }
+
+    /// Returns [`modified`](Object::modified) in nanoseconds since 1970. A time before 1677 or after 2262 is
+    /// replaced with the nearest that fits.
+    pub fn modified_ns(&self) -> Option<i64> {
+        let ns = match self.modified?.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos().cast_signed(),
+            Err(before) => -before.duration().as_nanos().cast_signed(),
+        };
+        Some(nearest_ns(ns))
+    }
 }
 
 /// The part of an archive to read.
@@ -230,10 +308,6 @@ macro_rules! point_to_store {
                 (**self).create(key, at_most)
             }
 
-            fn wants_bound(&self) -> bool {
-                (**self).wants_bound()
-            }
-
             fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
                 (**self).head(key)
             }
@@ -242,20 +316,20 @@ macro_rules! point_to_store {
                 (**self).read(key, range)
             }
 
-            fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
-                (**self).open(key, tail)
-            }
-
-            fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
-                (**self).file(key)
-            }
-
             fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
                 (**self).list()
             }
 
             fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
                 (**self).delete(key)
+            }
+
+            fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
+                (**self).open(key, tail)
+            }
+
+            fn file<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<File>>> {
+                (**self).file(key)
             }
 
             fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
@@ -268,6 +342,10 @@ macro_rules! point_to_store {
 
             fn location(&self, key: &Key) -> String {
                 (**self).location(key)
+            }
+
+            fn wants_bound(&self) -> bool {
+                (**self).wants_bound()
             }
         }
     };

@@ -2,6 +2,7 @@
 //! other program completes the upload.
 
 use std::{
+    fmt,
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -126,11 +127,11 @@ impl PartUrls {
     ///
     /// The archive is staged on disk only if parts are over 256 MiB. The program that signed the URLs
     /// completes the upload, or aborts it if the backup fails.
-    pub fn upload(self) -> (impl Upload, UploadedParts) {
+    pub fn upload(self) -> (PartUpload, UploadedParts) {
         let parts = UploadedParts::default();
         let on_sent: Sent = Arc::new(|_| ());
         let upload = if self.part_size > IN_MEMORY_MAX {
-            PanelUpload::Staged(Staged {
+            Sending::Staged(Staged {
                 urls: self,
                 file: None,
                 len: 0,
@@ -138,14 +139,9 @@ impl PartUrls {
                 parts: parts.clone(),
             })
         } else {
-            PanelUpload::Streamed(Streamed {
-                urls: self,
-                sending: None,
-                on_sent,
-                parts: parts.clone(),
-            })
+            Sending::Streamed(Streamed { urls: self, sending: None, on_sent, parts: parts.clone() })
         };
-        (upload, parts)
+        (PartUpload(upload), parts)
     }
 
     /// Uploads an archive that is a file already. Several parts are sent at once, and each attempt reads its
@@ -231,7 +227,10 @@ async fn put(http: Http, url: SecretUrl, content: RequestBody) -> Result<String>
     sent.map_err(|failure| failure.into_error("upload to", &url))
 }
 
-enum PanelUpload {
+/// The upload of [`PartUrls::upload`].
+pub struct PartUpload(Sending);
+
+enum Sending {
     Streamed(Streamed),
     Staged(Staged),
 }
@@ -323,18 +322,18 @@ fn sender(urls: PartUrls) -> Result<SendPart> {
     }))
 }
 
-impl Upload for PanelUpload {
+impl Upload for PartUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        match self {
-            PanelUpload::Streamed(streamed) => streamed.write(bytes).boxed(),
-            PanelUpload::Staged(staged) => staged.write(bytes).boxed(),
+        match &mut self.0 {
+            Sending::Streamed(streamed) => streamed.write(bytes).boxed(),
+            Sending::Staged(staged) => staged.write(bytes).boxed(),
         }
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
-        match self {
-            PanelUpload::Streamed(streamed) => streamed.flush().boxed(),
-            PanelUpload::Staged(staged) => staged.flush().boxed(),
+        match &mut self.0 {
+            Sending::Streamed(streamed) => streamed.flush().boxed(),
+            Sending::Staged(staged) => staged.flush().boxed(),
         }
     }
 
@@ -345,18 +344,16 @@ impl Upload for PanelUpload {
         async move { self.flush().await }.boxed()
     }
 
-    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
-    where
-        Self: 'a,
-    {
-        drop(self);
-        futures::future::ready(Ok(())).boxed()
-    }
-
     fn on_sent(&mut self, sent: Sent) {
-        match self {
-            PanelUpload::Streamed(streamed) => streamed.on_sent = sent,
-            PanelUpload::Staged(staged) => staged.on_sent = sent,
+        match &mut self.0 {
+            Sending::Streamed(streamed) => streamed.on_sent = sent,
+            Sending::Staged(staged) => staged.on_sent = sent,
         }
+    }
+}
+
+impl fmt::Debug for PartUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartUpload").finish_non_exhaustive()
     }
 }

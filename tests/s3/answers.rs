@@ -118,6 +118,32 @@ fn an_archive_is_read_by_its_index_without_suffix_ranges() {
 }
 
 #[test]
+fn a_time_that_a_service_leaves_out_or_garbles_is_unknown() {
+    let server = Server::shared();
+    for garbled in ["", "<LastModified>yesterday</LastModified>"] {
+        let (_proxy, store, key) = behind(server, move |seen| match &*seen.method {
+            "HEAD" if garbled.is_empty() => Fault::StripHeader("last-modified"),
+            "HEAD" => answer(200, vec![("Last-Modified", "yesterday".into())], "hello".into()),
+            "GET" => {
+                let key = wingback::NameTemplate::default().key(&uuid::Uuid::from_u128(1));
+                let object = format!("<Key>{key}</Key><Size>5</Size>{garbled}");
+                let list =
+                    format!("<ListBucketResult><Contents>{object}</Contents></ListBucketResult>");
+                Fault::Replace { status: 200, body: list }
+            }
+            _ => Fault::None,
+        });
+        let bucket = store.location(&key);
+        server.put(bucket.split('/').nth(2).unwrap(), key.as_str(), b"hello");
+        let head = block_on(store.head(&key)).unwrap().unwrap();
+        let listed = block_on(store.list()).unwrap();
+        for object in [&head, &listed[0]] {
+            assert_eq!((&object.key, object.size, object.modified), (&key, 5, None));
+        }
+    }
+}
+
+#[test]
 fn an_empty_object_is_not_an_error() {
     let server = Server::shared();
     for with_size in [true, false] {

@@ -1,18 +1,21 @@
 //! The S3 store: the conformance suite, and S3-specific behavior.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use futures::executor::block_on;
 use wingback::{
     Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, ReadMethod, S3Store, Store,
-    Transfer, Verify,
+    Transfer, Verify, testing::store_conformance,
 };
 
 use crate::{
     fault::Fault,
     proxy::Proxy,
     server::Server,
-    support::{Tree, conformance::conformance, noise, snapshot::Snapshot, text},
+    support::{Tree, noise, snapshot::Snapshot, text},
 };
 
 /// A store in a bucket of the server, or of a proxy for it.
@@ -40,8 +43,24 @@ fn the_s3_store_passes_the_conformance_suite() {
     let server = Server::new();
     let bucket = server.bucket();
     let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
-    block_on(conformance(&store));
+    block_on(store_conformance(&store));
     assert_eq!(server.unfinished(&bucket), []);
+}
+
+#[test]
+fn an_archive_has_the_time_of_its_upload() {
+    let server = Server::new();
+    let store = store(&server, &server.endpoint(), &server.bucket());
+    let key = key(&store, 1);
+    // A service rounds to seconds.
+    let began = SystemTime::now() - Duration::from_secs(1);
+    block_on(Tree::with(&[("a", b"a")]).backup().start(store.clone(), key.clone())).unwrap();
+    let ended = SystemTime::now() + Duration::from_secs(1);
+    let head = block_on(store.head(&key)).unwrap().unwrap();
+    for object in [head, block_on(store.list()).unwrap().remove(0)] {
+        let modified = object.modified.unwrap();
+        assert!((began..=ended).contains(&modified), "{object:?} is not of {began:?} to {ended:?}");
+    }
 }
 
 #[test]

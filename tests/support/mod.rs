@@ -1,7 +1,6 @@
 //! Shared by the tests.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-pub mod conformance;
 pub mod corpora;
 pub mod dir;
 pub mod forge;

@@ -209,7 +209,12 @@ pub fn listing(listing: &Listing, members: u64) -> Value {
 }
 
 pub fn object(object: &Object, location: &str) -> Value {
-    json!({ "key": object.key.as_str(), "size": object.size, "location": location })
+    json!({
+        "key": object.key.as_str(),
+        "size": object.size,
+        "modified_ns": object.modified_ns(),
+        "location": location,
+    })
 }
 
 #[cfg(feature = "s3")]

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -328,6 +329,7 @@ int main(int count, char **args) {
     CHECK(wingback_objects_count(objects) == 1);
     OK(wingback_objects_get(objects, 0, &object, &error));
     CHECK(equal(object.key, key) && object.size > 0);
+    CHECK(object.is_modified_known && time(NULL) - object.modified_ns / 1000000000 < 3600);
     wingback_task_free(task);
     estimates();
 

@@ -1,12 +1,11 @@
 //! Walks a tree in sorted order, beneath its root, without following links.
 
 mod names;
+mod own_files;
 
-use std::{
-    fmt,
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
-};
+use std::os::fd::{AsFd, OwnedFd};
+
+pub use own_files::OwnFiles;
 
 use rustix::{
     fs::{AtFlags, FileType, Mode},
@@ -40,7 +39,7 @@ pub(crate) struct WalkOptions {
     pub(crate) excludes: Excludes,
     pub(crate) one_file_system: bool,
     /// The files of the store that the backup is written to.
-    pub(crate) own: Option<OwnBackups>,
+    pub(crate) own: Option<OwnFiles>,
     /// The staging directory of a restore that is running or was interrupted.
     pub(crate) staging: Option<StagingId>,
 }
@@ -51,22 +50,6 @@ pub(crate) struct WalkOptions {
 pub(crate) struct StagingId {
     pub(crate) name: Vec<u8>,
     pub(crate) inode: u64,
-}
-
-/// Returns whether the file of this name belongs to the store.
-type IsOwn = dyn Fn(&[u8]) -> bool + Send + Sync;
-
-/// The files of a local store in one directory. A backup into that store skips them.
-#[derive(Clone)]
-pub struct OwnBackups {
-    pub(crate) dir: FileId,
-    pub(crate) is_own: Arc<IsOwn>,
-}
-
-impl fmt::Debug for OwnBackups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnBackups").field("dir", &self.dir).finish_non_exhaustive()
-    }
 }
 
 /// The entry at [`TreeWalk::path`].
@@ -147,7 +130,7 @@ impl<'a> TreeWalk<'a> {
             }
             let (name, kind) = frame.names.get(frame.next);
             let own = (self.options.own.as_ref())
-                .is_some_and(|own| own.dir == frame.id && (own.is_own)(name.to_bytes()));
+                .is_some_and(|own| own.contain(frame.id, name.to_bytes()));
             self.path.extend_from_slice(name.to_bytes());
             frame.next += 1;
             if kind == FileType::Directory && self.is_staging() {

@@ -1,6 +1,8 @@
 //! The options of a backup.
 
-use std::{path::PathBuf, thread, time::SystemTime};
+#[cfg(feature = "testing")]
+use std::time::SystemTime;
+use std::{path::PathBuf, thread};
 
 use crate::{
     format::{Level, Profile},
@@ -301,9 +303,15 @@ impl Backup {
         self.state_dir = Some(dir.into());
         self
     }
+}
 
-    /// Sets the current time. For tests, which cannot make ctimes older.
-    #[doc(hidden)]
+/// # Tests: only with the feature `testing`
+#[cfg(feature = "testing")]
+impl Backup {
+    /// Sets the current time.
+    ///
+    /// A later backup reads a file again that was changed shortly before this one. A test cannot make the ctime of
+    /// a file older, so it lets the backup believe that time has passed.
     #[must_use]
     pub fn now(mut self, now: SystemTime) -> Self {
         self.tree.now = Some(now);

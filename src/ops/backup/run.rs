@@ -165,7 +165,7 @@ impl Backup {
         if let Some(cache) = &self.cache {
             (upload, cache_failure) = cache.keep(&self.source, upload).await;
         }
-        source.walk.own = upload.own_backups();
+        source.walk.own = upload.own_files();
         tracker.enter(Phase::Reading);
         let watched = tracker.clone();
         let produce = move |sender| self.produce(source.into_inner(), sender, &watched);
@@ -311,12 +311,5 @@ impl<W: AsyncWrite + Unpin + Send> Upload for WriterUpload<W> {
         Self: 'a,
     {
         async move { self.0.flush().await.map_err(|e| Error::io("flush", e)) }.boxed()
-    }
-
-    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
-    where
-        Self: 'a,
-    {
-        futures::future::ready(Ok(())).boxed()
     }
 }

@@ -20,7 +20,7 @@ use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::walk::OwnBackups,
+    fs::walk::OwnFiles,
     name::{Key, NameTemplate},
     rt::background::{self, PendingWork},
     store::{
@@ -218,9 +218,7 @@ impl Store for LocalStore {
 /// Returns the archive at `path`, if there is one.
 fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_file() => {
-            Ok(Some(Object { key, size: meta.len(), modified: meta.modified().ok() }))
-        }
+        Ok(meta) if meta.is_file() => Ok(Some(Object::new(key, meta.len(), meta.modified().ok()))),
         Ok(_) => Ok(None),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("look at", e).at(path)),
@@ -308,13 +306,13 @@ impl Upload for LocalUpload {
         .boxed()
     }
 
-    fn own_backups(&self) -> Option<OwnBackups> {
+    fn own_files(&self) -> Option<OwnFiles> {
         let names = self.names.clone();
         let is_own = move |name: &[u8]| {
             let key = Path::new(names.dir()).join(OsStr::from_bytes(name));
             is_part(name) || key.to_str().is_some_and(|key| names.uuid(key).is_some())
         };
-        Some(OwnBackups { dir: self.part.as_ref()?.dir_id, is_own: Arc::new(is_own) })
+        Some(OwnFiles::new(&self.part.as_ref()?.dir_meta, is_own))
     }
 }
 

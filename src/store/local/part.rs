@@ -1,7 +1,7 @@
 //! The file that becomes an archive. All calls block.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::Write,
     num::NonZeroU64,
     os::fd::OwnedFd,
@@ -86,8 +86,8 @@ fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
 pub(super) struct Part {
     file: File,
     /// The directory. It is synced after the rename.
-    dir: OwnedFd,
-    pub(super) dir_id: FileId,
+    dir: File,
+    pub(super) dir_meta: Metadata,
     part: PathBuf,
     path: PathBuf,
     reserve: u64,
@@ -108,10 +108,10 @@ impl Part {
         if exists_at(path).map_err(|e| Error::io("look at", e).at(path))? {
             return Err(exists().caused_by("a backup of that name exists already"));
         }
-        let fail = |e: Errno| Error::io("open the directory", e).at(dir);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(dir, flags, Mode::empty()).map_err(fail)?;
-        let dir_id = FileId::of(&rustix::fs::fstat(&directory).map_err(fail)?);
+        let directory = rustix::fs::open(dir, flags, Mode::empty()).map(File::from);
+        let directory = directory.map_err(|e| Error::io("open the directory", e).at(dir))?;
+        let dir_meta = directory.metadata().map_err(|e| Error::io("look at", e).at(dir))?;
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(PART_SUFFIX);
@@ -145,7 +145,7 @@ impl Part {
         let part = Part {
             file: file.into(),
             dir: directory,
-            dir_id,
+            dir_meta,
             part,
             path: path.to_owned(),
             reserve,

@@ -3,11 +3,14 @@
 //! `minio` signs URLs, and [`sign`](super::sign) signs headers for the few requests that need it. The client of
 //! this crate sends all of them: it bounds time, size and retries. [`Service`] decides where they go.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
+use chrono::DateTime;
 use minio::s3::multimap_ext::{Multimap, MultimapExt};
 use reqwest::{
     Method, Response, StatusCode,
-    header::{CONTENT_LENGTH, ETAG, HeaderMap},
+    header::{CONTENT_LENGTH, ETAG, HeaderMap, LAST_MODIFIED},
 };
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
         range::{
             RangeResponse, RangeSpec, changed_if_precondition_failed, content_length, content_range,
         },
+        xml::Element,
     },
     store::s3::{options::Options, service::Service},
 };
@@ -37,9 +41,19 @@ pub(crate) struct Api {
     pub(super) service: Service,
 }
 
+/// An object in a list of the service.
+pub(crate) struct Listed {
+    pub(crate) object: String,
+    pub(crate) size: u64,
+    /// `None` if the list has no time, or none that can be read.
+    pub(crate) modified: Option<SystemTime>,
+}
+
 /// The response to HEAD of an object.
 pub(crate) struct Head {
     pub(crate) size: u64,
+    /// `None` if the response has no time, or none that can be read.
+    pub(crate) modified: Option<SystemTime>,
     /// Upload that made the object, if the service returns metadata.
     pub(super) upload: Option<String>,
 }
@@ -84,7 +98,7 @@ impl Api {
             Ok(response) => Head::of(&response, content_length(&response)).map(Some),
             Err(failure) if failure.is_status(404) => Ok(None),
             Err(failure) if failure.total_size() == Some(0) => {
-                Ok(Some(Head { size: 0, upload: None }))
+                Ok(Some(Head { size: 0, modified: None, upload: None }))
             }
             Err(Failure::Service(why)) if why.has_only_status() => Err(service_error.into()),
             Err(failure) => Err(failure),
@@ -133,8 +147,8 @@ impl Api {
         self.http.retry(delete).await.map(drop)
     }
 
-    /// Returns all objects with this prefix, with their sizes.
-    pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
+    /// Returns all objects with this prefix.
+    pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let mut objects = Vec::new();
         let mut token = None;
         for _ in 0..PAGES_MAX {
@@ -144,10 +158,7 @@ impl Api {
             token.iter().for_each(|token: &String| query.add("continuation-token", token));
             let list = || self.service.request(Method::GET, None, query.clone(), Multimap::new());
             let page = self.http.retry(list).await?;
-            for entry in page.children("Contents") {
-                let size = entry.child("Size").and_then(|size| size.parse().ok());
-                objects.extend(entry.child("Key").map(str::to_owned).zip(size));
-            }
+            objects.extend(page.children("Contents").filter_map(Listed::of));
             token = page.child("NextContinuationToken").map(str::to_owned);
             if page.child("IsTruncated") != Some("true") || token.is_none() {
                 return Ok(objects);
@@ -160,12 +171,29 @@ impl Api {
     }
 }
 
+impl Listed {
+    fn of(entry: &Element) -> Option<Self> {
+        let modified = entry.child("LastModified").map(DateTime::parse_from_rfc3339);
+        Some(Listed {
+            object: entry.child("Key")?.to_owned(),
+            size: entry.child("Size")?.parse().ok()?,
+            modified: modified.and_then(Result::ok).map(SystemTime::from),
+        })
+    }
+}
+
 impl Head {
     fn of(response: &Response, size: Option<u64>) -> Result<Self, Failure> {
         let size = size.ok_or_else(|| {
             Failure::Answer("the response does not say how large the object is".into())
         })?;
-        Ok(Head { size, upload: header(response, UPLOAD_HEADER).map(str::to_owned) })
+        // The form of dates in HTTP is one of those of mail.
+        let modified = header(response, LAST_MODIFIED.as_str()).map(DateTime::parse_from_rfc2822);
+        Ok(Head {
+            size,
+            modified: modified.and_then(Result::ok).map(SystemTime::from),
+            upload: header(response, UPLOAD_HEADER).map(str::to_owned),
+        })
     }
 }
 

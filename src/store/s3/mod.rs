@@ -265,22 +265,18 @@ impl Store for S3Store {
         .boxed()
     }
 
-    fn wants_bound(&self) -> bool {
-        true
-    }
-
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
         let owned = key.clone();
         self.call("look at", Some(key), |api, object| async move {
             let head = api.head(&object).await?;
-            Ok(head.map(|head| Object { key: owned, size: head.size, modified: None }))
+            Ok(head.map(|head| Object::new(owned, head.size, head.modified)))
         })
     }
 
     fn open<'a>(&'a self, key: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened>> {
         self.call("open", Some(key), move |api, object| async move {
             let (tail, size) = api.get(&object, RangeSpec::Last(tail)).await?;
-            Ok(Opened { size, tail })
+            Ok(Opened::new(size, tail))
         })
     }
 
@@ -301,9 +297,9 @@ impl Store for S3Store {
         self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
-                .filter_map(|(name, size)| {
-                    let uuid = names.uuid(name.strip_prefix(&*prefix)?)?;
-                    Some(Object { key: names.key(&uuid), size, modified: None })
+                .filter_map(|listed| {
+                    let uuid = names.uuid(listed.object.strip_prefix(&*prefix)?)?;
+                    Some(Object::new(names.key(&uuid), listed.size, listed.modified))
                 })
                 .collect();
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -355,6 +351,10 @@ impl Store for S3Store {
 
     fn location(&self, key: &Key) -> String {
         self.options.place(Some(key))
+    }
+
+    fn wants_bound(&self) -> bool {
+        true
     }
 }
 
