@@ -221,7 +221,7 @@ fn with_credentials_of_its_own_the_daemon_uploads_by_itself() {
 pub fn s3_block(s3: &Server, bucket: &str) -> String {
     format!(
         "s3:\n  endpoint: {}\n  region: us-east-1\n  bucket: {bucket}\n  prefix: servers\n  \
-         path_style: true\n  access_key_id: {}\n  secret_access_key: {}\n",
+         path_style: true\n  credentials:\n    access_key: {}\n    secret_key: {}\n",
         s3.endpoint(),
         s3.access_key(),
         s3.secret_key()
