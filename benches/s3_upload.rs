@@ -16,7 +16,7 @@ use minio::s3::{
     segmented_bytes::SegmentedBytes,
     types::{PartInfo, S3Api},
 };
-use wingback::{Credentials, S3Store, Store};
+use wingback::{Credentials, S3Config, S3Store, Store};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -32,7 +32,10 @@ fn main() -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(1);
     let bytes: Bytes =
         (0..mebibytes.parse::<usize>()? << 17).flat_map(|_| rng.u64(..).to_le_bytes()).collect();
-    let store = S3Store::new(bucket, Credentials::new(access_key, secret_key)).endpoint(endpoint);
+    let mut config = S3Config::new(bucket);
+    config.credentials = Some(Credentials::new(access_key, secret_key));
+    config.endpoint = Some(endpoint.clone());
+    let store = S3Store::new(config)?;
     let keys = StaticProvider::new(access_key, secret_key, None);
     let client = MinioClientBuilder::new(endpoint.parse()?).provider(Some(keys)).build()?;
     let tokio = tokio::runtime::Runtime::new()?;

@@ -462,7 +462,8 @@ typedef struct wingback_note {
 typedef struct wingback_transfer {
     // sizeof(wingback_transfer).
     size_t struct_size;
-    // Number of parts or ranges that are sent or received at once; 0 means 4.
+    // Number of parts or ranges that are sent or received at once, from 1 to 256; 0 means
+    // 4.
     uint32_t parallel;
     // How long a request is retried after temporary failures, in milliseconds; 0 means three
     // minutes.
@@ -494,7 +495,7 @@ typedef struct wingback_s3_config {
     struct wingback_bytes access_key;
     // The secret key. Set both keys or neither.
     struct wingback_bytes secret_key;
-    // The token of a temporary session.
+    // The token of a temporary session. It needs both keys.
     struct wingback_bytes session_token;
     // Size of a part in bytes; 0 means 5 MiB.
     uint64_t part_size;
@@ -893,8 +894,8 @@ wingback_status wingback_task_swept(const struct wingback_task *task,
                                     struct wingback_error **error);
 
 // Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
-// INVALID_INPUT if the bucket's name is not valid, or if a part of the prefix is empty or begins
-// with a dot. UNSUPPORTED if the library has no network.
+// INVALID_INPUT if an option cannot be used; the error names the option. UNSUPPORTED if the library
+// has no network.
 wingback_status wingback_store_s3(const struct wingback_s3_config *config,
                                   struct wingback_store **store,
                                   struct wingback_error **error);

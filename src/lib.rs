@@ -113,12 +113,13 @@
 //! ```no_run
 //! # #[cfg(feature = "s3")]
 //! # async fn back_up() -> wingback::Result<()> {
-//! use wingback::{Archive, Backup, Credentials, List, S3Store};
+//! use wingback::{Archive, Backup, List, S3Config, S3Store};
 //!
-//! let store = S3Store::new("backups", Credentials::find()?)
-//!     .endpoint("https://s3.example.com")
-//!     .region("eu-central-1")
-//!     .prefix("servers/");
+//! let mut config = S3Config::new("backups");
+//! config.endpoint = Some("https://s3.example.com".into());
+//! config.region = Some("eu-central-1".into());
+//! config.prefix = "servers/".into();
+//! let store = S3Store::new(config)?;
 //! let key = store.key(&uuid::Uuid::new_v4());
 //! Backup::new("/srv/minecraft").start(store.clone(), key.clone()).await?;
 //!
@@ -184,6 +185,7 @@
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod build;
+mod checksum;
 mod entry;
 mod error;
 mod format;
@@ -220,6 +222,7 @@ pub mod durable {
 pub mod fuzzing;
 
 pub use build::{BUILD, Build};
+pub use checksum::Sha1;
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
@@ -261,7 +264,7 @@ pub use store::{
 #[cfg(feature = "s3")]
 pub use store::{
     presigned::{PartUpload, PartUrls, UploadedPart, UploadedParts},
-    s3::{Credentials, S3Store},
+    s3::{Credentials, S3Config, S3Store},
 };
 pub use task::{Handle, Task};
 pub use warning::{PatternOrigin, PatternProblem, PatternWarning, Warning};

@@ -166,6 +166,13 @@ impl FromStr for NameTemplate {
     }
 }
 
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for NameTemplate {
+    fn deserialize<D: serde::Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        <String as serde::Deserialize>::deserialize(text)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{{uuid}}{}", self.before, self.after)

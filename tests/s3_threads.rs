@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use server::Server;
 use support::{Tree, engine_threads, noise, wait_until};
-use wingback::{Archive, Credentials, Limiter, S3Store, Store, Verify};
+use wingback::{Archive, Credentials, Limiter, S3Config, S3Store, Store, Verify};
 
 #[test]
 fn the_network_thread_ends_with_its_store() {
@@ -22,8 +22,10 @@ fn the_network_thread_ends_with_its_store() {
     let bucket = server.bucket();
     let tree = Tree::with(&[("a", &noise(12 << 20))]);
     let new = || {
-        let keys = Credentials::new(server.access_key(), server.secret_key());
-        S3Store::new(&bucket, keys).endpoint(server.endpoint())
+        let mut config = S3Config::new(&bucket);
+        config.credentials = Some(Credentials::new(server.access_key(), server.secret_key()));
+        config.endpoint = Some(server.endpoint());
+        S3Store::new(config).unwrap()
     };
     let store = new();
     let id = store.key(&uuid::Uuid::from_u128(1));

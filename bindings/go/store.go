@@ -40,9 +40,17 @@ type S3Store struct {
 	// Names is the template for the names of archives; empty for "backup-{uuid}.tar.gz".
 	Names string
 	// PartSize is the size of a part in bytes; 0 for the default of the engine.
-	PartSize     uint64
+	PartSize uint64
+	// StorageClass is the storage class of archives, such as "STANDARD_IA".
 	StorageClass string
-	Transfer     Transfer
+	// Encryption is the algorithm that the service encrypts archives with: "AES256" or "aws:kms".
+	Encryption string
+	// KMSKeyID is the ID of the key for "aws:kms".
+	KMSKeyID string
+	// DeadAfter is the age after which [Engine.Sweep] aborts an unfinished upload, in whole seconds; 0
+	// for one day.
+	DeadAfter time.Duration
+	Transfer  Transfer
 }
 
 // Credentials are the keys for an [S3Store].
@@ -60,19 +68,28 @@ func (Credentials) GoString() string { return "wingback.Credentials{…}" }
 
 // Transfer sets how bytes are sent over a network.
 type Transfer struct {
-	// Parallel is the number of requests at once; 0 for the default of the engine.
+	// Parallel is the number of requests at once, from 1 to 256; 0 for the default of the engine.
 	Parallel int
+	// RetryFor is how long a request is retried after temporary failures, in whole milliseconds; 0 for
+	// three minutes.
+	RetryFor time.Duration
+	// StallAfter is how long a connection may be silent, in whole milliseconds; 0 for one minute.
+	StallAfter time.Duration
 	// CAFile is a PEM file with certificates to trust in addition to the system's.
 	CAFile string
 }
 
 type wireTransfer struct {
-	Parallel int      `json:"parallel,omitempty"`
-	CAFile   wireText `json:"ca_file,omitempty"`
+	Parallel     int      `json:"parallel,omitempty"`
+	RetryForMS   int64    `json:"retry_for_ms,omitempty"`
+	StallAfterMS int64    `json:"stall_after_ms,omitempty"`
+	CAFile       wireText `json:"ca_file,omitempty"`
 }
 
 func (t Transfer) wire() wireTransfer {
-	return wireTransfer{Parallel: t.Parallel, CAFile: wireText(t.CAFile)}
+	return wireTransfer{
+		t.Parallel, t.RetryFor.Milliseconds(), t.StallAfter.Milliseconds(), wireText(t.CAFile),
+	}
 }
 
 func (s LocalStore) wire() any {
@@ -85,9 +102,9 @@ func (s LocalStore) wire() any {
 
 func (s S3Store) wire() any {
 	type keys struct {
-		Access string `json:"access"`
-		Secret string `json:"secret"`
-		Token  string `json:"token,omitempty"`
+		AccessKey    string `json:"access_key"`
+		SecretKey    string `json:"secret_key"`
+		SessionToken string `json:"session_token,omitempty"`
 	}
 	var credentials *keys
 	if c := s.Credentials; c != nil {
@@ -103,10 +120,13 @@ func (s S3Store) wire() any {
 		Names        string       `json:"names,omitempty"`
 		PartSize     uint64       `json:"part_size,omitempty"`
 		StorageClass string       `json:"storage_class,omitempty"`
+		Encryption   string       `json:"encryption,omitempty"`
+		KMSKeyID     string       `json:"kms_key_id,omitempty"`
+		DeadAfterS   int64        `json:"dead_after_s,omitempty"`
 		Transfer     wireTransfer `json:"transfer"`
 	}{
 		s.Bucket, credentials, s.Endpoint, s.Region, s.PathStyle, s.Prefix, s.Names, s.PartSize,
-		s.StorageClass, s.Transfer.wire(),
+		s.StorageClass, s.Encryption, s.KMSKeyID, int64(s.DeadAfter / time.Second), s.Transfer.wire(),
 	}}
 }
 

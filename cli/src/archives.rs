@@ -5,7 +5,8 @@ use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
 use smol::Unblock;
 use uuid::Uuid;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Store, Store, Transfer,
+    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Config, S3Store,
+    Store, Transfer,
 };
 
 use crate::args;
@@ -17,9 +18,7 @@ pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, E
     }
     if let Some((bucket, object)) = in_s3(path)? {
         let key = Key::new(object).map_err(|e| e.at(path))?;
-        let store = s3(bucket, remote)?;
-        store.check()?;
-        return Ok(Archive::in_store(store, key));
+        return Ok(Archive::in_store(S3Store::new(s3(bucket, remote)?)?, key));
     }
     let text = path.as_os_str().as_bytes();
     match path.to_str() {
@@ -38,15 +37,23 @@ pub enum Archives {
 }
 
 impl Archives {
-    pub fn at(path: &Path, names: &NameTemplate, remote: &args::Remote) -> Result<Self, Error> {
+    /// Opens the store at `path`. `set` sets more options of a store in S3.
+    pub fn at(
+        path: &Path,
+        names: &NameTemplate,
+        remote: &args::Remote,
+        set: impl FnOnce(&mut S3Config),
+    ) -> Result<Self, Error> {
         let Some((bucket, prefix)) = in_s3(path)? else {
             return Ok(Archives::Local(LocalStore::new(path).names(names.clone())));
         };
         // As in a directory, names begin after a slash.
         let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
-        let store = s3(bucket, remote)?.prefix(format!("{prefix}{slash}")).names(names.clone());
-        store.check()?;
-        Ok(Archives::S3(Box::new(store)))
+        let mut config = s3(bucket, remote)?;
+        config.prefix = format!("{prefix}{slash}");
+        config.names = names.clone();
+        set(&mut config);
+        Ok(Archives::S3(Box::new(S3Store::new(config)?)))
     }
 
     pub fn key(&self, uuid: &Uuid) -> Key {
@@ -86,22 +93,16 @@ fn not_utf8(path: &Path) -> Error {
     Error::new(ErrorKind::InvalidInput, "use the URL").at(path).caused_by("it is not UTF-8")
 }
 
-fn s3(bucket: &str, remote: &args::Remote) -> Result<S3Store, Error> {
-    let credentials = match &remote.aws_profile {
-        Some(profile) => Credentials::from_file(Credentials::file(), profile)?,
-        None => Credentials::find()?,
-    };
-    let mut store = S3Store::new(bucket, credentials).transfer(transfer(remote));
-    if let Some(endpoint) = &remote.endpoint {
-        store = store.endpoint(endpoint);
+fn s3(bucket: &str, remote: &args::Remote) -> Result<S3Config, Error> {
+    let mut config = S3Config::new(bucket);
+    if let Some(profile) = &remote.aws_profile {
+        config.credentials = Some(Credentials::from_file(Credentials::file(), profile)?);
     }
-    if let Some(region) = &remote.region {
-        store = store.region(region);
-    }
-    if remote.path_style {
-        store = store.path_style(true);
-    }
-    Ok(store)
+    config.endpoint = remote.endpoint.clone();
+    config.region = remote.region.clone();
+    config.path_style = remote.path_style.then_some(true);
+    config.transfer = transfer(remote);
+    Ok(config)
 }
 
 fn transfer(remote: &args::Remote) -> Transfer {

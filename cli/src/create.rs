@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Store, Store};
+use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
 use wingback_worker::json;
 
 use crate::{
@@ -18,9 +18,10 @@ use crate::{
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
     let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let archives = match Archives::at(&args.to, &args.name, &args.remote) {
+    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
+    let archives = match archives {
         Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
-        Ok(Archives::S3(store)) => Archives::S3(Box::new(with_options(*store, args))),
+        Ok(s3) => s3,
         Err(e) => {
             style.error(&e);
             return Status::Failed;
@@ -47,19 +48,17 @@ pub async fn create(args: &args::Create) -> Status {
     }
 }
 
-fn with_options(mut store: S3Store, args: &args::Create) -> S3Store {
-    store = store.part_size(args.part_size);
-    if let Some(class) = &args.storage_class {
-        store = store.storage_class(class);
+/// Sets the options of a store in S3 that only this subcommand has.
+fn set(config: &mut S3Config, args: &args::Create) {
+    config.part_size = args.part_size;
+    config.storage_class = args.storage_class.clone();
+    match args.encryption.as_deref().and_then(|text| text.split_once('=')) {
+        Some((algorithm, key)) => {
+            config.encryption = Some(algorithm.to_owned());
+            config.kms_key_id = Some(key.to_owned());
+        }
+        None => config.encryption = args.encryption.clone(),
     }
-    if let Some(encryption) = &args.encryption {
-        let (algorithm, key) = match encryption.split_once('=') {
-            Some((algorithm, key)) => (algorithm, Some(key.to_owned())),
-            None => (&**encryption, None),
-        };
-        store = store.encryption(algorithm, key);
-    }
-    store
 }
 
 async fn run(

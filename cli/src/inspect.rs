@@ -1,8 +1,8 @@
 //! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
 
 use smol::Unblock;
-use wingback::{Damage, Error, List, Listed, Member, MemberKind, Verified, Verify};
-use wingback_worker::{hex, json};
+use wingback::{Damage, Error, List, Listed, Member, MemberKind, Sha1, Verified, Verify};
+use wingback_worker::json;
 
 use crate::{
     args,
@@ -131,7 +131,7 @@ fn verified_text(verified: &Verified) -> String {
     if let Some(matches) = verified.sha1_matches {
         let says = match (matches, verified.sha1) {
             (true, _) => "as given".to_owned(),
-            (false, Some(sha1)) => format!("{}, NOT the one given", hex::of_sha1(&sha1)),
+            (false, Some(sha1)) => format!("{}, NOT the one given", Sha1(sha1)),
             (false, None) => "unknown, because the archive could not be read completely".to_owned(),
         };
         lines.push(format!("sha1      {says}"));

@@ -69,14 +69,11 @@ fn run(command: Command) -> Status {
 async fn sweep(args: &args::Sweep) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     let swept = async {
-        let store = match Archives::at(&args.place, &args.name, &args.remote)? {
-            Archives::S3(store) => {
-                let age = Duration::from_secs(args.older_than.saturating_mul(3600));
-                Archives::S3(Box::new(store.dead_after(age)))
-            }
-            local => local,
-        };
-        store.store().sweep().await
+        let age = Duration::from_secs(args.older_than.saturating_mul(3600));
+        let archives = Archives::at(&args.place, &args.name, &args.remote, |config| {
+            config.dead_after = age;
+        })?;
+        archives.store().sweep().await
     };
     match swept.await {
         Ok(swept) if args.json => {

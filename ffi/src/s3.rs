@@ -17,7 +17,8 @@ use crate::{
 pub struct wingback_transfer {
     /// sizeof(wingback_transfer).
     pub struct_size: usize,
-    /// Number of parts or ranges that are sent or received at once; 0 means 4.
+    /// Number of parts or ranges that are sent or received at once, from 1 to 256; 0 means
+    /// 4.
     pub parallel: u32,
     /// How long a request is retried after temporary failures, in milliseconds; 0 means three
     /// minutes.
@@ -84,7 +85,7 @@ pub struct wingback_s3_config {
     pub access_key: wingback_bytes,
     /// The secret key. Set both keys or neither.
     pub secret_key: wingback_bytes,
-    /// The token of a temporary session.
+    /// The token of a temporary session. It needs both keys.
     pub session_token: wingback_bytes,
     /// Size of a part in bytes; 0 means 5 MiB.
     pub part_size: u64,
@@ -108,8 +109,8 @@ pub struct wingback_s3_config {
 unsafe impl Record for wingback_s3_config {}
 
 /// Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
-/// INVALID_INPUT if the bucket's name is not valid, or if a part of the prefix is empty or begins
-/// with a dot. UNSUPPORTED if the library has no network.
+/// INVALID_INPUT if an option cannot be used; the error names the option. UNSUPPORTED if the library
+/// has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_s3(
     config: *const wingback_s3_config,
@@ -143,60 +144,64 @@ unsafe fn connect(_: &wingback_s3_config) -> Result<AnyStore> {
 #[cfg(feature = "s3")]
 unsafe fn connect(config: &wingback_s3_config) -> Result<AnyStore> {
     use std::time::Duration;
-    use wingback::{Credentials, S3Store};
-    // SAFETY: the caller promises that the texts of `config` are readable.
-    let text = |bytes: wingback_bytes, name| unsafe { bytes.some_text(name) };
-    let Some(bucket) = text(config.bucket, "config->bucket")? else {
-        return Err(Failure::invalid("config->bucket is empty"));
+    use wingback::{S3Config, S3Store};
+    let text = |bytes: wingback_bytes, name| {
+        // SAFETY: the caller promises that the texts of `config` are readable.
+        let text = unsafe { bytes.some_text(name) };
+        text.map(|text| text.map(str::to_owned))
     };
-    let access_key = text(config.access_key, "config->access_key")?;
-    let secret_key = text(config.secret_key, "config->secret_key")?;
-    let mut credentials = match (access_key, secret_key) {
-        (Some(access_key), Some(secret_key)) => Credentials::new(access_key, secret_key),
-        (None, None) => Credentials::find()?,
-        _ => {
-            return Err(Failure::invalid(
-                "config needs both access_key and secret_key, or neither",
-            ));
-        }
+    let mut options = S3Config::new(text(config.bucket, "config->bucket")?.unwrap_or_default());
+    options.credentials = credentials(
+        text(config.access_key, "config->access_key")?,
+        text(config.secret_key, "config->secret_key")?,
+        text(config.session_token, "config->session_token")?,
+    )?;
+    options.endpoint = text(config.endpoint, "config->endpoint")?;
+    options.region = text(config.region, "config->region")?;
+    options.path_style = match config.path_style {
+        0 => None,
+        1 => Some(true),
+        2 => Some(false),
+        other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
     };
-    if let Some(token) = text(config.session_token, "config->session_token")? {
-        credentials = credentials.session_token(token);
+    options.prefix = text(config.prefix, "config->prefix")?.unwrap_or_default();
+    options.storage_class = text(config.storage_class, "config->storage_class")?;
+    options.encryption = text(config.encryption, "config->encryption")?;
+    options.kms_key_id = text(config.kms_key_id, "config->kms_key_id")?;
+    if config.part_size > 0 {
+        options.part_size = config.part_size;
+    }
+    if config.dead_after_s > 0 {
+        options.dead_after = Duration::from_secs(config.dead_after_s);
     }
     // SAFETY: the caller promises that `names` is readable, and that `transfer` is NULL or readable for
     // its `struct_size`.
-    let (names, transfer) = unsafe {
-        (crate::store::template(config.names)?, wingback_transfer::read(config.transfer)?)
-    };
-    let mut store = S3Store::new(bucket, credentials).names(names).transfer(transfer);
-    if let Some(endpoint) = text(config.endpoint, "config->endpoint")? {
-        store = store.endpoint(endpoint);
+    unsafe {
+        options.names = crate::store::template(config.names)?;
+        options.transfer = wingback_transfer::read(config.transfer)?;
     }
-    if let Some(region) = text(config.region, "config->region")? {
-        store = store.region(region);
+    Ok(AnyStore::S3(Box::new(S3Store::new(options)?)))
+}
+
+/// Returns the keys. Without them, the store finds some.
+#[cfg(feature = "s3")]
+fn credentials(
+    access_key: Option<String>,
+    secret_key: Option<String>,
+    session_token: Option<String>,
+) -> Result<Option<wingback::Credentials>> {
+    use wingback::Credentials;
+    match (access_key, secret_key, session_token) {
+        (Some(access_key), Some(secret_key), token) => {
+            let keys = Credentials::new(access_key, secret_key);
+            Ok(Some(match token {
+                Some(token) => keys.session_token(token),
+                None => keys,
+            }))
+        }
+        (None, None, None) => Ok(None),
+        _ => Err(Failure::invalid(
+            "config needs both access_key and secret_key, or neither of them and no session_token",
+        )),
     }
-    if let Some(prefix) = text(config.prefix, "config->prefix")? {
-        store = store.prefix(prefix);
-    }
-    if let Some(class) = text(config.storage_class, "config->storage_class")? {
-        store = store.storage_class(class);
-    }
-    if let Some(algorithm) = text(config.encryption, "config->encryption")? {
-        let key = text(config.kms_key_id, "config->kms_key_id")?;
-        store = store.encryption(algorithm, key.map(str::to_owned));
-    }
-    if config.part_size > 0 {
-        store = store.part_size(config.part_size);
-    }
-    if config.dead_after_s > 0 {
-        store = store.dead_after(Duration::from_secs(config.dead_after_s));
-    }
-    match config.path_style {
-        0 => {}
-        1 => store = store.path_style(true),
-        2 => store = store.path_style(false),
-        other => return Err(Failure::invalid(format!("config->path_style has no value {other}"))),
-    }
-    store.check()?;
-    Ok(AnyStore::S3(Box::new(store)))
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use wingback::Sha1;
 
 use crate::{records::Recorded, timestamp::Timestamp};
 
@@ -154,12 +155,7 @@ impl Backup {
 impl ArchiveInfo {
     /// Parses the SHA-1.
     pub(crate) fn sha1(&self) -> Option<[u8; 20]> {
-        let text = Some(&self.sha1).filter(|text| text.len() == 40 && text.is_ascii())?;
-        let mut sha1 = [0; 20];
-        for (i, byte) in sha1.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-        }
-        Some(sha1)
+        self.sha1.parse().ok().map(|Sha1(sha1)| sha1)
     }
 }
 

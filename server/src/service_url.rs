@@ -1,4 +1,4 @@
-//! The URL of a service: the Panel, or an S3 endpoint.
+//! The URL of a service, such as the Panel.
 
 use hyper::Uri;
 

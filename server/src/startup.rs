@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use smol::Timer;
 use uuid::Uuid;
-use wingback::{Error, ErrorKind, Recovered, Restore, Result, Store, Transfer};
+use wingback::{Error, ErrorKind, Recovered, Restore, Result, S3Store, Store};
 
 use crate::{
     archives, backup,
@@ -72,8 +72,9 @@ pub(crate) async fn check_bucket(node: Arc<Node>) {
     let url = s3.url();
     // No server has this UUID, so its prefix is empty. Every backup needs the permission to list.
     let check = async {
-        let transfer = Transfer::new().retry_for(RETRY_FOR);
-        s3.store(Uuid::nil())?.transfer(transfer).sweep().await
+        let mut config = s3.config(Uuid::nil());
+        config.transfer = config.transfer.retry_for(RETRY_FOR);
+        S3Store::new(config)?.sweep().await
     };
     match check.await {
         Ok(_) => tracing::info!("{url} can be used"),
@@ -154,7 +155,9 @@ async fn clean_up(node: &Node, record: &record::Backup) -> Result<()> {
     match (record.destination, &node.config.s3) {
         (Destination::Bucket, Some(s3)) => {
             // Every unfinished upload below this prefix is this daemon's own.
-            s3.store(record.server)?.dead_after(Duration::ZERO).sweep().await.map(drop)
+            let mut config = s3.config(record.server);
+            config.dead_after = Duration::ZERO;
+            S3Store::new(config)?.sweep().await.map(drop)
         }
         _ => location.store.sweep().await.map(drop),
     }

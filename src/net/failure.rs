@@ -130,7 +130,9 @@ impl ServiceError {
             ("AccessDenied" | "InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
                 ErrorKind::PermissionDenied
             }
-            ("NoSuchBucket" | "NoSuchKey", _) | (_, 404 | 410) => ErrorKind::NotFound,
+            ("NoSuchBucket" | "NoSuchKey" | "NoSuchUpload", _) | (_, 404 | 410) => {
+                ErrorKind::NotFound
+            }
             ("QuotaExceeded" | "XMinioStorageFull" | "EntityTooLarge", _) | (_, 507) => {
                 ErrorKind::NoSpace
             }
@@ -183,6 +185,14 @@ impl Failure {
 
     pub(crate) fn is_status(&self, status: u16) -> bool {
         matches!(self, Failure::Service(error) if error.status == status)
+    }
+
+    /// Returns the S3 error code. Empty if the service sent none.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Failure::Service(error) => &error.code,
+            _ => "",
+        }
     }
 
     /// Returns the size of the whole object, if a range was refused that it does not have.

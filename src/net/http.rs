@@ -73,6 +73,7 @@ pub(crate) enum RequestBody {
 
 impl Http {
     pub(crate) fn new(options: &Transfer) -> Result<Self> {
+        options.check()?;
         let fail = |e: reqwest::Error| {
             Error::new(ErrorKind::InvalidInput, "set up HTTP").caused_by(e.without_url())
         };

@@ -11,11 +11,29 @@ pub(crate) mod xml;
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::error::{Error, ErrorKind, Result};
+
+/// Most parts or ranges that are transferred at once.
+const PARALLEL_MAX: usize = 256;
+
 /// Settings of transfers over the network: parallel requests, retries, timeouts and certificates.
+///
+/// With the feature `serde` they can be deserialized. The keys are `parallel`, `retry_for_ms` and
+/// `stall_after_ms` in milliseconds, and `ca_file`. A missing key means its default, and an unknown key is an
+/// error.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Transfer {
     pub(crate) parallel: usize,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "retry_for_ms", deserialize_with = "from_millis")
+    )]
     pub(crate) retry_for: Duration,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "stall_after_ms", deserialize_with = "from_millis")
+    )]
     pub(crate) stall_after: Duration,
     pub(crate) ca_file: Option<PathBuf>,
 }
@@ -39,9 +57,11 @@ impl Transfer {
     }
 
     /// Sets how many parts or ranges are transferred at once, from 1 to 256. The default is 4.
+    ///
+    /// An operation fails with [`InvalidInput`](ErrorKind::InvalidInput) for another number.
     #[must_use]
     pub fn parallel(mut self, requests: usize) -> Self {
-        self.parallel = requests.clamp(1, 256);
+        self.parallel = requests;
         self
     }
 
@@ -63,11 +83,29 @@ impl Transfer {
 
     /// Also trusts the certificates in this PEM file, such as those of a private authority.
     ///
-    /// An operation fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the file has no usable
-    /// certificate.
+    /// An operation fails with [`InvalidInput`](ErrorKind::InvalidInput) if the file has no usable certificate.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());
         self
     }
+
+    /// Refuses settings that no operation can use. It does not read the certificates.
+    pub(crate) fn check(&self) -> Result<()> {
+        if (1..=PARALLEL_MAX).contains(&self.parallel) {
+            return Ok(());
+        }
+        let why = format!("it must be from 1 to {PARALLEL_MAX}, not {}", self.parallel);
+        Err(Error::new(ErrorKind::InvalidInput, "use the option").at("parallel").caused_by(why))
+    }
+}
+
+#[cfg(feature = "serde")]
+fn from_millis<'de, D: serde::Deserializer<'de>>(number: D) -> Result<Duration, D::Error> {
+    serde::Deserialize::deserialize(number).map(Duration::from_millis)
+}
+
+#[cfg(feature = "serde")]
+pub(crate) fn from_secs<'de, D: serde::Deserializer<'de>>(number: D) -> Result<Duration, D::Error> {
+    serde::Deserialize::deserialize(number).map(Duration::from_secs)
 }

@@ -4,17 +4,17 @@ use std::{net::SocketAddr, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Error, ErrorKind, Extract, Key, List, PartUrls, ReadMethod, ReadRange, S3Store, Store,
-    Verify,
+    Archive, Error, ErrorKind, Extract, Key, List, PartUrls, ReadMethod, ReadRange, S3Config,
+    S3Store, Store, Verify,
 };
 
 use crate::{
     fault::{Fault, Seen, error},
-    faults::quick,
+    faults::{quick, quick_config},
     hostile::serve,
     proxy::Proxy,
     server::Server,
-    store::store,
+    store::with,
     support::{Tree, noise, snapshot::Snapshot},
 };
 
@@ -23,11 +23,18 @@ fn behind(
     server: &Server,
     rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
 ) -> (Proxy, S3Store, Key) {
-    let bucket = server.bucket();
+    let (proxy, config, key) = bucket_behind(server, rule);
+    (proxy, with(config, |_| ()), key)
+}
+
+fn bucket_behind(
+    server: &Server,
+    rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+) -> (Proxy, S3Config, Key) {
     let proxy = Proxy::to(server.address(), rule);
-    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
-    let key = store.key(&uuid::Uuid::from_u128(1));
-    (proxy, store, key)
+    let config = quick_config(server, &proxy.endpoint(), &server.bucket());
+    let key = config.names.key(&uuid::Uuid::from_u128(1));
+    (proxy, config, key)
 }
 
 /// Calls every operation of a store: writing, reading, listing and deleting.
@@ -177,14 +184,17 @@ fn no_response_is_reported_as_damage() {
         // The object is read in two requests.
         for from in [0, 1] {
             let tree = Tree::with(&[("a", &noise(9 << 20))]);
-            let (proxy, store, key) = behind(server, |_| Fault::None);
-            block_on(tree.backup().start(store.clone(), key.clone())).unwrap();
+            let (proxy, config, key) = bucket_behind(server, |_| Fault::None);
+            let store = with(config.clone(), |_| ());
+            block_on(tree.backup().start(store, key.clone())).unwrap();
             let (of, n) = (refused.clone(), proxy.log().len());
             proxy.set_rule(move |seen| match seen.n {
                 at if at >= n + from => of.clone(),
                 _ => Fault::None,
             });
-            let hurried = store.transfer(quick().retry_for(Duration::from_millis(200)));
+            let hurried = with(config, |config| {
+                config.transfer = quick().retry_for(Duration::from_millis(200));
+            });
             let verified = block_on(Verify::new().start(Archive::in_store(hurried, key.clone())));
             let error = verified.expect_err("nothing was read");
             assert!(!matches!(error.kind(), ErrorKind::Internal | ErrorKind::Corrupt), "{error}");
@@ -199,6 +209,9 @@ fn an_error_of_head_is_asked_for_again_with_a_body() {
         (400, "ExpiredToken", ErrorKind::Io),
         (400, "InvalidArgument", ErrorKind::Io),
         (405, "MethodNotAllowed", ErrorKind::Io),
+        // A status alone does not mean that an object does not exist.
+        (404, "XAdminUserNotFound", ErrorKind::PermissionDenied),
+        (404, "NoSuchBucket", ErrorKind::NotFound),
     ] {
         let (_proxy, store, key) = behind(server, move |_| Fault::Status(status, code));
         let tree = Tree::with(&[("a", b"a")]);
@@ -235,10 +248,11 @@ fn a_wrong_region_is_corrected_once_if_the_service_names_the_right_one() {
         answer(400, vec![], in_body.to_owned()),
         answer(301, header(), error("PermanentRedirect")),
     ] {
-        let (proxy, store, key) = behind(server, move |seen| {
+        let (proxy, config, key) = bucket_behind(server, move |seen| {
             if is_elsewhere(seen, "us-east-1") { wrong.clone() } else { Fault::None }
         });
-        there_and_back(&store.region("eu-central-1"), &key);
+        let store = with(config, |config| config.region = Some("eu-central-1".into()));
+        there_and_back(&store, &key);
         let asked_wrongly = proxy.log().iter().filter(|s| is_elsewhere(s, "us-east-1")).count();
         // HEAD has no body, so the error may be requested with GET as well.
         assert!((1..=2).contains(&asked_wrongly), "{asked_wrongly}");

@@ -12,15 +12,15 @@ use std::{
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, Extract, LocalStore, Report, S3Store, Store, Transfer,
-    Verify,
+    Archive, Credentials, Error, ErrorKind, Extract, LocalStore, Report, S3Config, S3Store, Store,
+    Transfer, Verify,
 };
 
 use crate::{
     fault::{Fault, Seen, error},
     proxy::Proxy,
     server::Server,
-    store::store,
+    store::{config, store, with},
     support::{Tree, noise, snapshot::Snapshot, wait_until},
 };
 
@@ -41,6 +41,16 @@ pub fn quick() -> Transfer {
         .retry_for(Duration::from_secs(8))
 }
 
+pub fn quick_config(server: &Server, endpoint: &str, bucket: &str) -> S3Config {
+    let mut config = config(server, endpoint, bucket);
+    config.transfer = quick();
+    config
+}
+
+pub fn quick_store(server: &Server, endpoint: &str, bucket: &str) -> S3Store {
+    S3Store::new(quick_config(server, endpoint, bucket)).unwrap()
+}
+
 /// A backup through a proxy with this rule. It checks what is left on the server.
 pub struct Ran {
     pub proxy: Proxy,
@@ -50,12 +60,12 @@ pub struct Ran {
 
 impl Ran {
     pub fn through(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Ran {
-        Ran::with(rule, |store| store)
+        Ran::with(rule, |_| ())
     }
 
     fn with(
         rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
-        change: impl FnOnce(S3Store) -> S3Store,
+        change: impl FnOnce(&mut S3Config),
     ) -> Ran {
         Ran::on(Server::shared(), rule, change)
     }
@@ -63,11 +73,13 @@ impl Ran {
     pub fn on(
         server: &Server,
         rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
-        change: impl FnOnce(S3Store) -> S3Store,
+        change: impl FnOnce(&mut S3Config),
     ) -> Ran {
         let bucket = server.bucket();
         let proxy = Proxy::to(server.address(), rule);
-        let store = change(store(server, &proxy.endpoint(), &bucket).transfer(quick()));
+        let mut config = quick_config(server, &proxy.endpoint(), &bucket);
+        change(&mut config);
+        let store = S3Store::new(config).unwrap();
         let (tree, bytes) = &*TREE;
         let id = store.key(&uuid::Uuid::from_u128(1));
         let start = Instant::now();
@@ -207,22 +219,25 @@ fn denied_access_is_not_retried() {
     let server = Server::shared();
     let keys = |secret: &str| Credentials::new(server.access_key(), secret);
     let (tree, _) = &*TREE;
-    let fails = |store: S3Store, kind: ErrorKind, about: &str| {
-        let start = Instant::now();
+    let fails = |bucket: &str, keys: Credentials, kind: ErrorKind, about: &str| {
+        let config = quick_config(server, &server.endpoint(), bucket);
+        let store = with(config, |config| config.credentials = Some(keys));
         let id = store.key(&uuid::Uuid::from_u128(1));
-        let store = store.endpoint(server.endpoint()).transfer(quick());
-        let error = block_on(tree.backup().start(store, id)).unwrap_err();
-        assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.to_string().contains(about), "{error} does not say {about:?}");
+        let start = Instant::now();
+        let made = block_on(tree.backup().start(store.clone(), id.clone())).map(drop);
         assert!(start.elapsed() < Duration::from_secs(6));
+        // Also with status 404 no archive counts as absent before S3 says so.
+        for result in [made, block_on(store.head(&id)).map(drop), block_on(store.delete(&id))] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(about), "{error} does not say {about:?}");
+        }
     };
     let bucket = server.bucket();
     let denied = ErrorKind::PermissionDenied;
-    fails(S3Store::new(&bucket, keys("wrong")), denied, "SignatureDoesNotMatch");
-    let unknown = Credentials::new("who", "x");
-    fails(S3Store::new(&bucket, unknown), denied, server.unknown_key_code());
-    let gone = keys(server.secret_key());
-    fails(S3Store::new("no-such-bucket", gone), ErrorKind::NotFound, "NoSuchBucket");
+    fails(&bucket, keys("wrong"), denied, "SignatureDoesNotMatch");
+    fails(&bucket, Credentials::new("who", "x"), denied, server.unknown_key_code());
+    fails("no-such-bucket", keys(server.secret_key()), ErrorKind::NotFound, "NoSuchBucket");
     let uploads = server.listed_uploads(&bucket, "");
     assert_eq!((server.objects(&bucket), uploads), (vec![], vec![]));
 }
@@ -248,8 +263,8 @@ fn a_slow_connection_is_not_a_stalled_one() {
 
 #[test]
 fn each_attempt_is_signed_again_and_parts_in_flight_are_limited() {
-    let ran = Ran::with(at_first(1, |seen| seen.part() == Some(1), Fault::Stall), |store| {
-        store.transfer(quick().parallel(3))
+    let ran = Ran::with(at_first(1, |seen| seen.part() == Some(1), Fault::Stall), |config| {
+        config.transfer = quick().parallel(3);
     })
     .succeeded();
     let log = ran.proxy.log();
@@ -285,17 +300,20 @@ fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
     let (tree, bytes) = &*TREE;
     let mut server = Server::new();
     let bucket = server.bucket();
-    let transfer = quick().retry_for(Duration::from_secs(30));
-    let store = store(&server, &server.endpoint(), &bucket).transfer(transfer);
+    let config = config(&server, &server.endpoint(), &bucket);
+    let id = |n: u128| config.names.key(&uuid::Uuid::from_u128(n));
     let back_up = |n: u128, server: &mut Server, comes_back: bool| {
-        let id = store.key(&uuid::Uuid::from_u128(n));
         let mut backup = tree.backup().reproducible(true);
         backup = backup.read_limit(wingback::Limiter::new(8 << 20));
-        let transfer = if comes_back { 30 } else { 4 };
-        let store = store.clone().transfer(quick().retry_for(Duration::from_secs(transfer)));
+        let retry_for = if comes_back { 30 } else { 4 };
         let proxy = Proxy::to(server.address(), |_| Fault::None);
-        let store = if comes_back { store.endpoint(proxy.endpoint()) } else { store };
-        let task = backup.start(store, id);
+        let store = with(config.clone(), |config| {
+            config.transfer = quick().retry_for(Duration::from_secs(retry_for));
+            if comes_back {
+                config.endpoint = Some(proxy.endpoint());
+            }
+        });
+        let task = backup.start(store, id(n));
         let handle = task.handle();
         std::thread::scope(|scope| {
             let running = scope.spawn(|| block_on(task));
@@ -310,16 +328,14 @@ fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
         })
     };
     back_up(1, &mut server, true).unwrap();
-    let id = store.key(&uuid::Uuid::from_u128(1));
-    assert!(server.get(&bucket, id.as_str()) == *bytes);
-    assert_eq!(server.unfinished_of(&bucket, id.as_str()), [""; 0]);
+    assert!(server.get(&bucket, id(1).as_str()) == *bytes);
+    assert_eq!(server.unfinished_of(&bucket, id(1).as_str()), [""; 0]);
 
     let error = back_up(2, &mut server, false).unwrap_err();
     assert!(error.is_retryable(), "{error}");
     server.restart();
-    let id = store.key(&uuid::Uuid::from_u128(2));
-    assert_eq!(server.head(&bucket, id.as_str()), None);
-    assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
+    assert_eq!(server.head(&bucket, id(2).as_str()), None);
+    assert_eq!(server.unfinished_of(&bucket, id(2).as_str()).len(), 1);
 }
 
 /// The archive on a server, behind a proxy.
@@ -327,7 +343,7 @@ pub fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, 
     let server = Server::shared();
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), rule);
-    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let store = quick_store(server, &proxy.endpoint(), &bucket);
     let id = store.key(&uuid::Uuid::from_u128(1));
     server.put(&bucket, id.as_str(), &TREE.1);
     (proxy, Archive::in_store(store, id))
@@ -361,7 +377,7 @@ fn an_object_that_changes_while_it_is_read_is_an_error() {
     let server = Server::shared();
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
-    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let store = quick_store(server, &proxy.endpoint(), &bucket);
     let id = store.key(&uuid::Uuid::from_u128(1));
     server.put(&bucket, id.as_str(), &TREE.1);
     let (other, name) = (bucket.clone(), id.to_string());

@@ -9,8 +9,8 @@ use std::{
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, FOOTER_LEN, Footer, List, S3Store, Store, Transfer,
-    Verify,
+    Archive, Credentials, Error, ErrorKind, FOOTER_LEN, Footer, List, S3Config, S3Store, Store,
+    Transfer, Verify,
 };
 
 use crate::{
@@ -58,14 +58,21 @@ fn repeat(to: &mut TcpStream, text: &str, times: usize) -> io::Result<()> {
     (0..times / many).try_for_each(|_| to.write_all(chunk.as_bytes()))
 }
 
+/// A store in the service at `url`.
+fn store(url: &str, transfer: Transfer) -> S3Store {
+    let mut config = S3Config::new("bucket");
+    config.credentials = Some(Credentials::new("access", "secret"));
+    config.endpoint = Some(url.to_owned());
+    config.transfer = transfer;
+    S3Store::new(config).unwrap()
+}
+
 /// Calls every operation of a store, and lists through a link.
 fn ask(url: &str) -> Vec<(&'static str, Result<(), Error>)> {
     let quick = Transfer::new()
         .stall_after(Duration::from_millis(600))
         .retry_for(Duration::from_millis(100));
-    let store = S3Store::new("bucket", Credentials::new("access", "secret"))
-        .endpoint(url)
-        .transfer(quick.clone());
+    let store = store(url, quick.clone());
     let key = support::key();
     let tree = Tree::with(&[("a", b"a")]);
     let link = Archive::link(&format!("{url}/a.tar.gz"), quick).unwrap();
@@ -177,7 +184,7 @@ fn an_endless_list_is_an_error() {
                  <NextKeyMarker>{at}</NextKeyMarker><NextUploadIdMarker>a</NextUploadIdMarker></R>"
             )
         });
-        let store = S3Store::new("bucket", Credentials::new("access", "secret")).endpoint(url);
+        let store = store(&url, Transfer::new());
         for error in [
             block_on(store.list()).map(drop).unwrap_err(),
             block_on(store.sweep()).map(drop).unwrap_err(),

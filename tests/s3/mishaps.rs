@@ -9,7 +9,7 @@ use crate::{
     fault::{Fault, Seen, error},
     faults::{Ran, TREE, at_first, quick},
     server::Server,
-    store::store,
+    store::{config, with},
     support::{left_out, wait_until},
 };
 
@@ -57,21 +57,21 @@ fn an_upload_whose_creation_response_is_lost_is_aborted() {
         disguised(),
     ] {
         let shown = format!("{lost:?}");
-        let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |store| store);
+        let ran = Ran::on(server, at_first(1, Seen::is_create, lost), |_| ());
         assert!(ran.result.is_ok(), "{shown}: {:?}", ran.result);
     }
     // Listing uploads, which would find it, fails for a while as well.
     let list = [SLOW_DOWN, Fault::Refuse];
     let lost = [Fault::LoseResponse, SLOW_DOWN, Fault::LoseResponse];
     let rule = both(in_turn(Seen::is_create, &lost), in_turn(is_list_of_uploads, &list));
-    Ran::on(server, rule, |store| store).succeeded();
+    Ran::on(server, rule, |_| ()).succeeded();
     // No creation succeeds.
     let rule = |seen: &Seen| match seen.is_create() {
         true => Fault::LoseResponse,
         false => Fault::None,
     };
     let hurried = quick().retry_for(Duration::from_secs(2));
-    let ran = Ran::on(server, rule, |store| store.transfer(hurried));
+    let ran = Ran::on(server, rule, |config| config.transfer = hurried);
     assert!(ran.result.is_err_and(|e| e.is_retryable()));
 }
 
@@ -88,7 +88,7 @@ fn an_upload_created_after_its_request_timed_out_is_aborted() {
         }
         Fault::None
     };
-    Ran::on(server, rule, |store| store).succeeded();
+    Ran::on(server, rule, |_| ()).succeeded();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_completion_is_judged_by_the_object_in_the_bucket() {
         vec![Fault::Replace { status: 200, body: "<html>hello</html>".into() }],
     ] {
         let rule = in_turn(Seen::is_complete, &answers);
-        let ran = Ran::on(server, rule, |store| store);
+        let ran = Ran::on(server, rule, |_| ());
         assert!(ran.result.is_ok(), "{answers:?}: {:?}", ran.result);
     }
     let always = |fault: Fault| {
@@ -114,7 +114,7 @@ fn a_completion_is_judged_by_the_object_in_the_bucket() {
             false => Fault::None,
         };
         let hurried = quick().retry_for(Duration::from_secs(2));
-        Ran::on(server, rule, |store| store.transfer(hurried))
+        Ran::on(server, rule, |config| config.transfer = hurried)
     };
     always(Fault::LoseResponse).succeeded();
     always(Fault::ReplaceAfter { status: 500, body: error("InternalError") }).succeeded();
@@ -132,7 +132,7 @@ fn a_denied_request_is_not_retried_and_its_upload_is_aborted_with_retries() {
     let abort = [SLOW_DOWN, Fault::Refuse, Fault::LoseResponse, SLOW_DOWN];
     for is_it in [is_second, Seen::is_create, Seen::is_complete] {
         let rule = both(at_first(9, is_it, denied()), in_turn(Seen::is_abort, &abort));
-        let ran = Ran::on(server, rule, |store| store);
+        let ran = Ran::on(server, rule, |_| ());
         ran.failed(ErrorKind::PermissionDenied, "AccessDenied");
         ran.failed(ErrorKind::PermissionDenied, "TESTREQ1");
         ran.failed(ErrorKind::PermissionDenied, "The test says so.");
@@ -149,7 +149,7 @@ fn a_completion_is_trusted_without_permission_for_head() {
         "HEAD" => Fault::Status(403, "AccessDenied"),
         _ => Fault::None,
     };
-    Ran::on(server, rule, |store| store).succeeded();
+    Ran::on(server, rule, |_| ()).succeeded();
 }
 
 /// Random faults in random order.
@@ -177,7 +177,7 @@ fn random_faults_leave_a_whole_archive_or_nothing() {
                 _ => Fault::None,
             }
         };
-        Ran::on(server, rule, |store| store).result.is_ok()
+        Ran::on(server, rule, |_| ()).result.is_ok()
     };
     let ran: Vec<_> = (0..8).map(|seed| weather(seed, Server::shared())).collect();
     let done = ran.iter().filter(|done| **done).count();
@@ -194,7 +194,9 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     }
     let bucket = server.bucket();
     let hurried = quick().retry_for(Duration::from_secs(2));
-    let store = store(&server, &server.endpoint(), &bucket).transfer(hurried);
+    let mut config = config(&server, &server.endpoint(), &bucket);
+    config.transfer = hurried;
+    let store = with(config.clone(), |_| ());
     let id = store.key(&uuid::Uuid::from_u128(1));
     let backup = TREE.0.backup().read_limit(Limiter::new(8 << 20));
     let task = backup.start(store.clone(), id.clone());
@@ -210,7 +212,8 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
     assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
     assert_eq!(server.unfinished(&bucket).len(), 1);
-    let swept = block_on(store.dead_after(Duration::ZERO).sweep()).unwrap();
+    let old = with(config, |config| config.dead_after = Duration::ZERO);
+    let swept = block_on(old.sweep()).unwrap();
     assert_eq!(swept, [format!("s3://{bucket}/{id}")]);
     assert_eq!(server.unfinished(&bucket), []);
     assert_eq!(server.objects(&bucket), []);

@@ -7,10 +7,9 @@ use wingback::{ErrorKind, Store};
 
 use crate::{
     fault::{Fault, Seen},
-    faults::{TREE, quick},
+    faults::{TREE, quick_store},
     proxy::Proxy,
     server::Server,
-    store::store,
     support::left_out,
 };
 
@@ -30,7 +29,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
             None => Fault::None,
         }
     });
-    let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+    let store = quick_store(server, &proxy.endpoint(), &bucket);
     let id = store.key(&uuid::Uuid::from_u128(1));
     let mut task = TREE.0.backup().reproducible(true).start(store.clone(), id.clone());
     let handle = task.handle();

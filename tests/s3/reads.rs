@@ -7,10 +7,9 @@ use wingback::{ErrorKind, ReadRange, Store, Verify};
 
 use crate::{
     fault::Fault,
-    faults::{at_first, quick, stored},
+    faults::{at_first, quick_store, stored},
     proxy::Proxy,
     server::Server,
-    store::store,
 };
 
 /// Each half alone would be a valid response.
@@ -22,7 +21,7 @@ fn a_broken_range_read_never_mixes_two_objects() {
         let is_gone = matches!(second, Fault::Refuse);
         let bucket = server.bucket();
         let proxy = Proxy::to(server.address(), |_| Fault::None);
-        let store = store(server, &proxy.endpoint(), &bucket).transfer(quick());
+        let store = quick_store(server, &proxy.endpoint(), &bucket);
         let id = store.key(&uuid::Uuid::from_u128(1));
         server.put(&bucket, id.as_str(), &vec![1; 4 << 20]);
         let (client, name) = (server.through(server.address()), id.to_string());

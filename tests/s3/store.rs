@@ -7,8 +7,8 @@ use std::{
 
 use futures::executor::block_on;
 use wingback::{
-    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, ReadMethod, S3Store, Store,
-    Transfer, Verify, testing::store_conformance,
+    Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, ReadMethod, S3Config, S3Store,
+    Store, Transfer, Verify, testing::store_conformance,
 };
 
 use crate::{
@@ -18,10 +18,22 @@ use crate::{
     support::{Tree, noise, snapshot::Snapshot, text},
 };
 
-/// A store in a bucket of the server, or of a proxy for it.
+/// The options of a store in a bucket of the server, or of a proxy for it.
+pub fn config(server: &Server, endpoint: &str, bucket: &str) -> S3Config {
+    let mut config = S3Config::new(bucket);
+    config.credentials = Some(Credentials::new(server.access_key(), server.secret_key()));
+    config.endpoint = Some(endpoint.to_owned());
+    config
+}
+
 pub fn store(server: &Server, endpoint: &str, bucket: &str) -> S3Store {
-    S3Store::new(bucket, Credentials::new(server.access_key(), server.secret_key()))
-        .endpoint(endpoint)
+    with(config(server, endpoint, bucket), |_| ())
+}
+
+/// A store with some other options.
+pub fn with(mut config: S3Config, change: impl FnOnce(&mut S3Config)) -> S3Store {
+    change(&mut config);
+    S3Store::new(config).unwrap()
 }
 
 /// A tree whose archive has thirteen parts and six members.
@@ -42,7 +54,8 @@ fn key(store: &S3Store, n: u128) -> Key {
 fn the_s3_store_passes_the_conformance_suite() {
     let server = Server::new();
     let bucket = server.bucket();
-    let store = store(&server, &server.endpoint(), &bucket).prefix("a b/é+&");
+    let config = config(&server, &server.endpoint(), &bucket);
+    let store = with(config, |config| config.prefix = "a b/é+&".into());
     block_on(store_conformance(&store));
     assert_eq!(server.unfinished(&bucket), []);
 }
@@ -68,7 +81,8 @@ fn a_backup_goes_up_and_comes_back() {
     let tree = tree();
     let server = Server::new();
     let bucket = server.bucket();
-    let store = store(&server, &server.endpoint(), &bucket).prefix("servers/");
+    let config = config(&server, &server.endpoint(), &bucket);
+    let store = with(config, |config| config.prefix = "servers/".into());
     let id = key(&store, 1);
     let task = tree.backup().reproducible(true).start(store.clone(), id.clone());
     let handle = task.handle();
@@ -166,7 +180,9 @@ fn requests_have_a_length_and_no_checksum_header() {
     let (server, tree) = (Server::shared(), Tree::with(&[("a", &noise(11 << 20))]));
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
-    let store = store(server, &proxy.endpoint(), &bucket).storage_class("REDUCED_REDUNDANCY");
+    let store = with(config(server, &proxy.endpoint(), &bucket), |config| {
+        config.storage_class = Some("REDUCED_REDUNDANCY".into());
+    });
     let report = block_on(tree.backup().start(store.clone(), key(&store, 1))).unwrap();
     let log = proxy.log();
     let parts: Vec<_> = log.iter().filter(|seen| seen.is_part()).collect();
@@ -210,14 +226,16 @@ fn parts_grow_only_to_stay_below_the_part_limit() {
 fn sweep_aborts_only_old_uploads_of_the_store() {
     let server = Server::new();
     let bucket = server.bucket();
-    let store = store(&server, &server.endpoint(), &bucket).prefix("srv/");
+    let mut config = config(&server, &server.endpoint(), &bucket);
+    config.prefix = "srv/".into();
+    let store = with(config.clone(), |_| ());
     let dead = format!("srv/{}", key(&store, 7));
     server.create_upload(&bucket, &dead);
     for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
         server.create_upload(&bucket, other);
     }
     assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
-    let old = store.dead_after(Duration::ZERO);
+    let old = with(config, |config| config.dead_after = Duration::ZERO);
     assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
     let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
     assert_eq!(left.len(), 2, "{left:?}");
@@ -228,10 +246,14 @@ fn sweep_aborts_only_old_uploads_of_the_store() {
 fn a_private_certificate_authority_is_trusted_if_configured() {
     let mut server = Server::new();
     let bucket = server.bucket();
-    server.put(&bucket, &key(&S3Store::new("", Credentials::new("", "")), 1).to_string(), b"x");
+    let key = key(&store(&server, &server.endpoint(), &bucket), 1);
+    server.put(&bucket, key.as_str(), b"x");
     let certificate = server.restart_with_tls();
     let endpoint = server.endpoint().replace("http://", "https://");
-    let list = |transfer| block_on(store(&server, &endpoint, &bucket).transfer(transfer).list());
+    let list = |transfer| {
+        let config = config(&server, &endpoint, &bucket);
+        block_on(with(config, |config| config.transfer = transfer).list())
+    };
     assert_eq!(list(Transfer::new().ca_file(&certificate)).unwrap().len(), 1);
     let error = list(Transfer::new()).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
@@ -240,17 +262,19 @@ fn a_private_certificate_authority_is_trusted_if_configured() {
 }
 
 #[test]
-fn an_invalid_endpoint_is_an_error_that_names_it() {
-    let keys = || Credentials::new("a", "b");
-    let list = |store: S3Store| block_on(store.list()).unwrap_err();
-    for (store, about) in [
-        (S3Store::new("x", keys()), "fewer than 3 characters"),
-        (S3Store::new("bucket", keys()).endpoint("ftp://host"), "scheme"),
-        (S3Store::new("bucket", keys()).endpoint("http://host/path"), "path"),
-        (S3Store::new("bucket", keys()).region(""), "region"),
-        (S3Store::new("bucket", keys()).part_size(5_000_000), "not of 5000000"),
-    ] {
-        let error = list(store);
+fn an_invalid_option_is_an_error_that_names_it() {
+    let cases: [(&dyn Fn(&mut S3Config), &str); 5] = [
+        (&|config| config.bucket = "x".into(), "fewer than 3 characters"),
+        (&|config| config.endpoint = Some("ftp://host".into()), "endpoint: its scheme"),
+        (&|config| config.endpoint = Some("http://host/path".into()), "path"),
+        (&|config| config.region = Some(String::new()), "region"),
+        (&|config| config.part_size = 5_000_000, "part_size: S3 takes parts of"),
+    ];
+    for (change, about) in cases {
+        let mut config = S3Config::new("bucket");
+        config.credentials = Some(Credentials::new("a", "b"));
+        change(&mut config);
+        let error = S3Store::new(config).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().contains(about), "{error}");
     }

@@ -8,10 +8,8 @@ use serde_json::{Map, Value, json};
 use wingback::UploadedPart;
 use wingback::{
     Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress,
-    ReadMethod, Recovered, Report, Restored, Unpacked, Verified,
+    ReadMethod, Recovered, Report, Restored, Sha1, Unpacked, Verified,
 };
-
-use crate::hex;
 
 pub fn progress(progress: &Progress) -> Value {
     json!({
@@ -117,7 +115,7 @@ pub fn verified(verified: &Verified) -> Value {
             "type": "verified",
             "whole": verified.is_whole(),
             "size": verified.size,
-            "sha1": verified.sha1.map(|sha1| hex::of_sha1(&sha1)),
+            "sha1": verified.sha1.map(|sha1| Sha1(sha1).to_string()),
             "sha1_matches": verified.sha1_matches,
             "segments": verified.segments,
             "files": verified.files,

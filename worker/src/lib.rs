@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
-pub mod hex;
 mod job;
 pub mod json;
 mod limits;

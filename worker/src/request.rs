@@ -1,11 +1,11 @@
 //! The requests that `docs/worker.md` documents. A missing field means the default of the engine.
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, UnpackOptions};
+use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, Sha1, UnpackOptions};
 
 use crate::{
     store::{ArchiveName, ArchiveSource, Destination, StoreSpec},
-    values::{Bytes, Sha1},
+    values::Bytes,
 };
 
 /// The allowed fields of a line. [`Request`] is flattened, so it cannot reject unknown fields itself.

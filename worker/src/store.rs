@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wingback::{Archive, Error, ErrorKind, Key, LocalStore, NameTemplate, Result, Store};
 #[cfg(feature = "s3")]
-use wingback::{Credentials, S3Store, Transfer};
+use wingback::{S3Config, S3Store, Transfer};
 
 use crate::{streams::Streams, values::Bytes};
 
@@ -29,7 +29,7 @@ pub(crate) enum ArchiveSource {
     File(Bytes),
     Store(StoreSpec, ArchiveName),
     #[cfg(feature = "s3")]
-    Link(String, TransferSpec),
+    Link(String, Transfer),
     Stream(u64),
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum ArchiveSource {
 pub(crate) enum StoreSpec {
     Local(LocalSpec),
     #[cfg(feature = "s3")]
-    S3(Box<S3Spec>),
+    S3(Box<S3Config>),
 }
 
 /// The name of an archive: a UUID for the store's template, or the complete name.
@@ -53,51 +53,10 @@ pub(crate) enum ArchiveName {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LocalSpec {
     dir: Bytes,
-    names: Option<String>,
+    #[serde(default)]
+    names: NameTemplate,
     #[serde(default)]
     reserve: u64,
-}
-
-#[cfg(feature = "s3")]
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct S3Spec {
-    bucket: String,
-    /// Without credentials, they are found in the same way as by the tools of AWS.
-    credentials: Option<Keys>,
-    endpoint: Option<String>,
-    region: Option<String>,
-    path_style: Option<bool>,
-    prefix: Option<String>,
-    names: Option<String>,
-    part_size: Option<u64>,
-    storage_class: Option<String>,
-    #[serde(default)]
-    transfer: TransferSpec,
-}
-
-#[cfg(feature = "s3")]
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Keys {
-    access: String,
-    secret: String,
-    token: Option<String>,
-}
-
-#[cfg(feature = "s3")]
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "s3")]
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TransferSpec {
-    parallel: Option<usize>,
-    ca_file: Option<Bytes>,
 }
 
 #[cfg(feature = "s3")]
@@ -108,7 +67,7 @@ pub(crate) struct PartUrls {
     part_size: u64,
     staging: Option<Bytes>,
     #[serde(default)]
-    transfer: TransferSpec,
+    transfer: Transfer,
 }
 
 // The signatures in the URLs are secret.
@@ -130,14 +89,11 @@ impl StoreSpec {
     pub(crate) fn open(self) -> Result<OpenStore> {
         match self {
             StoreSpec::Local(local) => {
-                let mut store = LocalStore::new(local.dir.into_path::<OsString>());
-                if let Some(names) = local.names {
-                    store = store.names(template(&names)?);
-                }
-                Ok(OpenStore::Local(store.reserve(local.reserve)))
+                let store = LocalStore::new(local.dir.into_path::<OsString>());
+                Ok(OpenStore::Local(store.names(local.names).reserve(local.reserve)))
             }
             #[cfg(feature = "s3")]
-            StoreSpec::S3(s3) => Ok(OpenStore::S3(Box::new(s3.open()?))),
+            StoreSpec::S3(config) => Ok(OpenStore::S3(Box::new(S3Store::new(*config)?))),
         }
     }
 }
@@ -182,57 +138,16 @@ impl ArchiveSource {
                 Ok(Archive::in_store(store, key))
             }
             #[cfg(feature = "s3")]
-            ArchiveSource::Link(url, transfer) => Archive::link(&url, transfer.into()),
+            ArchiveSource::Link(url, transfer) => Archive::link(&url, transfer),
             ArchiveSource::Stream(stream) => Ok(Archive::stream(streams.take(job, stream)?)),
         }
     }
 }
 
 #[cfg(feature = "s3")]
-impl S3Spec {
-    fn open(self) -> Result<S3Store> {
-        let credentials = match self.credentials {
-            None => Credentials::find()?,
-            Some(Keys { access, secret, token }) => {
-                let credentials = Credentials::new(access, secret);
-                match token {
-                    Some(token) => credentials.session_token(token),
-                    None => credentials,
-                }
-            }
-        };
-        let mut store = S3Store::new(self.bucket, credentials).transfer(self.transfer.into());
-        if let Some(in_path) = self.path_style {
-            store = store.path_style(in_path);
-        }
-        if let Some(endpoint) = self.endpoint {
-            store = store.endpoint(endpoint);
-        }
-        if let Some(region) = self.region {
-            store = store.region(region);
-        }
-        if let Some(prefix) = self.prefix {
-            store = store.prefix(prefix);
-        }
-        if let Some(names) = self.names {
-            store = store.names(template(&names)?);
-        }
-        if let Some(bytes) = self.part_size {
-            store = store.part_size(bytes);
-        }
-        if let Some(class) = self.storage_class {
-            store = store.storage_class(class);
-        }
-        store.check()?;
-        Ok(store)
-    }
-}
-
-#[cfg(feature = "s3")]
 impl PartUrls {
     pub(crate) fn open(self) -> Result<wingback::PartUrls> {
-        let urls =
-            wingback::PartUrls::new(self.urls, self.part_size)?.transfer(self.transfer.into());
+        let urls = wingback::PartUrls::new(self.urls, self.part_size)?.transfer(self.transfer);
         Ok(match self.staging {
             Some(dir) => urls.staging(dir.into_path::<PathBuf>()),
             None => urls,
@@ -240,27 +155,40 @@ impl PartUrls {
     }
 }
 
-#[cfg(feature = "s3")]
-impl From<TransferSpec> for Transfer {
-    fn from(spec: TransferSpec) -> Self {
-        let mut transfer = Transfer::new();
-        if let Some(parallel) = spec.parallel {
-            transfer = transfer.parallel(parallel);
-        }
-        match spec.ca_file {
-            Some(file) => transfer.ca_file(file.into_path::<PathBuf>()),
-            None => transfer,
-        }
-    }
-}
-
-fn template(names: &str) -> Result<NameTemplate> {
-    names.parse()
-}
-
 fn uuid(text: &str) -> Result<Uuid> {
     Uuid::try_parse(text).map_err(|e| {
         let error = Error::new(ErrorKind::InvalidInput, "use the UUID");
         error.caused_by(format!("{text:?} is not a UUID: {e}"))
     })
+}
+
+#[cfg(all(test, feature = "s3"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_in_s3_has_the_keys_that_are_documented_and_no_others() {
+        let parse = serde_json::from_str::<StoreSpec>;
+        let all = r#"{"s3": {"bucket": "b-1", "endpoint": "http://h:1", "region": "r", "path_style": true,
+            "credentials": {"access_key": "a", "secret_key": "hidden", "session_token": "hidden"},
+            "prefix": "p/", "names": "{uuid}.tgz", "part_size": 5242880, "storage_class": "COLD",
+            "encryption": "aws:kms", "kms_key_id": "k", "dead_after_s": 7, "transfer":
+            {"parallel": 2, "retry_for_ms": 1500, "stall_after_ms": 20, "ca_file": "/ca"}}}"#;
+        let spec = parse(all).expect("all keys");
+        let shown = format!("{spec:?}");
+        assert!(shown.contains("dead_after: 7s") && shown.contains("retry_for: 1.5s"), "{shown}");
+        assert!(shown.contains("stall_after: 20ms"), "{shown}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        assert!(spec.open().is_ok());
+        for wrong in [
+            r#"{"s3": {"bucket": "b-1", "key": "hidden"}}"#,
+            r#"{"s3": {"bucket": "b-1", "names": "x"}}"#,
+            r#"{"s3": {"bucket": "b-1", "credentials": {"access_key": "a"}}}"#,
+            r#"{"s3": {"bucket": "b-1", "credentials": {"access": "a", "secret_key": "b"}}}"#,
+            r#"{"s3": {"bucket": "b-1", "transfer": {"parallel": 1, "retry_for": 1}}}"#,
+        ] {
+            let error = parse(wrong).expect_err(wrong).to_string();
+            assert!(!error.contains("hidden"), "{error}");
+        }
+    }
 }

@@ -5,8 +5,6 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::hex;
-
 /// A path, a name or a pattern: text, or `{"b64": …}` if it is not UTF-8.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
@@ -29,17 +27,5 @@ impl<'de> Deserialize<'de> for Bytes {
             Form::Text(text) => Ok(Bytes(text.into_bytes())),
             Form::Base64 { b64 } => STANDARD.decode(b64).map(Bytes).map_err(D::Error::custom),
         }
-    }
-}
-
-/// A SHA-1, as forty hexadecimal digits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sha1(pub(crate) [u8; 20]);
-
-impl<'de> Deserialize<'de> for Sha1 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom(format!("{text:?} is not a SHA-1 in hexadecimal"));
-        hex::sha1(&text).map(Sha1).ok_or_else(wrong)
     }
 }

@@ -3,8 +3,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::Args;
+use wingback::Sha1;
 
-use super::shared::{Output, Remote, Sha1};
+use super::shared::{Output, Remote};
 
 /// List the members of an archive
 ///

@@ -58,15 +58,3 @@ pub struct State {
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
-
-/// A SHA-1, as forty hexadecimal digits.
-#[derive(Clone, Copy, Debug)]
-pub struct Sha1(pub [u8; 20]);
-
-impl std::str::FromStr for Sha1 {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        wingback_worker::hex::sha1(text).map(Sha1).ok_or("it is not forty hexadecimal digits")
-    }
-}

@@ -3,9 +3,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::Args;
-use wingback::Owner;
+use wingback::{Owner, Sha1};
 
-use super::shared::{Output, Remote, Sha1, State};
+use super::shared::{Output, Remote, State};
 use crate::units;
 
 /// Extract members of an archive into a directory

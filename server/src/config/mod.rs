@@ -1,6 +1,7 @@
 //! The configuration: Wings' own `config.yml`, where each key means what it means to Wings, and the
 //! additional blocks `s3` and `wingback`. `docs/server.md` lists the keys.
 
+mod bucket;
 mod decode;
 mod error;
 mod host;
@@ -21,10 +22,9 @@ use std::{
 };
 
 use serde::Deserialize;
-use uuid::Uuid;
-use wingback::{Credentials, IgnoreFile, Level, Profile, Rules, S3Store};
+use wingback::{IgnoreFile, Level, Profile, Rules};
 
-use self::{host::Host, yaml::Node};
+use self::{bucket::Bucket, host::Host, yaml::Node};
 pub(crate) use self::{secret::Secret, values::ArchiveName};
 use crate::service_url::ServiceUrl;
 
@@ -39,7 +39,7 @@ pub(crate) struct Config {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api: Api,
     pub(crate) system: System,
-    pub(crate) s3: Option<S3>,
+    pub(crate) s3: Option<Bucket>,
     pub(crate) wingback: Wingback,
 }
 
@@ -97,20 +97,6 @@ pub(crate) enum Trust {
     #[default]
     Ctime,
     Mtime,
-}
-
-/// An S3 service that the daemon has credentials for.
-#[derive(Debug, Deserialize)]
-pub(crate) struct S3 {
-    endpoint: Option<String>,
-    region: Option<String>,
-    bucket: String,
-    #[serde(default)]
-    prefix: String,
-    path_style: Option<bool>,
-    access_key_id: Option<String>,
-    secret_access_key: Option<Secret>,
-    session_token: Option<Secret>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -249,18 +235,7 @@ impl Config {
         if !self.remote.is_empty() {
             ServiceUrl::parse(&self.remote).map_err(|why| format!("remote: {why}"))?;
         }
-        let Some(s3) = &self.s3 else { return Ok(()) };
-        if s3.bucket.is_empty() {
-            return Err("s3.bucket: it is missing".into());
-        }
-        if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
-            return Err("s3: access_key_id and secret_access_key must be given together".into());
-        }
-        if let Some(endpoint) = &s3.endpoint {
-            ServiceUrl::parse(endpoint).map_err(|why| format!("s3.endpoint: {why}"))?;
-        }
-        let store = s3.store_with(Credentials::new("", ""), Uuid::nil());
-        store.check().map_err(|why| format!("s3: {why}"))
+        self.s3.as_ref().map_or(Ok(()), Bucket::check).map_err(|why| format!("s3: {why}"))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -337,43 +312,5 @@ impl Config {
 impl System {
     fn below_root(&self, path: Option<&PathBuf>, default: &str) -> PathBuf {
         path.cloned().unwrap_or_else(|| self.root_directory.join(default))
-    }
-}
-
-impl S3 {
-    /// Returns the URL for log messages.
-    pub(crate) fn url(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.prefix.trim_matches('/'))
-    }
-
-    /// Creates the store of one server, with the prefix `{prefix}/{server}/`.
-    pub(crate) fn store(&self, server: Uuid) -> wingback::Result<S3Store> {
-        let credentials = match (&self.access_key_id, &self.secret_access_key) {
-            (Some(access), Some(secret)) => Credentials::new(access, &*secret.0),
-            _ => Credentials::find()?,
-        };
-        let credentials = match &self.session_token {
-            Some(token) => credentials.session_token(&*token.0),
-            None => credentials,
-        };
-        Ok(self.store_with(credentials, server))
-    }
-
-    fn store_with(&self, credentials: Credentials, server: Uuid) -> S3Store {
-        let prefix = match self.prefix.trim_matches('/') {
-            "" => format!("{server}/"),
-            prefix => format!("{prefix}/{server}/"),
-        };
-        let mut store = S3Store::new(&*self.bucket, credentials).prefix(prefix);
-        if let Some(in_path) = self.path_style {
-            store = store.path_style(in_path);
-        }
-        if let Some(endpoint) = &self.endpoint {
-            store = store.endpoint(endpoint);
-        }
-        if let Some(region) = &self.region {
-            store = store.region(region);
-        }
-        store
     }
 }

@@ -1,3 +1,4 @@
+use uuid::Uuid;
 use wingback::{IgnoreFile, Level, Rules};
 
 use super::*;
@@ -76,14 +77,27 @@ fn an_impossible_configuration_is_an_error_at_the_start() {
     for (text, why) in [
         ("remote: https://p.example.com\n", "token: it is missing"),
         ("token: x\nremote: panel.example.com\n", "remote: "),
-        ("token: x\ns3: {bucket: ''}\n", "s3.bucket: it is missing"),
-        ("token: x\ns3: {bucket: backups, access_key_id: a}\n", "must be given together"),
-        ("token: x\ns3: {bucket: backups, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
+        ("token: x\ns3: {bucket: ''}\n", "the bucket's name is missing"),
+        ("token: x\ns3: {region: x}\n", "the bucket's name is missing"),
+        (
+            "token: x\ns3: {bucket: backups, endpoint: 's3.example.com'}\n",
+            "s3: use the S3 option endpoint: ",
+        ),
+        ("token: x\ns3: {bucket: backups, part_size: 5}\n", "s3: use the S3 option part_size: "),
+        (
+            "token: x\ns3: {bucket: backups, transfer: {parallel: 0}}\n",
+            "s3: use the option parallel: ",
+        ),
     ] {
         let problem = Config::parse(text).unwrap().check().unwrap_err();
         assert!(problem.contains(why), "{problem}");
     }
-    Config::parse("token: x\ns3: {bucket: backups}\n").unwrap().check().unwrap();
+    for s3 in [
+        "{bucket: backups}",
+        "{bucket: backups, part_size: 8388608, dead_after_s: 60, transfer: {retry_for_ms: 5}}",
+    ] {
+        Config::parse(&format!("token: x\ns3: {s3}\n")).unwrap().check().unwrap();
+    }
 }
 
 #[test]
@@ -96,7 +110,10 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
-        ("s3:\n  region: x\n", "bucket", "line 2"),
+        ("s3:\n  names: x\n", "s3.names", "line 2"),
+        ("s3:\n  acess_key: hunter2\n", "acess_key", "line 2"),
+        ("s3:\n  credentials: {access_key: a}\n", "secret_key", "line 2"),
+        ("s3:\n  credentials:\n    secret_key: [hunter2]\n", "secret_key", "line 3"),
         ("token: [hunter2\n", "token", "line 1"),
         ("token: hunter2\ntoken: hunter2\n", "token", "line 2"),
     ] {

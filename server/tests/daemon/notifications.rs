@@ -223,7 +223,7 @@ fn a_daemon_with_credentials_uploads_without_part_urls() {
 pub fn s3_block(s3: &Server, bucket: &str) -> String {
     format!(
         "s3:\n  endpoint: {}\n  region: us-east-1\n  bucket: {bucket}\n  prefix: servers\n  \
-         path_style: true\n  access_key_id: {}\n  secret_access_key: {}\n",
+         path_style: true\n  credentials:\n    access_key: {}\n    secret_key: {}\n",
         s3.endpoint(),
         s3.access_key(),
         s3.secret_key()

@@ -23,7 +23,7 @@ use crate::{
         },
         xml::Element,
     },
-    store::s3::{options::Options, service::Service},
+    store::s3::{config::S3Config, credentials::Credentials, service::Service},
 };
 
 /// Most objects or unfinished uploads in a list, and most pages of it.
@@ -59,11 +59,13 @@ pub(crate) struct Head {
 }
 
 impl Api {
-    pub(crate) fn new(options: &Options) -> Result<Self> {
-        let http = Http::new(&options.transfer)?;
-        Ok(Api { service: Service::new(options, http.clone())?, http })
+    pub(crate) fn new(config: &S3Config, credentials: Credentials) -> Result<Self> {
+        let http = Http::new(&config.transfer)?;
+        Ok(Api { service: Service::new(config, credentials, http.clone())?, http })
     }
 
+    /// Looks at an object. `None` if the service says that there is no such object. A bucket that does not
+    /// exist is a failure.
     pub(crate) async fn head(&self, object: &str) -> Result<Option<Head>, Failure> {
         self.http.retry(|| self.head_once(object)).await
     }
@@ -71,7 +73,6 @@ impl Api {
     async fn head_once(&self, object: &str) -> Result<Option<Head>, Failure> {
         let sent = self.service.send(Method::HEAD, object, &[], HeaderMap::new(), None);
         match sent.await {
-            Err(failure) if failure.is_status(404) => Ok(None),
             Err(Failure::Service(service_error)) if service_error.has_only_status() => {
                 self.head_by_get(object, *service_error).await
             }
@@ -84,6 +85,7 @@ impl Api {
     }
 
     /// The response to HEAD has no body with a reason for a refusal. The response to GET has one, or succeeds.
+    /// This includes 404: some services send it also for an unknown access key.
     async fn head_by_get(
         &self,
         object: &str,
@@ -96,7 +98,7 @@ impl Api {
                 Head::of(&response, Some(size)).map(Some)
             }
             Ok(response) => Head::of(&response, content_length(&response)).map(Some),
-            Err(failure) if failure.is_status(404) => Ok(None),
+            Err(failure) if failure.code() == "NoSuchKey" => Ok(None),
             Err(failure) if failure.total_size() == Some(0) => {
                 Ok(Some(Head { size: 0, modified: None, upload: None }))
             }

@@ -8,7 +8,11 @@ use std::{
 use crate::error::{Error, ErrorKind, Result};
 
 /// The access keys for an S3 service. `Debug` shows neither the secret key nor the token.
+///
+/// With the feature `serde` they can be deserialized. The keys are `access_key`, `secret_key` and, for a
+/// temporary session, `session_token`. An unknown key is an error.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Credentials {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,

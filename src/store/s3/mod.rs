@@ -6,10 +6,10 @@
 //! their age.
 
 mod api;
+mod config;
 mod credentials;
 mod multipart;
 mod names;
-mod options;
 mod service;
 mod sign;
 mod upload;
@@ -18,49 +18,49 @@ use std::{
     fmt,
     future::Future,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
+pub use config::S3Config;
 pub use credentials::Credentials;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    name::{Key, NameTemplate},
-    net::{Transfer, failure::Failure, range::RangeSpec, runtime::Runtime},
+    name::Key,
+    net::{failure::Failure, range::RangeSpec, runtime::Runtime},
     store::{Object, Opened, ReadRange, Store, Upload},
 };
 use api::Api;
-use options::Options;
 use upload::{Claim, Claims, S3Upload, UploadGuard};
 
 /// Archives in a bucket of an S3 service.
 ///
-/// The methods set options. The first operation makes the first request. Clones share one thread for the
-/// network, which ends with the last clone.
+/// The first operation makes the first request. Clones share one thread for the network, which ends with the
+/// last clone.
 ///
 /// An archive is a multipart upload. It becomes an object when it is complete. Until then, an error, a cancel
 /// or a drop aborts the upload, and [`wait_for_cleanup`](Store::wait_for_cleanup) waits for that.
 ///
-/// The operations of the store fail as [`Store`] says, and with
-/// [`InvalidInput`](ErrorKind::InvalidInput) as [`check`](S3Store::check) does.
+/// The operations of the store fail as [`Store`] says.
 ///
 /// ```no_run
-/// use wingback::{Backup, Credentials, S3Store};
+/// use wingback::{Backup, S3Config, S3Store};
 ///
-/// let store = S3Store::new("backups", Credentials::find()?)
-///     .endpoint("https://s3.example.com")
-///     .region("eu-central-1")
-///     .prefix("servers/");
+/// let mut config = S3Config::new("backups");
+/// config.endpoint = Some("https://s3.example.com".into());
+/// config.prefix = "servers/".into();
+/// let store = S3Store::new(config)?;
 /// let key = store.key(&uuid::Uuid::new_v4());
 /// futures::executor::block_on(Backup::new("/srv/minecraft").start(store, key))?;
 /// # Ok::<(), wingback::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct S3Store {
-    options: Options,
+    config: Arc<S3Config>,
+    credentials: Credentials,
     connection: Arc<OnceLock<Connection>>,
 }
 
@@ -73,115 +73,32 @@ struct Connection {
 }
 
 impl S3Store {
-    /// Returns the store in `bucket` of Amazon S3, or of another [`endpoint`](S3Store::endpoint). It names
-    /// archives `backup-{uuid}.tar.gz`.
-    pub fn new(bucket: impl Into<String>, credentials: Credentials) -> Self {
-        S3Store { options: Options::new(bucket.into(), credentials), connection: Arc::default() }
-    }
-
-    /// Sets an option. The next operation makes a new connection.
-    fn with(mut self, set: impl FnOnce(&mut Options)) -> Self {
-        set(&mut self.options);
-        self.connection = Arc::default();
-        self
-    }
-
-    /// Sets the URL of the service: `https://host`, or `http://host:port` in a private network.
-    #[must_use]
-    pub fn endpoint(self, url: impl Into<String>) -> Self {
-        self.with(|options| options.endpoint = Some(url.into()))
-    }
-
-    /// Sets the region that requests are signed for. The default is `us-east-1`.
-    #[must_use]
-    pub fn region(self, region: impl Into<String>) -> Self {
-        self.with(|options| options.region = region.into())
-    }
-
-    /// Sets whether the bucket is in the path of URLs, or in front of their host. By default it is in front of
-    /// the host for Amazon and Alibaba, and in the path for all others.
-    #[must_use]
-    pub fn path_style(self, in_path: bool) -> Self {
-        self.with(|options| options.path_style = Some(in_path))
-    }
-
-    /// Sets the prefix of the names of all objects, such as `servers/`.
+    /// Returns the store that `config` describes. It makes no request.
     ///
-    /// Prefix and key together follow the rule of [`Key::new`]: no part is empty or begins with a dot.
-    /// [`check`](S3Store::check) tests it.
-    #[must_use]
-    pub fn prefix(self, prefix: impl Into<String>) -> Self {
-        self.with(|options| options.prefix = prefix.into())
-    }
-
-    /// Sets the template for names. Only objects with such names count as archives.
-    #[must_use]
-    pub fn names(self, names: NameTemplate) -> Self {
-        self.with(|options| options.names = names)
-    }
-
-    /// Sets the size of a part in bytes, from 5 MiB (the default) to 5 GiB. The last part may be smaller.
+    /// If `config` has no credentials, it finds them in the environment or in a file. A small file is read, on
+    /// the thread of the caller.
     ///
-    /// If a backup could need more than 10,000 parts, the store uses larger ones.
-    #[must_use]
-    pub fn part_size(self, bytes: u64) -> Self {
-        self.with(|options| options.part_size = bytes)
-    }
-
-    /// Sets the storage class of archives, such as `STANDARD_IA`.
-    #[must_use]
-    pub fn storage_class(self, class: impl Into<String>) -> Self {
-        self.with(|options| options.headers.push(("x-amz-storage-class", class.into())))
-    }
-
-    /// Lets the service encrypt archives with this algorithm: `AES256`, or `aws:kms` with an optional key ID.
-    #[must_use]
-    pub fn encryption(self, algorithm: impl Into<String>, kms_key_id: Option<String>) -> Self {
-        self.with(|options| {
-            options.headers.push(("x-amz-server-side-encryption", algorithm.into()));
-            let key = kms_key_id.map(|id| ("x-amz-server-side-encryption-aws-kms-key-id", id));
-            options.headers.extend(key);
-        })
-    }
-
-    /// Sets the age after which [`sweep`](Store::sweep) aborts an unfinished upload. The default is one day.
+    /// # Errors
     ///
-    /// Zero aborts every unfinished upload. Use it only if no other process uploads to this prefix. A backup
-    /// that takes longer than this age may be aborted by a sweep of another process.
-    #[must_use]
-    pub fn dead_after(self, age: Duration) -> Self {
-        self.with(|options| options.dead_after = age)
-    }
-
-    /// Sets how many parts are sent at once, and how the store handles failures of the network.
-    #[must_use]
-    pub fn transfer(self, transfer: Transfer) -> Self {
-        self.with(|options| options.transfer = transfer)
+    /// [`InvalidInput`](ErrorKind::InvalidInput) as [`S3Config::check`] says, and those of
+    /// [`Credentials::find`].
+    pub fn new(mut config: S3Config) -> Result<Self> {
+        config.check()?;
+        let credentials = config.credentials.take().map_or_else(Credentials::find, Ok)?;
+        Ok(S3Store { config: Arc::new(config), credentials, connection: Arc::default() })
     }
 
     /// Returns the key for the backup `uuid`.
     pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.options.names.key(uuid)
-    }
-
-    /// Checks the options without any request. Every operation makes the same checks before it sends
-    /// anything.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if the name of the bucket, the prefix or the part size cannot
-    /// be used.
-    pub fn check(&self) -> Result<()> {
-        self.options.check()
+        self.config.names.key(uuid)
     }
 
     fn connect(&self) -> Result<Connection> {
         if let Some(connection) = self.connection.get() {
             return Ok(connection.clone());
         }
-        self.check()?;
         let connection = Connection {
-            api: Api::new(&self.options)?,
+            api: Api::new(&self.config, self.credentials.clone())?,
             runtime: Arc::new(Runtime::start()?),
             claims: Claims::default(),
         };
@@ -200,8 +117,8 @@ impl S3Store {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let place = self.options.place(key);
-        match self.options.object(key).and_then(|object| Ok((object, self.connect()?))) {
+        let place = self.config.place(key);
+        match self.config.object(key).and_then(|object| Ok((object, self.connect()?))) {
             Ok((object, Connection { api, runtime, .. })) => {
                 let work =
                     work(api, object).map_err(move |failure| failure.into_error(operation, place));
@@ -219,12 +136,12 @@ impl Store for S3Store {
         at_most: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         const OPERATION: &str = "begin to upload";
-        let (place, headers) = (self.options.place(Some(key)), self.options.headers.clone());
-        let uuid = self.options.names.uuid(key.as_str());
-        let part_size = self.options.part_size_for(at_most);
-        let parallel = self.options.transfer.parallel;
+        let (place, headers) = (self.config.place(Some(key)), self.config.headers());
+        let uuid = self.config.names.uuid(key.as_str());
+        let part_size = self.config.part_size_for(at_most);
+        let parallel = self.config.transfer.parallel;
         async move {
-            let object = self.options.object(Some(key))?;
+            let object = self.config.object(Some(key))?;
             let connection = self.connect()?;
             let exists =
                 |why| Error::new(ErrorKind::AlreadyExists, OPERATION).at(&place).caused_by(why);
@@ -293,7 +210,7 @@ impl Store for S3Store {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        let names = self.options.names.clone();
+        let names = self.config.names.clone();
         self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
@@ -318,8 +235,8 @@ impl Store for S3Store {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        let (names, dead_after) = (self.options.names.clone(), self.options.dead_after);
-        let bucket = self.options.bucket.clone();
+        let (names, dead_after) = (self.config.names.clone(), self.config.dead_after);
+        let bucket = self.config.bucket.clone();
         self.call("sweep", None, |api, prefix| async move {
             let mut unfinished = api.unfinished(&prefix).await?;
             // MinIO treats the prefix as the name of one object and lists only its uploads.
@@ -350,7 +267,7 @@ impl Store for S3Store {
     }
 
     fn location(&self, key: &Key) -> String {
-        self.options.place(Some(key))
+        self.config.place(Some(key))
     }
 
     fn wants_bound(&self) -> bool {
@@ -361,9 +278,9 @@ impl Store for S3Store {
 impl fmt::Debug for S3Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Store")
-            .field("endpoint", &self.options.endpoint)
-            .field("bucket", &self.options.bucket)
-            .field("prefix", &self.options.prefix)
+            .field("endpoint", &self.config.endpoint)
+            .field("bucket", &self.config.bucket)
+            .field("prefix", &self.config.prefix)
             .finish_non_exhaustive()
     }
 }

@@ -26,6 +26,9 @@ const ABORT_FOR: Duration = Duration::from_secs(20);
 /// the part stores it, and some servers then begin an aborted upload again.
 const LATE_PART: Duration = Duration::from_millis(200);
 
+/// Error codes that mean that an upload does not exist.
+const GONE: [&str; 3] = ["NoSuchBucket", "NoSuchKey", "NoSuchUpload"];
+
 const UUID_HEADER: &str = "x-amz-meta-wingback-uuid";
 
 /// The media type that the restore of unmodified Wings asks for.
@@ -227,13 +230,13 @@ impl Api {
         self.abort_id(&upload.object, &upload.id).await
     }
 
-    /// Aborts an upload that has no parts in transit.
+    /// Aborts an upload that has no parts in transit. An upload that does not exist counts as aborted.
     pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
         let query = [("uploadId", id)];
         let abort = || async {
             let sent = self.service.send(Method::DELETE, object, &query, HeaderMap::new(), None);
             match sent.await {
-                Err(failure) if failure.is_status(404) => Ok(()),
+                Err(failure) if GONE.contains(&failure.code()) => Ok(()),
                 response => response.map(drop),
             }
         };

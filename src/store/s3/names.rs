@@ -21,7 +21,9 @@ pub(super) fn object(bucket: &str, prefix: &str, key: &Key) -> Result<String> {
 /// Checks the name of a bucket, which becomes a part of a path or of a host.
 pub(super) fn bucket(name: &str) -> Result<BucketName> {
     let is_plain = |c: char| c.is_ascii_alphanumeric();
-    let problem = if name.len() < 3 {
+    let problem = if name.is_empty() {
+        Some("the bucket's name is missing")
+    } else if name.len() < 3 {
         Some("the bucket's name has fewer than 3 characters")
     } else if name.len() > 63 {
         Some("the bucket's name has over 63 characters")

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use minio::s3::{
     MinioClient, MinioClientBuilder,
     creds::StaticProvider,
-    error::ValidationErr,
     http::{BaseUrl, Url, match_aws_s3_endpoint},
     multimap_ext::{Multimap, MultimapExt},
     types::{BucketName, ObjectKey, Region},
@@ -25,7 +24,7 @@ use crate::{
         url::{SecretUrl, bad_redirect},
         xml::Element,
     },
-    store::s3::{credentials::Credentials, names, options::Options, sign},
+    store::s3::{config::S3Config, credentials::Credentials, sign},
 };
 
 /// Validity of a signature in a URL: longer than a part should take.
@@ -66,33 +65,21 @@ struct Destination {
 }
 
 impl Service {
-    pub(super) fn new(options: &Options, http: Http) -> Result<Self> {
-        let wrong = |what: &str, why: String| {
-            let error = Error::new(ErrorKind::InvalidInput, "use the S3 service");
-            error.at(what).caused_by(why)
-        };
-        let endpoint = match &options.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => format!("https://s3.{}.amazonaws.com", options.region),
-        };
-        let mut base: BaseUrl =
-            endpoint.parse().map_err(|e: ValidationErr| wrong(&endpoint, e.to_string()))?;
-        if let Some(path_style) = options.path_style {
-            base.virtual_style = !path_style;
-        }
-        let keys = &options.credentials;
+    pub(super) fn new(config: &S3Config, keys: Credentials, http: Http) -> Result<Self> {
+        let base = config.base_url()?;
         let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
         // This client sends nothing.
-        let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider));
-        let region =
-            Region::new(&options.region).map_err(|e| wrong(&options.region, e.to_string()))?;
+        let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider)).build();
+        let region = BucketRegion { region: config.signing_region()?, is_corrected: false };
         Ok(Service {
             http,
-            minio: minio.build().map_err(|e| wrong(&endpoint, e.to_string()))?,
+            minio: minio.map_err(|e| {
+                Error::new(ErrorKind::InvalidInput, "use the S3 service").caused_by(e.to_string())
+            })?,
             base,
-            keys: keys.clone(),
-            bucket: names::bucket(&options.bucket)?,
-            region: Arc::new(Mutex::new(BucketRegion { region, is_corrected: false })),
+            keys,
+            bucket: config.bucket_name()?,
+            region: Arc::new(Mutex::new(region)),
         })
     }
 
@@ -325,15 +312,15 @@ mod tests {
 
     use super::*;
 
-    fn service(change: impl FnOnce(&mut Options)) -> Service {
+    fn service(change: impl FnOnce(&mut S3Config)) -> Service {
         let keys = Credentials::new("access", "secret").session_token("to/ken");
-        let mut options = Options::new("bucket".into(), keys);
-        change(&mut options);
-        let http = Http::new(&options.transfer).expect("usable");
-        Service::new(&options, http).expect("usable")
+        let mut config = S3Config::new("bucket");
+        change(&mut config);
+        let http = Http::new(&config.transfer).expect("usable");
+        Service::new(&config, keys, http).expect("usable")
     }
 
-    fn signed(change: impl FnOnce(&mut Options)) -> String {
+    fn signed(change: impl FnOnce(&mut S3Config)) -> String {
         let service = service(change);
         let region = service.region.lock().expect("whole").region.clone();
         let url = service.sign(&Method::GET, "a b/é.tar.gz", &[("x", "y z")], &region);
@@ -343,7 +330,7 @@ mod tests {
     #[test]
     fn the_bucket_is_in_the_host_or_in_the_path() {
         let endpoint = |url: &str| Some(url.to_owned());
-        let nearby = |o: &mut Options| o.endpoint = endpoint("http://127.0.0.1:9000");
+        let nearby = |o: &mut S3Config| o.endpoint = endpoint("http://127.0.0.1:9000");
         for (url, start) in [
             (signed(|_| ()), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
             (
@@ -351,7 +338,7 @@ mod tests {
                 "https://s3.us-east-1.amazonaws.com/bucket/a%20b/",
             ),
             (
-                signed(|o| o.region = "eu-west-3".into()),
+                signed(|o| o.region = Some("eu-west-3".into())),
                 "https://bucket.s3.eu-west-3.amazonaws.com/a",
             ),
             (signed(nearby), "http://127.0.0.1:9000/bucket/a%20b/%C3%A9.tar.gz?"),

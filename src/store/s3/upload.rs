@@ -14,7 +14,7 @@ use crate::{
     store::{
         Sent, Upload,
         parts::Parts,
-        s3::{api::Api, multipart::Multipart, options::PARTS_MAX},
+        s3::{api::Api, config::PARTS_MAX, multipart::Multipart},
     },
 };
 
