@@ -58,6 +58,7 @@ impl wingback_status {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
+            ErrorKind::Unsupported => Self::Unsupported,
             // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
@@ -246,7 +247,7 @@ impl From<ReadMethod> for wingback_read_method {
             ReadMethod::Sequential(NoIndex::Damaged) => Self::DamagedIndex,
             ReadMethod::Sequential(NoIndex::Mismatch) => Self::MismatchedIndex,
             ReadMethod::Sequential(NoIndex::Stream) => Self::Stream,
-            ReadMethod::Sequential(_) => Self::NoIndex,
+            _ => Self::NoIndex,
         }
     }
 }
@@ -307,11 +308,12 @@ mod tests {
             ErrorKind::UrlExpired,
             ErrorKind::Io,
             ErrorKind::Internal,
+            ErrorKind::Unsupported,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
         assert_eq!(
             statuses,
-            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21],
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22],
             "these numbers are frozen"
         );
     }

@@ -69,6 +69,18 @@ pub enum Verdict {
     InFuture,
 }
 
+impl Verdict {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            Verdict::Keep(_) => "keep",
+            Verdict::Remove => "remove",
+            Verdict::NotWhole => "not-whole",
+            Verdict::InFuture => "in-future",
+        }
+    }
+}
+
 /// The reason to keep an archive: the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,6 +95,19 @@ pub enum Reason {
     Weekly,
     /// There are no rules.
     Any,
+}
+
+impl Reason {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::Newest => "newest",
+            Reason::Last => "last",
+            Reason::Daily => "daily",
+            Reason::Weekly => "weekly",
+            Reason::Any => "any",
+        }
+    }
 }
 
 impl Retention {
@@ -198,13 +223,7 @@ fn day(time: SystemTime) -> i64 {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Newest => "newest",
-            Reason::Last => "last",
-            Reason::Daily => "daily",
-            Reason::Weekly => "weekly",
-            Reason::Any => "any",
-        })
+        f.write_str(self.code())
     }
 }
 
