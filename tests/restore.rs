@@ -11,7 +11,7 @@ use std::{
 
 use futures::{executor::block_on, io::Cursor};
 use support::{Tree, gzip, in_memory, left_out, noise, snapshot::Snapshot, text, unmount};
-use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions};
+use wingback::{Archive, Backup, ErrorKind, Restore, Restored, Result, UnpackOptions, Warning};
 
 /// The staging directories in a restore's target.
 fn staging(target: &Path) -> Vec<PathBuf> {
@@ -155,12 +155,7 @@ fn in_an_empty_directory_a_pattern_that_keeps_nothing_is_a_warning() {
         for dir in [tree.root.clone(), tree.root.join("not/there")] {
             let keep = |r: Restore| r.in_place(in_place).keep("cache").keep("*.db");
             let done = restore(&bytes, &dir, keep).unwrap();
-            assert_eq!(
-                done.warnings,
-                [
-                    "the directory was empty before the restore, so nothing of \"cache\", \"*.db\" was kept"
-                ]
-            );
+            assert_eq!(done.warnings, [Warning::KeptNothing(r#""cache", "*.db""#.into())]);
             assert!(dir.join("server.jar").exists());
             fs::remove_dir_all(&dir).unwrap();
             fs::create_dir_all(&tree.root).unwrap();

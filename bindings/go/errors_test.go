@@ -143,7 +143,7 @@ func TestAMisspelledPathChangesNothing(t *testing.T) {
 	only(t, target, 1)
 	restored, err := wingback.Restore{Dir: filepath.Join(target, "new"), Keep: []string{"cache"}}.Run(background(), file(report.Path))
 	must(t, err)
-	if len(restored.Warnings) != 1 || !strings.Contains(restored.Warnings[0], `"cache"`) {
+	if w := restored.Warnings; len(w) != 1 || w[0].Code != "keep-unmatched" || !strings.Contains(w[0].Message, `"cache"`) {
 		t.Error(restored.Warnings)
 	}
 }

@@ -23,7 +23,7 @@ use crate::{
     panel::PartUrls,
     progress::ProgressView,
     queue::{Claim, Turn},
-    record::{self, ArchiveInfo, Delivery, Destination, Part, State},
+    record::{self, ArchiveInfo, Delivery, Destination, Finding, Part, State},
     timestamp::Timestamp,
 };
 
@@ -166,7 +166,7 @@ fn info(report: &Report, parts: Vec<Part>) -> ArchiveInfo {
         files: report.files,
         skipped: report.skipped.total(),
         partial: report.is_partial(),
-        warnings: report.warnings.iter().map(ToString::to_string).collect(),
+        warnings: report.warnings.iter().map(|w| Finding::new(w.code(), w)).collect(),
         parts,
     }
 }

@@ -82,7 +82,7 @@ pub(crate) struct ArchiveInfo {
     pub(crate) files: u64,
     pub(crate) skipped: u64,
     pub(crate) partial: bool,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Finding>,
     /// Parts that the Panel needs to complete the upload.
     pub(crate) parts: Vec<Part>,
 }
@@ -93,11 +93,19 @@ pub(crate) struct Part {
     pub(crate) part_number: u32,
 }
 
+/// A warning or damage.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// A word for programs.
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
 /// Result of the last verification.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct VerifyResult {
     pub(crate) at: Timestamp,
-    pub(crate) damage: Vec<String>,
+    pub(crate) damage: Vec<Finding>,
 }
 
 /// Result of the last restore.
@@ -148,6 +156,12 @@ impl Backup {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::Complete && !self.deleted
+    }
+}
+
+impl Finding {
+    pub(crate) fn new(code: &str, message: impl ToString) -> Self {
+        Finding { code: code.to_owned(), message: message.to_string() }
     }
 }
 

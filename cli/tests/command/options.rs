@@ -200,7 +200,7 @@ fn the_next_backup_copies_from_the_one_before() {
 
     let gone = make(&["--previous", "/nowhere.tar.gz"]);
     assert_eq!((&gone["sha1"], &gone["copied"]), (&full["sha1"], &serde_json::json!(0)));
-    assert!(gone["warnings"][0].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
+    assert!(gone["warnings"][0]["message"].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
 }
 
 #[test]
@@ -218,11 +218,11 @@ fn a_cache_is_kept_and_used() {
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     let tight = make(&["--cache-size", "1M"]);
     assert!(tight["copied"].as_u64() > Some(3 << 20), "{tight}");
-    assert!(tight["warnings"][0].as_str().unwrap().contains("1048576 bytes"), "{tight}");
+    assert!(tight["warnings"][0]["message"].as_str().unwrap().contains("1048576 bytes"), "{tight}");
 
     // Of another level, and only if asked for.
     let unused = make(&["--level", "best"]);
-    assert!(unused["warnings"][0].as_str().unwrap().contains("level"), "{unused}");
+    assert!(unused["warnings"][0]["message"].as_str().unwrap().contains("level"), "{unused}");
     let reused = make(&["--reuse-any"]);
     assert!(reused["copied"].as_u64() > Some(3 << 20), "{reused}");
 }

@@ -14,7 +14,7 @@ use crate::{
     node::Node,
     outbox,
     progress::ProgressView,
-    record::{self, Adapter, Delivery, Destination, State},
+    record::{self, Adapter, Delivery, Destination, Finding, State},
     timestamp::Timestamp,
 };
 
@@ -38,7 +38,7 @@ struct Backup {
     copied: Option<u64>,
     skipped: Option<u64>,
     partial: bool,
-    warnings: Vec<String>,
+    warnings: Vec<Finding>,
     progress: Option<ProgressView>,
     verified: Option<VerifyResult>,
     restored: Option<RestoreResult>,
@@ -51,7 +51,7 @@ struct Backup {
 struct VerifyResult {
     at: String,
     whole: bool,
-    damage: Vec<String>,
+    damage: Vec<Finding>,
 }
 
 #[derive(Serialize)]
