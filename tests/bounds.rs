@@ -137,7 +137,7 @@ impl Store for Claim {
 
     fn open<'a>(&'a self, _: &'a Key, tail: u64) -> BoxFuture<'a, Result<Opened, Error>> {
         let tail = self.read(self.len - tail.min(self.len), tail.min(self.len) as usize);
-        futures::future::ready(Ok(Opened { size: self.len, tail })).boxed()
+        futures::future::ready(Ok(Opened::new(self.len, tail))).boxed()
     }
 
     fn read<'a>(&'a self, _: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes, Error>> {

@@ -127,7 +127,7 @@ fn what_is_not_ours_is_neither_listed_nor_swept() {
 
         let listed = block_on(store.list()).unwrap();
         let modified = fs::metadata(store.path(&ours)).unwrap().modified().ok();
-        assert_eq!(listed, [Object { key: ours, size: 4, modified }]);
+        assert_eq!(listed, [Object::new(ours, 4, modified)]);
         assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
         assert!(foreign.iter().chain(&odd).all(|path| path.symlink_metadata().is_ok()));
     }

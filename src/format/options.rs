@@ -2,6 +2,7 @@
 
 /// Which entries the tar stream contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Profile {
     /// Files, symlinks and directories, as every tar reader expects.
     #[default]
@@ -13,6 +14,7 @@ pub enum Profile {
 
 /// Compression level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Level {
     /// No compression.
     None,

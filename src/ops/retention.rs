@@ -14,6 +14,7 @@ const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// An archive in a directory, as [`Retention::plan`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Aged {
     /// Name.
     pub key: Key,
@@ -23,6 +24,13 @@ pub struct Aged {
     pub made: SystemTime,
     /// Whether the archive has its full length and the end of its index. Only a full read finds other damage.
     pub is_whole: bool,
+}
+
+impl Aged {
+    /// Returns the record of an archive, with the values of the fields.
+    pub fn new(key: Key, size: u64, made: SystemTime, is_whole: bool) -> Self {
+        Aged { key, size, made, is_whole }
+    }
 }
 
 /// Rules for which archives to keep.
@@ -41,7 +49,7 @@ pub struct Aged {
 /// let now = SystemTime::now();
 /// let aged = |days: u64| -> wingback::Result<Aged> {
 ///     let made = now - Duration::from_secs(days * 24 * 60 * 60);
-///     Ok(Aged { key: format!("{days}.tar.gz").parse()?, size: 1000, made, is_whole: true })
+///     Ok(Aged::new(format!("{days}.tar.gz").parse()?, 1000, made, true))
 /// };
 /// let plan = Retention::new().last(2).plan(vec![aged(0)?, aged(1)?, aged(2)?], now);
 /// assert_eq!(plan[2].1, Verdict::Remove);

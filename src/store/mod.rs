@@ -178,6 +178,7 @@ pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The size of an archive and its last bytes, as [`Store::open`] returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Opened {
     /// Bytes of the archive.
     pub size: u64,
@@ -185,8 +186,16 @@ pub struct Opened {
     pub tail: Bytes,
 }
 
+impl Opened {
+    /// Returns the answer of a store.
+    pub fn new(size: u64, tail: Bytes) -> Self {
+        Opened { size, tail }
+    }
+}
+
 /// An archive in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Object {
     /// Name.
     pub key: Key,
@@ -196,7 +205,14 @@ pub struct Object {
     pub modified: Option<SystemTime>,
 }
 
-/// The part of an archive to read.
+impl Object {
+    /// Returns the answer of a store.
+    pub fn new(key: Key, size: u64, modified: Option<SystemTime>) -> Self {
+        Object { key, size, modified }
+    }
+}
+
+/// The part of an archive to read. The enum is complete: a store serves each of its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRange {
     /// These bytes.
