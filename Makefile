@@ -2,7 +2,7 @@
 
 FEATURES ?= isal
 PREFIX ?= /usr/local
-# Of the C library: `--no-default-features` leaves the network out, `--features isal` takes ISA-L in.
+# Of the C library: `--no-default-features` leaves the network out, `--features isal` makes ISA-L available.
 FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
@@ -76,12 +76,9 @@ lint: ## format, clippy, docs, dependencies, oldest Rust, tests that look away
 	tests/msrv.sh
 
 bench: setup-all ## the figures of docs/benchmarks.md (half an hour and more)
-	cargo build --release -p wingback-cli
-	cargo build --release -p wingback-cli --features isal --target-dir target/isal
-	python3 benches/run.py --scaling --tree target/bench/tree \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
-	python3 benches/way_back.py --memory --tree target/bench/tree \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+	cargo build --release -p wingback-cli --features isal
+	python3 benches/run.py --scaling --tree target/bench/tree $(BENCHED)
+	python3 benches/way_back.py --memory --tree target/bench/tree $(BENCHED)
 
 bench-c: ## a backup through C against the command's; the size of the library
 	cargo build --release -p wingback-cli -p wingback-ffi
@@ -108,11 +105,9 @@ bench-daemon: ## the daemon under two hundred requests at once
 	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
 bench-s3: setup-all ## backups to S3 against the peer's way, on a slow link and on none
-	cargo build --release -p wingback-cli
-	cargo build --release -p wingback-cli --features isal --target-dir target/isal
+	cargo build --release -p wingback-cli --features isal
 	cargo build --release --features s3 --bench s3_upload
-	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" $(BENCHED)
 
 bench-encoders: setup-all ## deflate encoders against our own
 	mkdir -p target/bench

@@ -194,6 +194,7 @@
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod build;
+mod compression;
 mod entry;
 mod error;
 mod format;
@@ -223,10 +224,11 @@ mod write;
 pub mod fuzzing;
 
 pub use build::{BUILD, Build};
+pub use compression::{Encoder, Level};
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
-    Level, Profile,
+    Profile,
     index::{FOOTER_LEN, Footer, Index, Segment},
 };
 #[doc(hidden)]

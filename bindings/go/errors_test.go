@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -25,6 +26,12 @@ func TestErrorsAreOfTheirKind(t *testing.T) {
 	}
 	must(t, run(wingback.Backup{Source: dir, UUID: id}))
 	afile := filepath.Join(dir, "start.sh")
+	info, err := shared.Start(background())
+	must(t, err)
+	refused := wingback.Unsupported
+	if slices.Contains(info.Encoders, wingback.EncoderISAL) {
+		refused = wingback.InvalidInput // of the level
+	}
 	for what, c := range map[string]struct {
 		err  error
 		is   []error
@@ -36,6 +43,8 @@ func TestErrorsAreOfTheirKind(t *testing.T) {
 		"again":         {run(wingback.Backup{Source: dir, UUID: id}), []error{fs.ErrExist, wingback.AlreadyExists}, ""},
 		"odd pattern":   {run(wingback.Backup{Source: dir, UUID: other, Exclude: []string{"a[b"}, StrictPatterns: true}), []error{wingback.InvalidInput}, ""},
 		"odd level":     {run(wingback.Backup{Source: dir, UUID: other, Level: "hardest"}), []error{wingback.InvalidInput}, ""},
+		"odd encoder":   {run(wingback.Backup{Source: dir, UUID: other, Encoder: "zip"}), []error{wingback.InvalidInput}, ""},
+		"no encoder":    {run(wingback.Backup{Source: dir, UUID: other, Encoder: wingback.EncoderISAL, Level: wingback.Best}), []error{refused}, ""},
 		"not an object": {shared.Delete(background(), store, wingback.Name{UUID: other}), []error{fs.ErrNotExist}, ""},
 	} {
 		for _, is := range c.is {

@@ -2,7 +2,7 @@
 //! the ABI.
 
 use wingback::{
-    ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
+    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not
@@ -111,6 +111,26 @@ impl From<wingback_level> for Level {
             wingback_level::None => Level::None,
             wingback_level::Fast => Level::Fast,
             wingback_level::Best => Level::Best,
+        }
+    }
+}
+
+/// Code that compresses. wingback_build tells which encoders the library has.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_encoder {
+    /// In every library, for all levels. The same tree gives the same archive. The default.
+    Wingback = 0,
+    /// ISA-L of Intel, only for the level FAST. It needs less processor time. Its bytes differ between
+    /// processors.
+    IsaL = 1,
+}
+
+impl From<wingback_encoder> for Encoder {
+    fn from(encoder: wingback_encoder) -> Self {
+        match encoder {
+            wingback_encoder::Wingback => Encoder::Wingback,
+            wingback_encoder::IsaL => Encoder::IsaL,
         }
     }
 }

@@ -71,6 +71,7 @@ async fn run(
         .ignore_file_name(&*options.ignore_file)
         .profile(options.profile)
         .level(node.config.level())
+        .encoder(options.encoder)
         .background(options.background)
         .write_limit(node.write_limit.clone())
         .trust_mtime(options.trust == Trust::Mtime)

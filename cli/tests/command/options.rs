@@ -226,3 +226,23 @@ fn a_cache_is_kept_and_used() {
     let reused = make(&["--reuse-any"]);
     assert!(reused["copied"].as_u64() > Some(3 << 20), "{reused}");
 }
+
+#[test]
+fn an_encoder_that_is_not_available_is_an_error_that_says_what_to_do() {
+    let place = Place::with(&[("a", b"1")]);
+    let refused = |options: &[&str]| {
+        let ran = run(place.create().args(["--json", "--encoder", "isa-l"]).args(options));
+        assert_eq!(ran.status, 1, "{ran:?}");
+        let error = ran.json();
+        (error["kind"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    };
+    let (kind, message) = refused(&["--level", "best"]);
+    if cfg!(feature = "isal") {
+        assert_eq!(kind, "invalid-input");
+        assert!(message.ends_with("use that level, or wingback"), "{message}");
+    } else {
+        assert_eq!((&kind, &message), (&"unsupported".into(), &refused(&[]).1));
+        assert!(message.ends_with("build with the feature isal, or use wingback"), "{message}");
+    }
+    assert_eq!(fs::read_dir(&place.to).map_or(0, Iterator::count), 0, "nothing was written");
+}

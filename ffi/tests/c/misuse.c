@@ -52,6 +52,7 @@ static void nothing_given(void) {
     INVALID(wingback_backup_count_first(NULL, true, &error));
     INVALID(wingback_backup_profile(NULL, WINGBACK_PROFILE_FULL, &error));
     INVALID(wingback_backup_level(NULL, WINGBACK_LEVEL_NONE, &error));
+    INVALID(wingback_backup_encoder(NULL, WINGBACK_ENCODER_WINGBACK, &error));
     INVALID(wingback_backup_threads(NULL, 1, &error));
     INVALID(wingback_backup_background(NULL, true, &error));
     INVALID(wingback_backup_read_limit(NULL, NULL, &error));
@@ -180,6 +181,7 @@ static void odd_values(void) {
 
     OK(wingback_backup_new(text(source), &backup, &error));
     INVALID(wingback_backup_level(backup, (wingback_level)99, &error));
+    INVALID(wingback_backup_encoder(backup, (wingback_encoder)2, &error));
     INVALID(wingback_backup_rules(backup, (wingback_rules)-1, &error));
     INVALID(wingback_backup_profile(backup, (wingback_profile)2, &error));
     INVALID(wingback_backup_ignore_file(backup, (wingback_ignore_file)3, none, &error));

@@ -22,7 +22,7 @@ use std::{
 
 use serde::Deserialize;
 use uuid::Uuid;
-use wingback::{Credentials, IgnoreFile, Level, Profile, Rules, S3Store};
+use wingback::{Credentials, Encoder, IgnoreFile, Level, Profile, Rules, S3Store};
 
 use self::{host::Host, yaml::Node};
 pub(crate) use self::{secret::Secret, values::ArchiveName};
@@ -126,6 +126,8 @@ pub(crate) struct Wingback {
     pub(crate) ignore_file: String,
     #[serde(deserialize_with = "values::profile")]
     pub(crate) profile: Profile,
+    #[serde(deserialize_with = "values::encoder")]
+    pub(crate) encoder: Encoder,
     /// 0 means one thread for each processor.
     pub(crate) threads: usize,
     #[serde(deserialize_with = "values::at_least_one")]
@@ -199,6 +201,7 @@ impl Default for Wingback {
             ignore_mode: IgnoreFile::default(),
             ignore_file: ".pteroignore".into(),
             profile: Profile::default(),
+            encoder: Encoder::default(),
             threads: 0,
             slots: 2,
             background: false,
@@ -249,6 +252,8 @@ impl Config {
         if !self.remote.is_empty() {
             ServiceUrl::parse(&self.remote).map_err(|why| format!("remote: {why}"))?;
         }
+        let encoder = self.wingback.encoder.check(self.level());
+        encoder.map_err(|why| format!("wingback.encoder: {why}"))?;
         let Some(s3) = &self.s3 else { return Ok(()) };
         if s3.bucket.is_empty() {
             return Err("s3.bucket: it is missing".into());

@@ -79,6 +79,10 @@ fn an_impossible_configuration_is_an_error_at_the_start() {
         ("token: x\ns3: {bucket: ''}\n", "s3.bucket: it is missing"),
         ("token: x\ns3: {bucket: backups, access_key_id: a}\n", "must be given together"),
         ("token: x\ns3: {bucket: backups, endpoint: 's3.example.com'}\n", "s3.endpoint: "),
+        (
+            "token: x\nwingback: {encoder: isa-l}\nsystem: {backups: {compression_level: none}}\n",
+            "wingback.encoder: ",
+        ),
     ] {
         let problem = Config::parse(text).unwrap().check().unwrap_err();
         assert!(problem.contains(why), "{problem}");
@@ -94,6 +98,7 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("system:\n  backup_write_limit: -1\n", "system.backup_write_limit", "line 2"),
         ("system:\n  backups:\n    compression_level: [zip]\n", "compression_level", "line 3"),
         ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),
+        ("wingback:\n  encoder: zip\n", "wingback.encoder", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
         ("s3:\n  region: x\n", "bucket", "line 2"),
