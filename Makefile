@@ -4,6 +4,8 @@ FEATURES ?= isal
 PREFIX ?= /usr/local
 # Of the C library: `--no-default-features` leaves the network out, `--features isal` makes ISA-L available.
 FFI_FEATURES ?=
+# What the benches measure: one command, with each of its encoders.
+BENCHED = --wingback default=target/release/wingback --wingback "isa-l=target/release/wingback --encoder isa-l"
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
@@ -39,7 +41,7 @@ test-quick: ## Rust without servers and the browser, and Go with the command: fo
 test-all: setup-all static ## as test, and what is slow to set up: MinIO, valgrind, cargo-c, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
 	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon
-	cargo test -p wingback --features $(FEATURES) --lib --test archive --test previous
+	cargo test -p wingback --features $(FEATURES) --lib --test archive --test encoder --test previous
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go
 	WINGBACK_TEST_ALL=1 bindings/go/test.sh $(TARGET)/debug all
 

@@ -46,8 +46,11 @@ pub enum Encoder {
 
 impl Encoder {
     /// The encoders of this build.
-    pub(crate) const AVAILABLE: &'static [Encoder] =
-        if cfg!(feature = "isal") { &[Encoder::Wingback, Encoder::IsaL] } else { &[Encoder::Wingback] };
+    pub(crate) const AVAILABLE: &'static [Encoder] = if cfg!(feature = "isal") {
+        &[Encoder::Wingback, Encoder::IsaL]
+    } else {
+        &[Encoder::Wingback]
+    };
 
     /// Returns a word for programs. The words are stable across versions, and [`FromStr`] parses them.
     pub fn code(self) -> &'static str {

@@ -101,8 +101,6 @@ fn profile_wings_has_files_only_and_the_rest_in_the_index() {
     assert_eq!(unlisted, links(&full));
 }
 
-/// ISA-L promises equal content only.
-#[cfg(not(feature = "isal"))]
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let tree = everything();
@@ -113,7 +111,6 @@ fn any_number_of_threads_gives_the_same_bytes() {
     }
 }
 
-#[cfg(not(feature = "isal"))]
 #[test]
 fn a_copy_of_a_tree_gives_the_same_bytes_if_asked() {
     let tree = everything();

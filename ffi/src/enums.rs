@@ -2,7 +2,8 @@
 //! the ABI.
 
 use wingback::{
-    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
+    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod,
+    Recovered, Rules,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not

@@ -178,13 +178,16 @@ pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<ArchiveInf
     job.set_ending();
     let (archive, error) = match result {
         Ok(archive) => (Some(archive), None),
-        Err(e) => (None, Some(e.to_string())),
+        Err(e) => (None, Some(Finding::of_error(&e))),
     };
     match (&archive, &error) {
         (Some(ArchiveInfo { size, sha1, .. }), _) => {
             tracing::info!(backup = %uuid, %server, size, sha1, "backup complete");
         }
-        (_, why) => tracing::warn!(backup = %uuid, %server, why, "backup failed"),
+        (_, error) => {
+            let why = error.as_ref().map(|error| &*error.message);
+            tracing::warn!(backup = %uuid, %server, why, "backup failed");
+        }
     }
     let delivery = if node.panel.is_some() { Delivery::Pending } else { Delivery::None };
     let recorded = archive.clone();

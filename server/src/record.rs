@@ -19,7 +19,7 @@ pub(crate) struct Backup {
     pub(crate) created: Timestamp,
     pub(crate) completed: Option<Timestamp>,
     pub(crate) archive: Option<ArchiveInfo>,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Finding>,
     pub(crate) verified: Option<VerifyResult>,
     pub(crate) restored: Option<RestoreResult>,
     /// The archive is deleted. The record stays until the Panel accepts its notification.
@@ -93,7 +93,7 @@ pub(crate) struct Part {
     pub(crate) part_number: u32,
 }
 
-/// A warning or damage.
+/// An error, a warning or damage.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// A word for programs.
@@ -112,7 +112,7 @@ pub(crate) struct VerifyResult {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct RestoreResult {
     pub(crate) at: Timestamp,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Finding>,
 }
 
 /// State of the notification of the Panel.
@@ -162,6 +162,10 @@ impl Backup {
 impl Finding {
     pub(crate) fn new(code: &str, message: impl ToString) -> Self {
         Finding { code: code.to_owned(), message: message.to_string() }
+    }
+
+    pub(crate) fn of_error(error: &wingback::Error) -> Self {
+        Finding::new(error.kind().code(), error)
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
             Ok(verified) => record(&node, &job, damage_of(&verified)).await,
             Err(e) if e.kind() == ErrorKind::Cancelled => {}
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                record(&node, &job, vec![Finding::new(e.kind().code(), e)]).await
+                record(&node, &job, vec![Finding::of_error(&e)]).await
             }
             // An archive that cannot be read may be undamaged: the last result stays.
             Err(e) => {

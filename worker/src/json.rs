@@ -232,7 +232,9 @@ pub fn parts(parts: &[UploadedPart]) -> Value {
 /// Returns how an archive was read.
 fn read_method(method: ReadMethod) -> Value {
     match method {
-        ReadMethod::Sequential(why) => json!({ "read_method": method.code(), "no_index": why.code() }),
+        ReadMethod::Sequential(why) => {
+            json!({ "read_method": method.code(), "no_index": why.code() })
+        }
         _ => json!({ "read_method": method.code() }),
     }
 }

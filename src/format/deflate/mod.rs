@@ -66,7 +66,9 @@ impl Deflater {
             #[cfg(feature = "isal")]
             (Encoder::IsaL, _) => State::IsaL(wingback_isal::Deflater::new()),
             #[cfg(not(feature = "isal"))]
-            (Encoder::IsaL, _) => unreachable!("the check refuses an encoder that is not available"),
+            (Encoder::IsaL, _) => {
+                unreachable!("the check refuses an encoder that is not available")
+            }
         };
         Ok(Deflater { state })
     }

@@ -138,7 +138,8 @@ impl Backup {
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound), [`InvalidInput`](crate::ErrorKind::InvalidInput),
     /// [`Unsupported`](crate::ErrorKind::Unsupported), [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
-    /// [`Busy`](crate::ErrorKind::Busy), [`Cancelled`](crate::ErrorKind::Cancelled) or [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
+    /// [`Busy`](crate::ErrorKind::Busy), [`Cancelled`](crate::ErrorKind::Cancelled) or
+    /// [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
     ///
     /// # Cancel safety
     ///
