@@ -20,9 +20,9 @@ pub enum Level {
     Best,
 }
 
-/// The code that compresses. Every archive is read in the same way, whichever encoder made it.
+/// The code that compresses. Archives of all encoders are read in the same way.
 ///
-/// The bytes of an archive depend on its encoder and level, and not on the build of the library.
+/// A build of the library decides which encoders there are. Only the caller decides which one a backup uses.
 ///
 /// ```
 /// use wingback::{BUILD, Encoder, ErrorKind, Level};

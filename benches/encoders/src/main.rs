@@ -5,16 +5,12 @@ use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-#[path = "../../../src/archive/fast.rs"]
+#[path = "../../../src/format/deflate/fast.rs"]
 mod fast;
-#[path = "../../../src/archive/huffman.rs"]
+#[path = "../../../src/format/deflate/huffman.rs"]
 mod huffman;
-#[path = "../../../src/archive/lz.rs"]
+#[path = "../../../src/format/deflate/lz.rs"]
 mod lz;
-/// Where the three expect each other.
-mod archive {
-    pub(crate) use crate::{huffman, lz};
-}
 
 use fast::Fast;
 

@@ -265,7 +265,9 @@ mod tests {
             let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(len).collect();
             let none = (Encoder::Wingback, Level::None);
             assert_eq!(round_trip(none, &noise), stored_len(len).max(5));
-            pairs().for_each(|pair| drop(round_trip(pair, &noise)));
+            for pair in pairs() {
+                round_trip(pair, &noise);
+            }
         }
     }
 
