@@ -53,8 +53,8 @@ pub struct wingback_note {
     pub struct_size: usize,
     /// The path, relative to the root; empty if the note is not about a path.
     pub path: wingback_bytes,
-    /// A word for programs, such as "unreadable", that stays the same in later versions. It ends in
-    /// a zero byte.
+    /// A word for programs, such as "unreadable", that stays the same in later versions;
+    /// docs/command.md lists the words. It ends in a zero byte.
     pub code: *const c_char,
     /// An explanation for people, as UTF-8 that ends in a zero byte.
     pub text: *const c_char,
