@@ -2,8 +2,10 @@
 
 FEATURES ?= isal
 PREFIX ?= /usr/local
-# Of the C library: `--no-default-features` leaves the network out, `--features isal` takes ISA-L in.
+# Of the C library: `--no-default-features` leaves the network out, `--features isal` makes ISA-L available.
 FFI_FEATURES ?=
+# What the benches measure: one command, with each of its encoders.
+BENCHED = --wingback default=target/release/wingback --wingback "isa-l=target/release/wingback --encoder isa-l"
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
@@ -39,7 +41,7 @@ test-quick: ## Rust without servers and the browser, and Go with the command: fo
 test-all: setup-all static ## as test, and what is slow to set up: MinIO, valgrind, cargo-c, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
 	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon
-	cargo test -p wingback --features $(FEATURES) --lib --test archive --test previous
+	cargo test -p wingback --features $(FEATURES) --lib --test archive --test encoder --test previous
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go
 	WINGBACK_TEST_ALL=1 bindings/go/test.sh $(TARGET)/debug all
 
@@ -76,12 +78,9 @@ lint: ## format, clippy, docs, dependencies, oldest Rust, hidden test skips
 	tests/msrv.sh
 
 bench: setup-all ## the figures of docs/benchmarks.md (half an hour and more)
-	cargo build --release -p wingback-cli
-	cargo build --release -p wingback-cli --features isal --target-dir target/isal
-	python3 benches/run.py --scaling --tree target/bench/tree \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
-	python3 benches/way_back.py --memory --tree target/bench/tree \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+	cargo build --release -p wingback-cli --features isal
+	python3 benches/run.py --scaling --tree target/bench/tree $(BENCHED)
+	python3 benches/way_back.py --memory --tree target/bench/tree $(BENCHED)
 
 bench-c: ## a backup through C against one by the command; the size of the library
 	cargo build --release -p wingback-cli -p wingback-ffi
@@ -108,11 +107,9 @@ bench-daemon: ## the daemon with two hundred concurrent requests
 	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
 bench-s3: setup-all ## backups to S3 against the peer, with and without a slow link
-	cargo build --release -p wingback-cli
-	cargo build --release -p wingback-cli --features isal --target-dir target/isal
+	cargo build --release -p wingback-cli --features isal
 	cargo build --release --features s3 --bench s3_upload
-	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" \
-		--wingback default=target/release/wingback --wingback isal=target/isal/release/wingback
+	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" $(BENCHED)
 
 bench-encoders: setup-all ## deflate encoders against our own
 	mkdir -p target/bench

@@ -3,6 +3,7 @@
 
     cargo build --release
     python3 benches/run.py --wingback default=target/release/wingback
+    python3 benches/run.py --wingback "isa-l=target/release/wingback --encoder isa-l"
 
 Needs Go, GNU tar, pigz, and npm for the tree (benches/make_tree.py, made once); 1.1 GB of
 disk for the tree and 0.6 GB of memory in /dev/shm for an archive. The peer and ours run in
@@ -37,6 +38,9 @@ HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent / "target" / "bench"
 THREADS = 2
 PIGZ = "tar + pigz"
+OURS = "[LABEL=]'PATH [OPTION…]'"
+DEFAULT = "default=target/release/wingback"
+OURS_HELP = "a command to measure, with options for `create`; may be repeated"
 FILE = b"one of very many small files, 64 bytes of text to be repeated..\n" * 4
 FILES_A_DIRECTORY = 1000
 
@@ -63,7 +67,7 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
+    add("--wingback", action="append", metavar=OURS, help=OURS_HELP)
     add("--pairs", type=int, default=5, help="measured runs of each [%(default)s]")
     add("--tree", type=Path, default=TARGET / "tree", help="the tree to archive; made if missing [target/bench/tree]")
     add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory for the archives [%(default)s]")
@@ -76,15 +80,22 @@ def parse_args():
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs must be at least 1")
-    args.ours = {}
-    for item in args.wingback or ["default=target/release/wingback"]:
-        label, _, path = item.rpartition("=")
-        binary = Path(path).resolve()
-        if not os.access(binary, os.X_OK):
-            parser.error(f"{path} is no program (cargo build --release makes it)")
-        args.ours[label or path] = str(binary)
+    args.ours = programs(parser, args.wingback or [DEFAULT])
     args.tree = args.tree.resolve()
     return args
+
+
+def programs(parser, items):
+    """What --wingback names: by label, the path of the command and its options for `create`."""
+    ours = {}
+    for item in items:
+        label, is_labeled, command = item.partition("=")
+        path, *options = shlex.split(command if is_labeled else item)
+        binary = Path(path).resolve()
+        if not os.access(binary, os.X_OK):
+            parser.error(f"{path} is not a program (cargo build --release makes it)")
+        ours[label] = (str(binary), options)
+    return ours
 
 
 def make_tree(tree):
@@ -184,8 +195,8 @@ def count_files(archive):
     return count
 
 
-def ours_command(binary, tree, threads=THREADS):
-    return lambda out: [binary, "create", str(tree), "--to", out, "--quiet", "--threads", str(threads)]
+def ours_command(binary, tree, options=(), threads=THREADS):
+    return lambda out: [binary, "create", *options, str(tree), "--to", out, "--quiet", "--threads", str(threads)]
 
 
 # Peer, ours, peer, ours …
@@ -193,8 +204,8 @@ def ours_command(binary, tree, threads=THREADS):
 
 def compare(args, peer, folder, fsync):
     commands = {"peer": lambda out: [peer, *["-fsync"] * fsync, str(args.tree), f"{out}/peer.tar.gz"]}
-    for label, binary in args.ours.items():
-        commands[label] = ours_command(binary, args.tree)
+    for label, (binary, options) in args.ours.items():
+        commands[label] = ours_command(binary, args.tree, options)
     if not args.no_pigz and not fsync:
         commands[PIGZ] = lambda out: ["sh", "-c", f"tar cf - -C {shlex.quote(str(args.tree))} . "
                                               f"| pigz -1 -p {THREADS} > {out}/pigz.tar.gz"]
@@ -243,8 +254,8 @@ def scaling(args):
     counts = [1000, 100_000] + [1_000_000] * args.million
     trees = {n: small_files(args.tree.parent / f"small-{n}", n) for n in counts}
     report = {}
-    for label, binary in args.ours.items():
-        three = lambda tree, threads: [archive(ours_command(binary, tree, threads), args.out) for _ in range(3)]
+    for label, (binary, options) in args.ours.items():
+        three = lambda tree, threads: [archive(ours_command(binary, tree, options, threads), args.out) for _ in range(3)]
         threads = {n: three(args.tree, n) for n in (1, 2, 4, 8)}
         files = {n: three(tree, THREADS) for n, tree in trees.items()}
         report[label] = {"threads": threads, "files": files}

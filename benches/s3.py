@@ -33,7 +33,8 @@ import time
 import urllib.parse
 import urllib.request
 
-from run import TARGET, build_peer, machine, make_tree, measure, median, spread, table, tree_facts
+from run import (OURS, OURS_HELP, TARGET, build_peer, machine, make_tree, measure, median, programs, spread, table,
+                 tree_facts)
 
 PART = 5 << 20
 BUCKET = "bench"
@@ -50,8 +51,8 @@ def main():
         server = Server(data)
         try:
             link = Link(server.port, args.rate, args.latency / 1000)
-            for label, binary in args.ours.items():
-                print(compare(label, binary, args, server, link, Path(disk)))
+            for label, ours in args.ours.items():
+                print(compare(label, ours, args, server, link, Path(disk)))
             if args.plain:
                 subprocess.run([args.plain, server.endpoint, *KEYS, BUCKET, "512", str(args.pairs)],
                                check=True)
@@ -62,25 +63,24 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
+    add("--wingback", action="append", metavar=OURS, help=OURS_HELP)
     add("--plain", metavar="PROGRAM", help="the bench s3_upload, built")
     add("--pairs", type=int, default=3, help="measured runs of each [%(default)s]")
     add("--tree", type=Path, default=TARGET / "tree", help="made if missing [target/bench/tree]")
     add("--rate", type=float, default=100e6, help="bytes a second of the link [%(default)s]")
     add("--latency", type=float, default=20, help="milliseconds there and back [%(default)s]")
     args = parser.parse_args()
-    args.ours = dict(one.rpartition("=")[::2] for one in args.wingback or [])
-    args.ours = {label or "wingback": path for label, path in args.ours.items()}
+    args.ours = programs(parser, args.wingback or [])
     return args
 
 
-def compare(label, binary, args, server, link, disk):
+def compare(label, ours, args, server, link, disk):
     """Measures the peer and ours in turns. Returns a table."""
     peer = build_peer()
     runs = {"the peer": [], label: []}
     for turn in range(args.pairs + 1):
         for name, run in [("the peer", lambda: by_peer(peer, args.tree, server, link, disk)),
-                          (label, lambda: by_us(binary, args.tree, link, disk))]:
+                          (label, lambda: by_us(ours, args.tree, link, disk))]:
             found = run()
             server.empty()
             if turn:
@@ -107,11 +107,12 @@ def by_peer(peer, tree, server, link, disk):
     return found
 
 
-def by_us(binary, tree, link, disk):
+def by_us(ours, tree, link, disk):
+    binary, options = ours
     env = {**os.environ, "AWS_ACCESS_KEY_ID": KEYS[0], "AWS_SECRET_ACCESS_KEY": KEYS[1],
            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{link.port}", "TMPDIR": str(disk)}
     before = blocks_written()
-    found = measure([binary, "create", str(tree), "--to", f"s3://{BUCKET}", "--quiet"], env=env)
+    found = measure([binary, "create", *options, str(tree), "--to", f"s3://{BUCKET}", "--quiet"], env=env)
     found["disk"] = blocks_written() - before
     return found
 

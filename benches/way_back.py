@@ -25,8 +25,8 @@ import subprocess
 import sys
 import tempfile
 
-from run import (TARGET, build_peer, machine, make_tree, measure, median, ours_command, small_files,
-                 spread, table, tree_facts)
+from run import (DEFAULT, OURS, OURS_HELP, TARGET, build_peer, machine, make_tree, measure, median, ours_command,
+                 programs, small_files, spread, table, tree_facts)
 
 OUT = "{out}"
 COUNTS = (1000, 100_000)
@@ -38,12 +38,12 @@ def main():
     print(f"{machine()}\n\n{tree_facts(args.tree)}\n")
     with tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=args.out) as folder:
         folder = Path(folder)
-        for label, binary in args.ours.items():
-            archive = make_archive(ours_command(binary, args.tree), folder)
+        for label, (binary, options) in args.ours.items():
+            archive = make_archive(ours_command(binary, args.tree, options), folder)
             print_tables(f"{label}: its own archive", cases(binary, archive, args.tree), folder, args)
             archive.unlink()
         foreign = peers_archive(args.tree, folder)
-        for label, binary in args.ours.items():
+        for label, (binary, _) in args.ours.items():
             print_tables(f"{label}: the peer's archive", whole(binary, foreign), folder, args)
         foreign.unlink()
         if args.memory:
@@ -53,7 +53,7 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--wingback", action="append", metavar="[LABEL=]PATH", help="a binary to measure; may be repeated")
+    add("--wingback", action="append", metavar=OURS, help=OURS_HELP)
     add("--pairs", type=int, default=3, help="measured runs of each [%(default)s]")
     add("--tree", type=Path, default=TARGET / "tree", help="made if missing [target/bench/tree]")
     add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory, with room for three trees")
@@ -63,10 +63,7 @@ def parse_args():
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs must be at least 1")
-    args.ours = {}
-    for item in args.wingback or ["default=target/release/wingback"]:
-        label, _, path = item.rpartition("=")
-        args.ours[label or path] = str(Path(path).resolve())
+    args.ours = programs(parser, args.wingback or [DEFAULT])
     args.tree = args.tree.resolve()
     args.disk.mkdir(parents=True, exist_ok=True)
     return args
@@ -196,12 +193,12 @@ def memory(args, folder):
     rows = []
     for count in COUNTS:
         tree = small_files(args.tree.parent / f"small-{count}", count)
-        for label, binary in args.ours.items():
-            archive = make_archive(ours_command(binary, tree), folder)
+        for label, (binary, options) in args.ours.items():
+            archive = make_archive(ours_command(binary, tree, options), folder)
             rows.append(peaks(f"{label}, {count:,} files", whole(binary, archive), 1, folder))
             archive.unlink()
         foreign = peers_archive(tree, folder)
-        for label, binary in args.ours.items():
+        for label, (binary, _) in args.ours.items():
             rows.append(peaks(f"{label}, {count:,} files, the peer's archive", whole(binary, foreign), 1, folder))
         rows.append(peaks(f"tar and gzip, {count:,} files", whole("", foreign), 0, folder))
         foreign.unlink()

@@ -206,6 +206,26 @@ typedef int32_t wingback_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Code that compresses. wingback_build tells which encoders the library has.
+enum wingback_encoder
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // In every library, for all levels. The same tree gives the same archive. The default.
+    WINGBACK_ENCODER_WINGBACK = 0,
+    // ISA-L of Intel, only for the level FAST. It needs less processor time. Its bytes differ between
+    // processors.
+    WINGBACK_ENCODER_ISA_L = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum wingback_encoder wingback_encoder;
+#else
+typedef int32_t wingback_encoder;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // Kind of a member.
 enum wingback_member_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -400,8 +420,9 @@ typedef struct wingback_build_info {
     const char *commit;
     // Rust's name for the platform that it was built for, such as "x86_64-unknown-linux-gnu".
     const char *target;
-    // Encoder of the level FAST.
-    const char *encoder;
+    // Names of the encoders that a backup can choose, separated by spaces: "wingback" or
+    // "wingback isa-l".
+    const char *encoders;
     // Whether the library has the network: stores in S3, links, part URLs.
     bool has_s3;
 } wingback_build_info;
@@ -449,8 +470,8 @@ typedef struct wingback_note {
     size_t struct_size;
     // The path, relative to the root; empty if the note is not about a path.
     struct wingback_bytes path;
-    // A word for programs, such as "unreadable", that stays the same in later versions. It ends in
-    // a zero byte.
+    // A word for programs, such as "unreadable", that stays the same in later versions;
+    // docs/command.md lists the words. It ends in a zero byte.
     const char *code;
     // An explanation for people, as UTF-8 that ends in a zero byte.
     const char *text;
@@ -974,6 +995,13 @@ wingback_status wingback_backup_profile(struct wingback_backup *backup,
 wingback_status wingback_backup_level(struct wingback_backup *backup,
                                       wingback_level level,
                                       struct wingback_error **error);
+
+// Sets the code that compresses. The default is WINGBACK. If the library does not have the encoder,
+// the task fails with UNSUPPORTED before anything is written. If the encoder does not serve the
+// level, it fails with INVALID_INPUT.
+wingback_status wingback_backup_encoder(struct wingback_backup *backup,
+                                        wingback_encoder encoder,
+                                        struct wingback_error **error);
 
 // Sets the number of threads that compress. 0, the default, means one for each processor. Two more
 // threads read and hash. The number does not change the bytes of the archive.

@@ -1,8 +1,10 @@
-//! The version, commit and target of this build.
+//! The version, commit, target and encoders of this build.
+
+use crate::compression::Encoder;
 
 include!(concat!(env!("OUT_DIR"), "/build_facts.rs"));
 
-/// The version, commit and target of a build, for `--version` and bug reports.
+/// The version, commit, target and encoders of a build, for `--version` and bug reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Build {
@@ -12,8 +14,8 @@ pub struct Build {
     pub commit: &'static str,
     /// Target triple.
     pub target: &'static str,
-    /// Encoder of the level [`Fast`](crate::Level::Fast).
-    pub encoder: &'static str,
+    /// Encoders that a backup can choose. The first is the default.
+    pub encoders: &'static [Encoder],
 }
 
 /// This build of the crate.
@@ -21,5 +23,5 @@ pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     commit: COMMIT,
     target: TARGET,
-    encoder: if cfg!(feature = "isal") { "isa-l" } else { "wingback" },
+    encoders: Encoder::AVAILABLE,
 };

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Busy,
     /// The signature of a presigned URL has expired.
     UrlExpired,
+    /// This build of the library lacks the function. Another build may have it.
+    Unsupported,
     /// Any other failure of the disk, the network or the service.
     Io,
     /// A fault in this crate, such as a panic on one of its threads.
@@ -53,6 +55,7 @@ impl ErrorKind {
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::Busy => "busy",
             ErrorKind::UrlExpired => "url-expired",
+            ErrorKind::Unsupported => "unsupported",
             ErrorKind::Io => "io",
             ErrorKind::Internal => "internal",
         }
@@ -179,6 +182,7 @@ impl From<Error> for io::Error {
             (ErrorKind::NoSpace, _) => io::ErrorKind::StorageFull,
             (ErrorKind::Corrupt, _) => io::ErrorKind::InvalidData,
             (ErrorKind::Busy, _) => io::ErrorKind::ResourceBusy,
+            (ErrorKind::Unsupported, _) => io::ErrorKind::Unsupported,
             (ErrorKind::Cancelled | ErrorKind::Io | ErrorKind::Internal, _) => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

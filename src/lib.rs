@@ -186,6 +186,7 @@
 
 mod build;
 mod checksum;
+mod compression;
 mod entry;
 mod error;
 mod format;
@@ -223,10 +224,11 @@ pub mod fuzzing;
 
 pub use build::{BUILD, Build};
 pub use checksum::Sha1;
+pub use compression::{Encoder, Level};
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
-    Level, Profile,
+    Profile,
     index::{FOOTER_LEN, Footer, Index, Segment},
 };
 pub use fs::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Something that the caller should know and that does not fail the backup. `Display` explains it.
+/// Something that the caller should know and that does not fail the operation. `Display` explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -25,6 +25,52 @@ pub enum Warning {
     CacheUnused(String),
     /// This many segments of the previous archive are damaged. The backup read and compressed their content.
     PreviousDamaged(u64),
+    /// The file system or the archive cannot hold the time of this member. The restored file has the nearest
+    /// possible time.
+    RestoredTime(Vec<u8>),
+    /// This many more restored members have such a time.
+    MoreRestoredTimes(u64),
+    /// These quoted patterns of [`keep`](crate::Restore::keep) matched nothing, because the directory was empty.
+    KeptNothing(String),
+    /// These quoted patterns of [`keep`](crate::Restore::keep) matched nothing. They may match in a directory that
+    /// this user cannot list.
+    KeepUnmatched(String),
+    /// Another process made this path while a restore exchanged the trees. The entry of the archive replaced it.
+    Overwritten(Vec<u8>),
+    /// The restore could not remove the old files, for this reason.
+    OldFilesLeft(String),
+}
+
+impl Warning {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Warning::Pattern(_) | Warning::MorePatterns(_) => "pattern",
+            Warning::IgnoreFile(_) => "ignore-file",
+            Warning::MaxLenUnused(_) => "max-len-unused",
+            Warning::Time(_)
+            | Warning::MoreTimes(_)
+            | Warning::RestoredTime(_)
+            | Warning::MoreRestoredTimes(_) => "time",
+            Warning::PreviousUnused(_) => "previous-unused",
+            Warning::CacheUnused(_) => "cache-unused",
+            Warning::PreviousDamaged(_) => "previous-damaged",
+            Warning::KeptNothing(_) | Warning::KeepUnmatched(_) => "keep-unmatched",
+            Warning::Overwritten(_) => "overwritten",
+            Warning::OldFilesLeft(_) => "old-files-left",
+        }
+    }
+
+    /// Returns the path that the warning is about, relative to the root. `None` if it is about no single path.
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Warning::MaxLenUnused(path)
+            | Warning::Time(path)
+            | Warning::RestoredTime(path)
+            | Warning::Overwritten(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// The source of a pattern.
@@ -35,6 +81,16 @@ pub enum PatternOrigin {
     IgnoreFile,
     /// The option [`exclude`](crate::Backup::exclude).
     Caller,
+}
+
+impl PatternOrigin {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            PatternOrigin::IgnoreFile => "ignore-file",
+            PatternOrigin::Caller => "caller",
+        }
+    }
 }
 
 /// A pattern that probably does not do what its author meant.
@@ -87,6 +143,30 @@ pub enum PatternProblem {
     BareSlash,
     /// A byte order mark, which Wings treats as a part of the pattern.
     ByteOrderMark,
+}
+
+impl PatternProblem {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnclosedBracket => "unclosed-bracket",
+            Self::UnknownClass => "unknown-class",
+            Self::TrailingBackslash => "trailing-backslash",
+            Self::Empty => "empty",
+            Self::BackslashInName => "backslash-in-name",
+            Self::StarsAfterName => "stars-after-name",
+            Self::TooLarge => "too-large",
+            Self::NotARegexp => "not-a-regexp",
+            Self::UnicodeClass => "unicode-class",
+            Self::LiteralQuestionMark => "literal-question-mark",
+            Self::EscapedBackslash => "escaped-backslash",
+            Self::LiteralNegation => "literal-negation",
+            Self::RegexpOperator => "regexp-operator",
+            Self::IndentedComment => "indented-comment",
+            Self::BareSlash => "bare-slash",
+            Self::ByteOrderMark => "byte-order-mark",
+        }
+    }
 }
 
 impl fmt::Display for PatternWarning {
@@ -161,6 +241,28 @@ impl fmt::Display for Warning {
             Warning::PreviousDamaged(segments) => {
                 write!(f, "{segments} segments of the previous archive are damaged")
             }
+            Warning::RestoredTime(path) => write!(
+                f,
+                "{}: the file system or the archive cannot hold its time, so the nearest possible time is set",
+                String::from_utf8_lossy(path)
+            ),
+            Warning::MoreRestoredTimes(count) => {
+                write!(f, "{count} more members have such a time")
+            }
+            Warning::KeptNothing(patterns) => write!(
+                f,
+                "the directory was empty before the restore, so nothing of {patterns} was kept"
+            ),
+            Warning::KeepUnmatched(patterns) => write!(
+                f,
+                "nothing matches {patterns}, except perhaps in directories that are closed to this user"
+            ),
+            Warning::Overwritten(path) => write!(
+                f,
+                "{}: another process made it during the exchange; the archive's entry replaced it",
+                String::from_utf8_lossy(path)
+            ),
+            Warning::OldFilesLeft(why) => write!(f, "the old files could not be removed: {why}"),
         }
     }
 }

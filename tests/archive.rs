@@ -101,8 +101,6 @@ fn profile_wings_stores_files_in_the_tar_and_the_rest_in_the_index() {
     assert_eq!(unlisted, links(&full));
 }
 
-/// ISA-L guarantees only equal content.
-#[cfg(not(feature = "isal"))]
 #[test]
 fn the_number_of_threads_does_not_change_the_bytes() {
     let tree = everything();
@@ -113,7 +111,6 @@ fn the_number_of_threads_does_not_change_the_bytes() {
     }
 }
 
-#[cfg(not(feature = "isal"))]
 #[test]
 fn a_reproducible_archive_of_a_copied_tree_is_identical() {
     let tree = everything();

@@ -14,7 +14,7 @@ use support::{
     Tree, archive_bytes, gzip, in_memory, left_out, noise, restore_bytes, snapshot::Snapshot, text,
     unmount,
 };
-use wingback::{Archive, ErrorKind, Restore, Restored, Result, UnpackOptions};
+use wingback::{Archive, ErrorKind, Restore, Restored, Result, UnpackOptions, Warning};
 
 /// The staging directories in the target of a restore.
 fn staging(target: &Path) -> Vec<PathBuf> {
@@ -156,12 +156,7 @@ fn a_keep_pattern_that_matches_nothing_is_a_warning_in_an_empty_directory() {
         for dir in [tree.root.clone(), tree.root.join("not/there")] {
             let keep = |r: Restore| r.in_place(in_place).keep("cache").keep("*.db");
             let done = restore_bytes(&bytes, &dir, keep).unwrap();
-            assert_eq!(
-                done.warnings,
-                [
-                    "the directory was empty before the restore, so nothing of \"cache\", \"*.db\" was kept"
-                ]
-            );
+            assert_eq!(done.warnings, [Warning::KeptNothing(r#""cache", "*.db""#.into())]);
             assert!(dir.join("server.jar").exists());
             fs::remove_dir_all(&dir).unwrap();
             fs::create_dir_all(&tree.root).unwrap();

@@ -92,9 +92,12 @@ fn make(root: &Path) -> Vec<String> {
     paths
 }
 
-fn named(warnings: &[String]) -> BTreeSet<String> {
-    let of_times = warnings.iter().filter(|w| w.contains("hold its time"));
-    of_times.map(|w| w.split(':').next().unwrap().to_owned()).collect()
+fn named(warnings: &[Warning]) -> BTreeSet<String> {
+    let of_times = warnings.iter().filter_map(|warning| match warning {
+        Warning::RestoredTime(path) => Some(String::from_utf8(path.clone()).unwrap()),
+        _ => None,
+    });
+    of_times.collect()
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_time_is_kept_by_archive_index_and_restore_or_is_reported() {
             }
             let out = place.path().join("out");
             let extracted = block_on(Extract::new(&out).start(in_memory(&archive))).unwrap();
-            let check = |warnings: &[String], what: &str| {
+            let check = |warnings: &[Warning], what: &str| {
                 let named = named(warnings);
                 for path in &paths {
                     let found = ns(&out.join(path));

@@ -186,6 +186,8 @@ type Verified struct {
 
 // Damage is a part of an archive that cannot be read.
 type Damage struct {
+	// Code is a word for programs: "segment", "gzip", "index" or "rest".
+	Code       string
 	Problem    string
 	Start, End uint64
 	// Members are the lost members. TruncatesRest is whether everything after the damage is lost as well;
@@ -197,7 +199,7 @@ type Damage struct {
 // UnmarshalJSON decodes the engine's answer.
 func (d *Damage) UnmarshalJSON(text []byte) error {
 	var said struct {
-		Problem       string
+		Code, Problem string
 		Start, End    uint64
 		Members       []wirePath
 		TruncatesRest bool `json:"truncates_rest"`
@@ -205,7 +207,10 @@ func (d *Damage) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
-	*d = Damage{Problem: said.Problem, Start: said.Start, End: said.End, TruncatesRest: said.TruncatesRest}
+	*d = Damage{
+		Code: said.Code, Problem: said.Problem, Start: said.Start, End: said.End,
+		TruncatesRest: said.TruncatesRest,
+	}
 	for _, member := range said.Members {
 		d.Members = append(d.Members, member.path())
 	}

@@ -52,6 +52,18 @@ const (
 	Best         Level = "best"
 )
 
+// Encoder is the code that compresses.
+type Encoder string
+
+// The encoders; EncoderWingback is the default. [Info] says which ones the engine has.
+const (
+	// EncoderWingback serves every level, and every engine has it. A tree always gives the same archive.
+	EncoderWingback Encoder = "wingback"
+	// EncoderISAL is ISA-L of Intel, only for the level Fast. It needs less processor time. Its bytes differ
+	// between processors.
+	EncoderISAL Encoder = "isa-l"
+)
+
 // Phase is a phase of a job.
 type Phase string
 
@@ -99,6 +111,9 @@ type Backup struct {
 	Profile        Profile
 
 	Level Level
+	// Encoder is EncoderWingback if it is empty. An encoder that the engine does not have is Unsupported. One
+	// that does not serve the level is InvalidInput.
+	Encoder Encoder
 	// Threads is the number of threads that compress; 0 for one for each processor.
 	Threads int
 	// Background runs the backup at the lowest priority for the processor and the disk.
@@ -262,6 +277,7 @@ func (b Backup) args(conn *conn, to any) any {
 		Source       wireSource `json:"source"`
 		To           any        `json:"to"`
 		Level        Level      `json:"level,omitempty"`
+		Encoder      Encoder    `json:"encoder,omitempty"`
 		Threads      int        `json:"threads,omitempty"`
 		Background   bool       `json:"background,omitempty"`
 		ReadLimit    *uint64    `json:"read_limit,omitempty"`
@@ -274,7 +290,7 @@ func (b Backup) args(conn *conn, to any) any {
 		ReuseAny     bool       `json:"reuse_any,omitempty"`
 		Cache        any        `json:"cache,omitempty"`
 	}{
-		b.source(), to, b.Level, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
+		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
 		lens, b.Reproducible, b.CountFirst, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 	}
 }

@@ -82,7 +82,7 @@ func dial(ctx context.Context, t *transport) (*conn, error) {
 	select {
 	case event := <-hello:
 		if event.Protocol == protocol && event.Version == Version {
-			c.info = Info{Version: event.Version, Encoder: event.Encoder, InProcess: t.kill == nil, PID: t.pid}
+			c.info = Info{Version: event.Version, Encoders: event.Encoders, InProcess: t.kill == nil, PID: t.pid}
 			return c, nil
 		}
 		err = broken(fmt.Sprintf("it has version %q and protocol %d; this package needs %q and %d",

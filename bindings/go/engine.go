@@ -75,8 +75,8 @@ func (e *Engine) or() *Engine {
 type Info struct {
 	// Version is the version of the engine.
 	Version string
-	// Encoder is the encoder of the level Fast.
-	Encoder string
+	// Encoders are the encoders that a Backup can choose.
+	Encoders []Encoder
 	// InProcess is whether the engine runs in this process; otherwise it is the child process PID.
 	InProcess bool
 	PID       int

@@ -25,9 +25,10 @@ const (
 	Corrupt          Kind = "corrupt"     // an archive does not match its checksums, or is not in a known format
 	Busy             Kind = "busy"        // another operation uses the directory, or an interrupted one must be recovered first
 	URLExpired       Kind = "url-expired"
-	IO               Kind = "io"       // any other failure of the disk, the network or the store
-	Internal         Kind = "internal" // a fault in the engine
-	EngineFailed     Kind = "engine"   // the engine cannot be run, or has ended before the job
+	Unsupported      Kind = "unsupported" // this build of the engine lacks the function
+	IO               Kind = "io"          // any other failure of the disk, the network or the store
+	Internal         Kind = "internal"    // a fault in the engine
+	EngineFailed     Kind = "engine"      // the engine cannot be run, or has ended before the job
 )
 
 func (k Kind) Error() string { return "wingback: " + string(k) }

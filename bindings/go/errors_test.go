@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -25,6 +26,12 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 	}
 	must(t, run(wingback.Backup{Source: dir, UUID: id}))
 	afile := filepath.Join(dir, "start.sh")
+	info, err := shared.Start(background())
+	must(t, err)
+	refused := wingback.Unsupported
+	if slices.Contains(info.Encoders, wingback.EncoderISAL) {
+		refused = wingback.InvalidInput // of the level
+	}
 	for what, c := range map[string]struct {
 		err  error
 		is   []error
@@ -36,6 +43,8 @@ func TestErrorsHaveTheirKind(t *testing.T) {
 		"again":         {run(wingback.Backup{Source: dir, UUID: id}), []error{fs.ErrExist, wingback.AlreadyExists}, ""},
 		"odd pattern":   {run(wingback.Backup{Source: dir, UUID: other, Exclude: []string{"a[b"}, StrictPatterns: true}), []error{wingback.InvalidInput}, ""},
 		"odd level":     {run(wingback.Backup{Source: dir, UUID: other, Level: "hardest"}), []error{wingback.InvalidInput}, ""},
+		"odd encoder":   {run(wingback.Backup{Source: dir, UUID: other, Encoder: "zip"}), []error{wingback.InvalidInput}, ""},
+		"no encoder":    {run(wingback.Backup{Source: dir, UUID: other, Encoder: wingback.EncoderISAL, Level: wingback.Best}), []error{refused}, ""},
 		"not an object": {shared.Delete(background(), store, wingback.Name{UUID: other}), []error{fs.ErrNotExist}, ""},
 	} {
 		for _, is := range c.is {
@@ -143,7 +152,7 @@ func TestAMisspelledPathChangesNothing(t *testing.T) {
 	only(t, target, 1)
 	restored, err := wingback.Restore{Dir: filepath.Join(target, "new"), Keep: []string{"cache"}}.Run(background(), file(report.Path))
 	must(t, err)
-	if len(restored.Warnings) != 1 || !strings.Contains(restored.Warnings[0], `"cache"`) {
+	if w := restored.Warnings; len(w) != 1 || w[0].Code != "keep-unmatched" || !strings.Contains(w[0].Message, `"cache"`) {
 		t.Error(restored.Warnings)
 	}
 }

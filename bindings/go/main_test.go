@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("engine %s, encoder %s, in process: %v\n", info.Version, info.Encoder, info.InProcess)
+	fmt.Printf("engine %s, encoders %s, in process: %v\n", info.Version, info.Encoders, info.InProcess)
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
 	// Goroutines and descriptors of the tests need time to end.

@@ -25,7 +25,7 @@ type event struct {
 	ID       uint64          `json:"id"`
 	Protocol int             `json:"protocol"`
 	Version  string          `json:"version"`
-	Encoder  string          `json:"encoder"`
+	Encoders []Encoder       `json:"encoders"`
 	Result   json.RawMessage `json:"result"`
 	Error    *wireError      `json:"error"`
 	Progress

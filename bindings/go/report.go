@@ -27,7 +27,7 @@ type Report struct {
 	// SkippedMore and ChangedMore are the numbers of paths that the lists leave out; each list has at most
 	// 1,000.
 	SkippedMore, ChangedMore uint64
-	Warnings                 []string
+	Warnings                 []Warning
 	// Partial is whether content is missing that should be in the archive.
 	Partial  bool
 	Duration time.Duration
@@ -48,6 +48,29 @@ type Changed struct {
 	Path   string
 	Change string // a word for programs
 }
+
+// A Warning is something that the caller should know and that does not fail the job.
+type Warning struct {
+	Code    string // a word for programs
+	Message string
+	// Path is the path that the warning is about, or empty.
+	Path string
+}
+
+// UnmarshalJSON decodes the engine's answer.
+func (w *Warning) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Code, Message string
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*w = Warning{said.Code, said.Message, said.path()}
+	return nil
+}
+
+func (w Warning) String() string { return w.Message }
 
 // A Part is a part of a multipart upload. The call that completes the upload needs both fields.
 type Part struct {
@@ -83,7 +106,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		}
 		SkippedMore uint64 `json:"skipped_more"`
 		ChangedMore uint64 `json:"changed_more"`
-		Warnings    []string
+		Warnings    []Warning
 		Partial     bool
 		DurationMS  int64 `json:"duration_ms"`
 		Parts       []Part

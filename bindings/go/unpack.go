@@ -69,7 +69,7 @@ type Unpacked struct {
 	Unmatched []string
 	// Recovered is what a Restore did about an earlier, interrupted one; empty if there was none.
 	Recovered string
-	Warnings  []string
+	Warnings  []Warning
 	// ReadMethod is "indexed", or "sequential".
 	ReadMethod string `json:"read_method"`
 }

@@ -217,7 +217,7 @@ func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 		}
 	}
 	other := wingback.Backup{Source: dir, Level: wingback.Best, Previous: wingback.Previous{File: full.Path}}
-	if report := made(t, other, store); report.Copied != 0 || len(report.Warnings) != 1 {
+	if report := made(t, other, store); report.Copied != 0 || len(report.Warnings) != 1 || report.Warnings[0].Code != "previous-unused" {
 		t.Errorf("%+v", report)
 	}
 	other.ReuseAny = true

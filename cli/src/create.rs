@@ -69,6 +69,7 @@ async fn run(
 ) -> Result<Report, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
+        .encoder(args.encoder.into())
         .write_limit(Limiter::new(args.write_limit))
         .read_limit(Limiter::new(args.read_limit))
         .background(args.background)

@@ -73,7 +73,7 @@ fn rules(args: &args::Prune) -> Retention {
     args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
-/// Returns the word for a verdict, and its reason.
+/// Returns the word for a verdict, and its reason, for people.
 fn words(verdict: Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Keep(reason) => ("keep", reason.to_string()),
@@ -91,11 +91,14 @@ fn text(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) 
 }
 
 fn line(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> Value {
-    let (verdict, reason) = words(verdict);
+    let reason = match verdict {
+        Verdict::Keep(reason) => Some(reason.code()),
+        _ => None,
+    };
     let fields = json!({
         "type": "archive",
-        "verdict": verdict,
-        "reason": (!reason.is_empty()).then_some(reason),
+        "verdict": verdict.code(),
+        "reason": reason,
         "removed": is_removed,
         "size": archive.size,
         "made_ns": nanoseconds(archive.made),

@@ -120,7 +120,7 @@ fn extracted_text(done: &Extracted) -> String {
     ];
     let skipped = &done.unpacked.skipped;
     list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
-    let warnings = done.warnings.iter().map(|w| plain(w));
+    let warnings = done.warnings.iter().map(|w| plain(&w.to_string()));
     list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
@@ -139,7 +139,7 @@ fn restored_text(done: &Restored) -> String {
     }
     let skipped = &done.unpacked.skipped;
     list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
-    let warnings = done.warnings.iter().map(|w| plain(w));
+    let warnings = done.warnings.iter().map(|w| plain(&w.to_string()));
     list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
     lines.join("\n")
 }

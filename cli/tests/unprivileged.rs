@@ -121,8 +121,10 @@ fn an_unreadable_ignore_file_is_a_warning() {
     forbid(&unprivileged.place.source.join(".pteroignore"), 0o600);
     let ran = run(unprivileged.create().arg("--json"));
     assert_eq!(ran.status, 3);
-    let warning = ran.json()["warnings"][0].as_str().unwrap().to_owned();
-    assert!(warning.starts_with(".pteroignore is not used: "), "{warning}");
+    let warning = &ran.json()["warnings"][0];
+    assert_eq!(warning["code"], "ignore-file");
+    let message = warning["message"].as_str().unwrap();
+    assert!(message.starts_with(".pteroignore is not used: "), "{message}");
     assert_eq!(listed(&unprivileged.place.archive()), ["a"]);
 }
 

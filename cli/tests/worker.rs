@@ -52,6 +52,7 @@ impl Worker {
         assert_eq!(hello["event"], "hello");
         assert_eq!(hello["protocol"], 1);
         assert_eq!(hello["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(hello["encoders"][0], "wingback");
         worker
     }
 

@@ -7,7 +7,8 @@ use wingback::{Backup, Cache, Previous};
 use crate::{
     bytes::wingback_bytes,
     enums::{
-        wingback_ignore_file, wingback_level, wingback_profile, wingback_rules, wingback_status,
+        wingback_encoder, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
+        wingback_status,
     },
     error::wingback_error,
     from_c::FromC,
@@ -189,6 +190,24 @@ pub unsafe extern "C" fn wingback_backup_level(
         options::set(backup, error, |backup| {
             let level = wingback_level::read(level, "level")?;
             Ok(backup.level(level.into()))
+        })
+    }
+}
+
+/// Sets the code that compresses. The default is WINGBACK. If the library does not have the encoder,
+/// the task fails with UNSUPPORTED before anything is written. If the encoder does not serve the
+/// level, it fails with INVALID_INPUT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_encoder(
+    backup: *mut wingback_backup,
+    encoder: MaybeUninit<wingback_encoder>,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let encoder = wingback_encoder::read(encoder, "encoder")?;
+            Ok(backup.encoder(encoder.into()))
         })
     }
 }

@@ -2,7 +2,8 @@
 //! the ABI.
 
 use wingback::{
-    ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod, Recovered, Rules,
+    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod,
+    Recovered, Rules,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not
@@ -58,6 +59,7 @@ impl wingback_status {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
+            ErrorKind::Unsupported => Self::Unsupported,
             // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
@@ -110,6 +112,26 @@ impl From<wingback_level> for Level {
             wingback_level::None => Level::None,
             wingback_level::Fast => Level::Fast,
             wingback_level::Best => Level::Best,
+        }
+    }
+}
+
+/// Code that compresses. wingback_build tells which encoders the library has.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_encoder {
+    /// In every library, for all levels. The same tree gives the same archive. The default.
+    Wingback = 0,
+    /// ISA-L of Intel, only for the level FAST. It needs less processor time. Its bytes differ between
+    /// processors.
+    IsaL = 1,
+}
+
+impl From<wingback_encoder> for Encoder {
+    fn from(encoder: wingback_encoder) -> Self {
+        match encoder {
+            wingback_encoder::Wingback => Encoder::Wingback,
+            wingback_encoder::IsaL => Encoder::IsaL,
         }
     }
 }
@@ -246,7 +268,7 @@ impl From<ReadMethod> for wingback_read_method {
             ReadMethod::Sequential(NoIndex::Damaged) => Self::DamagedIndex,
             ReadMethod::Sequential(NoIndex::Mismatch) => Self::MismatchedIndex,
             ReadMethod::Sequential(NoIndex::Stream) => Self::Stream,
-            ReadMethod::Sequential(_) => Self::NoIndex,
+            _ => Self::NoIndex,
         }
     }
 }
@@ -307,11 +329,12 @@ mod tests {
             ErrorKind::UrlExpired,
             ErrorKind::Io,
             ErrorKind::Internal,
+            ErrorKind::Unsupported,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
         assert_eq!(
             statuses,
-            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21],
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22],
             "these numbers are frozen"
         );
     }

@@ -181,7 +181,7 @@ impl ExtractResult {
             skipped: extracted.unpacked.skipped.into(),
             damage: notes::of_damage(extracted.damage),
             unmatched: extracted.unmatched.into_iter().map(Note::unmatched).collect(),
-            warnings: extracted.warnings.iter().map(|warning| Note::warning(warning)).collect(),
+            warnings: extracted.warnings.into_iter().map(Note::from).collect(),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 
 use crate::{
     enums::{
-        wingback_ignore_file, wingback_level, wingback_log_level, wingback_owner, wingback_profile,
-        wingback_rules,
+        wingback_encoder, wingback_ignore_file, wingback_level, wingback_log_level, wingback_owner,
+        wingback_profile, wingback_rules,
     },
     failure::{Failure, Result},
 };
@@ -34,6 +34,11 @@ pub(crate) unsafe trait FromC: Copy + 'static {
 // SAFETY: `wingback_level` is declared `repr(i32)`.
 unsafe impl FromC for wingback_level {
     const ALL: &'static [Self] = &[Self::None, Self::Fast, Self::Best];
+}
+
+// SAFETY: `wingback_encoder` is declared `repr(i32)`.
+unsafe impl FromC for wingback_encoder {
+    const ALL: &'static [Self] = &[Self::Wingback, Self::IsaL];
 }
 
 // SAFETY: `wingback_rules` is declared `repr(i32)`.

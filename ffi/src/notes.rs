@@ -53,8 +53,8 @@ pub struct wingback_note {
     pub struct_size: usize,
     /// The path, relative to the root; empty if the note is not about a path.
     pub path: wingback_bytes,
-    /// A word for programs, such as "unreadable", that stays the same in later versions. It ends in
-    /// a zero byte.
+    /// A word for programs, such as "unreadable", that stays the same in later versions;
+    /// docs/command.md lists the words. It ends in a zero byte.
     pub code: *const c_char,
     /// An explanation for people, as UTF-8 that ends in a zero byte.
     pub text: *const c_char,
@@ -89,10 +89,6 @@ impl Note {
     pub(crate) fn name(path: Vec<u8>, code: &str) -> Self {
         Note::new(path, code, "", false)
     }
-
-    pub(crate) fn warning(text: &str) -> Self {
-        Note::new(Vec::new(), "warning", text, false)
-    }
 }
 
 impl From<Skipped> for Note {
@@ -115,16 +111,8 @@ impl From<Changed> for Note {
 
 impl From<Warning> for Note {
     fn from(warning: Warning) -> Self {
-        let (path, code) = match &warning {
-            Warning::Pattern(pattern) => (pattern.pattern.clone(), "pattern"),
-            Warning::MorePatterns(_) => (Vec::new(), "pattern"),
-            Warning::IgnoreFile(_) => (Vec::new(), "ignore-file"),
-            Warning::MaxLenUnused(path) => (path.clone(), "max-len-unused"),
-            Warning::Time(path) => (path.clone(), "time"),
-            Warning::MoreTimes(_) => (Vec::new(), "time"),
-            _ => (Vec::new(), "warning"),
-        };
-        Note::new(path, code, &warning.to_string(), false)
+        let path = warning.path().map(<[u8]>::to_vec).unwrap_or_default();
+        Note::new(path, warning.code(), &warning.to_string(), false)
     }
 }
 
@@ -140,7 +128,7 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     let more = damage.more();
     let notes = damage.into_iter().flat_map(|damage| {
         let text = damage.to_string();
-        let code = if damage.truncates_rest { "damaged-from-here" } else { "damaged" };
+        let code = damage.code();
         let paths = match damage.members {
             none if none.is_empty() => vec![(Vec::new(), damage.truncates_rest)],
             members => members.into_iter().map(|member| (member, true)).collect(),

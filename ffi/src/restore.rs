@@ -284,7 +284,7 @@ impl RestoreResult {
         RestoreResult {
             summary,
             skipped: restored.unpacked.skipped.into(),
-            warnings: restored.warnings.iter().map(|warning| Note::warning(warning)).collect(),
+            warnings: restored.warnings.into_iter().map(Note::from).collect(),
         }
     }
 }

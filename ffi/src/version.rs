@@ -31,8 +31,9 @@ pub struct wingback_build_info {
     pub commit: *const c_char,
     /// Rust's name for the platform that it was built for, such as "x86_64-unknown-linux-gnu".
     pub target: *const c_char,
-    /// Encoder of the level FAST.
-    pub encoder: *const c_char,
+    /// Names of the encoders that a backup can choose, separated by spaces: "wingback" or
+    /// "wingback isa-l".
+    pub encoders: *const c_char,
     /// Whether the library has the network: stores in S3, links, part URLs.
     pub has_s3: bool,
 }
@@ -42,7 +43,8 @@ pub struct wingback_build_info {
 unsafe impl Record for wingback_build_info {}
 
 static TEXTS: LazyLock<[CString; 4]> = LazyLock::new(|| {
-    [BUILD.version, BUILD.commit, BUILD.target, BUILD.encoder]
+    let encoders: Vec<_> = BUILD.encoders.iter().map(|encoder| encoder.code()).collect();
+    [BUILD.version, BUILD.commit, BUILD.target, &encoders.join(" ")]
         .map(|text| CString::new(text).unwrap_or_default())
 });
 
@@ -69,10 +71,10 @@ pub unsafe extern "C" fn wingback_build(
     // `error` is NULL or writable.
     unsafe {
         guard(error, || {
-            let [version, commit, target, encoder] = TEXTS.each_ref().map(|text| text.as_ptr());
+            let [version, commit, target, encoders] = TEXTS.each_ref().map(|text| text.as_ptr());
             let has_s3 = cfg!(feature = "s3");
             let facts =
-                wingback_build_info { struct_size: 0, version, commit, target, encoder, has_s3 };
+                wingback_build_info { struct_size: 0, version, commit, target, encoders, has_s3 };
             record::write(info, &facts, "info")
         })
     }

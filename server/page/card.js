@@ -88,7 +88,7 @@ function messages(backup) {
   const all = [];
   if (state === 'failed') all.push(['bad', error ?? 'The reason is unknown.']);
   if (partial) all.push(partialMessage(backup));
-  if (warnings.length) all.push(['warn', `${count(warnings.length, 'warning')}:`, warnings]);
+  if (warnings.length) all.push(['warn', `${count(warnings.length, 'warning')}:`, texts(warnings)]);
   if (verified && !verifying) all.push(verdict(verified));
   if (restored && !restoring) all.push(outcome(restored));
   const panelState = panel in PANEL ? PANEL[panel] : ['note', `Panel: ${panel}`];
@@ -103,8 +103,10 @@ export function partialMessage({ skipped }) {
 export function verdict({ at, whole, damage }) {
   const when = `verified ${formatTime(at)}`;
   if (whole) return ['good', `Whole: ${when}, no damage.`];
-  return ['bad', `Damaged: ${when}, ${count(damage.length, 'problem')}.`, damage];
+  return ['bad', `Damaged: ${when}, ${count(damage.length, 'problem')}.`, texts(damage)];
 }
+
+const texts = findings => findings.map(({ message }) => message);
 
 function outcome({ at, successful, error }) {
   const when = formatTime(at);

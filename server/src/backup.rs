@@ -23,7 +23,7 @@ use crate::{
     panel::PartUrls,
     progress::ProgressView,
     queue::{Claim, Turn},
-    record::{self, ArchiveInfo, Delivery, Destination, Part, State},
+    record::{self, ArchiveInfo, Delivery, Destination, Finding, Part, State},
     timestamp::Timestamp,
 };
 
@@ -71,6 +71,7 @@ async fn run(
         .ignore_file_name(&*options.ignore_file)
         .profile(options.profile)
         .level(node.config.level())
+        .encoder(options.encoder)
         .background(options.background)
         .write_limit(node.write_limit.clone())
         .trust_mtime(options.trust == Trust::Mtime)
@@ -166,7 +167,7 @@ fn info(report: &Report, parts: Vec<Part>) -> ArchiveInfo {
         files: report.files,
         skipped: report.skipped.total(),
         partial: report.is_partial(),
-        warnings: report.warnings.iter().map(ToString::to_string).collect(),
+        warnings: report.warnings.iter().map(|w| Finding::new(w.code(), w)).collect(),
         parts,
     }
 }
@@ -177,13 +178,16 @@ pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<ArchiveInf
     job.set_ending();
     let (archive, error) = match result {
         Ok(archive) => (Some(archive), None),
-        Err(e) => (None, Some(e.to_string())),
+        Err(e) => (None, Some(Finding::of_error(&e))),
     };
     match (&archive, &error) {
         (Some(ArchiveInfo { size, sha1, .. }), _) => {
             tracing::info!(backup = %uuid, %server, size, sha1, "backup complete");
         }
-        (_, why) => tracing::warn!(backup = %uuid, %server, why, "backup failed"),
+        (_, error) => {
+            let why = error.as_ref().map(|error| &*error.message);
+            tracing::warn!(backup = %uuid, %server, why, "backup failed");
+        }
     }
     let delivery = if node.panel.is_some() { Delivery::Pending } else { Delivery::None };
     let recorded = archive.clone();

@@ -20,7 +20,7 @@ pub(crate) struct Backup {
     pub(crate) created: Timestamp,
     pub(crate) completed: Option<Timestamp>,
     pub(crate) archive: Option<ArchiveInfo>,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Finding>,
     pub(crate) verified: Option<VerifyResult>,
     pub(crate) restored: Option<RestoreResult>,
     /// The archive is deleted. The record stays until the Panel accepts its notification.
@@ -83,7 +83,7 @@ pub(crate) struct ArchiveInfo {
     pub(crate) files: u64,
     pub(crate) skipped: u64,
     pub(crate) partial: bool,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Finding>,
     /// Parts that the Panel needs to complete the upload.
     pub(crate) parts: Vec<Part>,
 }
@@ -94,18 +94,26 @@ pub(crate) struct Part {
     pub(crate) part_number: u32,
 }
 
+/// An error, a warning or damage.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// A word for programs.
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
 /// Result of the last verification.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct VerifyResult {
     pub(crate) at: Timestamp,
-    pub(crate) damage: Vec<String>,
+    pub(crate) damage: Vec<Finding>,
 }
 
 /// Result of the last restore.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct RestoreResult {
     pub(crate) at: Timestamp,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Finding>,
 }
 
 /// State of the notification of the Panel.
@@ -149,6 +157,16 @@ impl Backup {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::Complete && !self.deleted
+    }
+}
+
+impl Finding {
+    pub(crate) fn new(code: &str, message: impl ToString) -> Self {
+        Finding { code: code.to_owned(), message: message.to_string() }
+    }
+
+    pub(crate) fn of_error(error: &wingback::Error) -> Self {
+        Finding::new(error.kind().code(), error)
     }
 }
 

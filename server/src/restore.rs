@@ -19,7 +19,7 @@ use crate::{
     outbox::{self, Subject},
     progress::ProgressView,
     queue::Claim,
-    record::{Adapter, Delivery, RestoreResult},
+    record::{Adapter, Delivery, Finding, RestoreResult},
     timestamp::Timestamp,
 };
 
@@ -143,7 +143,7 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
 pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<()>) {
     let (backup, server) = (job.uuid, job.server);
     job.set_ending();
-    let error = result.err().map(|e| e.to_string());
+    let error = result.err().map(|e| Finding::of_error(&e));
     let successful = error.is_none();
     if node.backups.get(backup).is_some_and(|record| record.server == server) {
         let restored = RestoreResult { at: Timestamp::now(), error: error.clone() };
@@ -169,7 +169,7 @@ pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<
             node.events.message(server, "The backup is restored.");
             node.events.send(server, "backup restore completed", Vec::new());
         }
-        Some(why) => {
+        Some(Finding { message: why, .. }) => {
             tracing::warn!(%backup, %server, why, "restore failed");
             node.events.message(server, format!("The restore failed: {why}"));
         }

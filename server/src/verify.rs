@@ -9,7 +9,7 @@ use crate::{
     job::Active,
     node::Node,
     queue::{Claim, Turn},
-    record::VerifyResult,
+    record::{Finding, VerifyResult},
     timestamp::Timestamp,
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
             Ok(verified) => record(&node, &job, damage_of(&verified)).await,
             Err(e) if e.kind() == ErrorKind::Cancelled => {}
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                record(&node, &job, vec![e.to_string()]).await
+                record(&node, &job, vec![Finding::of_error(&e)]).await
             }
             // An archive that cannot be read may be undamaged: the last result stays.
             Err(e) => {
@@ -58,15 +58,16 @@ async fn run(
     job.run(verify.start(location.archive()), |_| ()).await
 }
 
-fn damage_of(verified: &Verified) -> Vec<String> {
-    let mut damage: Vec<_> = verified.damage.iter().map(ToString::to_string).collect();
+fn damage_of(verified: &Verified) -> Vec<Finding> {
+    let damage = verified.damage.iter().map(|damage| Finding::new(damage.code(), damage));
+    let mut damage: Vec<_> = damage.collect();
     if verified.sha1_matches == Some(false) {
-        damage.push("its SHA-1 differs from the recorded one".into());
+        damage.push(Finding::new("sha1", "its SHA-1 differs from the recorded one"));
     }
     damage
 }
 
-async fn record(node: &Node, job: &Active, damage: Vec<String>) {
+async fn record(node: &Node, job: &Active, damage: Vec<Finding>) {
     tracing::info!(backup = %job.uuid, server = %job.server, damage = damage.len(), "backup verified");
     let result = VerifyResult { at: Timestamp::now(), damage };
     node.backups.update(job.uuid, |backup| backup.verified = Some(result)).await;

@@ -9,4 +9,4 @@ pub(crate) mod segment;
 pub(crate) mod tar;
 
 pub(crate) use gzip::GZIP_HEADER;
-pub use options::{Level, Profile};
+pub use options::Profile;

@@ -24,6 +24,7 @@ use crate::{
     },
     source::Archive,
     task::Task,
+    warning::Warning,
 };
 
 /// Extracts members of an archive into a directory.
@@ -63,7 +64,7 @@ pub struct Extracted {
     /// in the damaged part. Empty without [`salvage`](Extract::salvage).
     pub unmatched: Vec<Vec<u8>>,
     /// Warnings, such as a time that the file system cannot store.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Time from the start to the end.
     pub duration: Duration,
 }

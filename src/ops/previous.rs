@@ -4,7 +4,6 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use crate::{
     error::Result,
-    format::Level,
     name::Key,
     ops::retention::is_in_future,
     rt::pipe,
@@ -28,10 +27,11 @@ pub enum Previous {
 
 impl Previous {
     /// Opens the archive. An unusable archive is only a warning: the backup then reads everything.
+    /// `encoder_id` is the encoder of the new archive, as in its footer.
     pub(crate) async fn open(
         &self,
         store: Option<&dyn Store>,
-        level: Level,
+        encoder_id: (u8, u8),
         any: bool,
     ) -> Result<PreviousArchive, Warning> {
         let unused = |why: String| Warning::PreviousUnused(why);
@@ -40,7 +40,8 @@ impl Previous {
                 let path = path.clone();
                 let open = move |_: pipe::ByteSender| LocalFile::open(&path);
                 let file = async { pipe::spawn(open)?.finish().await };
-                return open_file(file.await.map_err(|e| unused(e.to_string()))?, level, any).await;
+                let file = file.await.map_err(|e| unused(e.to_string()))?;
+                return open_file(file, encoder_id, any).await;
             }
             (Previous::Key(key), Some(store)) => (store, Ok(vec![key.clone()])),
             (Previous::Latest, Some(store)) => {
@@ -57,7 +58,7 @@ impl Previous {
             };
             match file {
                 Err(e) => why = e.to_string(),
-                Ok(file) => match open_file(file, level, any).await {
+                Ok(file) => match open_file(file, encoder_id, any).await {
                     Ok(previous) => return Ok(previous),
                     Err(Warning::PreviousUnused(reason)) => why = reason,
                     Err(other) => return Err(other),
@@ -69,9 +70,13 @@ impl Previous {
 }
 
 /// Reads the index of `file`, on a thread.
-async fn open_file(file: LocalFile, level: Level, any: bool) -> Result<PreviousArchive, Warning> {
+async fn open_file(
+    file: LocalFile,
+    encoder_id: (u8, u8),
+    any: bool,
+) -> Result<PreviousArchive, Warning> {
     let open = move |_: pipe::ByteSender| {
-        PreviousArchive::open(Arc::new(SequentialFile::new(file)), level, any)
+        PreviousArchive::open(Arc::new(SequentialFile::new(file)), encoder_id, any)
     };
     let opened = async { pipe::spawn(open)?.finish().await };
     match opened.await {
@@ -102,6 +107,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        compression::{Encoder, Level},
+        format::deflate::encoder_id,
         ops::backup::Backup,
         store::{Object, ReadRange, Upload, local::LocalStore},
     };
@@ -152,7 +159,8 @@ mod tests {
             let key = store.0.key(&uuid::Uuid::from_u128(100 - i));
             block_on(Backup::new(&source).start(store.0.clone(), key)).expect("made");
         }
-        let latest = block_on(Previous::Latest.open(Some(&store), Level::Fast, false));
+        let id = encoder_id(Encoder::default(), Level::default());
+        let latest = block_on(Previous::Latest.open(Some(&store), id, false));
         assert!(latest.is_ok());
         assert_eq!(store.1.load(SeqCst), 1);
     }

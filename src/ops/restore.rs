@@ -27,6 +27,7 @@ use crate::{
     read::{Source, damage::ReadMethod},
     source::Archive,
     task::Task,
+    warning::Warning,
 };
 
 /// Restores a directory to the content of an archive.
@@ -91,7 +92,7 @@ pub struct Restored {
     /// Result of the recovery of an interrupted restore before this one. `None` if there was none.
     pub recovered: Option<Recovered>,
     /// Warnings, such as an old file that could not be removed.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Time from the start to the end.
     pub duration: Duration,
 }
@@ -262,7 +263,7 @@ impl Restore {
 
     /// Refuses paths and patterns to keep that match nothing in the directory. Returns warnings if the directory
     /// is empty. Recovers an interrupted restore first.
-    fn check_keep(&self, tracker: &Tracker) -> Result<(Option<Recovered>, Vec<String>)> {
+    fn check_keep(&self, tracker: &Tracker) -> Result<(Option<Recovered>, Vec<Warning>)> {
         if self.keep.is_empty() {
             return Ok((None, Vec::new()));
         }
@@ -294,12 +295,8 @@ impl Restore {
         }
         let unmatched = quoted(&unmatched);
         let warning = match is_empty {
-            true => format!(
-                "the directory was empty before the restore, so nothing of {unmatched} was kept"
-            ),
-            false => format!(
-                "nothing matches {unmatched}, except perhaps in directories that are closed to this user"
-            ),
+            true => Warning::KeptNothing(unmatched),
+            false => Warning::KeepUnmatched(unmatched),
         };
         Ok((recovered, vec![warning]))
     }
@@ -394,7 +391,7 @@ impl Restore {
     }
 }
 
-fn restored(done: UnpackOutcome, recovered: Option<Recovered>, warnings: Vec<String>) -> Restored {
+fn restored(done: UnpackOutcome, recovered: Option<Recovered>, warnings: Vec<Warning>) -> Restored {
     Restored {
         read_method: done.read.read_method,
         unpacked: done.unpacked,

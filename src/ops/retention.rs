@@ -14,6 +14,7 @@ const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// An archive in a directory, as [`Retention::plan`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Aged {
     /// Name.
     pub key: Key,
@@ -23,6 +24,13 @@ pub struct Aged {
     pub made: SystemTime,
     /// Whether the archive has its full length and the end of its index. Only a full read finds other damage.
     pub is_whole: bool,
+}
+
+impl Aged {
+    /// Returns the record of an archive, with the values of the fields.
+    pub fn new(key: Key, size: u64, made: SystemTime, is_whole: bool) -> Self {
+        Aged { key, size, made, is_whole }
+    }
 }
 
 /// Rules for which archives to keep.
@@ -41,7 +49,7 @@ pub struct Aged {
 /// let now = SystemTime::now();
 /// let aged = |days: u64| -> wingback::Result<Aged> {
 ///     let made = now - Duration::from_secs(days * 24 * 60 * 60);
-///     Ok(Aged { key: format!("{days}.tar.gz").parse()?, size: 1000, made, is_whole: true })
+///     Ok(Aged::new(format!("{days}.tar.gz").parse()?, 1000, made, true))
 /// };
 /// let plan = Retention::new().last(2).plan(vec![aged(0)?, aged(1)?, aged(2)?], now);
 /// assert_eq!(plan[2].1, Verdict::Remove);
@@ -69,6 +77,18 @@ pub enum Verdict {
     InFuture,
 }
 
+impl Verdict {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            Verdict::Keep(_) => "keep",
+            Verdict::Remove => "remove",
+            Verdict::NotWhole => "not-whole",
+            Verdict::InFuture => "in-future",
+        }
+    }
+}
+
 /// The reason to keep an archive: the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,6 +103,19 @@ pub enum Reason {
     Weekly,
     /// There are no rules.
     Any,
+}
+
+impl Reason {
+    /// Returns a word for programs. The words are stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::Newest => "newest",
+            Reason::Last => "last",
+            Reason::Daily => "daily",
+            Reason::Weekly => "weekly",
+            Reason::Any => "any",
+        }
+    }
 }
 
 impl Retention {
@@ -198,13 +231,7 @@ fn day(time: SystemTime) -> i64 {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Newest => "newest",
-            Reason::Last => "last",
-            Reason::Daily => "daily",
-            Reason::Weekly => "weekly",
-            Reason::Any => "any",
-        })
+        f.write_str(self.code())
     }
 }
 

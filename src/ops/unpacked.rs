@@ -5,6 +5,7 @@ use crate::{
     error::{Error, ErrorKind},
     fs::unpack::Owner,
     listed::Listed,
+    warning::Warning,
 };
 
 /// Default limit of the members of an archive. [`UnpackOptions::max_members`] and
@@ -189,19 +190,10 @@ pub struct Unpacked {
 }
 
 /// Returns the warnings for members whose times could not be set exactly.
-pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<String> {
-    let mut warnings: Vec<_> = (clamped.iter())
-        .map(|path| {
-            let path = String::from_utf8_lossy(path);
-            format!(
-                "{path}: the file system or the archive cannot hold its time, so the nearest possible time is set"
-            )
-        })
-        .collect();
-    if clamped.more() > 0 {
-        warnings.push(format!("{} more members have such a time", clamped.more()));
-    }
-    warnings
+pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<Warning> {
+    let more = clamped.more();
+    let more = (more > 0).then_some(Warning::MoreRestoredTimes(more));
+    clamped.iter().cloned().map(Warning::RestoredTime).chain(more).collect()
 }
 
 impl Unpacked {

@@ -4,11 +4,23 @@ use std::{fmt, ops::Range};
 
 /// How an archive was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadMethod {
     /// With its index: in parallel, and only the parts that were needed.
     Indexed,
     /// From start to end, since there is no index to use.
     Sequential(NoIndex),
+}
+
+impl ReadMethod {
+    /// Returns a word for programs. The words are stable across versions. [`NoIndex::code`] has the reason of
+    /// `sequential`.
+    pub fn code(self) -> &'static str {
+        match self {
+            ReadMethod::Indexed => "indexed",
+            ReadMethod::Sequential(_) => "sequential",
+        }
+    }
 }
 
 /// Why an archive is not read with its index.
@@ -68,6 +80,19 @@ pub struct Damage {
 }
 
 impl Damage {
+    /// Returns a word for programs, for the damaged part. The words are stable across versions.
+    ///
+    /// `segment` is one segment, `gzip` the header or trailer of the file, `index` the index, and `rest`
+    /// everything from a place on.
+    pub fn code(&self) -> &'static str {
+        match (self.truncates_rest, self.segment, &self.range) {
+            (true, ..) => "rest",
+            (false, Some(_), _) => "segment",
+            (false, None, Some(_)) => "gzip",
+            (false, None, None) => "index",
+        }
+    }
+
     pub(crate) fn of_segment(segment: usize, range: Range<u64>, why: &str) -> Self {
         Damage { segment: Some(segment), ..Damage::of_file(range, why) }
     }

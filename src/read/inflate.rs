@@ -48,14 +48,18 @@ impl Inflater {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{Level, buffer::Buf, deflate::Deflater};
+    use crate::{
+        compression::{Encoder, Level},
+        format::{buffer::Buf, deflate::Deflater},
+    };
 
     #[test]
     fn only_complete_segments_are_accepted() {
         let raw: Vec<u8> = (0..100_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         for level in [Level::None, Level::Fast, Level::Best] {
             let mut out = Buf::default();
-            Deflater::new(level).segment(&raw, &mut out);
+            let deflater = Deflater::new(Encoder::Wingback, level);
+            deflater.expect("every build has it").segment(&raw, &mut out);
             let len = out.len();
             out.extend(b"xy");
             let mut inflater = Inflater::new();

@@ -274,7 +274,7 @@ impl Object {
     }
 }
 
-/// The part of an archive to read.
+/// The part of an archive to read. The enum is complete: a store serves each of its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRange {
     /// These bytes.

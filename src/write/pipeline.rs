@@ -17,11 +17,12 @@ use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
 use crate::{
+    compression::{Encoder, Level},
     error::{Error, ErrorKind, Result},
     format::{
-        Level, Profile,
+        Profile,
         buffer::{Pool, Pooled},
-        deflate::{Deflater, MIXED},
+        deflate::{Deflater, MIXED, encoder_id},
         gzip::{self, GZIP_HEADER},
         index::{Footer, IndexBuilder, List, Segment},
         segment::Batch,
@@ -37,6 +38,7 @@ use crate::{
 /// How an archive is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) encoder: Encoder,
     pub(crate) level: Level,
     pub(crate) profile: Profile,
     pub(crate) threads: usize,
@@ -104,7 +106,8 @@ pub(crate) fn run<T>(
     thread::scope(|scope| {
         let worker = |i| {
             let (jobs, pool) = (&jobs_out, pool.clone());
-            let body = move || work(settings.level, previous, jobs, &pool);
+            let deflater = Deflater::new(settings.encoder, settings.level)?;
+            let body = move || work(deflater, previous, jobs, &pool);
             start(scope, &format!("wingback-pack-{i}"), settings, body)
         };
         let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
@@ -193,12 +196,11 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// A worker. It compresses batches until there are no more.
 fn work(
-    level: Level,
+    mut deflater: Deflater,
     previous: Option<&PreviousArchive>,
     jobs: &Mutex<Receiver<Job>>,
     pool: &Pool,
 ) {
-    let mut deflater = Deflater::new(level);
     let mut inflater = Inflater::new();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -287,7 +289,7 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
     fn finish(mut self, index: IndexBuilder) -> Result<ArchiveReport> {
         let (encoder, level) = match self.is_mixed && self.copied > 0 {
             true => MIXED,
-            false => Deflater::new(self.settings.level).encoder_id(),
+            false => encoder_id(self.settings.encoder, self.settings.level),
         };
         let profile = u32::from(self.settings.profile == Profile::Wings);
         let footer = Footer {

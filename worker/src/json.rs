@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use wingback::UploadedPart;
 use wingback::{
     Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress,
-    ReadMethod, Recovered, Report, Restored, Sha1, Unpacked, Verified,
+    ReadMethod, Recovered, Report, Restored, Sha1, Unpacked, Verified, Warning,
 };
 
 pub fn progress(progress: &Progress) -> Value {
@@ -57,10 +57,21 @@ pub fn report(report: &Report) -> Value {
             "skipped_more": report.skipped.more(),
             "changed": changed.collect::<Vec<_>>(),
             "changed_more": report.changed.more(),
-            "warnings": report.warnings.iter().map(|w| w.to_string()).collect::<Vec<_>>(),
+            "warnings": warnings(&report.warnings),
             "partial": report.is_partial(),
             "duration_ms": report.duration.as_millis() as u64,
     })
+}
+
+fn warnings(warnings: &[Warning]) -> Value {
+    let warnings = warnings.iter().map(|warning| {
+        let object = json!({ "code": warning.code(), "message": warning.to_string() });
+        match warning.path() {
+            Some(path) => with_path(path, object),
+            None => object,
+        }
+    });
+    warnings.collect()
 }
 
 pub fn estimate(estimate: &Estimate) -> Value {
@@ -132,6 +143,7 @@ pub fn verified(verified: &Verified) -> Value {
 fn damage_of(damage: &[Damage]) -> Value {
     let damage = damage.iter().map(|damage| {
         json!({
+            "code": damage.code(),
             "problem": damage.problem,
             "segment": damage.segment,
             "start": damage.range.as_ref().map(|r| r.start),
@@ -168,7 +180,7 @@ pub fn extracted(done: &Extracted) -> Value {
     with_fields(
         json!({
             "type": "extracted",
-            "warnings": done.warnings,
+            "warnings": warnings(&done.warnings),
             "damage": damage_of(&done.damage),
             "damage_more": done.damage.more(),
             "unmatched": done.unmatched.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>(),
@@ -183,7 +195,7 @@ pub fn restored(done: &Restored) -> Value {
         json!({
             "type": "restored",
             "recovered": done.recovered.map(Recovered::code),
-            "warnings": done.warnings,
+            "warnings": warnings(&done.warnings),
             "duration_ms": done.duration.as_millis() as u64,
         }),
         with_fields(unpacked_json(&done.unpacked), read_method(done.read_method)),
@@ -223,10 +235,10 @@ pub fn parts(parts: &[UploadedPart]) -> Value {
 /// Returns how an archive was read.
 fn read_method(method: ReadMethod) -> Value {
     match method {
-        ReadMethod::Indexed => json!({ "read_method": "indexed" }),
         ReadMethod::Sequential(why) => {
-            json!({ "read_method": "sequential", "no_index": why.code() })
+            json!({ "read_method": method.code(), "no_index": why.code() })
         }
+        _ => json!({ "read_method": method.code() }),
     }
 }
 

@@ -153,6 +153,9 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     if let Some(level) = args.level {
         backup = backup.level(level);
     }
+    if let Some(encoder) = args.encoder {
+        backup = backup.encoder(encoder);
+    }
     if let Some(threads) = args.threads {
         backup = backup.threads(threads);
     }

@@ -1,7 +1,9 @@
 //! The requests that `docs/worker.md` documents. A missing field means the default of the engine.
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use wingback::{IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, Sha1, UnpackOptions};
+use wingback::{
+    Encoder, IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, Sha1, UnpackOptions,
+};
 
 use crate::{
     store::{ArchiveName, ArchiveSource, Destination, StoreSpec},
@@ -82,6 +84,8 @@ pub(crate) struct Backup {
     pub(crate) to: Destination,
     #[serde(default, deserialize_with = "code::<_, LevelCode, _>")]
     pub(crate) level: Option<Level>,
+    #[serde(default, deserialize_with = "code::<_, EncoderCode, _>")]
+    pub(crate) encoder: Option<Encoder>,
     pub(crate) threads: Option<usize>,
     #[serde(default)]
     pub(crate) background: bool,
@@ -292,6 +296,7 @@ codes!(RulesCode = Rules { Git, Wings });
 codes!(IgnoreFileCode = IgnoreFile { Merge, Replace, None });
 codes!(ProfileCode = Profile { Full, Wings });
 codes!(LevelCode = Level { None, Fast, Best });
+codes!(EncoderCode = Encoder { Wingback, IsaL });
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -72,7 +72,7 @@ pub fn serve(requests: OwnedFd, events: OwnedFd, streams: OwnedFd) -> io::Result
         "event": "hello",
         "protocol": PROTOCOL,
         "version": BUILD.version,
-        "encoder": BUILD.encoder,
+        "encoders": BUILD.encoders.iter().map(|encoder| encoder.code()).collect::<Vec<_>>(),
     }));
     let receiver = {
         let worker = worker.clone();

@@ -40,6 +40,8 @@ type Config struct {
 	// CompressionLevel is system.backups.compression_level: "none", "best_speed" or "best_compression".
 	// Empty is "best_speed".
 	CompressionLevel string
+	// Encoder compresses; see wingback.Backup.Encoder.
+	Encoder wingback.Encoder
 	// WriteLimit is system.backups.write_limit: the limit for all backups together, in MiB per second; 0
 	// means no limit.
 	WriteLimit int
@@ -162,6 +164,7 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 		Rules:      wingback.WingsRules,
 		Profile:    wingback.WingsProfile,
 		Level:      b.node.level,
+		Encoder:    config.Encoder,
 		WriteLimit: b.node.limit,
 		TrustMtime: config.TrustMtime,
 		Slots:      config.Slots,

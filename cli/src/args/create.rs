@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
-use wingback::{IgnoreFile, Level, NameTemplate, Profile, Rules};
+use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
 use super::shared::{Output, REMOTE, Remote, State};
 use crate::units;
@@ -36,6 +36,9 @@ pub struct Create {
     /// Compression level
     #[arg(long, value_enum, default_value = "fast")]
     pub level: LevelArg,
+
+    #[arg(long, value_enum, default_value = "wingback", help = encoder_help())]
+    pub encoder: EncoderArg,
 
     /// Number of threads that compress [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -204,6 +207,14 @@ pub enum LevelArg {
     Best,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EncoderArg {
+    /// For every level; a tree always gives the same archive
+    Wingback,
+    /// ISA-L of Intel, only for the level fast; less processor time, and bytes that differ between processors
+    IsaL,
+}
+
 impl From<RulesArg> for Rules {
     fn from(rules: RulesArg) -> Self {
         match rules {
@@ -240,6 +251,20 @@ impl From<LevelArg> for Level {
             LevelArg::Best => Level::Best,
         }
     }
+}
+
+impl From<EncoderArg> for Encoder {
+    fn from(encoder: EncoderArg) -> Self {
+        match encoder {
+            EncoderArg::Wingback => Encoder::Wingback,
+            EncoderArg::IsaL => Encoder::IsaL,
+        }
+    }
+}
+
+fn encoder_help() -> String {
+    let available: Vec<_> = BUILD.encoders.iter().map(|encoder| encoder.code()).collect();
+    format!("Code that compresses; this build has {}", available.join(" and "))
 }
 
 fn parse_max_len(text: &str) -> Result<(String, u64), String> {

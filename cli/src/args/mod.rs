@@ -56,7 +56,8 @@ pub enum Command {
 }
 
 fn long_version() -> String {
-    let wingback::Build { version, commit, target, encoder, .. } = wingback::BUILD;
+    let wingback::Build { version, commit, target, encoders, .. } = wingback::BUILD;
     let commit = if commit.is_empty() { "unknown" } else { commit };
-    format!("{version}\ncommit {commit}\ntarget {target}\nencoder {encoder}")
+    let encoders: Vec<_> = encoders.iter().map(|encoder| encoder.code()).collect();
+    format!("{version}\ncommit {commit}\ntarget {target}\nencoders {}", encoders.join(" "))
 }

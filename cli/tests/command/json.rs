@@ -82,7 +82,10 @@ fn the_report_has_every_field() {
             "read": 10,
             "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
             "skipped_more": 0, "changed": [], "changed_more": 0,
-            "warnings": ["a length was given for none, which is not a file of this backup"],
+            "warnings": [{
+                "path": "none", "code": "max-len-unused",
+                "message": "a length was given for none, which is not a file of this backup",
+            }],
             "partial": false,
         })
     );

@@ -203,7 +203,7 @@ fn a_backup_copies_unchanged_data_from_the_previous_one() {
 
     let gone = make(&["--previous", "/nowhere.tar.gz"]);
     assert_eq!((&gone["sha1"], &gone["copied"]), (&full["sha1"], &serde_json::json!(0)));
-    assert!(gone["warnings"][0].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
+    assert!(gone["warnings"][0]["message"].as_str().unwrap().contains("/nowhere.tar.gz"), "{gone}");
 }
 
 #[test]
@@ -221,11 +221,31 @@ fn a_backup_keeps_and_uses_a_cache() {
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     let tight = make(&["--cache-size", "1M"]);
     assert!(tight["copied"].as_u64() > Some(3 << 20), "{tight}");
-    assert!(tight["warnings"][0].as_str().unwrap().contains("1048576 bytes"), "{tight}");
+    assert!(tight["warnings"][0]["message"].as_str().unwrap().contains("1048576 bytes"), "{tight}");
 
     // The previous archive has another level, so it is used only on request.
     let unused = make(&["--level", "best"]);
-    assert!(unused["warnings"][0].as_str().unwrap().contains("level"), "{unused}");
+    assert!(unused["warnings"][0]["message"].as_str().unwrap().contains("level"), "{unused}");
     let reused = make(&["--reuse-any"]);
     assert!(reused["copied"].as_u64() > Some(3 << 20), "{reused}");
+}
+
+#[test]
+fn an_encoder_that_is_not_available_is_an_error_that_says_what_to_do() {
+    let place = Place::with(&[("a", b"1")]);
+    let refused = |options: &[&str]| {
+        let ran = run(place.create().args(["--json", "--encoder", "isa-l"]).args(options));
+        assert_eq!(ran.status, 1, "{ran:?}");
+        let error = ran.json();
+        (error["kind"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    };
+    let (kind, message) = refused(&["--level", "best"]);
+    if wingback::BUILD.encoders.contains(&wingback::Encoder::IsaL) {
+        assert_eq!(kind, "invalid-input");
+        assert!(message.ends_with("use that level, or wingback"), "{message}");
+    } else {
+        assert_eq!((&kind, &message), (&"unsupported".into(), &refused(&[]).1));
+        assert!(message.ends_with("build with the feature isal, or use wingback"), "{message}");
+    }
+    assert_eq!(fs::read_dir(&place.to).map_or(0, Iterator::count), 0, "nothing was written");
 }

@@ -73,7 +73,10 @@ fn help_and_version_name_the_command() {
     }
     let version = ok(wingback().arg("--version")).out;
     assert!(version.starts_with(&format!("wingback {}\n", env!("CARGO_PKG_VERSION"))));
-    assert!(version.contains("\nencoder ") && version.contains("\ntarget "), "{version}");
+    assert!(version.contains("\nencoders wingback") && version.contains("\ntarget "), "{version}");
+    let has_isal = wingback::BUILD.encoders.contains(&wingback::Encoder::IsaL);
+    assert_eq!(version.contains(" isa-l\n"), has_isal, "{version}");
+    assert_eq!(help.contains("this build has wingback and isa-l"), has_isal, "{help}");
 }
 
 #[test]

@@ -309,6 +309,7 @@ int main(int count, char **args) {
     OK(wingback_build(&info, &error));
     CHECK(wingback_abi_version() == WINGBACK_ABI_VERSION);
     CHECK(strcmp(info.version, wingback_version()) == 0 && info.target[0] != 0);
+    CHECK(strncmp(info.encoders, "wingback", strlen("wingback")) == 0);
 
     wingback_store *store = local(join(work, "backups"));
     backs_up(store);

@@ -52,6 +52,7 @@ static void nothing_given(void) {
     INVALID(wingback_backup_count_first(NULL, true, &error));
     INVALID(wingback_backup_profile(NULL, WINGBACK_PROFILE_FULL, &error));
     INVALID(wingback_backup_level(NULL, WINGBACK_LEVEL_NONE, &error));
+    INVALID(wingback_backup_encoder(NULL, WINGBACK_ENCODER_WINGBACK, &error));
     INVALID(wingback_backup_threads(NULL, 1, &error));
     INVALID(wingback_backup_background(NULL, true, &error));
     INVALID(wingback_backup_read_limit(NULL, NULL, &error));
@@ -180,6 +181,7 @@ static void odd_values(void) {
 
     OK(wingback_backup_new(text(source), &backup, &error));
     INVALID(wingback_backup_level(backup, (wingback_level)99, &error));
+    INVALID(wingback_backup_encoder(backup, (wingback_encoder)2, &error));
     INVALID(wingback_backup_rules(backup, (wingback_rules)-1, &error));
     INVALID(wingback_backup_profile(backup, (wingback_profile)2, &error));
     INVALID(wingback_backup_ignore_file(backup, (wingback_ignore_file)3, none, &error));
@@ -205,6 +207,19 @@ static void odd_values(void) {
     OK(wingback_backup_new(zero, &backup, &error));
     OK(wingback_backup_start(backup, store, text("a"), &task, &error));
     INVALID(wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_backup_free(backup);
+
+    // ISA-L is in some libraries only, and does not serve the level BEST.
+    wingback_build_info info = {.struct_size = sizeof info};
+    OK(wingback_build(&info, &error));
+    bool has_isal = strstr(info.encoders, "isa-l") != NULL;
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_encoder(backup, WINGBACK_ENCODER_ISA_L, &error));
+    OK(wingback_backup_level(backup, WINGBACK_LEVEL_BEST, &error));
+    OK(wingback_backup_start(backup, store, text("a"), &task, &error));
+    FAILS(has_isal ? WINGBACK_STATUS_INVALID_INPUT : WINGBACK_STATUS_UNSUPPORTED,
+          wingback_task_wait(task, -1, &error));
     wingback_task_free(task);
     wingback_backup_free(backup);
 

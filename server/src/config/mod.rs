@@ -22,7 +22,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use wingback::{IgnoreFile, Level, Profile, Rules};
+use wingback::{Encoder, IgnoreFile, Level, Profile, Rules};
 
 use self::{bucket::Bucket, host::Host, yaml::Node};
 pub(crate) use self::{secret::Secret, values::ArchiveName};
@@ -112,6 +112,8 @@ pub(crate) struct Wingback {
     pub(crate) ignore_file: String,
     #[serde(deserialize_with = "values::profile")]
     pub(crate) profile: Profile,
+    #[serde(deserialize_with = "values::encoder")]
+    pub(crate) encoder: Encoder,
     /// 0 means one thread for each processor.
     pub(crate) threads: usize,
     #[serde(deserialize_with = "values::at_least_one")]
@@ -185,6 +187,7 @@ impl Default for Wingback {
             ignore_mode: IgnoreFile::default(),
             ignore_file: ".pteroignore".into(),
             profile: Profile::default(),
+            encoder: Encoder::default(),
             threads: 0,
             slots: 2,
             background: false,
@@ -235,6 +238,8 @@ impl Config {
         if !self.remote.is_empty() {
             ServiceUrl::parse(&self.remote).map_err(|why| format!("remote: {why}"))?;
         }
+        let encoder = self.wingback.encoder.check(self.level());
+        encoder.map_err(|why| format!("wingback.encoder: {why}"))?;
         self.s3.as_ref().map_or(Ok(()), Bucket::check).map_err(|why| format!("s3: {why}"))
     }
 

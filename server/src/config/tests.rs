@@ -88,6 +88,10 @@ fn an_impossible_configuration_is_an_error_at_the_start() {
             "token: x\ns3: {bucket: backups, transfer: {parallel: 0}}\n",
             "s3: use the option parallel: ",
         ),
+        (
+            "token: x\nwingback: {encoder: isa-l}\nsystem: {backups: {compression_level: none}}\n",
+            "wingback.encoder: ",
+        ),
     ] {
         let problem = Config::parse(text).unwrap().check().unwrap_err();
         assert!(problem.contains(why), "{problem}");
@@ -108,6 +112,7 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("system:\n  backup_write_limit: -1\n", "system.backup_write_limit", "line 2"),
         ("system:\n  backups:\n    compression_level: [zip]\n", "compression_level", "line 3"),
         ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),
+        ("wingback:\n  encoder: zip\n", "wingback.encoder", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
         ("s3:\n  names: x\n", "s3.names", "line 2"),

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de, de::Error as _};
 use uuid::Uuid;
-use wingback::{IgnoreFile, NameTemplate, Profile, Rules};
+use wingback::{Encoder, IgnoreFile, NameTemplate, Profile, Rules};
 
 /// Name of archives: a [`NameTemplate`] that may contain `{server}` before `{uuid}`.
 #[derive(Clone, Debug)]
@@ -62,6 +62,10 @@ pub(super) fn ignore_mode<'de, D: Deserializer<'de>>(
 
 pub(super) fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Profile, D::Error> {
     word(deserializer, [("full", Profile::Full), ("wings", Profile::Wings)])
+}
+
+pub(super) fn encoder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Encoder, D::Error> {
+    word(deserializer, [("wingback", Encoder::Wingback), ("isa-l", Encoder::IsaL)])
 }
 
 pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

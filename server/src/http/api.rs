@@ -14,7 +14,7 @@ use crate::{
     node::Node,
     outbox,
     progress::ProgressView,
-    record::{self, Adapter, Delivery, Destination, State},
+    record::{self, Adapter, Delivery, Destination, Finding, State},
     timestamp::Timestamp,
 };
 
@@ -32,13 +32,14 @@ struct Backup {
     created_at: String,
     completed_at: Option<String>,
     error: Option<String>,
+    error_kind: Option<String>,
     panel: Delivery,
     panel_answer: Option<String>,
     files: Option<u64>,
     copied: Option<u64>,
     skipped: Option<u64>,
     partial: bool,
-    warnings: Vec<String>,
+    warnings: Vec<Finding>,
     progress: Option<ProgressView>,
     verified: Option<VerifyResult>,
     restored: Option<RestoreResult>,
@@ -51,7 +52,7 @@ struct Backup {
 struct VerifyResult {
     at: String,
     whole: bool,
-    damage: Vec<String>,
+    damage: Vec<Finding>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +60,7 @@ struct RestoreResult {
     at: String,
     successful: bool,
     error: Option<String>,
+    error_kind: Option<String>,
 }
 
 pub(crate) fn health(node: &Node) -> Reply {
@@ -123,7 +125,8 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
         checksum_type: "sha1",
         created_at: backup.created.text(),
         completed_at: backup.completed.map(Timestamp::text),
-        error: backup.error.clone(),
+        error: backup.error.as_ref().map(|error| error.message.clone()),
+        error_kind: backup.error.as_ref().map(|error| error.code.clone()),
         panel: backup.notification.state,
         panel_answer: backup.notification.answer.clone(),
         files: archive.map(|archive| archive.files),
@@ -143,7 +146,8 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
         restored: backup.restored.as_ref().map(|restored| RestoreResult {
             at: restored.at.text(),
             successful: restored.error.is_none(),
-            error: restored.error.clone(),
+            error: restored.error.as_ref().map(|error| error.message.clone()),
+            error_kind: restored.error.as_ref().map(|error| error.code.clone()),
         }),
         verifying: is(Kind::Verify),
         restoring: is(Kind::Restore),

@@ -7,7 +7,7 @@ use crate::{
     commands::{self, BackupRequest},
     config::Config,
     node::Node,
-    record::{Adapter, Delivery, State},
+    record::{Adapter, Delivery, Finding, State},
     restore,
 };
 
@@ -43,6 +43,10 @@ fn runs_in_time(test: impl Future<Output = ()>) {
     smol::block_on(smol::future::or(test, late));
 }
 
+fn panicked() -> Finding {
+    Finding::new("internal", "run the job: it panicked: a test planned it")
+}
+
 #[test]
 fn a_panicking_backup_fails_and_frees_its_slot() {
     let tmp = tempfile::tempdir().unwrap();
@@ -55,7 +59,7 @@ fn a_panicking_backup_fails_and_frees_its_slot() {
         over(&node, first).await;
         let failed = node.backups.get(first).unwrap();
         assert_eq!((failed.state, failed.notification.state), (State::Failed, Delivery::Pending));
-        assert_eq!(failed.error.as_deref(), Some("run the job: it panicked: a test planned it"));
+        assert_eq!(failed.error, Some(panicked()));
         over(&node, second).await;
         assert_eq!(node.backups.get(second).unwrap().state, State::Complete);
         assert_eq!(node.queue.lengths(), (0, 0));
@@ -80,7 +84,7 @@ fn a_panicking_restore_fails_and_the_next_one_runs() {
             over(&node, uuid).await;
         }
         let restored = |uuid| node.backups.get(uuid).unwrap().restored.unwrap().error;
-        assert_eq!(restored(first).as_deref(), Some("run the job: it panicked: a test planned it"));
+        assert_eq!(restored(first), Some(panicked()));
         assert_eq!(restored(second), None);
         let pending = node.restores.select(|restore| restore.backup == first);
         assert_eq!(pending[0].notification.state, Delivery::Pending);

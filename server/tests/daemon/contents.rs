@@ -199,7 +199,9 @@ fn verify_locates_damage() {
     fs::File::create(daemon.archive(backup)).unwrap().write_all(&bytes).unwrap();
     let damaged: Value = verified();
     assert_eq!(damaged["whole"], false);
-    assert!(damaged["damage"][0].as_str().unwrap().contains("r.0.0.mca"), "{damaged}");
+    let first = &damaged["damage"][0];
+    assert_eq!(first["code"], "segment");
+    assert!(first["message"].as_str().unwrap().contains("r.0.0.mca"), "{damaged}");
     fs::remove_file(daemon.archive(backup)).unwrap();
     let gone = verified();
     assert_eq!(gone["whole"], false, "{gone}");

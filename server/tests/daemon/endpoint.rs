@@ -202,6 +202,7 @@ fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
     let cancelled = daemon.backup(server, running);
     assert_eq!(cancelled["state"], "failed");
     assert!(cancelled["error"].as_str().unwrap().contains("cancel"), "{cancelled}");
+    assert_eq!(cancelled["error_kind"], "cancelled");
     daemon.post(&format!("{}/cancel", daemon.path(server, running)), json!({})).expect(409);
     assert!(daemon.files().is_empty(), "{:?}", daemon.files());
     for backup in [running, queued, deleted] {

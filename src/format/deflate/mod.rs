@@ -3,23 +3,23 @@
 //! A segment is a mix of encoded blocks, stored blocks and runs of zeros. It ends on a byte boundary with
 //! an empty stored block, and refers to no byte before its start (RFC 1951).
 
-#[cfg_attr(feature = "isal", allow(dead_code))]
 mod fast;
-#[cfg_attr(feature = "isal", allow(dead_code))]
 mod huffman;
 mod incompressible;
-#[cfg_attr(feature = "isal", allow(dead_code))]
 mod lz;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-#[cfg(not(feature = "isal"))]
-use self::fast::Fast;
 use self::{
+    fast::Fast,
     huffman::{Bits, Code, length_symbol},
     incompressible::Method,
 };
-use super::{buffer::Buf, options::Level};
+use crate::{
+    compression::{Encoder, Level},
+    error::Result,
+    format::buffer::Buf,
+};
 
 /// An empty stored block after its header bits, which ends every segment.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -32,48 +32,51 @@ pub(crate) const MIXED: (u8, u8) = (6, 0);
 
 /// Compresses segments, one after another.
 pub(crate) struct Deflater {
-    encoder: Encoder,
+    state: State,
 }
 
-enum Encoder {
+enum State {
     Stored,
-    #[cfg(not(feature = "isal"))]
     Fast(Fast),
-    #[cfg(feature = "isal")]
-    Isal(wingback_isal::Deflater),
     Best(Compress),
+    #[cfg(feature = "isal")]
+    IsaL(wingback_isal::Deflater),
+}
+
+/// Returns the number of the encoder and its level, as in the footer.
+pub(crate) fn encoder_id(encoder: Encoder, level: Level) -> (u8, u8) {
+    match (encoder, level) {
+        (Encoder::Wingback, Level::None) => (0, 0),
+        (Encoder::Wingback, Level::Fast) => (5, 1),
+        (Encoder::Wingback, Level::Best) => (2, 9),
+        (Encoder::IsaL, _) => (3, 2),
+    }
 }
 
 impl Deflater {
-    pub(crate) fn new(level: Level) -> Self {
-        Deflater {
-            encoder: match level {
-                Level::None => Encoder::Stored,
-                #[cfg(not(feature = "isal"))]
-                Level::Fast => Encoder::Fast(Fast::new()),
-                #[cfg(feature = "isal")]
-                Level::Fast => Encoder::Isal(wingback_isal::Deflater::new()),
-                Level::Best => Encoder::Best(Compress::new(Compression::best(), false)),
-            },
-        }
-    }
-
-    /// Returns the encoder's number and its level, as in the footer.
-    pub(crate) fn encoder_id(&self) -> (u8, u8) {
-        match self.encoder {
-            Encoder::Stored => (0, 0),
-            Encoder::Best(_) => (2, 9),
+    /// Fails as [`Encoder::check`] does.
+    pub(crate) fn new(encoder: Encoder, level: Level) -> Result<Self> {
+        encoder.check(level)?;
+        let state = match (encoder, level) {
+            (Encoder::Wingback, Level::None) => State::Stored,
+            (Encoder::Wingback, Level::Fast) => State::Fast(Fast::new()),
+            (Encoder::Wingback, Level::Best) => {
+                State::Best(Compress::new(Compression::best(), false))
+            }
             #[cfg(feature = "isal")]
-            Encoder::Isal(_) => (3, 2),
+            (Encoder::IsaL, _) => State::IsaL(wingback_isal::Deflater::new()),
             #[cfg(not(feature = "isal"))]
-            Encoder::Fast(_) => (5, 1),
-        }
+            (Encoder::IsaL, _) => {
+                unreachable!("the check refuses an encoder that is not available")
+            }
+        };
+        Ok(Deflater { state })
     }
 
     /// Compresses `raw` into one segment, and appends it to `out`.
     pub(crate) fn segment(&mut self, raw: &[u8], out: &mut Buf) {
         let start = out.len();
-        if !matches!(self.encoder, Encoder::Stored) {
+        if !matches!(self.state, State::Stored) {
             for (range, method) in incompressible::plan(raw) {
                 let piece = &raw[range];
                 match method {
@@ -101,13 +104,12 @@ impl Deflater {
         // One call, into room whose size depends only on the input: the output of some encoders depends
         // on the size of the room.
         let room = out.room(raw.len() + raw.len() / 10 + 256);
-        let written = match &mut self.encoder {
-            Encoder::Stored => None,
-            #[cfg(not(feature = "isal"))]
-            Encoder::Fast(encoder) => encoder.deflate(raw, room),
+        let written = match &mut self.state {
+            State::Stored => None,
+            State::Fast(encoder) => encoder.deflate(raw, room),
+            State::Best(encoder) => full_flush(encoder, raw, room),
             #[cfg(feature = "isal")]
-            Encoder::Isal(encoder) => encoder.deflate(raw, room),
-            Encoder::Best(encoder) => full_flush(encoder, raw, room),
+            State::IsaL(encoder) => encoder.deflate(raw, room),
         };
         match written {
             Some(written) => out.advance(written),
@@ -205,10 +207,21 @@ mod tests {
         raw
     }
 
-    fn round_trip(level: Level, raw: &[u8]) -> usize {
+    fn deflater(encoder: Encoder, level: Level) -> Deflater {
+        Deflater::new(encoder, level).expect("the build has the encoder")
+    }
+
+    /// Returns every pair that this build serves.
+    fn pairs() -> impl Iterator<Item = (Encoder, Level)> {
+        let levels = [Level::None, Level::Fast, Level::Best];
+        let all = Encoder::AVAILABLE.iter().flat_map(move |&e| levels.map(|level| (e, level)));
+        all.filter(|(encoder, level)| encoder.check(*level).is_ok())
+    }
+
+    fn round_trip((encoder, level): (Encoder, Level), raw: &[u8]) -> usize {
         let mut out = Buf::default();
         out.extend(b"before");
-        Deflater::new(level).segment(raw, &mut out);
+        deflater(encoder, level).segment(raw, &mut out);
         assert_eq!(&out[..6], b"before");
         assert!(out.len() - 6 <= stored_len(raw.len()));
         assert!(inflate(&out[6..], raw.len()) == raw);
@@ -239,8 +252,8 @@ mod tests {
                     _ => raw.resize((raw.len() + len).next_multiple_of(4096), 7),
                 }
             }
-            for level in [Level::None, Level::Fast, Level::Best] {
-                round_trip(level, &raw);
+            for pair in pairs() {
+                round_trip(pair, &raw);
             }
         }
     }
@@ -250,18 +263,20 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(2);
         for len in [0, 1, 65534, 65535, 65536, 131_070, 131_071] {
             let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(len).collect();
-            assert_eq!(round_trip(Level::None, &noise), stored_len(len).max(5));
-            round_trip(Level::Fast, &noise);
+            let none = (Encoder::Wingback, Level::None);
+            assert_eq!(round_trip(none, &noise), stored_len(len).max(5));
+            for pair in pairs() {
+                round_trip(pair, &noise);
+            }
         }
     }
 
     #[test]
-    #[cfg(not(feature = "isal"))]
     fn the_bytes_do_not_depend_on_earlier_segments() {
         let mut rng = fastrand::Rng::with_seed(3);
         let words: Vec<Vec<u8>> = (0..200).map(|i| format!("word{i} ").into_bytes()).collect();
         for level in [Level::Fast, Level::Best] {
-            let mut used = Deflater::new(level);
+            let mut used = deflater(Encoder::Wingback, level);
             for _ in 0..60 {
                 let mut text = Vec::new();
                 for _ in 0..rng.usize(..60_000) {
@@ -270,7 +285,7 @@ mod tests {
                 let (mut first, mut second) = (Buf::default(), Buf::default());
                 used.segment(&text, &mut first);
                 second.room(rng.usize(..1 << 22)).fill(1);
-                Deflater::new(level).segment(&text, &mut second);
+                deflater(Encoder::Wingback, level).segment(&text, &mut second);
                 assert!(*first == *second, "{level:?}, {} bytes", text.len());
             }
         }

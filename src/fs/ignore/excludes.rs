@@ -13,6 +13,7 @@ use crate::{
 
 /// The language of the patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rules {
     /// `.gitignore`. Answers as `git check-ignore` does.
     #[default]

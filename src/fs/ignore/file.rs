@@ -18,6 +18,7 @@ const MAX_LEN: u64 = 32 << 10;
 
 /// Use of the ignore file in the root of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IgnoreFile {
     /// Its patterns come before those of the caller, which override them.
     #[default]

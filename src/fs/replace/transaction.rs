@@ -23,6 +23,7 @@ use crate::{
         },
         walk::StagingId,
     },
+    warning::Warning,
 };
 
 /// A transaction that has a record and a staging directory. If it is dropped before its exchange
@@ -105,7 +106,7 @@ impl Replacement {
         mode: ExchangeMode<'_>,
         is_cancelled: &dyn Fn() -> bool,
         committed: &dyn Fn(),
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Warning>> {
         let journal = self.trees.plan(mode)?;
         ops::sync_tree(&self.trees.new).map_err(|e| sync_failed(&self.target, e))?;
         if is_cancelled() {
@@ -131,20 +132,10 @@ impl Replacement {
         self.trees.sync(&journal).map_err(|e| sync_failed(&self.target, e))?;
         claim.update(|record| record.phase = Phase::Finished)?;
         committed();
-        let mut warnings: Vec<String> = conflicts
-            .iter()
-            .map(|path| {
-                let path = String::from_utf8_lossy(path);
-                format!(
-                    "{path}: another process made it during the exchange; the archive's entry \
-                     replaced it"
-                )
-            })
-            .collect();
+        let mut warnings: Vec<_> = conflicts.into_iter().map(Warning::Overwritten).collect();
         let staging = claim.record().staging.path(&self.target.path);
         if let Err(e) = self.remove(claim) {
-            warnings
-                .push(format!("the old files could not be removed: {e} ({})", staging.display()));
+            warnings.push(Warning::OldFilesLeft(format!("{e} ({})", staging.display())));
         }
         Ok(warnings)
     }
@@ -174,7 +165,7 @@ impl Drop for Replacement {
 }
 
 /// Removes all entries of `target` that `keep` does not match, as one transaction. Returns warnings.
-pub(crate) fn clear(target: &Path, state: &StateDir, keep: Keep<'_>) -> Result<Vec<String>> {
+pub(crate) fn clear(target: &Path, state: &StateDir, keep: Keep<'_>) -> Result<Vec<Warning>> {
     let replacement = Replacement::prepare(target, state, None)?;
     let mode = ExchangeMode::Replace { keep };
     replacement.check(mode)?;

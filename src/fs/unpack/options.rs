@@ -13,6 +13,7 @@ pub(crate) enum OverwritePolicy {
 
 /// Owner of the extracted files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Owner {
     /// The user that runs this process.
     #[default]

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use std::{path::PathBuf, thread};
 
 use crate::{
-    format::{Level, Profile},
+    compression::{Encoder, Level},
+    format::Profile,
     fs::ignore::{Rules, file::IgnoreFile},
     limiter::Limiter,
     ops::{cache::Cache, previous::Previous},
@@ -20,7 +21,7 @@ use crate::{
 /// | group | options |
 /// |---|---|
 /// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`] |
-/// | archive | [`level`], [`profile`], [`reproducible`] |
+/// | archive | [`level`], [`encoder`], [`profile`], [`reproducible`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
 /// | task | [`count_first`], [`state_dir`] |
@@ -49,6 +50,7 @@ use crate::{
 /// [`one_file_system`]: Backup::one_file_system
 /// [`max_len`]: Backup::max_len
 /// [`level`]: Backup::level
+/// [`encoder`]: Backup::encoder
 /// [`profile`]: Backup::profile
 /// [`reproducible`]: Backup::reproducible
 /// [`previous`]: Backup::previous
@@ -102,6 +104,7 @@ impl Backup {
             state_dir: None,
             tree: TreeOptions::default(),
             settings: Settings {
+                encoder: Encoder::default(),
                 level: Level::default(),
                 profile: Profile::default(),
                 threads,
@@ -180,6 +183,15 @@ impl Backup {
         self
     }
 
+    /// Sets the code that compresses. The default is [`Encoder::Wingback`].
+    ///
+    /// The backup fails before it writes anything if [`Encoder::check`] refuses the encoder at its level.
+    #[must_use]
+    pub fn encoder(mut self, encoder: Encoder) -> Self {
+        self.settings.encoder = encoder;
+        self
+    }
+
     /// Sets which entries the tar stream has. The default is [`Profile::Full`].
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
@@ -204,7 +216,7 @@ impl Backup {
     ///
     /// The backup does not read a file that is unchanged, and does not compress a segment that is
     /// unchanged. The new archive is complete and does not depend on the previous one. It has the same
-    /// bytes as a backup without this option. (With ISA-L only the content is the same.)
+    /// bytes as a backup without this option. (With [`Encoder::IsaL`] only the content is the same.)
     ///
     /// A file is unchanged if its size, mtime, ctime and inode equal those in the previous archive, and
     /// it was not being changed then. Copied data is compared with its checksum. If the checksum is wrong,

@@ -46,8 +46,9 @@ impl Backup {
     /// - [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the store has an archive of that name, or another
     ///   backup writes one.
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the source does not exist.
-    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source is not a directory, or a pattern or an
-    ///   option of the store is not usable.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source is not a directory, a pattern or an option of
+    ///   the store is not usable, or the encoder does not serve the level.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if this build does not have the encoder.
     /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the source or the store refuses access. A
     ///   file that cannot be read is not an error; the report lists it.
     /// - [`NoSpace`](crate::ErrorKind::NoSpace) if the destination is full.
@@ -136,8 +137,9 @@ impl Backup {
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound), [`InvalidInput`](crate::ErrorKind::InvalidInput),
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), [`Busy`](crate::ErrorKind::Busy),
-    /// [`Cancelled`](crate::ErrorKind::Cancelled) or [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
+    /// [`Unsupported`](crate::ErrorKind::Unsupported), [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
+    /// [`Busy`](crate::ErrorKind::Busy), [`Cancelled`](crate::ErrorKind::Cancelled) or
+    /// [`Io`](crate::ErrorKind::Io), as for [`start`](Backup::start).
     ///
     /// # Cancel safety
     ///

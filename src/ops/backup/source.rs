@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::deflate::encoder_id,
     fs::{
         ignore::{
             Excludes,
@@ -72,14 +73,16 @@ impl Backup {
         };
         match previous {
             Some(previous) => {
-                previous.open(store, self.settings.level, self.reuse_any).await.map(Some)
+                let id = encoder_id(self.settings.encoder, self.settings.level);
+                previous.open(store, id, self.reuse_any).await.map(Some)
             }
             None => Ok(None),
         }
     }
 
-    /// Opens the source and compiles the patterns.
+    /// Checks the encoder, opens the source and compiles the patterns.
     pub(super) fn open(&self) -> Result<Source> {
+        self.settings.encoder.check(self.settings.level)?;
         let root = Root::open(&self.source)?;
         let state = StateDir::new(self.state_dir.as_deref());
         let staging = replace::check_whole(&root, root.path(), &state)?;

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     entry::{Entry, EntryKind},
     error::Result,
-    format::{Level, buffer::Buf, deflate::Deflater, index::Segment},
+    format::{buffer::Buf, index::Segment},
     progress::Expected,
     read::{
         Layout, ReadAt, Source,
@@ -33,17 +33,17 @@ pub(crate) struct PreviousArchive {
 
 impl PreviousArchive {
     /// Opens an archive, or returns the reason why it cannot be used. An archive that was made with
-    /// another encoder or level can be used only if `allow_other_encoder` is set.
+    /// another encoder or level than `encoder_id` can be used only if `allow_other_encoder` is set.
     pub(crate) fn open(
         source: Arc<dyn ReadAt>,
-        level: Level,
+        encoder_id: (u8, u8),
         allow_other_encoder: bool,
     ) -> Result<Result<Self, String>> {
         let layout = match Source::At(source.clone()).layout()? {
             Ok(layout) => layout,
             Err(why) => return Ok(Err(format!("its index is {}", why.code()))),
         };
-        let has_other_encoder = layout.footer.encoder_id() != Deflater::new(level).encoder_id();
+        let has_other_encoder = layout.footer.encoder_id() != encoder_id;
         if has_other_encoder && !allow_other_encoder {
             return Ok(Err("it was made by another encoder, or at another level".into()));
         }

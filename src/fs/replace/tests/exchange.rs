@@ -1,7 +1,7 @@
 //! The exchange: after each fault and each kill, the target is the old tree or the new tree.
 
 use super::*;
-use crate::{fs::sys::denied, left_out::left_out};
+use crate::{fs::sys::denied, left_out::left_out, warning::Warning};
 
 /// A test case: the paths of both trees, and those that are kept.
 struct Case {
@@ -115,7 +115,7 @@ impl Case {
         target: &Path,
         layer: Layer,
         fault: Option<(u32, Fault)>,
-    ) -> (Snapshot, Snapshot, Result<Vec<String>>) {
+    ) -> (Snapshot, Snapshot, Result<Vec<Warning>>) {
         build(target, "old", self.old);
         let old = snapshot(target);
         denied::lower_layer(match layer {
@@ -195,7 +195,7 @@ fn an_exchange_ends_with_the_new_tree() {
         let (_dir, target) = temporary();
         let inode = fs::metadata(&target).expect("there").ino();
         let (old, new, result) = case.run(&target, layer, None);
-        assert_eq!(result.expect(case.name), Vec::<String>::new());
+        assert_eq!(result.expect(case.name), []);
         case.assert_new(&target, &old, &new);
         assert_nothing_left(&target);
         assert_eq!(fs::metadata(&target).expect("there").ino(), inode);
