@@ -223,11 +223,11 @@ mod write;
 pub mod fuzzing;
 
 pub use build::{BUILD, Build};
-pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
+pub use entry::{Member, MemberKind};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
     Level, Profile,
-    index::{FOOTER_LEN, Footer, Index, Segment},
+    info::{EXCLUDES_MAX, Info, LABEL_MAX, TAG_VALUE_MAX, TAGS_MAX},
 };
 #[doc(hidden)]
 pub use fs::durable::{make_dirs, sync};
