@@ -1,11 +1,8 @@
 //! The entries of an archive: one for each file, symlink and directory.
 
-use serde::{Deserialize, Serialize};
-
 /// The kind of an entry that a backup stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum EntryKind {
+pub(crate) enum EntryKind {
     /// A regular file.
     File,
     /// A symbolic link.
@@ -59,78 +56,67 @@ pub(crate) fn is_beyond(ns: i64) -> bool {
     ns == i64::MIN || ns == i64::MAX
 }
 
-/// One entry of the tar stream, as the index records it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Entry {
+/// One entry of the index: a file, symlink or directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
     /// Path relative to the root, without a leading `./` or a trailing `/`. It may hold any bytes.
-    #[serde(with = "serde_bytes")]
-    pub path: Vec<u8>,
-    pub(crate) kind: u8,
-    /// Bytes of all header blocks of the entry.
-    pub header_len: u32,
-    /// Bytes of content, without padding.
-    pub size: u64,
+    pub(crate) path: Vec<u8>,
+    pub(crate) kind: EntryKind,
+    /// Bytes of all header blocks in the tar stream. 0 for an entry that only the index has.
+    pub(crate) header_len: u32,
+    /// Bytes of content, without padding. 0 for symlinks and directories.
+    pub(crate) size: u64,
     /// Permission bits.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Owner.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Group.
-    pub gid: u32,
+    pub(crate) gid: u32,
     /// Last change of the content, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Last change of content or metadata, in nanoseconds since 1970. 0 in a
-    /// [reproducible](crate::Backup::reproducible) archive.
-    pub ctime_ns: i64,
-    /// Inode number. 0 in a [reproducible](crate::Backup::reproducible) archive.
-    pub inode: u64,
-    /// A combination of [`Entry::CHANGED`] and [`Entry::RECENT`].
-    pub flags: u32,
+    pub(crate) mtime_ns: i64,
+    /// Last change of content or metadata, in nanoseconds since 1970. 0 in a reproducible archive.
+    pub(crate) ctime_ns: i64,
+    /// Inode number. 0 in a reproducible archive.
+    pub(crate) inode: u64,
+    /// The file changed while the backup read it.
+    pub(crate) is_changed: bool,
+    /// The ctime was less than a minute old when the backup opened the file. A write right after it may leave
+    /// the ctime as it is.
+    pub(crate) is_recent: bool,
+    /// Target of a symlink, unchanged. Of a file with several names: the first of its names in the archive,
+    /// and empty for that one.
+    pub(crate) target: Vec<u8>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Entry {
+            path: Vec::new(),
+            kind: EntryKind::File,
+            header_len: 0,
+            size: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime_ns: 0,
+            ctime_ns: 0,
+            inode: 0,
+            is_changed: false,
+            is_recent: false,
+            target: Vec::new(),
+        }
+    }
 }
 
 impl Entry {
-    /// Flag: the file changed while the backup read it.
-    pub const CHANGED: u32 = 1;
-    /// Flag: the ctime was less than a minute old when the backup opened the file. A write right after it may
-    /// leave the ctime as it is.
-    pub const RECENT: u32 = 2;
-
-    /// Returns the kind of the entry.
-    pub fn kind(&self) -> EntryKind {
-        EntryKind::from_code(self.kind).unwrap_or(EntryKind::File)
+    /// Returns whether the tar stream has the entry. Otherwise only the index has it (profile `wings`).
+    pub(crate) fn is_in_tar(&self) -> bool {
+        self.header_len > 0
     }
 
     /// Returns the bytes of the entry in the tar stream: headers, content and padding.
-    pub fn tar_len(&self) -> u64 {
+    pub(crate) fn tar_len(&self) -> u64 {
         u64::from(self.header_len) + self.size.next_multiple_of(512)
-    }
-}
-
-/// A symlink or directory that only the index has (profile [`Wings`](crate::Profile::Wings)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Unlisted {
-    /// Path relative to the root.
-    #[serde(with = "serde_bytes")]
-    pub path: Vec<u8>,
-    pub(crate) kind: u8,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Last change, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Target of the symlink, unchanged. Empty for directories.
-    #[serde(with = "serde_bytes")]
-    pub target: Vec<u8>,
-}
-
-impl Unlisted {
-    /// Returns the kind of the entry: a symlink or a directory.
-    pub fn kind(&self) -> EntryKind {
-        EntryKind::from_code(self.kind).unwrap_or(EntryKind::Directory)
     }
 }
 
@@ -200,8 +186,7 @@ pub struct Member {
     /// Last change of the content, in nanoseconds since 1970. A time before 1677 or after 2262 is replaced
     /// by the nearest that 64 bits hold.
     pub mtime_ns: i64,
-    /// Target of a symlink, unchanged, or the path that a hard link names. A listing that was read by the
-    /// index does not have the targets of symlinks: they are empty.
+    /// Target of a symlink, unchanged, or the path that a hard link names. Empty for all others.
     pub target: Vec<u8>,
 }
 
@@ -209,26 +194,16 @@ impl Member {
     pub(crate) fn of_entry(entry: &Entry) -> Self {
         Member {
             path: entry.path.clone(),
-            kind: entry.kind().into(),
+            kind: entry.kind.into(),
             size: entry.size,
             mode: entry.mode,
             uid: entry.uid.into(),
             gid: entry.gid.into(),
             mtime_ns: entry.mtime_ns,
-            target: Vec::new(),
-        }
-    }
-
-    pub(crate) fn of_unlisted(unlisted: &Unlisted) -> Self {
-        Member {
-            path: unlisted.path.clone(),
-            kind: unlisted.kind().into(),
-            size: 0,
-            mode: unlisted.mode,
-            uid: unlisted.uid.into(),
-            gid: unlisted.gid.into(),
-            mtime_ns: unlisted.mtime_ns,
-            target: unlisted.target.clone(),
+            target: match entry.kind {
+                EntryKind::Symlink => entry.target.clone(),
+                EntryKind::File | EntryKind::Directory => Vec::new(),
+            },
         }
     }
 }

@@ -225,11 +225,11 @@ pub mod fuzzing;
 pub use build::{BUILD, Build};
 pub use checksum::Sha1;
 pub use compression::{Encoder, Level};
-pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
+pub use entry::{Member, MemberKind};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
     Profile,
-    index::{FOOTER_LEN, Footer, Index, Segment},
+    info::{EXCLUDES_MAX, Info, LABEL_MAX, TAG_VALUE_MAX, TAGS_MAX},
 };
 pub use fs::{
     ignore::{Excludes, Rules, file::IgnoreFile},

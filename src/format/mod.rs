@@ -4,6 +4,7 @@ pub(crate) mod buffer;
 pub(crate) mod deflate;
 pub(crate) mod gzip;
 pub(crate) mod index;
+pub(crate) mod info;
 mod options;
 pub(crate) mod segment;
 pub(crate) mod tar;

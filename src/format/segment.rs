@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::format::buffer::Pooled;
+use crate::{entry::Entry, format::buffer::Pooled};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -78,11 +78,13 @@ pub(crate) struct Batch {
     pub(crate) raw: Pooled,
     /// End of each segment in `raw`.
     pub(crate) ends: Vec<usize>,
+    /// Entries of the index that end in this batch.
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Batch {
     pub(crate) fn new(raw: Pooled) -> Self {
-        Batch { raw, ends: Vec::new() }
+        Batch { raw, ends: Vec::new(), entries: Vec::new() }
     }
 
     /// Returns the number of bytes since the last cut.
@@ -95,6 +97,10 @@ impl Batch {
         if self.open_len() > 0 {
             self.ends.push(self.raw.len());
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.raw.is_empty() && self.entries.is_empty()
     }
 
     /// Returns whether the batch is large enough to be sent. The caller must have cut before.

@@ -8,6 +8,7 @@ pub(crate) mod open_flags;
 pub(crate) mod page_cache;
 pub(crate) mod replace;
 pub(crate) mod root;
+pub(crate) mod spill;
 pub(crate) mod stat;
 pub(crate) mod sys;
 pub(crate) mod unpack;

@@ -57,7 +57,7 @@ impl LocalStore {
 
 fn has_index(path: &Path) -> bool {
     let file = LocalFile::open(path);
-    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).layout(), Ok(Ok(_))))
+    file.is_ok_and(|file| matches!(Source::At(Arc::new(file)).checked_index(), Ok(Ok(_))))
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
                 .unwrap();
         };
         let in_index = |bytes: &mut Vec<u8>| {
-            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            let at = bytes.len() - crate::format::index::FOOTER_LEN - 20;
             bytes[at] ^= 1;
         };
         damage(&keys[0], &in_index);

@@ -301,7 +301,7 @@ mod tests {
         };
         // A damaged index does not matter here: only its reader finds it.
         change(&keys[2], &|bytes| {
-            let at = bytes.len() - crate::FOOTER_LEN - 20;
+            let at = bytes.len() - crate::format::index::FOOTER_LEN - 20;
             bytes[at] ^= 1;
         });
         change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));

@@ -15,7 +15,7 @@ use futures::{AsyncWrite, AsyncWriteExt};
 use crate::{
     entry::{Member, MemberKind},
     error::{Error, ErrorKind, Result},
-    format::tar::plain,
+    format::{index::LocatedEntry, tar::plain},
     fs::beneath::{component_ends, split},
     ops::unpacked::{MAX_MEMBERS, too_many, weight},
     progress::{Phase, Tracker},
@@ -23,6 +23,7 @@ use crate::{
         self, Options, Source, Wanted,
         damage::NoIndex,
         gaps::Gaps,
+        is_damage,
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
@@ -110,21 +111,25 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
     let mut output = Output { sender, gaps: Gaps::default(), tracker };
-    match (source.layout()?, &source) {
-        (Ok(layout), Source::At(at)) => {
-            let entries = &layout.index.entries;
-            let Some(place) = entries.iter().position(|e| e.path == path) else {
-                let unlisted = layout.index.unlisted.iter().find(|u| u.path == path);
-                return check(&path, unlisted.map(Member::of_unlisted));
-            };
-            let mut sink = CopyOne { ordinal: None, members: 0, member: None, output };
-            let wanted = Wanted::Some(vec![place]);
-            let outcome = read::by_index(at, layout, wanted, &OPTIONS, &pool, tracker, &mut sink)?;
-            if outcome.is_some() {
-                return check(&path, sink.member);
+    match (source.index()?, &source) {
+        (Ok(index), Source::At(at)) => match index.find(&path) {
+            Ok(None) => return check(&path, None),
+            Ok(Some((LocatedEntry { entry, .. }, _))) if !entry.is_in_tar() => {
+                return check(&path, Some(Member::of_entry(&entry)));
             }
-            output = sink.output;
-        }
+            Ok(Some((_, pages))) => {
+                let mut sink = CopyOne { ordinal: None, members: 0, member: None, output };
+                let wanted = Wanted::One(path.clone(), pages);
+                let outcome =
+                    read::by_index(at, index, wanted, &OPTIONS, &pool, tracker, &mut sink)?;
+                if outcome.is_some() {
+                    return check(&path, sink.member);
+                }
+                output = sink.output;
+            }
+            Err(e) if is_damage(&e) => why = NoIndex::Damaged,
+            Err(e) => return Err(e),
+        },
         (Err(absent), _) => why = absent,
         (Ok(_), Source::Stream(_)) => {}
     }

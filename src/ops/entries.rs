@@ -184,16 +184,15 @@ fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) 
     let pool = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
     let mut sink = EventSink { events, gaps: Gaps::default(), tracker };
-    let outcome = match (source.layout()?, &source) {
-        (Ok(layout), Source::At(at)) => {
-            read::by_index(at, layout, Wanted::All, &options, &pool, tracker, &mut sink)?
+    let outcome = match (source.checked_index()?, &source) {
+        (Ok(index), Source::At(at)) => {
+            read::by_index(at, index, Wanted::All, &options, &pool, tracker, &mut sink)?
         }
         (Err(why), _) => Some(read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?),
         (Ok(_), Source::Stream(_)) => None,
     };
-    let layout = outcome.and_then(|outcome| outcome.layout);
-    for unlisted in layout.iter().flat_map(|layout| &layout.index.unlisted) {
-        sink.member(Member::of_unlisted(unlisted))?;
+    if let Some(index) = outcome.and_then(|outcome| outcome.index) {
+        index.for_each_unlisted(|entry| sink.member(Member::of_entry(entry)).map(drop))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     format::{
         GZIP_HEADER, Profile,
         deflate::stored_len,
-        index,
+        index::IndexBound,
         segment::{SegmentLayout, ends_group},
         tar::{BLOCK, Header},
     },
@@ -77,7 +77,8 @@ pub(crate) fn count(
             EntryKind::Symlink => estimate.symlinks += 1,
             EntryKind::Directory => estimate.directories += 1,
         }
-        bound.index += index::ENTRY_MAX + path.len() + target.len();
+        // A file may have the path of its first name as well.
+        bound.index.add_entry(path.len() + target.len().max(path.len()));
         if kind == EntryKind::File || options.profile == Profile::Full {
             bound.add(path, kind, &Metadata { size, ..meta }, &target);
         }
@@ -91,7 +92,7 @@ pub(crate) fn count(
 struct Bound {
     segments: u64,
     compressed: u64,
-    index: usize,
+    index: IndexBound,
     group: usize,
 }
 
@@ -130,7 +131,7 @@ impl Bound {
     fn finish(mut self) -> u64 {
         self.end_group();
         self.segment(2 * BLOCK);
-        let index = self.index as u64 + self.segments * index::SEGMENT_MAX;
-        GZIP_HEADER.len() as u64 + self.compressed + index::members_max(index)
+        self.index.add_segments(self.segments);
+        GZIP_HEADER.len() as u64 + self.compressed + self.index.finish()
     }
 }

@@ -1,17 +1,16 @@
 //! Lists the members of an archive.
 
 use std::{
-    cmp::Ordering,
     collections::{HashMap, hash_map},
     hash::{BuildHasher, RandomState},
-    iter::Peekable,
     ops::Range,
     sync::Arc,
 };
 
 use crate::{
-    entry::{Entry, EntryKind, Member, MemberKind, Unlisted},
-    error::{Error, ErrorKind, Result},
+    entry::{EntryKind, Member, MemberKind},
+    error::Result,
+    format::index::LocatedEntry,
     fs::beneath::{component_ends, split},
     ops::{
         select::{Selection, Unmatched},
@@ -19,8 +18,9 @@ use crate::{
     },
     progress::{Phase, Tracker},
     read::{
-        self, Options, Source,
-        damage::ReadMethod,
+        self, Index, Options, Source,
+        damage::{NoIndex, ReadMethod},
+        is_damage,
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
@@ -64,15 +64,8 @@ impl Default for List {
 #[derive(Debug)]
 pub struct Listing {
     read_method: ReadMethod,
-    members: Members,
+    members: Vec<Member>,
     unmatched: Vec<Vec<u8>>,
-}
-
-#[derive(Debug)]
-enum Members {
-    /// Entries of the index, which take half the memory.
-    Index(Vec<Entry>, Vec<Unlisted>),
-    Sequence(Vec<Member>),
 }
 
 impl List {
@@ -127,44 +120,54 @@ impl List {
     }
 
     fn run(&self, source: Source, tracker: &Tracker) -> Result<Listing> {
-        let mut unmatched = self.selection.unmatched();
-        let (read_method, members) = match source.layout()? {
-            Ok(layout) => {
-                let Some(layout) = Arc::into_inner(layout) else {
-                    return Err(Error::new(ErrorKind::Internal, "list"));
-                };
-                let (mut entries, mut unlisted) = (layout.index.entries, layout.index.unlisted);
-                let mut matches = |path: &[u8], kind: EntryKind| {
-                    self.selection.matches(path, kind == EntryKind::Directory, &mut unmatched)
-                };
-                entries.retain(|e| matches(&e.path, e.kind()));
-                unlisted.retain(|u| matches(&u.path, u.kind()));
-                (ReadMethod::Indexed, Members::Index(entries, unlisted))
-            }
-            Err(why) => {
-                let pool = WorkerPool::start(1, false)?;
-                let mut sink = Collect {
-                    list: self,
-                    unmatched: &mut unmatched,
-                    hasher: RandomState::new(),
-                    latest: HashMap::new(),
-                    parent: Vec::new(),
-                    members: Vec::new(),
-                    count: 0,
-                    tracker,
-                };
-                let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
-                // An archive of profile `wings` that came as a stream has its links at its end.
-                for unlisted in outcome.layout.iter().flat_map(|l| &l.index.unlisted) {
-                    sink.member(Member::of_unlisted(unlisted))?;
-                }
-                (
-                    outcome.read_method,
-                    Members::Sequence(sink.members.into_iter().flatten().collect()),
-                )
-            }
+        let why = match source.index()? {
+            Ok(index) => match self.by_index(&index)? {
+                Some(listing) => return Ok(listing),
+                None => NoIndex::Damaged,
+            },
+            Err(why) => why,
         };
+        let mut unmatched = self.selection.unmatched();
+        let pool = WorkerPool::start(1, false)?;
+        let mut sink = Collect {
+            list: self,
+            unmatched: &mut unmatched,
+            hasher: RandomState::new(),
+            latest: HashMap::new(),
+            parent: Vec::new(),
+            members: Vec::new(),
+            count: 0,
+            tracker,
+        };
+        let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
+        // An archive of profile `wings` that came as a stream has its links at its end.
+        if let Some(index) = &outcome.index {
+            index.for_each_unlisted(|entry| sink.member(Member::of_entry(entry)).map(drop))?;
+        }
+        let members = sink.members.into_iter().flatten().collect();
+        let read_method = outcome.read_method;
         Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmatched) })
+    }
+
+    /// Lists the entries of an index. Returns `None` if a page is damaged.
+    fn by_index(&self, index: &Arc<Index>) -> Result<Option<Listing>> {
+        let (mut members, mut unmatched) = (Vec::new(), self.selection.unmatched());
+        let listed = index.for_each_entry(|LocatedEntry { entry, .. }| {
+            let is_directory = entry.kind == EntryKind::Directory;
+            if self.selection.matches(&entry.path, is_directory, &mut unmatched) {
+                members.push(Member::of_entry(entry));
+            }
+            Ok(())
+        });
+        match listed {
+            Ok(()) => Ok(Some(Listing {
+                read_method: ReadMethod::Indexed,
+                members,
+                unmatched: self.selection.texts(&unmatched),
+            })),
+            Err(e) if is_damage(&e) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 }
 
@@ -177,43 +180,18 @@ impl Listing {
     /// Returns the members. With an index they are in the order of paths, otherwise in the order of the
     /// archive.
     pub fn members(&self) -> impl Iterator<Item = Member> {
-        let (entries, unlisted, members): (&[_], &[_], &[_]) = match &self.members {
-            Members::Index(entries, unlisted) => (entries, unlisted, &[]),
-            Members::Sequence(members) => (&[], &[], members),
-        };
-        merge(entries.iter(), unlisted.iter()).chain(members.iter().cloned())
+        self.members.iter().cloned()
+    }
+
+    /// Returns the members without copying them.
+    pub fn into_members(self) -> Vec<Member> {
+        self.members
     }
 
     /// Returns the selected paths and patterns that matched nothing.
     pub fn unmatched(&self) -> &[Vec<u8>] {
         &self.unmatched
     }
-}
-
-/// Merges both lists in the order of paths.
-fn merge<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
-    unlisted: impl Iterator<Item = &'a Unlisted>,
-) -> impl Iterator<Item = Member> {
-    fn key(member: &Member) -> impl Iterator<Item = &u8> {
-        let slash = (member.kind == MemberKind::Directory).then_some(&b'/');
-        member.path.iter().chain(slash)
-    }
-    fn next_of(
-        members: &mut Peekable<impl Iterator<Item = Member>>,
-        is_it: bool,
-    ) -> Option<Member> {
-        if is_it { members.next() } else { None }
-    }
-    let mut entries = entries.map(Member::of_entry).peekable();
-    let mut unlisted = unlisted.map(Member::of_unlisted).peekable();
-    std::iter::from_fn(move || {
-        let is_entry = match (entries.peek(), unlisted.peek()) {
-            (Some(a), Some(b)) => key(a).cmp(key(b)) != Ordering::Greater,
-            (a, _) => a.is_some(),
-        };
-        next_of(&mut entries, is_entry).or_else(|| unlisted.next())
-    })
 }
 
 /// Collects the selected members: for each path the last, as it would be extracted.

@@ -8,6 +8,7 @@ pub(crate) mod entries;
 pub(crate) mod estimate;
 pub(crate) mod extract;
 mod extractor;
+pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod previous;
 pub(crate) mod restore;

@@ -3,16 +3,18 @@
 use std::{
     collections::HashSet,
     ops::Range,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     entry::{EntryKind, Member, MemberKind},
     error::Result,
+    format::index::LocatedEntry,
     listed::Listed,
     progress::{Expected, Phase, Tracker},
     read::{
-        self, Options, Source, Wanted,
+        self, Index, Options, ReadReport, Source, Wanted,
         damage::{Damage, NoIndex, ReadMethod},
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
@@ -150,38 +152,22 @@ impl Verify {
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
         let size = source.len();
         let mut sink = Check { tracker, files: 0, names: None, current: None };
-        let (outcome, segments, whole) = match (source.layout()?, &source) {
-            (Ok(layout), Source::At(source)) => {
-                let index = &layout.index;
-                let is_file = |e: &&crate::Entry| e.kind() == EntryKind::File;
-                tracker.expect(Expected {
-                    files: index.entries.iter().filter(is_file).count() as u64,
-                    bytes: index.entries.iter().map(|e| e.size).sum(),
-                });
-                let whole = read::by_index(
-                    source,
-                    layout.clone(),
-                    Wanted::All,
-                    &options,
-                    &pool,
-                    tracker,
-                    &mut sink,
-                )?;
+        let (outcome, segments, whole) = match (source.checked_index()?, &source) {
+            (Ok(index), Source::At(source)) => {
+                let info = index.info();
+                tracker.expect(Expected { files: info.files, bytes: info.content });
+                let (wanted, checked) = (Wanted::All, index.clone());
+                let whole =
+                    read::by_index(source, checked, wanted, &options, &pool, tracker, &mut sink)?;
                 let mut outcome = whole.ok_or_else(|| read::corrupt("its index is wrong"))?;
                 if let ReadMethod::Sequential(_) = outcome.read_method {
                     outcome.damage.push(Damage::of_index("it contradicts the archive"));
                 }
-                let lost = outcome.damage.iter().flat_map(|d| &d.members);
-                let lost: HashSet<_> = lost.collect();
-                let is_lost = |i: usize| outcome.lost.get(i) == Some(&true);
                 let whole = match outcome.damage.is_empty() {
                     true => Listed::default(),
-                    false => (layout.index.entries.iter().enumerate())
-                        .filter(|(i, e)| is_file(e) && !is_lost(*i) && !lost.contains(&e.path))
-                        .map(|(_, e)| e.path.clone())
-                        .collect(),
+                    false => undamaged_files(&index, &outcome)?,
                 };
-                (outcome, layout.index.segments.len() as u64, whole)
+                (outcome, info.segments, whole)
             }
             (Err(why), _) => {
                 sink.names = Some(Listed::default());
@@ -207,6 +193,23 @@ impl Verify {
             duration: Duration::ZERO,
         })
     }
+}
+
+/// Returns the files of the index that no damage has made unreadable.
+fn undamaged_files(index: &Arc<Index>, outcome: &ReadReport) -> Result<Listed<Vec<u8>>> {
+    let lost: HashSet<_> = outcome.damage.iter().flat_map(|damage| &damage.members).collect();
+    let mut whole = Listed::default();
+    let mut pages = index.pages();
+    while let Some(page) = pages.next()? {
+        for LocatedEntry { tar_at, entry } in page.entries {
+            let after = outcome.lost.partition_point(|range| range.end <= tar_at);
+            let is_lost = outcome.lost.get(after).is_some_and(|range| range.start <= tar_at);
+            if entry.kind == EntryKind::File && !is_lost && !lost.contains(&entry.path) {
+                whole.push(entry.path);
+            }
+        }
+    }
+    Ok(whole)
 }
 
 /// Counts members and keeps nothing else of them.

@@ -9,19 +9,22 @@ use bytes::{Buf, Bytes};
 use flate2::bufread::GzDecoder;
 
 use super::{
+    index::Index,
     input::Chunks,
     worker_pool::{Buffer, BufferSource, SharedBuffer, WorkerPool},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::index::{FOOTER_LEN, begins_index},
+    fs::spill::Spill,
     rt::threads,
 };
 
 /// Raw bytes that are returned at once: whole blocks.
 const CHUNK: usize = 1 << 20;
 
-/// Maximum bytes that are kept of members that may be an index.
-const TAIL_MAX: usize = 256 << 20;
+/// Maximum bytes that are kept of members that may be an index: in a temporary file, except the first.
+const TAIL_MAX: u64 = 4 << 30;
 
 /// Bytes of an empty member with the longest extra field. A longer member is not part of an index.
 const MEMBER_MAX: usize = (64 << 10) + 32;
@@ -46,9 +49,48 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Ending {
     /// The empty members with an extra field at the end of the file, which may be an index.
-    pub(crate) tail: Vec<u8>,
+    tail: Tail,
     /// Length of the file.
-    pub(crate) len: u64,
+    len: u64,
+}
+
+impl Ending {
+    /// Returns whether the file has something like an index at its end.
+    pub(super) fn begins_index(&self) -> bool {
+        begins_index(&self.tail.first)
+    }
+
+    /// Returns the index at the end of the file, if it is one.
+    pub(super) fn index(self) -> Result<Option<Index>> {
+        let Tail { members, last, .. } = self.tail;
+        match last.first_chunk::<FOOTER_LEN>() {
+            Some(footer) if last.len() == FOOTER_LEN => Index::in_tail(members, footer, self.len),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Members that may be an index, and one that may be its footer.
+#[derive(Debug, Default)]
+struct Tail {
+    /// The first bytes.
+    first: Vec<u8>,
+    members: Spill,
+    last: Vec<u8>,
+}
+
+impl Tail {
+    fn add(&mut self, member: Vec<u8>) -> Result<()> {
+        if self.first.is_empty() {
+            self.first = member[..member.len().min(16)].to_vec();
+        }
+        let before = std::mem::replace(&mut self.last, member);
+        self.members.write(&before)
+    }
+
+    fn len(&self) -> u64 {
+        self.members.len() + self.last.len() as u64
+    }
 }
 
 impl Gunzip {
@@ -91,7 +133,7 @@ fn decode(
     emit: &SyncSender<Result<Event>>,
 ) -> Result<Event> {
     let mut output = Output { buffer: buffers.next()?, buffers, emit };
-    let mut tail = Vec::new();
+    let mut tail = Tail::default();
     let decoded = decode_members(&mut input, &mut output, &mut tail);
     // An error of the source is reported to the decoder as damage.
     if let Some(error) = input.failed.take() {
@@ -109,11 +151,7 @@ fn decode(
     Ok(last)
 }
 
-fn decode_members(
-    input: &mut Input,
-    output: &mut Output<'_>,
-    tail: &mut Vec<u8>,
-) -> Result<(), Stop> {
+fn decode_members(input: &mut Input, output: &mut Output<'_>, tail: &mut Tail) -> Result<(), Stop> {
     let mut is_first = true;
     while input.has_member(is_first)? {
         decode_member(input, output, tail)?;
@@ -123,11 +161,7 @@ fn decode_members(
 }
 
 /// Decodes one member. Adds it to `tail` if it may be part of an index, and clears `tail` otherwise.
-fn decode_member(
-    input: &mut Input,
-    output: &mut Output<'_>,
-    tail: &mut Vec<u8>,
-) -> Result<(), Stop> {
+fn decode_member(input: &mut Input, output: &mut Output<'_>, tail: &mut Tail) -> Result<(), Stop> {
     let may_be_index = input.peek(4)? == [0x1f, 0x8b, 8, 4];
     input.kept = may_be_index.then(Vec::new);
     let mut decoder = GzDecoder::new(&mut *input);
@@ -143,8 +177,8 @@ fn decode_member(
         decoder.get_mut().kept = None;
     }
     match input.kept.take() {
-        Some(member) if tail.len() + member.len() <= TAIL_MAX => tail.extend(member),
-        _ => tail.clear(),
+        Some(member) if tail.len() + member.len() as u64 <= TAIL_MAX => tail.add(member)?,
+        _ => *tail = Tail::default(),
     }
     Ok(())
 }

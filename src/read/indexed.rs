@@ -7,9 +7,10 @@ use sha1::{Digest, Sha1};
 use super::{
     damage::{Damage, NoIndex, ReadMethod},
     damage_log::DamageLog,
+    index::Index,
     input::{ReadAt, chunks_of, corrupt},
-    layout::Layout,
-    report::{Options, ReadReport, Wanted},
+    plan::{Plan, Wanted},
+    report::{Options, ReadReport},
     segments::{Checks, Decoded, Segments},
     sink::Sink,
     tar_reader::TarReader,
@@ -17,7 +18,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    format::gzip::{self, GZIP_HEADER, TRAILER_LEN},
+    format::{
+        gzip::{self, GZIP_HEADER, TRAILER_LEN},
+        index::LocatedSegment,
+    },
     progress::Tracker,
 };
 
@@ -27,27 +31,22 @@ use crate::{
 /// has then received only the members before the mismatch.
 pub(crate) fn by_index(
     source: &Arc<dyn ReadAt>,
-    layout: Arc<Layout>,
-    wanted: Wanted,
+    index: Arc<Index>,
+    wanted: Wanted<'_>,
     options: &Options,
     workers: &WorkerPool,
     tracker: &Tracker,
     sink: &mut impl Sink,
 ) -> Result<Option<ReadReport>> {
     let is_all = matches!(wanted, Wanted::All);
-    let (runs, reader) = match wanted {
-        Wanted::All => (layout.runs(), TarReader::new(sink, Some(layout.clone()))),
-        Wanted::Some(entries) => (
-            layout.runs_of(entries.iter().copied()),
-            TarReader::of_entries(sink, layout.clone(), entries),
-        ),
+    let reader = match is_all {
+        true => TarReader::with_index(sink, index.footer.tar_len),
+        false => TarReader::of_some(sink),
     };
-    let header = is_all.then_some(0..GZIP_HEADER.len() as u64);
-    let ranges = header.into_iter().chain(runs.iter().map(|run| layout.run_in_file(run)));
-    source.will_need(ranges.collect(), 0);
+    let plan = Plan::new(wanted, || index.pages());
     let mut reading = Reading {
         source: &**source,
-        layout: &layout,
+        index: &index,
         is_all,
         reader,
         sha1: (options.sha1 && is_all).then(Sha1::new),
@@ -55,17 +54,19 @@ pub(crate) fn by_index(
         damage: DamageLog::new(options),
         lost: Vec::new(),
     };
+    let header = if is_all { 0..GZIP_HEADER.len() as u64 } else { 0..0 };
+    let until = if is_all { index.footer.data_end } else { 0 };
+    let checks = Checks { keys: options.keys, keep_compressed: reading.sha1.is_some() };
+    let mut segments = Segments::new(workers, source.clone(), checks, plan, header, until)?;
     if is_all {
         reading.check_header()?;
     }
-    let checks = Checks { keys: options.keys, keep_compressed: reading.sha1.is_some() };
-    let mut segments = Segments::new(workers, source.clone(), layout.clone(), checks, runs);
     while let Some(run) = segments.next()? {
         if tracker.is_cancelled() {
             return Err(Error::cancelled());
         }
         workers.check()?;
-        reading.read_run(&run)?;
+        reading.read_run(run)?;
         if reading.reader.has_mismatch() && !is_all {
             return Ok(None);
         }
@@ -73,15 +74,15 @@ pub(crate) fn by_index(
     }
     let report = reading.finish()?;
     Ok(report.map(|report| {
-        let layout = (report.read_method == ReadMethod::Indexed).then_some(layout);
-        ReadReport { layout, ..report }
+        let index = (report.read_method == ReadMethod::Indexed).then_some(index);
+        ReadReport { index, ..report }
     }))
 }
 
 /// An archive while it is read.
 struct Reading<'a, S> {
     source: &'a dyn ReadAt,
-    layout: &'a Layout,
+    index: &'a Index,
     is_all: bool,
     reader: TarReader<'a, S>,
     /// Hash of the archive so far, if it is wanted.
@@ -89,7 +90,7 @@ struct Reading<'a, S> {
     /// CRC-32 of the tar stream, combined from the values in the index.
     tar_crc: crc32fast::Hasher,
     damage: DamageLog,
-    lost: Vec<bool>,
+    lost: Vec<Range<u64>>,
 }
 
 impl<S: Sink> Reading<'_, S> {
@@ -104,25 +105,28 @@ impl<S: Sink> Reading<'_, S> {
         Ok(())
     }
 
-    fn read_run(&mut self, run: &Decoded) -> Result<()> {
+    fn read_run(&mut self, mut run: Decoded) -> Result<()> {
         if let (Some(sha1), Some(compressed)) = (&mut self.sha1, &run.compressed) {
             sha1.update(compressed.as_ref());
         }
-        for segment in &self.layout.index.segments[run.segments.clone()] {
+        for LocatedSegment { segment, .. } in &run.segments {
             self.tar_crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
             ));
         }
-        let tar = self.layout.run_in_tar(&run.segments);
+        self.reader.expect(std::mem::take(&mut run.entries));
+        let (Some(first), Some(last)) = (run.segments.first(), run.segments.last()) else {
+            return Ok(());
+        };
+        let tar = first.tar_at..last.tar().end;
         let mut at = tar.start;
-        for &(segment, why) in &run.damaged {
-            let damaged = self.layout.segment_in_tar(segment);
-            self.feed(run, tar.start, at..damaged.start)?;
+        for (segment, why) in &run.damaged {
+            self.feed(&run, tar.start, at..segment.tar_at)?;
             self.skip_segment(segment, why)?;
-            at = damaged.end;
+            at = segment.tar().end;
         }
-        self.feed(run, tar.start, at..tar.end)
+        self.feed(&run, tar.start, at..tar.end)
     }
 
     /// Passes a range of the tar stream to the reader. The run begins at `start`.
@@ -132,25 +136,30 @@ impl<S: Sink> Reading<'_, S> {
         self.damage.tolerate(fed, tar.start, &mut self.reader)
     }
 
-    fn skip_segment(&mut self, segment: usize, why: &str) -> Result<()> {
-        let tar = self.layout.segment_in_tar(segment);
+    fn skip_segment(&mut self, segment: &LocatedSegment, why: &str) -> Result<()> {
+        let tar = segment.tar();
+        let number = segment.number;
         let Some(lost) = self.reader.skip_damage(&tar) else {
             // The index was wrong, so it is not known where the next member begins.
-            let error = corrupt(format!("segment {segment} is damaged: {why}"));
+            let error = corrupt(format!("segment {number} is damaged: {why}"));
             return self.damage.tolerate(Err(error), tar.start, &mut self.reader);
         };
-        let entries = &self.layout.index.entries;
-        self.lost.resize(entries.len(), false);
-        lost.iter().for_each(|&i| self.lost[i] = true);
-        let members = lost.iter().map(|&i| entries[i].path.clone()).collect();
-        let range = self.layout.segment_in_file(segment);
-        self.damage.add(Damage { members, ..Damage::of_segment(segment, range, why) })
+        let mut members = Vec::new();
+        for (path, range) in lost {
+            members.push(path);
+            match self.lost.last_mut() {
+                Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+                _ => self.lost.push(range),
+            }
+        }
+        let damage = Damage::of_segment(number as usize, segment.file(), why);
+        self.damage.add(Damage { members, ..damage })
     }
 
-    /// Returns the report, without the layout.
+    /// Returns the report, without the index.
     fn finish(mut self) -> Result<Option<ReadReport>> {
         let end = self.reader.check_end();
-        self.damage.tolerate(end, self.layout.footer.tar_len, &mut self.reader)?;
+        self.damage.tolerate(end, self.index.footer.tar_len, &mut self.reader)?;
         let matches = self.reader.matches_index();
         if !matches && !self.is_all {
             return Ok(None);
@@ -167,13 +176,13 @@ impl<S: Sink> Reading<'_, S> {
             sha1: self.sha1.map(|sha1| sha1.finalize().into()),
             damage: self.damage.into_list(),
             lost: self.lost,
-            layout: None,
+            index: None,
         }))
     }
 
     /// Checks the bytes after the last segment, and hashes the rest of the archive.
     fn check_trailer(&mut self) -> Result<()> {
-        let at = self.layout.footer.data_end;
+        let at = self.index.footer.data_end;
         let trailer_range = at..at + TRAILER_LEN as u64;
         let rest = match self.sha1 {
             Some(_) => at..self.source.len(),
@@ -191,7 +200,7 @@ impl<S: Sink> Reading<'_, S> {
             }
         }
         let tar_crc = self.tar_crc.clone().finalize();
-        if trailer != gzip::trailer(tar_crc, self.layout.footer.tar_len) {
+        if trailer != gzip::trailer(tar_crc, self.index.footer.tar_len) {
             self.damage.add(Damage::of_file(trailer_range, "the gzip trailer is wrong"))?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that are read at once when an archive is read from start to end.
-const CHUNK: u64 = 1 << 20;
+pub(super) const CHUNK: u64 = 1 << 20;
 
 /// Bytes of such an archive that are announced at once. The length is not to be trusted, so the list of
 /// ranges must be bounded.
@@ -21,14 +21,25 @@ pub(crate) trait ReadAt: Send + Sync {
     /// Fills `into` with the bytes at offset `at`. It is an error if the archive ends before.
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()>;
 
+    /// Returns whether each read costs a request, so that ranges are announced with
+    /// [`will_need`](ReadAt::will_need).
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Hint that few bytes before `at` will be read again.
     fn dont_need_before(&self, at: u64) {
         let _ = at;
     }
 
     /// Hint that these ranges will be read, in about this order, and after them the bytes from the end of
-    /// the last range up to `until`.
+    /// the last range up to `until`. Replaces the hints before.
     fn will_need(&self, ranges: Vec<Range<u64>>, until: u64) {
+        let _ = (ranges, until);
+    }
+
+    /// Hint that these ranges will be read after those that were announced before.
+    fn will_also_need(&self, ranges: Vec<Range<u64>>, until: u64) {
         let _ = (ranges, until);
     }
 }

@@ -1,10 +1,10 @@
 //! What is read of an archive, how, and the result.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     damage::{Damage, ReadMethod},
-    layout::Layout,
+    index::Index,
 };
 use crate::listed::Listed;
 
@@ -18,21 +18,14 @@ pub(crate) struct Options {
     pub(crate) tolerant: bool,
 }
 
-/// The members to read.
-pub(crate) enum Wanted {
-    All,
-    /// These entries of the index.
-    Some(Vec<usize>),
-}
-
 /// The result of reading an archive.
 #[derive(Debug)]
 pub(crate) struct ReadReport {
     pub(crate) read_method: ReadMethod,
     pub(crate) sha1: Option<[u8; 20]>,
     pub(crate) damage: Listed<Damage>,
-    /// For each entry of the index, whether damage made it unreadable. Empty if no entry is lost.
-    pub(crate) lost: Vec<bool>,
+    /// Ranges of the tar stream with the entries that damage made unreadable, in order.
+    pub(crate) lost: Vec<Range<u64>>,
     /// The index, if there is one that matches the tar stream.
-    pub(crate) layout: Option<Arc<Layout>>,
+    pub(crate) index: Option<Arc<Index>>,
 }

@@ -5,19 +5,22 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        mpsc::{self, Receiver, SyncSender},
+        mpsc::{self, Receiver},
     },
 };
 
 use super::{
     inflate::{Inflater, PADDING},
     input::ReadAt,
-    layout::Layout,
+    plan::{Plan, Run},
     worker_pool::{Buffer, SharedBuffer, WorkerPool},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::{buffer::Pooled, index::Segment},
+    format::{
+        buffer::Pooled,
+        index::{LocatedEntry, LocatedSegment, Segment},
+    },
 };
 
 /// Additional work for each segment.
@@ -31,37 +34,62 @@ pub(crate) struct Checks {
 
 /// A decoded run of segments.
 pub(crate) struct Decoded {
-    pub(crate) segments: Range<usize>,
+    pub(crate) segments: Vec<LocatedSegment>,
+    /// The wanted entries that begin in these segments.
+    pub(crate) entries: Vec<LocatedEntry>,
     pub(crate) raw: SharedBuffer,
     pub(crate) compressed: Option<Pooled>,
     /// Damaged segments and their problems. Their raw bytes are unspecified.
-    pub(crate) damaged: Vec<(usize, &'static str)>,
+    pub(crate) damaged: Vec<(LocatedSegment, &'static str)>,
+}
+
+/// Runs of a remote archive that are announced before they are read.
+const ANNOUNCED: usize = 64;
+
+/// The runs that come next.
+struct Ahead {
+    runs: VecDeque<Run>,
+    is_last: bool,
+    /// A range that the caller reads before the first run, until it was announced.
+    first: Option<Range<u64>>,
+    until: u64,
 }
 
 /// The runs of an archive, which worker threads decode. They are returned in order.
 pub(crate) struct Segments<'a> {
     workers: &'a WorkerPool,
     source: Arc<dyn ReadAt>,
-    layout: Arc<Layout>,
     checks: Checks,
-    runs: VecDeque<Range<usize>>,
+    plan: Plan<'a>,
+    ahead: Ahead,
     pending: VecDeque<Receiver<Result<Decoded>>>,
 }
 
 impl<'a> Segments<'a> {
+    /// Returns the runs of `plan`. The caller reads `first` before them, and then everything up to `until`, if
+    /// it is known that it will.
     pub(crate) fn new(
         workers: &'a WorkerPool,
         source: Arc<dyn ReadAt>,
-        layout: Arc<Layout>,
         checks: Checks,
-        runs: VecDeque<Range<usize>>,
-    ) -> Self {
-        Segments { workers, source, layout, checks, runs, pending: VecDeque::new() }
+        plan: Plan<'a>,
+        first: Range<u64>,
+        until: u64,
+    ) -> Result<Self> {
+        let (pending, runs) = (VecDeque::new(), VecDeque::new());
+        let ahead = Ahead { runs, is_last: false, first: Some(first), until };
+        let mut segments = Segments { workers, source, checks, plan, ahead, pending };
+        segments.look_ahead()?;
+        Ok(segments)
     }
 
     /// Returns the next run, or `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Decoded>> {
-        while !self.runs.is_empty() {
+        loop {
+            self.look_ahead()?;
+            if self.ahead.runs.is_empty() {
+                break;
+            }
             match self.workers.try_buffer() {
                 Some(buffer) => self.dispatch(buffer),
                 // Waits only if all buffers belong to tasks that will return them.
@@ -84,45 +112,73 @@ impl<'a> Segments<'a> {
         }
     }
 
+    /// Finds the next runs. Announces many at once to a remote archive.
+    fn look_ahead(&mut self) -> Result<()> {
+        let ahead = &mut self.ahead;
+        let target = if self.source.is_remote() { ANNOUNCED } else { 1 };
+        if ahead.is_last || ahead.runs.len() > target / 2 {
+            return Ok(());
+        }
+        let known = ahead.runs.len();
+        while ahead.runs.len() < target && !ahead.is_last {
+            match self.plan.next()? {
+                Some(run) => ahead.runs.push_back(run),
+                None => ahead.is_last = true,
+            }
+        }
+        let ranges = ahead.runs.iter().skip(known).map(Run::file);
+        match ahead.first.take() {
+            Some(first) => {
+                let first = Some(first).filter(|first| !first.is_empty());
+                self.source.will_need(first.into_iter().chain(ranges).collect(), ahead.until);
+            }
+            None => self.source.will_also_need(ranges.collect(), ahead.until),
+        }
+        Ok(())
+    }
+
     fn dispatch(&mut self, buffer: Buffer) {
-        let Some(segments) = self.runs.pop_front() else {
+        let Some(run) = self.ahead.runs.pop_front() else {
             return;
         };
         let (done, done_out) = mpsc::sync_channel(1);
         self.pending.push_back(done_out);
-        let (source, layout, checks) = (self.source.clone(), self.layout.clone(), self.checks);
+        let (source, checks) = (self.source.clone(), self.checks);
         self.workers.read(move |inflater| {
-            decode(&*source, &layout, checks, segments, buffer, inflater, &done);
+            // The operation may have ended, so that nobody receives the result.
+            let _ = done.send(decode(&*source, checks, run, buffer, inflater));
             Ok(())
         });
     }
 }
 
+impl Run {
+    /// Returns its range in the archive.
+    pub(super) fn file(&self) -> Range<u64> {
+        let (first, last) = (self.segments.first(), self.segments.last());
+        first.map_or(0, |first| first.file_at)..last.map_or(0, |last| last.file().end)
+    }
+}
+
 fn decode(
     source: &dyn ReadAt,
-    layout: &Layout,
     checks: Checks,
-    segments: Range<usize>,
+    run: Run,
     mut buffer: Buffer,
     inflater: &mut Inflater,
-    done: &SyncSender<Result<Decoded>>,
-) {
-    let file = layout.run_in_file(&segments);
-    let tar = layout.run_in_tar(&segments);
-    let (len, raw_len) = ((file.end - file.start) as usize, (tar.end - tar.start) as usize);
+) -> Result<Decoded> {
+    let file = run.file();
+    let len = (file.end - file.start) as usize;
+    let raw_len = run.segments.iter().map(|located| located.segment.raw_len as usize).sum();
     let mut compressed = buffer.scratch();
-    if let Err(e) = source.read_at(file.start, &mut compressed.room(len + PADDING)[..len]) {
-        // The operation may have ended, so that nobody receives the result.
-        let _ = done.send(Err(e));
-        return;
-    }
+    source.read_at(file.start, &mut compressed.room(len + PADDING)[..len])?;
     compressed.advance(len + PADDING);
     buffer.buf().room(raw_len);
     buffer.buf().advance(raw_len);
     let mut damaged = Vec::new();
     let (mut compressed_rest, mut raw_rest) = (&mut compressed[..], &mut buffer.buf()[..]);
-    for i in segments.clone() {
-        let segment = &layout.index.segments[i];
+    for located in &run.segments {
+        let segment = &located.segment;
         let segment_len = segment.compressed_len as usize;
         let (raw, rest) = raw_rest.split_at_mut(segment.raw_len as usize);
         raw_rest = rest;
@@ -137,11 +193,11 @@ fn decode(
         } else {
             None
         };
-        damaged.extend(why.map(|why| (i, why)));
+        damaged.extend(why.map(|why| (*located, why)));
         compressed_rest = &mut compressed_rest[segment_len..];
     }
     compressed.truncate(len);
     let raw = buffer.freeze();
     let compressed = checks.keep_compressed.then_some(compressed);
-    let _ = done.send(Ok(Decoded { segments, raw, compressed, damaged }));
+    Ok(Decoded { segments: run.segments, entries: run.entries, raw, compressed, damaged })
 }

@@ -9,7 +9,6 @@ use super::{
     damage_log::DamageLog,
     gunzip::{Event, Gunzip},
     input::Source,
-    layout::Layout,
     report::{Options, ReadReport},
     sink::Sink,
     tar_reader::TarReader,
@@ -17,7 +16,6 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    format::index::begins_index,
     progress::Tracker,
 };
 
@@ -40,10 +38,10 @@ pub(crate) fn in_sequence(
         }
     };
     let mut gunzip = Gunzip::start(source.into_chunks(), workers, Box::new(hash))?;
-    let mut reader = TarReader::new(sink, None);
+    let mut reader = TarReader::new(sink);
     let mut damage = DamageLog::new(options);
     let (mut at, mut is_whole) = (0, true);
-    let layout = loop {
+    let index = loop {
         if tracker.is_cancelled() {
             return Err(Error::cancelled());
         }
@@ -63,11 +61,12 @@ pub(crate) fn in_sequence(
                 break None;
             }
             Event::End(ending) => {
-                let layout = Layout::in_tail(&ending.tail, ending.len);
-                if layout.is_none() && begins_index(&ending.tail) {
+                let begins_index = ending.begins_index();
+                let index = ending.index()?;
+                if index.is_none() && begins_index {
                     why = NoIndex::Damaged;
                 }
-                break layout;
+                break index;
             }
         }
     };
@@ -81,6 +80,6 @@ pub(crate) fn in_sequence(
         sha1: sha1.map(|sha1| sha1.finalize().into()),
         damage: damage.into_list(),
         lost: Vec::new(),
-        layout: layout.map(Arc::new),
+        index: index.map(Arc::new),
     })
 }

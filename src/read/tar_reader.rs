@@ -1,20 +1,23 @@
 //! Reads the members of a tar stream for a [`Sink`]. If there is an index, it compares them with it.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range};
 
-use super::{input::corrupt, layout::Layout, sink::Sink, worker_pool::SharedBuffer};
+use super::{input::corrupt, sink::Sink, worker_pool::SharedBuffer};
 use crate::{
-    entry::{Entry, Member},
+    entry::{Entry, EntryKind, Member},
     error::Result,
-    format::tar::{BLOCK, END_LEN, Reader, Step, TarMember},
+    format::{
+        index::LocatedEntry,
+        tar::{BLOCK, END_LEN, Reader, Step, TarMember},
+    },
 };
 
 /// Position in the tar stream.
 enum State {
     Headers,
     Content(Content),
-    /// Before the next wanted entry, which begins at this offset.
-    Skip(u64),
+    /// Before the next expected entry.
+    Skip,
     /// After the end blocks.
     End,
 }
@@ -44,35 +47,59 @@ pub(crate) struct TarReader<'a, S> {
     has_mismatch: bool,
 }
 
-/// The index, as long as it matches the tar stream.
+/// The entries of the index, as long as it matches the tar stream.
 struct ExpectedEntries {
-    layout: Arc<Layout>,
-    /// The next entry.
-    next: usize,
-    /// The wanted entries after it, in descending order; `None` if all are wanted.
-    wanted: Option<Vec<usize>>,
+    /// The next entries, of the runs that have come.
+    next: VecDeque<LocatedEntry>,
+    /// Range of the entry that was read last.
+    current: Range<u64>,
+    /// End of the entries of the tar stream. `None` if only some entries are read.
+    end: Option<u64>,
+}
+
+impl ExpectedEntries {
+    /// Returns the offset at which the next entry begins.
+    fn next_at(&self) -> u64 {
+        match (self.next.front(), self.end) {
+            (Some(next), _) => next.tar_at,
+            // It follows the last one, and comes with the next run.
+            (None, Some(_)) => self.current.end,
+            (None, None) => u64::MAX,
+        }
+    }
 }
 
 impl<'a, S: Sink> TarReader<'a, S> {
-    /// Reads the whole stream, and compares it with the index if there is one.
-    pub(crate) fn new(sink: &'a mut S, layout: Option<Arc<Layout>>) -> Self {
+    /// Reads the whole stream without an index.
+    pub(crate) fn new(sink: &'a mut S) -> Self {
         TarReader {
             sink,
             headers: Reader::new(),
             state: State::Headers,
             at: 0,
-            expected: layout.map(|layout| ExpectedEntries { layout, next: 0, wanted: None }),
+            expected: None,
             has_mismatch: false,
         }
     }
 
-    /// Reads only these entries, which are in ascending order.
-    pub(crate) fn of_entries(sink: &'a mut S, layout: Arc<Layout>, mut wanted: Vec<usize>) -> Self {
-        wanted.reverse();
-        let mut reader = TarReader::new(sink, None);
-        reader.expected = Some(ExpectedEntries { layout, next: 0, wanted: Some(wanted) });
-        reader.seek();
-        reader
+    /// Reads the whole stream of `tar_len` bytes, and compares it with the index.
+    pub(crate) fn with_index(sink: &'a mut S, tar_len: u64) -> Self {
+        let end = Some(tar_len.saturating_sub(END_LEN));
+        let expected = ExpectedEntries { next: VecDeque::new(), current: 0..0, end };
+        TarReader { expected: Some(expected), ..TarReader::new(sink) }
+    }
+
+    /// Reads only some entries of the index.
+    pub(crate) fn of_some(sink: &'a mut S) -> Self {
+        let expected = ExpectedEntries { next: VecDeque::new(), current: 0..0, end: None };
+        TarReader { expected: Some(expected), state: State::Skip, ..TarReader::new(sink) }
+    }
+
+    /// Announces the entries of the next bytes.
+    pub(crate) fn expect(&mut self, entries: Vec<LocatedEntry>) {
+        if let Some(expected) = &mut self.expected {
+            expected.next.extend(entries);
+        }
     }
 
     /// Returns whether the index differs from the tar stream. A reader of the whole stream then continues
@@ -83,7 +110,7 @@ impl<'a, S: Sink> TarReader<'a, S> {
 
     /// Returns whether only some entries are wanted, so that the index is necessary.
     fn is_partial(&self) -> bool {
-        self.expected.as_ref().is_some_and(|expected| expected.wanted.is_some())
+        self.expected.as_ref().is_some_and(|expected| expected.end.is_none())
     }
 
     /// Reads the next bytes: `range` of `raw`, at offset `at` of the tar stream. The caller omits bytes
@@ -93,10 +120,11 @@ impl<'a, S: Sink> TarReader<'a, S> {
         let mut i = range.start;
         while i < range.end && !(self.has_mismatch && self.is_partial()) {
             let left = range.end - i;
+            let next_at = self.expected.as_ref().map_or(0, ExpectedEntries::next_at);
             let n = match &mut self.state {
                 State::End => return Ok(()),
-                State::Skip(until) => {
-                    let n = until.saturating_sub(self.at).min(left as u64) as usize;
+                State::Skip => {
+                    let n = next_at.saturating_sub(self.at).min(left as u64) as usize;
                     if n < left {
                         self.state = State::Headers;
                     }
@@ -134,41 +162,28 @@ impl<'a, S: Sink> TarReader<'a, S> {
         Ok(())
     }
 
-    /// Skips the next bytes, this range of the tar stream, which are damaged. Returns the entries that are
-    /// lost, and continues after the last of them. Returns `None` without an index, since only the index
-    /// knows where the next entry begins.
-    pub(crate) fn skip_damage(&mut self, tar: &Range<u64>) -> Option<Vec<usize>> {
+    /// Skips the next bytes, this range of the tar stream, which are damaged. Returns the paths and ranges of
+    /// the entries that are lost, and continues after the last of them. Returns `None` without an index, since
+    /// only the index knows where the next entry begins.
+    pub(crate) fn skip_damage(&mut self, tar: &Range<u64>) -> Option<Vec<(Vec<u8>, Range<u64>)>> {
         let expected = self.expected.as_mut()?;
         let mut lost = Vec::new();
         if let State::Content(content) = &self.state {
             if content.is_wanted {
                 self.sink.abandon();
             }
-            lost.push(expected.next - 1);
+            lost.push((content.path.clone(), expected.current.clone()));
         }
-        let damaged = expected.layout.entries_in(tar);
-        while expected.next < damaged.end && !matches!(self.state, State::End) {
-            lost.push(expected.next);
-            expected.next += 1;
-            if let Some(wanted) = &mut expected.wanted {
-                match wanted.pop() {
-                    Some(next) => expected.next = next,
-                    None => self.state = State::End,
-                }
-            }
+        let is_at_end = matches!(self.state, State::End);
+        let is_lost = |next: &mut LocatedEntry| next.tar_at < tar.end && !is_at_end;
+        while let Some(located) = expected.next.pop_front_if(is_lost) {
+            expected.current = located.tar();
+            lost.push((located.entry.path, expected.current.clone()));
         }
         self.headers = Reader::new();
         self.at = tar.end;
-        let end = expected.layout.footer.tar_len - END_LEN;
-        if tar.end > end {
-            self.state = State::End;
-        } else if !matches!(self.state, State::End) {
-            let entries = expected.layout.index.entries.len();
-            self.state = State::Skip(match expected.next < entries {
-                true => expected.layout.entry(expected.next).start,
-                false => end,
-            });
-        }
+        let is_end_lost = expected.end.is_some_and(|end| tar.end > end);
+        self.state = if is_at_end || is_end_lost { State::End } else { State::Skip };
         Some(lost)
     }
 
@@ -196,16 +211,13 @@ impl<'a, S: Sink> TarReader<'a, S> {
         match self.state {
             State::Headers => self.headers.end(),
             State::Content(_) => Err(corrupt("the tar stream ends inside a member")),
-            State::Skip(_) | State::End => Ok(()),
+            State::Skip | State::End => Ok(()),
         }
     }
 
     /// Returns whether every expected entry was in the stream.
     pub(crate) fn matches_index(&self) -> bool {
-        let is_complete = self.expected.as_ref().is_none_or(|expected| match &expected.wanted {
-            Some(wanted) => wanted.is_empty(),
-            None => expected.next == expected.layout.index.entries.len(),
-        });
+        let is_complete = self.expected.as_ref().is_none_or(|expected| expected.next.is_empty());
         !self.has_mismatch && is_complete
     }
 
@@ -213,17 +225,16 @@ impl<'a, S: Sink> TarReader<'a, S> {
         let mut exact_mtime = None;
         if let Some(expected) = &mut self.expected {
             let start = self.at - member.header_len;
-            let entry = expected.layout.index.entries.get(expected.next);
-            match entry.filter(|e| {
-                expected.layout.entry(expected.next).start == start && matches(e, &member)
-            }) {
-                Some(entry) => {
-                    exact_mtime = Some(entry.mtime_ns);
-                    expected.next += 1;
+            let is_it =
+                |next: &mut LocatedEntry| next.tar_at == start && matches(&next.entry, &member);
+            match expected.next.pop_front_if(is_it) {
+                Some(located) => {
+                    exact_mtime = Some(located.entry.mtime_ns);
+                    expected.current = located.tar();
                 }
                 None => {
                     self.has_mismatch = true;
-                    if expected.wanted.is_some() {
+                    if expected.end.is_none() {
                         return Ok(());
                     }
                     self.expected = None;
@@ -265,31 +276,13 @@ impl<'a, S: Sink> TarReader<'a, S> {
     }
 
     fn finish_member(&mut self) -> Result<()> {
-        if let State::Content(content) = std::mem::replace(&mut self.state, State::Headers)
+        let next = if self.is_partial() { State::Skip } else { State::Headers };
+        if let State::Content(content) = std::mem::replace(&mut self.state, next)
             && content.is_wanted
         {
             self.sink.end()?;
         }
-        self.seek();
         Ok(())
-    }
-
-    /// Goes to the next wanted entry, if only some are wanted.
-    fn seek(&mut self) {
-        let Some(ExpectedEntries { layout, next, wanted: Some(wanted) }) = &mut self.expected
-        else {
-            return;
-        };
-        while wanted.last().is_some_and(|i| i < next) {
-            wanted.pop();
-        }
-        self.state = match wanted.pop() {
-            Some(i) => {
-                *next = i;
-                State::Skip(layout.entry(i).start)
-            }
-            None => State::End,
-        };
     }
 }
 
@@ -317,9 +310,10 @@ impl Content {
 fn matches(entry: &Entry, member: &TarMember) -> bool {
     const SECOND: i64 = 1_000_000_000;
     entry.path == member.path
-        && member.kind == entry.kind().into()
+        && member.kind == entry.kind.into()
         && (entry.size, entry.mode) == (member.size, member.mode)
         && u64::from(entry.header_len) == member.header_len
         && member.sparse.is_none()
+        && (entry.kind != EntryKind::Symlink || entry.target == member.target)
         && entry.mtime_ns.div_euclid(SECOND).max(0) == member.mtime_ns.div_euclid(SECOND)
 }

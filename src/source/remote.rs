@@ -52,6 +52,8 @@ pub(crate) enum Request {
     /// The threads will read these ranges in about this order, and then the bytes up to a position. This
     /// replaces the plan before.
     Plan(Vec<Range<u64>>, u64),
+    /// After the plan they will read these ranges, and then the bytes up to a position.
+    More(Vec<Range<u64>>, u64),
     Read(Read),
 }
 
@@ -100,10 +102,19 @@ impl ReadAt for Ranges {
         Ok(())
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn will_need(&self, mut ranges: Vec<Range<u64>>, until: u64) {
         ranges.retain(|range| range.start < self.tail_at());
         // A plan is only a hint. If it cannot be sent, the next read fails.
         let _ = self.ask(Request::Plan(ranges, until));
+    }
+
+    fn will_also_need(&self, mut ranges: Vec<Range<u64>>, until: u64) {
+        ranges.retain(|range| range.start < self.tail_at());
+        let _ = self.ask(Request::More(ranges, until));
     }
 }
 
@@ -135,6 +146,9 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
                 None => return,
                 Some(Request::Plan(ranges, until)) => {
                     window = Window::new(window.plan + 1, ranges, until);
+                }
+                Some(Request::More(ranges, until)) => {
+                    window.blocks.extend(Window::new(window.plan, ranges, until).blocks);
                 }
                 Some(Request::Read(read)) => {
                     if let Some(read) = window.take(read) {

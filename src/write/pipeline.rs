@@ -18,13 +18,15 @@ use sha1::{Digest, Sha1};
 
 use crate::{
     compression::{Encoder, Level},
+    entry::Entry,
     error::{Error, ErrorKind, Result},
     format::{
         Profile,
         buffer::{Pool, Pooled},
         deflate::{Deflater, MIXED, encoder_id},
         gzip::{self, GZIP_HEADER},
-        index::{Footer, IndexBuilder, List, Segment},
+        index::{IndexWriter, Segment},
+        info::Info,
         segment::Batch,
         tar::END_LEN,
     },
@@ -76,6 +78,7 @@ struct Job {
 struct Done {
     bytes: Pooled,
     segments: Vec<Segment>,
+    entries: Vec<Entry>,
     copied: u64,
     compressed: u64,
 }
@@ -83,12 +86,11 @@ struct Done {
 enum Ordered {
     Batch(Receiver<Done>),
     Copies(Copies),
-    /// The end of the tar stream, with the index except its segments. Without it, the archive is
-    /// incomplete.
-    End(Box<IndexBuilder>),
+    /// The end of the tar stream, with the identity of the archive. Without it, the archive is incomplete.
+    End(Box<Info>),
 }
 
-/// Makes an archive from the batches that `produce` sends, and ends it with the index that `produce`
+/// Makes an archive from the batches that `produce` sends, and ends it with the identity that `produce`
 /// returns. Passes its bytes to `emit` in order. Segments that `previous` contains are copied. An error in
 /// any thread stops all of them.
 pub(crate) fn run<T>(
@@ -96,7 +98,7 @@ pub(crate) fn run<T>(
     previous: Option<&PreviousArchive>,
     tracker: &Tracker,
     emit: impl FnMut(Bytes) -> Result<()> + Send,
-    produce: impl FnOnce(&mut Feeder) -> Result<(IndexBuilder, T)>,
+    produce: impl FnOnce(&mut Feeder) -> Result<(Info, T)>,
 ) -> Result<(ArchiveReport, T)> {
     let threads = settings.threads.max(1);
     let (jobs, jobs_out) = mpsc::channel();
@@ -119,6 +121,8 @@ pub(crate) fn run<T>(
             crc: crc32fast::Hasher::new(),
             size: 0,
             tar_len: 0,
+            index: IndexWriter::default(),
+            segments: 0,
             copied: 0,
             compressed: 0,
             is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
@@ -126,8 +130,8 @@ pub(crate) fn run<T>(
         let assembly =
             start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
         let mut feeder = Feeder { jobs, ordered, pool };
-        let produced = produce(&mut feeder).and_then(|(index, value)| {
-            feeder.ordered.send(Ordered::End(Box::new(index))).map_err(|_| stopped())?;
+        let produced = produce(&mut feeder).and_then(|(info, value)| {
+            feeder.ordered.send(Ordered::End(Box::new(info))).map_err(|_| stopped())?;
             Ok(value)
         });
         drop(feeder);
@@ -204,10 +208,11 @@ fn work(
     let mut inflater = Inflater::new();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { batch, done }) = job else {
+        let Ok(Job { mut batch, done }) = job else {
             return;
         };
         let mut bytes = pool.take();
+        let entries = std::mem::take(&mut batch.entries);
         let (mut copied, mut compressed) = (0, 0);
         let segments = batch.segments().map(|raw| {
             let start = bytes.len();
@@ -224,7 +229,7 @@ fn work(
         });
         let segments = segments.collect();
         // The backup may have ended, so that nobody receives the result.
-        let _ = done.send(Done { bytes, segments, copied, compressed });
+        let _ = done.send(Done { bytes, segments, entries, copied, compressed });
     }
 }
 
@@ -238,6 +243,8 @@ struct Assembler<'a, E> {
     crc: crc32fast::Hasher,
     size: u64,
     tar_len: u64,
+    index: IndexWriter,
+    segments: u64,
     copied: u64,
     compressed: u64,
     /// Whether copied segments are from another encoder or level.
@@ -248,61 +255,54 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
     /// Returns `None` if the tar stream stopped before its end.
     fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<ArchiveReport>> {
         self.emit(Bytes::from_static(&GZIP_HEADER))?;
-        let mut segments = List::default();
         loop {
             match ordered.recv() {
                 Ok(Ordered::Batch(done)) => {
                     let done = done.recv().map_err(|_| {
                         Error::new(ErrorKind::Internal, "compress").caused_by("a worker panicked")
                     })?;
-                    self.add(&done.segments, &mut segments)?;
+                    self.add(&done.segments, done.entries)?;
                     self.copied += done.copied;
                     self.compressed += done.compressed;
                     self.emit(Bytes::from_owner(done.bytes))?;
                 }
-                Ok(Ordered::Copies(copies)) => {
-                    self.add(copies.segments(), &mut segments)?;
+                Ok(Ordered::Copies(mut copies)) => {
+                    let entries = copies.take_entries();
+                    self.add(copies.segments(), entries)?;
                     self.copied += copies.len() as u64;
                     copies.into_runs().try_for_each(|run| self.emit(run))?;
                 }
-                Ok(Ordered::End(index)) => {
-                    let index = IndexBuilder { segments, ..*index };
-                    return self.finish(index).map(Some);
-                }
+                Ok(Ordered::End(info)) => return self.finish(*info).map(Some),
                 Err(_) => return Ok(None),
             }
         }
     }
 
-    fn add(&mut self, added: &[Segment], segments: &mut List<Segment>) -> Result<()> {
-        for segment in added {
+    fn add(&mut self, segments: &[Segment], entries: Vec<Entry>) -> Result<()> {
+        for segment in segments {
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
             ));
             self.tar_len += u64::from(segment.raw_len);
-            segments.push(segment)?;
+            self.index.add_segment(segment);
         }
-        Ok(())
+        self.segments += segments.len() as u64;
+        entries.iter().try_for_each(|entry| self.index.add_entry(entry))
     }
 
-    fn finish(mut self, index: IndexBuilder) -> Result<ArchiveReport> {
+    fn finish(mut self, info: Info) -> Result<ArchiveReport> {
         let (encoder, level) = match self.is_mixed && self.copied > 0 {
             true => MIXED,
             false => encoder_id(self.settings.encoder, self.settings.level),
         };
         let profile = u32::from(self.settings.profile == Profile::Wings);
-        let footer = Footer {
-            flags: u32::from(encoder) | u32::from(level) << 8 | profile << 16,
-            data_end: self.size,
-            tar_len: self.tar_len,
-            ..Footer::default()
-        };
-        let segments = index.segments.len();
+        let flags = u32::from(encoder) | u32::from(level) << 8 | profile << 16;
         let trailer = gzip::trailer(self.crc.clone().finalize(), self.tar_len);
         self.emit(Bytes::from_owner(trailer))?;
-        index.finish(footer, |member| self.emit(member.into()))?;
-        let Assembler { size, copied, compressed, tar_len, .. } = self;
+        let index = std::mem::take(&mut self.index);
+        index.finish(flags, info, |bytes| self.emit(bytes.into()))?;
+        let Assembler { size, segments, copied, compressed, tar_len, .. } = self;
         let is_all_new = compressed + END_LEN >= tar_len;
         let sha1 = self.sha1.finalize().into();
         Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })

@@ -1,44 +1,52 @@
 //! The footer: the last gzip member of an archive.
 
-use super::{gzip_member, memory};
+use super::{fields::Fields, gzip_member};
 use crate::format::gzip::TRAILER_LEN;
 
 /// Bytes of the footer, which are the last bytes of the archive.
-pub const FOOTER_LEN: usize = 128;
+pub(crate) const FOOTER_LEN: usize = 128;
 
 const PAYLOAD_LEN: usize = 102;
-/// Bytes of the payload before the hash and its two reserved bytes, which the hash covers.
+/// Bytes of the payload before the hash, which covers them.
 const HASHED_LEN: usize = 70;
 /// The last byte is the version of the format.
 const MAGIC: [u8; 8] = *b"WBKIDX\x00\x01";
 
-/// The footer, with the location of the index and how the archive was made.
+/// The footer, with the location of the root and how the archive was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Footer {
+pub(crate) struct Footer {
     /// Encoder in bits 0 to 7, level in 8 to 15, profile in 16.
-    pub flags: u32,
+    pub(crate) flags: u32,
+    /// Bytes of the members of the root, which are before the footer.
+    pub(crate) root_len: u32,
     /// Offset of the end of the last segment.
-    pub data_end: u64,
-    /// Offset of the first member of the index.
-    pub index_offset: u64,
-    /// Bytes of all members of the index.
-    pub index_len: u64,
-    /// Bytes of the compressed index that the members contain.
-    pub blob_len: u64,
-    /// Bytes of the decompressed index.
-    pub raw_len: u64,
+    pub(crate) data_end: u64,
     /// Bytes of the tar stream.
-    pub tar_len: u64,
+    pub(crate) tar_len: u64,
     /// Number of segments.
-    pub segments: u32,
-    /// BLAKE3 hash of the fields before it and the compressed index.
-    pub hash: [u8; 32],
+    pub(crate) segments: u64,
+    /// Number of entries, with those that only the index has.
+    pub(crate) entries: u64,
+    /// Bytes of the whole archive.
+    pub(crate) file_len: u64,
+    /// BLAKE3 hash of the fields before it and the blob of the root.
+    pub(crate) hash: [u8; 32],
 }
 
 impl Footer {
     /// Returns the encoder's number and its level.
     pub(crate) fn encoder_id(&self) -> (u8, u8) {
         (self.flags as u8, (self.flags >> 8) as u8)
+    }
+
+    /// Returns the offset of the first page.
+    pub(crate) fn index_at(&self) -> u64 {
+        self.data_end + TRAILER_LEN as u64
+    }
+
+    /// Returns the offset of the root.
+    pub(crate) fn root_at(&self) -> u64 {
+        self.file_len - FOOTER_LEN as u64 - u64::from(self.root_len)
     }
 
     /// Returns whether the last bytes of an archive look like a footer, valid or not.
@@ -50,34 +58,28 @@ impl Footer {
 
     /// Reads the footer of an archive of `file_len` bytes from its last 128 bytes. Returns `None` if the
     /// archive has no index of this version.
-    pub fn decode(last: &[u8; FOOTER_LEN], file_len: u64) -> Option<Footer> {
+    pub(crate) fn decode(last: &[u8; FOOTER_LEN], file_len: u64) -> Option<Footer> {
         let (payload, FOOTER_LEN) = gzip_member::decode(last, gzip_member::FOOTER_ID)? else {
             return None;
         };
         let mut fields = Fields(payload.strip_prefix(&MAGIC)?);
-        let flags = fields.u32()?;
-        let piece = fields.u32()?;
         let footer = Footer {
-            flags,
+            flags: fields.u32()?,
+            root_len: fields.u32()?,
             data_end: fields.u64()?,
-            index_offset: fields.u64()?,
-            index_len: fields.u64()?,
-            blob_len: fields.u64()?,
-            raw_len: fields.u64()?,
             tar_len: fields.u64()?,
-            segments: fields.u32()?,
+            segments: fields.u64()?,
+            entries: fields.u64()?,
+            file_len: fields.u64()?,
             hash: {
-                fields.take::<2>().filter(|reserved| *reserved == [0, 0])?;
-                fields.take()?
+                fields.array::<14>().filter(|reserved| *reserved == [0; 14])?;
+                fields.array()?
             },
         };
+        let after_data = u64::from(footer.root_len) + (TRAILER_LEN + FOOTER_LEN) as u64;
         let is_valid = fields.0.is_empty()
-            && piece == gzip_member::PIECE as u32
-            && footer.data_end.checked_add(TRAILER_LEN as u64) == Some(footer.index_offset)
-            && footer.index_offset.checked_add(footer.index_len)?.checked_add(FOOTER_LEN as u64)?
-                == file_len
-            && footer.blob_len <= footer.index_len
-            && footer.index_len <= memory::LEN_MAX;
+            && footer.file_len == file_len
+            && footer.data_end.checked_add(after_data)? <= file_len;
         is_valid.then_some(footer)
     }
 
@@ -86,50 +88,23 @@ impl Footer {
         gzip_member::encode(gzip_member::FOOTER_ID, &self.payload())
     }
 
-    /// Returns a hasher that has read the fields of this footer. The compressed index follows.
-    pub(super) fn hasher(&self) -> blake3::Hasher {
+    /// Returns the hash of the fields of this footer and the blob of the root.
+    pub(super) fn hash_with(&self, root: &[u8]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.payload()[..HASHED_LEN]);
-        hasher
+        hasher.update(&self.payload()[..HASHED_LEN]).update(root);
+        *hasher.finalize().as_bytes()
     }
 
     fn payload(&self) -> [u8; PAYLOAD_LEN] {
         let mut payload = Vec::with_capacity(PAYLOAD_LEN);
         payload.extend(MAGIC);
         payload.extend(self.flags.to_le_bytes());
-        payload.extend((gzip_member::PIECE as u32).to_le_bytes());
-        for field in [
-            self.data_end,
-            self.index_offset,
-            self.index_len,
-            self.blob_len,
-            self.raw_len,
-            self.tar_len,
-        ] {
+        payload.extend(self.root_len.to_le_bytes());
+        for field in [self.data_end, self.tar_len, self.segments, self.entries, self.file_len] {
             payload.extend(field.to_le_bytes());
         }
-        payload.extend(self.segments.to_le_bytes());
-        payload.extend([0, 0]);
+        payload.extend([0; 14]);
         payload.extend(self.hash);
-        payload.try_into().expect("8 + 4 + 4 + 6 * 8 + 4 + 2 + 32 is 102")
-    }
-}
-
-/// The fields of a payload that have not been read yet.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
+        payload.try_into().expect("8 + 4 + 4 + 5 * 8 + 14 + 32 is 102")
     }
 }

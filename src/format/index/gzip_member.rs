@@ -38,10 +38,3 @@ pub(super) fn decode(bytes: &[u8], id: [u8; 2]) -> Option<(&[u8], usize)> {
 pub(crate) fn begins_index(bytes: &[u8]) -> bool {
     bytes.get(12..14) == Some(&PIECE_ID)
 }
-
-/// Returns how many bytes are missing of the member at the start of `bytes`, as far as is known.
-pub(super) fn missing(bytes: &[u8]) -> usize {
-    let len = bytes.get(14..).and_then(|rest| rest.first_chunk());
-    let complete = len.map_or(16, |len| usize::from(u16::from_le_bytes(*len)) + OVERHEAD);
-    complete.saturating_sub(bytes.len())
-}

@@ -1,66 +1,36 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    fields::Fields,
+    node::{self, Child, Node},
+    page::PageBuilder,
+    root::{BlobRef, Root},
+    *,
+};
 use crate::{
-    entry::{Entry, Unlisted},
-    error::Result,
+    entry::{Entry, EntryKind},
+    format::info::{EXCLUDES_MAX, Info},
 };
 
-fn build(index: &Index, flags: u32) -> Vec<u8> {
-    let mut builder =
-        IndexBuilder { hard_links: index.hard_links.clone(), ..IndexBuilder::default() };
-    index.segments.iter().for_each(|s| builder.segments.push(s).expect("few"));
-    index.entries.iter().for_each(|e| builder.entries.push(e).expect("few"));
-    index.unlisted.iter().for_each(|u| builder.unlisted.push(u).expect("few"));
-    let footer = Footer {
-        flags,
-        data_end: 10 + index.segments.iter().map(|s| u64::from(s.compressed_len)).sum::<u64>(),
-        tar_len: index.segments.iter().map(|s| u64::from(s.raw_len)).sum(),
-        ..Footer::default()
-    };
-    let mut out = Vec::new();
-    builder
-        .finish(footer, |member| {
-            out.extend(member);
-            Ok(())
-        })
-        .expect("finish");
-    out
-}
-
-/// Reads the index as a reader does, from a file with zeros before the index.
-fn read(members: &[u8]) -> Option<Result<Index>> {
-    let (index, last) = members.split_last_chunk::<FOOTER_LEN>()?;
-    let offset = u64::from_le_bytes(*last[16 + 24..].first_chunk()?);
-    let footer = Footer::decode(last, offset.checked_add(members.len() as u64)?)?;
-    Some(Index::decode(&footer, index))
-}
-
 prop_compose! {
-    fn entry()(path in prop::collection::vec(any::<u8>(), 1..300), kind in 0..3u8,
-               size in 0..1u64 << 40, ids in any::<(u32, u32)>(),
-               times in any::<(i64, i64)>(), inode in any::<u64>(), flags in 0..4u32) -> Entry {
-        Entry { path, kind, header_len: 512, size: if kind == 0 { size } else { 0 }, mode: 0o644,
-                uid: ids.0, gid: ids.1, mtime_ns: times.0, ctime_ns: times.1, inode, flags }
+    fn entry()(path in prop::collection::vec(any::<u8>(), 1..300), kind in 0..3u8, has_header in any::<bool>(),
+               size in 0..1u64 << 40, ids in any::<(u32, u32, u32)>(), times in any::<(i64, i64)>(),
+               inode in any::<u64>(), bits in any::<(bool, bool)>(),
+               target in prop::collection::vec(any::<u8>(), 0..50)) -> Entry {
+        let kind = EntryKind::from_code(kind).expect("one of three");
+        let is_file = kind == EntryKind::File;
+        Entry {
+            path, kind, header_len: if has_header || is_file { 512 } else { 0 },
+            size: if is_file { size } else { 0 }, mode: ids.0, uid: ids.1, gid: ids.2,
+            mtime_ns: times.0, ctime_ns: times.1, inode, is_changed: bits.0, is_recent: bits.1, target,
+        }
     }
 }
 
 prop_compose! {
-    fn index()(entries in prop::collection::vec(entry(), 0..400),
-               keys in prop::collection::vec(any::<([u8; 16], u32, u32, u32)>(), 1..300),
-               link in prop::collection::vec(any::<u8>(), 0..50)) -> Index {
-        let tar: u64 = entries.iter().map(Entry::tar_len).sum::<u64>() + 1024;
-        // The lengths are random but must add up.
-        let count = (tar / (1 << 31) + 1).max(keys.len() as u64);
-        let segments = (0..count).map(|i| {
-            let (key, compressed_len, raw_crc32, compressed_crc32) = keys[i as usize % keys.len()];
-            let raw_len = (tar / count + u64::from(i == 0) * (tar % count)) as u32;
-            Segment { compressed_len, raw_len, raw_crc32, compressed_crc32, key }
-        }).collect();
-        let unlisted = vec![Unlisted { path: link.clone(), kind: 1, mode: 0o777, uid: 0, gid: 0,
-                                       mtime_ns: -1, target: link }];
-        let hard_links = if entries.len() > 2 { vec![vec![0, 2]] } else { vec![] };
-        Index { segments, entries, unlisted, hard_links }
+    fn segment()(key in any::<[u8; 16]>(), crcs in any::<(u32, u32)>(), raw_len in 1..4u32 << 20) -> Segment {
+        let (raw_crc32, compressed_crc32) = crcs;
+        Segment { compressed_len: raw_len / 2 + 1, raw_len, raw_crc32, compressed_crc32, key }
     }
 }
 
@@ -68,145 +38,170 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_written_index_is_read_back_and_any_damage_is_detected(
-        index in index(), flags in any::<u32>(), at in any::<prop::sample::Index>(), bit in 0..8u8,
+    fn a_page_is_read_back_and_any_damage_is_detected(
+        mut entries in prop::collection::vec(entry(), 0..100),
+        segments in prop::collection::vec(segment(), 0..30),
+        at in any::<prop::sample::Index>(), bit in 0..8u8,
     ) {
-        let mut bytes = build(&index, flags);
-        prop_assert_eq!(read(&bytes).expect("a footer").expect("an index"), index);
-        let at = at.index(bytes.len());
-        bytes[at] ^= 1 << bit;
-        if let Some(Ok(_)) = read(&bytes) {
-            prop_assert!(false, "bit {} of byte {} of {} does not count", bit, at, bytes.len());
-        }
-        bytes[at] ^= 1 << bit;
-        bytes.truncate(at);
-        prop_assert!(!matches!(read(&bytes), Some(Ok(_))), "truncated at {}", at);
+        entries.sort_by(cmp_paths);
+        entries.dedup_by(|a, b| cmp_paths(a, b).is_eq());
+        let start = Position { segment: 7, file_at: 1 << 40, tar_at: 3 << 40, entry_at: 2 << 40 };
+        let mut builder = PageBuilder::new(start);
+        segments.iter().for_each(|segment| builder.add_segment(segment));
+        entries.iter().for_each(|entry| builder.add_entry(entry));
+        let raw = builder.encode();
+        let page = Page::decode(&raw).expect("a page");
+        prop_assert_eq!(page.start, start);
+        prop_assert!(page.segments.iter().map(|located| located.segment).eq(segments.iter().copied()));
+        prop_assert!(page.entries.iter().map(|located| &located.entry).eq(&entries));
+        prop_assert_eq!(page.end.segment, 7 + segments.len() as u64);
+        prop_assert_eq!(page.end.entry_at, page.entries.last().map_or(2 << 40, |last| last.tar().end));
+        let blob = blob::Packer::new().pack(&raw);
+        let (hash, mut members) = (blob::hash(&blob), blob::members(&blob));
+        prop_assert_eq!(read_page(&members, &hash), Some(page));
+        let at = at.index(members.len());
+        members[at] ^= 1 << bit;
+        prop_assert!(read_page(&members, &hash).is_none(), "bit {} of byte {}", bit, at);
+        members.truncate(at);
+        prop_assert!(read_page(&members, &hash).is_none(), "truncated at {}", at);
     }
 
     #[test]
-    fn random_bytes_are_not_an_index(bytes in prop::collection::vec(any::<u8>(), 0..1000)) {
-        prop_assert!(read(&bytes).is_none());
+    fn any_bytes_are_decoded_or_refused(raw in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let _ = (Page::decode(&raw), Node::decode_all(&raw), Root::decode(&raw), blob::unpack(&raw));
+    }
+
+    #[test]
+    fn a_node_is_read_back_and_leads_to_the_right_child(
+        mut keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..50),
+        wanted in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        keys.sort();
+        let children: Vec<_> = (1..).zip(keys).map(|(len, key)| Child { key, len, hash: [3; 16] }).collect();
+        let node = Node { level: 2, first_at: 99, children };
+        let mut raw = Vec::new();
+        node.encode(&mut raw);
+        prop_assert_eq!(Node::decode_all(&raw), Some(node.clone()));
+        let last = node.children.iter().rposition(|child| child.key <= wanted);
+        let at = |i: usize| 99 + node.children[..i].iter().map(|child| u64::from(child.len)).sum::<u64>();
+        prop_assert_eq!(node.child_of(&wanted), last.map(|i| (at(i), &node.children[i])));
+    }
+
+    #[test]
+    fn a_separator_is_between_the_keys(
+        mut keys in prop::collection::btree_set(prop::collection::vec(any::<u8>(), 1..20), 2),
+    ) {
+        let (last, first) = (keys.pop_first().expect("two"), keys.pop_first().expect("two"));
+        let key = node::separator(&last, Some(&first));
+        prop_assert!(last < key && key <= first);
+        let empty = node::separator(&last, None);
+        prop_assert!(last < empty && empty <= first);
     }
 }
 
 #[test]
-fn every_member_is_an_empty_gzip_member() {
-    use std::io::Read;
-    let index = Index {
-        entries: Vec::new(),
-        segments: vec![Segment {
-            compressed_len: 9,
-            raw_len: 1024,
-            raw_crc32: 1,
-            compressed_crc32: 2,
-            key: [3; 16],
-        }],
-        ..Index::default()
+fn a_root_is_read_back_and_unknown_fields_are_skipped() {
+    let info = Info {
+        label: b"\xff server".to_vec(),
+        source: Some(b"/srv/\xfe".to_vec()),
+        host: Some("node-1".into()),
+        made: crate::format::info::time_of(-5),
+        tool: "wingback 1".into(),
+        files: 1,
+        directories: 2,
+        symlinks: 3,
+        content: u64::MAX,
+        skipped: 4,
+        tags: vec![("a".into(), "b=c".into()), ("a".into(), String::new())],
+        ..Info::default()
     };
-    let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(&*build(&index, 0)).read_to_end(&mut out).expect("gzip");
-    assert!(out.is_empty());
-}
-
-/// Returns an index of `count` entries and links that `of` creates, with the segments for them.
-fn many(count: u32, of: impl Fn(u32) -> (Option<Entry>, Option<Unlisted>)) -> Index {
-    let mut index = Index::default();
-    for i in 0..count {
-        let (entry, unlisted) = of(i);
-        index.entries.extend(entry);
-        index.unlisted.extend(unlisted);
-    }
-    let tar = index.entries.iter().map(Entry::tar_len).sum::<u64>() + 1024;
-    for at in (0..tar).step_by(1 << 20) {
-        let raw_len = (tar - at).min(1 << 20) as u32;
-        let [raw_crc32, compressed_crc32] = [at as u32, 1];
-        let key = *blake3::hash(&at.to_le_bytes()).as_bytes().first_chunk().expect("16 of 32");
-        let compressed_len = raw_len / 500 + 1;
-        index.segments.push(Segment { compressed_len, raw_len, raw_crc32, compressed_crc32, key });
-    }
-    index
-}
-
-fn file(i: u32, path: String) -> Entry {
-    let now = 1_700_000_000_000_000_000 + i64::from(i) * 12_345;
-    let (mtime_ns, ctime_ns, inode) = (now, now + 7, 4_000_000 + u64::from(i));
-    let path = path.into_bytes();
-    Entry { path, mtime_ns, ctime_ns, inode, mode: 0o644, ..empty() }
-}
-
-fn empty() -> Entry {
-    let (path, kind, size, mode, flags) = (Vec::new(), 0, 0, 0, 0);
-    let (uid, gid, mtime_ns, ctime_ns, inode) = (0, 0, 0, 0, 0);
-    Entry { path, kind, header_len: 512, size, mode, uid, gid, mtime_ns, ctime_ns, inode, flags }
+    let top = Node { level: 1, first_at: 0, children: Vec::new() };
+    let excludes = vec![BlobRef { at: 1 << 40, len: 7, hash: [9; 16] }];
+    let root = Root { top, pages_len: 5, info, excludes };
+    let mut raw = root.encode();
+    assert_eq!(Root::decode(&raw).as_ref(), Some(&root));
+    fields::put_number(&mut raw, 1000);
+    fields::put_bytes(&mut raw, b"from the future");
+    assert_eq!(Root::decode(&raw).as_ref(), Some(&root));
+    assert!(Root::decode(&raw[..raw.len() - 1]).is_none());
 }
 
 #[test]
-fn the_index_of_an_extreme_tree_is_read_back() {
-    let symlink = |i: u32| Unlisted {
-        path: format!("l{i}").into_bytes(),
-        kind: 1,
-        mode: 0o777,
-        uid: 0,
-        gid: 0,
-        mtime_ns: 0,
-        target: b"x".to_vec(),
+fn numbers_of_more_than_64_bits_are_refused() {
+    let number = |bytes: &[u8]| Fields(bytes).number();
+    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Some(u64::MAX));
+    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
+    assert_eq!(number(&[0x80; 11]), None);
+    assert_eq!(number(&[0x80]), None);
+}
+
+/// Shared prefixes and deflate make a few bytes into many. The bounds of a page and of a blob limit that.
+#[test]
+fn a_page_of_few_bytes_does_not_take_much_memory() {
+    let mut raw = vec![0; 4];
+    fields::put_number(&mut raw, 0);
+    fields::put_number(&mut raw, 10_000);
+    let path = vec![b'a'; 8000];
+    fields::put_shared(&mut raw, b"", &path);
+    let fields_of_a_file = [0b100, 1, 0, 0, 0, 0, 0, 0, 0];
+    raw.extend(fields_of_a_file);
+    for i in 0..9_999u64 {
+        fields::put_number(&mut raw, 8000);
+        fields::put_bytes(&mut raw, &i.to_be_bytes()[6..]);
+        raw.extend(fields_of_a_file);
+    }
+    assert!(raw.len() < 200_000 && Page::decode(&raw).is_none());
+    let bomb = {
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut encoder, &vec![0; 100 << 20]).expect("a vector");
+        encoder.finish().expect("a vector")
     };
-    let long = "n".repeat(250) + "/";
-    let million = 1_000_000;
-    let bare = |path: String| Entry { path: path.into_bytes(), ..empty() };
-    let mut linked = many(million, |i| (Some(file(i, format!("{i:x}"))), None));
-    linked.hard_links = (0..million / 2).map(|i| vec![2 * i, 2 * i + 1]).collect();
-    let mut of_one_file = many(million, |i| (Some(bare(format!("{i:x}"))), None));
-    of_one_file.hard_links = vec![(0..million).collect()];
-    for (what, index) in [
-        ("empty files", many(million, |i| (Some(file(i, format!("{i:x}"))), None))),
-        ("reproducible empty files", many(million, |i| (Some(bare(format!("{i:07}"))), None))),
-        ("pairs of hard links", linked),
-        ("names of one file", of_one_file),
-        ("symlinks in the index alone", many(million, |i| (None, Some(symlink(i))))),
-        ("long names", many(20_000, |i| (Some(bare(format!("{}{i}", long.repeat(16)))), None))),
-    ] {
-        let bytes = build(&index, 0);
-        let read = read(&bytes).expect("a footer");
-        assert!(read.as_ref().is_ok_and(|read| *read == index), "{what}: {:?}", read.err());
-    }
+    assert!(bomb.len() < 120_000 && blob::unpack(&bomb).is_none());
 }
 
 #[test]
-fn an_index_that_readers_would_refuse_is_not_written() {
-    let mut entries = List::<Entry>::default();
-    let entry = file(1, "n".repeat(60_000));
-    let error = loop {
-        if let Err(e) = entries.push(&entry) {
-            break e;
+fn an_index_is_never_longer_than_its_bound() {
+    let entry =
+        |path: Vec<u8>| Entry { path, header_len: 512, inode: u64::MAX, ..Entry::default() };
+    let short = (0..30_000u32).map(|i| entry(format!("{i:06}").into_bytes())).collect::<Vec<_>>();
+    let noise = |i: u32| {
+        let hash = blake3::Hasher::new().update(&i.to_le_bytes()).finalize_xof();
+        let mut path = vec![0; 4000];
+        hash.clone().fill(&mut path);
+        path
+    };
+    let mut long: Vec<_> = (0..2000).map(|i| entry(noise(i))).collect();
+    long.sort_by(cmp_paths);
+    for (what, entries) in [("none", Vec::new()), ("short", short), ("long", long)] {
+        let (mut writer, mut bound) = (IndexWriter::default(), IndexBound::default());
+        for (i, entry) in entries.iter().enumerate() {
+            if i % 50 == 0 {
+                let raw_len = 512 * 50.min(entries.len() - i) as u32;
+                let key =
+                    *blake3::hash(&i.to_le_bytes()).as_bytes().first_chunk().expect("16 of 32");
+                let (raw_crc32, compressed_crc32) = (i as u32, !(i as u32));
+                let compressed_len = raw_len / 9;
+                writer.add_segment(&Segment {
+                    compressed_len,
+                    raw_len,
+                    raw_crc32,
+                    compressed_crc32,
+                    key,
+                });
+                bound.add_segments(1);
+            }
+            bound.add_entry(entry.path.len());
+            writer.add_entry(entry).expect("added");
         }
-    };
-    assert!(error.to_string().contains("too many entries"), "{error}");
-    // The limit is for all lists together.
-    let mut builder = IndexBuilder::default();
-    while builder.entries.len() < 20_000 {
-        builder.entries.push(&entry).expect("half of the limit");
-    }
-    while builder.unlisted.len() < 20_000 {
-        let Entry { path, mode, .. } = entry.clone();
-        let (uid, gid, mtime_ns, target) = (0, 0, 0, Vec::new());
-        let unlisted = Unlisted { path, kind: 1, mode, uid, gid, mtime_ns, target };
-        builder.unlisted.push(&unlisted).expect("half of the limit");
-    }
-    let error = builder.finish(Footer::default(), |_| panic!("nothing is written")).unwrap_err();
-    assert!(error.to_string().contains("too many entries"), "{error}");
-}
-
-#[test]
-fn an_index_can_be_read_in_pieces_of_any_length() {
-    let index = many(3000, |i| (Some(file(i, format!("{i}"))), None));
-    let bytes = build(&index, 0);
-    let (members, last) = bytes.split_last_chunk::<FOOTER_LEN>().expect("a footer");
-    let offset = u64::from_le_bytes(*last[16 + 24..].first_chunk().expect("eight bytes"));
-    let footer = Footer::decode(last, offset + bytes.len() as u64).expect("a footer");
-    for len in [1, 13, 15, 16, 17, 8217, 8218, 8219, 20_000] {
-        let mut decoder = Decoder::new(&footer);
-        members.chunks(len).for_each(|piece| decoder.feed(piece).expect("a piece"));
-        assert!(decoder.finish().is_ok_and(|read| read == index), "pieces of {len} bytes");
+        let excludes = vec![b'x'; EXCLUDES_MAX];
+        let mut len = 10;
+        writer
+            .finish(0, Info { excludes, ..Info::default() }, |bytes| {
+                len += bytes.len() as u64;
+                Ok(())
+            })
+            .expect("written");
+        assert!(len <= bound.finish(), "{what}: {len} bytes, and the bound is {}", bound.finish());
     }
 }

@@ -22,6 +22,7 @@ use crate::{
 /// |---|---|
 /// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`] |
 /// | archive | [`level`], [`encoder`], [`profile`], [`reproducible`] |
+/// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
 /// | task | [`count_first`], [`state_dir`] |
@@ -53,6 +54,8 @@ use crate::{
 /// [`encoder`]: Backup::encoder
 /// [`profile`]: Backup::profile
 /// [`reproducible`]: Backup::reproducible
+/// [`label`]: Backup::label
+/// [`tag`]: Backup::tag
 /// [`previous`]: Backup::previous
 /// [`trust_mtime`]: Backup::trust_mtime
 /// [`reuse_any`]: Backup::reuse_any
@@ -83,6 +86,8 @@ pub struct Backup {
     pub(super) state_dir: Option<PathBuf>,
     pub(super) tree: TreeOptions,
     pub(super) settings: Settings,
+    pub(super) label: Option<Vec<u8>>,
+    pub(super) tags: Vec<(String, String)>,
 }
 
 impl Backup {
@@ -111,6 +116,8 @@ impl Backup {
                 background: false,
                 write_limit: Limiter::default(),
             },
+            label: None,
+            tags: Vec::new(),
         }
     }
 }
@@ -206,6 +213,30 @@ impl Backup {
     #[must_use]
     pub fn reproducible(mut self, reproducible: bool) -> Self {
         self.tree.reproducible = reproducible;
+        self
+    }
+}
+
+/// # Identity: what the archive says about itself
+impl Backup {
+    /// Sets the [label](crate::Info::label) of the archive, of at most [`LABEL_MAX`](crate::LABEL_MAX) bytes: a name of
+    /// what it is a backup of, such as the UUID of a server. The default is the name of the source directory.
+    ///
+    /// A longer label fails the backup before it writes anything.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<Vec<u8>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Adds a key with a value to the identity of the archive. Calls add up.
+    ///
+    /// More than [`TAGS_MAX`](crate::TAGS_MAX) tags, a key with `=` or of more than
+    /// [`LABEL_MAX`](crate::LABEL_MAX) bytes, and a value of more than [`TAG_VALUE_MAX`](crate::TAG_VALUE_MAX)
+    /// bytes fail the backup before it writes anything.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.push((key.into(), value.into()));
         self
     }
 }

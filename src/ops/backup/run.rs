@@ -11,6 +11,7 @@ use futures::{AsyncWrite, AsyncWriteExt, FutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, Result},
+    format::info::Info,
     fs::{replace, walk::TreeWalk},
     name::Key,
     ops::{
@@ -238,12 +239,12 @@ impl Backup {
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let previous = source.previous.clone();
-                    let done = tree::write(walk, &self.tree, previous, tracker, feeder)?;
+                    let tree = tree::write(walk, &self.tree, previous, tracker, feeder)?;
                     source.root.check_still_there()?;
                     // A restore may have begun while the backup read the source.
                     replace::check_whole(&source.root, source.root.path(), &source.state)?;
                     tracker.enter(Phase::SourceRead);
-                    Ok(done)
+                    Ok((info(source.info.clone(), &tree), tree))
                 },
             );
             // A scope waits only for the work of its threads. `join` also waits for their end.
@@ -261,6 +262,18 @@ impl Backup {
         let more = facts.times_beyond.more();
         warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
         Ok(report(summary, facts, warnings))
+    }
+}
+
+/// Returns the identity of the archive, with the counts of its tree.
+fn info(info: Info, tree: &TreeReport) -> Info {
+    Info {
+        files: tree.files,
+        directories: tree.directories,
+        symlinks: tree.symlinks,
+        content: tree.content,
+        skipped: tree.skipped.len() as u64 + tree.skipped.more(),
+        ..info
     }
 }
 

@@ -1,10 +1,18 @@
 //! Opens the source of a backup and checks the options that need it.
 
-use std::sync::Arc;
+use std::{
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::deflate::encoder_id,
+    format::{
+        deflate::encoder_id,
+        info::{self, Info},
+    },
     fs::{
         ignore::{
             Excludes,
@@ -32,6 +40,8 @@ pub(super) struct Source {
     pub(super) walk: WalkOptions,
     pub(super) state: StateDir,
     pub(super) previous: Option<Arc<PreviousArchive>>,
+    /// The identity of the archive, without its counts.
+    pub(super) info: Info,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -83,25 +93,28 @@ impl Backup {
     /// Checks the encoder, opens the source and compiles the patterns.
     pub(super) fn open(&self) -> Result<Source> {
         self.settings.encoder.check(self.settings.level)?;
+        info::check(self.label.as_deref(), &self.tags)?;
         let root = Root::open(&self.source)?;
         let state = StateDir::new(self.state_dir.as_deref());
         let staging = replace::check_whole(&root, root.path(), &state)?;
         let mut excludes = Excludes::new(self.rules);
-        let mut warnings = Vec::new();
+        let (mut warnings, mut patterns) = (Vec::new(), Vec::new());
         let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
         if self.ignore_file.is_used(is_list_empty) {
             match ignore_file::read(&root, &self.ignore_file_name)? {
-                IgnoreText::Text(text) => {
-                    if let Err(e) = excludes.add(PatternOrigin::IgnoreFile, &text) {
+                IgnoreText::Text(text) => match excludes.add(PatternOrigin::IgnoreFile, &text) {
+                    Ok(()) => patterns.extend([&text[..], b"\n"].concat()),
+                    Err(e) => {
                         let name = &self.ignore_file_name;
                         warnings.push(Warning::IgnoreFile(format!("{name} is not used: {e}")));
                     }
-                }
+                },
                 IgnoreText::Unusable(why) => warnings.push(Warning::IgnoreFile(why)),
                 IgnoreText::Missing => {}
             }
         }
         excludes.add(PatternOrigin::Caller, &self.patterns)?;
+        patterns.extend(&self.patterns);
         if let (true, Some(odd)) = (self.strict_patterns, excludes.warnings().first()) {
             let error = Error::new(ErrorKind::InvalidInput, "use the patterns");
             return Err(error.caused_by(odd.to_string()));
@@ -112,6 +125,33 @@ impl Backup {
         }
         let walk =
             WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
-        Ok(Source { root, walk, state, previous: None, warnings })
+        let info = self.info(root.path(), patterns);
+        Ok(Source { root, walk, state, previous: None, info, warnings })
+    }
+
+    /// Returns the identity of the archive. A reproducible archive has nothing that differs between copies of a
+    /// source.
+    fn info(&self, root: &Path, excludes: Vec<u8>) -> Info {
+        let known = Info {
+            label: self.label.clone().unwrap_or_default(),
+            tool: concat!("wingback ", env!("CARGO_PKG_VERSION")).to_owned(),
+            rules: self.rules,
+            excludes,
+            tags: self.tags.clone(),
+            ..Info::default()
+        };
+        if self.tree.reproducible {
+            return known;
+        }
+        let source = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let name = || source.file_name().unwrap_or_default().as_bytes().to_vec();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Info {
+            label: self.label.clone().unwrap_or_else(name),
+            host: Some(host).filter(|host| !host.is_empty()),
+            made: Some(self.tree.now.unwrap_or_else(SystemTime::now)),
+            source: Some(source.into_os_string().into_vec()),
+            ..known
+        }
     }
 }

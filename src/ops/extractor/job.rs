@@ -1,6 +1,7 @@
 //! What to unpack, and how.
 
 use crate::{
+    entry::{Entry, EntryKind},
     fs::unpack::OverwritePolicy,
     ops::{select::Selection, unpacked::UnpackOptions},
 };
@@ -17,6 +18,14 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Returns whether an entry of the index is selected, and not left out.
+    pub(super) fn wants(&self, entry: &Entry) -> bool {
+        let is_directory = entry.kind == EntryKind::Directory;
+        let mut unmatched = self.selection.unmatched();
+        self.selection.matches(&entry.path, is_directory, &mut unmatched)
+            && !(self.skip)(&entry.path, is_directory)
+    }
+
     /// Returns whether an unusable member is left out. Otherwise it is an error.
     pub(super) fn skips_unusable(&self) -> bool {
         self.salvage || self.options.skip_refused

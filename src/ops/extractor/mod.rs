@@ -5,13 +5,14 @@ mod members;
 mod paths;
 mod writes;
 
-use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
 
 pub(crate) use job::Job;
 
 use crate::{
-    entry::{EntryKind, Member},
+    entry::{Entry, EntryKind, Member},
     error::{Error, ErrorKind, Result},
+    format::index::{LocatedEntry, LocatedSegment},
     fs::{
         sys,
         unpack::{Beneath, Unpacker, UnpackerOptions},
@@ -24,7 +25,7 @@ use crate::{
     },
     progress::{Expected, Tracker},
     read::{
-        self, Layout, Options, ReadReport, Source, Wanted,
+        self, Index, Options, ReadReport, Source, Wanted,
         damage::NoIndex,
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
@@ -54,30 +55,33 @@ pub(crate) fn unpack(
     job: &Job<'_>,
     tracker: &Tracker,
 ) -> Result<UnpackOutcome> {
-    let layout = source.layout()?;
-    if let Ok(layout) = &layout {
-        refuse_unmatched(&unmatched(layout, job.selection), "extract", "the archive")?;
+    let index = source.checked_index()?;
+    if let Ok(index) = &index {
+        refuse_unmatched(&unmatched(index, job.selection)?, "extract", "the archive")?;
     }
     let pool = WorkerPool::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
     let unpacker = UnpackerOptions { policy: job.existing, owner: job.options.owner };
     let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
     let len = source.len();
-    let why = match &layout {
+    let why = match &index {
         Ok(_) => NoIndex::Mismatch,
         Err(why) => *why,
     };
-    if let (Ok(layout), Source::At(source)) = (layout, &source) {
+    if let (Ok(index), Source::At(source)) = (index, &source) {
         let mut sink = Extractor::new(job, len, unpacker.clone(), &pool, tracker);
-        let wanted = sink.wanted(&layout);
-        sink.check_room(&layout, &wanted)?;
-        let index = layout.clone();
-        let read = read::by_index(source, index, wanted, &options, &pool, tracker, &mut sink)?;
+        sink.prepare(&index)?;
+        let wanted = match job.selection.is_empty() {
+            true => Wanted::All,
+            false => Wanted::Some(Box::new(|entry: &Entry| job.wants(entry))),
+        };
+        let checked = index.clone();
+        let read = read::by_index(source, checked, wanted, &options, &pool, tracker, &mut sink)?;
         if let Some(outcome) = read {
             drop(unpacker);
             return sink.finish(outcome);
         }
-        sink.undo(&layout)?;
+        sink.undo(&index)?;
         tracker.restart();
     }
     let mut sink = Extractor::new(job, len, unpacker, &pool, tracker);
@@ -86,49 +90,57 @@ pub(crate) fn unpack(
 }
 
 /// Returns the selected paths and patterns that match nothing in the index.
-fn unmatched(layout: &Layout, selection: &Selection) -> Vec<Vec<u8>> {
+fn unmatched(index: &Arc<Index>, selection: &Selection) -> Result<Vec<Vec<u8>>> {
     let mut unmatched = selection.unmatched();
-    let entries = layout.index.entries.iter().map(|e| (&e.path, e.kind()));
-    let unlisted = layout.index.unlisted.iter().map(|u| (&u.path, u.kind()));
-    for (path, kind) in entries.chain(unlisted) {
-        if unmatched.is_empty() {
-            break;
+    let mut pages = index.pages();
+    while !unmatched.is_empty()
+        && let Some(page) = pages.next()?
+    {
+        for LocatedEntry { entry, .. } in &page.entries {
+            selection.matches(&entry.path, entry.kind == EntryKind::Directory, &mut unmatched);
         }
-        selection.matches(path, kind == EntryKind::Directory, &mut unmatched);
     }
-    selection.texts(&unmatched)
+    Ok(selection.texts(&unmatched))
 }
 
 impl Extractor<'_> {
-    /// Returns which entries of an index to read, and reports their number and size as expected.
-    fn wanted(&mut self, layout: &Layout) -> Wanted {
-        let entries = &layout.index.entries;
-        let mut expected = Expected::default();
-        let mut wanted = Vec::new();
-        let is_all = self.job.selection.is_empty();
-        for (i, entry) in entries.iter().enumerate() {
-            if is_all || self.is_wanted(&entry.path, entry.kind() == EntryKind::Directory) {
-                expected.files += u64::from(entry.kind() == EntryKind::File);
-                expected.bytes += entry.size;
-                if !is_all {
-                    wanted.push(i);
+    /// Reports the number and size of the wanted entries as expected. Fails at once if all of them need more
+    /// than the free space.
+    fn prepare(&mut self, index: &Arc<Index>) -> Result<()> {
+        let (mut expected, mut needed) = (Expected::default(), 0);
+        let mut pages = index.pages();
+        while let Some(page) = pages.next()? {
+            for LocatedEntry { entry, .. } in &page.entries {
+                if self.is_wanted(&entry.path, entry.kind == EntryKind::Directory) {
+                    expected.files += u64::from(entry.kind == EntryKind::File);
+                    expected.bytes += entry.size;
                 }
             }
+            // A segment that compresses to almost nothing may be a hole.
+            let is_content = |s: &&LocatedSegment| {
+                s.segment.raw_len / 256 < s.segment.compressed_len && s.tar_at >= page.start.tar_at
+            };
+            let content = page.segments.iter().filter(is_content);
+            needed += content.map(|s| u64::from(s.segment.raw_len)).sum::<u64>();
         }
         self.tracker.expect(expected);
-        if is_all { Wanted::All } else { Wanted::Some(wanted) }
+        match self.job.selection.is_empty() {
+            true => self.check_room(needed),
+            false => Ok(()),
+        }
     }
 
     /// Removes the files and directories that were made from an index that turned out to be wrong.
-    fn undo(mut self, layout: &Layout) -> Result<()> {
+    fn undo(mut self, index: &Arc<Index>) -> Result<()> {
         self.current = None;
         self.wait()?;
-        for entry in &layout.index.entries {
+        index.for_each_entry(|LocatedEntry { entry, .. }| {
             let kind = self.paths.kind(self.paths.hash(&entry.path));
             if matches!(kind, Some(Kind::File | Kind::HardLink | Kind::Symlink)) {
                 self.unpacker.remove_file(&entry.path)?;
             }
-        }
+            Ok(())
+        })?;
         for path in self.unpacker.own_directories() {
             // A directory with other files in it stays.
             let _ = self.unpacker.remove_directory(&path);
@@ -162,17 +174,9 @@ impl Extractor<'_> {
         }
     }
 
-    /// Fails at once if the content of the index is larger than the free space.
-    fn check_room(&self, layout: &Layout, wanted: &Wanted) -> Result<()> {
+    /// Fails if the content needs more than the free space.
+    fn check_room(&self, needed: u64) -> Result<()> {
         const BLOCK: u64 = 4096;
-        let needed: u64 = match wanted {
-            // A segment that compresses to almost nothing may be a hole.
-            Wanted::All => (layout.index.segments.iter())
-                .filter(|s| s.raw_len / 256 < s.compressed_len)
-                .map(|s| u64::from(s.raw_len))
-                .sum(),
-            Wanted::Some(_) => 0,
-        };
         let Some(free) = self.free_space()? else { return Ok(()) };
         let free = free.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
@@ -186,17 +190,9 @@ impl Extractor<'_> {
     /// Makes the entries that only the index has, then links, times and modes that must come last.
     fn finish(mut self, outcome: ReadReport) -> Result<UnpackOutcome> {
         self.wait()?;
-        if let Some(layout) = &outcome.layout {
-            for unlisted in &layout.index.unlisted {
-                self.member(Member::of_unlisted(unlisted))?;
-            }
-            let entries = &layout.index.entries;
-            for group in &layout.index.hard_links {
-                let paths = group.iter().map(|&i| entries[i as usize].path.clone());
-                let is_file =
-                    |path: &Vec<u8>| self.paths.kind(self.paths.hash(path)) == Some(Kind::File);
-                self.unpacker.link_if_equal(paths.filter(is_file).collect());
-            }
+        if let Some(index) = &outcome.index {
+            index.for_each_unlisted(|entry| self.member(Member::of_entry(entry)).map(drop))?;
+            self.link_names(index)?;
         }
         drop(self.writes);
         let finished = Arc::into_inner(self.unpacker)
@@ -212,6 +208,26 @@ impl Extractor<'_> {
             clamped: finished.clamped,
             read: outcome,
         })
+    }
+}
+
+impl Extractor<'_> {
+    /// Makes the names of one file hard links again, if their contents are equal.
+    fn link_names(&mut self, index: &Arc<Index>) -> Result<()> {
+        let mut names: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+        index.for_each_entry(|LocatedEntry { entry, .. }| {
+            if entry.kind == EntryKind::File && !entry.target.is_empty() {
+                names.entry(entry.target.clone()).or_default().push(entry.path.clone());
+            }
+            Ok(())
+        })?;
+        for (first, others) in names {
+            let is_file =
+                |path: &Vec<u8>| self.paths.kind(self.paths.hash(path)) == Some(Kind::File);
+            let all = std::iter::once(first).chain(others);
+            self.unpacker.link_if_equal(all.filter(is_file).collect());
+        }
+        Ok(())
     }
 }
 

@@ -1,18 +1,20 @@
 //! The segments of the previous archive.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
-    entry::{Entry, EntryKind},
     error::Result,
-    format::{buffer::Buf, index::Segment},
+    format::{
+        buffer::Buf,
+        index::{LocatedSegment, Page, Segment},
+    },
     progress::Expected,
     read::{
-        Layout, ReadAt, Source,
+        Index, PageTable, ReadAt, Source,
         inflate::{Inflater, PADDING},
     },
 };
@@ -20,15 +22,25 @@ use crate::{
 /// One in this many copied segments is decoded and checked. Each backup checks other ones.
 const CHECKED_SHARE: u8 = 16;
 
+/// Maximum number of segments that are found by their content: about 24 bytes of memory for each.
+const KEYS_MAX: usize = 4 << 20;
+
+/// Pages that are kept in memory.
+const CACHED_PAGES: usize = 6;
+
 /// An archive to copy segments from.
 pub(crate) struct PreviousArchive {
     source: Arc<dyn ReadAt>,
-    layout: Arc<Layout>,
-    by_key: HashMap<[u8; 16], u32>,
+    index: Arc<Index>,
+    pages: PageTable,
+    /// The pages that were used last, the newest first.
+    cached: Mutex<VecDeque<(usize, Arc<Page>)>>,
+    /// Numbers of segments, by the first half of their keys.
+    by_key: HashMap<u64, u64>,
     /// Whether it was made with another encoder or level.
     has_other_encoder: bool,
     /// Segments that do not match the index. One may be found several times.
-    damaged: Mutex<BTreeSet<usize>>,
+    damaged: Mutex<BTreeSet<u64>>,
 }
 
 impl PreviousArchive {
@@ -39,18 +51,24 @@ impl PreviousArchive {
         encoder_id: (u8, u8),
         allow_other_encoder: bool,
     ) -> Result<Result<Self, String>> {
-        let layout = match Source::At(source.clone()).layout()? {
-            Ok(layout) => layout,
+        let mut by_key = HashMap::new();
+        let add_keys = |page: &Page| {
+            for located in &page.segments {
+                if by_key.len() < KEYS_MAX {
+                    by_key.insert(half(&located.segment.key), located.number);
+                }
+            }
+        };
+        let (index, pages) = match Source::At(source.clone()).page_table(add_keys)? {
+            Ok(opened) => opened,
             Err(why) => return Ok(Err(format!("its index is {}", why.code()))),
         };
-        let has_other_encoder = layout.footer.encoder_id() != encoder_id;
+        let has_other_encoder = index.footer.encoder_id() != encoder_id;
         if has_other_encoder && !allow_other_encoder {
             return Ok(Err("it was made by another encoder, or at another level".into()));
         }
-        let keys = layout.index.segments.iter().zip(0..).map(|(segment, i)| (segment.key, i));
-        let by_key = keys.collect();
-        let damaged = Mutex::default();
-        Ok(Ok(PreviousArchive { source, layout, by_key, has_other_encoder, damaged }))
+        let (cached, damaged) = (Mutex::default(), Mutex::default());
+        Ok(Ok(PreviousArchive { source, index, pages, cached, by_key, has_other_encoder, damaged }))
     }
 
     /// Returns whether its segments differ from those of the current encoder and level.
@@ -60,11 +78,8 @@ impl PreviousArchive {
 
     /// Returns its number of files and bytes, as an estimate for the next archive.
     pub(crate) fn contents(&self) -> Expected {
-        let files = self.layout.index.entries.iter().filter(|e| e.kind() == EntryKind::File);
-        files.fold(Expected::default(), |sum, file| Expected {
-            files: sum.files + 1,
-            bytes: sum.bytes + file.size,
-        })
+        let info = self.index.info();
+        Expected { files: info.files, bytes: info.content }
     }
 
     /// Returns the number of segments that were found to be damaged.
@@ -72,25 +87,41 @@ impl PreviousArchive {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
-    pub(super) fn add_damaged(&self, i: usize) {
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
-    }
-
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.layout.index.entries
-    }
-
-    pub(super) fn layout(&self) -> &Layout {
-        &self.layout
+    pub(super) fn add_damaged(&self, segment: u64) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
     }
 
     /// Returns the number of segments.
-    pub(super) fn segments(&self) -> usize {
-        self.layout.index.segments.len()
+    pub(super) fn segments(&self) -> u64 {
+        self.index.footer.segments
     }
 
-    pub(super) fn segment(&self, i: usize) -> &Segment {
-        &self.layout.index.segments[i]
+    /// Returns a page of the index. `None` after the last, and if it can no longer be read.
+    pub(super) fn page(&self, number: usize) -> Option<Arc<Page>> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = cached.iter().position(|(cached, _)| *cached == number) {
+            let hit = cached.remove(at)?;
+            cached.push_front(hit);
+        } else {
+            let page = Arc::new(self.pages.read(&self.index, number).ok()??);
+            cached.truncate(CACHED_PAGES - 1);
+            cached.push_front((number, page));
+        }
+        cached.front().map(|(_, page)| page.clone())
+    }
+
+    /// Returns a segment by its number.
+    pub(super) fn segment(&self, number: u64) -> Option<LocatedSegment> {
+        let page = self.page(self.pages.page_of_segment(number))?;
+        let at = number.checked_sub(page.start.segment)?;
+        page.segments.get(usize::try_from(at).ok()?).copied()
+    }
+
+    /// Returns the segment that contains this offset of the tar stream.
+    pub(super) fn segment_at(&self, tar: u64) -> Option<LocatedSegment> {
+        let page = self.page(self.pages.page_of_tar(tar))?;
+        let i = page.segments.partition_point(|segment| segment.tar_at <= tar).checked_sub(1)?;
+        page.segments.get(i).copied().filter(|segment| segment.tar().contains(&tar))
     }
 
     /// Appends the compressed bytes of the segment with these raw bytes, if there is one.
@@ -101,30 +132,38 @@ impl PreviousArchive {
         inflater: &mut Inflater,
         out: &mut Buf,
     ) -> Option<Segment> {
-        let i = self.find_equal(key, raw)?;
-        self.copy(i, inflater, out).then(|| *self.segment(i))
+        let segment = self.find_equal(key, raw)?;
+        self.copy(&segment, inflater, out).then_some(segment.segment)
     }
 
     /// Returns the segment with these raw bytes, if there is one.
-    pub(super) fn find_equal(&self, key: &[u8; 16], raw: &[u8]) -> Option<usize> {
-        let i = *self.by_key.get(key)? as usize;
-        (self.segment(i).raw_len as usize == raw.len()).then_some(i)
+    pub(super) fn find_equal(&self, key: &[u8; 16], raw: &[u8]) -> Option<LocatedSegment> {
+        let found = self.segment(*self.by_key.get(&half(key))?)?;
+        let Segment { raw_len, raw_crc32, .. } = found.segment;
+        let is_equal = found.segment.key == *key
+            && raw_len as usize == raw.len()
+            && raw_crc32 == crc32fast::hash(raw);
+        is_equal.then_some(found)
     }
 
     /// Appends the compressed bytes of a segment. If they are damaged, appends nothing and returns false.
-    pub(super) fn copy(&self, i: usize, inflater: &mut Inflater, out: &mut Buf) -> bool {
-        let (start, len) = (out.len(), self.segment(i).compressed_len as usize);
+    pub(super) fn copy(
+        &self,
+        segment: &LocatedSegment,
+        inflater: &mut Inflater,
+        out: &mut Buf,
+    ) -> bool {
+        let (start, len) = (out.len(), segment.segment.compressed_len as usize);
         let room = out.room(len + PADDING);
-        let at = self.layout.segment_in_file(i).start;
-        let is_good =
-            self.source.read_at(at, &mut room[..len]).is_ok() && self.is_good(i, room, inflater);
+        let is_good = self.source.read_at(segment.file_at, &mut room[..len]).is_ok()
+            && self.is_good(segment, room, inflater);
         if is_good {
             out.advance(len);
         } else {
             out.truncate(start);
-            self.add_damaged(i);
+            self.add_damaged(segment.number);
         }
-        self.source.dont_need_before(at);
+        self.source.dont_need_before(segment.file_at);
         is_good
     }
 
@@ -132,30 +171,31 @@ impl PreviousArchive {
     /// range of each; `None` if it could not be read or is damaged.
     pub(super) fn read(
         &self,
-        first: usize,
+        first: u64,
         bytes: u64,
         inflater: &mut Inflater,
         out: &mut Buf,
     ) -> Vec<Option<Range<usize>>> {
-        let from = self.layout.segment_in_file(first).start;
-        let fits = |i: &usize| *i == first || self.layout.segment_in_file(*i).end - from <= bytes;
-        let segments = first..self.segments();
-        let ranges: Vec<_> = segments
-            .clone()
-            .take_while(fits)
-            .map(|i| {
-                let Range { start, end } = self.layout.segment_in_file(i);
-                (start - from) as usize..(end - from) as usize
-            })
-            .collect();
-        let len = ranges.last().map_or(0, |range| range.end);
+        let mut segments: Vec<LocatedSegment> = Vec::new();
+        for segment in (first..self.segments()).map_while(|number| self.segment(number)) {
+            let from = segments.first().map_or(segment.file_at, |first| first.file_at);
+            if !segments.is_empty() && segment.file().end - from > bytes {
+                break;
+            }
+            segments.push(segment);
+        }
+        let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+            return Vec::new();
+        };
+        let (from, len) = (first.file_at, (last.file().end - first.file_at) as usize);
         let room = out.room(len + PADDING);
         let is_read = self.source.read_at(from, &mut room[..len]).is_ok();
-        let check = |(i, range): (usize, Range<usize>)| {
+        let check = |segment: &LocatedSegment| {
+            let range = (segment.file_at - from) as usize..(segment.file().end - from) as usize;
             let compressed = &mut room[range.start..range.end + PADDING];
-            (is_read && self.is_good(i, compressed, inflater)).then_some(range)
+            (is_read && self.is_good(segment, compressed, inflater)).then_some(range)
         };
-        let checked = segments.zip(ranges).map(check).collect();
+        let checked = segments.iter().map(check).collect();
         out.advance(len);
         self.source.dont_need_before(from);
         checked
@@ -163,9 +203,13 @@ impl PreviousArchive {
 
     /// Checks a segment, which has [`PADDING`] bytes after it: always its checksum, and for one in
     /// [`CHECKED_SHARE`] also its content.
-    fn is_good(&self, i: usize, compressed: &mut [u8], inflater: &mut Inflater) -> bool {
-        let segment = self.segment(i);
-        let turn = segment.key[0] ^ self.layout.footer.hash[0];
+    fn is_good(
+        &self,
+        LocatedSegment { segment, .. }: &LocatedSegment,
+        compressed: &mut [u8],
+        inflater: &mut Inflater,
+    ) -> bool {
+        let turn = segment.key[0] ^ self.index.footer.hash[0];
         crc32fast::hash(&compressed[..compressed.len() - PADDING]) == segment.compressed_crc32
             && (!turn.is_multiple_of(CHECKED_SHARE)
                 || decode(segment, compressed, inflater).is_some())
@@ -183,4 +227,10 @@ pub(super) fn decode(
         && crc32fast::hash(&raw) == segment.raw_crc32
         && Segment::key_of(&raw) == segment.key;
     is_good.then_some(raw)
+}
+
+/// Returns the first half of a key.
+fn half(key: &[u8; 16]) -> u64 {
+    let (half, _) = key.split_first_chunk().expect("a key has 16 bytes");
+    u64::from_le_bytes(*half)
 }

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::format::index::Segment;
+use crate::{
+    entry::Entry,
+    format::index::{LocatedSegment, Segment},
+};
 
 /// Bytes of copied segments that are read at once, and sent at once.
 pub(crate) const CHUNK: usize = 768 << 10;
@@ -13,7 +16,7 @@ pub(crate) const CHUNK: usize = 768 << 10;
 pub(crate) struct CopiedSegment {
     pub(super) chunk: Bytes,
     pub(super) range: Range<usize>,
-    pub(super) segment: Segment,
+    pub(super) segment: LocatedSegment,
 }
 
 impl CopiedSegment {
@@ -28,6 +31,8 @@ impl CopiedSegment {
 pub(crate) struct Copies {
     runs: Vec<(Bytes, Range<usize>)>,
     segments: Vec<Segment>,
+    /// Entries of the index that end in these segments.
+    entries: Vec<Entry>,
     len: usize,
 }
 
@@ -41,10 +46,19 @@ impl Copies {
         &self.segments
     }
 
+    /// Adds an entry that ends in the last segment.
+    pub(crate) fn add_entry(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
     pub(crate) fn push(&mut self, copied: CopiedSegment) {
         let CopiedSegment { chunk, range, segment } = copied;
         self.len += range.len();
-        self.segments.push(segment);
+        self.segments.push(segment.segment);
         match self.runs.last_mut() {
             Some((last, run)) if last.as_ptr() == chunk.as_ptr() && run.end == range.start => {
                 run.end = range.end;

@@ -10,4 +10,4 @@ mod read_ahead;
 
 pub(crate) use archive::PreviousArchive;
 pub(crate) use copies::{CHUNK, CopiedSegment, Copies};
-pub(crate) use cursor::Cursor;
+pub(crate) use cursor::{Cursor, PreviousEntry};

@@ -4,7 +4,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, Receiver, SyncSender},
     },
 };
@@ -16,7 +16,10 @@ use super::{
     copies::{CHUNK, CopiedSegment},
 };
 use crate::{
-    format::buffer::{Pool, Pooled},
+    format::{
+        buffer::{Pool, Pooled},
+        index::LocatedSegment,
+    },
     read::inflate::Inflater,
     rt::threads,
 };
@@ -26,14 +29,14 @@ pub(super) struct ReadAhead {
     previous: Arc<PreviousArchive>,
     pool: Pool,
     /// The first segment that may still be needed, in order.
-    needed: Arc<AtomicUsize>,
+    needed: Arc<AtomicU64>,
     chunks: Option<Receiver<Chunk>>,
     current: Option<Chunk>,
     inflater: Inflater,
 }
 
 struct Chunk {
-    first: usize,
+    first: u64,
     bytes: Bytes,
     /// Range of each segment in `bytes`; `None` if it is damaged.
     ranges: Vec<Option<Range<usize>>>,
@@ -52,13 +55,13 @@ impl ReadAhead {
     }
 
     /// Copies a segment. Returns `None` if it is damaged.
-    pub(super) fn copy(&mut self, i: usize) -> Option<CopiedSegment> {
-        let segment = *self.previous.segment(i);
-        if let Some((chunk, range)) = self.read_in_advance(i) {
+    pub(super) fn copy(&mut self, segment: &LocatedSegment) -> Option<CopiedSegment> {
+        let segment = *segment;
+        if let Some((chunk, range)) = self.read_in_advance(segment.number) {
             return Some(CopiedSegment { chunk, range, segment });
         }
         let mut bytes = self.pool.take();
-        let is_good = self.previous.copy(i, &mut self.inflater, &mut bytes);
+        let is_good = self.previous.copy(&segment, &mut self.inflater, &mut bytes);
         is_good.then(|| {
             let chunk = Bytes::from_owner(bytes);
             let range = 0..chunk.len();
@@ -68,15 +71,16 @@ impl ReadAhead {
 
     /// Returns the range of a segment in its chunk. Returns `None` if the thread is already past this
     /// segment, or if the segment is damaged.
-    fn read_in_advance(&mut self, i: usize) -> Option<(Bytes, Range<usize>)> {
+    fn read_in_advance(&mut self, number: u64) -> Option<(Bytes, Range<usize>)> {
         loop {
             if let Some(chunk) = &self.current {
-                let range = chunk.ranges.get(i.checked_sub(chunk.first)?);
+                let i = number.checked_sub(chunk.first)?;
+                let range = chunk.ranges.get(usize::try_from(i).ok()?);
                 if let Some(range) = range {
                     return range.clone().map(|range| (chunk.bytes.clone(), range));
                 }
             }
-            self.needed.fetch_max(i, Relaxed);
+            self.needed.fetch_max(number, Relaxed);
             if self.chunks.is_none() {
                 let (chunks, receiver) = mpsc::sync_channel(1);
                 let (previous, pool, needed) =
@@ -91,7 +95,7 @@ impl ReadAhead {
 }
 
 /// The thread. It ends after the last segment, or when the receiver is dropped.
-fn read(previous: &PreviousArchive, pool: &Pool, needed: &AtomicUsize, chunks: &SyncSender<Chunk>) {
+fn read(previous: &PreviousArchive, pool: &Pool, needed: &AtomicU64, chunks: &SyncSender<Chunk>) {
     let mut inflater = Inflater::new();
     let mut first = 0;
     loop {
@@ -101,7 +105,10 @@ fn read(previous: &PreviousArchive, pool: &Pool, needed: &AtomicUsize, chunks: &
         }
         let mut bytes: Pooled = pool.take();
         let ranges = previous.read(first, CHUNK as u64, &mut inflater, &mut bytes);
-        let next = first + ranges.len();
+        if ranges.is_empty() {
+            return;
+        }
+        let next = first + ranges.len() as u64;
         if chunks.send(Chunk { first, bytes: Bytes::from_owner(bytes), ranges }).is_err() {
             return;
         }

@@ -7,12 +7,12 @@ use super::{
     writer::{Writer, file_header},
 };
 use crate::{
-    entry::{EntryKind, Metadata},
+    entry::{Entry, EntryKind, Metadata},
     error::{Error, Result},
     format::segment::SegmentLayout,
     fs::walk::TreeWalk,
     report::Change,
-    write::previous::CopiedSegment,
+    write::previous::{CopiedSegment, PreviousEntry},
 };
 
 impl Writer<'_> {
@@ -20,34 +20,34 @@ impl Writer<'_> {
     pub(super) fn copy_file(&mut self, walk: &TreeWalk<'_>) -> Result<bool> {
         let path = walk.path();
         let Some(cursor) = &mut self.cursor else { return Ok(false) };
-        let Some(i) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
+        let Some(previous) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
         // If this fails, opening the file fails too and reports the error.
         let Ok(Some((meta, link))) = walk.stat_file() else { return Ok(false) };
-        let is_same = cursor.is_same_file(i, &meta)
-            && cursor.header_len(i) == file_header(path, &meta).len()
+        let header_len = previous.entry.header_len as usize;
+        let is_same = previous.is_same_file(&meta, self.options.trust_mtime)
+            && header_len == file_header(path, &meta).len()
             && !self.options.is_recent(meta.ctime_ns)
             && !self.options.max_len.contains_key(path);
         if !is_same {
             return Ok(false);
         }
-        let header_len = cursor.header_len(i);
-        let previous = cursor.range(i);
         let layout = SegmentLayout::of(path, meta.size);
         let change = match layout {
-            Some(layout) => self.copy_large(walk, &meta, layout, previous)?,
-            None if self.join_group(i)? => None,
+            Some(layout) => self.copy_large(walk, &meta, layout, &previous)?,
+            None if self.join_group(&previous)? => None,
             None => {
                 self.unpack_group()?;
-                let Some(raw) = self.cursor.as_mut().and_then(|cursor| cursor.raw(previous)) else {
-                    return Ok(false);
-                };
+                let raw = self.cursor.as_mut().and_then(|cursor| cursor.raw(&previous));
+                let Some(raw) = raw else { return Ok(false) };
                 self.output.batch()?.raw.extend(raw);
                 None
             }
         };
         self.tracker.add_bytes(meta.size);
-        let flags = self.add_change(path, change);
-        self.add_file(path, &meta, header_len, flags, link)?;
+        let is_changed = change.is_some();
+        self.add_change(path, change);
+        let entry = self.entry(path, EntryKind::File, &meta, header_len);
+        self.add_file(Entry { is_changed, ..entry }, &meta, link);
         match layout {
             None => self.end_small_entry(path)?,
             Some(_) => self.output.send_if_full()?,
@@ -56,7 +56,7 @@ impl Writer<'_> {
     }
 
     /// Copies the headers and pieces of a large file, and reads the pieces that are damaged. `previous` is
-    /// its range in the previous tar stream.
+    /// its entry in the previous archive.
     ///
     /// Returns a change of the file since the walk looked at it, since copied pieces are older than pieces
     /// that were read.
@@ -65,8 +65,9 @@ impl Writer<'_> {
         walk: &TreeWalk<'_>,
         meta: &Metadata,
         layout: SegmentLayout,
-        previous: Range<u64>,
+        previous: &PreviousEntry,
     ) -> Result<Option<Change>> {
+        let previous = previous.tar();
         self.end_group()?;
         let header_len = self.encode_header(&file_header(walk.path(), meta));
         match self.cursor.as_mut().and_then(|cursor| cursor.copy_equal(&self.headers)) {
@@ -117,7 +118,7 @@ impl Writer<'_> {
             return Err(Error::cancelled());
         }
         let Some(cursor) = &mut self.cursor else { return Ok(None) };
-        let (segment, range) = cursor.segment_at(tar.start);
-        Ok(if range == tar { cursor.copy(segment) } else { None })
+        let segment = cursor.segment_at(tar.start).filter(|segment| segment.tar() == tar);
+        Ok(segment.and_then(|segment| cursor.copy(&segment)))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::writer::{ReadError, Writer, file_header};
 use crate::{
-    entry::{Entry, Metadata},
+    entry::{Entry, EntryKind, Metadata},
     error::Result,
     format::segment::SegmentLayout,
     fs::{file::SourceFile, walk::TreeWalk},
@@ -39,9 +39,9 @@ impl Writer<'_> {
         }
         // A file with a maximum length is expected to grow.
         self.add_change(path, change.filter(|_| max_len.is_none() || is_short));
-        let flags = if change.is_some() { Entry::CHANGED } else { 0 }
-            | if is_recent { Entry::RECENT } else { 0 };
-        self.add_file(path, &meta, header_len, flags, file.hard_link())?;
+        let is_changed = change.is_some();
+        let entry = self.entry(path, EntryKind::File, &meta, header_len);
+        self.add_file(Entry { is_changed, is_recent, ..entry }, &meta, file.hard_link());
         match SegmentLayout::of(path, meta.size) {
             None => self.end_small_entry(path),
             Some(_) => self.output.send_if_full(),

@@ -1,27 +1,30 @@
 //! Begins, continues and ends groups of small entries.
 
 use super::{small_file_group::SmallFileGroup, writer::Writer};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    write::previous::PreviousEntry,
+};
 
 impl Writer<'_> {
     /// Adds an entry, which is unchanged, to the unchanged group, or begins one with it. Returns false if the
-    /// entry is not at the right position for that. `i` is its position in the previous index.
-    pub(super) fn join_group(&mut self, i: usize) -> Result<bool> {
-        let Some(cursor) = &mut self.cursor else { return Ok(false) };
-        let entry = cursor.range(i);
+    /// entry is not at the right position for that.
+    pub(super) fn join_group(&mut self, previous: &PreviousEntry) -> Result<bool> {
+        let entry = previous.tar();
         if let Some(group) = &mut self.group {
             return Ok(group.extend(&entry));
         }
-        let (segment, tar) = cursor.segment_at(entry.start);
+        let tar = previous.segment.tar();
         if !self.output.is_cut() || tar.start != entry.start || tar.end < entry.end {
             return Ok(false);
         }
         if self.tracker.is_cancelled() {
             return Err(Error::cancelled());
         }
-        let Some(copied) = cursor.copy(segment) else { return Ok(false) };
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let Some(copied) = cursor.copy(&previous.segment) else { return Ok(false) };
         let len = entry.end - entry.start;
-        self.group = Some(SmallFileGroup { copied, tar, len, first: i, entries: Vec::new() });
+        self.group = Some(SmallFileGroup { copied, tar, len, members: Vec::new() });
         Ok(true)
     }
 
@@ -30,16 +33,18 @@ impl Writer<'_> {
         let Some(group) = self.group.take() else { return Ok(()) };
         let raw = (self.cursor.as_mut())
             .and_then(|cursor| cursor.raw_of(&group.copied, group.raw_range()));
-        let Some(raw) = raw else { return self.reread(group.first, group.entries) };
+        let Some(raw) = raw else { return self.reread(group.members) };
         self.output.batch()?.raw.extend(raw);
-        group.entries.iter().try_for_each(|entry| self.index.entries.push(entry))
+        group.members.into_iter().for_each(|member| self.output.add_entry(member.entry));
+        Ok(())
     }
 
     /// Ends the current group, so that the next entry begins another segment.
     pub(super) fn end_group(&mut self) -> Result<()> {
         if let Some(group) = self.group.take_if(|group| group.is_complete()) {
             self.output.push(group.copied)?;
-            return group.entries.iter().try_for_each(|entry| self.index.entries.push(entry));
+            group.members.into_iter().for_each(|member| self.output.add_entry(member.entry));
+            return Ok(());
         }
         self.unpack_group()?;
         self.output.cut();

@@ -21,11 +21,10 @@ use super::{
     previous::{Cursor, PreviousArchive},
 };
 use crate::{
-    entry::{EntryKind, Metadata, Unlisted},
+    entry::{Entry, EntryKind, Metadata},
     error::{Error, Result},
     format::{
         Profile,
-        index::IndexBuilder,
         tar::{END_LEN, Header},
     },
     fs::walk::{TreeWalk, WalkEntry},
@@ -33,16 +32,15 @@ use crate::{
     report::SkipReason,
 };
 
-/// Sends the whole tar stream of `walk`, and returns its index without the segments. Entries that are
-/// unchanged since `previous` are copied from it instead of being read.
+/// Sends the whole tar stream of `walk`, with the entries of its index. Entries that are unchanged since `previous` are copied from it instead of being read.
 pub(crate) fn write(
     mut walk: TreeWalk<'_>,
     options: &TreeOptions,
     previous: Option<Arc<PreviousArchive>>,
     tracker: &Tracker,
     feeder: &mut Feeder,
-) -> Result<(IndexBuilder, TreeReport)> {
-    let cursor = previous.map(|archive| Cursor::new(archive, options.trust_mtime, feeder.pool()));
+) -> Result<TreeReport> {
+    let cursor = previous.map(|archive| Cursor::new(archive, feeder.pool()));
     let mut writer = Writer {
         root: walk.root(),
         options,
@@ -50,7 +48,6 @@ pub(crate) fn write(
         output: Output::new(feeder),
         cursor,
         group: None,
-        index: IndexBuilder::default(),
         report: TreeReport::default(),
         links: HashMap::new(),
         unused_max_len: options.max_len.keys().cloned().collect(),
@@ -117,25 +114,19 @@ impl Writer<'_> {
     ) -> Result<()> {
         let meta = Metadata { size: 0, ..*meta };
         if self.options.profile == Profile::Wings {
-            self.check_time(path, &meta);
-            return self.index.unlisted.push(&Unlisted {
-                path: path.to_vec(),
-                kind: kind.code(),
-                mode: meta.mode,
-                uid: meta.uid,
-                gid: meta.gid,
-                mtime_ns: meta.mtime_ns,
-                target,
-            });
+            let entry = self.entry(path, kind, &meta, 0);
+            self.add_entry(Entry { target, ..entry }, &meta);
+            return Ok(());
         }
         let header_len = self.encode_header(&Header { path, kind, meta: &meta, target: &target });
         let unchanged = self.cursor.as_mut().and_then(|cursor| {
-            let i = cursor.entry(path, kind)?;
-            let is_same = cursor.is_same_link(i, kind, &meta) && cursor.header_len(i) == header_len;
-            is_same.then_some(i)
+            let previous = cursor.entry(path, kind)?;
+            let is_same = previous.is_same_link(&meta, &target)
+                && previous.entry.header_len as usize == header_len;
+            is_same.then_some(previous)
         });
         let is_joined = match unchanged {
-            Some(i) => self.join_group(i)?,
+            Some(previous) => self.join_group(&previous)?,
             None => false,
         };
         if !is_joined {
@@ -144,20 +135,19 @@ impl Writer<'_> {
             self.encode_header(&Header { path, kind, meta: &meta, target: &target });
             self.output.batch()?.raw.extend(&self.headers);
         }
-        self.add_entry(path, kind, &meta, header_len, 0)?;
+        let entry = self.entry(path, kind, &meta, header_len);
+        self.add_entry(Entry { target, ..entry }, &meta);
         self.end_small_entry(path)
     }
 
-    fn finish(mut self) -> Result<(IndexBuilder, TreeReport)> {
+    fn finish(mut self) -> Result<TreeReport> {
         self.end_group()?;
         self.output.batch()?.raw.zeros(END_LEN as usize);
         self.output.cut();
         self.output.finish()?;
-        let mut groups: Vec<_> = self.links.into_values().filter(|group| group.len() > 1).collect();
-        groups.sort_unstable();
-        self.report.hard_links = groups.len() as u64;
-        self.index.hard_links = groups;
+        let groups = self.links.values().filter(|names| names.count > 1);
+        self.report.hard_links = groups.count() as u64;
         self.report.unused_max_len = self.unused_max_len.into_iter().collect();
-        Ok((self.index, self.report))
+        Ok(self.report)
     }
 }

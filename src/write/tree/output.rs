@@ -1,6 +1,7 @@
 //! The tar stream on its way to the pipeline.
 
 use crate::{
+    entry::Entry,
     error::Result,
     format::segment::Batch,
     write::{
@@ -34,7 +35,7 @@ impl<'a> Output<'a> {
     /// Adds a copied segment. Sends the raw bytes before it. The caller has cut them.
     pub(super) fn push(&mut self, copied: CopiedSegment) -> Result<()> {
         debug_assert!(self.is_cut(), "a segment is complete before the next");
-        if !self.batch.raw.is_empty() {
+        if !self.batch.is_empty() {
             self.send_batch()?;
         }
         if self.copies.len() >= CHUNK {
@@ -42,6 +43,14 @@ impl<'a> Output<'a> {
         }
         self.copies.push(copied);
         Ok(())
+    }
+
+    /// Adds an entry to the index, after all its bytes.
+    pub(super) fn add_entry(&mut self, entry: Entry) {
+        match self.copies.segments() {
+            [] => self.batch.entries.push(entry),
+            _ => self.copies.add_entry(entry),
+        }
     }
 
     /// Returns the number of raw bytes since the last cut.

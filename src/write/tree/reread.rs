@@ -5,7 +5,10 @@
 
 use rustix::io::Errno;
 
-use super::writer::{ReadError, Writer, file_header};
+use super::{
+    small_file_group::GroupMember,
+    writer::{Names, ReadError, Writer, file_header},
+};
 use crate::{
     entry::{Entry, EntryKind, Metadata},
     error::Result,
@@ -15,20 +18,19 @@ use crate::{
 };
 
 impl Writer<'_> {
-    /// Adds these entries, in their current state, to the batch and the index. The first of them is entry
-    /// `first` of the previous archive.
-    pub(super) fn reread(&mut self, first: usize, entries: Vec<Entry>) -> Result<()> {
-        for (i, mut entry) in (first..).zip(entries) {
+    /// Adds these entries, in their current state, to the batch and the index.
+    pub(super) fn reread(&mut self, members: Vec<GroupMember>) -> Result<()> {
+        for GroupMember { mut entry, meta } in members {
             let start = self.output.batch()?.raw.len();
-            let read = match entry.kind() {
-                EntryKind::File => self.reread_file(i, &mut entry),
-                EntryKind::Symlink => self.reread_link(i, &mut entry),
+            let read = match entry.kind {
+                EntryKind::File => self.reread_file(&mut entry, &meta),
+                EntryKind::Symlink => self.reread_link(&mut entry, &meta),
                 EntryKind::Directory => {
                     self.put_header(&entry, &[]).map(drop).map_err(ReadError::Fatal)
                 }
             };
             match read {
-                Ok(()) => self.index.entries.push(&entry)?,
+                Ok(()) => self.output.add_entry(entry),
                 Err(ReadError::Fatal(e)) => return Err(e),
                 Err(ReadError::Errno(errno)) => {
                     self.output.batch()?.raw.truncate(start);
@@ -40,7 +42,7 @@ impl Writer<'_> {
     }
 
     /// Like every small file, the entry gets the length that was actually read.
-    fn reread_file(&mut self, i: usize, entry: &mut Entry) -> Result<(), ReadError> {
+    fn reread_file(&mut self, entry: &mut Entry, before: &Metadata) -> Result<(), ReadError> {
         let mut file = self.root.open_file(&entry.path).map_err(ReadError::Errno)?;
         let batch = self.output.batch().map_err(ReadError::Fatal)?;
         let start = batch.raw.len();
@@ -52,31 +54,37 @@ impl Writer<'_> {
         let header_len = self.encode_header(&file_header(&entry.path, &metadata(entry)));
         let batch = self.output.batch().map_err(ReadError::Fatal)?;
         batch.raw[start..start + header_len].copy_from_slice(&self.headers);
-        let now = file.metadata();
-        let is_same = self.cursor.as_ref().is_some_and(|cursor| cursor.is_same_file(i, &now));
-        let change = match is_same {
+        let change = match self.change_since(before, &file.metadata()) {
             _ if entry.size < size => Some(Change::Shrank),
-            true => file.change().map_err(ReadError::Errno)?,
-            false => Some(change_of_size(size, now.size)),
+            None => file.change().map_err(ReadError::Errno)?,
+            change => change,
         };
-        entry.flags |= self.add_change(&entry.path, change);
+        entry.is_changed |= change.is_some();
+        self.add_change(&entry.path, change);
         Ok(())
     }
 
-    fn reread_link(&mut self, i: usize, entry: &mut Entry) -> Result<(), ReadError> {
+    fn reread_link(&mut self, entry: &mut Entry, before: &Metadata) -> Result<(), ReadError> {
         let target = self.root.read_link(&entry.path).map_err(ReadError::Errno)?;
         let now = self.root.stat(&entry.path).map_err(ReadError::Errno)?;
         entry.header_len = self.put_header(entry, &target).map_err(ReadError::Fatal)?;
-        let kind = EntryKind::Symlink;
-        let now = Metadata { size: 0, ..now };
-        let is_same = self.cursor.as_ref().is_some_and(|cursor| cursor.is_same_link(i, kind, &now));
-        entry.flags |= self.add_change(&entry.path, (!is_same).then_some(Change::Modified));
+        entry.target = target;
+        let change = self.change_since(before, &Metadata { size: 0, ..now });
+        entry.is_changed |= change.is_some();
+        self.add_change(&entry.path, change.map(|_| Change::Modified));
         Ok(())
+    }
+
+    /// Returns the change since the walk has found `before`.
+    fn change_since(&self, before: &Metadata, now: &Metadata) -> Option<Change> {
+        let is_ctime_ignored = self.options.trust_mtime;
+        let ctime_ns = if is_ctime_ignored { before.ctime_ns } else { now.ctime_ns };
+        change_between(before, &Metadata { ctime_ns, ..*now })
     }
 
     /// Adds a header to the batch, and returns its length.
     fn put_header(&mut self, entry: &Entry, target: &[u8]) -> Result<u32> {
-        let (path, kind, meta) = (&entry.path[..], entry.kind(), metadata(entry));
+        let (path, kind, meta) = (&entry.path[..], entry.kind, metadata(entry));
         let len = self.encode_header(&Header { path, kind, meta: &meta, target });
         self.output.batch()?.raw.extend(&self.headers);
         Ok(len as u32)
@@ -90,7 +98,7 @@ impl Writer<'_> {
             _ => skippable(errno).ok_or_else(|| self.root.fail(&entry.path, "read", errno))?,
         };
         self.skip(&entry.path, reason);
-        match entry.kind() {
+        match entry.kind {
             EntryKind::File => {
                 self.report.files -= 1;
                 self.report.content -= entry.size;
@@ -98,11 +106,11 @@ impl Writer<'_> {
             EntryKind::Symlink => self.report.symlinks -= 1,
             EntryKind::Directory => self.report.directories -= 1,
         }
-        // The positions of all later entries decrease by one.
-        let position = self.index.entries.len() as u32;
-        for links in self.links.values_mut() {
-            links.retain(|&other| other != position);
-            links.iter_mut().filter(|other| **other > position).for_each(|other| *other -= 1);
+        let is_name = |names: &&mut Names| {
+            names.first == entry.path || (!entry.target.is_empty() && names.first == entry.target)
+        };
+        if let Some(names) = self.links.values_mut().find(is_name) {
+            names.count -= 1;
         }
         Ok(())
     }

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::{entry::Entry, write::previous::CopiedSegment};
+use crate::{
+    entry::{Entry, Metadata},
+    write::previous::CopiedSegment,
+};
 
 /// A group of small entries that are the same as those at the start of a segment of the previous archive.
 ///
@@ -15,10 +18,15 @@ pub(super) struct SmallFileGroup {
     pub(super) tar: Range<u64>,
     /// Raw bytes of the entries so far.
     pub(super) len: u64,
-    /// Position of the first entry in the previous index.
-    pub(super) first: usize,
     /// The entries so far. They are not in the index until the bytes of the group are known to be right.
-    pub(super) entries: Vec<Entry>,
+    pub(super) members: Vec<GroupMember>,
+}
+
+/// An entry of a group.
+pub(super) struct GroupMember {
+    pub(super) entry: Entry,
+    /// The metadata that the walk has found.
+    pub(super) meta: Metadata,
 }
 
 impl SmallFileGroup {

@@ -8,13 +8,15 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    options::TreeOptions, output::Output, report::TreeReport, small_file_group::SmallFileGroup,
+    options::TreeOptions,
+    output::Output,
+    report::TreeReport,
+    small_file_group::{GroupMember, SmallFileGroup},
 };
 use crate::{
     entry::{Entry, EntryKind, Metadata, is_beyond},
     error::{Error, Result},
     format::{
-        index::IndexBuilder,
         segment::ends_group,
         tar::{BLOCK, Header},
     },
@@ -38,14 +40,19 @@ pub(super) struct Writer<'a> {
     pub(super) cursor: Option<Cursor>,
     /// A group that is unchanged so far. None of its bytes are in the output.
     pub(super) group: Option<SmallFileGroup>,
-    pub(super) index: IndexBuilder,
     pub(super) report: TreeReport,
-    /// Entries of files with more than one name.
-    pub(super) links: HashMap<FileId, Vec<u32>>,
+    /// Files with more than one name.
+    pub(super) links: HashMap<FileId, Names>,
     /// Paths of `max_len` that were not found yet.
     pub(super) unused_max_len: BTreeSet<Vec<u8>>,
     /// Headers of the current entry.
     pub(super) headers: Vec<u8>,
+}
+
+/// The names of a file in the archive.
+pub(super) struct Names {
+    pub(super) first: Vec<u8>,
+    pub(super) count: u64,
 }
 
 /// A failed read.
@@ -86,11 +93,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Reports a change, and returns the flag for the entry.
-    pub(super) fn add_change(&mut self, path: &[u8], change: Option<Change>) -> u32 {
-        let Some(change) = change else { return 0 };
-        self.report.changed.push(Changed { path: path.to_vec(), change });
-        Entry::CHANGED
+    /// Reports a change, if there is one.
+    pub(super) fn add_change(&mut self, path: &[u8], change: Option<Change>) {
+        let path = path.to_vec();
+        self.report.changed.extend(change.map(|change| Changed { path, change }));
     }
 
     /// Reports a time that the index cannot represent.
@@ -107,41 +113,18 @@ impl Writer<'_> {
         self.headers.len()
     }
 
-    /// Adds a file to the index, and counts it.
-    pub(super) fn add_file(
-        &mut self,
-        path: &[u8],
-        meta: &Metadata,
-        header_len: usize,
-        flags: u32,
-        link: Option<FileId>,
-    ) -> Result<()> {
-        let entry = self.add_entry(path, EntryKind::File, meta, header_len, flags)?;
-        if let Some(id) = link {
-            self.links.entry(id).or_default().push(entry);
-        }
-        self.report.files += 1;
-        self.report.content += meta.size;
-        self.tracker.add_file();
-        Ok(())
-    }
-
-    /// Adds an entry to the index, or to the current group. Returns its position.
-    pub(super) fn add_entry(
-        &mut self,
+    /// Returns the entry of the index with this metadata.
+    pub(super) fn entry(
+        &self,
         path: &[u8],
         kind: EntryKind,
         meta: &Metadata,
         header_len: usize,
-        flags: u32,
-    ) -> Result<u32> {
-        self.check_time(path, meta);
-        let in_group = self.group.as_ref().map_or(0, |group| group.entries.len());
-        let position = self.index.entries.len() + in_group as u64;
+    ) -> Entry {
         let keep = !self.options.reproducible;
-        let entry = Entry {
+        Entry {
             path: path.to_vec(),
-            kind: kind.code(),
+            kind,
             header_len: header_len as u32,
             size: meta.size,
             mode: meta.mode,
@@ -150,13 +133,34 @@ impl Writer<'_> {
             mtime_ns: meta.mtime_ns,
             ctime_ns: if keep { meta.ctime_ns } else { 0 },
             inode: if keep { meta.inode } else { 0 },
-            flags: if keep { flags } else { flags & !Entry::RECENT },
-        };
-        match &mut self.group {
-            Some(group) => group.entries.push(entry),
-            None => self.index.entries.push(&entry)?,
+            ..Entry::default()
         }
-        Ok(position as u32)
+    }
+
+    /// Adds the entry of a file to the index, and counts it.
+    pub(super) fn add_file(&mut self, mut entry: Entry, meta: &Metadata, link: Option<FileId>) {
+        if let Some(id) = link {
+            let first = || Names { first: entry.path.clone(), count: 0 };
+            let names = self.links.entry(id).or_insert_with(first);
+            names.count += 1;
+            if names.count > 1 {
+                entry.target = names.first.clone();
+            }
+        }
+        self.add_entry(entry, meta);
+        self.report.files += 1;
+        self.report.content += meta.size;
+        self.tracker.add_file();
+    }
+
+    /// Adds an entry to the index, or to the current group.
+    pub(super) fn add_entry(&mut self, mut entry: Entry, meta: &Metadata) {
+        self.check_time(&entry.path, meta);
+        entry.is_recent &= !self.options.reproducible;
+        match &mut self.group {
+            Some(group) => group.members.push(GroupMember { entry, meta: *meta }),
+            None => self.output.add_entry(entry),
+        }
     }
 
     /// Returns whether the current group of small entries ends after the one at `path`.
