@@ -59,7 +59,7 @@ static: setup-all ## the command without any library, for amd64 and arm64: targe
 miri: ## the C library's unit tests under Miri, where rustup can bring it
 	tests/miri.sh
 
-install: ## the C library: header, both libraries, pkg-config file, below PREFIX
+install: ## the C library: header, both libraries, files for pkg-config and CMake, below PREFIX
 	cargo build --release -p wingback-ffi $(FFI_FEATURES)
 	ffi/install.sh $(TARGET)/release $(PREFIX)
 
