@@ -328,7 +328,7 @@ func TestAServersLastArchiveIsRemembered(t *testing.T) {
 		if n := copied(n, id); n != 0 {
 			t.Errorf("the first copied %d bytes", n)
 		}
-		// A process that was started later can do so, too.
+		// A process that is started later can do so, too.
 		n, err = wings.NewNode(config)
 		must(t, err)
 		if copied(n, other) == 0 {
@@ -416,7 +416,7 @@ func TestTheSwitchGivesTheStockAdapter(t *testing.T) {
 	}
 }
 
-// The documentation has the adapter that is compiled here.
+// docs/wings.md contains the adapter that is compiled here.
 func TestTheDocumentationHasTheAdapter(t *testing.T) {
 	_, here, _, _ := runtime.Caller(0)
 	doc, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../docs/wings.md"))

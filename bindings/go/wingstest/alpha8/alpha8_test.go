@@ -1,5 +1,5 @@
-// Package alpha8 is for Wings of the years up to 2025, whose module for archives no program can have
-// beside its successor.
+// Package alpha8 tests with the module for archives of Wings up to 2025. One program cannot contain it and
+// its successor.
 package alpha8
 
 import (

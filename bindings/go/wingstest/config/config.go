@@ -1,18 +1,18 @@
-// Package config stands in for Wings' own: of its shape, as far as an adapter sees it.
+// Package config is a stand-in for Wings' package. It has the parts that an adapter uses.
 package config
 
-// Configuration is what config.yml has.
+// Configuration is the content of config.yml.
 type Configuration struct {
 	System SystemConfiguration
 }
 
-// SystemConfiguration is its section system.
+// SystemConfiguration is the section system.
 type SystemConfiguration struct {
 	BackupDirectory string
 	Backups         Backups
 }
 
-// Backups is the section system.backups. Engine is what the adapter adds.
+// Backups is the section system.backups. The adapter adds Engine.
 type Backups struct {
 	WriteLimit       int
 	CompressionLevel string
@@ -21,10 +21,10 @@ type Backups struct {
 
 var current Configuration
 
-// Set puts one in place.
+// Set replaces the configuration.
 func Set(c *Configuration) { current = *c }
 
-// Get gives a copy.
+// Get returns a copy of the configuration.
 func Get() *Configuration {
 	c := current
 	return &c

@@ -1,11 +1,11 @@
-// Package filesystem stands in for Wings' own.
+// Package filesystem is a stand-in for Wings' package.
 package filesystem
 
-// Filesystem is a server's.
+// Filesystem is the directory of a server.
 type Filesystem struct{ root string }
 
-// New gives the one of a directory.
+// New returns the file system of a directory.
 func New(root string) *Filesystem { return &Filesystem{root} }
 
-// Path is where it is.
+// Path returns the path of the directory.
 func (fs *Filesystem) Path() string { return fs.root }

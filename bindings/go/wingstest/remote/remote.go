@@ -1,26 +1,26 @@
-// Package remote stands in for Wings' own.
+// Package remote is a stand-in for Wings' package.
 package remote
 
 import "context"
 
-// Client asks the Panel.
+// Client sends requests to the Panel.
 type Client interface {
 	GetBackupRemoteUploadURLs(ctx context.Context, backup string, size int64) (BackupRemoteUploadResponse, error)
 }
 
-// BackupRemoteUploadResponse is what the Panel answers.
+// BackupRemoteUploadResponse is the Panel's answer with part URLs.
 type BackupRemoteUploadResponse struct {
 	Parts    []string `json:"parts"`
 	PartSize int64    `json:"part_size"`
 }
 
-// BackupPart is a part that went up.
+// BackupPart is an uploaded part.
 type BackupPart struct {
 	ETag       string `json:"etag"`
 	PartNumber int    `json:"part_number"`
 }
 
-// BackupRequest is what the Panel is told.
+// BackupRequest is the result of a backup for the Panel.
 type BackupRequest struct {
 	Checksum     string       `json:"checksum"`
 	ChecksumType string       `json:"checksum_type"`

@@ -1,5 +1,5 @@
-// Package tree has what tests of both generations of Wings' modules need, which no one program can have
-// together.
+// Package tree has trees and checks for the tests of both generations of Wings' modules. One program cannot
+// contain both.
 package tree
 
 import (
@@ -23,7 +23,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Volume is a server's directory, with links and directories.
+// Volume makes a server's directory, with links and directories.
 func Volume(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ func Volume(t testing.TB) string {
 	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
 	must(t, os.Symlink("world", filepath.Join(dir, "current")))
 	must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
-	// Go's tar rounds times, and what reads it cuts them.
+	// Go's tar rounds times, and its reader truncates them.
 	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -52,7 +52,7 @@ func Volume(t testing.TB) string {
 	return dir
 }
 
-// Writer is what Wings' restore does with each file: Filesystem.Write, and its times.
+// Writer writes each file as Wings' restore does: Filesystem.Write, then its times.
 func Writer(dir string) backup.RestoreCallback {
 	return func(name string, info fs.FileInfo, r io.ReadCloser) error {
 		defer r.Close()
@@ -75,7 +75,7 @@ func Writer(dir string) backup.RestoreCallback {
 	}
 }
 
-// Same compares the regular files of two trees; without what the source's are excluded by.
+// Same compares the regular files of two trees, without the excluded files of the source.
 func Same(t testing.TB, source, restored string) {
 	t.Helper()
 	files := func(dir string) map[string]string {
@@ -106,7 +106,7 @@ func Same(t testing.TB, source, restored string) {
 	}
 }
 
-// Targets are an empty directory, and one with older files in it.
+// Targets returns an empty directory, and one with older files.
 func Targets(t testing.TB, restore func(dir string)) {
 	for _, emptied := range []bool{true, false} {
 		dir := t.TempDir()
