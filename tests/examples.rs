@@ -15,10 +15,10 @@ use std::{
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        // The features are those of `tests/run.py`, which has built them already.
+        // With the features of `tests/run.py`, so that its build is used.
         let mut cargo = cargo::cargo(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--workspace", "--exclude", "wingback-isal"]);
-        cargo.args(["--all-targets"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--quiet", "--workspace", "--exclude", "wingback-isal", "--examples"]);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
