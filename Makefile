@@ -38,7 +38,7 @@ test-quick: ## Rust without servers and the browser, and Go with the command: fo
 	tests/run.py --quick
 	bindings/go/test.sh $(TARGET)/debug quick
 
-test-all: setup-all static ## as test, and what is slow to set up: MinIO, valgrind, cargo-c, musl, ISA-L
+test-all: setup-all static ## as test, and tests whose tools take long to set up: MinIO, valgrind, cargo-c, CMake, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
 	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon
 	cargo test -p wingback --features $(FEATURES) --lib --test archive --test encoder --test previous
@@ -61,7 +61,7 @@ static: setup-all ## the statically linked command, for amd64 and arm64: target/
 miri: ## the C library's unit tests under Miri, if rustup can install it
 	tests/miri.sh
 
-install: ## the C library: header, both libraries, pkg-config file, below PREFIX
+install: ## the C library: header, both libraries, files for pkg-config and CMake, below PREFIX
 	cargo build --release -p wingback-ffi $(FFI_FEATURES)
 	ffi/install.sh $(TARGET)/release $(PREFIX)
 

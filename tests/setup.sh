@@ -85,7 +85,8 @@ esac
 case $part in
 all)
     need valgrind valgrind
-    packages "C programs under valgrind"
+    need cmake cmake
+    packages "C programs under valgrind, and C programs built by CMake"
     need musl-gcc musl-tools
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
     [ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing="$missing libc6-dev-arm64-cross"

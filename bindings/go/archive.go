@@ -158,7 +158,7 @@ func mode(bits uint32, kind MemberKind) fs.FileMode {
 }
 
 // CopyFile writes one file of the archive to w. With an index, it reads only the index and the segments
-// that contain the file. What w has got is known to be correct only if CopyFile returns no error.
+// that contain the file. The content of w is known to be correct only if CopyFile returns no error.
 func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Member, error) {
 	var member Member
 	var drained *pump

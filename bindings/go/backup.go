@@ -202,7 +202,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
-// WriteTo writes the archive to w while it is made. If it fails, w has got an incomplete archive, which
+// WriteTo writes the archive to w while it is made. If it fails, w has an incomplete archive, which
 // readers detect as such.
 func (b Backup) WriteTo(ctx context.Context, w io.Writer) (*Report, error) {
 	var pump *pump

@@ -17,6 +17,6 @@
 //     and wingback.h must be in the directory lib of this package, where bindings/go/build.sh puts them.
 //     With the build tag wingback_pkgconfig instead, pkg-config finds them.
 //
-// A function with a context returns soon after the context is done, and removes what it had begun. C code
-// never calls back into Go.
+// A function with a context cleans up and returns soon after the context is done. C code does not call
+// back into Go.
 package wingback

@@ -1,4 +1,4 @@
-// Backs a directory up into another, with its progress on the way. Ctrl-C cancels it in order.
+// Backs up a directory into another one, and shows the progress. Ctrl-C cancels the backup.
 //
 //     cc examples/c/backup.c $(pkg-config --cflags --libs wingback) -o backup
 //     ./backup /srv/minecraft /backups
@@ -14,7 +14,7 @@ static void interrupt(int signal) {
     interrupted = 1;
 }
 
-// Says what went wrong and frees it.
+// Prints the error and frees it.
 static int failed(const char *what, wingback_error *error) {
     fprintf(stderr, "\n%s: %s\n", what, wingback_error_message(error));
     wingback_error_free(error);
@@ -65,7 +65,7 @@ int main(int count, char **args) {
         wingback_backup_new(wingback_bytes_of(args[1]), &backup, &error) ||
         wingback_backup_count_first(backup, true, &error) ||
         wingback_backup_start(backup, store, wingback_bytes_of(key), &task, &error)) {
-        failed("it cannot begin", error);
+        failed("the backup cannot start", error);
         goto end;
     }
     signal(SIGINT, interrupt);
@@ -75,7 +75,7 @@ int main(int count, char **args) {
         if (interrupted) wingback_task_cancel(task);
     }
     if (ended != WINGBACK_STATUS_OK) {
-        failed("no backup was made", error);
+        failed("the backup failed", error);
         goto end;
     }
     show_progress(task);

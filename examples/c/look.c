@@ -1,4 +1,4 @@
-// Looks into an archive: lists what it holds, or writes one file of it to standard output.
+// Lists an archive, or writes one file of it to standard output.
 //
 //     cc examples/c/look.c $(pkg-config --cflags --libs wingback) -o look
 //     ./look /backups/backup-0d9444a5-350d-4f30-8350-79a69d12af1c.tar.gz
@@ -8,7 +8,7 @@
 
 #include <wingback.h>
 
-// Waits for a task that was started with this status.
+// Waits for a task. `started` is the status of its start.
 static wingback_status finish(wingback_status started, const wingback_task *task,
                               wingback_error **error) {
     return started == WINGBACK_STATUS_OK ? wingback_task_wait(task, -1, error) : started;

@@ -1,4 +1,4 @@
-//! A program can be built with `pkg-config` and the installed library alone.
+//! A program can be built with the installed library alone, by `pkg-config` or CMake.
 
 mod common;
 
@@ -22,9 +22,9 @@ impl Prefix {
         printed.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Builds both examples, makes a backup with the first and reads it with the second.
+    /// Builds the examples with the compiler and pkg-config, and runs them.
     fn works(&self, how: &str, flags: &[&str], of_pkg_config: &[&str]) {
-        let build = |example: &str| {
+        examples_work(|example| {
             let binary = self.0.join(format!("{example}-{how}"));
             ok(Command::new("cc")
                 .args(["-Wall", "-Wextra", "-Werror"])
@@ -36,17 +36,23 @@ impl Prefix {
             let mut command = Command::new(binary);
             command.env("LD_LIBRARY_PATH", self.0.join("lib"));
             command
-        };
-        let place = Place::new();
-        let printed = ok(build("backup").arg(place.source()).arg(place.work()));
-        assert!(printed.contains("skipped fifo: is a named pipe"), "{printed}");
-        let archive = printed.lines().last().unwrap();
-        let listed = ok(build("look").arg(archive));
-        assert!(listed.contains("  world/region.mca\n"), "{listed}");
-        assert_eq!(ok(build("look").arg(archive).arg("server.properties")), "motd=hi\n");
-        let refused = build("look").arg(archive).arg("none").output().unwrap();
-        let why = String::from_utf8(refused.stderr).unwrap();
-        assert!(why.starts_with("not-found: "), "{why}");
+        });
+    }
+
+    /// Builds the examples with CMake, and runs them.
+    fn works_with_cmake(&self, static_libs: &str) {
+        let build = self.0.join(format!("cmake-{static_libs}"));
+        ok(Command::new("cmake")
+            .arg("-S")
+            .arg(root().join("examples/c"))
+            .arg("-B")
+            .arg(&build)
+            .arg(format!("-DCMAKE_PREFIX_PATH={}", self.0.display()))
+            .arg(format!("-Dwingback_USE_STATIC_LIBS={static_libs}")));
+        ok(Command::new("cmake").arg("--build").arg(&build));
+        let dynamic = ok(Command::new("readelf").arg("-d").arg(build.join("backup")));
+        assert_eq!(dynamic.contains("[libwingback.so.1]"), static_libs == "OFF", "{dynamic}");
+        examples_work(|example| Command::new(build.join(example)));
     }
 
     fn soname(&self) -> String {
@@ -66,6 +72,21 @@ impl Prefix {
     }
 }
 
+/// Makes a backup with the first example and reads it with the second. `command` returns a command that
+/// runs the example of a name.
+fn examples_work(command: impl Fn(&str) -> Command) {
+    let place = Place::new();
+    let said = ok(command("backup").arg(place.source()).arg(place.work()));
+    assert!(said.contains("skipped fifo: is a named pipe"), "{said}");
+    let archive = said.lines().last().unwrap();
+    let listed = ok(command("look").arg(archive));
+    assert!(listed.contains("  world/region.mca\n"), "{listed}");
+    assert_eq!(ok(command("look").arg(archive).arg("server.properties")), "motd=hi\n");
+    let refused = command("look").arg(archive).arg("none").output().unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(why.starts_with("not-found: "), "{why}");
+}
+
 #[test]
 fn make_install_installs_all_that_a_program_needs() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +103,20 @@ fn make_install_installs_all_that_a_program_needs() {
         .arg("/usr"));
     let written = fs::read_to_string(staged.join("usr/lib/pkgconfig/wingback.pc")).unwrap();
     assert!(written.starts_with("prefix=/usr\n"), "{written}");
+}
+
+#[test]
+fn cmake_finds_the_library_wherever_it_is() {
+    if !in_test_all("C programs built by CMake") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (installed, moved) = (dir.path().join("usr"), dir.path().join("moved"));
+    ok(Command::new(root().join("ffi/install.sh")).arg(built()).arg(&installed));
+    fs::rename(installed, &moved).unwrap();
+    let prefix = Prefix(moved);
+    prefix.works_with_cmake("OFF");
+    prefix.works_with_cmake("ON");
 }
 
 /// This build has no network features, so that one test covers them.

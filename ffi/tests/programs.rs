@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, process::Command
 use common::{
     HEADER, Place, built, compile,
     left_out::{cases, in_test_all},
-    ok,
+    ok, root,
 };
 use server::Server;
 
@@ -76,6 +76,27 @@ fn a_complete_client_works() {
         assert_eq!(server.objects(&bucket), [], "{bucket}");
         assert_eq!(server.unfinished(&bucket).len(), 2);
     }
+}
+
+#[test]
+fn the_program_of_the_documentation_makes_a_backup_and_explains_a_failure() {
+    let page = fs::read_to_string(root().join("docs/c-api.md")).unwrap();
+    let program = page.split("```c\n").find(|block| block.contains("int main(")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("documented.c");
+    fs::write(&source, program.split_once("```").unwrap().0).unwrap();
+    let program = compile(&source, dir.path(), &["-fsanitize=address"]);
+    let place = Place::new();
+    let said = ok(Command::new(&program).args(directories(&place)));
+    assert!(said.contains(" bytes, SHA-1 "), "{said}");
+    assert!(place.work().join("monday.tar.gz").is_file());
+
+    let source = place.source().join("missing");
+    let failed = Command::new(&program).arg(&source).arg(place.work()).output().unwrap();
+    let why = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{why}");
+    assert!(why.starts_with("not-found: ") && why.contains(source.to_str().unwrap()), "{why}");
+    assert_eq!(why.lines().count(), 1, "{why}");
 }
 
 #[test]

@@ -80,9 +80,9 @@ export async function copy(button) {
     announce('Copied.');
     setTimeout(() => { button.textContent = 'Copy'; }, 2000);
   } catch {
-    // Over plain HTTP there is no clipboard: the full text is shown and marked instead.
+    // Over plain HTTP there is no clipboard. The full text is shown and selected instead.
     code.textContent = text;
     getSelection().selectAllChildren(code);
-    announce('Marked, for the keyboard to copy.');
+    announce('Selected. Copy it with the keyboard.');
   }
 }

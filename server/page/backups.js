@@ -35,7 +35,7 @@ export async function load(of) {
   if (delay) of.timer = setTimeout(load, delay, of);
 }
 
-// The socket tells most things; places in the queue and the Panel's answer it does not.
+// Events do not cover positions in the queue and the Panel's answer.
 function pollDelay({ backups, live }) {
   if (backups.some(backup => backup.state === 'queued')) return 2000;
   const moving = backup => backup.state === 'running' || backup.verifying || backup.restoring;
@@ -55,7 +55,7 @@ function announceChanges(before, after) {
 }
 
 function stateWords({ state, position, size, error }) {
-  if (state === 'queued' && position) return `queued, place ${position} in the queue`;
+  if (state === 'queued' && position) return `queued, position ${position} in the queue`;
   if (state === 'complete' && size !== null) return `complete, ${formatSize(size)}`;
   if (state === 'failed' && error) return `failed, ${error}`;
   return state === 'running' ? 'started' : state;

@@ -8,9 +8,9 @@ const STATES = { queued: 'note', running: 'note', complete: 'good', failed: 'bad
 const PANEL = {
   none: null,
   delivered: null,
-  pending: ['note', 'Panel pending: the Panel does not know the result yet.'],
-  refused: ['warn', 'Panel refused: the Panel did not accept the report of this backup.'],
-  orphan: ['warn', 'Panel orphan: the Panel does not have this backup any more.'],
+  pending: ['note', 'Panel pending: the Panel has not confirmed the result yet.'],
+  refused: ['warn', 'Panel refused: the Panel did not accept the result of this backup.'],
+  orphan: ['warn', 'Panel orphan: the Panel has deleted this backup.'],
 };
 
 export function newCard(backup) {
@@ -48,7 +48,7 @@ export function fillCard(card, backup) {
   put('bytes', size, bytes => count(bytes, 'byte'));
   put('skipped', backup.skipped, skipped => count(skipped, 'file'));
   put('adapter', backup.adapter,
-    adapter => adapter + (backup.readable ? '' : ', where this daemon cannot read it'));
+    adapter => adapter + (backup.readable ? '' : ', not readable for this daemon'));
   put('begun', backup.created_at, timeElement);
   put('ended', ended, end => [timeElement(end),
     `, after ${formatDuration(new Date(end) - new Date(backup.created_at))}`]);
@@ -75,7 +75,7 @@ function fillButtons(card, { state, readable, verifying, restoring }) {
 function badges({ state, position, partial, verifying, verified, restoring }) {
   const badge = (words, kind) => h('span', { class: `badge ${kind}` }, words);
   const name = state.charAt(0).toUpperCase() + state.slice(1);
-  const all = [badge(name + (position ? `, place ${position} in the queue` : ''), STATES[state])];
+  const all = [badge(name + (position ? `, position ${position} in the queue` : ''), STATES[state])];
   if (partial) all.push(badge('Partial', 'warn'));
   if (verifying) all.push(badge('Verifying…', 'note'));
   else if (verified) all.push(verified.whole ? badge('Whole', 'good') : badge('Damaged', 'bad'));

@@ -17,7 +17,7 @@ export function openDialog(name, backup) {
   dialog.showModal();
 }
 
-// The browser gives the focus back to the button, unless that has gone meanwhile.
+// The browser returns the focus to the button, unless the button was removed meanwhile.
 export function afterDialog() {
   clearTimeout(files.timer);
   if (!state.view || document.activeElement !== document.body) return;
@@ -50,7 +50,7 @@ function renderFiles({ files: found, page, per_page: perPage, total }) {
   const pages = Math.max(1, Math.ceil(total / perPage));
   $('files-rows').replaceChildren(...found.map(fileRow));
   $('files-scroll').scrollTop = 0;
-  $('files-count').textContent = total === 0 ? 'Nothing matches.'
+  $('files-count').textContent = total === 0 ? 'No files match.'
     : `${number(total)} in all, page ${number(page)} of ${number(pages)}`;
   $('files-previous').ariaDisabled = String(page <= 1);
   $('files-next').ariaDisabled = String(page >= pages);

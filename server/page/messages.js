@@ -1,4 +1,4 @@
-// Messages to people: for screen readers, as an alert, in a dialog, and those of the daemon.
+// Messages: for screen readers, in the alert, in a dialog, and from the daemon.
 
 import { $, h } from './words.js';
 
@@ -26,7 +26,7 @@ export function dialogError(text) {
   return place !== null;
 }
 
-// What the daemon says in words may come often: it is shown at once and read out now and then.
+// Messages of the daemon may be frequent. Each is shown at once; the last one is read out every three seconds.
 export function showMessage(text) {
   const list = $('daemon-messages');
   list.prepend(h('li', {}, h('time', {}, new Date().toLocaleTimeString()), text));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+#[path = "../../../tests/support/cargo.rs"]
+mod cargo;
 #[path = "../../../tests/support/left_out.rs"]
 pub mod left_out;
 
@@ -22,24 +24,9 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Returns a command for cargo in the root. Variables that cargo has set for this test are removed,
-/// because build scripts that read them would run again at each such call.
+/// Returns a command for cargo in the root.
 pub fn cargo(program: impl AsRef<OsStr>) -> Command {
-    let mut cargo = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        let set = [
-            "RUSTC_BOOTSTRAP",
-            "CARGO_MANIFEST_",
-            "CARGO_PKG_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-            "CARGO_PRIMARY_",
-            "OUT_DIR",
-        ];
-        if set.iter().any(|set| name.as_bytes().starts_with(set.as_bytes())) {
-            cargo.env_remove(name);
-        }
-    }
+    let mut cargo = cargo::cargo(program);
     cargo.current_dir(root());
     cargo
 }
@@ -83,8 +70,8 @@ pub fn ok(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Compiles a program of `tests/c`.
-pub fn compile(program: &str, to: &Path, flags: &[&str]) -> PathBuf {
+/// Compiles a program: a name in `tests/c`, or a path.
+pub fn compile(program: impl AsRef<Path>, to: &Path, flags: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(program);
     let binary = to.join(source.file_stem().unwrap());
     let mut cc = Command::new("gcc");

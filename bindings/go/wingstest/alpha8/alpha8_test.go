@@ -1,4 +1,4 @@
-// Package alpha8 tests with the Wings module of the years up to 2025, which cannot be in one program with
+// Package alpha8 tests with the module for archives of Wings up to 2025. One program cannot contain it and
 // its successor.
 package alpha8
 

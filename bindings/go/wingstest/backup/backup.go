@@ -1,4 +1,4 @@
-// Package backup replaces Wings' server/backup: its interface, and the code that its adapters share.
+// Package backup is a stand-in for Wings' server/backup: its interface, and the types of its adapters.
 package backup
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/remote"
 )
 
-// AdapterType is the destination of a backup.
+// AdapterType is the kind of destination of a backup.
 type AdapterType string
 
 // The adapters.
@@ -37,13 +37,13 @@ type BackupInterface interface {
 	Restore(context.Context, io.Reader, RestoreCallback) error
 }
 
-// PelicanInterface is Pelican's interface, which also passes the server.
+// PelicanInterface is the interface of Pelican, which also has the server.
 type PelicanInterface interface {
 	BackupInterface
 	ServerId() string
 }
 
-// ArchiveDetails are sent to the Panel.
+// ArchiveDetails describe an archive for the Panel.
 type ArchiveDetails struct {
 	Checksum     string              `json:"checksum"`
 	ChecksumType string              `json:"checksum_type"`

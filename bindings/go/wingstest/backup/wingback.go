@@ -13,11 +13,11 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/remote"
 )
 
-// One node for the daemon, so that all backups share its limits. WingbackBinary may be set, before the
-// first backup, to the command as go:embed has it; otherwise it is looked for in PATH.
+// All backups of the daemon share one node and its limits. WingbackBinary may be set to the command, from
+// go:embed, before the first backup. Otherwise the command is found in PATH.
 var (
 	WingbackBinary []byte
-	WingbackLayout = wings.Pterodactyl // wings.Pelican there
+	WingbackLayout = wings.Pterodactyl // or wings.Pelican
 
 	wingbackNode = sync.OnceValues(func() (*wings.Node, error) {
 		system := config.Get().System
@@ -31,12 +31,12 @@ var (
 	})
 )
 
-// wingbackBackup is what the two adapters share.
+// wingbackBackup is the common part of the two adapters.
 type wingbackBackup struct {
 	uuid, server, ignore string
 	client               remote.Client
 	archive              *wings.Backup
-	err                  error // of the UUID, or the configuration
+	err                  error // the UUID or the configuration is not valid
 }
 
 func newWingback(client remote.Client, uuid, server, ignore string) wingbackBackup {
@@ -100,7 +100,7 @@ func (b *wingbackBackup) Remove() error {
 	return b.archive.Remove()
 }
 
-// Verify is asked before a server's files are truncated.
+// Verify checks the archive. Call it before the files of a server are removed.
 func (b *wingbackBackup) Verify(ctx context.Context) error {
 	if b.err != nil {
 		return b.err
@@ -117,7 +117,7 @@ func NewWingbackLocal(client remote.Client, uuid, server, ignore string) *Wingba
 	return &WingbackLocal{newWingback(client, uuid, server, ignore)}
 }
 
-// LocateWingbackLocal finds an archive that either engine has made.
+// LocateWingbackLocal finds an archive of wingback or of Wings.
 func LocateWingbackLocal(client remote.Client, uuid, server string) (*WingbackLocal, os.FileInfo, error) {
 	b := NewWingbackLocal(client, uuid, server, "")
 	if b.err != nil {
@@ -171,7 +171,7 @@ func (b *WingbackS3) Generate(ctx context.Context, fsys *filesystem.Filesystem, 
 	return archiveDetails(details, nil), nil
 }
 
-// Remove has nothing to do: no archive was on this machine.
+// Remove does nothing, because no archive is on this machine.
 func (b *WingbackS3) Remove() error { return b.err }
 
 func (b *WingbackS3) Restore(ctx context.Context, r io.Reader, callback RestoreCallback) error {
@@ -181,8 +181,7 @@ func (b *WingbackS3) Restore(ctx context.Context, r io.Reader, callback RestoreC
 	return b.archive.Restore(ctx, r, wings.Into{File: wings.RestoreFunc(callback)})
 }
 
-// New gives the adapter that the configuration asks for: the stock one where `stock` is what
-// system.backups.engine says, or where nothing is.
+// New returns the adapter that system.backups.engine sets: one of wingback, or the result of stock.
 func New(kind AdapterType, client remote.Client, uuid, server, ignore string, stock func() BackupInterface) BackupInterface {
 	switch {
 	case config.Get().System.Backups.Engine != "wingback":

@@ -1,4 +1,4 @@
-// Package config replaces Wings' own: it has the fields that an adapter uses.
+// Package config is a stand-in for Wings' package. It has the parts that an adapter uses.
 package config
 
 // Configuration is the content of config.yml.
@@ -6,7 +6,7 @@ type Configuration struct {
 	System SystemConfiguration
 }
 
-// SystemConfiguration is its section system.
+// SystemConfiguration is the section system.
 type SystemConfiguration struct {
 	BackupDirectory string
 	Backups         Backups
@@ -24,7 +24,7 @@ var current Configuration
 // Set replaces the configuration.
 func Set(c *Configuration) { current = *c }
 
-// Get returns a copy.
+// Get returns a copy of the configuration.
 func Get() *Configuration {
 	c := current
 	return &c

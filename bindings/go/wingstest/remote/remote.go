@@ -1,4 +1,4 @@
-// Package remote replaces Wings' own.
+// Package remote is a stand-in for Wings' package.
 package remote
 
 import "context"
@@ -8,7 +8,7 @@ type Client interface {
 	GetBackupRemoteUploadURLs(ctx context.Context, backup string, size int64) (BackupRemoteUploadResponse, error)
 }
 
-// BackupRemoteUploadResponse is the Panel's response.
+// BackupRemoteUploadResponse is the Panel's answer with part URLs.
 type BackupRemoteUploadResponse struct {
 	Parts    []string `json:"parts"`
 	PartSize int64    `json:"part_size"`
@@ -20,7 +20,7 @@ type BackupPart struct {
 	PartNumber int    `json:"part_number"`
 }
 
-// BackupRequest is sent to the Panel.
+// BackupRequest is the result of a backup for the Panel.
 type BackupRequest struct {
 	Checksum     string       `json:"checksum"`
 	ChecksumType string       `json:"checksum_type"`
