@@ -11,7 +11,7 @@
 
 use std::{env, process::exit};
 
-use wingback::{Archive, Backup, Credentials, List, Result, S3Store};
+use wingback::{Archive, Backup, List, Result, S3Config, S3Store};
 
 fn main() -> Result<()> {
     let args: Vec<_> = env::args().skip(1).collect();
@@ -29,10 +29,10 @@ fn main() -> Result<()> {
 
 async fn back_up(dir: &str, bucket: &str, endpoint: Option<&String>) -> Result<()> {
     // The keys come from the environment or from ~/.aws/credentials, as for AWS's own tools.
-    let mut store = S3Store::new(bucket, Credentials::find()?).prefix("servers/");
-    if let Some(endpoint) = endpoint {
-        store = store.endpoint(endpoint);
-    }
+    let mut config = S3Config::new(bucket);
+    config.endpoint = endpoint.cloned();
+    config.prefix = "servers/".into();
+    let store = S3Store::new(config)?;
     let key = store.key(&uuid::Uuid::new_v4());
     let report = Backup::new(dir).start(store.clone(), key.clone()).await?;
     println!("{}: {} bytes, SHA-1 {}", key.as_str(), report.size, report.sha1_hex());

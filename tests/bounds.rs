@@ -4,7 +4,6 @@ mod support;
 
 use std::{
     fs::{self, File},
-    io::Write,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::Instant,
@@ -12,11 +11,15 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, executor::block_on, future::BoxFuture, io::sink};
-use support::{Tree, forge, hostile::Header, key, limited};
+use support::{
+    Tree,
+    forge::{self, FOOTER_LEN, Footer},
+    hostile::Header,
+    key, limited,
+};
 use wingback::{
-    Archive, Backup, Entries, Error, ErrorKind, Extract, FOOTER_LEN, Footer, Key, List,
-    MemoryStore, Object, Opened, Previous, ReadMethod, ReadRange, Restore, Store, UnpackOptions,
-    Upload, Verify,
+    Archive, Backup, Entries, Error, ErrorKind, Extract, Key, List, MemoryStore, Object, Opened,
+    Previous, ReadMethod, ReadRange, Restore, Store, UnpackOptions, Upload, Verify,
 };
 
 /// Limits of each operation on such an archive.
@@ -29,76 +32,77 @@ fn small() -> Vec<u8> {
     support::bytes(tree.backup()).unwrap().1
 }
 
-/// Archives of 200 KB whose indexes have the right hash and inflate to 200 MB.
+/// Archives whose indexes have the right hashes. Each costs time or memory if a reader trusts it.
 fn forged() -> Vec<(&'static str, Vec<u8>)> {
     let file = small();
-    let footer = Footer::decode(file.last_chunk().unwrap(), file.len() as u64).unwrap();
-    let [segments, entries, unlisted, links] = forge::lists(&file);
-    let number = |n: u64| postcard::to_stdvec(&n).unwrap();
-    let with = |before: &[&[u8]], count: u64, item: &[u8], after: &[&[u8]]| {
-        forge::with_raw(&file, footer.segments, |to| {
-            before.iter().for_each(|bytes| to.write_all(bytes).unwrap());
-            to.write_all(&number(count)).unwrap();
-            let many = (64 << 10) / item.len();
-            let (chunk, rest) = (count / many as u64, count as usize % many);
-            let chunk_of = item.repeat(many);
-            (0..chunk).for_each(|_| to.write_all(&chunk_of).unwrap());
-            to.write_all(&item.repeat(rest)).unwrap();
-            after.iter().for_each(|bytes| to.write_all(bytes).unwrap());
-        })
+    let (_, index) = forge::read(&file);
+    let page = |raw: Vec<u8>| forge::with_raw_pages(&file, &[(raw, Vec::new())]);
+    // Offsets of the first page, then the numbers of segments and entries.
+    let head = |segments, entries| forge::numbers(&[0, 10, 0, 0, segments, entries]);
+    let entry = [0, 1, b'x', 0b100, 1, 0, 0, 0, 0, 0, 0, 0];
+    let segments: Vec<u8> = index.segments.iter().flat_map(forge::segment).collect();
+    let with_segments = |entries: u64, rest: Vec<u8>| {
+        page([head(index.segments.len() as u64, entries), segments.clone(), rest].concat())
     };
-    // Path, kind, header_len, and eight further fields.
-    let no_header = [&[1, b'x', 0][..], &[0; 9]].concat();
-    let link = [&[1, b'x', 1][..], &[0; 4], &[1, b'y']].concat();
-    let first: [&[u8]; 3] = [&segments, &entries, &unlisted];
-    let mb = 1 << 20;
-    let mut all = vec![
-        ("groups of no links", with(&first, 190 * mb, &[0], &[])),
-        ("one group of many links", with(&[&first.concat(), &[1]], 190 * mb, &[0], &[])),
-        ("groups of one file", with(&first, 60 * mb, &[2, 0, 1], &[])),
-        ("unlisted links", with(&first[..2], 20 * mb, &link, &[&links])),
-        ("entries without headers", with(&first[..1], 15 * mb, &no_header, &[&unlisted, &links])),
-        ("segments of nothing", with(&[], 9 * mb, &[0; 20], &[&entries, &unlisted, &links])),
-        ("one path without end", with(&[&segments, &[1]], 190 * mb, b"x", &[])),
-    ];
-    for (what, before) in ["segments", "entries", "unlisted", "groups"].into_iter().zip(0..) {
-        let before: &[&[u8]] = &[&segments[..], &entries, &unlisted][..before];
-        let claim = |to: &mut dyn Write| {
-            before.iter().for_each(|bytes| to.write_all(bytes).unwrap());
-            to.write_all(&number(1 << 60)).unwrap();
-        };
-        all.push((what, forge::with_raw(&file, footer.segments, claim)));
+    let mut long_path = Vec::new();
+    forge::put_shared(&mut long_path, b"", &[b'p'; 8000]);
+    long_path.extend(&entry[3..]);
+    let mut same_paths = long_path.clone();
+    for i in 0..9_000_u64 {
+        // 8000 bytes of the path before, and two others.
+        same_paths.extend(forge::numbers(&[8000, 2]));
+        same_paths.extend(&i.to_be_bytes()[6..]);
+        same_paths.extend(&entry[3..]);
     }
-    all
+    let repeated = |raw: Vec<u8>, times: usize| vec![(raw, Vec::new()); times];
+    let empty = head(0, 0);
+    let whole = [head(index.segments.len() as u64, 0), segments.clone()].concat();
+    vec![
+        ("a page of 200 MB", page(vec![0; 200 << 20])),
+        ("a page of 2 to 60 segments", page(head(1 << 60, 0))),
+        ("a page of 2 to 60 entries", with_segments(1 << 60, entry.to_vec())),
+        (
+            "one path without end",
+            with_segments(1, [&[0, 0xff, 0xff, 0xff, 0x7f][..], &[b'x'; 99_000]].concat()),
+        ),
+        ("a prefix that is longer than its path", with_segments(1, forge::numbers(&[1 << 50, 0]))),
+        ("many long paths", with_segments(9_001, same_paths)),
+        ("many empty pages", forge::with_raw_pages(&file, &repeated(empty, 3000))),
+        ("many equal pages", forge::with_raw_pages(&file, &repeated(whole, 300))),
+        ("a node of 2 to 60 pages", with_node(&file, &forge::numbers(&[1, 0, 1 << 60]))),
+        ("a node without children", with_node(&file, &forge::numbers(&[1, 0, 0, 0]))),
+        ("a root of 200 MB", with_node(&file, &vec![0; 200 << 20])),
+        ("nodes that lead nowhere", forge::with_shared_nodes(&file, 5, 400)),
+    ]
 }
 
-/// Files whose footers claim lengths up to 1 TiB that the archive does not have.
+/// Returns the archive with a root of these raw bytes, and no pages.
+fn with_node(file: &[u8], raw: &[u8]) -> Vec<u8> {
+    let (footer, _) = forge::read(file);
+    forge::with_root(file[..footer.data_end as usize + 10].to_vec(), &footer, raw)
+}
+
+/// Files whose footers claim data that do not exist, up to 1 TiB.
 fn claims() -> Vec<(&'static str, Claim)> {
     let file = small();
-    let footer = Footer::decode(file.last_chunk().unwrap(), file.len() as u64).unwrap();
+    let (footer, _) = forge::read(&file);
     let claim = |len: u64, footer: Footer| {
-        let last = forge::footer(&footer, b"");
-        Claim { len: len + FOOTER_LEN as u64, start: file[..10].to_vec(), last }
+        let file_len = len + FOOTER_LEN as u64;
+        let last = forge::footer(&Footer { file_len, ..footer }, b"");
+        Claim { len: file_len, start: file[..10].to_vec(), last }
     };
     let tib = 1 << 40;
-    let (data_end, index_offset) = (footer.data_end, footer.index_offset);
-    let index_len = tib - index_offset;
-    let far = Footer { data_end: tib - 1010, index_offset: tib - 1000, index_len: 1000, ..footer };
+    let data_end = footer.data_end;
+    let far = Footer { data_end: tib - 1010, root_len: 1000, ..footer };
     vec![
-        ("index_len", claim(tib, Footer { index_len, ..footer })),
-        (
-            "every length",
-            claim(tib, Footer { index_len, blob_len: index_len, raw_len: tib, ..footer }),
-        ),
-        (
-            "an index of 2 GiB",
-            claim(2 << 30, Footer { index_len: (2 << 30) - index_offset, ..footer }),
-        ),
-        ("blob_len", claim(tib, Footer { blob_len: u64::MAX, index_len, ..footer })),
-        ("raw_len", claim(tib, Footer { raw_len: u64::MAX, ..far })),
+        ("root_len", claim(tib, Footer { root_len: u32::MAX, ..footer })),
+        ("a root of 2 GiB", claim(2 << 30, Footer { root_len: (2 << 30) - 1000, ..footer })),
+        ("no root", claim(tib, Footer { root_len: 0, ..footer })),
         ("tar_len", claim(tib, Footer { tar_len: u64::MAX, ..far })),
-        ("segments", claim(tib, Footer { segments: u32::MAX, ..far })),
-        ("data_end", claim(data_end + 10, Footer { data_end, ..footer })),
+        ("segments", claim(tib, Footer { segments: u64::MAX, ..far })),
+        ("entries", claim(tib, Footer { entries: u64::MAX, ..far })),
+        ("data_end", claim(data_end + 10, Footer { root_len: 0, ..footer })),
+        ("data_end at the end", claim(tib, Footer { data_end: u64::MAX, ..footer })),
     ]
 }
 

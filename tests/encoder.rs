@@ -5,7 +5,7 @@ mod support;
 use std::fmt::Write;
 
 use support::{Tree, archive, bytes};
-use wingback::{BUILD, Encoder, ErrorKind, FOOTER_LEN, Footer, Index};
+use wingback::{BUILD, Encoder, ErrorKind};
 
 /// Three segments of text.
 fn log() -> String {
@@ -23,10 +23,7 @@ fn log() -> String {
 
 /// Returns the bytes of the segments that have only content of the log.
 fn content(archive: &[u8]) -> Vec<u8> {
-    let footer = Footer::decode(archive.last_chunk::<FOOTER_LEN>().unwrap(), archive.len() as u64);
-    let footer = footer.unwrap();
-    let members = &archive[footer.index_offset as usize..][..footer.index_len as usize];
-    let segments = Index::decode(&footer, members).unwrap().segments;
+    let segments = support::forge::read(archive).1.segments;
     let lens: Vec<_> = segments.iter().map(|segment| segment.compressed_len as usize).collect();
     assert_eq!(lens.len(), 5, "the headers, the content, the end");
     let start = 10 + lens[0];

@@ -70,7 +70,7 @@ fn a_small_file_that_shrinks_is_stored_with_the_length_that_was_read() {
             0 => assert!(entry.content.len() < len && noise(len).starts_with(&entry.content)),
             left => assert_eq!(entry.content, noise(len)[..left as usize]),
         }
-        assert_eq!(entry.flags & 1, 1);
+        assert!(entry.is_changed);
         assert_eq!(archive.get("2").content, noise(2000), "the next entry is not shifted");
     }
 }
@@ -97,7 +97,7 @@ fn a_large_file_that_shrinks_is_padded_with_zeros() {
         });
         assert_eq!(changes(&report), [(&b"1"[..], Change::Shrank)]);
         let entry = archive.get("1");
-        assert_eq!((entry.content.len(), entry.flags & 1), (len, 1));
+        assert_eq!((entry.content.len(), entry.is_changed), (len, true));
         assert!(entry.content[..left] == noise(len)[..left]);
         assert!(entry.content[left..].iter().all(|&b| b == 0));
         assert_eq!(archive.get("2").content, noise(2000), "the next entry is not shifted");
@@ -123,7 +123,7 @@ fn a_file_with_max_len_may_change_after_that_length() {
         assert_eq!(changes(&report), []);
         let entry = archive.get("1");
         assert!(entry.content == noise(len)[..part]);
-        assert_eq!(entry.flags & 1, 1, "the next backup must read it again");
+        assert!(entry.is_changed, "the next backup must read it again");
     }
 }
 

@@ -169,7 +169,7 @@ fn a_forged_index_is_not_trusted() {
     let tree = Tree::with(&[("a", b"content of a"), ("b", b"content of b"), ("c", b"x")]);
     let bytes = archive_bytes(tree.backup());
     let whole = sources_of(&tree, &["a", "b", "c"]);
-    type Forge = fn(&mut wingback::Index);
+    type Forge = fn(&mut support::forge::Index);
     let forgeries: [(&str, Forge); 9] = [
         ("paths swapped", |index| {
             let path = std::mem::replace(&mut index.entries[0].path, b"b".to_vec());
@@ -190,7 +190,7 @@ fn a_forged_index_is_not_trusted() {
             index.entries[0].size = 0;
         }),
         ("nothing", |index| {
-            let len = index.entries.iter().map(wingback::Entry::tar_len).sum::<u64>();
+            let len = index.entries.iter().map(support::forge::Entry::tar_len).sum::<u64>();
             index.entries.truncate(1);
             index.entries[0].size = len - 512;
         }),

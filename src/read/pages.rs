@@ -253,8 +253,7 @@ impl Pages {
         }
         if let Some(before) = self.before.take() {
             // So each page costs bytes in the archive, and their number is bounded.
-            let advances =
-                page.end.segment > before.end.segment || !page.entries.is_empty();
+            let advances = page.end.segment > before.end.segment || !page.entries.is_empty();
             let continues = page.start == before.end;
             let repeats = before.last_segment.is_some()
                 && before.last_segment.as_ref() == page.segments.first()

@@ -53,11 +53,7 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
             let found = support::format::read(&store.get(&support::key()).unwrap());
             let found = found.get(path);
             let is_reported = report.changed.iter().any(|changed| changed.path == path.as_bytes());
-            assert_eq!(
-                is_reported,
-                found.flags & u64::from(wingback::Entry::CHANGED) > 0,
-                "{round}"
-            );
+            assert_eq!(is_reported, found.is_changed, "{round}");
             let is_old = found.mtime_ns == 1_500_000_000_000_000_000;
             // On ext4, the new size of a truncated file is visible before its new times. During that interval it
             // looks like a file that has always been that short.

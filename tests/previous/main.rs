@@ -12,6 +12,7 @@ use std::{
     fs::{self, File, FileTimes},
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::LazyLock,
     thread,
     time::{Duration, SystemTime},
 };
@@ -19,11 +20,13 @@ use std::{
 use fastrand::Rng;
 use futures::executor::block_on;
 use support::{Tree, bytes, noise, random::random_tree, text};
-use wingback::{Backup, FOOTER_LEN, Footer, Index, Level, LocalStore, Previous, Report, Warning};
+use wingback::{Backup, Level, LocalStore, Previous, Report, Warning};
 
 /// A time at which no ctime is recent.
 fn later() -> SystemTime {
-    SystemTime::now() + Duration::from_secs(3600)
+    static LATER: LazyLock<SystemTime> =
+        LazyLock::new(|| SystemTime::now() + Duration::from_secs(3600));
+    *LATER
 }
 
 /// Waits until new changes have a later ctime than all earlier ones.
@@ -299,11 +302,8 @@ fn a_changed_link_after_a_forged_group_has_its_own_header() {
 
 /// Start offsets of the segments, and the end of the last one.
 fn segments(archive: &[u8]) -> Vec<usize> {
-    let footer = Footer::decode(archive.last_chunk().unwrap(), archive.len() as u64).unwrap();
-    let members = &archive[footer.index_offset as usize..archive.len() - FOOTER_LEN];
-    let index = Index::decode(&footer, members).unwrap();
     let mut starts = vec![10];
-    for segment in index.segments {
+    for segment in support::forge::read(archive).1.segments {
         starts.push(starts[starts.len() - 1] + segment.compressed_len as usize);
     }
     starts

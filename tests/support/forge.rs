@@ -62,6 +62,12 @@ pub struct Index {
     pub entries: Vec<Entry>,
     /// The fields of the root that are not part of the tree.
     pub fields: Vec<(u64, Vec<u8>)>,
+    /// Bytes of the members of all pages so far.
+    pages_len: u64,
+    /// Offsets of the end of the records so far: in the file, and in the tar stream.
+    file_at: u64,
+    tar_at: u64,
+    entry_at: u64,
 }
 
 pub struct Located {
@@ -101,7 +107,8 @@ impl Located {
 
 /// Reads the footer and all pages of an archive.
 pub fn read(file: &[u8]) -> (Footer, Index) {
-    let payload = payload(&file[file.len() - FOOTER_LEN..]).0;
+    let (payload, rest) = payload(&file[file.len() - FOOTER_LEN..], b"WF");
+    assert!(rest.is_empty() && payload.len() == 102);
     assert_eq!(&payload[..8], b"WBKIDX\0\x01");
     let u32 = |at: usize| u32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
     let u64 = |at: usize| u64::from_le_bytes(payload[at..at + 8].try_into().unwrap());
@@ -121,14 +128,23 @@ pub fn read(file: &[u8]) -> (Footer, Index) {
     let raw = inflate(&blob);
     let mut fields = Fields(&raw);
     let pages = &file[footer.data_end as usize + 10..];
-    let mut index = Index::default();
+    let mut index = Index { file_at: 10, ..Index::default() };
     read_node(pages, &mut fields, &mut index);
-    fields.number();
+    assert_eq!(fields.number(), index.pages_len);
     while !fields.0.is_empty() {
         let tag = fields.number();
         index.fields.push((tag, fields.bytes().to_vec()));
     }
-    assert_eq!((footer.segments, footer.entries), (index.segments.len() as u64, index.entries.len() as u64));
+    let counts = (index.segments.len() as u64, index.entries.len() as u64);
+    assert_eq!((footer.segments, footer.entries), counts);
+    assert_eq!((footer.data_end, footer.tar_len), (index.file_at, index.tar_at));
+    assert_eq!(index.entry_at + 1024, index.tar_at);
+    for (_, value) in index.fields.iter().filter(|(tag, _)| *tag == 7) {
+        let at = u64::from_le_bytes(value[..8].try_into().unwrap()) as usize;
+        let len = u32::from_le_bytes(value[8..12].try_into().unwrap()) as usize;
+        let blob = blob_of(&pages[at..at + len]);
+        assert_eq!(value[12..], blake3::hash(&blob).as_bytes()[..16]);
+    }
     (footer, index)
 }
 
@@ -136,14 +152,30 @@ fn read_node(pages: &[u8], fields: &mut Fields<'_>, index: &mut Index) {
     let (level, mut at, children) = (fields.number(), fields.number() as usize, fields.number());
     let mut key = Vec::new();
     for _ in 0..children {
-        key = fields.shared(&key);
+        let next = fields.shared(&key);
+        assert!(key <= next, "keys never decrease");
+        key = next;
+        let before = index.entries.last().map(sort_key);
+        assert!(
+            before.is_none_or(|before| before < key),
+            "entries before a child have lesser keys"
+        );
         let len = fields.number() as usize;
         let hash = fields.take(16);
         let blob = blob_of(&pages[at..at + len]);
         assert_eq!(hash, &blake3::hash(&blob).as_bytes()[..16]);
         let raw = inflate(&blob);
         match level {
-            1 => read_page(&mut Fields(&raw), index),
+            1 => {
+                let entries = index.entries.len();
+                read_page(&mut Fields(&raw), index);
+                let first = index.entries.get(entries).map(sort_key);
+                assert!(
+                    first.is_none_or(|first| key <= first),
+                    "a key is not greater than its entries"
+                );
+                index.pages_len += len as u64;
+            }
             _ => read_node(pages, &mut Fields(&raw), index),
         }
         at += len;
@@ -151,11 +183,16 @@ fn read_node(pages: &[u8], fields: &mut Fields<'_>, index: &mut Index) {
 }
 
 fn read_page(fields: &mut Fields<'_>, index: &mut Index) {
-    let first = fields.number() as usize;
-    (0..3).for_each(|_| drop(fields.number()));
+    let [first, file_at, tar_at, entry_at] = [0; 4].map(|_| fields.number());
     let (segments, entries) = (fields.number(), fields.number());
     // A page may repeat the last segment of the page before.
-    index.segments.truncate(first);
+    if first as usize + 1 == index.segments.len() {
+        let last = index.segments.pop().unwrap();
+        index.file_at -= last.compressed_len;
+        index.tar_at -= last.raw_len;
+    }
+    let at = (index.segments.len() as u64, index.file_at, index.tar_at, index.entry_at);
+    assert_eq!((first, file_at, tar_at, entry_at), at, "a page follows the page before");
     for _ in 0..segments {
         index.segments.push(Segment {
             compressed_len: fields.number(),
@@ -164,6 +201,9 @@ fn read_page(fields: &mut Fields<'_>, index: &mut Index) {
             compressed_crc32: u32::from_le_bytes(fields.take(4).try_into().unwrap()),
             key: fields.take(16).try_into().unwrap(),
         });
+        let last = index.segments.last().unwrap();
+        index.file_at += last.compressed_len;
+        index.tar_at += last.raw_len;
     }
     let mut before = Entry::default();
     for _ in 0..entries {
@@ -184,9 +224,13 @@ fn read_page(fields: &mut Fields<'_>, index: &mut Index) {
             is_recent: bits & 16 != 0,
             target: if bits & 32 != 0 { fields.bytes().to_vec() } else { Vec::new() },
         };
+        let is_sorted = index.entries.last().is_none_or(|last| sort_key(last) < sort_key(&entry));
+        assert!(is_sorted, "entries are in the order of their sort keys");
+        index.entry_at = index.entry_at.wrapping_add(entry.tar_len());
         index.entries.push(entry.clone());
         before = entry;
     }
+    assert!(fields.0.is_empty(), "bytes after a page");
 }
 
 /// Returns the archive with another index, whose hashes, offsets and counts are right.
@@ -235,6 +279,27 @@ fn with_pages(file: &[u8], footer: &Footer, pages: &[RawPage], index: &Index) ->
     with_root(out, &footer, &[node, fields_of(index)].concat())
 }
 
+/// Returns an archive with `levels` of nodes. Each node of a level has `width` children, and all nodes of a
+/// level have the same children. The lowest nodes have one page, which has nothing.
+pub fn with_shared_nodes(file: &[u8], levels: u64, width: u64) -> Vec<u8> {
+    let (footer, index) = read(file);
+    let mut out = file[..footer.data_end as usize + 10].to_vec();
+    let start = out.len();
+    let mut raw = numbers(&[0, 10, 0, 0, 0, 0]);
+    for level in 1..=levels {
+        let blob = deflate(&raw);
+        let (members, at) = (members(&blob), out.len() - start);
+        raw = numbers(&[level, at as u64, width]);
+        for _ in 0..width {
+            raw.extend(numbers(&[0, 0, members.len() as u64]));
+            raw.extend(&blake3::hash(&blob).as_bytes()[..16]);
+            out.extend(&members);
+        }
+    }
+    put_number(&mut raw, (out.len() - start) as u64);
+    with_root(out, &footer, &[raw, fields_of(&index)].concat())
+}
+
 /// Returns the fields of the root. Those that name blobs are left out, because the blobs are.
 fn fields_of(index: &Index) -> Vec<u8> {
     let mut raw = Vec::new();
@@ -259,7 +324,8 @@ pub fn with_root(mut out: Vec<u8>, footer: &Footer, raw: &[u8]) -> Vec<u8> {
 /// Splits an index into pages. The entries come first, as long as they begin in the first segments.
 fn pages_of(index: &Index) -> Vec<RawPage> {
     let mut pages: Vec<RawPage> = Vec::new();
-    let (mut segment, mut file, mut tar, mut entry, mut entry_tar) = (0, 10, 0, 0, 0);
+    let (mut segment, mut file, mut tar, mut entry, mut entry_tar) =
+        (0usize, 10u64, 0u64, 0usize, 0u64);
     let mut last_key: Vec<u8> = Vec::new();
     let mut repeated = None;
     while segment < index.segments.len() || entry < index.entries.len() {
@@ -312,6 +378,13 @@ fn sort_key(entry: &Entry) -> Vec<u8> {
     [&entry.path[..], if entry.kind == 2 { b"/" } else { b"" }].concat()
 }
 
+/// Returns the record of a segment.
+pub fn segment(segment: &Segment) -> Vec<u8> {
+    let mut raw = Vec::new();
+    put_segment(&mut raw, segment);
+    raw
+}
+
 fn put_segment(raw: &mut Vec<u8>, segment: &Segment) {
     raw.extend(numbers(&[segment.compressed_len, segment.raw_len]));
     raw.extend(segment.raw_crc32.to_le_bytes());
@@ -362,13 +435,9 @@ pub fn with_segments(file: &[u8], segments: u64, change: impl Fn(&mut Entry)) ->
     all.push(of(rest));
     let mut out = file[..10].to_vec();
     out.extend(vec![b'x'; 5 * all.len()]);
-    let footer = Footer {
-        data_end: out.len() as u64,
-        tar_len: entries[0].tar_len() + 1024,
-        ..old
-    };
+    let footer = Footer { data_end: out.len() as u64, tar_len: entries[0].tar_len() + 1024, ..old };
     out.extend(&file[old.data_end as usize..old.data_end as usize + 10]);
-    let index = Index { segments: all, entries, fields };
+    let index = Index { segments: all, entries, fields, ..Index::default() };
     with_pages(&out, &footer, &pages_of(&index), &index)
 }
 
@@ -407,15 +476,19 @@ fn members(blob: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the payload of the first member, and the bytes after it.
-fn payload(members: &[u8]) -> (&[u8], &[u8]) {
-    let len = usize::from(u16::from_le_bytes([members[14], members[15]]));
-    (&members[16..16 + len], &members[16 + len + 10..])
+fn payload<'a>(bytes: &'a [u8], id: &[u8; 2]) -> (&'a [u8], &'a [u8]) {
+    let len = usize::from(u16::from_le_bytes([bytes[14], bytes[15]]));
+    let (payload, rest) = bytes[16..].split_at(len);
+    let (end, rest) = rest.split_at(10);
+    assert_eq!([&bytes[..16], payload, end].concat(), member(id, payload));
+    (payload, rest)
 }
 
 fn blob_of(mut members: &[u8]) -> Vec<u8> {
     let mut blob = Vec::new();
     while !members.is_empty() {
-        let (piece, rest) = payload(members);
+        assert_eq!(blob.len() % 8192, 0, "only the last piece is short");
+        let (piece, rest) = payload(members, b"WX");
         blob.extend(piece);
         members = rest;
     }
@@ -424,7 +497,9 @@ fn blob_of(mut members: &[u8]) -> Vec<u8> {
 
 fn inflate(blob: &[u8]) -> Vec<u8> {
     let mut raw = Vec::new();
-    DeflateDecoder::new(blob).read_to_end(&mut raw).unwrap();
+    let mut decoder = DeflateDecoder::new(blob);
+    decoder.read_to_end(&mut raw).unwrap();
+    assert!(decoder.total_in() == blob.len() as u64 && raw.len() <= 128 << 10);
     raw
 }
 

@@ -18,6 +18,8 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -57,8 +59,11 @@ impl Tree {
         std::os::unix::fs::symlink(target, self.root.join(path)).unwrap();
     }
 
+    /// Returns a backup of the tree. All backups of a process have one time, so that equal trees give equal
+    /// bytes.
     pub fn backup(&self) -> Backup {
-        Backup::new(&self.root).threads(2)
+        static NOW: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
+        Backup::new(&self.root).threads(2).now(*NOW)
     }
 }
 
