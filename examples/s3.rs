@@ -37,7 +37,7 @@ async fn back_up(dir: &str, bucket: &str, endpoint: Option<&String>) -> Result<(
     let report = Backup::new(dir).start(store.clone(), key.clone()).await?;
     println!("{}: {} bytes, SHA-1 {}", key.as_str(), report.size, report.sha1_hex());
 
-    // One request of 64 KiB lists most archives.
+    // A list reads only the index.
     let listing = List::new().start(Archive::in_store(store, key)).await?;
     for member in listing.members() {
         println!("{:>12}  {}", member.size, String::from_utf8_lossy(&member.path));

@@ -123,7 +123,7 @@
 //! let key = store.key(&uuid::Uuid::new_v4());
 //! Backup::new("/srv/minecraft").start(store.clone(), key.clone()).await?;
 //!
-//! let listing = List::new().start(Archive::in_store(store, key)).await?; // One request.
+//! let listing = List::new().start(Archive::in_store(store, key)).await?; // Reads only the index.
 //! println!("{} members", listing.members().count());
 //! # Ok(()) }
 //! ```

@@ -25,7 +25,6 @@ CAMPAIGNS = {
     "bounds", "excludes_limits", "killed", "refused", "tar_sequences", "tenant",
     "days::", "scale::", "refused::", "_flipped_byte_", "_truncation_", "_killed_", "generated_",
     "hostile_patterns_", "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
-    "an_extreme_tree", "an_index_that_readers",
 }
 # These measure time and memory, or use both processors.
 ALONE = {"limited", "page_cache"}

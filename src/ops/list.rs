@@ -36,8 +36,8 @@ const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
 /// extracted. A hard link has the size of the file that it names. A hard link to a symlink is listed as that
 /// symlink.
 ///
-/// With an index, a list takes one or two reads for an archive of any size. It trusts the index;
-/// [`Verify`](crate::Verify) compares the index with the archive.
+/// With an index, a list reads only the index, and trusts it. [`Verify`](crate::Verify) compares the index
+/// with the archive.
 ///
 /// ```no_run
 /// use wingback::{Archive, List};

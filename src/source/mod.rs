@@ -69,7 +69,7 @@ impl<'a> Archive<'a> {
 
     /// Returns the archive behind an http or https URL, such as a presigned URL of an object in S3.
     ///
-    /// If the service supports ranges, a list or one file costs one or two reads. A whole archive is one
+    /// If the service supports ranges, a list or one file costs a few requests. A whole archive is one
     /// request, which is continued after the connection breaks, because such URLs expire within minutes.
     /// Redirects are followed to https URLs and on the same host. No error shows the query of the URL.
     ///

@@ -20,7 +20,7 @@ use crate::{
 
 /// An unfinished index.
 ///
-/// A page is compressed as soon as it is full. About 20 bytes remain in memory for each segment of the file
+/// A page is compressed as soon as it is full. About 32 bytes remain in memory for each segment of the file
 /// that is being written, and about 100 for each page. The pages are in a [`Spill`].
 pub(crate) struct IndexWriter {
     page: PageBuilder,
