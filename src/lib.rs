@@ -34,7 +34,7 @@
 //! # fn button_pressed() -> bool { false }
 //! let store = LocalStore::new(&backups);
 //! let key = store.key(&uuid::Uuid::new_v4());
-//! let task = Backup::new(&server).exclude("*.log\ncache/**").count_first(true).start(store, key);
+//! let task = Backup::new(&server).exclude("*.log\ncache/**").start(store, key);
 //!
 //! let handle = task.handle(); // Clones of it may go to any thread.
 //! let mut updates = handle.updates();
@@ -134,9 +134,11 @@
 //! A [`Store`] has eight methods, and an [`Upload`] three. This store passes all but one on to another:
 //!
 //! ```
-//! use bytes::Bytes;
+//! use std::ffi::OsString;
 //! use futures::{FutureExt, future::{BoxFuture, ready}};
-//! use wingback::{Error, ErrorKind, Key, LocalStore, Object, ReadRange, Result, Store, Upload};
+//! use wingback::{
+//!     Error, ErrorKind, Key, LocalStore, Object, ReadRange, Result, Store, Upload, bytes::Bytes,
+//! };
 //!
 //! /// Archives that nobody can delete.
 //! struct WriteOnce(LocalStore);
@@ -167,7 +169,7 @@
 //!     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
 //!         self.0.wait_for_cleanup()
 //!     }
-//!     fn location(&self, key: &Key) -> String {
+//!     fn location(&self, key: &Key) -> OsString {
 //!         self.0.location(key)
 //!     }
 //! }
@@ -181,6 +183,15 @@
 //! ```
 //!
 //! For a destination without names, such as a socket, use [`Backup::write_to`] or [`Backup::send_to`].
+//!
+//! # Crates in the interface
+//!
+//! [`bytes`], [`futures`] and [`uuid`] are re-exported, so that a caller uses the same versions.
+//!
+//! # Results for other programs
+//!
+//! With the feature `serde`, reports, progress, members and errors implement `Serialize`. The command, the
+//! worker and the daemon write this form; `docs/command.md` documents the fields. `NamedBytes` writes a path.
 //!
 //! # Threads and executors
 //!
@@ -198,11 +209,14 @@ mod entry;
 mod error;
 mod format;
 mod fs;
+#[cfg(feature = "serde")]
+mod json;
 #[cfg(test)]
 #[path = "../tests/support/left_out.rs"]
 mod left_out;
 mod limiter;
 mod listed;
+mod meter;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
@@ -214,6 +228,7 @@ mod rt;
 mod source;
 mod store;
 mod task;
+mod wakers;
 mod warning;
 mod write;
 
@@ -221,6 +236,14 @@ mod write;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing;
+
+/// The crate of [`Bytes`](bytes::Bytes), which [`Store`] and [`Upload`] pass on.
+pub use bytes;
+/// The crate of the traits [`Stream`](futures::Stream), [`AsyncRead`](futures::AsyncRead) and
+/// [`AsyncWrite`](futures::AsyncWrite), and of [`BoxFuture`](futures::future::BoxFuture).
+pub use futures;
+/// The crate of [`Uuid`](uuid::Uuid), which names archives.
+pub use uuid;
 
 pub use build::{BUILD, Build};
 pub use entry::{Entry, EntryKind, Member, MemberKind, Unlisted};
@@ -236,6 +259,8 @@ pub use fs::{
     replace::{Recovered, default_state_dir},
     unpack::Owner,
 };
+#[cfg(feature = "serde")]
+pub use json::NamedBytes;
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};

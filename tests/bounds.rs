@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, executor::block_on, future::BoxFuture, io::sink};
+use futures::{FutureExt, TryStreamExt, executor::block_on, future::BoxFuture, io::sink};
 use support::{Tree, forge, hostile::Header, key, limited};
 use wingback::{
     Archive, Backup, Entries, Error, ErrorKind, Extract, FOOTER_LEN, Footer, Key, List,
@@ -170,8 +170,8 @@ impl Store for Claim {
         unreachable!()
     }
 
-    fn location(&self, key: &Key) -> String {
-        key.to_string()
+    fn location(&self, key: &Key) -> std::ffi::OsString {
+        key.as_str().into()
     }
 }
 
@@ -261,7 +261,7 @@ fn reading_the_entries_is_bounded() {
     each_is_bounded(|_, path| {
         let mut entries = Entries::open(Archive::file(path));
         clear(block_on(async {
-            while entries.next().await?.is_some() {}
+            while entries.try_next().await?.is_some() {}
             Ok(())
         }));
     });

@@ -198,7 +198,7 @@ impl Store for StuckStore {
         ready(()).boxed()
     }
 
-    fn location(&self, _: &Key) -> String {
+    fn location(&self, _: &Key) -> std::ffi::OsString {
         unused()
     }
 }

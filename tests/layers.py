@@ -11,7 +11,7 @@ import re
 import sys
 
 # The lowest first. Files that lie directly in src/ hold what users hold, and are below all of these.
-LAYERS = ["rt", "fs", "format", "read", "write", "net", "store", "source", "ops"]
+LAYERS = ["rt", "fs", "format", "read", "write", "net", "store", "source", "ops", "json"]
 CRATES = ["src", "cli/src", "ffi/src", "isal/src", "server/src", "worker/src"]
 # Files that see everything.
 TOP = {(), ("main",), ("fuzzing",)}

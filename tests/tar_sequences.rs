@@ -233,11 +233,11 @@ fn check_list(bytes: &[u8], tree: &Snapshot, what: &str) {
 
 /// Whoever writes the members of the sequence as they come has the contents in the end.
 fn check_entries(bytes: &[u8], tree: &Snapshot, what: &str) {
-    use futures::AsyncReadExt;
+    use futures::{AsyncReadExt, TryStreamExt};
     let mut files = std::collections::BTreeMap::new();
     block_on(async {
         let mut entries = Entries::open(in_memory(bytes));
-        while let Some(member) = entries.next().await.unwrap() {
+        while let Some(member) = entries.try_next().await.unwrap() {
             match member.kind {
                 MemberKind::File => {
                     let mut content = Vec::new();

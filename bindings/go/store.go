@@ -4,6 +4,7 @@ package wingback
 
 import (
 	"context"
+	"encoding/json"
 )
 
 // A Store is a place for archives: a [LocalStore] or an [S3Store].
@@ -124,10 +125,24 @@ func (n Name) wire() any {
 
 // An Object is an archive in a store.
 type Object struct {
-	Key  string `json:"key"`
-	Size int64  `json:"size"`
-	// Location is a path or a URL, for people to read.
-	Location string `json:"location"`
+	Key  string
+	Size int64
+	// Location is the path or URL of the archive.
+	Location string
+}
+
+// UnmarshalJSON decodes the engine's answer.
+func (o *Object) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wireLocation
+		Key  string
+		Size int64
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*o = Object{said.Key, said.Size, said.location()}
+	return nil
 }
 
 // Objects lists the archives in a store, sorted by key.

@@ -184,6 +184,19 @@ impl Listing {
         merge(entries.iter(), unlisted.iter()).chain(members.iter().cloned())
     }
 
+    /// Returns the number of the members.
+    pub fn len(&self) -> usize {
+        match &self.members {
+            Members::Index(entries, unlisted) => entries.len() + unlisted.len(),
+            Members::Sequence(members) => members.len(),
+        }
+    }
+
+    /// Returns whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Returns the selected paths and patterns that matched nothing.
     pub fn unmatched(&self) -> &[Vec<u8>] {
         &self.unmatched

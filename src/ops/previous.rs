@@ -148,7 +148,7 @@ mod tests {
             self.0.wait_for_cleanup()
         }
 
-        fn location(&self, key: &Key) -> String {
+        fn location(&self, key: &Key) -> std::ffi::OsString {
             self.0.location(key)
         }
     }

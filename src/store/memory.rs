@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -155,8 +156,8 @@ impl Store for MemoryStore {
         futures::future::ready(()).boxed()
     }
 
-    fn location(&self, key: &Key) -> String {
-        format!("memory:{key}")
+    fn location(&self, key: &Key) -> OsString {
+        format!("memory:{key}").into()
     }
 }
 

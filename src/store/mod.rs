@@ -9,7 +9,7 @@ pub(crate) mod presigned;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
 
-use std::{fs::File, ops::Range, sync::Arc, time::SystemTime};
+use std::{ffi::OsString, fs::File, ops::Range, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
@@ -112,8 +112,8 @@ pub trait Store: Send + Sync {
     /// Resolves after everything that dropped uploads left behind is removed.
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()>;
 
-    /// Returns the path or URL of an archive for messages. The archive need not exist.
-    fn location(&self, key: &Key) -> String;
+    /// Returns the path or URL of an archive, for reports and errors. The archive need not exist.
+    fn location(&self, key: &Key) -> OsString;
 }
 
 /// An archive that is being written.
@@ -266,7 +266,7 @@ macro_rules! point_to_store {
                 (**self).wait_for_cleanup()
             }
 
-            fn location(&self, key: &Key) -> String {
+            fn location(&self, key: &Key) -> OsString {
                 (**self).location(key)
             }
         }

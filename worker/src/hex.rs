@@ -1,9 +1,4 @@
-//! SHA-1s in hexadecimal, as in requests, results and the command.
-
-/// Returns forty digits.
-pub fn of_sha1(sha1: &[u8; 20]) -> String {
-    sha1.iter().map(|b| format!("{b:02x}")).collect()
-}
+//! SHA-1s in hexadecimal, as in requests and arguments of the command.
 
 /// Parses forty digits; `None` for any other text.
 pub fn sha1(text: &str) -> Option<[u8; 20]> {

@@ -14,7 +14,6 @@
 
 pub mod hex;
 mod job;
-pub mod json;
 mod limits;
 mod lock;
 mod operations;

@@ -15,6 +15,7 @@ mod sign;
 mod upload;
 
 use std::{
+    ffi::OsString,
     fmt,
     future::Future,
     sync::{Arc, OnceLock},
@@ -353,8 +354,8 @@ impl Store for S3Store {
         }
     }
 
-    fn location(&self, key: &Key) -> String {
-        self.options.place(Some(key))
+    fn location(&self, key: &Key) -> OsString {
+        self.options.place(Some(key)).into()
     }
 }
 
