@@ -214,7 +214,9 @@ fn a_request_over_64_mib_is_refused_and_the_next_one_is_served() {
 fn progress_has_the_rate_and_a_backup_is_counted_by_default() {
     let dir = tempfile::tempdir().unwrap();
     let source = source(dir.path());
-    fs::write(dir.path().join("source/large"), common::noise(1, 60_000)).unwrap();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        fs::write(dir.path().join("source").join(name), common::noise(1, 10_000)).unwrap();
+    }
     let mut worker = Worker::start();
     let limit = json!({ "limit": 1, "bytes_per_second": 60_000 });
     worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
