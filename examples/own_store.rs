@@ -4,7 +4,7 @@
 //! cargo run --example own_store -- DIR TO
 //! ```
 
-use std::{env, process::exit};
+use std::{env, ffi::OsString, process::exit};
 
 use bytes::Bytes;
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
@@ -42,7 +42,7 @@ impl Store for LoggedStore {
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
         self.0.wait_for_cleanup()
     }
-    fn location(&self, key: &Key) -> String {
+    fn location(&self, key: &Key) -> OsString {
         self.0.location(key)
     }
 }

@@ -437,7 +437,7 @@ typedef struct wingback_bytes {
     size_t len;
 } wingback_bytes;
 
-// How far a task is. No number ever becomes smaller.
+// How far a task is. The counts never become smaller.
 typedef struct wingback_progress {
     // sizeof(wingback_progress).
     size_t struct_size;
@@ -445,6 +445,9 @@ typedef struct wingback_progress {
     wingback_phase phase;
     // Whether the two expected numbers are known.
     bool is_expected_known;
+    // Whether `time_left_ns` is known: the phase is READING, the expected bytes are known and not
+    // reached, and the rate is not 0.
+    bool is_time_left_known;
     // Files that the task has begun with or finished.
     uint64_t files;
     // Bytes of content that are done. A backup counts bytes that it has read or knows to be holes.
@@ -458,6 +461,12 @@ typedef struct wingback_progress {
     uint64_t expected_files;
     // What `bytes` is expected to be at the end.
     uint64_t expected_bytes;
+    // Current speed: bytes of `bytes` per second. It is the mean over the time since the task began
+    // to read, in which the weight of a moment falls to 37 % in 5 seconds. 0 before the first byte
+    // and after the end.
+    uint64_t rate;
+    // Estimated nanoseconds until `bytes` reaches `expected_bytes`, at this rate.
+    uint64_t time_left_ns;
 } wingback_progress;
 
 // A function that is called once when a task is done, on a thread of the library. It may wake a
@@ -877,8 +886,8 @@ wingback_status wingback_store_key(const struct wingback_store *store,
                                    size_t *len,
                                    struct wingback_error **error);
 
-// Writes the path or URL of an archive to `buffer`, for people to read, in the same way as
-// wingback_store_key. The archive need not exist.
+// Writes the path or URL of an archive to `buffer`, in the same way as wingback_store_key. The
+// archive need not exist.
 wingback_status wingback_store_location(const struct wingback_store *store,
                                         struct wingback_bytes key,
                                         char *buffer,
@@ -981,7 +990,7 @@ wingback_status wingback_backup_state_dir(struct wingback_backup *backup,
                                           struct wingback_error **error);
 
 // Sets whether the tree is counted while the backup begins, so that the progress has the expected
-// numbers. The default is false.
+// numbers. The default is true.
 wingback_status wingback_backup_count_first(struct wingback_backup *backup,
                                             bool count,
                                             struct wingback_error **error);
@@ -1125,6 +1134,10 @@ wingback_status wingback_task_report(const struct wingback_task *task,
 wingback_status wingback_report_get(const struct wingback_report *report,
                                     struct wingback_report_summary *summary,
                                     struct wingback_error **error);
+
+// Returns the path or URL of the archive. Empty for NULL, and if the archive went to part URLs or a
+// descriptor.
+struct wingback_bytes wingback_report_location(const struct wingback_report *report);
 
 // Returns the paths that are missing from the archive or incomplete, with the reasons. NULL for
 // NULL.
@@ -1292,7 +1305,7 @@ wingback_status wingback_entries_open(const struct wingback_archive *archive,
 // Writes the next member to `member`, or returns END after the last member of an undamaged
 // archive. Unread content of the member before is skipped. The member's pointers are valid until
 // the next call. Content is known to be correct only after END, because a checksum may follow the
-// last file.
+// last file. After an error, each further call fails.
 //
 // Blocks until the member has been read.
 wingback_status wingback_entries_next(struct wingback_entries *entries,

@@ -34,7 +34,7 @@
 //! # fn button_pressed() -> bool { false }
 //! let store = LocalStore::new(&backups);
 //! let key = store.key(&uuid::Uuid::new_v4());
-//! let task = Backup::new(&server).exclude("*.log\ncache/**").count_first(true).start(store, key);
+//! let task = Backup::new(&server).exclude("*.log\ncache/**").start(store, key);
 //!
 //! let handle = task.handle(); // Clones of it may go to any thread.
 //! let mut updates = handle.updates();
@@ -134,9 +134,10 @@
 //! another, except for one:
 //!
 //! ```
-//! use bytes::Bytes;
 //! use futures::{FutureExt, future::{BoxFuture, ready}};
-//! use wingback::{Error, ErrorKind, Key, MemoryStore, Object, ReadRange, Result, Store, Upload};
+//! use wingback::{
+//!     Error, ErrorKind, Key, MemoryStore, Object, ReadRange, Result, Store, Upload, bytes::Bytes,
+//! };
 //!
 //! /// Archives that nobody can delete.
 //! struct Keep(MemoryStore);
@@ -173,6 +174,15 @@
 //!
 //! For a destination without names, such as a socket, use [`Backup::write_to`] or [`Backup::send_to`].
 //!
+//! # Crates in the interface
+//!
+//! [`bytes`], [`futures`] and [`uuid`] are re-exported, so that a caller uses the same versions.
+//!
+//! # Results for other programs
+//!
+//! With the feature `serde`, reports, progress, members and errors implement `Serialize`. The command, the
+//! worker and the daemon write this form; `docs/command.md` documents the fields. `NamedBytes` writes a path.
+//!
 //! # Threads and executors
 //!
 //! The crate needs no particular runtime and spawns onto none. A task runs on threads of the engine, which
@@ -191,11 +201,14 @@ mod entry;
 mod error;
 mod format;
 mod fs;
+#[cfg(feature = "serde")]
+mod json;
 #[cfg(test)]
 #[path = "../tests/support/left_out.rs"]
 mod left_out;
 mod limiter;
 mod listed;
+mod meter;
 mod name;
 #[cfg(feature = "s3")]
 mod net;
@@ -209,6 +222,7 @@ mod store;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod wakers;
 mod warning;
 mod write;
 
@@ -221,6 +235,14 @@ pub mod durable {
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzzing;
+
+/// The crate of [`Bytes`](bytes::Bytes), which [`Store`] and [`Upload`] pass on.
+pub use bytes;
+/// The crate of the traits [`Stream`](futures::Stream), [`AsyncRead`](futures::AsyncRead) and
+/// [`AsyncWrite`](futures::AsyncWrite), and of [`BoxFuture`](futures::future::BoxFuture).
+pub use futures;
+/// The crate of [`Uuid`](uuid::Uuid), which names archives.
+pub use uuid;
 
 pub use build::{BUILD, Build};
 pub use checksum::Sha1;
@@ -237,6 +259,8 @@ pub use fs::{
     unpack::Owner,
     walk::OwnFiles,
 };
+#[cfg(feature = "serde")]
+pub use json::NamedBytes;
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
 pub use name::{Key, NameTemplate};

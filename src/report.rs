@@ -1,6 +1,6 @@
 //! The report of a finished backup.
 
-use std::{fmt, io, time::Duration};
+use std::{ffi::OsString, fmt, io, time::Duration};
 
 use crate::{error::without_os_code, listed::Listed, warning::Warning};
 
@@ -11,6 +11,10 @@ use crate::{error::without_os_code, listed::Listed, warning::Warning};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
+    /// Path or URL of the archive, from [`Store::location`](crate::Store::location). `None` for
+    /// [`send_to`](crate::Backup::send_to) and [`write_to`](crate::Backup::write_to): the caller knows where
+    /// the bytes went.
+    pub location: Option<OsString>,
     /// Bytes of the archive.
     pub size: u64,
     /// SHA-1 of the archive.
@@ -55,12 +59,17 @@ impl Report {
 
     /// Returns the SHA-1 in lower-case hexadecimal.
     pub fn sha1_hex(&self) -> String {
-        use fmt::Write;
-        self.sha1.iter().fold(String::with_capacity(40), |mut s, b| {
-            let _ = write!(s, "{b:02x}");
-            s
-        })
+        hex(&self.sha1)
     }
+}
+
+/// Returns a SHA-1 in lower-case hexadecimal.
+pub(crate) fn hex(sha1: &[u8; 20]) -> String {
+    use fmt::Write;
+    sha1.iter().fold(String::with_capacity(40), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
 }
 
 /// A path that the backup left out, with the reason.

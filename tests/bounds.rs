@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, executor::block_on, future::BoxFuture, io::sink};
+use futures::{FutureExt, TryStreamExt, executor::block_on, future::BoxFuture, io::sink};
 use support::{
     Tree,
     forge::{self, FOOTER_LEN, Footer},
@@ -253,7 +253,7 @@ fn reading_the_entries_is_bounded() {
     each_is_bounded(|_, path| {
         let mut entries = Entries::open(Archive::file(path));
         clear(block_on(async {
-            while entries.next().await?.is_some() {}
+            while entries.try_next().await?.is_some() {}
             Ok(())
         }));
     });

@@ -224,22 +224,29 @@ fn the_phase_shows_when_the_source_has_been_read() {
 }
 
 #[test]
-fn count_first_sets_the_expected_totals() {
+fn the_source_is_counted_and_the_time_left_follows() {
     let tree = Tree::with(&[("a", &noise(3000)), ("b/c", &noise(70_000))]);
-    let limit = Limiter::new(200_000);
-    let task =
-        tree.backup().count_first(true).read_limit(limit.clone()).start(MemoryStore::new(), key());
+    let limit = Limiter::new(20_000);
+    let task = tree.backup().read_limit(limit.clone()).start(MemoryStore::new(), key());
     let handle = task.handle();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            wait_until("counting", || handle.progress().expected.is_some());
+            wait_until("a time left", || handle.progress().time_left.is_some());
+            let now = handle.progress();
+            let left = (73_000 - now.bytes) as f64 / now.rate as f64;
+            assert!((now.time_left.unwrap().as_secs_f64() - left).abs() < 0.001, "{now:?}");
             limit.set_rate(0);
         });
         futures::executor::block_on(task).unwrap();
     });
     let expected = handle.progress().expected.unwrap();
     assert_eq!((expected.files, expected.bytes), (2, 73_000));
-    assert_eq!(handle.progress().bytes, 73_000);
+    let now = handle.progress();
+    assert_eq!((now.bytes, now.percent(), now.rate, now.time_left), (73_000, Some(100.0), 0, None));
+    let task = tree.backup().count_first(false).start(MemoryStore::new(), key());
+    let handle = task.handle();
+    futures::executor::block_on(task).unwrap();
+    assert_eq!(handle.progress().expected, None);
     let _ = bytes(tree.backup()).unwrap();
 }
 

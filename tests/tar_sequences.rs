@@ -234,11 +234,11 @@ fn check_list(bytes: &[u8], tree: &Snapshot, what: &str) {
 
 /// A program that writes the members in sequence gets the same contents.
 fn check_entries(bytes: &[u8], tree: &Snapshot, what: &str) {
-    use futures::AsyncReadExt;
+    use futures::{AsyncReadExt, TryStreamExt};
     let mut files = std::collections::BTreeMap::new();
     block_on(async {
         let mut entries = Entries::open(in_memory(bytes));
-        while let Some(member) = entries.next().await.unwrap() {
+        while let Some(member) = entries.try_next().await.unwrap() {
             match member.kind {
                 MemberKind::File => {
                     let mut content = Vec::new();

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use futures::{AsyncReadExt, executor::block_on, io::Cursor};
+use futures::{AsyncReadExt, TryStreamExt, executor::block_on, io::Cursor};
 use sha1::{Digest, Sha1};
 use support::{Tree, archive_bytes, in_memory};
 use wingback::{
@@ -36,7 +36,7 @@ fn contents(archive: Archive<'_>) -> (BTreeMap<Vec<u8>, Vec<u8>>, bool) {
         let mut entries = Entries::open(archive);
         let mut files = BTreeMap::new();
         loop {
-            match entries.next().await {
+            match entries.try_next().await {
                 Ok(None) => return (files, true),
                 Err(_) => return (files, false),
                 Ok(Some(member)) => {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Rules is the language of exclude patterns.
@@ -72,9 +73,10 @@ const (
 	Starting   Phase = "starting"
 	Reading    Phase = "reading"
 	SourceRead Phase = "source-read" // the source has been read and is not needed any more
+	Committing Phase = "committing"  // the result is made durable and visible
 )
 
-// Progress is how far a job is. No number ever becomes smaller.
+// Progress is how far a job is. The counts never become smaller.
 type Progress struct {
 	Phase Phase  `json:"phase"`
 	Files uint64 `json:"files"`
@@ -87,6 +89,11 @@ type Progress struct {
 	// ExpectedFiles and ExpectedBytes are the expected numbers at the end; 0 if they are unknown.
 	ExpectedFiles uint64 `json:"expected_files"`
 	ExpectedBytes uint64 `json:"expected_bytes"`
+	// Rate is the current speed: bytes of Bytes per second. It is the mean over the time since the job began
+	// to read, in which the weight of a moment falls to 37 % in 5 seconds.
+	Rate uint64 `json:"rate"`
+	// TimeLeft is the estimated time until Bytes reaches ExpectedBytes, at this rate; 0 if it is unknown.
+	TimeLeft time.Duration `json:"-"`
 }
 
 // A Backup makes an archive of a directory. Only Source is required: the zero value of every other field
@@ -127,8 +134,9 @@ type Backup struct {
 	// Reproducible leaves ctimes and inode numbers out of the index, so that copies of a tree give the same
 	// bytes.
 	Reproducible bool
-	// CountFirst counts the source while the backup begins, so that Progress has the expected numbers.
-	CountFirst bool
+	// SkipCount leaves out the count of the source while the backup begins. Without the count, Progress has no
+	// expected numbers and no time left.
+	SkipCount bool
 
 	// Previous is an earlier archive, from which unchanged data is copied; the zero value is none.
 	Previous Previous
@@ -284,14 +292,14 @@ func (b Backup) args(conn *conn, to any) any {
 		WriteLimit   *uint64    `json:"write_limit,omitempty"`
 		MaxLen       []maxLen   `json:"max_len,omitempty"`
 		Reproducible bool       `json:"reproducible,omitempty"`
-		CountFirst   bool       `json:"count_first,omitempty"`
+		CountFirst   bool       `json:"count_first"`
 		Previous     any        `json:"previous,omitempty"`
 		TrustMtime   bool       `json:"trust_mtime,omitempty"`
 		ReuseAny     bool       `json:"reuse_any,omitempty"`
 		Cache        any        `json:"cache,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
-		lens, b.Reproducible, b.CountFirst, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
+		lens, b.Reproducible, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 	}
 }
 

@@ -208,7 +208,7 @@ func (c *conn) read(hello chan<- event) error {
 			job := c.jobs[event.ID]
 			c.mu.Unlock()
 			if job != nil {
-				job.setProgress(event.Progress)
+				job.setProgress(event.progress())
 			}
 		case "done", "error":
 			c.end(event)

@@ -77,7 +77,7 @@ func only(t *testing.T, dir string, n int) {
 func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 	dir, store := large(t), t.TempDir()
 	report := made(t, wingback.Backup{Source: dir}, t.TempDir())
-	archive, err := os.ReadFile(report.Path)
+	archive, err := os.ReadFile(report.Location)
 	must(t, err)
 	for i := range 30 {
 		ctx, cancel := context.WithCancel(background())
@@ -108,7 +108,7 @@ func TestACancelledContextEndsAJobAtEveryStage(t *testing.T) {
 	}
 	stop.Close()
 	only(t, target, 0)
-	for entry, err := range file(report.Path).Entries(ctx) {
+	for entry, err := range file(report.Location).Entries(ctx) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(entry, err)
 		}
@@ -140,17 +140,17 @@ func TestAMisspelledPathChangesNothing(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
 	target := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(target, "cache"), 0o755))
-	_, err := wingback.Restore{Dir: target, Keep: []string{"cache", "cahce"}}.Run(background(), file(report.Path))
+	_, err := wingback.Restore{Dir: target, Keep: []string{"cache", "cahce"}}.Run(background(), file(report.Location))
 	if !errors.Is(err, wingback.InvalidInput) || !strings.Contains(err.Error(), `"cahce"`) {
 		t.Error(err)
 	}
 	only(t, target, 1)
-	_, err = wingback.Extract{Dir: target, Select: []string{"world", "wrold"}}.Run(background(), file(report.Path))
+	_, err = wingback.Extract{Dir: target, Select: []string{"world", "wrold"}}.Run(background(), file(report.Location))
 	if !errors.Is(err, wingback.InvalidInput) || !strings.Contains(err.Error(), `"wrold"`) {
 		t.Error(err)
 	}
 	only(t, target, 1)
-	restored, err := wingback.Restore{Dir: filepath.Join(target, "new"), Keep: []string{"cache"}}.Run(background(), file(report.Path))
+	restored, err := wingback.Restore{Dir: filepath.Join(target, "new"), Keep: []string{"cache"}}.Run(background(), file(report.Location))
 	must(t, err)
 	if w := restored.Warnings; len(w) != 1 || w[0].Code != "keep-unmatched" || !strings.Contains(w[0].Message, `"cache"`) {
 		t.Error(restored.Warnings)
@@ -159,7 +159,7 @@ func TestAMisspelledPathChangesNothing(t *testing.T) {
 
 func TestAnErrorOfTheCallersReaderOrWriterIsReturned(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
-	archive, err := os.ReadFile(report.Path)
+	archive, err := os.ReadFile(report.Location)
 	must(t, err)
 	lost := errors.New("the line went dead")
 	broken := wingback.Stream(io.MultiReader(bytes.NewReader(archive[:1000]), iotest.ErrReader(lost)))

@@ -27,9 +27,9 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(report.Files, "file,", filepath.Base(report.Path))
+	fmt.Println(report.Files, "file,", filepath.Base(report.Location))
 
-	files, err := wingback.File(report.Path).FS(ctx)
+	files, err := wingback.File(report.Location).FS(ctx)
 	if err != nil {
 		panic(err)
 	}

@@ -5,6 +5,7 @@ package wingback
 import (
 	"encoding/base64"
 	"encoding/json"
+	"time"
 	"unicode/utf8"
 )
 
@@ -29,6 +30,13 @@ type event struct {
 	Result   json.RawMessage `json:"result"`
 	Error    *wireError      `json:"error"`
 	Progress
+	TimeLeftMS int64 `json:"time_left_ms"`
+}
+
+func (e *event) progress() Progress {
+	progress := e.Progress
+	progress.TimeLeft = time.Duration(e.TimeLeftMS) * time.Millisecond
+	return progress
 }
 
 type wireError struct {
@@ -54,6 +62,19 @@ func (p wirePath) path() string {
 		return string(p.PathB64)
 	}
 	return p.Path
+}
+
+// The location of an archive in a result, in the same form.
+type wireLocation struct {
+	Location    string `json:"location"`
+	LocationB64 []byte `json:"location_b64"`
+}
+
+func (l wireLocation) location() string {
+	if len(l.LocationB64) > 0 {
+		return string(l.LocationB64)
+	}
+	return l.Location
 }
 
 // Text in a request: a JSON string, or base64 if it is not UTF-8.

@@ -9,8 +9,8 @@ import (
 
 // A Report describes an archive, and the parts of the source that it does not contain.
 type Report struct {
-	// Path is the path of the archive, or the URL of an object; empty if it went to a writer or part URLs.
-	Path string
+	// Location is the path or URL of the archive; empty if it went to a writer or part URLs.
+	Location string
 	// Key is the name of the archive in its store.
 	Key string
 
@@ -81,7 +81,7 @@ type Part struct {
 // UnmarshalJSON decodes the engine's answer.
 func (r *Report) UnmarshalJSON(text []byte) error {
 	var said struct {
-		wirePath
+		wireLocation
 		Key         string
 		Size        int64
 		SHA1        string
@@ -115,7 +115,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*r = Report{
-		Path: said.path(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
+		Location: said.location(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
 		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
 		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
 		Segments: said.Segments, Excluded: said.Excluded,

@@ -150,22 +150,22 @@ type Object struct {
 	Size int64
 	// ModTime is the time at which the archive became complete; zero if the store does not know it.
 	ModTime time.Time
-	// Location is a path or a URL, for people to read.
+	// Location is the path or URL of the archive.
 	Location string
 }
 
 // UnmarshalJSON decodes the engine's answer.
 func (o *Object) UnmarshalJSON(text []byte) error {
 	var said struct {
+		wireLocation
 		Key      string
 		Size     int64
 		Modified *int64 `json:"modified_ns"`
-		Location string
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
-	*o = Object{Key: said.Key, Size: said.Size, Location: said.Location}
+	*o = Object{Key: said.Key, Size: said.Size, Location: said.location()}
 	if said.Modified != nil {
 		o.ModTime = time.Unix(0, *said.Modified)
 	}

@@ -28,7 +28,7 @@ func background() context.Context { return context.Background() }
 func TestABackupIsStoredAndRestored(t *testing.T) {
 	dir, store := source(t), t.TempDir()
 	report := made(t, wingback.Backup{Source: dir}, store)
-	archive, err := os.ReadFile(report.Path)
+	archive, err := os.ReadFile(report.Location)
 	must(t, err)
 	sum := sha1.Sum(archive)
 	if report.SHA1 != hex.EncodeToString(sum[:]) || report.Size != int64(len(archive)) {
@@ -38,7 +38,7 @@ func TestABackupIsStoredAndRestored(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	target := filepath.Join(t.TempDir(), "restored")
-	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Path))
+	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Location))
 	must(t, err)
 	if unpacked.Files != 6 || unpacked.Symlinks != 1 || unpacked.ReadMethod != "indexed" {
 		t.Errorf("%+v", unpacked)
@@ -49,7 +49,7 @@ func TestABackupIsStoredAndRestored(t *testing.T) {
 	}
 	// Other tools can read the archive.
 	other := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", report.Path, "-C", other).CombinedOutput(); err != nil {
+	if out, err := exec.Command("tar", "-xzf", report.Location, "-C", other).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	same(t, dir, other)
@@ -130,7 +130,7 @@ func TestAnArchiveIsWrittenToAWriterAndReadFromAReader(t *testing.T) {
 
 func TestALocalArchiveIsAFileSystem(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
-	files, err := file(report.Path).FS(background())
+	files, err := file(report.Location).FS(background())
 	must(t, err)
 	must(t, fstest.TestFS(files, "server.properties", "world/level.dat", "world/region/r.0.0.mca", "logs/old.log", "plugins"))
 	level, err := fs.ReadFile(files, "world/level.dat")
@@ -205,7 +205,7 @@ func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 	cache := wingback.Cache{Dir: filepath.Join(t.TempDir(), "cache"), MaxBytes: 1 << 30}
 	made(t, wingback.Backup{Source: dir, Cache: cache}, store)
 	for name, backup := range map[string]wingback.Backup{
-		"file":   {Previous: wingback.Previous{File: full.Path}},
+		"file":   {Previous: wingback.Previous{File: full.Location}},
 		"key":    {Previous: wingback.Previous{Key: full.Key}},
 		"latest": {Previous: wingback.Previous{Latest: true}, TrustMtime: true},
 		"cache":  {Cache: cache},
@@ -216,7 +216,7 @@ func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 			t.Errorf("%s: %+v", name, next)
 		}
 	}
-	other := wingback.Backup{Source: dir, Level: wingback.Best, Previous: wingback.Previous{File: full.Path}}
+	other := wingback.Backup{Source: dir, Level: wingback.Best, Previous: wingback.Previous{File: full.Location}}
 	if report := made(t, other, store); report.Copied != 0 || len(report.Warnings) != 1 || report.Warnings[0].Code != "previous-unused" {
 		t.Errorf("%+v", report)
 	}
@@ -236,14 +236,14 @@ func TestAClosedWriterIsAnError(t *testing.T) {
 		t.Error("an incomplete write is not an error")
 	}
 	// So few bytes that all were in the socket when the job ended.
-	if _, err := file(report.Path).CopyFile(background(), "server.properties", closed); err == nil {
+	if _, err := file(report.Location).CopyFile(background(), "server.properties", closed); err == nil {
 		t.Error("an incomplete write is not an error")
 	}
 }
 
 func TestMembersAreListed(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t)}, t.TempDir())
-	archive := file(report.Path)
+	archive := file(report.Location)
 	var paths []string
 	for member, err := range archive.Members(background(), "world", "*.sh") {
 		must(t, err)
@@ -305,7 +305,7 @@ func TestProgressIsReportedOnTheCallersGoroutine(t *testing.T) {
 	var seen []wingback.Progress // without a lock: the race detector would report another goroutine
 	limit := wingback.NewLimiter(4 << 20)
 	_, err := wingback.Backup{
-		Source: large(t), UUID: id, WriteLimit: limit, CountFirst: true, Engine: shared,
+		Source: large(t), UUID: id, WriteLimit: limit, Engine: shared,
 		OnProgress: func(p wingback.Progress) {
 			seen = append(seen, p)
 			if len(seen) == 3 {
@@ -319,6 +319,33 @@ func TestProgressIsReportedOnTheCallersGoroutine(t *testing.T) {
 	}
 	if last := seen[len(seen)-1]; last.ExpectedBytes != 8<<20 || last.Bytes == 0 || last.Phase == "" {
 		t.Errorf("%+v", last)
+	}
+}
+
+func TestProgressHasTheRateAndTheTimeLeft(t *testing.T) {
+	for _, skip := range []bool{false, true} {
+		limit := wingback.NewLimiter(4 << 20)
+		var reading []wingback.Progress
+		_, err := wingback.Backup{
+			Source: large(t), UUID: id, ReadLimit: limit, SkipCount: skip, Engine: shared,
+			OnProgress: func(p wingback.Progress) {
+				if p.Phase == wingback.Reading && p.Bytes > 0 {
+					reading = append(reading, p)
+				}
+			},
+		}.Run(background(), wingback.LocalStore{Dir: t.TempDir()})
+		must(t, err)
+		if len(reading) == 0 {
+			t.Fatal("8 MiB at 4 MiB/s show no progress")
+		}
+		for _, p := range reading {
+			if p.Rate == 0 || skip && (p.ExpectedBytes != 0 || p.TimeLeft != 0) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if last := reading[len(reading)-1]; !skip && last.Bytes < last.ExpectedBytes && last.TimeLeft <= 0 {
+			t.Errorf("%+v", last)
+		}
 	}
 }
 
@@ -419,13 +446,13 @@ func TestPathsNeedNotBeUTF8(t *testing.T) {
 	must(t, os.Symlink(odd, filepath.Join(dir, "link")))
 	report := made(t, wingback.Backup{Source: filepath.Join(dir, odd)}, filepath.Join(dir, odd+"s"))
 	var content bytes.Buffer
-	_, err := file(report.Path).CopyFile(background(), odd, &content)
+	_, err := file(report.Location).CopyFile(background(), odd, &content)
 	must(t, err)
-	if content.String() != "odd" || !strings.Contains(report.Path, odd) {
-		t.Error(report.Path)
+	if content.String() != "odd" || !strings.Contains(report.Location, odd) {
+		t.Error(report.Location)
 	}
 	report = made(t, wingback.Backup{Source: dir, Exclude: []string{"caf\xe9*"}}, t.TempDir())
-	for entry, err := range file(report.Path).Entries(background()) {
+	for entry, err := range file(report.Location).Entries(background()) {
 		must(t, err)
 		if entry.Target != odd {
 			t.Errorf("%+v", entry.Member)

@@ -1,6 +1,6 @@
 //! Locations of archives: files, standard input, objects in S3, links.
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
+use std::{os::unix::ffi::OsStrExt, path::Path};
 
 use smol::Unblock;
 use uuid::Uuid;
@@ -60,14 +60,6 @@ impl Archives {
         match self {
             Archives::Local(store) => store.key(uuid),
             Archives::S3(store) => store.key(uuid),
-        }
-    }
-
-    /// Returns the location of an archive, whether it exists or not.
-    pub fn location(&self, key: &Key) -> OsString {
-        match self {
-            Archives::Local(store) => store.path(key).into(),
-            Archives::S3(store) => store.location(key).into(),
         }
     }
 

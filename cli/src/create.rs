@@ -1,11 +1,8 @@
 //! `wingback create` and `wingback estimate`.
 
-use std::os::unix::ffi::OsStrExt;
-
-use serde_json::json;
+use serde::Serialize;
 use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
-use wingback_worker::json;
 
 use crate::{
     archives::Archives,
@@ -14,6 +11,14 @@ use crate::{
     status::Status,
     units::{count, plural, size},
 };
+
+/// The line of `--json`.
+#[derive(Serialize)]
+struct Created<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    uuid: String,
+}
 
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
@@ -28,16 +33,11 @@ pub async fn create(args: &args::Create) -> Status {
         }
     };
     let key = archives.key(&uuid);
-    let location = archives.location(&key);
     match run(args, style, archives.store(), key).await {
         Ok(report) => {
             match style {
-                Style::Json => {
-                    let named = json!({ "uuid": uuid.to_string() });
-                    let named = json::with_path(location.as_bytes(), named);
-                    print(&json::with_fields(json::report(&report), named));
-                }
-                _ => say(&output::report(&report, &location.to_string_lossy())),
+                Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
+                _ => say(&output::report(&report)),
             }
             if report.is_partial() { Status::Partial } else { Status::Done }
         }
@@ -74,7 +74,7 @@ async fn run(
         .read_limit(Limiter::new(args.read_limit))
         .background(args.background)
         .reproducible(args.reproducible)
-        .count_first(matches!(style, Style::Bar | Style::Json));
+        .count_first(style != Style::Quiet);
     backup = backup.trust_mtime(args.trust == args::Trust::Mtime).reuse_any(args.reuse_any);
     if let Some(previous) = &args.previous {
         backup = backup.previous(match previous.to_str() {
@@ -101,7 +101,7 @@ pub async fn estimate(args: &args::Estimate) -> Status {
         Err(e) => Err(e),
     };
     match estimate {
-        Ok(estimate) if args.json => print(&json::estimate(&estimate)),
+        Ok(estimate) if args.json => print(&estimate),
         Ok(estimate) => say(&format!(
             "content   {}, {}, {}, {}\narchive   at most {} ({} bytes)",
             plural(estimate.files, "file"),

@@ -1,8 +1,7 @@
 //! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
 
 use smol::Unblock;
-use wingback::{Damage, Error, List, Listed, Member, MemberKind, Sha1, Verified, Verify};
-use wingback_worker::json;
+use wingback::{Damage, Error, List, Listed, Member, MemberKind, Verified, Verify};
 
 use crate::{
     args,
@@ -25,15 +24,15 @@ pub async fn list(args: &args::List) -> Status {
                 return Status::Failed;
             }
         };
-    let mut members = 0;
-    say_all(listing.members().map(|member| {
-        members += 1;
-        if args.json { json_line(&json::member(&member)) } else { line(&member) }
-    }));
+    say_all(
+        (listing.members())
+            .map(|member| if args.json { json_line(&member) } else { line(&member) }),
+    );
     match args.json {
-        true => print(&json::listing(&listing, members)),
+        true => print(&listing),
         false => {
-            complain(&format!("{}, read {}", plural(members, "member"), listing.read_method()))
+            let members = plural(listing.len() as u64, "member");
+            complain(&format!("{members}, read {}", listing.read_method()))
         }
     }
     unmatched(listing.unmatched())
@@ -108,7 +107,7 @@ pub async fn verify(args: &args::Verify) -> Status {
             }
         };
     match style {
-        Style::Json => print(&json::verified(&verified)),
+        Style::Json => print(&verified),
         _ => say(&verified_text(&verified)),
     }
     if verified.is_whole() { Status::Done } else { Status::Failed }
@@ -129,9 +128,9 @@ fn verified_text(verified: &Verified) -> String {
         lines.push(format!("size      {} ({} bytes)", size(bytes), count(bytes)));
     }
     if let Some(matches) = verified.sha1_matches {
-        let says = match (matches, verified.sha1) {
+        let says = match (matches, verified.sha1_hex()) {
             (true, _) => "as given".to_owned(),
-            (false, Some(sha1)) => format!("{}, NOT the one given", Sha1(sha1)),
+            (false, Some(sha1)) => format!("{sha1}, NOT the one given"),
             (false, None) => "unknown, because the archive could not be read completely".to_owned(),
         };
         lines.push(format!("sha1      {says}"));

@@ -4,20 +4,19 @@ use std::{
     io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_signal::{Signal, Signals};
 use futures::{StreamExt, future};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde::Serialize;
 use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Report, Task};
-use wingback_worker::json;
 
 use crate::{
     archives, args,
     status::Status,
-    units::{count, plural, size},
+    units::{clock, count, plural, size},
 };
 
 /// Most lines of each list in a report for people.
@@ -71,7 +70,7 @@ impl Style {
     async fn follow(self, handle: Handle) {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
-            Style::Json => (Duration::from_millis(250), Box::new(|p| print(&json::progress(p)))),
+            Style::Json => (Duration::from_millis(250), Box::new(print)),
             Style::Bar => (Duration::from_millis(100), bar()),
             Style::Lines => (Duration::from_secs(5), lines()),
         };
@@ -90,7 +89,7 @@ impl Style {
 
     pub fn error(self, error: &Error) {
         match self {
-            Style::Json => print(&json::error(error)),
+            Style::Json => print(error),
             _ => complain(&error.to_string()),
         }
     }
@@ -132,7 +131,7 @@ pub fn finish(status: Status) -> Status {
 }
 
 /// Prints a line of JSON.
-pub fn print(value: &Value) {
+pub fn print(value: &impl Serialize) {
     say(&json_line(value));
 }
 
@@ -145,10 +144,11 @@ pub fn say_all(lines: impl Iterator<Item = String>) {
 }
 
 /// Returns a line of JSON without control characters.
-pub fn json_line(value: &Value) -> String {
+pub fn json_line(value: &impl Serialize) -> String {
     // JSON allows DEL and the control characters above it in strings, but terminals act on them.
     let mut line = String::new();
-    for c in value.to_string().chars() {
+    // Only a map with keys that are not text could fail.
+    for c in serde_json::to_string(value).unwrap_or_default().chars() {
         match c.is_control() {
             true => line.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => line.push(c),
@@ -176,15 +176,16 @@ fn bar() -> Show {
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ")
     };
-    let known = style("{msg:12} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+    let known = style("{prefix:12} [{bar:30}] {bytes}/{total_bytes} {msg}");
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(style("{msg:12} {spinner} {bytes} {bytes_per_sec}"));
+    bar.set_style(style("{prefix:12} {spinner} {bytes} {msg}"));
     Box::new(move |progress| {
         if let (Some(expected), None) = (progress.expected, bar.length()) {
             bar.set_style(known.clone());
             bar.set_length(expected.bytes);
         }
-        bar.set_message(format!("{}{}", phase(progress.phase), uploaded(progress)));
+        bar.set_prefix(format!("{}{}", phase(progress.phase), uploaded(progress)));
+        bar.set_message(speed(progress));
         bar.set_position(progress.bytes);
         if progress.phase == Phase::Committing {
             bar.finish_and_clear();
@@ -193,24 +194,29 @@ fn bar() -> Show {
 }
 
 fn lines() -> Show {
-    let start = Instant::now();
-    Box::new(move |progress| {
-        let percent = match progress.expected {
-            Some(e) if e.bytes > 0 => format!(" ({} %)", (100 * progress.bytes / e.bytes).min(100)),
-            _ => String::new(),
-        };
-        let rate = progress.bytes as f64 / start.elapsed().as_secs_f64();
+    Box::new(|progress| {
+        let percent = progress.percent().map(|percent| format!(" ({} %)", percent as u64));
         let _ = writeln!(
             stderr(),
-            "{}: {} files, {}{percent} read, {}/s, {} written{}",
+            "{}: {} files, {}{} read, {}, {} written{}",
             phase(progress.phase),
             count(progress.files),
             size(progress.bytes),
-            size(rate as u64),
+            percent.unwrap_or_default(),
+            speed(progress),
             size(progress.written),
             uploaded(progress),
         );
     })
+}
+
+/// Returns the rate and the time left as text.
+fn speed(progress: &Progress) -> String {
+    let rate = format!("{}/s", size(progress.rate));
+    match progress.time_left {
+        None => rate,
+        Some(time) => format!("{rate}, {} left", clock(time)),
+    }
 }
 
 /// Returns the uploaded bytes as text; empty without an upload.
@@ -232,9 +238,10 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// Formats a report for people.
-pub fn report(report: &Report, location: &str) -> String {
+pub fn report(report: &Report) -> String {
+    let location = report.location.clone().unwrap_or_default();
     let mut lines = vec![
-        format!("archive   {}", plain(location)),
+        format!("archive   {}", plain(&location.to_string_lossy())),
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
         format!("sha1      {}", report.sha1_hex()),
         format!(

@@ -2,14 +2,15 @@
 
 use std::{
     os::unix::ffi::OsStrExt,
+    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use wingback::{
-    Aged, Archive, Error, ErrorKind, LocalStore, Result, Retention, Store, Verdict, Verify,
+    Aged, Archive, Error, ErrorKind, LocalStore, NamedBytes, Result, Retention, Store, Verdict,
+    Verify,
 };
-use wingback_worker::json::with_path;
 
 use crate::{
     args,
@@ -53,7 +54,7 @@ async fn run(args: &args::Prune) -> Result<()> {
             store.delete(&archive.key).await?;
         }
         if args.json {
-            print(&line(&store, archive, *verdict, is_removed));
+            print(&line(&store.path(&archive.key), archive, *verdict, is_removed));
         } else {
             say(&text(&store, archive, *verdict, is_removed));
         }
@@ -90,20 +91,32 @@ fn text(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) 
     format!("{word:<8}{why:<15}{made}  {size:>10}  {path}")
 }
 
-fn line(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> Value {
+/// The line of `--json`.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "archive")]
+struct Line<'a> {
+    #[serde(flatten)]
+    path: NamedBytes<'a>,
+    verdict: &'static str,
+    reason: Option<&'static str>,
+    removed: bool,
+    size: u64,
+    made_ns: i64,
+}
+
+fn line<'a>(path: &'a Path, archive: &Aged, verdict: Verdict, removed: bool) -> Line<'a> {
     let reason = match verdict {
         Verdict::Keep(reason) => Some(reason.code()),
         _ => None,
     };
-    let fields = json!({
-        "type": "archive",
-        "verdict": verdict.code(),
-        "reason": reason,
-        "removed": is_removed,
-        "size": archive.size,
-        "made_ns": nanoseconds(archive.made),
-    });
-    with_path(store.path(&archive.key).as_os_str().as_bytes(), fields)
+    Line {
+        path: NamedBytes::new("path", path.as_os_str().as_bytes()),
+        verdict: verdict.code(),
+        reason,
+        removed,
+        size: archive.size,
+        made_ns: nanoseconds(archive.made),
+    }
 }
 
 fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {

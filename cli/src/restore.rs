@@ -2,10 +2,10 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use serde_json::json;
 use wingback::{
     Extract, Extracted, NotExtracted, Recovered, Restore, Restored, UnpackOptions, Unpacked,
 };
-use wingback_worker::json;
 
 use crate::{
     args,
@@ -33,7 +33,7 @@ pub async fn extract(args: &args::Extract) -> Status {
             }
         };
     match style {
-        Style::Json => print(&json::extracted(&done)),
+        Style::Json => print(&done),
         _ => say(&extracted_text(&done)),
     }
     match unmatched(&done.unmatched) {
@@ -64,7 +64,7 @@ pub async fn restore(args: &args::Restore) -> Status {
     match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
         Ok(done) => {
             match style {
-                Style::Json => print(&json::restored(&done)),
+                Style::Json => print(&done),
                 _ => say(&restored_text(&done)),
             }
             status(&done.unpacked)
@@ -83,7 +83,9 @@ pub async fn recover(args: &args::Recover) -> Status {
         restore = restore.state_dir(dir);
     }
     match style.run(restore.recover()).await {
-        Ok(recovered) if args.json => print(&json::recovered(recovered)),
+        Ok(recovered) if args.json => {
+            print(&json!({ "type": "recovered", "recovered": recovered }))
+        }
         Ok(recovered) => say(&recovered_text(recovered)),
         Err(e) => {
             style.error(&e);

@@ -1,5 +1,7 @@
 //! Parses and formats sizes, numbers and times for people.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 /// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As in GNU tools, `K` and `KiB` are
@@ -67,6 +69,16 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}", count(n))
 }
 
+/// Formats a duration in whole seconds: `0:07`, `12:34`, `1:02:03`.
+pub fn clock(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 /// Formats nanoseconds since 1970 in UTC: `2026-11-23 08:26:31`.
 pub fn timestamp(ns: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000)) {
@@ -110,6 +122,9 @@ mod tests {
     fn numbers_are_formatted_for_people() {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(3 << 19), "1.5 MiB");
+        assert_eq!(clock(Duration::from_millis(6_900)), "0:07");
+        assert_eq!(clock(Duration::from_secs(754)), "12:34");
+        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
         assert_eq!(count(1), "1");
         assert_eq!(plural(1, "directory"), "1 directory");
         assert_eq!(plural(2, "directory"), "2 directories");

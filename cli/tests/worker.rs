@@ -123,7 +123,7 @@ fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
     let args = json!({ "source": { "dir": source(dir.path()) }, "to": to });
     let made = worker.run(1, "backup", args.clone());
     assert_eq!(made["result"]["files"], 1, "{made}");
-    let archive = json!({ "file": made["result"]["path"] });
+    let archive = json!({ "file": made["result"]["location"] });
 
     let mut stream = worker.stream(2, 1);
     let args = json!({ "archive": archive, "path": "world/level.dat", "to": 1 });
@@ -208,6 +208,38 @@ fn a_request_over_64_mib_is_rejected_and_the_next_one_succeeds() {
     assert_eq!((&event["id"], &event["error"]["kind"]), (&json!(7), &json!("invalid-input")));
     let estimate = worker.run(8, "estimate", json!({ "dir": source(dir.path()) }));
     assert_eq!(estimate["result"]["files"], 1, "{estimate}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn progress_has_the_rate_and_a_backup_is_counted_by_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = source(dir.path());
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        fs::write(dir.path().join("source").join(name), common::noise(1, 10_000)).unwrap();
+    }
+    let mut worker = Worker::start();
+    let limit = json!({ "limit": 1, "bytes_per_second": 60_000 });
+    worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
+    for (id, count, expected) in [(1, Value::Null, json!(60_005)), (2, json!(false), Value::Null)] {
+        let to = json!({ "store": [{ "local": { "dir": dir.path().join("to") } },
+            { "key": format!("{id}.tar.gz") }] });
+        let args = json!({ "source": { "dir": source }, "to": to, "read_limit": 1,
+            "count_first": count });
+        worker.say(&json!({ "id": id, "op": "backup", "args": args }).to_string());
+        let mut progress = Vec::new();
+        let end = loop {
+            match worker.event() {
+                event if event["event"] == "progress" => progress.push(event),
+                end => break end,
+            }
+        };
+        assert_eq!(end["result"]["key"], format!("{id}.tar.gz"), "{end}");
+        let is_midway = |now: &&Value| (1..60_005).contains(&now["bytes"].as_u64().unwrap());
+        let now = progress.iter().rfind(is_midway).expect("a second of reading");
+        assert!(now["rate"].as_u64() > Some(0) && now["id"] == id, "{now}");
+        assert_eq!((&now["expected_bytes"], now["time_left_ms"].is_u64()), (&expected, id == 1));
+    }
     assert_eq!(worker.close(), 0);
 }
 

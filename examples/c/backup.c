@@ -27,7 +27,11 @@ static void show_progress(const wingback_task *task) {
     double percent = 0;
     if (progress.is_expected_known && progress.expected_bytes > 0)
         percent = 100.0 * (double)progress.bytes / (double)progress.expected_bytes;
-    fprintf(stderr, "\r%5.1f %%  %llu files", percent, (unsigned long long)progress.files);
+    fprintf(stderr, "\r%5.1f %%  %llu files, %llu bytes/s", percent,
+            (unsigned long long)progress.files, (unsigned long long)progress.rate);
+    if (progress.is_time_left_known)
+        fprintf(stderr, ", %llu s left", (unsigned long long)(progress.time_left_ns / 1000000000));
+    fprintf(stderr, "\x1b[K");
 }
 
 static int show_report(const wingback_task *task, wingback_error **error) {
@@ -36,7 +40,9 @@ static int show_report(const wingback_task *task, wingback_error **error) {
     if (wingback_task_report(task, &report, error) != WINGBACK_STATUS_OK ||
         wingback_report_get(report, &summary, error) != WINGBACK_STATUS_OK)
         return 0;
-    printf("%llu bytes, SHA-1 %s\n", (unsigned long long)summary.size, summary.sha1_hex);
+    wingback_bytes location = wingback_report_location(report);
+    printf("%.*s: %llu bytes, SHA-1 %s\n", (int)location.len, location.data,
+           (unsigned long long)summary.size, summary.sha1_hex);
     const wingback_notes *skipped = wingback_report_skipped(report);
     for (size_t i = 0; i < wingback_notes_count(skipped); i++) {
         wingback_note note = {.struct_size = sizeof note};
@@ -63,7 +69,6 @@ int main(int count, char **args) {
     if (wingback_store_local(wingback_bytes_of(args[2]), none, 0, &store, &error) ||
         wingback_store_key(store, none, key, sizeof key, &len, &error) ||
         wingback_backup_new(wingback_bytes_of(args[1]), &backup, &error) ||
-        wingback_backup_count_first(backup, true, &error) ||
         wingback_backup_start(backup, store, wingback_bytes_of(key), &task, &error)) {
         failed("the backup cannot start", error);
         goto end;
@@ -84,7 +89,6 @@ int main(int count, char **args) {
         failed("the report cannot be read", error);
         goto end;
     }
-    printf("%s/%s\n", args[2], key);
     status = 0;
 
 end:

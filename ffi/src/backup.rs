@@ -151,7 +151,7 @@ pub unsafe extern "C" fn wingback_backup_state_dir(
 }
 
 /// Sets whether the tree is counted while the backup begins, so that the progress has the expected
-/// numbers. The default is false.
+/// numbers. The default is true.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_count_first(
     backup: *mut wingback_backup,

@@ -113,14 +113,14 @@ pub(crate) unsafe fn slice<'a, T>(first: *const T, count: usize, name: &str) -> 
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
-/// Writes text and a zero byte to a buffer of the caller, and the length of the text to `len`. With a
+/// Writes bytes and a zero byte to a buffer of the caller, and the number of bytes to `len`. With a
 /// capacity of 0 it writes only the length.
 ///
 /// # Safety
 ///
 /// `buffer` is NULL, or writable for `capacity` bytes.
 pub(crate) unsafe fn write_text(
-    text: &str,
+    text: &[u8],
     buffer: *mut c_char,
     capacity: usize,
     len: Out<usize>,
@@ -181,11 +181,11 @@ mod tests {
     fn text_is_written_whole_or_not_at_all() {
         let mut buffer = [1; 4];
         let mut len = 0;
-        let mut write = |text, capacity| {
+        let mut write = |text: &str, capacity| {
             // SAFETY: `len` is a local variable. No call has a capacity over the 4 bytes of `buffer`.
             unsafe {
                 let len = Out::new(&raw mut len, "len").expect("not NULL");
-                write_text(text, buffer.as_mut_ptr(), capacity, len)
+                write_text(text.as_bytes(), buffer.as_mut_ptr(), capacity, len)
             }
         };
         assert!(write("abcd", 4).is_err() && write("abc", 4).is_ok() && write("abcde", 0).is_ok());

@@ -5,8 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures::AsyncReadExt;
-use wingback::{Entries, Error, Handle, Member};
+use futures::{AsyncReadExt, TryStreamExt};
+use wingback::{Entries, Error, ErrorKind, Handle, Member};
 
 use crate::{
     archive::wingback_archive,
@@ -43,6 +43,7 @@ struct State {
     entries: Entries<'static>,
     /// The last member that C got. C has pointers into it.
     current: Option<Member>,
+    has_failed: bool,
 }
 
 impl EntryReader {
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn wingback_entries_open(
             let out = Out::new(entries, "entries")?;
             let entries = Entries::open(opaque::get(archive, "archive")?.open()?);
             let handle = entries.handle();
-            let state = Mutex::new(State { entries, current: None });
+            let state = Mutex::new(State { entries, current: None, has_failed: false });
             out.give(EntryReader { handle, entries: state });
             Ok(())
         })
@@ -75,7 +76,7 @@ pub unsafe extern "C" fn wingback_entries_open(
 /// Writes the next member to `member`, or returns END after the last member of an undamaged
 /// archive. Unread content of the member before is skipped. The member's pointers are valid until
 /// the next call. Content is known to be correct only after END, because a checksum may follow the
-/// last file.
+/// last file. After an error, each further call fails.
 ///
 /// Blocks until the member has been read.
 #[unsafe(no_mangle)]
@@ -93,8 +94,14 @@ pub unsafe extern "C" fn wingback_entries_next(
             record::check(member, "member")?;
             let mut state = reader.lock();
             state.current = None;
-            let next = signals::block_on(state.entries.next())?;
-            let next = next.ok_or_else(|| Failure::status_only(wingback_status::End))?;
+            if state.has_failed {
+                // END would say that the archive is undamaged.
+                let error = Error::new(ErrorKind::Internal, "read the archive");
+                return Err(error.caused_by("it failed before").into());
+            }
+            let next = signals::block_on(state.entries.try_next());
+            state.has_failed = next.is_err();
+            let next = next?.ok_or_else(|| Failure::status_only(wingback_status::End))?;
             let next = state.current.insert(next);
             record::write(member, &member_record(next), "member")
         })

@@ -1,16 +1,21 @@
 //! `wingback_report`: the result of a backup.
 
-use std::ffi::c_char;
+use std::{
+    ffi::{OsString, c_char},
+    os::unix::ffi::OsStrExt,
+};
 
 use wingback::Report;
 
 use crate::{
+    bytes::wingback_bytes,
     enums::wingback_status,
     error::wingback_error,
     etags::Etags,
     guard::guard,
     notes::{self, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque},
+    panics::infallible,
     record::{self, Record},
     task::{self, wingback_task},
 };
@@ -70,6 +75,7 @@ pub struct wingback_report_summary {
 unsafe impl Record for wingback_report_summary {}
 
 pub(crate) struct BackupResult {
+    location: OsString,
     summary: wingback_report_summary,
     skipped: Notes,
     changed: Notes,
@@ -103,6 +109,7 @@ impl BackupResult {
             compressed: report.compressed,
         };
         BackupResult {
+            location: report.location.unwrap_or_default(),
             summary,
             skipped: report.skipped.into(),
             changed: report.changed.into(),
@@ -141,6 +148,21 @@ pub unsafe extern "C" fn wingback_report_get(
     unsafe {
         guard(error, || record::write(summary, &opaque::get(report, "report")?.summary, "summary"))
     }
+}
+
+/// Returns the path or URL of the archive. Empty for NULL, and if the archive went to part URLs or a
+/// descriptor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_report_location(
+    report: *const wingback_report,
+) -> wingback_bytes {
+    infallible(wingback_bytes::EMPTY, || {
+        // SAFETY: the caller promises that `report` is NULL or alive.
+        match unsafe { opaque::get(report, "report") } {
+            Ok(report) => wingback_bytes::lend(report.location.as_bytes()),
+            Err(_) => wingback_bytes::EMPTY,
+        }
+    })
 }
 
 /// Returns the paths that are missing from the archive or incomplete, with the reasons. NULL for

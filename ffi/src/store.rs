@@ -1,6 +1,6 @@
 //! `wingback_store`: a place for archives.
 
-use std::ffi::c_char;
+use std::{ffi::c_char, os::unix::ffi::OsStrExt};
 
 use uuid::Uuid;
 use wingback::{Key, LocalStore, NameTemplate, Store};
@@ -126,13 +126,13 @@ pub unsafe extern "C" fn wingback_store_key(
                 text => Uuid::try_parse(text)
                     .map_err(|e| Failure::invalid(format!("{text:?} is not a UUID: {e}")))?,
             };
-            write_text(store.key(&uuid).as_str(), buffer, capacity, len)
+            write_text(store.key(&uuid).as_str().as_bytes(), buffer, capacity, len)
         })
     }
 }
 
-/// Writes the path or URL of an archive to `buffer`, for people to read, in the same way as
-/// wingback_store_key. The archive need not exist.
+/// Writes the path or URL of an archive to `buffer`, in the same way as wingback_store_key. The
+/// archive need not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_location(
     store: *const wingback_store,
@@ -148,7 +148,8 @@ pub unsafe extern "C" fn wingback_store_location(
         guard(error, || {
             let len = Out::new(len, "len")?;
             let store = opaque::get(store, "store")?.open();
-            write_text(&store.location(&self::key(key)?), buffer, capacity, len)
+            let location = store.location(&self::key(key)?);
+            write_text(location.as_bytes(), buffer, capacity, len)
         })
     }
 }

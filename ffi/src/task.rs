@@ -25,7 +25,7 @@ impl Opaque for wingback_task {
     type By = Owned;
 }
 
-/// How far a task is. No number ever becomes smaller.
+/// How far a task is. The counts never become smaller.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_progress {
@@ -35,6 +35,9 @@ pub struct wingback_progress {
     pub phase: wingback_phase,
     /// Whether the two expected numbers are known.
     pub is_expected_known: bool,
+    /// Whether `time_left_ns` is known: the phase is READING, the expected bytes are known and not
+    /// reached, and the rate is not 0.
+    pub is_time_left_known: bool,
     /// Files that the task has begun with or finished.
     pub files: u64,
     /// Bytes of content that are done. A backup counts bytes that it has read or knows to be holes.
@@ -48,6 +51,12 @@ pub struct wingback_progress {
     pub expected_files: u64,
     /// What `bytes` is expected to be at the end.
     pub expected_bytes: u64,
+    /// Current speed: bytes of `bytes` per second. It is the mean over the time since the task began
+    /// to read, in which the weight of a moment falls to 37 % in 5 seconds. 0 before the first byte
+    /// and after the end.
+    pub rate: u64,
+    /// Estimated nanoseconds until `bytes` reaches `expected_bytes`, at this rate.
+    pub time_left_ns: u64,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
@@ -89,12 +98,15 @@ fn progress_record(running: &Running) -> wingback_progress {
         struct_size: 0,
         phase: phase.into(),
         is_expected_known: expected.is_some(),
+        is_time_left_known: progress.time_left.is_some(),
         files: progress.files,
         bytes: progress.bytes,
         written: progress.written,
         uploaded: progress.uploaded,
         expected_files: expected.unwrap_or_default().files,
         expected_bytes: expected.unwrap_or_default().bytes,
+        rate: progress.rate,
+        time_left_ns: record::nanoseconds(progress.time_left.unwrap_or_default()),
     }
 }
 

@@ -135,13 +135,12 @@ export function showProgress(card, progress) {
   return `Backup: ${quarter * 25} percent`;
 }
 
-function progressWords({ phase, percent, bytes, expected_bytes: expected, written, rate }) {
+function progressWords(progress) {
+  const { phase, percent, bytes, expected_bytes: expected, written, rate, time_left_ms: left } = progress;
   const words = [phase.charAt(0).toUpperCase() + phase.slice(1)];
   if (percent !== null) words.push(`${Math.floor(percent)} %`);
   words.push(expected ? `${formatSize(bytes)} of ${formatSize(expected)}` : formatSize(bytes));
-  words.push(`${formatSize(Math.round(rate))}/s`, `${formatSize(written)} written`);
-  if (expected > bytes && rate > 0) {
-    words.push(`about ${formatDuration((expected - bytes) / rate * 1000)} left`);
-  }
+  words.push(`${formatSize(rate)}/s`, `${formatSize(written)} written`);
+  if (left !== null) words.push(`about ${formatDuration(left)} left`);
   return words.join(' · ');
 }

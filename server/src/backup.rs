@@ -75,8 +75,7 @@ async fn run(
         .background(options.background)
         .write_limit(node.write_limit.clone())
         .trust_mtime(options.trust == Trust::Mtime)
-        .state_dir(node.config.engine_directory())
-        .count_first(true);
+        .state_dir(node.config.engine_directory());
     if options.threads > 0 {
         backup = backup.threads(options.threads);
     }

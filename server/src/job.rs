@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt,
     future::{Either, select},
 };
 use smol::{
@@ -24,10 +24,7 @@ use smol::{
 use uuid::Uuid;
 use wingback::{Error, ErrorKind, Handle, Phase, Result, Task};
 
-use crate::{
-    cancel::CancelToken,
-    progress::{Meter, ProgressView},
-};
+use crate::{cancel::CancelToken, progress::ProgressView};
 
 /// Shortest time between two progress reports.
 const TICK: Duration = Duration::from_millis(250);
@@ -155,7 +152,7 @@ impl Job {
     }
 
     pub(crate) fn progress(&self) -> Option<ProgressView> {
-        lock(&self.progress).clone()
+        *lock(&self.progress)
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -174,18 +171,17 @@ impl Job {
             handle.cancel();
         }
         let watch = async {
-            let mut updates = handle.updates();
-            let mut meter = Meter::default();
-            while let Some(progress) = updates.next().await {
-                if progress.phase == Phase::Done {
-                    break;
+            let mut last = None;
+            loop {
+                // Not only after updates: the rate of a task that stands still falls.
+                let progress = handle.progress();
+                if progress.phase != Phase::Done && last.replace(progress) != Some(progress) {
+                    let view = ProgressView { uuid: self.uuid, progress };
+                    *lock(&self.progress) = Some(view);
+                    report(&view);
                 }
-                let view = meter.read(self.uuid, &progress);
-                *lock(&self.progress) = Some(view.clone());
-                report(&view);
                 Timer::after(TICK).await;
             }
-            std::future::pending().await
         };
         smol::future::or(task, watch).await
     }

@@ -117,11 +117,12 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
         restore = restore.sha1(sha1);
     }
     let mut last_message = Instant::now();
-    let report = |view: &ProgressView| {
+    let report = |ProgressView { progress, .. }: &ProgressView| {
         if last_message.elapsed() >= MESSAGE_PAUSE {
             last_message = Instant::now();
-            let percent = view.percent.map(|percent| format!(" ({percent:.0} %)"));
-            let text = format!("Restoring: {} bytes{}", view.bytes, percent.unwrap_or_default());
+            let percent = progress.percent().map(|percent| format!(" ({percent:.0} %)"));
+            let text =
+                format!("Restoring: {} bytes{}", progress.bytes, percent.unwrap_or_default());
             node.events.message(server, text);
         }
     };

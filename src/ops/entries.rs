@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use futures::{AsyncRead, FutureExt, SinkExt, StreamExt, channel::mpsc, executor::block_on};
+use futures::{
+    AsyncRead, FutureExt, SinkExt, Stream, StreamExt, channel::mpsc, executor::block_on,
+};
 
 use crate::{
     entry::{Member, MemberKind},
@@ -26,13 +28,16 @@ use crate::{
 
 /// The members of an archive one by one, with their content, for programs that write files in their own way.
 ///
-/// [`next`](Entries::next) returns a member. After that, `Entries` is an [`AsyncRead`] of the content of that
-/// member.
+/// It is a [`Stream`] of members. After it has returned a member, it is an [`AsyncRead`] of the content of that
+/// member. The next poll of the stream skips content that was not read.
 ///
 /// ```no_run
+/// use futures::TryStreamExt;
+/// use wingback::{Archive, Entries};
+///
 /// # async fn f() -> wingback::Result<()> {
-/// let mut entries = wingback::Entries::open(wingback::Archive::file("backup.tar.gz"));
-/// while let Some(member) = entries.next().await? {
+/// let mut entries = Entries::open(Archive::file("backup.tar.gz"));
+/// while let Some(member) = entries.try_next().await? {
 ///     println!("{}", String::from_utf8_lossy(&member.path));
 ///     futures::io::copy(&mut entries, &mut futures::io::sink()).await.unwrap();
 /// }
@@ -43,20 +48,34 @@ use crate::{
 /// of one path: the last counts. A hard link refers to the members before it. The links and directories of
 /// an archive of profile `wings` come last.
 ///
-/// The content is known to be right only after [`next`](Entries::next) has returned `None`, because a
-/// checksum may follow the last file.
+/// The content is known to be right only after the stream has ended without an error, because a checksum may
+/// follow the last file.
 ///
 /// With an index, all processors decode. Nothing is spawned: reading continues only while the entries are
 /// polled.
 ///
+/// # Errors
+///
+/// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
+///   [`UrlExpired`](ErrorKind::UrlExpired) if the archive cannot be opened.
+/// - [`Corrupt`](ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
+/// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`].
+/// - [`Io`](ErrorKind::Io) if the disk or the network fails.
+///
+/// An error is the last item of the stream. If a read of content fails, the next item is an error of the kind
+/// [`Internal`](ErrorKind::Internal).
+///
 /// # Cancel safety
 ///
-/// Dropping the entries ends the reading.
+/// If a future that waits for the next member is dropped, no member is lost. Dropping the entries ends the
+/// reading.
 #[derive(Debug)]
 pub struct Entries<'a> {
     state: State<'a>,
     handle: Handle,
     events: mpsc::Receiver<Event>,
+    /// The stream of members has ended, with or without an error.
+    has_ended: bool,
     in_content: bool,
     /// Content that has come and was not read yet.
     rest: Bytes,
@@ -66,7 +85,7 @@ pub struct Entries<'a> {
 enum State<'a> {
     Running(Task<'a, ()>),
     Done,
-    Failed(Error),
+    Failed,
 }
 
 /// A message of the thread that reads the archive.
@@ -92,6 +111,7 @@ impl<'a> Entries<'a> {
             state: State::Running(task),
             handle,
             events,
+            has_ended: false,
             in_content: false,
             rest: Bytes::new(),
         }
@@ -100,36 +120,6 @@ impl<'a> Entries<'a> {
     /// Returns a handle that watches and cancels the reading.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
-    }
-
-    /// Returns the next member. `None` at the end of an undamaged archive. Skips the content of the
-    /// member before that was not read.
-    ///
-    /// # Errors
-    ///
-    /// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
-    ///   [`UrlExpired`](ErrorKind::UrlExpired) if the archive cannot be opened.
-    /// - [`Corrupt`](ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
-    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`].
-    /// - [`Io`](ErrorKind::Io) if the disk or the network fails.
-    ///
-    /// After an error, later calls fail with [`Internal`](ErrorKind::Internal).
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, no member is lost; the next call returns it.
-    pub async fn next(&mut self) -> Result<Option<Member>> {
-        self.rest.clear();
-        let member = loop {
-            match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
-                Some(Event::Member(member)) => break member,
-                Some(Event::Data(_)) => {}
-                Some(Event::End) => self.in_content = false,
-                None => return Ok(None),
-            }
-        };
-        self.in_content = member.kind == MemberKind::File;
-        Ok(Some(member))
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
@@ -141,15 +131,38 @@ impl<'a> Entries<'a> {
             match &mut self.state {
                 State::Running(task) => {
                     let result = ready!(task.poll_unpin(cx));
-                    self.state = result.map_or_else(State::Failed, |()| State::Done);
+                    self.state = if result.is_ok() { State::Done } else { State::Failed };
+                    result?;
                 }
                 State::Done => return Poll::Ready(Ok(None)),
-                State::Failed(_) => {
+                State::Failed => {
                     let again = Error::new(ErrorKind::Internal, "read the archive");
-                    let again = State::Failed(again.caused_by("it failed before"));
-                    if let State::Failed(e) = std::mem::replace(&mut self.state, again) {
-                        return Poll::Ready(Err(e));
-                    }
+                    return Poll::Ready(Err(again.caused_by("it failed before")));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Entries<'_> {
+    type Item = Result<Member>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Member>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        self.rest.clear();
+        loop {
+            match ready!(self.poll_event(cx)) {
+                Ok(Some(Event::Member(member))) => {
+                    self.in_content = member.kind == MemberKind::File;
+                    return Poll::Ready(Some(Ok(member)));
+                }
+                Ok(Some(Event::Data(_))) => {}
+                Ok(Some(Event::End)) => self.in_content = false,
+                result => {
+                    self.has_ended = true;
+                    return Poll::Ready(result.err().map(Err));
                 }
             }
         }

@@ -84,8 +84,8 @@ impl List {
         self
     }
 
-    /// Sets how many members an archive without an index may have. The default is [`MAX_MEMBERS`], which
-    /// explains how members count. An index has its own bound.
+    /// Sets how many members may be listed. The default is [`MAX_MEMBERS`], which explains how members count.
+    /// Without an index, all members of the archive count, because something is remembered of each.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
@@ -152,10 +152,16 @@ impl List {
     /// Lists the entries of an index. Returns `None` if a page is damaged.
     fn by_index(&self, index: &Arc<Index>) -> Result<Option<Listing>> {
         let (mut members, mut unmatched) = (Vec::new(), self.selection.unmatched());
+        let mut count = 0u64;
         let listed = index.for_each_entry(|LocatedEntry { entry, .. }| {
             let is_directory = entry.kind == EntryKind::Directory;
             if self.selection.matches(&entry.path, is_directory, &mut unmatched) {
-                members.push(Member::of_entry(entry));
+                let member = Member::of_entry(entry);
+                count = count.saturating_add(weight(&member));
+                if count > self.max_members {
+                    return Err(too_many("list", self.max_members));
+                }
+                members.push(member);
             }
             Ok(())
         });
@@ -186,6 +192,16 @@ impl Listing {
     /// Returns the members without copying them.
     pub fn into_members(self) -> Vec<Member> {
         self.members
+    }
+
+    /// Returns the number of the members.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Returns whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Returns the selected paths and patterns that matched nothing.

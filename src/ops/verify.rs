@@ -19,6 +19,7 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
+    report::hex,
     source::Archive,
     task::Task,
 };
@@ -77,6 +78,11 @@ impl Verified {
     /// Returns whether no damage was found and the SHA-1, if one was expected, matches.
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.sha1_matches != Some(false)
+    }
+
+    /// Returns the SHA-1 in lower-case hexadecimal.
+    pub fn sha1_hex(&self) -> Option<String> {
+        self.sha1.as_ref().map(hex)
     }
 }
 

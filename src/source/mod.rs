@@ -5,7 +5,7 @@ mod file;
 mod link;
 mod remote;
 
-use std::{future::Future, ops::Range, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, future::Future, ops::Range, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -88,12 +88,12 @@ impl<'a> Archive<'a> {
     }
 
     /// Returns the name of the archive in errors.
-    fn location(&self) -> Option<String> {
+    fn location(&self) -> Option<OsString> {
         match &self.0 {
             Origin::Store(store, key) => Some(store.location(key)),
-            Origin::File(path) => Some(path.display().to_string()),
+            Origin::File(path) => Some(path.into()),
             #[cfg(feature = "s3")]
-            Origin::Link(url, _) => Some(url.to_string()),
+            Origin::Link(url, _) => Some(url.to_string().into()),
             Origin::Stream(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -119,8 +120,8 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn location(&self, key: &Key) -> String {
-        format!("memory:{key}")
+    fn location(&self, key: &Key) -> OsString {
+        format!("memory:{key}").into()
     }
 }
 

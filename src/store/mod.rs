@@ -10,6 +10,7 @@ pub(crate) mod presigned;
 pub(crate) mod s3;
 
 use std::{
+    ffi::OsString,
     fs::File,
     ops::Range,
     sync::Arc,
@@ -137,11 +138,11 @@ pub trait Store: Send + Sync {
         ready(()).boxed()
     }
 
-    /// Returns the path or URL of an archive for messages. The archive need not exist.
+    /// Returns the path or URL of an archive for reports and errors. The archive need not exist.
     ///
     /// The default returns the key.
-    fn location(&self, key: &Key) -> String {
-        key.to_string()
+    fn location(&self, key: &Key) -> OsString {
+        key.as_str().into()
     }
 
     /// Returns whether [`create`](Store::create) needs `at_most`. A backup then walks the source first.
@@ -340,7 +341,7 @@ macro_rules! point_to_store {
                 (**self).wait_for_cleanup()
             }
 
-            fn location(&self, key: &Key) -> String {
+            fn location(&self, key: &Key) -> OsString {
                 (**self).location(key)
             }
 

@@ -118,7 +118,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.wait_for_cleanup()
     }
 
-    fn location(&self, key: &Key) -> String {
+    fn location(&self, key: &Key) -> std::ffi::OsString {
         self.store.location(key)
     }
 

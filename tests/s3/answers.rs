@@ -27,6 +27,10 @@ fn behind(
     (proxy, with(config, |_| ()), key)
 }
 
+fn bucket_of(store: &S3Store, key: &Key) -> String {
+    store.location(key).to_string_lossy().split('/').nth(2).expect("s3://bucket/name").to_owned()
+}
+
 fn bucket_behind(
     server: &Server,
     rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
@@ -91,11 +95,7 @@ fn a_service_without_suffix_ranges_is_read_by_explicit_ranges() {
             let is_suffix = |seen: &Seen| seen.range.as_ref().is_some_and(|r| r.contains("=-"));
             let (proxy, store, key) =
                 behind(server, move |seen| if is_suffix(seen) { of.clone() } else { Fault::None });
-            server.put(
-                store.location(&key).split('/').nth(2).unwrap(),
-                key.as_str(),
-                whole.as_bytes(),
-            );
+            server.put(&bucket_of(&store, &key), key.as_str(), whole.as_bytes());
             let opened = block_on(store.open(&key, 65536));
             let opened = opened.unwrap_or_else(|e| panic!("{fault:?}: {e}"));
             assert_eq!((opened.size, opened.tail.len()), (len as u64, len.min(65536)), "{fault:?}");
@@ -103,8 +103,7 @@ fn a_service_without_suffix_ranges_is_read_by_explicit_ranges() {
             assert_eq!(last.len(), len.min(2), "{fault:?}");
             assert!(proxy.log().len() <= 6, "{fault:?}: {:?}", proxy.log());
             let url = server.through(proxy.address());
-            let bucket = store.location(&key);
-            let url = url.presign_get(bucket.split('/').nth(2).unwrap(), key.as_str(), 60);
+            let url = url.presign_get(&bucket_of(&store, &key), key.as_str(), 60);
             // Not an archive, but not an error of the service either.
             let verified = block_on(Verify::new().start(Archive::link(&url, quick()).unwrap()));
             assert!(!verified.unwrap().is_whole());
@@ -140,8 +139,8 @@ fn a_time_that_a_service_leaves_out_or_garbles_is_unknown() {
             }
             _ => Fault::None,
         });
-        let bucket = store.location(&key);
-        server.put(bucket.split('/').nth(2).unwrap(), key.as_str(), b"hello");
+        let bucket = bucket_of(&store, &key);
+        server.put(&bucket, key.as_str(), b"hello");
         let head = block_on(store.head(&key)).unwrap().unwrap();
         let listed = block_on(store.list()).unwrap();
         for object in [&head, &listed[0]] {
@@ -161,7 +160,7 @@ fn an_empty_object_is_not_an_error() {
             Some(_) => refused.clone(),
             None => Fault::None,
         });
-        server.put(store.location(&key).split('/').nth(2).unwrap(), key.as_str(), b"");
+        server.put(&bucket_of(&store, &key), key.as_str(), b"");
         let opened = block_on(store.open(&key, 100)).unwrap();
         assert_eq!((opened.size, opened.tail.len()), (0, 0));
     }

@@ -122,6 +122,7 @@ pub fn read(file: &[u8]) -> (Footer, Index) {
         file_len: u64(48),
     };
     assert_eq!(footer.file_len, file.len() as u64);
+    assert_eq!(payload[..70], footer_fields(&footer));
     let root = &file[file.len() - FOOTER_LEN - footer.root_len as usize..file.len() - FOOTER_LEN];
     let blob = blob_of(root);
     assert_eq!(payload[70..], footer_hash(&footer, &blob));

@@ -12,13 +12,31 @@ use futures::{
     channel::oneshot,
     future::{self, Either, Shared},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use wingback::{Error, ErrorKind, Handle, Phase, Progress, Result, Task};
 
-use crate::{
-    json::{self, with_fields},
-    lock::lock,
-};
+use crate::lock::lock;
+
+/// An event of a job. An error of the protocol has no ID.
+#[derive(Serialize)]
+struct JobEvent<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    event: &'static str,
+    #[serde(flatten)]
+    body: T,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    result: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: &'a Error,
+}
 
 /// The descriptor that events are written to.
 #[derive(Clone, Debug)]
@@ -30,19 +48,16 @@ impl Events {
     }
 
     /// Writes an event. A failure is ignored, because it means that the reader is gone.
-    pub(crate) fn send(&self, event: &Value) {
-        let mut line = event.to_string();
-        line.push('\n');
-        let _ = lock(&self.0).write_all(line.as_bytes());
+    pub(crate) fn send(&self, event: &impl Serialize) {
+        // Only a map with keys that are not text could fail.
+        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        line.push(b'\n');
+        let _ = lock(&self.0).write_all(&line);
     }
 
     /// Writes an error of the protocol, or of a job.
     pub(crate) fn error(&self, id: Option<u64>, error: &Error) {
-        let event = json!({ "event": "error", "error": json::error(error) });
-        self.send(&match id {
-            Some(id) => with_fields(event, json!({ "id": id })),
-            None => event,
-        });
+        self.send(&JobEvent { id, event: "error", body: Failed { error } });
     }
 }
 
@@ -109,9 +124,9 @@ impl Job {
         let mut task = lock(&self.state.task);
         *task = None;
         match result {
-            Ok(value) => {
-                let event = json!({ "id": self.id, "event": "done", "result": value });
-                self.events.send(&event);
+            Ok(result) => {
+                let (id, body) = (Some(self.id), Done { result });
+                self.events.send(&JobEvent { id, event: "done", body });
             }
             Err(error) => self.events.error(Some(self.id), error),
         }
@@ -130,8 +145,7 @@ impl JobState {
         let Some((handle, last)) = task.as_mut() else { return };
         let now = handle.progress();
         if now.phase != Phase::Done && last.replace(now) != Some(now) {
-            let event = json!({ "id": id, "event": "progress" });
-            events.send(&with_fields(json::progress(&now), event));
+            events.send(&JobEvent { id: Some(id), event: "progress", body: now });
         }
     }
 }

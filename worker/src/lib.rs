@@ -13,7 +13,6 @@
 #![warn(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod job;
-pub mod json;
 mod limits;
 mod lock;
 mod operations;

@@ -1,20 +1,22 @@
 //! Runs the operations of the engine that requests ask for, and returns their results as JSON.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{os::unix::ffi::OsStrExt, path::PathBuf};
 
-use futures::{AsyncWriteExt, io::copy};
+use futures::{AsyncWriteExt, TryStreamExt, io::copy};
+use serde::Serialize;
 use serde_json::{Value, json};
+#[cfg(feature = "s3")]
+use wingback::UploadedPart;
 use wingback::{
-    Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, LocalStore, Member, MemberKind,
-    Previous, Restore, Result, Store, Verify,
+    Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, Member, MemberKind, NamedBytes,
+    Object, Previous, Report, Restore, Result, Store, Verify,
 };
 
 use crate::{
     job::Job,
-    json::{self, with_fields},
     limits::Limits,
     request::{self, Operation},
-    store::{self, Destination, OpenStore},
+    store::{self, Destination},
     streams::{Stream, Streams},
 };
 
@@ -31,14 +33,11 @@ pub(crate) struct Shared {
 pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Result<Value> {
     match operation {
         Operation::Backup(args) => backup(*args, job, shared).await,
-        Operation::Estimate(source) => {
-            let estimate = job.task(from(source).estimate()).await?;
-            Ok(json::estimate(&estimate))
-        }
+        Operation::Estimate(source) => written(&job.task(from(source).estimate()).await?),
         #[cfg(feature = "s3")]
         Operation::Upload(args) => {
             let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
-            Ok(json!({ "parts": json::parts(&job.task(task).await?) }))
+            Ok(json!({ "parts": job.task(task).await? }))
         }
         Operation::List(args) => list(args, job, shared).await,
         Operation::Entries(args) => entries(args, job, shared).await,
@@ -47,7 +46,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let mut to = shared.streams.take(job.id, args.to)?;
             let member = job.task(archive.copy_file(args.path.0, &mut to)).await?;
             job.plain(close(&mut to)).await?;
-            Ok(json::member(&member))
+            written(&member)
         }
         Operation::Verify(args) => {
             let mut verify = Verify::new().background(args.background);
@@ -58,7 +57,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 verify = verify.sha1(sha1.0);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
-            Ok(json::verified(&job.task(verify.start(archive)).await?))
+            written(&job.task(verify.start(archive)).await?)
         }
         Operation::Extract(args) => {
             let mut extract = Extract::new(args.dir.into_path::<PathBuf>())
@@ -69,7 +68,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 extract = extract.select(pattern.0);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
-            Ok(json::extracted(&job.task(extract.start(archive)).await?))
+            written(&job.task(extract.start(archive)).await?)
         }
         Operation::Restore(args) => restore(args, job, shared).await,
         Operation::Recover(args) => {
@@ -77,18 +76,19 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             if let Some(dir) = args.state_dir {
                 restore = restore.state_dir(dir.into_path::<PathBuf>());
             }
-            Ok(json::recovered(job.task(restore.recover()).await?))
+            let recovered = job.task(restore.recover()).await?;
+            Ok(json!({ "type": "recovered", "recovered": recovered }))
         }
         Operation::Objects(args) => {
             let store = args.store.open()?.into_store();
             let objects = job.plain(store.list()).await?;
-            let objects = objects.iter().map(|o| json::object(o, &store.location(&o.key)));
-            Ok(json!({ "objects": objects.collect::<Vec<_>>() }))
+            let objects = objects.iter().map(|object| stored(&*store, object));
+            Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
         }
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
             match job.plain(store.head(&key)).await? {
-                Some(object) => Ok(json::object(&object, &store.location(&key))),
+                Some(object) => stored(&*store, &object),
                 None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
             }
         }
@@ -137,7 +137,6 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     let mut backup = from(args.source)
         .background(args.background)
         .reproducible(args.reproducible)
-        .count_first(args.count_first)
         .trust_mtime(args.trust_mtime)
         .reuse_any(args.reuse_any);
     if let Some(previous) = args.previous {
@@ -149,6 +148,9 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     if let Some(request::Cache { dir, max_bytes }) = args.cache {
         backup = backup.cache(Cache::new(dir.into_path::<PathBuf>(), max_bytes));
+    }
+    if let Some(count) = args.count_first {
+        backup = backup.count_first(count);
     }
     if let Some(level) = args.level {
         backup = backup.level(level);
@@ -170,37 +172,60 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     match args.to {
         Destination::Store(spec, name) => {
-            let store = spec.open()?;
-            let key = store.key(&name)?;
-            // The backup takes the store, so the location is needed first.
-            let location = location(&store, &key);
-            let report = job.task(backup.start(store.into_store(), key.clone())).await?;
-            let location = json::with_path(&location, json!({ "key": key.as_str() }));
-            Ok(with_fields(json::report(&report), location))
+            let (store, key) = store::open_named(spec, &name)?;
+            let report = job.task(backup.start(store, key.clone())).await?;
+            written(&BackupResult { key: Some(key), ..report.into() })
         }
         #[cfg(feature = "s3")]
         Destination::PartUrls(urls) => {
             let (upload, parts) = urls.open()?.upload();
             let report = job.task(backup.send_to(upload)).await?;
-            let parts = json!({ "parts": json::parts(&parts.get()) });
-            Ok(with_fields(json::report(&report), parts))
+            written(&BackupResult { parts: Some(parts.get()), ..report.into() })
         }
         Destination::Stream(stream) => {
             let mut to = shared.streams.take(job.id, stream)?;
             let report = job.task(backup.write_to(&mut to)).await?;
             job.plain(close(&mut to)).await?;
-            Ok(json::report(&report))
+            written(&BackupResult::from(report))
         }
     }
 }
 
-fn location(store: &OpenStore, key: &wingback::Key) -> Vec<u8> {
-    use std::os::unix::ffi::OsStringExt;
-    match store {
-        OpenStore::Local(store) => OsString::from(LocalStore::path(store, key)).into_vec(),
-        #[cfg(feature = "s3")]
-        OpenStore::S3(store) => store.location(key).into_bytes(),
+/// The result of a backup: the report, and the facts that only its destination has.
+#[derive(Serialize)]
+struct BackupResult {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Key>,
+    #[cfg(feature = "s3")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<UploadedPart>>,
+}
+
+impl From<Report> for BackupResult {
+    fn from(report: Report) -> Self {
+        BackupResult {
+            report,
+            key: None,
+            #[cfg(feature = "s3")]
+            parts: None,
+        }
     }
+}
+
+/// Describes an archive in a store.
+fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
+    #[derive(Serialize)]
+    struct Stored<'a> {
+        key: &'a Key,
+        size: u64,
+        #[serde(flatten)]
+        location: NamedBytes<'a>,
+    }
+    let location = store.location(&object.key);
+    let location = NamedBytes::new("location", location.as_bytes());
+    written(&Stored { key: &object.key, size: object.size, location })
 }
 
 async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
@@ -212,10 +237,8 @@ async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> 
     let mut to = shared.streams.take(job.id, args.to)?;
     let listing = job.task(list.start(archive)).await?;
     let mut lines = Vec::new();
-    let mut members = 0u64;
     for member in listing.members() {
-        members += 1;
-        line(&mut lines, &member);
+        line(&mut lines, &member)?;
         if lines.len() >= BATCH {
             job.plain(write(&mut to, &lines)).await?;
             lines.clear();
@@ -223,7 +246,7 @@ async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> 
     }
     job.plain(write(&mut to, &lines)).await?;
     job.plain(close(&mut to)).await?;
-    Ok(json::listing(&listing, members))
+    written(&listing)
 }
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
@@ -234,10 +257,10 @@ async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<V
     let mut members = 0u64;
     let all = async {
         let mut head = Vec::new();
-        while let Some(member) = entries.next().await? {
+        while let Some(member) = entries.try_next().await? {
             members += 1;
             head.clear();
-            line(&mut head, &member);
+            line(&mut head, &member)?;
             write(&mut to, &head).await?;
             if member.kind == MemberKind::File {
                 let written = copy(&mut entries, &mut to).await.map_err(write_error)?;
@@ -274,12 +297,22 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
         restore = restore.sha1(sha1.0);
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
-    Ok(json::restored(&job.task(restore.start(archive)).await?))
+    written(&job.task(restore.start(archive)).await?)
 }
 
-fn line(lines: &mut Vec<u8>, member: &Member) {
-    lines.extend_from_slice(json::member(member).to_string().as_bytes());
+fn line(lines: &mut Vec<u8>, member: &Member) -> Result<()> {
+    serde_json::to_writer(&mut *lines, member).map_err(not_written)?;
     lines.push(b'\n');
+    Ok(())
+}
+
+/// Returns the result of a job.
+fn written(result: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(result).map_err(not_written)
+}
+
+fn not_written(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "write the result").caused_by(error)
 }
 
 async fn write(to: &mut Stream, bytes: &[u8]) -> Result<()> {

@@ -45,7 +45,10 @@ fn progress_lines_precede_the_report() {
                 "expected_bytes",
                 "expected_files",
                 "files",
+                "percent",
                 "phase",
+                "rate",
+                "time_left_ms",
                 "type",
                 "uploaded",
                 "written"
@@ -58,6 +61,13 @@ fn progress_lines_precede_the_report() {
     let last = progress.last().unwrap();
     assert_eq!(last["expected_bytes"], 200_000);
     assert_eq!(last["expected_files"], 2);
+    // One file comes at once, and then 200 kB come in a second.
+    let is_known = |line: &&Value| line["time_left_ms"].is_u64();
+    let reading = progress.iter().find(is_known).expect("a time left");
+    let [rate, left] = ["rate", "time_left_ms"].map(|name| reading[name].as_u64().unwrap());
+    let [bytes, percent] = ["bytes", "percent"].map(|name| reading[name].as_f64().unwrap());
+    assert!(rate > 0 && left.abs_diff(((200_000.0 - bytes) / rate as f64 * 1000.0) as u64) <= 1);
+    assert!((percent - bytes / 2000.0).abs() < 0.1, "{reading}");
 }
 
 #[test]
@@ -77,7 +87,7 @@ fn the_report_has_every_field() {
     assert_eq!(
         report,
         json!({
-            "type": "report", "path": archive.to_str().unwrap(), "uuid": uuid, "size": size,
+            "type": "report", "location": archive.to_str().unwrap(), "uuid": uuid, "size": size,
             "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
             "read": 10,
             "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
@@ -101,9 +111,9 @@ fn paths_that_are_not_utf8_are_given_in_base64_as_well() {
     let to = place.tmp.path().join(OsStr::from_bytes(b"to\xff"));
     let ran = ok(common::create(&place.source, &to).arg("--json"));
     let report = lines(&ran).pop().unwrap();
-    let path = STANDARD.decode(report["path_b64"].as_str().unwrap()).unwrap();
+    let path = STANDARD.decode(report["location_b64"].as_str().unwrap()).unwrap();
     assert!(fs::metadata(OsStr::from_bytes(&path)).unwrap().is_file());
-    assert!(report["path"].as_str().unwrap().contains("/to\u{fffd}/backup-"));
+    assert!(report["location"].as_str().unwrap().contains("/to\u{fffd}/backup-"));
     assert_eq!(
         report["skipped"],
         json!([{

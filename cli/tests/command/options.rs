@@ -39,7 +39,7 @@ fn a_backup_directory_within_the_source_is_not_backed_up() {
     let to = place.source.join("backups");
     ok(common::create(&place.source, &to).args(["--uuid", UUID]));
     let report = ok(common::create(&place.source, &to).arg("--json")).json();
-    assert_eq!(listed(report["path"].as_str().unwrap().as_ref()), ["a", "backups/"]);
+    assert_eq!(listed(report["location"].as_str().unwrap().as_ref()), ["a", "backups/"]);
     let reasons: Vec<_> =
         report["skipped"].as_array().unwrap().iter().map(|s| &s["reason"]).collect();
     assert_eq!(reasons, ["own-backup", "own-backup"]);
@@ -192,7 +192,7 @@ fn a_backup_copies_unchanged_data_from_the_previous_one() {
     };
     let first = make(&[]);
     std::fs::write(place.source.join("log"), "two\n").unwrap();
-    let path = first["path"].as_str().unwrap();
+    let path = first["location"].as_str().unwrap();
     let second = make(&["--previous", path]);
     // Its ctimes are recent and not trusted, so the file was read and found to be equal.
     assert!(second["copied"].as_u64() > Some(3 << 20), "{second}");

@@ -37,7 +37,7 @@ static ARCHIVES: LazyLock<Archives> = LazyLock::new(|| {
             let args = ["--json", "--profile", profile, "--level", level, "--name", &name];
             let report = ok(place.create().args(args)).json();
             assert_eq!((&report["partial"], &report["skipped"]), (&false.into(), &[(); 0].into()));
-            let path = report["path"].as_str().expect("a path").into();
+            let path = report["location"].as_str().expect("a path").into();
             archives.push(Archive { path, is_full: profile == "full" });
         }
     }

@@ -49,7 +49,7 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
     ]));
     let archive = format!("{to}/backup-{UUID}.tar.gz");
     let report = ran.json();
-    assert_eq!(report["path"], archive);
+    assert_eq!(report["location"], archive);
     let objects = server.objects(&bucket);
     let size = report["size"].as_u64().unwrap();
     assert_eq!(objects, [(format!("servers/one/backup-{UUID}.tar.gz"), size)]);

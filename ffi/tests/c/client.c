@@ -67,7 +67,6 @@ static void backs_up(const wingback_store *store) {
 
     OK(wingback_backup_new(text(source), &backup, &error));
     OK(wingback_backup_exclude(backup, text("*.log\n[unclosed"), &error));
-    OK(wingback_backup_count_first(backup, true, &error));
     OK(wingback_backup_level(backup, WINGBACK_LEVEL_BEST, &error));
     OK(wingback_backup_threads(backup, 2, &error));
     OK(wingback_backup_background(backup, true, &error));
@@ -87,6 +86,7 @@ static void backs_up(const wingback_store *store) {
     CHECK(progress.phase == WINGBACK_PHASE_READING && progress.expected_files == 3);
     CHECK(threads_named("wingback") >= 4);
     CHECK(progress.bytes < progress.expected_bytes && signal.times == 0);
+    CHECK(progress.rate > 0 && progress.is_time_left_known && progress.time_left_ns > 0);
     CHECK(wingback_limiter_rate(limiter) == 100000);
     OK(wingback_limiter_set_rate(limiter, 0, &error));
     wingback_limiter_free(limiter);
@@ -95,10 +95,17 @@ static void backs_up(const wingback_store *store) {
     OK(wingback_task_progress(task, &progress, &error));
     CHECK(progress.phase == WINGBACK_PHASE_DONE && progress.bytes == progress.expected_bytes);
     CHECK(progress.written > 0 && progress.uploaded == 0);
+    CHECK(progress.rate == 0 && !progress.is_time_left_known && progress.time_left_ns == 0);
     has_report(task, "logs");
+    char path[4096];
+    size_t len;
+    OK(wingback_store_location(store, text("first.tar.gz"), path, sizeof path, &len, &error));
+    OK(wingback_task_report(task, &report, &error));
+    CHECK(equal(wingback_report_location(report), path));
     wingback_task_free(task);
     CHECK(signal.times == 1);
 
+    OK(wingback_backup_count_first(backup, false, &error));
     OK(wingback_backup_start(backup, store, text("first.tar.gz"), &task, &error));
     FAILS(WINGBACK_STATUS_ALREADY_EXISTS, wingback_task_wait(task, -1, &error));
     wingback_task_free(task);
@@ -206,6 +213,9 @@ static void writes_to_a_descriptor(void) {
     wingback_backup_free(backup);
     done(task);
     has_report(task, NULL);
+    const wingback_report *report;
+    OK(wingback_task_report(task, &report, &error));
+    CHECK(wingback_report_location(report).len == 0);
     wingback_task_free(task);
     streams(path, 6);
 }

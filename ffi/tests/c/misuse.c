@@ -122,6 +122,7 @@ static void nothing_given(void) {
     CHECK(wingback_task_wait(NULL, -1, NULL) == WINGBACK_STATUS_INVALID_INPUT);
 
     // Functions that cannot fail.
+    CHECK(wingback_report_location(NULL).len == 0);
     CHECK(wingback_report_skipped(NULL) == NULL && wingback_report_changed(NULL) == NULL);
     CHECK(wingback_report_warnings(NULL) == NULL && wingback_listing_unmatched(NULL) == NULL);
     CHECK(wingback_restored_skipped(NULL) == NULL && wingback_restored_warnings(NULL) == NULL);

@@ -14,8 +14,8 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderValue},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 use wingback::{ErrorKind, List, Member, MemberKind};
 
@@ -59,7 +59,7 @@ pub(crate) async fn files(
         let path = String::from_utf8_lossy(&member.path);
         if path.to_lowercase().contains(&filter) {
             if (first..first.saturating_add(per_page)).contains(&total) {
-                files.push(shown(&member));
+                files.push(File::from(member));
             }
             total += 1;
         }
@@ -68,14 +68,18 @@ pub(crate) async fn files(
     Ok(reply::json(&page))
 }
 
-fn shown(member: &Member) -> Value {
-    json!({
-        "path": String::from_utf8_lossy(&member.path),
-        "kind": member.kind.code(),
-        "size": member.size,
-        "mode": format!("{:04o}", member.mode),
-        "modified_at": rfc3339(member.mtime_ns.into()),
-    })
+/// A member as clients see it.
+#[derive(Serialize)]
+struct File {
+    #[serde(flatten)]
+    member: Member,
+    modified_at: String,
+}
+
+impl From<Member> for File {
+    fn from(member: Member) -> Self {
+        File { modified_at: rfc3339(member.mtime_ns.into()), member }
+    }
 }
 
 /// Sends one file of the archive.

@@ -136,6 +136,11 @@ fn events_follow_a_running_backup() {
     let last = &progress[progress.len() - 1];
     assert_eq!(last["uuid"], json!(backup));
     assert!(last["rate"].is_u64() && last["expected_bytes"].is_u64(), "{last}");
+    // The fields are those of the engine. After the source is read, there is no time left to estimate.
+    let read =
+        progress.iter().rfind(|now| now["phase"] == "source-read").expect("it writes slowly");
+    assert_eq!((&read["type"], &read["percent"]), (&json!("progress"), &json!(100.0)));
+    assert_eq!(read.get("time_left_ms"), Some(&Value::Null));
     let over: Value =
         serde_json::from_str(events[events.len() - 1]["args"][0].as_str().unwrap()).unwrap();
     let made = daemon.backup(server, backup);

@@ -102,7 +102,7 @@ impl Backup {
             ignore_file_name: ".pteroignore".into(),
             strict_patterns: false,
             one_file_system: false,
-            count_first: false,
+            count_first: true,
             previous: None,
             reuse_any: false,
             cache: None,
@@ -324,9 +324,11 @@ impl Backup {
 
 /// # Task: before the backup starts
 impl Backup {
-    /// Counts the tree while the backup runs, so that [`Progress::expected`] is known.
+    /// Sets whether a thread counts the tree while the backup begins, so that [`Progress::expected`] is known.
+    /// The default is true.
     ///
-    /// If there is a [previous](Backup::previous) archive, its content is taken as the expectation instead.
+    /// With a [previous](Backup::previous) archive, the content of that archive is the expectation, and nothing
+    /// is counted. Without an observer of the progress, the count costs a walk over the metadata for nothing.
     ///
     /// [`Progress::expected`]: crate::Progress::expected
     #[must_use]

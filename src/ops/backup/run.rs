@@ -89,7 +89,9 @@ impl Backup {
                     return Err(e);
                 }
             };
-            self.make(source, upload, &tracker).await
+            let location = Some(store.location(&key));
+            let report = self.make(source, upload, &tracker).await?;
+            Ok(Report { location, ..report })
         })
     }
 
@@ -279,6 +281,7 @@ fn info(info: Info, tree: &TreeReport) -> Info {
 
 fn report(summary: ArchiveReport, facts: TreeReport, warnings: Vec<Warning>) -> Report {
     Report {
+        location: None,
         size: summary.size,
         sha1: summary.sha1,
         segments: summary.segments,

@@ -7,7 +7,7 @@
 mod part;
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
@@ -210,8 +210,8 @@ impl Store for LocalStore {
         .boxed()
     }
 
-    fn location(&self, key: &Key) -> String {
-        self.path(key).display().to_string()
+    fn location(&self, key: &Key) -> OsString {
+        self.path(key).into()
     }
 }
 

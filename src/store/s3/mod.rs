@@ -15,6 +15,7 @@ mod sign;
 mod upload;
 
 use std::{
+    ffi::OsString,
     fmt,
     future::Future,
     sync::{Arc, OnceLock},
@@ -266,8 +267,8 @@ impl Store for S3Store {
         }
     }
 
-    fn location(&self, key: &Key) -> String {
-        self.config.place(Some(key))
+    fn location(&self, key: &Key) -> OsString {
+        self.config.place(Some(key)).into()
     }
 
     fn wants_bound(&self) -> bool {

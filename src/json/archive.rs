@@ -1,0 +1,139 @@
+//! Members of an archive, and the results of the operations that read it.
+
+use serde::ser::SerializeMap;
+
+use crate::{
+    entry::{Member, MemberKind},
+    fs::replace::Recovered,
+    json::fields::{Fields, Paths, Texts, WriteFields, codes, objects},
+    ops::{
+        extract::Extracted,
+        list::Listing,
+        restore::Restored,
+        unpacked::{NotExtracted, Unpacked},
+        verify::Verified,
+    },
+    read::damage::{Damage, NoIndex, ReadMethod},
+};
+
+objects!(
+    Member,
+    Listing,
+    Verified,
+    Damage,
+    Extracted,
+    Restored,
+    Unpacked,
+    NotExtracted,
+    ReadMethod
+);
+codes!(MemberKind, NoIndex, Recovered);
+
+impl WriteFields for Member {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "member")?;
+        to.bytes("path", &self.path)?;
+        to.field("kind", &self.kind)?;
+        to.field("mode", &format!("{:04o}", self.mode))?;
+        to.field("size", &self.size)?;
+        to.field("mtime_ns", &self.mtime_ns)?;
+        to.field("uid", &self.uid)?;
+        to.field("gid", &self.gid)?;
+        match &*self.target {
+            [] => Ok(()),
+            target => to.bytes("target", target),
+        }
+    }
+}
+
+/// The number of the members, without the members themselves.
+impl WriteFields for Listing {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "listing")?;
+        self.read_method().write(to)?;
+        to.field("members", &self.len())?;
+        to.field("unmatched", &Texts(self.unmatched()))
+    }
+}
+
+impl WriteFields for ReadMethod {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("read_method", self.code())?;
+        match self {
+            ReadMethod::Indexed => Ok(()),
+            ReadMethod::Sequential(why) => to.field("no_index", why),
+        }
+    }
+}
+
+impl WriteFields for Verified {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "verified")?;
+        self.read_method.write(to)?;
+        to.field("whole", &self.is_whole())?;
+        to.field("size", &self.size)?;
+        to.field("sha1", &self.sha1_hex())?;
+        to.field("sha1_matches", &self.sha1_matches)?;
+        to.field("segments", &self.segments)?;
+        to.field("files", &self.files)?;
+        to.list("damage", &self.damage)?;
+        to.field("whole_files", &Paths(&self.whole))?;
+        to.field("whole_files_more", &self.whole.more())?;
+        to.milliseconds("duration_ms", self.duration)
+    }
+}
+
+impl WriteFields for Damage {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("code", self.code())?;
+        to.field("problem", &self.problem)?;
+        to.field("segment", &self.segment)?;
+        to.field("start", &self.range.as_ref().map(|range| range.start))?;
+        to.field("end", &self.range.as_ref().map(|range| range.end))?;
+        to.field("members", &Paths(&self.members))?;
+        to.field("truncates_rest", &self.truncates_rest)
+    }
+}
+
+impl WriteFields for Extracted {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "extracted")?;
+        self.read_method.write(to)?;
+        self.unpacked.write(to)?;
+        to.list("damage", &self.damage)?;
+        to.field("unmatched", &Texts(&self.unmatched))?;
+        to.field("warnings", &self.warnings)?;
+        to.milliseconds("duration_ms", self.duration)
+    }
+}
+
+impl WriteFields for Restored {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "restored")?;
+        self.read_method.write(to)?;
+        self.unpacked.write(to)?;
+        to.field("recovered", &self.recovered)?;
+        to.field("warnings", &self.warnings)?;
+        to.milliseconds("duration_ms", self.duration)
+    }
+}
+
+impl WriteFields for Unpacked {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("files", &self.files)?;
+        to.field("directories", &self.directories)?;
+        to.field("symlinks", &self.symlinks)?;
+        to.field("hard_links", &self.hard_links)?;
+        to.field("content", &self.content)?;
+        to.list("skipped", &self.skipped)?;
+        to.field("refused", &self.refused)
+    }
+}
+
+impl WriteFields for NotExtracted {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.bytes("path", &self.path)?;
+        to.field("reason", self.reason.code())?;
+        to.field("message", &self.reason.to_string())
+    }
+}

@@ -1,0 +1,11 @@
+//! The written form of results: `Serialize` for the types that programs read (feature `serde`).
+//!
+//! The command's `--json`, the worker's protocol and the daemon write these objects. `docs/command.md`
+//! documents the fields. Fields are added, never changed.
+
+mod archive;
+mod backup;
+mod fields;
+mod named_bytes;
+
+pub use named_bytes::NamedBytes;
