@@ -1049,7 +1049,7 @@ wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
 
 // Sets the archive of an earlier backup of the same source. The backup does not read unchanged
 // files, and copies equal data from that archive. The new archive has the same bytes as without
-// it. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
+// it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
 // to write to it.
 wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
                                               struct wingback_bytes file,

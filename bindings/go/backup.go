@@ -156,7 +156,7 @@ type Backup struct {
 }
 
 // Previous names the archive of an earlier backup of the same source, from which unchanged data is
-// copied. The new archive has the same bytes as without it. If the previous archive cannot be used, the
+// copied. The new archive has the same bytes as without it, except for its recorded time. If the previous archive cannot be used, the
 // report has a warning. Nobody but the caller may be able to write to it.
 type Previous struct {
 	File   string // the path of the archive

@@ -311,7 +311,7 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
 
 /// Sets the archive of an earlier backup of the same source. The backup does not read unchanged
 /// files, and copies equal data from that archive. The new archive has the same bytes as without
-/// it. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
+/// it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
 /// to write to it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_file(

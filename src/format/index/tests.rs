@@ -115,7 +115,8 @@ fn a_root_is_read_back_and_unknown_fields_are_skipped() {
         tags: vec![("a".into(), "b=c".into()), ("a".into(), String::new())],
         ..Info::default()
     };
-    let top = Node { level: 1, first_at: 0, children: Vec::new() };
+    let children = vec![Child { key: Vec::new(), len: 99, hash: [1; 16] }];
+    let top = Node { level: 1, first_at: 0, children };
     let excludes = vec![BlobRef { at: 1 << 40, len: 7, hash: [9; 16] }];
     let root = Root { top, pages_len: 5, info, excludes };
     let mut raw = root.encode();

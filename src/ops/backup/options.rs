@@ -207,7 +207,8 @@ impl Backup {
         self
     }
 
-    /// Leaves ctimes and inode numbers out of the index, so that copies of a tree give the same bytes.
+    /// Leaves out what differs between copies of a tree, so that they give the same bytes: ctimes, inode numbers,
+    /// and the source, host and time of the identity. The [label](Backup::label) is empty unless it was set.
     ///
     /// A later backup cannot use such an archive to tell which files are unchanged.
     #[must_use]
@@ -247,7 +248,8 @@ impl Backup {
     ///
     /// The backup does not read a file that is unchanged, and does not compress a segment that is
     /// unchanged. The new archive is complete and does not depend on the previous one. It has the same
-    /// bytes as a backup without this option. (With [`Encoder::IsaL`] only the content is the same.)
+    /// bytes as a backup without this option, except for [`Info::made`](crate::Info::made). (With
+    /// [`Encoder::IsaL`] only the content is the same.)
     ///
     /// A file is unchanged if its size, mtime, ctime and inode equal those in the previous archive, and
     /// it was not being changed then. Copied data is compared with its checksum. If the checksum is wrong,
