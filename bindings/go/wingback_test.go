@@ -1,3 +1,5 @@
+//go:build go1.24
+
 package wingback_test
 
 import (
@@ -212,7 +214,7 @@ func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 	} {
 		backup.Source = dir
 		next := made(t, backup, store)
-		if next.SHA1 != full.SHA1 || next.Copied == 0 || len(next.Warnings) != 0 {
+		if next.Content != full.Content || next.Copied == 0 || len(next.Warnings) != 0 {
 			t.Errorf("%s: %+v", name, next)
 		}
 	}
@@ -413,7 +415,6 @@ func TestAnEstimateCountsFilesAndBytes(t *testing.T) {
 
 func TestPathsNeedNotBeUTF8(t *testing.T) {
 	dir := t.TempDir()
-	odd := "caf\xe9\n\"x"
 	must(t, os.Mkdir(filepath.Join(dir, odd), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, odd, odd), []byte("odd"), 0o644))
 	must(t, os.Symlink(odd, filepath.Join(dir, "link")))
