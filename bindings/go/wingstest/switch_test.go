@@ -252,8 +252,10 @@ func TestTheDocumentationShowsTheTestedCode(t *testing.T) {
 		"github.com/wingback/wingback/bindings/go/wingstest/remote", "github.com/pterodactyl/wings/remote",
 		"github.com/wingback/wingback/bindings/go/wingstest/filesystem", "github.com/pterodactyl/wings/server/filesystem",
 	).Replace(string(adapter))
+	// In a list, code is indented.
+	shown := strings.ReplaceAll(string(doc), "\n   ", "\n")
 	for _, code := range []string{text, begin} {
-		if len(code) < 100 || !strings.Contains(string(doc), "```go\n"+code+"```\n") {
+		if len(code) < 100 || !strings.Contains(shown, "```go\n"+code+"```\n") {
 			t.Errorf("docs/wings.md does not have the code that begins with %.60q", code)
 		}
 	}

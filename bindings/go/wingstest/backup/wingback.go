@@ -161,9 +161,10 @@ func (b *WingbackS3) Restore(ctx context.Context, r io.Reader, callback RestoreC
 
 // created logs the result, and returns what Wings reports to the Panel.
 func (b *Backup) created(made *wings.Details) *ArchiveDetails {
-	report := made.Report
-	for i, skipped := range report.Skipped {
-		if skipped.Loss && i < 10 {
+	report, warnings := made.Report, 0
+	for _, skipped := range report.Skipped {
+		if skipped.Loss && warnings < 10 {
+			warnings++
 			b.log().WithField("path", skipped.Path).WithField("reason", skipped.Message).Warn("the backup does not have a file")
 		}
 	}
