@@ -169,7 +169,7 @@ func (p Previous) wire() any {
 	case p.File != "":
 		return map[string]any{"file": wireText(p.File)}
 	case p.Key != "":
-		return map[string]any{"key": p.Key}
+		return map[string]any{"key": wireName(p.Key)}
 	case p.Latest:
 		return "latest"
 	}
@@ -204,7 +204,9 @@ func (b Backup) Run(ctx context.Context, store Store) (*Report, error) {
 // newUUID returns a random UUID (version 4 of RFC 9562).
 func newUUID() string {
 	var id [16]byte
-	rand.Read(id[:])
+	if _, err := rand.Read(id[:]); err != nil {
+		panic(err) // the system has no random numbers
+	}
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
@@ -261,7 +263,7 @@ type wireSource struct {
 	Exclude        []wireText     `json:"exclude,omitempty"`
 	Rules          Rules          `json:"rules,omitempty"`
 	IgnoreFile     IgnoreFileMode `json:"ignore_file,omitempty"`
-	IgnoreFileName string         `json:"ignore_file_name,omitempty"`
+	IgnoreFileName wireName       `json:"ignore_file_name,omitempty"`
 	StrictPatterns bool           `json:"strict_patterns,omitempty"`
 	OneFileSystem  bool           `json:"one_file_system,omitempty"`
 	StateDir       wireText       `json:"state_dir,omitempty"`
@@ -270,7 +272,7 @@ type wireSource struct {
 
 func (b Backup) source() wireSource {
 	return wireSource{
-		wireText(b.Source), texts(b.Exclude), b.Rules, b.IgnoreFile, b.IgnoreFileName,
+		wireText(b.Source), texts(b.Exclude), b.Rules, b.IgnoreFile, wireName(b.IgnoreFileName),
 		b.StrictPatterns, b.OneFileSystem, wireText(b.StateDir), b.Profile,
 	}
 }

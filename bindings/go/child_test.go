@@ -1,3 +1,5 @@
+//go:build go1.24
+
 package wingback_test
 
 import (
@@ -117,7 +119,7 @@ func TestTheCommandIsFoundInPathAndInMemory(t *testing.T) {
 		t.Error(exe, err)
 	}
 	report, err := wingback.Backup{Source: source(t), UUID: id, Engine: engine}.Run(background(), wingback.LocalStore{Dir: t.TempDir()})
-	if err != nil || report.Files != 6 {
+	if err != nil || report.Files != 8 {
 		t.Error(report, err)
 	}
 }

@@ -350,6 +350,10 @@ func (c *conn) start(ctx context.Context, op string, args func(*job) (any, error
 func (c *conn) send(ctx context.Context, request request) error {
 	line, err := json.Marshal(request)
 	if err != nil {
+		var failed *json.MarshalerError
+		if errors.As(err, &failed) {
+			err = failed.Unwrap()
+		}
 		return invalid(request.Op, err.Error())
 	}
 	select {

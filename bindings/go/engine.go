@@ -42,7 +42,6 @@ type Options struct {
 // An Engine runs jobs, several at once. Its first job starts it. Several goroutines may call its methods.
 type Engine struct {
 	options Options
-	cleanup runtime.Cleanup
 
 	// A lock that a goroutine holds while it starts or closes the engine. It is a channel, so that waiting
 	// for it can end with a context.
@@ -55,7 +54,14 @@ type Engine struct {
 
 // NewEngine returns an engine without starting it. The caller closes it after use.
 func NewEngine(options Options) *Engine {
-	return &Engine{options: options, busy: make(chan struct{}, 1)}
+	engine := &Engine{options: options, busy: make(chan struct{}, 1)}
+	// For an engine that becomes garbage without Close.
+	runtime.SetFinalizer(engine, func(e *Engine) {
+		if e.conn != nil {
+			go e.conn.close()
+		}
+	})
+	return engine
 }
 
 var standard = sync.OnceValue(func() *Engine { return NewEngine(Options{}) })
@@ -102,7 +108,6 @@ func (e *Engine) Close() error {
 	if conn == nil {
 		return nil
 	}
-	e.cleanup.Stop()
 	return conn.close()
 }
 
@@ -116,11 +121,8 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 	if e.closed {
 		return nil, broken("it has been closed", nil)
 	}
-	if e.conn != nil {
-		if !e.conn.isDead() {
-			return e.conn, nil
-		}
-		e.cleanup.Stop()
+	if e.conn != nil && !e.conn.isDead() {
+		return e.conn, nil
 	}
 	transport, err := open(e.options)
 	if err != nil {
@@ -131,8 +133,6 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	e.conn = c
-	// For an engine that becomes garbage without Close.
-	e.cleanup = runtime.AddCleanup(e, func(c *conn) { go c.close() }, c)
 	return c, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"sync"
 	"time"
@@ -18,8 +17,8 @@ import (
 // Members lists the members of an archive; of several members with one path, only the last. With
 // `selected`, it lists only members that these paths or patterns match, and all members below those. If
 // one of them matches nothing, the sequence ends with an error. With an index, the archive itself is not
-// read. An error is the last element of the sequence.
-func (a *Archive) Members(ctx context.Context, selected ...string) iter.Seq2[Member, error] {
+// read. An error is the last element of the sequence, which is an iter.Seq2[Member, error].
+func (a *Archive) Members(ctx context.Context, selected ...string) func(yield func(Member, error) bool) {
 	return func(yield func(Member, error) bool) {
 		var listing struct{ Unmatched []string }
 		records := a.records(ctx, "list", map[string]any{"select": texts(selected)}, &listing)
@@ -53,8 +52,9 @@ type Entry struct {
 
 // Entries reads an archive from its start to its end. Content is known to be correct only after the
 // sequence has ended without an error; an error is its last element. If several members have one path,
-// the last one counts. A hard link names the latest earlier member of its target.
-func (a *Archive) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
+// the last one counts. A hard link names the latest earlier member of its target. The sequence is an
+// iter.Seq2[*Entry, error].
+func (a *Archive) Entries(ctx context.Context) func(yield func(*Entry, error) bool) {
 	return func(yield func(*Entry, error) bool) {
 		records := a.records(ctx, "entries", map[string]any{}, nil)
 		defer records.close()

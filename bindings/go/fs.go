@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,18 +16,23 @@ import (
 // FS returns the archive as a file system. The members are listed now; a file is read when it is opened.
 // ctx is used for all of that. Of several members with one path, the file system has the last one. A
 // hard link is the file that it names. The archive must not change, and must not be a Stream. Members
-// with paths that a file system cannot have ("/…", "..") are left out.
+// with paths that a file system cannot have ("/…", "..") are left out. Names are bytes: unlike other file
+// systems of io/fs, this one has and opens names that are not UTF-8.
 func (a *Archive) FS(ctx context.Context) (fs.FS, error) {
 	if a.reader != nil {
 		return nil, invalid("open the archive", "a stream can be read only once")
 	}
 	tree := &tree{ctx: ctx, archive: a, nodes: map[string]*node{}}
 	tree.directory(".")
-	for member, err := range a.Members(ctx) {
-		if err != nil {
-			return nil, err
+	var failed error
+	a.Members(ctx)(func(member Member, err error) bool {
+		if failed = err; err == nil {
+			tree.add(member)
 		}
-		tree.add(member)
+		return err == nil
+	})
+	if failed != nil {
+		return nil, failed
 	}
 	for _, node := range tree.nodes {
 		slices.SortFunc(node.entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
@@ -52,7 +58,7 @@ func (t *tree) add(member Member) {
 	if name == "" {
 		name = "."
 	}
-	if !fs.ValidPath(name) {
+	if !isValid(name) {
 		return
 	}
 	if member.Kind == Directory {
@@ -84,8 +90,11 @@ func (t *tree) insert(node *node, name string) {
 	}
 }
 
+// isValid is fs.ValidPath for names of any bytes.
+func isValid(name string) bool { return filepath.IsLocal(name) && path.Clean(name) == name }
+
 func (t *tree) find(op, name string) (*node, error) {
-	if !fs.ValidPath(name) {
+	if !isValid(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	node := t.nodes[name]

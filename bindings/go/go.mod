@@ -1,3 +1,3 @@
 module github.com/wingback/wingback/bindings/go
 
-go 1.24
+go 1.21

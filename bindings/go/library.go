@@ -6,8 +6,6 @@ package wingback
 #cgo !wingback_pkgconfig CFLAGS: -I${SRCDIR}/lib
 #cgo !wingback_pkgconfig LDFLAGS: ${SRCDIR}/lib/libwingback.a -lm -lpthread -ldl -lrt -lutil
 #cgo wingback_pkgconfig pkg-config: wingback
-#cgo nocallback wingback_worker_run
-#cgo noescape wingback_worker_run
 #include <wingback.h>
 */
 import "C"

@@ -1,3 +1,5 @@
+//go:build go1.24
+
 package wingback_test
 
 import (
@@ -66,8 +68,11 @@ func openFiles() (n int) {
 	return n
 }
 
+// A name that is not UTF-8.
+const odd = "caf\xe9\n\"x"
+
 // source makes a directory with entries that backups often lose: an empty directory, a symlink, a hard
-// link, modes.
+// link, modes, names that are not UTF-8.
 func source(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,6 +90,9 @@ func source(t testing.TB) string {
 	must(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o750))
 	must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
 	must(t, os.Link(filepath.Join(dir, "logs/latest.log"), filepath.Join(dir, "logs/old.log")))
+	write(odd+"/"+odd, "odd", 0o644)
+	must(t, os.Symlink(odd+"/"+odd, filepath.Join(dir, "link"+odd)))
+	must(t, os.Link(filepath.Join(dir, odd, odd), filepath.Join(dir, "second"+odd)))
 	return dir
 }
 

@@ -5,6 +5,7 @@ package wingback
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"time"
 	"unicode/utf8"
 )
@@ -85,6 +86,17 @@ func (t wireText) MarshalJSON() ([]byte, error) {
 		return json.Marshal(string(t))
 	}
 	return json.Marshal(map[string]string{"b64": base64.StdEncoding.EncodeToString([]byte(t))})
+}
+
+// A name in a request that the engine takes as text, such as a key. One that is not UTF-8 is an error,
+// because encoding/json would replace its bytes, and so name something else.
+type wireName string
+
+func (n wireName) MarshalJSON() ([]byte, error) {
+	if !utf8.ValidString(string(n)) {
+		return nil, fmt.Errorf("the name %q is not UTF-8", string(n))
+	}
+	return json.Marshal(string(n))
 }
 
 func texts(from []string) []wireText {

@@ -95,9 +95,9 @@ func (t Transfer) wire() wireTransfer {
 func (s LocalStore) wire() any {
 	return map[string]any{"local": struct {
 		Dir     wireText `json:"dir"`
-		Names   string   `json:"names,omitempty"`
+		Names   wireName `json:"names,omitempty"`
 		Reserve uint64   `json:"reserve,omitempty"`
-	}{wireText(s.Dir), s.Names, s.Reserve}}
+	}{wireText(s.Dir), wireName(s.Names), s.Reserve}}
 }
 
 func (s S3Store) wire() any {
@@ -111,13 +111,13 @@ func (s S3Store) wire() any {
 		credentials = &keys{c.AccessKey, c.SecretKey, c.SessionToken}
 	}
 	return map[string]any{"s3": struct {
-		Bucket       string       `json:"bucket"`
+		Bucket       wireName     `json:"bucket"`
 		Credentials  *keys        `json:"credentials,omitempty"`
 		Endpoint     string       `json:"endpoint,omitempty"`
 		Region       string       `json:"region,omitempty"`
 		PathStyle    bool         `json:"path_style,omitempty"`
-		Prefix       string       `json:"prefix,omitempty"`
-		Names        string       `json:"names,omitempty"`
+		Prefix       wireName     `json:"prefix,omitempty"`
+		Names        wireName     `json:"names,omitempty"`
 		PartSize     uint64       `json:"part_size,omitempty"`
 		StorageClass string       `json:"storage_class,omitempty"`
 		Encryption   string       `json:"encryption,omitempty"`
@@ -125,13 +125,13 @@ func (s S3Store) wire() any {
 		DeadAfterS   int64        `json:"dead_after_s,omitempty"`
 		Transfer     wireTransfer `json:"transfer"`
 	}{
-		s.Bucket, credentials, s.Endpoint, s.Region, s.PathStyle, s.Prefix, s.Names, s.PartSize,
+		wireName(s.Bucket), credentials, s.Endpoint, s.Region, s.PathStyle, wireName(s.Prefix), wireName(s.Names), s.PartSize,
 		s.StorageClass, s.Encryption, s.KMSKeyID, int64(s.DeadAfter / time.Second), s.Transfer.wire(),
 	}}
 }
 
 // A Name is the name of an archive in a store. Key is the name itself; without it, the store's template
-// makes the name from UUID.
+// makes the name from UUID. A name that is not UTF-8 is InvalidInput.
 type Name struct {
 	UUID string
 	Key  string
@@ -139,9 +139,9 @@ type Name struct {
 
 func (n Name) wire() any {
 	if n.Key != "" {
-		return map[string]string{"key": n.Key}
+		return map[string]wireName{"key": wireName(n.Key)}
 	}
-	return map[string]string{"uuid": n.UUID}
+	return map[string]wireName{"uuid": wireName(n.UUID)}
 }
 
 // An Object is an archive in a store.

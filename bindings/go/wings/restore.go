@@ -2,12 +2,10 @@ package wings
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 	"time"
 
 	wingback "github.com/wingback/wingback/bindings/go"
@@ -30,151 +28,104 @@ type Into struct {
 }
 
 // Restore calls the functions for the members of an archive: the one in r, such as a download, or the
-// local one if r is nil. A path that leads out of the directory is an error. The write limit applies.
+// local one if r is nil. Names may have any bytes. The write limit applies.
 //
+// The server's files may be gone already, so a member that cannot be restored costs no other member. It is
+// left out, and ErrRefused comes after all others are restored. Any other error ends the restore at once.
 // Content is known to be correct only after Restore has returned. Verify a local archive first.
 func (b *Backup) Restore(ctx context.Context, r io.Reader, into Into) error {
 	archive := b.archive()
 	if r != nil {
 		archive = wingback.Stream(r)
-		archive.Engine = b.node.config.Engine
+		archive.Engine = b.config.Engine
 	} else if _, err := b.Locate(); err != nil {
 		return err
 	}
-	pace := &pace{ctx: ctx, limit: b.node.limit}
-	for entry, err := range archive.Entries(ctx) {
-		if err != nil {
-			return err
-		}
-		if err := b.hand(pace, entry, r != nil, into); err != nil {
-			return err
-		}
+	restore := &restore{ctx: ctx, archive: archive, streamed: r != nil, into: into, pace: &pace{ctx: ctx, limit: b.node.limit}}
+	var refused refusals
+	err := each(archive.Entries(ctx), func(entry *wingback.Entry) error {
+		return refused.keep(restore.entry(entry))
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return refused.err()
 }
 
-func (b *Backup) hand(pace *pace, entry *wingback.Entry, streamed bool, into Into) error {
-	name := entry.Path
-	if name == "" || name == "." {
+type restore struct {
+	ctx      context.Context
+	archive  *wingback.Archive
+	streamed bool
+	into     Into
+	pace     *pace
+	links    *hardLinks // of an archive that is no stream; nil before the first one
+}
+
+func (r *restore) entry(entry *wingback.Entry) error {
+	member := entry.Member
+	if member.Path = path.Clean(member.Path); member.Path == "." {
 		return nil
 	}
-	if strings.HasPrefix(name, "/") || !fs.ValidPath(path.Clean(name)) {
-		return fmt.Errorf("wings: the path %q in the archive leads out of the directory", name)
+	if err := check(member.Path); err != nil {
+		return err
 	}
-	info := fileInfo{entry.Member}
-	switch entry.Kind {
+	info := fileInfo{member}
+	switch member.Kind {
 	case wingback.RegularFile:
-		return into.File(name, info, paced{io.NopCloser(entry), pace})
+		return r.into.File(member.Path, info, paced{io.NopCloser(entry), r.pace})
 	case wingback.HardLink:
-		content, target, err := b.linked(pace.ctx, entry.Member, streamed, into)
-		if err != nil {
-			return err
-		}
-		defer content.Close()
-		info.Member = target
-		return into.File(name, info, paced{content, pace})
+		return r.link(member)
 	case wingback.Directory:
-		if into.Directory != nil {
-			return into.Directory(name, info)
+		if r.into.Directory != nil {
+			return r.into.Directory(member.Path, info)
 		}
 	case wingback.Symlink:
-		if into.Symlink != nil {
-			return into.Symlink(name, entry.Target, info)
+		if r.into.Symlink != nil {
+			return r.into.Symlink(member.Path, member.Target, info)
 		}
 	}
 	return nil
 }
 
-// linked opens the target of a hard link.
-func (b *Backup) linked(ctx context.Context, link wingback.Member, streamed bool, into Into) (io.ReadCloser, wingback.Member, error) {
-	target := path.Clean(link.Target)
-	fail := func(err error) (io.ReadCloser, wingback.Member, error) {
-		return nil, link, fmt.Errorf("wings: the hard link %q to %q: %w", link.Path, link.Target, err)
-	}
-	if !fs.ValidPath(target) {
-		return fail(fs.ErrInvalid)
-	}
-	if streamed {
-		if into.Reopen == nil {
-			return fail(errors.New("its target is not available in a stream"))
-		}
-		content, err := into.Reopen(target)
-		if err != nil {
-			return fail(err)
+// link restores a hard link as a copy of the file that it names.
+func (r *restore) link(link wingback.Member) error {
+	open := func() (io.ReadCloser, error) { return r.archive.Open(r.ctx, link.Path) }
+	if r.streamed {
+		target := path.Clean(link.Target)
+		if check(target) != nil || r.into.Reopen == nil {
+			return refuse(link.Path, fmt.Sprintf("the target %q of the hard link is not available", link.Target))
 		}
 		// The size of the file is not known here.
-		return content, link, nil
-	}
-	for member, err := range b.archive().Members(ctx) {
-		if err != nil {
-			return fail(err)
-		}
-		if member.Path == target && member.Kind == wingback.RegularFile {
-			content, err := b.archive().Open(ctx, target)
-			if err != nil {
-				return fail(err)
+		open = func() (io.ReadCloser, error) { return r.into.Reopen(target) }
+	} else {
+		if r.links == nil {
+			r.links = newHardLinks()
+			if err := r.links.read(r.ctx, r.archive); err != nil {
+				return err
 			}
-			member.Path = link.Path
-			return content, member, nil
 		}
+		listed, known := r.links.listed[link.Path]
+		if !known {
+			// A later member replaces it, or it names a symlink.
+			return nil
+		}
+		if err := r.links.check(listed); err != nil {
+			return err
+		}
+		link.Size = listed.Size
 	}
-	return fail(fs.ErrNotExist)
+	content, err := open()
+	if err != nil {
+		return fmt.Errorf("wings: the hard link %q to %q: %w", link.Path, link.Target, err)
+	}
+	defer content.Close()
+	return r.into.File(link.Path, fileInfo{link}, paced{content, r.pace})
 }
 
 func (b *Backup) archive() *wingback.Archive {
 	archive := wingback.File(b.Path())
-	archive.Engine = b.node.config.Engine
+	archive.Engine = b.config.Engine
 	return archive
-}
-
-// Verify reads the local archive to its end and checks every checksum. Call it before a server's files are
-// removed for a restore. A damaged archive is an error.
-func (b *Backup) Verify(ctx context.Context) error {
-	if _, err := b.Locate(); err != nil {
-		return err
-	}
-	verified, err := wingback.Verify{}.Run(ctx, b.archive())
-	if err != nil {
-		return err
-	}
-	if !verified.Whole {
-		return fmt.Errorf("wings: %s is damaged in %d places: %w", b.Path(), len(verified.Damage), wingback.Corrupt)
-	}
-	return nil
-}
-
-// Contents are the numbers of members in an archive, and their size.
-type Contents struct {
-	Files, Directories, Symlinks int
-	// Bytes is the size of the files.
-	Bytes int64
-}
-
-// Preflight returns the contents of the local archive, from its index if it has one. The error is NoSpace
-// if the files have more bytes than `limit`, the disk space of the server; 0 means no limit.
-func (b *Backup) Preflight(ctx context.Context, limit int64) (Contents, error) {
-	var contents Contents
-	if _, err := b.Locate(); err != nil {
-		return contents, err
-	}
-	for member, err := range b.archive().Members(ctx) {
-		if err != nil {
-			return contents, err
-		}
-		switch member.Kind {
-		case wingback.RegularFile, wingback.HardLink:
-			contents.Files++
-			contents.Bytes += member.Size
-		case wingback.Directory:
-			contents.Directories++
-		case wingback.Symlink:
-			contents.Symlinks++
-		}
-	}
-	if limit > 0 && contents.Bytes > limit {
-		return contents, fmt.Errorf("wings: the backup has %d bytes, and the limit is %d: %w", contents.Bytes, limit, wingback.NoSpace)
-	}
-	return contents, nil
 }
 
 type fileInfo struct{ wingback.Member }

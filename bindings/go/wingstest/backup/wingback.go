@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"io"
-	"os"
 	"sync"
 
 	wingback "github.com/wingback/wingback/bindings/go"
@@ -13,182 +12,169 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/remote"
 )
 
-// All backups of the daemon share one node and its limits. WingbackBinary may be set to the command, from
-// go:embed, before the first backup. Otherwise the command is found in PATH.
+// All backups of the daemon share one engine and one write limit. WingbackBinary may be set to the command,
+// from go:embed, before CheckWingback. Otherwise the command is found in PATH.
 var (
 	WingbackBinary []byte
 	WingbackLayout = wings.Pterodactyl // or wings.Pelican
 
-	wingbackNode = sync.OnceValues(func() (*wings.Node, error) {
+	wingbackEngine = sync.OnceValue(func() *wingback.Engine {
+		return wingback.NewEngine(wingback.Options{Embedded: WingbackBinary})
+	})
+	// The configuration is read for each backup.
+	wingbackNode = wings.NewNode(func() wings.Config {
 		system := config.Get().System
-		return wings.NewNode(wings.Config{
-			Engine:           wingback.NewEngine(wingback.Options{Embedded: WingbackBinary}),
+		return wings.Config{
+			Engine:           wingbackEngine(),
 			Directory:        system.BackupDirectory,
 			Layout:           WingbackLayout,
 			CompressionLevel: system.Backups.CompressionLevel,
 			WriteLimit:       system.Backups.WriteLimit,
-		})
+		}
 	})
 )
 
-// wingbackBackup is the common part of the two adapters.
-type wingbackBackup struct {
-	uuid, server, ignore string
-	client               remote.Client
-	archive              *wings.Backup
-	err                  error // the UUID or the configuration is not valid
+func usesWingback() bool { return config.Get().System.Backups.Engine == "wingback" }
+
+// CheckWingback starts the engine if the configuration selects it. Call it when Wings starts, and log the
+// error: without the command, every backup fails.
+func CheckWingback(ctx context.Context) error {
+	if !usesWingback() {
+		return nil
+	}
+	return wingbackNode.Check(ctx)
 }
 
-func newWingback(client remote.Client, uuid, server, ignore string) wingbackBackup {
-	b := wingbackBackup{uuid: uuid, server: server, ignore: ignore, client: client}
-	var node *wings.Node
-	if node, b.err = wingbackNode(); b.err == nil {
-		b.archive, b.err = node.Backup(uuid, server)
+// WithEngine returns the adapter of the configured engine for one of Wings' own adapters.
+func WithEngine(stock BackupInterface, server string) BackupInterface {
+	if usesWingback() {
+		switch stock := stock.(type) {
+		case *LocalBackup:
+			return &WingbackLocal{stock, server}
+		case *S3Backup:
+			return &WingbackS3{stock, server}
+		}
 	}
-	return b
+	return stock
 }
 
-func (b *wingbackBackup) SetClient(c remote.Client)             { b.client = c }
-func (b *wingbackBackup) Identifier() string                    { return b.uuid }
-func (b *wingbackBackup) ServerId() string                      { return b.server }
-func (b *wingbackBackup) Ignored() string                       { return b.ignore }
-func (b *wingbackBackup) WithLogContext(map[string]interface{}) {}
-
-func (b *wingbackBackup) Path() string {
-	if b.err != nil {
-		return ""
+// BeginBackup is WithEngine for the request for a new backup. If the backup exists or is being made, the
+// error is os.ErrExist. The Panel must then not be told anything, because that would end the other request.
+// Call `end` after the Panel has been told the result.
+func BeginBackup(stock BackupInterface, server string) (adapter BackupInterface, end func(), err error) {
+	if !usesWingback() {
+		return stock, func() {}, nil
 	}
-	return b.archive.Path()
-}
-
-func (b *wingbackBackup) Checksum() ([]byte, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	return b.archive.Checksum()
-}
-
-func (b *wingbackBackup) Size() (int64, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	return b.archive.Size()
-}
-
-func (b *wingbackBackup) Details(_ context.Context, parts []remote.BackupPart) (*ArchiveDetails, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	details, err := b.archive.Details()
-	if err != nil {
-		return nil, err
-	}
-	return archiveDetails(details, parts), nil
-}
-
-func archiveDetails(d *wings.Details, parts []remote.BackupPart) *ArchiveDetails {
-	for _, part := range d.Parts {
-		parts = append(parts, remote.BackupPart{ETag: part.ETag, PartNumber: part.Number})
-	}
-	return &ArchiveDetails{Checksum: d.Checksum, ChecksumType: d.ChecksumType, Size: d.Size, Parts: parts}
-}
-
-func (b *wingbackBackup) Remove() error {
-	if b.err != nil {
-		return b.err
-	}
-	return b.archive.Remove()
-}
-
-// Verify checks the archive. Call it before the files of a server are removed.
-func (b *wingbackBackup) Verify(ctx context.Context) error {
-	if b.err != nil {
-		return b.err
-	}
-	return b.archive.Verify(ctx)
-}
-
-// WingbackLocal keeps archives on this machine.
-type WingbackLocal struct{ wingbackBackup }
-
-var _ BackupInterface = (*WingbackLocal)(nil)
-
-func NewWingbackLocal(client remote.Client, uuid, server, ignore string) *WingbackLocal {
-	return &WingbackLocal{newWingback(client, uuid, server, ignore)}
-}
-
-// LocateWingbackLocal finds an archive of wingback or of Wings.
-func LocateWingbackLocal(client remote.Client, uuid, server string) (*WingbackLocal, os.FileInfo, error) {
-	b := NewWingbackLocal(client, uuid, server, "")
-	if b.err != nil {
-		return nil, nil, b.err
-	}
-	info, err := b.archive.Locate()
+	archive, err := wingbackNode.Backup(stock.Identifier(), server)
 	if err != nil {
 		return nil, nil, err
 	}
-	return b, info, nil
+	end, err = archive.Claim()
+	return WithEngine(stock, server), end, err
 }
 
-func (b *WingbackLocal) Generate(ctx context.Context, fsys *filesystem.Filesystem, ignore string) (*ArchiveDetails, error) {
-	if b.err != nil {
-		return nil, b.err
+// VerifyBeforeRestore returns an error if a local archive is damaged, or has a member that a restore
+// refuses. Call it before the files of a server are removed. It reads the whole archive.
+func VerifyBeforeRestore(ctx context.Context, stock BackupInterface, server string) error {
+	if _, local := WithEngine(stock, server).(*WingbackLocal); !local {
+		return nil
 	}
-	details, err := b.archive.Generate(ctx, fsys.Path(), ignore)
+	archive, err := wingbackNode.Backup(stock.Identifier(), server)
+	if err != nil {
+		return err
+	}
+	return archive.Verify(ctx)
+}
+
+// WingbackLocal makes and restores archives on this machine. Other methods are Wings' own.
+type WingbackLocal struct {
+	*LocalBackup
+	server string
+}
+
+var _ BackupInterface = (*WingbackLocal)(nil)
+
+func (b *WingbackLocal) Generate(ctx context.Context, fsys *filesystem.Filesystem, ignore string) (*ArchiveDetails, error) {
+	archive, err := wingbackNode.Backup(b.Identifier(), b.server)
 	if err != nil {
 		return nil, err
 	}
-	return archiveDetails(details, nil), nil
+	b.log().WithField("path", b.Path()).Info("creating backup for server")
+	details, err := archive.Generate(ctx, fsys.Path(), ignore)
+	if err != nil {
+		return nil, err
+	}
+	return b.created(details), nil
 }
 
 func (b *WingbackLocal) Restore(ctx context.Context, _ io.Reader, callback RestoreCallback) error {
-	if b.err != nil {
-		return b.err
+	archive, err := wingbackNode.Backup(b.Identifier(), b.server)
+	if err != nil {
+		return err
 	}
-	return b.archive.Restore(ctx, nil, wings.Into{File: wings.RestoreFunc(callback)})
+	return archive.Restore(ctx, nil, wings.Into{File: wings.RestoreFunc(callback)})
 }
 
-// WingbackS3 uploads archives through the Panel's URLs while they are made.
-type WingbackS3 struct{ wingbackBackup }
+func (b *WingbackLocal) Remove() error {
+	archive, err := wingbackNode.Backup(b.Identifier(), b.server)
+	if err != nil {
+		return err
+	}
+	return archive.Remove()
+}
+
+// WingbackS3 uploads archives through the Panel's URLs while they are made. Other methods are Wings' own.
+type WingbackS3 struct {
+	*S3Backup
+	server string
+}
 
 var _ BackupInterface = (*WingbackS3)(nil)
 
-func NewWingbackS3(client remote.Client, uuid, server, ignore string) *WingbackS3 {
-	return &WingbackS3{newWingback(client, uuid, server, ignore)}
-}
-
 func (b *WingbackS3) Generate(ctx context.Context, fsys *filesystem.Filesystem, ignore string) (*ArchiveDetails, error) {
-	if b.err != nil {
-		return nil, b.err
+	archive, err := wingbackNode.Backup(b.Identifier(), b.server)
+	if err != nil {
+		return nil, err
 	}
-	details, err := b.archive.Upload(ctx, fsys.Path(), ignore, func(ctx context.Context, size int64) ([]string, int64, error) {
-		urls, err := b.client.GetBackupRemoteUploadURLs(ctx, b.uuid, size)
-		return urls.Parts, urls.PartSize, err
+	b.log().Info("creating backup for server")
+	details, err := archive.Upload(ctx, fsys.Path(), ignore, func(ctx context.Context, size int64) (wingback.PartURLs, error) {
+		urls, err := b.client.GetBackupRemoteUploadURLs(ctx, b.Identifier(), size)
+		return wingback.PartURLs{
+			URLs:     urls.Parts,
+			PartSize: uint64(urls.PartSize),
+			Transfer: wingback.Transfer{Parallel: urls.MaxConcurrentUploads},
+		}, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return archiveDetails(details, nil), nil
+	return b.created(details), nil
 }
-
-// Remove does nothing, because no archive is on this machine.
-func (b *WingbackS3) Remove() error { return b.err }
 
 func (b *WingbackS3) Restore(ctx context.Context, r io.Reader, callback RestoreCallback) error {
-	if b.err != nil {
-		return b.err
+	archive, err := wingbackNode.Backup(b.Identifier(), b.server)
+	if err != nil {
+		return err
 	}
-	return b.archive.Restore(ctx, r, wings.Into{File: wings.RestoreFunc(callback)})
+	return archive.Restore(ctx, r, wings.Into{File: wings.RestoreFunc(callback)})
 }
 
-// New returns the adapter that system.backups.engine sets: one of wingback, or the result of stock.
-func New(kind AdapterType, client remote.Client, uuid, server, ignore string, stock func() BackupInterface) BackupInterface {
-	switch {
-	case config.Get().System.Backups.Engine != "wingback":
-		return stock()
-	case kind == S3BackupAdapter:
-		return NewWingbackS3(client, uuid, server, ignore)
-	default:
-		return NewWingbackLocal(client, uuid, server, ignore)
+// created logs the result, and returns what Wings reports to the Panel.
+func (b *Backup) created(made *wings.Details) *ArchiveDetails {
+	report, warnings := made.Report, 0
+	for _, skipped := range report.Skipped {
+		if skipped.Loss && warnings < 10 {
+			warnings++
+			b.log().WithField("path", skipped.Path).WithField("reason", skipped.Message).Warn("the backup does not have a file")
+		}
 	}
+	b.log().WithField("size", made.Size).
+		WithField("skipped", uint64(len(report.Skipped))+report.SkippedMore).
+		WithField("took", report.Duration).
+		Info("created backup successfully")
+	details := &ArchiveDetails{Checksum: made.Checksum, ChecksumType: made.ChecksumType, Size: made.Size}
+	for _, part := range made.Parts {
+		details.Parts = append(details.Parts, remote.BackupPart{ETag: part.ETag, PartNumber: part.Number})
+	}
+	return details
 }

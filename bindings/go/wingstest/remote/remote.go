@@ -12,6 +12,8 @@ type Client interface {
 type BackupRemoteUploadResponse struct {
 	Parts    []string `json:"parts"`
 	PartSize int64    `json:"part_size"`
+	// MaxConcurrentUploads is the most parts to upload at once; 0 if the Panel does not say.
+	MaxConcurrentUploads int `json:"max_concurrent_uploads"`
 }
 
 // BackupPart is an uploaded part.

@@ -24,7 +24,11 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Volume returns the directory of a server, with symlinks and directories.
+// Odd is a name that is not UTF-8.
+const Odd = "caf\xe9\n\"x"
+
+// Volume returns the directory of a server, with symlinks, hard links, directories, and names that are not
+// UTF-8.
 func Volume(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,6 +38,7 @@ func Volume(t testing.TB) string {
 		"world/region/r.0.0.mca": strings.Repeat("chunk and chunk ", 100_000),
 		"world/session.lock":     "",
 		"cache/a.tmp":            "left out",
+		Odd + "/" + Odd:          "odd",
 	} {
 		path := filepath.Join(dir, name)
 		Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -43,6 +48,8 @@ func Volume(t testing.TB) string {
 	Must(t, os.Symlink("world/level.dat", filepath.Join(dir, "level")))
 	Must(t, os.Symlink("world", filepath.Join(dir, "current")))
 	Must(t, os.Link(filepath.Join(dir, "world/level.dat"), filepath.Join(dir, "world/level.dat_old")))
+	Must(t, os.Symlink(Odd+"/"+Odd, filepath.Join(dir, "link"+Odd)))
+	Must(t, os.Link(filepath.Join(dir, Odd, Odd), filepath.Join(dir, "second"+Odd)))
 	// Go's tar writer rounds times, and readers truncate them.
 	Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
