@@ -26,7 +26,7 @@ use crate::{
 /// Additional work for each segment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Checks {
-    /// Also compares the keys, which are BLAKE3 hashes. This costs as much as all other work.
+    /// Also compares the keys.
     pub(crate) keys: bool,
     /// Also returns the compressed bytes.
     pub(crate) keep_compressed: bool,

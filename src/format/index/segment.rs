@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use twox_hash::XxHash3_128;
+
 use super::fields::{Fields, put_number};
 use crate::format::deflate::stored_len;
 
@@ -28,7 +30,7 @@ pub(crate) struct Segment {
     pub(crate) raw_crc32: u32,
     /// CRC-32 of the compressed bytes.
     pub(crate) compressed_crc32: u32,
-    /// The first 16 bytes of the BLAKE3 hash of the raw bytes.
+    /// XXH3 hash of the raw bytes, of 128 bits.
     pub(crate) key: [u8; 16],
 }
 
@@ -46,9 +48,7 @@ impl Segment {
 
     /// Returns the key of a segment with these raw bytes.
     pub(crate) fn key_of(raw: &[u8]) -> [u8; 16] {
-        let mut key = [0; 16];
-        key.copy_from_slice(&blake3::hash(raw).as_bytes()[..16]);
-        key
+        XxHash3_128::oneshot(raw).to_be_bytes()
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
