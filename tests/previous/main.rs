@@ -411,7 +411,7 @@ fn a_previous_archive_may_be_deleted_during_use_and_shared_by_two_backups() {
 #[test]
 fn a_clock_that_was_set_back_only_causes_reading() {
     let tree = world();
-    let early = |backup: Backup| backup.now(SystemTime::now() - Duration::from_secs(86_400));
+    let early = |backup: Backup| backup.now(later() - Duration::from_secs(90_000));
     let (_, full) = from_scratch(&tree);
     let (_, before) = bytes(early(tree.backup())).unwrap();
     let previous = |archive: &[u8]| Previous::File(keep(&tree, archive));

@@ -162,7 +162,7 @@ fn a_list_is_one_request_and_one_file_is_another() {
 #[test]
 fn a_long_index_is_a_second_request() {
     let tree = Tree::new();
-    (0..4000).for_each(|i| tree.file(format!("plugins/{i}/config-{:08x}.yml", i * 7919), b"x"));
+    (0..10_000).for_each(|i| tree.file(format!("plugins/{i}/config-{:08x}.yml", i * 7919), b"x"));
     let server = Server::shared();
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
@@ -171,7 +171,7 @@ fn a_long_index_is_a_second_request() {
     block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
     let before = proxy.log().len();
     let listing = block_on(List::new().start(Archive::in_store(store, id))).unwrap();
-    assert_eq!((listing.read_method(), listing.members().count()), (ReadMethod::Indexed, 8001));
+    assert_eq!((listing.read_method(), listing.members().count()), (ReadMethod::Indexed, 20_001));
     assert_eq!(proxy.log().len() - before, 2);
 }
 
