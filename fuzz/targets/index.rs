@@ -1,47 +1,36 @@
-//! Any bytes as an index with a matching footer.
+//! Any bytes as a page, as a node or as a root of an index, with hashes that are right.
 #![no_main]
 
-use std::io::Write;
+mod archive;
+#[allow(dead_code)]
+#[path = "../../tests/support/forge.rs"]
+mod forge;
 
-use flate2::{Compression, write::DeflateEncoder};
-use wingback::{Footer, Index};
+use futures::{executor::block_on, io::sink};
+use wingback::{Archive, Key, List, MemoryStore, Verify};
 
-libfuzzer_sys::fuzz_target!(|raw: &[u8]| {
-    if let Some(last) = raw.last_chunk() {
-        if let Some(footer) = Footer::decode(last, raw.len() as u64) {
-            let _ = Index::decode(&footer, raw);
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let Some((kind, raw)) = bytes.split_first() else { return };
+    let forged = match kind % 4 {
+        0 => forge::with_raw_pages(&archive::BYTES, &[(raw.to_vec(), Vec::new())]),
+        1 => {
+            let (first, second) = raw.split_at(raw.len() / 2);
+            let pages = [(first.to_vec(), Vec::new()), (second.to_vec(), first.to_vec())];
+            forge::with_raw_pages(&archive::BYTES, &pages)
         }
-    }
-    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::none());
-    deflate.write_all(raw).expect("a vector accepts all bytes");
-    let blob = deflate.finish().expect("a vector accepts all bytes");
-    let members: Vec<u8> = blob.chunks(8192).flat_map(|piece| member(b"WX", piece)).collect();
-    let mut payload = b"WBKIDX\0\x01".to_vec();
-    payload.extend([0; 4]);
-    payload.extend(8192u32.to_le_bytes());
-    let data_end = 1000u64;
-    let fields =
-        [data_end, data_end + 10, members.len() as u64, blob.len() as u64, raw.len() as u64, 4096];
-    fields.iter().for_each(|field| payload.extend(field.to_le_bytes()));
-    payload.extend(1u32.to_le_bytes());
-    payload.extend([0, 0]);
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&payload).update(&blob);
-    payload.extend(hasher.finalize().as_bytes());
-    let footer = member(b"WF", &payload);
-    let file_len = data_end + 10 + members.len() as u64 + footer.len() as u64;
-    let last = footer.last_chunk().expect("a footer");
-    let footer = Footer::decode(last, file_len).expect("a footer that is right");
-    let _ = Index::decode(&footer, &members);
+        2 => {
+            let (footer, _) = forge::read(&archive::BYTES);
+            let data = archive::BYTES[..footer.data_end as usize + 10].to_vec();
+            forge::with_root(data, &footer, raw)
+        }
+        // Without right hashes.
+        _ => [&archive::BYTES[..archive::BYTES.len() - 128], raw].concat(),
+    };
+    let (store, key) = (MemoryStore::new(), Key::new("a.tar.gz").expect("a key"));
+    store.put(key.clone(), forged);
+    let archive = || Archive::in_store(store.clone(), key.clone());
+    let _ = block_on(List::new().start(archive()));
+    let _ = block_on(archive().info());
+    let _ = block_on(archive().copy_file("a", sink()));
+    let _ = block_on(Verify::new().threads(1).start(archive()));
 });
-
-fn member(id: &[u8; 2], payload: &[u8]) -> Vec<u8> {
-    let len = payload.len() as u16;
-    let mut member = vec![0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
-    member.extend((len + 4).to_le_bytes());
-    member.extend(id);
-    member.extend(len.to_le_bytes());
-    member.extend(payload);
-    member.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    member
-}
