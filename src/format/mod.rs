@@ -1,5 +1,6 @@
 //! The archive format: the gzip frame, tar headers, segments and the index. Nothing here reads a file.
 
+pub(crate) mod align;
 pub(crate) mod buffer;
 pub(crate) mod deflate;
 pub(crate) mod gzip;

@@ -38,7 +38,9 @@ impl Inflater {
 
     fn stream(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {
         self.0.reset(false);
-        let status = self.0.decompress(deflated, raw, FlushDecompress::Finish);
+        // Without any room, the decoder would not come to the end of padding.
+        let room = if raw.is_empty() { &mut [0][..] } else { &mut *raw };
+        let status = self.0.decompress(deflated, room, FlushDecompress::Finish);
         matches!(status, Ok(Status::StreamEnd))
             && self.0.total_in() == deflated.len() as u64
             && self.0.total_out() == raw.len() as u64

@@ -21,7 +21,7 @@ use crate::{
     entry::Entry,
     error::{Error, ErrorKind, Result},
     format::{
-        Profile,
+        Profile, align,
         buffer::{Pool, Pooled},
         deflate::{Deflater, MIXED, encoder_id},
         gzip::{self, GZIP_HEADER},
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     pub(crate) background: bool,
     pub(crate) write_limit: Limiter,
+    /// Begins some segments at multiples of a block of the file system.
+    pub(crate) align: bool,
 }
 
 /// Facts about the archive for the report.
@@ -261,16 +263,15 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                     let done = done.recv().map_err(|_| {
                         Error::new(ErrorKind::Internal, "compress").caused_by("a worker panicked")
                     })?;
-                    self.add(&done.segments, done.entries)?;
                     self.copied += done.copied;
                     self.compressed += done.compressed;
-                    self.emit(Bytes::from_owner(done.bytes))?;
+                    let bytes = std::iter::once(Bytes::from_owner(done.bytes));
+                    self.add(&done.segments, done.entries, bytes)?;
                 }
                 Ok(Ordered::Copies(mut copies)) => {
-                    let entries = copies.take_entries();
-                    self.add(copies.segments(), entries)?;
                     self.copied += copies.len() as u64;
-                    copies.into_runs().try_for_each(|run| self.emit(run))?;
+                    let (entries, segments) = (copies.take_entries(), copies.take_segments());
+                    self.add(&segments, entries, copies.into_runs())?;
                 }
                 Ok(Ordered::End(info)) => return self.finish(*info).map(Some),
                 Err(_) => return Ok(None),
@@ -278,17 +279,50 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         }
     }
 
-    fn add(&mut self, segments: &[Segment], entries: Vec<Entry>) -> Result<()> {
+    /// Adds segments and the entries that end in them, and emits the bytes of the segments.
+    fn add(
+        &mut self,
+        segments: &[Segment],
+        entries: Vec<Entry>,
+        mut bytes: impl Iterator<Item = Bytes>,
+    ) -> Result<()> {
+        let mut rest = Bytes::new();
         for segment in segments {
+            if self.settings.align && align::begins_block(segment) {
+                self.pad()?;
+            }
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
             ));
             self.tar_len += u64::from(segment.raw_len);
             self.index.add_segment(segment);
+            // Unless segments are aligned, their bytes are emitted as they come.
+            if self.settings.align {
+                let mut len = segment.compressed_len as usize;
+                while len > 0 {
+                    if rest.is_empty() {
+                        rest = bytes.next().unwrap_or_default();
+                    }
+                    let part = rest.split_to(len.min(rest.len()));
+                    len -= part.len();
+                    self.emit(part)?;
+                }
+            }
         }
+        bytes.try_for_each(|bytes| self.emit(bytes))?;
         self.segments += segments.len() as u64;
         entries.iter().try_for_each(|entry| self.index.add_entry(entry))
+    }
+
+    /// Adds empty blocks, so that the next segment begins at a multiple of a block of the file system.
+    fn pad(&mut self) -> Result<()> {
+        let padding = align::padding(self.size);
+        if padding.is_empty() {
+            return Ok(());
+        }
+        self.index.add_segment(&Segment::padding(&padding));
+        self.emit(padding.into())
     }
 
     fn finish(mut self, info: Info) -> Result<ArchiveReport> {

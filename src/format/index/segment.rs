@@ -13,6 +13,9 @@ const RAW_MAX: u32 = 4 << 20;
 /// Minimum bytes of a segment in the archive: an empty stored block.
 const COMPRESSED_MIN: u32 = 5;
 
+/// Maximum bytes of padding in the archive.
+const PADDING_MAX: u32 = 8 << 10;
+
 /// Maximum bytes that deflate decodes from one byte.
 const RATIO_MAX: u32 = 1032;
 
@@ -46,6 +49,17 @@ impl Segment {
         }
     }
 
+    /// Returns the record of padding: empty blocks, which hold no bytes of the tar stream.
+    pub(crate) fn padding(blocks: &[u8]) -> Self {
+        let key = [0; 16];
+        Segment { raw_crc32: 0, ..Segment::new(key, &[], blocks) }
+    }
+
+    /// Returns whether this is padding.
+    pub(crate) fn is_padding(&self) -> bool {
+        self.raw_len == 0
+    }
+
     /// Returns the key of a segment with these raw bytes.
     pub(crate) fn key_of(raw: &[u8]) -> [u8; 16] {
         XxHash3_128::oneshot(raw).to_be_bytes()
@@ -68,9 +82,11 @@ impl Segment {
             compressed_crc32: fields.u32()?,
             key: fields.array()?,
         };
-        let is_possible = (1..=RAW_MAX).contains(&segment.raw_len)
+        let is_possible = segment.raw_len <= RAW_MAX
             && segment.compressed_len >= COMPRESSED_MIN
-            && segment.compressed_len as usize <= stored_len(segment.raw_len as usize)
+            && (!segment.is_padding() || segment.compressed_len <= PADDING_MAX)
+            && (segment.is_padding()
+                || segment.compressed_len as usize <= stored_len(segment.raw_len as usize))
             && segment.raw_len / RATIO_MAX <= segment.compressed_len;
         is_possible.then_some(segment)
     }

@@ -21,7 +21,7 @@ use crate::{
 /// | group | options |
 /// |---|---|
 /// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`] |
-/// | archive | [`level`], [`encoder`], [`profile`], [`reproducible`] |
+/// | archive | [`level`], [`encoder`], [`profile`], [`align`], [`reproducible`] |
 /// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
@@ -53,6 +53,7 @@ use crate::{
 /// [`level`]: Backup::level
 /// [`encoder`]: Backup::encoder
 /// [`profile`]: Backup::profile
+/// [`align`]: Backup::align
 /// [`reproducible`]: Backup::reproducible
 /// [`label`]: Backup::label
 /// [`tag`]: Backup::tag
@@ -115,6 +116,7 @@ impl Backup {
                 threads,
                 background: false,
                 write_limit: Limiter::default(),
+                align: false,
             },
             label: None,
             tags: Vec::new(),
@@ -204,6 +206,15 @@ impl Backup {
     pub fn profile(mut self, profile: Profile) -> Self {
         self.tree.profile = profile;
         self.settings.profile = profile;
+        self
+    }
+
+    /// Begins about one segment for each MiB of the tar stream at a multiple of 4096 bytes, by padding. Unchanged
+    /// parts of two archives are then equal blocks, which file systems can share. An archive becomes about 0.4 %
+    /// larger.
+    #[must_use]
+    pub fn align(mut self, align: bool) -> Self {
+        self.settings.align = align;
         self
     }
 

@@ -54,7 +54,7 @@ impl PreviousArchive {
         let mut by_key = HashMap::new();
         let add_keys = |page: &Page| {
             for located in &page.segments {
-                if by_key.len() < KEYS_MAX {
+                if by_key.len() < KEYS_MAX && !located.segment.is_padding() {
                     by_key.insert(half(&located.segment.key), located.number);
                 }
             }

@@ -51,6 +51,10 @@ impl Copies {
         self.entries.push(entry);
     }
 
+    pub(crate) fn take_segments(&mut self) -> Vec<Segment> {
+        std::mem::take(&mut self.segments)
+    }
+
     pub(crate) fn take_entries(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)
     }
