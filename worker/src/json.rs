@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress,
+    Damage, Error, Estimate, Extracted, Info, Listing, Member, NotExtracted, Object, Progress,
     ReadMethod, Recovered, Report, Restored, Sha1, Unpacked, Verified, Warning,
 };
 
@@ -72,6 +72,34 @@ fn warnings(warnings: &[Warning]) -> Value {
         }
     });
     warnings.collect()
+}
+
+pub fn info(info: &Info) -> Value {
+    let tags = info.tags.iter().map(|(key, value)| json!({ "key": key, "value": value }));
+    let object = json!({
+        "type": "info",
+        "host": info.host,
+        "made_ns": info.made_ns(),
+        "tool": info.tool,
+        "encoder": info.encoder_code(),
+        "encoder_level": info.encoder.1,
+        "profile": info.profile.code(),
+        "rules": info.rules.code(),
+        "files": info.files,
+        "directories": info.directories,
+        "symlinks": info.symlinks,
+        "content": info.content,
+        "skipped": info.skipped,
+        "tar_len": info.tar_len,
+        "segments": info.segments,
+        "size": info.size,
+        "tags": tags.collect::<Vec<_>>(),
+    });
+    let object = match &info.source {
+        Some(source) => with_bytes("source", source, object),
+        None => with_fields(object, json!({ "source": null })),
+    };
+    with_bytes("label", &info.label, with_bytes("excludes", &info.excludes, object))
 }
 
 pub fn estimate(estimate: &Estimate) -> Value {
