@@ -35,6 +35,10 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let estimate = job.task(from(source).estimate()).await?;
             Ok(json::estimate(&estimate))
         }
+        Operation::Info(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(job.task(archive.info()).await?.as_ref().map_or(Value::Null, json::info))
+        }
         #[cfg(feature = "s3")]
         Operation::Upload(args) => {
             let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
@@ -149,6 +153,12 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     if let Some(request::Cache { dir, max_bytes }) = args.cache {
         backup = backup.cache(Cache::new(dir.into_path::<PathBuf>(), max_bytes));
+    }
+    if let Some(label) = args.label {
+        backup = backup.label(label.0);
+    }
+    for request::Tag { key, value } in args.tags {
+        backup = backup.tag(key, value);
     }
     if let Some(level) = args.level {
         backup = backup.level(level);
