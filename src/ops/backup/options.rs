@@ -207,7 +207,8 @@ impl Backup {
         self
     }
 
-    /// Leaves ctimes and inode numbers out of the index, so that copies of a tree give the same bytes.
+    /// Leaves ctimes, inode numbers, and the source, host and time of the backup out of the index, so that copies
+    /// of a tree give the same bytes.
     ///
     /// A later backup cannot use such an archive to tell which files are unchanged.
     #[must_use]
