@@ -369,6 +369,9 @@ typedef struct wingback_extract wingback_extract;
 // The result of an extraction. It belongs to its task.
 typedef struct wingback_extracted wingback_extracted;
 
+// What an archive says about itself. Nobody has confirmed it. It belongs to its task.
+typedef struct wingback_info wingback_info;
+
 // A limit in bytes per second. Backups that share it stay below it together. It may be freed while
 // they run.
 typedef struct wingback_limiter wingback_limiter;
@@ -646,6 +649,51 @@ typedef struct wingback_member {
     // Its kind.
     wingback_member_kind kind;
 } wingback_member;
+
+// What an archive says about itself, without its tags. Bytes are empty if the archive does not have
+// them: a reproducible archive has no source, host and time.
+typedef struct wingback_info_summary {
+    // sizeof(wingback_info_summary).
+    size_t struct_size;
+    // The label that wingback_backup_label has set, otherwise the name of the source directory.
+    struct wingback_bytes label;
+    // Path of the source.
+    struct wingback_bytes source;
+    // Name of the host that made the archive, as UTF-8.
+    struct wingback_bytes host;
+    // Name and version of the program that made the archive, as UTF-8.
+    struct wingback_bytes tool;
+    // A word for the encoder; docs/command.md lists the words.
+    struct wingback_bytes encoder;
+    // The patterns that were in force, one per line: the ignore file, then those of the caller.
+    struct wingback_bytes excludes;
+    // Time when the backup began, in nanoseconds since 1970, if is_made_known.
+    int64_t made_ns;
+    // Regular files.
+    uint64_t files;
+    // Directories.
+    uint64_t directories;
+    // Symlinks.
+    uint64_t symlinks;
+    // Bytes of content of the files.
+    uint64_t content;
+    // Paths that the archive lacks because they could not be read.
+    uint64_t skipped;
+    // Bytes of the tar stream.
+    uint64_t tar_len;
+    // Segments of the tar stream.
+    uint64_t segments;
+    // Bytes of the archive.
+    uint64_t size;
+    // Level of the encoder.
+    uint32_t encoder_level;
+    // Kinds of members that the tar has.
+    wingback_profile profile;
+    // Language of the patterns.
+    wingback_rules rules;
+    // Whether `made_ns` is set.
+    bool is_made_known;
+} wingback_info_summary;
 
 // How an archive is checked. Zero in each field is its default.
 typedef struct wingback_verify_options {
@@ -1041,11 +1089,26 @@ wingback_status wingback_backup_max_len(struct wingback_backup *backup,
                                         uint64_t len,
                                         struct wingback_error **error);
 
-// Sets whether the index leaves out ctimes and inode numbers, so that copies of a tree give the
-// same bytes. The default is false.
+// Sets whether the index leaves out ctimes, inode numbers, and the host, path and time of the backup,
+// so that copies of a tree give the same bytes. The default is false.
 wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
                                              bool reproducible,
                                              struct wingback_error **error);
+
+// Sets the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
+// may hold any bytes, at most 255. The default is the name of the source directory. A
+// longer label makes the task fail with INVALID_INPUT before anything is written.
+wingback_status wingback_backup_label(struct wingback_backup *backup,
+                                      struct wingback_bytes label,
+                                      struct wingback_error **error);
+
+// Adds a key with a value, both UTF-8, to what the archive says about itself. Calls add up. More than
+// 32 tags, a key that is empty, has "=" or more than 255 bytes, and a value of more than 512 bytes
+// make the task fail with INVALID_INPUT before anything is written.
+wingback_status wingback_backup_tag(struct wingback_backup *backup,
+                                    struct wingback_bytes key,
+                                    struct wingback_bytes value,
+                                    struct wingback_error **error);
 
 // Sets the archive of an earlier backup of the same source. The backup does not read unchanged
 // files, and copies equal data from that archive. The new archive has the same bytes as without
@@ -1214,6 +1277,12 @@ wingback_status wingback_archive_stream(int fd,
                                         struct wingback_archive **archive,
                                         struct wingback_error **error);
 
+// Starts to read what the archive says about itself. Result: wingback_task_info. It reads the last 64
+// KiB of the archive, and further parts only for many patterns.
+wingback_status wingback_archive_info(const struct wingback_archive *archive,
+                                      struct wingback_task **task,
+                                      struct wingback_error **error);
+
 // Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
 // `count` paths or patterns. The list has the members that they match, and all members below
 // those. If `count` is 0, it has all members.
@@ -1250,6 +1319,28 @@ wingback_status wingback_task_file(const struct wingback_task *task,
                                    struct wingback_member *member,
                                    struct wingback_bytes *content,
                                    struct wingback_error **error);
+
+// Lends the result of wingback_archive_info. It is NULL if the archive has no index to use: another
+// program made it, its end is missing or damaged, or it is a stream.
+wingback_status wingback_task_info(const struct wingback_task *task,
+                                   const struct wingback_info **info,
+                                   struct wingback_error **error);
+
+// Writes the identity to `summary`. Its pointers are valid until the task is freed.
+wingback_status wingback_info_get(const struct wingback_info *info,
+                                  struct wingback_info_summary *summary,
+                                  struct wingback_error **error);
+
+// Returns the number of tags; 0 for NULL.
+size_t wingback_info_tag_count(const struct wingback_info *info);
+
+// Writes the key and the value of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
+// until the task is freed.
+wingback_status wingback_info_tag(const struct wingback_info *info,
+                                  size_t index,
+                                  struct wingback_bytes *key,
+                                  struct wingback_bytes *value,
+                                  struct wingback_error **error);
 
 // Lends the result of wingback_archive_list.
 wingback_status wingback_task_listing(const struct wingback_task *task,

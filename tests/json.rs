@@ -71,8 +71,12 @@ fn a_report_says_where_the_archive_is() {
         json!([{ "path": "caf\u{fffd}", "path_b64": "Y2Fm6Q==", "reason": "fifo",
             "message": why, "loss": false }])
     );
-    let warnings: Vec<_> = report.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!((object["warnings"].clone(), warnings.len()), (json!(warnings), 2));
+    let message = |i: usize| report.warnings[i].to_string();
+    assert_eq!(
+        object["warnings"],
+        json!([{ "code": "pattern", "message": message(0) },
+            { "code": "max-len-unused", "message": message(1), "path": "none" }])
+    );
 
     let mut bytes = Vec::new();
     let report = block_on(tree.backup().write_to(&mut bytes)).unwrap();
@@ -149,7 +153,7 @@ fn damage_names_the_members_that_are_lost() {
     assert_eq!((&object["whole"], &object["sha1_matches"]), (&json!(false), &json!(false)));
     assert_eq!(object["whole_files"], json!([{ "path": "b.mca" }]));
     let damage = &object["damage"][0];
-    let of_damage = ["end", "members", "problem", "segment", "start", "truncates_rest"];
+    let of_damage = ["code", "end", "members", "problem", "segment", "start", "truncates_rest"];
     assert_eq!(
         (fields(damage), &damage["members"]),
         (of_damage.into(), &json!([{ "path": "a.mca" }]))

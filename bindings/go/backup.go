@@ -131,12 +131,18 @@ type Backup struct {
 	WriteLimit *Limiter
 	// MaxLen limits the length of single files: it maps a path, relative to Source, to a number of bytes.
 	MaxLen map[string]uint64
-	// Reproducible leaves ctimes and inode numbers out of the index, so that copies of a tree give the same
-	// bytes.
+	// Reproducible leaves ctimes, inode numbers, host, path and time out of the index, so that copies of a
+	// tree give the same bytes.
 	Reproducible bool
 	// SkipCount leaves out the count of the source while the backup begins. Without the count, Progress has no
 	// expected numbers and no time left.
 	SkipCount bool
+
+	// Label says what the archive is a backup of, such as the UUID of a server. It may hold any bytes, at
+	// most 255. Empty for the name of the source directory.
+	Label string
+	// Tags are more that the archive says about itself; see ArchiveInfo.
+	Tags []Tag
 
 	// Previous is an earlier archive, from which unchanged data is copied; the zero value is none.
 	Previous Previous
@@ -299,9 +305,12 @@ func (b Backup) args(conn *conn, to any) any {
 		TrustMtime   bool       `json:"trust_mtime,omitempty"`
 		ReuseAny     bool       `json:"reuse_any,omitempty"`
 		Cache        any        `json:"cache,omitempty"`
+		Label        wireText   `json:"label,omitempty"`
+		Tags         []Tag      `json:"tags,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
 		lens, b.Reproducible, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
+		wireText(b.Label), b.Tags,
 	}
 }
 

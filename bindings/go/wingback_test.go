@@ -4,6 +4,7 @@ package wingback_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -205,6 +206,19 @@ func TestAForeignArchiveHasTheContentThatExtractGivesIt(t *testing.T) {
 	}
 }
 
+// tarOf returns the SHA-1 of an archive's tar stream.
+func tarOf(t *testing.T, path string) [sha1.Size]byte {
+	t.Helper()
+	archive, err := os.Open(path)
+	must(t, err)
+	defer archive.Close()
+	unzipped, err := gzip.NewReader(archive)
+	must(t, err)
+	tar, err := io.ReadAll(unzipped)
+	must(t, err)
+	return sha1.Sum(tar)
+}
+
 func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 	dir, store := source(t), t.TempDir()
 	count := 0
@@ -227,7 +241,8 @@ func TestABackupCopiesFromThePreviousOne(t *testing.T) {
 	} {
 		backup.Source = dir
 		next := made(t, backup, store)
-		if next.Content != full.Content || next.Copied == 0 || len(next.Warnings) != 0 {
+		// The index has the time of the backup.
+		if tarOf(t, next.Location) != tarOf(t, full.Location) || next.Copied == 0 || len(next.Warnings) != 0 {
 			t.Errorf("%s: %+v", name, next)
 		}
 	}

@@ -1,5 +1,7 @@
 //! `wingback create` and `wingback estimate`.
 
+use std::os::unix::ffi::OsStrExt;
+
 use serde::Serialize;
 use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
@@ -84,6 +86,12 @@ async fn run(
     }
     if let Some(cache) = &args.cache {
         backup = backup.cache(Cache::new(cache, args.cache_size));
+    }
+    if let Some(label) = &args.label {
+        backup = backup.label(label.as_bytes());
+    }
+    for (key, value) in &args.tag {
+        backup = backup.tag(key, value);
     }
     if let Some(threads) = args.threads {
         backup = backup.threads(threads.into());

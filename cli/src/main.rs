@@ -4,6 +4,7 @@
 mod archives;
 mod args;
 mod create;
+mod info;
 mod inspect;
 mod output;
 mod prune;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Status {
     match command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
+        Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),

@@ -95,6 +95,11 @@ pub fn timestamp(ns: i64) -> String {
     }
 }
 
+/// Formats nanoseconds since 1970 in UTC by RFC 3339: `2026-11-23T08:26:31Z`.
+pub fn rfc3339(ns: i64) -> String {
+    format!("{}Z", timestamp(ns).replace(' ', "T"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +136,7 @@ mod tests {
         assert_eq!(plural(1000, "file"), "1 000 files");
         assert_eq!(timestamp(1_763_886_391_999_999_999), "2025-11-23 08:26:31");
         assert_eq!(timestamp(-1), "1969-12-31 23:59:59");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
         assert_eq!(count(1_234_567), "1 234 567");
     }
 }

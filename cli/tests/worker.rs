@@ -143,6 +143,28 @@ fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
 }
 
 #[test]
+fn a_job_labels_an_archive_and_another_reads_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = json!({ "local": { "dir": dir.path().join("backups") } });
+    let tags = json!([{ "key": "plan", "value": "gold" }]);
+    let args = json!({
+        "source": { "dir": source(dir.path()) }, "to": { "store": [store, { "uuid": UUID }] },
+        "label": { "b64": "Y2Fm6Q==" }, "tags": tags,
+    });
+    let mut worker = Worker::start();
+    let made = worker.run(1, "backup", args);
+    let archive = json!({ "file": made["result"]["path"] });
+    let info = worker.run(2, "info", json!({ "archive": archive }));
+    let info = &info["result"];
+    assert_eq!((&info["label_b64"], &info["tags"]), (&json!("Y2Fm6Q=="), &tags), "{info}");
+    assert_eq!((&info["files"], &info["size"]), (&json!(1), &made["result"]["size"]), "{info}");
+    let other = json!({ "file": dir.path().join("source/world/level.dat") });
+    let without = worker.run(3, "info", json!({ "archive": other }));
+    assert_eq!((&without["event"], &without["result"]), (&json!("done"), &Value::Null));
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
 fn an_invalid_request_is_reported_and_affects_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let source = source(dir.path());

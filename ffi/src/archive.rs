@@ -20,6 +20,7 @@ use crate::{
     error::wingback_error,
     failure::{Failure, Result},
     guard::guard,
+    info::Identity,
     listing::{Listing, member_record, wingback_member},
     opaque::{self, Opaque, Out, Owned},
     panics::infallible,
@@ -163,6 +164,25 @@ pub unsafe extern "C" fn wingback_archive_stream(
             let fd = descriptor::duplicate(fd)?;
             out.give(ArchiveSource::Stream(Mutex::new(Some(fd))));
             Ok(())
+        })
+    }
+}
+
+/// Starts to read what the archive says about itself. Result: wingback_task_info. It reads the last 64
+/// KiB of the archive, and further parts only for many patterns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_info(
+    archive: *const wingback_archive,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `archive` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let archive = opaque::get(archive, "archive")?.open()?;
+            task::start("read an identity", archive.info(), out, Identity)
         })
     }
 }

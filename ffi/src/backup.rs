@@ -297,8 +297,8 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     }
 }
 
-/// Sets whether the index leaves out ctimes and inode numbers, so that copies of a tree give the
-/// same bytes. The default is false.
+/// Sets whether the index leaves out ctimes, inode numbers, and the host, path and time of the backup,
+/// so that copies of a tree give the same bytes. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_reproducible(
     backup: *mut wingback_backup,
@@ -307,6 +307,45 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
 ) -> wingback_status {
     // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
+}
+
+/// Sets the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
+/// may hold any bytes, at most 255. The default is the name of the source directory. A
+/// longer label makes the task fail with INVALID_INPUT before anything is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_label(
+    backup: *mut wingback_backup,
+    label: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive; `label` is readable; `error` is
+    // NULL or writable.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let label = label.get("label")?;
+            Ok(backup.label(label))
+        })
+    }
+}
+
+/// Adds a key with a value, both UTF-8, to what the archive says about itself. Calls add up. More than
+/// 32 tags, a key that is empty, has "=" or more than 255 bytes, and a value of more than 512 bytes
+/// make the task fail with INVALID_INPUT before anything is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_tag(
+    backup: *mut wingback_backup,
+    key: wingback_bytes,
+    value: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive; `key` and `value` are readable;
+    // `error` is NULL or writable.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let (key, value) = (key.text("key")?, value.text("value")?);
+            Ok(backup.tag(key, value))
+        })
+    }
 }
 
 /// Sets the archive of an earlier backup of the same source. The backup does not read unchanged

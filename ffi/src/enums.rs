@@ -155,6 +155,15 @@ impl From<wingback_rules> for Rules {
     }
 }
 
+impl From<Rules> for wingback_rules {
+    fn from(rules: Rules) -> Self {
+        match rules {
+            Rules::Wings => Self::Wings,
+            _ => Self::Git,
+        }
+    }
+}
+
 /// Use of the ignore file in the root of the source.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +201,15 @@ impl From<wingback_profile> for Profile {
         match profile {
             wingback_profile::Full => Profile::Full,
             wingback_profile::Wings => Profile::Wings,
+        }
+    }
+}
+
+impl From<Profile> for wingback_profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Wings => Self::Wings,
+            _ => Self::Full,
         }
     }
 }

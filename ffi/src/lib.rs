@@ -58,6 +58,8 @@ mod parts;
 
 mod archive;
 
+mod info;
+
 mod listing;
 
 mod verify;

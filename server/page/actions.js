@@ -2,7 +2,7 @@
 
 import { api, backupPath, serverPath } from './api.js';
 import { load } from './backups.js';
-import { message, partialMessage } from './card.js';
+import { fillInfo, message, partialMessage } from './card.js';
 import { allowRestore, files, loadFiles, openDialog } from './dialogs.js';
 import { announce } from './messages.js';
 import { state } from './state.js';
@@ -69,6 +69,13 @@ export async function remove() {
 export async function download(backup, what) {
   const { url } = await api('POST', `${backupPath(backup)}/link`, what);
   h('a', { href: url, download: '' }).click();
+}
+
+// Reads what the archive of an opened card says about itself, once.
+export async function readInfo(card, backup) {
+  if (backup.state !== 'complete' || !backup.readable || card.dataset.info) return;
+  fillInfo(card, await api('GET', `${backupPath(backup)}/info`));
+  card.dataset.info = 'read';
 }
 
 export async function copy(button) {

@@ -25,14 +25,20 @@ export function newCard(backup) {
   return card;
 }
 
+const place = (card, name) => card.querySelector(`[data-put="${name}"]`);
+
+// Shows what is known, and hides a fact that is not.
+function fill(card, name, known, words) {
+  const at = place(card, name);
+  at.replaceChildren(...known === null ? [] : [words(known)].flat());
+  const fact = at.closest('[data-fact]');
+  if (fact) fact.hidden = known === null;
+}
+
 export function fillCard(card, backup) {
   const { state, size, checksum, completed_at: ended } = backup;
-  const at = name => card.querySelector(`[data-put="${name}"]`);
-  const put = (name, known, words) => {
-    at(name).replaceChildren(...known === null ? [] : [words(known)].flat());
-    const fact = at(name).closest('[data-fact]');
-    if (fact) fact.hidden = known === null;
-  };
+  const at = name => place(card, name);
+  const put = (name, known, words) => fill(card, name, known, words);
   put('title', backup.created_at, formatTime);
   at('title').dateTime = backup.created_at;
   put('badges', backup, badges);
@@ -53,6 +59,17 @@ export function fillCard(card, backup) {
   put('ended', ended, end => [timeElement(end),
     `, after ${formatDuration(new Date(end) - new Date(backup.created_at))}`]);
   fillButtons(card, backup);
+}
+
+// Adds what the archive says about itself.
+export function fillInfo(card, { label, tags, source, host, tool, made_at: made }) {
+  const pairs = tags.map(({ key, value }) => `${key}=${value}`).join(', ');
+  fill(card, 'label', label || null, String);
+  fill(card, 'tags', pairs || null, String);
+  fill(card, 'source', source, String);
+  fill(card, 'host', host, String);
+  fill(card, 'tool', tool || null, String);
+  fill(card, 'made', made, timeElement);
 }
 
 function fillButtons(card, { state, readable, verifying, restoring }) {

@@ -1,6 +1,6 @@
 // The page of a node: signing in, the choice of a server, and the handlers of all elements.
 
-import { ACTIONS, copy, create, download, remove, restore } from './actions.js';
+import { ACTIONS, copy, create, download, readInfo, remove, restore } from './actions.js';
 import { SignedOut, TOKEN_REFUSED } from './api.js';
 import { load, showEmpty } from './backups.js';
 import { afterDialog, allowRestore, files, loadFiles, turnPage } from './dialogs.js';
@@ -167,6 +167,12 @@ on($('backups'), 'click', ({ target }) => {
   const { uuid } = target.closest('[data-uuid]').dataset;
   runAction(target, () => ACTIONS[action](state.view.backups.find(backup => backup.uuid === uuid)));
 });
+// This event does not bubble.
+$('backups').addEventListener('toggle', ({ target }) => {
+  const card = target.closest('[data-uuid]');
+  const backup = state.view?.backups.find(({ uuid }) => uuid === card.dataset.uuid);
+  if (target.open && backup) runAction(target, () => readInfo(card, backup));
+}, true);
 on(window, 'hashchange', () => {
   if (!state.token) return;
   route();

@@ -65,6 +65,7 @@ async fn run(
 
     let options = &node.config.wingback;
     let mut backup = Backup::new(dir)
+        .label(job.server.to_string())
         .exclude(ignore)
         .rules(options.rules)
         .ignore_file(options.ignore_mode)

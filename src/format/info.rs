@@ -68,6 +68,22 @@ pub struct Info {
     pub tags: Vec<(String, String)>,
 }
 
+impl Info {
+    /// Returns a word for programs for the encoder: `none`, `miniz-oxide`, `zlib-rs`, `isa-l`, `zlib-ng`,
+    /// `wingback`, `several` (copied from archives of other encoders), or `unknown`.
+    pub fn encoder_code(&self) -> &'static str {
+        const CODES: [&str; 7] =
+            ["none", "miniz-oxide", "zlib-rs", "isa-l", "zlib-ng", "wingback", "several"];
+        CODES.get(usize::from(self.encoder.0)).copied().unwrap_or("unknown")
+    }
+
+    /// Returns [`made`](Info::made) in nanoseconds since 1970. A time before 1677 or after 2262 is replaced
+    /// with the nearest that fits.
+    pub fn made_ns(&self) -> Option<i64> {
+        self.made.map(ns_of)
+    }
+}
+
 /// Converts a time to nanoseconds since 1970. Returns the nearest time that fits.
 pub(crate) fn ns_of(time: SystemTime) -> i64 {
     let ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);

@@ -11,3 +11,13 @@ pub enum Profile {
     /// restore writes every tar entry as a file and fails on anything else.
     Wings,
 }
+
+impl Profile {
+    /// Returns a word for programs: `full` or `wings`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Profile::Full => "full",
+            Profile::Wings => "wings",
+        }
+    }
+}

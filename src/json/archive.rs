@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 
 use crate::{
     entry::{Member, MemberKind},
+    format::info::Info,
     fs::replace::Recovered,
     json::fields::{Fields, Paths, Texts, WriteFields, codes, objects},
     ops::{
@@ -18,6 +19,7 @@ use crate::{
 
 objects!(
     Member,
+    Info,
     Listing,
     Verified,
     Damage,
@@ -53,6 +55,47 @@ impl WriteFields for Listing {
         self.read_method().write(to)?;
         to.field("members", &self.len())?;
         to.field("unmatched", &Texts(self.unmatched()))
+    }
+}
+
+impl WriteFields for Info {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "info")?;
+        to.bytes("label", &self.label)?;
+        match &self.source {
+            Some(source) => to.bytes("source", source)?,
+            None => to.field("source", &None::<&str>)?,
+        }
+        to.field("host", &self.host)?;
+        to.field("made_ns", &self.made_ns())?;
+        to.field("tool", &self.tool)?;
+        to.field("encoder", &self.encoder_code())?;
+        to.field("encoder_level", &self.encoder.1)?;
+        to.field("profile", self.profile.code())?;
+        to.field("rules", self.rules.code())?;
+        to.bytes("excludes", &self.excludes)?;
+        to.field("files", &self.files)?;
+        to.field("directories", &self.directories)?;
+        to.field("symlinks", &self.symlinks)?;
+        to.field("content", &self.content)?;
+        to.field("skipped", &self.skipped)?;
+        to.field("tar_len", &self.tar_len)?;
+        to.field("segments", &self.segments)?;
+        to.field("size", &self.size)?;
+        to.field("tags", &self.tags.iter().map(Tag).collect::<Vec<_>>())
+    }
+}
+
+/// A key and its value.
+struct Tag<'a>(&'a (String, String));
+
+objects!(Tag<'_>);
+
+impl WriteFields for Tag<'_> {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        let (key, value) = self.0;
+        to.field("key", key)?;
+        to.field("value", value)
     }
 }
 

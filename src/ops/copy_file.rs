@@ -113,7 +113,11 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let mut output = Output { sender, gaps: Gaps::default(), tracker };
     match (source.index()?, &source) {
         (Ok(index), Source::At(at)) => match index.find(&path) {
-            Ok(None) => return check(&path, None),
+            // Only an index whose pages are all right can say that a path is not in the archive.
+            Ok(None) => match source.checked_index()? {
+                Ok(_) => return check(&path, None),
+                Err(damaged) => why = damaged,
+            },
             Ok(Some((LocatedEntry { entry, .. }, _))) if !entry.is_in_tar() => {
                 return check(&path, Some(Member::of_entry(&entry)));
             }

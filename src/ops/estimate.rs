@@ -7,6 +7,7 @@ use crate::{
         GZIP_HEADER, Profile,
         deflate::stored_len,
         index::IndexBound,
+        info::Info,
         segment::{SegmentLayout, ends_group},
         tar::{BLOCK, Header},
     },
@@ -44,6 +45,7 @@ impl From<Estimate> for Expected {
 pub(crate) fn count(
     mut walk: TreeWalk<'_>,
     options: &TreeOptions,
+    info: &Info,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<Estimate> {
     let mut estimate = Estimate::default();
@@ -83,7 +85,7 @@ pub(crate) fn count(
             bound.add(path, kind, &Metadata { size, ..meta }, &target);
         }
     }
-    estimate.archive_max = bound.finish();
+    estimate.archive_max = bound.finish(info);
     Ok(estimate)
 }
 
@@ -128,10 +130,10 @@ impl Bound {
         self.compressed += stored_len(raw) as u64;
     }
 
-    fn finish(mut self) -> u64 {
+    fn finish(mut self, info: &Info) -> u64 {
         self.end_group();
         self.segment(2 * BLOCK);
         self.index.add_segments(self.segments);
-        GZIP_HEADER.len() as u64 + self.compressed + self.index.finish()
+        GZIP_HEADER.len() as u64 + self.compressed + self.index.finish(info)
     }
 }

@@ -34,6 +34,10 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
     match operation {
         Operation::Backup(args) => backup(*args, job, shared).await,
         Operation::Estimate(source) => written(&job.task(from(source).estimate()).await?),
+        Operation::Info(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            written(&job.task(archive.info()).await?)
+        }
         #[cfg(feature = "s3")]
         Operation::Upload(args) => {
             let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
@@ -151,6 +155,12 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     if let Some(count) = args.count_first {
         backup = backup.count_first(count);
+    }
+    if let Some(label) = args.label {
+        backup = backup.label(label.0);
+    }
+    for request::Tag { key, value } in args.tags {
+        backup = backup.tag(key, value);
     }
     if let Some(level) = args.level {
         backup = backup.level(level);

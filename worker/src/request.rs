@@ -36,6 +36,7 @@ pub(crate) struct Request {
 pub(crate) enum Operation {
     Backup(Box<Backup>),
     Estimate(Source),
+    Info(Info),
     #[cfg(feature = "s3")]
     Upload(Upload),
     List(List),
@@ -103,6 +104,9 @@ pub(crate) struct Backup {
     #[serde(default)]
     pub(crate) reuse_any: bool,
     pub(crate) cache: Option<Cache>,
+    pub(crate) label: Option<Bytes>,
+    #[serde(default)]
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// The archive that unchanged files are copied from.
@@ -119,6 +123,19 @@ pub(crate) enum Previous {
 pub(crate) struct Cache {
     pub(crate) dir: Bytes,
     pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tag {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Info {
+    pub(crate) archive: ArchiveSource,
 }
 
 #[cfg(feature = "s3")]

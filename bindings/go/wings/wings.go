@@ -190,6 +190,7 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 		IgnoreFile: wingback.NoIgnoreFile,
 		Rules:      wingback.WingsRules,
 		Profile:    wingback.WingsProfile,
+		Label:      b.server,
 		Level:      config.level(),
 		Encoder:    config.Encoder,
 		WriteLimit: b.node.limit,

@@ -1,6 +1,6 @@
 //! Arguments of `create` and `estimate`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
@@ -17,6 +17,9 @@ use crate::units;
 /// Exit status: 0 done (even if files changed during the backup), 1 failed, 2 usage, 3 done, but some
 /// files could not be read.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback create /srv/minecraft --to /backups --exclude 'cache/**'
+  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
@@ -32,6 +35,14 @@ pub struct Create {
     /// Name of the archive; must contain {uuid}
     #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
     pub name: NameTemplate,
+
+    /// Label of the archive, such as the server's name [default: the name of DIR]
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<OsString>,
+
+    /// Add a key with a value to the archive's identity, such as plan=gold; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_tag)]
+    pub tag: Vec<(String, String)>,
 
     /// Compression level
     #[arg(long, value_enum, default_value = "fast")]
@@ -64,7 +75,8 @@ pub struct Create {
     #[arg(long, value_name = "PATH=N", value_parser = parse_max_len)]
     pub max_len: Vec<(String, u64)>,
 
-    /// Leave out ctimes and inode numbers, so that copies of a tree give identical archives
+    /// Leave out ctimes, inode numbers, host, path and time, so that copies of a tree give identical
+    /// archives
     #[arg(long)]
     pub reproducible: bool,
 
@@ -271,4 +283,9 @@ fn parse_max_len(text: &str) -> Result<(String, u64), String> {
     let (path, len) = text.rsplit_once('=').ok_or("it must have the form PATH=N")?;
     let len = len.parse().map_err(|_| format!("{len:?} is not a number of bytes"))?;
     Ok((path.to_owned(), len))
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must have the form KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }

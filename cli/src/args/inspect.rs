@@ -1,4 +1,4 @@
-//! Arguments of `list`, `cat` and `verify`.
+//! Arguments of `info`, `list`, `cat` and `verify`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,6 +6,28 @@ use clap::Args;
 use wingback::Sha1;
 
 use super::shared::{Output, Remote};
+
+/// Print what an archive says about itself
+///
+/// Prints label, source, host, time (UTC), size, content, tags and exclude patterns, as the backup wrote
+/// them. Only the last 64 KiB of the archive are read, or more if it has many patterns.
+///
+/// Exit status: 0 done, 1 the archive has no index or cannot be read, 2 usage.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback info backup.tar.gz
+  wingback info s3://backups/lobby/backup.tar.gz --json")]
+pub struct Info {
+    /// Archive: a file, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
 
 /// List the members of an archive
 ///

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     create::{Create, Estimate, Source, Trust},
-    inspect::{Cat, List, Verify},
+    inspect::{Cat, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
@@ -29,6 +29,7 @@ pub struct Cli {
 pub enum Command {
     Create(Box<Create>),
     Estimate(Estimate),
+    Info(Info),
     List(List),
     Cat(Cat),
     Verify(Verify),

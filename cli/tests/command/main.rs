@@ -7,6 +7,7 @@ mod limited;
 
 mod estimate;
 mod file_systems;
+mod info;
 mod json;
 mod limits;
 mod look;

@@ -54,6 +54,7 @@ fn the_command_and_each_subcommand_have_a_man_page() {
     for (args, title) in [
         (&["man"][..], ".TH wingback 1"),
         (&["man", "create"], ".TH wingback-create 1"),
+        (&["man", "info"], ".TH wingback-info 1"),
         (&["man", "sweep"], ".TH wingback-sweep 1"),
     ] {
         let ran = ok(wingback().args(args));
@@ -70,6 +71,11 @@ fn help_and_version_name_the_command() {
     let help = ok(wingback().args(["create", "--help"])).out;
     for option in ["--to <PLACE>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
         assert!(help.contains(option), "{option} in {help}");
+    }
+    for (command, example) in [("create", "--label lobby"), ("info", "wingback info s3://")] {
+        let help = ok(wingback().args([command, "--help"])).out;
+        let (_, examples) = help.split_once("\nExamples:\n").expect("examples");
+        assert!(examples.contains(example), "{help}");
     }
     let version = ok(wingback().arg("--version")).out;
     assert!(version.starts_with(&format!("wingback {}\n", env!("CARGO_PKG_VERSION"))));

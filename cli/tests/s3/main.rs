@@ -64,6 +64,8 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
         listed.out.contains("world/r.mca") && listed.err.contains("by its index"),
         "{listed:?}"
     );
+    let info = ok(on("info").arg("--json")).json();
+    assert_eq!((&info["label"], &info["files"]), (&"server".into(), &2.into()));
     assert_eq!(ok(on("cat").arg("server.properties")).out, "motd=x\n");
     let verified = ok(on("verify").args(["--json", "--sha1", report["sha1"].as_str().unwrap()]));
     assert_eq!(verified.json()["whole"], true);
@@ -92,6 +94,8 @@ fn a_link_is_read_like_a_file() {
     server.put(&bucket, "a", &fs::read(place.archive()).unwrap());
     let link = server.presign_get(&bucket, "a", 60);
     assert_eq!(ok(wingback().args(["cat", &link, "server.properties"])).out, "motd=x\n");
+    let info = ok(wingback().args(["info", &link]));
+    assert!(info.out.starts_with("label     server\n"), "{info:?}");
     let verified = ok(wingback().args(["verify", &link, "--quiet"]));
     assert!(verified.out.contains("whole"), "{verified:?}");
     let gone = run(wingback().args(["list", &server.presign_get(&bucket, "b", 60)]));
@@ -193,6 +197,7 @@ fn every_command_rejects_an_invalid_name() {
         let root = place.source.to_str().unwrap();
         for args in [
             &["create", root, "--to", to, "--uuid", UUID][..],
+            &["info", &object],
             &["list", &object],
             &["cat", &object, "server.properties"],
             &["verify", &object],

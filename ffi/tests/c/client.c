@@ -323,6 +323,7 @@ int main(int count, char **args) {
 
     wingback_store *store = local(join(work, "backups"));
     backs_up(store);
+    identifies(store);
     wingback_store *other = local(join(work, "named"));
     cancels(other);
     char key[64];

@@ -17,6 +17,9 @@ void verifies(const wingback_archive *archive, bool is_whole);
 void extracts(const wingback_archive *archive);
 void restores(const wingback_archive *archive);
 
+// Labels an archive in the store, and reads what the archive says about itself.
+void identifies(const wingback_store *store);
+
 // Flips a bit in the content of world/region.mca.
 void damages(const char *path);
 

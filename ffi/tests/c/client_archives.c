@@ -1,6 +1,8 @@
 // The part of client.c that reads, verifies, extracts and restores archives.
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -239,6 +241,69 @@ void restores(const wingback_archive *archive) {
     CHECK(recovered == WINGBACK_RECOVERED_NOTHING);
     wingback_task_free(task);
     wingback_restore_free(restore);
+}
+
+static void labels(const wingback_store *store) {
+    wingback_backup *backup;
+    wingback_task *task;
+    char long_label[256];
+    memset(long_label, 'l', sizeof long_label);
+    wingback_bytes too_long = {long_label, sizeof long_label};
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_exclude(backup, text("*.log"), &error));
+    OK(wingback_backup_tag(backup, text("plan"), text("gold=1"), &error));
+    OK(wingback_backup_tag(backup, text("name"), text(""), &error));
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_backup_tag(backup, text("\xff"), text(""), &error));
+    OK(wingback_backup_label(backup, too_long, &error));
+    OK(wingback_backup_start(backup, store, text("labeled.tar.gz"), &task, &error));
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    OK(wingback_backup_label(backup, text("caf\xe9"), &error));
+    OK(wingback_backup_start(backup, store, text("labeled.tar.gz"), &task, &error));
+    done(task);
+    wingback_task_free(task);
+    wingback_backup_free(backup);
+}
+
+void identifies(const wingback_store *store) {
+    wingback_archive *archive;
+    wingback_task *task;
+    const wingback_info *info = NULL;
+    wingback_info_summary summary = {.struct_size = sizeof summary};
+    wingback_bytes key, value;
+    char directory[4096];
+    labels(store);
+    OK(wingback_archive_in_store(store, text("labeled.tar.gz"), &archive, &error));
+    OK(wingback_archive_info(archive, &task, &error));
+    wingback_archive_free(archive);
+    done(task);
+    OK(wingback_task_info(task, &info, &error));
+    OK(wingback_info_get(info, &summary, &error));
+    CHECK(equal(summary.label, "caf\xe9") && equal(summary.excludes, "*.log\n"));
+    CHECK(realpath(source, directory) != NULL && equal(summary.source, directory));
+    CHECK(summary.host.len > 0 && strncmp(summary.tool.data, "wingback ", 9) == 0);
+    CHECK(summary.is_made_known && time(NULL) - summary.made_ns / 1000000000 < 3600);
+    CHECK(equal(summary.encoder, "wingback") && summary.encoder_level == 1);
+    CHECK(summary.profile == WINGBACK_PROFILE_FULL && summary.rules == WINGBACK_RULES_GIT);
+    CHECK(summary.files == 3 && summary.content > 3000000 && summary.skipped == 1);
+    CHECK(summary.size > 0 && summary.segments > 0 && summary.tar_len > summary.content);
+    CHECK(wingback_info_tag_count(info) == 2);
+    OK(wingback_info_tag(info, 0, &key, &value, &error));
+    CHECK(equal(key, "plan") && equal(value, "gold=1"));
+    OK(wingback_info_tag(info, 1, &key, &value, &error));
+    CHECK(equal(key, "name") && value.len == 0);
+    FAILS(WINGBACK_STATUS_INVALID_INPUT, wingback_info_tag(info, 2, &key, &value, &error));
+    CHECK(equal(key, "name"));
+    wingback_task_free(task);
+
+    // A file without an index.
+    OK(wingback_archive_file(text(join(source, "server.properties")), &archive, &error));
+    OK(wingback_archive_info(archive, &task, &error));
+    done(task);
+    OK(wingback_task_info(task, &info, &error));
+    CHECK(info == NULL);
+    wingback_task_free(task);
+    wingback_archive_free(archive);
 }
 
 void damages(const char *path) {

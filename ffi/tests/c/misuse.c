@@ -34,6 +34,7 @@ static void nothing_given(void) {
     INVALID(wingback_archive_link(none, NULL, &archive, &error));
     INVALID(wingback_archive_stream(-1, &archive, &error));
     FAILS(WINGBACK_STATUS_IO, wingback_archive_stream(1000, &archive, &error));
+    INVALID(wingback_archive_info(NULL, &task, &error));
     INVALID(wingback_archive_list(NULL, NULL, 0, &task, &error));
     INVALID(wingback_archive_read_file(NULL, x, 1, &task, &error));
     INVALID(wingback_archive_copy_file(NULL, x, 1, &task, &error));
@@ -59,6 +60,8 @@ static void nothing_given(void) {
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
+    INVALID(wingback_backup_label(NULL, x, &error));
+    INVALID(wingback_backup_tag(NULL, x, x, &error));
     INVALID(wingback_backup_previous_file(NULL, x, &error));
     INVALID(wingback_backup_previous_key(NULL, x, &error));
     INVALID(wingback_backup_previous_latest(NULL, &error));
@@ -102,6 +105,7 @@ static void nothing_given(void) {
     INVALID(wingback_task_extracted(NULL, NULL, &error));
     INVALID(wingback_task_verified(NULL, NULL, &error));
     INVALID(wingback_task_listing(NULL, NULL, &error));
+    INVALID(wingback_task_info(NULL, NULL, &error));
     INVALID(wingback_task_estimate(NULL, NULL, &error));
     INVALID(wingback_task_file(NULL, NULL, NULL, &error));
     INVALID(wingback_task_parts(NULL, NULL, &error));
@@ -113,6 +117,8 @@ static void nothing_given(void) {
     INVALID(wingback_extracted_get(NULL, NULL, &error));
     INVALID(wingback_verified_get(NULL, NULL, &error));
     INVALID(wingback_listing_get(NULL, 0, NULL, &error));
+    INVALID(wingback_info_get(NULL, NULL, &error));
+    INVALID(wingback_info_tag(NULL, 0, NULL, NULL, &error));
     INVALID(wingback_notes_get(NULL, 0, NULL, &error));
     INVALID(wingback_objects_get(NULL, 0, NULL, &error));
     INVALID(wingback_parts_get(NULL, 0, NULL, &error));
@@ -132,6 +138,7 @@ static void nothing_given(void) {
     CHECK(wingback_verified_whole(NULL) == NULL && wingback_notes_count(NULL) == 0);
     CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_read_method(NULL) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_objects_count(NULL) == 0 && wingback_parts_count(NULL) == 0);
+    CHECK(wingback_info_tag_count(NULL) == 0);
     CHECK(wingback_limiter_rate(NULL) == 0 && wingback_bytes_of(NULL).len == 0);
     CHECK(wingback_error_status(NULL) == WINGBACK_STATUS_OK && !wingback_error_is_retryable(NULL));
     CHECK(wingback_error_message(NULL)[0] == 0 && wingback_error_path(NULL).len == 0);
@@ -303,8 +310,10 @@ static void wrong_order(void) {
     INVALID(wingback_task_listing(task, &listing, &error));
     const wingback_parts *parts = NULL;
     INVALID(wingback_task_parts(task, &parts, &error));
+    const wingback_info *info = NULL;
+    INVALID(wingback_task_info(task, &info, &error));
     INVALID(wingback_task_report(task, NULL, &error));
-    CHECK(listing == NULL && parts == NULL);
+    CHECK(listing == NULL && parts == NULL && info == NULL);
     OK(wingback_task_report(task, &report, &error));
     wingback_report_summary summary = {.struct_size = 3};
     INVALID(wingback_report_get(report, &summary, &error));

@@ -39,6 +39,24 @@ struct Link {
     file: Option<String>,
 }
 
+/// Returns what the archive says about itself.
+pub(crate) async fn info(node: &Node, server: Uuid, backup: Uuid) -> Result<Reply, ApiError> {
+    let location = node.archive(server, backup).await?;
+    let info = location.archive().info().await.map_err(|e| api_error_of(&e))?;
+    let no_index =
+        "the archive has no index: another program made it, or its end is missing or damaged";
+    let info = info.ok_or_else(|| ApiError::missing(no_index))?;
+    let tags = info.tags.iter().map(|(key, value)| json!({ "key": key, "value": value }));
+    Ok(reply::json(&json!({
+        "label": String::from_utf8_lossy(&info.label),
+        "source": info.source.as_ref().map(|source| String::from_utf8_lossy(source)),
+        "host": info.host,
+        "tool": info.tool,
+        "made_at": info.made_ns().map(|ns| rfc3339(ns.into())),
+        "tags": tags.collect::<Vec<_>>(),
+    })))
+}
+
 /// Returns a page of the archive's members, in their order. Only paths that contain the filter count.
 pub(crate) async fn files(
     node: &Node,

@@ -98,6 +98,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
                 }
                 (&Method::POST, ["verify"]) => backups::verify(node, server, backup).await,
                 (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
+                (&Method::GET, ["info"]) => contents::info(node, server, backup).await,
                 (&Method::GET, ["files"]) => contents::files(node, server, backup, &request).await,
                 (&Method::GET, ["file"]) => contents::file(node, server, backup, &request).await,
                 _ => wrong_method(&segments),
@@ -138,7 +139,7 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
         | ["download", "backup"]
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
-        | ["api", "servers", _, "backup", _, "files" | "file"] => "GET, HEAD",
+        | ["api", "servers", _, "backup", _, "info" | "files" | "file"] => "GET, HEAD",
         ["api", "servers", _, "websocket" | "backup"]
         | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",

@@ -43,6 +43,31 @@ fn the_files_of_a_backup_are_listed_page_by_page_and_filtered() {
 }
 
 #[test]
+fn an_archive_says_which_server_it_is_a_backup_of() {
+    let daemon = Daemon::new();
+    let server = daemon.server();
+    let backup = daemon.made();
+    let path = daemon.path(server, backup);
+    let info = daemon.get(&format!("{path}/info"));
+    assert_eq!((&info["label"], &info["tags"]), (&json!(server), &json!([])));
+    let dir = daemon.dir(server).canonicalize().unwrap();
+    assert_eq!(info["source"], dir.to_str().unwrap());
+    assert_eq!(info["tool"], concat!("wingback ", env!("CARGO_PKG_VERSION")));
+    let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    assert_eq!(info["host"], host);
+    let created = daemon.get(&path)["created_at"].as_str().unwrap().to_owned();
+    let made = info["made_at"].as_str().unwrap();
+    assert!(made.ends_with('Z') && made[..19] >= created[..19], "{made}, {created}");
+
+    daemon.send("POST", &format!("{path}/info"), b"").expect(405);
+    daemon.send("GET", &format!("{}/info", daemon.path(server, Uuid::new_v4())), b"").expect(404);
+    let bytes = fs::read(daemon.archive(backup)).unwrap();
+    fs::write(daemon.archive(backup), &bytes[..bytes.len() - 1]).unwrap();
+    let without = daemon.send("GET", &format!("{path}/info"), b"").expect(404);
+    assert!(without.text().contains("has no index"), "{}", without.text());
+}
+
+#[test]
 fn one_file_of_a_backup_can_be_downloaded() {
     let daemon = Daemon::new();
     let odd = std::ffi::OsStr::from_bytes(b"odd \xff+&.dat");

@@ -101,6 +101,13 @@ await page.keyboard.press('Escape');
 await button('Verify', card(0)).click();
 await card(0).getByText('Whole').first().waitFor();
 
+// The details have what the archive says about itself.
+await card(0).getByText('Details').click();
+await card(0).getByText(/^wingback \d/).waitFor();
+assert.ok(await card(0).getByText(SERVER, { exact: true }).isVisible(), 'the label');
+await accessible('the details');
+await card(0).getByText('Details').click();
+
 // A restore describes its effects and waits for confirmation.
 await writeFile(join(SERVER_DIR, 'server.properties'), 'broken');
 await writeFile(join(SERVER_DIR, 'new'), 'new');

@@ -13,17 +13,17 @@ use crate::{
 };
 
 /// A page ends before the record with which it would have more raw bytes than this.
-const RAW_TARGET: usize = 64 << 10;
+pub(super) const RAW_TARGET: usize = 64 << 10;
 
 /// Maximum bytes of all paths and targets of a page. Paths share prefixes in the raw bytes, so their length
 /// needs a bound of its own.
-const TEXT_MAX: usize = 1 << 20;
+pub(super) const TEXT_MAX: usize = 1 << 20;
 
 /// Maximum bytes of one path or target.
 pub(crate) const PATH_MAX: usize = 8 << 10;
 
 /// Maximum bytes of the fields before the records of a page.
-const HEADER_MAX: usize = 6 * 10;
+pub(super) const HEADER_MAX: usize = 6 * 10;
 
 /// Maximum bytes of an entry, without its path and target.
 pub(super) const ENTRY_MAX: usize = 2 * 5 + 1 + 3 * 5 + 5 * 10;

@@ -23,6 +23,16 @@ pub enum Rules {
     Wings,
 }
 
+impl Rules {
+    /// Returns a word for programs: `git` or `wings`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Rules::Git => "git",
+            Rules::Wings => "wings",
+        }
+    }
+}
+
 /// An ordered list of exclude patterns. The last pattern that matches a path decides.
 ///
 /// The time to match a path is proportional to its length and to the length of the patterns. Matching

@@ -48,7 +48,8 @@ pub(super) struct Source {
 impl Source {
     /// Counts the source without reading any file.
     pub(super) fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
-        estimate::count(TreeWalk::new(&self.root, &self.walk)?, options, || tracker.is_cancelled())
+        let walk = TreeWalk::new(&self.root, &self.walk)?;
+        estimate::count(walk, options, &self.info, || tracker.is_cancelled())
     }
 }
 
