@@ -21,7 +21,7 @@ func TestAnArchiveSaysWhatItIsABackupOf(t *testing.T) {
 	report := made(t, wingback.Backup{
 		Source: dir, Label: "caf\xe9", Tags: tags, Exclude: []string{"*.log", "caf\xe9"}, Profile: wingback.WingsProfile,
 	}, t.TempDir())
-	info, err := file(report.Path).Info(background())
+	info, err := file(report.Location).Info(background())
 	must(t, err)
 	if info.Label != "caf\xe9" || !reflect.DeepEqual(info.Tags, tags) || info.Excludes != "*.log\ncaf\xe9\n" {
 		t.Errorf("%+v", info)
@@ -46,7 +46,7 @@ func TestAnArchiveSaysWhatItIsABackupOf(t *testing.T) {
 
 func TestAReproducibleArchiveSaysNothingOfItsPlaceAndTime(t *testing.T) {
 	report := made(t, wingback.Backup{Source: source(t), Reproducible: true}, t.TempDir())
-	info, err := file(report.Path).Info(background())
+	info, err := file(report.Location).Info(background())
 	must(t, err)
 	if info.Label != "" || info.Source != "" || info.Host != "" || !info.Made.IsZero() || info.Tags == nil || len(info.Tags) != 0 {
 		t.Errorf("%+v", info)
