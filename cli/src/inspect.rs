@@ -1,12 +1,13 @@
 //! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
 
+use futures::TryStreamExt;
 use smol::Unblock;
 use wingback::{Damage, Error, List, Listed, Member, MemberKind, Sha1, Verified, Verify};
 use wingback_worker::json;
 
 use crate::{
-    args,
-    output::{Style, bytes, complain, json_line, list as list_lines, print, say, say_all},
+    archives, args,
+    output::{Lines, Style, bytes, complain, json_line, list as list_lines, print, say},
     status::Status,
     units::{count, plural, size, timestamp},
 };
@@ -17,26 +18,34 @@ pub async fn list(args: &args::List) -> Status {
     let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
     });
-    let listing =
-        match style.run_on(&args.archive, &args.remote, |archive| list.start(archive)).await {
-            Ok(listing) => listing,
-            Err(e) => {
-                style.error(&e);
-                return Status::Failed;
-            }
-        };
-    let mut members = 0;
-    say_all(listing.members().map(|member| {
-        members += 1;
-        if args.json { json_line(&json::member(&member)) } else { line(&member) }
-    }));
-    match args.json {
-        true => print(&json::listing(&listing, members)),
-        false => {
-            complain(&format!("{}, read {}", plural(members, "member"), listing.read_method()))
+    let mut members = match archives::archive(&args.archive, &args.remote) {
+        Ok(archive) => list.stream(archive),
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
         }
+    };
+    let (mut count, mut lines) = (0, Lines::default());
+    let handle = members.handle();
+    let print_all = async {
+        while let Some(member) = members.try_next().await? {
+            count += 1;
+            lines.say(&if args.json { json_line(&json::member(&member)) } else { line(&member) });
+        }
+        Ok(())
+    };
+    let listed = style.watch(handle, print_all).await;
+    lines.flush();
+    if let Err(e) = listed {
+        style.error(&e);
+        return Status::Failed;
     }
-    unmatched(listing.unmatched())
+    match (args.json, members.read_method()) {
+        (true, _) => print(&json::listing(&members, count)),
+        (false, Some(method)) => complain(&format!("{}, read {method}", plural(count, "member"))),
+        (false, None) => {}
+    }
+    unmatched(members.unmatched())
 }
 
 /// Reports patterns that matched nothing.

@@ -8,12 +8,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use futures::{AsyncRead, FutureExt, SinkExt, StreamExt, channel::mpsc, executor::block_on};
+use futures::AsyncRead;
 
 use crate::{
     entry::{Member, MemberKind},
-    error::{Error, ErrorKind, Result},
-    progress::{Phase, Tracker},
+    error::Result,
+    ops::events::{EventSender, Events},
+    progress::Tracker,
     read::{
         self, Options, Source, Wanted,
         gaps::Gaps,
@@ -21,7 +22,7 @@ use crate::{
         worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,
-    task::{Handle, Task},
+    task::Handle,
 };
 
 /// The members of an archive one by one, with their content, for programs that write files in their own way.
@@ -54,19 +55,10 @@ use crate::{
 /// Dropping the entries ends the reading.
 #[derive(Debug)]
 pub struct Entries<'a> {
-    state: State<'a>,
-    handle: Handle,
-    events: mpsc::Receiver<Event>,
+    events: Events<'a, Event, ()>,
     in_content: bool,
     /// Content that has come and was not read yet.
     rest: Bytes,
-}
-
-#[derive(Debug)]
-enum State<'a> {
-    Running(Task<'a, ()>),
-    Done,
-    Failed(Error),
 }
 
 /// A message of the thread that reads the archive.
@@ -80,26 +72,13 @@ enum Event {
 impl<'a> Entries<'a> {
     /// Returns the members of `archive`. Nothing is read before the first poll.
     pub fn open(archive: Archive<'a>) -> Self {
-        let (events_in, events) = mpsc::channel(4);
-        let task = Task::new(|tracker| async move {
-            tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let work = move |source, _| send_members(source, events_in, &watched);
-            archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
-        });
-        let handle = task.handle();
-        Entries {
-            state: State::Running(task),
-            handle,
-            events,
-            in_content: false,
-            rest: Bytes::new(),
-        }
+        let events = Events::of(archive, send_members);
+        Entries { events, in_content: false, rest: Bytes::new() }
     }
 
     /// Returns a handle that watches and cancels the reading.
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.events.handle()
     }
 
     /// Returns the next member. `None` at the end of an undamaged archive. Skips the content of the
@@ -107,13 +86,13 @@ impl<'a> Entries<'a> {
     ///
     /// # Errors
     ///
-    /// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
-    ///   [`UrlExpired`](ErrorKind::UrlExpired) if the archive cannot be opened.
-    /// - [`Corrupt`](ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
-    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`].
-    /// - [`Io`](ErrorKind::Io) if the disk or the network fails.
+    /// - [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied) or
+    ///   [`UrlExpired`](crate::ErrorKind::UrlExpired) if the archive cannot be opened.
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`].
+    /// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails.
     ///
-    /// After an error, later calls fail with [`Internal`](ErrorKind::Internal).
+    /// After an error, later calls fail with [`Internal`](crate::ErrorKind::Internal).
     ///
     /// # Cancel safety
     ///
@@ -121,7 +100,7 @@ impl<'a> Entries<'a> {
     pub async fn next(&mut self) -> Result<Option<Member>> {
         self.rest.clear();
         let member = loop {
-            match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
+            match std::future::poll_fn(|cx| self.events.poll_next(cx)).await? {
                 Some(Event::Member(member)) => break member,
                 Some(Event::Data(_)) => {}
                 Some(Event::End) => self.in_content = false,
@@ -130,29 +109,6 @@ impl<'a> Entries<'a> {
         };
         self.in_content = member.kind == MemberKind::File;
         Ok(Some(member))
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
-        loop {
-            if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
-                return Poll::Ready(Ok(Some(event)));
-            }
-            // The task serves the reads of the thread. Only the task knows how the thread ended.
-            match &mut self.state {
-                State::Running(task) => {
-                    let result = ready!(task.poll_unpin(cx));
-                    self.state = result.map_or_else(State::Failed, |()| State::Done);
-                }
-                State::Done => return Poll::Ready(Ok(None)),
-                State::Failed(_) => {
-                    let again = Error::new(ErrorKind::Internal, "read the archive");
-                    let again = State::Failed(again.caused_by("it failed before"));
-                    if let State::Failed(e) = std::mem::replace(&mut self.state, again) {
-                        return Poll::Ready(Err(e));
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -166,7 +122,7 @@ impl AsyncRead for Entries<'_> {
             if !self.in_content {
                 return Poll::Ready(Ok(0));
             }
-            match ready!(self.poll_event(cx)).map_err(io::Error::from)? {
+            match ready!(self.events.poll_next(cx)).map_err(io::Error::from)? {
                 Some(Event::Data(bytes)) => self.rest = bytes,
                 Some(Event::End) => self.in_content = false,
                 _ => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -179,7 +135,7 @@ impl AsyncRead for Entries<'_> {
 }
 
 /// Reads the archive. Runs on a thread of the engine.
-fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
+fn send_members(source: Source, events: EventSender<Event>, tracker: &Tracker) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let pool = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
@@ -199,40 +155,34 @@ fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) 
 
 /// Sends members and content to [`Entries`].
 struct EventSink<'a> {
-    events: mpsc::Sender<Event>,
+    events: EventSender<Event>,
     gaps: Gaps,
     tracker: &'a Tracker,
-}
-
-impl EventSink<'_> {
-    fn send(&mut self, event: Event) -> Result<()> {
-        block_on(self.events.send(event)).map_err(|_| Error::cancelled())
-    }
 }
 
 impl Sink for EventSink<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         let is_file = member.kind == MemberKind::File;
         self.gaps = Gaps::of(member.size);
-        self.send(Event::Member(member))?;
+        self.events.send(Event::Member(member))?;
         Ok(is_file)
     }
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
-            self.send(Event::Data(zeros))?;
+            self.events.send(Event::Data(zeros))?;
         }
         self.gaps.pass(range.len());
-        self.send(Event::Data(Bytes::from_owner(raw.clone()).slice(range)))
+        self.events.send(Event::Data(Bytes::from_owner(raw.clone()).slice(range)))
     }
 
     fn end(&mut self) -> Result<()> {
         while let Some(zeros) = self.gaps.at_end() {
-            self.send(Event::Data(zeros))?;
+            self.events.send(Event::Data(zeros))?;
         }
         self.tracker.add_file();
-        self.send(Event::End)
+        self.events.send(Event::End)
     }
 
     fn abandon(&mut self) {}

@@ -128,7 +128,10 @@ pub fn read(file: &[u8]) -> (Footer, Index) {
         let tag = fields.number();
         index.fields.push((tag, fields.bytes().to_vec()));
     }
-    assert_eq!((footer.segments, footer.entries), (index.segments.len() as u64, index.entries.len() as u64));
+    assert_eq!(
+        (footer.segments, footer.entries),
+        (index.segments.len() as u64, index.entries.len() as u64)
+    );
     (footer, index)
 }
 
@@ -259,7 +262,8 @@ pub fn with_root(mut out: Vec<u8>, footer: &Footer, raw: &[u8]) -> Vec<u8> {
 /// Splits an index into pages. The entries come first, as long as they begin in the first segments.
 fn pages_of(index: &Index) -> Vec<RawPage> {
     let mut pages: Vec<RawPage> = Vec::new();
-    let (mut segment, mut file, mut tar, mut entry, mut entry_tar) = (0, 10, 0, 0, 0);
+    let (mut segment, mut file, mut tar, mut entry, mut entry_tar) =
+        (0usize, 10u64, 0u64, 0usize, 0u64);
     let mut last_key: Vec<u8> = Vec::new();
     let mut repeated = None;
     while segment < index.segments.len() || entry < index.entries.len() {
@@ -362,11 +366,7 @@ pub fn with_segments(file: &[u8], segments: u64, change: impl Fn(&mut Entry)) ->
     all.push(of(rest));
     let mut out = file[..10].to_vec();
     out.extend(vec![b'x'; 5 * all.len()]);
-    let footer = Footer {
-        data_end: out.len() as u64,
-        tar_len: entries[0].tar_len() + 1024,
-        ..old
-    };
+    let footer = Footer { data_end: out.len() as u64, tar_len: entries[0].tar_len() + 1024, ..old };
     out.extend(&file[old.data_end as usize..old.data_end as usize + 10]);
     let index = Index { segments: all, entries, fields };
     with_pages(&out, &footer, &pages_of(&index), &index)

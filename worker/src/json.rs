@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Damage, Error, Estimate, Extracted, Listing, Member, NotExtracted, Object, Progress,
+    Damage, Error, Estimate, Extracted, Member, MemberStream, NotExtracted, Object, Progress,
     ReadMethod, Recovered, Report, Restored, Sha1, Unpacked, Verified, Warning,
 };
 
@@ -206,15 +206,16 @@ pub fn recovered(recovered: Option<Recovered>) -> Value {
     json!({ "type": "recovered", "recovered": recovered.map(Recovered::code) })
 }
 
-pub fn listing(listing: &Listing, members: u64) -> Value {
-    let unmatched = listing.unmatched().iter().map(|p| String::from_utf8_lossy(p));
+/// Returns the end of a list of so many members.
+pub fn listing(listed: &MemberStream<'_>, members: u64) -> Value {
+    let unmatched = listed.unmatched().iter().map(|p| String::from_utf8_lossy(p));
     with_fields(
         json!({
             "type": "listing",
             "members": members,
             "unmatched": unmatched.collect::<Vec<_>>(),
         }),
-        read_method(listing.read_method()),
+        listed.read_method().map_or(Value::Null, read_method),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use futures::{AsyncWriteExt, io::copy};
+use futures::{AsyncWriteExt, TryStreamExt, io::copy};
 use serde_json::{Value, json};
 use wingback::{
     Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, LocalStore, Member, MemberKind,
@@ -210,20 +210,25 @@ async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> 
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
     let mut to = shared.streams.take(job.id, args.to)?;
-    let listing = job.task(list.start(archive)).await?;
-    let mut lines = Vec::new();
-    let mut members = 0u64;
-    for member in listing.members() {
-        members += 1;
-        line(&mut lines, &member);
-        if lines.len() >= BATCH {
-            job.plain(write(&mut to, &lines)).await?;
-            lines.clear();
+    let mut members = list.stream(archive);
+    let handle = members.handle();
+    let mut count = 0u64;
+    let all = async {
+        let mut lines = Vec::new();
+        while let Some(member) = members.try_next().await? {
+            count += 1;
+            line(&mut lines, &member);
+            if lines.len() >= BATCH {
+                write(&mut to, &lines).await?;
+                lines.clear();
+            }
         }
-    }
-    job.plain(write(&mut to, &lines)).await?;
-    job.plain(close(&mut to)).await?;
-    Ok(json::listing(&listing, members))
+        write(&mut to, &lines).await?;
+        close(&mut to).await
+    };
+    // The engine cannot cancel a write that waits for its reader, so `plain` drops it.
+    job.plain(job.follow(handle, all)).await?;
+    Ok(json::listing(&members, count))
 }
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
