@@ -9,7 +9,7 @@ BENCHED = --wingback default=target/release/wingback --wingback "isa-l=target/re
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-daemon bench-incremental bench-encoders fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
+	bench-daemon bench-incremental bench-encoders bench-index fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign name-campaign
 
 help:
@@ -101,6 +101,10 @@ bench-incremental: ## the second day's backup; needs restic and borg
 	for where in --memory ""; do \
 		python3 benches/incremental.py $$where --tree target/bench/tree --peer target/bench/peer \
 			--wingback $(TARGET)/release/wingback || exit 1; done
+
+bench-index: ## an index of ten million files: time and memory to write, list, read one file, and compare
+	cargo build --release -p wingback-cli
+	cargo bench --bench index -- $(abspath $(TARGET))/release/wingback
 
 bench-daemon: ## the daemon with two hundred concurrent requests
 	cargo build --release -p wingback-server

@@ -273,6 +273,7 @@ pub use ops::{
     estimate::Estimate,
     extract::{Extract, Extracted},
     list::{List, Listing},
+    member_stream::MemberStream,
     previous::Previous,
     restore::{Restore, Restored},
     retention::{Aged, Reason, Retention, Verdict},

@@ -246,3 +246,21 @@ fn the_test_reader_notices_every_changed_byte() {
     }
     support::format::read(&bytes);
 }
+
+/// The places of the padding follow from the content, so most blocks of the next archive are the same.
+#[test]
+fn aligned_archives_of_a_changed_tree_share_most_blocks() {
+    let tree = Tree::with(&[("a", &noise(9 << 20)), ("z", &noise(7 << 20))]);
+    (0..400).for_each(|i| tree.file(format!("m/{i}"), text(20_000)));
+    let blocks = |align: bool| {
+        let (_, bytes) = bytes(tree.backup().align(align)).unwrap();
+        support::format::read(&bytes);
+        bytes.chunks_exact(4096).map(<[u8]>::to_vec).collect::<std::collections::HashSet<_>>()
+    };
+    let before = [false, true].map(blocks);
+    tree.file("b", text(50_000));
+    tree.file("m/200", noise(30_000));
+    let after = [false, true].map(blocks);
+    let shared = [0, 1].map(|i| before[i].intersection(&after[i]).count() * 100 / after[i].len());
+    assert!(shared[0] < 65 && shared[1] > 80, "shared blocks in percent: {shared:?}");
+}

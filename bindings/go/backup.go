@@ -134,6 +134,9 @@ type Backup struct {
 	// Reproducible leaves ctimes, inode numbers, host, path and time out of the index, so that copies of a
 	// tree give the same bytes.
 	Reproducible bool
+	// Align aligns parts of the archive with the blocks of file systems, so that these can share the equal
+	// parts of two archives. The archive becomes about 0.4 % larger.
+	Align bool
 	// SkipCount leaves out the count of the source while the backup begins. Without the count, Progress has no
 	// expected numbers and no time left.
 	SkipCount bool
@@ -300,6 +303,7 @@ func (b Backup) args(conn *conn, to any) any {
 		WriteLimit   *uint64    `json:"write_limit,omitempty"`
 		MaxLen       []maxLen   `json:"max_len,omitempty"`
 		Reproducible bool       `json:"reproducible,omitempty"`
+		Align        bool       `json:"align,omitempty"`
 		CountFirst   bool       `json:"count_first"`
 		Previous     any        `json:"previous,omitempty"`
 		TrustMtime   bool       `json:"trust_mtime,omitempty"`
@@ -309,7 +313,7 @@ func (b Backup) args(conn *conn, to any) any {
 		Tags         []Tag      `json:"tags,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
-		lens, b.Reproducible, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
+		lens, b.Reproducible, b.Align, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 		wireText(b.Label), b.Tags,
 	}
 }

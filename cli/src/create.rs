@@ -76,6 +76,7 @@ async fn run(
         .read_limit(Limiter::new(args.read_limit))
         .background(args.background)
         .reproducible(args.reproducible)
+        .align(args.align)
         .count_first(style != Style::Quiet);
     backup = backup.trust_mtime(args.trust == args::Trust::Mtime).reuse_any(args.reuse_any);
     if let Some(previous) = &args.previous {

@@ -1,11 +1,12 @@
 //! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
 
+use futures::TryStreamExt;
 use smol::Unblock;
 use wingback::{Damage, Error, List, Listed, Member, MemberKind, Verified, Verify};
 
 use crate::{
-    args,
-    output::{Style, bytes, complain, json_line, list as list_lines, print, say, say_all},
+    archives, args,
+    output::{Lines, Style, bytes, complain, json_line, list as list_lines, print, say},
     status::Status,
     units::{count, plural, size, timestamp},
 };
@@ -16,26 +17,35 @@ pub async fn list(args: &args::List) -> Status {
     let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
     });
-    let listing =
-        match style.run_on(&args.archive, &args.remote, |archive| list.start(archive)).await {
-            Ok(listing) => listing,
-            Err(e) => {
-                style.error(&e);
-                return Status::Failed;
-            }
-        };
-    say_all(
-        (listing.members())
-            .map(|member| if args.json { json_line(&member) } else { line(&member) }),
-    );
-    match args.json {
-        true => print(&listing),
-        false => {
-            let members = plural(listing.len() as u64, "member");
-            complain(&format!("{members}, read {}", listing.read_method()))
+    let mut members = match archives::archive(&args.archive, &args.remote) {
+        Ok(archive) => list.stream(archive),
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
         }
+    };
+    let mut lines = Lines::default();
+    let handle = members.handle();
+    let print_all = async {
+        while let Some(member) = members.try_next().await? {
+            lines.say(&if args.json { json_line(&member) } else { line(&member) });
+        }
+        Ok(())
+    };
+    let listed = style.watch(handle, print_all).await;
+    lines.flush();
+    if let Err(e) = listed {
+        style.error(&e);
+        return Status::Failed;
     }
-    unmatched(listing.unmatched())
+    match (args.json, members.read_method()) {
+        (true, _) => print(&members),
+        (false, Some(method)) => {
+            complain(&format!("{}, read {method}", plural(members.count(), "member")));
+        }
+        (false, None) => {}
+    }
+    unmatched(members.unmatched())
 }
 
 /// Reports patterns that matched nothing.

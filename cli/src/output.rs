@@ -1,8 +1,9 @@
 //! Output for people and for programs: progress, reports and errors.
 
 use std::{
-    io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
+    io::{self, IsTerminal, Write, stderr, stdout},
     path::Path,
+    pin::pin,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -48,11 +49,16 @@ impl Style {
     /// Runs a task to its end, and shows its progress. The first Ctrl-C or SIGTERM cancels the task,
     /// which cleans up. The second ends the process at once.
     pub async fn run<T>(self, task: Task<'_, T>) -> Result<T, Error> {
-        let watch = future::join(self.follow(task.handle()), cancel_on_signal(task.handle()));
-        match future::select(task, Box::pin(watch)).await {
+        self.watch(task.handle(), task).await
+    }
+
+    /// Runs `work`, which `handle` watches and cancels, as [`run`](Style::run) does.
+    pub async fn watch<T>(self, handle: Handle, work: impl Future<Output = T>) -> T {
+        let watch = future::join(self.follow(handle.clone()), cancel_on_signal(handle));
+        match future::select(pin!(work), pin!(watch)).await {
             future::Either::Left((result, _)) => result,
-            // Without signals and progress, `watch` ends first. The task continues.
-            future::Either::Right((_, task)) => task.await,
+            // Without signals and progress, `watch` ends first. The work continues.
+            future::Either::Right((_, work)) => work.await,
         }
     }
 
@@ -135,12 +141,24 @@ pub fn print(value: &impl Serialize) {
     say(&json_line(value));
 }
 
-/// Prints many lines at once.
-pub fn say_all(lines: impl Iterator<Item = String>) {
-    let mut out = BufWriter::new(stdout().lock());
-    let mut all = lines.map(|line| writeln!(out, "{line}"));
-    let result = all.try_for_each(|result| result);
-    written(result.and_then(|()| out.flush()));
+/// Many lines, which are printed together. Other output comes between two lines.
+#[derive(Default)]
+pub struct Lines(String);
+
+impl Lines {
+    pub fn say(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+        if self.0.len() > 64 << 10 {
+            self.flush();
+        }
+    }
+
+    /// Prints the lines that were not printed yet.
+    pub fn flush(&mut self) {
+        written(stdout().write_all(self.0.as_bytes()).and_then(|()| stdout().flush()));
+        self.0.clear();
+    }
 }
 
 /// Returns a line of JSON without control characters.

@@ -309,6 +309,18 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
 }
 
+/// Sets whether parts of the archive are aligned with the blocks of file systems, so that these can share
+/// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_align(
+    backup: *mut wingback_backup,
+    align: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
+    unsafe { options::set(backup, error, |backup| Ok(backup.align(align))) }
+}
+
 /// Sets the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
 /// may hold any bytes, at most 255. The default is the name of the source directory. A
 /// longer label makes the task fail with INVALID_INPUT before anything is written.

@@ -10,6 +10,7 @@ use crate::{
     ops::{
         extract::Extracted,
         list::Listing,
+        member_stream::MemberStream,
         restore::Restored,
         unpacked::{NotExtracted, Unpacked},
         verify::Verified,
@@ -21,6 +22,7 @@ objects!(
     Member,
     Info,
     Listing,
+    MemberStream<'_>,
     Verified,
     Damage,
     Extracted,
@@ -54,6 +56,18 @@ impl WriteFields for Listing {
         to.field("type", "listing")?;
         self.read_method().write(to)?;
         to.field("members", &self.len())?;
+        to.field("unmatched", &Texts(self.unmatched()))
+    }
+}
+
+/// The same fields, after the end of the stream. Before it, there is no `read_method`.
+impl WriteFields for MemberStream<'_> {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "listing")?;
+        if let Some(method) = self.read_method() {
+            method.write(to)?;
+        }
+        to.field("members", &self.count())?;
         to.field("unmatched", &Texts(self.unmatched()))
     }
 }

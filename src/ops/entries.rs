@@ -8,14 +8,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use futures::{
-    AsyncRead, FutureExt, SinkExt, Stream, StreamExt, channel::mpsc, executor::block_on,
-};
+use futures::{AsyncRead, Stream};
 
 use crate::{
     entry::{Member, MemberKind},
-    error::{Error, ErrorKind, Result},
-    progress::{Phase, Tracker},
+    error::Result,
+    ops::events::{EventSender, Events},
+    progress::Tracker,
     read::{
         self, Options, Source, Wanted,
         gaps::Gaps,
@@ -23,7 +22,7 @@ use crate::{
         worker_pool::{SharedBuffer, WorkerPool},
     },
     source::Archive,
-    task::{Handle, Task},
+    task::Handle,
 };
 
 /// The members of an archive one by one, with their content, for programs that write files in their own way.
@@ -71,21 +70,12 @@ use crate::{
 /// reading.
 #[derive(Debug)]
 pub struct Entries<'a> {
-    state: State<'a>,
-    handle: Handle,
-    events: mpsc::Receiver<Event>,
+    events: Events<'a, Event, ()>,
     /// The stream of members has ended, with or without an error.
     has_ended: bool,
     in_content: bool,
     /// Content that has come and was not read yet.
     rest: Bytes,
-}
-
-#[derive(Debug)]
-enum State<'a> {
-    Running(Task<'a, ()>),
-    Done,
-    Failed,
 }
 
 /// A message of the thread that reads the archive.
@@ -99,48 +89,13 @@ enum Event {
 impl<'a> Entries<'a> {
     /// Returns the members of `archive`. Nothing is read before the first poll.
     pub fn open(archive: Archive<'a>) -> Self {
-        let (events_in, events) = mpsc::channel(4);
-        let task = Task::new(|tracker| async move {
-            tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let work = move |source, _| send_members(source, events_in, &watched);
-            archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
-        });
-        let handle = task.handle();
-        Entries {
-            state: State::Running(task),
-            handle,
-            events,
-            has_ended: false,
-            in_content: false,
-            rest: Bytes::new(),
-        }
+        let events = Events::of(archive, send_members);
+        Entries { events, has_ended: false, in_content: false, rest: Bytes::new() }
     }
 
     /// Returns a handle that watches and cancels the reading.
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
-        loop {
-            if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
-                return Poll::Ready(Ok(Some(event)));
-            }
-            // The task serves the reads of the thread. Only the task knows how the thread ended.
-            match &mut self.state {
-                State::Running(task) => {
-                    let result = ready!(task.poll_unpin(cx));
-                    self.state = if result.is_ok() { State::Done } else { State::Failed };
-                    result?;
-                }
-                State::Done => return Poll::Ready(Ok(None)),
-                State::Failed => {
-                    let again = Error::new(ErrorKind::Internal, "read the archive");
-                    return Poll::Ready(Err(again.caused_by("it failed before")));
-                }
-            }
-        }
+        self.events.handle()
     }
 }
 
@@ -153,7 +108,7 @@ impl Stream for Entries<'_> {
         }
         self.rest.clear();
         loop {
-            match ready!(self.poll_event(cx)) {
+            match ready!(self.events.poll_next(cx)) {
                 Ok(Some(Event::Member(member))) => {
                     self.in_content = member.kind == MemberKind::File;
                     return Poll::Ready(Some(Ok(member)));
@@ -179,7 +134,7 @@ impl AsyncRead for Entries<'_> {
             if !self.in_content {
                 return Poll::Ready(Ok(0));
             }
-            match ready!(self.poll_event(cx)).map_err(io::Error::from)? {
+            match ready!(self.events.poll_next(cx)).map_err(io::Error::from)? {
                 Some(Event::Data(bytes)) => self.rest = bytes,
                 Some(Event::End) => self.in_content = false,
                 _ => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -192,7 +147,7 @@ impl AsyncRead for Entries<'_> {
 }
 
 /// Reads the archive. Runs on a thread of the engine.
-fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) -> Result<()> {
+fn send_members(source: Source, events: EventSender<Event>, tracker: &Tracker) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let pool = WorkerPool::start(threads, false)?;
     let options = Options { sha1: false, keys: false, tolerant: false };
@@ -212,40 +167,34 @@ fn send_members(source: Source, events: mpsc::Sender<Event>, tracker: &Tracker) 
 
 /// Sends members and content to [`Entries`].
 struct EventSink<'a> {
-    events: mpsc::Sender<Event>,
+    events: EventSender<Event>,
     gaps: Gaps,
     tracker: &'a Tracker,
-}
-
-impl EventSink<'_> {
-    fn send(&mut self, event: Event) -> Result<()> {
-        block_on(self.events.send(event)).map_err(|_| Error::cancelled())
-    }
 }
 
 impl Sink for EventSink<'_> {
     fn member(&mut self, member: Member) -> Result<bool> {
         let is_file = member.kind == MemberKind::File;
         self.gaps = Gaps::of(member.size);
-        self.send(Event::Member(member))?;
+        self.events.send(Event::Member(member))?;
         Ok(is_file)
     }
 
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
-            self.send(Event::Data(zeros))?;
+            self.events.send(Event::Data(zeros))?;
         }
         self.gaps.pass(range.len());
-        self.send(Event::Data(Bytes::from_owner(raw.clone()).slice(range)))
+        self.events.send(Event::Data(Bytes::from_owner(raw.clone()).slice(range)))
     }
 
     fn end(&mut self) -> Result<()> {
         while let Some(zeros) = self.gaps.at_end() {
-            self.send(Event::Data(zeros))?;
+            self.events.send(Event::Data(zeros))?;
         }
         self.tracker.add_file();
-        self.send(Event::End)
+        self.events.send(Event::End)
     }
 
     fn abandon(&mut self) {}

@@ -13,6 +13,7 @@ use crate::{
     format::index::LocatedEntry,
     fs::beneath::{component_ends, split},
     ops::{
+        member_stream::{Collected, ListEnd, MemberSink, MemberStream},
         select::{Selection, Unmatched},
         unpacked::{MAX_MEMBERS, too_many, weight},
     },
@@ -63,9 +64,8 @@ impl Default for List {
 /// The result of [`List`].
 #[derive(Debug)]
 pub struct Listing {
-    read_method: ReadMethod,
     members: Vec<Member>,
-    unmatched: Vec<Vec<u8>>,
+    end: ListEnd,
 }
 
 impl List {
@@ -85,14 +85,15 @@ impl List {
     }
 
     /// Sets how many members may be listed. The default is [`MAX_MEMBERS`], which explains how members count.
-    /// Without an index, all members of the archive count, because something is remembered of each.
+    /// Without an index, all members of the archive count, because something is remembered of each. A
+    /// [`stream`](List::stream) by an index has no limit.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
         self.max_members = members;
         self
     }
 
-    /// Lists the archive.
+    /// Lists the archive, and returns all members at once.
     ///
     /// # Errors
     ///
@@ -114,16 +115,54 @@ impl List {
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
             let watched = tracker.clone();
-            let work = move |source, _| self.run(source, &watched);
+            let work = move |source, _| {
+                let max = self.max_members;
+                let mut collected = Collected { members: Vec::new(), left: max, max };
+                let end = self.run(source, &mut collected, &watched)?;
+                Ok(Listing { members: collected.members, end })
+            };
             archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
         })
     }
 
-    fn run(&self, source: Source, tracker: &Tracker) -> Result<Listing> {
+    /// Lists the archive, and returns the members one by one. With an index, this takes constant memory for an
+    /// archive of any size. Without one, the members come after the whole archive was read, because a later
+    /// member may replace an earlier one.
+    ///
+    /// ```no_run
+    /// use futures::TryStreamExt;
+    /// use wingback::{Archive, List};
+    ///
+    /// # async fn f() -> wingback::Result<()> {
+    /// let mut members = List::new().stream(Archive::file("backup.tar.gz"));
+    /// while let Some(member) = members.try_next().await? {
+    ///     println!("{}", String::from_utf8_lossy(&member.path));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream returns those of [`start`](List::start). If it has returned members by an index, and then a
+    /// page of the index is damaged, it ends with [`Corrupt`](crate::ErrorKind::Corrupt);
+    /// [`start`](List::start) would read the archive without its index.
+    pub fn stream(self, archive: Archive<'_>) -> MemberStream<'_> {
+        MemberStream::of(archive, move |source, members, tracker| {
+            self.run(source, members, tracker)
+        })
+    }
+
+    /// Lists the archive into `members`.
+    fn run(
+        &self,
+        source: Source,
+        members: &mut impl MemberSink,
+        tracker: &Tracker,
+    ) -> Result<ListEnd> {
         let why = match source.index()? {
-            Ok(index) => match self.by_index(&index)? {
-                Some(listing) => return Ok(listing),
-                None => NoIndex::Damaged,
+            Ok(index) => match self.by_index(&index, members) {
+                Err(e) if is_damage(&e) && members.restart() => NoIndex::Damaged,
+                ended => return ended,
             },
             Err(why) => why,
         };
@@ -144,43 +183,30 @@ impl List {
         if let Some(index) = &outcome.index {
             index.for_each_unlisted(|entry| sink.member(Member::of_entry(entry)).map(drop))?;
         }
-        let members = sink.members.into_iter().flatten().collect();
-        let read_method = outcome.read_method;
-        Ok(Listing { read_method, members, unmatched: self.selection.texts(&unmatched) })
+        sink.members.into_iter().flatten().try_for_each(|member| members.add(member))?;
+        let unmatched = self.selection.texts(&unmatched);
+        Ok(ListEnd { read_method: outcome.read_method, unmatched })
     }
 
-    /// Lists the entries of an index. Returns `None` if a page is damaged.
-    fn by_index(&self, index: &Arc<Index>) -> Result<Option<Listing>> {
-        let (mut members, mut unmatched) = (Vec::new(), self.selection.unmatched());
-        let mut count = 0u64;
-        let listed = index.for_each_entry(|LocatedEntry { entry, .. }| {
+    /// Lists the entries of an index. Fails with [`Corrupt`](crate::ErrorKind::Corrupt) if a page is damaged.
+    fn by_index(&self, index: &Arc<Index>, members: &mut impl MemberSink) -> Result<ListEnd> {
+        let mut unmatched = self.selection.unmatched();
+        index.for_each_entry(|LocatedEntry { entry, .. }| {
             let is_directory = entry.kind == EntryKind::Directory;
-            if self.selection.matches(&entry.path, is_directory, &mut unmatched) {
-                let member = Member::of_entry(entry);
-                count = count.saturating_add(weight(&member));
-                if count > self.max_members {
-                    return Err(too_many("list", self.max_members));
-                }
-                members.push(member);
+            match self.selection.matches(&entry.path, is_directory, &mut unmatched) {
+                true => members.add(Member::of_entry(entry)),
+                false => Ok(()),
             }
-            Ok(())
-        });
-        match listed {
-            Ok(()) => Ok(Some(Listing {
-                read_method: ReadMethod::Indexed,
-                members,
-                unmatched: self.selection.texts(&unmatched),
-            })),
-            Err(e) if is_damage(&e) => Ok(None),
-            Err(e) => Err(e),
-        }
+        })?;
+        let unmatched = self.selection.texts(&unmatched);
+        Ok(ListEnd { read_method: ReadMethod::Indexed, unmatched })
     }
 }
 
 impl Listing {
     /// Returns how the archive was read.
     pub fn read_method(&self) -> ReadMethod {
-        self.read_method
+        self.end.read_method
     }
 
     /// Returns the members. With an index they are in the order of paths, otherwise in the order of the
@@ -206,7 +232,7 @@ impl Listing {
 
     /// Returns the selected paths and patterns that matched nothing.
     pub fn unmatched(&self) -> &[Vec<u8>] {
-        &self.unmatched
+        &self.end.unmatched
     }
 }
 

@@ -10,6 +10,8 @@
 
 mod conformance;
 mod faulty_store;
+mod sparse_archive;
 
 pub use conformance::store_conformance;
 pub use faulty_store::{Fault, FaultyStore};
+pub use sparse_archive::{compare_with_previous, sparse_archive, sparse_path};

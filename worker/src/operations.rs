@@ -141,6 +141,7 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     let mut backup = from(args.source)
         .background(args.background)
         .reproducible(args.reproducible)
+        .align(args.align)
         .trust_mtime(args.trust_mtime)
         .reuse_any(args.reuse_any);
     if let Some(previous) = args.previous {
@@ -245,18 +246,23 @@ async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> 
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
     let mut to = shared.streams.take(job.id, args.to)?;
-    let listing = job.task(list.start(archive)).await?;
-    let mut lines = Vec::new();
-    for member in listing.members() {
-        line(&mut lines, &member)?;
-        if lines.len() >= BATCH {
-            job.plain(write(&mut to, &lines)).await?;
-            lines.clear();
+    let mut members = list.stream(archive);
+    let handle = members.handle();
+    let all = async {
+        let mut lines = Vec::new();
+        while let Some(member) = members.try_next().await? {
+            line(&mut lines, &member)?;
+            if lines.len() >= BATCH {
+                write(&mut to, &lines).await?;
+                lines.clear();
+            }
         }
-    }
-    job.plain(write(&mut to, &lines)).await?;
-    job.plain(close(&mut to)).await?;
-    written(&listing)
+        write(&mut to, &lines).await?;
+        close(&mut to).await
+    };
+    // The engine cannot cancel a write that waits for its reader, so `plain` drops it.
+    job.plain(job.follow(handle, all)).await?;
+    written(&members)
 }
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {

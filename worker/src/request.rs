@@ -97,6 +97,8 @@ pub(crate) struct Backup {
     pub(crate) max_len: Vec<(Bytes, u64)>,
     #[serde(default)]
     pub(crate) reproducible: bool,
+    #[serde(default)]
+    pub(crate) align: bool,
     pub(crate) count_first: Option<bool>,
     pub(crate) previous: Option<Previous>,
     #[serde(default)]

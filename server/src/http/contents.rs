@@ -2,13 +2,13 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures::{AsyncWrite, SinkExt, StreamExt, channel::mpsc};
+use futures::{AsyncWrite, SinkExt, StreamExt, TryStreamExt, channel::mpsc};
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::Incoming,
@@ -69,11 +69,11 @@ pub(crate) async fn files(
     let page = query.number("page", PAGE_MAX)?.unwrap_or(1);
     let per_page = query.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
     let location = node.archive(server, backup).await?;
-    let listing = List::new().start(location.archive()).await.map_err(|e| api_error_of(&e))?;
+    let mut members = List::new().stream(location.archive());
     let first = (page - 1).saturating_mul(per_page);
     let mut total = 0;
     let mut files = Vec::new();
-    for member in listing.members() {
+    while let Some(member) = members.try_next().await.map_err(|e| api_error_of(&e))? {
         let path = String::from_utf8_lossy(&member.path);
         if path.to_lowercase().contains(&filter) {
             if (first..first.saturating_add(per_page)).contains(&total) {
@@ -114,8 +114,9 @@ pub(crate) async fn file(
 
 /// Sends a file of an archive. A missing file or a read error at its beginning gives an error status.
 pub(crate) async fn one(location: ArchiveLocation, path: Vec<u8>) -> Result<Reply, ApiError> {
-    let listing = List::new().start(location.archive()).await.map_err(|e| api_error_of(&e))?;
-    let member = listing.members().find(|member| member.path == path);
+    let members = List::new().stream(location.archive());
+    let found = members.try_filter(|member| std::future::ready(member.path == path));
+    let member = pin!(found).try_next().await.map_err(|e| api_error_of(&e))?;
     let member = member.ok_or_else(|| ApiError::missing("there is no such file in the backup"))?;
     if !matches!(member.kind, MemberKind::File | MemberKind::HardLink) {
         return Err(ApiError::invalid("it is not a file"));

@@ -13,6 +13,9 @@ const CHILDREN_TARGET: usize = 64 << 10;
 /// Maximum bytes of all paths in a node.
 const TEXT_MAX: usize = 1 << 20;
 
+/// Maximum bytes of a key: the path of a directory, `/`, and the byte of a page without entries.
+const KEY_MAX: usize = PATH_MAX + 2;
+
 /// Levels of nodes, at most: more than any archive of less than 2^64 bytes needs.
 pub(crate) const LEVELS_MAX: u64 = 6;
 
@@ -63,7 +66,7 @@ impl Node {
             let child = Child { len: fields.number32()?, hash: fields.array()?, key };
             text += child.key.len();
             let is_possible = before <= &child.key[..]
-                && child.key.len() <= PATH_MAX + 1
+                && child.key.len() <= KEY_MAX
                 && text <= TEXT_MAX
                 && (1..=MEMBERS_MAX).contains(&(child.len as usize));
             if !is_possible {

@@ -128,6 +128,17 @@ fn a_root_is_read_back_and_unknown_fields_are_skipped() {
 }
 
 #[test]
+fn the_longest_key_is_read_back() {
+    // The page before ends with a directory, and this one has only segments.
+    let directory = [vec![b'd'; page::PATH_MAX], vec![b'/']].concat();
+    let child = Child { key: node::separator(&directory, None), len: 100, hash: [0; 16] };
+    let node = Node { level: 1, first_at: 0, children: vec![child] };
+    let mut raw = Vec::new();
+    node.encode(&mut raw);
+    assert_eq!(Node::decode_all(&raw), Some(node));
+}
+
+#[test]
 fn numbers_of_more_than_64_bits_are_refused() {
     let number = |bytes: &[u8]| Fields(bytes).number();
     assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Some(u64::MAX));
