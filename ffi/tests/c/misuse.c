@@ -60,6 +60,7 @@ static void nothing_given(void) {
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
+    INVALID(wingback_backup_align(NULL, true, &error));
     INVALID(wingback_backup_label(NULL, x, &error));
     INVALID(wingback_backup_tag(NULL, x, x, &error));
     INVALID(wingback_backup_previous_file(NULL, x, &error));
