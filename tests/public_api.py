@@ -35,8 +35,9 @@ def rustdoc():
             ["cargo", "rustdoc", "--quiet", "-p", "wingback", "--lib", "--features", FEATURES, "--",
              "-Z", "unstable-options", "--output-format", "json"],
             env=os.environ | {"RUSTDOC": wrapper}, check=True)
-    metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], capture_output=True, check=True)
-    with open(os.path.join(json.loads(metadata.stdout)["target_directory"], "doc", "wingback.json")) as file:
+    metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    target = json.loads(subprocess.run(metadata, stdout=subprocess.PIPE, check=True).stdout)["target_directory"]
+    with open(os.path.join(target, "doc", "wingback.json")) as file:
         return json.load(file)
 
 
@@ -187,7 +188,8 @@ class Api:
         for predicate in generics["where_predicates"]:
             kind, body = next(iter(predicate.items()))
             if kind == "bound_predicate":
-                shown.append(self.binder(body["generic_params"]) + self.type(body["type"]) + self.bounds(body["bounds"], ": "))
+                of = self.binder(body["generic_params"]) + self.type(body["type"])
+                shown.append(of + self.bounds(body["bounds"], ": "))
             elif kind == "lifetime_predicate":
                 shown.append(f"{body['lifetime']}: {' + '.join(body['outlives'])}")
             else:
