@@ -65,13 +65,14 @@ install: ## the C library: header, both libraries, files for pkg-config and CMak
 	cargo build --release -p wingback-ffi $(FFI_FEATURES)
 	ffi/install.sh $(TARGET)/release $(PREFIX)
 
-lint: ## format, clippy, docs, dependencies, oldest Rust, hidden test skips
+lint: ## format, clippy, docs, public API, dependencies, oldest Rust, hidden test skips
 	@tests/setup.sh lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features isal -- -D warnings
 	cargo clippy -p wingback --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features wingback/testing
 	cargo clippy -p wingback-ffi --no-default-features --all-targets -- -D warnings
+	tests/public_api.py check
 	tests/layers.py
 	tests/left-out.sh check
 	tests/deny.sh

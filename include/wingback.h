@@ -26,6 +26,12 @@
  * Bytes. Paths and names are bytes with a length, and need not be UTF-8. The comment says where text is
  * required.
  *
+ * Parameters. The first one is the object that the function belongs to. A pointer to a pointer gets the
+ * new or lent object. The comment names every other parameter.
+ *
+ * Enumerations. Each has the size of an int; the compiler option -fshort-enums would break that. Later
+ * versions may add enumerators.
+ *
  * Structs. A struct that begins with struct_size may get new fields at its end in later versions. The
  * caller sets struct_size to the size of the struct, and all fields that it does not use to zero.
  *
@@ -55,11 +61,7 @@
 
 // The status of a call or a task. A number never changes its meaning, and a retired number is not
 // used again. Later versions may add numbers.
-enum wingback_status
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_status {
     // Success.
     WINGBACK_STATUS_OK = 0,
     // The task is not done yet.
@@ -92,21 +94,10 @@ enum wingback_status
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_status wingback_status;
-#else
-typedef int32_t wingback_status;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_status;
 
 // The phases of a task, in their order.
-enum wingback_phase
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_phase {
     // Opening the source and the destination.
     WINGBACK_PHASE_STARTING = 0,
     // Reading the source or the archive.
@@ -117,121 +108,55 @@ enum wingback_phase
     WINGBACK_PHASE_COMMITTING = 3,
     // The task has ended, with or without success.
     WINGBACK_PHASE_DONE = 4,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_phase wingback_phase;
-#else
-typedef int32_t wingback_phase;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_phase;
 
 // Language of exclude patterns.
-enum wingback_rules
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_rules {
     // The language of .gitignore, with the same matches as git. The default.
     WINGBACK_RULES_GIT = 0,
     // The language of .pteroignore, with the same matches as Wings.
     WINGBACK_RULES_WINGS = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_rules wingback_rules;
-#else
-typedef int32_t wingback_rules;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_rules;
 
 // Use of the ignore file in the root of the source.
-enum wingback_ignore_file
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_ignore_file {
     // Its patterns come before those of the caller. The default.
     WINGBACK_IGNORE_FILE_MERGE = 0,
     // It is used only if the caller gave no patterns, as Wings does.
     WINGBACK_IGNORE_FILE_REPLACE = 1,
     // It is not used.
     WINGBACK_IGNORE_FILE_NONE = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_ignore_file wingback_ignore_file;
-#else
-typedef int32_t wingback_ignore_file;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_ignore_file;
 
 // Kinds of members that the tar gets.
-enum wingback_profile
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_profile {
     // Files, symlinks and directories. The default.
     WINGBACK_PROFILE_FULL = 0,
     // Regular files only, for Wings' own restore. Symlinks and directories are only in the index.
     WINGBACK_PROFILE_WINGS = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_profile wingback_profile;
-#else
-typedef int32_t wingback_profile;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_profile;
 
 // Compression level.
-enum wingback_level
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_level {
     // No compression.
     WINGBACK_LEVEL_NONE = 0,
     // Fast, with a good size. The default.
     WINGBACK_LEVEL_FAST = 1,
     // The smallest size that deflate reaches; several times slower.
     WINGBACK_LEVEL_BEST = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_level wingback_level;
-#else
-typedef int32_t wingback_level;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_level;
 
 // Code that compresses. wingback_build tells which encoders the library has.
-enum wingback_encoder
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_encoder {
     // In every library, for all levels. The same tree gives the same archive. The default.
     WINGBACK_ENCODER_WINGBACK = 0,
     // ISA-L of Intel, only for the level FAST. It needs less processor time. Its bytes differ between
     // processors.
     WINGBACK_ENCODER_ISA_L = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_encoder wingback_encoder;
-#else
-typedef int32_t wingback_encoder;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_encoder;
 
 // Kind of a member.
-enum wingback_member_kind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_member_kind {
     // A kind that this library does not know.
     WINGBACK_MEMBER_KIND_OTHER = 0,
     // A regular file.
@@ -248,21 +173,10 @@ enum wingback_member_kind
     WINGBACK_MEMBER_KIND_CHAR_DEVICE = 6,
     // A block device.
     WINGBACK_MEMBER_KIND_BLOCK_DEVICE = 7,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_member_kind wingback_member_kind;
-#else
-typedef int32_t wingback_member_kind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_member_kind;
 
 // How an archive was read.
-enum wingback_read_method
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_read_method {
     // By its index: in parallel, and only the parts that were needed.
     WINGBACK_READ_METHOD_INDEXED = 0,
     // In sequence: it has no index. Another program made it, or its end is missing.
@@ -273,42 +187,20 @@ enum wingback_read_method
     WINGBACK_READ_METHOD_MISMATCHED_INDEX = 3,
     // In sequence: it came as a stream.
     WINGBACK_READ_METHOD_STREAM = 4,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_read_method wingback_read_method;
-#else
-typedef int32_t wingback_read_method;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_read_method;
 
 // Owner of written files.
-enum wingback_owner
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_owner {
     // The user who runs the program. The default.
     WINGBACK_OWNER_KEEP = 0,
     // The given user and group.
     WINGBACK_OWNER_FIXED = 1,
     // The user and group in the archive.
     WINGBACK_OWNER_FROM_ARCHIVE = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_owner wingback_owner;
-#else
-typedef int32_t wingback_owner;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_owner;
 
 // What was done about an interrupted restore.
-enum wingback_recovered
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_recovered {
     // There was none.
     WINGBACK_RECOVERED_NOTHING = 0,
     // The exchange of the trees had begun and was finished: the tree is the new one.
@@ -317,35 +209,17 @@ enum wingback_recovered
     WINGBACK_RECOVERED_UNDONE = 2,
     // The exchange had not begun: the tree is the old one.
     WINGBACK_RECOVERED_DISCARDED = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_recovered wingback_recovered;
-#else
-typedef int32_t wingback_recovered;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_recovered;
 
 // Importance of a log message.
-enum wingback_log_level
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+typedef enum wingback_log_level {
     // A fault of the library.
     WINGBACK_LOG_LEVEL_ERROR = 0,
     // A task failed, or could not be waited for.
     WINGBACK_LOG_LEVEL_WARNING = 1,
     // A task began, ended or was cancelled.
     WINGBACK_LOG_LEVEL_INFO = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum wingback_log_level wingback_log_level;
-#else
-typedef int32_t wingback_log_level;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} wingback_log_level;
 
 // An archive to read: a .tar.gz made by wingback or by another program. Several operations may
 // read it at once, except a stream. It may be freed while they run.
@@ -445,7 +319,7 @@ typedef struct wingback_progress {
     // sizeof(wingback_progress).
     size_t struct_size;
     // What the task is doing.
-    wingback_phase phase;
+    enum wingback_phase phase;
     // Whether the two expected numbers are known.
     bool is_expected_known;
     // Whether `time_left_ns` is known: the phase is READING, the expected bytes are known and not
@@ -647,7 +521,7 @@ typedef struct wingback_member {
     // Permission bits.
     uint32_t mode;
     // Its kind.
-    wingback_member_kind kind;
+    enum wingback_member_kind kind;
 } wingback_member;
 
 // What an archive says about itself, without its tags. Bytes are empty if the archive does not have
@@ -712,7 +586,7 @@ typedef struct wingback_verified_summary {
     // sizeof(wingback_verified_summary).
     size_t struct_size;
     // How the archive was read.
-    wingback_read_method read_method;
+    enum wingback_read_method read_method;
     // Whether the archive is undamaged, as far as its checksums can tell.
     bool is_whole;
     // Whether `sha1` is set: the options had a SHA-1, and the whole archive could be read.
@@ -738,7 +612,7 @@ typedef struct wingback_unpack_options {
     // Number of threads that decode and write; 0 means one for each processor.
     uint32_t threads;
     // Owner of the written files.
-    wingback_owner owner;
+    enum wingback_owner owner;
     // The user, if `owner` is FIXED.
     uint32_t uid;
     // The group, if `owner` is FIXED.
@@ -781,9 +655,9 @@ typedef struct wingback_restored_summary {
     // sizeof(wingback_restored_summary).
     size_t struct_size;
     // How the archive was read.
-    wingback_read_method read_method;
+    enum wingback_read_method read_method;
     // What was done about an earlier, interrupted restore of the directory.
-    wingback_recovered recovered;
+    enum wingback_recovered recovered;
     // Nanoseconds from start to end.
     uint64_t duration_ns;
     // What was written.
@@ -795,7 +669,7 @@ typedef struct wingback_extracted_summary {
     // sizeof(wingback_extracted_summary).
     size_t struct_size;
     // How the archive was read.
-    wingback_read_method read_method;
+    enum wingback_read_method read_method;
     // Nanoseconds from start to end.
     uint64_t duration_ns;
     // What was written.
@@ -805,7 +679,9 @@ typedef struct wingback_extracted_summary {
 // A function that gets each log message. Threads of the library call it, several at once. The
 // message is UTF-8, ends in a zero byte, and is valid until the function returns. The function
 // must not call this library.
-typedef void (*wingback_log_function)(wingback_log_level level, const char *message, void *user_data);
+typedef void (*wingback_log_function)(enum wingback_log_level level,
+                                      const char *message,
+                                      void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -819,14 +695,15 @@ uint32_t wingback_abi_version(void);
 const char *wingback_version(void);
 
 // Writes how the running library was built to `info`.
-wingback_status wingback_build(struct wingback_build_info *info, struct wingback_error **error);
+enum wingback_status wingback_build(struct wingback_build_info *info,
+                                    struct wingback_error **error);
 
-// Returns a word for a status, such as "not-found", or "unknown" for any other number. The text
+// Returns a word for `status`, such as "not-found", or "unknown" for any other number. The text
 // ends in a zero byte and is never freed.
 const char *wingback_status_name(int32_t status);
 
 // Returns the status of the failure; OK for NULL.
-wingback_status wingback_error_status(const struct wingback_error *error);
+enum wingback_status wingback_error_status(const struct wingback_error *error);
 
 // Returns one line that names the operation, its subject and the reason. The text is UTF-8 and
 // ends in a zero byte. It is valid until the error is freed. Empty for NULL.
@@ -842,7 +719,7 @@ bool wingback_error_is_retryable(const struct wingback_error *error);
 // Frees the error. NULL is allowed.
 void wingback_error_free(struct wingback_error *error);
 
-// Returns the bytes of a text that ends in a zero byte, without that byte. They are valid as long
+// Returns the bytes of `text`, which ends in a zero byte, without that byte. They are valid as long
 // as the text. Empty for NULL.
 struct wingback_bytes wingback_bytes_of(const char *text);
 
@@ -852,28 +729,28 @@ struct wingback_bytes wingback_bytes_of(const char *text);
 // again.
 //
 // Blocks for that time.
-wingback_status wingback_task_wait(const struct wingback_task *task,
-                                   int64_t timeout_ms,
-                                   struct wingback_error **error);
+enum wingback_status wingback_task_wait(const struct wingback_task *task,
+                                        int64_t timeout_ms,
+                                        struct wingback_error **error);
 
 // Writes how far the task is to `progress`.
-wingback_status wingback_task_progress(const struct wingback_task *task,
-                                       struct wingback_progress *progress,
-                                       struct wingback_error **error);
+enum wingback_status wingback_task_progress(const struct wingback_task *task,
+                                            struct wingback_progress *progress,
+                                            struct wingback_error **error);
 
 // Asks the task to stop, and returns at once. The task ends with CANCELLED after it has removed
 // what it had begun. If its commit has already begun, it ends as if this call had not been made.
 // NULL is allowed.
 void wingback_task_cancel(const struct wingback_task *task);
 
-// Sets the function that is called with `user_data` when the task is done. It is called once, on a
+// Sets `function`, which is called with `user_data` when the task is done. It is called once, on a
 // thread of the library; soon after this call if the task is done already. If the task is freed
 // first, the function is not called. wingback_task_free waits for a call that has begun, but no
 // longer than its time limit. INVALID_INPUT if the task already has such a function.
-wingback_status wingback_task_on_done(const struct wingback_task *task,
-                                      wingback_done_function function,
-                                      void *user_data,
-                                      struct wingback_error **error);
+enum wingback_status wingback_task_on_done(const struct wingback_task *task,
+                                           wingback_done_function function,
+                                           void *user_data,
+                                           struct wingback_error **error);
 
 // Frees the task and its results. A running task is cancelled first. NULL is allowed.
 //
@@ -892,20 +769,21 @@ uint64_t wingback_notes_more(const struct wingback_notes *notes);
 
 // Writes the note at `index`, counted from 0, to `note`. Its pointers are valid as long as the
 // list.
-wingback_status wingback_notes_get(const struct wingback_notes *notes,
-                                   size_t index,
-                                   struct wingback_note *note,
-                                   struct wingback_error **error);
+enum wingback_status wingback_notes_get(const struct wingback_notes *notes,
+                                        size_t index,
+                                        struct wingback_note *note,
+                                        struct wingback_error **error);
 
-// Creates a limit in bytes per second. 0 means no limit.
-wingback_status wingback_limiter_new(uint64_t bytes_per_second,
-                                     struct wingback_limiter **limiter,
-                                     struct wingback_error **error);
-
-// Changes the limit at once for all backups that share it. 0 means no limit.
-wingback_status wingback_limiter_set_rate(const struct wingback_limiter *limiter,
-                                          uint64_t bytes_per_second,
+// Creates a limit of `bytes_per_second`. 0 means no limit.
+enum wingback_status wingback_limiter_new(uint64_t bytes_per_second,
+                                          struct wingback_limiter **limiter,
                                           struct wingback_error **error);
+
+// Changes the limit to `bytes_per_second`, at once for all backups that share it. 0 means no
+// limit.
+enum wingback_status wingback_limiter_set_rate(const struct wingback_limiter *limiter,
+                                               uint64_t bytes_per_second,
+                                               struct wingback_error **error);
 
 // Returns the limit in bytes per second; 0 if there is no limit, and for NULL.
 uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
@@ -913,52 +791,52 @@ uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 // Frees the limiter. NULL is allowed.
 void wingback_limiter_free(struct wingback_limiter *limiter);
 
-// Creates a store in a directory of the local file system. The directory is made when it is first
+// Creates a store in `directory` of the local file system. The directory is made when it is first
 // needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
 // empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
 // stay free. A backup fails with NO_SPACE when less is left.
-wingback_status wingback_store_local(struct wingback_bytes directory,
-                                     struct wingback_bytes names,
-                                     uint64_t reserve,
-                                     struct wingback_store **store,
-                                     struct wingback_error **error);
+enum wingback_status wingback_store_local(struct wingback_bytes directory,
+                                          struct wingback_bytes names,
+                                          uint64_t reserve,
+                                          struct wingback_store **store,
+                                          struct wingback_error **error);
 
 // Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
 // its length without that byte to `len`. The store's template gives the name. An empty `uuid`
 // means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
 // buffer is too small.
-wingback_status wingback_store_key(const struct wingback_store *store,
-                                   struct wingback_bytes uuid,
-                                   char *buffer,
-                                   size_t capacity,
-                                   size_t *len,
-                                   struct wingback_error **error);
-
-// Writes the path or URL of an archive to `buffer`, in the same way as wingback_store_key. The
-// archive need not exist.
-wingback_status wingback_store_location(const struct wingback_store *store,
-                                        struct wingback_bytes key,
+enum wingback_status wingback_store_key(const struct wingback_store *store,
+                                        struct wingback_bytes uuid,
                                         char *buffer,
                                         size_t capacity,
                                         size_t *len,
                                         struct wingback_error **error);
 
-// Starts to list the archives in the store. Result: wingback_task_objects.
-wingback_status wingback_store_list(const struct wingback_store *store,
-                                    struct wingback_task **task,
-                                    struct wingback_error **error);
+// Writes the path or URL of the archive `key`, which need not exist. `buffer`, `capacity` and
+// `len` are as in wingback_store_key.
+enum wingback_status wingback_store_location(const struct wingback_store *store,
+                                             struct wingback_bytes key,
+                                             char *buffer,
+                                             size_t capacity,
+                                             size_t *len,
+                                             struct wingback_error **error);
 
-// Starts to delete an archive. The task fails with NOT_FOUND if there is none.
-wingback_status wingback_store_delete(const struct wingback_store *store,
-                                      struct wingback_bytes key,
-                                      struct wingback_task **task,
-                                      struct wingback_error **error);
+// Starts to list the archives in the store. Result: wingback_task_objects.
+enum wingback_status wingback_store_list(const struct wingback_store *store,
+                                         struct wingback_task **task,
+                                         struct wingback_error **error);
+
+// Starts to delete the archive `key`. The task fails with NOT_FOUND if there is none.
+enum wingback_status wingback_store_delete(const struct wingback_store *store,
+                                           struct wingback_bytes key,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
 
 // Starts to remove files and uploads that killed processes left unfinished. It never removes those
 // that a process is still writing. Result: wingback_task_swept.
-wingback_status wingback_store_sweep(const struct wingback_store *store,
-                                     struct wingback_task **task,
-                                     struct wingback_error **error);
+enum wingback_status wingback_store_sweep(const struct wingback_store *store,
+                                          struct wingback_task **task,
+                                          struct wingback_error **error);
 
 // Frees the store. NULL is allowed.
 //
@@ -967,120 +845,120 @@ void wingback_store_free(struct wingback_store *store);
 
 // Lends the result of wingback_store_sweep: one note for each removed file or upload, with its
 // location as the path.
-wingback_status wingback_task_swept(const struct wingback_task *task,
-                                    const struct wingback_notes **notes,
-                                    struct wingback_error **error);
+enum wingback_status wingback_task_swept(const struct wingback_task *task,
+                                         const struct wingback_notes **notes,
+                                         struct wingback_error **error);
 
 // Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
 // INVALID_INPUT if an option cannot be used; the error names the option. UNSUPPORTED if the library
 // has no network.
-wingback_status wingback_store_s3(const struct wingback_s3_config *config,
-                                  struct wingback_store **store,
-                                  struct wingback_error **error);
+enum wingback_status wingback_store_s3(const struct wingback_s3_config *config,
+                                       struct wingback_store **store,
+                                       struct wingback_error **error);
 
 // Lends the result of wingback_store_list.
-wingback_status wingback_task_objects(const struct wingback_task *task,
-                                      const struct wingback_objects **objects,
-                                      struct wingback_error **error);
+enum wingback_status wingback_task_objects(const struct wingback_task *task,
+                                           const struct wingback_objects **objects,
+                                           struct wingback_error **error);
 
 // Returns the number of archives; 0 for NULL.
 size_t wingback_objects_count(const struct wingback_objects *objects);
 
 // Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
 // the list.
-wingback_status wingback_objects_get(const struct wingback_objects *objects,
-                                     size_t index,
-                                     struct wingback_object *object,
-                                     struct wingback_error **error);
+enum wingback_status wingback_objects_get(const struct wingback_objects *objects,
+                                          size_t index,
+                                          struct wingback_object *object,
+                                          struct wingback_error **error);
 
 // Creates the options for a backup of the directory `source`. By default the archive gets
 // everything except what an ignore file in the directory excludes.
-wingback_status wingback_backup_new(struct wingback_bytes source,
-                                    struct wingback_backup **backup,
-                                    struct wingback_error **error);
+enum wingback_status wingback_backup_new(struct wingback_bytes source,
+                                         struct wingback_backup **backup,
+                                         struct wingback_error **error);
 
-// Excludes what the patterns match, one pattern per line. Calls add up. The last pattern that
+// Excludes what `patterns` match, one pattern per line. Calls add up. The last pattern that
 // matches a path decides. If the list exceeds the limits in docs/command.md, the task fails with
 // INVALID_INPUT before anything is written.
-wingback_status wingback_backup_exclude(struct wingback_backup *backup,
-                                        struct wingback_bytes patterns,
-                                        struct wingback_error **error);
+enum wingback_status wingback_backup_exclude(struct wingback_backup *backup,
+                                             struct wingback_bytes patterns,
+                                             struct wingback_error **error);
 
-// Sets the language of the patterns. The default is GIT.
-wingback_status wingback_backup_rules(struct wingback_backup *backup,
-                                      wingback_rules rules,
-                                      struct wingback_error **error);
+// Sets `rules`, the language of the patterns. The default is GIT.
+enum wingback_status wingback_backup_rules(struct wingback_backup *backup,
+                                           enum wingback_rules rules,
+                                           struct wingback_error **error);
 
-// Sets the use of the ignore file in the root of the source, and its name. The default is MERGE.
-// An empty `name` means ".pteroignore".
-wingback_status wingback_backup_ignore_file(struct wingback_backup *backup,
-                                            wingback_ignore_file mode,
-                                            struct wingback_bytes name,
-                                            struct wingback_error **error);
+// Sets `mode`, the use of the ignore file in the root of the source. The default is MERGE.
+// `name` is the name of the file; if it is empty, ".pteroignore".
+enum wingback_status wingback_backup_ignore_file(struct wingback_backup *backup,
+                                                 enum wingback_ignore_file mode,
+                                                 struct wingback_bytes name,
+                                                 struct wingback_error **error);
 
-// Sets whether a suspicious pattern makes the task fail before anything is written. By default it
-// is a warning.
-wingback_status wingback_backup_strict_patterns(struct wingback_backup *backup,
-                                                bool strict,
-                                                struct wingback_error **error);
+// If `strict` is true, a suspicious pattern makes the task fail before anything is written. By
+// default it is a warning.
+enum wingback_status wingback_backup_strict_patterns(struct wingback_backup *backup,
+                                                     bool strict,
+                                                     struct wingback_error **error);
 
-// Sets whether directories on other file systems than the source are left out. The default is
-// false.
-wingback_status wingback_backup_one_file_system(struct wingback_backup *backup,
-                                                bool stay,
-                                                struct wingback_error **error);
-
-// Sets the state directory in which the backup looks for an unfinished restore of the source; see
-// wingback_restore_state_dir. If a restore was interrupted while it changed the source, the backup
-// fails with BUSY.
-wingback_status wingback_backup_state_dir(struct wingback_backup *backup,
-                                          struct wingback_bytes directory,
-                                          struct wingback_error **error);
-
-// Sets whether the tree is counted while the backup begins, so that the progress has the expected
-// numbers. The default is true.
-wingback_status wingback_backup_count_first(struct wingback_backup *backup,
-                                            bool count,
-                                            struct wingback_error **error);
-
-// Sets the kinds of members that the tar gets. The default is FULL.
-wingback_status wingback_backup_profile(struct wingback_backup *backup,
-                                        wingback_profile profile,
-                                        struct wingback_error **error);
-
-// Sets the compression level. The default is FAST.
-wingback_status wingback_backup_level(struct wingback_backup *backup,
-                                      wingback_level level,
-                                      struct wingback_error **error);
-
-// Sets the code that compresses. The default is WINGBACK. If the library does not have the encoder,
-// the task fails with UNSUPPORTED before anything is written. If the encoder does not serve the
-// level, it fails with INVALID_INPUT.
-wingback_status wingback_backup_encoder(struct wingback_backup *backup,
-                                        wingback_encoder encoder,
-                                        struct wingback_error **error);
-
-// Sets the number of threads that compress. 0, the default, means one for each processor. Two more
-// threads read and hash. The number does not change the bytes of the archive.
-wingback_status wingback_backup_threads(struct wingback_backup *backup,
-                                        uint32_t threads,
-                                        struct wingback_error **error);
-
-// Sets whether the backup runs at the lowest priority for the processor and the disk. The default
+// If `stay` is true, directories on other file systems than the source are left out. The default
 // is false.
-wingback_status wingback_backup_background(struct wingback_backup *backup,
-                                           bool background,
+enum wingback_status wingback_backup_one_file_system(struct wingback_backup *backup,
+                                                     bool stay,
+                                                     struct wingback_error **error);
+
+// Sets `directory` as the state directory in which the backup looks for an unfinished restore of
+// the source; see wingback_restore_state_dir. If a restore was interrupted while it changed the
+// source, the backup fails with BUSY.
+enum wingback_status wingback_backup_state_dir(struct wingback_backup *backup,
+                                               struct wingback_bytes directory,
+                                               struct wingback_error **error);
+
+// If `count` is true, the tree is counted while the backup begins, so that the progress has the
+// expected numbers. The default is true.
+enum wingback_status wingback_backup_count_first(struct wingback_backup *backup,
+                                                 bool count,
+                                                 struct wingback_error **error);
+
+// Sets `profile`, the kinds of members that the tar gets. The default is FULL.
+enum wingback_status wingback_backup_profile(struct wingback_backup *backup,
+                                             enum wingback_profile profile,
+                                             struct wingback_error **error);
+
+// Sets `level`, the compression level. The default is FAST.
+enum wingback_status wingback_backup_level(struct wingback_backup *backup,
+                                           enum wingback_level level,
                                            struct wingback_error **error);
 
-// Limits the speed at which the source is read.
-wingback_status wingback_backup_read_limit(struct wingback_backup *backup,
-                                           const struct wingback_limiter *limiter,
-                                           struct wingback_error **error);
+// Sets `encoder`, the code that compresses. The default is WINGBACK. If the library does not have
+// the encoder, the task fails with UNSUPPORTED before anything is written. If the encoder does not
+// serve the level, it fails with INVALID_INPUT.
+enum wingback_status wingback_backup_encoder(struct wingback_backup *backup,
+                                             enum wingback_encoder encoder,
+                                             struct wingback_error **error);
 
-// Limits the speed at which the archive is written.
-wingback_status wingback_backup_write_limit(struct wingback_backup *backup,
-                                            const struct wingback_limiter *limiter,
-                                            struct wingback_error **error);
+// Sets `threads`, the number of threads that compress. 0, the default, means one for each
+// processor. Two more threads read and hash. The number does not change the bytes of the archive.
+enum wingback_status wingback_backup_threads(struct wingback_backup *backup,
+                                             uint32_t threads,
+                                             struct wingback_error **error);
+
+// If `background` is true, the backup runs at the lowest priority for the processor and the disk.
+// The default is false.
+enum wingback_status wingback_backup_background(struct wingback_backup *backup,
+                                                bool background,
+                                                struct wingback_error **error);
+
+// Sets `limiter` for the speed at which the source is read.
+enum wingback_status wingback_backup_read_limit(struct wingback_backup *backup,
+                                                const struct wingback_limiter *limiter,
+                                                struct wingback_error **error);
+
+// Sets `limiter` for the speed at which the archive is written.
+enum wingback_status wingback_backup_write_limit(struct wingback_backup *backup,
+                                                 const struct wingback_limiter *limiter,
+                                                 struct wingback_error **error);
 
 // Backs up only the first `len` bytes of the file at `path`, which is relative to the source. A
 // running Bedrock server reports such lengths in reply to "save query".
@@ -1124,85 +1002,93 @@ wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
                                               struct wingback_bytes file,
                                               struct wingback_error **error);
 
-// Does the same as wingback_backup_previous_file with the archive of this name in the local store
-// that the backup goes to.
-wingback_status wingback_backup_previous_key(struct wingback_backup *backup,
-                                             struct wingback_bytes key,
-                                             struct wingback_error **error);
+// Sets `file`, the archive of an earlier backup of the same source. The backup does not read
+// unchanged files, and copies equal data from that archive. The new archive has the same bytes as
+// without it. If the previous archive cannot be used, that is a warning. Nobody but the caller may
+// be able to write to it.
+enum wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
+                                                   struct wingback_bytes file,
+                                                   struct wingback_error **error);
+
+// Does the same as wingback_backup_previous_file with the archive `key` in the local store that
+// the backup goes to.
+enum wingback_status wingback_backup_previous_key(struct wingback_backup *backup,
+                                                  struct wingback_bytes key,
+                                                  struct wingback_error **error);
 
 // Does the same as wingback_backup_previous_file with the newest archive in the local store that
 // the backup goes to.
-wingback_status wingback_backup_previous_latest(struct wingback_backup *backup,
-                                                struct wingback_error **error);
+enum wingback_status wingback_backup_previous_latest(struct wingback_backup *backup,
+                                                     struct wingback_error **error);
 
-// Sets whether a file with an unchanged mtime counts as unchanged even if its ctime is new. It
-// matters only with a previous archive. The default is false.
-wingback_status wingback_backup_trust_mtime(struct wingback_backup *backup,
-                                            bool trust,
-                                            struct wingback_error **error);
+// If `trust` is true, a file with an unchanged mtime counts as unchanged even if its ctime is new.
+// It matters only with a previous archive. The default is false.
+enum wingback_status wingback_backup_trust_mtime(struct wingback_backup *backup,
+                                                 bool trust,
+                                                 struct wingback_error **error);
 
-// Sets whether data that another encoder or level has compressed is copied as well. The archive
-// then has other bytes. The default is false.
-wingback_status wingback_backup_reuse_any(struct wingback_backup *backup,
-                                          bool any,
-                                          struct wingback_error **error);
+// If `any` is true, data that another encoder or level has compressed is copied as well. The
+// archive then has other bytes. The default is false.
+enum wingback_status wingback_backup_reuse_any(struct wingback_backup *backup,
+                                               bool any,
+                                               struct wingback_error **error);
 
 // Keeps a copy of the archive in the directory `dir`, and uses the copy of the earlier backup
 // there as the previous archive unless one is set. It is meant for archives that go to a remote
 // store. At most `max_bytes` stay in the directory. If a copy cannot be kept, that is a warning.
-wingback_status wingback_backup_cache(struct wingback_backup *backup,
-                                      struct wingback_bytes dir,
-                                      uint64_t max_bytes,
-                                      struct wingback_error **error);
+enum wingback_status wingback_backup_cache(struct wingback_backup *backup,
+                                           struct wingback_bytes dir,
+                                           uint64_t max_bytes,
+                                           struct wingback_error **error);
 
 // Starts to count the source. No file is read. Result: wingback_task_estimate.
-wingback_status wingback_backup_estimate(const struct wingback_backup *backup,
-                                         struct wingback_task **task,
-                                         struct wingback_error **error);
+enum wingback_status wingback_backup_estimate(const struct wingback_backup *backup,
+                                              struct wingback_task **task,
+                                              struct wingback_error **error);
 
-// Starts the backup into a store, under the name `key`. Result: wingback_task_report. The archive
+// Starts the backup into `store`, under the name `key`. Result: wingback_task_report. The archive
 // becomes visible in the store when it is complete.
-wingback_status wingback_backup_start(const struct wingback_backup *backup,
-                                      const struct wingback_store *store,
-                                      struct wingback_bytes key,
-                                      struct wingback_task **task,
-                                      struct wingback_error **error);
+enum wingback_status wingback_backup_start(const struct wingback_backup *backup,
+                                           const struct wingback_store *store,
+                                           struct wingback_bytes key,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
 
-// Starts the backup to part URLs. Nothing is written to a disk unless parts are over 256 MiB.
+// Starts the backup to `part_urls`. Nothing is written to a disk unless parts are over 256 MiB.
 // Results: wingback_task_report and wingback_task_parts. The program that issued the URLs
 // completes the upload, or aborts it if the task fails.
-wingback_status wingback_backup_send_to(const struct wingback_backup *backup,
-                                        const struct wingback_part_urls *part_urls,
-                                        struct wingback_task **task,
-                                        struct wingback_error **error);
+enum wingback_status wingback_backup_send_to(const struct wingback_backup *backup,
+                                             const struct wingback_part_urls *part_urls,
+                                             struct wingback_task **task,
+                                             struct wingback_error **error);
 
-// Starts the backup to a descriptor, such as that of a pipe or a socket. Result:
+// Starts the backup to the descriptor `fd`, such as that of a pipe or a socket. Result:
 // wingback_task_report. The descriptor is duplicated: the caller keeps its own and may close it at
 // once. Only the end of the task says whether the written bytes are complete. A write without a
 // reader is an error. If the reader stops reading, the task can still be cancelled, but the thread
 // that writes ends only after the reading end is closed.
-wingback_status wingback_backup_write_to(const struct wingback_backup *backup,
-                                         int fd,
-                                         struct wingback_task **task,
-                                         struct wingback_error **error);
+enum wingback_status wingback_backup_write_to(const struct wingback_backup *backup,
+                                              int fd,
+                                              struct wingback_task **task,
+                                              struct wingback_error **error);
 
 // Frees the options; running tasks go on. NULL is allowed.
 void wingback_backup_free(struct wingback_backup *backup);
 
 // Writes the result of wingback_backup_estimate to `estimate`.
-wingback_status wingback_task_estimate(const struct wingback_task *task,
-                                       struct wingback_estimate *estimate,
-                                       struct wingback_error **error);
+enum wingback_status wingback_task_estimate(const struct wingback_task *task,
+                                            struct wingback_estimate *estimate,
+                                            struct wingback_error **error);
 
 // Lends the result of wingback_backup_start, wingback_backup_send_to or wingback_backup_write_to.
-wingback_status wingback_task_report(const struct wingback_task *task,
-                                     const struct wingback_report **report,
-                                     struct wingback_error **error);
+enum wingback_status wingback_task_report(const struct wingback_task *task,
+                                          const struct wingback_report **report,
+                                          struct wingback_error **error);
 
 // Writes the numbers of the report to `summary`.
-wingback_status wingback_report_get(const struct wingback_report *report,
-                                    struct wingback_report_summary *summary,
-                                    struct wingback_error **error);
+enum wingback_status wingback_report_get(const struct wingback_report *report,
+                                         struct wingback_report_summary *summary,
+                                         struct wingback_error **error);
 
 // Returns the path or URL of the archive. Empty for NULL, and if the archive went to part URLs or a
 // descriptor.
@@ -1219,69 +1105,69 @@ const struct wingback_notes *wingback_report_changed(const struct wingback_repor
 // like. NULL for NULL.
 const struct wingback_notes *wingback_report_warnings(const struct wingback_report *report);
 
-// Creates an object from `count` URLs for parts of `part_size` bytes each. The last part may be
-// smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts are over
-// 256 MiB, the archive is first written to the directory `staging`; if that is empty, to the
-// system's directory for temporary files. UNSUPPORTED if the library has no network.
-wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
-                                       size_t count,
-                                       uint64_t part_size,
-                                       const struct wingback_transfer *transfer,
-                                       struct wingback_bytes staging,
-                                       struct wingback_part_urls **part_urls,
-                                       struct wingback_error **error);
+// Creates an object from the `count` URLs in `urls`, for parts of `part_size` bytes each. The last
+// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts
+// are over 256 MiB, the archive is first written to the directory `staging`; if that is empty, to
+// the system's directory for temporary files. UNSUPPORTED if the library has no network.
+enum wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
+                                            size_t count,
+                                            uint64_t part_size,
+                                            const struct wingback_transfer *transfer,
+                                            struct wingback_bytes staging,
+                                            struct wingback_part_urls **part_urls,
+                                            struct wingback_error **error);
 
-// Starts to upload an archive that is a file, several parts at once. Result: wingback_task_parts.
-// The file must not change until the task is done.
-wingback_status wingback_part_urls_upload_file(const struct wingback_part_urls *part_urls,
-                                               struct wingback_bytes path,
-                                               struct wingback_task **task,
-                                               struct wingback_error **error);
+// Starts to upload the archive in the file at `path`, several parts at once. Result:
+// wingback_task_parts. The file must not change until the task is done.
+enum wingback_status wingback_part_urls_upload_file(const struct wingback_part_urls *part_urls,
+                                                    struct wingback_bytes path,
+                                                    struct wingback_task **task,
+                                                    struct wingback_error **error);
 
 // Frees the object; running tasks go on. NULL is allowed.
 void wingback_part_urls_free(struct wingback_part_urls *part_urls);
 
 // Lends the parts that wingback_part_urls_upload_file or wingback_backup_send_to has uploaded.
-wingback_status wingback_task_parts(const struct wingback_task *task,
-                                    const struct wingback_parts **parts,
-                                    struct wingback_error **error);
+enum wingback_status wingback_task_parts(const struct wingback_task *task,
+                                         const struct wingback_parts **parts,
+                                         struct wingback_error **error);
 
 // Returns the number of parts; 0 for NULL.
 size_t wingback_parts_count(const struct wingback_parts *parts);
 
 // Writes the part at `index`, counted from 0, to `part`. Its pointers are valid as long as the
 // list.
-wingback_status wingback_parts_get(const struct wingback_parts *parts,
-                                   size_t index,
-                                   struct wingback_part *part,
-                                   struct wingback_error **error);
+enum wingback_status wingback_parts_get(const struct wingback_parts *parts,
+                                        size_t index,
+                                        struct wingback_part *part,
+                                        struct wingback_error **error);
 
-// Creates an archive that is a file.
-wingback_status wingback_archive_file(struct wingback_bytes path,
-                                      struct wingback_archive **archive,
-                                      struct wingback_error **error);
+// Creates an archive that is the file at `path`.
+enum wingback_status wingback_archive_file(struct wingback_bytes path,
+                                           struct wingback_archive **archive,
+                                           struct wingback_error **error);
 
-// Creates an archive that is in a store, under the name `key`.
-wingback_status wingback_archive_in_store(const struct wingback_store *store,
-                                          struct wingback_bytes key,
-                                          struct wingback_archive **archive,
-                                          struct wingback_error **error);
+// Creates an archive that is in `store`, under the name `key`.
+enum wingback_status wingback_archive_in_store(const struct wingback_store *store,
+                                               struct wingback_bytes key,
+                                               struct wingback_archive **archive,
+                                               struct wingback_error **error);
 
-// Creates an archive behind an http or https link, such as a presigned URL of an object in S3. The
-// query of the link never appears in errors or logs. `transfer` may be NULL for the defaults.
-// UNSUPPORTED if the library has no network.
-wingback_status wingback_archive_link(struct wingback_bytes url,
-                                      const struct wingback_transfer *transfer,
-                                      struct wingback_archive **archive,
-                                      struct wingback_error **error);
+// Creates an archive behind `url`, an http or https link, such as a presigned URL of an object in
+// S3. The query of the link never appears in errors or logs. `transfer` may be NULL for the
+// defaults. UNSUPPORTED if the library has no network.
+enum wingback_status wingback_archive_link(struct wingback_bytes url,
+                                           const struct wingback_transfer *transfer,
+                                           struct wingback_archive **archive,
+                                           struct wingback_error **error);
 
-// Creates an archive that comes from a descriptor, such as that of a pipe or a socket. The
+// Creates an archive that comes from the descriptor `fd`, such as that of a pipe or a socket. The
 // descriptor is duplicated: the caller keeps its own and may close it at once. The archive is read
 // from its start to its end, and by one operation only. If the writer stops writing, the task can
 // still be cancelled, but the thread that reads ends only after the writing end is closed.
-wingback_status wingback_archive_stream(int fd,
-                                        struct wingback_archive **archive,
-                                        struct wingback_error **error);
+enum wingback_status wingback_archive_stream(int fd,
+                                             struct wingback_archive **archive,
+                                             struct wingback_error **error);
 
 // Starts to read what the archive says about itself. Result: wingback_task_info. It reads the last 64
 // KiB of the archive, and further parts only for many patterns.
@@ -1292,28 +1178,28 @@ wingback_status wingback_archive_info(const struct wingback_archive *archive,
 // Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
 // `count` paths or patterns. The list has the members that they match, and all members below
 // those. If `count` is 0, it has all members.
-wingback_status wingback_archive_list(const struct wingback_archive *archive,
-                                      const struct wingback_bytes *selection,
-                                      size_t count,
-                                      struct wingback_task **task,
-                                      struct wingback_error **error);
-
-// Starts to read one file of the archive into memory. Result: wingback_task_file. The task fails
-// with NO_SPACE if the file has more than `max` bytes.
-wingback_status wingback_archive_read_file(const struct wingback_archive *archive,
-                                           struct wingback_bytes path,
-                                           uint64_t max,
+enum wingback_status wingback_archive_list(const struct wingback_archive *archive,
+                                           const struct wingback_bytes *selection,
+                                           size_t count,
                                            struct wingback_task **task,
                                            struct wingback_error **error);
 
-// Starts to copy one file of the archive to a descriptor. Result: wingback_task_file. The
-// descriptor is duplicated: the caller keeps its own and may close it at once. The written bytes
-// are known to be correct only after the task has succeeded.
-wingback_status wingback_archive_copy_file(const struct wingback_archive *archive,
-                                           struct wingback_bytes path,
-                                           int fd,
-                                           struct wingback_task **task,
-                                           struct wingback_error **error);
+// Starts to read the file `path` of the archive into memory. Result: wingback_task_file. The task
+// fails with NO_SPACE if the file has more than `max` bytes.
+enum wingback_status wingback_archive_read_file(const struct wingback_archive *archive,
+                                                struct wingback_bytes path,
+                                                uint64_t max,
+                                                struct wingback_task **task,
+                                                struct wingback_error **error);
+
+// Starts to copy the file `path` of the archive to the descriptor `fd`. Result:
+// wingback_task_file. The descriptor is duplicated: the caller keeps its own and may close it at
+// once. The written bytes are known to be correct only after the task has succeeded.
+enum wingback_status wingback_archive_copy_file(const struct wingback_archive *archive,
+                                                struct wingback_bytes path,
+                                                int fd,
+                                                struct wingback_task **task,
+                                                struct wingback_error **error);
 
 // Frees the archive; running tasks go on. NULL is allowed.
 void wingback_archive_free(struct wingback_archive *archive);
@@ -1321,10 +1207,10 @@ void wingback_archive_free(struct wingback_archive *archive);
 // Writes the result of wingback_archive_read_file or wingback_archive_copy_file: the member, and
 // its content if it was read into memory. Pointers in both are valid until the task is freed.
 // `member` and `content` may each be NULL.
-wingback_status wingback_task_file(const struct wingback_task *task,
-                                   struct wingback_member *member,
-                                   struct wingback_bytes *content,
-                                   struct wingback_error **error);
+enum wingback_status wingback_task_file(const struct wingback_task *task,
+                                        struct wingback_member *member,
+                                        struct wingback_bytes *content,
+                                        struct wingback_error **error);
 
 // Lends the result of wingback_archive_info. It is NULL if the archive has no index to use: another
 // program made it, its end is missing or damaged, or it is a stream.
@@ -1349,12 +1235,12 @@ wingback_status wingback_info_tag(const struct wingback_info *info,
                                   struct wingback_error **error);
 
 // Lends the result of wingback_archive_list.
-wingback_status wingback_task_listing(const struct wingback_task *task,
-                                      const struct wingback_listing **listing,
-                                      struct wingback_error **error);
+enum wingback_status wingback_task_listing(const struct wingback_task *task,
+                                           const struct wingback_listing **listing,
+                                           struct wingback_error **error);
 
 // Returns how the archive was read; INDEXED for NULL.
-wingback_read_method wingback_listing_read_method(const struct wingback_listing *listing);
+enum wingback_read_method wingback_listing_read_method(const struct wingback_listing *listing);
 
 // Returns the number of members; 0 for NULL.
 size_t wingback_listing_count(const struct wingback_listing *listing);
@@ -1362,30 +1248,30 @@ size_t wingback_listing_count(const struct wingback_listing *listing);
 // Writes the member at `index`, counted from 0, to `member`. With an index the members are sorted
 // by path; otherwise they have the order of the archive. The pointers are valid as long as the
 // listing.
-wingback_status wingback_listing_get(const struct wingback_listing *listing,
-                                     size_t index,
-                                     struct wingback_member *member,
-                                     struct wingback_error **error);
+enum wingback_status wingback_listing_get(const struct wingback_listing *listing,
+                                          size_t index,
+                                          struct wingback_member *member,
+                                          struct wingback_error **error);
 
 // Returns the paths and patterns that matched nothing in the archive. NULL for NULL.
 const struct wingback_notes *wingback_listing_unmatched(const struct wingback_listing *listing);
 
 // Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
 // make the task fail; the result reports it. `options` may be NULL for the defaults.
-wingback_status wingback_archive_verify(const struct wingback_archive *archive,
-                                        const struct wingback_verify_options *options,
-                                        struct wingback_task **task,
-                                        struct wingback_error **error);
+enum wingback_status wingback_archive_verify(const struct wingback_archive *archive,
+                                             const struct wingback_verify_options *options,
+                                             struct wingback_task **task,
+                                             struct wingback_error **error);
 
 // Lends the result of wingback_archive_verify.
-wingback_status wingback_task_verified(const struct wingback_task *task,
-                                       const struct wingback_verified **verified,
-                                       struct wingback_error **error);
+enum wingback_status wingback_task_verified(const struct wingback_task *task,
+                                            const struct wingback_verified **verified,
+                                            struct wingback_error **error);
 
 // Writes the numbers of the check to `summary`.
-wingback_status wingback_verified_get(const struct wingback_verified *verified,
-                                      struct wingback_verified_summary *summary,
-                                      struct wingback_error **error);
+enum wingback_status wingback_verified_get(const struct wingback_verified *verified,
+                                           struct wingback_verified_summary *summary,
+                                           struct wingback_error **error);
 
 // Returns the damage: one note for each member that is lost, and one without a path for damage
 // that costs no member. NULL for NULL.
@@ -1395,9 +1281,9 @@ const struct wingback_notes *wingback_verified_damage(const struct wingback_veri
 const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
 
 // Begins to read the members of an archive, in the order of the archive.
-wingback_status wingback_entries_open(const struct wingback_archive *archive,
-                                      struct wingback_entries **entries,
-                                      struct wingback_error **error);
+enum wingback_status wingback_entries_open(const struct wingback_archive *archive,
+                                           struct wingback_entries **entries,
+                                           struct wingback_error **error);
 
 // Writes the next member to `member`, or returns END after the last member of an undamaged
 // archive. Unread content of the member before is skipped. The member's pointers are valid until
@@ -1405,20 +1291,20 @@ wingback_status wingback_entries_open(const struct wingback_archive *archive,
 // last file. After an error, each further call fails.
 //
 // Blocks until the member has been read.
-wingback_status wingback_entries_next(struct wingback_entries *entries,
-                                      struct wingback_member *member,
-                                      struct wingback_error **error);
+enum wingback_status wingback_entries_next(struct wingback_entries *entries,
+                                           struct wingback_member *member,
+                                           struct wingback_error **error);
 
 // Reads at most `capacity` bytes of the member's content into `buffer`, and writes their number to
 // `read`: 0 at the end of the content, and for anything but a file. The buffer may have been
 // written to even if the call fails.
 //
 // Blocks until bytes have been read.
-wingback_status wingback_entries_read(struct wingback_entries *entries,
-                                      void *buffer,
-                                      size_t capacity,
-                                      size_t *read,
-                                      struct wingback_error **error);
+enum wingback_status wingback_entries_read(struct wingback_entries *entries,
+                                           void *buffer,
+                                           size_t capacity,
+                                           size_t *read,
+                                           struct wingback_error **error);
 
 // Asks the reader to stop. A call that blocks on another thread ends with CANCELLED. NULL is
 // allowed.
@@ -1429,62 +1315,63 @@ void wingback_entries_free(struct wingback_entries *entries);
 
 // Creates the options for a restore of `directory` to exactly the archive's content. The directory
 // is made if it does not exist.
-wingback_status wingback_restore_new(struct wingback_bytes directory,
-                                     struct wingback_restore **restore,
-                                     struct wingback_error **error);
-
-// Sets whether the archive's files are added to the directory and replace files of the same path,
-// each atomically. Other files stay. The default is false.
-wingback_status wingback_restore_merge(struct wingback_restore *restore,
-                                       bool merge,
-                                       struct wingback_error **error);
-
-// Keeps what this path or pattern matches as it is, for example files that the backup excluded.
-// Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory,
-// the task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is
-// a warning.
-wingback_status wingback_restore_keep(struct wingback_restore *restore,
-                                      struct wingback_bytes path_or_pattern,
-                                      struct wingback_error **error);
-
-// Sets whether the restore works without space for both trees. After the archive is verified, the
-// old files are removed, and the archive is unpacked in their place. A failure or a kill after
-// that leaves a part of the tree. It cannot be used with a stream. The default is false.
-wingback_status wingback_restore_in_place(struct wingback_restore *restore,
-                                          bool in_place,
+enum wingback_status wingback_restore_new(struct wingback_bytes directory,
+                                          struct wingback_restore **restore,
                                           struct wingback_error **error);
+
+// If `merge` is true, the archive's files are added to the directory and replace files of the same
+// path, each atomically. Other files stay. The default is false.
+enum wingback_status wingback_restore_merge(struct wingback_restore *restore,
+                                            bool merge,
+                                            struct wingback_error **error);
+
+// Keeps what `path_or_pattern` matches as it is, for example files that the backup excluded. Calls
+// add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
+// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
+// warning.
+enum wingback_status wingback_restore_keep(struct wingback_restore *restore,
+                                           struct wingback_bytes path_or_pattern,
+                                           struct wingback_error **error);
+
+// If `in_place` is true, the restore works without space for both trees. After the archive is
+// verified, the old files are removed, and the archive is unpacked in their place. A failure or a
+// kill after that leaves a part of the tree. It cannot be used with a stream. The default is
+// false.
+enum wingback_status wingback_restore_in_place(struct wingback_restore *restore,
+                                               bool in_place,
+                                               struct wingback_error **error);
 
 // Unpacks into a new directory inside `directory` instead of one inside the target. It must be on
 // the same file system as the target.
-wingback_status wingback_restore_staging(struct wingback_restore *restore,
-                                         struct wingback_bytes directory,
-                                         struct wingback_error **error);
+enum wingback_status wingback_restore_staging(struct wingback_restore *restore,
+                                              struct wingback_bytes directory,
+                                              struct wingback_error **error);
 
-// Keeps the restore's record in this directory. It must not be inside the target, and nobody else
-// may be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
+// Keeps the restore's record in `directory`. It must not be inside the target, and nobody else may
+// be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
 // else $XDG_STATE_HOME/wingback or ~/.local/state/wingback. wingback_restore_recover and backups
 // must use the same directory.
-wingback_status wingback_restore_state_dir(struct wingback_restore *restore,
-                                           struct wingback_bytes directory,
+enum wingback_status wingback_restore_state_dir(struct wingback_restore *restore,
+                                                struct wingback_bytes directory,
+                                                struct wingback_error **error);
+
+// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
+// with CORRUPT before anything is changed.
+enum wingback_status wingback_restore_sha1(struct wingback_restore *restore,
+                                           const uint8_t *sha1,
                                            struct wingback_error **error);
 
-// Sets the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails with
-// CORRUPT before anything is changed.
-wingback_status wingback_restore_sha1(struct wingback_restore *restore,
-                                      const uint8_t *sha1,
-                                      struct wingback_error **error);
+// Sets `options`: how members are written, and the limits for them.
+enum wingback_status wingback_restore_options(struct wingback_restore *restore,
+                                              const struct wingback_unpack_options *options,
+                                              struct wingback_error **error);
 
-// Sets how members are written, and the limits for them.
-wingback_status wingback_restore_options(struct wingback_restore *restore,
-                                         const struct wingback_unpack_options *options,
-                                         struct wingback_error **error);
-
-// Starts the restore. Result: wingback_task_restored. A cancel leaves the directory as it was,
-// until the exchange of the trees begins; from then on the restore is finished.
-wingback_status wingback_restore_start(const struct wingback_restore *restore,
-                                       const struct wingback_archive *archive,
-                                       struct wingback_task **task,
-                                       struct wingback_error **error);
+// Starts the restore of `archive`. Result: wingback_task_restored. A cancel leaves the directory
+// as it was, until the exchange of the trees begins; from then on the restore is finished.
+enum wingback_status wingback_restore_start(const struct wingback_restore *restore,
+                                            const struct wingback_archive *archive,
+                                            struct wingback_task **task,
+                                            struct wingback_error **error);
 
 // Frees the options; running tasks go on. NULL is allowed.
 void wingback_restore_free(struct wingback_restore *restore);
@@ -1492,24 +1379,24 @@ void wingback_restore_free(struct wingback_restore *restore);
 // Starts to finish or undo an interrupted restore of the directory. Result:
 // wingback_task_recovered. Of the options, only the state directory is used. A new restore of the
 // directory does this by itself.
-wingback_status wingback_restore_recover(const struct wingback_restore *restore,
-                                         struct wingback_task **task,
-                                         struct wingback_error **error);
+enum wingback_status wingback_restore_recover(const struct wingback_restore *restore,
+                                              struct wingback_task **task,
+                                              struct wingback_error **error);
 
 // Writes the result of wingback_restore_recover to `recovered`.
-wingback_status wingback_task_recovered(const struct wingback_task *task,
-                                        wingback_recovered *recovered,
-                                        struct wingback_error **error);
+enum wingback_status wingback_task_recovered(const struct wingback_task *task,
+                                             enum wingback_recovered *recovered,
+                                             struct wingback_error **error);
 
 // Lends the result of wingback_restore_start.
-wingback_status wingback_task_restored(const struct wingback_task *task,
-                                       const struct wingback_restored **restored,
-                                       struct wingback_error **error);
+enum wingback_status wingback_task_restored(const struct wingback_task *task,
+                                            const struct wingback_restored **restored,
+                                            struct wingback_error **error);
 
 // Writes the numbers of the restore to `summary`.
-wingback_status wingback_restored_get(const struct wingback_restored *restored,
-                                      struct wingback_restored_summary *summary,
-                                      struct wingback_error **error);
+enum wingback_status wingback_restored_get(const struct wingback_restored *restored,
+                                           struct wingback_restored_summary *summary,
+                                           struct wingback_error **error);
 
 // Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_restored_skipped(const struct wingback_restored *restored);
@@ -1519,50 +1406,51 @@ const struct wingback_notes *wingback_restored_warnings(const struct wingback_re
 
 // Creates the options for an extraction of all members into `directory`, which is made if it does
 // not exist.
-wingback_status wingback_extract_new(struct wingback_bytes directory,
-                                     struct wingback_extract **extract,
-                                     struct wingback_error **error);
+enum wingback_status wingback_extract_new(struct wingback_bytes directory,
+                                          struct wingback_extract **extract,
+                                          struct wingback_error **error);
 
-// Extracts only members that this path or pattern matches, with all members below them. Calls add
-// up.
-wingback_status wingback_extract_select(struct wingback_extract *extract,
-                                        struct wingback_bytes path_or_pattern,
-                                        struct wingback_error **error);
+// Extracts only members that `path_or_pattern` matches, with all members below them. Calls add up.
+enum wingback_status wingback_extract_select(struct wingback_extract *extract,
+                                             struct wingback_bytes path_or_pattern,
+                                             struct wingback_error **error);
 
-// Sets whether existing files and symlinks are replaced, each atomically. The default is false.
-wingback_status wingback_extract_overwrite(struct wingback_extract *extract,
-                                           bool overwrite,
-                                           struct wingback_error **error);
+// If `overwrite` is true, existing files and symlinks are replaced, each atomically. The default
+// is false.
+enum wingback_status wingback_extract_overwrite(struct wingback_extract *extract,
+                                                bool overwrite,
+                                                struct wingback_error **error);
 
-// Sets whether a damaged archive is extracted as far as possible. By default damage is an error.
-wingback_status wingback_extract_salvage(struct wingback_extract *extract,
-                                         bool salvage,
-                                         struct wingback_error **error);
+// If `salvage` is true, a damaged archive is extracted as far as possible. By default damage is an
+// error.
+enum wingback_status wingback_extract_salvage(struct wingback_extract *extract,
+                                              bool salvage,
+                                              struct wingback_error **error);
 
-// Sets how members are written, and the limits for them.
-wingback_status wingback_extract_options(struct wingback_extract *extract,
-                                         const struct wingback_unpack_options *options,
-                                         struct wingback_error **error);
+// Sets `options`: how members are written, and the limits for them.
+enum wingback_status wingback_extract_options(struct wingback_extract *extract,
+                                              const struct wingback_unpack_options *options,
+                                              struct wingback_error **error);
 
-// Starts to extract the archive. Result: wingback_task_extracted. If the task fails or is
-// cancelled, complete files stay.
-wingback_status wingback_extract_start(const struct wingback_extract *extract,
-                                       const struct wingback_archive *archive,
-                                       struct wingback_task **task,
-                                       struct wingback_error **error);
+// Starts to extract `archive`. Result: wingback_task_extracted. If the task fails or is cancelled,
+// complete files stay.
+enum wingback_status wingback_extract_start(const struct wingback_extract *extract,
+                                            const struct wingback_archive *archive,
+                                            struct wingback_task **task,
+                                            struct wingback_error **error);
 
 // Frees the options; running tasks go on. NULL is allowed.
 void wingback_extract_free(struct wingback_extract *extract);
 
 // Lends the result of wingback_extract_start.
-wingback_status wingback_task_extracted(const struct wingback_task *task,
-                                        const struct wingback_extracted **extracted,
-                                        struct wingback_error **error);
+enum wingback_status wingback_task_extracted(const struct wingback_task *task,
+                                             const struct wingback_extracted **extracted,
+                                             struct wingback_error **error);
 
 // Writes the numbers of the extraction to `summary`.
-wingback_status wingback_extracted_get(const struct wingback_extracted *extracted,
-                                       struct wingback_extracted_summary *summary,
-                                       struct wingback_error **error);
+enum wingback_status wingback_extracted_get(const struct wingback_extracted *extracted,
+                                            struct wingback_extracted_summary *summary,
+                                            struct wingback_error **error);
 
 // Returns the members that were not written, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_extracted_skipped(const struct wingback_extracted *extracted);
@@ -1578,24 +1466,25 @@ const struct wingback_notes *wingback_extracted_unmatched(const struct wingback_
 // Returns warnings. NULL for NULL.
 const struct wingback_notes *wingback_extracted_warnings(const struct wingback_extracted *extracted);
 
-// Reads requests from one descriptor and writes events to another, as the command `wingback
-// worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes the
-// protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to 30
-// seconds for their end. It uses duplicates of the descriptors.
+// Reads requests from the descriptor `requests` and writes events to `events`, as the command
+// `wingback worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes
+// the protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to
+// 30 seconds for their end. It uses duplicates of the descriptors.
 //
 // Blocks until then.
-wingback_status wingback_worker_run(int requests,
-                                    int events,
-                                    int streams,
-                                    struct wingback_error **error);
+enum wingback_status wingback_worker_run(int requests,
+                                         int events,
+                                         int streams,
+                                         struct wingback_error **error);
 
-// Sets the log function of the process, for messages of `level` and more important ones: the start
-// and end of tasks, and failures that no call returns. NULL removes it. After this call has
-// returned, the earlier function is not called any more.
-wingback_status wingback_log_set(wingback_log_level level,
-                                 wingback_log_function function,
-                                 void *user_data,
-                                 struct wingback_error **error);
+// Sets `function` as the log function of the process, for messages of `level` and more important
+// ones: the start and end of tasks, and failures that no call returns. It is called with
+// `user_data`. NULL removes the function. After this call has returned, the earlier function is
+// not called any more.
+enum wingback_status wingback_log_set(enum wingback_log_level level,
+                                      wingback_log_function function,
+                                      void *user_data,
+                                      struct wingback_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -264,6 +264,7 @@ fn not_repeated(repeated: &AtomicU64, n: u64) -> u64 {
 ///
 /// Dropping it does not affect the task.
 #[derive(Debug)]
+#[must_use = "a stream does nothing unless it is polled"]
 pub struct Updates {
     tracker: Arc<Tracker>,
     waiter: Waiter,

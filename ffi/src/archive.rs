@@ -69,7 +69,7 @@ impl ArchiveSource {
     }
 }
 
-/// Creates an archive that is a file.
+/// Creates an archive that is the file at `path`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_file(
     path: wingback_bytes,
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn wingback_archive_file(
     }
 }
 
-/// Creates an archive that is in a store, under the name `key`.
+/// Creates an archive that is in `store`, under the name `key`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_in_store(
     store: *const wingback_store,
@@ -107,9 +107,9 @@ pub unsafe extern "C" fn wingback_archive_in_store(
     }
 }
 
-/// Creates an archive behind an http or https link, such as a presigned URL of an object in S3. The
-/// query of the link never appears in errors or logs. `transfer` may be NULL for the defaults.
-/// UNSUPPORTED if the library has no network.
+/// Creates an archive behind `url`, an http or https link, such as a presigned URL of an object in
+/// S3. The query of the link never appears in errors or logs. `transfer` may be NULL for the
+/// defaults. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_link(
     url: wingback_bytes,
@@ -147,7 +147,7 @@ unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<ArchiveSource> {
     Err(Failure::without_s3())
 }
 
-/// Creates an archive that comes from a descriptor, such as that of a pipe or a socket. The
+/// Creates an archive that comes from the descriptor `fd`, such as that of a pipe or a socket. The
 /// descriptor is duplicated: the caller keeps its own and may close it at once. The archive is read
 /// from its start to its end, and by one operation only. If the writer stops writing, the task can
 /// still be cancelled, but the thread that reads ends only after the writing end is closed.
@@ -213,8 +213,8 @@ pub unsafe extern "C" fn wingback_archive_list(
     }
 }
 
-/// Starts to read one file of the archive into memory. Result: wingback_task_file. The task fails
-/// with NO_SPACE if the file has more than `max` bytes.
+/// Starts to read the file `path` of the archive into memory. Result: wingback_task_file. The task
+/// fails with NO_SPACE if the file has more than `max` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_read_file(
     archive: *const wingback_archive,
@@ -239,9 +239,9 @@ pub unsafe extern "C" fn wingback_archive_read_file(
     }
 }
 
-/// Starts to copy one file of the archive to a descriptor. Result: wingback_task_file. The
-/// descriptor is duplicated: the caller keeps its own and may close it at once. The written bytes
-/// are known to be correct only after the task has succeeded.
+/// Starts to copy the file `path` of the archive to the descriptor `fd`. Result:
+/// wingback_task_file. The descriptor is duplicated: the caller keeps its own and may close it at
+/// once. The written bytes are known to be correct only after the task has succeeded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_archive_copy_file(
     archive: *const wingback_archive,

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn wingback_backup_new(
     }
 }
 
-/// Excludes what the patterns match, one pattern per line. Calls add up. The last pattern that
+/// Excludes what `patterns` match, one pattern per line. Calls add up. The last pattern that
 /// matches a path decides. If the list exceeds the limits in docs/command.md, the task fails with
 /// INVALID_INPUT before anything is written.
 #[unsafe(no_mangle)]
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn wingback_backup_exclude(
     }
 }
 
-/// Sets the language of the patterns. The default is GIT.
+/// Sets `rules`, the language of the patterns. The default is GIT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_rules(
     backup: *mut wingback_backup,
@@ -84,8 +84,8 @@ pub unsafe extern "C" fn wingback_backup_rules(
     }
 }
 
-/// Sets the use of the ignore file in the root of the source, and its name. The default is MERGE.
-/// An empty `name` means ".pteroignore".
+/// Sets `mode`, the use of the ignore file in the root of the source. The default is MERGE.
+/// `name` is the name of the file; if it is empty, ".pteroignore".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_ignore_file(
     backup: *mut wingback_backup,
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn wingback_backup_ignore_file(
     }
 }
 
-/// Sets whether a suspicious pattern makes the task fail before anything is written. By default it
-/// is a warning.
+/// If `strict` is true, a suspicious pattern makes the task fail before anything is written. By
+/// default it is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_strict_patterns(
     backup: *mut wingback_backup,
@@ -119,8 +119,8 @@ pub unsafe extern "C" fn wingback_backup_strict_patterns(
     unsafe { options::set(backup, error, |backup| Ok(backup.strict_patterns(strict))) }
 }
 
-/// Sets whether directories on other file systems than the source are left out. The default is
-/// false.
+/// If `stay` is true, directories on other file systems than the source are left out. The default
+/// is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_one_file_system(
     backup: *mut wingback_backup,
@@ -131,9 +131,9 @@ pub unsafe extern "C" fn wingback_backup_one_file_system(
     unsafe { options::set(backup, error, |backup| Ok(backup.one_file_system(stay))) }
 }
 
-/// Sets the state directory in which the backup looks for an unfinished restore of the source; see
-/// wingback_restore_state_dir. If a restore was interrupted while it changed the source, the backup
-/// fails with BUSY.
+/// Sets `directory` as the state directory in which the backup looks for an unfinished restore of
+/// the source; see wingback_restore_state_dir. If a restore was interrupted while it changed the
+/// source, the backup fails with BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_state_dir(
     backup: *mut wingback_backup,
@@ -150,8 +150,8 @@ pub unsafe extern "C" fn wingback_backup_state_dir(
     }
 }
 
-/// Sets whether the tree is counted while the backup begins, so that the progress has the expected
-/// numbers. The default is true.
+/// If `count` is true, the tree is counted while the backup begins, so that the progress has the
+/// expected numbers. The default is true.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_count_first(
     backup: *mut wingback_backup,
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn wingback_backup_count_first(
     unsafe { options::set(backup, error, |backup| Ok(backup.count_first(count))) }
 }
 
-/// Sets the kinds of members that the tar gets. The default is FULL.
+/// Sets `profile`, the kinds of members that the tar gets. The default is FULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_profile(
     backup: *mut wingback_backup,
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn wingback_backup_profile(
     }
 }
 
-/// Sets the compression level. The default is FAST.
+/// Sets `level`, the compression level. The default is FAST.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_level(
     backup: *mut wingback_backup,
@@ -194,9 +194,9 @@ pub unsafe extern "C" fn wingback_backup_level(
     }
 }
 
-/// Sets the code that compresses. The default is WINGBACK. If the library does not have the encoder,
-/// the task fails with UNSUPPORTED before anything is written. If the encoder does not serve the
-/// level, it fails with INVALID_INPUT.
+/// Sets `encoder`, the code that compresses. The default is WINGBACK. If the library does not have
+/// the encoder, the task fails with UNSUPPORTED before anything is written. If the encoder does not
+/// serve the level, it fails with INVALID_INPUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_encoder(
     backup: *mut wingback_backup,
@@ -212,8 +212,8 @@ pub unsafe extern "C" fn wingback_backup_encoder(
     }
 }
 
-/// Sets the number of threads that compress. 0, the default, means one for each processor. Two more
-/// threads read and hash. The number does not change the bytes of the archive.
+/// Sets `threads`, the number of threads that compress. 0, the default, means one for each
+/// processor. Two more threads read and hash. The number does not change the bytes of the archive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_threads(
     backup: *mut wingback_backup,
@@ -232,8 +232,8 @@ pub unsafe extern "C" fn wingback_backup_threads(
     }
 }
 
-/// Sets whether the backup runs at the lowest priority for the processor and the disk. The default
-/// is false.
+/// If `background` is true, the backup runs at the lowest priority for the processor and the disk.
+/// The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_background(
     backup: *mut wingback_backup,
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn wingback_backup_background(
     unsafe { options::set(backup, error, |backup| Ok(backup.background(background))) }
 }
 
-/// Limits the speed at which the source is read.
+/// Sets `limiter` for the speed at which the source is read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_read_limit(
     backup: *mut wingback_backup,
@@ -261,7 +261,7 @@ pub unsafe extern "C" fn wingback_backup_read_limit(
     }
 }
 
-/// Limits the speed at which the archive is written.
+/// Sets `limiter` for the speed at which the archive is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_write_limit(
     backup: *mut wingback_backup,
@@ -297,8 +297,8 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     }
 }
 
-/// Sets whether the index leaves out ctimes, inode numbers, and the host, path and time of the backup,
-/// so that copies of a tree give the same bytes. The default is false.
+/// If `reproducible` is true, the index leaves out ctimes, inode numbers, and the host, path and time
+/// of the backup, so that copies of a tree give the same bytes. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_reproducible(
     backup: *mut wingback_backup,
@@ -309,7 +309,7 @@ pub unsafe extern "C" fn wingback_backup_reproducible(
     unsafe { options::set(backup, error, |backup| Ok(backup.reproducible(reproducible))) }
 }
 
-/// Sets whether parts of the archive are aligned with the blocks of file systems, so that these can share
+/// If `align` is true, parts of the archive are aligned with the blocks of file systems, so that these can share
 /// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_align(
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn wingback_backup_align(
     unsafe { options::set(backup, error, |backup| Ok(backup.align(align))) }
 }
 
-/// Sets the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
+/// Sets `label`, the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
 /// may hold any bytes, at most 255. The default is the name of the source directory. A
 /// longer label makes the task fail with INVALID_INPUT before anything is written.
 #[unsafe(no_mangle)]
@@ -340,7 +340,7 @@ pub unsafe extern "C" fn wingback_backup_label(
     }
 }
 
-/// Adds a key with a value, both UTF-8, to what the archive says about itself. Calls add up. More than
+/// Adds `key` with `value`, both UTF-8, to what the archive says about itself. Calls add up. More than
 /// 32 tags, a key that is empty, has "=" or more than 255 bytes, and a value of more than 512 bytes
 /// make the task fail with INVALID_INPUT before anything is written.
 #[unsafe(no_mangle)]
@@ -360,10 +360,10 @@ pub unsafe extern "C" fn wingback_backup_tag(
     }
 }
 
-/// Sets the archive of an earlier backup of the same source. The backup does not read unchanged
-/// files, and copies equal data from that archive. The new archive has the same bytes as without
-/// it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
-/// to write to it.
+/// Sets `file`, the archive of an earlier backup of the same source. The backup does not read
+/// unchanged files, and copies equal data from that archive. The new archive has the same bytes as
+/// without it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may
+/// be able to write to it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_file(
     backup: *mut wingback_backup,
@@ -380,8 +380,8 @@ pub unsafe extern "C" fn wingback_backup_previous_file(
     }
 }
 
-/// Does the same as wingback_backup_previous_file with the archive of this name in the local store
-/// that the backup goes to.
+/// Does the same as wingback_backup_previous_file with the archive `key` in the local store that
+/// the backup goes to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_previous_key(
     backup: *mut wingback_backup,
@@ -409,8 +409,8 @@ pub unsafe extern "C" fn wingback_backup_previous_latest(
     unsafe { options::set(backup, error, |backup| Ok(backup.previous(Previous::Latest))) }
 }
 
-/// Sets whether a file with an unchanged mtime counts as unchanged even if its ctime is new. It
-/// matters only with a previous archive. The default is false.
+/// If `trust` is true, a file with an unchanged mtime counts as unchanged even if its ctime is new.
+/// It matters only with a previous archive. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_trust_mtime(
     backup: *mut wingback_backup,
@@ -421,8 +421,8 @@ pub unsafe extern "C" fn wingback_backup_trust_mtime(
     unsafe { options::set(backup, error, |backup| Ok(backup.trust_mtime(trust))) }
 }
 
-/// Sets whether data that another encoder or level has compressed is copied as well. The archive
-/// then has other bytes. The default is false.
+/// If `any` is true, data that another encoder or level has compressed is copied as well. The
+/// archive then has other bytes. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_reuse_any(
     backup: *mut wingback_backup,

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn wingback_backup_estimate(
     }
 }
 
-/// Starts the backup into a store, under the name `key`. Result: wingback_task_report. The archive
+/// Starts the backup into `store`, under the name `key`. Result: wingback_task_report. The archive
 /// becomes visible in the store when it is complete.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_start(
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn wingback_backup_start(
     }
 }
 
-/// Starts the backup to part URLs. Nothing is written to a disk unless parts are over 256 MiB.
+/// Starts the backup to `part_urls`. Nothing is written to a disk unless parts are over 256 MiB.
 /// Results: wingback_task_report and wingback_task_parts. The program that issued the URLs
 /// completes the upload, or aborts it if the task fails.
 #[unsafe(no_mangle)]
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn wingback_backup_send_to(
     }
 }
 
-/// Starts the backup to a descriptor, such as that of a pipe or a socket. Result:
+/// Starts the backup to the descriptor `fd`, such as that of a pipe or a socket. Result:
 /// wingback_task_report. The descriptor is duplicated: the caller keeps its own and may close it at
 /// once. Only the end of the task says whether the written bytes are complete. A write without a
 /// reader is an error. If the reader stops reading, the task can still be cancelled, but the thread

@@ -144,7 +144,7 @@ pub(crate) unsafe fn write_text(
     Ok(())
 }
 
-/// Returns the bytes of a text that ends in a zero byte, without that byte. They are valid as long
+/// Returns the bytes of `text`, which ends in a zero byte, without that byte. They are valid as long
 /// as the text. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_bytes_of(text: *const c_char) -> wingback_bytes {

@@ -8,7 +8,7 @@ use wingback::{
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not
 /// used again. Later versions may add numbers.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_status {
     /// Success.
@@ -67,7 +67,7 @@ impl wingback_status {
 }
 
 /// The phases of a task, in their order.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_phase {
     /// Opening the source and the destination.
@@ -95,7 +95,7 @@ impl From<Phase> for wingback_phase {
 }
 
 /// Compression level.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_level {
     /// No compression.
@@ -117,7 +117,7 @@ impl From<wingback_level> for Level {
 }
 
 /// Code that compresses. wingback_build tells which encoders the library has.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_encoder {
     /// In every library, for all levels. The same tree gives the same archive. The default.
@@ -137,7 +137,7 @@ impl From<wingback_encoder> for Encoder {
 }
 
 /// Language of exclude patterns.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_rules {
     /// The language of .gitignore, with the same matches as git. The default.
@@ -165,7 +165,7 @@ impl From<Rules> for wingback_rules {
 }
 
 /// Use of the ignore file in the root of the source.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_ignore_file {
     /// Its patterns come before those of the caller. The default.
@@ -187,7 +187,7 @@ impl From<wingback_ignore_file> for IgnoreFile {
 }
 
 /// Kinds of members that the tar gets.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_profile {
     /// Files, symlinks and directories. The default.
@@ -215,7 +215,7 @@ impl From<Profile> for wingback_profile {
 }
 
 /// Owner of written files.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_owner {
     /// The user who runs the program. The default.
@@ -227,7 +227,7 @@ pub enum wingback_owner {
 }
 
 /// Kind of a member.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_member_kind {
     /// A kind that this library does not know.
@@ -264,7 +264,7 @@ impl From<MemberKind> for wingback_member_kind {
 }
 
 /// How an archive was read.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_read_method {
     /// By its index: in parallel, and only the parts that were needed.
@@ -292,7 +292,7 @@ impl From<ReadMethod> for wingback_read_method {
 }
 
 /// What was done about an interrupted restore.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_recovered {
     /// There was none.
@@ -317,7 +317,7 @@ impl From<Option<Recovered>> for wingback_recovered {
 }
 
 /// Importance of a log message.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum wingback_log_level {
     /// A fault of the library.

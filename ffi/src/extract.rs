@@ -47,8 +47,7 @@ pub unsafe extern "C" fn wingback_extract_new(
     }
 }
 
-/// Extracts only members that this path or pattern matches, with all members below them. Calls add
-/// up.
+/// Extracts only members that `path_or_pattern` matches, with all members below them. Calls add up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_select(
     extract: *mut wingback_extract,
@@ -65,7 +64,8 @@ pub unsafe extern "C" fn wingback_extract_select(
     }
 }
 
-/// Sets whether existing files and symlinks are replaced, each atomically. The default is false.
+/// If `overwrite` is true, existing files and symlinks are replaced, each atomically. The default
+/// is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_overwrite(
     extract: *mut wingback_extract,
@@ -76,7 +76,8 @@ pub unsafe extern "C" fn wingback_extract_overwrite(
     unsafe { options::set(extract, error, |extract| Ok(extract.overwrite(overwrite))) }
 }
 
-/// Sets whether a damaged archive is extracted as far as possible. By default damage is an error.
+/// If `salvage` is true, a damaged archive is extracted as far as possible. By default damage is an
+/// error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_salvage(
     extract: *mut wingback_extract,
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn wingback_extract_salvage(
     unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
 }
 
-/// Sets how members are written, and the limits for them.
+/// Sets `options`: how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_options(
     extract: *mut wingback_extract,
@@ -104,8 +105,8 @@ pub unsafe extern "C" fn wingback_extract_options(
     }
 }
 
-/// Starts to extract the archive. Result: wingback_task_extracted. If the task fails or is
-/// cancelled, complete files stay.
+/// Starts to extract `archive`. Result: wingback_task_extracted. If the task fails or is cancelled,
+/// complete files stay.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_extract_start(
     extract: *const wingback_extract,

@@ -21,7 +21,7 @@ impl Opaque for wingback_limiter {
     type By = Owned;
 }
 
-/// Creates a limit in bytes per second. 0 means no limit.
+/// Creates a limit of `bytes_per_second`. 0 means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_new(
     bytes_per_second: u64,
@@ -38,7 +38,8 @@ pub unsafe extern "C" fn wingback_limiter_new(
     }
 }
 
-/// Changes the limit at once for all backups that share it. 0 means no limit.
+/// Changes the limit to `bytes_per_second`, at once for all backups that share it. 0 means no
+/// limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_limiter_set_rate(
     limiter: *const wingback_limiter,

@@ -37,9 +37,10 @@ unsafe impl Sync for Hook {}
 
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
-/// Sets the log function of the process, for messages of `level` and more important ones: the start
-/// and end of tasks, and failures that no call returns. NULL removes it. After this call has
-/// returned, the earlier function is not called any more.
+/// Sets `function` as the log function of the process, for messages of `level` and more important
+/// ones: the start and end of tasks, and failures that no call returns. It is called with
+/// `user_data`. NULL removes the function. After this call has returned, the earlier function is
+/// not called any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_log_set(
     level: MaybeUninit<wingback_log_level>,

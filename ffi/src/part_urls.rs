@@ -33,10 +33,10 @@ pub(crate) type PartUrls = wingback::PartUrls;
 #[cfg(not(feature = "s3"))]
 pub(crate) enum PartUrls {}
 
-/// Creates an object from `count` URLs for parts of `part_size` bytes each. The last part may be
-/// smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts are over
-/// 256 MiB, the archive is first written to the directory `staging`; if that is empty, to the
-/// system's directory for temporary files. UNSUPPORTED if the library has no network.
+/// Creates an object from the `count` URLs in `urls`, for parts of `part_size` bytes each. The last
+/// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts
+/// are over 256 MiB, the archive is first written to the directory `staging`; if that is empty, to
+/// the system's directory for temporary files. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_new(
     urls: *const wingback_bytes,
@@ -92,8 +92,8 @@ unsafe fn new(
     Err(crate::failure::Failure::without_s3())
 }
 
-/// Starts to upload an archive that is a file, several parts at once. Result: wingback_task_parts.
-/// The file must not change until the task is done.
+/// Starts to upload the archive in the file at `path`, several parts at once. Result:
+/// wingback_task_parts. The file must not change until the task is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_upload_file(
     part_urls: *const wingback_part_urls,

@@ -49,8 +49,8 @@ pub unsafe extern "C" fn wingback_restore_new(
     }
 }
 
-/// Sets whether the archive's files are added to the directory and replace files of the same path,
-/// each atomically. Other files stay. The default is false.
+/// If `merge` is true, the archive's files are added to the directory and replace files of the same
+/// path, each atomically. Other files stay. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_merge(
     restore: *mut wingback_restore,
@@ -61,10 +61,10 @@ pub unsafe extern "C" fn wingback_restore_merge(
     unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
 }
 
-/// Keeps what this path or pattern matches as it is, for example files that the backup excluded.
-/// Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory,
-/// the task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is
-/// a warning.
+/// Keeps what `path_or_pattern` matches as it is, for example files that the backup excluded. Calls
+/// add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
+/// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
+/// warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,
@@ -81,9 +81,10 @@ pub unsafe extern "C" fn wingback_restore_keep(
     }
 }
 
-/// Sets whether the restore works without space for both trees. After the archive is verified, the
-/// old files are removed, and the archive is unpacked in their place. A failure or a kill after
-/// that leaves a part of the tree. It cannot be used with a stream. The default is false.
+/// If `in_place` is true, the restore works without space for both trees. After the archive is
+/// verified, the old files are removed, and the archive is unpacked in their place. A failure or a
+/// kill after that leaves a part of the tree. It cannot be used with a stream. The default is
+/// false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_in_place(
     restore: *mut wingback_restore,
@@ -112,8 +113,8 @@ pub unsafe extern "C" fn wingback_restore_staging(
     }
 }
 
-/// Keeps the restore's record in this directory. It must not be inside the target, and nobody else
-/// may be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
+/// Keeps the restore's record in `directory`. It must not be inside the target, and nobody else may
+/// be able to write to it. The default is $WINGBACK_STATE_DIR; else /var/lib/wingback for root;
 /// else $XDG_STATE_HOME/wingback or ~/.local/state/wingback. wingback_restore_recover and backups
 /// must use the same directory.
 #[unsafe(no_mangle)]
@@ -132,8 +133,8 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
     }
 }
 
-/// Sets the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails with
-/// CORRUPT before anything is changed.
+/// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
+/// with CORRUPT before anything is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
     restore: *mut wingback_restore,
@@ -150,7 +151,7 @@ pub unsafe extern "C" fn wingback_restore_sha1(
     }
 }
 
-/// Sets how members are written, and the limits for them.
+/// Sets `options`: how members are written, and the limits for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_options(
     restore: *mut wingback_restore,
@@ -167,8 +168,8 @@ pub unsafe extern "C" fn wingback_restore_options(
     }
 }
 
-/// Starts the restore. Result: wingback_task_restored. A cancel leaves the directory as it was,
-/// until the exchange of the trees begins; from then on the restore is finished.
+/// Starts the restore of `archive`. Result: wingback_task_restored. A cancel leaves the directory
+/// as it was, until the exchange of the trees begins; from then on the restore is finished.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_start(
     restore: *const wingback_restore,

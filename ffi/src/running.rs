@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The result of an operation. Each operation has a type of its own for it.
-type Outcome = Box<dyn Any + Send + Sync>;
+type TaskResult = Box<dyn Any + Send + Sync>;
 
 /// An operation, as its handle sees it.
 pub(crate) struct Running {
@@ -50,7 +50,7 @@ enum Control {
 
 #[derive(Default)]
 struct Shared {
-    outcome: OnceLock<Result<Outcome>>,
+    outcome: OnceLock<Result<TaskResult>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -108,7 +108,7 @@ impl Running {
         result: impl FnOnce(T) -> R + Send + 'static,
     ) -> Result<Self> {
         let control = Control::Task(task.handle());
-        let work = async move { Ok(Box::new(result(task.await?)) as Outcome) };
+        let work = async move { Ok(Box::new(result(task.await?)) as TaskResult) };
         Running::drive(operation, control, work)
     }
 
@@ -122,7 +122,7 @@ impl Running {
         let work = async move {
             let aborted = |_| Err(Error::new(ErrorKind::Cancelled, "cancelled"));
             let value = Abortable::new(future, registration).await.unwrap_or_else(aborted)?;
-            Ok(Box::new(result(value)) as Outcome)
+            Ok(Box::new(result(value)) as TaskResult)
         };
         Running::drive(operation, Control::Future(abort), work)
     }
@@ -130,7 +130,7 @@ impl Running {
     fn drive(
         operation: &'static str,
         control: Control,
-        work: impl Future<Output = wingback::Result<Outcome>> + Send + 'static,
+        work: impl Future<Output = wingback::Result<TaskResult>> + Send + 'static,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let driven = shared.clone();
@@ -175,7 +175,7 @@ impl Running {
         })
     }
 
-    fn outcome(&self) -> Result<&Outcome> {
+    fn outcome(&self) -> Result<&TaskResult> {
         match self.shared.outcome.get() {
             None => Err(Failure::status_only(wingback_status::NotYet)),
             Some(outcome) => outcome.as_ref().map_err(Clone::clone),
@@ -261,7 +261,7 @@ impl Shared {
         Ok(())
     }
 
-    fn finish(&self, outcome: Result<Outcome>) {
+    fn finish(&self, outcome: Result<TaskResult>) {
         let callback = {
             let mut state = self.lock();
             let _ = self.outcome.set(outcome);

@@ -78,7 +78,7 @@ pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
     }
 }
 
-/// Creates a store in a directory of the local file system. The directory is made when it is first
+/// Creates a store in `directory` of the local file system. The directory is made when it is first
 /// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
 /// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
 /// stay free. A backup fails with NO_SPACE when less is left.
@@ -131,8 +131,8 @@ pub unsafe extern "C" fn wingback_store_key(
     }
 }
 
-/// Writes the path or URL of an archive to `buffer`, in the same way as wingback_store_key. The
-/// archive need not exist.
+/// Writes the path or URL of the archive `key`, which need not exist. `buffer`, `capacity` and
+/// `len` are as in wingback_store_key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_location(
     store: *const wingback_store,
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn wingback_store_list(
     }
 }
 
-/// Starts to delete an archive. The task fails with NOT_FOUND if there is none.
+/// Starts to delete the archive `key`. The task fails with NOT_FOUND if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_delete(
     store: *const wingback_store,

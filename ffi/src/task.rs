@@ -200,7 +200,7 @@ pub unsafe extern "C" fn wingback_task_cancel(task: *const wingback_task) {
     });
 }
 
-/// Sets the function that is called with `user_data` when the task is done. It is called once, on a
+/// Sets `function`, which is called with `user_data` when the task is done. It is called once, on a
 /// thread of the library; soon after this call if the task is done already. If the task is freed
 /// first, the function is not called. wingback_task_free waits for a call that has begun, but no
 /// longer than its time limit. INVALID_INPUT if the task already has such a function.

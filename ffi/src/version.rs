@@ -80,7 +80,7 @@ pub unsafe extern "C" fn wingback_build(
     }
 }
 
-/// Returns a word for a status, such as "not-found", or "unknown" for any other number. The text
+/// Returns a word for `status`, such as "not-found", or "unknown" for any other number. The text
 /// ends in a zero byte and is never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn wingback_status_name(status: i32) -> *const c_char {

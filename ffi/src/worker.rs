@@ -8,10 +8,10 @@ use crate::{
     descriptor::duplicate, enums::wingback_status, error::wingback_error, guard::guard, signals,
 };
 
-/// Reads requests from one descriptor and writes events to another, as the command `wingback
-/// worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes the
-/// protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to 30
-/// seconds for their end. It uses duplicates of the descriptors.
+/// Reads requests from the descriptor `requests` and writes events to `events`, as the command
+/// `wingback worker` does. `streams` is a Unix socket of type SEQPACKET. docs/worker.md describes
+/// the protocol. At the end of the requests, running jobs are cancelled, and the worker waits up to
+/// 30 seconds for their end. It uses duplicates of the descriptors.
 ///
 /// Blocks until then.
 #[unsafe(no_mangle)]

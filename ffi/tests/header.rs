@@ -6,15 +6,20 @@ use std::{fs, path::Path, process::Command};
 
 use common::{HEADER, ok, root};
 
-/// Rewrites the header if `WINGBACK_BLESS` is set.
-#[test]
-fn the_header_matches_the_sources() {
+/// Generates the header from the sources.
+fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     let bindings = cbindgen::generate_with_config(root, config).unwrap();
     let mut header = Vec::new();
     bindings.write(&mut header);
-    let header = String::from_utf8(header).unwrap();
+    String::from_utf8(header).unwrap()
+}
+
+/// Rewrites the header if `WINGBACK_BLESS` is set.
+#[test]
+fn the_header_matches_the_sources() {
+    let header = generated();
     if std::env::var_os("WINGBACK_BLESS").is_some() {
         fs::write(HEADER, &header).unwrap();
     }
@@ -43,6 +48,29 @@ fn every_compiler_accepts_the_header_twice() {
                 .arg(&source));
         }
     }
+}
+
+/// The header's first comment has the rules for the other parameters.
+#[test]
+fn each_comment_names_the_parameters_of_its_function() {
+    let header = generated();
+    let functions = header.split_once("extern \"C\" {").unwrap().1;
+    let mut checked = 0;
+    for function in functions.split("\n\n").filter(|function| function.starts_with("//")) {
+        let (comment, declaration): (Vec<_>, Vec<_>) =
+            function.lines().partition(|line| line.starts_with("//"));
+        let (comment, declaration) = (comment.join(" "), declaration.join(" "));
+        let parameters = declaration.split_once('(').unwrap().1.trim_end_matches(");");
+        for (place, parameter) in parameters.split(',').enumerate() {
+            let name = parameter.rsplit([' ', '*']).next().unwrap();
+            let is_object = place == 0 && parameter.contains("struct") && parameter.contains('*');
+            if !is_object && !parameter.contains("**") && name != "void" {
+                assert!(comment.contains(&format!("`{name}`")), "{declaration} {comment}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 90, "{checked}");
 }
 
 /// The number is in the sources, in the soname and in the settings of `cargo cinstall`.

@@ -69,6 +69,7 @@ use crate::{
 /// If a future that waits for the next member is dropped, no member is lost. Dropping the entries ends the
 /// reading.
 #[derive(Debug)]
+#[must_use = "a stream does nothing unless it is polled"]
 pub struct Entries<'a> {
     events: Events<'a, Event, ()>,
     /// The stream of members has ended, with or without an error.

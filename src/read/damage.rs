@@ -70,7 +70,7 @@ pub struct Damage {
     /// Range of the damaged bytes; `None` if only the offset in the tar stream is known.
     pub range: Option<Range<u64>>,
     /// Number of the damaged segment, if the archive has an index.
-    pub segment: Option<usize>,
+    pub segment: Option<u64>,
     /// The problem.
     pub problem: String,
     /// Members that are lost because of it.
@@ -93,7 +93,7 @@ impl Damage {
         }
     }
 
-    pub(crate) fn of_segment(segment: usize, range: Range<u64>, why: &str) -> Self {
+    pub(crate) fn of_segment(segment: u64, range: Range<u64>, why: &str) -> Self {
         Damage { segment: Some(segment), ..Damage::of_file(range, why) }
     }
 

@@ -152,7 +152,7 @@ impl<S: Sink> Reading<'_, S> {
                 _ => self.lost.push(range),
             }
         }
-        let damage = Damage::of_segment(number as usize, segment.file(), why);
+        let damage = Damage::of_segment(number, segment.file(), why);
         self.damage.add(Damage { members, ..damage })
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Decoded {
 const ANNOUNCED: usize = 64;
 
 /// The runs that come next.
-struct Ahead {
+struct ReadAhead {
     runs: VecDeque<Run>,
     is_last: bool,
     /// A range that the caller reads before the first run, until it was announced.
@@ -61,7 +61,7 @@ pub(crate) struct Segments<'a> {
     source: Arc<dyn ReadAt>,
     checks: Checks,
     plan: Plan<'a>,
-    ahead: Ahead,
+    ahead: ReadAhead,
     pending: VecDeque<Receiver<Result<Decoded>>>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Segments<'a> {
         until: u64,
     ) -> Result<Self> {
         let (pending, runs) = (VecDeque::new(), VecDeque::new());
-        let ahead = Ahead { runs, is_last: false, first: Some(first), until };
+        let ahead = ReadAhead { runs, is_last: false, first: Some(first), until };
         let mut segments = Segments { workers, source, checks, plan, ahead, pending };
         segments.look_ahead()?;
         Ok(segments)

@@ -148,7 +148,7 @@ pub trait Store: Send + Sync {
     /// Returns whether [`create`](Store::create) needs `at_most`. A backup then walks the source first.
     ///
     /// The default returns false. S3 is an example of a store that needs it: the number of parts is limited.
-    fn wants_bound(&self) -> bool {
+    fn needs_bound(&self) -> bool {
         false
     }
 }
@@ -345,8 +345,8 @@ macro_rules! point_to_store {
                 (**self).location(key)
             }
 
-            fn wants_bound(&self) -> bool {
-                (**self).wants_bound()
+            fn needs_bound(&self) -> bool {
+                (**self).needs_bound()
             }
         }
     };

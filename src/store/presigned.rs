@@ -67,7 +67,7 @@ pub struct UploadedPart {
 }
 
 /// The parts of an upload. Complete after the backup has succeeded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UploadedParts(Arc<Mutex<Vec<UploadedPart>>>);
 
 impl UploadedParts {
@@ -128,7 +128,7 @@ impl PartUrls {
     /// The archive is staged on disk only if parts are over 256 MiB. The program that signed the URLs
     /// completes the upload, or aborts it if the backup fails.
     pub fn upload(self) -> (PartUpload, UploadedParts) {
-        let parts = UploadedParts::default();
+        let parts = UploadedParts(Arc::default());
         let on_sent: Sent = Arc::new(|_| ());
         let upload = if self.part_size > IN_MEMORY_MAX {
             Sending::Staged(Staged {

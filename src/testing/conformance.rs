@@ -149,7 +149,7 @@ async fn an_unfinished_upload_leaves_nothing(store: &dyn Store, key: &Key) {
 }
 
 async fn begin(store: &dyn Store, key: &Key) -> Result<Box<dyn Upload>> {
-    let at_most = store.wants_bound().then_some(CONTENT.len() as u64);
+    let at_most = store.needs_bound().then_some(CONTENT.len() as u64);
     store.create(key, at_most).await
 }
 

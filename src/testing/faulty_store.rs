@@ -122,8 +122,8 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.location(key)
     }
 
-    fn wants_bound(&self) -> bool {
-        self.store.wants_bound()
+    fn needs_bound(&self) -> bool {
+        self.store.needs_bound()
     }
 }
 

@@ -40,9 +40,9 @@ fn change_meanwhile(tree: &Tree, path: &str, previous: &Path, change: impl Fn(&F
             let file = File::options().write(true).open(&full).unwrap();
             while !is_over.load(SeqCst) {
                 // Two changes within one tick of the kernel's clock have the same ctime and cannot be distinguished.
-                settle();
+                wait_for_later_ctime();
                 change(&file);
-                settle();
+                wait_for_later_ctime();
                 file.write_all_at(&old, 0).unwrap();
                 set_time(&file);
             }
@@ -79,7 +79,7 @@ fn a_change_before_a_forged_group_is_reread_is_reported() {
         tree.file("b", noise(5000));
         set_time(&File::open(tree.root.join("b")).unwrap());
         tree.file("z", "the last");
-        settle();
+        wait_for_later_ctime();
         let mut full = from_scratch(&tree).1;
         let middle = usize::midpoint(segments(&full)[0], segments(&full)[1]);
         forge(&mut full, middle);
@@ -100,7 +100,7 @@ fn a_change_while_damaged_pieces_are_reread_is_reported() {
     for change in [truncate as fn(&File), overwrite] {
         let tree = Tree::with(&[("a", b"a"), ("world.db", &noise(600_000))]);
         set_time(&File::open(tree.root.join("world.db")).unwrap());
-        settle();
+        wait_for_later_ctime();
         let mut full = from_scratch(&tree).1;
         let starts = segments(&full);
         // Its first and last pieces stay intact.
@@ -128,7 +128,7 @@ fn a_file_that_vanishes_before_a_forged_group_is_reread_is_skipped() {
         fs::hard_link(tree.root.join("a"), tree.root.join("b")).unwrap();
         fs::hard_link(tree.root.join("a"), tree.root.join("c")).unwrap();
         tree.file("z", "the last");
-        settle();
+        wait_for_later_ctime();
         let mut full = from_scratch(&tree).1;
         let middle = usize::midpoint(segments(&full)[0], segments(&full)[1]);
         forge(&mut full, middle);

@@ -6,9 +6,9 @@ use futures::executor::block_on;
 use wingback::{Backup, Cache, MemoryStore, Report, Store, Warning};
 
 use crate::{
-    from_scratch, later, settle,
+    from_scratch, later,
     support::{Tree, key, noise},
-    world,
+    wait_for_later_ctime, world,
 };
 
 fn make(backup: Backup) -> (Report, Vec<u8>) {
@@ -39,7 +39,7 @@ fn a_cached_archive_is_the_previous_one_of_the_next_backup() {
     assert!(first.copied == 0 && first.warnings.is_empty(), "{:?}", first.warnings);
     assert!(only(&dir) == archive);
     tree.file("z.txt", "changed");
-    settle();
+    wait_for_later_ctime();
     let (second, archive) = make(cached());
     assert!(archive == from_scratch(&tree).1 && second.read < 20, "{second:?}");
     assert!(only(&dir) == archive, "the previous archive is removed");

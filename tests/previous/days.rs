@@ -7,8 +7,9 @@ use futures::executor::block_on;
 use wingback::{Archive, Extract, LocalStore, Previous, Verify};
 
 use crate::{
-    edit, files, later, settle,
+    edit, files, later,
     support::{Tree, noise, random::random_tree, snapshot::Snapshot, text},
+    wait_for_later_ctime,
 };
 
 #[test]
@@ -36,7 +37,7 @@ fn sixty_days_of_edits_come_back_as_they_were() {
             }
         }
         tree.file("log", format!("day {day}\n").repeat(day as usize));
-        settle();
+        wait_for_later_ctime();
         let key = store.key(&uuid::Uuid::from_u128(day));
         let backup = tree.backup().now(later());
         let backup = match days.last() {

@@ -30,7 +30,7 @@ fn later() -> SystemTime {
 }
 
 /// Waits until new changes have a later ctime than all earlier ones.
-fn settle() {
+fn wait_for_later_ctime() {
     let probe = tempfile::NamedTempFile::new().unwrap();
     let changed = || {
         probe.as_file().set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
@@ -69,7 +69,7 @@ fn world() -> Tree {
     tree.file("server.jar", noise(3_500_001));
     tree.file("z.txt", "the last");
     tree.link("latest", "logs/latest.log");
-    settle();
+    wait_for_later_ctime();
     tree
 }
 
@@ -131,14 +131,14 @@ fn after_any_edits_the_archive_equals_one_from_scratch() {
         let more = tree.root.join("more");
         fs::create_dir(&more).unwrap();
         random_tree(&more, &mut rng, seed % 3 == 0);
-        settle();
+        wait_for_later_ctime();
         let (_, mut archive) = from_scratch(&tree);
         for generation in 0..4 {
             let previous = keep(&tree, &archive);
             for _ in 0..rng.usize(0..12) {
                 edit(&tree.root, &mut rng);
             }
-            settle();
+            wait_for_later_ctime();
             let (report, next) = from(&tree, &previous);
             let (_, scratch) = from_scratch(&tree);
             assert!(next == scratch, "seed {seed}, generation {generation}");
@@ -258,7 +258,7 @@ fn a_forged_group_is_read_from_the_source_again() {
         }
         tree.link("b/latest", "c");
         tree.file("z", "the last");
-        settle();
+        wait_for_later_ctime();
         let (_, mut full) = from_scratch(&tree);
         let starts = segments(&full);
         assert_eq!(starts.len(), 3, "one group, and the end");
@@ -286,7 +286,7 @@ fn a_changed_link_after_a_forged_group_has_its_own_header() {
         tree.file("a", noise(3000 + n));
         tree.file("b", noise(4000 + n));
         tree.link("z", "old");
-        settle();
+        wait_for_later_ctime();
         let (_, mut full) = from_scratch(&tree);
         let starts = segments(&full);
         forge(&mut full, usize::midpoint(starts[0], starts[1]));
@@ -369,11 +369,11 @@ fn the_latest_archive_of_a_store_is_found() {
     };
     let (first, _) = make(1, tree.backup().previous(Previous::Latest));
     assert!(matches!(first.warnings[..], [Warning::PreviousUnused(_)]));
-    settle();
+    wait_for_later_ctime();
     tree.file("z.txt", "changed");
     let (second, key) = make(9, tree.backup().previous(Previous::Latest));
     assert!(second.copied > 0 && second.warnings.is_empty());
-    settle();
+    wait_for_later_ctime();
     // The newest archive is damaged, and the one before is used.
     let broken = store.key(&uuid::Uuid::from_u128(5));
     fs::write(store.path(&broken), "no archive").unwrap();
@@ -434,7 +434,7 @@ fn a_file_replaced_during_a_backup_has_either_the_old_or_the_new_content() {
         let (put, expected) = if round % 2 == 0 { (&new, &old) } else { (&old, &new) };
         let aside = tree.tmp.path().join("aside");
         fs::write(&aside, put).unwrap();
-        settle();
+        wait_for_later_ctime();
         let slow = wingback::Limiter::new(40_000_000);
         let backup = tree.backup().now(later()).previous(Previous::File(previous));
         let store = wingback::MemoryStore::new();
@@ -454,7 +454,7 @@ fn a_file_replaced_during_a_backup_has_either_the_old_or_the_new_content() {
         let found = support::format::read(&archive);
         let content = &found.get("server.jar").content;
         assert!(content == put || content == expected, "{report:?}");
-        settle();
+        wait_for_later_ctime();
         let scratch = from_scratch(&tree).1;
         assert!(from(&tree, &keep(&tree, &archive)).1 == scratch);
         previous = keep(&tree, &scratch);

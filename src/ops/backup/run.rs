@@ -68,7 +68,7 @@ impl Backup {
         Task::new(|tracker| async move {
             let mut source = self.open_source(Some(&store), &tracker).await?;
             let mut at_most = None;
-            if store.wants_bound() {
+            if store.needs_bound() {
                 let (tree, watched) = (self.tree.clone(), tracker.clone());
                 let count = pipe::spawn(move |_| {
                     let estimate = source.count(&tree, &watched)?;

@@ -19,7 +19,7 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// Returns whether an entry of the index is selected, and not left out.
-    pub(super) fn wants(&self, entry: &Entry) -> bool {
+    pub(super) fn matches(&self, entry: &Entry) -> bool {
         let is_directory = entry.kind == EntryKind::Directory;
         let mut unmatched = self.selection.unmatched();
         self.selection.matches(&entry.path, is_directory, &mut unmatched)

@@ -73,7 +73,7 @@ pub(crate) fn unpack(
         sink.prepare(&index)?;
         let wanted = match job.selection.is_empty() {
             true => Wanted::All,
-            false => Wanted::Some(Box::new(|entry: &Entry| job.wants(entry))),
+            false => Wanted::Some(Box::new(|entry: &Entry| job.matches(entry))),
         };
         let checked = index.clone();
         let read = read::by_index(source, checked, wanted, &options, &pool, tracker, &mut sink)?;

@@ -271,7 +271,7 @@ impl Store for S3Store {
         self.config.place(Some(key)).into()
     }
 
-    fn wants_bound(&self) -> bool {
+    fn needs_bound(&self) -> bool {
         true
     }
 }
