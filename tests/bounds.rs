@@ -391,7 +391,7 @@ fn an_archive_with_damage_in_every_segment_is_bounded() {
         let file = small();
         let long = vec![b'n'; 4000];
         let segments = 80_000;
-        let content = u64::from(segments) * 512;
+        let content = segments * 512;
         let forged = forge::with_segments(&file, segments, |entry| {
             entry.path.clone_from(&long);
             entry.size = content;

@@ -336,12 +336,12 @@ mod tests {
         assert_eq!(record::take(), inodes(root.path(), &["", "a", "a/b"]));
         assert_eq!(fs::metadata(&dir).expect("there").mode() & 0o777, 0o700);
         make_dirs(&dir, 0o700).expect("there");
-        make_dirs(&dir.join("d"), 0o700).expect("made");
+        make_dirs(dir.join("d"), 0o700).expect("made");
         assert_eq!(record::take(), inodes(root.path(), &["a/b/c"]));
         make_dirs(Path::new(""), 0o700).expect("the directory itself");
         fs::write(root.path().join("file"), "x").expect("written");
         for refused in ["file", "file/x"] {
-            make_dirs(&root.path().join(refused), 0o700).expect_err(refused);
+            make_dirs(root.path().join(refused), 0o700).expect_err(refused);
         }
     }
 }

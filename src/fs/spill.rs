@@ -42,12 +42,12 @@ impl Spill {
         self.memory.extend(bytes);
         self.len += bytes.len() as u64;
         if self.memory.len() > MEMORY_MAX {
-            self.to_file()?;
+            self.move_to_file()?;
         }
         Ok(())
     }
 
-    fn to_file(&mut self) -> Result<()> {
+    fn move_to_file(&mut self) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(unnamed()?),

@@ -123,7 +123,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
             }
             Ok(Some((_, pages))) => {
                 let mut sink = CopyOne { ordinal: None, members: 0, member: None, output };
-                let wanted = Wanted::One(path.clone(), pages);
+                let wanted = Wanted::One(path.clone(), Box::new(pages));
                 let outcome =
                     read::by_index(at, index, wanted, &OPTIONS, &pool, tracker, &mut sink)?;
                 if outcome.is_some() {

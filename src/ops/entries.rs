@@ -55,14 +55,14 @@ use crate::{
 ///
 /// # Errors
 ///
-/// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
-///   [`UrlExpired`](ErrorKind::UrlExpired) if the archive cannot be opened.
-/// - [`Corrupt`](ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
-/// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`].
-/// - [`Io`](ErrorKind::Io) if the disk or the network fails.
+/// - [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied) or
+///   [`UrlExpired`](crate::ErrorKind::UrlExpired) if the archive cannot be opened.
+/// - [`Corrupt`](crate::ErrorKind::Corrupt) if it is damaged, or is not a `.tar.gz`.
+/// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`].
+/// - [`Io`](crate::ErrorKind::Io) if the disk or the network fails.
 ///
 /// An error is the last item of the stream. If a read of content fails, the next item is an error of the kind
-/// [`Internal`](ErrorKind::Internal).
+/// [`Internal`](crate::ErrorKind::Internal).
 ///
 /// # Cancel safety
 ///

@@ -144,8 +144,7 @@ impl Pages {
     pub(super) fn from(index: Arc<Index>, key: &[u8]) -> Result<Self> {
         let mut path = Vec::new();
         let mut node = index.root.top.clone();
-        loop {
-            let Some((at, _)) = node.child_of(key) else { break };
+        while let Some((at, _)) = node.child_of(key) {
             let (level, mut siblings) = (node.level, Siblings::of(node));
             while siblings.at < at && siblings.next().is_some() {}
             let down = match level {

@@ -18,7 +18,7 @@ pub(crate) enum Wanted<'a> {
     /// The entries for which this returns true.
     Some(Box<dyn FnMut(&Entry) -> bool + 'a>),
     /// Only the entry at this path, which is in the first of these pages.
-    One(Vec<u8>, Pages),
+    One(Vec<u8>, Box<Pages>),
 }
 
 /// Consecutive segments, and the wanted entries that begin in them.
@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
         let (wanted, pages) = match wanted {
             Wanted::All => (Filter::All, all()),
             Wanted::Some(filter) => (Filter::Some(filter), all()),
-            Wanted::One(path, pages) => (Filter::One(path), pages),
+            Wanted::One(path, pages) => (Filter::One(path), *pages),
         };
         Plan {
             pages,
@@ -132,8 +132,8 @@ impl<'a> Plan<'a> {
     fn wanted_in(&mut self, segment: &LocatedSegment) -> Result<Vec<LocatedEntry>> {
         let mut wanted = Vec::new();
         while !self.is_complete {
-            let in_segment = |entry: &mut LocatedEntry| entry.tar_at < segment.tar().end;
-            match self.entries.pop_front_if(in_segment) {
+            let in_segment = |entry: &LocatedEntry| entry.tar_at < segment.tar().end;
+            match pop_if(&mut self.entries, in_segment) {
                 Some(located) => {
                     let is_wanted = match &mut self.wanted {
                         Filter::All => true,
@@ -167,4 +167,9 @@ impl<'a> Plan<'a> {
         self.entries.extend(page.entries.into_iter().filter(|located| located.entry.is_in_tar()));
         Ok(true)
     }
+}
+
+/// Takes the first item of a queue if `is_wanted` returns true for it.
+pub(super) fn pop_if<T>(queue: &mut VecDeque<T>, is_wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(is_wanted) { queue.pop_front() } else { None }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use super::{input::corrupt, sink::Sink, worker_pool::SharedBuffer};
+use super::{input::corrupt, plan::pop_if, sink::Sink, worker_pool::SharedBuffer};
 use crate::{
     entry::{Entry, EntryKind, Member},
     error::Result,
@@ -175,8 +175,8 @@ impl<'a, S: Sink> TarReader<'a, S> {
             lost.push((content.path.clone(), expected.current.clone()));
         }
         let is_at_end = matches!(self.state, State::End);
-        let is_lost = |next: &mut LocatedEntry| next.tar_at < tar.end && !is_at_end;
-        while let Some(located) = expected.next.pop_front_if(is_lost) {
+        let is_lost = |next: &LocatedEntry| next.tar_at < tar.end && !is_at_end;
+        while let Some(located) = pop_if(&mut expected.next, is_lost) {
             expected.current = located.tar();
             lost.push((located.entry.path, expected.current.clone()));
         }
@@ -225,9 +225,8 @@ impl<'a, S: Sink> TarReader<'a, S> {
         let mut exact_mtime = None;
         if let Some(expected) = &mut self.expected {
             let start = self.at - member.header_len;
-            let is_it =
-                |next: &mut LocatedEntry| next.tar_at == start && matches(&next.entry, &member);
-            match expected.next.pop_front_if(is_it) {
+            let is_it = |next: &LocatedEntry| next.tar_at == start && matches(&next.entry, &member);
+            match pop_if(&mut expected.next, is_it) {
                 Some(located) => {
                     exact_mtime = Some(located.entry.mtime_ns);
                     expected.current = located.tar();

@@ -30,6 +30,7 @@ use crate::{
 const CONTENT: &[u8] = &[b'x'; 300];
 
 /// Returns the path of a file in a [`sparse_archive`]. Paths are in the order of their numbers.
+#[doc(hidden)]
 pub fn sparse_path(number: u64) -> Vec<u8> {
     format!("world/players/{:05}/player-{number:09}.json", number / 1000).into_bytes()
 }
@@ -40,6 +41,7 @@ pub fn sparse_path(number: u64) -> Vec<u8> {
 /// # Errors
 ///
 /// [`Io`](ErrorKind::Io) or [`NoSpace`](ErrorKind::NoSpace) if the archive cannot be written.
+#[doc(hidden)]
 pub fn sparse_archive(path: &Path, files: u64) -> Result<()> {
     let fail = |e| Error::io("write the archive", e).at(path);
     let file = File::create(path).map_err(fail)?;
@@ -89,6 +91,7 @@ pub fn sparse_archive(path: &Path, files: u64) -> Result<()> {
 ///
 /// [`Io`](ErrorKind::Io) if the archive cannot be read, and [`Corrupt`](ErrorKind::Corrupt) if it cannot be
 /// used.
+#[doc(hidden)]
 pub fn compare_with_previous(path: &Path, files: u64) -> Result<u64> {
     let source = Arc::new(LocalFile::open(path)?);
     let id = encoder_id(Encoder::Wingback, Level::None);

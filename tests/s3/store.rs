@@ -263,7 +263,8 @@ fn a_private_certificate_authority_is_trusted_if_configured() {
 
 #[test]
 fn an_invalid_option_is_an_error_that_names_it() {
-    let cases: [(&dyn Fn(&mut S3Config), &str); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut S3Config);
+    let cases: [(Change<'_>, &str); 5] = [
         (&|config| config.bucket = "x".into(), "fewer than 3 characters"),
         (&|config| config.endpoint = Some("ftp://host".into()), "endpoint: its scheme"),
         (&|config| config.endpoint = Some("http://host/path".into()), "path"),

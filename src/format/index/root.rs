@@ -44,7 +44,7 @@ pub(crate) struct Root {
 /// The fields of the identity. A reader skips fields that it does not know.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-enum Tag {
+enum Field {
     Label = 1,
     Source = 2,
     Host = 3,
@@ -57,7 +57,7 @@ enum Tag {
     Symlinks = 10,
     Content = 11,
     Skipped = 12,
-    UserTag = 13,
+    Tag = 13,
 }
 
 impl Root {
@@ -66,36 +66,36 @@ impl Root {
         self.top.encode(&mut raw);
         put_number(&mut raw, self.pages_len);
         let Info { label, source, host, made, tool, rules, tags, .. } = &self.info;
-        let mut put = |tag: Tag, value: &[u8]| {
-            put_number(&mut raw, tag as u64);
+        let mut put = |field: Field, value: &[u8]| {
+            put_number(&mut raw, field as u64);
             put_bytes(&mut raw, value);
         };
-        put(Tag::Label, &label[..label.len().min(LABEL_MAX)]);
+        put(Field::Label, &label[..label.len().min(LABEL_MAX)]);
         if let Some(source) = source.as_ref().filter(|source| source.len() <= SOURCE_MAX) {
-            put(Tag::Source, source);
+            put(Field::Source, source);
         }
         if let Some(host) = host.as_ref().filter(|host| host.len() <= LABEL_MAX) {
-            put(Tag::Host, host.as_bytes());
+            put(Field::Host, host.as_bytes());
         }
         if let Some(made) = made {
-            put(Tag::Made, &info::ns_of(*made).to_le_bytes());
+            put(Field::Made, &info::ns_of(*made).to_le_bytes());
         }
-        put(Tag::Tool, tool.as_bytes());
-        put(Tag::Rules, &[u8::from(*rules == Rules::Wings)]);
+        put(Field::Tool, tool.as_bytes());
+        put(Field::Rules, &[u8::from(*rules == Rules::Wings)]);
         for BlobRef { at, len, hash } in &self.excludes {
-            put(Tag::Excludes, &[&at.to_le_bytes()[..], &len.to_le_bytes(), hash].concat());
+            put(Field::Excludes, &[&at.to_le_bytes()[..], &len.to_le_bytes(), hash].concat());
         }
         for (tag, count) in [
-            (Tag::Files, self.info.files),
-            (Tag::Directories, self.info.directories),
-            (Tag::Symlinks, self.info.symlinks),
-            (Tag::Content, self.info.content),
-            (Tag::Skipped, self.info.skipped),
+            (Field::Files, self.info.files),
+            (Field::Directories, self.info.directories),
+            (Field::Symlinks, self.info.symlinks),
+            (Field::Content, self.info.content),
+            (Field::Skipped, self.info.skipped),
         ] {
             put(tag, &count.to_le_bytes());
         }
         for (key, value) in tags {
-            put(Tag::UserTag, format!("{key}={value}").as_bytes());
+            put(Field::Tag, format!("{key}={value}").as_bytes());
         }
         debug_assert!(raw.len() <= RAW_MAX, "the caller bounds the identity");
         raw
@@ -118,36 +118,36 @@ impl Root {
 
     fn take(&mut self, tag: u64, value: &[u8]) -> Option<()> {
         let info = &mut self.info;
-        let is = |known: Tag| tag == known as u64;
+        let is = |known: Field| tag == known as u64;
         let count = || value.try_into().ok().map(u64::from_le_bytes);
         let text = || String::from_utf8_lossy(value).into_owned();
-        if is(Tag::Label) {
+        if is(Field::Label) {
             info.label = value.to_vec();
-        } else if is(Tag::Source) {
+        } else if is(Field::Source) {
             info.source = Some(value.to_vec());
-        } else if is(Tag::Host) {
+        } else if is(Field::Host) {
             info.host = Some(text());
-        } else if is(Tag::Made) {
+        } else if is(Field::Made) {
             info.made = info::time_of(i64::from_le_bytes(value.try_into().ok()?));
-        } else if is(Tag::Tool) {
+        } else if is(Field::Tool) {
             info.tool = text();
-        } else if is(Tag::Rules) {
+        } else if is(Field::Rules) {
             info.rules = if value == [1] { Rules::Wings } else { Rules::Git };
-        } else if is(Tag::Excludes) {
+        } else if is(Field::Excludes) {
             let mut fields = Fields(value);
             let (at, len, hash) = (fields.u64()?, fields.u32()?, fields.array::<HASH_LEN>()?);
             self.excludes.push(BlobRef { at, len, hash });
-        } else if is(Tag::Files) {
+        } else if is(Field::Files) {
             info.files = count()?;
-        } else if is(Tag::Directories) {
+        } else if is(Field::Directories) {
             info.directories = count()?;
-        } else if is(Tag::Symlinks) {
+        } else if is(Field::Symlinks) {
             info.symlinks = count()?;
-        } else if is(Tag::Content) {
+        } else if is(Field::Content) {
             info.content = count()?;
-        } else if is(Tag::Skipped) {
+        } else if is(Field::Skipped) {
             info.skipped = count()?;
-        } else if is(Tag::UserTag) {
+        } else if is(Field::Tag) {
             let text = text();
             let (key, value) = text.split_once('=')?;
             info.tags.push((key.to_owned(), value.to_owned()));

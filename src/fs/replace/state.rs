@@ -260,7 +260,7 @@ impl StateDir {
 
     /// Opens the directory of records, after making it and its parents if they are missing.
     fn make(&self) -> Result<Beneath> {
-        make_dirs(&self.path.join(RESTORES), 0o700).map_err(|e| {
+        make_dirs(self.path.join(RESTORES), 0o700).map_err(|e| {
             Error::io("make the state directory (another one can be chosen)", e).at(&self.path)
         })?;
         self.open()?.ok_or_else(|| self.fail(Errno::NOENT))
