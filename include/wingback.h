@@ -562,9 +562,9 @@ typedef struct wingback_info_summary {
     // Level of the encoder.
     uint32_t encoder_level;
     // Kinds of members that the tar has.
-    wingback_profile profile;
+    enum wingback_profile profile;
     // Language of the patterns.
-    wingback_rules rules;
+    enum wingback_rules rules;
     // Whether `made_ns` is set.
     bool is_made_known;
 } wingback_info_summary;
@@ -962,49 +962,41 @@ enum wingback_status wingback_backup_write_limit(struct wingback_backup *backup,
 
 // Backs up only the first `len` bytes of the file at `path`, which is relative to the source. A
 // running Bedrock server reports such lengths in reply to "save query".
-wingback_status wingback_backup_max_len(struct wingback_backup *backup,
-                                        struct wingback_bytes path,
-                                        uint64_t len,
-                                        struct wingback_error **error);
-
-// Sets whether the index leaves out ctimes, inode numbers, and the host, path and time of the backup,
-// so that copies of a tree give the same bytes. The default is false.
-wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
-                                             bool reproducible,
+enum wingback_status wingback_backup_max_len(struct wingback_backup *backup,
+                                             struct wingback_bytes path,
+                                             uint64_t len,
                                              struct wingback_error **error);
 
-// Sets whether parts of the archive are aligned with the blocks of file systems, so that these can share
-// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
-wingback_status wingback_backup_align(struct wingback_backup *backup,
-                                      bool align,
-                                      struct wingback_error **error);
+// If `reproducible` is true, the index leaves out ctimes, inode numbers, and the host, path and time
+// of the backup, so that copies of a tree give the same bytes. The default is false.
+enum wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
+                                                  bool reproducible,
+                                                  struct wingback_error **error);
 
-// Sets the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
+// If `align` is true, parts of the archive are aligned with the blocks of file systems, so that these can share
+// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
+enum wingback_status wingback_backup_align(struct wingback_backup *backup,
+                                           bool align,
+                                           struct wingback_error **error);
+
+// Sets `label`, the label of the archive: a name of what it is a backup of, such as the UUID of a server. It
 // may hold any bytes, at most 255. The default is the name of the source directory. A
 // longer label makes the task fail with INVALID_INPUT before anything is written.
-wingback_status wingback_backup_label(struct wingback_backup *backup,
-                                      struct wingback_bytes label,
-                                      struct wingback_error **error);
+enum wingback_status wingback_backup_label(struct wingback_backup *backup,
+                                           struct wingback_bytes label,
+                                           struct wingback_error **error);
 
-// Adds a key with a value, both UTF-8, to what the archive says about itself. Calls add up. More than
+// Adds `key` with `value`, both UTF-8, to what the archive says about itself. Calls add up. More than
 // 32 tags, a key that is empty, has "=" or more than 255 bytes, and a value of more than 512 bytes
 // make the task fail with INVALID_INPUT before anything is written.
-wingback_status wingback_backup_tag(struct wingback_backup *backup,
-                                    struct wingback_bytes key,
-                                    struct wingback_bytes value,
-                                    struct wingback_error **error);
-
-// Sets the archive of an earlier backup of the same source. The backup does not read unchanged
-// files, and copies equal data from that archive. The new archive has the same bytes as without
-// it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may be able
-// to write to it.
-wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
-                                              struct wingback_bytes file,
-                                              struct wingback_error **error);
+enum wingback_status wingback_backup_tag(struct wingback_backup *backup,
+                                         struct wingback_bytes key,
+                                         struct wingback_bytes value,
+                                         struct wingback_error **error);
 
 // Sets `file`, the archive of an earlier backup of the same source. The backup does not read
 // unchanged files, and copies equal data from that archive. The new archive has the same bytes as
-// without it. If the previous archive cannot be used, that is a warning. Nobody but the caller may
+// without it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may
 // be able to write to it.
 enum wingback_status wingback_backup_previous_file(struct wingback_backup *backup,
                                                    struct wingback_bytes file,
@@ -1171,9 +1163,9 @@ enum wingback_status wingback_archive_stream(int fd,
 
 // Starts to read what the archive says about itself. Result: wingback_task_info. It reads the last 64
 // KiB of the archive, and further parts only for many patterns.
-wingback_status wingback_archive_info(const struct wingback_archive *archive,
-                                      struct wingback_task **task,
-                                      struct wingback_error **error);
+enum wingback_status wingback_archive_info(const struct wingback_archive *archive,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
 
 // Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
 // `count` paths or patterns. The list has the members that they match, and all members below
@@ -1214,25 +1206,25 @@ enum wingback_status wingback_task_file(const struct wingback_task *task,
 
 // Lends the result of wingback_archive_info. It is NULL if the archive has no index to use: another
 // program made it, its end is missing or damaged, or it is a stream.
-wingback_status wingback_task_info(const struct wingback_task *task,
-                                   const struct wingback_info **info,
-                                   struct wingback_error **error);
+enum wingback_status wingback_task_info(const struct wingback_task *task,
+                                        const struct wingback_info **info,
+                                        struct wingback_error **error);
 
 // Writes the identity to `summary`. Its pointers are valid until the task is freed.
-wingback_status wingback_info_get(const struct wingback_info *info,
-                                  struct wingback_info_summary *summary,
-                                  struct wingback_error **error);
+enum wingback_status wingback_info_get(const struct wingback_info *info,
+                                       struct wingback_info_summary *summary,
+                                       struct wingback_error **error);
 
 // Returns the number of tags; 0 for NULL.
 size_t wingback_info_tag_count(const struct wingback_info *info);
 
 // Writes the key and the value of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
 // until the task is freed.
-wingback_status wingback_info_tag(const struct wingback_info *info,
-                                  size_t index,
-                                  struct wingback_bytes *key,
-                                  struct wingback_bytes *value,
-                                  struct wingback_error **error);
+enum wingback_status wingback_info_tag(const struct wingback_info *info,
+                                       size_t index,
+                                       struct wingback_bytes *key,
+                                       struct wingback_bytes *value,
+                                       struct wingback_error **error);
 
 // Lends the result of wingback_archive_list.
 enum wingback_status wingback_task_listing(const struct wingback_task *task,

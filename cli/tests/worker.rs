@@ -153,7 +153,7 @@ fn a_job_labels_an_archive_and_another_reads_its_identity() {
     });
     let mut worker = Worker::start();
     let made = worker.run(1, "backup", args);
-    let archive = json!({ "file": made["result"]["path"] });
+    let archive = json!({ "file": made["result"]["location"] });
     let info = worker.run(2, "info", json!({ "archive": archive }));
     let info = &info["result"];
     assert_eq!((&info["label_b64"], &info["tags"]), (&json!("Y2Fm6Q=="), &tags), "{info}");
