@@ -1218,7 +1218,7 @@ enum wingback_status wingback_info_get(const struct wingback_info *info,
 // Returns the number of tags; 0 for NULL.
 size_t wingback_info_tag_count(const struct wingback_info *info);
 
-// Writes the key and the value of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
+// Writes the `key` and the `value` of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
 // until the task is freed.
 enum wingback_status wingback_info_tag(const struct wingback_info *info,
                                        size_t index,

@@ -152,7 +152,7 @@ pub unsafe extern "C" fn wingback_info_tag_count(info: *const wingback_info) -> 
     })
 }
 
-/// Writes the key and the value of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
+/// Writes the `key` and the `value` of the tag at `index`, counted from 0, as UTF-8. The bytes are valid
 /// until the task is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_info_tag(
