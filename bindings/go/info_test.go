@@ -37,7 +37,7 @@ func TestAnArchiveSaysWhatItIsABackupOf(t *testing.T) {
 		info.Profile != wingback.WingsProfile || info.Rules != wingback.GitRules {
 		t.Errorf("%+v", info)
 	}
-	if info.Files != report.Files || info.Directories != report.Directories || info.Symlinks != 1 ||
+	if info.Files != report.Files || info.Directories != report.Directories || info.Symlinks != report.Symlinks ||
 		info.Content != report.Content || info.Segments != report.Segments || info.Size != report.Size ||
 		info.Skipped != 0 || info.TarLen <= info.Content {
 		t.Errorf("%+v and %+v", info, report)

@@ -37,7 +37,7 @@ func openInProcess() (*transport, error) {
 func run(requests, events, streams *os.File) error {
 	status := C.wingback_worker_run(C.int(requests.Fd()), C.int(events.Fd()), C.int(streams.Fd()), nil)
 	if status != 0 {
-		return errors.New(C.GoString(C.wingback_status_name(status)))
+		return errors.New(C.GoString(C.wingback_status_name(C.int32_t(status))))
 	}
 	return nil
 }

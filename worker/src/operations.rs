@@ -231,12 +231,14 @@ fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
     struct Stored<'a> {
         key: &'a Key,
         size: u64,
+        modified_ns: Option<i64>,
         #[serde(flatten)]
         location: NamedBytes<'a>,
     }
     let location = store.location(&object.key);
     let location = NamedBytes::new("location", location.as_bytes());
-    written(&Stored { key: &object.key, size: object.size, location })
+    let (key, size, modified_ns) = (&object.key, object.size, object.modified_ns());
+    written(&Stored { key, size, modified_ns, location })
 }
 
 async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
