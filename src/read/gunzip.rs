@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use flate2::bufread::GzDecoder;
 
 use super::{
-    index::Index,
+    index::{COPY_MAX, Index},
     input::Chunks,
     worker_pool::{Buffer, BufferSource, SharedBuffer, WorkerPool},
 };
@@ -22,9 +22,6 @@ use crate::{
 
 /// Raw bytes that are returned at once: whole blocks.
 const CHUNK: usize = 1 << 20;
-
-/// Maximum bytes that are kept of members that may be an index: in a temporary file, except the first.
-const TAIL_MAX: u64 = 4 << 30;
 
 /// Bytes of an empty member with the longest extra field. A longer member is not part of an index.
 const MEMBER_MAX: usize = (64 << 10) + 32;
@@ -177,7 +174,7 @@ fn decode_member(input: &mut Input, output: &mut Output<'_>, tail: &mut Tail) ->
         decoder.get_mut().kept = None;
     }
     match input.kept.take() {
-        Some(member) if tail.len() + member.len() as u64 <= TAIL_MAX => tail.add(member)?,
+        Some(member) if tail.len() + member.len() as u64 <= COPY_MAX => tail.add(member)?,
         _ => *tail = Tail::default(),
     }
     Ok(())

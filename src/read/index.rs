@@ -19,18 +19,18 @@ use crate::{
 /// Bytes that are read first. They contain the root, and the whole index of about 2,000 files.
 pub(crate) const TAIL: u64 = 64 << 10;
 
+/// Maximum bytes of the index of a remote archive or of a stream, which are copied to a temporary file. The index
+/// of 30 million files is smaller.
+pub(super) const COPY_MAX: u64 = 1 << 30;
+
 /// An index, opened by its root. Its pages are read when they are needed.
 pub(crate) struct Index {
     pub(crate) footer: Footer,
     pub(super) root: Root,
-    pages: PageSource,
-}
-
-/// Source of the pages and nodes.
-enum PageSource {
-    Archive(Arc<dyn ReadAt>),
-    /// A local copy of the index.
-    Copy(Spill),
+    /// `None` if the copy has everything.
+    archive: Option<Arc<dyn ReadAt>>,
+    /// A local copy of the first bytes of the index: of all pages, or of everything.
+    copy: Option<Spill>,
 }
 
 impl Source {
@@ -61,8 +61,8 @@ impl Index {
             let end = tail.len() - FOOTER_LEN;
             index::read_root(&tail[at as usize..end], &footer)
         });
-        let pages = PageSource::Archive(source.clone());
-        Ok(root.map(|root| Index { footer, root, pages }).ok_or(NoIndex::Damaged))
+        let archive = Some(source.clone());
+        Ok(root.map(|root| Index { footer, root, archive, copy: None }).ok_or(NoIndex::Damaged))
     }
 
     /// Opens the index at the end of an archive that was read as a stream. `tail` has the bytes from the end of
@@ -76,22 +76,17 @@ impl Index {
         let mut root = vec![0; (footer.root_len as usize).min(TAIL as usize)];
         tail.read_at(index_len - root.len() as u64, &mut root)?;
         let root = index::read_root(&root, &footer);
-        Ok(root.map(|root| Index { footer, root, pages: PageSource::Copy(tail) }))
+        Ok(root.map(|root| Index { footer, root, archive: None, copy: Some(tail) }))
     }
 
-    /// Copies all pages and nodes of a remote index.
-    pub(super) fn copy_pages(&mut self, source: &dyn ReadAt) -> Result<()> {
-        let all = self.footer.index_at()..self.footer.root_at();
-        source.will_need(chunks_of(all.clone()).collect(), all.end);
-        let mut copy = Spill::default();
-        let mut chunk = Vec::new();
-        for range in chunks_of(all) {
-            chunk.resize((range.end - range.start) as usize, 0);
-            source.read_at(range.start, &mut chunk)?;
-            copy.write(&chunk)?;
-        }
-        self.pages = PageSource::Copy(copy);
-        Ok(())
+    /// Uses a copy of all pages from now on.
+    pub(super) fn with_copy(self, pages: Spill) -> Self {
+        Index { copy: Some(pages), ..self }
+    }
+
+    /// Returns whether each read costs a request.
+    pub(super) fn is_remote(&self) -> bool {
+        self.copy.is_none() && self.archive.as_ref().is_some_and(|archive| archive.is_remote())
     }
 
     /// Returns whether some entries are only in the index.
@@ -139,20 +134,21 @@ impl Index {
     /// Fills `into` with bytes at an offset from the start of the index.
     pub(super) fn read_range(&self, at: u64, into: &mut [u8]) -> Result<()> {
         let range = self.range(at, into.len()).ok_or_else(damaged)?;
-        match &self.pages {
-            PageSource::Archive(source) => source.read_at(range.start, into),
-            PageSource::Copy(copy) => copy.read_at(at, into),
+        let is_copied = |copy: &&Spill| at.saturating_add(into.len() as u64) <= copy.len();
+        match (self.copy.as_ref().filter(is_copied), &self.archive) {
+            (Some(copy), _) => copy.read_at(at, into),
+            (None, Some(archive)) => archive.read_at(range.start, into),
+            (None, None) => Err(damaged()),
         }
     }
 
     /// Announces that the pages will be read from start to end.
     pub(super) fn will_need_pages(&self) {
-        if let PageSource::Archive(source) = &self.pages
-            && source.is_remote()
-            && let Some(all) = self.range(0, 0)
-        {
-            let end = all.start.saturating_add(self.root.pages_len).min(self.footer.root_at());
-            source.will_need(chunks_of(all.start..end).collect(), end);
+        if let Some(archive) = self.archive.as_ref().filter(|_| self.is_remote()) {
+            let start = self.footer.index_at();
+            let end = start.saturating_add(self.root.pages_len.min(COPY_MAX));
+            let end = end.min(self.footer.root_at());
+            archive.will_need(chunks_of(start..end).collect(), end);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     damage::NoIndex,
-    index::{Index, damaged, is_damage},
+    index::{COPY_MAX, Index, damaged, is_damage},
     input::{CHUNK, Source},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         },
         tar::END_LEN,
     },
+    fs::spill::Spill,
 };
 
 /// The pages of an index, in order. In memory are one page, a part of the pages after it, and the nodes above
@@ -62,24 +63,36 @@ impl Source {
     /// are read several times.
     pub(crate) fn checked_index(&self) -> Result<Result<Arc<Index>, NoIndex>> {
         let Source::At(source) = self else { return Ok(Err(NoIndex::Stream)) };
-        let mut index = match Index::open(source)? {
-            Ok(index) => index,
+        let index = match Index::open(source)? {
+            Ok(index) => Arc::new(index),
             Err(why) => return Ok(Err(why)),
         };
-        if source.is_remote() {
-            index.copy_pages(&**source)?;
-        }
-        let index = Arc::new(index);
-        let mut pages = index.pages();
-        loop {
-            match pages.next() {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(Ok(index)),
-                Err(e) if is_damage(&e) => return Ok(Err(NoIndex::Damaged)),
-                Err(e) => return Err(e),
+        let copied = match check_pages(&index) {
+            Ok(copied) => copied,
+            Err(e) if is_damage(&e) => return Ok(Err(NoIndex::Damaged)),
+            Err(e) => return Err(e),
+        };
+        let index = Arc::into_inner(index).ok_or_else(damaged)?;
+        Ok(Ok(Arc::new(match copied {
+            Some(pages) => index.with_copy(pages),
+            None => index,
+        })))
+    }
+}
+
+/// Checks all pages. Returns a copy of them if the archive is remote.
+fn check_pages(index: &Arc<Index>) -> Result<Option<Spill>> {
+    let mut copy = index.is_remote().then(Spill::default);
+    let mut pages = index.pages();
+    while let Some((at, child, _)) = pages.next_located()? {
+        if let Some(copy) = &mut copy {
+            if at != copy.len() || at > COPY_MAX {
+                return Err(damaged());
             }
+            copy.write(pages.members(at, &child))?;
         }
     }
+    Ok(copy)
 }
 
 impl Index {
@@ -207,9 +220,13 @@ impl Pages {
         if at < self.chunk.at || at + len > chunk_end {
             self.read_chunk(at, len)?;
         }
+        read_page(self.members(at, child), &child.hash).ok_or_else(damaged)
+    }
+
+    /// Returns the members of a page that is in the chunk.
+    fn members(&self, at: u64, child: &Child) -> &[u8] {
         let start = (at - self.chunk.at) as usize;
-        let members = &self.chunk.bytes[start..start + child.len as usize];
-        read_page(members, &child.hash).ok_or_else(damaged)
+        &self.chunk.bytes[start..start + child.len as usize]
     }
 
     /// Reads the chunks that contain this range. Chunks begin at multiples of their length, as they were
