@@ -102,7 +102,8 @@ pub enum SkipReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// An archive, finished or not, of the store that this backup goes to.
+    /// An archive of wingback, or a file, finished or not, of the store that this backup goes to. See
+    /// [`include_archives`](crate::Backup::include_archives).
     OwnBackup,
 }
 
@@ -142,7 +143,7 @@ impl fmt::Display for SkipReason {
             SkipReason::Socket => "is a socket",
             SkipReason::Fifo => "is a named pipe",
             SkipReason::Device => "is a device",
-            SkipReason::OwnBackup => "is a backup in the store that this backup goes to",
+            SkipReason::OwnBackup => "is a backup itself",
         })
     }
 }

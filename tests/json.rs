@@ -30,7 +30,7 @@ fn a_report_says_where_the_archive_is() {
     let tree = Tree::with(&[("a", b"123")]);
     let fifo = tree.root.join(OsStr::from_bytes(b"caf\xe9"));
     assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
-    let store = LocalStore::new(tree.tmp.path().join(OsStr::from_bytes(b"to\xff")));
+    let store = LocalStore::new(tree.tmp.path().join(OsStr::from_bytes(b"to\xff"))).mkdir(true);
     let backup = tree.backup().exclude("[unclosed").max_len("none", 1);
     let report = block_on(backup.start(store.clone(), key())).unwrap();
     assert_eq!(report.location, Some(store.location(&key())));

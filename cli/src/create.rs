@@ -1,15 +1,20 @@
 //! `wingback create` and `wingback estimate`.
 
-use std::os::unix::ffi::OsStrExt;
+use std::{
+    fs::File,
+    io::{IsTerminal, stdout},
+    os::{fd::AsFd, unix::ffi::OsStrExt},
+};
 
 use serde::Serialize;
+use smol::Unblock;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
+use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Config};
 
 use crate::{
     archives::Archives,
     args,
-    output::{self, Style, print, say},
+    output::{self, Style, complain, print, say},
     status::Status,
     units::{count, plural, size},
 };
@@ -19,15 +24,21 @@ use crate::{
 struct Created<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    uuid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
 }
 
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
+    if args.to.as_os_str() == "-" {
+        return to_stdout(args, style).await;
+    }
     let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
     let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
     let archives = match archives {
-        Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
+        Ok(Archives::Local(store)) => {
+            Archives::Local(store.reserve(args.reserve).mkdir(args.mkdir))
+        }
         Ok(s3) => s3,
         Err(e) => {
             style.error(&e);
@@ -35,10 +46,44 @@ pub async fn create(args: &args::Create) -> Status {
         }
     };
     let key = archives.key(&uuid);
-    match run(args, style, archives.store(), key).await {
+    let made = match backup(args, style) {
+        Ok(backup) => style.run(backup.start(archives.store(), key)).await,
+        Err(e) => Err(e),
+    };
+    finish(made, style, Some(uuid))
+}
+
+/// Writes the archive to standard output, and everything else to standard error.
+async fn to_stdout(args: &args::Create, style: Style) -> Status {
+    if stdout().is_terminal() {
+        complain("the archive is not written to a terminal; redirect the output");
+        return Status::Usage;
+    }
+    output::use_stderr();
+    let made = async {
+        let fail = |e| Error::io("write to standard output", e);
+        let file = File::from(stdout().as_fd().try_clone_to_owned().map_err(fail)?);
+        let synced = file.try_clone().map_err(fail)?;
+        let to = Unblock::with_capacity(1 << 20, file);
+        let report = style.run(backup(args, style)?.write_to(to)).await?;
+        // A full disk may show only now. Pipes and the like cannot be synced.
+        let is_file = synced.metadata().is_ok_and(|meta| meta.is_file());
+        if is_file {
+            smol::unblock(move || synced.sync_all()).await.map_err(fail)?;
+        }
+        Ok(report)
+    };
+    finish(made.await, style, None)
+}
+
+/// Prints the result. An archive that went to standard output has no UUID.
+fn finish(made: Result<Report, Error>, style: Style, uuid: Option<Uuid>) -> Status {
+    match made {
         Ok(report) => {
             match style {
-                Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
+                Style::Json => {
+                    print(&Created { report: &report, uuid: uuid.map(|uuid| uuid.to_string()) })
+                }
                 _ => say(&output::report(&report)),
             }
             if report.is_partial() { Status::Partial } else { Status::Done }
@@ -63,12 +108,8 @@ fn set(config: &mut S3Config, args: &args::Create) {
     }
 }
 
-async fn run(
-    args: &args::Create,
-    style: Style,
-    store: Box<dyn Store>,
-    key: Key,
-) -> Result<Report, Error> {
+/// Returns the backup with all options.
+fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -77,6 +118,8 @@ async fn run(
         .background(args.background)
         .reproducible(args.reproducible)
         .align(args.align)
+        .allow_empty(args.allow_empty)
+        .include_archives(args.include_archives)
         .count_first(style != Style::Quiet);
     backup = backup.trust_mtime(args.trust == args::Trust::Mtime).reuse_any(args.reuse_any);
     if let Some(previous) = &args.previous {
@@ -100,7 +143,7 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
-    style.run(backup.start(store, key)).await
+    Ok(backup)
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {

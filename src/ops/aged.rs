@@ -77,7 +77,7 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::create_dir(tmp.path().join("source")).unwrap();
         std::fs::write(tmp.path().join("source/level.dat"), "level").unwrap();
-        let store = LocalStore::new(tmp.path().join("to"));
+        let store = LocalStore::new(tmp.path().join("to")).mkdir(true);
         let keys: Vec<_> = (1..=4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
         for (key, day) in keys.iter().zip(0..) {
             let backup = crate::Backup::new(tmp.path().join("source"));

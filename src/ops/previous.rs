@@ -153,7 +153,8 @@ mod tests {
         let tmp = tempfile::tempdir().expect("made");
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");
-        let store = Counting(LocalStore::new(tmp.path().join("to")), AtomicUsize::new(0));
+        let store =
+            Counting(LocalStore::new(tmp.path().join("to")).mkdir(true), AtomicUsize::new(0));
         for i in 0..20 {
             std::fs::write(source.join("level.dat"), format!("level {i}")).expect("written");
             let key = store.0.key(&uuid::Uuid::from_u128(100 - i));
@@ -171,7 +172,7 @@ mod tests {
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");
         std::fs::write(source.join("level.dat"), "level").expect("written");
-        let store = LocalStore::new(tmp.path().join("to"));
+        let store = LocalStore::new(tmp.path().join("to")).mkdir(true);
         let now = SystemTime::now();
         let hour = std::time::Duration::from_secs(3600);
         let made = [now - hour, now + hour, now - 2 * hour, now + 2 * hour];

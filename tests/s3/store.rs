@@ -96,7 +96,7 @@ fn a_backup_goes_up_and_comes_back() {
     let uuid = uuid::Uuid::from_u128(1).to_string();
     assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
     // Equal to a local backup of the tree.
-    let local = LocalStore::new(tree.tmp.path().join("local"));
+    let local = LocalStore::new(tree.tmp.path().join("local")).mkdir(true);
     let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
     assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
 

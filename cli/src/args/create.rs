@@ -24,9 +24,24 @@ pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
-    /// Destination of the archive: a directory, or s3://bucket/prefix
+    /// Destination of the archive: a directory, s3://bucket/prefix, or - for standard output
+    ///
+    /// With -, the report goes to standard error. The archive is complete only if the exit status is 0
+    /// or 3.
     #[arg(long, value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
+
+    /// Make the destination directory if it does not exist
+    #[arg(long)]
+    pub mkdir: bool,
+
+    /// Make an archive also if it has no members
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Back up archives of wingback in DIR as well
+    #[arg(long)]
+    pub include_archives: bool,
 
     /// UUID of the backup [default: a new one]
     #[arg(long)]

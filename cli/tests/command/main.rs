@@ -17,6 +17,7 @@ mod prune;
 mod refused;
 mod report;
 mod restore;
+mod safe;
 mod scale;
 mod signals;
 mod sweep;
