@@ -1,13 +1,11 @@
 //! `wingback create` and `wingback estimate`.
 
 use std::{
-    fs::File,
     io::{IsTerminal, stdout},
-    os::{fd::AsFd, unix::ffi::OsStrExt},
+    os::unix::ffi::OsStrExt,
 };
 
 use serde::Serialize;
-use smol::Unblock;
 use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Config};
 
@@ -16,6 +14,7 @@ use crate::{
     args,
     output::{self, Style, complain, print, say},
     status::Status,
+    stdout::Stdout,
     units::{count, plural, size},
 };
 
@@ -61,17 +60,8 @@ async fn to_stdout(args: &args::Create, style: Style) -> Status {
     }
     output::use_stderr();
     let made = async {
-        let fail = |e| Error::io("write to standard output", e);
-        let file = File::from(stdout().as_fd().try_clone_to_owned().map_err(fail)?);
-        let synced = file.try_clone().map_err(fail)?;
-        let to = Unblock::with_capacity(1 << 20, file);
-        let report = style.run(backup(args, style)?.write_to(to)).await?;
-        // A full disk may show only now. Pipes and the like cannot be synced.
-        let is_file = synced.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file {
-            smol::unblock(move || synced.sync_all()).await.map_err(fail)?;
-        }
-        Ok(report)
+        let to = Stdout::open()?;
+        style.run(backup(args, style)?.send_to(to)).await
     };
     finish(made.await, style, None)
 }

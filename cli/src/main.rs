@@ -10,6 +10,7 @@ mod output;
 mod prune;
 mod restore;
 mod status;
+mod stdout;
 mod units;
 mod worker;
 
