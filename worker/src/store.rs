@@ -57,6 +57,8 @@ pub(crate) struct LocalSpec {
     names: NameTemplate,
     #[serde(default)]
     reserve: u64,
+    #[serde(default)]
+    mkdir: bool,
 }
 
 #[cfg(feature = "s3")]
@@ -90,7 +92,8 @@ impl StoreSpec {
         match self {
             StoreSpec::Local(local) => {
                 let store = LocalStore::new(local.dir.into_path::<OsString>());
-                Ok(OpenStore::Local(store.names(local.names).reserve(local.reserve)))
+                let store = store.names(local.names).reserve(local.reserve).mkdir(local.mkdir);
+                Ok(OpenStore::Local(store))
             }
             #[cfg(feature = "s3")]
             StoreSpec::S3(config) => Ok(OpenStore::S3(Box::new(S3Store::new(*config)?))),
