@@ -105,13 +105,21 @@ pub enum SkipReason {
     /// An archive of wingback, or a file, finished or not, of the store that this backup goes to. See
     /// [`include_archives`](crate::Backup::include_archives).
     OwnBackup,
+    /// [`select`](crate::Backup::select) names it, and the source does not have it.
+    Missing,
 }
 
 impl SkipReason {
     /// Returns whether the backup lacks data that it should have. True for paths that could not be read, false
     /// for paths that a backup never contains.
     pub fn is_data_loss(&self) -> bool {
-        matches!(self, SkipReason::Unreadable(_) | SkipReason::Replaced | SkipReason::PathTooLong)
+        matches!(
+            self,
+            SkipReason::Unreadable(_)
+                | SkipReason::Replaced
+                | SkipReason::PathTooLong
+                | SkipReason::Missing
+        )
     }
 
     /// Returns a word for programs. The words are stable across versions.
@@ -126,6 +134,7 @@ impl SkipReason {
             SkipReason::Fifo => "fifo",
             SkipReason::Device => "device",
             SkipReason::OwnBackup => "own-backup",
+            SkipReason::Missing => "missing",
         }
     }
 }
@@ -144,6 +153,7 @@ impl fmt::Display for SkipReason {
             SkipReason::Fifo => "is a named pipe",
             SkipReason::Device => "is a device",
             SkipReason::OwnBackup => "is a backup itself",
+            SkipReason::Missing => "was selected, but is not in the source",
         })
     }
 }

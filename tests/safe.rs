@@ -1,4 +1,4 @@
-//! Defaults that keep a mistake from becoming a backup.
+//! Defaults that keep a mistake from becoming a backup, and backups of selected paths.
 
 mod support;
 
@@ -102,4 +102,43 @@ fn folders_of_a_key_are_made_in_an_existing_directory() {
     let key = store.key(&uuid::Uuid::nil());
     block_on(Backup::new(&tree.root).start(store.clone(), key.clone())).unwrap();
     assert!(store.path(&key).is_file());
+}
+
+#[test]
+fn only_selected_paths_and_the_directories_that_lead_to_them_are_backed_up() {
+    let tree = Tree::with(&[
+        ("a", b"a"),
+        ("world/level.dat", b"level"),
+        ("world/region/r.mca", b"region"),
+        ("world-old/x", b"x"),
+        ("plugins/a.jar", b"jar"),
+    ]);
+    let paths = |backup: Backup| {
+        let (report, archive) = support::archive(backup);
+        let paths: Vec<_> = archive.entries.iter().map(|entry| entry.path.clone()).collect();
+        let skipped: Vec<_> =
+            report.skipped.iter().map(|s| (s.path.clone(), s.reason.code())).collect();
+        (paths, skipped)
+    };
+    let (found, skipped) = paths(tree.backup().select(["./world//region/", "a"]));
+    assert_eq!(found, [&b"a"[..], b"world", b"world/region", b"world/region/r.mca"]);
+    assert!(skipped.is_empty(), "{skipped:?}");
+    let (found, skipped) =
+        paths(tree.backup().select(["world", "nope", "a/beneath"]).exclude("*.dat"));
+    assert_eq!(found, [&b"world"[..], b"world/region", b"world/region/r.mca"]);
+    assert_eq!(skipped, [(b"a/beneath".to_vec(), "missing"), (b"nope".to_vec(), "missing")]);
+    // An excluded path is not missing.
+    let (_, skipped) = paths(tree.backup().select(["world/level.dat", "a"]).exclude("world"));
+    assert!(skipped.is_empty(), "{skipped:?}");
+}
+
+#[test]
+fn a_selected_path_outside_of_the_source_is_an_error() {
+    let tree = Tree::with(&[("a", b"a")]);
+    for path in ["/a", "../a", "a/../../b"] {
+        let error = bytes(tree.backup().select([path])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
+    }
+    let (report, _) = bytes(tree.backup().select(["a", "b"])).unwrap();
+    assert!(report.is_partial());
 }

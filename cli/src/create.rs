@@ -1,7 +1,7 @@
 //! `wingback create` and `wingback estimate`.
 
 use std::{
-    io::{IsTerminal, stdout},
+    io::{IsTerminal, Read, stdin, stdout},
     os::unix::ffi::OsStrExt,
 };
 
@@ -171,6 +171,20 @@ fn source(args: &args::Source) -> Result<Backup, Error> {
         .profile(args.profile.into());
     if let Some(dir) = &args.state.state_dir {
         backup = backup.state_dir(dir);
+    }
+    for file in &args.files_from {
+        let fail = |e| Error::io("read the paths in", e).at(file);
+        let list = match file.to_str() {
+            Some("-") => {
+                let mut list = Vec::new();
+                stdin().read_to_end(&mut list).map_err(fail)?;
+                list
+            }
+            _ => std::fs::read(file).map_err(fail)?,
+        };
+        let end = if args.null { 0 } else { b'\n' };
+        let paths = list.split(|&byte| byte == end).filter(|path| !path.is_empty());
+        backup = backup.select(paths);
     }
     for file in &args.exclude_from {
         let patterns =

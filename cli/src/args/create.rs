@@ -147,6 +147,16 @@ pub struct Source {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
+    /// Back up only the paths that FILE lists, one a line; - for standard input
+    ///
+    /// Paths are relative to DIR. Each one is backed up with everything beneath it.
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Vec<PathBuf>,
+
+    /// The paths of --files-from end with NUL, as find -print0 writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
     /// Leave out files that match this pattern; a later pattern overrides an earlier one
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,

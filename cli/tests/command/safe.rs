@@ -1,4 +1,4 @@
-//! Defaults that keep a mistake from becoming a backup.
+//! Defaults that keep a mistake from becoming a backup, and backups of listed files.
 
 use std::{
     fs::{self, File},
@@ -115,4 +115,28 @@ fn a_full_or_closed_standard_output_is_a_failure() {
     let mut child = common::spawn(&mut command);
     drop(child.stdout.take());
     assert_eq!(common::wait(child).status, 1);
+}
+
+#[test]
+fn files_from_limits_a_backup_to_the_listed_paths() {
+    let place = Place::with(&[("a", b"a"), ("b", b"b"), ("world/x\ny", b"x"), ("world/z", b"z")]);
+    let list = place.tmp.path().join("list");
+    fs::write(&list, "a\n\nworld/z\n").unwrap();
+    ok(place.create().arg("--files-from").arg(&list));
+    assert_eq!(listed(&place.archive()), ["a", "world/", "world/z"]);
+    fs::remove_file(place.archive()).unwrap();
+
+    fs::write(&list, "world/x\ny\0").unwrap();
+    let mut command = place.create();
+    command.args(["--files-from", "-", "-0"]).stdin(File::open(&list).unwrap());
+    assert_eq!(ok(command.arg("--json")).json()["files"], 1);
+
+    fs::write(&list, "a\nlost\n").unwrap();
+    let ran = run(place.create().arg("--json").arg("--files-from").arg(&list));
+    assert_eq!(ran.status, 3, "{ran:?}");
+    let report = ran.json();
+    let skipped = &report["skipped"][0];
+    assert_eq!((&skipped["path"], &skipped["reason"]), (&"lost".into(), &"missing".into()));
+    let ran = run(place.create().args(["--quiet", "--files-from", "/no/such/list"]));
+    assert!(ran.one_line_error().contains("read the paths in /no/such/list"), "{ran:?}");
 }

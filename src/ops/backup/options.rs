@@ -20,7 +20,7 @@ use crate::{
 ///
 /// | group | options |
 /// |---|---|
-/// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`], [`include_archives`], [`allow_empty`] |
+/// | content | [`select`], [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`], [`include_archives`], [`allow_empty`] |
 /// | archive | [`level`], [`encoder`], [`profile`], [`align`], [`reproducible`] |
 /// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
@@ -44,6 +44,7 @@ use crate::{
 /// # Ok::<(), wingback::Error>(())
 /// ```
 ///
+/// [`select`]: Backup::select
 /// [`exclude`]: Backup::exclude
 /// [`rules`]: Backup::rules
 /// [`ignore_file`]: Backup::ignore_file
@@ -77,6 +78,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Backup {
     pub(super) source: PathBuf,
+    /// `None` selects everything.
+    pub(super) selected: Option<Vec<Vec<u8>>>,
     pub(super) patterns: Vec<u8>,
     pub(super) rules: Rules,
     pub(super) ignore_file: IgnoreFile,
@@ -101,6 +104,7 @@ impl Backup {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         Backup {
             source: source.into(),
+            selected: None,
             patterns: Vec::new(),
             rules: Rules::default(),
             ignore_file: IgnoreFile::default(),
@@ -131,6 +135,18 @@ impl Backup {
 
 /// # Content: which files the archive has
 impl Backup {
+    /// Backs up only these paths and everything beneath them, and the directories that lead to them. Calls add up;
+    /// one without paths selects nothing.
+    ///
+    /// A path is relative to the source, and is not a pattern. A path that is absolute or has `..` fails the backup
+    /// before it writes anything. Excludes apply to selected paths as well. The report lists a path that the source
+    /// does not have as [`Missing`](crate::SkipReason::Missing), and is then [partial](crate::Report::is_partial).
+    #[must_use]
+    pub fn select<P: Into<Vec<u8>>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.selected.get_or_insert_default().extend(paths.into_iter().map(Into::into));
+        self
+    }
+
     /// Excludes the paths that these patterns match.
     ///
     /// The text has one pattern a line, in the language that [`rules`](Backup::rules) sets. Calls add up.

@@ -20,7 +20,7 @@ use crate::{
         },
         replace::{self, StateDir},
         root::Root,
-        walk::{TreeWalk, WalkOptions},
+        walk::{Selection, TreeWalk, WalkOptions},
     },
     ops::{
         backup::options::Backup,
@@ -124,10 +124,22 @@ impl Backup {
         if excludes.more_warnings() > 0 {
             warnings.push(Warning::MorePatterns(excludes.more_warnings()));
         }
-        let walk =
-            WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
+        let walk = WalkOptions {
+            excludes,
+            one_file_system: self.one_file_system,
+            selection: self.selection()?,
+            own: None,
+            staging,
+        };
         let info = self.info(root.path(), patterns);
         Ok(Source { root, walk, state, previous: None, info, warnings })
+    }
+
+    fn selection(&self) -> Result<Option<Selection>> {
+        let Some(paths) = &self.selected else { return Ok(None) };
+        let mut selection = Selection::default();
+        paths.iter().try_for_each(|path| selection.add(path))?;
+        Ok(Some(selection))
     }
 
     /// Returns the identity of the archive. A reproducible archive has nothing that differs between copies of a
