@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    fs::File,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -87,6 +88,11 @@ impl PreviousArchive {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    /// Returns the file that it is.
+    pub(crate) fn file(&self) -> Option<&Arc<File>> {
+        self.source.file()
+    }
+
     pub(super) fn add_damaged(&self, segment: u64) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
     }
@@ -131,9 +137,9 @@ impl PreviousArchive {
         raw: &[u8],
         inflater: &mut Inflater,
         out: &mut Buf,
-    ) -> Option<Segment> {
+    ) -> Option<LocatedSegment> {
         let segment = self.find_equal(key, raw)?;
-        self.copy(&segment, inflater, out).then_some(segment.segment)
+        self.copy(&segment, inflater, out).then_some(segment)
     }
 
     /// Returns the segment with these raw bytes, if there is one.
