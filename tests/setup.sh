@@ -60,6 +60,8 @@ need setpriv util-linux
 if [ "$(id -u)" = 0 ]; then
     need mkfs.ext4 e2fsprogs
     need mkfs.vfat dosfstools
+    need mkfs.xfs xfsprogs
+    need mkfs.btrfs btrfs-progs
     need fusermount3 fuse3
     need bindfs bindfs
 fi

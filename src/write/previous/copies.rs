@@ -4,10 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{
-    entry::Entry,
-    format::index::LocatedSegment,
-};
+use crate::{entry::Entry, format::index::LocatedSegment};
 
 /// Bytes of copied segments that are read at once, and sent at once.
 pub(crate) const CHUNK: usize = 768 << 10;
