@@ -114,7 +114,7 @@ def pigz(server, to):
 def rsync(first, second, copy):
     """Returns the bytes that rsync sends to turn a copy of the first file into the second."""
     shutil.copyfile(first, copy)
-    ran = subprocess.run(["rsync", "--no-whole-file", "--inplace", "--stats", second, copy],
+    ran = subprocess.run(["rsync", "--no-whole-file", "--stats", second, copy],
                          check=True, stdout=subprocess.PIPE, text=True)
     copy.unlink()
     return int(re.search(r"Literal data: ([\d,]+)", ran.stdout)[1].replace(",", ""))
