@@ -1,6 +1,7 @@
 //! Keeps a local copy of an archive that goes elsewhere, as the previous archive of the next backup.
 
 use std::{
+    fs::File,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -20,8 +21,9 @@ use crate::{
         previous::Previous,
         retention::{Retention, Verdict},
     },
+    rt::pipe::Chunk,
     source::LocalFile,
-    store::{Sent, Store, Upload, local::LocalStore},
+    store::{self, Sent, Store, Upload, local::LocalStore},
     warning::Warning,
 };
 
@@ -170,14 +172,14 @@ struct CacheCopy {
 }
 
 impl CacheCopy {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.len += bytes.len() as u64;
+    async fn write(&mut self, chunk: Chunk) -> Result<()> {
+        self.len += chunk.bytes.len() as u64;
         if self.len > self.cache.max_bytes {
             let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
             let max = self.cache.max_bytes;
             return Err(error.caused_by(format!("it is larger than {max} bytes")));
         }
-        self.upload.write(bytes).await
+        store::write(&mut *self.upload, chunk).await
     }
 
     async fn complete(self) -> Result<()> {
@@ -193,20 +195,27 @@ struct CachedUpload<'a> {
     failure: CacheFailure,
 }
 
+impl CachedUpload<'_> {
+    async fn write_both(&mut self, chunk: Chunk) -> Result<()> {
+        store::write(&mut *self.main, chunk.clone()).await?;
+        if let Some(copy) = &mut self.copy
+            && let Err(e) = copy.write(chunk).await
+        {
+            self.failure.set(&e);
+            // Removed at once, because the disk may be full.
+            self.copy = None;
+        }
+        Ok(())
+    }
+}
+
 impl Upload for CachedUpload<'_> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        async move {
-            self.main.write(bytes.clone()).await?;
-            if let Some(copy) = &mut self.copy
-                && let Err(e) = copy.write(bytes).await
-            {
-                self.failure.set(&e);
-                // Removed at once, because the disk may be full.
-                self.copy = None;
-            }
-            Ok(())
-        }
-        .boxed()
+        self.write_both(bytes.into()).boxed()
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.write_both(Chunk { bytes, copy_of: Some((file, at)) }).boxed()
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {

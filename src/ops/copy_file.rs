@@ -153,7 +153,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let member_of_file =
         Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        output.sender.send(content.into())?;
+        output.sender.send(Bytes::from(content))?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));

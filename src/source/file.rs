@@ -4,7 +4,10 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
 
 /// A local file. A rename or removal does not affect its readers.
 pub(crate) struct LocalFile {
-    file: File,
+    file: Arc<File>,
     len: u64,
 }
 
@@ -37,7 +40,7 @@ impl LocalFile {
             let error = Error::new(ErrorKind::InvalidInput, "open the archive");
             return Err(error.caused_by("it is not a regular file"));
         }
-        Ok(LocalFile { file, len: meta.len() })
+        Ok(LocalFile { file: Arc::new(file), len: meta.len() })
     }
 
     /// Returns whether the file ends with the footer of an archive of its length. Reads nothing else.
@@ -52,6 +55,10 @@ impl LocalFile {
 impl ReadAt for LocalFile {
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn file(&self) -> Option<&Arc<File>> {
+        Some(&self.file)
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
@@ -83,6 +90,10 @@ impl SequentialFile {
 impl ReadAt for SequentialFile {
     fn len(&self) -> u64 {
         self.file.len
+    }
+
+    fn file(&self) -> Option<&Arc<File>> {
+        self.file.file()
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {

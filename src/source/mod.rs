@@ -119,8 +119,8 @@ impl<'a> Archive<'a> {
         let mut receiver = pipe::spawn(move |sender| work(source, sender))?;
         let taken = unless_cancelled(tracker, async {
             let take_all = async {
-                while let Some(bytes) = receiver.next().await {
-                    take(bytes).await?;
+                while let Some(chunk) = receiver.next().await {
+                    take(chunk.bytes).await?;
                 }
                 Ok(())
             };

@@ -28,6 +28,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
     name::Key,
+    rt::pipe::Chunk,
 };
 
 /// A place for archives.
@@ -155,8 +156,8 @@ pub trait Store: Send + Sync {
 
 /// An archive that is being written.
 ///
-/// The caller calls `write` any number of times, then `flush` if it wants, and then either `complete` or
-/// `abort`. After a failed or dropped `write` or `flush` it may call only `abort`.
+/// The caller calls `write` and `copy_from` any number of times, then `flush` if it wants, and then either
+/// `complete` or `abort`. After a failed or dropped `write`, `copy_from` or `flush` it may call only `abort`.
 ///
 /// # Cancel safety
 ///
@@ -169,6 +170,20 @@ pub trait Upload: Send {
     ///
     /// [`NoSpace`](ErrorKind::NoSpace) if the destination is full, or [`Io`](ErrorKind::Io).
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
+
+    /// Appends bytes that `file` has at offset `at`, and resolves when the upload can accept more. An upload into a
+    /// file may let the file system share these blocks, instead of writing the bytes. A backup calls it only with
+    /// [`align`](crate::Backup::align), for what it copies from the previous archive.
+    ///
+    /// The default writes the bytes. An upload that wraps another one passes the call on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Upload::write). If the blocks cannot be shared, the bytes are written.
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        let _ = (file, at);
+        self.write(bytes)
+    }
 
     /// Resolves after all written bytes have arrived at the destination. The caller may still call `abort`.
     ///
@@ -219,6 +234,14 @@ pub trait Upload: Send {
     /// The default returns `None`. It is for a store that is not a directory.
     fn own_files(&self) -> Option<OwnFiles> {
         None
+    }
+}
+
+/// Appends the bytes of a chunk to an upload.
+pub(crate) fn write<'a>(upload: &'a mut dyn Upload, chunk: Chunk) -> BoxFuture<'a, Result<()>> {
+    match chunk.copy_of {
+        Some((file, at)) => upload.copy_from(file, at, chunk.bytes),
+        None => upload.write(chunk.bytes),
     }
 }
 

@@ -18,6 +18,7 @@ mod refused;
 mod report;
 mod restore;
 mod scale;
+mod shared_blocks;
 mod signals;
 mod sweep;
 mod texts;

@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// A mounted file system. On overlayfs and FUSE, a directory beside the mount point has the content.
-struct Mounted {
+pub struct Mounted {
     tmp: TempDir,
-    root: PathBuf,
+    pub root: PathBuf,
 }
 
 impl Mounted {
     /// Runs `commands` in a shell, with `@` replaced by the temporary directory. `fill` first creates the
     /// content of the directories.
-    fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
+    pub fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
         if !is_root() {
             left_out(&format!("backups and restores on {kind}: no permission to mount"));
             return None;
@@ -44,11 +44,11 @@ impl Mounted {
         Some(Mounted { tmp, root })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = wingback();
         command.env("WINGBACK_STATE_DIR", self.tmp.path().join("state"));
         command.args(args).arg("-q");
@@ -74,7 +74,7 @@ const WAYS: [(&str, &[&str]); 3] =
     [("whole", &[]), ("merge", &["--merge"]), ("in-place", &["--in-place"])];
 
 /// Fills a server directory, and the directories that are replaced by a restore of it.
-fn fill(root: &Path) {
+pub fn fill(root: &Path) {
     let server = root.join("server");
     for (path, content) in [
         ("plugins/a.jar", &b"new"[..]),
@@ -115,7 +115,7 @@ fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
 }
 
 /// Backs up, extracts and restores, with everything on the file system.
-fn everything_works(on: &Mounted) {
+pub fn everything_works(on: &Mounted) {
     let (server, to) = (on.path("server"), on.path("backups"));
     let new = tree(&server);
     ok(create(&server, &to).arg("-q"));

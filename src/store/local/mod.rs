@@ -5,6 +5,7 @@
 //! without a lock: the next backup of that name and [`sweep`](Store::sweep) remove it.
 
 mod part;
+mod writer;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -108,7 +109,6 @@ impl Store for LocalStore {
                 let upload = Part::create(&dir, &path, reserve).map(|part| LocalUpload {
                     part: Some(Arc::new(part)),
                     writing: None,
-                    offset: 0,
                     names,
                     removing,
                 });
@@ -250,7 +250,6 @@ struct LocalUpload {
     part: Option<Arc<Part>>,
     /// The running write. The engine makes the next bytes while it runs.
     writing: Option<blocking::Task<Result<()>>>,
-    offset: u64,
     names: NameTemplate,
     removing: PendingWork,
 }
@@ -270,9 +269,17 @@ impl LocalUpload {
 impl Upload for LocalUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move {
-            let (part, offset) = (self.idle().await?, self.offset);
-            self.offset += bytes.len() as u64;
-            self.writing = Some(unblock(move || part.write(offset, &bytes)));
+            let part = self.idle().await?;
+            self.writing = Some(unblock(move || part.write(&bytes, None)));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let part = self.idle().await?;
+            self.writing = Some(unblock(move || part.write(&bytes, Some((&file, at)))));
             Ok(())
         }
         .boxed()

@@ -3,11 +3,13 @@
 use std::{
     ffi::OsString,
     fs::{File, Metadata},
-    io::Write,
     num::NonZeroU64,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use rustix::{
@@ -22,6 +24,7 @@ use crate::{
         stat::FileId,
         sys::{self, rename_new},
     },
+    store::local::writer::Writer,
 };
 
 const PART_SUFFIX: &str = ".wingback-part";
@@ -86,6 +89,7 @@ fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
 #[derive(Debug)]
 pub(super) struct Part {
     file: File,
+    writer: Mutex<Writer>,
     /// The directory. It is synced after the rename.
     dir: File,
     pub(super) dir_meta: Metadata,
@@ -145,6 +149,7 @@ impl Part {
         };
         let part = Part {
             file: file.into(),
+            writer: Mutex::default(),
             dir: directory,
             dir_meta,
             part,
@@ -169,10 +174,16 @@ impl Part {
         Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(why))
     }
 
-    /// Appends bytes. `offset` is the current length.
-    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        (&self.file).write_all(bytes).map_err(|e| Error::io("write", e).at(&self.part))?;
-        let (before, after) = (offset / STRIDE, (offset + bytes.len() as u64) / STRIDE);
+    /// Appends bytes. If they are a copy, also takes the file that has them, and their offset there.
+    pub(super) fn write(&self, bytes: &[u8], copy_of: Option<(&File, u64)>) -> Result<()> {
+        let (before, after) = self.with_writer(|writer| {
+            let before = writer.len();
+            match copy_of {
+                Some((other, at)) => writer.copy(&self.file, other, at, bytes)?,
+                None => writer.write(&self.file, bytes)?,
+            }
+            Ok((before / STRIDE, writer.len() / STRIDE))
+        })?;
         if after > before {
             self.check_space()?;
             // Starts to write dirty pages back and drops clean ones. So the sync at the end has little
@@ -185,9 +196,15 @@ impl Part {
         Ok(())
     }
 
+    fn with_writer<T>(&self, f: impl FnOnce(&mut Writer) -> std::io::Result<T>) -> Result<T> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut writer).map_err(|e| Error::io("write", e).at(&self.part))
+    }
+
     /// Syncs the file, renames it without replacing another, and syncs the directory. If the file system
     /// supports neither such a rename nor links, the lock keeps other writers of this name out.
     pub(super) fn complete(&self) -> Result<()> {
+        self.with_writer(|writer| writer.flush(&self.file))?;
         sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;
