@@ -134,7 +134,7 @@ impl VerifyResult {
         VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
-            whole: notes::of_whole(verified.whole),
+            whole: notes::of_paths(verified.whole, "whole"),
         }
     }
 }

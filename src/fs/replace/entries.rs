@@ -46,12 +46,6 @@ pub(super) fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> 
     Ok(names)
 }
 
-/// Returns all names in a directory of a tree, sorted.
-pub(super) fn sorted_names_at(tree: &Beneath, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let dir = open_dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
-    sorted_names(&dir, path)
-}
-
 /// Returns the metadata of an entry, or `None` if there is none. `path` is its path, for errors.
 pub(super) fn stat(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<Option<Stat>> {
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {

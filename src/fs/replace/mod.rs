@@ -41,7 +41,7 @@ pub(crate) use crate::fs::replace::{
     changes::Changes,
     plan::Exchange,
     recover::recover,
-    removals::{Fate, find as find_removals, in_the_way},
+    removals::{Fate, Fates, find as find_removals, in_the_way},
     state::StateDir,
     transaction::{Replacement, check_whole, clear},
     visit::visit,

@@ -107,8 +107,7 @@ enum End {
 
 impl Search<'_> {
     fn list(&mut self, path: Vec<u8>, end: End) -> Result<Dir> {
-        let mut dir =
-            Dir { path, end, removed: Vec::new(), has_staying: false, inner: Vec::new() };
+        let mut dir = Dir { path, end, removed: Vec::new(), has_staying: false, inner: Vec::new() };
         let opened = match open_dir(self.old, &dir.path) {
             Ok(opened) => opened,
             // It was removed or replaced, or no pattern can match in it because its path is too long.

@@ -103,9 +103,9 @@ impl MemberFile {
                 old.copy(start, end, &new)?;
             }
             if !old.is_untouched() {
-                return Err(Error::new(ErrorKind::Busy, "restore").at(os(&self.path)).caused_by(
-                    "another process changed the file while the restore compared it",
-                ));
+                return Err(Error::new(ErrorKind::Busy, "restore")
+                    .at(os(&self.path))
+                    .caused_by("another process changed the file while the restore compared it"));
             }
         }
         Ok(self.new.get_or_init(|| new))

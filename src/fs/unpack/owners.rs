@@ -7,11 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{
-    error::Result,
-    fs::beneath::fail,
-    listed::Listed,
-};
+use crate::{error::Result, fs::beneath::fail, listed::Listed};
 
 /// Members whose owner could not be set. They belong to the user that runs this process.
 #[derive(Debug, Default)]
@@ -54,11 +50,6 @@ impl UnsetOwners {
 fn is_refused(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::PERM
-            | Errno::ACCESS
-            | Errno::INVAL
-            | Errno::NOSYS
-            | Errno::NOTSUP
-            | Errno::OVERFLOW
+        Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::OVERFLOW
     )
 }

@@ -6,7 +6,12 @@ mod paths;
 mod writes;
 
 use std::{
-    collections::{BTreeMap, HashSet}, ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+    ops::Range,
+    os::unix::ffi::OsStrExt,
+    sync::Arc,
+};
 
 pub(crate) use job::Job;
 

@@ -3,9 +3,7 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     fs::replace::{self, Changes, Recovered},
     listed::Listed,
     ops::{
@@ -292,6 +292,15 @@ impl Restore {
                 .finish()
                 .await
         })
+    }
+
+    /// Fails if the SHA-1 of the archive is not the expected one.
+    fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
+        if self.sha1 == found || self.sha1.is_none() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Corrupt, "read the archive");
+        Err(error.caused_by("its SHA-1 is not the one that was given"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     entry::{Entry, EntryKind, Member},
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     fs::{
         beneath::Beneath,
         replace::{Changes, check_whole},
@@ -11,7 +11,7 @@ use crate::{
         restore::{
             Restore, Restored,
             comparison::{Comparison, Old},
-            rules::{Removal, Rules},
+            rules::Removal,
         },
         select::refuse_unmatched,
         unpacked::Unpacked,
@@ -98,9 +98,8 @@ impl Restore {
             }
         };
         if let Some(index) = &report.index {
-            index.for_each_unlisted(|entry| {
-                comparison.member(Member::of_entry(entry)).map(drop)
-            })?;
+            index
+                .for_each_unlisted(|entry| comparison.member(Member::of_entry(entry)).map(drop))?;
         }
         self.check_sha1(report.sha1)?;
         refuse_unmatched(&comparison.unmatched(), "restore", "the archive")?;

@@ -1,11 +1,6 @@
 //! Runs a restore, into a staging directory or in place.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    io,
-    ops::ControlFlow,
-};
+use std::{cell::RefCell, collections::HashMap, io, ops::ControlFlow};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -76,7 +71,11 @@ impl Restore {
 
     /// Returns warnings about paths and patterns to keep that match nothing. If the directory has files, it is
     /// an error.
-    pub(super) fn keep_warnings(&self, is_missing: bool, tracker: &Tracker) -> Result<Vec<Warning>> {
+    pub(super) fn keep_warnings(
+        &self,
+        is_missing: bool,
+        tracker: &Tracker,
+    ) -> Result<Vec<Warning>> {
         let mut unmatched = self.keep.unmatched();
         let (mut is_empty, mut is_open) = (true, true);
         if !is_missing {
@@ -170,8 +169,8 @@ impl Restore {
         // count as existing.
         let was_there = RefCell::new(HashMap::new());
         let skip = |path: &[u8], is_dir: bool| {
-            let kept = component_ends(path)
-                .find(|&i| rules.keeps(&path[..i], is_dir || i < path.len()));
+            let kept =
+                component_ends(path).find(|&i| rules.keeps(&path[..i], is_dir || i < path.len()));
             kept.is_some_and(|i| {
                 let there = || root.kind(&path[..i]).is_some();
                 *was_there.borrow_mut().entry(path[..i].to_vec()).or_insert_with(there)
@@ -212,13 +211,5 @@ impl Restore {
             sha1: self.sha1.is_some(),
             options: &self.options,
         }
-    }
-
-    pub(super) fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
-        if self.sha1 == found || self.sha1.is_none() {
-            return Ok(());
-        }
-        let error = Error::new(ErrorKind::Corrupt, "read the archive");
-        Err(error.caused_by("its SHA-1 is not the one that was given"))
     }
 }

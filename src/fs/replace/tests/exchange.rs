@@ -31,14 +31,7 @@ const CASES: &[Case] = &[
             ("same", "new"),
         ],
     },
-    Case {
-        name: "nothing over nothing",
-        old: &[],
-        new: &[],
-        keep: &[],
-        delete: true,
-        want: &[],
-    },
+    Case { name: "nothing over nothing", old: &[], new: &[], keep: &[], delete: true, want: &[] },
     Case {
         name: "delete and keep",
         old: &["a", "cache/x", "p/keep/1", "p/keep/2", "p/other", "q/r/kept", "q/s"],
@@ -171,7 +164,9 @@ impl Case {
         assert_eq!(sorted(changes.added.to_vec()), sorted(added), "{}", self.name);
         assert_eq!(sorted(changes.removed.to_vec()), sorted(removed), "{}", self.name);
         let replaced = self.want.iter().filter(|(path, from)| {
-            matches!(*from, "new" | "link") && old.contains_key(path.as_bytes()) && !self.keeps(path.as_bytes())
+            matches!(*from, "new" | "link")
+                && old.contains_key(path.as_bytes())
+                && !self.keeps(path.as_bytes())
         });
         let replaced = replaced.map(|(path, _)| path.as_bytes().to_vec()).collect();
         assert_eq!(sorted(changes.replaced.to_vec()), sorted(replaced), "{}", self.name);
