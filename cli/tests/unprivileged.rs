@@ -173,7 +173,13 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     let place = &unprivileged.place;
     let archive = place.tmp.path().join("archive.tar.gz");
     closed_archive(&place.source, &archive);
-    for options in [&[][..], &["--keep=unsearchable/in"], &["--merge"], &["--in-place"]] {
+    for options in [
+        &["--delete"][..],
+        &["--delete", "--keep=unsearchable/in"],
+        &[],
+        &["--delete", "--in-place"],
+    ] {
+        let options = [options, &["--delete-excluded"][..usize::from(options.len() > 0)]].concat();
         let target = place.tmp.path().join("target");
         fs::create_dir(&target).expect("created");
         for (dir, _) in MODES {
@@ -190,7 +196,7 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
         }
         let mut restore = unprivileged.command();
         restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
-        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
+        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(&options));
         for (dir, to) in MODES {
             let found = fs::metadata(target.join(dir)).expect("it exists").mode() & 0o7777;
             assert_eq!(found, to, "{options:?}: {dir}");
@@ -203,9 +209,9 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
                 "{options:?}: {path}"
             );
         }
-        let is_merge = options == ["--merge"];
-        assert_eq!(target.join("read-only/in/old").exists(), is_merge, "{options:?}");
-        let is_kept = is_merge || options == ["--keep=unsearchable/in"];
+        let stays = options.is_empty();
+        assert_eq!(target.join("read-only/in/old").exists(), stays, "{options:?}");
+        let is_kept = stays || options.contains(&"--keep=unsearchable/in");
         assert_eq!(target.join("unsearchable/in/old").exists(), is_kept, "{options:?}");
         assert_eq!(common::names(&target).len(), 3, "{options:?}: something is left");
         fs::remove_dir_all(&target).expect("removed");

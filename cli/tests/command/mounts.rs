@@ -71,7 +71,7 @@ impl Drop for Mounted {
 }
 
 const WAYS: [(&str, &[&str]); 3] =
-    [("whole", &[]), ("merge", &["--merge"]), ("in-place", &["--in-place"])];
+    [("delete", &["--delete"]), ("add", &[]), ("in-place", &["--delete", "--in-place"])];
 
 /// Fills a server directory, and the directories that are replaced by a restore of it.
 fn fill(root: &Path) {
@@ -127,7 +127,7 @@ fn everything_works(on: &Mounted) {
     for (way, options) in WAYS {
         let target = on.path(way);
         let mut want = new.clone();
-        if way == "merge" {
+        if way == "add" {
             for (path, old) in tree(&target) {
                 want.entry(path).or_insert(old);
             }
@@ -141,11 +141,12 @@ fn everything_works(on: &Mounted) {
     ok(create(&server, &to).args(["-q", "--previous", "latest"]));
     let mut newer = names(&to).into_iter().map(|name| to.join(name));
     let newer = newer.find(|path| path.to_str() != Some(archive)).expect("another");
-    let target = on.path("whole");
+    let target = on.path("delete");
     ok(&mut on.command(&[
         "restore",
         newer.to_str().expect("text"),
         target.to_str().expect("text"),
+        "--delete",
     ]));
     assert_eq!(tree(&target), tree(&server));
     on.assert_nothing_left(&target);
@@ -170,7 +171,7 @@ fn a_restore_keeps_directories_of_the_lower_layer() {
     let Some(on) = overlay(cache) else { return };
     ok(create(&on.path("server"), &on.path("backups")).arg("-q"));
     let archive = on.path("backups").join(&names(&on.path("backups"))[0]);
-    let target = on.path("whole");
+    let target = on.path("delete");
     let mut want = tree(&on.path("server"));
     let kept = tree(&target);
     want.extend(kept.into_iter().filter(|(path, _)| path.starts_with("world/cache")));

@@ -9,10 +9,7 @@ use rustix::{
 
 use crate::{
     error::{Error, Result},
-    fs::{
-        beneath::{Beneath, os},
-        replace::dir_access::open_dir,
-    },
+    fs::beneath::os,
 };
 
 /// The most entries of one directory that an exchange moves. Each takes some hundred bytes of memory.
