@@ -59,7 +59,7 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
     };
     for delete in [false, true] {
         for in_place in [false, true] {
-            let change = |r: Restore| r.delete(delete).in_place(in_place);
+            let change = |r: Restore| r.delete(delete).delete_excluded(true).in_place(in_place);
             for at in [20, bytes.len() / 3, bytes.len() / 2, bytes.len() - 2000] {
                 let mut hurt = bytes.clone();
                 hurt[at] ^= 4;
@@ -110,8 +110,7 @@ fn other_files_stay_and_delete_removes_them_except_kept_paths() {
         assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
 
         let target = old_tree();
-        restore_bytes(&bytes, &target.root, |r| r.keep("both").in_place(in_place))
-            .unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.keep("both").in_place(in_place)).unwrap();
         let files = Snapshot::of(&target.root).files();
         let want =
             ["both", "dir/new", "dir/old", "keep/me", "keep/not", "old", "r.0.0.mca", "server.jar"];

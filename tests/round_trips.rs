@@ -265,7 +265,7 @@ fn modes(tree: &Tree) {
 }
 
 #[test]
-fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
+fn delete_leaves_only_the_archive_and_otherwise_other_files_stay() {
     let mut rng = Rng::with_seed(8);
     let (mut overlaid, mut refused) = (0, 0);
     for round in 0..16 {

@@ -173,13 +173,15 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     let place = &unprivileged.place;
     let archive = place.tmp.path().join("archive.tar.gz");
     closed_archive(&place.source, &archive);
-    for options in [
-        &["--delete"][..],
-        &["--delete", "--keep=unsearchable/in"],
-        &[],
-        &["--delete", "--in-place"],
-    ] {
-        let options = [options, &["--delete-excluded"][..usize::from(options.len() > 0)]].concat();
+    const EXACT: [&str; 2] = ["--delete", "--delete-excluded"];
+    let ways: [(&[&str], &str); 4] = [
+        (&EXACT, "--threads=2"),
+        (&EXACT, "--keep=unsearchable/in"),
+        (&[], "--threads=2"),
+        (&EXACT, "--in-place"),
+    ];
+    for (delete, more) in ways {
+        let options = [delete, &[more]].concat();
         let target = place.tmp.path().join("target");
         fs::create_dir(&target).expect("created");
         for (dir, _) in MODES {
@@ -209,9 +211,9 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
                 "{options:?}: {path}"
             );
         }
-        let stays = options.is_empty();
+        let stays = delete.is_empty();
         assert_eq!(target.join("read-only/in/old").exists(), stays, "{options:?}");
-        let is_kept = stays || options.contains(&"--keep=unsearchable/in");
+        let is_kept = stays || more == "--keep=unsearchable/in";
         assert_eq!(target.join("unsearchable/in/old").exists(), is_kept, "{options:?}");
         assert_eq!(common::names(&target).len(), 3, "{options:?}: something is left");
         fs::remove_dir_all(&target).expect("removed");

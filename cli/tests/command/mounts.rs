@@ -156,7 +156,8 @@ fn everything_works(on: &Mounted) {
 #[test]
 fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
     let Some(on) = overlay(|_| ()) else { return };
-    let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("rejected");
+    let error =
+        fs::rename(on.path("delete/plugins"), on.path("delete/other")).expect_err("rejected");
     assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case under test");
     everything_works(&on);
 }
@@ -165,8 +166,8 @@ fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
 #[test]
 fn a_restore_keeps_directories_of_the_lower_layer() {
     let cache = |lower: &Path| {
-        fs::create_dir_all(lower.join("whole/world/cache/a")).expect("created");
-        fs::write(lower.join("whole/world/cache/a/b"), "kept").expect("written");
+        fs::create_dir_all(lower.join("delete/world/cache/a")).expect("created");
+        fs::write(lower.join("delete/world/cache/a/b"), "kept").expect("written");
     };
     let Some(on) = overlay(cache) else { return };
     ok(create(&on.path("server"), &on.path("backups")).arg("-q"));
@@ -176,7 +177,7 @@ fn a_restore_keeps_directories_of_the_lower_layer() {
     let kept = tree(&target);
     want.extend(kept.into_iter().filter(|(path, _)| path.starts_with("world/cache")));
     let args = ["restore", archive.to_str().expect("text"), target.to_str().expect("text")];
-    ok(on.command(&args).args(["--keep", "world/cache"]));
+    ok(on.command(&args).args(["--delete", "--keep", "world/cache"]));
     assert_eq!(tree(&target), want);
     on.assert_nothing_left(&target);
 }
