@@ -23,7 +23,7 @@ fn texts(paths: &Listed<Vec<u8>>) -> Vec<&str> {
     paths.iter().map(|path| str::from_utf8(path).unwrap()).collect()
 }
 
-/// The added, replaced and removed paths, sorted, and the number of unchanged files.
+/// The added, replaced and removed paths, sorted.
 fn changes(restored: &Restored) -> [Vec<&str>; 3] {
     let lists = [&restored.added, &restored.replaced, &restored.removed];
     lists.map(|paths| {
@@ -237,6 +237,7 @@ fn run(program: &str, args: &[&str], path: &Path) {
     assert!(Command::new(program).args(args).arg(path).status().unwrap().success());
 }
 
+/// A file system with space for one tree but not for two.
 #[test]
 fn unchanged_files_need_no_room() {
     let place = tempfile::tempdir().unwrap();
@@ -253,10 +254,6 @@ fn unchanged_files_need_no_room() {
     fs::write(target.join("small"), "other").unwrap();
     let by_index = restore_bytes(&bytes, &target, |r| r.delete(true)).unwrap();
     assert_eq!((changes(&by_index)[1].as_slice(), by_index.unchanged), (&["small"][..], 1));
-    fs::write(target.join("small"), "other").unwrap();
-    let stream = Archive::stream(Cursor::new(bytes));
-    let streamed = block_on(support::restore(&target).start(stream)).unwrap();
-    assert_eq!((changes(&streamed)[1].as_slice(), streamed.unchanged), (&["small"][..], 1));
     Snapshot::of(&target).assert_is(&Snapshot::of(&tree.root), "restored");
     unmount(place.path());
 }

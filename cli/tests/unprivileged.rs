@@ -164,6 +164,37 @@ fn a_backup_directory_that_is_not_writable_is_an_error() {
     assert!(ran.one_line_error().starts_with("create the directory "), "{}", ran.err);
 }
 
+/// Only root can give files to another user.
+#[test]
+fn an_unprivileged_restore_reports_the_owners_that_it_cannot_set() {
+    let files: Vec<_> = (0..103).map(|i| format!("{i:03}")).collect();
+    let files: Vec<_> = files.iter().map(|path| (path.as_str(), &b"x"[..])).collect();
+    let unprivileged = Unprivileged::new(&files);
+    let place = &unprivileged.place;
+    ok(unprivileged.create().arg("-q"));
+    let archive = place.archive();
+    let restore = |owner: &[&str]| {
+        let target = place.to.join("target");
+        let _ = fs::remove_dir_all(&target);
+        let mut restore = unprivileged.command();
+        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        restore.arg("restore").arg(&archive).arg(&target).args(owner);
+        let json = ok(restore.arg("--json")).json();
+        assert_ne!(fs::metadata(target.join("000")).expect("it exists").uid(), 1);
+        json
+    };
+    assert_eq!(restore(&[])["warnings"], json!([]));
+    let warnings = restore(&["--owner", "1:1"])["warnings"].clone();
+    let warnings = warnings.as_array().expect("a list");
+    assert_eq!(warnings.len(), 101, "100 members, and the number of the others");
+    assert_eq!((&warnings[0]["code"], &warnings[0]["path"]), (&json!("owner"), &json!("000")));
+    let more = "the owners of 3 more members cannot be set";
+    assert_eq!(
+        (&warnings[100]["code"], &warnings[100]["message"]),
+        (&json!("owner"), &json!(more))
+    );
+}
+
 /// Directories closed to their owner: not writable, not searchable, and neither.
 #[test]
 fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
