@@ -200,6 +200,8 @@ fn a_restore_says_what_it_recovered() {
     assert_eq!(
         fields(&object),
         [
+            "added",
+            "added_more",
             "content",
             "directories",
             "duration_ms",
@@ -208,10 +210,15 @@ fn a_restore_says_what_it_recovered() {
             "read_method",
             "recovered",
             "refused",
+            "removed",
+            "removed_more",
+            "replaced",
+            "replaced_more",
             "skipped",
             "skipped_more",
             "symlinks",
             "type",
+            "unchanged",
             "warnings"
         ]
     );

@@ -298,11 +298,27 @@ pub fn report(report: &Report) -> String {
 
 /// Adds a title with the number of items, and the first items.
 pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<Item = String>) {
+    list_first(lines, title, n, items, LIST_MAX);
+}
+
+/// Adds a list as [`list`] does, with at most `max` of its items. With zero, only their number is added.
+pub fn list_first(
+    lines: &mut Vec<String>,
+    title: &str,
+    n: u64,
+    items: impl Iterator<Item = String>,
+    max: usize,
+) {
     lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n) }));
-    lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
-    if let Some(more) = n.checked_sub(LIST_MAX as u64).filter(|&more| more > 0) {
-        let lists = if n <= LISTED_MAX as u64 { "all" } else { "1,000" };
-        lines.push(format!("  … and {} more (--json lists {lists})", count(more)));
+    lines.extend(items.take(max).map(|item| format!("  {item}")));
+    let more = n.saturating_sub(max as u64);
+    if max > 0 && more > 0 {
+        let hint = match n <= LISTED_MAX as u64 {
+            true => " (--json lists all)",
+            false if max < LISTED_MAX => " (--json lists 1,000)",
+            false => "",
+        };
+        lines.push(format!("  … and {} more{hint}", count(more)));
     }
 }
 

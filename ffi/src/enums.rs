@@ -221,12 +221,14 @@ impl From<Profile> for wingback_profile {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_owner {
-    /// The user who runs the program. The default.
-    Keep = 0,
+    /// FROM_ARCHIVE for root, otherwise KEEP.
+    Default = 0,
     /// The given user and group.
     Fixed = 1,
     /// The user and group in the archive.
     FromArchive = 2,
+    /// The user who runs the program.
+    Keep = 3,
 }
 
 /// Kind of a member.

@@ -134,7 +134,7 @@ impl VerifyResult {
         VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
-            whole_files: notes::of_whole(verified.whole_files),
+            whole_files: notes::of_paths(verified.whole_files, "whole"),
         }
     }
 }

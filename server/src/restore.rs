@@ -106,7 +106,9 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
     };
     let recording = node.clone();
     let mut restore = Restore::new(dir)
-        .merge(!source.truncate)
+        // The Panel's user has asked for the removal of all files.
+        .delete(source.truncate)
+        .delete_excluded(source.truncate)
         .state_dir(node.config.engine_directory())
         .options(options)
         // A later failure does not undo the restore.

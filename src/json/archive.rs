@@ -134,8 +134,7 @@ impl WriteFields for Verified {
         to.field("segments", &self.segments)?;
         to.field("files", &self.files)?;
         to.list("damage", &self.damage)?;
-        to.field("whole_files", &Paths(&self.whole_files))?;
-        to.field("whole_files_more", &self.whole_files.more())?;
+        to.paths("whole_files", &self.whole_files)?;
         to.milliseconds("duration_ms", self.duration)
     }
 }
@@ -169,6 +168,10 @@ impl WriteFields for Restored {
         to.field("type", "restored")?;
         self.read_method.write(to)?;
         self.unpacked.write(to)?;
+        to.paths("added", &self.added)?;
+        to.paths("replaced", &self.replaced)?;
+        to.paths("removed", &self.removed)?;
+        to.field("unchanged", &self.unchanged)?;
         to.field("recovered", &self.recovered)?;
         to.field("warnings", &self.warnings)?;
         to.milliseconds("duration_ms", self.duration)

@@ -10,13 +10,13 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
-        unpack::{Beneath, OverwritePolicy},
+        unpack::{Beneath, OverwritePolicy, Unpacker, UnpackerOptions},
     },
     listed::Listed,
     ops::{
         extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, refuse_unmatched},
-        unpacked::{UnpackOptions, Unpacked, time_warnings},
+        unpacked::{UnpackOptions, Unpacked, attribute_warnings},
         verify::{compare_sha1, require_whole},
     },
     progress::{Phase, Tracker},
@@ -170,7 +170,7 @@ impl Extract {
                 unpacked: done.unpacked,
                 damage: done.read.damage,
                 unmatched: done.unmatched,
-                warnings: time_warnings(&done.clamped),
+                warnings: attribute_warnings(&done.clamped, &done.unowned),
                 duration: started.elapsed(),
             })
         })
@@ -190,12 +190,13 @@ impl Extract {
             sha1: self.sha1.is_some() && is_stream,
             options: &self.options,
         };
-        let root = || {
+        let unpacker = || {
             make_dirs(&self.dir, 0o777)
                 .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
-            Beneath::open(&self.dir)
+            let options = UnpackerOptions { policy: existing, owner: self.options.owner };
+            Ok(Unpacker::new(Beneath::open(&self.dir)?, options))
         };
-        let done = unpack(source, root, &job, tracker)?;
+        let done = unpack(source, unpacker, &job, tracker)?;
         if !self.salvage {
             refuse_unmatched(&done.unmatched, "extract", "the archive")?;
         }

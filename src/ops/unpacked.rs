@@ -27,6 +27,12 @@ pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
     Error::new(ErrorKind::NoSpace, operation).caused_by(why)
 }
 
+/// Returns the error of an archive with too much content.
+pub(crate) fn too_large(operation: &'static str) -> Error {
+    Error::new(ErrorKind::NoSpace, operation)
+        .caused_by("the content is larger than max_bytes or max_ratio allows")
+}
+
 /// Threads, owner and limits of [`Extract`](crate::Extract) and [`Restore`](crate::Restore).
 #[derive(Clone, Debug)]
 pub struct UnpackOptions {
@@ -45,7 +51,7 @@ impl Default for UnpackOptions {
         UnpackOptions {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             background: false,
-            owner: Owner::Keep,
+            owner: Owner::default(),
             reserve: 0,
             max_bytes: u64::MAX,
             max_members: MEMBERS_MAX,
@@ -56,8 +62,8 @@ impl Default for UnpackOptions {
 }
 
 impl UnpackOptions {
-    /// Returns the default options: one thread for each processor, [`Owner::Keep`], at most [`MEMBERS_MAX`],
-    /// and no other limit.
+    /// Returns the default options: one thread for each processor, the [default owner](Owner::default), at
+    /// most [`MEMBERS_MAX`], and no other limit.
     pub fn new() -> Self {
         UnpackOptions::default()
     }
@@ -76,7 +82,11 @@ impl UnpackOptions {
         self
     }
 
-    /// Sets the owner of the extracted files.
+    /// Sets the owner of the extracted files. The default is [`Owner::FromArchive`] for root, and otherwise
+    /// [`Owner::Keep`].
+    ///
+    /// An owner that cannot be set is a [warning](Warning::RestoredOwner), and not an error. The user namespace of
+    /// the process may not have that user, or a network file system may refuse it.
     #[must_use]
     pub fn owner(mut self, owner: Owner) -> Self {
         self.owner = owner;
@@ -189,11 +199,20 @@ pub struct Unpacked {
     pub refused: u64,
 }
 
-/// Returns the warnings for members whose times could not be set exactly.
-pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<Warning> {
-    let more = clamped.more();
-    let more = (more > 0).then_some(Warning::MoreRestoredTimes(more));
-    clamped.iter().cloned().map(Warning::RestoredTime).chain(more).collect()
+/// Most members without their owner that get a warning each.
+const OWNERS_MAX: usize = 100;
+
+/// Returns the warnings for members whose times or owners could not be set.
+pub(crate) fn attribute_warnings(
+    clamped: &Listed<Vec<u8>>,
+    unowned: &Listed<Vec<u8>>,
+) -> Vec<Warning> {
+    let times = Some(clamped.more()).filter(|&more| more > 0).map(Warning::MoreRestoredTimes);
+    let times = clamped.iter().cloned().map(Warning::RestoredTime).chain(times);
+    let owners = unowned.total().saturating_sub(OWNERS_MAX as u64);
+    let owners = Some(owners).filter(|&more| more > 0).map(Warning::MoreRestoredOwners);
+    let first = unowned.iter().take(OWNERS_MAX).cloned();
+    times.chain(first.map(Warning::RestoredOwner)).chain(owners).collect()
 }
 
 impl Unpacked {

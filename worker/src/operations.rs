@@ -302,9 +302,14 @@ async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<V
 
 async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<Value> {
     let mut restore = Restore::new(args.dir.into_path::<PathBuf>())
-        .merge(args.merge)
+        .delete(args.delete)
+        .delete_excluded(args.delete_excluded)
+        .dry_run(args.dry_run)
         .in_place(args.in_place)
         .options(args.unpack.into());
+    for pattern in args.select {
+        restore = restore.select(pattern.0);
+    }
     for pattern in args.keep {
         restore = restore.keep(pattern.0);
     }

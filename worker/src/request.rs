@@ -206,7 +206,13 @@ pub(crate) struct Restore {
     pub(crate) archive: ArchiveSource,
     pub(crate) dir: Bytes,
     #[serde(default)]
-    pub(crate) merge: bool,
+    pub(crate) delete: bool,
+    #[serde(default)]
+    pub(crate) delete_excluded: bool,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    #[serde(default)]
+    pub(crate) dry_run: bool,
     #[serde(default)]
     pub(crate) in_place: bool,
     #[serde(default)]
@@ -277,7 +283,8 @@ impl From<Unpack> for UnpackOptions {
             .max_ratio(unpack.max_ratio.unwrap_or(u64::MAX))
             .skip_refused(unpack.skip_refused)
             .owner(match unpack.owner {
-                None => Owner::Keep,
+                None => Owner::default(),
+                Some(OwnerCode::Keep) => Owner::Keep,
                 Some(OwnerCode::Archive) => Owner::FromArchive,
                 Some(OwnerCode::Ids(uid, gid)) => Owner::Fixed { uid, gid },
             });
@@ -320,6 +327,7 @@ codes!(EncoderCode = Encoder { Wingback, IsaL });
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum OwnerCode {
+    Keep,
     Archive,
     Ids(u32, u32),
 }

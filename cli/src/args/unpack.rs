@@ -46,11 +46,12 @@ pub struct Extract {
     pub remote: Remote,
 }
 
-/// Restore a directory to the state of an archive
+/// Restore the files of an archive into a directory
 ///
-/// The archive is extracted next to the old files, checked and made durable. Then new and old files are
-/// exchanged. If the archive is damaged, nothing in the directory changes. After a kill or a power cut,
-/// the next restore (or `wingback recover`) finishes or undoes the exchange.
+/// Files of the archive replace those of the directory. Files that the archive does not have stay;
+/// --delete removes them. The archive is extracted next to the old files, checked and made durable. Then
+/// new and old files are exchanged. If the archive is damaged, nothing in the directory changes. After a
+/// kill or a power cut, the next restore (or `wingback recover`) finishes or undoes the exchange.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
@@ -59,19 +60,27 @@ pub struct Restore {
     /// Directory to restore; created if it does not exist
     pub dir: PathBuf,
 
-    /// Make the directory exactly like the archive (this is the default)
-    #[arg(long, conflicts_with = "merge")]
-    pub replace: bool,
+    /// Restore only these members: paths with everything below them, or gitignore patterns
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
 
-    /// Add and replace files of the archive, and keep all other files
+    /// Remove files that the archive does not have, except those that the backup had excluded
     #[arg(long)]
-    pub merge: bool,
+    pub delete: bool,
+
+    /// With --delete, remove also files that the patterns of the backup had excluded
+    #[arg(long, requires = "delete")]
+    pub delete_excluded: bool,
+
+    /// Print what would be added, replaced and removed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 
     /// Keep these files as they are: a path with everything below it, or a gitignore pattern
     #[arg(long, value_name = "PATTERN")]
     pub keep: Vec<OsString>,
 
-    /// Verify the archive, then remove the old files first: needs less space, but a failure loses files
+    /// Verify the archive, then write over the old files: needs less space, but a failure loses files
     #[arg(long)]
     pub in_place: bool,
 
@@ -99,9 +108,10 @@ pub struct Restore {
 /// How members are extracted.
 #[derive(Debug, Args)]
 pub struct Unpack {
-    /// Owner of the extracted files: UID:GID, or `archive` for the recorded owners [default: you]
-    #[arg(long, value_name = "OWNER", value_parser = parse_owner, default_value = "keep", hide_default_value = true)]
-    pub owner: Owner,
+    /// Owner of the extracted files: UID:GID, `archive` for the recorded owners, or `keep` for you
+    /// [default: archive for root, otherwise keep]
+    #[arg(long, value_name = "OWNER", value_parser = parse_owner)]
+    pub owner: Option<Owner>,
 
     /// Number of threads that decode and write [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -155,7 +165,7 @@ fn parse_owner(text: &str) -> Result<Owner, String> {
                 Some(Owner::Fixed { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
             };
             let owner = text.split_once(':').and_then(fixed);
-            owner.ok_or_else(|| format!("{text:?} is not UID:GID"))
+            owner.ok_or_else(|| format!("{text:?} is not UID:GID, archive or keep"))
         }
     }
 }

@@ -77,7 +77,10 @@ static void nothing_given(void) {
     wingback_extract *extract = NULL;
     INVALID(wingback_restore_new(none, &restore, &error));
     INVALID(wingback_restore_new(x, NULL, &error));
-    INVALID(wingback_restore_merge(NULL, true, &error));
+    INVALID(wingback_restore_delete(NULL, true, &error));
+    INVALID(wingback_restore_delete_excluded(NULL, true, &error));
+    INVALID(wingback_restore_select(NULL, x, &error));
+    INVALID(wingback_restore_dry_run(NULL, true, &error));
     INVALID(wingback_restore_keep(NULL, x, &error));
     INVALID(wingback_restore_in_place(NULL, true, &error));
     INVALID(wingback_restore_staging(NULL, x, &error));
