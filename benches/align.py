@@ -37,20 +37,24 @@ def main():
     print(f"load {os.getloadavg()[0]:.2f}")
     with temporary(args.tree.parent) as work:
         server = work / "server"
-        subprocess.run(["cp", "-a", args.tree, server], check=True)
-        # The engine does not trust younger times, so that all backups see the same.
-        time.sleep(61)
+        copy(args.tree, server)
         with temporary(Path("/dev/shm")) as out:
             in_memory(args, server, out)
         for kind in MAKE:
             for options in [[], ["--align"]]:
                 shutil.rmtree(server)
-                subprocess.run(["cp", "-a", args.tree, server], check=True)
+                copy(args.tree, server)
                 with mounted(kind, work) as out:
                     if out:
                         several_days(args, server, out, kind, options)
                     else:
                         print(f"left out: archives on {kind}: it cannot be mounted")
+
+
+def copy(tree, server):
+    subprocess.run(["cp", "-a", tree, server], check=True)
+    # The engine does not trust younger times. It would read such files again.
+    time.sleep(61)
 
 
 @contextlib.contextmanager

@@ -976,7 +976,7 @@ enum wingback_status wingback_backup_reproducible(struct wingback_backup *backup
                                                   struct wingback_error **error);
 
 // If `align` is true, parts of the archive are aligned with the blocks of file systems, so that these can share
-// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
+// the equal parts of two archives. The archive becomes about 0.3 % larger. The default is false.
 enum wingback_status wingback_backup_align(struct wingback_backup *backup,
                                            bool align,
                                            struct wingback_error **error);

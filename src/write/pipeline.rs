@@ -295,10 +295,24 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
         entries: Vec<Entry>,
         mut bytes: impl Iterator<Item = Bytes>,
     ) -> Result<()> {
-        let mut rest = Bytes::new();
+        // Unless segments are aligned, their bytes are emitted as they come. Otherwise the bytes before the next
+        // padding are emitted at once, if they are also together where they were copied from.
+        let (mut rest, mut run, mut run_from) = (Bytes::new(), 0, None);
         for (segment, copied_from) in segments {
-            if self.settings.align && align::begins_block(&segment) {
-                self.pad()?;
+            if self.settings.align {
+                let begins_block = align::begins_block(&segment);
+                let is_next = copied_from == run_from.map(|from| from + run as u64);
+                if begins_block || !is_next || run == rest.len() {
+                    self.emit_copy(rest.split_to(run), run_from)?;
+                    (run, run_from) = (0, copied_from);
+                    if rest.is_empty() {
+                        rest = bytes.next().unwrap_or_default();
+                    }
+                }
+                if begins_block {
+                    self.pad()?;
+                }
+                run += segment.compressed_len as usize;
             }
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
@@ -307,16 +321,8 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
             self.tar_len += u64::from(segment.raw_len);
             self.index.add_segment(&segment);
             self.segments += 1;
-            // Unless segments are aligned, their bytes are emitted as they come.
-            if self.settings.align {
-                if rest.is_empty() {
-                    rest = bytes.next().unwrap_or_default();
-                }
-                let bytes = rest.split_to(segment.compressed_len as usize);
-                let copy_of = self.copied_file.clone().zip(copied_from);
-                self.emit(Chunk { bytes, copy_of })?;
-            }
         }
+        self.emit_copy(rest.split_to(run), run_from)?;
         bytes.try_for_each(|bytes| self.emit(bytes))?;
         entries.iter().try_for_each(|entry| self.index.add_entry(entry))
     }
@@ -346,6 +352,12 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
         let is_all_new = compressed + END_LEN >= tar_len;
         let sha1 = Sha1(self.sha1.finalize().into());
         Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })
+    }
+
+    /// Emits bytes that the previous archive has at this offset, or new ones.
+    fn emit_copy(&mut self, bytes: Bytes, copied_from: Option<u64>) -> Result<()> {
+        let copy_of = self.copied_file.clone().zip(copied_from);
+        self.emit(Chunk { bytes, copy_of })
     }
 
     /// Hashes, counts and emits bytes, at the limited rate.

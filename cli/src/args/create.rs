@@ -81,7 +81,7 @@ pub struct Create {
     pub reproducible: bool,
 
     /// Align parts of the archive with the blocks of the file system, so that it can share those of
-    /// two archives; 0.4 % larger
+    /// two archives; 0.3 % larger
     #[arg(long)]
     pub align: bool,
 

@@ -210,7 +210,7 @@ impl Backup {
     }
 
     /// Begins about one segment for each MiB of the tar stream at a multiple of 4096 bytes, by padding. Unchanged
-    /// parts of two archives are then equal blocks, which file systems can share. An archive becomes about 0.4 %
+    /// parts of two archives are then equal blocks, which file systems can share. An archive becomes about 0.3 %
     /// larger.
     ///
     /// A backup into a [`LocalStore`](crate::LocalStore) shares the blocks that it copies from a previous archive on
