@@ -36,7 +36,7 @@ impl Store for LoggedStore {
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
         self.0.delete(key)
     }
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         self.0.sweep()
     }
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {

@@ -49,7 +49,7 @@
 //! let (report, ()) = block_on(join(task, watch));
 //!
 //! let report: Report = report?;
-//! println!("{} bytes, SHA-1 {}", report.size, report.sha1_hex());
+//! println!("{} bytes, SHA-1 {}", report.size, report.sha1);
 //! for skipped in &report.skipped {
 //!     println!("{}: {}", String::from_utf8_lossy(&skipped.path), skipped.reason);
 //! }
@@ -246,7 +246,7 @@ pub use uuid;
 
 pub use build::{BUILD, Build};
 pub use checksum::Sha1;
-pub use compression::{Encoder, Level};
+pub use compression::{ArchiveEncoder, Encoder, Level};
 pub use entry::{Member, MemberKind};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{

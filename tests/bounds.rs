@@ -19,7 +19,7 @@ use support::{
 };
 use wingback::{
     Archive, Backup, Entries, Error, ErrorKind, Extract, Key, List, MemoryStore, Object, Opened,
-    Previous, ReadMethod, ReadRange, Restore, Store, UnpackOptions, Upload, Verify,
+    Previous, ReadMethod, ReadRange, Restore, Sha1, Store, UnpackOptions, Upload, Verify,
 };
 
 /// Limits of each operation on such an archive.
@@ -242,7 +242,7 @@ fn restore_is_bounded() {
 #[test]
 fn verify_is_bounded() {
     each_is_bounded(|_, path| {
-        clear(block_on(Verify::new().sha1([0; 20]).start(Archive::file(path))).map(|verified| {
+        clear(block_on(Verify::new().sha1(Sha1([0; 20])).start(Archive::file(path))).map(|verified| {
             assert!(!verified.is_whole());
         }));
     });

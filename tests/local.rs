@@ -78,7 +78,7 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(part.exists(), "a killed process cannot remove its file");
-    assert_eq!(block_on(store.sweep()).unwrap(), [part.display().to_string()]);
+    assert_eq!(block_on(store.sweep()).unwrap(), [part]);
     block_on(tree.backup().start(store, key())).unwrap();
 }
 
@@ -132,7 +132,7 @@ fn foreign_files_are_neither_listed_nor_swept() {
         let listed = block_on(store.list()).unwrap();
         let modified = fs::metadata(store.path(&ours)).unwrap().modified().ok();
         assert_eq!(listed, [Object::new(ours, 4, modified)]);
-        assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
+        assert_eq!(block_on(store.sweep()).unwrap(), [left]);
         assert!(foreign.iter().chain(&not_files).all(|path| path.symlink_metadata().is_ok()));
     }
 }
@@ -155,7 +155,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let left = dir.join(".a.tar.gz.wingback-part");
     let store = LocalStore::new(&dir);
     fs::write(&left, "left").unwrap();
-    assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
+    assert_eq!(block_on(store.sweep()).unwrap(), [left]);
     fs::write(&left, "left").unwrap();
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());

@@ -14,7 +14,7 @@ use support::{
     Tree, archive_bytes, gzip, in_memory, left_out, noise, restore_bytes, snapshot::Snapshot, text,
     unmount,
 };
-use wingback::{Archive, ErrorKind, Restore, Restored, Result, UnpackOptions, Warning};
+use wingback::{Archive, ErrorKind, Restore, Restored, Result, Sha1, UnpackOptions, Warning};
 
 /// The staging directories in the target of a restore.
 fn staging(target: &Path) -> Vec<PathBuf> {
@@ -76,8 +76,8 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
             check(restore_bytes(&nothing, &target.root, change), ErrorKind::Corrupt, "nothing");
             let cut = &bytes[..bytes.len() / 2];
             check(restore_bytes(cut, &target.root, change), ErrorKind::Corrupt, "cut");
-            let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1([1; 20]));
-            check(wrong, ErrorKind::Corrupt, "another SHA-1");
+            let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1(Sha1([1; 20])));
+            check(wrong, ErrorKind::Mismatch, "another SHA-1");
             // In place, these limits are exceeded halfway. This is the documented risk.
             for options in
                 [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]

@@ -194,9 +194,13 @@ func (e *Engine) Delete(ctx context.Context, store Store, name Name) error {
 // Sweep removes files and uploads that killed backups left unfinished, and returns their locations. It
 // never removes those that a process is still writing.
 func (e *Engine) Sweep(ctx context.Context, store Store) ([]string, error) {
-	var swept struct{ Removed []string }
+	var swept struct{ Removed []wireLocation }
 	err := e.or().ask(ctx, "sweep", map[string]any{"store": store.wire()}, &swept)
-	return swept.Removed, err
+	var locations []string
+	for _, removed := range swept.Removed {
+		locations = append(locations, removed.location())
+	}
+	return locations, err
 }
 
 // ask runs a job without streams, limits or progress.

@@ -100,6 +100,9 @@ type Extract struct {
 	Select     []string
 	Overwrite  bool
 	Salvage    bool // extract a damaged archive as far as possible
+	// SHA1 is the SHA-1 that the archive must have, in hexadecimal; empty for any. The archive is verified
+	// before anything is written. A stream is compared at its end. It cannot be combined with Salvage.
+	SHA1       string
 	Unpack     Unpack
 	OnProgress func(Progress)
 }
@@ -110,6 +113,9 @@ func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	args := map[string]any{
 		"dir": wireText(x.Dir), "select": texts(x.Select), "overwrite": x.Overwrite,
 		"salvage": x.Salvage, "unpack": x.Unpack.wire(),
+	}
+	if x.SHA1 != "" {
+		args["sha1"] = x.SHA1
 	}
 	if err := archive.job(ctx, "extract", args, nil, x.OnProgress, &unpacked); err != nil {
 		return nil, err

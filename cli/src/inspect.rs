@@ -41,7 +41,7 @@ pub async fn list(args: &args::List) -> Status {
     match (args.json, members.read_method()) {
         (true, _) => print(&members),
         (false, Some(method)) => {
-            complain(&format!("{}, read {method}", plural(members.count(), "member")));
+            complain(&format!("{}, read {method}", plural(members.returned(), "member")));
         }
         (false, None) => {}
     }
@@ -106,7 +106,7 @@ pub async fn verify(args: &args::Verify) -> Status {
         verify = verify.threads(threads.into());
     }
     if let Some(sha1) = args.sha1 {
-        verify = verify.sha1(sha1.0);
+        verify = verify.sha1(sha1);
     }
     let verified =
         match style.run_on(&args.archive, &args.remote, |archive| verify.start(archive)).await {
@@ -138,7 +138,7 @@ fn verified_text(verified: &Verified) -> String {
         lines.push(format!("size      {} ({} bytes)", size(bytes), count(bytes)));
     }
     if let Some(matches) = verified.sha1_matches {
-        let says = match (matches, verified.sha1_hex()) {
+        let says = match (matches, verified.sha1) {
             (true, _) => "as given".to_owned(),
             (false, Some(sha1)) => format!("{sha1}, NOT the one given"),
             (false, None) => "unknown, because the archive could not be read completely".to_owned(),

@@ -13,15 +13,16 @@ mod status;
 mod units;
 mod worker;
 
-use std::{process::ExitCode, time::Duration};
+use std::{os::unix::ffi::OsStrExt, process::ExitCode, time::Duration};
 
 use async_signal::{Signal, Signals};
 use clap::{CommandFactory, Parser};
+use wingback::NamedBytes;
 
 use crate::{
     archives::Archives,
     args::{Cli, Command},
-    output::{Style, complain, plain, print, say},
+    output::{Style, bytes, complain, print, say},
     status::Status,
 };
 
@@ -79,11 +80,13 @@ async fn sweep(args: &args::Sweep) -> Status {
     };
     match swept.await {
         Ok(swept) if args.json => {
-            print(&serde_json::json!({ "type": "sweep", "removed": swept }));
+            let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
+            let removed: Vec<_> = locations.collect();
+            print(&serde_json::json!({ "type": "sweep", "removed": removed }));
             Status::Done
         }
         Ok(swept) => {
-            swept.iter().for_each(|path| say(&format!("removed {}", plain(path))));
+            swept.iter().for_each(|at| say(&format!("removed {}", bytes(at.as_bytes()))));
             Status::Done
         }
         Err(e) => {

@@ -261,7 +261,7 @@ pub fn report(report: &Report) -> String {
     let mut lines = vec![
         format!("archive   {}", plain(&location.to_string_lossy())),
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
-        format!("sha1      {}", report.sha1_hex()),
+        format!("sha1      {}", report.sha1),
         format!(
             "content   {}, {}, {}, {}",
             plural(report.files, "file"),

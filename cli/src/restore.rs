@@ -24,6 +24,9 @@ pub async fn extract(args: &args::Extract) -> Status {
     for pattern in &args.patterns {
         extract = extract.select(pattern.as_bytes());
     }
+    if let Some(sha1) = args.sha1 {
+        extract = extract.sha1(sha1);
+    }
     let done =
         match style.run_on(&args.archive, &args.remote, |archive| extract.start(archive)).await {
             Ok(done) => done,
@@ -59,7 +62,7 @@ pub async fn restore(args: &args::Restore) -> Status {
         restore = restore.state_dir(dir);
     }
     if let Some(sha1) = args.sha1 {
-        restore = restore.sha1(sha1.0);
+        restore = restore.sha1(sha1);
     }
     match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
         Ok(done) => {

@@ -43,6 +43,8 @@ pub enum wingback_status {
     Internal = 21,
     /// This build of the library does not have the function.
     Unsupported = 22,
+    /// The SHA-1 of the archive is not the one that was given.
+    Mismatch = 23,
 }
 
 impl wingback_status {
@@ -60,6 +62,7 @@ impl wingback_status {
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
             ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::Mismatch => Self::Mismatch,
             // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
@@ -348,11 +351,12 @@ mod tests {
             ErrorKind::Io,
             ErrorKind::Internal,
             ErrorKind::Unsupported,
+            ErrorKind::Mismatch,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
         assert_eq!(
             statuses,
-            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22],
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23],
             "these numbers are frozen"
         );
     }

@@ -134,7 +134,7 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
 }
 
 /// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
-/// with CORRUPT before anything is changed.
+/// with MISMATCH before anything is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
     restore: *mut wingback_restore,

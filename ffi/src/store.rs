@@ -1,6 +1,9 @@
 //! `wingback_store`: a place for archives.
 
-use std::{ffi::c_char, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{OsString, c_char},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
 
 use uuid::Uuid;
 use wingback::{Key, LocalStore, NameTemplate, Store};
@@ -208,8 +211,8 @@ pub unsafe extern "C" fn wingback_store_sweep(
             let out = Out::new(task, "task")?;
             let store = opaque::get(store, "store")?.open();
             let work = async move { store.sweep().await };
-            let note = |name: String| Note::name(name.into_bytes(), "swept");
-            let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
+            let note = |location: OsString| Note::name(location.into_vec(), "swept");
+            let notes = move |swept: Vec<OsString>| swept.into_iter().map(note).collect::<Notes>();
             task::start_future("sweep a store", work, out, notes)
         })
     }

@@ -56,7 +56,7 @@ impl wingback_unpack_options {
         let given = unsafe { record::read(options, "options") }?;
         let owner = match wingback_owner::read(given.owner, "options->owner")? {
             wingback_owner::Keep => Owner::Keep,
-            wingback_owner::Fixed => Owner::Fixed(given.uid, given.gid),
+            wingback_owner::Fixed => Owner::Fixed { uid: given.uid, gid: given.gid },
             wingback_owner::FromArchive => Owner::FromArchive,
         };
         let mut options = UnpackOptions::new()

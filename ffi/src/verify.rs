@@ -1,6 +1,6 @@
 //! `wingback_verified`: the result of checking an archive.
 
-use wingback::Verify;
+use wingback::{Sha1, Verify};
 
 use crate::{
     archive::wingback_archive,
@@ -37,9 +37,9 @@ unsafe impl Record for wingback_verify_options {}
 /// # Safety
 ///
 /// `sha1` is NULL, or readable for 20 bytes.
-pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
+pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<Sha1>> {
     // SAFETY: the caller promises that `sha1` is NULL or readable for 20 bytes. Bytes need no alignment.
-    Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
+    Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied().map(Sha1))
 }
 
 /// Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
@@ -125,7 +125,7 @@ impl VerifyResult {
             is_whole: verified.is_whole(),
             is_sha1_known: verified.sha1.is_some(),
             sha1_matches: verified.sha1_matches == Some(true),
-            sha1: verified.sha1.unwrap_or_default(),
+            sha1: verified.sha1.map_or([0; 20], |sha1| sha1.0),
             size: verified.size.unwrap_or_default(),
             segments: verified.segments,
             files: verified.files,

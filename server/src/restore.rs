@@ -38,7 +38,7 @@ pub(crate) struct RestoreRequest {
 /// The archive of a restore, and how to apply it.
 pub(crate) struct Source {
     archive: Archive<'static>,
-    sha1: Option<[u8; 20]>,
+    sha1: Option<Sha1>,
     truncate: bool,
 }
 
@@ -188,5 +188,5 @@ async fn owner(user: User, dir: PathBuf) -> Result<Owner> {
     }
     let there = smol::fs::metadata(&dir).await.map_err(|e| Error::io("look at", e).at(&dir))?;
     let (uid, gid) = (user.uid.unwrap_or(there.uid()), user.gid.unwrap_or(there.gid()));
-    Ok(Owner::Fixed(uid, gid))
+    Ok(Owner::Fixed { uid, gid })
 }

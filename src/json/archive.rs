@@ -67,7 +67,7 @@ impl WriteFields for MemberStream<'_> {
         if let Some(method) = self.read_method() {
             method.write(to)?;
         }
-        to.field("members", &self.count())?;
+        to.field("members", &self.returned())?;
         to.field("unmatched", &Texts(self.unmatched()))
     }
 }
@@ -83,8 +83,8 @@ impl WriteFields for Info {
         to.field("host", &self.host)?;
         to.field("made_ns", &self.made_ns())?;
         to.field("tool", &self.tool)?;
-        to.field("encoder", &self.encoder_code())?;
-        to.field("encoder_level", &self.encoder.1)?;
+        to.field("encoder", self.encoder.code())?;
+        to.field("encoder_level", &self.encoder.level())?;
         to.field("profile", self.profile.code())?;
         to.field("rules", self.rules.code())?;
         to.bytes("excludes", &self.excludes)?;
@@ -129,7 +129,7 @@ impl WriteFields for Verified {
         self.read_method.write(to)?;
         to.field("whole", &self.is_whole())?;
         to.field("size", &self.size)?;
-        to.field("sha1", &self.sha1_hex())?;
+        to.field("sha1", &self.sha1)?;
         to.field("sha1_matches", &self.sha1_matches)?;
         to.field("segments", &self.segments)?;
         to.field("files", &self.files)?;

@@ -124,7 +124,7 @@ impl<'a> MemberStream<'a> {
     }
 
     /// Returns the number of members that the stream has yielded.
-    pub fn count(&self) -> u64 {
+    pub fn returned(&self) -> u64 {
         self.count
     }
 

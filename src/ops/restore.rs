@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    checksum::Sha1,
     error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
@@ -21,7 +22,7 @@ use crate::{
         extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, quoted, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
-        verify::Verify,
+        verify::{compare_sha1, require_whole},
     },
     progress::{Phase, Tracker},
     read::{Source, damage::ReadMethod},
@@ -60,7 +61,7 @@ pub struct Restore {
     in_place: bool,
     staging: Option<PathBuf>,
     state_dir: Option<PathBuf>,
-    sha1: Option<[u8; 20]>,
+    sha1: Option<Sha1>,
     options: UnpackOptions,
     committed: Hook,
 }
@@ -165,9 +166,9 @@ impl Restore {
     }
 
     /// Compares the SHA-1 of the archive with this one. If it differs, the task fails with
-    /// [`Corrupt`](ErrorKind::Corrupt) and changes nothing.
+    /// [`Mismatch`](ErrorKind::Mismatch) and changes nothing.
     #[must_use]
-    pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
+    pub fn sha1(mut self, sha1: Sha1) -> Self {
         self.sha1 = Some(sha1);
         self
     }
@@ -200,8 +201,8 @@ impl Restore {
     ///   used.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied) if the archive, the directory or the state
     ///   directory refuses access.
-    /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged, is not a `.tar.gz`, or has another
-    ///   [SHA-1](Restore::sha1).
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged or is not a `.tar.gz`.
+    /// - [`Mismatch`](ErrorKind::Mismatch) if the archive has another [SHA-1](Restore::sha1).
     /// - [`NoSpace`](ErrorKind::NoSpace) if the disk is full, or the archive exceeds a limit of
     ///   [`UnpackOptions`].
     /// - [`Busy`](ErrorKind::Busy) if another restore of the directory is running.
@@ -315,7 +316,7 @@ impl Restore {
         let all = Selection::default();
         let job = self.job(&all, OverwritePolicy::NewTree, &|_, _| false);
         let done = unpack(source, root, &job, tracker)?;
-        self.check_sha1(done.read.sha1)?;
+        compare_sha1(self.sha1, done.read.sha1)?;
         tracker.enter(Phase::Committing);
         let mut warnings = time_warnings(&done.clamped);
         warnings.extend(replacement.commit(how, &|| tracker.is_cancelled(), &*self.committed.0)?);
@@ -328,13 +329,7 @@ impl Restore {
             return Err(error.caused_by("a stream cannot be verified before it is unpacked"));
         };
         let recovered = replace::recover(&self.dir, &self.state())?;
-        let verify = self.sha1.map_or_else(Verify::new, |sha1| Verify::new().sha1(sha1));
-        let verified = verify.run(Source::At(at.clone()), tracker)?;
-        if let Some(damage) = verified.damage.first() {
-            let error = Error::new(ErrorKind::Corrupt, "read the archive");
-            return Err(error.caused_by(damage.to_string()));
-        }
-        self.check_sha1(verified.sha1)?;
+        require_whole(Source::At(at.clone()), self.sha1, &self.options, tracker)?;
         let mut warnings = match self.mode {
             Mode::Merge => Vec::new(),
             Mode::Replace => {
@@ -380,14 +375,6 @@ impl Restore {
     ) -> Job<'a> {
         let sha1 = self.sha1.is_some();
         Job { existing, selection: all, skip, salvage: false, sha1, options: &self.options }
-    }
-
-    fn check_sha1(&self, found: Option<[u8; 20]>) -> Result<()> {
-        if self.sha1 == found || self.sha1.is_none() {
-            return Ok(());
-        }
-        let error = Error::new(ErrorKind::Corrupt, "read the archive");
-        Err(error.caused_by("its SHA-1 is not the one that was given"))
     }
 }
 

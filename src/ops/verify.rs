@@ -8,10 +8,12 @@ use std::{
 };
 
 use crate::{
+    checksum::Sha1,
     entry::{EntryKind, Member, MemberKind},
-    error::Result,
+    error::{Error, ErrorKind, Result},
     format::index::LocatedEntry,
     listed::Listed,
+    ops::unpacked::UnpackOptions,
     progress::{Expected, Phase, Tracker},
     read::{
         self, Index, Options, ReadReport, Source, Wanted,
@@ -19,7 +21,6 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
-    report::hex,
     source::Archive,
     task::Task,
 };
@@ -44,7 +45,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verify {
-    sha1: Option<[u8; 20]>,
+    sha1: Option<Sha1>,
     threads: usize,
     background: bool,
 }
@@ -58,7 +59,7 @@ pub struct Verified {
     /// Bytes of the archive. `None` for a stream.
     pub size: Option<u64>,
     /// SHA-1 of the archive, if [`Verify::sha1`] was set and the whole archive could be read.
-    pub sha1: Option<[u8; 20]>,
+    pub sha1: Option<Sha1>,
     /// Whether the SHA-1 equals the expected one. `None` if [`Verify::sha1`] was not set.
     pub sha1_matches: Option<bool>,
     /// Segments that were checked. 0 without an index.
@@ -79,11 +80,6 @@ impl Verified {
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.sha1_matches != Some(false)
     }
-
-    /// Returns the SHA-1 in lower-case hexadecimal.
-    pub fn sha1_hex(&self) -> Option<String> {
-        self.sha1.as_ref().map(hex)
-    }
 }
 
 impl Default for Verify {
@@ -101,7 +97,7 @@ impl Verify {
 
     /// Also compares the SHA-1 of the whole archive with this one.
     #[must_use]
-    pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
+    pub fn sha1(mut self, sha1: Sha1) -> Self {
         self.sha1 = Some(sha1);
         self
     }
@@ -199,6 +195,30 @@ impl Verify {
             duration: Duration::ZERO,
         })
     }
+}
+
+/// Verifies an archive before it is unpacked. Fails if it is damaged, or has another SHA-1 than `expected`.
+pub(crate) fn require_whole(
+    source: Source,
+    expected: Option<Sha1>,
+    options: &UnpackOptions,
+    tracker: &Tracker,
+) -> Result<()> {
+    let verify = Verify { sha1: expected, threads: options.threads, background: options.background };
+    let verified = verify.run(source, tracker)?;
+    if let Some(damage) = verified.damage.first() {
+        return Err(read::corrupt(damage.to_string()));
+    }
+    compare_sha1(expected, verified.sha1)
+}
+
+/// Fails if a SHA-1 is expected, and the archive has another one.
+pub(crate) fn compare_sha1(expected: Option<Sha1>, found: Option<Sha1>) -> Result<()> {
+    if expected.is_none() || expected == found {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Mismatch, "compare the SHA-1 of the archive");
+    Err(error.caused_by("it is not the one that was given, so this is another archive"))
 }
 
 /// Returns the files of the index that no damage has made unreadable.

@@ -122,11 +122,11 @@ pub trait Store: Send + Sync {
         ready(Ok(None)).boxed()
     }
 
-    /// Removes the unfinished uploads of killed processes, and returns where they were. It never removes an
+    /// Removes the unfinished uploads of killed processes, and returns their paths or URLs. It never removes an
     /// upload of a process that still runs.
     ///
     /// The default removes nothing. It is for a store in which a killed process leaves nothing behind.
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         ready(Ok(Vec::new())).boxed()
     }
 
@@ -333,7 +333,7 @@ macro_rules! point_to_store {
                 (**self).file(key)
             }
 
-            fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+            fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
                 (**self).sweep()
             }
 
@@ -354,3 +354,35 @@ macro_rules! point_to_store {
 
 point_to_store!(Arc);
 point_to_store!(Box);
+
+impl<U: Upload + ?Sized> Upload for Box<U> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        (**self).write(bytes)
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        (**self).flush()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        (*self).complete()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        (*self).abort()
+    }
+
+    fn on_sent(&mut self, sent: Sent) {
+        (**self).on_sent(sent);
+    }
+
+    fn own_files(&self) -> Option<OwnFiles> {
+        (**self).own_files()
+    }
+}

@@ -1,6 +1,6 @@
 //! A store that fails at one call.
 
-use std::fs::File;
+use std::{ffi::OsString, fs::File};
 
 use bytes::Bytes;
 use futures::{
@@ -110,7 +110,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.file(key)
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         self.store.sweep()
     }
 

@@ -14,9 +14,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
+use sha1::Digest;
 
 use crate::{
+    checksum::Sha1,
     compression::{Encoder, Level},
     entry::Entry,
     error::{Error, ErrorKind, Result},
@@ -54,7 +55,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct ArchiveReport {
     pub(crate) size: u64,
-    pub(crate) sha1: [u8; 20],
+    pub(crate) sha1: Sha1,
     pub(crate) segments: u64,
     /// Compressed bytes that were copied from the previous archive.
     pub(crate) copied: u64,
@@ -119,7 +120,7 @@ pub(crate) fn run<T>(
             emit,
             settings,
             tracker,
-            sha1: Sha1::new(),
+            sha1: sha1::Sha1::new(),
             crc: crc32fast::Hasher::new(),
             size: 0,
             tar_len: 0,
@@ -240,7 +241,7 @@ struct Assembler<'a, E> {
     emit: E,
     settings: &'a Settings,
     tracker: &'a Tracker,
-    sha1: Sha1,
+    sha1: sha1::Sha1,
     /// CRC-32 of the tar stream, combined from those of the segments.
     crc: crc32fast::Hasher,
     size: u64,
@@ -338,7 +339,7 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         index.finish(flags, info, |bytes| self.emit(bytes.into()))?;
         let Assembler { size, segments, copied, compressed, tar_len, .. } = self;
         let is_all_new = compressed + END_LEN >= tar_len;
-        let sha1 = self.sha1.finalize().into();
+        let sha1 = Sha1(self.sha1.finalize().into());
         Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })
     }
 

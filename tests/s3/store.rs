@@ -1,6 +1,7 @@
 //! The S3 store: the conformance suite, and S3-specific behavior.
 
 use std::{
+    ffi::OsString,
     fs,
     time::{Duration, SystemTime},
 };
@@ -236,7 +237,7 @@ fn sweep_aborts_only_old_uploads_of_the_store() {
     }
     assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
     let old = with(config, |config| config.dead_after = Duration::ZERO);
-    assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
+    assert_eq!(block_on(old.sweep()).unwrap(), [OsString::from(format!("s3://{bucket}/{dead}"))]);
     let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!left.contains(&dead));

@@ -58,7 +58,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 verify = verify.threads(threads);
             }
             if let Some(sha1) = args.sha1 {
-                verify = verify.sha1(sha1.0);
+                verify = verify.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
             written(&job.task(verify.start(archive)).await?)
@@ -70,6 +70,9 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 .options(args.unpack.into());
             for pattern in args.select {
                 extract = extract.select(pattern.0);
+            }
+            if let Some(sha1) = args.sha1 {
+                extract = extract.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
             written(&job.task(extract.start(archive)).await?)
@@ -103,7 +106,9 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         }
         Operation::Sweep(args) => {
             let store = args.store.open()?.into_store();
-            Ok(json!({ "removed": job.plain(store.sweep()).await? }))
+            let swept = job.plain(store.sweep()).await?;
+            let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
+            Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
         }
         // The request loop handles these.
         Operation::Cancel | Operation::Limit(_) | Operation::Unlimit(_) => {
@@ -229,16 +234,14 @@ impl From<Report> for BackupResult {
 fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
     #[derive(Serialize)]
     struct Stored<'a> {
-        key: &'a Key,
-        size: u64,
-        modified_ns: Option<i64>,
+        #[serde(flatten)]
+        object: &'a Object,
         #[serde(flatten)]
         location: NamedBytes<'a>,
     }
     let location = store.location(&object.key);
     let location = NamedBytes::new("location", location.as_bytes());
-    let (key, size, modified_ns) = (&object.key, object.size, object.modified_ns());
-    written(&Stored { key, size, modified_ns, location })
+    written(&Stored { object, location })
 }
 
 async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
@@ -312,7 +315,7 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
         restore = restore.state_dir(dir.into_path::<PathBuf>());
     }
     if let Some(sha1) = args.sha1 {
-        restore = restore.sha1(sha1.0);
+        restore = restore.sha1(sha1);
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
     written(&job.task(restore.start(archive)).await?)

@@ -195,6 +195,7 @@ pub(crate) struct Extract {
     pub(crate) overwrite: bool,
     #[serde(default)]
     pub(crate) salvage: bool,
+    pub(crate) sha1: Option<Sha1>,
     #[serde(default)]
     pub(crate) unpack: Unpack,
 }
@@ -278,7 +279,7 @@ impl From<Unpack> for UnpackOptions {
             .owner(match unpack.owner {
                 None => Owner::Keep,
                 Some(OwnerCode::Archive) => Owner::FromArchive,
-                Some(OwnerCode::Ids(uid, gid)) => Owner::Fixed(uid, gid),
+                Some(OwnerCode::Ids(uid, gid)) => Owner::Fixed { uid, gid },
             });
         if let Some(threads) = unpack.threads {
             options = options.threads(threads);

@@ -32,6 +32,10 @@ pub struct Extract {
     #[arg(long)]
     pub salvage: bool,
 
+    /// Verify the archive first, and write nothing if it is damaged or its SHA-1 is different
+    #[arg(long, value_name = "HEX", conflicts_with = "salvage")]
+    pub sha1: Option<Sha1>,
+
     #[command(flatten)]
     pub unpack: Unpack,
 
@@ -147,10 +151,11 @@ fn parse_owner(text: &str) -> Result<Owner, String> {
         "keep" => Ok(Owner::Keep),
         "archive" => Ok(Owner::FromArchive),
         _ => {
-            let ids = text
-                .split_once(':')
-                .and_then(|(uid, gid)| Some(Owner::Fixed(uid.parse().ok()?, gid.parse().ok()?)));
-            ids.ok_or_else(|| format!("{text:?} is not UID:GID"))
+            let fixed = |(uid, gid): (&str, &str)| {
+                Some(Owner::Fixed { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+            };
+            let owner = text.split_once(':').and_then(fixed);
+            owner.ok_or_else(|| format!("{text:?} is not UID:GID"))
         }
     }
 }

@@ -105,7 +105,7 @@ fn restore_makes_a_directory_match_the_archive() {
     let wrong = run(command("restore", &place).args(["-q", "--sha1", &"0".repeat(40)]));
     assert_eq!(wrong.status, 1);
     assert!(
-        wrong.one_line_error().contains("its SHA-1 is not the one that was given"),
+        wrong.one_line_error().contains("compare the SHA-1 of the archive"),
         "{wrong:?}"
     );
     assert!(target.join("cache/x").exists());

@@ -31,7 +31,7 @@ fn json_sweep_lists_removed_files() {
     fs::write(dir.join(PART), "half").unwrap();
     let mut command = common::wingback();
     command.arg("sweep").arg(&place.to).args(["--json", "--name", "srv/{uuid}.tar.gz"]);
-    let removed = json!([dir.join(PART).to_str().unwrap()]);
+    let removed = json!([{ "location": dir.join(PART).to_str().unwrap() }]);
     assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": removed }));
     assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": [] }));
 }

@@ -78,7 +78,7 @@ impl Attributes {
     fn ids(&self, path: &[u8], owner: Owner) -> Result<Option<(Uid, Gid)>> {
         let ids = match owner {
             Owner::Keep => return Ok(None),
-            Owner::Fixed(uid, gid) => Some((uid, gid)),
+            Owner::Fixed { uid, gid } => Some((uid, gid)),
             Owner::FromArchive => u32::try_from(self.uid).ok().zip(u32::try_from(self.gid).ok()),
         };
         // `u32::MAX` would mean "do not change".

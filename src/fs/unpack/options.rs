@@ -19,7 +19,12 @@ pub enum Owner {
     #[default]
     Keep,
     /// This user and group, by number.
-    Fixed(u32, u32),
+    Fixed {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
     /// The user and group that the archive names, by number.
     FromArchive,
 }

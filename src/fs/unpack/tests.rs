@@ -382,7 +382,7 @@ fn the_owner_is_the_one_of_the_option() {
         return;
     }
     for (owner, want) in
-        [(Owner::Fixed(7, 8), (7, 8)), (Owner::FromArchive, (12, 34)), (Owner::Keep, (0, 0))]
+        [(Owner::Fixed { uid: 7, gid: 8 }, (7, 8)), (Owner::FromArchive, (12, 34)), (Owner::Keep, (0, 0))]
     {
         let target = Target::new();
         let root = Beneath::open(&target.root).expect("open");

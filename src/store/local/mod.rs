@@ -187,7 +187,7 @@ impl Store for LocalStore {
         .boxed()
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         async move {
             let mut swept = Vec::new();
             let dir = self.dir.join(self.names.dir());

@@ -1,6 +1,7 @@
 //! The file that becomes an archive. All calls block.
 
 use std::{
+    ffi::OsString,
     fs::{File, Metadata},
     io::Write,
     num::NonZeroU64,
@@ -33,7 +34,7 @@ pub(super) fn is_part(name: &[u8]) -> bool {
 }
 
 /// Removes an unfinished archive unless its writer still runs. Returns its path if it was removed.
-pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
+pub(super) fn sweep(path: &Path) -> Result<Option<OsString>> {
     let fail = |e: Errno| Error::io("sweep", e).at(path);
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -45,7 +46,7 @@ pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     rustix::fs::unlink(path).map_err(fail)?;
-    Ok(Some(path.display().to_string()))
+    Ok(Some(path.into()))
 }
 
 /// Takes the lock that marks a running writer. Returns false if another process holds it. The lock ends with

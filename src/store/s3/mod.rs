@@ -235,7 +235,7 @@ impl Store for S3Store {
         })
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         let (names, dead_after) = (self.config.names.clone(), self.config.dead_after);
         let bucket = self.config.bucket.clone();
         self.call("sweep", None, |api, prefix| async move {
@@ -253,7 +253,7 @@ impl Store for S3Store {
                 let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
                 if is_ours && is_dead {
                     api.abort_id(&left.object, &left.id).await?;
-                    swept.push(format!("s3://{bucket}/{}", left.object));
+                    swept.push(format!("s3://{bucket}/{}", left.object).into());
                 }
             }
             Ok(swept)
