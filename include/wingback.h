@@ -1270,7 +1270,7 @@ enum wingback_status wingback_verified_get(const struct wingback_verified *verif
 const struct wingback_notes *wingback_verified_damage(const struct wingback_verified *verified);
 
 // Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
-const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
+const struct wingback_notes *wingback_verified_whole_files(const struct wingback_verified *verified);
 
 // Begins to read the members of an archive, in the order of the archive.
 enum wingback_status wingback_entries_open(const struct wingback_archive *archive,

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// let sha1: wingback::Sha1 = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709".parse()?;
 /// assert_eq!(sha1.0[0], 0xda);
 /// assert_eq!(sha1.to_string(), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+/// assert_eq!(sha1.as_ref()[..2], [0xda, 0x39]);
 /// # Ok::<(), wingback::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +53,12 @@ impl fmt::Display for Sha1 {
 impl From<[u8; 20]> for Sha1 {
     fn from(bytes: [u8; 20]) -> Self {
         Sha1(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Sha1 {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -277,7 +277,7 @@ pub use ops::{
     previous::Previous,
     restore::{Restore, Restored},
     retention::{Aged, Reason, Retention, Verdict},
-    unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
+    unpacked::{MEMBERS_MAX, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
     verify::{Verified, Verify},
 };
 pub use progress::{Expected, Phase, Progress, Updates};

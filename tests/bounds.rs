@@ -242,9 +242,11 @@ fn restore_is_bounded() {
 #[test]
 fn verify_is_bounded() {
     each_is_bounded(|_, path| {
-        clear(block_on(Verify::new().sha1(Sha1([0; 20])).start(Archive::file(path))).map(|verified| {
-            assert!(!verified.is_whole());
-        }));
+        clear(block_on(Verify::new().sha1(Sha1([0; 20])).start(Archive::file(path))).map(
+            |verified| {
+                assert!(!verified.is_whole());
+            },
+        ));
     });
 }
 

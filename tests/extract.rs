@@ -14,8 +14,8 @@ use futures::{executor::block_on, io::Cursor};
 use sha1::Digest;
 use support::{Tree, archive_bytes, gzip, in_memory, noise, text};
 use wingback::{
-    Archive, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result, Sha1, UnpackOptions,
-    Unpacked,
+    Archive, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result, Sha1,
+    UnpackOptions, Unpacked,
 };
 
 /// A target directory, removed on drop.

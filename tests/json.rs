@@ -2,15 +2,21 @@
 
 mod support;
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt,
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use futures::{TryStreamExt, executor::block_on};
 use serde::Serialize;
 use serde_json::{Value, json};
 use support::{Tree, in_memory, key};
 use wingback::{
-    Archive, Entries, Error, ErrorKind, Extract, List, LocalStore, NamedBytes, Phase, Progress,
-    Store, Verify,
+    Archive, Entries, Error, ErrorKind, Excludes, Extract, List, LocalStore, NamedBytes, Object,
+    PatternOrigin, Phase, Progress, Rules, Store, Verify,
 };
 
 fn written(value: &impl Serialize) -> Value {
@@ -242,4 +248,29 @@ fn another_object_can_contain_bytes_and_results() {
     let (place, progress) = (NamedBytes::new("place", b"\xff"), Progress::default());
     let outer = written(&Outer { id: 1, place, progress });
     assert_eq!((&outer["place_b64"], &outer["phase"]), (&json!("/w=="), &json!("starting")));
+}
+
+#[test]
+fn objects_and_pattern_warnings_are_written() {
+    let modified = UNIX_EPOCH + Duration::new(1, 2);
+    let object = |modified| written(&Object::new(key(), 3, modified));
+    let key = key();
+    assert_eq!(
+        object(Some(modified)),
+        json!({ "key": key.as_str(), "size": 3, "modified_ns": 1_000_000_002 })
+    );
+    assert_eq!(object(None)["modified_ns"], Value::Null);
+
+    let mut excludes = Excludes::new(Rules::Git);
+    excludes.add(PatternOrigin::IgnoreFile, b"fine\n[\xff").unwrap();
+    let warning = &excludes.warnings()[0];
+    let expected = json!({
+        "origin": "ignore-file",
+        "line": 2,
+        "pattern": "[\u{fffd}",
+        "pattern_b64": "W/8=",
+        "problem": "unclosed-bracket",
+        "message": warning.to_string(),
+    });
+    assert_eq!(written(warning), expected);
 }

@@ -155,7 +155,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let left = dir.join(".a.tar.gz.wingback-part");
     let store = LocalStore::new(&dir);
     fs::write(&left, "left").unwrap();
-    assert_eq!(block_on(store.sweep()).unwrap(), [left]);
+    assert_eq!(block_on(store.sweep()).unwrap(), [left.as_path()]);
     fs::write(&left, "left").unwrap();
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());

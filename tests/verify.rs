@@ -75,7 +75,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
                 by_index.damage
             );
             assert_eq!((by_index.files, by_index.sha1), (6, Some(sha1)));
-            assert!(by_index.segments > 4 && by_index.whole.is_empty());
+            assert!(by_index.segments > 4 && by_index.whole_files.is_empty());
             let stream = Verify::new().sha1(sha1).start(Archive::stream(Cursor::new(&bytes)));
             let stream = block_on(stream).unwrap();
             assert!(
@@ -121,7 +121,7 @@ fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
             let hit = index.entries_of_segment_at(at);
             assert!(lost.iter().all(|path| hit.contains(path)), "byte {at}: {lost:?}");
             for path in whole.keys() {
-                assert!(lost.contains(&path) != verified.whole.contains(path), "byte {at}");
+                assert!(lost.contains(&path) != verified.whole_files.contains(path), "byte {at}");
             }
         } else if at >= index.data_end {
             assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is damaged");

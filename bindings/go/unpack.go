@@ -97,9 +97,9 @@ type Extract struct {
 	Dir string
 	// Select has paths or patterns: members that they match are extracted, with all members below those.
 	// Empty for all members.
-	Select     []string
-	Overwrite  bool
-	Salvage    bool // extract a damaged archive as far as possible
+	Select    []string
+	Overwrite bool
+	Salvage   bool // extract a damaged archive as far as possible
 	// SHA1 is the SHA-1 that the archive must have, in hexadecimal; empty for any. The archive is verified
 	// before anything is written. A stream is compared at its end. It cannot be combined with Salvage.
 	SHA1       string

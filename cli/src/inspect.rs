@@ -148,8 +148,8 @@ fn verified_text(verified: &Verified) -> String {
     lines.push(format!("time      {:.2} s", verified.duration.as_secs_f64()));
     if !verified.damage.is_empty() {
         damage_lines(&mut lines, &verified.damage);
-        let whole = verified.whole.iter().map(|path| bytes(path));
-        list_lines(&mut lines, "whole", verified.whole.total(), whole);
+        let whole = verified.whole_files.iter().map(|path| bytes(path));
+        list_lines(&mut lines, "whole", verified.whole_files.total(), whole);
     }
     lines.join("\n")
 }

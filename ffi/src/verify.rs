@@ -114,7 +114,7 @@ unsafe impl Record for wingback_verified_summary {}
 pub(crate) struct VerifyResult {
     summary: wingback_verified_summary,
     damage: Notes,
-    whole: Notes,
+    whole_files: Notes,
 }
 
 impl VerifyResult {
@@ -134,7 +134,7 @@ impl VerifyResult {
         VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
-            whole: notes::of_whole(verified.whole),
+            whole_files: notes::of_whole(verified.whole_files),
         }
     }
 }
@@ -179,9 +179,9 @@ pub unsafe extern "C" fn wingback_verified_damage(
 
 /// Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_verified_whole(
+pub unsafe extern "C" fn wingback_verified_whole_files(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
     // SAFETY: the caller promises that `verified` is NULL or alive.
-    unsafe { notes::lend_notes(verified, |verified| &verified.whole) }
+    unsafe { notes::lend_notes(verified, |verified| &verified.whole_files) }
 }

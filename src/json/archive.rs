@@ -134,8 +134,8 @@ impl WriteFields for Verified {
         to.field("segments", &self.segments)?;
         to.field("files", &self.files)?;
         to.list("damage", &self.damage)?;
-        to.field("whole_files", &Paths(&self.whole))?;
-        to.field("whole_files_more", &self.whole.more())?;
+        to.field("whole_files", &Paths(&self.whole_files))?;
+        to.field("whole_files_more", &self.whole_files.more())?;
         to.milliseconds("duration_ms", self.duration)
     }
 }

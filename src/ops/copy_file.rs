@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     format::{index::LocatedEntry, tar::plain},
     fs::beneath::{component_ends, split},
-    ops::unpacked::{MAX_MEMBERS, too_many, weight},
+    ops::unpacked::{MEMBERS_MAX, too_many, weight},
     progress::{Phase, Tracker},
     read::{
         self, Options, Source, Wanted,
@@ -66,7 +66,7 @@ impl<'a> Archive<'a> {
     ///   hard link, or a file of more than 8 MiB that a later member of its path replaces.
     /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged.
     /// - [`NoSpace`](ErrorKind::NoSpace) if an archive without an index has more than
-    ///   [`MAX_MEMBERS`](crate::MAX_MEMBERS).
+    ///   [`MEMBERS_MAX`](crate::MEMBERS_MAX).
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied), [`UrlExpired`](ErrorKind::UrlExpired) or
     ///   [`Io`](ErrorKind::Io) if the archive cannot be read or the destination fails.
     /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
@@ -277,8 +277,8 @@ impl Sink for FindLast<'_> {
         self.enter(&member.path);
         // Something is remembered of each member.
         self.count = self.count.saturating_add(weight(&member));
-        if self.count > MAX_MEMBERS {
-            return Err(too_many("read", MAX_MEMBERS));
+        if self.count > MEMBERS_MAX {
+            return Err(too_many("read", MEMBERS_MAX));
         }
         let is_it = member.path == self.path;
         let Some(content) = self.content(&member) else {

@@ -15,7 +15,7 @@ use crate::{
     ops::{
         member_stream::{Collected, ListEnd, MemberSink, MemberStream},
         select::{Selection, Unmatched},
-        unpacked::{MAX_MEMBERS, too_many, weight},
+        unpacked::{MEMBERS_MAX, too_many, weight},
     },
     progress::{Phase, Tracker},
     read::{
@@ -57,7 +57,7 @@ pub struct List {
 
 impl Default for List {
     fn default() -> Self {
-        List { selection: Selection::default(), max_members: MAX_MEMBERS }
+        List { selection: Selection::default(), max_members: MEMBERS_MAX }
     }
 }
 
@@ -84,7 +84,7 @@ impl List {
         self
     }
 
-    /// Sets how many members may be listed. The default is [`MAX_MEMBERS`], which explains how members count.
+    /// Sets how many members may be listed. The default is [`MEMBERS_MAX`], which explains how members count.
     /// Without an index, all members of the archive count, because something is remembered of each. A
     /// [`stream`](List::stream) by an index has no limit.
     #[must_use]

@@ -14,9 +14,9 @@ use crate::{
 /// The limit bounds the memory, because something is remembered of most members until the end. An archive of
 /// 100 MB can have 200 million directories. A member counts once more for each 128 bytes of its path and
 /// target, so that long names need no more memory than many short ones.
-pub const MAX_MEMBERS: u64 = 5_000_000;
+pub const MEMBERS_MAX: u64 = 5_000_000;
 
-/// Returns how often a member counts towards [`MAX_MEMBERS`].
+/// Returns how often a member counts towards [`MEMBERS_MAX`].
 pub(crate) fn weight(member: &Member) -> u64 {
     1 + (member.path.len() + member.target.len()) as u64 / 128
 }
@@ -48,7 +48,7 @@ impl Default for UnpackOptions {
             owner: Owner::Keep,
             reserve: 0,
             max_bytes: u64::MAX,
-            max_members: MAX_MEMBERS,
+            max_members: MEMBERS_MAX,
             max_ratio: u64::MAX,
             skip_refused: false,
         }
@@ -56,7 +56,7 @@ impl Default for UnpackOptions {
 }
 
 impl UnpackOptions {
-    /// Returns the default options: one thread for each processor, [`Owner::Keep`], at most [`MAX_MEMBERS`],
+    /// Returns the default options: one thread for each processor, [`Owner::Keep`], at most [`MEMBERS_MAX`],
     /// and no other limit.
     pub fn new() -> Self {
         UnpackOptions::default()
@@ -99,7 +99,7 @@ impl UnpackOptions {
         self
     }
 
-    /// Limits the number of members. The default is [`MAX_MEMBERS`], which explains how members count. The
+    /// Limits the number of members. The default is [`MEMBERS_MAX`], which explains how members count. The
     /// task fails with [`NoSpace`](crate::ErrorKind::NoSpace) if there are more.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {

@@ -70,7 +70,7 @@ pub struct Verified {
     pub damage: Listed<Damage>,
     /// Undamaged files of a damaged archive. Empty for an undamaged archive. With an index, checksums confirm
     /// them. Without one, they are the files before the damage, and nothing confirms them.
-    pub whole: Listed<Vec<u8>>,
+    pub whole_files: Listed<Vec<u8>>,
     /// Time from the start to the end.
     pub duration: Duration,
 }
@@ -191,7 +191,7 @@ impl Verify {
             segments,
             files: sink.files,
             damage: outcome.damage,
-            whole,
+            whole_files: whole,
             duration: Duration::ZERO,
         })
     }
@@ -204,7 +204,8 @@ pub(crate) fn require_whole(
     options: &UnpackOptions,
     tracker: &Tracker,
 ) -> Result<()> {
-    let verify = Verify { sha1: expected, threads: options.threads, background: options.background };
+    let verify =
+        Verify { sha1: expected, threads: options.threads, background: options.background };
     let verified = verify.run(source, tracker)?;
     if let Some(damage) = verified.damage.first() {
         return Err(read::corrupt(damage.to_string()));

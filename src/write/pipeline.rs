@@ -51,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) align: bool,
 }
 
-/// Facts about the archive for the report.
+/// Size, hash and counts of the archive, for the report.
 #[derive(Debug)]
 pub(crate) struct ArchiveReport {
     pub(crate) size: u64,

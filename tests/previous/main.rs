@@ -328,9 +328,9 @@ fn an_unusable_previous_archive_is_a_warning() {
     assert!(unused(Previous::File(keep(&tree, &foreign))).contains("index"));
     assert!(unused(Previous::File(keep(&tree, &best))).contains("level"));
     // An archive of another tree with the same options.
-    let other = Tree::with(&[("a", b"elsewhere")]);
-    let (_, elsewhere) = bytes(other.backup().now(later())).unwrap();
-    let previous = Previous::File(keep(&tree, &elsewhere));
+    let other = Tree::with(&[("a", b"other_archive")]);
+    let (_, other_archive) = bytes(other.backup().now(later())).unwrap();
+    let previous = Previous::File(keep(&tree, &other_archive));
     let (report, next) = bytes(tree.backup().now(later()).previous(previous)).unwrap();
     assert!(next == full);
     let why = report.warnings[0].to_string();

@@ -1,6 +1,6 @@
 //! Several faults in sequence, each followed by the checks of [`Ran`].
 
-use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use std::{collections::VecDeque, ffi::OsString, sync::Mutex, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{ErrorKind, Limiter, Store};
@@ -214,7 +214,7 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert_eq!(server.unfinished(&bucket).len(), 1);
     let old = with(config, |config| config.dead_after = Duration::ZERO);
     let swept = block_on(old.sweep()).unwrap();
-    assert_eq!(swept, [format!("s3://{bucket}/{id}")]);
+    assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{id}"))]);
     assert_eq!(server.unfinished(&bucket), []);
     assert_eq!(server.objects(&bucket), []);
 }

@@ -4,6 +4,7 @@
 //! repeated with the seed that was printed.
 
 use std::{
+    ffi::OsString,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -151,7 +152,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         let old = store::with(config, |config| config.dead_after = Duration::ZERO);
         let swept = block_on(old.sweep());
         let swept = swept.unwrap_or_else(|e| panic!("{name:?}: {e}"));
-        assert_eq!(swept, [format!("s3://{bucket}/{name}")]);
+        assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{name}"))]);
     }
     assert_eq!(server.objects(&bucket), []);
 }

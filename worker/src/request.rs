@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use wingback::{
-    Encoder, IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, Sha1, UnpackOptions,
+    Encoder, IgnoreFile, Level, MEMBERS_MAX, Owner, Profile, Rules, Sha1, UnpackOptions,
 };
 
 use crate::{
@@ -273,7 +273,7 @@ impl From<Unpack> for UnpackOptions {
             .background(unpack.background)
             .reserve(unpack.reserve)
             .max_bytes(unpack.max_bytes.unwrap_or(u64::MAX))
-            .max_members(unpack.max_members.unwrap_or(MAX_MEMBERS))
+            .max_members(unpack.max_members.unwrap_or(MEMBERS_MAX))
             .max_ratio(unpack.max_ratio.unwrap_or(u64::MAX))
             .skip_refused(unpack.skip_refused)
             .owner(match unpack.owner {

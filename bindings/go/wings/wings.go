@@ -132,8 +132,8 @@ func (n *Node) Backup(uuid, server string) (*Backup, error) {
 }
 
 // Claim reserves the UUID for one request, until `release` is called. If another request has claimed it,
-// or the archive exists, the error is fs.ErrExist; the Panel must then not be told anything, because that
-// would end the other backup. Release it after the Panel has been told the result.
+// or the archive exists, the error is fs.ErrExist; the Panel must then not be notified, because that
+// would end the other backup. Release it after the Panel has been notified of the result.
 func (b *Backup) Claim() (release func(), err error) {
 	n := b.node
 	n.mu.Lock()

@@ -43,7 +43,7 @@ pub struct List {
     pub patterns: Vec<OsString>,
 
     /// Fail if an archive without an index has more members; a higher number needs more memory
-    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    #[arg(long, value_name = "N", default_value_t = wingback::MEMBERS_MAX)]
     pub max_members: u64,
 
     /// Print JSON, one object a line

@@ -120,7 +120,7 @@ pub struct Unpack {
     pub max_size: Option<u64>,
 
     /// Fail if the archive has more members; a higher number needs more memory
-    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    #[arg(long, value_name = "N", default_value_t = wingback::MEMBERS_MAX)]
     pub max_members: u64,
 
     /// Fail if the content is more than N times as large as the archive

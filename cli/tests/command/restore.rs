@@ -104,10 +104,7 @@ fn restore_makes_a_directory_match_the_archive() {
     assert_eq!(files(&place), ["cache/x", "logs/latest.log", "server.jar", "world/level.dat"]);
     let wrong = run(command("restore", &place).args(["-q", "--sha1", &"0".repeat(40)]));
     assert_eq!(wrong.status, 1);
-    assert!(
-        wrong.one_line_error().contains("compare the SHA-1 of the archive"),
-        "{wrong:?}"
-    );
+    assert!(wrong.one_line_error().contains("compare the SHA-1 of the archive"), "{wrong:?}");
     assert!(target.join("cache/x").exists());
     ok(command("restore", &place).args(["-q", "--in-place"]));
     assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);

@@ -149,7 +149,7 @@ void verifies(const wingback_archive *archive, bool is_whole) {
         wingback_note note = {.struct_size = sizeof note};
         OK(wingback_notes_get(wingback_verified_damage(verified), 0, &note, &error));
         CHECK(equal(note.path, "world/region.mca") && note.is_data_loss);
-        CHECK(wingback_notes_count(wingback_verified_whole(verified)) == 3);
+        CHECK(wingback_notes_count(wingback_verified_whole_files(verified)) == 3);
     }
     wingback_task_free(task);
 

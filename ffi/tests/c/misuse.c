@@ -136,7 +136,7 @@ static void nothing_given(void) {
     CHECK(wingback_extracted_skipped(NULL) == NULL && wingback_extracted_damage(NULL) == NULL);
     CHECK(wingback_extracted_warnings(NULL) == NULL);
     CHECK(wingback_extracted_unmatched(NULL) == NULL && wingback_verified_damage(NULL) == NULL);
-    CHECK(wingback_verified_whole(NULL) == NULL && wingback_notes_count(NULL) == 0);
+    CHECK(wingback_verified_whole_files(NULL) == NULL && wingback_notes_count(NULL) == 0);
     CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_read_method(NULL) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_objects_count(NULL) == 0 && wingback_parts_count(NULL) == 0);
     CHECK(wingback_info_tag_count(NULL) == 0);

@@ -135,7 +135,12 @@ impl Patterns {
 
     /// Returns whether the last pattern that matches excludes the subject. `found` is the last pattern
     /// that the automaton for paths has matched.
-    fn is_last_excluding(&self, subject: Subject<'_>, is_dir: bool, found: Option<Verdict>) -> bool {
+    fn is_last_excluding(
+        &self,
+        subject: Subject<'_>,
+        is_dir: bool,
+        found: Option<Verdict>,
+    ) -> bool {
         let Subject { path, name, slashes } = subject;
         let found = found.max(self.for_names.automaton.last(name, is_dir));
         let found = found.max(self.for_names.literals.last(name, is_dir));
