@@ -94,6 +94,8 @@ typedef enum wingback_status {
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
+    // The SHA-1 of the archive is not the one that was given.
+    WINGBACK_STATUS_MISMATCH = 23,
 } wingback_status;
 
 // The phases of a task, in their order.
@@ -1348,7 +1350,7 @@ enum wingback_status wingback_restore_state_dir(struct wingback_restore *restore
                                                 struct wingback_error **error);
 
 // Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
-// with CORRUPT before anything is changed.
+// with MISMATCH before anything is changed.
 enum wingback_status wingback_restore_sha1(struct wingback_restore *restore,
                                            const uint8_t *sha1,
                                            struct wingback_error **error);
@@ -1418,6 +1420,13 @@ enum wingback_status wingback_extract_overwrite(struct wingback_extract *extract
 enum wingback_status wingback_extract_salvage(struct wingback_extract *extract,
                                               bool salvage,
                                               struct wingback_error **error);
+
+// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
+// with MISMATCH before anything is written. A stream is compared at its end, and the written files
+// stay. It cannot be combined with wingback_extract_salvage.
+enum wingback_status wingback_extract_sha1(struct wingback_extract *extract,
+                                           const uint8_t *sha1,
+                                           struct wingback_error **error);
 
 // Sets `options`: how members are written, and the limits for them.
 enum wingback_status wingback_extract_options(struct wingback_extract *extract,

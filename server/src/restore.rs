@@ -8,7 +8,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use wingback::{Archive, Error, Owner, Restore, Result, Transfer, UnpackOptions};
+use wingback::{Archive, Error, Owner, Restore, Result, Sha1, Transfer, UnpackOptions};
 
 use crate::{
     api_error::ApiError,

@@ -92,6 +92,7 @@ static void nothing_given(void) {
     INVALID(wingback_extract_select(NULL, x, &error));
     INVALID(wingback_extract_overwrite(NULL, true, &error));
     INVALID(wingback_extract_salvage(NULL, true, &error));
+    INVALID(wingback_extract_sha1(NULL, NULL, &error));
     INVALID(wingback_extract_options(NULL, NULL, &error));
     INVALID(wingback_extract_start(NULL, NULL, &task, &error));
     wingback_part_urls *part_urls = NULL;
