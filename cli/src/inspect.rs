@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub async fn list(args: &args::List) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let list = List::new().max_members(args.max_members);
     let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
@@ -75,7 +75,7 @@ fn line(member: &Member) -> String {
 }
 
 pub async fn cat(args: &args::Cat) -> Status {
-    let style = Style::Quiet;
+    let style = Style::of_short(false);
     let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
     let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
     let (to, archive) = (&mut out, &args.archive);

@@ -7,8 +7,10 @@ mod create;
 mod info;
 mod inspect;
 mod output;
+mod progress;
 mod prune;
 mod restore;
+mod signals;
 mod status;
 mod units;
 mod worker;
@@ -37,12 +39,12 @@ fn main() -> ExitCode {
         // The user asked for help or the version.
         Err(e) => {
             output::written(e.print());
-            return output::finish(Status::Done).into();
+            return output::finish(Status::Done);
         }
     };
     // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
     let _handler = Signals::new([Signal::Xfsz]);
-    output::finish(run(cli.command)).into()
+    output::finish(run(cli.command))
 }
 
 fn run(command: Command) -> Status {
