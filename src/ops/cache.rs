@@ -20,6 +20,7 @@ use crate::{
         previous::Previous,
         retention::{Retention, Verdict},
     },
+    size::Size,
     source::LocalFile,
     store::{Sent, Store, Upload, local::LocalStore},
     warning::Warning,
@@ -174,8 +175,8 @@ impl CacheCopy {
         self.len += bytes.len() as u64;
         if self.len > self.cache.max_bytes {
             let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
-            let max = self.cache.max_bytes;
-            return Err(error.caused_by(format!("it is larger than {max} bytes")));
+            let max = Size(self.cache.max_bytes);
+            return Err(error.caused_by(format!("it is larger than {max}")));
         }
         self.upload.write(bytes).await
     }
