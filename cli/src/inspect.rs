@@ -124,9 +124,13 @@ pub async fn verify(args: &args::Verify) -> Status {
 }
 
 fn verified_text(verified: &Verified) -> String {
-    let is_whole = verified.is_whole();
+    let state = match (verified.damage.is_empty(), verified.sha1_matches) {
+        (false, _) => "DAMAGED",
+        (true, Some(false)) => "whole, but ANOTHER ONE than the SHA-1 says",
+        (true, _) => "whole",
+    };
     let mut lines = vec![
-        format!("archive   {}", if is_whole { "whole" } else { "DAMAGED" }),
+        format!("archive   {state}"),
         format!(
             "checked   {}, {}, {}",
             plural(verified.files, "file"),
