@@ -74,6 +74,7 @@ fn run(command: Command) -> Status {
 async fn sweep(args: &args::Sweep) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     let swept = async {
+        archives::require(&args.place)?;
         let age = Duration::from_secs(args.older_than.saturating_mul(3600));
         let archives = Archives::at(&args.place, &args.name, &args.remote, |config| {
             config.dead_after = age;
