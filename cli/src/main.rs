@@ -6,6 +6,7 @@ mod args;
 mod create;
 mod info;
 mod inspect;
+mod man;
 mod output;
 mod progress;
 mod prune;
@@ -100,27 +101,18 @@ async fn sweep(args: &args::Sweep) -> Status {
 }
 
 fn man(name: Option<&str>) -> Status {
-    let mut cli = Cli::command();
-    cli.build();
-    let command = match name {
-        None => cli,
-        Some(name) => match cli.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => {
-                complain(&format!("there is no subcommand {name:?}"));
-                return Status::Usage;
-            }
-        },
-    };
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(command).render(&mut page) {
-        Ok(()) => {
-            say(String::from_utf8_lossy(&page).trim_end());
+    match man::page(name) {
+        Some(Ok(page)) => {
+            say(&page);
             Status::Done
         }
-        Err(e) => {
+        Some(Err(e)) => {
             complain(&e.to_string());
             Status::Failed
+        }
+        None => {
+            complain(&format!("there is no subcommand {:?}", name.unwrap_or_default()));
+            Status::Usage
         }
     }
 }
