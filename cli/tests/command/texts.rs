@@ -93,6 +93,29 @@ fn help_and_version_name_the_command() {
     assert_eq!(help.contains("this build has wingback and isa-l"), has_isal, "{help}");
 }
 
+/// Checks a line of a shell that calls the command, without doing what it says.
+#[track_caller]
+fn parses(example: &str) {
+    // A wrong option would be reported before the help.
+    let script = format!("wingback() {{ \"$0\" \"$@\" --help; }}; {example}");
+    let script = script.replace("< other.tar.gz", "").replace("> level.dat", "");
+    let mut shell = Command::new("bash");
+    let ran = ok(shell.args(["-c", &script, env!("CARGO_BIN_EXE_wingback")]));
+    let name = example.split(' ').nth(1).expect("a subcommand");
+    assert!(ran.out.contains(&format!("Usage: wingback {name}")), "{example}: {ran:?}");
+}
+
+#[test]
+fn the_table_for_users_of_other_programs_has_commands_that_parse() {
+    let document = include_str!("../../../docs/command.md");
+    let (_, section) = document.split_once("\n## For users of restic, rustic and borg\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let commands = section.split('`').skip(1).step_by(2);
+    let commands: Vec<_> = commands.filter(|code| code.starts_with("wingback ")).collect();
+    assert!(commands.len() >= 10, "{commands:?}");
+    commands.into_iter().for_each(parses);
+}
+
 #[test]
 fn each_subcommand_shows_examples_that_parse() {
     let help = ok(wingback().arg("--help")).out;
@@ -105,12 +128,8 @@ fn each_subcommand_shows_examples_that_parse() {
         let help = ok(wingback().args([name, "--help"])).out;
         let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{help}"));
         for example in examples.lines() {
-            // A wrong option would be reported before the help.
-            let script = format!("wingback() {{ \"$0\" \"$@\" --help; }}; {}", example.trim());
-            let script = script.replace("< other.tar.gz", "").replace("> level.dat", "");
-            let mut shell = Command::new("bash");
-            let ran = ok(shell.args(["-c", &script, env!("CARGO_BIN_EXE_wingback")]));
-            assert!(ran.out.contains(&format!("Usage: wingback {name}")), "{example}: {ran:?}");
+            assert!(example.trim().starts_with(&format!("wingback {name} ")), "{example}");
+            parses(example.trim());
             number += 1;
         }
     }
