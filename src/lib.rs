@@ -217,6 +217,7 @@ mod progress;
 mod read;
 mod report;
 mod rt;
+mod size;
 mod source;
 mod store;
 mod task;

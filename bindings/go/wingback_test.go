@@ -41,11 +41,11 @@ func TestABackupIsStoredAndRestored(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	target := filepath.Join(t.TempDir(), "restored")
-	other := strings.Repeat("0", 40)
-	if _, err := (wingback.Extract{Dir: target, SHA1: other}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
+	wrong := strings.Repeat("0", 40)
+	if _, err := (wingback.Extract{Dir: target, SHA1: wrong}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
 		t.Error(err)
 	}
-	if _, err := (wingback.Restore{Dir: target, SHA1: other}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
+	if _, err := (wingback.Restore{Dir: target, SHA1: wrong}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
 		t.Error(err)
 	}
 	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Location))

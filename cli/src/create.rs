@@ -104,9 +104,9 @@ async fn run(
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let estimate = match source(&args.source) {
-        Ok(backup) => backup.estimate().await,
+        Ok(backup) => style.run(backup.estimate()).await,
         Err(e) => Err(e),
     };
     match estimate {

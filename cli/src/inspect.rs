@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub async fn list(args: &args::List) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let list = List::new().max_members(args.max_members);
     let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
@@ -75,7 +75,7 @@ fn line(member: &Member) -> String {
 }
 
 pub async fn cat(args: &args::Cat) -> Status {
-    let style = Style::Quiet;
+    let style = Style::of_short(false);
     let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
     let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
     let (to, archive) = (&mut out, &args.archive);
@@ -124,9 +124,13 @@ pub async fn verify(args: &args::Verify) -> Status {
 }
 
 fn verified_text(verified: &Verified) -> String {
-    let is_whole = verified.is_whole();
+    let state = match (verified.damage.is_empty(), verified.sha1_matches) {
+        (false, _) => "DAMAGED",
+        (true, Some(false)) => "whole, but ANOTHER ONE than the SHA-1 says",
+        (true, _) => "whole",
+    };
     let mut lines = vec![
-        format!("archive   {}", if is_whole { "whole" } else { "DAMAGED" }),
+        format!("archive   {state}"),
         format!(
             "checked   {}, {}, {}",
             plural(verified.files, "file"),

@@ -6,9 +6,12 @@ mod args;
 mod create;
 mod info;
 mod inspect;
+mod man;
 mod output;
+mod progress;
 mod prune;
 mod restore;
+mod signals;
 mod status;
 mod units;
 mod worker;
@@ -37,12 +40,12 @@ fn main() -> ExitCode {
         // The user asked for help or the version.
         Err(e) => {
             output::written(e.print());
-            return output::finish(Status::Done).into();
+            return output::finish(Status::Done);
         }
     };
     // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
     let _handler = Signals::new([Signal::Xfsz]);
-    output::finish(run(cli.command)).into()
+    output::finish(run(cli.command))
 }
 
 fn run(command: Command) -> Status {
@@ -72,6 +75,7 @@ fn run(command: Command) -> Status {
 async fn sweep(args: &args::Sweep) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     let swept = async {
+        archives::require(&args.place)?;
         let age = Duration::from_secs(args.older_than.saturating_mul(3600));
         let archives = Archives::at(&args.place, &args.name, &args.remote, |config| {
             config.dead_after = age;
@@ -97,27 +101,18 @@ async fn sweep(args: &args::Sweep) -> Status {
 }
 
 fn man(name: Option<&str>) -> Status {
-    let mut cli = Cli::command();
-    cli.build();
-    let command = match name {
-        None => cli,
-        Some(name) => match cli.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => {
-                complain(&format!("there is no subcommand {name:?}"));
-                return Status::Usage;
-            }
-        },
-    };
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(command).render(&mut page) {
-        Ok(()) => {
-            say(String::from_utf8_lossy(&page).trim_end());
+    match man::page(name) {
+        Some(Ok(page)) => {
+            say(&page);
             Status::Done
         }
-        Err(e) => {
+        Some(Err(e)) => {
             complain(&e.to_string());
             Status::Failed
+        }
+        None => {
+            complain(&format!("there is no subcommand {:?}", name.unwrap_or_default()));
+            Status::Usage
         }
     }
 }

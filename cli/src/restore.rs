@@ -86,7 +86,7 @@ pub async fn restore(args: &args::Restore) -> Status {
 }
 
 pub async fn recover(args: &args::Recover) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let mut restore = Restore::new(&args.dir);
     if let Some(dir) = &args.state.state_dir {
         restore = restore.state_dir(dir);

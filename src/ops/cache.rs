@@ -22,6 +22,7 @@ use crate::{
         retention::{Retention, Verdict},
     },
     rt::pipe::Chunk,
+    size::Size,
     source::LocalFile,
     store::{self, Sent, Store, Upload, local::LocalStore},
     warning::Warning,
@@ -176,8 +177,8 @@ impl CacheCopy {
         self.len += chunk.bytes.len() as u64;
         if self.len > self.cache.max_bytes {
             let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
-            let max = self.cache.max_bytes;
-            return Err(error.caused_by(format!("it is larger than {max} bytes")));
+            let max = Size(self.cache.max_bytes);
+            return Err(error.caused_by(format!("it is larger than {max}")));
         }
         store::write(&mut *self.upload, chunk).await
     }

@@ -44,7 +44,8 @@ impl<'a> Archive<'a> {
     ///
     /// With an index, only the segments of the file are read. Without an index, the whole archive is read, so
     /// that its checksum is compared. If there are several files of that path, the last is copied. A hard link
-    /// is followed to the file that it names. Both are as in an extraction.
+    /// is followed to the file that it names. Both are as in an extraction. A `/` at the start of `path` is
+    /// ignored, because all paths of an archive begin at its root.
     ///
     /// Without an index, the archive is read twice for a hard link and for a file of more than 8 MiB. A stream
     /// cannot be read twice.
@@ -107,7 +108,7 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
 }
 
 fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker) -> Result<Member> {
-    let path = plain(path);
+    let path = plain(&[b"./", path].concat());
     let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
     let mut output = Output { sender, gaps: Gaps::default(), tracker };

@@ -18,14 +18,14 @@ use crate::units;
 /// files could not be read.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  wingback create /srv/minecraft --to /backups --exclude 'cache/**'
+  wingback create /srv/minecraft --to /backups -e 'cache/**' -e '*.log'
   wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
     /// Destination of the archive: a directory, or s3://bucket/prefix
-    #[arg(long, value_name = "PLACE", default_value = ".")]
+    #[arg(long, short = 't', value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
 
     /// UUID of the backup [default: a new one]
@@ -52,7 +52,8 @@ pub struct Create {
     pub encoder: EncoderArg,
 
     /// Number of threads that compress [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short = 'T', value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// Write at most this many bytes per second, such as 20M or 1.5GiB; 0 means no limit
@@ -132,12 +133,12 @@ pub struct Source {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// Leave out files that match this pattern; a later pattern overrides an earlier one
-    #[arg(long, value_name = "PATTERN")]
+    /// Leave out files that match this pattern; may be repeated, and a later pattern overrides an earlier one
+    #[arg(long, short = 'e', value_name = "PATTERN")]
     pub exclude: Vec<String>,
 
-    /// Leave out files that match the patterns in FILE, one a line; --exclude overrides them
-    #[arg(long, value_name = "FILE")]
+    /// Leave out files that match the patterns in FILE, one a line; --exclude overrides them; may be repeated
+    #[arg(long, short = 'X', visible_alias = "exclude-file", value_name = "FILE")]
     pub exclude_from: Vec<PathBuf>,
 
     /// Syntax of the patterns
@@ -157,7 +158,7 @@ pub struct Source {
     pub strict_patterns: bool,
 
     /// Stay on the file system of DIR
-    #[arg(long)]
+    #[arg(long, short = 'x')]
     pub one_file_system: bool,
 
     #[command(flatten)]
@@ -170,6 +171,8 @@ pub struct Source {
 
 /// Count the files of a directory, and print the maximum size of its archive
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback estimate /srv/minecraft -e 'cache/**'")]
 pub struct Estimate {
     #[command(flatten)]
     pub source: Source,

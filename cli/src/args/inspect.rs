@@ -34,6 +34,10 @@ pub struct Info {
 /// Prints mode, size, time (UTC) and path of each member. The index of a wingback archive needs one or
 /// two reads. Any other .tar.gz is read from start to end.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback list backup.tar.gz
+  wingback list backup.tar.gz world '*.json' --json
+  wingback list - < other.tar.gz")]
 pub struct List {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -56,6 +60,9 @@ pub struct List {
 
 /// Print one file of an archive
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback cat backup.tar.gz server.properties
+  wingback cat s3://backups/lobby/backup.tar.gz world/level.dat > level.dat")]
 pub struct Cat {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -73,6 +80,9 @@ pub struct Cat {
 ///
 /// Exit status: 0 undamaged, 1 damaged or not readable, 2 usage.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback verify backup.tar.gz
+  wingback verify s3://backups/lobby/backup.tar.gz --sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709")]
 pub struct Verify {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -82,7 +92,8 @@ pub struct Verify {
     pub sha1: Option<Sha1>,
 
     /// Number of threads that decode [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short = 'T', value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// Use the lowest priority for processor and disk

@@ -17,6 +17,9 @@ use crate::units;
 /// Exit status: 0 done, 1 failed, 2 usage.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("rules").required(true).multiple(true))]
+#[command(after_long_help = "Examples:
+  wingback prune /backups --keep-last 7 --keep-weekly 4
+  wingback prune /backups --keep-last 7 --keep-weekly 4 --apply")]
 pub struct Prune {
     /// Directory of the archives
     pub dir: PathBuf,
@@ -60,6 +63,9 @@ fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
 
 /// Remove unfinished files of killed backups; files of running backups stay
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback sweep /backups
+  wingback sweep s3://backups/lobby --older-than 48")]
 pub struct Sweep {
     /// Directory of the archives, or s3://bucket/prefix
     #[arg(value_name = "PLACE")]

@@ -20,6 +20,10 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
 #[command(propagate_version = true, max_term_width = 100)]
+#[command(after_long_help = "Examples:
+  wingback create /srv/minecraft --to /backups
+  wingback list /backups/backup-UUID.tar.gz
+  wingback restore /backups/backup-UUID.tar.gz /srv/minecraft")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -13,6 +13,10 @@ use crate::units;
 /// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage or
 /// --skip-refused, but some members are missing.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback extract backup.tar.gz copy
+  wingback extract backup.tar.gz copy world '*.json'
+  wingback extract damaged.tar.gz copy --salvage")]
 pub struct Extract {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -53,6 +57,9 @@ pub struct Extract {
 /// new and old files are exchanged. If the archive is damaged, nothing in the directory changes. After a
 /// kill or a power cut, the next restore (or `wingback recover`) finishes or undoes the exchange.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback restore backup.tar.gz /srv/minecraft
+  wingback restore s3://backups/lobby/backup.tar.gz /srv/minecraft --keep logs --keep cache")]
 pub struct Restore {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -76,7 +83,7 @@ pub struct Restore {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Keep these files as they are: a path with everything below it, or a gitignore pattern
+    /// Keep these files as they are: a path with everything below it, or a gitignore pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub keep: Vec<OsString>,
 
@@ -114,7 +121,8 @@ pub struct Unpack {
     pub owner: Option<Owner>,
 
     /// Number of threads that decode and write [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short = 'T', value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// Use the lowest priority for processor and disk
@@ -144,6 +152,8 @@ pub struct Unpack {
 
 /// Finish or undo an interrupted restore
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback recover /srv/minecraft")]
 pub struct Recover {
     /// Directory of the interrupted restore
     pub dir: PathBuf,

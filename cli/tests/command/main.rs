@@ -13,6 +13,7 @@ mod limits;
 mod look;
 mod mounts;
 mod options;
+mod progress;
 mod prune;
 mod refused;
 mod report;

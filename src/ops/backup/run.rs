@@ -152,7 +152,8 @@ impl Backup {
             let watched = tracker.clone();
             let count = pipe::spawn(move |_| {
                 let source = self.open()?;
-                source.count(&self.tree, &watched)
+                watched.enter(Phase::Reading);
+                source.count_each(&self.tree, &watched, || watched.add_file())
             })?;
             unless_cancelled(&tracker, count.finish()).await
         })

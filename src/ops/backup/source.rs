@@ -48,8 +48,18 @@ pub(super) struct Source {
 impl Source {
     /// Counts the source without reading any file.
     pub(super) fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
+        self.count_each(options, tracker, || ())
+    }
+
+    /// Counts the source, and calls `counted` for each file.
+    pub(super) fn count_each(
+        &self,
+        options: &TreeOptions,
+        tracker: &Tracker,
+        counted: impl Fn(),
+    ) -> Result<Estimate> {
         let walk = TreeWalk::new(&self.root, &self.walk)?;
-        estimate::count(walk, options, &self.info, || tracker.is_cancelled())
+        estimate::count(walk, options, &self.info, || tracker.is_cancelled(), counted)
     }
 }
 

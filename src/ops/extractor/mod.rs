@@ -36,6 +36,7 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
+    size::Size,
 };
 
 /// Content bytes between two checks of the free space.
@@ -180,8 +181,8 @@ impl Extractor<'_> {
         if self.bytes / SPACE_STRIDE > before || before == 0 {
             let (free, reserve) = (self.free_space()?, self.job.options.reserve);
             if let Some(free) = free.filter(|&free| free < reserve) {
-                return Err(Error::new(ErrorKind::NoSpace, "extract")
-                    .caused_by(format!("{free} bytes are free, and {reserve} are to stay free")));
+                let why = format!("{} are free, and {} must stay free", Size(free), Size(reserve));
+                return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
             }
         }
         Ok(())
@@ -203,9 +204,8 @@ impl Extractor<'_> {
         let Some(free) = self.free_space()? else { return Ok(()) };
         let free = free.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
-            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
-                "the content needs {needed} bytes, and {free} bytes are free"
-            )));
+            let why = format!("the content needs {}, and {} are free", Size(needed), Size(free));
+            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
         }
         Ok(())
     }

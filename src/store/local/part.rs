@@ -24,6 +24,7 @@ use crate::{
         stat::FileId,
         sys::{self, rename_new},
     },
+    size::Size,
     store::local::writer::Writer,
 };
 
@@ -166,7 +167,7 @@ impl Part {
             .map_err(|e| Error::io("check the free space of", e).at(&self.part))?;
         let why = match free {
             Some(free) if free < self.reserve => {
-                format!("{free} bytes are free, and {} are to stay free", self.reserve)
+                format!("{} are free, and {} must stay free", Size(free), Size(self.reserve))
             }
             None if self.reserve > 0 => sys::UNKNOWN_SPACE.to_owned(),
             _ => return Ok(()),

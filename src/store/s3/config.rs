@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     name::{Key, NameTemplate},
     net::Transfer,
+    size::Size,
     store::s3::{credentials::Credentials, names},
 };
 
@@ -102,8 +103,10 @@ impl S3Config {
         self.base_url()?;
         if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
             let why = format!(
-                "S3 takes parts of {PART_MIN} to {PART_MAX} bytes, not of {}",
-                self.part_size
+                "S3 takes parts of {} to {}, not of {}",
+                Size(PART_MIN),
+                Size(PART_MAX),
+                Size(self.part_size)
             );
             return Err(wrong("part_size", why));
         }

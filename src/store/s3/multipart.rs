@@ -16,6 +16,7 @@ use crate::{
         http::etag,
         xml::Element,
     },
+    size::Size,
     store::s3::api::{Api, Head, LISTED_MAX, PAGES_MAX, UPLOAD_HEADER, too_long},
 };
 
@@ -190,8 +191,9 @@ impl Api {
                         return Ok(());
                     }
                     let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
-                        "the object has {} bytes, but {size} bytes were sent",
-                        head.size
+                        "the object has {}, but {} were sent",
+                        Size(head.size),
+                        Size(size)
                     ));
                     Failure::Final(error)
                 }
