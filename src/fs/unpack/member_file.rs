@@ -53,7 +53,7 @@ impl MemberFile {
             new: OnceLock::new(),
         };
         if file.old.is_none() {
-            file.new()?;
+            file.begun()?;
         }
         Ok(file)
     }
@@ -74,7 +74,7 @@ impl MemberFile {
                 return Ok(());
             }
         }
-        self.new()?.write_at(offset, bytes)
+        self.begun()?.write_at(offset, bytes)
     }
 
     /// Ends the file. From `hole` to its end it has zeros.
@@ -86,13 +86,13 @@ impl MemberFile {
             if old.link(&dir, name) {
                 return Ok(());
             }
-            self.new()?;
+            self.begun()?;
         }
         self.new.take().map_or(Ok(()), NewFile::finish)
     }
 
     /// Returns the new file. The first call makes it, and copies the equal parts of the old file.
-    fn new(&self) -> Result<&NewFile> {
+    fn begun(&self) -> Result<&NewFile> {
         let mut equal = self.equal.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(new) = self.new.get() {
             return Ok(new);
