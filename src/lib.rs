@@ -220,8 +220,10 @@ mod rt;
 mod source;
 mod store;
 mod task;
+mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod utc;
 mod wakers;
 mod warning;
 mod write;
@@ -263,7 +265,7 @@ pub use fs::{
 pub use json::NamedBytes;
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
-pub use name::{Key, NameTemplate};
+pub use name::Key;
 #[cfg(feature = "s3")]
 pub use net::Transfer;
 pub use ops::{
@@ -277,7 +279,7 @@ pub use ops::{
     member_stream::MemberStream,
     previous::Previous,
     restore::{Restore, Restored},
-    retention::{Aged, Reason, Retention, Verdict},
+    retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},
     unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
     verify::{Verified, Verify},
 };
@@ -295,4 +297,5 @@ pub use store::{
     s3::{Credentials, S3Config, S3Store},
 };
 pub use task::{Handle, Task};
+pub use template::{NameFields, NameTemplate};
 pub use warning::{PatternOrigin, PatternProblem, PatternWarning, Warning};

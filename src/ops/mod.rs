@@ -1,6 +1,5 @@
 //! The operations that callers start. Only they know every layer.
 
-mod aged;
 pub(crate) mod archives;
 pub(crate) mod backup;
 pub(crate) mod cache;

@@ -7,6 +7,8 @@ use std::{
     time::SystemTime,
 };
 
+use uuid::Uuid;
+
 use crate::{
     error::{Error, ErrorKind, Result},
     format::{
@@ -30,6 +32,7 @@ use crate::{
     rt::{background::Background, pipe},
     store::Store,
     task::unless_cancelled,
+    template::{NameFields, host},
     warning::{PatternOrigin, Warning},
     write::{previous::PreviousArchive, tree::TreeOptions},
 };
@@ -131,6 +134,18 @@ impl Backup {
         Ok(Source { root, walk, state, previous: None, info, warnings })
     }
 
+    /// Returns the values for the name of this backup's archive: its UUID, its label, the name of the machine and
+    /// the current time.
+    ///
+    /// If the label is not set, this looks at the path of the source. That may block on a dead mount.
+    pub fn name_fields(&self, uuid: Uuid) -> NameFields {
+        let label = self.label.clone().unwrap_or_else(|| {
+            let source = self.source.canonicalize();
+            name_of(&source.unwrap_or_else(|_| self.source.clone()))
+        });
+        NameFields::new(uuid).label(label)
+    }
+
     /// Returns the identity of the archive. A reproducible archive has nothing that differs between copies of a
     /// source.
     fn info(&self, root: &Path, excludes: Vec<u8>) -> Info {
@@ -146,14 +161,18 @@ impl Backup {
             return known;
         }
         let source = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let name = || source.file_name().unwrap_or_default().as_bytes().to_vec();
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = host();
         Info {
-            label: self.label.clone().unwrap_or_else(name),
+            label: self.label.clone().unwrap_or_else(|| name_of(&source)),
             host: Some(host).filter(|host| !host.is_empty()),
             made: Some(self.tree.now.unwrap_or_else(SystemTime::now)),
             source: Some(source.into_os_string().into_vec()),
             ..known
         }
     }
+}
+
+/// Returns the name of a directory, which is the default label.
+fn name_of(path: &Path) -> Vec<u8> {
+    path.file_name().unwrap_or_default().as_bytes().to_vec()
 }

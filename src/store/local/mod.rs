@@ -22,13 +22,14 @@ use futures::{FutureExt, channel::oneshot, future::BoxFuture};
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
-    name::{Key, NameTemplate},
+    name::Key,
     read::has_footer,
     rt::background::{self, PendingWork},
     store::{
         Object, ReadRange, Store, Upload,
         local::part::{Part, is_part, sweep},
     },
+    template::{NameFields, NameTemplate},
 };
 
 /// Archives in a directory of the local file system.
@@ -76,9 +77,9 @@ impl LocalStore {
         self
     }
 
-    /// Returns the key for the backup `uuid`.
-    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.names.key(uuid)
+    /// Returns the key of a new backup: of [`NameFields`], or of a UUID.
+    pub fn key(&self, fields: impl Into<NameFields>) -> Key {
+        self.names.key(fields)
     }
 
     /// Returns the path of the file for `key`. The file need not exist.

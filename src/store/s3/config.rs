@@ -157,7 +157,7 @@ impl S3Config {
         match key {
             Some(key) => names::object(&self.bucket, &self.prefix, key),
             None => {
-                let some = self.names.key(&uuid::Uuid::nil());
+                let some = self.names.key(uuid::Uuid::nil());
                 names::object(&self.bucket, &self.prefix, &some).map(|_| self.prefix.clone())
             }
         }

@@ -33,6 +33,7 @@ use crate::{
     name::Key,
     net::{failure::Failure, range::RangeSpec, runtime::Runtime},
     store::{Object, Opened, ReadRange, Store, Upload},
+    template::NameFields,
 };
 use api::Api;
 use upload::{Claim, Claims, S3Upload, UploadGuard};
@@ -89,9 +90,9 @@ impl S3Store {
         Ok(S3Store { config: Arc::new(config), credentials, connection: Arc::default() })
     }
 
-    /// Returns the key for the backup `uuid`.
-    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.config.names.key(uuid)
+    /// Returns the key of a new backup: of [`NameFields`], or of a UUID.
+    pub fn key(&self, fields: impl Into<NameFields>) -> Key {
+        self.config.names.key(fields)
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -138,7 +139,6 @@ impl Store for S3Store {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         const OPERATION: &str = "begin to upload";
         let (place, headers) = (self.config.place(Some(key)), self.config.headers());
-        let uuid = self.config.names.uuid(key.as_str());
         let part_size = self.config.part_size_for(at_most);
         let parallel = self.config.transfer.parallel;
         async move {
@@ -165,7 +165,7 @@ impl Store for S3Store {
                 let (api, runtime, wanted) =
                     (api.clone(), runtime.clone(), Arc::downgrade(&wanted));
                 async move {
-                    let multipart = api.create(&object, uuid, &headers, wanted).await?;
+                    let multipart = api.create(&object, &headers, wanted).await?;
                     Ok::<_, Failure>(UploadGuard {
                         api,
                         runtime,
@@ -248,7 +248,7 @@ impl Store for S3Store {
             let mut swept = Vec::new();
             for left in unfinished {
                 let name = left.object.strip_prefix(&*prefix);
-                let is_ours = name.is_some_and(|name| names.uuid(name).is_some());
+                let is_ours = name.is_some_and(|name| names.matches(name));
                 let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
                 if is_ours && is_dead {
                     api.abort_id(&left.object, &left.id).await?;
