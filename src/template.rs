@@ -171,7 +171,8 @@ impl NameTemplate {
 
     /// Returns whether the template has no fields except `{uuid}`, so that the UUID alone gives the name.
     pub fn has_only_uuid(&self) -> bool {
-        let is_other = |piece: &Piece| matches!(piece, Piece::Field(field) if *field != Field::Uuid);
+        let is_other =
+            |piece: &Piece| matches!(piece, Piece::Field(field) if *field != Field::Uuid);
         !self.0.iter().any(is_other)
     }
 }
@@ -185,17 +186,18 @@ fn matches(pieces: &[Piece], name: &str) -> bool {
     match first {
         Piece::Text(text) => name.strip_prefix(&**text).is_some_and(|name| matches(rest, name)),
         // `parse_str` accepts several spellings, but names have only one.
-        Piece::Field(Field::Uuid) => has_form(36, |text| {
-            Uuid::parse_str(text).is_ok_and(|uuid| uuid.to_string() == text)
-        }),
+        Piece::Field(Field::Uuid) => {
+            has_form(36, |text| Uuid::parse_str(text).is_ok_and(|uuid| uuid.to_string() == text))
+        }
         Piece::Field(Field::Date) => has_form(10, |text| {
-            let is_dash = |(at, c): (usize, char)| if matches!(at, 4 | 7) { c == '-' } else { c.is_ascii_digit() };
+            let is_dash = |(at, c): (usize, char)| {
+                if matches!(at, 4 | 7) { c == '-' } else { c.is_ascii_digit() }
+            };
             text.char_indices().all(is_dash)
         }),
         Piece::Field(Field::Time) => has_form(6, |text| text.bytes().all(|b| b.is_ascii_digit())),
-        Piece::Field(Field::Label | Field::Host) => {
-            (1..=TEXT_MAX.min(name.len())).any(|len| has_form(len, |text| text.chars().all(is_safe)))
-        }
+        Piece::Field(Field::Label | Field::Host) => (1..=TEXT_MAX.min(name.len()))
+            .any(|len| has_form(len, |text| text.chars().all(is_safe))),
     }
 }
 
@@ -304,14 +306,26 @@ mod tests {
         assert_eq!(label.as_str(), format!("{}-2026-11-30", "é".repeat(30)));
         assert_eq!(template("{label}-{date}").key(fields().label("")).as_str(), "_-2026-11-30");
         assert!(!NameTemplate::default().matches("backup-00000000000000000000000000000007.tar.gz"));
-        assert!(template("{uuid}.tgz").has_only_uuid() && !template("{uuid}{time}").has_only_uuid());
+        assert!(
+            template("{uuid}.tgz").has_only_uuid() && !template("{uuid}{time}").has_only_uuid()
+        );
     }
 
     #[test]
     fn a_template_that_could_give_an_invalid_name_is_refused() {
         for bad in [
-            "", "x", "/{uuid}", "../{uuid}", "{uuid}/", "{uuid}{uuid}", "{server}/{uuid}", "{uuid",
-            "{label}.tar.gz", "{time}", ".{uuid}", "a//{uuid}",
+            "",
+            "x",
+            "/{uuid}",
+            "../{uuid}",
+            "{uuid}/",
+            "{uuid}{uuid}",
+            "{server}/{uuid}",
+            "{uuid",
+            "{label}.tar.gz",
+            "{time}",
+            ".{uuid}",
+            "a//{uuid}",
         ] {
             assert!(bad.parse::<NameTemplate>().is_err(), "{bad:?}");
         }

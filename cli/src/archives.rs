@@ -3,10 +3,9 @@
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
 use smol::Unblock;
-use uuid::Uuid;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Config, S3Store,
-    Store, Transfer,
+    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, S3Config,
+    S3Store, Store, Transfer,
 };
 
 use crate::args;
@@ -56,10 +55,10 @@ impl Archives {
         Ok(Archives::S3(Box::new(S3Store::new(config)?)))
     }
 
-    pub fn key(&self, uuid: &Uuid) -> Key {
+    pub fn key(&self, fields: NameFields) -> Key {
         match self {
-            Archives::Local(store) => store.key(uuid),
-            Archives::S3(store) => store.key(uuid),
+            Archives::Local(store) => store.key(fields),
+            Archives::S3(store) => store.key(fields),
         }
     }
 
@@ -69,6 +68,17 @@ impl Archives {
             Archives::S3(store) => store,
         }
     }
+}
+
+/// Opens the store at `path` to read its archives. A directory must exist.
+pub fn existing(path: &Path, remote: &args::Remote) -> Result<Box<dyn Store>, Error> {
+    let archives = Archives::at(path, &NameTemplate::default(), remote, |_| {})?;
+    // A missing directory is probably a typing error.
+    if matches!(archives, Archives::Local(_)) && !path.is_dir() {
+        let error = Error::new(ErrorKind::NotFound, "open the directory").at(path);
+        return Err(error.caused_by("it does not exist, or is not a directory"));
+    }
+    Ok(archives.store())
 }
 
 /// Splits `s3://bucket/object` into bucket and object.

@@ -145,6 +145,11 @@ impl StoredArchive {
         self.made().map(ns_of)
     }
 
+    /// Returns [`modified`](StoredArchive::modified) in nanoseconds since 1970, in the same range.
+    pub fn modified_ns(&self) -> Option<i64> {
+        self.modified.map(ns_of)
+    }
+
     /// Returns the label. `None` if the archive has none, or says nothing about itself.
     pub fn label(&self) -> Option<&[u8]> {
         self.info.as_ref().map(|info| &*info.label).filter(|label| !label.is_empty())

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     error::{ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     store::{Object, Opened, ReadRange, Store, Upload},
+    template::NameTemplate,
 };
 
 const CONTENT: &str = "hello world";

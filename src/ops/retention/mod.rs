@@ -175,8 +175,7 @@ impl Retention {
 
     /// Returns whether all archives are kept, except for those over the size.
     fn keeps_all(&self) -> bool {
-        let counts =
-            [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
+        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
         counts == [0; 6] && self.within.is_zero() && self.tags.is_empty()
     }
 }

@@ -35,8 +35,10 @@ fn with(hours: u64, info: Info) -> StoredArchive {
 }
 
 fn change(mut archive: StoredArchive, change: impl FnOnce(&mut Info)) -> StoredArchive {
-    archive.info.iter_mut().for_each(|info| change(info));
-    StoredArchive { info: archive.info.take(), ..archive }
+    if let Some(info) = &mut archive.info {
+        change(info);
+    }
+    archive
 }
 
 fn locked(archive: StoredArchive) -> StoredArchive {
@@ -191,7 +193,10 @@ fn archives_are_grouped_by_label_and_host() {
 fn archives() -> impl Strategy<Value = Vec<StoredArchive>> {
     let one = (0u64..2000, 0usize..4, any::<[bool; 3]>());
     prop::collection::vec(one, 0..40).prop_map(|made| {
-        let archive = |(n, (hours, label, [is_broken, is_locked, is_small]))| {
+        let archive = |(n, (hours, label, [is_broken, is_locked, is_small])): (
+            u64,
+            (u64, usize, [bool; 3]),
+        )| {
             let archive = change(at(hours), |info| {
                 info.label = ["a", "b", "c", ""][label].into();
                 info.content = if is_small { 1 } else { 1000 };

@@ -9,9 +9,10 @@ use minio::s3::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     net::Transfer,
     store::s3::{credentials::Credentials, names},
+    template::NameTemplate,
 };
 
 /// Smallest and largest part that S3 accepts. The last part may be smaller.

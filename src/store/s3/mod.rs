@@ -248,7 +248,8 @@ impl Store for S3Store {
             let mut swept = Vec::new();
             for left in unfinished {
                 let name = left.object.strip_prefix(&*prefix);
-                let is_ours = name.is_some_and(|name| names.matches(name));
+                let archive = name.map(|name| name.strip_suffix(".lock").unwrap_or(name));
+                let is_ours = archive.is_some_and(|archive| names.matches(archive));
                 let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
                 if is_ours && is_dead {
                     api.abort_id(&left.object, &left.id).await?;
