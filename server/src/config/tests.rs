@@ -115,6 +115,7 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("wingback:\n  encoder: zip\n", "wingback.encoder", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
+        ("wingback:\n  archive_name: '{uuid}-{date}'\n", "wingback.archive_name", "line 2"),
         ("s3:\n  names: x\n", "s3.names", "line 2"),
         ("s3:\n  acess_key: hunter2\n", "acess_key", "line 2"),
         ("s3:\n  credentials: {access_key: a}\n", "secret_key", "line 2"),
