@@ -12,8 +12,8 @@ use futures::{
 };
 use support::{Tree, gzip};
 use wingback::{
-    Archives, Error, ErrorKind, Key, MemoryStore, Object, ReadRange, Result, Store, StoredArchive,
-    Upload,
+    Archive, Archives, Error, ErrorKind, Key, LocalStore, MemoryStore, Object, ReadRange, Result,
+    Store, StoredArchive, Upload,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -125,4 +125,49 @@ fn an_object_that_may_not_be_read_is_left_out_unless_none_may() {
     assert_eq!(keys(&archives), ["2.tar.gz"]);
     let error = block_on(Archives::new().start(Private(store, both.to_vec()))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_lock_needs_an_archive_and_is_made_once() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = MemoryStore::new();
+    back_up(&tree, &store, "dir/1", "lobby", 1);
+    let archive = |key: &str| Archive::in_store(store.clone(), key.parse().unwrap());
+    let is_listed_as_locked =
+        || block_on(Archives::new().start(store.clone())).unwrap()[0].is_locked;
+    for is_first in [true, false] {
+        assert_eq!(block_on(archive("dir/1").lock()).unwrap(), is_first);
+        assert!(block_on(archive("dir/1").is_locked()).unwrap() && is_listed_as_locked());
+    }
+    assert!(store.get(&"dir/1.lock".parse().unwrap()).is_some());
+    for is_first in [true, false] {
+        assert_eq!(block_on(archive("dir/1").unlock()).unwrap(), is_first);
+        assert!(!block_on(archive("dir/1").is_locked()).unwrap() && !is_listed_as_locked());
+    }
+    let missing = [block_on(archive("2").lock()), block_on(archive("2").unlock())];
+    assert!(missing.iter().all(|e| e.as_ref().unwrap_err().kind() == ErrorKind::NotFound));
+    assert!(store.get(&"2.lock".parse().unwrap()).is_none());
+    let stream = block_on(Archive::stream(&[][..]).lock()).unwrap_err();
+    assert_eq!(stream.kind(), ErrorKind::InvalidInput);
+    // The lock would need a longer name than a file may have.
+    let long = "x".repeat(240);
+    back_up(&tree, &store, &long, "lobby", 1);
+    let error = block_on(archive(&long).lock()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_file_is_locked_in_its_directory() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = LocalStore::new(tree.tmp.path().join("to"));
+    let key: Key = "1.tar.gz".parse().unwrap();
+    block_on(tree.backup().start(store.clone(), key.clone())).unwrap();
+    let path = store.path(&key);
+    assert!(block_on(Archive::file(&path).lock()).unwrap());
+    assert!(path.with_file_name("1.tar.gz.lock").is_file());
+    assert!(block_on(Archive::in_store(store, key).is_locked()).unwrap());
+    let missing = tree.tmp.path().join("no/1.tar.gz");
+    let error = block_on(Archive::file(&missing).lock()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(!missing.parent().unwrap().exists());
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use support::{Tree, in_memory, key};
 use wingback::{
-    Archive, Entries, Error, ErrorKind, Extract, List, LocalStore, NamedBytes, Phase, Progress,
-    Store, Verify,
+    Archive, Archives, Entries, Error, ErrorKind, Extract, List, LocalStore, NamedBytes, Phase,
+    Progress, Retention, Store, Verify,
 };
 
 fn written(value: &impl Serialize) -> Value {
@@ -242,4 +242,51 @@ fn another_object_can_contain_bytes_and_results() {
     let (place, progress) = (NamedBytes::new("place", b"\xff"), Progress::default());
     let outer = written(&Outer { id: 1, place, progress });
     assert_eq!((&outer["place_b64"], &outer["phase"]), (&json!("/w=="), &json!("starting")));
+}
+
+#[test]
+fn a_stored_archive_and_a_plan_have_their_fields() {
+    let tree = Tree::with(&[("a", b"123")]);
+    let store = LocalStore::new(tree.tmp.path().join("to"));
+    block_on(tree.backup().label("lobby").start(store.clone(), key())).unwrap();
+    fs::write(
+        store.path(&"cut.tar.gz".parse().unwrap()),
+        &fs::read(store.path(&key())).unwrap()[..300],
+    )
+    .unwrap();
+    let archives = block_on(Archives::new().start(store)).unwrap();
+    let objects: Vec<_> = archives.iter().map(written).collect();
+    let expected = [
+        "content_change",
+        "info",
+        "key",
+        "locked",
+        "made_ns",
+        "modified_ns",
+        "size",
+        "type",
+        "whole",
+    ];
+    assert!(objects.iter().all(|object| fields(object) == expected));
+    let [cut, whole] = &objects[..] else { panic!("{objects:?}") };
+    assert_eq!(
+        (&cut["info"], &cut["whole"], &cut["size"]),
+        (&Value::Null, &false.into(), &300.into())
+    );
+    assert_eq!((&whole["type"], &whole["key"]), (&"archive".into(), &key().as_str().into()));
+    assert_eq!((&whole["info"]["label"], &whole["info"]["content"]), (&"lobby".into(), &3.into()));
+    assert_eq!(whole["made_ns"], whole["info"]["made_ns"]);
+
+    let groups = Retention::new().last(1).plan(archives, std::time::SystemTime::now());
+    let planned = groups.iter().flat_map(|group| &group.archives).map(written);
+    let planned: Vec<_> = planned.collect();
+    for (planned, verdict, reason) in
+        [(&planned[0], "keep", json!("newest")), (&planned[1], "not-whole", Value::Null)]
+    {
+        let expected = [&expected[..], &["reason", "suspicious", "verdict"]].concat();
+        assert!(fields(planned).into_iter().all(|field| expected.contains(&field)));
+        assert_eq!(fields(planned).len(), expected.len());
+        assert_eq!((&planned["verdict"], &planned["reason"]), (&verdict.into(), &reason));
+        assert_eq!(planned["suspicious"], false);
+    }
 }

@@ -187,6 +187,7 @@ static void cancels(const wingback_store *store) {
 
 /// Lists the archive `key` of `store`, with and without a lock.
 static void locks(wingback_store *store, const char *key) {
+    const char *label = strrchr(source, '/') + 1;
     wingback_archive *archive;
     OK(wingback_archive_in_store(store, text(key), &archive, &error));
     for (int i = 0; i < 4; i++) {
@@ -201,7 +202,7 @@ static void locks(wingback_store *store, const char *key) {
 
         const wingback_archives *archives;
         wingback_stored_archive stored = {.struct_size = sizeof stored};
-        OK(wingback_store_archives(store, text("source"), 1, &task, &error));
+        OK(wingback_store_archives(store, text(label), 1, &task, &error));
         done(task);
         OK(wingback_task_archives(task, &archives, &error));
         CHECK(wingback_archives_count(archives) == 1);
@@ -214,7 +215,7 @@ static void locks(wingback_store *store, const char *key) {
         wingback_info_summary summary = {.struct_size = sizeof summary};
         OK(wingback_archives_info(archives, 0, &info, &error));
         OK(wingback_info_get(info, &summary, &error));
-        CHECK(equal(summary.label, "source") && summary.size == stored.size);
+        CHECK(equal(summary.label, label) && summary.size == stored.size);
         wingback_task_free(task);
     }
     wingback_archive_free(archive);
