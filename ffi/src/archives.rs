@@ -82,7 +82,7 @@ pub unsafe extern "C" fn wingback_task_archives(
 ) -> wingback_status {
     // SAFETY: the caller promises that `task` is NULL or alive, and `archives` and `error` are NULL
     // or writable.
-    unsafe { task::lend_result(task, archives, "list of stored archives", error) }
+    unsafe { task::lend_result(task, archives, "list of archives", error) }
 }
 
 /// Returns the number of archives; 0 for NULL.

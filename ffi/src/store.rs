@@ -84,7 +84,7 @@ pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
 }
 
 /// Creates a store in `directory` of the local file system. The directory is made when it is first
-/// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+/// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
 /// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
 /// stay free. A backup fails with NO_SPACE when less is left.
 #[unsafe(no_mangle)]

@@ -243,7 +243,7 @@ impl Opened {
     }
 }
 
-/// An archive in a store.
+/// An object in a store: an archive, or a file beside it such as a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Object {
