@@ -77,13 +77,20 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`lock`](Archive::lock), with those of [`Store::head`].
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if the archive is behind a link or is a stream.
+    /// - Those of [`Store::head`].
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
     ///
     /// # Cancel safety
     ///
     /// Nothing is written. Dropping the task ends it.
     pub fn is_locked(self) -> Task<'a, bool> {
-        self.with_lock(|store, _, lock| async move { Ok(store.head(&lock).await?.is_some()) })
+        Task::new(|tracker| async move {
+            let (store, archive) = self.into_store()?;
+            // An archive with a name that is too long for a lock has none.
+            let Ok(lock) = lock_of(&archive) else { return Ok(false) };
+            Ok(unless_cancelled(&tracker, store.head(&lock)).await?.is_some())
+        })
     }
 
     /// Runs `work` with the store, the key of the archive, and the key of its lock.
