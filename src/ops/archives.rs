@@ -176,7 +176,8 @@ async fn all<'a>(
         let archive = Archive::in_store(store.clone(), object.key.clone());
         match archive.read(tracker, |source, _| look_at(&source), |_| ready(Ok(()))).await {
             Ok(Some(info)) => {
-                Ok(Seen::Archive(StoredArchive { is_locked, ..StoredArchive::new(object, info) }))
+                let archive = StoredArchive { is_locked, ..StoredArchive::new(object, info) };
+                Ok(Seen::Archive(Box::new(archive)))
             }
             Ok(None) => Ok(Seen::Other),
             // It was deleted after the store was listed.
@@ -189,7 +190,7 @@ async fn all<'a>(
     let (mut archives, mut denied, mut others) = (Vec::new(), None, 0);
     for seen in seen {
         match seen {
-            Seen::Archive(archive) => archives.push(archive),
+            Seen::Archive(archive) => archives.push(*archive),
             Seen::Denied(e) => denied = Some(e),
             Seen::Other => others += 1,
         }
@@ -205,7 +206,7 @@ async fn all<'a>(
 }
 
 enum Seen {
-    Archive(StoredArchive),
+    Archive(Box<StoredArchive>),
     Denied(crate::error::Error),
     Other,
 }

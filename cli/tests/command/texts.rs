@@ -57,7 +57,6 @@ fn the_command_and_each_subcommand_have_a_man_page() {
         (&["man", "info"], ".TH wingback-info 1"),
         (&["man", "sweep"], ".TH wingback-sweep 1"),
         (&["man", "archives"], ".TH wingback-archives 1"),
-        (&["man", "prune"], ".TH wingback-prune 1"),
     ] {
         let ran = ok(wingback().args(args));
         assert!(ran.out.contains(title), "{}", ran.out);

@@ -100,7 +100,9 @@ fn archives_in_s3_are_listed_locked_and_pruned() {
         ok(&mut create);
     };
     create(&other, "{label}/{date}");
-    ["1-{uuid}", "2-{date}-{time}", "3-{uuid}.tar.gz"].map(|name| create(&place.source, name));
+    for name in ["1-{uuid}", "2-{date}-{time}", "3-{uuid}.tar.gz"] {
+        create(&place.source, name);
+    }
     server.put(&bucket, "servers/notes.tar.gz", b"mine");
     let archives = || {
         let ran = ok(with_keys(&server).args(["archives", &to, "--json"]));
