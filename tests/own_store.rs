@@ -142,7 +142,7 @@ impl Drop for DirUpload {
 }
 
 fn key(n: u128) -> Key {
-    NameTemplate::default().key(&uuid::Uuid::from_u128(n))
+    NameTemplate::default().key(uuid::Uuid::from_u128(n))
 }
 
 #[test]

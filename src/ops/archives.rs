@@ -32,7 +32,7 @@ const TOGETHER: usize = 16;
 /// # std::fs::create_dir(&server).unwrap();
 /// # std::fs::write(server.join("level.dat"), "level").unwrap();
 /// let store = MemoryStore::new();
-/// let key = NameTemplate::default().key(&uuid::Uuid::new_v4());
+/// let key = NameTemplate::default().key(uuid::Uuid::new_v4());
 /// Backup::new(&server).start(store.clone(), key.clone()).wait()?;
 ///
 /// let archives = Archives::new().label("lobby").start(store).wait()?;

@@ -200,7 +200,7 @@ mod tests {
 
     /// Makes an archive of `source`, and returns its identity.
     fn make(source: &Path, store: &LocalStore, n: u128) -> Info {
-        let key = store.key(&uuid::Uuid::from_u128(n));
+        let key = store.key(uuid::Uuid::from_u128(n));
         block_on(Backup::new(source).start(store.clone(), key.clone())).expect("made");
         let info = block_on(Archive::in_store(store.clone(), key).info());
         info.expect("read").expect("an index")
@@ -259,7 +259,7 @@ mod tests {
         let now = SystemTime::now();
         let hour = std::time::Duration::from_secs(3600);
         let made = [now - hour, now + hour, now - 2 * hour, now + 2 * hour];
-        let keys: Vec<_> = (0..4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
+        let keys: Vec<_> = (0..4).map(|i| store.key(uuid::Uuid::from_u128(i))).collect();
         for (key, made) in keys.iter().zip(made) {
             block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
             let file = File::options().write(true).open(store.path(key)).expect("there");

@@ -47,7 +47,7 @@ pub fn tree() -> Tree {
 }
 
 fn key(store: &S3Store, n: u128) -> Key {
-    store.key(&uuid::Uuid::from_u128(n))
+    store.key(uuid::Uuid::from_u128(n))
 }
 
 #[test]

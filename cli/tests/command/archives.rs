@@ -22,7 +22,7 @@ fn archives_of_any_name_are_listed_newest_first() {
     fs::write(place.source.join("b"), vec![b'b'; 2048]).unwrap();
     ok(place.create().args(["--label", "lobby", "--name", "{date}-{time}"]));
     ok(place.create().args(["--label", "arena"]));
-    let bytes = fs::read(place.to.join(&json(&place, &[])[0]["key"].as_str().unwrap())).unwrap();
+    let bytes = fs::read(place.to.join(json(&place, &[])[0]["key"].as_str().unwrap())).unwrap();
     fs::write(place.to.join("cut.tar.gz"), &bytes[..bytes.len() - 1]).unwrap();
     fs::write(place.to.join("notes.tar.gz"), "mine").unwrap();
 

@@ -106,7 +106,7 @@ fn archives_in_s3_are_listed_locked_and_pruned() {
     server.put(&bucket, "servers/notes.tar.gz", b"mine");
     let archives = || {
         let ran = ok(with_keys(&server).args(["archives", &to, "--json"]));
-        let lines = ran.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+        let lines = ran.out.lines().map(serde_json::from_str::<serde_json::Value>);
         lines.map(Result::unwrap).collect::<Vec<_>>()
     };
     let listed = archives();

@@ -46,11 +46,11 @@ fn defaults_are_as_documented_and_on_loopback() {
     assert!(config.address().unwrap().ip().is_loopback());
     assert_eq!(config.backup_directory(), Path::new("/var/lib/pterodactyl/backups"));
     let (server, backup) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let key = config.archive_name().of(server).key(&backup);
+    let key = config.archive_name().of(server).key(backup);
     assert_eq!(key.as_str(), format!("backup-{backup}.tar.gz"));
     let text = "wingback: {archive_name: '{server}/{uuid}.tar.gz', listen: '[::1]:9'}";
     let config = Config::parse(text).unwrap();
-    let key = config.archive_name().of(server).key(&backup);
+    let key = config.archive_name().of(server).key(backup);
     assert_eq!(key.as_str(), format!("{server}/{backup}.tar.gz"));
     assert_eq!(config.address().unwrap(), "[::1]:9".parse().unwrap());
 }

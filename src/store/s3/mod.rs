@@ -55,7 +55,7 @@ use upload::{Claim, Claims, S3Upload, UploadGuard};
 /// config.endpoint = Some("https://s3.example.com".into());
 /// config.prefix = "servers/".into();
 /// let store = S3Store::new(config)?;
-/// let key = store.key(&uuid::Uuid::new_v4());
+/// let key = store.key(uuid::Uuid::new_v4());
 /// futures::executor::block_on(Backup::new("/srv/minecraft").start(store, key))?;
 /// # Ok::<(), wingback::Error>(())
 /// ```
