@@ -73,7 +73,7 @@ fn main() -> Result<()> {
         exit(2);
     };
     let store = LocalStore::new(to);
-    let key = store.key(&uuid::Uuid::new_v4());
+    let key = store.key(uuid::Uuid::new_v4());
     smol::block_on(Backup::new(dir).start(LoggedStore(store), key))?;
     Ok(())
 }

@@ -33,7 +33,7 @@ async fn back_up(dir: &str, bucket: &str, endpoint: Option<&String>) -> Result<(
     config.endpoint = endpoint.cloned();
     config.prefix = "servers/".into();
     let store = S3Store::new(config)?;
-    let key = store.key(&uuid::Uuid::new_v4());
+    let key = store.key(uuid::Uuid::new_v4());
     let report = Backup::new(dir).start(store.clone(), key.clone()).await?;
     println!("{}: {} bytes, SHA-1 {}", key.as_str(), report.size, report.sha1);
 

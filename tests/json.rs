@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use support::{Tree, in_memory, key};
 use wingback::{
-    Archive, Entries, Error, ErrorKind, Excludes, Extract, List, LocalStore, NamedBytes, Object,
-    PatternOrigin, Phase, Progress, Rules, Store, Verify,
+    Archive, Archives, Entries, Error, ErrorKind, Excludes, Extract, List, LocalStore, NamedBytes,
+    Object, PatternOrigin, Phase, Progress, Retention, Rules, Store, Verify,
 };
 
 fn written(value: &impl Serialize) -> Value {
@@ -280,4 +280,51 @@ fn objects_and_pattern_warnings_are_written() {
         "message": warning.to_string(),
     });
     assert_eq!(written(warning), expected);
+}
+
+#[test]
+fn a_stored_archive_and_a_plan_have_their_fields() {
+    let tree = Tree::with(&[("a", b"123")]);
+    let store = LocalStore::new(tree.tmp.path().join("to"));
+    block_on(tree.backup().label("lobby").start(store.clone(), key())).unwrap();
+    fs::write(
+        store.path(&"cut.tar.gz".parse().unwrap()),
+        &fs::read(store.path(&key())).unwrap()[..300],
+    )
+    .unwrap();
+    let archives = block_on(Archives::new().start(store)).unwrap();
+    let objects: Vec<_> = archives.iter().map(written).collect();
+    let expected = [
+        "content_change",
+        "info",
+        "key",
+        "locked",
+        "made_ns",
+        "modified_ns",
+        "size",
+        "type",
+        "whole",
+    ];
+    assert!(objects.iter().all(|object| fields(object) == expected));
+    let [cut, whole] = &objects[..] else { panic!("{objects:?}") };
+    assert_eq!(
+        (&cut["info"], &cut["whole"], &cut["size"]),
+        (&Value::Null, &false.into(), &300.into())
+    );
+    assert_eq!((&whole["type"], &whole["key"]), (&"archive".into(), &key().as_str().into()));
+    assert_eq!((&whole["info"]["label"], &whole["info"]["content"]), (&"lobby".into(), &3.into()));
+    assert_eq!(whole["made_ns"], whole["info"]["made_ns"]);
+
+    let groups = Retention::new().last(1).plan(archives, std::time::SystemTime::now());
+    let planned = groups.iter().flat_map(|group| &group.archives).map(written);
+    let planned: Vec<_> = planned.collect();
+    for (planned, verdict, reason) in
+        [(&planned[0], "keep", json!("newest")), (&planned[1], "not-whole", Value::Null)]
+    {
+        let expected = [&expected[..], &["reason", "suspicious", "verdict"]].concat();
+        assert!(fields(planned).into_iter().all(|field| expected.contains(&field)));
+        assert_eq!(fields(planned).len(), expected.len());
+        assert_eq!((&planned["verdict"], &planned["reason"]), (&verdict.into(), &reason));
+        assert_eq!(planned["suspicious"], false);
+    }
 }

@@ -3,10 +3,9 @@
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
 use smol::Unblock;
-use uuid::Uuid;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Config, S3Store,
-    Store, Transfer,
+    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, S3Config,
+    S3Store, Store, Transfer,
 };
 
 use crate::args;
@@ -61,10 +60,10 @@ impl Archives {
         Ok(Archives::S3(Box::new(S3Store::new(config)?)))
     }
 
-    pub fn key(&self, uuid: &Uuid) -> Key {
+    pub fn key(&self, fields: NameFields) -> Key {
         match self {
-            Archives::Local(store) => store.key(uuid),
-            Archives::S3(store) => store.key(uuid),
+            Archives::Local(store) => store.key(fields),
+            Archives::S3(store) => store.key(fields),
         }
     }
 
@@ -83,6 +82,12 @@ pub fn require(path: &Path) -> Result<(), Error> {
     }
     let looked = std::fs::metadata(path);
     looked.map(drop).map_err(|e| Error::io("open the directory", e).at(path))
+}
+
+/// Opens the store at `path` to read its archives. A directory must exist.
+pub fn existing(path: &Path, remote: &args::Remote) -> Result<Box<dyn Store>, Error> {
+    require(path)?;
+    Ok(Archives::at(path, &NameTemplate::default(), remote, |_| {})?.store())
 }
 
 /// Returns the scheme of a URL. `None` for a path; `./ftp://x` is one.

@@ -13,6 +13,8 @@ mod prune;
 mod restore;
 mod signals;
 mod status;
+mod stored;
+mod times;
 mod units;
 mod worker;
 
@@ -52,6 +54,7 @@ fn run(command: Command) -> Status {
     match command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
+        Command::Archives(args) => smol::block_on(stored::archives(&args)),
         Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
@@ -61,6 +64,8 @@ fn run(command: Command) -> Status {
         Command::Recover(args) => smol::block_on(restore::recover(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
         Command::Prune(args) => smol::block_on(prune::prune(&args)),
+        Command::Lock(args) => smol::block_on(stored::lock(&args)),
+        Command::Unlock(args) => smol::block_on(stored::unlock(&args)),
         Command::Worker => worker::worker(),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -8,10 +8,12 @@ use crate::{
     fs::replace::Recovered,
     json::fields::{Fields, Paths, Texts, WriteFields, codes, objects},
     ops::{
+        archives::StoredArchive,
         extract::Extracted,
         list::Listing,
         member_stream::MemberStream,
         restore::Restored,
+        retention::{PlannedArchive, Verdict},
         unpacked::{NotExtracted, Unpacked},
         verify::Verified,
     },
@@ -21,6 +23,8 @@ use crate::{
 objects!(
     Member,
     Info,
+    StoredArchive,
+    PlannedArchive,
     Listing,
     MemberStream<'_>,
     Verified,
@@ -97,6 +101,34 @@ impl WriteFields for Info {
         to.field("segments", &self.segments)?;
         to.field("size", &self.size)?;
         to.field("tags", &self.tags.iter().map(Tag).collect::<Vec<_>>())
+    }
+}
+
+impl WriteFields for StoredArchive {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "archive")?;
+        to.field("key", &self.key)?;
+        to.field("size", &self.size)?;
+        to.field("modified_ns", &self.modified_ns())?;
+        to.field("made_ns", &self.made_ns())?;
+        to.field("whole", &self.is_whole())?;
+        to.field("locked", &self.is_locked)?;
+        to.field("content_change", &self.content_change)?;
+        to.field("info", &self.info)
+    }
+}
+
+/// The fields of the archive, and the verdict.
+impl WriteFields for PlannedArchive {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        self.archive.write(to)?;
+        to.field("verdict", self.verdict.code())?;
+        let reason = match self.verdict {
+            Verdict::Keep(reason) => Some(reason.code()),
+            _ => None,
+        };
+        to.field("reason", &reason)?;
+        to.field("suspicious", &self.is_suspicious)
     }
 }
 

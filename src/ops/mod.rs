@@ -1,6 +1,6 @@
 //! The operations that callers start. Only they know every layer.
 
-mod aged;
+pub(crate) mod archives;
 pub(crate) mod backup;
 pub(crate) mod cache;
 pub(crate) mod copy_file;
@@ -11,6 +11,7 @@ pub(crate) mod extract;
 mod extractor;
 pub(crate) mod info;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod member_stream;
 pub(crate) mod previous;
 pub(crate) mod restore;

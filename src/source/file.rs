@@ -12,7 +12,6 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::index::{FOOTER_LEN, Footer},
     fs::page_cache::{SPAN, STRIDE, UncachedRanges},
     read::ReadAt,
 };
@@ -41,14 +40,6 @@ impl LocalFile {
             return Err(error.caused_by("it is not a regular file"));
         }
         Ok(LocalFile { file: Arc::new(file), len: meta.len() })
-    }
-
-    /// Returns whether the file ends with the footer of an archive of its length. Reads nothing else.
-    pub(crate) fn has_footer(&self) -> bool {
-        let mut last = [0; FOOTER_LEN];
-        let at = self.len.checked_sub(FOOTER_LEN as u64);
-        let read = at.map(|at| self.read_at(at, &mut last));
-        matches!(read, Some(Ok(()))) && Footer::decode(&last, self.len).is_some()
     }
 }
 

@@ -5,7 +5,13 @@ mod file;
 mod link;
 mod remote;
 
-use std::{ffi::OsString, future::Future, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    future::Future,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -18,13 +24,13 @@ pub(crate) use file::{LocalFile, SequentialFile};
 #[cfg(feature = "s3")]
 use crate::net::{Transfer, url::SecretUrl};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     name::Key,
     progress::Tracker,
     read::{Chunks, Source, TAIL},
     rt::pipe::{self, ByteSender},
     source::remote::{Ranges, Remote, serve},
-    store::{Opened, ReadRange, Store},
+    store::{Opened, ReadRange, Store, local::LocalStore},
     task::unless_cancelled,
 };
 
@@ -95,6 +101,26 @@ impl<'a> Archive<'a> {
             #[cfg(feature = "s3")]
             Origin::Link(url, _) => Some(url.to_string().into()),
             Origin::Stream(_) => None,
+        }
+    }
+
+    /// Returns the store of the archive, and its key there. The store of a file is its directory.
+    pub(crate) fn into_store(self) -> Result<(Box<dyn Store + 'a>, Key)> {
+        let refuse = |why: &'static str| {
+            Error::new(ErrorKind::InvalidInput, "find the store of the archive").caused_by(why)
+        };
+        match self.0 {
+            Origin::Store(store, key) => Ok((store, key)),
+            Origin::File(path) => {
+                let name = path.file_name().ok_or_else(|| refuse("it has no name").at(&path))?;
+                let name = name.to_str().ok_or_else(|| refuse("it is not UTF-8").at(&path))?;
+                let key = Key::new(name).map_err(|e| e.at(&path))?;
+                let dir = path.parent().filter(|dir| *dir != Path::new(""));
+                Ok((Box::new(LocalStore::new(dir.unwrap_or(Path::new(".")))), key))
+            }
+            #[cfg(feature = "s3")]
+            Origin::Link(..) => Err(refuse("it is behind a link")),
+            Origin::Stream(_) => Err(refuse("it is a stream")),
         }
     }
 

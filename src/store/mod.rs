@@ -79,7 +79,8 @@ pub trait Store: Send + Sync {
     /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
 
-    /// Returns all archives, in the order of their keys.
+    /// Returns all objects, in the order of their keys: archives, and files beside them such as locks.
+    /// [`Archives`](crate::Archives) lists the archives.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
 
     /// Removes an archive.
@@ -265,7 +266,7 @@ impl Opened {
     }
 }
 
-/// An archive in a store.
+/// An object in a store: an archive, or a file beside it such as a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Object {

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     error::{ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     store::{Object, Opened, ReadRange, Store, Upload},
+    template::NameTemplate,
 };
 
 const CONTENT: &str = "hello world";
@@ -35,7 +36,7 @@ const CONTENT: &str = "hello world";
 ///
 /// If the store does not fulfill the contract. The message says what is wrong.
 pub async fn store_conformance(store: &dyn Store) {
-    let [a, b] = [1, 2].map(|n| NameTemplate::default().key(&Uuid::from_u128(n)));
+    let [a, b] = [1, 2].map(|n| NameTemplate::default().key(Uuid::from_u128(n)));
     assert!(keys(store).await.is_empty(), "the store must be empty before the test");
     a_missing_archive_is_not_found(store, &a).await;
     an_archive_is_visible_only_after_complete(store, &a).await;

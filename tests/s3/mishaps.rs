@@ -197,7 +197,7 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     let mut config = config(&server, &server.endpoint(), &bucket);
     config.transfer = hurried;
     let store = with(config.clone(), |_| ());
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     let backup = TREE.0.backup().read_limit(Limiter::new(8 << 20));
     let task = backup.start(store.clone(), id.clone());
     let handle = task.handle();

@@ -85,7 +85,7 @@ fn no_operation_sends_an_invalid_name() {
         config.prefix = prefix.to_owned();
         S3Store::new(config)
     };
-    let key = NameTemplate::default().key(&uuid::Uuid::from_u128(1));
+    let key = NameTemplate::default().key(uuid::Uuid::from_u128(1));
     let mut rng = rng();
     let (mut refused, mut accepted) = (0, 0);
     for _ in 0..cases() {
@@ -133,7 +133,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         config.prefix.clone_from(&prefix);
         let Ok(store) = S3Store::new(config.clone()) else { continue };
         tried += 1;
-        let key = store.key(&uuid::Uuid::from_u128(1));
+        let key = store.key(uuid::Uuid::from_u128(1));
         let name = format!("{prefix}{key}");
         let named = |e: Error| panic!("{name:?}: {e}");
         let report =

@@ -1,6 +1,11 @@
 //! Runs the operations of the engine that requests ask for, and returns their results as JSON.
 
-use std::{os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use futures::{AsyncWriteExt, TryStreamExt, io::copy};
 use serde::Serialize;
@@ -8,8 +13,8 @@ use serde_json::{Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, Member, MemberKind, NamedBytes,
-    Object, Previous, Report, Restore, Result, Store, Verify,
+    Archives, Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, Member, MemberKind,
+    NamedBytes, Object, Previous, Report, Restore, Result, Store, StoredArchive, Verify,
 };
 
 use crate::{
@@ -87,10 +92,22 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({ "type": "recovered", "recovered": recovered }))
         }
         Operation::Objects(args) => {
-            let store = args.store.open()?.into_store();
+            let store = args.store.open()?;
             let objects = job.plain(store.list()).await?;
             let objects = objects.iter().map(|object| stored(&*store, object));
             Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
+        }
+        Operation::Archives(args) => archives(args, job).await,
+        Operation::Lock(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(
+                json!({ "type": "lock", "locked": true, "changed": job.task(archive.lock()).await? }),
+            )
+        }
+        Operation::Unlock(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            let changed = job.task(archive.unlock()).await?;
+            Ok(json!({ "type": "lock", "locked": false, "changed": changed }))
         }
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
@@ -105,7 +122,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({}))
         }
         Operation::Sweep(args) => {
-            let store = args.store.open()?.into_store();
+            let store = args.store.open()?;
             let swept = job.plain(store.sweep()).await?;
             let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
             Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
@@ -188,7 +205,7 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     match args.to {
         Destination::Store(spec, name) => {
-            let (store, key) = store::open_named(spec, &name)?;
+            let (store, key) = store::open_new(spec, &name, |uuid| backup.name_fields(uuid))?;
             let report = job.task(backup.start(store, key.clone())).await?;
             written(&BackupResult { key: Some(key), ..report.into() })
         }
@@ -242,6 +259,31 @@ fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
     let location = store.location(&object.key);
     let location = NamedBytes::new("location", location.as_bytes());
     written(&Stored { object, location })
+}
+
+async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
+    #[derive(Serialize)]
+    struct Located<'a> {
+        #[serde(flatten)]
+        archive: &'a StoredArchive,
+        #[serde(flatten)]
+        location: NamedBytes<'a>,
+    }
+    let mut archives = Archives::new();
+    if let Some(label) = args.label {
+        archives = archives.label(label.0);
+    }
+    if let Some(ns) = args.since_ns {
+        archives = archives.since(UNIX_EPOCH + Duration::from_nanos(ns));
+    }
+    let store: Arc<dyn Store> = args.store.open()?.into();
+    let archives = job.task(archives.start(store.clone())).await?;
+    let written = archives.iter().map(|archive| {
+        let location = store.location(&archive.key);
+        let location = NamedBytes::new("location", location.as_bytes());
+        written(&Located { archive, location })
+    });
+    Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 
 async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {

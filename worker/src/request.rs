@@ -46,6 +46,9 @@ pub(crate) enum Operation {
     Extract(Extract),
     Restore(Restore),
     Recover(Recover),
+    Archives(Archives),
+    Lock(Info),
+    Unlock(Info),
     Objects(Objects),
     Head(Object),
     Delete(Object),
@@ -229,6 +232,14 @@ pub(crate) struct Restore {
 pub(crate) struct Recover {
     pub(crate) dir: Bytes,
     pub(crate) state_dir: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Archives {
+    pub(crate) store: StoreSpec,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) since_ns: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -278,8 +278,11 @@ func (b *Backup) Locate() (fs.FileInfo, error) {
 }
 
 // Remove removes the archive. In Pelican's layout it also removes the directory of the server if that is
-// empty.
+// empty. It is an error if the archive has a lock: see [wingback.Archive.Lock].
 func (b *Backup) Remove() error {
+	if _, err := os.Lstat(b.Path() + ".lock"); err == nil {
+		return fmt.Errorf("wings: %s has a lock", b.Path())
+	}
 	err := os.Remove(b.Path())
 	b.forget()
 	b.removeEmptyDir()

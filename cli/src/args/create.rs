@@ -19,7 +19,8 @@ use crate::units;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   wingback create /srv/minecraft --to /backups -e 'cache/**' -e '*.log'
-  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold")]
+  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
+  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
@@ -32,7 +33,7 @@ pub struct Create {
     #[arg(long)]
     pub uuid: Option<Uuid>,
 
-    /// Name of the archive; must contain {uuid}
+    /// Name of the archive; has {uuid} or {date}, and may have {time}, {label} and {host}
     #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
     pub name: NameTemplate,
 
@@ -293,7 +294,7 @@ fn parse_max_len(text: &str) -> Result<(String, u64), String> {
     Ok((path.to_owned(), len))
 }
 
-fn parse_tag(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it must have the form KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

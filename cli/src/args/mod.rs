@@ -1,5 +1,6 @@
 //! The command line. Help texts, completions and man pages are generated from it.
 
+mod archives;
 mod create;
 mod inspect;
 mod maintain;
@@ -9,6 +10,7 @@ mod unpack;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    archives::{Archives, Lock, Locked, Unlock},
     create::{Create, Estimate, Source, Trust},
     inspect::{Cat, Info, List, Verify},
     maintain::{Prune, Sweep},
@@ -33,6 +35,7 @@ pub struct Cli {
 pub enum Command {
     Create(Box<Create>),
     Estimate(Estimate),
+    Archives(Archives),
     Info(Info),
     List(List),
     Cat(Cat),
@@ -41,7 +44,9 @@ pub enum Command {
     Restore(Restore),
     Recover(Recover),
     Sweep(Sweep),
-    Prune(Prune),
+    Prune(Box<Prune>),
+    Lock(Lock),
+    Unlock(Unlock),
     /// Serve another program: JSON requests on standard input, JSON events on standard output
     ///
     /// Descriptor 3 must be a Unix socket of type SEQPACKET. The other program sends descriptors over

@@ -56,6 +56,7 @@ fn the_command_and_each_subcommand_have_a_man_page() {
         (&["man", "create"], ".TH wingback-create 1"),
         (&["man", "info"], ".TH wingback-info 1"),
         (&["man", "sweep"], ".TH wingback-sweep 1"),
+        (&["man", "archives"], ".TH wingback-archives 1"),
     ] {
         let ran = ok(wingback().args(args));
         assert!(ran.out.contains(title), "{}", ran.out);
@@ -80,7 +81,12 @@ fn help_and_version_name_the_command() {
     for option in ["--to <PLACE>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
         assert!(help.contains(option), "{option} in {help}");
     }
-    for (command, example) in [("create", "--label lobby"), ("info", "wingback info s3://")] {
+    for (command, example) in [
+        ("create", "--label lobby"),
+        ("info", "wingback info s3://"),
+        ("archives", "--since 7d"),
+        ("prune", "--keep-within 14d"),
+    ] {
         let help = ok(wingback().args([command, "--help"])).out;
         let (_, examples) = help.split_once("\nExamples:\n").expect("examples");
         assert!(examples.contains(example), "{help}");

@@ -12,7 +12,9 @@ fn an_invalid_option_is_named_with_the_reason() {
         (["--name", "backup.tar.gz"], "--name", "it lacks {uuid}"),
         (["--name", "../{uuid}"], "--name", "a part of it begins with a dot"),
         (["--name", "/{uuid}"], "--name", "it has an empty part"),
-        (["--name", "{uuid}/x"], "--name", "in its last part"),
+        (["--name", "{label}.tar.gz"], "--name", "it lacks {uuid} or {date}"),
+        (["--name", "{uuid}-{server}"], "--name", "it may have {uuid}, {date}, {time}"),
+        (["--name", "{date}/{date}"], "--name", "it has {date} twice"),
         (["--write-limit", "fast"], "--write-limit", "\"fast\" is not a size"),
         (["--read-limit", "1e9"], "--read-limit", "\"1e9\" is not a size"),
         (["--reserve", "1Q"], "--reserve", "\"1Q\" is not a size"),
@@ -35,7 +37,16 @@ fn an_invalid_option_is_named_with_the_reason() {
 
 #[test]
 fn a_missing_directory_argument_shows_the_usage() {
-    for args in [&["create"][..], &["estimate"], &["sweep"], &[], &["backup"]] {
+    for args in [
+        &["create"][..],
+        &["estimate"],
+        &["sweep"],
+        &["archives"],
+        &["prune"],
+        &["lock"],
+        &[],
+        &["backup"],
+    ] {
         let ran = run(common::wingback().args(args));
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{args:?}");
         assert!(ran.err.contains("Usage: wingback"), "{}", ran.err);

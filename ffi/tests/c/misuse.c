@@ -23,9 +23,10 @@ static void nothing_given(void) {
     INVALID(wingback_store_local(none, none, 0, &store, &error));
     INVALID(wingback_store_local(x, none, 0, NULL, &error));
     INVALID(wingback_store_s3(NULL, &store, &error));
-    INVALID(wingback_store_key(NULL, none, NULL, 0, &len, &error));
+    INVALID(wingback_store_key(NULL, none, none, NULL, 0, &len, &error));
     INVALID(wingback_store_location(NULL, x, NULL, 0, &len, &error));
     INVALID(wingback_store_list(NULL, &task, &error));
+    INVALID(wingback_store_archives(NULL, none, 0, &task, &error));
     INVALID(wingback_store_delete(NULL, x, &task, &error));
     INVALID(wingback_store_sweep(NULL, &task, &error));
     INVALID(wingback_archive_file(none, &archive, &error));
@@ -35,6 +36,8 @@ static void nothing_given(void) {
     INVALID(wingback_archive_stream(-1, &archive, &error));
     FAILS(WINGBACK_STATUS_IO, wingback_archive_stream(1000, &archive, &error));
     INVALID(wingback_archive_info(NULL, &task, &error));
+    INVALID(wingback_archive_lock(NULL, &task, &error));
+    INVALID(wingback_archive_unlock(NULL, &task, &error));
     INVALID(wingback_archive_list(NULL, NULL, 0, &task, &error));
     INVALID(wingback_archive_read_file(NULL, x, 1, &task, &error));
     INVALID(wingback_archive_copy_file(NULL, x, 1, &task, &error));
@@ -182,11 +185,11 @@ static void odd_values(void) {
     INVALID(wingback_store_local(text("x"), latin, 0, &store, &error));
     INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, &store, &error));
     store = local(join(work, "misused"));
-    INVALID(wingback_store_key(store, text("none"), buffer, sizeof buffer, &len, &error));
-    INVALID(wingback_store_key(store, none, buffer, sizeof buffer, &len, &error));
-    INVALID(wingback_store_key(store, none, NULL, 4, &len, &error));
-    INVALID(wingback_store_key(store, none, NULL, 0, NULL, &error));
-    OK(wingback_store_key(store, none, NULL, 0, &len, &error));
+    INVALID(wingback_store_key(store, text("none"), none, buffer, sizeof buffer, &len, &error));
+    INVALID(wingback_store_key(store, none, none, buffer, sizeof buffer, &len, &error));
+    INVALID(wingback_store_key(store, none, none, NULL, 4, &len, &error));
+    INVALID(wingback_store_key(store, none, none, NULL, 0, NULL, &error));
+    OK(wingback_store_key(store, none, none, NULL, 0, &len, &error));
     CHECK(len == strlen("backup-.tar.gz") + 36);
     INVALID(wingback_archive_in_store(store, latin, &archive, &error));
     INVALID(wingback_archive_in_store(store, text("../x"), &archive, &error));

@@ -37,7 +37,7 @@ use crate::{
 /// # std::fs::create_dir(&server).unwrap();
 /// # std::fs::write(server.join("level.dat"), "…").unwrap();
 /// let store = LocalStore::new(&backups);
-/// let key = store.key(&uuid::Uuid::new_v4());
+/// let key = store.key(uuid::Uuid::new_v4());
 /// let report = block_on(Backup::new(&server).exclude("*.log").start(store, key))?;
 /// assert_eq!(report.files, 1);
 /// # Ok::<(), wingback::Error>(())

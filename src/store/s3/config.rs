@@ -9,10 +9,11 @@ use minio::s3::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     net::Transfer,
     size::Size,
     store::s3::{credentials::Credentials, names},
+    template::NameTemplate,
 };
 
 /// Smallest and largest part that S3 accepts. The last part may be smaller.
@@ -58,8 +59,8 @@ pub struct S3Config {
     ///
     /// Prefix and key together follow the rule of [`Key::new`]: no part is empty or begins with a dot.
     pub prefix: String,
-    /// Template for names. Only objects with such names count as archives. The default is
-    /// `backup-{uuid}.tar.gz`.
+    /// Template for the names of new archives. [`sweep`](crate::Store::sweep) aborts only uploads with such
+    /// names. The default is `backup-{uuid}.tar.gz`.
     pub names: NameTemplate,
     /// Size of a part in bytes, from 5 MiB (the default) to 5 GiB. The last part may be smaller.
     ///
@@ -160,7 +161,7 @@ impl S3Config {
         match key {
             Some(key) => names::object(&self.bucket, &self.prefix, key),
             None => {
-                let some = self.names.key(&uuid::Uuid::nil());
+                let some = self.names.key(uuid::Uuid::nil());
                 names::object(&self.bucket, &self.prefix, &some).map(|_| self.prefix.clone())
             }
         }
