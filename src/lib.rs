@@ -269,6 +269,7 @@ pub use net::Transfer;
 pub use ops::{
     backup::Backup,
     cache::Cache,
+    diff::{Aspect, Compared, Diff, DiffStream, Difference, DifferenceKind},
     entries::Entries,
     estimate::Estimate,
     extract::{Extract, Extracted},

@@ -5,6 +5,7 @@
 
 mod archive;
 mod backup;
+mod diff;
 mod fields;
 mod named_bytes;
 

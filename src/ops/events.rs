@@ -40,13 +40,20 @@ impl<'a, E: Send + 'static, T: Send + 'static> Events<'a, E, T> {
         archive: Archive<'a>,
         work: impl FnOnce(Source, EventSender<E>, &Tracker) -> Result<T> + Send + 'static,
     ) -> Self {
+        Events::of_task(|sender| {
+            Task::new(|tracker| async move {
+                tracker.enter(Phase::Reading);
+                let watched = tracker.clone();
+                let work = move |source, _| work(source, sender, &watched);
+                archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
+            })
+        })
+    }
+
+    /// Runs the task that `start` returns. The thread of the task sends the events.
+    pub(crate) fn of_task(start: impl FnOnce(EventSender<E>) -> Task<'a, T>) -> Self {
         let (sender, queue) = mpsc::channel(QUEUED);
-        let task = Task::new(|tracker| async move {
-            tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let work = move |source, _| work(source, EventSender(sender), &watched);
-            archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
-        });
+        let task = start(EventSender(sender));
         Events { handle: task.handle(), state: State::Running(task), queue }
     }
 

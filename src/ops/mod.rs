@@ -2,14 +2,17 @@
 
 mod aged;
 pub(crate) mod backup;
+mod batches;
 pub(crate) mod cache;
 pub(crate) mod copy_file;
+pub(crate) mod diff;
 pub(crate) mod entries;
 pub(crate) mod estimate;
 mod events;
 pub(crate) mod extract;
 mod extractor;
 pub(crate) mod info;
+mod last_members;
 pub(crate) mod list;
 pub(crate) mod member_stream;
 pub(crate) mod previous;

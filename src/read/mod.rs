@@ -33,6 +33,7 @@ pub(crate) use index::{Index, TAIL, is_damage};
 pub(crate) use indexed::by_index;
 pub(crate) use input::{Chunks, ReadAt, Source, corrupt};
 pub(crate) use page_table::PageTable;
+pub(crate) use pages::Pages;
 pub(crate) use plan::Wanted;
 pub(crate) use report::{Options, ReadReport};
 pub(crate) use sequential::in_sequence;
