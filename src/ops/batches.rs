@@ -47,6 +47,11 @@ impl<'a, I: Send + 'static, T: Send + 'static> BatchStream<'a, I, T> {
         self.events.result()
     }
 
+    /// Returns the result of the thread, after its success.
+    pub(super) fn into_result(self) -> Option<T> {
+        self.events.into_result()
+    }
+
     /// Returns the next item. `None` after the last, and after an error.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
         loop {

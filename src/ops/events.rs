@@ -93,6 +93,14 @@ impl<'a, E: Send + 'static, T: Send + 'static> Events<'a, E, T> {
             State::Running(_) | State::Failed(_) => None,
         }
     }
+
+    /// Returns the result of the thread, after its success.
+    pub(crate) fn into_result(self) -> Option<T> {
+        match self.state {
+            State::Done(result) => Some(result),
+            State::Running(_) | State::Failed(_) => None,
+        }
+    }
 }
 
 impl<E> EventSender<E> {

@@ -314,6 +314,11 @@ impl<'a> DiffStream<'a> {
     pub fn compared(&self) -> Option<&Compared> {
         self.0.result()
     }
+
+    /// Returns the result without copying it. `None` before the end of the stream, and after an error.
+    pub fn into_compared(self) -> Option<Compared> {
+        self.0.into_result()
+    }
 }
 
 impl Stream for DiffStream<'_> {
