@@ -267,6 +267,7 @@ pub use name::{Key, NameTemplate};
 #[cfg(feature = "s3")]
 pub use net::Transfer;
 pub use ops::{
+    archives::{Archives, StoredArchive},
     backup::Backup,
     cache::Cache,
     diff::{Aspect, Compared, Diff, DiffStream, Difference, DifferenceKind},

@@ -120,11 +120,6 @@ impl NameTemplate {
         Key(format!("{}{uuid}{}", self.before, self.after))
     }
 
-    /// Returns the directory of all keys of this template. Empty if there is none.
-    pub(crate) fn dir(&self) -> &str {
-        self.before.rsplit_once('/').map_or("", |(dir, _)| dir)
-    }
-
     /// Returns the UUID in `key`. `None` if `key` does not have this form.
     pub fn uuid(&self, key: &str) -> Option<Uuid> {
         let middle = key.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;

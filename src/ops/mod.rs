@@ -1,6 +1,7 @@
 //! The operations that callers start. Only they know every layer.
 
 mod aged;
+pub(crate) mod archives;
 pub(crate) mod backup;
 mod batches;
 pub(crate) mod cache;
@@ -14,6 +15,7 @@ mod extractor;
 pub(crate) mod info;
 mod last_members;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod member_stream;
 pub(crate) mod previous;
 pub(crate) mod restore;

@@ -78,7 +78,8 @@ pub trait Store: Send + Sync {
     /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
 
-    /// Returns all archives, in the order of their keys.
+    /// Returns all objects, in the order of their keys: archives, and files beside them such as locks.
+    /// [`Archives`](crate::Archives) lists the archives.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
 
     /// Removes an archive.

@@ -63,7 +63,7 @@ impl Backup {
         let this = self.clone();
         let open = pipe::spawn(move |_| this.open().map(Background::new))?;
         let mut source = unless_cancelled(tracker, open.finish()).await?;
-        let previous = async { Ok(self.open_previous(store).await) };
+        let previous = async { Ok(self.open_previous(store, &source.info).await) };
         match unless_cancelled(tracker, previous).await? {
             Ok(previous) => source.previous = previous.map(Arc::new),
             Err(why) => source.warnings.push(why),
@@ -75,6 +75,7 @@ impl Backup {
     async fn open_previous(
         &self,
         store: Option<&dyn Store>,
+        info: &Info,
     ) -> Result<Option<PreviousArchive>, Warning> {
         let previous = match (&self.previous, &self.cache) {
             (Some(previous), _) => Some(previous.clone()),
@@ -85,7 +86,7 @@ impl Backup {
         match previous {
             Some(previous) => {
                 let id = encoder_id(self.settings.encoder, self.settings.level);
-                previous.open(store, id, self.reuse_any).await.map(Some)
+                previous.open(store, info, id, self.reuse_any).await.map(Some)
             }
             None => Ok(None),
         }

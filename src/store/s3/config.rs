@@ -57,8 +57,8 @@ pub struct S3Config {
     ///
     /// Prefix and key together follow the rule of [`Key::new`]: no part is empty or begins with a dot.
     pub prefix: String,
-    /// Template for names. Only objects with such names count as archives. The default is
-    /// `backup-{uuid}.tar.gz`.
+    /// Template for the names of new archives. [`sweep`](crate::Store::sweep) aborts only uploads with such
+    /// names. The default is `backup-{uuid}.tar.gz`.
     pub names: NameTemplate,
     /// Size of a part in bytes, from 5 MiB (the default) to 5 GiB. The last part may be smaller.
     ///

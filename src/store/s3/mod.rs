@@ -211,13 +211,12 @@ impl Store for S3Store {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        let names = self.config.names.clone();
         self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
                 .filter_map(|listed| {
-                    let uuid = names.uuid(listed.object.strip_prefix(&*prefix)?)?;
-                    Some(Object::new(names.key(&uuid), listed.size, listed.modified))
+                    let key = Key::new(listed.object.strip_prefix(&*prefix)?).ok()?;
+                    Some(Object::new(key, listed.size, listed.modified))
                 })
                 .collect();
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
