@@ -4,6 +4,7 @@
 mod archives;
 mod args;
 mod create;
+mod diff;
 mod info;
 mod inspect;
 mod output;
@@ -50,6 +51,7 @@ fn run(command: Command) -> Status {
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
         Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
+        Command::Diff(args) => smol::block_on(diff::diff(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),

@@ -1,4 +1,4 @@
-//! Arguments of `info`, `list`, `cat` and `verify`.
+//! Arguments of `info`, `list`, `diff`, `cat` and `verify`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -41,6 +41,50 @@ pub struct List {
     /// List only these members: paths with everything below them, or gitignore patterns
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<OsString>,
+
+    /// Fail if an archive without an index has more members; a higher number needs more memory
+    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    pub max_members: u64,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Compare an archive with another archive, or with a directory
+///
+/// Prints each path that was added, removed or changed, with its size. "metadata" means that only mode,
+/// owner or time differ. Two archives are compared by the hashes in their indexes. Of a directory, files
+/// whose size and time are equal count as equal, and paths that the archive's own patterns exclude are
+/// left out.
+///
+/// Exit status: 0 equal, 1 different, 2 failed, some paths could not be compared, or usage.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback diff monday.tar.gz friday.tar.gz
+  wingback diff backup.tar.gz /srv/minecraft world '*.jar'
+  wingback diff s3://backups/lobby/backup.tar.gz /srv/minecraft --content --json")]
+pub struct Diff {
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    pub archive: PathBuf,
+
+    /// Directory, or another archive
+    pub other: PathBuf,
+
+    /// Compare only these paths: with everything below them, or gitignore patterns
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+
+    /// Compare contents even if size and time are equal; reads every such file of a directory
+    #[arg(long)]
+    pub content: bool,
+
+    /// Also compare the paths of a directory that the archive's own patterns exclude
+    #[arg(long)]
+    pub excluded: bool,
 
     /// Fail if an archive without an index has more members; a higher number needs more memory
     #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]

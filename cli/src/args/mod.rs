@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     create::{Create, Estimate, Source, Trust},
-    inspect::{Cat, Info, List, Verify},
+    inspect::{Cat, Diff, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
@@ -31,6 +31,7 @@ pub enum Command {
     Estimate(Estimate),
     Info(Info),
     List(List),
+    Diff(Diff),
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),

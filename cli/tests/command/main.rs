@@ -5,6 +5,7 @@ mod common;
 #[path = "../../../tests/support/limited.rs"]
 mod limited;
 
+mod diff;
 mod estimate;
 mod file_systems;
 mod info;
