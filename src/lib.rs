@@ -274,6 +274,7 @@ pub use ops::{
     entries::Entries,
     estimate::Estimate,
     extract::{Extract, Extracted},
+    find::{FileVersion, Find, Found, Unsearched},
     list::{List, Listing},
     member_stream::MemberStream,
     previous::Previous,

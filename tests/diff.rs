@@ -289,9 +289,8 @@ fn damage_that_the_comparison_reads_is_an_error_with_the_name_of_the_archive() {
     let before = tree.tmp.path().join("before.tar.gz");
     let mut bytes = backup(&tree);
     let located = support::forge::locate(&bytes);
-    let is_of_neighbor =
-        |at: &usize| located.entries_of_segment_at(*at).contains(&b"small/06".to_vec());
-    let at = (0..bytes.len()).step_by(100).find(is_of_neighbor).unwrap();
+    let is_read = |at: &usize| located.entries_of_segment_at(*at).contains(&b"small/07".to_vec());
+    let at = (0..bytes.len()).step_by(100).find(is_read).unwrap();
     bytes[at + 100] ^= 0xff;
     fs::write(&before, &bytes).unwrap();
     write(&tree, "small/07", &vec![b'#'; 20_007]);

@@ -56,6 +56,17 @@ impl Archives {
         Ok(Archives::S3(Box::new(S3Store::new(config)?)))
     }
 
+    /// Opens the store at `path` to read archives. A missing directory is an error, because it is probably a
+    /// typing error.
+    pub fn existing(path: &Path, remote: &args::Remote) -> Result<Self, Error> {
+        let archives = Archives::at(path, &NameTemplate::default(), remote, |_| {})?;
+        if matches!(archives, Archives::Local(_)) && !path.is_dir() {
+            let error = Error::new(ErrorKind::NotFound, "open the directory").at(path);
+            return Err(error.caused_by("it does not exist, or is not a directory"));
+        }
+        Ok(archives)
+    }
+
     pub fn key(&self, uuid: &Uuid) -> Key {
         match self {
             Archives::Local(store) => store.key(uuid),

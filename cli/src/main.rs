@@ -5,6 +5,7 @@ mod archives;
 mod args;
 mod create;
 mod diff;
+mod find;
 mod info;
 mod inspect;
 mod output;
@@ -52,6 +53,7 @@ fn run(command: Command) -> Status {
         Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
         Command::Diff(args) => smol::block_on(diff::diff(&args)),
+        Command::Find(args) => smol::block_on(find::find(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),

@@ -100,6 +100,28 @@ pub fn rfc3339(ns: i64) -> String {
     format!("{}Z", timestamp(ns).replace(' ', "T"))
 }
 
+/// Quotes bytes for a shell, if they need it.
+pub fn shell_word(bytes: &[u8]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) => {
+            text.to_owned()
+        }
+        Ok(text) if !text.chars().any(char::is_control) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+        // Bash, zsh, ksh and the newest POSIX have this form.
+        _ => {
+            let escaped = bytes.iter().map(|&byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                0x20..0x7f => char::from(byte).to_string(),
+                _ => format!("\\x{byte:02x}"),
+            });
+            format!("$'{}'", escaped.collect::<String>())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +143,17 @@ mod tests {
         for text in ["", "x", "-1", "1X", "1MM", "1 M B", "1e400", "99999999999999T", "."] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for bytes in [&b"world/level.dat"[..], b"a b", b"it's", b"", b"$HOME", b"-r", b"\xff\n\\'1"] {
+            let script = format!("printf %s {}", shell_word(bytes));
+            let ran = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            let found = if bytes == b"-r" { b"-r" } else { &*ran.stdout };
+            assert_eq!(found, bytes, "{script}");
+        }
+        assert_eq!(shell_word(b"world/level.dat"), "world/level.dat");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod archive;
 mod backup;
 mod diff;
 mod fields;
+mod find;
 mod named_bytes;
 
 pub use named_bytes::NamedBytes;

@@ -1,4 +1,4 @@
-//! Arguments of `info`, `list`, `diff`, `cat` and `verify`.
+//! Arguments of `info`, `list`, `diff`, `find`, `cat` and `verify`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -89,6 +89,37 @@ pub struct Diff {
     /// Fail if an archive without an index has more members; a higher number needs more memory
     #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
     pub max_members: u64,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Find the versions of a file in all archives of a place
+///
+/// Prints each path that matches, and its different versions: time (UTC), size, the archives that contain
+/// it, and a command that extracts it into the current directory. Only the indexes are read. Versions are
+/// told apart by the hashes in the indexes.
+///
+/// Exit status: 0 found, 1 nothing found or failed, 2 usage, 3 found, but some archives could not be
+/// searched.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback find world/level.dat /backups
+  wingback find '*.yml' s3://backups/lobby --label lobby --json")]
+pub struct Find {
+    /// Path with everything below it, or gitignore pattern
+    pub pattern: OsString,
+
+    /// Directory of the archives, or s3://bucket/prefix
+    pub place: PathBuf,
+
+    /// Search only the archives with this label
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<OsString>,
 
     /// Print JSON, one object a line
     #[arg(long)]

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     create::{Create, Estimate, Source, Trust},
-    inspect::{Cat, Diff, Info, List, Verify},
+    inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
@@ -32,6 +32,7 @@ pub enum Command {
     Info(Info),
     List(List),
     Diff(Diff),
+    Find(Find),
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),

@@ -8,6 +8,7 @@ mod limited;
 mod diff;
 mod estimate;
 mod file_systems;
+mod find;
 mod info;
 mod json;
 mod limits;

@@ -3,17 +3,16 @@
 use crate::{
     error::Result,
     fs::file::SourceFile,
-    ops::diff::{
-        indexed::{IndexedSide, Piece},
-        table::TableSide,
-        tree::TreeSide,
+    ops::{
+        diff::{table::TableSide, tree::TreeSide},
+        index_entries::{IndexEntries, Piece},
     },
     progress::Tracker,
 };
 
 /// One of the two sides of a comparison.
 pub(super) enum Side<'a> {
-    Indexed(Box<IndexedSide>),
+    Indexed(Box<IndexEntries>),
     Table(TableSide),
     Tree(Box<TreeSide<'a>>),
 }
@@ -49,8 +48,8 @@ fn hash(side: &mut Side<'_>, tracker: &Tracker) -> Result<Option<[u8; 32]>> {
 
 /// Compares the contents piece by piece: by the keys of the segments, and by the bytes if the keys prove nothing.
 fn of_archives(
-    a: &mut IndexedSide,
-    b: &mut IndexedSide,
+    a: &mut IndexEntries,
+    b: &mut IndexEntries,
     is_trusted: bool,
     tracker: &Tracker,
 ) -> Result<bool> {
@@ -76,7 +75,7 @@ fn of_archives(
     }
 }
 
-fn next_piece(rest: Option<Piece>, side: &mut IndexedSide) -> Result<Option<Piece>> {
+fn next_piece(rest: Option<Piece>, side: &mut IndexEntries) -> Result<Option<Piece>> {
     match rest.filter(|piece| piece.len() > 0) {
         Some(piece) => Ok(Some(piece)),
         None => side.next_piece(),
@@ -86,7 +85,7 @@ fn next_piece(rest: Option<Piece>, side: &mut IndexedSide) -> Result<Option<Piec
 /// Compares the content of an archive with a file: by the keys of the segments, and by the bytes of segments that
 /// also have other files.
 fn of_file(
-    archive: &mut IndexedSide,
+    archive: &mut IndexEntries,
     tree: &mut TreeSide<'_>,
     mut file: SourceFile,
     tracker: &Tracker,

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::{
     entry::{EntryKind, Member, MemberKind, is_beyond},
     format::index::sort_key,
-    ops::diff::difference::Aspect,
+    ops::{diff::difference::Aspect, stamp::Stamp},
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -35,22 +35,15 @@ pub(super) enum Knowledge {
     Nothing,
 }
 
-/// Properties of a file that change with its content.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
-    /// 0 if it is unknown.
-    pub(super) inode: u64,
-    pub(super) ctime_ns: i64,
-    /// The file changed while the backup read it.
-    pub(super) is_changed: bool,
-    /// The file changed shortly before the backup read it.
-    pub(super) is_recent: bool,
-}
-
 impl Item {
     /// Returns a member with exact times, without a stamp.
     pub(super) fn of(member: Member) -> Self {
         Item { member, stamp: None, has_whole_seconds: false, knowledge: Knowledge::Full }
+    }
+
+    /// Returns an entry of an index.
+    pub(super) fn of_entry((member, stamp): (Member, Stamp)) -> Self {
+        Item { stamp: Some(stamp), ..Item::of(member) }
     }
 
     /// Returns whether nobody knows what is beneath the path.
@@ -104,17 +97,9 @@ impl Item {
             && !self.stamp.is_some_and(|stamp| stamp.is_changed)
     }
 
-    /// Returns whether two archives have the same content of a file, judged by its size, times and inode, as a
-    /// backup with a previous archive does.
+    /// Returns whether the stamps of two archives prove that a file of one size has the same content.
     pub(super) fn is_same_stamp(&self, other: &Item) -> bool {
-        let (Some(a), Some(b)) = (&self.stamp, &other.stamp) else { return false };
-        let is_settled = |stamp: &Stamp| !stamp.is_changed && !stamp.is_recent;
-        self.member.mtime_ns == other.member.mtime_ns
-            && (a.inode, a.ctime_ns) == (b.inode, b.ctime_ns)
-            && a.inode != 0
-            && !is_beyond(a.ctime_ns)
-            && is_settled(a)
-            && is_settled(b)
+        matches!((&self.stamp, &other.stamp), (Some(a), Some(b)) if a.is_same(b))
     }
 }
 

@@ -69,7 +69,7 @@ impl Merge<'_> {
     fn next(&mut self, side: &mut Side<'_>) -> Result<Option<Item>> {
         loop {
             let next = match side {
-                Side::Indexed(side) => side.next()?,
+                Side::Indexed(side) => side.next()?.map(Item::of_entry),
                 Side::Table(side) => side.next(),
                 Side::Tree(side) => side.next(self.tracker)?,
             };

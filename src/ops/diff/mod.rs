@@ -2,7 +2,6 @@
 
 mod content;
 mod difference;
-mod indexed;
 mod item;
 mod merge;
 mod table;
@@ -29,10 +28,9 @@ use crate::{
     },
     ops::{
         batches::{BatchStream, Batches},
-        diff::{
-            content::Side, indexed::IndexedSide, merge::Merge, table::TableSide, tree::TreeSide,
-        },
+        diff::{content::Side, merge::Merge, table::TableSide, tree::TreeSide},
         events::{EventSender, Events},
+        index_entries::IndexEntries,
         select::{Selection, Unmatched},
         unpacked::MAX_MEMBERS,
     },
@@ -255,7 +253,7 @@ impl Diff {
                 (Ok(index), Source::At(at)) => {
                     let mut excludes = Excludes::new(index.info().rules);
                     excludes.add(PatternOrigin::Caller, &index.excludes()?)?;
-                    let side = IndexedSide::new(at.clone(), &index, place.clone());
+                    let side = IndexEntries::new(at.clone(), &index, place.clone());
                     return Ok((Side::Indexed(Box::new(side)), ReadMethod::Indexed, excludes));
                 }
                 (Ok(_), Source::Stream(_)) => unreachable!("a stream has no index"),

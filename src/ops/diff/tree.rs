@@ -12,8 +12,9 @@ use crate::{
     },
     listed::Listed,
     ops::{
-        diff::item::{Item, Knowledge, Stamp},
+        diff::item::{Item, Knowledge},
         last_members::ContentHash,
+        stamp::Stamp,
     },
     progress::Tracker,
     report::{SkipReason, Skipped},
@@ -66,12 +67,7 @@ impl<'a> TreeSide<'a> {
             };
             return Ok(Some(match found {
                 Some((kind, (meta, target))) => {
-                    let stamp = (kind == EntryKind::File).then_some(Stamp {
-                        inode: meta.inode,
-                        ctime_ns: meta.ctime_ns,
-                        is_changed: false,
-                        is_recent: false,
-                    });
+                    let stamp = (kind == EntryKind::File).then(|| Stamp::of_file(&meta));
                     Item { stamp, ..Item::of(member(self.walk.path(), kind, &meta, target)) }
                 }
                 None => {

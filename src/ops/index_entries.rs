@@ -1,4 +1,4 @@
-//! An archive with an index, as a side of a comparison.
+//! The entries of an index, and the pieces of their contents.
 
 use std::{ffi::OsString, ops::Range, sync::Arc};
 
@@ -6,10 +6,7 @@ use crate::{
     entry::Member,
     error::{Error, Result},
     format::index::{LocatedEntry, LocatedSegment, Page, Segment},
-    ops::{
-        diff::item::{Item, Stamp},
-        last_members::ContentHash,
-    },
+    ops::{last_members::ContentHash, stamp::Stamp},
     progress::Tracker,
     read::{
         Index, Pages, ReadAt, corrupt,
@@ -20,7 +17,7 @@ use crate::{
 
 /// The entries of the index in their order, and the pieces of the content of the current one. In memory are one page
 /// and one segment.
-pub(super) struct IndexedSide {
+pub(super) struct IndexEntries {
     source: Arc<dyn ReadAt>,
     location: Option<OsString>,
     pages: Pages,
@@ -47,13 +44,35 @@ pub(super) struct Piece {
     is_alone: bool,
 }
 
-impl IndexedSide {
+/// What the index says about a content, in constant memory.
+#[derive(Clone, Debug)]
+pub(super) struct ContentKeys {
+    /// Hash of the keys of all segments.
+    keys: [u8; 32],
+    /// Hash of the places of the content in its segments.
+    layout: [u8; 32],
+    /// The segments have nothing else.
+    is_alone: bool,
+}
+
+impl ContentKeys {
+    /// Returns whether the keys prove that two contents of one size are equal. `None` if they prove nothing.
+    pub(super) fn is_equal(&self, other: &ContentKeys) -> Option<bool> {
+        if self.layout != other.layout {
+            return None;
+        }
+        let is_same = self.keys == other.keys;
+        (is_same || self.is_alone && other.is_alone).then_some(is_same)
+    }
+}
+
+impl IndexEntries {
     pub(super) fn new(
         source: Arc<dyn ReadAt>,
         index: &Arc<Index>,
         location: Option<OsString>,
     ) -> Self {
-        IndexedSide {
+        IndexEntries {
             source,
             location,
             pages: index.pages(),
@@ -68,7 +87,7 @@ impl IndexedSide {
     }
 
     /// Goes to the next entry.
-    pub(super) fn next(&mut self) -> Result<Option<Item>> {
+    pub(super) fn next(&mut self) -> Result<Option<(Member, Stamp)>> {
         while self.next_entry == self.page.entries.len() {
             if !self.next_page()? {
                 return Ok(None);
@@ -81,13 +100,7 @@ impl IndexedSide {
         self.content = start..start + entry.size;
         self.at = start;
         self.next_segment = self.page.segments.partition_point(|s| s.tar().end <= start);
-        let stamp = Stamp {
-            inode: entry.inode,
-            ctime_ns: entry.ctime_ns,
-            is_changed: entry.is_changed,
-            is_recent: entry.is_recent,
-        };
-        Ok(Some(Item { stamp: Some(stamp), ..Item::of(Member::of_entry(entry)) }))
+        Ok(Some((Member::of_entry(entry), Stamp::of_entry(entry))))
     }
 
     /// Returns the next piece of the content of the current file.
@@ -127,6 +140,22 @@ impl IndexedSide {
         }
         let raw = self.decoded.as_ref().and_then(|(_, raw)| raw.get(piece.in_segment.clone()));
         raw.ok_or_else(|| corrupt("its index lacks a segment"))
+    }
+
+    /// Returns the keys of the content of the current file. No content is read.
+    pub(super) fn keys(&mut self) -> Result<ContentKeys> {
+        let (mut keys, mut layout) = (blake3::Hasher::new(), blake3::Hasher::new());
+        let mut is_alone = true;
+        while let Some(piece) = self.next_piece()? {
+            let segment = &piece.segment.segment;
+            keys.update(&segment.key);
+            keys.update(&segment.raw_crc32.to_le_bytes());
+            let ends = [piece.in_segment.start as u64, piece.range.end, segment.raw_len.into()];
+            layout.update(&ends.map(u64::to_le_bytes).concat());
+            is_alone &= piece.is_alone;
+        }
+        let [keys, layout] = [keys, layout].map(|hasher| hasher.finalize().into());
+        Ok(ContentKeys { keys, layout, is_alone })
     }
 
     /// Reads the rest of the content of the current file, and returns its hash.
