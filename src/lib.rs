@@ -282,6 +282,7 @@ pub use ops::{
     retention::{Aged, Reason, Retention, Verdict},
     unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
     verify::{Verified, Verify},
+    verify_all::{ArchiveCheck, VerifiedAll, VerifyAll, VerifyAllStream},
 };
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use read::damage::{Damage, NoIndex, ReadMethod};

@@ -82,6 +82,14 @@ impl Archives {
     }
 }
 
+/// Returns whether an argument names a place of archives: a directory, or `s3://bucket/prefix/`.
+pub fn is_place(path: &Path) -> bool {
+    match in_s3(path) {
+        Ok(Some((_, object))) => object.is_empty() || object.ends_with('/'),
+        _ => path.is_dir(),
+    }
+}
+
 /// Splits `s3://bucket/object` into bucket and object.
 fn in_s3(path: &Path) -> Result<Option<(&str, &str)>, Error> {
     if !path.as_os_str().as_bytes().starts_with(b"s3://") {

@@ -58,7 +58,7 @@ async fn search(args: &args::Find, style: Style) -> Result<(Arc<dyn Store>, Foun
 /// Formats a version: what it is, where it is, and how to get it back.
 fn text(store: &dyn Store, version: &FileVersion) -> String {
     let FileVersion { member, archives, .. } = version;
-    let made = |at: usize| timestamp(archives[at].made_ns().unwrap_or(i64::MIN));
+    let made = |at: usize| archives[at].made_ns().map_or_else(|| "-".to_owned(), timestamp);
     let times = match archives.len() {
         1 => made(0),
         n => format!("{} to {}", made(n - 1), made(0)),

@@ -13,6 +13,7 @@ mod prune;
 mod restore;
 mod status;
 mod units;
+mod verify_all;
 mod worker;
 
 use std::{process::ExitCode, time::Duration};

@@ -9,5 +9,6 @@ mod diff;
 mod fields;
 mod find;
 mod named_bytes;
+mod verify_all;
 
 pub use named_bytes::NamedBytes;

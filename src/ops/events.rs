@@ -108,4 +108,9 @@ impl<E> EventSender<E> {
     pub(crate) fn send(&mut self, event: E) -> Result<()> {
         block_on(futures::SinkExt::send(&mut self.0, event)).map_err(|_| Error::cancelled())
     }
+
+    /// Sends an event from a future, as [`send`](EventSender::send) does from a thread.
+    pub(crate) async fn pass(&mut self, event: E) -> Result<()> {
+        futures::SinkExt::send(&mut self.0, event).await.map_err(|_| Error::cancelled())
+    }
 }

@@ -118,7 +118,8 @@ impl IndexEntries {
         };
         let (start, tar) = (self.at, segment.tar());
         let end = tar.end.min(self.content.end);
-        let padded = self.content.start + (self.content.end - self.content.start).next_multiple_of(512);
+        let padded =
+            self.content.start + (self.content.end - self.content.start).next_multiple_of(512);
         self.at = end;
         Ok(Some(Piece {
             segment,
@@ -210,8 +211,8 @@ impl Piece {
         let len = bytes.len();
         bytes.resize(self.segment.segment.raw_len as usize, 0);
         let segment = &self.segment.segment;
-        let is_same = Segment::key_of(bytes) == segment.key
-            && crc32fast::hash(bytes) == segment.raw_crc32;
+        let is_same =
+            Segment::key_of(bytes) == segment.key && crc32fast::hash(bytes) == segment.raw_crc32;
         bytes.truncate(len);
         Some(is_same)
     }

@@ -101,7 +101,10 @@ impl<'a> LastMembers<'a> {
             contents.as_ref().and_then(|all| all.hashes.get(&hasher.hash_one(path)).copied())
         };
         let members = self.members.into_iter().flatten();
-        members.map(|member| (hash(&member.path), member)).map(|(hash, member)| (member, hash)).collect()
+        members
+            .map(|member| (hash(&member.path), member))
+            .map(|(hash, member)| (member, hash))
+            .collect()
     }
 
     /// Records the parents of a member, because an archive need not contain them.

@@ -26,3 +26,4 @@ mod select;
 mod stamp;
 pub(crate) mod unpacked;
 pub(crate) mod verify;
+pub(crate) mod verify_all;

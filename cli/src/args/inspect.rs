@@ -6,6 +6,7 @@ use clap::Args;
 use wingback::Sha1;
 
 use super::shared::{Output, Remote};
+use crate::units;
 
 /// Print what an archive says about itself
 ///
@@ -142,14 +143,23 @@ pub struct Cat {
     pub remote: Remote,
 }
 
-/// Check all checksums of an archive
+/// Check all checksums of an archive, or of all archives of a place
 ///
-/// Prints the damaged segments, the files that are lost with them, and the undamaged files.
+/// Prints the damaged segments, the files that are lost with them, and the undamaged files. Of a place, it
+/// prints a line for each archive. A record keeps the time of the last check of each archive. If a pass over
+/// all archives is interrupted, the next call continues it.
 ///
-/// Exit status: 0 undamaged, 1 damaged or not readable, 2 usage.
+/// Exit status: 0 undamaged, 1 damaged or not readable, 2 usage. Of a place, 1 also if an earlier check found
+/// damage in an archive that is still there.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback verify backup.tar.gz
+  wingback verify /backups
+  wingback verify s3://backups/lobby/ --sample 10%")]
 pub struct Verify {
-    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
+    /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link; or a place: a directory,
+    /// or s3://bucket/prefix/ with a slash at its end
+    #[arg(value_name = "ARCHIVE|PLACE")]
     pub archive: PathBuf,
 
     /// Also compare the SHA-1 of the whole archive
@@ -168,5 +178,29 @@ pub struct Verify {
     pub output: Output,
 
     #[command(flatten)]
+    pub all: VerifyAll,
+
+    #[command(flatten)]
     pub remote: Remote,
+}
+
+/// Options of `verify` for a place.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "All archives of a place")]
+pub struct VerifyAll {
+    /// Verify about this share of all bytes: the archives whose last check is the oldest
+    #[arg(long, value_name = "PERCENT", value_parser = units::parse_percent)]
+    pub sample: Option<f64>,
+
+    /// Verify only the archives with this label
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<OsString>,
+
+    /// Verify all archives, also those that an interrupted pass has verified
+    #[arg(long, conflicts_with = "sample")]
+    pub restart: bool,
+
+    /// Private directory for the record of checks [default: as of restore]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }

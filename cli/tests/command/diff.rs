@@ -145,7 +145,10 @@ fn trouble_is_status_2_as_of_diff() {
     assert_eq!(ran.status, 2);
     assert!(ran.err.starts_with("wingback: nothing: nothing on either side matches it\n"));
     let ran = diff(Path::new("-"), Path::new("-"), &[]);
-    assert_eq!((ran.status, ran.one_line_error()), (2, "standard input can be only one of the two"));
+    assert_eq!(
+        (ran.status, ran.one_line_error()),
+        (2, "standard input can be only one of the two")
+    );
     // Nobody reads that the archives differ.
     let mut full = wingback();
     full.arg("diff").arg(&a).arg(&place.source);

@@ -24,6 +24,7 @@ mod signals;
 mod sweep;
 mod texts;
 mod tree;
+mod verify_all;
 mod without;
 mod written;
 mod wrong;

@@ -259,8 +259,14 @@ impl Diff {
                 (Ok(_), Source::Stream(_)) => unreachable!("a stream has no index"),
                 (Err(why), _) => why,
             };
-            let (side, method) =
-                TableSide::read(source, why, &self.selection, unmatched, self.max_members, tracker)?;
+            let (side, method) = TableSide::read(
+                source,
+                why,
+                &self.selection,
+                unmatched,
+                self.max_members,
+                tracker,
+            )?;
             Ok((Side::Table(side), method, Excludes::default()))
         };
         open().map_err(|e| at_location(e, place.as_ref()))

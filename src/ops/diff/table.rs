@@ -38,8 +38,8 @@ impl TableSide {
         tracker: &Tracker,
     ) -> Result<(Self, ReadMethod)> {
         let pool = WorkerPool::start(1, false)?;
-        let mut sink = LastMembers::new("compare", selection, unmatched, max_members, tracker)
-            .with_contents();
+        let mut sink =
+            LastMembers::new("compare", selection, unmatched, max_members, tracker).with_contents();
         let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
         // An archive of profile `wings` that came as a stream has its links at its end.
         if let Some(index) = &outcome.index {

@@ -48,7 +48,9 @@ impl<'a> TreeSide<'a> {
                     let read = self.walk.read_link();
                     self.known("read the link", read)?.map(|found| (EntryKind::Symlink, found))
                 }
-                WalkEntry::Directory(meta, None) => Some((EntryKind::Directory, (meta, Vec::new()))),
+                WalkEntry::Directory(meta, None) => {
+                    Some((EntryKind::Directory, (meta, Vec::new())))
+                }
                 WalkEntry::Directory(meta, Some(reason)) => {
                     self.skip(reason);
                     let member = member(self.walk.path(), EntryKind::Directory, &meta, Vec::new());

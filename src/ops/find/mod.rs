@@ -155,7 +155,8 @@ impl Find {
         });
         // Newest first, as the archives are listed.
         let mut searches = stream::iter(searches).buffered(TOGETHER);
-        let (mut versions, mut unsearched) = (Versions::default(), crate::listed::Listed::default());
+        let (mut versions, mut unsearched) =
+            (Versions::default(), crate::listed::Listed::default());
         let (mut unmatched, mut searched) = (search.selection.unmatched(), 0);
         while let Some((archive, seen)) = searches.next().await {
             match seen {

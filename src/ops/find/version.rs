@@ -7,11 +7,7 @@ use crate::{
     error::Error,
     listed::Listed,
     name::Key,
-    ops::{
-        archives::StoredArchive,
-        index_entries::ContentKeys,
-        stamp::Stamp,
-    },
+    ops::{archives::StoredArchive, index_entries::ContentKeys, stamp::Stamp},
 };
 
 /// A version of a file or symlink, and the archives that contain it.
@@ -75,7 +71,10 @@ impl Seen {
         let (a, b) = (&self.member, &other.member);
         (a.kind, a.size, &a.target) == (b.kind, b.size, &b.target)
             && (a.kind == MemberKind::Symlink
-                || self.keys.is_equal(&other.keys).unwrap_or_else(|| self.stamp.is_same(&other.stamp)))
+                || self
+                    .keys
+                    .is_equal(&other.keys)
+                    .unwrap_or_else(|| self.stamp.is_same(&other.stamp)))
     }
 }
 

@@ -2,11 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{
-    archive::PreviousArchive,
-    copies::CopiedSegment,
-    read_ahead::ReadAhead,
-};
+use super::{archive::PreviousArchive, copies::CopiedSegment, read_ahead::ReadAhead};
 use crate::{
     entry::{Entry, EntryKind, Metadata, is_beyond},
     format::{
