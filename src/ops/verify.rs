@@ -160,7 +160,7 @@ impl Verify {
     }
 
     /// Leaves the expected size of the task to the caller, who verifies several archives in one task.
-    pub(crate) fn as_part(mut self) -> Self {
+    pub(crate) fn in_part(mut self) -> Self {
         self.is_part = true;
         self
     }

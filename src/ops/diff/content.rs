@@ -13,7 +13,7 @@ use crate::{
 /// One of the two sides of a comparison.
 pub(super) enum Side<'a> {
     Indexed(Box<IndexEntries>),
-    Table(TableSide),
+    Table(Box<TableSide>),
     Tree(Box<TreeSide<'a>>),
 }
 

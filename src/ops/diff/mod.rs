@@ -267,7 +267,7 @@ impl Diff {
                 self.max_members,
                 tracker,
             )?;
-            Ok((Side::Table(side), method, Excludes::default()))
+            Ok((Side::Table(Box::new(side)), method, Excludes::default()))
         };
         open().map_err(|e| at_location(e, place.as_ref()))
     }

@@ -185,7 +185,7 @@ impl VerifyAll {
                 after(&archives, &log.record, began)
             }
         };
-        let bytes = chosen.iter().map(|archive| content(archive)).sum();
+        let bytes = chosen.iter().map(content).sum();
         let files = chosen.iter().flat_map(|archive| &archive.info).map(|info| info.files).sum();
         tracker.expect(Expected { files, bytes });
         let (mut verified, mut verified_bytes, mut failed) = (0, 0, 0);
@@ -244,7 +244,7 @@ impl VerifyAll {
         archive: &StoredArchive,
         tracker: &Arc<Tracker>,
     ) -> Result<ArchiveCheck> {
-        let (verify, watched) = (self.verify.clone().as_part(), tracker.clone());
+        let (verify, watched) = (self.verify.clone().in_part(), tracker.clone());
         let place = Archive::in_store(store.clone(), archive.key.clone());
         let started = Instant::now();
         let work = move |source, _| verify.run(source, &watched);
