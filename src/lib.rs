@@ -273,9 +273,11 @@ pub use ops::{
     archives::{Archives, StoredArchive},
     backup::Backup,
     cache::Cache,
+    diff::{Aspect, Compared, Diff, DiffStream, Difference, DifferenceKind},
     entries::Entries,
     estimate::Estimate,
     extract::{Extract, Extracted},
+    find::{FileVersion, Find, Found, Unsearched},
     list::{List, Listing},
     member_stream::MemberStream,
     previous::Previous,
@@ -283,6 +285,7 @@ pub use ops::{
     retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},
     unpacked::{MEMBERS_MAX, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
     verify::{Verified, Verify},
+    verify_all::{ArchiveCheck, VerifiedAll, VerifyAll, VerifyAllStream},
 };
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use read::damage::{Damage, NoIndex, ReadMethod};

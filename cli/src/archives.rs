@@ -90,6 +90,14 @@ pub fn existing(path: &Path, remote: &args::Remote) -> Result<Box<dyn Store>, Er
     Ok(Archives::at(path, &NameTemplate::default(), remote, |_| {})?.store())
 }
 
+/// Returns whether an argument names a place of archives: a directory, or `s3://bucket/prefix/`.
+pub fn is_place(path: &Path) -> bool {
+    match in_s3(path) {
+        Ok(Some((_, object))) => object.is_empty() || object.ends_with('/'),
+        _ => path.is_dir(),
+    }
+}
+
 /// Returns the scheme of a URL. `None` for a path; `./ftp://x` is one.
 fn scheme(path: &Path) -> Option<&str> {
     let text = path.as_os_str().as_bytes();

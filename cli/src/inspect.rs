@@ -1,4 +1,4 @@
-//! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
+//! `wingback list`, `cat` and `verify` of one archive. They read an archive and change nothing.
 
 use futures::TryStreamExt;
 use smol::Unblock;
@@ -9,6 +9,7 @@ use crate::{
     output::{Lines, Style, bytes, complain, json_line, list as list_lines, print, say},
     status::Status,
     units::{count, plural, size, timestamp},
+    verify_all::verify_all,
 };
 
 pub async fn list(args: &args::List) -> Status {
@@ -100,6 +101,14 @@ fn is_closed_pipe(error: &Error) -> bool {
 }
 
 pub async fn verify(args: &args::Verify) -> Status {
+    if archives::is_place(&args.archive) {
+        return verify_all(args).await;
+    }
+    let all = &args.all;
+    if all.sample.is_some() || all.label.is_some() || all.restart {
+        complain("--sample, --label and --restart are for a directory, or s3://bucket/prefix/");
+        return Status::Usage;
+    }
     let style = Style::of(&args.output);
     let mut verify = Verify::new().background(args.background);
     if let Some(threads) = args.threads {

@@ -4,6 +4,8 @@
 mod archives;
 mod args;
 mod create;
+mod diff;
+mod find;
 mod info;
 mod inspect;
 mod man;
@@ -16,6 +18,7 @@ mod status;
 mod stored;
 mod times;
 mod units;
+mod verify_all;
 mod worker;
 
 use std::{os::unix::ffi::OsStrExt, process::ExitCode, time::Duration};
@@ -57,6 +60,8 @@ fn run(command: Command) -> Status {
         Command::Archives(args) => smol::block_on(stored::archives(&args)),
         Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
+        Command::Diff(args) => smol::block_on(diff::diff(&args)),
+        Command::Find(args) => smol::block_on(find::find(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),

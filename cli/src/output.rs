@@ -149,7 +149,8 @@ pub fn finish(status: Status) -> ExitCode {
     }
 }
 
-fn with_output(status: Status) -> Status {
+/// Returns `status`, or a failure if standard output had an error.
+pub fn with_output(status: Status) -> Status {
     written(stdout().flush());
     match OUTPUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(e) if e.kind() != io::ErrorKind::BrokenPipe => {

@@ -40,6 +40,13 @@ codes!(MemberKind, NoIndex, Recovered);
 impl WriteFields for Member {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("type", "member")?;
+        self.write_fields(to)
+    }
+}
+
+impl Member {
+    /// Writes the fields of a member into another object.
+    pub(super) fn write_fields<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.bytes("path", &self.path)?;
         to.field("kind", &self.kind)?;
         to.field("mode", &format!("{:04o}", self.mode))?;

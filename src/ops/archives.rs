@@ -86,7 +86,7 @@ impl Archives {
         let store: Arc<dyn Store + 'a> = Arc::new(store);
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
-            let archives = all(&store, &tracker).await?;
+            let archives = list(&store, &tracker).await?;
             Ok(archives.into_iter().filter(|archive| self.contains(archive)).collect())
         })
     }
@@ -166,7 +166,7 @@ impl StoredArchive {
 }
 
 /// Returns all archives, newest first.
-async fn all<'a>(
+pub(super) async fn list<'a>(
     store: &Arc<dyn Store + 'a>,
     tracker: &Arc<Tracker>,
 ) -> Result<Vec<StoredArchive>> {

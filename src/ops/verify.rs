@@ -48,6 +48,7 @@ pub struct Verify {
     sha1: Option<Sha1>,
     threads: usize,
     background: bool,
+    is_part: bool,
 }
 
 /// The result of [`Verify`].
@@ -80,12 +81,17 @@ impl Verified {
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.sha1_matches != Some(false)
     }
+
+    /// Sets the duration.
+    pub(crate) fn took(self, duration: Duration) -> Self {
+        Verified { duration, ..self }
+    }
 }
 
 impl Default for Verify {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Verify { sha1: None, threads, background: false }
+        Verify { sha1: None, threads, background: false, is_part: false }
     }
 }
 
@@ -149,6 +155,12 @@ impl Verify {
         })
     }
 
+    /// Leaves the expected size of the task to the caller, who verifies several archives in one task.
+    pub(crate) fn in_part(mut self) -> Self {
+        self.is_part = true;
+        self
+    }
+
     pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
         let pool = WorkerPool::start(self.threads, self.background)?;
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
@@ -157,7 +169,9 @@ impl Verify {
         let (outcome, segments, whole) = match (source.checked_index()?, &source) {
             (Ok(index), Source::At(source)) => {
                 let info = index.info();
-                tracker.expect(Expected { files: info.files, bytes: info.content });
+                if !self.is_part {
+                    tracker.expect(Expected { files: info.files, bytes: info.content });
+                }
                 let (wanted, checked) = (Wanted::All, index.clone());
                 let whole =
                     read::by_index(source, checked, wanted, &options, &pool, tracker, &mut sink)?;
@@ -204,8 +218,12 @@ pub(crate) fn require_whole(
     options: &UnpackOptions,
     tracker: &Tracker,
 ) -> Result<()> {
-    let verify =
-        Verify { sha1: expected, threads: options.threads, background: options.background };
+    let verify = Verify {
+        sha1: expected,
+        threads: options.threads,
+        background: options.background,
+        is_part: false,
+    };
     let verified = verify.run(source, tracker)?;
     if let Some(damage) = verified.damage.first() {
         return Err(read::corrupt(damage.to_string()));

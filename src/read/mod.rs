@@ -35,6 +35,7 @@ pub(crate) use indexed::by_index;
 pub(crate) use input::{Chunks, ReadAt, Source, corrupt};
 pub(crate) use look::{Look, has_footer};
 pub(crate) use page_table::PageTable;
+pub(crate) use pages::Pages;
 pub(crate) use plan::Wanted;
 pub(crate) use report::{Options, ReadReport};
 pub(crate) use sequential::in_sequence;

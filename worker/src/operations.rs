@@ -7,33 +7,24 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use futures::{AsyncWriteExt, TryStreamExt, io::copy};
+use futures::{TryStreamExt, io::copy};
 use serde::Serialize;
 use serde_json::{Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Archives, Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, Member, MemberKind,
-    NamedBytes, Object, Previous, Report, Restore, Result, Store, StoredArchive, Verify,
+    Archives, Backup, Cache, Entries, Error, ErrorKind, Extract, Key, MemberKind, NamedBytes,
+    Object, Previous, Report, Restore, Result, Store, StoredArchive, Verify,
 };
 
 use crate::{
     job::Job,
-    limits::Limits,
+    lines::{close, line, write, write_error, written},
     request::{self, Operation},
+    shared::Shared,
     store::{self, Destination},
-    streams::{Stream, Streams},
+    streamed,
 };
-
-/// Bytes of member lines that are written to a stream at once.
-const BATCH: usize = 64 << 10;
-
-/// The resources that all jobs share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) streams: Streams,
-    pub(crate) limits: Limits,
-}
 
 pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Result<Value> {
     match operation {
@@ -48,7 +39,10 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
             Ok(json!({ "parts": job.task(task).await? }))
         }
-        Operation::List(args) => list(args, job, shared).await,
+        Operation::List(args) => streamed::list(args, job, shared).await,
+        Operation::Diff(args) => streamed::diff(args, job, shared).await,
+        Operation::Find(args) => streamed::find(args, job, shared).await,
+        Operation::VerifyAll(args) => streamed::verify_all(args, job, shared).await,
         Operation::Entries(args) => entries(args, job, shared).await,
         Operation::Copy(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
@@ -286,32 +280,6 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 
-async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
-    let mut list = List::new();
-    for pattern in args.select {
-        list = list.select(pattern.0);
-    }
-    let archive = args.archive.open(job.id, &shared.streams)?;
-    let mut to = shared.streams.take(job.id, args.to)?;
-    let mut members = list.stream(archive);
-    let handle = members.handle();
-    let all = async {
-        let mut lines = Vec::new();
-        while let Some(member) = members.try_next().await? {
-            line(&mut lines, &member)?;
-            if lines.len() >= BATCH {
-                write(&mut to, &lines).await?;
-                lines.clear();
-            }
-        }
-        write(&mut to, &lines).await?;
-        close(&mut to).await
-    };
-    // The engine cannot cancel a write that waits for its reader, so `plain` drops it.
-    job.plain(job.follow(handle, all)).await?;
-    written(&members)
-}
-
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
     let archive = args.archive.open(job.id, &shared.streams)?;
     let mut to = shared.streams.take(job.id, args.to)?;
@@ -366,39 +334,4 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
     written(&job.task(restore.start(archive)).await?)
-}
-
-fn line(lines: &mut Vec<u8>, member: &Member) -> Result<()> {
-    serde_json::to_writer(&mut *lines, member).map_err(not_written)?;
-    lines.push(b'\n');
-    Ok(())
-}
-
-/// Returns the result of a job.
-fn written(result: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(result).map_err(not_written)
-}
-
-fn not_written(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Internal, "write the result").caused_by(error)
-}
-
-async fn write(to: &mut Stream, bytes: &[u8]) -> Result<()> {
-    to.write_all(bytes).await.map_err(write_error)
-}
-
-/// Closes a stream. Its end tells the reader that no more bytes follow.
-async fn close(to: &mut Stream) -> Result<()> {
-    to.close().await.map_err(write_error)
-}
-
-fn write_error(error: std::io::Error) -> Error {
-    // `copy` also returns errors of the engine, which arrive through its reader.
-    match error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
-        true => match error.into_inner().map(|inner| inner.downcast::<Error>()) {
-            Some(Ok(error)) => *error,
-            _ => Error::new(ErrorKind::Internal, "read the archive"),
-        },
-        false => Error::io("write to the stream", error),
-    }
 }

@@ -40,6 +40,9 @@ pub(crate) enum Operation {
     #[cfg(feature = "s3")]
     Upload(Upload),
     List(List),
+    Diff(Diff),
+    Find(Find),
+    VerifyAll(VerifyAll),
     Entries(Entries),
     Copy(Copy),
     Verify(Verify),
@@ -159,6 +162,66 @@ pub(crate) struct List {
     pub(crate) select: Vec<Bytes>,
     /// Stream for the members, one line each.
     pub(crate) to: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Diff {
+    pub(crate) archive: ArchiveSource,
+    pub(crate) with: Other,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    #[serde(default)]
+    pub(crate) content: bool,
+    #[serde(default)]
+    pub(crate) excluded: bool,
+    pub(crate) max_members: Option<u64>,
+    /// Stream for the differences, one line each.
+    pub(crate) to: u64,
+}
+
+/// The second side of a comparison.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Other {
+    Archive(ArchiveSource),
+    Dir(Bytes),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Find {
+    pub(crate) store: StoreSpec,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) max_members: Option<u64>,
+    /// Stream for the versions, one line each.
+    pub(crate) to: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyAll {
+    pub(crate) store: StoreSpec,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) sample: Option<f64>,
+    #[serde(default)]
+    pub(crate) restart: bool,
+    pub(crate) record: Option<Record>,
+    pub(crate) threads: Option<usize>,
+    #[serde(default)]
+    pub(crate) background: bool,
+    /// Stream for the checks, one line each.
+    pub(crate) to: u64,
+}
+
+/// The record of checks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) place: Bytes,
+    pub(crate) state_dir: Option<Bytes>,
 }
 
 #[derive(Debug, Deserialize)]

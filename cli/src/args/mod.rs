@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 pub use self::{
     archives::{Archives, Lock, Locked, Unlock},
     create::{Create, Estimate, Source, Trust},
-    inspect::{Cat, Info, List, Verify},
+    inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
@@ -38,6 +38,8 @@ pub enum Command {
     Archives(Archives),
     Info(Info),
     List(List),
+    Diff(Diff),
+    Find(Find),
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),

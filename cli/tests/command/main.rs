@@ -6,8 +6,10 @@ mod common;
 mod limited;
 
 mod archives;
+mod diff;
 mod estimate;
 mod file_systems;
+mod find;
 mod info;
 mod json;
 mod limits;
@@ -25,6 +27,7 @@ mod signals;
 mod sweep;
 mod texts;
 mod tree;
+mod verify_all;
 mod without;
 mod written;
 mod wrong;

@@ -221,19 +221,6 @@ impl PreviousArchive {
         let turn = segment.key[0] ^ self.index.footer.hash[0];
         crc32fast::hash(&compressed[..compressed.len() - PADDING]) == segment.compressed_crc32
             && (!turn.is_multiple_of(CHECKED_SHARE)
-                || decode(segment, compressed, inflater).is_some())
+                || inflater.checked(segment, compressed).is_some())
     }
-}
-
-/// Decodes a segment, which has [`PADDING`] bytes after it. Returns `None` if its content is damaged.
-pub(super) fn decode(
-    segment: &Segment,
-    compressed: &mut [u8],
-    inflater: &mut Inflater,
-) -> Option<Vec<u8>> {
-    let mut raw = vec![0; segment.raw_len as usize];
-    let is_good = inflater.segment(compressed, &mut raw)
-        && crc32fast::hash(&raw) == segment.raw_crc32
-        && Segment::key_of(&raw) == segment.key;
-    is_good.then_some(raw)
 }
