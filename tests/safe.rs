@@ -99,7 +99,7 @@ fn the_directory_of_a_local_store_must_exist() {
 fn folders_of_a_key_are_made_in_an_existing_directory() {
     let tree = Tree::with(&[("a", b"a")]);
     let store = LocalStore::new(tree.tmp.path()).names("lobby/{uuid}.tgz".parse().unwrap());
-    let key = store.key(&uuid::Uuid::nil());
+    let key = store.key(uuid::Uuid::nil());
     block_on(Backup::new(&tree.root).start(store.clone(), key.clone())).unwrap();
     assert!(store.path(&key).is_file());
 }

@@ -135,7 +135,7 @@ type Backup struct {
 	// tree give the same bytes.
 	Reproducible bool
 	// Align aligns parts of the archive with the blocks of file systems, so that these can share the equal
-	// parts of two archives. The archive becomes about 0.4 % larger.
+	// parts of two archives. The archive becomes about 0.3 % larger.
 	Align bool
 	// IncludeArchives backs up archives of wingback in the source as well. Otherwise Report.Skipped lists them
 	// with the reason "own-backup".

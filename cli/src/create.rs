@@ -44,9 +44,11 @@ pub async fn create(args: &args::Create) -> Status {
             return Status::Failed;
         }
     };
-    let key = archives.key(&uuid);
     let made = match backup(args, style) {
-        Ok(backup) => style.run(backup.start(archives.store(), key)).await,
+        Ok(backup) => {
+            let key = archives.key(backup.name_fields(uuid));
+            style.run(backup.start(archives.store(), key)).await
+        }
         Err(e) => Err(e),
     };
     finish(made, style, Some(uuid))
@@ -137,9 +139,9 @@ fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let estimate = match source(&args.source) {
-        Ok(backup) => backup.estimate().await,
+        Ok(backup) => style.run(backup.estimate()).await,
         Err(e) => Err(e),
     };
     match estimate {

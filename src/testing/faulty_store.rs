@@ -1,6 +1,6 @@
 //! A store that fails at one call.
 
-use std::fs::File;
+use std::{ffi::OsString, fs::File, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -21,11 +21,11 @@ use crate::{
 pub enum Fault {
     /// [`Store::create`] fails.
     Create,
-    /// The [`Upload::write`] that reaches this many bytes of an archive fails.
+    /// The [`Upload::write`] or [`Upload::copy_from`] that reaches this many bytes of an archive fails.
     WriteAt(u64),
     /// [`Upload::complete`] fails.
     Complete,
-    /// The [`Upload::write`] that reaches this many bytes fails, and so does [`Upload::abort`].
+    /// The same call fails, and so does [`Upload::abort`].
     AbortAfterWriteAt(u64),
 }
 
@@ -45,6 +45,7 @@ impl Fault {
 ///
 /// # let tmp = tempfile::tempdir().unwrap();
 /// # let server = tmp.path();
+/// # std::fs::write(server.join("level.dat"), "level").unwrap();
 /// let (store, key) = (MemoryStore::new(), Key::new("monday.tar.gz")?);
 /// let full = FaultyStore::new(store.clone(), Fault::WriteAt(100));
 /// let error = Backup::new(server).start(full, key.clone()).wait().unwrap_err();
@@ -110,7 +111,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.file(key)
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         self.store.sweep()
     }
 
@@ -140,6 +141,14 @@ impl Upload for FaultyUpload {
         match self.fault.is_at_write(self.len) {
             true => fails("write"),
             false => self.upload.write(bytes),
+        }
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.len += bytes.len() as u64;
+        match self.fault.is_at_write(self.len) {
+            true => fails("write"),
+            false => self.upload.copy_from(file, at, bytes),
         }
     }
 
