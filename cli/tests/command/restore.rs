@@ -214,8 +214,7 @@ fn a_dry_run_prints_the_changes_and_makes_none() {
     let place = changed_target();
     let before = files(&place);
     let ran = ok(command("restore", &place).args(["-q", "--dry-run", "--delete"]));
-    let want =
-        "dry run   nothing was changed\ncontent   3 files, 1 directory, 0 symlinks, 5 B\n";
+    let want = "dry run   nothing was changed\ncontent   3 files, 1 directory, 0 symlinks, 5 B\n";
     assert!(ran.out.starts_with(want), "{ran:?}");
     let want = "added     1\n  world/a\nreplaced  1\n  server.jar\n\
                 removed   2\n  extra\n  world/extra\nunchanged 1 file\n";
