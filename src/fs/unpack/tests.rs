@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{options::UnpackerOptions, unpacker::FinishReport, *};
+use super::{file::NewFile, options::UnpackerOptions, unpacker::FinishReport, *};
 use crate::{
     error::{ErrorKind, Result},
     left_out::left_out,
