@@ -125,7 +125,7 @@ fn a_tenant_cannot_make_a_restore_leave_its_directory() {
 
     // After the tenant stops, its directory can be restored again. This tenant has the rights of the restore, so
     // it may have taken the old files out of the staging directory. Then the operator removes the record.
-    let again = || block_on(support::restore(&target).start(in_memory(&bytes)));
+    let again = || block_on(support::restore(&target).delete(true).start(in_memory(&bytes)));
     if let Err(e) = again() {
         assert!(
             e.kind() == ErrorKind::Corrupt && e.to_string().contains("Nothing was removed"),
