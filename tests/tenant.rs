@@ -132,7 +132,7 @@ fn a_tenant_cannot_make_a_restore_leave_its_directory() {
             "{e}"
         );
         let record = e.to_string().rsplit_once("Then remove the record ").unwrap().1.to_owned();
-        fs::remove_file(record).unwrap();
+        fs::remove_dir_all(record).unwrap();
         again().unwrap();
     }
     let files = Snapshot::of(&target).files();
