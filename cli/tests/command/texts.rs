@@ -101,7 +101,7 @@ fn help_and_version_name_the_command() {
     assert_eq!(help.contains("this build has wingback and isa-l"), has_isal, "{help}");
 }
 
-/// Checks a line of a shell that calls the command, without doing what it says.
+/// Checks that the command accepts the arguments of a shell line. Does not run the command.
 #[track_caller]
 fn parses(example: &str) {
     // A wrong option would be reported before the help.
