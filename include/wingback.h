@@ -94,7 +94,7 @@ typedef enum wingback_status {
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
-    // The SHA-1 of the archive is not the one that was given.
+    // The archive has another SHA-1 than the caller expects.
     WINGBACK_STATUS_MISMATCH = 23,
 } wingback_status;
 
