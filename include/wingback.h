@@ -603,6 +603,8 @@ typedef struct wingback_info_summary {
     enum wingback_rules rules;
     // Whether `made_ns` is set.
     bool is_made_known;
+    // Whether the archive lacks paths of the source that no pattern in `excludes` names.
+    bool omits_unnamed;
 } wingback_info_summary;
 
 // How an archive is checked. Zero in each field is its default.

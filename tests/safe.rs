@@ -142,3 +142,17 @@ fn a_selected_path_outside_of_the_source_is_an_error() {
     let (report, _) = bytes(tree.backup().select(["a", "b"])).unwrap();
     assert!(report.is_partial());
 }
+
+#[test]
+fn delete_is_refused_if_only_some_paths_were_backed_up() {
+    let tree = Tree::with(&[("a", b"a"), ("b", b"b")]);
+    let (bytes, selected) =
+        (archive_bytes(tree.backup()), archive_bytes(tree.backup().select(["a"])));
+    support::restore_bytes(&bytes, &tree.root, |r| r.delete(true)).unwrap();
+    let error = support::restore_bytes(&selected, &tree.root, |r| r.delete(true)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(tree.root.join("b").exists());
+    let change = |r: wingback::Restore| r.delete(true).delete_excluded(true);
+    support::restore_bytes(&selected, &tree.root, change).unwrap();
+    assert!(!tree.root.join("b").exists());
+}

@@ -304,6 +304,7 @@ fn info(info: Info, tree: &TreeReport) -> Info {
         symlinks: tree.symlinks,
         content: tree.content,
         skipped: tree.skipped.total(),
+        omits_unnamed: info.omits_unnamed || tree.is_partial,
         ..info
     }
 }

@@ -176,6 +176,7 @@ impl Backup {
             tool: concat!("wingback ", env!("CARGO_PKG_VERSION")).to_owned(),
             rules: self.rules,
             excludes,
+            omits_unnamed: self.selected.is_some(),
             tags: self.tags.clone(),
             ..Info::default()
         };
