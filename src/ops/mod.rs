@@ -9,6 +9,7 @@ pub(crate) mod estimate;
 mod events;
 pub(crate) mod extract;
 mod extractor;
+mod hook;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod member_stream;

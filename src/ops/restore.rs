@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fmt, io,
+    io,
     ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
@@ -19,6 +19,7 @@ use crate::{
     },
     ops::{
         extractor::{Job, UnpackOutcome, unpack},
+        hook::Hook,
         select::{Selection, quoted, refuse_unmatched},
         unpacked::{UnpackOptions, Unpacked, time_warnings},
         verify::Verify,
@@ -62,17 +63,7 @@ pub struct Restore {
     state_dir: Option<PathBuf>,
     sha1: Option<[u8; 20]>,
     options: UnpackOptions,
-    committed: Hook,
-}
-
-/// A function of the caller, called after the commit.
-#[derive(Clone)]
-struct Hook(Arc<dyn Fn() + Send + Sync>);
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
-    }
+    committed: Hook<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -357,7 +348,7 @@ impl Restore {
         let all = Selection::default();
         let job = self.job(&all, OverwritePolicy::Overwrite, &skip);
         let done = unpack(source, || Beneath::open(&self.dir), &job, tracker)?;
-        (self.committed.0)();
+        self.committed.call();
         warnings.extend(time_warnings(&done.clamped));
         Ok(restored(done, recovered, warnings))
     }
