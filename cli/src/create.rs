@@ -4,12 +4,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
+use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Config};
 
 use crate::{
     archives::Archives,
     args,
-    output::{self, Style, print, say},
+    hooks::{self, Hooks, Paused},
+    output::{self, Style, json_line, print, say},
     status::Status,
     units::{count, plural, size},
 };
@@ -25,23 +26,17 @@ struct Created<'a> {
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
     let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
-    let archives = match archives {
-        Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
-        Ok(s3) => s3,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
-    let key = archives.key(&uuid);
-    match run(args, style, archives.store(), key).await {
+    let json = |report: &Report| json_line(&Created { report, uuid: uuid.to_string() });
+    let hooks = Hooks::new(&args.hooks, &args.source.dir);
+    let mut made = hooks.around(|paused| run(args, style, uuid, paused)).await;
+    hooks.after(&mut made, json).await;
+    match made {
         Ok(report) => {
             match style {
-                Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
+                Style::Json => say(&json(&report)),
                 _ => say(&output::report(&report)),
             }
-            if report.is_partial() { Status::Partial } else { Status::Done }
+            if hooks::has_problem(&report) { Status::Partial } else { Status::Done }
         }
         Err(e) => {
             style.error(&e);
@@ -66,9 +61,15 @@ fn set(config: &mut S3Config, args: &args::Create) {
 async fn run(
     args: &args::Create,
     style: Style,
-    store: Box<dyn Store>,
-    key: Key,
+    uuid: Uuid,
+    paused: Paused,
 ) -> Result<Report, Error> {
+    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args))?;
+    let archives = match archives {
+        Archives::Local(store) => Archives::Local(store.reserve(args.reserve)),
+        s3 => s3,
+    };
+    let key = archives.key(&uuid);
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -100,7 +101,7 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
-    style.run(backup.start(store, key)).await
+    style.run(paused.apply(backup).start(archives.store(), key)).await
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {

@@ -4,11 +4,15 @@
 mod archives;
 mod args;
 mod create;
+mod hooks;
 mod info;
 mod inspect;
 mod output;
 mod prune;
+mod quiesce;
 mod restore;
+mod shell;
+mod signals;
 mod status;
 mod units;
 mod worker;

@@ -8,14 +8,13 @@ use std::{
     time::Duration,
 };
 
-use async_signal::{Signal, Signals};
-use futures::{StreamExt, future};
+use futures::future;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Report, Task};
 
 use crate::{
-    archives, args,
+    archives, args, signals,
     status::Status,
     units::{clock, count, plural, size},
 };
@@ -102,15 +101,9 @@ impl Style {
 }
 
 async fn cancel_on_signal(handle: Handle) {
-    let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term, Signal::Hup]) else {
-        return;
-    };
-    if signals.next().await.is_some() {
-        handle.cancel();
-    }
-    if signals.next().await.is_some() {
-        std::process::exit(130);
-    }
+    signals::first().await;
+    handle.cancel();
+    signals::exit().await;
 }
 
 /// The first error of standard output. The job continues, and the exit status reports the error.

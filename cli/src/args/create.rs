@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum};
 use uuid::Uuid;
 use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
-use super::shared::{Output, REMOTE, Remote, State};
+use super::{
+    hooks::Hooks,
+    shared::{Output, REMOTE, Remote, State},
+};
 use crate::units;
 
 /// Back up a directory
@@ -104,6 +107,9 @@ pub struct Create {
     /// With --cache: maximum size of the directory, including archives of other sources
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "20GiB")]
     pub cache_size: u64,
+
+    #[command(flatten)]
+    pub hooks: Hooks,
 
     #[command(flatten)]
     pub output: Output,

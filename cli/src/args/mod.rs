@@ -1,6 +1,7 @@
 //! The command line. Help texts, completions and man pages are generated from it.
 
 mod create;
+mod hooks;
 mod inspect;
 mod maintain;
 mod shared;
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     create::{Create, Estimate, Source, Trust},
+    hooks::Hooks,
     inspect::{Cat, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
