@@ -20,7 +20,9 @@ use futures::{executor::block_on, io::Cursor};
 use support::{
     Tree,
     dir::Dir,
-    forge, in_memory, is_root, left_out, noise,
+    forge, in_memory, is_root, left_out,
+    left_out::cases,
+    noise,
     random::random_tree,
     restore_bytes,
     snapshot::{HOLE, Snapshot},
@@ -98,7 +100,7 @@ fn assert_tar_comes_back(bytes: &[u8], want: &Snapshot, profile: Profile, what: 
 #[test]
 fn random_trees_come_back() {
     let mut rng = Rng::with_seed(7);
-    for round in 0..16 {
+    for round in 0..cases(8, 16) {
         let source = Tree::new();
         random_tree(&source.root, &mut rng, round % 8 == 7);
         assert_comes_back(&source, &format!("round {round}"));

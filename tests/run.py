@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Builds the workspace's tests and runs them two programs at a time: run.py [--quick | --only NAME,…].
+"""Builds the workspace's tests and runs several programs at a time: run.py [--quick | --only NAME,…].
 
-`cargo test` runs one program after the other, but most of them wait for a service, a disk or a clock.
-The output of each program is printed when it exits, in the format of `cargo test`. The slowest tests are
+`cargo test` runs one program after the other, but most of them wait for a service, a disk or a clock. So
+there is one program more than processors, and those that took longest in the last run come first. The
+output of each program is printed when it exits, in the format of `cargo test`. The slowest tests are
 listed at the end. `--quick` leaves out servers, the browser and long campaigns, and lists them. `--only`
 runs the programs with these names.
 """
@@ -30,8 +31,19 @@ CAMPAIGNS = {
 ALONE = {"limited", "page_cache"}
 SLOWEST = 10
 
+# How long each program took in the last run.
+TOOK = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "test-times.json")
+
 output = threading.Lock()
 times = []
+
+
+def last_times():
+    try:
+        with open(TOOK) as file:
+            return json.load(file)
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def programs():
@@ -90,9 +102,11 @@ def main():
         left_out = sorted(os.path.relpath(p[2]) for p in found if p[1] in SLOW | CAMPAIGNS)
         found = [p for p in found if p[1] not in SLOW | CAMPAIGNS]
     options = [f"--skip={name}" for name in CAMPAIGNS] if quick else []
+    last = last_times()
+    found.sort(key=lambda p: last.get(os.path.relpath(p[2]), 0), reverse=True)
     began = time.monotonic()
     ended = []
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         ended += pool.map(lambda p: run(p, options), (p for p in found if p[1] not in ALONE))
     ended += (run(p, options) for p in found if p[1] in ALONE)
     print(f"the slowest of {len(times)} tests in {len(ended)} programs, {time.monotonic() - began:.0f} s in all:")
@@ -100,6 +114,8 @@ def main():
         print(f"{seconds:8.1f} s  {test}")
     if quick:
         print("not run by this: " + ", ".join(left_out + sorted(CAMPAIGNS)))
+    with open(TOOK, "w") as file:
+        json.dump(last | {shown: took for shown, took, _ in ended}, file)
     failed = [shown for shown, _, status in ended if status]
     for shown in failed:
         print(f"FAILED: {shown}")

@@ -125,7 +125,7 @@ fn a_new_ctime_causes_reading_but_no_compression() {
 
 #[test]
 fn after_any_edits_the_archive_equals_one_from_scratch() {
-    for seed in 0..12 {
+    for seed in 0..support::left_out::cases(6, 12) {
         let mut rng = Rng::with_seed(seed);
         let tree = world();
         let more = tree.root.join("more");

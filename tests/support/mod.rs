@@ -6,7 +6,7 @@ pub mod dir;
 pub mod forge;
 pub mod format;
 pub mod hostile;
-mod left_out;
+pub mod left_out;
 pub mod limited;
 mod noise;
 pub mod random;

@@ -72,7 +72,12 @@ pub(super) fn recover_claim(mut claim: Claim, target: &Target) -> Result<Recover
             let Some(staging) = &staging else {
                 return Err(needs_operator(&claim, "its staging directory is missing"));
             };
-            let trees = staging.trees(target)?;
+            let trees = staging.trees(target).map_err(|e| match e.kind() {
+                ErrorKind::NotFound => {
+                    needs_operator(&claim, "a part of its staging directory is missing")
+                }
+                _ => e,
+            })?;
             let recovered = match trees.apply(&journal) {
                 Ok(_) => Recovered::Finished,
                 Err(e) => {
