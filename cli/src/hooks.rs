@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     ffi::OsString,
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -91,7 +91,7 @@ impl<'a> Hooks<'a> {
                 is_signalled.set(why.is_none());
                 why.unwrap_or_default()
             };
-            let env = [("WINGBACK_SOURCE", self.source.into())];
+            let env = env("before", self.source);
             let shell = Shell { command: before, env: &env, hidden: &HIDDEN, stdin: b"" };
             shell.run(stop).await.map_err(|why| match is_signalled.get() {
                 true => cancelled(),
@@ -114,23 +114,26 @@ impl<'a> Hooks<'a> {
     /// `line` returns the object of `--json`.
     pub async fn after(&self, made: &mut Result<Report, Error>, line: impl Fn(&Report) -> String) {
         let Some(after) = &self.args.after else { return };
-        let mut env = vec![("WINGBACK_SOURCE", self.source.into())];
+        let mut env = env("after", self.source);
         let mut put = |name, value: String| env.push((name, value.into()));
         let json = match made {
             Ok(report) => {
-                put("WINGBACK_STATUS", if has_problem(report) { "partial" } else { "done" }.into());
-                put("WINGBACK_SIZE", report.size.to_string());
-                put("WINGBACK_SHA1", report.sha1_hex());
-                put("WINGBACK_FILES", report.files.to_string());
-                put("WINGBACK_CONTENT", report.content.to_string());
-                put("WINGBACK_SKIPPED", report.skipped.total().to_string());
-                put("WINGBACK_WARNINGS", report.warnings.len().to_string());
-                env.push(("WINGBACK_ARCHIVE", report.location.clone().unwrap_or_default()));
+                put(
+                    "WINGBACK_HOOK_STATUS",
+                    if has_problem(report) { "partial" } else { "done" }.into(),
+                );
+                put("WINGBACK_HOOK_SIZE", report.size.to_string());
+                put("WINGBACK_HOOK_SHA1", report.sha1_hex());
+                put("WINGBACK_HOOK_FILES", report.files.to_string());
+                put("WINGBACK_HOOK_CONTENT", report.content.to_string());
+                put("WINGBACK_HOOK_SKIPPED", report.skipped.total().to_string());
+                put("WINGBACK_HOOK_WARNINGS", report.warnings.len().to_string());
+                env.push(("WINGBACK_HOOK_ARCHIVE", report.location.clone().unwrap_or_default()));
                 line(report)
             }
             Err(e) => {
-                put("WINGBACK_STATUS", "failed".into());
-                put("WINGBACK_ERROR", e.to_string());
+                put("WINGBACK_HOOK_STATUS", "failed".into());
+                put("WINGBACK_HOOK_ERROR", e.to_string());
                 json_line(e)
             }
         };
@@ -186,7 +189,7 @@ enum Step {
 /// Ends what has begun, exactly once.
 struct Resumer {
     timeout: Duration,
-    source: OsString,
+    source: PathBuf,
     begun: Mutex<Vec<Step>>,
     result: OnceLock<Result<(), String>>,
 }
@@ -218,7 +221,7 @@ impl Resumer {
                 }
             }
             Step::AfterRead(command) => {
-                let env = [("WINGBACK_SOURCE", self.source.clone())];
+                let env = env("after-read", &self.source);
                 let shell = Shell { command: &command, env: &env, hidden: &HIDDEN, stdin: b"" };
                 let ran = shell.run(stop(self.timeout)).await;
                 ran.map_err(|why| format!("--after-read failed: {why}"))
@@ -232,6 +235,11 @@ impl Drop for Resumer {
     fn drop(&mut self) {
         let _ = self.resume();
     }
+}
+
+/// Returns the variables that every hook gets.
+fn env(hook: &str, source: &Path) -> Vec<(&'static str, OsString)> {
+    vec![("WINGBACK_HOOK", hook.into()), ("WINGBACK_HOOK_SOURCE", source.into())]
 }
 
 /// Resolves with the reason when a hook must not run any longer.

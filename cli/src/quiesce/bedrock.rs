@@ -4,9 +4,13 @@
 //! made of, and the length of each. The files may grow meanwhile. `save resume` ends this.
 
 use std::{
+    ffi::OsStr,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -98,7 +102,7 @@ impl Console {
         Error::io("control the saves by", cause).at(&self.fifo)
     }
 
-    fn follow(&self) -> Result<Log, Error> {
+    fn follow(&self) -> Result<Log<'_>, Error> {
         Log::at_end(&self.log).map_err(|e| Error::io("read the log", e).at(&self.log))
     }
 
@@ -180,8 +184,7 @@ fn parse(line: &str) -> Option<Lens> {
 /// Makes the paths relative to `source`. The server prints them relative to its directory `worlds`. The source may be
 /// the directory of the server, `worlds`, or one world.
 fn beneath(source: &Path, files: Lens) -> Result<Lens, Error> {
-    use std::os::unix::ffi::OsStrExt;
-    let is_there = |path: &[u8]| source.join(std::ffi::OsStr::from_bytes(path)).is_file();
+    let is_there = |path: &[u8]| source.join(OsStr::from_bytes(path)).is_file();
     let place = |path: &[u8], how: usize| match how {
         0 => [b"worlds/", path].concat(),
         1 => path.to_vec(),

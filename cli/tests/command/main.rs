@@ -5,15 +5,19 @@ mod common;
 #[path = "../../../tests/support/limited.rs"]
 mod limited;
 
+mod bedrock;
 mod estimate;
 mod file_systems;
+mod hooks;
 mod info;
+mod java;
 mod json;
 mod limits;
 mod look;
 mod mounts;
 mod options;
 mod prune;
+mod quiesce;
 mod refused;
 mod report;
 mod restore;
