@@ -11,6 +11,7 @@ mod output;
 mod prune;
 mod quiesce;
 mod restore;
+mod settings;
 mod shell;
 mod signals;
 mod status;
@@ -20,7 +21,7 @@ mod worker;
 use std::{process::ExitCode, time::Duration};
 
 use async_signal::{Signal, Signals};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::{
     archives::Archives,
@@ -34,7 +35,8 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let line = std::env::args_os().collect();
+    let cli = match settings::parse(line, &|name| std::env::var_os(name)) {
         Ok(cli) => cli,
         Err(e) if e.use_stderr() => e.exit(),
         // The user asked for help or the version.

@@ -22,7 +22,9 @@ use crate::units;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   wingback create /srv/minecraft --to /backups --exclude 'cache/**'
-  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold")]
+  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
+  wingback create /srv/minecraft --to /backups --quiesce rcon://localhost:25575
+  wingback create @lobby")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,

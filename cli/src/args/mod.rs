@@ -21,7 +21,7 @@ pub use self::{
 /// Fast backups of game servers: ordinary .tar.gz archives with an index inside
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
-#[command(propagate_version = true, max_term_width = 100)]
+#[command(propagate_version = true, max_term_width = 100, after_help = SETTINGS)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -57,6 +57,12 @@ pub enum Command {
         command: Option<String>,
     },
 }
+
+const SETTINGS: &str = "\
+Every option has a variable: WINGBACK_EXCLUDE_FROM is that of --exclude-from.
+`wingback create @NAME` uses the table [NAME.create] of wingback.toml, which is in
+~/.config/wingback or /etc/wingback. The keys are the long options. The command line counts
+first, then the variables, then the table.";
 
 fn long_version() -> String {
     let wingback::Build { version, commit, target, encoders, .. } = wingback::BUILD;

@@ -22,6 +22,7 @@ mod refused;
 mod report;
 mod restore;
 mod scale;
+mod settings;
 mod signals;
 mod sweep;
 mod texts;
