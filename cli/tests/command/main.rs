@@ -10,6 +10,7 @@ mod estimate;
 mod file_systems;
 mod hooks;
 mod info;
+mod installed;
 mod java;
 mod json;
 mod limits;
