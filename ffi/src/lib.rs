@@ -46,6 +46,8 @@ mod objects;
 
 mod backup;
 
+mod source_read;
+
 mod backup_start;
 
 mod estimate;
