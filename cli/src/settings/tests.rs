@@ -109,19 +109,39 @@ fn every_argument_has_a_key_of_its_own() {
     });
 }
 
-#[test]
-fn the_installed_example_is_valid() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("install/wingback.toml");
-    let env = |asked: &str| (asked == "WINGBACK_TOML").then(|| path.clone().into());
-    let text = fs::read_to_string(&path).expect("the example");
-    let tables: Vec<_> = text.lines().filter_map(|line| line.strip_prefix('[')).collect();
-    assert!(tables.len() > 2, "{tables:?}");
+/// Checks that each table of a file is a profile that a command accepts.
+fn assert_valid(profiles: &Path) {
+    let env = |asked: &str| (asked == "WINGBACK_TOML").then(|| profiles.into());
+    let text = fs::read_to_string(profiles).expect("a file");
+    let tables = text.lines().filter_map(|line| line.strip_prefix('['));
     for table in tables {
         let (profile, command) = table.trim_end_matches(']').split_once('.').expect("a table");
         let line = ["wingback", command, &format!("@{profile}")].map(OsString::from).to_vec();
         if let Err(e) = parse(line, &env) {
             // The user names the archive on the command line.
             assert_eq!(e.kind(), ErrorKind::MissingRequiredArgument, "{table}: {e}");
+        }
+    }
+}
+
+#[test]
+fn the_installed_example_is_valid() {
+    assert_valid(&Path::new(env!("CARGO_MANIFEST_DIR")).join("install/wingback.toml"));
+}
+
+#[test]
+fn the_profiles_of_the_documents_are_valid() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let profiles = dir.path().join("wingback.toml");
+    for page in ["command.md", "games.md"] {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let page = fs::read_to_string(docs.join(page)).expect("a page");
+        let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let blocks: Vec<_> = blocks.filter(|block| block.starts_with('[')).collect();
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            fs::write(&profiles, block).expect("written");
+            assert_valid(&profiles);
         }
     }
 }
