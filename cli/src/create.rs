@@ -69,7 +69,6 @@ async fn run(
         Archives::Local(store) => Archives::Local(store.reserve(args.reserve)),
         s3 => s3,
     };
-    let key = archives.key(&uuid);
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -101,13 +100,14 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
+    let key = archives.key(backup.name_fields(uuid));
     style.run(paused.apply(backup).start(archives.store(), key)).await
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let estimate = match source(&args.source) {
-        Ok(backup) => backup.estimate().await,
+        Ok(backup) => style.run(backup.estimate()).await,
         Err(e) => Err(e),
     };
     match estimate {

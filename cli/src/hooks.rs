@@ -123,7 +123,7 @@ impl<'a> Hooks<'a> {
                     if has_problem(report) { "partial" } else { "done" }.into(),
                 );
                 put("WINGBACK_HOOK_SIZE", report.size.to_string());
-                put("WINGBACK_HOOK_SHA1", report.sha1_hex());
+                put("WINGBACK_HOOK_SHA1", report.sha1.to_string());
                 put("WINGBACK_HOOK_FILES", report.files.to_string());
                 put("WINGBACK_HOOK_CONTENT", report.content.to_string());
                 put("WINGBACK_HOOK_SKIPPED", report.skipped.total().to_string());

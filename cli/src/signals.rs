@@ -3,7 +3,7 @@
 use std::{
     sync::{
         LazyLock,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
     },
     thread,
 };
@@ -21,8 +21,10 @@ static RECEIVED: LazyLock<[Shared<Receiver<()>>; 2]> = LazyLock::new(|| {
     let (second, is_second) = oneshot::channel();
     if let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term, Signal::Hup]) {
         let listen = async move {
-            for sender in [first, second] {
-                signals.next().await;
+            for (sender, last) in [first, second].into_iter().zip(&NUMBERS) {
+                if let Some(Ok(signal)) = signals.next().await {
+                    last.store(number(signal), SeqCst);
+                }
                 let _ = sender.send(());
             }
             // Further ones are ignored.
@@ -32,6 +34,9 @@ static RECEIVED: LazyLock<[Shared<Receiver<()>>; 2]> = LazyLock::new(|| {
     }
     [is_first.shared(), is_second.shared()]
 });
+
+/// Numbers of the first and of the second signal; 0 before it.
+static NUMBERS: [AtomicU8; 2] = [AtomicU8::new(0), AtomicU8::new(0)];
 
 /// True if the second signal must not end the process.
 static IS_HELD: AtomicBool = AtomicBool::new(false);
@@ -52,13 +57,31 @@ pub async fn exit() {
     if IS_HELD.load(SeqCst) {
         future::pending().await
     }
-    std::process::exit(130);
+    std::process::exit(status(1).into());
 }
 
 /// Keeps the second signal from ending the process, because the caller has something to do before that.
 pub fn hold() {
     IS_HELD.store(true, SeqCst);
     LazyLock::force(&RECEIVED);
+}
+
+/// Returns the exit status of a process that the first signal has cancelled. `None` without a signal.
+pub fn cancelled() -> Option<u8> {
+    (NUMBERS[0].load(SeqCst) != 0).then(|| status(0))
+}
+
+/// Returns 128 and the number of the signal, as shells do.
+fn status(n: usize) -> u8 {
+    128 + NUMBERS[n].load(SeqCst)
+}
+
+fn number(signal: Signal) -> u8 {
+    match signal {
+        Signal::Hup => 1,
+        Signal::Term => 15,
+        _ => 2,
+    }
 }
 
 async fn nth(n: usize) {

@@ -1,5 +1,6 @@
 //! The command line. Help texts, completions and man pages are generated from it.
 
+mod archives;
 mod create;
 mod hooks;
 mod inspect;
@@ -10,18 +11,27 @@ mod unpack;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    archives::{Archives, Lock, Locked, Unlock},
     create::{Create, Estimate, Source, Trust},
     hooks::Hooks,
-    inspect::{Cat, Info, List, Verify},
+    inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
 
 /// Fast backups of game servers: ordinary .tar.gz archives with an index inside
+///
+/// Every option has a variable: WINGBACK_EXCLUDE_FROM is that of --exclude-from. `wingback create @NAME` uses
+/// the table `[NAME.create]` of wingback.toml, which is in ~/.config/wingback or /etc/wingback. The keys are
+/// the long options. The command line counts first, then the variables, then the table.
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
-#[command(propagate_version = true, max_term_width = 100, after_help = SETTINGS)]
+#[command(propagate_version = true, max_term_width = 100)]
+#[command(after_long_help = "Examples:
+  wingback create /srv/minecraft --to /backups
+  wingback list /backups/backup-UUID.tar.gz
+  wingback restore /backups/backup-UUID.tar.gz /srv/minecraft")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -31,15 +41,20 @@ pub struct Cli {
 pub enum Command {
     Create(Box<Create>),
     Estimate(Estimate),
+    Archives(Archives),
     Info(Info),
     List(List),
+    Diff(Diff),
+    Find(Find),
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),
     Restore(Restore),
     Recover(Recover),
     Sweep(Sweep),
-    Prune(Prune),
+    Prune(Box<Prune>),
+    Lock(Lock),
+    Unlock(Unlock),
     /// Serve another program: JSON requests on standard input, JSON events on standard output
     ///
     /// Descriptor 3 must be a Unix socket of type SEQPACKET. The other program sends descriptors over
@@ -57,12 +72,6 @@ pub enum Command {
         command: Option<String>,
     },
 }
-
-const SETTINGS: &str = "\
-Every option has a variable: WINGBACK_EXCLUDE_FROM is that of --exclude-from.
-`wingback create @NAME` uses the table [NAME.create] of wingback.toml, which is in
-~/.config/wingback or /etc/wingback. The keys are the long options. The command line counts
-first, then the variables, then the table.";
 
 fn long_version() -> String {
     let wingback::Build { version, commit, target, encoders, .. } = wingback::BUILD;

@@ -67,10 +67,14 @@ pub fn profile(
     })
 }
 
-/// Returns the key of an argument: its long name, or in lower case the name of its place in the help.
+/// Returns the key of an argument: its long name, or in lower case the name of its place in the help. Of
+/// `ARCHIVE|PLACE` it is the first one.
 pub fn key(arg: &Arg) -> Option<String> {
     match arg.is_positional() {
-        true => arg.get_value_names()?.first().map(|name| name.to_lowercase()),
+        true => {
+            let name = arg.get_value_names()?.first()?;
+            name.split('|').next().map(str::to_lowercase)
+        }
         false => option(arg).map(str::to_owned),
     }
 }

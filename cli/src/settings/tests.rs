@@ -5,8 +5,9 @@ use std::{collections::HashSet, fs, path::Path};
 use super::*;
 
 /// Values, of which every option takes at least one.
-const VALUES: [&str; 8] = [
+const VALUES: [&str; 9] = [
     "7",
+    "7d",
     "text",
     "key=7",
     "{uuid}.tar.gz",

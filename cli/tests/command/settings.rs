@@ -96,6 +96,37 @@ fn a_profile_has_the_options_of_a_command() {
 }
 
 #[test]
+fn a_profile_or_a_variable_has_the_place_of_many_archives_and_a_required_option() {
+    let (place, file) = place(
+        r#"
+[lobby.prune]
+place = "TO"
+keep-last = 1
+apply = true
+
+[lobby.verify]
+archive = "TO"
+"#,
+    );
+    for _ in 0..3 {
+        ok(&mut place.create());
+    }
+    ok(&mut with(&file, &["prune", "@lobby", "--keep-last", "2"]));
+    assert_eq!(place.left().len(), 2);
+    ok(with(&file, &["prune", "@lobby"]).env("WINGBACK_APPLY", "false"));
+    assert_eq!(place.left().len(), 2);
+    ok(&mut with(&file, &["prune", "@lobby"]));
+    assert_eq!(place.left().len(), 1);
+    let verified = ok(&mut with(&file, &["verify", "@lobby", "--json"])).json();
+    assert_eq!((&verified["type"], &verified["archives"]), (&"verified-all".into(), &1.into()));
+
+    let mut prune = wingback();
+    prune.arg("prune").arg(&place.to);
+    assert_eq!(run(&mut prune).status, 2, "it has no rule");
+    ok(prune.env("WINGBACK_KEEP_WITHIN", "7d"));
+}
+
+#[test]
 fn profiles_are_in_the_home_and_never_in_the_working_directory() {
     let (place, file) = place(LOBBY);
     let home = place.tmp.path();

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{options::UnpackerOptions, unpacker::FinishReport, *};
+use super::{file::NewFile, options::UnpackerOptions, unpacker::FinishReport, *};
 use crate::{
     error::{ErrorKind, Result},
     left_out::left_out,
@@ -381,9 +381,11 @@ fn the_owner_is_the_one_of_the_option() {
         left_out("owners of extracted files: only root can change owners");
         return;
     }
-    for (owner, want) in
-        [(Owner::Fixed(7, 8), (7, 8)), (Owner::FromArchive, (12, 34)), (Owner::Keep, (0, 0))]
-    {
+    for (owner, want) in [
+        (Owner::Fixed { uid: 7, gid: 8 }, (7, 8)),
+        (Owner::FromArchive, (12, 34)),
+        (Owner::Keep, (0, 0)),
+    ] {
         let target = Target::new();
         let root = Beneath::open(&target.root).expect("open");
         let unpacker =
