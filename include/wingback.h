@@ -94,7 +94,7 @@ typedef enum wingback_status {
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
-    // The SHA-1 of the archive is not the one that was given.
+    // The archive has another SHA-1 than the caller expects.
     WINGBACK_STATUS_MISMATCH = 23,
 } wingback_status;
 
@@ -193,12 +193,14 @@ typedef enum wingback_read_method {
 
 // Owner of written files.
 typedef enum wingback_owner {
-    // The user who runs the program. The default.
-    WINGBACK_OWNER_KEEP = 0,
+    // FROM_ARCHIVE for root, otherwise KEEP.
+    WINGBACK_OWNER_DEFAULT = 0,
     // The given user and group.
     WINGBACK_OWNER_FIXED = 1,
     // The user and group in the archive.
     WINGBACK_OWNER_FROM_ARCHIVE = 2,
+    // The user who runs the program.
+    WINGBACK_OWNER_KEEP = 3,
 } wingback_owner;
 
 // What was done about an interrupted restore.
@@ -274,9 +276,10 @@ typedef struct wingback_parts wingback_parts;
 // The result of a backup. It belongs to its task.
 typedef struct wingback_report wingback_report;
 
-// The options of a restore, which brings a directory to the state of an archive. Nothing in the
-// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
-// the tree is either the old one or the new one.
+// The options of a restore. The files of the archive replace those of the directory. Files that the
+// archive does not have stay, unless wingback_restore_delete is set. Nothing in the directory is
+// changed before the archive is known to be undamaged. After a kill or a power cut, the tree is
+// either the old one or the new one.
 typedef struct wingback_restore wingback_restore;
 
 // The result of a restore. It belongs to its task.
@@ -648,7 +651,7 @@ typedef struct wingback_unpack_options {
     size_t struct_size;
     // Number of threads that decode and write; 0 means one for each processor.
     uint32_t threads;
-    // Owner of the written files.
+    // Owner of the written files. An owner that cannot be set is a warning with the code "owner".
     enum wingback_owner owner;
     // The user, if `owner` is FIXED.
     uint32_t uid;
@@ -673,7 +676,7 @@ typedef struct wingback_unpack_options {
 // What was written. Each struct that has this struct has it as its last field, so that both can
 // grow.
 typedef struct wingback_unpacked {
-    // Files written; a hard link counts as a file.
+    // Files of the archive, also unchanged ones; a hard link counts as a file.
     uint64_t files;
     // Directories made or found.
     uint64_t directories;
@@ -697,7 +700,9 @@ typedef struct wingback_restored_summary {
     enum wingback_recovered recovered;
     // Nanoseconds from start to end.
     uint64_t duration_ns;
-    // What was written.
+    // Number of files and symlinks that are equal in the directory and the archive.
+    uint64_t unchanged;
+    // Counts of the members.
     struct wingback_unpacked unpacked;
 } wingback_restored_summary;
 
@@ -1412,30 +1417,52 @@ void wingback_entries_cancel(const struct wingback_entries *entries);
 // Frees the reader; it need not be at the end of the archive. NULL is allowed.
 void wingback_entries_free(struct wingback_entries *entries);
 
-// Creates the options for a restore of `directory` to exactly the archive's content. The directory
-// is made if it does not exist.
+// Creates the options for a restore of all members into `directory`, which is made if it does not
+// exist.
 enum wingback_status wingback_restore_new(struct wingback_bytes directory,
                                           struct wingback_restore **restore,
                                           struct wingback_error **error);
 
-// If `merge` is true, the archive's files are added to the directory and replace files of the same
-// path, each atomically. Other files stay. The default is false.
-enum wingback_status wingback_restore_merge(struct wingback_restore *restore,
-                                            bool merge,
-                                            struct wingback_error **error);
+// If `deletes` is true, files that the archive does not have are removed, and
+// wingback_restored_removed lists them. Files that the patterns of the backup had excluded stay. If
+// the archive does not record its patterns because it has no index, the task fails with
+// INVALID_INPUT. The default is false.
+enum wingback_status wingback_restore_delete(struct wingback_restore *restore,
+                                             bool deletes,
+                                             struct wingback_error **error);
 
-// Keeps what `path_or_pattern` matches as it is, for example files that the backup excluded. Calls
-// add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
-// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
-// warning.
+// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
+// backup had excluded: the directory gets exactly the tree of the archive. Alone it has no effect.
+// The default is false.
+enum wingback_status wingback_restore_delete_excluded(struct wingback_restore *restore,
+                                                      bool delete_excluded,
+                                                      struct wingback_error **error);
+
+// Restores only the path `path_or_pattern` with everything beneath it, or the members that it
+// matches as a pattern. With wingback_restore_delete, only files that it matches are removed. Calls
+// add up. Patterns have the syntax of .gitignore. If one matches nothing in the archive, the task
+// fails with INVALID_INPUT and changes nothing.
+enum wingback_status wingback_restore_select(struct wingback_restore *restore,
+                                             struct wingback_bytes path_or_pattern,
+                                             struct wingback_error **error);
+
+// If `dry_run` is true, the task reads the archive and the directory, and changes nothing. The
+// result is the one that a restore would have. The default is false.
+enum wingback_status wingback_restore_dry_run(struct wingback_restore *restore,
+                                              bool dry_run,
+                                              struct wingback_error **error);
+
+// Keeps what `path_or_pattern` matches as it is: it is neither replaced nor removed. Calls add up.
+// Patterns have the syntax of .gitignore. If one matches nothing in the directory, the task fails
+// with INVALID_INPUT before anything is changed; if the directory is empty, that is a warning.
 enum wingback_status wingback_restore_keep(struct wingback_restore *restore,
                                            struct wingback_bytes path_or_pattern,
                                            struct wingback_error **error);
 
-// If `in_place` is true, the restore works without space for both trees. After the archive is
-// verified, the old files are removed, and the archive is unpacked in their place. A failure or a
-// kill after that leaves a part of the tree. It cannot be used with a stream. The default is
-// false.
+// If `in_place` is true, the restore needs no space for a second copy of the files that differ.
+// After the archive is verified, files are removed if wingback_restore_delete is set, and the
+// archive is unpacked over the others. A failure or a kill after that leaves a part of the tree. It
+// cannot be used with a stream. The default is false.
 enum wingback_status wingback_restore_in_place(struct wingback_restore *restore,
                                                bool in_place,
                                                struct wingback_error **error);
@@ -1499,6 +1526,17 @@ enum wingback_status wingback_restored_get(const struct wingback_restored *resto
 
 // Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_restored_skipped(const struct wingback_restored *restored);
+
+// Returns the paths that were not in the directory before, each directory before its content. NULL
+// for NULL.
+const struct wingback_notes *wingback_restored_added(const struct wingback_restored *restored);
+
+// Returns the paths of files, symlinks and others that were replaced. NULL for NULL.
+const struct wingback_notes *wingback_restored_replaced(const struct wingback_restored *restored);
+
+// Returns the paths that were removed, each directory after its content; empty without
+// wingback_restore_delete. NULL for NULL.
+const struct wingback_notes *wingback_restored_removed(const struct wingback_restored *restored);
 
 // Returns warnings. NULL for NULL.
 const struct wingback_notes *wingback_restored_warnings(const struct wingback_restored *restored);

@@ -50,18 +50,18 @@ pub unsafe extern "C" fn wingback_restore_new(
     }
 }
 
-/// If `delete` is true, files that the archive does not have are removed, and
+/// If `deletes` is true, files that the archive does not have are removed, and
 /// wingback_restored_removed lists them. Files that the patterns of the backup had excluded stay. If
 /// the archive does not record its patterns because it has no index, the task fails with
 /// INVALID_INPUT. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_delete(
     restore: *mut wingback_restore,
-    delete: bool,
+    deletes: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
-    unsafe { options::set(restore, error, |restore| Ok(restore.delete(delete))) }
+    unsafe { options::set(restore, error, |restore| Ok(restore.delete(deletes))) }
 }
 
 /// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
@@ -109,9 +109,9 @@ pub unsafe extern "C" fn wingback_restore_dry_run(
     unsafe { options::set(restore, error, |restore| Ok(restore.dry_run(dry_run))) }
 }
 
-/// Keeps what `path_or_pattern` matches as it is: it is neither replaced nor removed. Calls add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
-/// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
-/// warning.
+/// Keeps what `path_or_pattern` matches as it is: it is neither replaced nor removed. Calls add up.
+/// Patterns have the syntax of .gitignore. If one matches nothing in the directory, the task fails
+/// with INVALID_INPUT before anything is changed; if the directory is empty, that is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,
@@ -130,8 +130,8 @@ pub unsafe extern "C" fn wingback_restore_keep(
 
 /// If `in_place` is true, the restore needs no space for a second copy of the files that differ.
 /// After the archive is verified, files are removed if wingback_restore_delete is set, and the
-/// archive is unpacked over the others. A failure or a kill after that leaves a part of the tree. It cannot be used with a stream. The default is
-/// false.
+/// archive is unpacked over the others. A failure or a kill after that leaves a part of the tree. It
+/// cannot be used with a stream. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_in_place(
     restore: *mut wingback_restore,

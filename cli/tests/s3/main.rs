@@ -225,7 +225,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ran = common::wait(child);
-        assert_eq!(ran.status, 1, "{ran:?}");
+        assert_eq!(ran.status, 130, "{ran:?}");
         assert!(ran.err.contains("cancelled"), "{ran:?}");
         assert_eq!((server.unfinished(&bucket), server.objects(&bucket)), (vec![], vec![]));
     }

@@ -11,7 +11,7 @@ use rustix::{
 };
 
 use crate::{
-    entry::Metadata,
+    entry::{Metadata, is_beyond},
     error::{Error, Result},
     fs::{
         beneath::{Beneath, os, split},
@@ -68,7 +68,9 @@ impl OldTree {
             return false;
         };
         let Metadata { uid, gid, mtime_ns, .. } = Metadata::of(&stat);
-        (uid.into(), gid.into()) == attributes.final_owner(self.owner)
+        // Times beyond the limits of the index cannot be compared.
+        !is_beyond(mtime_ns)
+            && (uid.into(), gid.into()) == attributes.final_owner(self.owner)
             && mtime_ns == attributes.mtime_ns
             && rustix::fs::readlinkat(&dir, name, Vec::new())
                 .is_ok_and(|found| found.as_bytes() == target)
@@ -92,6 +94,7 @@ impl OldTree {
             && stat.st_nlink == 1
             && stat.st_dev == self.dev
             && found.size == size
+            && !is_beyond(found.mtime_ns)
             && found.mtime_ns == attributes.mtime_ns
             && found.mode == attributes.mode & 0o777
             && (found.uid.into(), found.gid.into()) == attributes.final_owner(self.owner)
