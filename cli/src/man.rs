@@ -28,7 +28,7 @@ const VARIABLES: [(&[&str], &str, &str); 9] = [
         OPTIONS,
         "WINGBACK_*",
         "Value of an option that is not in the command line: WINGBACK_EXCLUDE_FROM is that of --exclude-from. \
-         An option without a value is true or false.",
+         An option without a value is true or false. Options that could lose data have no variable.",
     ),
     (
         OPTIONS,

@@ -16,15 +16,16 @@ pub use self::{
     hooks::Hooks,
     inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
-    shared::{Output, Remote},
+    shared::{Output, REMOTE, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
 
 /// Fast backups of game servers: ordinary .tar.gz archives with an index inside
 ///
-/// Every option has a variable: WINGBACK_EXCLUDE_FROM is that of --exclude-from. `wingback create @NAME` uses
-/// the table `[NAME.create]` of wingback.toml, which is in ~/.config/wingback or /etc/wingback. The keys are
-/// the long options. The command line counts first, then the variables, then the table.
+/// Options have variables: WINGBACK_EXCLUDE_FROM is that of --exclude-from. Options that could lose data, such
+/// as --delete and the rules of prune, have none. `wingback create @NAME` uses the table `[NAME.create]` of
+/// wingback.toml, which is in ~/.config/wingback or /etc/wingback. The keys are the long options. The command
+/// line counts first, then the variables, then the table.
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
 #[command(propagate_version = true, max_term_width = 100)]

@@ -144,12 +144,12 @@ impl Text {
     }
 }
 
-/// Reads a file that no other user can write, because its hooks are run.
+/// Reads a file that no other user and no group can write, because its hooks are run.
 fn read(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
     let is_own = meta.uid() == geteuid().as_raw() || meta.uid() == 0;
-    if !is_own || meta.mode() & 0o002 != 0 {
+    if !is_own || meta.mode() & 0o022 != 0 {
         return Err(io::Error::other("another user can write to it"));
     }
     let mut content = String::new();

@@ -1,16 +1,15 @@
 //! Options that are not on the command line: variables of the environment, and profiles of `wingback.toml`.
 //!
 //! They become arguments, as if the user had typed them. Therefore they have the same rules and errors. The command
-//! line counts first, then the environment, then the profile.
+//! line counts first, then the environment, then the profile. A setting replaces a weaker one of the same option, and
+//! weaker ones that it excludes.
 
 mod file;
 #[cfg(test)]
 mod tests;
+mod variable;
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-};
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
 use clap::{
     Arg, ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches,
@@ -40,6 +39,18 @@ struct Setting {
     origin: String,
 }
 
+impl Setting {
+    /// Returns whether this setting of `command` takes the place of a weaker one.
+    fn replaces(&self, weaker: &Setting, command: &Command) -> bool {
+        let excludes = |one: &Arg, other: &Arg| {
+            command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
+        };
+        let is_on = !self.values.is_empty();
+        self.arg.get_id() == weaker.arg.get_id()
+            || is_on && (excludes(&self.arg, &weaker.arg) || excludes(&weaker.arg, &self.arg))
+    }
+}
+
 /// Adds the settings to a command line, and returns both.
 fn fill(mut line: Vec<OsString>, env: Env<'_>) -> Result<(Vec<OsString>, Vec<Setting>), Error> {
     let profile = take_profile(&mut line);
@@ -55,19 +66,24 @@ fn fill(mut line: Vec<OsString>, env: Env<'_>) -> Result<(Vec<OsString>, Vec<Set
         typed.subcommand().and_then(|(name, typed)| Some((cli.find_subcommand(name)?, typed)));
     let Some((command, typed)) = found else { return Ok((line, Vec::new())) };
     let error = |text| Cli::command().error(ErrorKind::ValueValidation, text);
-    let mut settings = Vec::new();
-    for arg in command.get_arguments() {
-        settings.extend(variable(arg, env).map_err(error)?);
+    let profile = match profile {
+        Some(name) => file::profile(&cli, command, &name, env).map_err(error)?,
+        None => Vec::new(),
+    };
+    let variables = variable::settings(command, env).map_err(error)?;
+    let on_line = command.get_arguments().filter(|arg| is_typed(typed, arg));
+    let on_line = on_line.map(|arg| Setting {
+        arg: arg.clone(),
+        values: flag(true),
+        origin: "the command line".to_owned(),
+    });
+    let mut all: Vec<_> = on_line.collect();
+    let typed_len = all.len();
+    for mut weaker in [variables, profile] {
+        weaker.retain(|weaker| !all.iter().any(|setting| setting.replaces(weaker, command)));
+        all.append(&mut weaker);
     }
-    if let Some(profile) = profile {
-        let profile = file::profile(&cli, command, &profile, env).map_err(error)?;
-        for setting in profile {
-            if settings.iter().all(|other| other.arg.get_id() != setting.arg.get_id()) {
-                settings.push(setting);
-            }
-        }
-    }
-    settings.retain(|setting| !is_typed(typed, &setting.arg));
+    let settings = all.split_off(typed_len);
     insert(&mut line, command, typed, &settings);
     Ok((line, settings))
 }
@@ -111,11 +127,6 @@ fn insert(line: &mut Vec<OsString>, command: &Command, typed: &ArgMatches, setti
     line.extend(positionals);
 }
 
-/// Returns the name of the variable of an option.
-fn variable_name(arg: &Arg) -> Option<String> {
-    Some(format!("WINGBACK_{}", option(arg)?.to_uppercase().replace('-', "_")))
-}
-
 /// Returns the long name of an option that can be set.
 fn option(arg: &Arg) -> Option<&str> {
     let is_set = matches!(
@@ -123,26 +134,6 @@ fn option(arg: &Arg) -> Option<&str> {
         ArgAction::Set | ArgAction::Append | ArgAction::SetTrue | ArgAction::Count
     );
     arg.get_long().filter(|_| is_set)
-}
-
-/// Returns the setting of an option by its variable. An empty variable does not count.
-fn variable(arg: &Arg, env: Env<'_>) -> Result<Option<Setting>, String> {
-    let Some(name) = variable_name(arg) else { return Ok(None) };
-    let Some(text) = env(&name).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let values = match arg.get_action() {
-        ArgAction::Set => vec![text],
-        ArgAction::Append => {
-            let lines = text.as_bytes().split(|&byte| byte == b'\n');
-            let lines = lines.filter(|line| !line.is_empty());
-            lines.map(|line| OsStr::from_bytes(line).to_owned()).collect()
-        }
-        _ => match text.to_str() {
-            Some("1" | "true" | "yes" | "on") => flag(true),
-            Some("0" | "false" | "no" | "off") => flag(false),
-            _ => return Err(format!("the variable {name} must be true or false")),
-        },
-    };
-    Ok(Some(Setting { arg: arg.clone(), values, origin: format!("the variable {name}") }))
 }
 
 fn flag(is_on: bool) -> Vec<OsString> {

@@ -1,4 +1,4 @@
-//! Every option of every subcommand has a variable and a key.
+//! Variables and keys set every option that may have one.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -54,13 +54,12 @@ fn is_help(arg: &Arg) -> bool {
 }
 
 #[test]
-fn every_option_has_a_variable() {
+fn every_variable_sets_its_option() {
+    let mut cli = Cli::command();
+    cli.build();
     for_each_argument(|command, arg, values| {
-        if arg.is_positional() || is_help(arg) {
-            return;
-        }
-        let long = arg.get_long().expect("every option has a long name");
-        let name = format!("WINGBACK_{}", long.replace('-', "_").to_uppercase());
+        let known = cli.find_subcommand(command).expect("a command");
+        let Some(name) = variable::name(known, arg) else { return };
         let set = |value: &str| {
             values_of(command, arg, None, &|asked| (asked == name).then(|| value.into()))
         };

@@ -33,6 +33,7 @@ mod signals;
 mod sweep;
 mod texts;
 mod tree;
+mod variables;
 mod verify_all;
 mod without;
 mod written;

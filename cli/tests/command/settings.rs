@@ -96,7 +96,7 @@ fn a_profile_has_the_options_of_a_command() {
 }
 
 #[test]
-fn a_profile_or_a_variable_has_the_place_of_many_archives_and_a_required_option() {
+fn a_profile_has_the_place_of_many_archives_and_the_rules_of_prune() {
     let (place, file) = place(
         r#"
 [lobby.prune]
@@ -113,17 +113,10 @@ archive = "TO"
     }
     ok(&mut with(&file, &["prune", "@lobby", "--keep-last", "2"]));
     assert_eq!(place.left().len(), 2);
-    ok(with(&file, &["prune", "@lobby"]).env("WINGBACK_APPLY", "false"));
-    assert_eq!(place.left().len(), 2);
     ok(&mut with(&file, &["prune", "@lobby"]));
     assert_eq!(place.left().len(), 1);
     let verified = ok(&mut with(&file, &["verify", "@lobby", "--json"])).json();
     assert_eq!((&verified["type"], &verified["archives"]), (&"verified-all".into(), &1.into()));
-
-    let mut prune = wingback();
-    prune.arg("prune").arg(&place.to);
-    assert_eq!(run(&mut prune).status, 2, "it has no rule");
-    ok(prune.env("WINGBACK_KEEP_WITHIN", "7d"));
 }
 
 #[test]
@@ -192,12 +185,29 @@ fn a_profile_that_does_not_exist_is_an_error() {
 }
 
 #[test]
-fn profiles_that_every_user_can_write_are_refused() {
+fn profiles_that_other_users_can_write_are_refused() {
     let (place, file) = place(LOBBY);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
-    let ran = run(&mut with(&file, &["create", "@lobby"]));
-    assert!(ran.status == 2 && ran.err.contains("another user can write to it"), "{}", ran.err);
-    assert_eq!(place.left().len(), 0);
+    for mode in [0o666, 0o664] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let ran = run(&mut with(&file, &["create", "@lobby"]));
+        assert!(ran.status == 2 && ran.err.contains("another user can write to it"), "{}", ran.err);
+        assert_eq!(place.left().len(), 0);
+    }
+}
+
+#[test]
+fn a_setting_replaces_weaker_ones_that_it_excludes() {
+    let (place, file) =
+        place("[lobby.create]\ndir = \"SOURCE\"\nto = \"TO\"\nprevious = \"missing\"\n");
+    let cache = place.tmp.path().join("cache");
+    let has_previous = |create: &mut Command| {
+        let warnings = &ok(create.arg("--json")).json()["warnings"];
+        warnings.to_string().contains("previous-unused")
+    };
+    let create = || with(&file, &["create", "@lobby"]);
+    assert!(has_previous(&mut create()));
+    assert!(!has_previous(create().env("WINGBACK_CACHE", &cache)));
+    assert!(has_previous(create().env("WINGBACK_CACHE", &cache).args(["--previous", "missing"])));
 }
 
 #[test]
