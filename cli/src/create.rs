@@ -9,7 +9,8 @@ use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Con
 use crate::{
     archives::Archives,
     args,
-    output::{self, Style, print, say},
+    hooks::{self, Hooks, Paused},
+    output::{self, Style, json_line, print, say},
     status::Status,
     units::{count, plural, size},
 };
@@ -25,22 +26,17 @@ struct Created<'a> {
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
     let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
-    let archives = match archives {
-        Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
-        Ok(s3) => s3,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
-    match run(args, style, archives, uuid).await {
+    let json = |report: &Report| json_line(&Created { report, uuid: uuid.to_string() });
+    let hooks = Hooks::new(&args.hooks, &args.source.dir);
+    let mut made = hooks.around(|paused| run(args, style, uuid, paused)).await;
+    hooks.after(&mut made, json).await;
+    match made {
         Ok(report) => {
             match style {
-                Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
+                Style::Json => say(&json(&report)),
                 _ => say(&output::report(&report)),
             }
-            if report.is_partial() { Status::Partial } else { Status::Done }
+            if hooks::has_problem(&report) { Status::Partial } else { Status::Done }
         }
         Err(e) => {
             style.error(&e);
@@ -65,9 +61,14 @@ fn set(config: &mut S3Config, args: &args::Create) {
 async fn run(
     args: &args::Create,
     style: Style,
-    archives: Archives,
     uuid: Uuid,
+    paused: Paused,
 ) -> Result<Report, Error> {
+    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args))?;
+    let archives = match archives {
+        Archives::Local(store) => Archives::Local(store.reserve(args.reserve)),
+        s3 => s3,
+    };
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -100,7 +101,7 @@ async fn run(
         backup = backup.max_len(path.as_bytes(), *len);
     }
     let key = archives.key(backup.name_fields(uuid));
-    style.run(backup.start(archives.store(), key)).await
+    style.run(paused.apply(backup).start(archives.store(), key)).await
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
