@@ -471,6 +471,10 @@ typedef struct wingback_stored_archive {
     bool is_locked;
 } wingback_stored_archive;
 
+// A function that is called when a backup has read its source. It returns NULL, or the reason of its
+// failure: UTF-8 that ends in a zero byte. The library copies the reason at once.
+typedef const char *(*wingback_source_read_function)(void *user_data);
+
 // The size of a source. The source may change before it is backed up.
 typedef struct wingback_estimate {
     // sizeof(wingback_estimate).
@@ -1121,6 +1125,21 @@ enum wingback_status wingback_backup_cache(struct wingback_backup *backup,
                                            struct wingback_bytes dir,
                                            uint64_t max_bytes,
                                            struct wingback_error **error);
+
+// Sets `function`, which each task of the backup calls once with `user_data`, as soon as it has read the
+// source completely. It is for a server that does not save during a backup, and may save again now.
+//
+// A thread of the library calls it. The archive is not visible in the store before the function has
+// returned. A failure of the function does not fail the backup: it is a warning with the code `hook` in
+// the report. The function is not called for a task that fails or is cancelled before that. A cancelled
+// task is done only after the function has returned.
+//
+// `user_data` must be usable until all tasks of the backup are freed. If wingback_task_free reaches its
+// time limit, the function may still run.
+enum wingback_status wingback_backup_on_source_read(struct wingback_backup *backup,
+                                                    wingback_source_read_function function,
+                                                    void *user_data,
+                                                    struct wingback_error **error);
 
 // Starts to count the source. No file is read. Result: wingback_task_estimate.
 enum wingback_status wingback_backup_estimate(const struct wingback_backup *backup,

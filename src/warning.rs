@@ -34,6 +34,9 @@ pub enum Warning {
     CacheUnused(String),
     /// This many segments of the previous archive are damaged. The backup read and compressed their content.
     PreviousDamaged(u64),
+    /// A function of the caller failed, such as the one of [`on_source_read`](crate::Backup::on_source_read), for this
+    /// reason.
+    Hook(String),
     /// The file system or the archive cannot hold the time of this member. The restored file has the nearest
     /// possible time.
     RestoredTime(Vec<u8>),
@@ -71,6 +74,7 @@ impl Warning {
             Warning::PreviousUnused(_) => "previous-unused",
             Warning::CacheUnused(_) => "cache-unused",
             Warning::PreviousDamaged(_) => "previous-damaged",
+            Warning::Hook(_) => "hook",
             Warning::KeptNothing(_) | Warning::KeepUnmatched(_) => "keep-unmatched",
             Warning::Overwritten(_) => "overwritten",
             Warning::OldFilesLeft(_) => "old-files-left",
@@ -237,7 +241,7 @@ impl fmt::Display for Warning {
         match self {
             Warning::Pattern(w) => w.fmt(f),
             Warning::MorePatterns(count) => write!(f, "{count} more patterns are suspicious"),
-            Warning::IgnoreFile(why) => f.write_str(why),
+            Warning::IgnoreFile(why) | Warning::Hook(why) => f.write_str(why),
             Warning::MaxLenUnused(path) => write!(
                 f,
                 "a length was given for {}, which is not a file of this backup",

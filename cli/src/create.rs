@@ -12,7 +12,8 @@ use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Con
 use crate::{
     archives::Archives,
     args,
-    output::{self, Style, complain, print, say},
+    hooks::{self, Hooks, Paused},
+    output::{self, Style, complain, json_line, print, say},
     status::Status,
     stdout::Stdout,
     units::{count, plural, size},
@@ -29,62 +30,53 @@ struct Created<'a> {
 
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
-    if args.to.as_os_str() == "-" {
-        return to_stdout(args, style).await;
+    let is_to_stdout = args.to.as_os_str() == "-";
+    if is_to_stdout {
+        if stdout().is_terminal() {
+            complain("the archive is not written to a terminal; redirect the output");
+            return Status::Usage;
+        }
+        output::use_stderr();
     }
-    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
-    let archives = match archives {
-        Ok(Archives::Local(store)) => {
-            Archives::Local(store.reserve(args.reserve).mkdir(args.mkdir))
-        }
-        Ok(s3) => s3,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
-        }
-    };
-    let made = match backup(args, style) {
-        Ok(backup) => {
-            let key = archives.key(backup.name_fields(uuid));
-            style.run(backup.start(archives.store(), key)).await
-        }
-        Err(e) => Err(e),
-    };
-    finish(made, style, Some(uuid))
-}
-
-/// Writes the archive to standard output, and everything else to standard error.
-async fn to_stdout(args: &args::Create, style: Style) -> Status {
-    if stdout().is_terminal() {
-        complain("the archive is not written to a terminal; redirect the output");
-        return Status::Usage;
-    }
-    output::use_stderr();
-    let made = async {
-        let to = Stdout::open()?;
-        style.run(backup(args, style)?.send_to(to)).await
-    };
-    finish(made.await, style, None)
-}
-
-/// Prints the result. An archive that went to standard output has no UUID.
-fn finish(made: Result<Report, Error>, style: Style, uuid: Option<Uuid>) -> Status {
+    // An archive that goes to standard output has no UUID.
+    let uuid = (!is_to_stdout).then(|| args.uuid.unwrap_or_else(Uuid::new_v4));
+    let json =
+        |report: &Report| json_line(&Created { report, uuid: uuid.map(|uuid| uuid.to_string()) });
+    let hooks = Hooks::new(&args.hooks, &args.source.dir);
+    let mut made = hooks.around(|paused| run(args, style, uuid, paused)).await;
+    hooks.after(&mut made, json).await;
     match made {
         Ok(report) => {
             match style {
-                Style::Json => {
-                    print(&Created { report: &report, uuid: uuid.map(|uuid| uuid.to_string()) })
-                }
+                Style::Json => say(&json(&report)),
                 _ => say(&output::report(&report)),
             }
-            if report.is_partial() { Status::Partial } else { Status::Done }
+            if hooks::has_problem(&report) { Status::Partial } else { Status::Done }
         }
         Err(e) => {
             style.error(&e);
             Status::Failed
         }
     }
+}
+
+async fn run(
+    args: &args::Create,
+    style: Style,
+    uuid: Option<Uuid>,
+    paused: Paused,
+) -> Result<Report, Error> {
+    let backup = paused.apply(backup(args, style)?);
+    let Some(uuid) = uuid else {
+        return style.run(backup.send_to(Stdout::open()?)).await;
+    };
+    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args))?;
+    let archives = match archives {
+        Archives::Local(store) => Archives::Local(store.reserve(args.reserve).mkdir(args.mkdir)),
+        s3 => s3,
+    };
+    let key = archives.key(backup.name_fields(uuid));
+    style.run(backup.start(archives.store(), key)).await
 }
 
 /// Sets the options of a store in S3 that only this subcommand has.

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum};
 use uuid::Uuid;
 use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
-use super::shared::{Output, REMOTE, Remote, State};
+use super::{
+    hooks::Hooks,
+    shared::{Output, REMOTE, Remote, State},
+};
 use crate::units;
 
 /// Back up a directory
@@ -15,12 +18,14 @@ use crate::units;
 /// file gets its name only after it is complete.
 ///
 /// Exit status: 0 done (even if files changed during the backup), 1 failed, 2 usage, 3 done, but some
-/// files could not be read.
+/// files could not be read, or a hook after the source was read failed.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   wingback create /srv/minecraft --to /backups -e 'cache/**' -e '*.log'
   wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
-  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'")]
+  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'
+  wingback create /srv/minecraft --to /backups --quiesce rcon://localhost:25575
+  wingback create @lobby")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
@@ -121,6 +126,9 @@ pub struct Create {
     /// With --cache: maximum size of the directory, including archives of other sources
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "20GiB")]
     pub cache_size: u64,
+
+    #[command(flatten)]
+    pub hooks: Hooks,
 
     #[command(flatten)]
     pub output: Output,

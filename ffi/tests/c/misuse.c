@@ -54,6 +54,7 @@ static void nothing_given(void) {
     INVALID(wingback_backup_strict_patterns(NULL, true, &error));
     INVALID(wingback_backup_one_file_system(NULL, true, &error));
     INVALID(wingback_backup_count_first(NULL, true, &error));
+    INVALID(wingback_backup_on_source_read(NULL, NULL, NULL, &error));
     INVALID(wingback_backup_profile(NULL, WINGBACK_PROFILE_FULL, &error));
     INVALID(wingback_backup_level(NULL, WINGBACK_LEVEL_NONE, &error));
     INVALID(wingback_backup_encoder(NULL, WINGBACK_ENCODER_WINGBACK, &error));
@@ -198,6 +199,7 @@ static void odd_values(void) {
     INVALID(wingback_archive_in_store(store, none, &archive, &error));
 
     OK(wingback_backup_new(text(source), &backup, &error));
+    INVALID(wingback_backup_on_source_read(backup, NULL, NULL, &error));
     INVALID(wingback_backup_level(backup, (wingback_level)99, &error));
     INVALID(wingback_backup_encoder(backup, (wingback_encoder)2, &error));
     INVALID(wingback_backup_rules(backup, (wingback_rules)-1, &error));

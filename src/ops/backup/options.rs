@@ -2,14 +2,14 @@
 
 #[cfg(feature = "testing")]
 use std::time::SystemTime;
-use std::{path::PathBuf, thread};
+use std::{fmt::Display, path::PathBuf, sync::Arc, thread};
 
 use crate::{
     compression::{Encoder, Level},
     format::Profile,
     fs::ignore::{Rules, file::IgnoreFile},
     limiter::Limiter,
-    ops::{cache::Cache, previous::Previous},
+    ops::{cache::Cache, hook::Hook, previous::Previous},
     write::{pipeline::Settings, tree::TreeOptions},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 /// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
-/// | task | [`count_first`], [`state_dir`] |
+/// | task | [`count_first`], [`on_source_read`], [`state_dir`] |
 /// | start | [`start`], [`send_to`], [`write_to`], [`estimate`] |
 ///
 /// ```
@@ -70,6 +70,7 @@ use crate::{
 /// [`read_limit`]: Backup::read_limit
 /// [`write_limit`]: Backup::write_limit
 /// [`count_first`]: Backup::count_first
+/// [`on_source_read`]: Backup::on_source_read
 /// [`state_dir`]: Backup::state_dir
 /// [`start`]: Backup::start
 /// [`send_to`]: Backup::send_to
@@ -96,6 +97,7 @@ pub struct Backup {
     pub(super) settings: Settings,
     pub(super) label: Option<Vec<u8>>,
     pub(super) tags: Vec<(String, String)>,
+    pub(super) source_read: Hook<Result<(), String>>,
 }
 
 impl Backup {
@@ -129,6 +131,7 @@ impl Backup {
             },
             label: None,
             tags: Vec::new(),
+            source_read: Hook(Arc::new(|| Ok(()))),
         }
     }
 }
@@ -381,7 +384,7 @@ impl Backup {
     }
 }
 
-/// # Task: before the backup starts
+/// # Task: before the backup starts, and after it has read the source
 impl Backup {
     /// Sets whether a thread counts the tree while the backup begins, so that [`Progress::expected`] is known.
     /// The default is true.
@@ -393,6 +396,25 @@ impl Backup {
     #[must_use]
     pub fn count_first(mut self, count: bool) -> Self {
         self.count_first = count;
+        self
+    }
+
+    /// Sets a function to call once, as soon as the source has been read completely, and before the archive is
+    /// complete. It is for a server that does not save during a backup, and may save again now.
+    ///
+    /// A thread of the engine calls it. The archive is not visible in the store before the function has returned.
+    /// Meanwhile other threads compress and upload the rest. An error of the function does not fail the backup: it is
+    /// a [warning](crate::Warning::Hook) in the report.
+    ///
+    /// It is not called for a backup that fails or is cancelled before that. A task with an error therefore does not
+    /// say whether it was called. After a cancel the task resolves only after the function has returned. A dropped
+    /// task does not wait for it; [`join_threads`](crate::join_threads) does.
+    #[must_use]
+    pub fn on_source_read<E: Display>(
+        mut self,
+        source_read: impl Fn() -> Result<(), E> + Send + Sync + 'static,
+    ) -> Self {
+        self.source_read = Hook(Arc::new(move || source_read().map_err(|e| e.to_string())));
         self
     }
 

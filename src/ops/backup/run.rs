@@ -220,6 +220,7 @@ impl Backup {
         if self.settings.background {
             lower_priority();
         }
+        let mut hook_failure = None;
         let (summary, facts) = thread::scope(|scope| {
             let count = || {
                 if let Ok(estimate) = source.count(&self.tree, tracker) {
@@ -249,6 +250,7 @@ impl Backup {
                     replace::check_whole(&source.root, source.root.path(), &source.state)?;
                     self.check_members(&source, &tree)?;
                     tracker.enter(Phase::SourceRead);
+                    hook_failure = self.source_read.call().err();
                     Ok((info(source.info.clone(), &tree), tree))
                 },
             );
@@ -273,6 +275,7 @@ impl Backup {
         warnings.extend(facts.times_beyond.iter().cloned().map(Warning::Time));
         let more = facts.times_beyond.more();
         warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
+        warnings.extend(hook_failure.map(Warning::Hook));
         Ok(report(summary, facts, warnings))
     }
 
