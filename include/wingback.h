@@ -1447,9 +1447,9 @@ enum wingback_status wingback_restore_delete(struct wingback_restore *restore,
                                              bool deletes,
                                              struct wingback_error **error);
 
-// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
-// backup had excluded: the directory gets exactly the tree of the archive. Alone it has no effect.
-// The default is false.
+// If `delete_excluded` is true, wingback_restore_delete also removes archives of wingback, and files
+// that the patterns of the backup had excluded: the directory gets exactly the tree of the archive.
+// Alone it has no effect. The default is false.
 enum wingback_status wingback_restore_delete_excluded(struct wingback_restore *restore,
                                                       bool delete_excluded,
                                                       struct wingback_error **error);

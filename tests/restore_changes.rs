@@ -161,6 +161,32 @@ fn delete_keeps_files_that_the_backup_had_excluded() {
 }
 
 #[test]
+fn delete_keeps_archives_of_wingback() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let bytes = archive_bytes(tree.backup());
+    for in_place in [false, true] {
+        let target = Tree::with(&[("a", b"a"), ("foreign.lock", b"")]);
+        target.file("backups/monday.tar.gz", &bytes);
+        target.file("backups/monday.tar.gz.lock", "");
+        target.file("renamed", &bytes);
+        // These are not complete archives of wingback.
+        target.file("foreign", gzip(b"content"));
+        target.file("short.tar.gz", &bytes[..bytes.len() - 1]);
+        target.link("link", "renamed");
+        let change = |r: Restore| r.delete(true).in_place(in_place);
+        let dry = restore_bytes(&bytes, &target.root, |r| change(r).dry_run(true)).unwrap();
+        let done = restore_bytes(&bytes, &target.root, change).unwrap();
+        let removed = ["foreign", "foreign.lock", "link", "short.tar.gz"];
+        assert_eq!(changes(&done)[2], removed, "in place {in_place}");
+        assert_eq!(changes(&dry)[2], removed, "in place {in_place}");
+        let kept = ["a", "backups/monday.tar.gz", "backups/monday.tar.gz.lock", "renamed"];
+        assert_eq!(Snapshot::of(&target.root).files(), kept);
+        restore_bytes(&bytes, &target.root, |r| change(r).delete_excluded(true)).unwrap();
+        assert_eq!(Snapshot::of(&target.root).files(), ["a"]);
+    }
+}
+
+#[test]
 fn delete_needs_the_patterns_of_the_archive() {
     use support::hostile::{file, tar};
     let foreign = gzip(&tar(&[file(b"a", b"a")]));

@@ -166,11 +166,12 @@ func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 // undamaged. After a crash, Recover finishes or undoes the restore.
 type Restore struct {
 	Dir string
-	// Delete removes files that the archive does not have, except those that the patterns of the backup had
-	// excluded. If the archive does not record its patterns because it has no index, the error is InvalidInput.
+	// Delete removes files that the archive does not have, except archives of wingback and those that the patterns
+	// of the backup had excluded. If the archive does not record its patterns because it has no index, the error is
+	// InvalidInput.
 	Delete bool
-	// DeleteExcluded lets Delete also remove files that the patterns of the backup had excluded. Then Dir gets
-	// exactly the tree of the archive.
+	// DeleteExcluded lets Delete also remove archives of wingback, and files that the patterns of the backup had
+	// excluded. Then Dir gets exactly the tree of the archive.
 	DeleteExcluded bool
 	// Select has paths or patterns: members that they match are restored, with all members below those. With
 	// Delete, only files that they match are removed. If one matches nothing in the archive, the error is

@@ -141,6 +141,32 @@ fn restore_does_not_delete_what_a_backup_could_not_read() {
     assert!(!source.join("secret").exists());
 }
 
+/// Such a file may be an archive.
+#[test]
+fn restore_does_not_delete_what_it_may_not_read() {
+    let unprivileged = Unprivileged::new(&[("a", b"a")]);
+    let place = &unprivileged.place;
+    ok(unprivileged.create().arg("-q"));
+    let (archive, target) = (place.archive(), place.to.join("target"));
+    let secret = target.join("secret");
+    fs::create_dir(&target).expect("created");
+    fs::write(target.join("other"), "other").expect("written");
+    fs::write(&secret, "only here").expect("written");
+    forbid(&secret, 0o600);
+    if is_root() {
+        chown(&target, Some(NOBODY), Some(NOBODY)).expect("permitted");
+    }
+    let restore = |options: &[&str]| {
+        let mut restore = unprivileged.command();
+        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
+    };
+    restore(&["--delete"]);
+    assert!(secret.exists() && !target.join("other").exists());
+    restore(&["--delete", "--delete-excluded"]);
+    assert!(!secret.exists());
+}
+
 #[test]
 fn an_unreadable_ignore_file_is_a_warning() {
     let unprivileged = Unprivileged::new(&[(".pteroignore", b"a"), ("a", b"a")]);

@@ -64,9 +64,9 @@ pub unsafe extern "C" fn wingback_restore_delete(
     unsafe { options::set(restore, error, |restore| Ok(restore.delete(deletes))) }
 }
 
-/// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
-/// backup had excluded: the directory gets exactly the tree of the archive. Alone it has no effect.
-/// The default is false.
+/// If `delete_excluded` is true, wingback_restore_delete also removes archives of wingback, and files
+/// that the patterns of the backup had excluded: the directory gets exactly the tree of the archive.
+/// Alone it has no effect. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_delete_excluded(
     restore: *mut wingback_restore,

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    format::index::{FOOTER_LEN, Footer},
+    format::{
+        GZIP_HEADER,
+        index::{FOOTER_LEN, Footer},
+    },
 };
 
 /// Bytes at the start of an archive that have its first tar header, however it is compressed.
@@ -57,9 +60,16 @@ pub(crate) fn has_footer(path: &Path) -> bool {
     is_archive().unwrap_or(false)
 }
 
-/// Returns whether an object of `len` bytes ends like an archive of that length. `fills` reads bytes from an offset
-/// on, and returns whether all of them are there.
-pub(crate) fn ends_as_archive(len: u64, fills: impl FnOnce(&mut [u8], u64) -> bool) -> bool {
+/// Returns whether a file of `len` bytes is a complete archive of wingback, by its first and its last bytes. `fills`
+/// reads bytes from an offset on, and returns whether all of them are there.
+pub(crate) fn is_own_archive(len: u64, mut fills: impl FnMut(&mut [u8], u64) -> bool) -> bool {
+    let mut header = [0; GZIP_HEADER.len()];
+    // Only the end of a file that begins as an archive is read.
+    fills(&mut header, 0) && header == GZIP_HEADER && ends_as_archive(len, fills)
+}
+
+/// Returns whether an object of `len` bytes ends like an archive of that length.
+fn ends_as_archive(len: u64, fills: impl FnOnce(&mut [u8], u64) -> bool) -> bool {
     let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return false };
     let mut last = [0; FOOTER_LEN];
     fills(&mut last, at) && Footer::decode(&last, len).is_some()

@@ -71,11 +71,11 @@ pub struct Restore {
     #[arg(value_name = "PATH")]
     pub paths: Vec<OsString>,
 
-    /// Remove files that the archive does not have, except those that the backup had excluded
+    /// Remove files that the archive does not have, except archives and those that the backup had excluded
     #[arg(long)]
     pub delete: bool,
 
-    /// With --delete, remove also files that the patterns of the backup had excluded
+    /// With --delete, remove also archives of wingback, and files that the patterns of the backup had excluded
     #[arg(long, requires = "delete")]
     pub delete_excluded: bool,
 

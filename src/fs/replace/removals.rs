@@ -1,6 +1,6 @@
 //! Finds the entries of the old tree that an exchange removes.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::{
     fs::{AtFlags, StatxAttributes, StatxFlags},
@@ -31,8 +31,9 @@ pub(crate) enum Fate {
     Enter,
 }
 
-/// Decides about an entry of the old tree. The arguments are its path and whether it is a directory.
-pub(crate) type Fates<'a> = &'a dyn Fn(&[u8], bool) -> Fate;
+/// Decides about an entry of the old tree. The arguments are its parent directory, open, its path, and whether it is
+/// a directory.
+pub(crate) type Fates<'a> = &'a dyn Fn(BorrowedFd<'_>, &[u8], bool) -> Fate;
 
 /// Returns whether an entry of the old tree is kept as it is. The arguments are its path and whether it is
 /// a directory.
@@ -130,7 +131,7 @@ impl Search<'_> {
                 }
                 continue;
             }
-            let fate = (self.fates)(&path, is_dir);
+            let fate = (self.fates)(opened.as_fd(), &path, is_dir);
             dir.has_staying |= fate != Fate::Remove;
             match fate {
                 Fate::Enter if is_dir => dir.inner.push((path, End::Stays)),

@@ -117,6 +117,9 @@ impl Restore {
 
     /// Removes files that the archive does not have. [`Restored::removed`] lists them.
     ///
+    /// Archives of wingback and their locks stay, because a backup leaves them out. They are recognized by their bytes.
+    /// So a file that this process may not read stays as well.
+    ///
     /// Files that the patterns of the backup had excluded stay, because the archive does not have them by intent.
     /// The archive records these [patterns](crate::Info::excludes). If it has no index, it does not. If it lacks
     /// paths for [another reason](crate::Info::omits_unnamed), patterns do not name them. In both cases the task fails
@@ -127,8 +130,8 @@ impl Restore {
         self
     }
 
-    /// Lets [`delete`](Restore::delete) also remove files that the patterns of the backup had excluded. Then the
-    /// directory gets exactly the tree of the archive. Without `delete`, this has no effect.
+    /// Lets [`delete`](Restore::delete) also remove archives, and files that the patterns of the backup had excluded.
+    /// Then the directory gets exactly the tree of the archive. Without `delete`, this has no effect.
     #[must_use]
     pub fn delete_excluded(mut self, delete_excluded: bool) -> Self {
         self.delete_excluded = delete_excluded;

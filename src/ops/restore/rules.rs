@@ -1,13 +1,25 @@
 //! Decides which files of the directory a restore keeps, replaces and removes.
 
+use std::{
+    fs::File,
+    os::{fd::BorrowedFd, unix::fs::FileExt},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode},
+    io::Errno,
+};
+
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
+        beneath::split,
         ignore::Excludes,
+        open_flags::FILE,
         replace::{Exchange, Fate, Fates},
     },
     ops::select::Selection,
-    read::Index,
+    read::{self, Index},
     warning::PatternOrigin,
 };
 
@@ -23,7 +35,7 @@ pub(super) struct Rules<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum Removal {
     Nothing,
-    /// All of them, except those that the patterns of the backup had excluded.
+    /// All of them, except archives and those that the patterns of the backup had excluded.
     Included(Box<Excludes>),
     /// All of them.
     All,
@@ -41,8 +53,9 @@ impl Rules<'_> {
         self.selection.matches(path, is_dir, &mut self.selection.unmatched())
     }
 
-    /// Decides about an entry of the directory that the archive does not have.
-    fn fate(&self, path: &[u8], is_dir: bool) -> Fate {
+    /// Decides about an entry of the directory that the archive does not have. `parent` is the open directory that
+    /// contains it.
+    fn fate(&self, parent: BorrowedFd<'_>, path: &[u8], is_dir: bool) -> Fate {
         if self.keeps(path, is_dir) {
             return Fate::Stay;
         }
@@ -53,6 +66,7 @@ impl Rules<'_> {
             Removal::Nothing => Fate::Stay,
             Removal::All => Fate::Remove,
             Removal::Included(excludes) => match excludes.covers(path, is_dir) {
+                false if !is_dir && is_own_file(parent, split(path).1) => Fate::Stay,
                 false => Fate::Remove,
                 true if is_dir && excludes.must_enter(path) => Fate::Enter,
                 true => Fate::Stay,
@@ -67,10 +81,9 @@ impl Rules<'_> {
         work: impl FnOnce(Exchange<'_>) -> T,
     ) -> T {
         let keep = |path: &[u8], is_dir| self.keeps(path, is_dir);
-        let fate = |path: &[u8], is_dir| self.fate(path, is_dir);
+        let fates: Fates<'_> = &|parent, path, is_dir| self.fate(parent, path, is_dir);
         let removes = !matches!(self.removal, Removal::Nothing);
-        let fates: Option<Fates<'_>> = removes.then_some(&fate);
-        work(Exchange { keep: &keep, fates, is_named })
+        work(Exchange { keep: &keep, fates: removes.then_some(fates), is_named })
     }
 }
 
@@ -91,6 +104,28 @@ impl Removal {
             .map_err(|e| refused(&e.to_string()))?;
         Ok(Removal::Included(Box::new(excludes)))
     }
+}
+
+/// Returns whether a backup leaves this file out although no pattern names it: it is an archive of wingback, or the
+/// lock of one.
+fn is_own_file(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    is_own_archive(dir, name)
+        || name.strip_suffix(b".lock").is_some_and(|name| is_own_archive(dir, name))
+}
+
+/// Returns whether the file is an archive of wingback, or may be one because this process may not read it.
+fn is_own_archive(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    let is_archive = || -> Result<bool, Errno> {
+        let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        // A device may do something when it is opened.
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(false);
+        }
+        let file = File::from(rustix::fs::openat(dir, name, FILE, Mode::empty())?);
+        let len = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok(read::is_own_archive(len, |into, at| file.read_exact_at(into, at).is_ok()))
+    };
+    is_archive().unwrap_or_else(|e| e == Errno::ACCESS)
 }
 
 /// Returns the error for an archive that does not say what its backup excluded.

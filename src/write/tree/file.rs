@@ -1,14 +1,12 @@
 //! Reads files into the tar stream.
 
-use super::{
-    own_archive::is_own_archive,
-    writer::{ReadError, Writer, file_header},
-};
+use super::writer::{ReadError, Writer, file_header};
 use crate::{
     entry::{Entry, EntryKind, Metadata},
     error::Result,
     format::segment::SegmentLayout,
     fs::{file::SourceFile, walk::TreeWalk},
+    read,
     report::{Change, SkipReason},
 };
 
@@ -128,4 +126,10 @@ impl Writer<'_> {
         self.output.cut();
         Ok(Some(Stored { header_len, is_short }))
     }
+}
+
+/// A file that cannot be read is not an archive; the next read returns the error.
+fn is_own_archive(file: &mut SourceFile) -> bool {
+    let len = file.metadata().size;
+    read::is_own_archive(len, |into, at| file.read_at(into, at) == Ok(into.len()))
 }

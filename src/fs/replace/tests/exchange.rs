@@ -77,7 +77,7 @@ const CASES: &[Case] = &[
 
 /// An exchange that leaves only the new tree.
 pub(super) const EXACT: Exchange<'_> =
-    Exchange { keep: &|_, _| false, fates: Some(&|_, _| Fate::Remove), is_named: &|_| true };
+    Exchange { keep: &|_, _| false, fates: Some(&|_, _, _| Fate::Remove), is_named: &|_| true };
 
 /// An exchange that keeps what the new tree does not have.
 const KEEPING: Exchange<'_> = Exchange { fates: None, ..EXACT };
@@ -131,8 +131,9 @@ impl Case {
         build(&new_root, "new", self.new);
         let new = snapshot(&new_root);
         let keep = |path: &[u8], _: bool| self.keeps(path);
-        let fates = |path: &[u8], _: bool| if self.keeps(path) { Fate::Stay } else { Fate::Remove };
-        let fates: Option<Fates<'_>> = self.delete.then_some(&fates);
+        let fates: Fates<'_> =
+            &|_, path, _| if self.keeps(path) { Fate::Stay } else { Fate::Remove };
+        let fates = self.delete.then_some(fates);
         let how = Exchange { keep: &keep, fates, is_named: &|_| true };
         faults::plan(fault);
         let result = staging.check(how).and_then(|()| staging.commit(how, &|| false, &|| ()));
@@ -376,7 +377,7 @@ fn an_entry_of_another_type_is_replaced_unless_it_is_a_directory_that_stays() {
         assert_eq!(changes.removed.total(), u64::from(old == "a/b"), "{old}, {new}");
         assert_nothing_left(&target);
     }
-    let keep: Fates<'_> = &|path, _| if path == b"a/b" { Fate::Stay } else { Fate::Remove };
+    let keep: Fates<'_> = &|_, path, _| if path == b"a/b" { Fate::Stay } else { Fate::Remove };
     for (old, how) in [("a/b", KEEPING), ("a/b", Exchange { fates: Some(keep), ..EXACT })] {
         let (_dir, target) = temporary();
         build(&target, "old", &[old]);
