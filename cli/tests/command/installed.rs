@@ -62,6 +62,7 @@ fn a_line_of_cron_mails_nothing_after_a_success_and_the_status_after_a_failure()
     let cron = fs::read_to_string(dir.path().join(EXAMPLES).join("wingback.cron")).unwrap();
     let line = cron.lines().find_map(|line| line.strip_prefix("0 4 * * * root ")).unwrap();
     let place = Place::with(&[("a", b"a")]);
+    fs::create_dir(&place.to).unwrap();
     let profiles = dir.path().join("wingback.toml");
     let toml = format!("[lobby.create]\ndir = {:?}\nto = {:?}\n", place.source, place.to);
     fs::write(&profiles, toml).unwrap();

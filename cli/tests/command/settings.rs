@@ -12,6 +12,7 @@ use crate::common::{Place, listed, ok, run, wingback};
 /// A source with two files, and a file with profiles.
 fn place(profiles: &str) -> (Place, PathBuf) {
     let place = Place::with(&[("a", b"a"), ("b", b"b"), ("c", b"c")]);
+    fs::create_dir(&place.to).unwrap();
     let file = place.tmp.path().join("wingback.toml");
     let [source, to] = [&place.source, &place.to].map(|path| path.display().to_string());
     fs::write(&file, profiles.replace("SOURCE", &source).replace("TO", &to)).unwrap();
@@ -48,7 +49,8 @@ fn label(place: &Place) -> String {
 fn a_variable_sets_an_option_and_the_command_line_overrides_it() {
     let (place, _) = place("");
     let create = |args: &[&str]| {
-        let _ = fs::remove_dir_all(&place.to);
+        fs::remove_dir_all(&place.to).unwrap();
+        fs::create_dir(&place.to).unwrap();
         let mut create = wingback();
         create.arg("create").arg(&place.source).env("WINGBACK_TO", &place.to).args(args);
         create.env("WINGBACK_LABEL", "from a variable").env("WINGBACK_EXCLUDE", "a\nb\n");
@@ -83,10 +85,12 @@ fn a_profile_has_the_options_of_a_command() {
     assert!(ok(&mut with(&file, &["estimate", "@lobby"])).out.contains("3 files"));
 
     fs::remove_dir_all(&place.to).unwrap();
+    fs::create_dir(&place.to).unwrap();
     ok(with(&file, &["create", "@lobby"]).env("WINGBACK_LABEL", "from a variable"));
     assert_eq!(label(&place), "from a variable");
 
     fs::remove_dir_all(&place.to).unwrap();
+    fs::create_dir(&place.to).unwrap();
     let other = place.tmp.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("d"), "d").unwrap();
@@ -215,7 +219,7 @@ fn a_backup_in_a_hook_does_not_run_the_hooks() {
     let (place, _) = place("");
     let runs = place.tmp.path().join("runs");
     let nested = format!(
-        "echo once >>{}; {} create {} --to {}/nested",
+        "echo once >>{}; {} create {} --mkdir --to {}/nested",
         runs.display(),
         env!("CARGO_BIN_EXE_wingback"),
         place.source.display(),
