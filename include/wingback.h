@@ -607,6 +607,8 @@ typedef struct wingback_info_summary {
     enum wingback_rules rules;
     // Whether `made_ns` is set.
     bool is_made_known;
+    // Whether the archive lacks paths of the source that no pattern in `excludes` names.
+    bool omits_unnamed;
 } wingback_info_summary;
 
 // How an archive is checked. Zero in each field is its default.
@@ -833,13 +835,15 @@ uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 // Frees the limiter. NULL is allowed.
 void wingback_limiter_free(struct wingback_limiter *limiter);
 
-// Creates a store in `directory` of the local file system. The directory is made when it is first
-// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
-// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
-// stay free. A backup fails with NO_SPACE when less is left.
+// Creates a store in `directory` of the local file system. If the directory does not exist, a backup
+// fails with NOT_FOUND, unless `mkdir` is true; then it makes the directory with mode 0700. `names` is
+// the template for the names of new archives, such as "{uuid}.tar.gz"; if it is empty,
+// "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must stay free. A
+// backup fails with NO_SPACE when less is left.
 enum wingback_status wingback_store_local(struct wingback_bytes directory,
                                           struct wingback_bytes names,
                                           uint64_t reserve,
+                                          bool mkdir,
                                           struct wingback_store **store,
                                           struct wingback_error **error);
 
@@ -1043,6 +1047,18 @@ enum wingback_status wingback_backup_max_len(struct wingback_backup *backup,
                                              struct wingback_bytes path,
                                              uint64_t len,
                                              struct wingback_error **error);
+
+// If `include` is true, archives of wingback in the source are backed up as well. The default is false: the report
+// lists them as skipped with the reason "own-backup".
+enum wingback_status wingback_backup_include_archives(struct wingback_backup *backup,
+                                                      bool include,
+                                                      struct wingback_error **error);
+
+// If `allow` is true, an archive without members is made, with the warning "empty". The default is false: the task
+// then fails with INVALID_INPUT before it commits anything.
+enum wingback_status wingback_backup_allow_empty(struct wingback_backup *backup,
+                                                 bool allow,
+                                                 struct wingback_error **error);
 
 // If `reproducible` is true, the index leaves out ctimes, inode numbers, and the host, path and time
 // of the backup, so that copies of a tree give the same bytes. The default is false.

@@ -19,6 +19,15 @@ pub enum Warning {
     Time(Vec<u8>),
     /// This many more entries have such a time.
     MoreTimes(u64),
+    /// The archive has no members. Only with [`allow_empty`](crate::Backup::allow_empty).
+    Empty,
+    /// The archive has less than a tenth of the content of the previous archive.
+    Shrank {
+        /// Bytes of content in this archive.
+        content: u64,
+        /// Bytes of content in the previous archive.
+        previous: u64,
+    },
     /// The previous archive could not be used, for this reason. The backup read and compressed everything.
     PreviousUnused(String),
     /// The cache did not keep a copy of the archive, for this reason.
@@ -59,6 +68,8 @@ impl Warning {
             | Warning::MoreTimes(_)
             | Warning::RestoredTime(_)
             | Warning::MoreRestoredTimes(_) => "time",
+            Warning::Empty => "empty",
+            Warning::Shrank { .. } => "shrank",
             Warning::RestoredOwner(_) | Warning::MoreRestoredOwners(_) => "owner",
             Warning::PreviousUnused(_) => "previous-unused",
             Warning::CacheUnused(_) => "cache-unused",
@@ -244,6 +255,11 @@ impl fmt::Display for Warning {
             Warning::MoreTimes(count) => {
                 write!(f, "{count} more entries have times before 1677 or after 2262")
             }
+            Warning::Empty => f.write_str("the archive is empty"),
+            Warning::Shrank { content, previous } => write!(
+                f,
+                "the archive has {content} bytes of content, and the previous one has {previous}"
+            ),
             Warning::PreviousUnused(why) => {
                 write!(f, "the previous archive is not used: {why}")
             }

@@ -19,6 +19,7 @@ mod settings;
 mod shell;
 mod signals;
 mod status;
+mod stdout;
 mod stored;
 mod times;
 mod units;

@@ -48,7 +48,12 @@ impl Unprivileged {
 
     fn create(&self) -> Command {
         let mut command = self.command();
-        command.arg("create").arg(&self.place.source).arg("--to").arg(&self.place.to);
+        command
+            .arg("create")
+            .arg("--mkdir")
+            .arg(&self.place.source)
+            .arg("--to")
+            .arg(&self.place.to);
         command
     }
 }
@@ -113,6 +118,27 @@ fn the_text_report_lists_unreadable_files() {
     assert_eq!(ran.status, 3, "{ran:?}");
     let line = "skipped   1\n  secret: cannot be read: Permission denied\n";
     assert!(ran.out.contains(line), "{}", ran.out);
+}
+
+#[test]
+fn restore_does_not_delete_what_a_backup_could_not_read() {
+    let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"only here")]);
+    let source = &unprivileged.place.source;
+    forbid(&source.join("secret"), 0o600);
+    assert_eq!(run(&mut unprivileged.create()).status, 3);
+    let restore = |options: &[&str]| {
+        let mut restore = Command::new(env!("CARGO_BIN_EXE_wingback"));
+        restore.arg("restore").arg(unprivileged.place.archive()).arg(source).args(options);
+        run(restore.env("WINGBACK_STATE_DIR", unprivileged.place.tmp.path().join("state")))
+    };
+    let ran = restore(&["--delete"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.one_line_error().contains("further paths that no pattern names"), "{ran:?}");
+    assert!(source.join("secret").exists());
+    assert_eq!(restore(&[]).status, 0);
+    assert!(source.join("secret").exists());
+    assert_eq!(restore(&["--delete", "--delete-excluded"]).status, 0);
+    assert!(!source.join("secret").exists());
 }
 
 #[test]

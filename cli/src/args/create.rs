@@ -30,9 +30,24 @@ pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
-    /// Destination of the archive: a directory, or s3://bucket/prefix
+    /// Destination of the archive: a directory, s3://bucket/prefix, or - for standard output
+    ///
+    /// With -, the report goes to standard error. The archive is complete only if the exit status is 0
+    /// or 3.
     #[arg(long, short = 't', value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
+
+    /// Make the destination directory if it does not exist
+    #[arg(long)]
+    pub mkdir: bool,
+
+    /// Make an archive also if it has no members
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Back up archives of wingback in DIR as well
+    #[arg(long)]
+    pub include_archives: bool,
 
     /// UUID of the backup [default: a new one]
     #[arg(long)]
@@ -141,6 +156,16 @@ pub struct Source {
     /// Directory to back up
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+
+    /// Back up only the paths that FILE lists, one a line; - for standard input; may be repeated
+    ///
+    /// Paths are relative to DIR. Each one is backed up with everything beneath it.
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Vec<PathBuf>,
+
+    /// The paths of --files-from end with NUL, as find -print0 writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
 
     /// Leave out files that match this pattern; may be repeated, and a later pattern overrides an earlier one
     #[arg(long, short = 'e', value_name = "PATTERN")]

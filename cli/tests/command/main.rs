@@ -26,6 +26,7 @@ mod quiesce;
 mod refused;
 mod report;
 mod restore;
+mod safe;
 mod scale;
 mod settings;
 mod shared_blocks;

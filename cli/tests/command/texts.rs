@@ -158,7 +158,7 @@ fn options_have_the_letters_that_users_of_tar_and_restic_know() {
     std::fs::write(&list, "d\n").unwrap();
     let mut create = wingback();
     create.arg("create").arg(&place.source).arg("-t").arg(&place.to).arg("-X").arg(&list);
-    ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp"]));
+    ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp", "--mkdir"]));
     assert_eq!(listed(&place.archive()), ["c"]);
 }
 

@@ -47,6 +47,7 @@ fn value(option: &str, place: &Place, java: &Java) -> String {
         "tag" | "keep-tag" => "plan=gold\nnode=7".into(),
         "exclude" => "*.tmp\n*.log".into(),
         "exclude-from" => file("patterns", "*.bak\n"),
+        "files-from" => file("files", "a\n"),
         "rules" => "git".into(),
         "ignore-file" => "replace".into(),
         "ignore-file-name" => ".ignore".into(),

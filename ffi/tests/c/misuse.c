@@ -20,8 +20,8 @@ static void nothing_given(void) {
     size_t len = 7;
 
     // Each argument that must not be NULL.
-    INVALID(wingback_store_local(none, none, 0, &store, &error));
-    INVALID(wingback_store_local(x, none, 0, NULL, &error));
+    INVALID(wingback_store_local(none, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(x, none, 0, false, NULL, &error));
     INVALID(wingback_store_s3(NULL, &store, &error));
     INVALID(wingback_store_key(NULL, none, none, NULL, 0, &len, &error));
     INVALID(wingback_store_location(NULL, x, NULL, 0, &len, &error));
@@ -64,6 +64,8 @@ static void nothing_given(void) {
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
+    INVALID(wingback_backup_include_archives(NULL, true, &error));
+    INVALID(wingback_backup_allow_empty(NULL, true, &error));
     INVALID(wingback_backup_align(NULL, true, &error));
     INVALID(wingback_backup_label(NULL, x, &error));
     INVALID(wingback_backup_tag(NULL, x, x, &error));
@@ -181,10 +183,10 @@ static void odd_values(void) {
     char buffer[4];
     size_t len;
 
-    INVALID(wingback_store_local(huge, none, 0, &store, &error));
-    INVALID(wingback_store_local(lost, none, 0, &store, &error));
-    INVALID(wingback_store_local(text("x"), latin, 0, &store, &error));
-    INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, &store, &error));
+    INVALID(wingback_store_local(huge, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(lost, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(text("x"), latin, 0, false, &store, &error));
+    INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, false, &store, &error));
     store = local(join(work, "misused"));
     INVALID(wingback_store_key(store, text("none"), none, buffer, sizeof buffer, &len, &error));
     INVALID(wingback_store_key(store, none, none, buffer, sizeof buffer, &len, &error));

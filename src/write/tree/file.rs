@@ -1,12 +1,15 @@
 //! Reads files into the tar stream.
 
-use super::writer::{ReadError, Writer, file_header};
+use super::{
+    own_archive::is_own_archive,
+    writer::{ReadError, Writer, file_header},
+};
 use crate::{
     entry::{Entry, EntryKind, Metadata},
     error::Result,
     format::segment::SegmentLayout,
     fs::{file::SourceFile, walk::TreeWalk},
-    report::Change,
+    report::{Change, SkipReason},
 };
 
 /// A file whose content is in the tar stream.
@@ -19,6 +22,10 @@ struct Stored {
 impl Writer<'_> {
     /// Adds a file to the archive.
     pub(super) fn read_file(&mut self, walk: &TreeWalk<'_>, mut file: SourceFile) -> Result<()> {
+        if !self.options.include_archives && is_own_archive(&mut file) {
+            self.skip(walk.path(), SkipReason::OwnBackup);
+            return Ok(());
+        }
         self.unpack_group()?;
         let mut meta = file.metadata();
         let is_recent = self.options.is_recent(meta.ctime_ns);
