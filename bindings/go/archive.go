@@ -70,7 +70,7 @@ func (a *Archive) job(ctx context.Context, op string, args map[string]any, take 
 		var err error
 		args["archive"], fed, err = a.open(job, cancel)
 		return args, err
-	}, nil, onProgress, result)
+	}, nil, handlers{progress: onProgress}, result)
 	return fed.end(ctx, err)
 }
 

@@ -166,6 +166,12 @@ type Backup struct {
 	Slots *Slots
 	// OnProgress is called on the goroutine of the caller, at most ten times per second.
 	OnProgress func(Progress)
+	// OnSourceRead is called once, as soon as the source has been read completely. It is for a server that does
+	// not save during a backup, and may save again now. It runs on the goroutine of the caller, and the archive
+	// is not visible in the store before it has returned. Its error does not fail the backup: it is a Warning
+	// with the code "hook" in the report. It is not called for a backup that fails or is cancelled before that,
+	// so the caller of Run lets the server save again after an error.
+	OnSourceRead func() error
 	// Engine runs the job; nil for Default.
 	Engine *Engine
 }
@@ -265,7 +271,8 @@ func (b Backup) run(ctx context.Context, to func(*job) (any, error)) (*Report, e
 		return b.args(job.conn, to), nil
 	}
 	var report Report
-	err = engine.call(ctx, "backup", args, []*Limiter{b.ReadLimit, b.WriteLimit}, b.OnProgress, &report)
+	limits, on := []*Limiter{b.ReadLimit, b.WriteLimit}, handlers{b.OnProgress, b.OnSourceRead}
+	err = engine.call(ctx, "backup", args, limits, on, &report)
 	engine.counters.count(&report, err)
 	if err != nil {
 		return nil, err
@@ -319,10 +326,11 @@ func (b Backup) args(conn *conn, to any) any {
 		Cache           any        `json:"cache,omitempty"`
 		Label           wireText   `json:"label,omitempty"`
 		Tags            []Tag      `json:"tags,omitempty"`
+		SourceRead      bool       `json:"source_read,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
 		lens, b.Reproducible, b.Align, b.IncludeArchives, b.AllowEmpty, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
-		wireText(b.Label), b.Tags,
+		wireText(b.Label), b.Tags, b.OnSourceRead != nil,
 	}
 }
 

@@ -210,6 +210,17 @@ func (c *conn) read(hello chan<- event) error {
 			if job != nil {
 				job.setProgress(event.progress())
 			}
+		case "source-read":
+			c.mu.Lock()
+			job := c.jobs[event.ID]
+			c.mu.Unlock()
+			if job != nil {
+				select {
+				case job.sourceRead <- struct{}{}:
+				default:
+					return broken("it read a source twice", nil)
+				}
+			}
 		case "done", "error":
 			c.end(event)
 		default:
@@ -330,7 +341,8 @@ func (c *conn) start(ctx context.Context, op string, args func(*job) (any, error
 		return nil, c.err
 	}
 	c.next++
-	job := &job{conn: c, id: c.next, progress: make(chan Progress, 1), ended: make(chan struct{})}
+	job := &job{conn: c, id: c.next, progress: make(chan Progress, 1),
+		sourceRead: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.jobs[job.id] = job
 	c.mu.Unlock()
 	built, err := args(job)
@@ -371,6 +383,18 @@ func (c *conn) cancel(job *job) {
 	defer stop()
 	// If the connection has failed, the job has ended already.
 	_ = c.send(ctx, request{ID: job.id, Op: "cancel"})
+}
+
+// answer lets a job continue after its event source-read. `failure` is the error of the caller's function.
+func (c *conn) answer(job *job, failure error) {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	args := map[string]any{}
+	if failure != nil {
+		args["failure"] = failure.Error()
+	}
+	// If the connection has failed, the job has ended already.
+	_ = c.send(ctx, request{ID: job.id, Op: "answer", Args: args})
 }
 
 func (c *conn) forget(job *job) {

@@ -142,9 +142,17 @@ type job struct {
 	id       uint64
 	streams  uint64 // number of streams that the job has
 	progress chan Progress
-	ended    chan struct{}
-	result   json.RawMessage
-	err      error
+	// The engine has read the source, and waits for an answer.
+	sourceRead chan struct{}
+	ended      chan struct{}
+	result     json.RawMessage
+	err        error
+}
+
+// A handlers has the functions of the caller that a job calls; each may be nil.
+type handlers struct {
+	progress   func(Progress)
+	sourceRead func() error
 }
 
 // How long call waits for a cancelled job to clean up. A test shortens it.
@@ -153,7 +161,7 @@ var patience = 10 * time.Second
 // call runs a job and decodes its result into `result`, unless that is nil. `args` gets the job before
 // the request is sent, so that it can open streams.
 func (e *Engine) call(ctx context.Context, op string, args func(*job) (any, error), limits []*Limiter,
-	onProgress func(Progress), result any) error {
+	on handlers, result any) error {
 	if err := ctx.Err(); err != nil {
 		return cancelled(ctx, op)
 	}
@@ -172,8 +180,18 @@ func (e *Engine) call(ctx context.Context, op string, args func(*job) (any, erro
 	for {
 		select {
 		case progress := <-job.progress:
-			if onProgress != nil {
-				onProgress(progress)
+			if on.progress != nil {
+				on.progress(progress)
+			}
+			continue
+		case <-job.sourceRead:
+			var err error
+			if on.sourceRead != nil {
+				err = on.sourceRead()
+			}
+			// Without an answer, a cancelled job does not commit.
+			if ctx.Err() == nil {
+				conn.answer(job, err)
 			}
 			continue
 		case <-job.ended:

@@ -26,7 +26,7 @@ func (e *Engine) lines(ctx context.Context, op string, args map[string]any, open
 			fed, err = open(job, cancel)
 		}
 		return args, err
-	}, nil, onProgress, result)
+	}, nil, handlers{progress: onProgress}, result)
 	for _, pump := range fed {
 		err = pump.end(ctx, err)
 	}

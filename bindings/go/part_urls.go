@@ -34,6 +34,6 @@ func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
 func (e *Engine) Upload(ctx context.Context, file string, urls PartURLs, onProgress func(Progress)) ([]Part, error) {
 	args := map[string]any{"file": wireText(file), "to": urls.wire()}
 	var sent struct{ Parts []Part }
-	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, onProgress, &sent)
+	err := e.or().call(ctx, "upload", func(*job) (any, error) { return args, nil }, nil, handlers{progress: onProgress}, &sent)
 	return sent.Parts, err
 }

@@ -210,5 +210,5 @@ func (e *Engine) Sweep(ctx context.Context, store Store) ([]string, error) {
 
 // ask runs a job without streams, limits or progress.
 func (e *Engine) ask(ctx context.Context, op string, args, result any) error {
-	return e.call(ctx, op, func(*job) (any, error) { return args, nil }, nil, nil, result)
+	return e.call(ctx, op, func(*job) (any, error) { return args, nil }, nil, handlers{}, result)
 }

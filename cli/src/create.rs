@@ -12,7 +12,7 @@ use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Con
 use crate::{
     archives::Archives,
     args,
-    hooks::{self, Hooks, Paused},
+    hooks::{self, Hooks},
     output::{self, Style, complain, json_line, print, say},
     status::Status,
     stdout::Stdout,
@@ -43,7 +43,11 @@ pub async fn create(args: &args::Create) -> Status {
     let json =
         |report: &Report| json_line(&Created { report, uuid: uuid.map(|uuid| uuid.to_string()) });
     let hooks = Hooks::new(&args.hooks, &args.source.dir);
-    let mut made = hooks.around(|paused| run(args, style, uuid, paused)).await;
+    // A wrong option must not stop a server.
+    let mut made = match backup(args, style) {
+        Ok(backup) => hooks.around(|paused| run(args, style, uuid, paused.apply(backup))).await,
+        Err(e) => Err(e),
+    };
     hooks.after(&mut made, json).await;
     match made {
         Ok(report) => {
@@ -64,9 +68,8 @@ async fn run(
     args: &args::Create,
     style: Style,
     uuid: Option<Uuid>,
-    paused: Paused,
+    backup: Backup,
 ) -> Result<Report, Error> {
-    let backup = paused.apply(backup(args, style)?);
     let Some(uuid) = uuid else {
         return style.run(backup.send_to(Stdout::open()?)).await;
     };

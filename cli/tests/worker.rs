@@ -294,6 +294,54 @@ fn jobs_are_cancelled_cleanly_when_the_requests_end() {
 }
 
 #[test]
+fn a_backup_waits_for_the_answer_of_the_client_after_it_has_read_the_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = dir.path().join("backups");
+    fs::create_dir(&backups).unwrap();
+    let archive = backups.join(format!("backup-{UUID}.tar.gz"));
+    let store = json!({ "local": { "dir": backups } });
+    let to = json!({ "store": [store, { "uuid": UUID }] });
+    let args = json!({ "source": { "dir": source(dir.path()) }, "to": to, "source_read": true });
+    let mut worker = Worker::start();
+
+    let asked = worker.run(1, "backup", args.clone());
+    assert_eq!(asked, json!({ "id": 1, "event": "source-read" }));
+    assert!(!archive.exists());
+    worker.say(r#"{"id":1,"op":"cancel"}"#);
+    assert_eq!(worker.end()["error"]["kind"], "cancelled");
+    // The answer comes too late, and has no event.
+    worker.say(r#"{"id":1,"op":"answer","args":{}}"#);
+    assert_eq!(common::names(&backups).len(), 0);
+
+    assert_eq!(worker.run(2, "backup", args)["event"], "source-read");
+    let made = worker.run(2, "answer", json!({ "failure": "the server does not answer" }));
+    let expected = json!([{ "code": "hook", "message": "the server does not answer" }]);
+    assert_eq!(made["result"]["warnings"], expected, "{made}");
+    assert!(archive.exists());
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn an_answer_without_a_question_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let limit = json!({ "limit": 1, "bytes_per_second": 1 });
+    worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
+    let store = json!({ "local": { "dir": dir.path().join("backups") } });
+    let to = json!({ "store": [store, { "uuid": UUID }] });
+    let args = json!({
+        "source": { "dir": source(dir.path()) }, "to": to, "source_read": true, "read_limit": 1,
+    });
+    worker.say(&json!({ "id": 1, "op": "backup", "args": args }).to_string());
+    worker.say(r#"{"id":1,"op":"answer","args":{}}"#);
+    let wrong = worker.end();
+    assert!(text(&wrong).contains("it has not asked"), "{wrong}");
+    worker.say(r#"{"id":1,"op":"cancel"}"#);
+    assert_eq!(worker.end()["error"]["kind"], "cancelled");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
 fn a_worker_without_a_socket_names_the_missing_descriptor() {
     let output = common::wingback().arg("worker").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

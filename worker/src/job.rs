@@ -13,10 +13,10 @@ use futures::{
     future::{self, Either, Shared},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wingback::{Error, ErrorKind, Handle, Phase, Progress, Result, Task};
 
-use crate::lock::lock;
+use crate::{lock::lock, question::Question};
 
 /// An event of a job. An error of the protocol has no ID.
 #[derive(Serialize)]
@@ -75,18 +75,30 @@ pub(crate) struct Job {
 pub(crate) struct JobState {
     cancel: Mutex<Option<oneshot::Sender<()>>>,
     task: Mutex<Option<(Handle, Option<Progress>)>>,
+    source_read: Question,
 }
 
 impl Job {
     pub(crate) fn new(id: u64, events: Events) -> Self {
         let (cancel, cancelled) = oneshot::channel();
         let (cancel, task) = (Mutex::new(Some(cancel)), Mutex::new(None));
-        let state = Arc::new(JobState { cancel, task });
+        let state = Arc::new(JobState { cancel, task, source_read: Question::default() });
         Job { id, events, state, cancelled: cancelled.shared() }
     }
 
     pub(crate) fn state(&self) -> Arc<JobState> {
         self.state.clone()
+    }
+
+    /// Returns a function that sends the event `source-read`, and waits for the answer of the client.
+    pub(crate) fn source_read(
+        &self,
+    ) -> impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static {
+        let (id, events, state) = (self.id, self.events.clone(), self.state.clone());
+        move || {
+            let send = || events.send(&json!({ "id": id, "event": "source-read" }));
+            state.source_read.ask(send)
+        }
     }
 
     /// Runs a task of the engine. Cancellation lets it clean up.
@@ -105,6 +117,8 @@ impl Job {
             Either::Left((result, _)) => result,
             Either::Right((_, work)) => {
                 handle.cancel();
+                // Not before the cancel, because the task continues then.
+                self.state.source_read.close();
                 work.await
             }
         }
@@ -137,6 +151,11 @@ impl JobState {
     pub(crate) fn cancel(&self) {
         // Dropping the sender resolves the receiver.
         drop(lock(&self.cancel).take());
+    }
+
+    /// Answers the event `source-read`. Returns false if it was not sent.
+    pub(crate) fn answer(&self, failure: Option<String>) -> bool {
+        self.source_read.answer(failure.map_or(Ok(()), Err))
     }
 
     /// Reports the progress, if it has changed.

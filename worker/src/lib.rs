@@ -17,6 +17,7 @@ mod limits;
 mod lines;
 mod lock;
 mod operations;
+mod question;
 mod request;
 mod serve;
 mod shared;

@@ -122,7 +122,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
         }
         // The request loop handles these.
-        Operation::Cancel | Operation::Limit(_) | Operation::Unlimit(_) => {
+        Operation::Cancel | Operation::Answer(_) | Operation::Limit(_) | Operation::Unlimit(_) => {
             Err(Error::new(ErrorKind::Internal, "run the job"))
         }
     }
@@ -198,6 +198,9 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     for (path, len) in args.max_len {
         backup = backup.max_len(path.0, len);
+    }
+    if args.source_read {
+        backup = backup.on_source_read(job.source_read());
     }
     match args.to {
         Destination::Store(spec, name) => {

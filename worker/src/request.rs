@@ -58,6 +58,8 @@ pub(crate) enum Operation {
     Sweep(Objects),
     /// Cancels the job of this ID. The job itself reports its end.
     Cancel,
+    /// Answers the event `source-read` of the job of this ID.
+    Answer(Answer),
     /// Creates a limit, or changes it.
     Limit(Limit),
     /// Forgets a limit.
@@ -119,6 +121,15 @@ pub(crate) struct Backup {
     pub(crate) label: Option<Bytes>,
     #[serde(default)]
     pub(crate) tags: Vec<Tag>,
+    /// Whether to send the event `source-read`, and wait for the answer.
+    #[serde(default)]
+    pub(crate) source_read: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answer {
+    pub(crate) failure: Option<String>,
 }
 
 /// The archive that unchanged files are copied from.

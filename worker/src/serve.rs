@@ -171,6 +171,14 @@ impl Worker {
                     None => self.shared.streams.discard(request.id),
                 }
             }
+            Operation::Answer(answer) => {
+                // The job may have ended.
+                let job = lock(&self.jobs).running.get(&request.id).cloned();
+                if job.is_some_and(|job| !job.answer(answer.failure)) {
+                    let error = Error::new(ErrorKind::InvalidInput, "answer the job");
+                    return Err(error.caused_by("it has not asked"));
+                }
+            }
             Operation::Limit(limit) => {
                 self.shared.limits.set(limit.limit, limit.bytes_per_second);
             }

@@ -101,6 +101,10 @@ type Backup struct {
 	node         *Node
 	config       Config // at the time of Node.Backup
 	uuid, server string
+
+	// OnSourceRead is called as soon as the server's files have been read; see wingback.Backup.OnSourceRead. Let
+	// the server save again there, and after an error, if it does not save during the backup.
+	OnSourceRead func() error
 }
 
 // Details are what Wings reports about a backup to the Panel.
@@ -199,6 +203,8 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 		AllowEmpty: true,
 		Slots:      config.Slots,
 		Engine:     config.Engine,
+
+		OnSourceRead: b.OnSourceRead,
 	}
 	if ignore != "" {
 		job.Exclude = []string{ignore}

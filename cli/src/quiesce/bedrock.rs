@@ -140,12 +140,21 @@ struct Log<'a> {
 
 impl<'a> Log<'a> {
     fn at_end(path: &'a Path) -> io::Result<Self> {
-        Ok(Log { path, read: path.metadata()?.len(), rest: Vec::new() })
+        let meta = path.metadata()?;
+        if !meta.is_file() {
+            // The open of a named pipe could wait without an end.
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        Ok(Log { path, read: meta.len(), rest: Vec::new() })
     }
 
     /// Returns the lines that are complete since the last call.
     fn lines(&mut self) -> io::Result<Vec<String>> {
-        let mut file = File::open(self.path)?;
+        let mut file = match File::open(self.path) {
+            // It is being replaced.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
+        };
         let len = file.metadata()?.len();
         if len < self.read {
             (self.read, self.rest) = (0, Vec::new());
@@ -237,7 +246,10 @@ mod tests {
         let mut log = Log::at_end(&path).expect("a log");
         std::fs::write(&path, "old\nhalf a line\nnew").expect("written");
         assert_eq!(log.lines().expect("read"), [" a line"]);
+        std::fs::remove_file(&path).expect("removed");
+        assert!(log.lines().expect("read").is_empty());
         std::fs::write(&path, "again\n").expect("written");
         assert_eq!(log.lines().expect("read"), ["again"]);
+        assert!(Log::at_end(dir.path()).is_err());
     }
 }

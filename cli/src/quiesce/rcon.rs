@@ -4,8 +4,8 @@
 //! end it. A wrong password is answered with the number -1. The server splits an answer into packets of 4096 bytes.
 
 use std::{
-    fs,
-    io::{self, ErrorKind::InvalidData},
+    fs::File,
+    io::{self, ErrorKind::InvalidData, Read},
     path::Path,
     pin::pin,
     time::Duration,
@@ -38,6 +38,9 @@ const PACKET_MAX: usize = FRAME + 3 * SPLIT;
 /// Longest answer. The answers to these commands have one line.
 const ANSWER_MAX: usize = 64 << 10;
 
+/// Most bytes that are read of the file with the password.
+const PASSWORD_FILE_MAX: u64 = 4 << 10;
+
 /// Time for a connection with its login.
 const LOGIN_TIME: Duration = Duration::from_secs(10);
 
@@ -59,8 +62,13 @@ impl Password {
     /// Reads the first line of `file`, or the variable `WINGBACK_RCON_PASSWORD`.
     pub fn read(file: Option<&Path>) -> Result<Self, Error> {
         let text = match file {
-            Some(file) => fs::read_to_string(file)
-                .map_err(|e| Error::io("read the password in", e).at(file))?,
+            Some(file) => {
+                let mut text = String::new();
+                let opened = File::open(file).map(|file| file.take(PASSWORD_FILE_MAX));
+                let read = opened.and_then(|mut file| file.read_to_string(&mut text));
+                read.map_err(|e| Error::io("read the password in", e).at(file))?;
+                text
+            }
             None => std::env::var("WINGBACK_RCON_PASSWORD").unwrap_or_default(),
         };
         match text.lines().next() {

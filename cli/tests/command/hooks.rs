@@ -104,6 +104,15 @@ fn without_a_successful_first_hook_there_is_no_backup() {
 }
 
 #[test]
+fn options_are_checked_before_the_first_hook() {
+    let hooked = Hooked::new(&[("a", b"a")]);
+    let args = ["--before", LOG, "--after-read", LOG, "--after", LOG, "--exclude-from", "/missing"];
+    let ran = run(&mut hooked.create(&args));
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert_eq!(hooked.log(), ["after 0"]);
+}
+
+#[test]
 fn the_second_hook_runs_after_an_error() {
     let hooked = Hooked::new(&[]);
     let error = format!("rmdir {}; {LOG}", hooked.place.source.display());

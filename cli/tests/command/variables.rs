@@ -49,6 +49,7 @@ fn value(option: &str, place: &Place, java: &Java) -> String {
         // With the variable of --null, a zero ends each path.
         "files-from" => file("files", "a\0b\0"),
         "exclude-from" => file("patterns", "*.bak\n"),
+        "files-from" => file("files", "a\n"),
         "rules" => "git".into(),
         "ignore-file" => "replace".into(),
         "ignore-file-name" => ".ignore".into(),
