@@ -10,7 +10,7 @@ use std::{
         Mutex, PoisonError,
         mpsc::{self, Receiver, Sender, SyncSender},
     },
-    thread::{self, Scope},
+    thread,
 };
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ use crate::{
     limiter::Limiter,
     progress::Tracker,
     read::inflate::Inflater,
-    rt::threads::lower_priority,
+    rt::threads::{Threads, join},
     write::previous::{Copies, PreviousArchive},
 };
 
@@ -43,8 +43,7 @@ pub(crate) struct Settings {
     pub(crate) encoder: Encoder,
     pub(crate) level: Level,
     pub(crate) profile: Profile,
-    pub(crate) threads: usize,
-    pub(crate) background: bool,
+    pub(crate) threads: Threads,
     pub(crate) write_limit: Limiter,
     /// Begins some segments at multiples of a block of the file system.
     pub(crate) align: bool,
@@ -102,7 +101,7 @@ pub(crate) fn run<T>(
     emit: impl FnMut(Bytes) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(Info, T)>,
 ) -> Result<(ArchiveReport, T)> {
-    let threads = settings.threads.max(1);
+    let threads = settings.threads.count.max(1);
     let (jobs, jobs_out) = mpsc::channel();
     let (ordered, ordered_out) = mpsc::sync_channel(2 * threads);
     let jobs_out = Mutex::new(jobs_out);
@@ -112,7 +111,7 @@ pub(crate) fn run<T>(
             let (jobs, pool) = (&jobs_out, pool.clone());
             let deflater = Deflater::new(settings.encoder, settings.level)?;
             let body = move || work(deflater, previous, jobs, &pool);
-            start(scope, &format!("wingback-pack-{i}"), settings, body)
+            settings.threads.start(scope, &format!("wingback-pack-{i}"), body)
         };
         let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
         let assembler = Assembler {
@@ -129,8 +128,8 @@ pub(crate) fn run<T>(
             compressed: 0,
             is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
         };
-        let assembly =
-            start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
+        let assemble = move || assembler.assemble(&ordered_out);
+        let assembly = settings.threads.start(scope, "wingback-hash", assemble)?;
         let mut feeder = Feeder { jobs, ordered, pool };
         let produced = produce(&mut feeder).and_then(|(info, value)| {
             feeder.ordered.send(Ordered::End(Box::new(info))).map_err(|_| stopped())?;
@@ -175,29 +174,6 @@ impl Feeder {
 /// Error for the producer if the other side has ended. The caller gets the error of the other side.
 fn stopped() -> Error {
     Error::new(ErrorKind::Internal, "make the archive").caused_by("another thread has stopped")
-}
-
-fn start<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    settings: &Settings,
-    body: impl FnOnce() -> T + Send + 'scope,
-) -> Result<thread::ScopedJoinHandle<'scope, T>> {
-    let background = settings.background;
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, move || {
-            if background {
-                lower_priority();
-            }
-            body()
-        })
-        .map_err(|e| Error::io("start a thread", e))
-}
-
-/// Waits for the end of a thread. A scope waits only for the end of its work.
-fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// A worker. It compresses batches until there are no more.

@@ -1,0 +1,263 @@
+//! Reads files of the source: small ones completely, large ones part by part.
+
+use std::ops::Range;
+
+use rustix::io::Errno;
+
+use super::{parts::Parts, queue::Room};
+use crate::{
+    entry::{EntryKind, Metadata},
+    error::{Error, Result},
+    format::{
+        buffer::{Buf, Pool},
+        segment::{Batch, SegmentLayout},
+        tar::{BLOCK, Header},
+    },
+    fs::{file::SourceFile, root::Root, stat::FileId, walk::DirEntry},
+    progress::Tracker,
+    report::Change,
+    write::tree::options::TreeOptions,
+};
+
+/// Reads files as the options say. Each thread has its own.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    pub(crate) root: &'a Root,
+    pub(crate) options: &'a TreeOptions,
+    pub(crate) tracker: &'a Tracker,
+    pub(crate) pool: Pool,
+    /// The time of the previous archive. A file that has not been touched since then is likely to be
+    /// copied from there.
+    pub(crate) previous_ns: Option<i64>,
+}
+
+/// A file of the source.
+pub(crate) struct FoundFile {
+    /// The metadata, with the number of bytes to store as its size.
+    pub(crate) meta: Metadata,
+    /// Identity of the file if it has more than one name.
+    pub(crate) link: Option<FileId>,
+    pub(crate) content: Content,
+}
+
+/// How much of a file was read.
+pub(crate) enum Content {
+    /// Nothing, because the file is likely to be unchanged since the previous archive.
+    Unread,
+    Small(SmallFile),
+    Large {
+        header_len: usize,
+        parts: Parts,
+    },
+}
+
+/// A small file, which was read completely.
+pub(crate) struct SmallFile {
+    /// Header, content and padding.
+    pub(crate) tar: Vec<u8>,
+    pub(crate) header_len: usize,
+    /// Bytes that were read. Holes are not read.
+    pub(crate) read: u64,
+    pub(crate) end: FileEnd,
+    pub(super) room: Option<Room>,
+}
+
+/// A large file, which is being read.
+pub(crate) struct LargeFile {
+    file: SourceFile,
+    layout: SegmentLayout,
+    /// The headers, until the first part has them.
+    header: Vec<u8>,
+    at: u64,
+    is_short: bool,
+}
+
+/// Some complete segments of a large file.
+pub(crate) struct Part {
+    pub(crate) batch: Batch,
+    /// Bytes of the content.
+    pub(crate) content: u64,
+    /// Bytes that were read. Holes are not read.
+    pub(crate) read: u64,
+}
+
+/// What comes next of a large file.
+pub(crate) enum NextPart {
+    Part(Part),
+    End(FileEnd),
+}
+
+/// What was found out about a file at its end.
+#[derive(Clone, Copy)]
+pub(crate) struct FileEnd {
+    /// How the file has changed since it was opened.
+    pub(crate) change: Option<Change>,
+    /// Whether the file ended before the length that it had when it was opened.
+    pub(crate) is_short: bool,
+}
+
+/// A failed read.
+pub(crate) enum ReadError {
+    /// The file could not be read.
+    Errno(Errno),
+    /// The backup must end.
+    Fatal(Error),
+}
+
+/// A file, or a symlink, that could not be opened or read.
+pub(crate) struct Failed {
+    pub(crate) operation: &'static str,
+    pub(crate) error: ReadError,
+}
+
+impl Reader<'_> {
+    /// Looks at a file. Reads it, or its first part, unless it is likely to be unchanged.
+    pub(super) fn find(&self, entry: &DirEntry, scratch: &mut Buf) -> Result<FoundFile, Failed> {
+        if let Some(previous_ns) = self.previous_ns
+            // If this fails, opening the file fails too and reports the error.
+            && let Ok(Some((meta, link))) = entry.stat_file()
+            && !self.options.max_len.contains_key(&entry.path)
+        {
+            let touched_ns = if self.options.trust_mtime { meta.mtime_ns } else { meta.ctime_ns };
+            if touched_ns < previous_ns {
+                return Ok(FoundFile { meta, link, content: Content::Unread });
+            }
+        }
+        self.read(&entry.path, entry.open_file(), scratch)
+    }
+
+    /// Reads a small file. Of a large file, it reads nothing yet.
+    pub(crate) fn read(
+        &self,
+        path: &[u8],
+        opened: Result<SourceFile, Errno>,
+        scratch: &mut Buf,
+    ) -> Result<FoundFile, Failed> {
+        let file = opened.map_err(Failed::open)?;
+        let mut meta = file.metadata();
+        let link = file.hard_link();
+        let max_len = self.options.max_len.get(path).copied();
+        meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
+        let content = match SegmentLayout::of(path, meta.size) {
+            None => {
+                let small = self.read_small(path, file, &mut meta, scratch);
+                Content::Small(small.map_err(|error| Failed { operation: "read", error })?)
+            }
+            Some(layout) => {
+                let mut header = Vec::new();
+                file_header(path, &meta).write(&mut header);
+                let header_len = header.len();
+                let large = LargeFile { file, layout, header, at: 0, is_short: false };
+                Content::Large { header_len, parts: Parts::Unread(large) }
+            }
+        };
+        Ok(FoundFile { meta, link, content })
+    }
+
+    /// Reads the content before it writes the header, so that the header has the length that was read.
+    fn read_small(
+        &self,
+        path: &[u8],
+        mut file: SourceFile,
+        meta: &mut Metadata,
+        scratch: &mut Buf,
+    ) -> Result<SmallFile, ReadError> {
+        scratch.truncate(0);
+        let Amount { len, read } = self.read_range(&mut file, 0..meta.size, scratch)?;
+        let is_short = len < meta.size;
+        meta.size = len;
+        let padded = scratch.len().next_multiple_of(BLOCK);
+        let mut tar = Vec::with_capacity(4 * BLOCK + padded);
+        file_header(path, meta).write(&mut tar);
+        let header_len = tar.len();
+        tar.extend_from_slice(scratch);
+        tar.resize(header_len + padded, 0);
+        let end = FileEnd::of(&file, is_short)?;
+        Ok(SmallFile { tar, header_len, read, end, room: None })
+    }
+
+    /// Reads the next segments of a large file.
+    pub(crate) fn next_part(&self, file: &mut LargeFile) -> Result<NextPart, ReadError> {
+        let mut batch = Batch::new(self.pool.take());
+        let (mut content, mut read) = (0, 0);
+        batch.raw.extend(&std::mem::take(&mut file.header));
+        batch.cut();
+        while let Some(piece) = file.layout.piece_at(file.at).filter(|_| !batch.is_full()) {
+            let amount = self.read_range(&mut file.file, piece.clone(), &mut batch.raw)?;
+            let missing = piece.end - piece.start - amount.len;
+            file.is_short |= missing > 0;
+            file.at = piece.end;
+            // Only the last piece needs padding, since the lengths of the others are multiples of a block.
+            let len = batch.raw.len() + missing as usize;
+            batch.raw.zeros(missing as usize + len.next_multiple_of(BLOCK) - len);
+            batch.cut();
+            content += amount.len;
+            read += amount.read;
+        }
+        if batch.is_empty() {
+            return Ok(NextPart::End(FileEnd::of(&file.file, file.is_short)?));
+        }
+        Ok(NextPart::Part(Part { batch, content, read }))
+    }
+
+    /// Reads a range of a file into `buf`.
+    pub(crate) fn read_range(
+        &self,
+        file: &mut SourceFile,
+        range: Range<u64>,
+        buf: &mut Buf,
+    ) -> Result<Amount, ReadError> {
+        let mut at = range.start;
+        let mut read = 0;
+        let is_cancelled = || self.tracker.is_cancelled();
+        while at < range.end {
+            if is_cancelled() {
+                return Err(ReadError::Fatal(Error::cancelled()));
+            }
+            let left = (range.end - at) as usize;
+            let hole = file.hole_at(at).min(left as u64) as usize;
+            if hole > 0 {
+                buf.zeros(hole);
+                at += hole as u64;
+                continue;
+            }
+            let allowed =
+                self.options.read_limit.take(left, is_cancelled).map_err(ReadError::Fatal)?;
+            let n = file.read_at(buf.room(allowed), at).map_err(ReadError::Errno)?;
+            if n == 0 {
+                break;
+            }
+            buf.advance(n);
+            at += n as u64;
+            read += n as u64;
+        }
+        file.release(range.start..at);
+        Ok(Amount { len: at - range.start, read })
+    }
+}
+
+/// How many bytes came from a file.
+pub(crate) struct Amount {
+    /// Bytes of the content, with its holes.
+    pub(crate) len: u64,
+    /// Bytes that were read.
+    pub(crate) read: u64,
+}
+
+impl Failed {
+    pub(crate) fn open(errno: Errno) -> Self {
+        Failed { operation: "open", error: ReadError::Errno(errno) }
+    }
+}
+
+impl FileEnd {
+    fn of(file: &SourceFile, is_short: bool) -> Result<Self, ReadError> {
+        let change = file.change().map_err(ReadError::Errno)?;
+        Ok(FileEnd { change: if is_short { Some(Change::Shrank) } else { change }, is_short })
+    }
+}
+
+/// Returns the header of a file.
+pub(crate) fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {
+    Header { path, kind: EntryKind::File, meta, target: b"" }
+}
