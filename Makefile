@@ -5,11 +5,11 @@ PREFIX ?= /usr/local
 # Of the C library: `--no-default-features` leaves the network out, `--features isal` makes ISA-L available.
 FFI_FEATURES ?=
 # What the benches measure: one command, with each of its encoders.
-BENCHED = --wingback default=target/release/wingback --wingback "isa-l=target/release/wingback --encoder isa-l"
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+BENCHED = --wingback default=$(TARGET)/release/wingback --wingback "isa-l=$(TARGET)/release/wingback --encoder isa-l"
 
 .PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
-	bench-daemon bench-incremental bench-encoders bench-index fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
+	bench-daemon bench-incremental bench-align bench-encoders bench-index bench-tree bench-peer fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign name-campaign
 
 help:
@@ -78,30 +78,40 @@ lint: ## format, clippy, docs, public API, dependencies, oldest Rust, hidden tes
 	tests/deny.sh
 	tests/msrv.sh
 
-bench: setup-all ## the figures of docs/benchmarks.md (half an hour and more)
+bench: setup-all bench-tree ## the figures of docs/benchmarks.md (half an hour and more)
 	cargo build --release -p wingback-cli --features isal
 	python3 benches/run.py --scaling --tree target/bench/tree $(BENCHED)
 	python3 benches/way_back.py --memory --tree target/bench/tree $(BENCHED)
 
-bench-c: ## a backup through C against one by the command; the size of the library
+bench-c: bench-tree ## a backup through C against one by the command; the size of the library
 	cargo build --release -p wingback-cli -p wingback-ffi
 	cargo build --release -p wingback-ffi --no-default-features --target-dir $(TARGET)/plain
 	python3 benches/c.py --wingback $(TARGET)/release/wingback \
 		--library $(TARGET)/release --library $(TARGET)/plain/release
 
-bench-go: ## Wings' pipeline and ours, in one Go process
+bench-go: bench-tree ## Wings' pipeline and ours, in one Go process
 	cargo build --release -p wingback-cli
-	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
 	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
 		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 9x
 
-bench-incremental: ## the second day's backup; needs restic and borg
-	cargo build --release -p wingback-cli
-	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
+bench-tree: # the tree of most benches, made once
+	@tests/setup.sh benches
+	python3 benches/make_tree.py target/bench/tree
+
+bench-peer:
 	CGO_ENABLED=0 go build -C benches/peer -o $(abspath target/bench/peer) .
+
+bench-incremental: bench-tree bench-peer ## the second day's backup, with restic and borg
+	cargo build --release -p wingback-cli
 	for where in --memory ""; do \
 		python3 benches/incremental.py $$where --tree target/bench/tree --peer target/bench/peer \
 			--wingback $(TARGET)/release/wingback || exit 1; done
+
+bench-align: bench-tree bench-peer ## shared blocks of the archives of several days: XFS, btrfs, restic, borg and rsync
+	cargo build --release -p wingback-cli
+	python3 benches/align.py --tree target/bench/tree --wingback $(TARGET)/release/wingback
+	python3 benches/repositories.py --tree target/bench/tree --peer target/bench/peer \
+		--wingback $(TARGET)/release/wingback
 
 bench-index: ## an index of ten million files: time and memory to write, list, read one file, and compare
 	cargo build --release -p wingback-cli
@@ -111,14 +121,12 @@ bench-daemon: ## the daemon with two hundred concurrent requests
 	cargo build --release -p wingback-server
 	python3 benches/daemon.py $(TARGET)/release/wingback-server
 
-bench-s3: setup-all ## backups to S3 against the peer, with and without a slow link
+bench-s3: setup-all bench-tree ## backups to S3 against the peer, with and without a slow link
 	cargo build --release -p wingback-cli --features isal
 	cargo build --release --features s3 --bench s3_upload
-	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t target/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" $(BENCHED)
+	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t $(TARGET)/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" $(BENCHED)
 
-bench-encoders: setup-all ## deflate encoders against our own
-	mkdir -p target/bench
-	test -d target/bench/tree || python3 benches/make_tree.py target/bench/tree
+bench-encoders: setup-all bench-tree ## deflate encoders against our own
 	tar c -C target/bench/tree logs | head -c 60000000 >target/bench/logs.tar
 	cd target/bench/tree && find plugins world/playerdata world/stats world/advancements \
 		-type f -size -40k | sort | tar c --no-recursion -T - | head -c 60000000 >../small.tar

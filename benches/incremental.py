@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import os
-import random
 import resource
 import shutil
 import statistics
@@ -23,6 +22,8 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+
+import day
 
 
 def main():
@@ -64,26 +65,12 @@ class Days:
         self.call(["borg", "init", "-e", "none"])
         self.others()
         self.day("nothing changed", first)
-        self.edit()
+        day.change(self.tree, 0)
         self.day("5% changed", first, others=True)
         subprocess.run(["chown", "-R", f"{os.getuid()}:{os.getgid()}", self.tree], check=True)
         time.sleep(61)
         self.day("5% changed, and chown -R", first)
         self.day("5% changed, and chown -R, --trust mtime", first, "--trust", "mtime")
-
-    def edit(self):
-        rng = random.Random(9)
-        regions = sorted(self.tree.rglob("*.mca"))
-        for path in regions[::10]:
-            size = path.stat().st_size
-            with path.open("r+b") as file:
-                file.seek(size // 4 // 4096 * 4096)
-                file.write(rng.randbytes(size // 2 // 4096 * 4096))
-        with next(self.tree.rglob("logs")).joinpath("latest.log").open("a") as log:
-            log.write("[12:00:00] [Server thread/INFO]: a new day\n" * 1000)
-        small = sorted(p for p in self.tree.rglob("*") if p.is_file() and p.stat().st_size < 8192)
-        for path in rng.sample(small, 300):
-            path.write_bytes(path.read_bytes()[::-1])
 
     def day(self, title, first, *options, others=False):
         """Runs all programs in turns, and prints the medians of the ratios."""

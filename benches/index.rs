@@ -24,6 +24,9 @@ use wingback::{
 };
 
 const FILES: u64 = 10_000_000;
+/// Bytes of a file. So small ones are in groups, and most of the large ones have a segment of their own.
+const SMALL: u64 = 300;
+const LARGE: u64 = 1_000_000;
 const GUARD: Guard = Guard { mb: 4096, seconds: 600 };
 
 fn main() {
@@ -31,13 +34,17 @@ fn main() {
     let files =
         std::env::var("WINGBACK_INDEX_FILES").map_or(FILES, |n| n.parse().expect("a number"));
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["write", path] => sparse_archive(Path::new(path), files).expect("written"),
+        ["write", path] => sparse_archive(Path::new(path), files, SMALL).expect("written"),
+        ["write-large", path] => sparse_archive(Path::new(path), files, LARGE).expect("written"),
         ["info", path] => {
             let info = block_on(Archive::file(path).info()).expect("read");
             assert_eq!(info.map(|info| info.files), Some(files));
         }
         ["previous", path] => {
-            assert_eq!(compare_with_previous(Path::new(path), files).expect("read"), files);
+            assert_eq!(compare_with_previous(Path::new(path), files, SMALL).expect("read"), files);
+        }
+        ["previous-large", path] => {
+            assert_eq!(compare_with_previous(Path::new(path), files, LARGE).expect("read"), files);
         }
         [command] if !command.starts_with('-') => measure(command, files),
         // The runner of the tests starts benches as well.
@@ -48,12 +55,14 @@ fn main() {
 fn measure(command: &str, files: u64) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("sparse.tar.gz");
+    let large = dir.path().join("large.tar.gz");
     let file = sparse_path(files / 2);
-    let this = |verb: &str| {
+    let on = |verb: &str, path: &Path| {
         let mut this = Command::new(std::env::current_exe().expect("this program"));
-        this.arg(verb).arg(&path);
+        this.arg(verb).arg(path);
         limited::run_within(GUARD, &this)
     };
+    let this = |verb: &str| on(verb, &path);
     let file = str::from_utf8(&file).expect("UTF-8");
     row("write the index", &this("write"));
     row("`Archive::info`", &this("info"));
@@ -73,6 +82,8 @@ fn measure(command: &str, files: u64) {
         row(name, &limited::run_within(GUARD, &shell));
     }
     row("compare with it as the previous archive", &this("previous"));
+    row("write the index of large files", &on("write-large", &large));
+    row("compare with that", &on("previous-large", &large));
 
     let store = Counting {
         store: LocalStore::new(dir.path()),
@@ -83,17 +94,26 @@ fn measure(command: &str, files: u64) {
     let key = Key::new("sparse.tar.gz").expect("a name");
     let mut content = Vec::new();
     block_on(Archive::in_store(store, key).copy_file(file, &mut content)).expect("read");
-    assert_eq!(content.len(), 300);
+    assert_eq!(content.len() as u64, SMALL);
     println!(
         "\nOne file from a store: {} reads, {} bytes.",
         reads.load(Relaxed),
         bytes.load(Relaxed)
     );
-    let file = std::fs::File::open(&path).expect("the archive");
+    println!(
+        "{files} files; the index has {:.1} MB, and that of large files {:.1} MB.",
+        index_mb(&path),
+        index_mb(&large)
+    );
+}
+
+/// Returns the megabytes of the index: of the file without its hole.
+fn index_mb(path: &Path) -> f64 {
+    let file = std::fs::File::open(path).expect("the archive");
     // Only a synced file has all its blocks.
     file.sync_all().expect("synced");
-    let size = std::os::unix::fs::MetadataExt::blocks(&file.metadata().expect("the archive")) * 512;
-    println!("{files} files; the index has about {} MB.", size / 1_000_000);
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&file.metadata().expect("the archive"));
+    blocks as f64 * 512.0 / 1e6
 }
 
 fn row(name: &str, ran: &Ran) {

@@ -65,7 +65,7 @@ fn main() -> Result<()> {
 }
 
 async fn ours(store: &S3Store, pair: usize, bytes: &Bytes) -> Result<()> {
-    let key = store.key(&uuid::Uuid::from_u128(pair as u128));
+    let key = store.key(uuid::Uuid::from_u128(pair as u128));
     let mut upload = store.create(&key, None).await?;
     for at in (0..bytes.len()).step_by(1 << 20) {
         upload.write(bytes.slice(at..bytes.len().min(at + (1 << 20)))).await?;

@@ -23,7 +23,7 @@ fn main() -> Result<()> {
 
 async fn back_up(dir: &OsStr, to: &OsStr) -> Result<()> {
     let store = LocalStore::new(to);
-    let key = store.key(&uuid::Uuid::new_v4());
+    let key = store.key(uuid::Uuid::new_v4());
     let path = store.path(&key);
     let task = Backup::new(dir).exclude("*.log\ncache/**").count_first(true).start(store, key);
 
@@ -37,7 +37,7 @@ async fn back_up(dir: &OsStr, to: &OsStr) -> Result<()> {
 
     let report = report?;
     println!("{}", path.display());
-    println!("{} files, {} bytes, SHA-1 {}", report.files, report.size, report.sha1_hex());
+    println!("{} files, {} bytes, SHA-1 {}", report.files, report.size, report.sha1);
     for skipped in &report.skipped {
         println!("skipped {}: {}", String::from_utf8_lossy(&skipped.path), skipped.reason);
     }

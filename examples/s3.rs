@@ -33,9 +33,9 @@ async fn back_up(dir: &str, bucket: &str, endpoint: Option<&String>) -> Result<(
     config.endpoint = endpoint.cloned();
     config.prefix = "servers/".into();
     let store = S3Store::new(config)?;
-    let key = store.key(&uuid::Uuid::new_v4());
+    let key = store.key(uuid::Uuid::new_v4());
     let report = Backup::new(dir).start(store.clone(), key.clone()).await?;
-    println!("{}: {} bytes, SHA-1 {}", key.as_str(), report.size, report.sha1_hex());
+    println!("{}: {} bytes, SHA-1 {}", key.as_str(), report.size, report.sha1);
 
     // A list reads only the index.
     let listing = List::new().start(Archive::in_store(store, key)).await?;

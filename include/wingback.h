@@ -94,6 +94,8 @@ typedef enum wingback_status {
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
+    // The SHA-1 of the archive is not the one that was given.
+    WINGBACK_STATUS_MISMATCH = 23,
 } wingback_status;
 
 // The phases of a task, in their order.
@@ -191,12 +193,14 @@ typedef enum wingback_read_method {
 
 // Owner of written files.
 typedef enum wingback_owner {
-    // The user who runs the program. The default.
-    WINGBACK_OWNER_KEEP = 0,
+    // FROM_ARCHIVE for root, otherwise KEEP.
+    WINGBACK_OWNER_DEFAULT = 0,
     // The given user and group.
     WINGBACK_OWNER_FIXED = 1,
     // The user and group in the archive.
     WINGBACK_OWNER_FROM_ARCHIVE = 2,
+    // The user who runs the program.
+    WINGBACK_OWNER_KEEP = 3,
 } wingback_owner;
 
 // What was done about an interrupted restore.
@@ -224,6 +228,9 @@ typedef enum wingback_log_level {
 // An archive to read: a .tar.gz made by wingback or by another program. Several operations may
 // read it at once, except a stream. It may be freed while they run.
 typedef struct wingback_archive wingback_archive;
+
+// The archives in a store, newest first. The list belongs to its task.
+typedef struct wingback_archives wingback_archives;
 
 // The options of a backup. It can be started several times. It may be changed or freed while its
 // tasks run, because each task has its own copy.
@@ -257,7 +264,7 @@ typedef struct wingback_listing wingback_listing;
 // it and is freed with that object.
 typedef struct wingback_notes wingback_notes;
 
-// The archives in a store, sorted by key. The list belongs to its task.
+// The objects in a store, sorted by key. The list belongs to its task.
 typedef struct wingback_objects wingback_objects;
 
 // The URLs for the parts of one archive, in their order, as a panel issues them.
@@ -269,9 +276,10 @@ typedef struct wingback_parts wingback_parts;
 // The result of a backup. It belongs to its task.
 typedef struct wingback_report wingback_report;
 
-// The options of a restore, which brings a directory to the state of an archive. Nothing in the
-// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
-// the tree is either the old one or the new one.
+// The options of a restore. The files of the archive replace those of the directory. Files that the
+// archive does not have stay, unless wingback_restore_delete is set. Nothing in the directory is
+// changed before the archive is known to be undamaged. After a kill or a power cut, the tree is
+// either the old one or the new one.
 typedef struct wingback_restore wingback_restore;
 
 // The result of a restore. It belongs to its task.
@@ -421,7 +429,7 @@ typedef struct wingback_s3_config {
     const struct wingback_transfer *transfer;
 } wingback_s3_config;
 
-// An archive in a store.
+// An object in a store: an archive, or a file beside it such as a lock.
 typedef struct wingback_object {
     // sizeof(wingback_object).
     size_t struct_size;
@@ -434,6 +442,34 @@ typedef struct wingback_object {
     // Whether the store knows that time.
     bool is_modified_known;
 } wingback_object;
+
+// An archive in a store.
+typedef struct wingback_stored_archive {
+    // sizeof(wingback_stored_archive).
+    size_t struct_size;
+    // Its name. The bytes are valid as long as the list.
+    struct wingback_bytes key;
+    // Its size in bytes.
+    uint64_t size;
+    // Time at which it became complete, in nanoseconds since 1970, if is_modified_known.
+    int64_t modified_ns;
+    // Time when the backup began, in nanoseconds since 1970, if is_made_known. If the archive does not
+    // have it, it is `modified_ns`.
+    int64_t made_ns;
+    // Bytes of content more or fewer than in the archive before it with the same label and host, if
+    // has_content_change.
+    int64_t content_change;
+    // Whether `modified_ns` is set.
+    bool is_modified_known;
+    // Whether `made_ns` is set.
+    bool is_made_known;
+    // Whether `content_change` is set.
+    bool has_content_change;
+    // Whether the archive has its full length and an index. Only a verification finds other damage.
+    bool is_whole;
+    // Whether the archive has a lock: see wingback_archive_lock.
+    bool is_locked;
+} wingback_stored_archive;
 
 // The size of a source. The source may change before it is backed up.
 typedef struct wingback_estimate {
@@ -611,7 +647,7 @@ typedef struct wingback_unpack_options {
     size_t struct_size;
     // Number of threads that decode and write; 0 means one for each processor.
     uint32_t threads;
-    // Owner of the written files.
+    // Owner of the written files. An owner that cannot be set is a warning with the code "owner".
     enum wingback_owner owner;
     // The user, if `owner` is FIXED.
     uint32_t uid;
@@ -636,7 +672,7 @@ typedef struct wingback_unpack_options {
 // What was written. Each struct that has this struct has it as its last field, so that both can
 // grow.
 typedef struct wingback_unpacked {
-    // Files written; a hard link counts as a file.
+    // Files of the archive, also unchanged ones; a hard link counts as a file.
     uint64_t files;
     // Directories made or found.
     uint64_t directories;
@@ -660,7 +696,9 @@ typedef struct wingback_restored_summary {
     enum wingback_recovered recovered;
     // Nanoseconds from start to end.
     uint64_t duration_ns;
-    // What was written.
+    // Number of files and symlinks that are equal in the directory and the archive.
+    uint64_t unchanged;
+    // Counts of the members.
     struct wingback_unpacked unpacked;
 } wingback_restored_summary;
 
@@ -792,7 +830,7 @@ uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 void wingback_limiter_free(struct wingback_limiter *limiter);
 
 // Creates a store in `directory` of the local file system. The directory is made when it is first
-// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
 // empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
 // stay free. A backup fails with NO_SPACE when less is left.
 enum wingback_status wingback_store_local(struct wingback_bytes directory,
@@ -802,11 +840,12 @@ enum wingback_status wingback_store_local(struct wingback_bytes directory,
                                           struct wingback_error **error);
 
 // Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
-// its length without that byte to `len`. The store's template gives the name. An empty `uuid`
-// means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
+// its length without that byte to `len`. The store's template gives the name, with the current time,
+// the name of the host, and `label`, which may be empty. An empty `uuid` means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
 // buffer is too small.
 enum wingback_status wingback_store_key(const struct wingback_store *store,
                                         struct wingback_bytes uuid,
+                                        struct wingback_bytes label,
                                         char *buffer,
                                         size_t capacity,
                                         size_t *len,
@@ -821,12 +860,24 @@ enum wingback_status wingback_store_location(const struct wingback_store *store,
                                              size_t *len,
                                              struct wingback_error **error);
 
-// Starts to list the archives in the store. Result: wingback_task_objects.
+// Starts to list the archives in the store, newest first. Result: wingback_task_archives. An archive
+// is recognized by its content, whatever its name is. The last 64 KiB of each are read. If `label` is
+// not empty, only archives with this label are listed. Archives made before `since_ns`, in
+// nanoseconds since 1970, are left out.
+enum wingback_status wingback_store_archives(const struct wingback_store *store,
+                                             struct wingback_bytes label,
+                                             uint64_t since_ns,
+                                             struct wingback_task **task,
+                                             struct wingback_error **error);
+
+// Starts to list all objects in the store: archives, and files beside them such as locks. Nothing is
+// read. Result: wingback_task_objects.
 enum wingback_status wingback_store_list(const struct wingback_store *store,
                                          struct wingback_task **task,
                                          struct wingback_error **error);
 
-// Starts to delete the archive `key`. The task fails with NOT_FOUND if there is none.
+// Starts to delete the archive `key`, even if it has a lock. The task fails with NOT_FOUND if there is
+// none.
 enum wingback_status wingback_store_delete(const struct wingback_store *store,
                                            struct wingback_bytes key,
                                            struct wingback_task **task,
@@ -861,15 +912,37 @@ enum wingback_status wingback_task_objects(const struct wingback_task *task,
                                            const struct wingback_objects **objects,
                                            struct wingback_error **error);
 
-// Returns the number of archives; 0 for NULL.
+// Returns the number of objects; 0 for NULL.
 size_t wingback_objects_count(const struct wingback_objects *objects);
 
-// Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
+// Writes the object at `index`, counted from 0, to `object`. Its pointers are valid as long as
 // the list.
 enum wingback_status wingback_objects_get(const struct wingback_objects *objects,
                                           size_t index,
                                           struct wingback_object *object,
                                           struct wingback_error **error);
+
+// Lends the result of wingback_store_archives.
+enum wingback_status wingback_task_archives(const struct wingback_task *task,
+                                            const struct wingback_archives **archives,
+                                            struct wingback_error **error);
+
+// Returns the number of archives; 0 for NULL.
+size_t wingback_archives_count(const struct wingback_archives *archives);
+
+// Writes the archive at `index`, counted from 0, to `archive`. Its pointers are valid as long as the
+// list.
+enum wingback_status wingback_archives_get(const struct wingback_archives *archives,
+                                           size_t index,
+                                           struct wingback_stored_archive *archive,
+                                           struct wingback_error **error);
+
+// Lends what the archive at `index` says about itself, without its patterns. It is NULL if the archive
+// is not whole. It is valid as long as the list.
+enum wingback_status wingback_archives_info(const struct wingback_archives *archives,
+                                            size_t index,
+                                            const struct wingback_info **info,
+                                            struct wingback_error **error);
 
 // Creates the options for a backup of the directory `source`. By default the archive gets
 // everything except what an ignore file in the directory excludes.
@@ -974,7 +1047,7 @@ enum wingback_status wingback_backup_reproducible(struct wingback_backup *backup
                                                   struct wingback_error **error);
 
 // If `align` is true, parts of the archive are aligned with the blocks of file systems, so that these can share
-// the equal parts of two archives. The archive becomes about 0.4 % larger. The default is false.
+// the equal parts of two archives. The archive becomes about 0.3 % larger. The default is false.
 enum wingback_status wingback_backup_align(struct wingback_backup *backup,
                                            bool align,
                                            struct wingback_error **error);
@@ -1167,6 +1240,26 @@ enum wingback_status wingback_archive_info(const struct wingback_archive *archiv
                                            struct wingback_task **task,
                                            struct wingback_error **error);
 
+// Starts to lock the archive, so that a prune and the daemon do not remove it. Result:
+// wingback_task_lock. The lock is an object beside the archive, with the name of the archive and
+// ".lock". wingback_store_delete does not look at it. The task fails with NOT_FOUND if there is no such
+// archive, and with INVALID_INPUT if it is behind a link or is a stream.
+enum wingback_status wingback_archive_lock(const struct wingback_archive *archive,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
+
+// Starts to remove the lock of the archive. Result: wingback_task_lock. The errors are those of
+// wingback_archive_lock.
+enum wingback_status wingback_archive_unlock(const struct wingback_archive *archive,
+                                             struct wingback_task **task,
+                                             struct wingback_error **error);
+
+// Writes the result of wingback_archive_lock or wingback_archive_unlock to `changed`: whether the task
+// has changed anything. It is false if the archive had the lock already, or had none.
+enum wingback_status wingback_task_lock(const struct wingback_task *task,
+                                        bool *changed,
+                                        struct wingback_error **error);
+
 // Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
 // `count` paths or patterns. The list has the members that they match, and all members below
 // those. If `count` is 0, it has all members.
@@ -1270,7 +1363,7 @@ enum wingback_status wingback_verified_get(const struct wingback_verified *verif
 const struct wingback_notes *wingback_verified_damage(const struct wingback_verified *verified);
 
 // Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
-const struct wingback_notes *wingback_verified_whole(const struct wingback_verified *verified);
+const struct wingback_notes *wingback_verified_whole_files(const struct wingback_verified *verified);
 
 // Begins to read the members of an archive, in the order of the archive.
 enum wingback_status wingback_entries_open(const struct wingback_archive *archive,
@@ -1305,30 +1398,52 @@ void wingback_entries_cancel(const struct wingback_entries *entries);
 // Frees the reader; it need not be at the end of the archive. NULL is allowed.
 void wingback_entries_free(struct wingback_entries *entries);
 
-// Creates the options for a restore of `directory` to exactly the archive's content. The directory
-// is made if it does not exist.
+// Creates the options for a restore of all members into `directory`, which is made if it does not
+// exist.
 enum wingback_status wingback_restore_new(struct wingback_bytes directory,
                                           struct wingback_restore **restore,
                                           struct wingback_error **error);
 
-// If `merge` is true, the archive's files are added to the directory and replace files of the same
-// path, each atomically. Other files stay. The default is false.
-enum wingback_status wingback_restore_merge(struct wingback_restore *restore,
-                                            bool merge,
-                                            struct wingback_error **error);
+// If `deletes` is true, files that the archive does not have are removed, and
+// wingback_restored_removed lists them. Files that the patterns of the backup had excluded stay. If
+// the archive does not record its patterns because it has no index, the task fails with
+// INVALID_INPUT. The default is false.
+enum wingback_status wingback_restore_delete(struct wingback_restore *restore,
+                                             bool deletes,
+                                             struct wingback_error **error);
 
-// Keeps what `path_or_pattern` matches as it is, for example files that the backup excluded. Calls
-// add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
-// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
-// warning.
+// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
+// backup had excluded: the directory gets exactly the tree of the archive. Alone it has no effect.
+// The default is false.
+enum wingback_status wingback_restore_delete_excluded(struct wingback_restore *restore,
+                                                      bool delete_excluded,
+                                                      struct wingback_error **error);
+
+// Restores only the path `path_or_pattern` with everything beneath it, or the members that it
+// matches as a pattern. With wingback_restore_delete, only files that it matches are removed. Calls
+// add up. Patterns have the syntax of .gitignore. If one matches nothing in the archive, the task
+// fails with INVALID_INPUT and changes nothing.
+enum wingback_status wingback_restore_select(struct wingback_restore *restore,
+                                             struct wingback_bytes path_or_pattern,
+                                             struct wingback_error **error);
+
+// If `dry_run` is true, the task reads the archive and the directory, and changes nothing. The
+// result is the one that a restore would have. The default is false.
+enum wingback_status wingback_restore_dry_run(struct wingback_restore *restore,
+                                              bool dry_run,
+                                              struct wingback_error **error);
+
+// Keeps what `path_or_pattern` matches as it is: it is neither replaced nor removed. Calls add up.
+// Patterns have the syntax of .gitignore. If one matches nothing in the directory, the task fails
+// with INVALID_INPUT before anything is changed; if the directory is empty, that is a warning.
 enum wingback_status wingback_restore_keep(struct wingback_restore *restore,
                                            struct wingback_bytes path_or_pattern,
                                            struct wingback_error **error);
 
-// If `in_place` is true, the restore works without space for both trees. After the archive is
-// verified, the old files are removed, and the archive is unpacked in their place. A failure or a
-// kill after that leaves a part of the tree. It cannot be used with a stream. The default is
-// false.
+// If `in_place` is true, the restore needs no space for a second copy of the files that differ.
+// After the archive is verified, files are removed if wingback_restore_delete is set, and the
+// archive is unpacked over the others. A failure or a kill after that leaves a part of the tree. It
+// cannot be used with a stream. The default is false.
 enum wingback_status wingback_restore_in_place(struct wingback_restore *restore,
                                                bool in_place,
                                                struct wingback_error **error);
@@ -1348,7 +1463,7 @@ enum wingback_status wingback_restore_state_dir(struct wingback_restore *restore
                                                 struct wingback_error **error);
 
 // Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
-// with CORRUPT before anything is changed.
+// with MISMATCH before anything is changed.
 enum wingback_status wingback_restore_sha1(struct wingback_restore *restore,
                                            const uint8_t *sha1,
                                            struct wingback_error **error);
@@ -1393,6 +1508,17 @@ enum wingback_status wingback_restored_get(const struct wingback_restored *resto
 // Returns the members that were not written, such as devices, with the reasons. NULL for NULL.
 const struct wingback_notes *wingback_restored_skipped(const struct wingback_restored *restored);
 
+// Returns the paths that were not in the directory before, each directory before its content. NULL
+// for NULL.
+const struct wingback_notes *wingback_restored_added(const struct wingback_restored *restored);
+
+// Returns the paths of files, symlinks and others that were replaced. NULL for NULL.
+const struct wingback_notes *wingback_restored_replaced(const struct wingback_restored *restored);
+
+// Returns the paths that were removed, each directory after its content; empty without
+// wingback_restore_delete. NULL for NULL.
+const struct wingback_notes *wingback_restored_removed(const struct wingback_restored *restored);
+
 // Returns warnings. NULL for NULL.
 const struct wingback_notes *wingback_restored_warnings(const struct wingback_restored *restored);
 
@@ -1418,6 +1544,13 @@ enum wingback_status wingback_extract_overwrite(struct wingback_extract *extract
 enum wingback_status wingback_extract_salvage(struct wingback_extract *extract,
                                               bool salvage,
                                               struct wingback_error **error);
+
+// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
+// with MISMATCH before anything is written. A stream is compared at its end, and the written files
+// stay. It cannot be combined with wingback_extract_salvage.
+enum wingback_status wingback_extract_sha1(struct wingback_extract *extract,
+                                           const uint8_t *sha1,
+                                           struct wingback_error **error);
 
 // Sets `options`: how members are written, and the limits for them.
 enum wingback_status wingback_extract_options(struct wingback_extract *extract,

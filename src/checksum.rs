@@ -6,15 +6,16 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A SHA-1. Its text has forty hexadecimal digits: `Display` writes lower case, and `FromStr` reads both cases.
 ///
-/// With the feature `serde` it can be deserialized from its text.
+/// With the feature `serde` it is read and written as its text.
 ///
 /// ```
 /// let sha1: wingback::Sha1 = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709".parse()?;
 /// assert_eq!(sha1.0[0], 0xda);
 /// assert_eq!(sha1.to_string(), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+/// assert_eq!(sha1.as_ref()[..2], [0xda, 0x39]);
 /// # Ok::<(), wingback::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha1(pub [u8; 20]);
 
 impl FromStr for Sha1 {
@@ -46,6 +47,25 @@ impl FromStr for Sha1 {
 impl fmt::Display for Sha1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl From<[u8; 20]> for Sha1 {
+    fn from(bytes: [u8; 20]) -> Self {
+        Sha1(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Sha1 {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Sha1 {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

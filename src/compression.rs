@@ -106,6 +106,41 @@ impl FromStr for Encoder {
     }
 }
 
+/// The encoder and the level that an archive records.
+///
+/// It differs from [`Encoder`]: an archive can be of an encoder that this build lacks, or of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ArchiveEncoder {
+    id: u8,
+    level: u8,
+}
+
+impl ArchiveEncoder {
+    /// Returns the encoder with these numbers in the footer.
+    pub(crate) fn new((id, level): (u8, u8)) -> Self {
+        ArchiveEncoder { id, level }
+    }
+
+    /// Returns a word for programs: `none`, `miniz-oxide`, `zlib-rs`, `isa-l`, `zlib-ng`, `wingback`,
+    /// `several` (copied from archives of other encoders), or `unknown`.
+    pub fn code(self) -> &'static str {
+        const CODES: [&str; 7] =
+            ["none", "miniz-oxide", "zlib-rs", "isa-l", "zlib-ng", "wingback", "several"];
+        CODES.get(usize::from(self.id)).copied().unwrap_or("unknown")
+    }
+
+    /// Returns the level. Each encoder counts its levels in its own way: see `docs/format.md`.
+    pub fn level(self) -> u8 {
+        self.level
+    }
+}
+
+impl fmt::Display for ArchiveEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, level {}", self.code(), self.level)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

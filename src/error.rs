@@ -29,6 +29,8 @@ pub enum ErrorKind {
     SourceGone,
     /// The data of an archive does not match its checksums or its format.
     Corrupt,
+    /// The archive is another one than the caller expects: its SHA-1 is not the one that was given.
+    Mismatch,
     /// Another operation uses the directory, or an interrupted restore must be finished first.
     Busy,
     /// The signature of a presigned URL has expired.
@@ -53,6 +55,7 @@ impl ErrorKind {
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::SourceGone => "source-gone",
             ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Mismatch => "mismatch",
             ErrorKind::Busy => "busy",
             ErrorKind::UrlExpired => "url-expired",
             ErrorKind::Unsupported => "unsupported",
@@ -180,7 +183,7 @@ impl From<Error> for io::Error {
             }
             (ErrorKind::InvalidInput, _) => io::ErrorKind::InvalidInput,
             (ErrorKind::NoSpace, _) => io::ErrorKind::StorageFull,
-            (ErrorKind::Corrupt, _) => io::ErrorKind::InvalidData,
+            (ErrorKind::Corrupt | ErrorKind::Mismatch, _) => io::ErrorKind::InvalidData,
             (ErrorKind::Busy, _) => io::ErrorKind::ResourceBusy,
             (ErrorKind::Unsupported, _) => io::ErrorKind::Unsupported,
             (ErrorKind::Cancelled | ErrorKind::Io | ErrorKind::Internal, _) => io::ErrorKind::Other,

@@ -40,11 +40,11 @@ pub fn excludes(patterns: &[u8], path: &[u8]) {
             continue;
         }
         for is_dir in [false, true] {
-            let excluded = excludes.excluded(path, is_dir);
+            let excluded = excludes.is_excluded(path, is_dir);
             if rules == Rules::Git {
                 let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
                 let mut above = slashes.map(|(at, _)| &path[..at]);
-                let covered = excluded || above.any(|dir| excludes.excluded(dir, true));
+                let covered = excluded || above.any(|dir| excludes.is_excluded(dir, true));
                 assert_eq!(excludes.covers(path, is_dir), covered);
             }
         }

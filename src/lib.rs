@@ -33,7 +33,7 @@
 //! # std::fs::write(server.join("level.dat"), "level").unwrap();
 //! # fn button_pressed() -> bool { false }
 //! let store = LocalStore::new(&backups);
-//! let key = store.key(&uuid::Uuid::new_v4());
+//! let key = store.key(uuid::Uuid::new_v4());
 //! let task = Backup::new(&server).exclude("*.log\ncache/**").start(store, key);
 //!
 //! let handle = task.handle(); // Clones of it may go to any thread.
@@ -49,7 +49,7 @@
 //! let (report, ()) = block_on(join(task, watch));
 //!
 //! let report: Report = report?;
-//! println!("{} bytes, SHA-1 {}", report.size, report.sha1_hex());
+//! println!("{} bytes, SHA-1 {}", report.size, report.sha1);
 //! for skipped in &report.skipped {
 //!     println!("{}: {}", String::from_utf8_lossy(&skipped.path), skipped.reason);
 //! }
@@ -68,7 +68,7 @@
 //! # std::fs::create_dir(&server).unwrap();
 //! # std::fs::write(server.join("server.properties"), "motd=hello\n").unwrap();
 //! # let store = LocalStore::new(tmp.path().join("backups"));
-//! # let key = store.key(&uuid::Uuid::new_v4());
+//! # let key = store.key(uuid::Uuid::new_v4());
 //! # let path = store.path(&key);
 //! # Backup::new(&server).start(store, key).wait()?;
 //! let listing = List::new().select("*.properties").start(Archive::file(&path)).wait()?;
@@ -96,7 +96,7 @@
 //! #     (tmp.path().join("server"), tmp.path().join("backups"), tmp.path().join("state"));
 //! # std::fs::create_dir(&server).unwrap();
 //! # std::fs::write(server.join("level.dat"), "old").unwrap();
-//! # let key = LocalStore::new(&backups).key(&uuid::Uuid::new_v4());
+//! # let key = LocalStore::new(&backups).key(uuid::Uuid::new_v4());
 //! # Backup::new(&server).start(LocalStore::new(&backups), key.clone()).wait()?;
 //! # std::fs::write(server.join("level.dat"), "new").unwrap();
 //! let archive = Archive::in_store(LocalStore::new(&backups), key);
@@ -120,7 +120,7 @@
 //! config.region = Some("eu-central-1".into());
 //! config.prefix = "servers/".into();
 //! let store = S3Store::new(config)?;
-//! let key = store.key(&uuid::Uuid::new_v4());
+//! let key = store.key(uuid::Uuid::new_v4());
 //! Backup::new("/srv/minecraft").start(store.clone(), key.clone()).await?;
 //!
 //! let listing = List::new().start(Archive::in_store(store, key)).await?; // Reads only the index.
@@ -217,11 +217,14 @@ mod progress;
 mod read;
 mod report;
 mod rt;
+mod size;
 mod source;
 mod store;
 mod task;
+mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod utc;
 mod wakers;
 mod warning;
 mod write;
@@ -246,7 +249,7 @@ pub use uuid;
 
 pub use build::{BUILD, Build};
 pub use checksum::Sha1;
-pub use compression::{Encoder, Level};
+pub use compression::{ArchiveEncoder, Encoder, Level};
 pub use entry::{Member, MemberKind};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{
@@ -263,22 +266,26 @@ pub use fs::{
 pub use json::NamedBytes;
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
-pub use name::{Key, NameTemplate};
+pub use name::Key;
 #[cfg(feature = "s3")]
 pub use net::Transfer;
 pub use ops::{
+    archives::{Archives, StoredArchive},
     backup::Backup,
     cache::Cache,
+    diff::{Aspect, Compared, Diff, DiffStream, Difference, DifferenceKind},
     entries::Entries,
     estimate::Estimate,
     extract::{Extract, Extracted},
+    find::{FileVersion, Find, Found, Unsearched},
     list::{List, Listing},
     member_stream::MemberStream,
     previous::Previous,
     restore::{Restore, Restored},
-    retention::{Aged, Reason, Retention, Verdict},
-    unpacked::{MAX_MEMBERS, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
+    retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},
+    unpacked::{MEMBERS_MAX, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},
     verify::{Verified, Verify},
+    verify_all::{ArchiveCheck, VerifiedAll, VerifyAll, VerifyAllStream},
 };
 pub use progress::{Expected, Phase, Progress, Updates};
 pub use read::damage::{Damage, NoIndex, ReadMethod};
@@ -294,4 +301,5 @@ pub use store::{
     s3::{Credentials, S3Config, S3Store},
 };
 pub use task::{Handle, Task};
+pub use template::{NameFields, NameTemplate};
 pub use warning::{PatternOrigin, PatternProblem, PatternWarning, Warning};

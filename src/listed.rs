@@ -28,9 +28,19 @@ impl<T> Listed<T> {
 
     /// Adds an item, or only counts it if the list is full.
     pub(crate) fn push(&mut self, item: T) {
-        match self.items.len() {
-            LISTED_MAX => self.more += 1,
-            _ => self.items.push(item),
+        match self.items.len() < LISTED_MAX && self.more == 0 {
+            true => self.items.push(item),
+            false => self.more += 1,
+        }
+    }
+}
+
+impl Listed<Vec<u8>> {
+    /// Takes back a path that was added.
+    pub(crate) fn remove(&mut self, path: &[u8]) {
+        match self.items.iter().position(|known| known == path) {
+            Some(i) => drop(self.items.remove(i)),
+            None => self.more = self.more.saturating_sub(1),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::{fmt, path::Path, str::FromStr};
 
-use uuid::Uuid;
-
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest file name that local file systems accept.
@@ -97,88 +95,6 @@ impl fmt::Display for Key {
     }
 }
 
-/// A rule that names archives by their UUID, such as `backup-{uuid}.tar.gz`.
-///
-/// The text has `{uuid}` exactly once, in its last part. A directory may come before it, as in the layout of
-/// Pelican.
-///
-/// ```
-/// let name: wingback::NameTemplate = "{uuid}.tar.gz".parse()?;
-/// let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10".parse().unwrap();
-/// assert_eq!(name.key(&uuid).as_str(), "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz");
-/// # Ok::<(), wingback::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameTemplate {
-    before: String,
-    after: String,
-}
-
-impl NameTemplate {
-    /// Returns the key for the backup `uuid`.
-    pub fn key(&self, uuid: &Uuid) -> Key {
-        Key(format!("{}{uuid}{}", self.before, self.after))
-    }
-
-    /// Returns the directory of all keys of this template. Empty if there is none.
-    pub(crate) fn dir(&self) -> &str {
-        self.before.rsplit_once('/').map_or("", |(dir, _)| dir)
-    }
-
-    /// Returns the UUID in `key`. `None` if `key` does not have this form.
-    pub fn uuid(&self, key: &str) -> Option<Uuid> {
-        let middle = key.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
-        // `parse_str` accepts several spellings, but `key` writes only one.
-        Uuid::parse_str(middle).ok().filter(|u| u.to_string() == middle)
-    }
-}
-
-impl Default for NameTemplate {
-    /// Returns `backup-{uuid}.tar.gz`, as Wings documents it.
-    fn default() -> Self {
-        NameTemplate { before: "backup-".into(), after: ".tar.gz".into() }
-    }
-}
-
-impl FromStr for NameTemplate {
-    type Err = Error;
-
-    /// Parses a template.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if `{uuid}` is missing, if there are other braces, or if the
-    /// keys would break the rule of [`Key::new`].
-    fn from_str(template: &str) -> Result<Self> {
-        let invalid = |why| {
-            Error::new(ErrorKind::InvalidInput, "use the name template").at(template).caused_by(why)
-        };
-        let (before, after) =
-            template.split_once("{uuid}").ok_or_else(|| invalid("it lacks {uuid}".to_owned()))?;
-        if after.contains(['{', '}', '/']) || before.contains(['{', '}']) {
-            return Err(invalid(
-                "it must have {uuid} once, in its last part, and no other braces".to_owned(),
-            ));
-        }
-        let template = NameTemplate { before: before.into(), after: after.into() };
-        Key::new(template.key(&Uuid::nil()).0).map_err(|e| invalid(e.to_string()))?;
-        Ok(template)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for NameTemplate {
-    fn deserialize<D: serde::Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
-        <String as serde::Deserialize>::deserialize(text)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl fmt::Display for NameTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{{uuid}}{}", self.before, self.after)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,23 +108,6 @@ mod tests {
         for good in ["a.tar.gz", "server/a.tar.gz", "a b", "é"] {
             assert_eq!(Key::new(good).ok(), good.parse().ok(), "{good:?}");
             assert!(Key::new(good).is_ok(), "{good:?}");
-        }
-    }
-
-    #[test]
-    fn a_template_formats_and_recognizes_names() {
-        for good in ["backup-{uuid}.tar.gz", "{uuid}.tar.gz", "srv/{uuid}.tgz"] {
-            let t: NameTemplate = good.parse().expect(good);
-            let uuid = Uuid::from_u128(7);
-            assert_eq!(t.uuid(t.key(&uuid).as_str()), Some(uuid));
-            assert_eq!(t.to_string(), good);
-        }
-        let t = NameTemplate::default();
-        assert_eq!(t.uuid("backup-x.tar.gz"), None);
-        assert_eq!(t.uuid("backup-00000000000000000000000000000007.tar.gz"), None);
-        for bad in ["", "x", "/{uuid}", "../{uuid}", "{uuid}/x", "{uuid}{uuid}", "{server}/{uuid}"]
-        {
-            assert!(bad.parse::<NameTemplate>().is_err(), "{bad:?}");
         }
     }
 }

@@ -17,6 +17,7 @@ use std::{
 use futures::Stream;
 
 use crate::{
+    error::{Error, Result},
     meter::Meter,
     wakers::{Waiter, Wakers},
 };
@@ -217,6 +218,11 @@ impl Tracker {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(SeqCst)
+    }
+
+    /// Fails if the caller has asked the task to cancel.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     /// Resolves after the caller has asked the task to cancel.

@@ -1,14 +1,14 @@
 //! The report of a finished backup.
 
-use std::{ffi::OsString, fmt, io, time::Duration};
+use std::{ffi::OsString, fmt, io, sync::Arc, time::Duration};
 
-use crate::{error::without_os_code, listed::Listed, warning::Warning};
+use crate::{checksum::Sha1, error::without_os_code, listed::Listed, warning::Warning};
 
 /// The result of a backup: size, hash and counts of the archive, and the paths that it does not contain.
 ///
 /// A file that cannot be read does not fail a backup. [`is_partial`](Report::is_partial) tells of such files,
 /// and [`skipped`](Report::skipped) lists them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// Path or URL of the archive, from [`Store::location`](crate::Store::location). `None` for
@@ -18,7 +18,7 @@ pub struct Report {
     /// Bytes of the archive.
     pub size: u64,
     /// SHA-1 of the archive.
-    pub sha1: [u8; 20],
+    pub sha1: Sha1,
     /// Regular files in the archive.
     pub files: u64,
     /// Directories in the archive. With profile `wings`, only the index has them.
@@ -56,24 +56,10 @@ impl Report {
     pub fn is_partial(&self) -> bool {
         self.is_partial
     }
-
-    /// Returns the SHA-1 in lower-case hexadecimal.
-    pub fn sha1_hex(&self) -> String {
-        hex(&self.sha1)
-    }
-}
-
-/// Returns a SHA-1 in lower-case hexadecimal.
-pub(crate) fn hex(sha1: &[u8; 20]) -> String {
-    use fmt::Write;
-    sha1.iter().fold(String::with_capacity(40), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
 }
 
 /// A path that the backup left out, with the reason.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Skipped {
     /// Path relative to the root. It may hold any bytes.
@@ -83,11 +69,11 @@ pub struct Skipped {
 }
 
 /// The reason why a path is not in the archive.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SkipReason {
     /// The operating system refused to open or read it. If it is a directory, only its content is missing.
-    Unreadable(io::Error),
+    Unreadable(Arc<io::Error>),
     /// It was removed after its directory was listed and before the backup opened it.
     Vanished,
     /// It became another kind of file before the backup opened it: for example, a directory.

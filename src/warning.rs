@@ -30,6 +30,10 @@ pub enum Warning {
     RestoredTime(Vec<u8>),
     /// This many more restored members have such a time.
     MoreRestoredTimes(u64),
+    /// The owner of this member could not be set. The restored file belongs to the user that runs this process.
+    RestoredOwner(Vec<u8>),
+    /// This many more restored members have another owner.
+    MoreRestoredOwners(u64),
     /// These quoted patterns of [`keep`](crate::Restore::keep) matched nothing, because the directory was empty.
     KeptNothing(String),
     /// These quoted patterns of [`keep`](crate::Restore::keep) matched nothing. They may match in a directory that
@@ -52,6 +56,7 @@ impl Warning {
             | Warning::MoreTimes(_)
             | Warning::RestoredTime(_)
             | Warning::MoreRestoredTimes(_) => "time",
+            Warning::RestoredOwner(_) | Warning::MoreRestoredOwners(_) => "owner",
             Warning::PreviousUnused(_) => "previous-unused",
             Warning::CacheUnused(_) => "cache-unused",
             Warning::PreviousDamaged(_) => "previous-damaged",
@@ -67,6 +72,7 @@ impl Warning {
             Warning::MaxLenUnused(path)
             | Warning::Time(path)
             | Warning::RestoredTime(path)
+            | Warning::RestoredOwner(path)
             | Warning::Overwritten(path) => Some(path),
             _ => None,
         }
@@ -248,6 +254,14 @@ impl fmt::Display for Warning {
             ),
             Warning::MoreRestoredTimes(count) => {
                 write!(f, "{count} more members have such a time")
+            }
+            Warning::RestoredOwner(path) => write!(
+                f,
+                "{}: its owner cannot be set here, so it belongs to the user of this process",
+                String::from_utf8_lossy(path)
+            ),
+            Warning::MoreRestoredOwners(count) => {
+                write!(f, "the owners of {count} more members cannot be set")
             }
             Warning::KeptNothing(patterns) => write!(
                 f,

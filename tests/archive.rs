@@ -71,8 +71,8 @@ fn every_kind_of_entry_is_stored_at_every_level() {
 fn the_report_has_the_sha1_of_the_archive() {
     use sha1::Digest;
     let (report, bytes) = bytes(everything().backup()).unwrap();
-    assert_eq!(report.sha1[..], sha1::Sha1::digest(&bytes)[..]);
-    assert_eq!(report.sha1_hex().len(), 40);
+    assert_eq!(report.sha1.0[..], sha1::Sha1::digest(&bytes)[..]);
+    assert_eq!(report.sha1.to_string().len(), 40);
 }
 
 #[test]

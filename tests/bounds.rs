@@ -18,8 +18,9 @@ use support::{
     key, limited,
 };
 use wingback::{
-    Archive, Backup, Entries, Error, ErrorKind, Extract, Key, List, MemoryStore, Object, Opened,
-    Previous, ReadMethod, ReadRange, Restore, Store, UnpackOptions, Upload, Verify,
+    Archive, Backup, Diff, Entries, Error, ErrorKind, Extract, Find, Key, List, LocalStore,
+    MemoryStore, Object, Opened, Previous, ReadMethod, ReadRange, Restore, Sha1, Store,
+    UnpackOptions, Upload, Verify, VerifyAll,
 };
 
 /// Limits of each operation on such an archive.
@@ -242,9 +243,39 @@ fn restore_is_bounded() {
 #[test]
 fn verify_is_bounded() {
     each_is_bounded(|_, path| {
-        clear(block_on(Verify::new().sha1([0; 20]).start(Archive::file(path))).map(|verified| {
-            assert!(!verified.is_whole());
+        clear(block_on(Verify::new().sha1(Sha1([0; 20])).start(Archive::file(path))).map(
+            |verified| {
+                assert!(!verified.is_whole());
+            },
+        ));
+    });
+}
+
+#[test]
+fn diff_is_bounded() {
+    each_is_bounded(|_, path| {
+        let mut stream = Diff::new().start(Archive::file(path), Archive::file(path));
+        clear(block_on(async {
+            while stream.try_next().await?.is_some() {}
+            Ok(())
         }));
+    });
+}
+
+#[test]
+fn find_and_verify_of_all_archives_are_bounded() {
+    each_is_bounded(|dir, path| {
+        // Once, for all of them together.
+        if archives(dir)[0] != path {
+            return;
+        }
+        let found = block_on(Find::new().start(LocalStore::new(dir))).unwrap();
+        assert!(!found.unsearched.is_empty(), "{found:?}");
+        let mut checks = VerifyAll::new().start(LocalStore::new(dir));
+        while let Some(check) = block_on(checks.try_next()).unwrap() {
+            assert!(!check.is_whole(), "{check:?}");
+        }
+        assert!(checks.verified_all().is_some_and(|all| !all.is_whole()));
     });
 }
 

@@ -31,7 +31,7 @@ fn a_backup_that_is_cancelled_or_dropped_at_any_time_leaves_nothing() {
     let mut cancelled = 0;
     for round in 0..100 {
         let pause = Duration::from_micros(rng.u64(..60_000));
-        let key = store.key(&uuid::Uuid::from_u128(round));
+        let key = store.key(uuid::Uuid::from_u128(round));
         let task = tree.backup().start(store.clone(), key.clone());
         let handle = task.handle();
         if round % 2 == 0 {
@@ -77,7 +77,7 @@ fn an_upload_created_during_a_cancel_is_gone_when_the_task_ends() {
     let left = || fs::read_dir(&dir).unwrap().flatten().map(|e| e.file_name()).collect::<Vec<_>>();
     let mut rng = fastrand::Rng::with_seed(11);
     for round in 0..600 {
-        let key = store.key(&uuid::Uuid::from_u128(round));
+        let key = store.key(uuid::Uuid::from_u128(round));
         let mut task = tree.backup().write_limit(Limiter::new(1)).start(store.clone(), key);
         let pause = Duration::from_micros(rng.u64(..400));
         let start = std::time::Instant::now();

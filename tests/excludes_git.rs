@@ -78,7 +78,7 @@ fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
                 crate_differs += 1;
                 crate_differs_in_text += usize::from(str::from_utf8(&patterns).is_ok());
             }
-            if differs(top_down(path, *is_dir, |path, is_dir| ours.excluded(path, is_dir))) {
+            if differs(top_down(path, *is_dir, |path, is_dir| ours.is_excluded(path, is_dir))) {
                 differences.push(format!(
                     "git says {expected} to '{}' (directory: {is_dir}) for '{}'",
                     path.escape_ascii(),
@@ -123,7 +123,7 @@ fn rare_patterns_match_as_in_git() {
         let ours = excludes(pattern.as_bytes());
         for ((path, _), expected) in queries.iter().zip(git.answers(pattern.as_bytes(), &queries)) {
             let path_shown = path.escape_ascii();
-            assert_eq!(ours.excluded(path, false), expected, "{pattern} and '{path_shown}'");
+            assert_eq!(ours.is_excluded(path, false), expected, "{pattern} and '{path_shown}'");
         }
     }
 }
@@ -144,7 +144,7 @@ fn character_classes_match_every_byte_as_in_git() {
                 queries.iter().zip(git.answers(pattern.as_bytes(), &queries))
             {
                 let path_shown = path.escape_ascii();
-                assert_eq!(ours.excluded(path, false), expected, "{pattern} and '{path_shown}'");
+                assert_eq!(ours.is_excluded(path, false), expected, "{pattern} and '{path_shown}'");
             }
         }
     }
@@ -169,17 +169,17 @@ fn documented_examples_match() {
         ("a.tmp", false, true),
         ("world/level.dat", false, false),
     ] {
-        assert_eq!(list.excluded(path.as_bytes(), is_dir), expected, "{path}");
+        assert_eq!(list.is_excluded(path.as_bytes(), is_dir), expected, "{path}");
     }
 }
 
 #[test]
 fn nothing_below_an_excluded_directory_is_included_again() {
     let list = excludes(b"*\n!world\n");
-    assert!(!list.excluded(b"world", true));
-    assert!(list.excluded(b"world/level.dat", false));
+    assert!(!list.is_excluded(b"world", true));
+    assert!(list.is_excluded(b"world/level.dat", false));
     let list = excludes(b"world/\n!world/level.dat\n");
-    assert!(list.excluded(b"world", true));
+    assert!(list.is_excluded(b"world", true));
     assert!(!list.must_enter(b"world"));
 }
 
@@ -187,8 +187,8 @@ fn nothing_below_an_excluded_directory_is_included_again() {
 fn later_patterns_win() {
     let mut list = excludes(b"*.log");
     list.add(PatternOrigin::Caller, b"!keep.log").unwrap();
-    assert!(!list.excluded(b"keep.log", false));
-    assert!(list.excluded(b"other.log", false));
+    assert!(!list.is_excluded(b"keep.log", false));
+    assert!(list.is_excluded(b"other.log", false));
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn matching_the_largest_number_of_expressions_is_bounded() {
             }
             assert!((20..200).contains(&count), "{count} expressions");
             timed(EXPRESSIONS[0], || {
-                assert!(!names.iter().any(|name| excludes.excluded(name.as_bytes(), false)));
+                assert!(!names.iter().any(|name| excludes.is_excluded(name.as_bytes(), false)));
             });
         },
     );
@@ -164,9 +164,9 @@ fn a_rejected_list_leaves_the_patterns_unchanged() {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
         assert_eq!(excludes.warnings().len(), warnings);
-        assert!(excludes.excluded(b"a.log", false));
+        assert!(excludes.is_excluded(b"a.log", false));
         excludes.add(PatternOrigin::Caller, b"!a.log").unwrap();
-        assert!(!excludes.excluded(b"a.log", false));
+        assert!(!excludes.is_excluded(b"a.log", false));
     }
 }
 
@@ -228,7 +228,7 @@ fn match_paths(rules: Rules, size: usize, pattern: Pattern) {
     };
     let mut excludes = Excludes::new(rules);
     excludes.add(PatternOrigin::Caller, &list(size, pattern)).unwrap();
-    timed(pattern, || (0..FILES).for_each(|_| assert!(!excludes.excluded(&path(), false))));
+    timed(pattern, || (0..FILES).for_each(|_| assert!(!excludes.is_excluded(&path(), false))));
 }
 
 /// Names of the maximal length.

@@ -63,7 +63,7 @@ fn generated_patterns_match_as_in_wings() {
         for (path, expected) in paths.iter().zip(answers) {
             cases += 1;
             excluded += usize::from(expected);
-            if ours.excluded(path, false) != expected {
+            if ours.is_excluded(path, false) != expected {
                 differences.push(format!(
                     "Go says {expected} to '{}' for '{}'",
                     path.escape_ascii(),
@@ -109,7 +109,7 @@ fn rare_patterns_match_as_in_wings() {
         let ours = excludes(patterns);
         for (path, expected) in paths.iter().zip(answers) {
             let shown = (patterns.escape_ascii(), path.escape_ascii());
-            assert_eq!(ours.excluded(path, false), expected, "'{}' and '{}'", shown.0, shown.1);
+            assert_eq!(ours.is_excluded(path, false), expected, "'{}' and '{}'", shown.0, shown.1);
         }
     }
 }
@@ -122,7 +122,7 @@ fn an_excluded_directory_is_skipped_only_if_everything_below_it_is_excluded() {
     for (patterns, paths) in &lists {
         let list = excludes(patterns);
         let one_line = |path: &&Vec<u8>| !path.contains(&b'\n');
-        for dir in paths.iter().filter(|dir| list.excluded(dir, true)) {
+        for dir in paths.iter().filter(|dir| list.is_excluded(dir, true)) {
             if list.must_enter(dir) {
                 continue;
             }
@@ -130,7 +130,7 @@ fn an_excluded_directory_is_skipped_only_if_everything_below_it_is_excluded() {
             for rest in paths.iter().filter(one_line) {
                 let path = [dir, rest.as_slice()].join(&b'/');
                 let shown = (patterns.escape_ascii(), path.escape_ascii());
-                assert!(list.excluded(&path, false), "{} and {}", shown.0, shown.1);
+                assert!(list.is_excluded(&path, false), "{} and {}", shown.0, shown.1);
             }
         }
     }
@@ -160,7 +160,7 @@ fn documented_examples_match() {
             ("a.tmp", true),
             ("world/level.dat", false),
         ] {
-            assert_eq!(list.excluded(path.as_bytes(), false), expected, "{path}");
+            assert_eq!(list.is_excluded(path.as_bytes(), false), expected, "{path}");
         }
     }
 }
@@ -168,14 +168,14 @@ fn documented_examples_match() {
 #[test]
 fn files_below_an_excluded_directory_can_be_included_again() {
     let list = excludes(b"*\n!world\n");
-    assert!(!list.excluded(b"world/level.dat", false));
-    assert!(list.excluded(b"plugins", true));
+    assert!(!list.is_excluded(b"world/level.dat", false));
+    assert!(list.is_excluded(b"plugins", true));
     assert!(list.must_enter(b"plugins"));
 
     let list = excludes(b"!world\nplugins\nlogs/\na|b\n");
     assert!(!list.must_enter(b"plugins"));
     assert!(!list.must_enter(b"logs/old"));
-    assert!(list.excluded(b"b", true) && list.must_enter(b"b"));
+    assert!(list.is_excluded(b"b", true) && list.must_enter(b"b"));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_hostile_pattern_is_matched_in_milliseconds() {
         let mut list = Excludes::new(rules);
         list.add(PatternOrigin::Caller, &[&b"a*".repeat(14), &b"b"[..]].concat()).unwrap();
         let start = Instant::now();
-        assert!(!list.excluded(&path, false));
+        assert!(!list.is_excluded(&path, false));
         let taken = start.elapsed();
         assert!(taken < Duration::from_millis(500), "{rules:?} took {taken:?}");
     }

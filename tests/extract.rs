@@ -11,10 +11,11 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use futures::{executor::block_on, io::Cursor};
+use sha1::Digest;
 use support::{Tree, archive_bytes, gzip, in_memory, noise, text};
 use wingback::{
-    Archive, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result, UnpackOptions,
-    Unpacked,
+    Archive, ErrorKind, Extract, Extracted, NoIndex, Profile, ReadMethod, Result, Sha1,
+    UnpackOptions, Unpacked,
 };
 
 /// A target directory, removed on drop.
@@ -161,6 +162,30 @@ fn extract_takes_selected_members_only() {
     assert_eq!(done.unpacked.files, 2);
     let mode = fs::metadata(target.dir().join("world")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o755, "an implicit directory has the default mode");
+}
+
+#[test]
+fn another_archive_than_the_expected_one_is_not_extracted() {
+    let (tree, other) = (tree(), Tree::with(&[("a", b"a")]));
+    let (bytes, other) = (archive_bytes(tree.backup()), archive_bytes(other.backup()));
+    let sha1 = Sha1(sha1::Sha1::digest(&bytes).into());
+    for pattern in [&b"*"[..], b"world/level.dat"] {
+        let (target, from_stream) = (Target::new(), Target::new());
+        let extract = |target: &Target| Extract::new(target.dir()).sha1(sha1);
+        let refused = block_on(extract(&target).select(pattern).start(in_memory(&other)));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Mismatch);
+        assert!(!target.dir().exists(), "nothing is written");
+        block_on(extract(&target).select(pattern).start(in_memory(&bytes))).unwrap();
+
+        let stream = |bytes: &[u8]| Archive::stream(Cursor::new(bytes.to_vec()));
+        let late = block_on(extract(&from_stream).start(stream(&other)));
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Mismatch);
+        assert!(from_stream.dir().join("a").exists(), "the whole stream was written before");
+        block_on(extract(&from_stream).select(pattern).start(stream(&bytes))).unwrap();
+    }
+    let both = Extract::new(Target::new().dir()).sha1(sha1).salvage(true);
+    let refused = block_on(both.start(in_memory(&bytes))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_disk_that_falls_below_its_reserve_during_a_backup_is_freed() {
     let Some((result, left)) = into_small_disk(40, |store| store.reserve(28 << 20)) else { return };
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
-    assert!(error.to_string().contains("are to stay free"), "{error}");
+    assert!(error.to_string().contains("must stay free"), "{error}");
     assert_eq!(left, 0);
     let (result, left) = into_small_disk(40, |store| store.reserve(8 << 20)).unwrap();
     assert_eq!((result.unwrap().files, left), (1, 1));

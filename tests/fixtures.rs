@@ -161,7 +161,7 @@ impl Fixture {
         write(&source, tree(self.is_small));
         let names: NameTemplate = "{uuid}.tar.gz".parse().expect("a template");
         let store = LocalStore::new(tmp.path()).names(names);
-        let key = store.key(&uuid::Uuid::nil());
+        let key = store.key(uuid::Uuid::nil());
         let backup = Backup::new(&source).profile(self.profile).level(self.level);
         let report = block_on(backup.reproducible(true).start(store.clone(), key.clone()));
         assert!(report.expect("a backup").skipped.is_empty());

@@ -6,6 +6,7 @@ mod support;
 use std::{
     ffi::OsStr,
     fs,
+    io::Read,
     os::unix::ffi::OsStrExt,
     path::Path,
     process::{Command, Output},
@@ -188,4 +189,46 @@ fn an_index_that_does_not_fit_to_its_archive_is_refused() {
 
 fn field(index: &mut Index, tag: u64) -> &mut Vec<u8> {
     &mut index.fields.iter_mut().find(|(found, _)| *found == tag).expect("the field").1
+}
+
+/// The example is an archive that conforms, so its bytes and those that the page shows as raw bytes are right.
+#[test]
+fn the_annotated_archive_conforms_and_its_raw_bytes_are_those_of_its_blobs() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/format-example.md");
+    let dumps = dumps(&fs::read_to_string(page).unwrap());
+    let (file, shown) = dumps.split_first().expect("the file");
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("example.tar.gz");
+    fs::write(&path, file).unwrap();
+    let output = check(&[&path]);
+    assert!(output.status.success(), "{output:?}");
+    let archive = support::format::read(file);
+    assert_eq!(archive.paths(), ["a.txt", "d", "d/b.txt"]);
+    assert_eq!(archive.get("a.txt").content, b"hello\n");
+
+    // Each blob has one member: its page, its patterns, and its root.
+    let data_end = u64::from_le_bytes(file[file.len() - 96..][..8].try_into().unwrap());
+    let mut at = data_end as usize + 10;
+    for shown in shown {
+        let len = usize::from(u16::from_le_bytes([file[at + 14], file[at + 15]]));
+        let mut raw = Vec::new();
+        flate2::read::DeflateDecoder::new(&file[at + 16..][..len]).read_to_end(&mut raw).unwrap();
+        assert_eq!(raw, *shown, "the blob at {at}");
+        at += len + 26;
+    }
+    assert_eq!(at, file.len() - 128, "the page shows all blobs");
+}
+
+/// Returns the bytes of each listing: lines with the offset, at most 16 bytes, and their meaning.
+fn dumps(page: &str) -> Vec<Vec<u8>> {
+    let listings = page.split("```").skip(1).step_by(2).map(|listing| {
+        listing.lines().skip(1).fold(Vec::new(), |mut bytes, line| {
+            let (at, hex) = (&line[..4], line[6..].get(..47).unwrap_or(&line[6..]));
+            assert_eq!(usize::from_str_radix(at, 16), Ok(bytes.len()), "{line}");
+            bytes.extend(hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+            bytes
+        })
+    });
+    listings.collect()
 }

@@ -59,7 +59,7 @@ fn an_archive_says_what_it_is_a_backup_of_and_how_it_was_made() {
     let since = made.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(info.made_ns(), Some(since.as_nanos() as i64));
     assert_eq!(info.tool, format!("wingback {}", env!("CARGO_PKG_VERSION")));
-    assert_eq!((info.encoder_code(), info.encoder.1), ("wingback", 1));
+    assert_eq!((info.encoder.code(), info.encoder.level()), ("wingback", 1));
     assert_eq!((info.profile, info.rules), (Profile::Full, Rules::Git));
     assert_eq!(info.tags, []);
 

@@ -2,15 +2,21 @@
 
 mod support;
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt,
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use futures::{TryStreamExt, executor::block_on};
 use serde::Serialize;
 use serde_json::{Value, json};
 use support::{Tree, in_memory, key};
 use wingback::{
-    Archive, Entries, Error, ErrorKind, Extract, List, LocalStore, NamedBytes, Phase, Progress,
-    Store, Verify,
+    Archive, Archives, Entries, Error, ErrorKind, Excludes, Extract, List, LocalStore, NamedBytes,
+    Object, PatternOrigin, Phase, Progress, Retention, Rules, Store, Verify,
 };
 
 fn written(value: &impl Serialize) -> Value {
@@ -64,7 +70,7 @@ fn a_report_says_where_the_archive_is() {
     );
     let location = object["location"].as_str().unwrap();
     assert!(location.ends_with(&format!("/to\u{fffd}/{}", key())), "{location}");
-    assert_eq!(object["sha1"], report.sha1_hex());
+    assert_eq!(object["sha1"], report.sha1.to_string());
     let why = "is a named pipe";
     assert_eq!(
         object["skipped"],
@@ -194,6 +200,8 @@ fn a_restore_says_what_it_recovered() {
     assert_eq!(
         fields(&object),
         [
+            "added",
+            "added_more",
             "content",
             "directories",
             "duration_ms",
@@ -202,10 +210,15 @@ fn a_restore_says_what_it_recovered() {
             "read_method",
             "recovered",
             "refused",
+            "removed",
+            "removed_more",
+            "replaced",
+            "replaced_more",
             "skipped",
             "skipped_more",
             "symlinks",
             "type",
+            "unchanged",
             "warnings"
         ]
     );
@@ -242,4 +255,76 @@ fn another_object_can_contain_bytes_and_results() {
     let (place, progress) = (NamedBytes::new("place", b"\xff"), Progress::default());
     let outer = written(&Outer { id: 1, place, progress });
     assert_eq!((&outer["place_b64"], &outer["phase"]), (&json!("/w=="), &json!("starting")));
+}
+
+#[test]
+fn objects_and_pattern_warnings_are_written() {
+    let modified = UNIX_EPOCH + Duration::new(1, 2);
+    let object = |modified| written(&Object::new(key(), 3, modified));
+    let key = key();
+    assert_eq!(
+        object(Some(modified)),
+        json!({ "key": key.as_str(), "size": 3, "modified_ns": 1_000_000_002 })
+    );
+    assert_eq!(object(None)["modified_ns"], Value::Null);
+
+    let mut excludes = Excludes::new(Rules::Git);
+    excludes.add(PatternOrigin::IgnoreFile, b"fine\n[\xff").unwrap();
+    let warning = &excludes.warnings()[0];
+    let expected = json!({
+        "origin": "ignore-file",
+        "line": 2,
+        "pattern": "[\u{fffd}",
+        "pattern_b64": "W/8=",
+        "problem": "unclosed-bracket",
+        "message": warning.to_string(),
+    });
+    assert_eq!(written(warning), expected);
+}
+
+#[test]
+fn a_stored_archive_and_a_plan_have_their_fields() {
+    let tree = Tree::with(&[("a", b"123")]);
+    let store = LocalStore::new(tree.tmp.path().join("to"));
+    block_on(tree.backup().label("lobby").start(store.clone(), key())).unwrap();
+    fs::write(
+        store.path(&"cut.tar.gz".parse().unwrap()),
+        &fs::read(store.path(&key())).unwrap()[..300],
+    )
+    .unwrap();
+    let archives = block_on(Archives::new().start(store)).unwrap();
+    let objects: Vec<_> = archives.iter().map(written).collect();
+    let expected = [
+        "content_change",
+        "info",
+        "key",
+        "locked",
+        "made_ns",
+        "modified_ns",
+        "size",
+        "type",
+        "whole",
+    ];
+    assert!(objects.iter().all(|object| fields(object) == expected));
+    let [cut, whole] = &objects[..] else { panic!("{objects:?}") };
+    assert_eq!(
+        (&cut["info"], &cut["whole"], &cut["size"]),
+        (&Value::Null, &false.into(), &300.into())
+    );
+    assert_eq!((&whole["type"], &whole["key"]), (&"archive".into(), &key().as_str().into()));
+    assert_eq!((&whole["info"]["label"], &whole["info"]["content"]), (&"lobby".into(), &3.into()));
+    assert_eq!(whole["made_ns"], whole["info"]["made_ns"]);
+
+    let groups = Retention::new().last(1).plan(archives, std::time::SystemTime::now());
+    let planned = groups.iter().flat_map(|group| &group.archives).map(written);
+    let planned: Vec<_> = planned.collect();
+    for (planned, verdict, reason) in
+        [(&planned[0], "keep", json!("newest")), (&planned[1], "not-whole", Value::Null)]
+    {
+        let expected = [&expected[..], &["reason", "suspicious", "verdict"]].concat();
+        assert!(fields(planned).into_iter().all(|field| expected.contains(&field)));
+        assert_eq!(fields(planned).len(), expected.len());
+        assert_eq!((&planned["verdict"], &planned["reason"]), (&verdict.into(), &reason));
+        assert_eq!(planned["suspicious"], false);
+    }
 }

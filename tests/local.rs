@@ -78,7 +78,7 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(part.exists(), "a killed process cannot remove its file");
-    assert_eq!(block_on(store.sweep()).unwrap(), [part.display().to_string()]);
+    assert_eq!(block_on(store.sweep()).unwrap(), [part]);
     block_on(tree.backup().start(store, key())).unwrap();
 }
 
@@ -109,32 +109,33 @@ fn an_archive_that_appears_during_a_backup_is_not_replaced() {
 }
 
 #[test]
-fn foreign_files_are_neither_listed_nor_swept() {
+fn all_files_with_possible_names_are_listed_and_only_parts_are_swept() {
     let tmp = tempfile::tempdir().unwrap();
-    let uuid = uuid::Uuid::from_u128(7);
-    for template in ["backup-{uuid}.tar.gz", "pelican/{uuid}.tar.gz"] {
-        let base = tmp.path().join(template.len().to_string());
-        let store = LocalStore::new(&base).names(template.parse().unwrap());
-        let ours = store.key(&uuid);
-        let dir = store.path(&ours).parent().unwrap().to_owned();
-        fs::create_dir_all(&dir).unwrap();
-        let foreign = ["a.tar.gz", "x.wingback-part", ".hidden"].map(|name| dir.join(name));
-        foreign.iter().for_each(|path| fs::write(path, "foreign").unwrap());
-        // These have a valid name but are not files of a store. They must not stop the sweep.
-        let not_files = [".0.wingback-part", ".1.wingback-part"].map(|name| dir.join(name));
-        fs::create_dir(&not_files[0]).unwrap();
-        std::os::unix::fs::symlink(&foreign[0], &not_files[1]).unwrap();
-        fs::create_dir(store.path(&store.key(&uuid::Uuid::from_u128(8)))).unwrap();
-        fs::write(store.path(&ours), "ours").unwrap();
-        let left = dir.join(".left.wingback-part");
-        fs::write(&left, "left").unwrap();
-
-        let listed = block_on(store.list()).unwrap();
-        let modified = fs::metadata(store.path(&ours)).unwrap().modified().ok();
-        assert_eq!(listed, [Object::new(ours, 4, modified)]);
-        assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
-        assert!(foreign.iter().chain(&not_files).all(|path| path.symlink_metadata().is_ok()));
+    let store = LocalStore::new(tmp.path());
+    let names = ["a/b/c.tar.gz", "a/x.lock", "d.txt"];
+    let dir = tmp.path().join("a");
+    fs::create_dir_all(dir.join("b")).unwrap();
+    names.iter().for_each(|name| fs::write(tmp.path().join(name), "x").unwrap());
+    // These cannot be archives of a store.
+    for name in [".hidden", "not\\a\\key"] {
+        fs::write(dir.join(name), "x").unwrap();
     }
+    fs::create_dir(dir.join(".hidden-dir")).unwrap();
+    fs::write(dir.join(".hidden-dir/z.tar.gz"), "x").unwrap();
+    std::os::unix::fs::symlink("../d.txt", dir.join("link")).unwrap();
+    std::os::unix::fs::symlink("..", dir.join("loop")).unwrap();
+    // These have the name of a part but are not files of a store. They must not stop the sweep.
+    fs::create_dir(dir.join(".0.wingback-part")).unwrap();
+    std::os::unix::fs::symlink("../d.txt", dir.join(".1.wingback-part")).unwrap();
+    let left = dir.join("b/.left.wingback-part");
+    fs::write(&left, "left").unwrap();
+
+    let listed = block_on(store.list()).unwrap();
+    assert!(listed.iter().map(|object| object.key.as_str()).eq(names));
+    let modified = fs::metadata(tmp.path().join("d.txt")).unwrap().modified().ok();
+    assert_eq!(listed[2], Object::new("d.txt".parse().unwrap(), 1, modified));
+    assert_eq!(block_on(store.sweep()).unwrap(), [left]);
+    assert!(dir.join(".0.wingback-part").exists() && dir.join(".1.wingback-part").exists());
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let left = dir.join(".a.tar.gz.wingback-part");
     let store = LocalStore::new(&dir);
     fs::write(&left, "left").unwrap();
-    assert_eq!(block_on(store.sweep()).unwrap(), [left.display().to_string()]);
+    assert_eq!(block_on(store.sweep()).unwrap(), [left.as_path()]);
     fs::write(&left, "left").unwrap();
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());

@@ -70,8 +70,7 @@ impl DirStore {
         };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut objects = Vec::new();
-        for name in names.filter(|name| NameTemplate::default().uuid(name).is_some()) {
-            let key = Key::new(name)?;
+        for key in names.filter(|name| !name.ends_with(PART)).flat_map(Key::new) {
             objects.extend(object(&key, &self.path(&key))?);
         }
         objects.sort_by(|a, b| a.key.cmp(&b.key));
@@ -131,7 +130,7 @@ impl Upload for DirUpload {
         let dir = fs::metadata(self.path.parent()?).ok()?;
         Some(OwnFiles::new(&dir, |name| {
             let name = std::str::from_utf8(name).unwrap_or_default();
-            NameTemplate::default().uuid(name.strip_suffix(PART).unwrap_or(name)).is_some()
+            name.strip_suffix(PART).unwrap_or(name).ends_with(".tar.gz")
         }))
     }
 }
@@ -143,7 +142,7 @@ impl Drop for DirUpload {
 }
 
 fn key(n: u128) -> Key {
-    NameTemplate::default().key(&uuid::Uuid::from_u128(n))
+    NameTemplate::default().key(uuid::Uuid::from_u128(n))
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_backup_leaves_the_page_cache_unchanged() {
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     let later = SystemTime::now() + Duration::from_secs(3600);
     let make = |n: u128, previous: Option<Previous>| {
-        let key = store.key(&uuid::Uuid::from_u128(n));
+        let key = store.key(uuid::Uuid::from_u128(n));
         let backup = tree.backup().now(later);
         let backup = match previous {
             Some(previous) => backup.previous(previous),

@@ -14,7 +14,7 @@ use support::{
     Tree, archive_bytes, gzip, in_memory, left_out, noise, restore_bytes, snapshot::Snapshot, text,
     unmount,
 };
-use wingback::{Archive, ErrorKind, Restore, Restored, Result, UnpackOptions, Warning};
+use wingback::{Archive, ErrorKind, Restore, Restored, Result, Sha1, UnpackOptions, Warning};
 
 /// The staging directories in the target of a restore.
 fn staging(target: &Path) -> Vec<PathBuf> {
@@ -57,9 +57,9 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
         Snapshot::of(&target.root).assert_is(&before, what);
         assert_eq!(staging(&target.root), [] as [PathBuf; 0], "{what}");
     };
-    for merge in [false, true] {
+    for delete in [false, true] {
         for in_place in [false, true] {
-            let change = |r: Restore| r.merge(merge).in_place(in_place);
+            let change = |r: Restore| r.delete(delete).delete_excluded(true).in_place(in_place);
             for at in [20, bytes.len() / 3, bytes.len() / 2, bytes.len() - 2000] {
                 let mut hurt = bytes.clone();
                 hurt[at] ^= 4;
@@ -76,8 +76,8 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
             check(restore_bytes(&nothing, &target.root, change), ErrorKind::Corrupt, "nothing");
             let cut = &bytes[..bytes.len() / 2];
             check(restore_bytes(cut, &target.root, change), ErrorKind::Corrupt, "cut");
-            let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1([1; 20]));
-            check(wrong, ErrorKind::Corrupt, "another SHA-1");
+            let wrong = restore_bytes(&bytes, &target.root, |r| change(r).sha1(Sha1([1; 20])));
+            check(wrong, ErrorKind::Mismatch, "another SHA-1");
             // In place, these limits are exceeded halfway. This is the documented risk.
             for options in
                 [UnpackOptions::new().max_bytes(1000), UnpackOptions::new().reserve(u64::MAX)]
@@ -95,12 +95,14 @@ fn restore_changes_nothing_before_the_archive_is_verified() {
 }
 
 #[test]
-fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
+fn other_files_stay_and_delete_removes_them_except_kept_paths() {
     let bytes = archive_bytes(new_tree().backup());
     for in_place in [false, true] {
         let target = old_tree();
-        restore_bytes(&bytes, &target.root, |r| r.keep("keep").keep("dir/old").in_place(in_place))
-            .unwrap();
+        restore_bytes(&bytes, &target.root, |r| {
+            r.delete(true).keep("keep").keep("dir/old").in_place(in_place)
+        })
+        .unwrap();
         let files = Snapshot::of(&target.root).files();
         let want =
             ["both", "dir/new", "dir/old", "keep/me", "r.0.0.mca", "server.jar"].map(String::from);
@@ -108,8 +110,7 @@ fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
         assert_eq!(fs::read(target.root.join("both")).unwrap(), b"new");
 
         let target = old_tree();
-        restore_bytes(&bytes, &target.root, |r| r.merge(true).keep("both").in_place(in_place))
-            .unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.keep("both").in_place(in_place)).unwrap();
         let files = Snapshot::of(&target.root).files();
         let want =
             ["both", "dir/new", "dir/old", "keep/me", "keep/not", "old", "r.0.0.mca", "server.jar"];
@@ -121,9 +122,9 @@ fn kept_paths_survive_a_replace_and_a_merge_keeps_old_files() {
 #[test]
 fn a_keep_pattern_that_matches_nothing_is_an_error_before_any_change() {
     let bytes = archive_bytes(new_tree().backup());
-    for (merge, in_place) in [(false, false), (false, true), (true, false), (true, true)] {
-        let change = |r: Restore| r.merge(merge).in_place(in_place);
-        let what = format!("merge {merge}, in place {in_place}");
+    for (delete, in_place) in [(false, false), (false, true), (true, false), (true, true)] {
+        let change = |r: Restore| r.delete(delete).in_place(in_place);
+        let what = format!("delete {delete}, in place {in_place}");
         let target = old_tree();
         let before = Snapshot::of(&target.root);
         // Paths that exist only in the archive, and the staging directory, do not count as matches.
@@ -199,13 +200,13 @@ fn names_that_look_like_staging_directories_are_ordinary_data() {
     let tree = Tree::with(files);
     let bytes = archive_bytes(tree.backup());
     let target = old_tree();
-    restore_bytes(&bytes, &target.root, |r| r).unwrap();
+    restore_bytes(&bytes, &target.root, |r| r.delete(true)).unwrap();
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "restored");
     // Restored again over themselves, they are replaced as any file is.
     let bytes = archive_bytes(new_tree().backup());
     let recovered = block_on(support::restore(&target.root).recover()).unwrap();
     assert_eq!(recovered, None);
-    restore_bytes(&bytes, &target.root, |r| r).unwrap();
+    restore_bytes(&bytes, &target.root, |r| r.delete(true)).unwrap();
     assert_eq!(Snapshot::of(&target.root).files(), Snapshot::of(&new_tree().root).files());
     assert_eq!(fs::read(canary.root.join("file")).unwrap(), b"canary");
 }
@@ -216,7 +217,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
     let target = old_tree();
     let before = Snapshot::of(&target.root);
     let refused = |path: &str| {
-        let error = restore_bytes(&bytes, &target.root, |r| r).unwrap_err();
+        let error = restore_bytes(&bytes, &target.root, |r| r.delete(true)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert_eq!(error.path(), Some(Path::new(path)), "{error}");
         Snapshot::of(&target.root).assert_is(&before, path);
@@ -234,7 +235,7 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
         unmount(&file);
         // Kept paths are not checked.
         assert!(mount(&dir, &dir));
-        restore_bytes(&bytes, &target.root, |r| r.keep("dir")).unwrap();
+        restore_bytes(&bytes, &target.root, |r| r.delete(true).keep("dir")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"old");
         unmount(&dir);
     } else {
@@ -244,13 +245,13 @@ fn mounts_and_immutable_files_are_rejected_before_any_change() {
     let before = Snapshot::of(&target.root);
     let file = target.root.join("dir/old");
     if run("chattr", &[Path::new("+i"), &file]) {
-        for merge in [false, true] {
-            let bytes = if merge {
-                archive_bytes(Tree::with(&[("dir/old", b"new")]).backup())
-            } else {
+        for delete in [true, false] {
+            let bytes = if delete {
                 bytes.clone()
+            } else {
+                archive_bytes(Tree::with(&[("dir/old", b"new")]).backup())
             };
-            let error = restore_bytes(&bytes, &target.root, |r| r.merge(merge)).unwrap_err();
+            let error = restore_bytes(&bytes, &target.root, |r| r.delete(delete)).unwrap_err();
             assert_eq!(error.path(), Some(Path::new("dir/old")), "{error}");
             Snapshot::of(&target.root).assert_is(&before, "immutable");
         }
@@ -325,7 +326,7 @@ fn a_restore_without_space_for_both_trees_changes_nothing() {
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         Snapshot::of(&target).assert_is(&before, &error);
     }
-    restore_bytes(&bytes, &target, |r| r.in_place(true)).unwrap();
+    restore_bytes(&bytes, &target, |r| r.delete(true).in_place(true)).unwrap();
     assert_eq!(Snapshot::of(&target).files(), ["new"]);
     unmount(place.path());
 }

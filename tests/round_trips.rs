@@ -52,7 +52,7 @@ fn assert_comes_back(source: &Tree, what: &str) {
 
         let target = Tree::with(&[("old", b"old"), ("dir/old", b"old")]);
         let inode = fs::metadata(&target.root).unwrap().ino();
-        let restored = restore_bytes(&bytes, &target.root, |r| r).unwrap();
+        let restored = restore_bytes(&bytes, &target.root, |r| r.delete(true)).unwrap();
         assert_eq!(restored.read_method, ReadMethod::Indexed);
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, replaced"));
         assert_eq!(fs::metadata(&target.root).unwrap().ino(), inode);
@@ -62,8 +62,8 @@ fn assert_comes_back(source: &Tree, what: &str) {
         Snapshot::of(&target.root).assert_is(&want, format!("{what}, in place"));
 
         let target = Tree::new();
-        restore_bytes(&bytes, &target.root, |r| r.merge(true)).unwrap();
-        Snapshot::of(&target.root).assert_is(&want, format!("{what}, merged"));
+        restore_bytes(&bytes, &target.root, |r| r).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("{what}, without delete"));
 
         let target = Tree::new();
         block_on(Extract::new(&target.root).start(in_memory(&bytes))).unwrap();
@@ -265,7 +265,7 @@ fn modes(tree: &Tree) {
 }
 
 #[test]
-fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
+fn delete_leaves_only_the_archive_and_otherwise_other_files_stay() {
     let mut rng = Rng::with_seed(8);
     let (mut overlaid, mut refused) = (0, 0);
     for round in 0..16 {
@@ -283,21 +283,21 @@ fn a_replace_leaves_only_the_archive_and_a_merge_keeps_other_files() {
         };
 
         let target = other();
-        restore_bytes(&bytes, &target.root, |r| r).unwrap();
-        Snapshot::of(&target.root).assert_is(&want, format!("round {round}, replaced"));
+        restore_bytes(&bytes, &target.root, |r| r.delete(true)).unwrap();
+        Snapshot::of(&target.root).assert_is(&want, format!("round {round}, with delete"));
 
         let target = other();
         let before = Snapshot::of(&target.root);
-        let merged = restore_bytes(&bytes, &target.root, |r| r.merge(true));
+        let result = restore_bytes(&bytes, &target.root, |r| r);
         let found = Snapshot::of(&target.root);
         if before.contradicts(&want) {
             refused += 1;
-            assert!(merged.is_err());
+            assert!(result.is_err());
             found.assert_is(&before, format!("round {round}, refused"));
             continue;
         }
         overlaid += 1;
-        merged.unwrap();
+        result.unwrap();
         found.assert_is(&before.overlaid_with(&want), format!("round {round}, merged"));
 
         let target = other();

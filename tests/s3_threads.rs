@@ -28,7 +28,7 @@ fn the_network_thread_ends_with_its_store() {
         S3Store::new(config).unwrap()
     };
     let store = new();
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     smol::block_on(tree.backup().start(store.clone(), id.clone())).unwrap();
     let verified = smol::block_on(Verify::new().start(Archive::in_store(store.clone(), id)));
     assert!(verified.unwrap().is_whole() && engine_threads() > 0);
@@ -37,7 +37,7 @@ fn the_network_thread_ends_with_its_store() {
 
     for round in 0..20u64 {
         let store = new();
-        let id = store.key(&uuid::Uuid::from_u128(2));
+        let id = store.key(uuid::Uuid::from_u128(2));
         let task = tree.backup().read_limit(Limiter::new(16 << 20)).start(store, id);
         let handle = task.handle();
         let pause = async {

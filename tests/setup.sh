@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs missing tools of the tests: setup.sh [quick|all|lints|fuzz]. With apt and as root, it installs
+# Installs missing tools of the tests: setup.sh [quick|all|lints|fuzz|benches]. With apt and as root, it installs
 # Debian packages. Everything else goes into the user's cache folder, which clones share. Without root it
 # prints the missing packages in one line. Java, man, zsh and fish are optional; the tests report cases
 # that they leave out.
@@ -60,6 +60,8 @@ need setpriv util-linux
 if [ "$(id -u)" = 0 ]; then
     need mkfs.ext4 e2fsprogs
     need mkfs.vfat dosfstools
+    need mkfs.xfs xfsprogs
+    need mkfs.btrfs btrfs-progs
     need fusermount3 fuse3
     need bindfs bindfs
 fi
@@ -105,6 +107,13 @@ all)
     tool "the C library by cargo cinstall" cargo-c 0.10.24 cargo-capi
     tests/corpora.sh
     tests/s3-servers.sh minio
+    ;;
+benches)
+    need npm npm
+    need restic restic
+    need borg borgbackup
+    need rsync rsync
+    packages "the tree of the benches, and the programs that they compare"
     ;;
 lints) tool "licenses and advisories of the dependencies" cargo-deny 0.20.2 cargo-deny ;;
 fuzz)

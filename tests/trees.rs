@@ -204,7 +204,7 @@ fn backups_within_the_source_are_left_out() {
     for dir in [tree.root.clone(), tree.root.join("backups")] {
         let store = LocalStore::new(&dir);
         for round in 0..3 {
-            let key = store.key(&uuid::Uuid::new_v4());
+            let key = store.key(uuid::Uuid::new_v4());
             let report = block_on(tree.backup().start(store.clone(), key)).unwrap();
             let own = report.skipped.iter().filter(|s| matches!(s.reason, SkipReason::OwnBackup));
             // The earlier archives, and the one that is being written.

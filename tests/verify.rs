@@ -5,11 +5,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use futures::{AsyncReadExt, TryStreamExt, executor::block_on, io::Cursor};
-use sha1::{Digest, Sha1};
+use sha1::Digest;
 use support::{Tree, archive_bytes, in_memory, left_out::cases};
 use wingback::{
-    Archive, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, ReadMethod, Verified,
-    Verify,
+    Archive, Entries, ErrorKind, Level, List, MemberKind, NoIndex, Profile, ReadMethod, Sha1,
+    Verified, Verify,
 };
 
 /// Files in every kind of segment: groups, a region, a large file.
@@ -66,7 +66,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
     for level in [Level::None, Level::Fast, Level::Best] {
         for profile in [Profile::Full, Profile::Wings] {
             let bytes = archive_bytes(tree.backup().level(level).profile(profile));
-            let sha1: [u8; 20] = Sha1::digest(&bytes).into();
+            let sha1 = Sha1(sha1::Sha1::digest(&bytes).into());
             let by_index = Verify::new().sha1(sha1).start(in_memory(&bytes));
             let by_index = block_on(by_index).unwrap();
             assert!(
@@ -75,7 +75,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
                 by_index.damage
             );
             assert_eq!((by_index.files, by_index.sha1), (6, Some(sha1)));
-            assert!(by_index.segments > 4 && by_index.whole.is_empty());
+            assert!(by_index.segments > 4 && by_index.whole_files.is_empty());
             let stream = Verify::new().sha1(sha1).start(Archive::stream(Cursor::new(&bytes)));
             let stream = block_on(stream).unwrap();
             assert!(
@@ -93,7 +93,7 @@ fn a_whole_archive_is_whole_by_every_read_method() {
 fn a_wrong_sha1_is_reported() {
     let bytes = archive_bytes(tree().backup());
     for archive in [in_memory(&bytes), Archive::stream(Cursor::new(&bytes))] {
-        let verified = block_on(Verify::new().sha1([7; 20]).start(archive)).unwrap();
+        let verified = block_on(Verify::new().sha1(Sha1([7; 20])).start(archive)).unwrap();
         assert!(!verified.is_whole() && verified.damage.is_empty());
         assert_eq!(verified.sha1_matches, Some(false));
     }
@@ -121,7 +121,7 @@ fn every_flipped_byte_is_found_and_affects_at_most_its_segment() {
             let hit = index.entries_of_segment_at(at);
             assert!(lost.iter().all(|path| hit.contains(path)), "byte {at}: {lost:?}");
             for path in whole.keys() {
-                assert!(lost.contains(&path) != verified.whole.contains(path), "byte {at}");
+                assert!(lost.contains(&path) != verified.whole_files.contains(path), "byte {at}");
             }
         } else if at >= index.data_end {
             assert_eq!(lost, Vec::<&Vec<u8>>::new(), "byte {at}: no file is damaged");

@@ -167,6 +167,22 @@ func (a *Archive) CopyFile(ctx context.Context, path string, w io.Writer) (Membe
 	return member, drained.end(ctx, err)
 }
 
+// Lock locks the archive, so that a prune and the daemon do not remove it. It returns false if the archive
+// has a lock already. The lock is an object beside the archive with the name of the archive and ".lock".
+// [Engine.Delete] does not look at it.
+func (a *Archive) Lock(ctx context.Context) (bool, error) {
+	var done struct{ Changed bool }
+	err := a.job(ctx, "lock", map[string]any{}, nil, nil, &done)
+	return done.Changed, err
+}
+
+// Unlock removes the lock of the archive. It returns false if the archive has none.
+func (a *Archive) Unlock(ctx context.Context) (bool, error) {
+	var done struct{ Changed bool }
+	err := a.job(ctx, "unlock", map[string]any{}, nil, nil, &done)
+	return done.Changed, err
+}
+
 // Verified is the result of a Verify.
 type Verified struct {
 	// Whole is whether the archive is undamaged.

@@ -135,7 +135,7 @@ type Backup struct {
 	// tree give the same bytes.
 	Reproducible bool
 	// Align aligns parts of the archive with the blocks of file systems, so that these can share the equal
-	// parts of two archives. The archive becomes about 0.4 % larger.
+	// parts of two archives. The archive becomes about 0.3 % larger.
 	Align bool
 	// SkipCount leaves out the count of the source while the backup begins. Without the count, Progress has no
 	// expected numbers and no time left.

@@ -17,7 +17,7 @@ type Store interface {
 // disk.
 type LocalStore struct {
 	Dir string
-	// Names is the template for the names of archives; empty for "backup-{uuid}.tar.gz".
+	// Names is the template for the names of new archives; empty for "backup-{uuid}.tar.gz".
 	Names string
 	// Reserve is the number of bytes of the file system that must stay free. A backup fails with NoSpace
 	// when less is left.
@@ -37,7 +37,7 @@ type S3Store struct {
 	PathStyle bool
 	// Prefix is the text before each name, such as "servers/".
 	Prefix string
-	// Names is the template for the names of archives; empty for "backup-{uuid}.tar.gz".
+	// Names is the template for the names of new archives; empty for "backup-{uuid}.tar.gz".
 	Names string
 	// PartSize is the size of a part in bytes; 0 for the default of the engine.
 	PartSize uint64
@@ -131,7 +131,8 @@ func (s S3Store) wire() any {
 }
 
 // A Name is the name of an archive in a store. Key is the name itself; without it, the store's template
-// makes the name from UUID. A name that is not UTF-8 is InvalidInput.
+// makes the name from UUID. If the template has other fields, this gives only the name of a new archive.
+// A name that is not UTF-8 is InvalidInput.
 type Name struct {
 	UUID string
 	Key  string
@@ -144,7 +145,7 @@ func (n Name) wire() any {
 	return map[string]wireName{"uuid": wireName(n.UUID)}
 }
 
-// An Object is an archive in a store.
+// An Object is an object in a store: an archive, or a file beside it such as a lock.
 type Object struct {
 	Key  string
 	Size int64
@@ -172,7 +173,7 @@ func (o *Object) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Objects lists the archives in a store, sorted by key.
+// Objects lists all objects in a store, sorted by key. [Archives] lists the archives.
 func (e *Engine) Objects(ctx context.Context, store Store) ([]Object, error) {
 	var found struct{ Objects []Object }
 	err := e.or().ask(ctx, "objects", map[string]any{"store": store.wire()}, &found)
@@ -186,7 +187,7 @@ func (e *Engine) Head(ctx context.Context, store Store, name Name) (Object, erro
 	return found, err
 }
 
-// Delete removes an archive from a store. The error is NotFound if there is none.
+// Delete removes an archive from a store, even if it has a lock. The error is NotFound if there is none.
 func (e *Engine) Delete(ctx context.Context, store Store, name Name) error {
 	return e.or().ask(ctx, "delete", map[string]any{"store": store.wire(), "name": name.wire()}, nil)
 }
@@ -194,9 +195,13 @@ func (e *Engine) Delete(ctx context.Context, store Store, name Name) error {
 // Sweep removes files and uploads that killed backups left unfinished, and returns their locations. It
 // never removes those that a process is still writing.
 func (e *Engine) Sweep(ctx context.Context, store Store) ([]string, error) {
-	var swept struct{ Removed []string }
+	var swept struct{ Removed []wireLocation }
 	err := e.or().ask(ctx, "sweep", map[string]any{"store": store.wire()}, &swept)
-	return swept.Removed, err
+	var locations []string
+	for _, removed := range swept.Removed {
+		locations = append(locations, removed.location())
+	}
+	return locations, err
 }
 
 // ask runs a job without streams, limits or progress.

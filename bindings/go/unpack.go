@@ -11,7 +11,9 @@ import (
 type Unpack struct {
 	Threads    int
 	Background bool
-	// Owner is the owner of the files; nil for the user who runs the engine.
+	// Owner is the owner of the files. If it is nil and the engine runs as root, the owners are those in the
+	// archive. If it is nil for another user, the files belong to that user. An owner that cannot be set is
+	// a warning.
 	Owner *Owner
 	// Reserve is the number of bytes of the file system that must stay free.
 	Reserve uint64
@@ -24,18 +26,21 @@ type Unpack struct {
 	SkipRefused bool
 }
 
-// Owner is a user and a group, or with FromArchive those in the archive.
+// Owner is a user and a group, with FromArchive those in the archive, or with Keep the user who runs the engine.
 type Owner struct {
-	UID, GID    uint32
-	FromArchive bool
+	UID, GID          uint32
+	FromArchive, Keep bool
 }
 
 func (u Unpack) wire() any {
 	var owner any
 	if o := u.Owner; o != nil {
 		owner = map[string]any{"ids": []uint32{o.UID, o.GID}}
-		if o.FromArchive {
+		switch {
+		case o.FromArchive:
 			owner = "archive"
+		case o.Keep:
+			owner = "keep"
 		}
 	}
 	return struct {
@@ -50,7 +55,7 @@ func (u Unpack) wire() any {
 	}{u.Threads, u.Background, owner, u.Reserve, u.MaxBytes, u.MaxMembers, u.MaxRatio, u.SkipRefused}
 }
 
-// Unpacked is the result of an Extract or a Restore.
+// Unpacked is the result of an Extract, and a part of the result of a Restore.
 type Unpacked struct {
 	Files, Directories, Symlinks uint64
 	HardLinks                    uint64 `json:"hard_links"`
@@ -67,11 +72,44 @@ type Unpacked struct {
 	// Unmatched has the patterns of an Extract with Salvage that matched nothing. Without Salvage they are
 	// an error.
 	Unmatched []string
-	// Recovered is what a Restore did about an earlier, interrupted one; empty if there was none.
-	Recovered string
 	Warnings  []Warning
 	// ReadMethod is "indexed", or "sequential".
 	ReadMethod string `json:"read_method"`
+}
+
+// Restored is the result of a Restore. Each list has at most 1,000 paths, and the field with More the number of
+// the others.
+type Restored struct {
+	Unpacked
+	// Added has the paths that were not in the directory before, each directory before its content.
+	Added     Paths
+	AddedMore uint64 `json:"added_more"`
+	// Replaced has the paths of files, symlinks and others that were replaced.
+	Replaced     Paths
+	ReplacedMore uint64 `json:"replaced_more"`
+	// Removed has the paths that were removed, each directory after its content. Empty without Delete.
+	Removed     Paths
+	RemovedMore uint64 `json:"removed_more"`
+	// Unchanged is the number of files and symlinks that are equal in the directory and the archive.
+	Unchanged uint64
+	// Recovered is the result for an earlier, interrupted restore; empty if there was none.
+	Recovered string
+}
+
+// Paths are paths in a directory.
+type Paths []string
+
+// UnmarshalJSON decodes the engine's answer.
+func (p *Paths) UnmarshalJSON(text []byte) error {
+	var said []wirePath
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*p = nil
+	for _, path := range said {
+		*p = append(*p, path.path())
+	}
+	return nil
 }
 
 // NotExtracted is a skipped member.
@@ -97,9 +135,12 @@ type Extract struct {
 	Dir string
 	// Select has paths or patterns: members that they match are extracted, with all members below those.
 	// Empty for all members.
-	Select     []string
-	Overwrite  bool
-	Salvage    bool // extract a damaged archive as far as possible
+	Select    []string
+	Overwrite bool
+	Salvage   bool // extract a damaged archive as far as possible
+	// SHA1 is the SHA-1 that the archive must have, in hexadecimal; empty for any. The archive is verified
+	// before anything is written. A stream is compared at its end. It cannot be combined with Salvage.
+	SHA1       string
 	Unpack     Unpack
 	OnProgress func(Progress)
 }
@@ -111,20 +152,35 @@ func (x Extract) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 		"dir": wireText(x.Dir), "select": texts(x.Select), "overwrite": x.Overwrite,
 		"salvage": x.Salvage, "unpack": x.Unpack.wire(),
 	}
+	if x.SHA1 != "" {
+		args["sha1"] = x.SHA1
+	}
 	if err := archive.job(ctx, "extract", args, nil, x.OnProgress, &unpacked); err != nil {
 		return nil, err
 	}
 	return &unpacked, nil
 }
 
-// Restore brings a directory to the state of an archive. Nothing in it is changed before the archive is
-// known to be undamaged. After a crash, Recover finishes or undoes the restore.
+// Restore restores the files of an archive into a directory. They replace those of the directory. Files that the
+// archive does not have stay, unless Delete is set. Nothing is changed before the archive is known to be
+// undamaged. After a crash, Recover finishes or undoes the restore.
 type Restore struct {
 	Dir string
-	// Merge adds the archive's files to the directory, and keeps other files.
-	Merge bool
-	// InPlace removes the old files after the archive is verified, and needs no space for both trees. A
-	// failure after that leaves a part of the tree.
+	// Delete removes files that the archive does not have, except those that the patterns of the backup had
+	// excluded. If the archive does not record its patterns because it has no index, the error is InvalidInput.
+	Delete bool
+	// DeleteExcluded lets Delete also remove files that the patterns of the backup had excluded. Then Dir gets
+	// exactly the tree of the archive.
+	DeleteExcluded bool
+	// Select has paths or patterns: members that they match are restored, with all members below those. With
+	// Delete, only files that they match are removed. If one matches nothing in the archive, the error is
+	// InvalidInput, and nothing is changed. Empty for all members.
+	Select []string
+	// DryRun reads the archive and the directory, and changes nothing. The result is the one that a restore
+	// would have.
+	DryRun bool
+	// InPlace needs no space for a second copy of the files that differ: it verifies the archive, and writes
+	// over the old files. A failure after that leaves a part of the tree.
 	InPlace bool
 	// Keep has paths or patterns; what they match stays as it is. If one matches nothing in Dir, the error
 	// is InvalidInput, and nothing is changed; if Dir is empty or does not exist, that is a warning.
@@ -142,9 +198,10 @@ type Restore struct {
 }
 
 // Run restores the directory.
-func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
+func (r Restore) Run(ctx context.Context, archive *Archive) (*Restored, error) {
 	args := map[string]any{
-		"dir": wireText(r.Dir), "merge": r.Merge, "in_place": r.InPlace, "keep": texts(r.Keep),
+		"dir": wireText(r.Dir), "delete": r.Delete, "delete_excluded": r.DeleteExcluded,
+		"select": texts(r.Select), "dry_run": r.DryRun, "in_place": r.InPlace, "keep": texts(r.Keep),
 		"unpack": r.Unpack.wire(),
 	}
 	if r.Staging != "" {
@@ -156,11 +213,11 @@ func (r Restore) Run(ctx context.Context, archive *Archive) (*Unpacked, error) {
 	if r.SHA1 != "" {
 		args["sha1"] = r.SHA1
 	}
-	var unpacked Unpacked
-	if err := archive.job(ctx, "restore", args, nil, r.OnProgress, &unpacked); err != nil {
+	var restored Restored
+	if err := archive.job(ctx, "restore", args, nil, r.OnProgress, &restored); err != nil {
 		return nil, err
 	}
-	return &unpacked, nil
+	return &restored, nil
 }
 
 // Recover finishes or undoes an interrupted restore of Dir, and returns which it did; empty if there was

@@ -41,6 +41,13 @@ func TestABackupIsStoredAndRestored(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	target := filepath.Join(t.TempDir(), "restored")
+	wrong := strings.Repeat("0", 40)
+	if _, err := (wingback.Extract{Dir: target, SHA1: wrong}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
+		t.Error(err)
+	}
+	if _, err := (wingback.Restore{Dir: target, SHA1: wrong}).Run(background(), file(report.Location)); !errors.Is(err, wingback.Mismatch) {
+		t.Error(err)
+	}
 	unpacked, err := wingback.Restore{Dir: target, SHA1: report.SHA1}.Run(background(), file(report.Location))
 	must(t, err)
 	if unpacked.Files != 8 || unpacked.Symlinks != 2 || unpacked.ReadMethod != "indexed" {

@@ -3,10 +3,9 @@
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
 use smol::Unblock;
-use uuid::Uuid;
 use wingback::{
-    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameTemplate, S3Config, S3Store,
-    Store, Transfer,
+    Archive, Credentials, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, S3Config,
+    S3Store, Store, Transfer,
 };
 
 use crate::args;
@@ -20,13 +19,15 @@ pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, E
         let key = Key::new(object).map_err(|e| e.at(path))?;
         return Ok(Archive::in_store(S3Store::new(s3(bucket, remote)?)?, key));
     }
-    let text = path.as_os_str().as_bytes();
-    match path.to_str() {
-        Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
-            Archive::link(url, transfer(remote))
+    match scheme(path) {
+        None => Ok(Archive::file(path)),
+        Some("http" | "https") => {
+            Archive::link(path.to_str().ok_or_else(|| not_utf8(path))?, transfer(remote))
         }
-        None if text.starts_with(b"http") => Err(not_utf8(path)),
-        _ => Ok(Archive::file(path)),
+        Some(scheme) => {
+            let known = "an archive is a file, -, s3://bucket/name, or an http(s) link";
+            Err(unknown(path, scheme, known))
+        }
     }
 }
 
@@ -45,6 +46,9 @@ impl Archives {
         set: impl FnOnce(&mut S3Config),
     ) -> Result<Self, Error> {
         let Some((bucket, prefix)) = in_s3(path)? else {
+            if let Some(scheme) = scheme(path) {
+                return Err(unknown(path, scheme, "use a directory or s3://bucket/prefix"));
+            }
             return Ok(Archives::Local(LocalStore::new(path).names(names.clone())));
         };
         // As in a directory, names begin after a slash.
@@ -56,10 +60,10 @@ impl Archives {
         Ok(Archives::S3(Box::new(S3Store::new(config)?)))
     }
 
-    pub fn key(&self, uuid: &Uuid) -> Key {
+    pub fn key(&self, fields: NameFields) -> Key {
         match self {
-            Archives::Local(store) => store.key(uuid),
-            Archives::S3(store) => store.key(uuid),
+            Archives::Local(store) => store.key(fields),
+            Archives::S3(store) => store.key(fields),
         }
     }
 
@@ -71,9 +75,47 @@ impl Archives {
     }
 }
 
+/// Fails if `path` names a directory that does not exist, probably because of a typing error.
+pub fn require(path: &Path) -> Result<(), Error> {
+    if scheme(path).is_some() {
+        return Ok(());
+    }
+    let looked = std::fs::metadata(path);
+    looked.map(drop).map_err(|e| Error::io("open the directory", e).at(path))
+}
+
+/// Opens the store at `path` to read its archives. A directory must exist.
+pub fn existing(path: &Path, remote: &args::Remote) -> Result<Box<dyn Store>, Error> {
+    require(path)?;
+    Ok(Archives::at(path, &NameTemplate::default(), remote, |_| {})?.store())
+}
+
+/// Returns whether an argument names a place of archives: a directory, or `s3://bucket/prefix/`.
+pub fn is_place(path: &Path) -> bool {
+    match in_s3(path) {
+        Ok(Some((_, object))) => object.is_empty() || object.ends_with('/'),
+        _ => path.is_dir(),
+    }
+}
+
+/// Returns the scheme of a URL. `None` for a path; `./ftp://x` is one.
+fn scheme(path: &Path) -> Option<&str> {
+    let text = path.as_os_str().as_bytes();
+    let end = text.windows(3).position(|part| part == b"://")?;
+    let scheme = std::str::from_utf8(&text[..end]).ok()?;
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    (is_scheme && scheme.chars().all(is_letter)).then_some(scheme)
+}
+
+fn unknown(path: &Path, scheme: &str, known: &str) -> Error {
+    let why = format!("the scheme {scheme:?} is not known; {known}");
+    Error::new(ErrorKind::InvalidInput, "use the URL").at(path).caused_by(why)
+}
+
 /// Splits `s3://bucket/object` into bucket and object.
 fn in_s3(path: &Path) -> Result<Option<(&str, &str)>, Error> {
-    if !path.as_os_str().as_bytes().starts_with(b"s3://") {
+    if scheme(path) != Some("s3") {
         return Ok(None);
     }
     let text = path.to_str().ok_or_else(|| not_utf8(path))?;

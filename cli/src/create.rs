@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Key, Limiter, Previous, Report, S3Config, Store};
+use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Config};
 
 use crate::{
     archives::Archives,
@@ -34,8 +34,7 @@ pub async fn create(args: &args::Create) -> Status {
             return Status::Failed;
         }
     };
-    let key = archives.key(&uuid);
-    match run(args, style, archives.store(), key).await {
+    match run(args, style, archives, uuid).await {
         Ok(report) => {
             match style {
                 Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
@@ -66,8 +65,8 @@ fn set(config: &mut S3Config, args: &args::Create) {
 async fn run(
     args: &args::Create,
     style: Style,
-    store: Box<dyn Store>,
-    key: Key,
+    archives: Archives,
+    uuid: Uuid,
 ) -> Result<Report, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
@@ -100,13 +99,14 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
-    style.run(backup.start(store, key)).await
+    let key = archives.key(backup.name_fields(uuid));
+    style.run(backup.start(archives.store(), key)).await
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let estimate = match source(&args.source) {
-        Ok(backup) => backup.estimate().await,
+        Ok(backup) => style.run(backup.estimate()).await,
         Err(e) => Err(e),
     };
     match estimate {

@@ -70,7 +70,7 @@ fn text(info: &Info) -> String {
     );
     put("skipped", if info.skipped == 0 { "none".into() } else { count(info.skipped) });
     put("tar", format!("{}, {}", size(info.tar_len), plural(info.segments, "segment")));
-    put("encoder", format!("{}, level {}", info.encoder_code(), info.encoder.1));
+    put("encoder", info.encoder.to_string());
     put("profile", info.profile.code().into());
     let patterns: Vec<_> =
         info.excludes.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();

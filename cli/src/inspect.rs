@@ -1,4 +1,4 @@
-//! `wingback list`, `cat` and `verify`. They read an archive and change nothing.
+//! `wingback list`, `cat` and `verify` of one archive. They read an archive and change nothing.
 
 use futures::TryStreamExt;
 use smol::Unblock;
@@ -9,10 +9,11 @@ use crate::{
     output::{Lines, Style, bytes, complain, json_line, list as list_lines, print, say},
     status::Status,
     units::{count, plural, size, timestamp},
+    verify_all::verify_all,
 };
 
 pub async fn list(args: &args::List) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let list = List::new().max_members(args.max_members);
     let list = args.patterns.iter().fold(list, |list, pattern| {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
@@ -41,7 +42,7 @@ pub async fn list(args: &args::List) -> Status {
     match (args.json, members.read_method()) {
         (true, _) => print(&members),
         (false, Some(method)) => {
-            complain(&format!("{}, read {method}", plural(members.count(), "member")));
+            complain(&format!("{}, read {method}", plural(members.returned(), "member")));
         }
         (false, None) => {}
     }
@@ -75,7 +76,7 @@ fn line(member: &Member) -> String {
 }
 
 pub async fn cat(args: &args::Cat) -> Status {
-    let style = Style::Quiet;
+    let style = Style::of_short(false);
     let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
     let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
     let (to, archive) = (&mut out, &args.archive);
@@ -100,13 +101,21 @@ fn is_closed_pipe(error: &Error) -> bool {
 }
 
 pub async fn verify(args: &args::Verify) -> Status {
+    if archives::is_place(&args.archive) {
+        return verify_all(args).await;
+    }
+    let all = &args.all;
+    if all.sample.is_some() || all.label.is_some() || all.restart {
+        complain("--sample, --label and --restart are for a directory, or s3://bucket/prefix/");
+        return Status::Usage;
+    }
     let style = Style::of(&args.output);
     let mut verify = Verify::new().background(args.background);
     if let Some(threads) = args.threads {
         verify = verify.threads(threads.into());
     }
     if let Some(sha1) = args.sha1 {
-        verify = verify.sha1(sha1.0);
+        verify = verify.sha1(sha1);
     }
     let verified =
         match style.run_on(&args.archive, &args.remote, |archive| verify.start(archive)).await {
@@ -124,9 +133,13 @@ pub async fn verify(args: &args::Verify) -> Status {
 }
 
 fn verified_text(verified: &Verified) -> String {
-    let is_whole = verified.is_whole();
+    let state = match (verified.damage.is_empty(), verified.sha1_matches) {
+        (false, _) => "DAMAGED",
+        (true, Some(false)) => "whole, but ANOTHER ONE than the SHA-1 says",
+        (true, _) => "whole",
+    };
     let mut lines = vec![
-        format!("archive   {}", if is_whole { "whole" } else { "DAMAGED" }),
+        format!("archive   {state}"),
         format!(
             "checked   {}, {}, {}",
             plural(verified.files, "file"),
@@ -138,7 +151,7 @@ fn verified_text(verified: &Verified) -> String {
         lines.push(format!("size      {} ({} bytes)", size(bytes), count(bytes)));
     }
     if let Some(matches) = verified.sha1_matches {
-        let says = match (matches, verified.sha1_hex()) {
+        let says = match (matches, verified.sha1) {
             (true, _) => "as given".to_owned(),
             (false, Some(sha1)) => format!("{sha1}, NOT the one given"),
             (false, None) => "unknown, because the archive could not be read completely".to_owned(),
@@ -148,8 +161,8 @@ fn verified_text(verified: &Verified) -> String {
     lines.push(format!("time      {:.2} s", verified.duration.as_secs_f64()));
     if !verified.damage.is_empty() {
         damage_lines(&mut lines, &verified.damage);
-        let whole = verified.whole.iter().map(|path| bytes(path));
-        list_lines(&mut lines, "whole", verified.whole.total(), whole);
+        let whole = verified.whole_files.iter().map(|path| bytes(path));
+        list_lines(&mut lines, "whole", verified.whole_files.total(), whole);
     }
     lines.join("\n")
 }

@@ -4,24 +4,33 @@
 mod archives;
 mod args;
 mod create;
+mod diff;
+mod find;
 mod info;
 mod inspect;
+mod man;
 mod output;
+mod progress;
 mod prune;
 mod restore;
+mod signals;
 mod status;
+mod stored;
+mod times;
 mod units;
+mod verify_all;
 mod worker;
 
-use std::{process::ExitCode, time::Duration};
+use std::{os::unix::ffi::OsStrExt, process::ExitCode, time::Duration};
 
 use async_signal::{Signal, Signals};
 use clap::{CommandFactory, Parser};
+use wingback::NamedBytes;
 
 use crate::{
     archives::Archives,
     args::{Cli, Command},
-    output::{Style, complain, plain, print, say},
+    output::{Style, bytes, complain, print, say},
     status::Status,
 };
 
@@ -36,20 +45,23 @@ fn main() -> ExitCode {
         // The user asked for help or the version.
         Err(e) => {
             output::written(e.print());
-            return output::finish(Status::Done).into();
+            return output::finish(Status::Done);
         }
     };
     // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
     let _handler = Signals::new([Signal::Xfsz]);
-    output::finish(run(cli.command)).into()
+    output::finish(run(cli.command))
 }
 
 fn run(command: Command) -> Status {
     match command {
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
+        Command::Archives(args) => smol::block_on(stored::archives(&args)),
         Command::Info(args) => smol::block_on(info::info(&args)),
         Command::List(args) => smol::block_on(inspect::list(&args)),
+        Command::Diff(args) => smol::block_on(diff::diff(&args)),
+        Command::Find(args) => smol::block_on(find::find(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),
@@ -57,6 +69,8 @@ fn run(command: Command) -> Status {
         Command::Recover(args) => smol::block_on(restore::recover(&args)),
         Command::Sweep(args) => smol::block_on(sweep(&args)),
         Command::Prune(args) => smol::block_on(prune::prune(&args)),
+        Command::Lock(args) => smol::block_on(stored::lock(&args)),
+        Command::Unlock(args) => smol::block_on(stored::unlock(&args)),
         Command::Worker => worker::worker(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -71,6 +85,7 @@ fn run(command: Command) -> Status {
 async fn sweep(args: &args::Sweep) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
     let swept = async {
+        archives::require(&args.place)?;
         let age = Duration::from_secs(args.older_than.saturating_mul(3600));
         let archives = Archives::at(&args.place, &args.name, &args.remote, |config| {
             config.dead_after = age;
@@ -79,11 +94,13 @@ async fn sweep(args: &args::Sweep) -> Status {
     };
     match swept.await {
         Ok(swept) if args.json => {
-            print(&serde_json::json!({ "type": "sweep", "removed": swept }));
+            let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
+            let removed: Vec<_> = locations.collect();
+            print(&serde_json::json!({ "type": "sweep", "removed": removed }));
             Status::Done
         }
         Ok(swept) => {
-            swept.iter().for_each(|path| say(&format!("removed {}", plain(path))));
+            swept.iter().for_each(|at| say(&format!("removed {}", bytes(at.as_bytes()))));
             Status::Done
         }
         Err(e) => {
@@ -94,27 +111,18 @@ async fn sweep(args: &args::Sweep) -> Status {
 }
 
 fn man(name: Option<&str>) -> Status {
-    let mut cli = Cli::command();
-    cli.build();
-    let command = match name {
-        None => cli,
-        Some(name) => match cli.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => {
-                complain(&format!("there is no subcommand {name:?}"));
-                return Status::Usage;
-            }
-        },
-    };
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(command).render(&mut page) {
-        Ok(()) => {
-            say(String::from_utf8_lossy(&page).trim_end());
+    match man::page(name) {
+        Some(Ok(page)) => {
+            say(&page);
             Status::Done
         }
-        Err(e) => {
+        Some(Err(e)) => {
             complain(&e.to_string());
             Status::Failed
+        }
+        None => {
+            complain(&format!("there is no subcommand {:?}", name.unwrap_or_default()));
+            Status::Usage
         }
     }
 }

@@ -4,20 +4,24 @@ use std::{
     io::{self, IsTerminal, Write, stderr, stdout},
     path::Path,
     pin::pin,
-    sync::{Mutex, PoisonError},
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use async_signal::{Signal, Signals};
-use futures::{StreamExt, future};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use futures::future;
 use serde::Serialize;
-use wingback::{Archive, Change, Error, Handle, LISTED_MAX, Phase, Progress, Report, Task};
+use wingback::{Archive, Change, Error, ErrorKind, Handle, LISTED_MAX, Phase, Report, Task};
 
 use crate::{
     archives, args,
+    progress::{self, Show},
+    signals,
     status::Status,
-    units::{clock, count, plural, size},
+    units::{count, plural, size},
 };
 
 /// Most lines of each list in a report for people.
@@ -43,6 +47,16 @@ impl Style {
             _ if output.quiet => Style::Quiet,
             _ if stderr().is_terminal() => Style::Bar,
             _ => Style::Lines,
+        }
+    }
+
+    /// Returns the style of a command without `--quiet`. It shows progress only on a terminal that does not
+    /// get the output as well.
+    pub fn of_short(json: bool) -> Self {
+        match json {
+            true => Style::Json,
+            false if stderr().is_terminal() && !stdout().is_terminal() => Style::Bar,
+            false => Style::Quiet,
         }
     }
 
@@ -77,9 +91,13 @@ impl Style {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
             Style::Json => (Duration::from_millis(250), Box::new(print)),
-            Style::Bar => (Duration::from_millis(100), bar()),
-            Style::Lines => (Duration::from_secs(5), lines()),
+            Style::Bar => (Duration::from_millis(100), progress::bar()),
+            Style::Lines => (Duration::from_secs(5), progress::lines()),
         };
+        if self == Style::Bar {
+            // A short task shows nothing.
+            smol::Timer::after(Duration::from_secs(1)).await;
+        }
         let mut last = None;
         loop {
             smol::Timer::after(every).await;
@@ -94,6 +112,7 @@ impl Style {
     }
 
     pub fn error(self, error: &Error) {
+        IS_CANCELLED.fetch_or(error.kind() == ErrorKind::Cancelled, Relaxed);
         match self {
             Style::Json => print(error),
             _ => complain(&error.to_string()),
@@ -102,16 +121,13 @@ impl Style {
 }
 
 async fn cancel_on_signal(handle: Handle) {
-    let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term, Signal::Hup]) else {
-        return;
-    };
-    if signals.next().await.is_some() {
-        handle.cancel();
-    }
-    if signals.next().await.is_some() {
-        std::process::exit(130);
-    }
+    signals::first().await;
+    handle.cancel();
+    signals::exit().await;
 }
+
+/// Whether the command reported that its task was cancelled.
+static IS_CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// The first error of standard output. The job continues, and the exit status reports the error.
 static OUTPUT_ERROR: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -123,9 +139,18 @@ pub fn written(result: io::Result<()>) {
     }
 }
 
-/// Returns `status`, or a failure if standard output had an error. A reader that closed the pipe is not
-/// an error, because it has read all it needs.
-pub fn finish(status: Status) -> Status {
+/// Returns the exit status: `status`, or a failure if standard output had an error. A reader that closed the
+/// pipe is not an error, because it has read all it needs. After a cancel, the signal decides.
+pub fn finish(status: Status) -> ExitCode {
+    let status = with_output(status);
+    match signals::cancelled() {
+        Some(code) if status == Status::Failed && IS_CANCELLED.load(Relaxed) => code.into(),
+        _ => status.into(),
+    }
+}
+
+/// Returns `status`, or a failure if standard output had an error.
+pub fn with_output(status: Status) -> Status {
     written(stdout().flush());
     match OUTPUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(e) if e.kind() != io::ErrorKind::BrokenPipe => {
@@ -185,83 +210,13 @@ pub fn complain(text: &str) {
     let _ = writeln!(stderr(), "wingback: {}", plain(text));
 }
 
-/// Shows progress.
-type Show = Box<dyn FnMut(&Progress)>;
-
-fn bar() -> Show {
-    let style = |template| {
-        ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("=> ")
-    };
-    let known = style("{prefix:12} [{bar:30}] {bytes}/{total_bytes} {msg}");
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(style("{prefix:12} {spinner} {bytes} {msg}"));
-    Box::new(move |progress| {
-        if let (Some(expected), None) = (progress.expected, bar.length()) {
-            bar.set_style(known.clone());
-            bar.set_length(expected.bytes);
-        }
-        bar.set_prefix(format!("{}{}", phase(progress.phase), uploaded(progress)));
-        bar.set_message(speed(progress));
-        bar.set_position(progress.bytes);
-        if progress.phase == Phase::Committing {
-            bar.finish_and_clear();
-        }
-    })
-}
-
-fn lines() -> Show {
-    Box::new(|progress| {
-        let percent = progress.percent().map(|percent| format!(" ({} %)", percent as u64));
-        let _ = writeln!(
-            stderr(),
-            "{}: {} files, {}{} read, {}, {} written{}",
-            phase(progress.phase),
-            count(progress.files),
-            size(progress.bytes),
-            percent.unwrap_or_default(),
-            speed(progress),
-            size(progress.written),
-            uploaded(progress),
-        );
-    })
-}
-
-/// Returns the rate and the time left as text.
-fn speed(progress: &Progress) -> String {
-    let rate = format!("{}/s", size(progress.rate));
-    match progress.time_left {
-        None => rate,
-        Some(time) => format!("{rate}, {} left", clock(time)),
-    }
-}
-
-/// Returns the uploaded bytes as text; empty without an upload.
-fn uploaded(progress: &Progress) -> String {
-    match progress.uploaded {
-        0 => String::new(),
-        bytes => format!(", {} uploaded", size(bytes)),
-    }
-}
-
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Starting => "starting",
-        Phase::Reading => "reading",
-        Phase::SourceRead => "writing",
-        Phase::Committing => "syncing",
-        _ => "done",
-    }
-}
-
 /// Formats a report for people.
 pub fn report(report: &Report) -> String {
     let location = report.location.clone().unwrap_or_default();
     let mut lines = vec![
         format!("archive   {}", plain(&location.to_string_lossy())),
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
-        format!("sha1      {}", report.sha1_hex()),
+        format!("sha1      {}", report.sha1),
         format!(
             "content   {}, {}, {}, {}",
             plural(report.files, "file"),
@@ -298,11 +253,27 @@ pub fn report(report: &Report) -> String {
 
 /// Adds a title with the number of items, and the first items.
 pub fn list(lines: &mut Vec<String>, title: &str, n: u64, items: impl Iterator<Item = String>) {
+    list_first(lines, title, n, items, LIST_MAX);
+}
+
+/// Adds a list as [`list`] does, with at most `max` of its items. With zero, only their number is added.
+pub fn list_first(
+    lines: &mut Vec<String>,
+    title: &str,
+    n: u64,
+    items: impl Iterator<Item = String>,
+    max: usize,
+) {
     lines.push(format!("{title:<10}{}", if n == 0 { "none".into() } else { count(n) }));
-    lines.extend(items.take(LIST_MAX).map(|item| format!("  {item}")));
-    if let Some(more) = n.checked_sub(LIST_MAX as u64).filter(|&more| more > 0) {
-        let lists = if n <= LISTED_MAX as u64 { "all" } else { "1,000" };
-        lines.push(format!("  … and {} more (--json lists {lists})", count(more)));
+    lines.extend(items.take(max).map(|item| format!("  {item}")));
+    let more = n.saturating_sub(max as u64);
+    if max > 0 && more > 0 {
+        let hint = match n <= LISTED_MAX as u64 {
+            true => " (--json lists all)",
+            false if max < LISTED_MAX => " (--json lists 1,000)",
+            false => "",
+        };
+        lines.push(format!("  … and {} more{hint}", count(more)));
     }
 }
 

@@ -1,21 +1,18 @@
 //! `wingback prune`.
 
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{os::unix::ffi::OsStrExt, sync::Arc, time::SystemTime};
 
 use serde::Serialize;
 use wingback::{
-    Aged, Archive, Error, ErrorKind, LocalStore, NamedBytes, Result, Retention, Store, Verdict,
-    Verify,
+    Archive, ArchiveGroup, Archives, Error, ErrorKind, GroupBy, NamedBytes, PlannedArchive, Result,
+    Retention, Store, Verdict, Verify,
 };
 
 use crate::{
-    args,
-    output::{Style, plain, print, say},
+    archives, args,
+    output::{Style, bytes, plain, print, say},
     status::Status,
+    stored::Located,
     units::{plural, size, timestamp},
 };
 
@@ -31,119 +28,196 @@ pub async fn prune(args: &args::Prune) -> Status {
 }
 
 async fn run(args: &args::Prune) -> Result<()> {
-    let store = LocalStore::new(&args.dir).names(args.name.clone());
-    // A store creates its directory on demand. Here, a missing directory is probably a typing error.
-    if !args.dir.is_dir() {
-        let error = Error::new(ErrorKind::NotFound, "open the directory").at(&args.dir);
-        return Err(error.caused_by("it does not exist, or is not a directory"));
-    }
-    let now = SystemTime::now();
-    let plan = rules(args).plan(store.aged(now).await?, now);
-    let newest = plan.iter().find(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
-    if let (true, Some((newest, _))) = (args.verify, newest) {
-        let path = store.path(&newest.key);
-        let verified = Verify::new().start(Archive::file(&path)).await?;
-        if !verified.is_whole() {
-            let error = Error::new(ErrorKind::Corrupt, "verify").at(path);
-            return Err(error.caused_by("the newest archive is damaged; nothing was removed"));
+    let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
+    let archives =
+        args.label.iter().fold(Archives::new(), |archives, label| archives.label(label.as_bytes()));
+    let archives = Style::Quiet.run(archives.start(store.clone())).await?;
+    let plan = rules(args).plan(archives, SystemTime::now());
+    if args.verify {
+        for newest in plan.iter().filter_map(ArchiveGroup::newest) {
+            verify(&store, newest).await?;
         }
     }
-    for (archive, verdict) in &plan {
-        let is_removed = args.apply && *verdict == Verdict::Remove;
-        if is_removed {
-            store.delete(&archive.key).await?;
-        }
+    let mut totals = Totals::default();
+    for group in &plan {
         if args.json {
-            print(&line(&store.path(&archive.key), archive, *verdict, is_removed));
+            print(&group_line(group, args.group_by.into()));
         } else {
-            say(&text(&store, archive, *verdict, is_removed));
+            say(&group_text(group));
+        }
+        for planned in &group.archives {
+            let fate = match planned.verdict {
+                Verdict::Remove if args.apply => remove(&store, planned).await?,
+                _ => Fate::Stays,
+            };
+            totals.add(planned, fate);
+            let location = store.location(&planned.archive.key);
+            if args.json {
+                let removed = fate == Fate::Removed;
+                print(&Located::new(&Line { planned, removed }, &location));
+            } else {
+                say(&text(planned, fate, &plain(&location.to_string_lossy())));
+            }
         }
     }
     if !args.json {
-        say(&summary(&plan, args.apply));
+        say(&totals.text(args.apply));
+        let groups = plural(plan.len() as u64, "group");
+        let group_by = GroupBy::from(args.group_by).code();
+        say(&format!("grouped by {group_by}: {groups}"));
     }
     Ok(())
 }
 
 fn rules(args: &args::Prune) -> Retention {
     let number = |n: Option<u32>| n.unwrap_or(0) as usize;
-    let rules = Retention::new()
+    let mut rules = Retention::new()
         .last(number(args.keep_last))
+        .hourly(number(args.keep_hourly))
         .daily(number(args.keep_daily))
-        .weekly(number(args.keep_weekly));
+        .weekly(number(args.keep_weekly))
+        .monthly(number(args.keep_monthly))
+        .yearly(number(args.keep_yearly))
+        .within(args.keep_within.unwrap_or_default())
+        .group_by(args.group_by.into())
+        .unidentified(args.unidentified);
+    for (key, value) in &args.keep_tag {
+        rules = rules.keep_tag(key, value);
+    }
     args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
-/// Returns the word for a verdict, and its reason, for people.
-fn words(verdict: Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::Keep(reason) => ("keep", reason.to_string()),
-        Verdict::Remove => ("remove", String::new()),
-        Verdict::InFuture => ("leave", "in the future".to_owned()),
-        _ => ("leave", "not whole".to_owned()),
+async fn verify(store: &Arc<dyn Store>, newest: &PlannedArchive) -> Result<()> {
+    let key = newest.archive.key.clone();
+    let location = store.location(&key);
+    let archive = Archive::in_store(store.clone(), key);
+    if Style::Quiet.run(Verify::new().start(archive)).await?.is_whole() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Corrupt, "verify").at(location);
+    Err(error.caused_by("the newest archive is damaged; nothing was removed"))
+}
+
+/// The fate of an archive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Removed,
+    /// It has got a lock after the archives were listed.
+    LockedMeanwhile,
+}
+
+async fn remove(store: &Arc<dyn Store>, planned: &PlannedArchive) -> Result<Fate> {
+    let key = &planned.archive.key;
+    if Archive::in_store(store.clone(), key.clone()).is_locked().await? {
+        return Ok(Fate::LockedMeanwhile);
+    }
+    match store.delete(key).await {
+        // Another process has removed it.
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Fate::Removed),
+        result => result.map(|()| Fate::Removed),
     }
 }
 
-fn text(store: &LocalStore, archive: &Aged, verdict: Verdict, is_removed: bool) -> String {
-    let (word, why) = if is_removed { ("removed", String::new()) } else { words(verdict) };
-    let (made, size) = (timestamp(nanoseconds(archive.made)), size(archive.size));
-    let path = plain(&store.path(&archive.key).to_string_lossy());
-    format!("{word:<8}{why:<15}{made}  {size:>10}  {path}")
-}
-
-/// The line of `--json`.
+/// The line of `--json` for an archive.
 #[derive(Serialize)]
-#[serde(tag = "type", rename = "archive")]
 struct Line<'a> {
     #[serde(flatten)]
-    path: NamedBytes<'a>,
-    verdict: &'static str,
-    reason: Option<&'static str>,
+    planned: &'a PlannedArchive,
     removed: bool,
-    size: u64,
-    made_ns: i64,
 }
 
-fn line<'a>(path: &'a Path, archive: &Aged, verdict: Verdict, removed: bool) -> Line<'a> {
-    let reason = match verdict {
-        Verdict::Keep(reason) => Some(reason.code()),
-        _ => None,
+/// The line of `--json` for a group. Its archives follow.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "group")]
+struct GroupLine<'a> {
+    group_by: &'static str,
+    #[serde(flatten)]
+    label: NamedBytes<'a>,
+    host: Option<&'a str>,
+    unidentified: bool,
+    archives: usize,
+}
+
+fn group_line(group: &ArchiveGroup, group_by: GroupBy) -> GroupLine<'_> {
+    GroupLine {
+        group_by: group_by.code(),
+        label: NamedBytes::new("label", group.label.as_deref().unwrap_or_default()),
+        host: group.host.as_deref(),
+        unidentified: group.is_unidentified,
+        archives: group.archives.len(),
+    }
+}
+
+fn group_text(group: &ArchiveGroup) -> String {
+    let archives = plural(group.archives.len() as u64, "archive");
+    let name = match (&group.label, &group.host) {
+        _ if group.is_unidentified => "without a label".to_owned(),
+        (None, _) => "all labels and hosts".to_owned(),
+        (Some(label), None) => format!("label {}", bytes(label)),
+        (Some(label), Some(host)) => format!("label {}, host {}", bytes(label), plain(host)),
     };
-    Line {
-        path: NamedBytes::new("path", path.as_os_str().as_bytes()),
-        verdict: verdict.code(),
-        reason,
-        removed,
-        size: archive.size,
-        made_ns: nanoseconds(archive.made),
+    format!("{name}: {archives}")
+}
+
+/// Returns the word for a verdict, and its reason, for people.
+fn words(planned: &PlannedArchive, fate: Fate) -> (&'static str, &'static str) {
+    match (planned.verdict, fate) {
+        (_, Fate::Removed) => ("removed", ""),
+        (_, Fate::LockedMeanwhile) => ("keep", "locked"),
+        (Verdict::Keep(reason), _) => ("keep", reason.code()),
+        (Verdict::Remove, _) => ("remove", ""),
+        (Verdict::InFuture, _) => ("leave", "in the future"),
+        (Verdict::Unidentified, _) => ("leave", "no label"),
+        (Verdict::Undated, _) => ("leave", "no time"),
+        _ => ("leave", "not whole"),
     }
 }
 
-fn summary(plan: &[(Aged, Verdict)], is_applied: bool) -> String {
-    let removed = plan.iter().filter(|(_, verdict)| *verdict == Verdict::Remove);
-    let (mut archives, mut bytes) = (0, 0);
-    for (archive, _) in removed {
-        archives += 1;
-        bytes += archive.size;
-    }
-    let what = format!("{}, {}", plural(archives, "archive"), size(bytes));
-    let mut summary = match (archives, is_applied) {
-        (0, _) => "nothing to remove".to_owned(),
-        (_, true) => format!("removed {what}"),
-        (_, false) => format!("to remove: {what}; nothing is removed without --apply"),
-    };
-    let later = plan.iter().filter(|(_, verdict)| *verdict == Verdict::InFuture).count() as u64;
-    if later > 0 {
-        let later = plural(later, "archive");
-        summary +=
-            &format!("\n{later} dated in the future: a clock was wrong; the rules ignore them");
-    }
-    summary
+fn text(planned: &PlannedArchive, fate: Fate, location: &str) -> String {
+    let (word, why) = words(planned, fate);
+    let made = planned.archive.made_ns().map_or_else(|| "-".to_owned(), timestamp);
+    let size = size(planned.archive.size);
+    let suspicious =
+        if planned.is_suspicious { "  (suspicious: lost most of its content)" } else { "" };
+    format!("{word:<8}{why:<15}{made:<19}  {size:>10}  {location}{suspicious}")
 }
 
-fn nanoseconds(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+/// Sums over all groups.
+#[derive(Default)]
+struct Totals {
+    archives: u64,
+    bytes: u64,
+    in_future: u64,
+    unidentified: u64,
+}
+
+impl Totals {
+    fn add(&mut self, planned: &PlannedArchive, fate: Fate) {
+        let is_removed = planned.verdict == Verdict::Remove && fate != Fate::LockedMeanwhile;
+        self.archives += u64::from(is_removed);
+        self.bytes += if is_removed { planned.archive.size } else { 0 };
+        self.in_future += u64::from(planned.verdict == Verdict::InFuture);
+        self.unidentified += u64::from(planned.verdict == Verdict::Unidentified);
+    }
+
+    fn text(&self, is_applied: bool) -> String {
+        let what = format!("{}, {}", plural(self.archives, "archive"), size(self.bytes));
+        let mut text = match (self.archives, is_applied) {
+            (0, _) => "nothing to remove".to_owned(),
+            (_, true) => format!("removed {what}"),
+            (_, false) => format!("to remove: {what}; nothing is removed without --apply"),
+        };
+        if self.in_future > 0 {
+            let archives = plural(self.in_future, "archive");
+            text += &format!(
+                "\n{archives} dated in the future: a clock was wrong; the rules ignore them"
+            );
+        }
+        if self.unidentified > 0 {
+            let archives = plural(self.unidentified, "archive");
+            text += &format!("\n{archives} without a label: left alone without --unidentified");
+        }
+        text
     }
 }

@@ -4,13 +4,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 use wingback::{
-    Extract, Extracted, NotExtracted, Recovered, Restore, Restored, UnpackOptions, Unpacked,
+    Extract, Extracted, LISTED_MAX, NotExtracted, Recovered, Restore, Restored, UnpackOptions,
+    Unpacked,
 };
 
 use crate::{
     args,
     inspect::{damage_lines, unmatched},
-    output::{Style, bytes, list, plain, print, say},
+    output::{Style, bytes, list, list_first, plain, print, say},
     status::Status,
     units::{plural, size},
 };
@@ -23,6 +24,9 @@ pub async fn extract(args: &args::Extract) -> Status {
         .options(options(&args.unpack));
     for pattern in &args.patterns {
         extract = extract.select(pattern.as_bytes());
+    }
+    if let Some(sha1) = args.sha1 {
+        extract = extract.sha1(sha1);
     }
     let done =
         match style.run_on(&args.archive, &args.remote, |archive| extract.start(archive)).await {
@@ -46,9 +50,14 @@ pub async fn extract(args: &args::Extract) -> Status {
 pub async fn restore(args: &args::Restore) -> Status {
     let style = Style::of(&args.output);
     let mut restore = Restore::new(&args.dir)
-        .merge(args.merge)
+        .delete(args.delete)
+        .delete_excluded(args.delete_excluded)
+        .dry_run(args.dry_run)
         .in_place(args.in_place)
         .options(options(&args.unpack));
+    for path in &args.paths {
+        restore = restore.select(path.as_bytes());
+    }
     for pattern in &args.keep {
         restore = restore.keep(pattern.as_bytes());
     }
@@ -59,13 +68,13 @@ pub async fn restore(args: &args::Restore) -> Status {
         restore = restore.state_dir(dir);
     }
     if let Some(sha1) = args.sha1 {
-        restore = restore.sha1(sha1.0);
+        restore = restore.sha1(sha1);
     }
     match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
         Ok(done) => {
             match style {
                 Style::Json => print(&done),
-                _ => say(&restored_text(&done)),
+                _ => say(&restored_text(&done, args.dry_run)),
             }
             status(&done.unpacked)
         }
@@ -77,7 +86,7 @@ pub async fn restore(args: &args::Restore) -> Status {
 }
 
 pub async fn recover(args: &args::Recover) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let mut restore = Restore::new(&args.dir);
     if let Some(dir) = &args.state.state_dir {
         restore = restore.state_dir(dir);
@@ -102,7 +111,7 @@ fn status(unpacked: &Unpacked) -> Status {
 fn options(args: &args::Unpack) -> UnpackOptions {
     let mut options = UnpackOptions::new()
         .background(args.background)
-        .owner(args.owner)
+        .owner(args.owner.unwrap_or_default())
         .reserve(args.reserve)
         .skip_refused(args.skip_refused)
         .max_bytes(args.max_size.unwrap_or(u64::MAX))
@@ -130,12 +139,26 @@ fn extracted_text(done: &Extracted) -> String {
     lines.join("\n")
 }
 
-fn restored_text(done: &Restored) -> String {
-    let mut lines = vec![
+fn restored_text(done: &Restored, dry_run: bool) -> String {
+    let mut lines = Vec::new();
+    if dry_run {
+        lines.push("dry run   nothing was changed".to_owned());
+    }
+    lines.extend([
         content(&done.unpacked),
         format!("read      {}", done.read_method),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
-    ];
+    ]);
+    // The list of all files is long. A preview is for reading it, and removed files are always named.
+    let shown = |is_shown| if is_shown { LISTED_MAX } else { 0 };
+    for (title, paths, max) in [
+        ("added", &done.added, shown(dry_run)),
+        ("replaced", &done.replaced, shown(dry_run)),
+        ("removed", &done.removed, LISTED_MAX),
+    ] {
+        list_first(&mut lines, title, paths.total(), paths.iter().map(|path| bytes(path)), max);
+    }
+    lines.push(format!("unchanged {}", plural(done.unchanged, "file")));
     if done.recovered.is_some() {
         lines.push(format!("before    {}", recovered_text(done.recovered)));
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 pub enum Status {
     Done = 0,
     Failed = 1,
+    /// Wrong command line, or a failure of `diff`, as of diff(1).
     Usage = 2,
     Partial = 3,
 }

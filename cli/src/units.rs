@@ -32,6 +32,13 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if bytes > u64::MAX as f64 { Err(invalid()) } else { Ok(bytes.round() as u64) }
 }
 
+/// Parses `10%`, `2.5%` or `10`: more than 0, and at most 100.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let is_share = |percent: &f64| *percent > 0.0 && *percent <= 100.0;
+    number.filter(is_share).ok_or_else(|| format!("{text:?} is not a share such as 10%"))
+}
+
 /// Formats a size: `512 B`, `1.5 MiB`.
 pub fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
@@ -100,6 +107,28 @@ pub fn rfc3339(ns: i64) -> String {
     format!("{}Z", timestamp(ns).replace(' ', "T"))
 }
 
+/// Quotes bytes for a shell, if they need it.
+pub fn shell_word(bytes: &[u8]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) => {
+            text.to_owned()
+        }
+        Ok(text) if !text.chars().any(char::is_control) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+        // Bash, zsh, ksh and the newest POSIX have this form.
+        _ => {
+            let escaped = bytes.iter().map(|&byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                0x20..0x7f => char::from(byte).to_string(),
+                _ => format!("\\x{byte:02x}"),
+            });
+            format!("$'{}'", escaped.collect::<String>())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +149,26 @@ mod tests {
         }
         for text in ["", "x", "-1", "1X", "1MM", "1 M B", "1e400", "99999999999999T", "."] {
             assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for bytes in [&b"world/level.dat"[..], b"a b", b"it's", b"", b"$HOME", b"-r", b"\xff\n\\'1"]
+        {
+            let script = format!("printf %s {}", shell_word(bytes));
+            let ran = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            let found = if bytes == b"-r" { b"-r" } else { &*ran.stdout };
+            assert_eq!(found, bytes, "{script}");
+        }
+        assert_eq!(shell_word(b"world/level.dat"), "world/level.dat");
+    }
+
+    #[test]
+    fn a_share_is_a_percentage_over_zero() {
+        assert_eq!([parse_percent("10%"), parse_percent("2.5")], [Ok(10.0), Ok(2.5)]);
+        for text in ["", "%", "0%", "101%", "-1", "NaN", "x"] {
+            assert!(parse_percent(text).is_err(), "{text}");
         }
     }
 

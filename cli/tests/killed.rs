@@ -157,7 +157,7 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     let state = place.tmp.path().join("state");
     let restore = || {
         let mut command = wingback();
-        command.arg("restore").arg(&archive).arg(&target).arg("-q");
+        command.arg("restore").arg(&archive).arg(&target).args(["-q", "--delete"]);
         command.arg("--state-dir").arg(&state);
         command
     };

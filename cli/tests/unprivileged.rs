@@ -164,6 +164,37 @@ fn a_backup_directory_that_is_not_writable_is_an_error() {
     assert!(ran.one_line_error().starts_with("create the directory "), "{}", ran.err);
 }
 
+/// Only root can give files to another user.
+#[test]
+fn an_unprivileged_restore_reports_the_owners_that_it_cannot_set() {
+    let files: Vec<_> = (0..103).map(|i| format!("{i:03}")).collect();
+    let files: Vec<_> = files.iter().map(|path| (path.as_str(), &b"x"[..])).collect();
+    let unprivileged = Unprivileged::new(&files);
+    let place = &unprivileged.place;
+    ok(unprivileged.create().arg("-q"));
+    let archive = place.archive();
+    let restore = |owner: &[&str]| {
+        let target = place.to.join("target");
+        let _ = fs::remove_dir_all(&target);
+        let mut restore = unprivileged.command();
+        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        restore.arg("restore").arg(&archive).arg(&target).args(owner);
+        let json = ok(restore.arg("--json")).json();
+        assert_ne!(fs::metadata(target.join("000")).expect("it exists").uid(), 1);
+        json
+    };
+    assert_eq!(restore(&[])["warnings"], json!([]));
+    let warnings = restore(&["--owner", "1:1"])["warnings"].clone();
+    let warnings = warnings.as_array().expect("a list");
+    assert_eq!(warnings.len(), 101, "100 members, and the number of the others");
+    assert_eq!((&warnings[0]["code"], &warnings[0]["path"]), (&json!("owner"), &json!("000")));
+    let more = "the owners of 3 more members cannot be set";
+    assert_eq!(
+        (&warnings[100]["code"], &warnings[100]["message"]),
+        (&json!("owner"), &json!(more))
+    );
+}
+
 /// Directories closed to their owner: not writable, not searchable, and neither.
 #[test]
 fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
@@ -173,7 +204,15 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     let place = &unprivileged.place;
     let archive = place.tmp.path().join("archive.tar.gz");
     closed_archive(&place.source, &archive);
-    for options in [&[][..], &["--keep=unsearchable/in"], &["--merge"], &["--in-place"]] {
+    const EXACT: [&str; 2] = ["--delete", "--delete-excluded"];
+    let ways: [(&[&str], &str); 4] = [
+        (&EXACT, "--threads=2"),
+        (&EXACT, "--keep=unsearchable/in"),
+        (&[], "--threads=2"),
+        (&EXACT, "--in-place"),
+    ];
+    for (delete, more) in ways {
+        let options = [delete, &[more]].concat();
         let target = place.tmp.path().join("target");
         fs::create_dir(&target).expect("created");
         for (dir, _) in MODES {
@@ -190,7 +229,7 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
         }
         let mut restore = unprivileged.command();
         restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
-        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
+        ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(&options));
         for (dir, to) in MODES {
             let found = fs::metadata(target.join(dir)).expect("it exists").mode() & 0o7777;
             assert_eq!(found, to, "{options:?}: {dir}");
@@ -203,9 +242,9 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
                 "{options:?}: {path}"
             );
         }
-        let is_merge = options == ["--merge"];
-        assert_eq!(target.join("read-only/in/old").exists(), is_merge, "{options:?}");
-        let is_kept = is_merge || options == ["--keep=unsearchable/in"];
+        let stays = delete.is_empty();
+        assert_eq!(target.join("read-only/in/old").exists(), stays, "{options:?}");
+        let is_kept = stays || more == "--keep=unsearchable/in";
         assert_eq!(target.join("unsearchable/in/old").exists(), is_kept, "{options:?}");
         assert_eq!(common::names(&target).len(), 3, "{options:?}: something is left");
         fs::remove_dir_all(&target).expect("removed");

@@ -187,6 +187,69 @@ pub unsafe extern "C" fn wingback_archive_info(
     }
 }
 
+/// Starts to lock the archive, so that a prune and the daemon do not remove it. Result:
+/// wingback_task_lock. The lock is an object beside the archive, with the name of the archive and
+/// ".lock". wingback_store_delete does not look at it. The task fails with NOT_FOUND if there is no such
+/// archive, and with INVALID_INPUT if it is behind a link or is a stream.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_lock(
+    archive: *const wingback_archive,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `archive` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let archive = opaque::get(archive, "archive")?.open()?;
+            task::start("lock an archive", archive.lock(), out, LockResult)
+        })
+    }
+}
+
+/// Starts to remove the lock of the archive. Result: wingback_task_lock. The errors are those of
+/// wingback_archive_lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_unlock(
+    archive: *const wingback_archive,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `archive` is NULL or alive, and `task` and `error` are NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let archive = opaque::get(archive, "archive")?.open()?;
+            task::start("unlock an archive", archive.unlock(), out, LockResult)
+        })
+    }
+}
+
+/// Writes the result of wingback_archive_lock or wingback_archive_unlock to `changed`: whether the task
+/// has changed anything. It is false if the archive had the lock already, or had none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_task_lock(
+    task: *const wingback_task,
+    changed: *mut bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `task` is NULL or alive, and `changed` and `error` are NULL or
+    // writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(changed, "changed")?;
+            let LockResult(changed) = task::result(task, "lock")?;
+            out.set(*changed);
+            Ok(())
+        })
+    }
+}
+
+/// The result of a task: whether it has changed the lock.
+struct LockResult(bool);
+
 /// Starts to list the members of the archive. Result: wingback_task_listing. `selection` has
 /// `count` paths or patterns. The list has the members that they match, and all members below
 /// those. If `count` is 0, it has all members.

@@ -43,6 +43,8 @@ pub enum wingback_status {
     Internal = 21,
     /// This build of the library does not have the function.
     Unsupported = 22,
+    /// The SHA-1 of the archive is not the one that was given.
+    Mismatch = 23,
 }
 
 impl wingback_status {
@@ -60,6 +62,7 @@ impl wingback_status {
             ErrorKind::UrlExpired => Self::UrlExpired,
             ErrorKind::Io => Self::Io,
             ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::Mismatch => Self::Mismatch,
             // A kind that this table lacks is a fault of the library.
             _ => Self::Internal,
         }
@@ -218,12 +221,14 @@ impl From<Profile> for wingback_profile {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum wingback_owner {
-    /// The user who runs the program. The default.
-    Keep = 0,
+    /// FROM_ARCHIVE for root, otherwise KEEP.
+    Default = 0,
     /// The given user and group.
     Fixed = 1,
     /// The user and group in the archive.
     FromArchive = 2,
+    /// The user who runs the program.
+    Keep = 3,
 }
 
 /// Kind of a member.
@@ -348,11 +353,12 @@ mod tests {
             ErrorKind::Io,
             ErrorKind::Internal,
             ErrorKind::Unsupported,
+            ErrorKind::Mismatch,
         ];
         let statuses = kinds.map(|kind| wingback_status::of_error(kind) as i32);
         assert_eq!(
             statuses,
-            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22],
+            [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23],
             "these numbers are frozen"
         );
     }

@@ -15,6 +15,7 @@ use crate::{
     record::{self, Record},
     task::{self, wingback_task},
     unpack::{wingback_unpack_options, wingback_unpacked},
+    verify,
 };
 
 /// The options of an extraction, which writes members of an archive to a directory. A file that
@@ -86,6 +87,25 @@ pub unsafe extern "C" fn wingback_extract_salvage(
 ) -> wingback_status {
     // SAFETY: the caller promises that `extract` is NULL or alive, and `error` is NULL or writable.
     unsafe { options::set(extract, error, |extract| Ok(extract.salvage(salvage))) }
+}
+
+/// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
+/// with MISMATCH before anything is written. A stream is compared at its end, and the written files
+/// stay. It cannot be combined with wingback_extract_salvage.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_extract_sha1(
+    extract: *mut wingback_extract,
+    sha1: *const u8,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `extract` is NULL or alive; `sha1` is NULL or readable for
+    // 20 bytes; `error` is NULL or writable.
+    unsafe {
+        options::set(extract, error, |extract| {
+            let sha1 = verify::sha1(sha1)?.ok_or_else(|| opaque::null("sha1"))?;
+            Ok(extract.sha1(sha1))
+        })
+    }
 }
 
 /// Sets `options`: how members are written, and the limits for them.

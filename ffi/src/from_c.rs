@@ -64,7 +64,7 @@ unsafe impl FromC for wingback_profile {
 
 // SAFETY: `wingback_owner` is declared `repr(C)`.
 unsafe impl FromC for wingback_owner {
-    const ALL: &'static [Self] = &[Self::Keep, Self::Fixed, Self::FromArchive];
+    const ALL: &'static [Self] = &[Self::Default, Self::Fixed, Self::FromArchive, Self::Keep];
 }
 
 // SAFETY: `wingback_log_level` is declared `repr(C)`.

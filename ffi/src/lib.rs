@@ -44,6 +44,8 @@ mod s3;
 
 mod objects;
 
+mod archives;
+
 mod backup;
 
 mod backup_start;

@@ -140,10 +140,10 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
     Notes { more, ..notes.collect() }
 }
 
-/// Makes a note for each undamaged file.
-pub(crate) fn of_whole(whole: Listed<Vec<u8>>) -> Notes {
-    let more = whole.more();
-    Notes { more, ..whole.into_iter().map(|path| Note::name(path, "whole")).collect() }
+/// Makes a note with this code for each path.
+pub(crate) fn of_paths(paths: Listed<Vec<u8>>, code: &str) -> Notes {
+    let more = paths.more();
+    Notes { more, ..paths.into_iter().map(|path| Note::name(path, code)).collect() }
 }
 
 /// Lends C one of an object's lists. Returns NULL for NULL.

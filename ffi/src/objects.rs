@@ -1,4 +1,4 @@
-//! `wingback_objects`: the archives in a store.
+//! `wingback_objects`: the objects in a store.
 
 use wingback::Object;
 
@@ -14,7 +14,7 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// The archives in a store, sorted by key. The list belongs to its task.
+/// The objects in a store, sorted by key. The list belongs to its task.
 pub struct wingback_objects {
     _opaque: [u8; 0],
 }
@@ -32,7 +32,7 @@ impl Objects {
     }
 }
 
-/// An archive in a store.
+/// An object in a store: an archive, or a file beside it such as a lock.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wingback_object {
@@ -61,10 +61,10 @@ pub unsafe extern "C" fn wingback_task_objects(
 ) -> wingback_status {
     // SAFETY: the caller promises that `task` is NULL or alive, and `objects` and `error` are NULL
     // or writable.
-    unsafe { task::lend_result(task, objects, "list of archives", error) }
+    unsafe { task::lend_result(task, objects, "list of objects", error) }
 }
 
-/// Returns the number of archives; 0 for NULL.
+/// Returns the number of objects; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects) -> usize {
     infallible(0, || {
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn wingback_objects_count(objects: *const wingback_objects
     })
 }
 
-/// Writes the archive at `index`, counted from 0, to `object`. Its pointers are valid as long as
+/// Writes the object at `index`, counted from 0, to `object`. Its pointers are valid as long as
 /// the list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_objects_get(

@@ -87,13 +87,13 @@ pub(crate) struct BackupResult {
 impl BackupResult {
     pub(crate) fn new(report: Report) -> Self {
         let mut sha1_hex = [0; 41];
-        for (to, from) in sha1_hex.iter_mut().zip(report.sha1_hex().bytes()) {
+        for (to, from) in sha1_hex.iter_mut().zip(report.sha1.to_string().bytes()) {
             *to = from as c_char;
         }
         let summary = wingback_report_summary {
             struct_size: 0,
             size: report.size,
-            sha1: report.sha1,
+            sha1: report.sha1.0,
             sha1_hex,
             is_partial: report.is_partial(),
             files: report.files,

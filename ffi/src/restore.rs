@@ -18,9 +18,10 @@ use crate::{
     verify,
 };
 
-/// The options of a restore, which brings a directory to the state of an archive. Nothing in the
-/// directory is changed before the archive is known to be undamaged. After a kill or a power cut,
-/// the tree is either the old one or the new one.
+/// The options of a restore. The files of the archive replace those of the directory. Files that the
+/// archive does not have stay, unless wingback_restore_delete is set. Nothing in the directory is
+/// changed before the archive is known to be undamaged. After a kill or a power cut, the tree is
+/// either the old one or the new one.
 pub struct wingback_restore {
     _opaque: [u8; 0],
 }
@@ -30,8 +31,8 @@ impl Opaque for wingback_restore {
     type By = Owned;
 }
 
-/// Creates the options for a restore of `directory` to exactly the archive's content. The directory
-/// is made if it does not exist.
+/// Creates the options for a restore of all members into `directory`, which is made if it does not
+/// exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_new(
     directory: wingback_bytes,
@@ -49,22 +50,68 @@ pub unsafe extern "C" fn wingback_restore_new(
     }
 }
 
-/// If `merge` is true, the archive's files are added to the directory and replace files of the same
-/// path, each atomically. Other files stay. The default is false.
+/// If `deletes` is true, files that the archive does not have are removed, and
+/// wingback_restored_removed lists them. Files that the patterns of the backup had excluded stay. If
+/// the archive does not record its patterns because it has no index, the task fails with
+/// INVALID_INPUT. The default is false.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_restore_merge(
+pub unsafe extern "C" fn wingback_restore_delete(
     restore: *mut wingback_restore,
-    merge: bool,
+    deletes: bool,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
-    unsafe { options::set(restore, error, |restore| Ok(restore.merge(merge))) }
+    unsafe { options::set(restore, error, |restore| Ok(restore.delete(deletes))) }
 }
 
-/// Keeps what `path_or_pattern` matches as it is, for example files that the backup excluded. Calls
-/// add up. Patterns have the syntax of .gitignore. If one matches nothing in the directory, the
-/// task fails with INVALID_INPUT before anything is changed; if the directory is empty, that is a
-/// warning.
+/// If `delete_excluded` is true, wingback_restore_delete also removes files that the patterns of the
+/// backup had excluded: the directory gets exactly the tree of the archive. Alone it has no effect.
+/// The default is false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_delete_excluded(
+    restore: *mut wingback_restore,
+    delete_excluded: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
+    unsafe { options::set(restore, error, |restore| Ok(restore.delete_excluded(delete_excluded))) }
+}
+
+/// Restores only the path `path_or_pattern` with everything beneath it, or the members that it
+/// matches as a pattern. With wingback_restore_delete, only files that it matches are removed. Calls
+/// add up. Patterns have the syntax of .gitignore. If one matches nothing in the archive, the task
+/// fails with INVALID_INPUT and changes nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_select(
+    restore: *mut wingback_restore,
+    path_or_pattern: wingback_bytes,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `restore` is NULL or alive; `path_or_pattern` is readable;
+    // `error` is NULL or writable.
+    unsafe {
+        options::set(restore, error, |restore| {
+            let selector = path_or_pattern.get("path_or_pattern")?;
+            Ok(restore.select(selector))
+        })
+    }
+}
+
+/// If `dry_run` is true, the task reads the archive and the directory, and changes nothing. The
+/// result is the one that a restore would have. The default is false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restore_dry_run(
+    restore: *mut wingback_restore,
+    dry_run: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `restore` is NULL or alive, and `error` is NULL or writable.
+    unsafe { options::set(restore, error, |restore| Ok(restore.dry_run(dry_run))) }
+}
+
+/// Keeps what `path_or_pattern` matches as it is: it is neither replaced nor removed. Calls add up.
+/// Patterns have the syntax of .gitignore. If one matches nothing in the directory, the task fails
+/// with INVALID_INPUT before anything is changed; if the directory is empty, that is a warning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_keep(
     restore: *mut wingback_restore,
@@ -81,10 +128,10 @@ pub unsafe extern "C" fn wingback_restore_keep(
     }
 }
 
-/// If `in_place` is true, the restore works without space for both trees. After the archive is
-/// verified, the old files are removed, and the archive is unpacked in their place. A failure or a
-/// kill after that leaves a part of the tree. It cannot be used with a stream. The default is
-/// false.
+/// If `in_place` is true, the restore needs no space for a second copy of the files that differ.
+/// After the archive is verified, files are removed if wingback_restore_delete is set, and the
+/// archive is unpacked over the others. A failure or a kill after that leaves a part of the tree. It
+/// cannot be used with a stream. The default is false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_in_place(
     restore: *mut wingback_restore,
@@ -134,7 +181,7 @@ pub unsafe extern "C" fn wingback_restore_state_dir(
 }
 
 /// Sets `sha1`, the SHA-1 of the archive, 20 bytes. If the archive has another one, the task fails
-/// with CORRUPT before anything is changed.
+/// with MISMATCH before anything is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_restore_sha1(
     restore: *mut wingback_restore,
@@ -259,7 +306,9 @@ pub struct wingback_restored_summary {
     pub recovered: wingback_recovered,
     /// Nanoseconds from start to end.
     pub duration_ns: u64,
-    /// What was written.
+    /// Number of files and symlinks that are equal in the directory and the archive.
+    pub unchanged: u64,
+    /// Counts of the members.
     pub unpacked: wingback_unpacked,
 }
 
@@ -270,6 +319,9 @@ unsafe impl Record for wingback_restored_summary {}
 pub(crate) struct RestoreResult {
     summary: wingback_restored_summary,
     skipped: Notes,
+    added: Notes,
+    replaced: Notes,
+    removed: Notes,
     warnings: Notes,
 }
 
@@ -279,12 +331,16 @@ impl RestoreResult {
             struct_size: 0,
             read_method: restored.read_method.into(),
             recovered: restored.recovered.into(),
+            unchanged: restored.unchanged,
             unpacked: (&restored.unpacked).into(),
             duration_ns: record::nanoseconds(restored.duration),
         };
         RestoreResult {
             summary,
             skipped: restored.unpacked.skipped.into(),
+            added: notes::of_paths(restored.added, "added"),
+            replaced: notes::of_paths(restored.replaced, "replaced"),
+            removed: notes::of_paths(restored.removed, "removed"),
             warnings: restored.warnings.into_iter().map(Note::from).collect(),
         }
     }
@@ -325,6 +381,35 @@ pub unsafe extern "C" fn wingback_restored_skipped(
 ) -> *const wingback_notes {
     // SAFETY: the caller promises that `restored` is NULL or alive.
     unsafe { notes::lend_notes(restored, |restored| &restored.skipped) }
+}
+
+/// Returns the paths that were not in the directory before, each directory before its content. NULL
+/// for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_added(
+    restored: *const wingback_restored,
+) -> *const wingback_notes {
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.added) }
+}
+
+/// Returns the paths of files, symlinks and others that were replaced. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_replaced(
+    restored: *const wingback_restored,
+) -> *const wingback_notes {
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.replaced) }
+}
+
+/// Returns the paths that were removed, each directory after its content; empty without
+/// wingback_restore_delete. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_restored_removed(
+    restored: *const wingback_restored,
+) -> *const wingback_notes {
+    // SAFETY: the caller promises that `restored` is NULL or alive.
+    unsafe { notes::lend_notes(restored, |restored| &restored.removed) }
 }
 
 /// Returns warnings. NULL for NULL.

@@ -1,11 +1,16 @@
 //! `wingback_store`: a place for archives.
 
-use std::{ffi::c_char, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{OsString, c_char},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use uuid::Uuid;
-use wingback::{Key, LocalStore, NameTemplate, Store};
+use wingback::{Archives, Key, LocalStore, NameFields, NameTemplate, Store};
 
 use crate::{
+    archives::StoredArchives,
     bytes::{wingback_bytes, write_text},
     enums::wingback_status,
     error::wingback_error,
@@ -46,11 +51,11 @@ impl AnyStore {
         }
     }
 
-    fn key(&self, uuid: &Uuid) -> Key {
+    fn key(&self, fields: NameFields) -> Key {
         match self {
-            AnyStore::Local(store) => store.key(uuid),
+            AnyStore::Local(store) => store.key(fields),
             #[cfg(feature = "s3")]
-            AnyStore::S3(store) => store.key(uuid),
+            AnyStore::S3(store) => store.key(fields),
         }
     }
 }
@@ -79,7 +84,7 @@ pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
 }
 
 /// Creates a store in `directory` of the local file system. The directory is made when it is first
-/// needed. `names` is the template for the names of archives, such as "{uuid}.tar.gz"; if it is
+/// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
 /// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
 /// stay free. A backup fails with NO_SPACE when less is left.
 #[unsafe(no_mangle)]
@@ -103,20 +108,21 @@ pub unsafe extern "C" fn wingback_store_local(
 }
 
 /// Writes the name of the archive for the backup `uuid` to `buffer`, followed by a zero byte, and
-/// its length without that byte to `len`. The store's template gives the name. An empty `uuid`
-/// means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
+/// its length without that byte to `len`. The store's template gives the name, with the current time,
+/// the name of the host, and `label`, which may be empty. An empty `uuid` means a new random one. With a `capacity` of 0, only `len` is written. INVALID_INPUT if the
 /// buffer is too small.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_key(
     store: *const wingback_store,
     uuid: wingback_bytes,
+    label: wingback_bytes,
     buffer: *mut c_char,
     capacity: usize,
     len: *mut usize,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
-    // SAFETY: the caller promises that `store` is NULL or alive; `uuid` is readable; `buffer` is
-    // NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
+    // SAFETY: the caller promises that `store` is NULL or alive; `uuid` and `label` are readable;
+    // `buffer` is NULL or writable for `capacity` bytes; `len` and `error` are NULL or writable.
     unsafe {
         guard(error, || {
             let len = Out::new(len, "len")?;
@@ -126,7 +132,8 @@ pub unsafe extern "C" fn wingback_store_key(
                 text => Uuid::try_parse(text)
                     .map_err(|e| Failure::invalid(format!("{text:?} is not a UUID: {e}")))?,
             };
-            write_text(store.key(&uuid).as_str().as_bytes(), buffer, capacity, len)
+            let key = store.key(NameFields::new(uuid).label(label.get("label")?));
+            write_text(key.as_str().as_bytes(), buffer, capacity, len)
         })
     }
 }
@@ -154,7 +161,39 @@ pub unsafe extern "C" fn wingback_store_location(
     }
 }
 
-/// Starts to list the archives in the store. Result: wingback_task_objects.
+/// Starts to list the archives in the store, newest first. Result: wingback_task_archives. An archive
+/// is recognized by its content, whatever its name is. The last 64 KiB of each are read. If `label` is
+/// not empty, only archives with this label are listed. Archives made before `since_ns`, in
+/// nanoseconds since 1970, are left out.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_store_archives(
+    store: *const wingback_store,
+    label: wingback_bytes,
+    since_ns: u64,
+    task: *mut *mut wingback_task,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `store` is NULL or alive; `label` is readable; `task` and
+    // `error` are NULL or writable.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(task, "task")?;
+            let store = opaque::get(store, "store")?.open();
+            let mut archives = Archives::new();
+            if since_ns > 0 {
+                archives = archives.since(UNIX_EPOCH + Duration::from_nanos(since_ns));
+            }
+            match label.get("label")? {
+                b"" => {}
+                label => archives = archives.label(label),
+            }
+            task::start("list archives", archives.start(store), out, StoredArchives::new)
+        })
+    }
+}
+
+/// Starts to list all objects in the store: archives, and files beside them such as locks. Nothing is
+/// read. Result: wingback_task_objects.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_list(
     store: *const wingback_store,
@@ -173,7 +212,8 @@ pub unsafe extern "C" fn wingback_store_list(
     }
 }
 
-/// Starts to delete the archive `key`. The task fails with NOT_FOUND if there is none.
+/// Starts to delete the archive `key`, even if it has a lock. The task fails with NOT_FOUND if there is
+/// none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_delete(
     store: *const wingback_store,
@@ -208,8 +248,8 @@ pub unsafe extern "C" fn wingback_store_sweep(
             let out = Out::new(task, "task")?;
             let store = opaque::get(store, "store")?.open();
             let work = async move { store.sweep().await };
-            let note = |name: String| Note::name(name.into_bytes(), "swept");
-            let notes = move |swept: Vec<String>| swept.into_iter().map(note).collect::<Notes>();
+            let note = |location: OsString| Note::name(location.into_vec(), "swept");
+            let notes = move |swept: Vec<OsString>| swept.into_iter().map(note).collect::<Notes>();
             task::start_future("sweep a store", work, out, notes)
         })
     }

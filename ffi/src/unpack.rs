@@ -19,7 +19,7 @@ pub struct wingback_unpack_options {
     pub struct_size: usize,
     /// Number of threads that decode and write; 0 means one for each processor.
     pub threads: u32,
-    /// Owner of the written files.
+    /// Owner of the written files. An owner that cannot be set is a warning with the code "owner".
     pub owner: MaybeUninit<wingback_owner>,
     /// The user, if `owner` is FIXED.
     pub uid: u32,
@@ -55,8 +55,9 @@ impl wingback_unpack_options {
         // SAFETY: the caller makes the promise that `read` asks for.
         let given = unsafe { record::read(options, "options") }?;
         let owner = match wingback_owner::read(given.owner, "options->owner")? {
+            wingback_owner::Default => Owner::default(),
             wingback_owner::Keep => Owner::Keep,
-            wingback_owner::Fixed => Owner::Fixed(given.uid, given.gid),
+            wingback_owner::Fixed => Owner::Fixed { uid: given.uid, gid: given.gid },
             wingback_owner::FromArchive => Owner::FromArchive,
         };
         let mut options = UnpackOptions::new()
@@ -85,7 +86,7 @@ impl wingback_unpack_options {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct wingback_unpacked {
-    /// Files written; a hard link counts as a file.
+    /// Files of the archive, also unchanged ones; a hard link counts as a file.
     pub files: u64,
     /// Directories made or found.
     pub directories: u64,

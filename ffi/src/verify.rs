@@ -1,6 +1,6 @@
 //! `wingback_verified`: the result of checking an archive.
 
-use wingback::Verify;
+use wingback::{Sha1, Verify};
 
 use crate::{
     archive::wingback_archive,
@@ -37,9 +37,9 @@ unsafe impl Record for wingback_verify_options {}
 /// # Safety
 ///
 /// `sha1` is NULL, or readable for 20 bytes.
-pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<[u8; 20]>> {
+pub(crate) unsafe fn sha1(sha1: *const u8) -> Result<Option<Sha1>> {
     // SAFETY: the caller promises that `sha1` is NULL or readable for 20 bytes. Bytes need no alignment.
-    Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied())
+    Ok(unsafe { sha1.cast::<[u8; 20]>().as_ref() }.copied().map(Sha1))
 }
 
 /// Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
@@ -114,7 +114,7 @@ unsafe impl Record for wingback_verified_summary {}
 pub(crate) struct VerifyResult {
     summary: wingback_verified_summary,
     damage: Notes,
-    whole: Notes,
+    whole_files: Notes,
 }
 
 impl VerifyResult {
@@ -125,7 +125,7 @@ impl VerifyResult {
             is_whole: verified.is_whole(),
             is_sha1_known: verified.sha1.is_some(),
             sha1_matches: verified.sha1_matches == Some(true),
-            sha1: verified.sha1.unwrap_or_default(),
+            sha1: verified.sha1.map_or([0; 20], |sha1| sha1.0),
             size: verified.size.unwrap_or_default(),
             segments: verified.segments,
             files: verified.files,
@@ -134,7 +134,7 @@ impl VerifyResult {
         VerifyResult {
             summary,
             damage: notes::of_damage(verified.damage),
-            whole: notes::of_whole(verified.whole),
+            whole_files: notes::of_paths(verified.whole_files, "whole"),
         }
     }
 }
@@ -179,9 +179,9 @@ pub unsafe extern "C" fn wingback_verified_damage(
 
 /// Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_verified_whole(
+pub unsafe extern "C" fn wingback_verified_whole_files(
     verified: *const wingback_verified,
 ) -> *const wingback_notes {
     // SAFETY: the caller promises that `verified` is NULL or alive.
-    unsafe { notes::lend_notes(verified, |verified| &verified.whole) }
+    unsafe { notes::lend_notes(verified, |verified| &verified.whole_files) }
 }

@@ -101,6 +101,7 @@ pub extern "C" fn wingback_status_name(status: i32) -> *const c_char {
         (wingback_status::Io, c"io"),
         (wingback_status::Internal, c"internal"),
         (wingback_status::Unsupported, c"unsupported"),
+        (wingback_status::Mismatch, c"mismatch"),
     ];
     let found = NAMES.iter().find(|(known, _)| *known as i32 == status);
     found.map_or(c"unknown", |(_, name)| name).as_ptr()

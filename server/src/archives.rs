@@ -48,7 +48,7 @@ pub(crate) fn key(
     server: Uuid,
     backup: Uuid,
 ) -> Option<String> {
-    let key = || config.archive_name().of(server).key(&backup).to_string();
+    let key = || config.archive_name().of(server).key(backup).to_string();
     (destination == Destination::Local).then(key)
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn location(config: &Config, backup: &Backup) -> Result<Option<Archiv
         }
         (Destination::Bucket, Some(s3)) => {
             let store = s3.store(backup.server)?;
-            let key = store.key(&backup.uuid);
+            let key = store.key(backup.uuid);
             Ok(Some(ArchiveLocation { store: Arc::new(store), key }))
         }
         (Destination::Bucket | Destination::Panel, _) => Ok(None),
@@ -94,7 +94,7 @@ fn names_of(key: &str, backup: Uuid) -> Option<NameTemplate> {
 
 fn local(config: &Config, names: NameTemplate, backup: Uuid) -> ArchiveLocation {
     let store = LocalStore::new(config.backup_directory()).names(names).reserve(config.reserve());
-    ArchiveLocation { key: store.key(&backup), store: Arc::new(store) }
+    ArchiveLocation { key: store.key(backup), store: Arc::new(store) }
 }
 
 fn wings_own_name() -> NameTemplate {

@@ -162,7 +162,7 @@ async fn part_urls(node: &Node, job: &Active, at_most: u64) -> Result<PartUrls> 
 fn info(report: &Report, parts: Vec<Part>) -> ArchiveInfo {
     ArchiveInfo {
         size: report.size,
-        sha1: report.sha1_hex(),
+        sha1: report.sha1.to_string(),
         copied: report.copied,
         files: report.files,
         skipped: report.skipped.total(),

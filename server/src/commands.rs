@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::{
     api_error::ApiError,
-    archives, backup,
+    archives::{self, ArchiveLocation},
+    backup,
     deadline::within,
     job::{Active, Kind},
     node::{Node, PREFLIGHT, in_time},
@@ -157,8 +158,7 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
         }
     };
     let Some(backup) = node.backups.get(uuid) else {
-        let location = node.archive(server, uuid).await?;
-        return location.remove().await.map_err(ApiError::failed);
+        return remove(&node.archive(server, uuid).await?).await;
     };
     if backup.server != server || backup.deleted {
         return Err(ApiError::missing("there is no such backup"));
@@ -166,7 +166,7 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
     if backup.state == State::Complete {
         let location = archives::location(&node.config, &backup);
         if let Some(location) = location.map_err(ApiError::failed)? {
-            location.remove().await.map_err(ApiError::failed)?;
+            remove(&location).await?;
         }
     }
     // A pending notification keeps the record.
@@ -175,6 +175,14 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
         _ => node.backups.remove(uuid).await,
     }
     Ok(())
+}
+
+/// Removes an archive, unless it has a lock.
+async fn remove(location: &ArchiveLocation) -> Result<(), ApiError> {
+    if location.archive().is_locked().await.map_err(ApiError::failed)? {
+        return Err(ApiError::conflict("the backup is locked"));
+    }
+    location.remove().await.map_err(ApiError::failed)
 }
 
 /// Queues a restore of a backup into its server's directory.

@@ -172,8 +172,8 @@ impl Finding {
 
 impl ArchiveInfo {
     /// Parses the SHA-1.
-    pub(crate) fn sha1(&self) -> Option<[u8; 20]> {
-        self.sha1.parse().ok().map(|Sha1(sha1)| sha1)
+    pub(crate) fn sha1(&self) -> Option<Sha1> {
+        self.sha1.parse().ok()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use wingback::{Archive, Error, Owner, Restore, Result, Transfer, UnpackOptions};
+use wingback::{Archive, Error, Owner, Restore, Result, Sha1, Transfer, UnpackOptions};
 
 use crate::{
     api_error::ApiError,
@@ -38,7 +38,7 @@ pub(crate) struct RestoreRequest {
 /// The archive of a restore, and how to apply it.
 pub(crate) struct Source {
     archive: Archive<'static>,
-    sha1: Option<[u8; 20]>,
+    sha1: Option<Sha1>,
     truncate: bool,
 }
 
@@ -106,7 +106,9 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
     };
     let recording = node.clone();
     let mut restore = Restore::new(dir)
-        .merge(!source.truncate)
+        // The Panel's user has asked for the removal of all files.
+        .delete(source.truncate)
+        .delete_excluded(source.truncate)
         .state_dir(node.config.engine_directory())
         .options(options)
         // A later failure does not undo the restore.
@@ -188,5 +190,5 @@ async fn owner(user: User, dir: PathBuf) -> Result<Owner> {
     }
     let there = smol::fs::metadata(&dir).await.map_err(|e| Error::io("look at", e).at(&dir))?;
     let (uid, gid) = (user.uid.unwrap_or(there.uid()), user.gid.unwrap_or(there.gid()));
-    Ok(Owner::Fixed(uid, gid))
+    Ok(Owner::Fixed { uid, gid })
 }

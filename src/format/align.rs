@@ -6,7 +6,7 @@
 use super::index::Segment;
 
 /// Bytes of a block.
-const BLOCK: u64 = 4096;
+pub(crate) const BLOCK: u64 = 4096;
 
 /// Bytes of the tar stream between two aligned segments, on average.
 const STRIDE: u32 = 1 << 20;

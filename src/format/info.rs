@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
+    compression::ArchiveEncoder,
     error::{Error, ErrorKind, Result},
     format::options::Profile,
     fs::ignore::Rules,
@@ -39,8 +40,8 @@ pub struct Info {
     pub made: Option<SystemTime>,
     /// Name and version of the program that made the archive.
     pub tool: String,
-    /// Encoder and level as in the footer of the archive: see `docs/format.md`.
-    pub encoder: (u8, u8),
+    /// Encoder and level of the archive.
+    pub encoder: ArchiveEncoder,
     /// Entries of the tar stream: see [`Profile`](crate::Profile).
     pub profile: Profile,
     /// Language of [`excludes`](Info::excludes).
@@ -69,14 +70,6 @@ pub struct Info {
 }
 
 impl Info {
-    /// Returns a word for programs for the encoder: `none`, `miniz-oxide`, `zlib-rs`, `isa-l`, `zlib-ng`,
-    /// `wingback`, `several` (copied from archives of other encoders), or `unknown`.
-    pub fn encoder_code(&self) -> &'static str {
-        const CODES: [&str; 7] =
-            ["none", "miniz-oxide", "zlib-rs", "isa-l", "zlib-ng", "wingback", "several"];
-        CODES.get(usize::from(self.encoder.0)).copied().unwrap_or("unknown")
-    }
-
     /// Returns [`made`](Info::made) in nanoseconds since 1970. A time before 1677 or after 2262 is replaced
     /// with the nearest that fits.
     pub fn made_ns(&self) -> Option<i64> {

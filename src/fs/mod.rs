@@ -10,6 +10,7 @@ pub(crate) mod replace;
 pub(crate) mod root;
 pub(crate) mod spill;
 pub(crate) mod stat;
+pub(crate) mod state_file;
 pub(crate) mod sys;
 pub(crate) mod unpack;
 pub(crate) mod walk;

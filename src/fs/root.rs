@@ -2,12 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{
@@ -118,7 +118,7 @@ pub(crate) fn skippable(errno: Errno) -> Option<SkipReason> {
         // The answers to `O_NOFOLLOW` and `O_DIRECTORY` for another file type, and to `open` of a socket.
         Errno::LOOP | Errno::NOTDIR | Errno::NXIO | Errno::ISDIR => Some(SkipReason::Replaced),
         Errno::ACCESS | Errno::PERM | Errno::WOULDBLOCK | Errno::TXTBSY | Errno::BUSY => {
-            Some(SkipReason::Unreadable(io::Error::from(errno)))
+            Some(SkipReason::Unreadable(Arc::new(errno.into())))
         }
         _ => None,
     }

@@ -8,10 +8,12 @@ use crate::{
     fs::replace::Recovered,
     json::fields::{Fields, Paths, Texts, WriteFields, codes, objects},
     ops::{
+        archives::StoredArchive,
         extract::Extracted,
         list::Listing,
         member_stream::MemberStream,
         restore::Restored,
+        retention::{PlannedArchive, Verdict},
         unpacked::{NotExtracted, Unpacked},
         verify::Verified,
     },
@@ -21,6 +23,8 @@ use crate::{
 objects!(
     Member,
     Info,
+    StoredArchive,
+    PlannedArchive,
     Listing,
     MemberStream<'_>,
     Verified,
@@ -36,6 +40,13 @@ codes!(MemberKind, NoIndex, Recovered);
 impl WriteFields for Member {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("type", "member")?;
+        self.write_fields(to)
+    }
+}
+
+impl Member {
+    /// Writes the fields of a member into another object.
+    pub(super) fn write_fields<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.bytes("path", &self.path)?;
         to.field("kind", &self.kind)?;
         to.field("mode", &format!("{:04o}", self.mode))?;
@@ -67,7 +78,7 @@ impl WriteFields for MemberStream<'_> {
         if let Some(method) = self.read_method() {
             method.write(to)?;
         }
-        to.field("members", &self.count())?;
+        to.field("members", &self.returned())?;
         to.field("unmatched", &Texts(self.unmatched()))
     }
 }
@@ -83,8 +94,8 @@ impl WriteFields for Info {
         to.field("host", &self.host)?;
         to.field("made_ns", &self.made_ns())?;
         to.field("tool", &self.tool)?;
-        to.field("encoder", &self.encoder_code())?;
-        to.field("encoder_level", &self.encoder.1)?;
+        to.field("encoder", self.encoder.code())?;
+        to.field("encoder_level", &self.encoder.level())?;
         to.field("profile", self.profile.code())?;
         to.field("rules", self.rules.code())?;
         to.bytes("excludes", &self.excludes)?;
@@ -97,6 +108,34 @@ impl WriteFields for Info {
         to.field("segments", &self.segments)?;
         to.field("size", &self.size)?;
         to.field("tags", &self.tags.iter().map(Tag).collect::<Vec<_>>())
+    }
+}
+
+impl WriteFields for StoredArchive {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "archive")?;
+        to.field("key", &self.key)?;
+        to.field("size", &self.size)?;
+        to.field("modified_ns", &self.modified_ns())?;
+        to.field("made_ns", &self.made_ns())?;
+        to.field("whole", &self.is_whole())?;
+        to.field("locked", &self.is_locked)?;
+        to.field("content_change", &self.content_change)?;
+        to.field("info", &self.info)
+    }
+}
+
+/// The fields of the archive, and the verdict.
+impl WriteFields for PlannedArchive {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        self.archive.write(to)?;
+        to.field("verdict", self.verdict.code())?;
+        let reason = match self.verdict {
+            Verdict::Keep(reason) => Some(reason.code()),
+            _ => None,
+        };
+        to.field("reason", &reason)?;
+        to.field("suspicious", &self.is_suspicious)
     }
 }
 
@@ -129,13 +168,12 @@ impl WriteFields for Verified {
         self.read_method.write(to)?;
         to.field("whole", &self.is_whole())?;
         to.field("size", &self.size)?;
-        to.field("sha1", &self.sha1_hex())?;
+        to.field("sha1", &self.sha1)?;
         to.field("sha1_matches", &self.sha1_matches)?;
         to.field("segments", &self.segments)?;
         to.field("files", &self.files)?;
         to.list("damage", &self.damage)?;
-        to.field("whole_files", &Paths(&self.whole))?;
-        to.field("whole_files_more", &self.whole.more())?;
+        to.paths("whole_files", &self.whole_files)?;
         to.milliseconds("duration_ms", self.duration)
     }
 }
@@ -169,6 +207,10 @@ impl WriteFields for Restored {
         to.field("type", "restored")?;
         self.read_method.write(to)?;
         self.unpacked.write(to)?;
+        to.paths("added", &self.added)?;
+        to.paths("replaced", &self.replaced)?;
+        to.paths("removed", &self.removed)?;
+        to.field("unchanged", &self.unchanged)?;
         to.field("recovered", &self.recovered)?;
         to.field("warnings", &self.warnings)?;
         to.milliseconds("duration_ms", self.duration)

@@ -1,4 +1,4 @@
-//! Progress, errors, and the results of a backup.
+//! Progress, errors, objects of a store, and the results of a backup.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -13,11 +13,12 @@ use crate::{
     ops::estimate::Estimate,
     progress::{Phase, Progress},
     report::{Change, Changed, Report, Skipped},
-    warning::Warning,
+    store::Object,
+    warning::{PatternOrigin, PatternProblem, PatternWarning, Warning},
 };
 
-objects!(Progress, Report, Skipped, Changed, Warning, Estimate, Error);
-codes!(Phase, Change, ErrorKind);
+objects!(Progress, Report, Skipped, Changed, Warning, PatternWarning, Estimate, Error, Object);
+codes!(Phase, Change, PatternOrigin, PatternProblem, ErrorKind);
 
 impl WriteFields for Progress {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
@@ -42,7 +43,7 @@ impl WriteFields for Report {
             to.bytes("location", location.as_bytes())?;
         }
         to.field("size", &self.size)?;
-        to.field("sha1", &self.sha1_hex())?;
+        to.field("sha1", &self.sha1)?;
         to.field("files", &self.files)?;
         to.field("directories", &self.directories)?;
         to.field("symlinks", &self.symlinks)?;
@@ -88,6 +89,16 @@ impl WriteFields for Warning {
     }
 }
 
+impl WriteFields for PatternWarning {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("origin", &self.origin)?;
+        to.field("line", &self.line)?;
+        to.bytes("pattern", &self.pattern)?;
+        to.field("problem", &self.problem)?;
+        to.field("message", &self.to_string())
+    }
+}
+
 impl WriteFields for Estimate {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("type", "estimate")?;
@@ -109,6 +120,14 @@ impl WriteFields for Error {
             to.bytes("path", path.as_os_str().as_bytes())?;
         }
         to.field("retryable", &self.is_retryable())
+    }
+}
+
+impl WriteFields for Object {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("key", &self.key)?;
+        to.field("size", &self.size)?;
+        to.field("modified_ns", &self.modified_ns())
     }
 }
 

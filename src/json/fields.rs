@@ -32,6 +32,12 @@ impl<M: SerializeMap> Fields<M> {
         self.field(&format!("{name}_more"), &list.more())
     }
 
+    /// Writes the paths of a list, and the number of those that it leaves out.
+    pub(super) fn paths(&mut self, name: &str, paths: &Listed<Vec<u8>>) -> Result<(), M::Error> {
+        self.field(name, &Paths(paths))?;
+        self.field(&format!("{name}_more"), &paths.more())
+    }
+
     pub(super) fn milliseconds(&mut self, name: &str, time: Duration) -> Result<(), M::Error> {
         self.field(name, &milliseconds(time))
     }

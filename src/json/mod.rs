@@ -5,7 +5,10 @@
 
 mod archive;
 mod backup;
+mod diff;
 mod fields;
+mod find;
 mod named_bytes;
+mod verify_all;
 
 pub use named_bytes::NamedBytes;

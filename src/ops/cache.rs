@@ -1,6 +1,7 @@
 //! Keeps a local copy of an archive that goes elsewhere, as the previous archive of the next backup.
 
 use std::{
+    fs::File,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -10,18 +11,16 @@ use std::{
 use blocking::unblock;
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use uuid::Uuid;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
-    name::{Key, NameTemplate},
-    ops::{
-        previous::Previous,
-        retention::{Retention, Verdict},
-    },
-    source::LocalFile,
-    store::{Sent, Store, Upload, local::LocalStore},
+    name::Key,
+    ops::{previous::Previous, retention::is_in_future},
+    read::has_footer,
+    rt::pipe::Chunk,
+    size::Size,
+    store::{self, Sent, Store, Upload, local::LocalStore},
     warning::Warning,
 };
 
@@ -55,7 +54,7 @@ impl Cache {
         let newest_whole = move || {
             // The names of one source are in the order of their times.
             let mut paths = keys.iter().rev().map(|key| store.path(key));
-            paths.find(|path| LocalFile::open(path).is_ok_and(|file| file.has_footer()))
+            paths.find(|path| has_footer(path))
         };
         Ok(unblock(newest_whole).await.map(Previous::File))
     }
@@ -91,22 +90,29 @@ impl Cache {
         // Removes the unfinished copies of killed processes.
         store.sweep().await?;
         let name = SourceName::of(source).await;
-        let upload = store.create(&store.key(&name.now()), None).await?;
+        let upload = store.create(&name.now()?, None).await?;
         Ok(CacheCopy { cache: self.clone(), name, upload, len: 0 })
     }
 
-    /// Removes archives that are superseded, incomplete or too large in sum.
+    /// Removes copies that are superseded, incomplete or too large in sum. Other files stay.
     async fn remove_superseded(&self, name: SourceName) -> Result<()> {
-        let store = self.store();
-        let rules = Retention::new().max_bytes(self.max_bytes);
-        let mut plan = rules.plan(store.aged_by_footers().await?, SystemTime::now());
-        // An archive that is dated in the future is superseded by any other.
-        plan.sort_by_key(|(_, verdict)| *verdict == Verdict::InFuture);
-        let mut is_superseded = false;
-        for (archive, verdict) in plan {
-            let is_old = name.is_of(&archive.key) && std::mem::replace(&mut is_superseded, true);
-            if is_old || matches!(verdict, Verdict::Remove | Verdict::NotWhole) {
-                match store.delete(&archive.key).await {
+        let (store, now) = (self.store(), SystemTime::now());
+        let mut copies = store.list().await?;
+        copies.retain(|copy| SourceName::of_key(&copy.key).is_some());
+        copies.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
+        // A copy that is dated in the future is superseded by any other.
+        copies.sort_by_key(|copy| copy.modified.is_some_and(|made| is_in_future(made, now)));
+        let (mut is_superseded, mut bytes) = (false, 0u64);
+        for copy in copies {
+            let path = store.path(&copy.key);
+            let is_whole = unblock(move || has_footer(&path)).await;
+            let is_old =
+                is_whole && name.is_of(&copy.key) && std::mem::replace(&mut is_superseded, true);
+            if is_whole && !is_old {
+                bytes = bytes.saturating_add(copy.size);
+            }
+            if !is_whole || is_old || bytes > self.max_bytes {
+                match store.delete(&copy.key).await {
                     // Another backup has removed it.
                     Err(e) if e.kind() == ErrorKind::NotFound => {}
                     other => other?,
@@ -116,6 +122,9 @@ impl Cache {
         Ok(())
     }
 }
+
+/// End of the names of copies.
+const SUFFIX: &str = ".tar.gz";
 
 /// The part of a name that identifies the source of an archive: a hash of its path.
 #[derive(Clone, Copy)]
@@ -133,15 +142,21 @@ impl SourceName {
         .await
     }
 
-    /// Returns a unique name with the current time.
-    fn now(self) -> Uuid {
+    /// Returns a unique name of a copy with the current time.
+    fn now(self) -> Result<Key> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Uuid::from_u64_pair(self.0, now.as_nanos() as u64)
+        Key::new(format!("{:016x}-{:016x}{SUFFIX}", self.0, now.as_nanos() as u64))
+    }
+
+    /// Returns the source of a copy. `None` if the file is not a copy.
+    fn of_key(key: &Key) -> Option<Self> {
+        let (name, nanoseconds) = key.as_str().strip_suffix(SUFFIX)?.split_once('-')?;
+        let number = |text: &str| u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16);
+        number(nanoseconds).and(number(name)).map(SourceName)
     }
 
     fn is_of(self, key: &Key) -> bool {
-        let uuid = NameTemplate::default().uuid(key.as_str());
-        uuid.is_some_and(|uuid| uuid.as_u64_pair().0 == self.0)
+        SourceName::of_key(key).is_some_and(|name| name.0 == self.0)
     }
 }
 
@@ -170,14 +185,14 @@ struct CacheCopy {
 }
 
 impl CacheCopy {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.len += bytes.len() as u64;
+    async fn write(&mut self, chunk: Chunk) -> Result<()> {
+        self.len += chunk.bytes.len() as u64;
         if self.len > self.cache.max_bytes {
             let error = Error::new(ErrorKind::NoSpace, "keep the archive in the cache");
-            let max = self.cache.max_bytes;
-            return Err(error.caused_by(format!("it is larger than {max} bytes")));
+            let max = Size(self.cache.max_bytes);
+            return Err(error.caused_by(format!("it is larger than {max}")));
         }
-        self.upload.write(bytes).await
+        store::write(&mut *self.upload, chunk).await
     }
 
     async fn complete(self) -> Result<()> {
@@ -193,20 +208,27 @@ struct CachedUpload<'a> {
     failure: CacheFailure,
 }
 
+impl CachedUpload<'_> {
+    async fn write_both(&mut self, chunk: Chunk) -> Result<()> {
+        store::write(&mut *self.main, chunk.clone()).await?;
+        if let Some(copy) = &mut self.copy
+            && let Err(e) = copy.write(chunk).await
+        {
+            self.failure.set(&e);
+            // Removed at once, because the disk may be full.
+            self.copy = None;
+        }
+        Ok(())
+    }
+}
+
 impl Upload for CachedUpload<'_> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        async move {
-            self.main.write(bytes.clone()).await?;
-            if let Some(copy) = &mut self.copy
-                && let Err(e) = copy.write(bytes).await
-            {
-                self.failure.set(&e);
-                // Removed at once, because the disk may be full.
-                self.copy = None;
-            }
-            Ok(())
-        }
-        .boxed()
+        self.write_both(bytes.into()).boxed()
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.write_both(Chunk { bytes, copy_of: Some((file, at)) }).boxed()
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
@@ -268,7 +290,7 @@ mod tests {
         fs::write(source.join("level.dat"), "level").expect("written");
         let (cache, store) = (Cache::new(&dir, 1 << 30), LocalStore::new(&dir));
         let name = block_on(SourceName::of(&source));
-        let keys: Vec<_> = (0..2).map(|_| store.key(&name.now())).collect();
+        let keys: Vec<_> = (0..2).map(|_| name.now().expect("a name")).collect();
         let later = SystemTime::now() + std::time::Duration::from_secs(100_000);
         for (key, left) in keys.iter().zip([vec![keys[0].clone()], vec![keys[1].clone()]]) {
             block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
@@ -290,7 +312,7 @@ mod tests {
         fs::write(source.join("level.dat"), "level").expect("written");
         let store = LocalStore::new(&dir);
         let name = block_on(SourceName::of(&source));
-        let keys: Vec<_> = (0..4).map(|_| store.key(&name.now())).collect();
+        let keys: Vec<_> = (0..4).map(|_| name.now().expect("a name")).collect();
         for key in &keys {
             block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
         }

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     format::{index::LocatedEntry, tar::plain},
     fs::beneath::{component_ends, split},
-    ops::unpacked::{MAX_MEMBERS, too_many, weight},
+    ops::unpacked::{MEMBERS_MAX, too_many, weight},
     progress::{Phase, Tracker},
     read::{
         self, Options, Source, Wanted,
@@ -44,7 +44,8 @@ impl<'a> Archive<'a> {
     ///
     /// With an index, only the segments of the file are read. Without an index, the whole archive is read, so
     /// that its checksum is compared. If there are several files of that path, the last is copied. A hard link
-    /// is followed to the file that it names. Both are as in an extraction.
+    /// is followed to the file that it names. Both are as in an extraction. A `/` at the start of `path` is
+    /// ignored, because all paths of an archive begin at its root.
     ///
     /// Without an index, the archive is read twice for a hard link and for a file of more than 8 MiB. A stream
     /// cannot be read twice.
@@ -66,7 +67,7 @@ impl<'a> Archive<'a> {
     ///   hard link, or a file of more than 8 MiB that a later member of its path replaces.
     /// - [`Corrupt`](ErrorKind::Corrupt) if the archive is damaged.
     /// - [`NoSpace`](ErrorKind::NoSpace) if an archive without an index has more than
-    ///   [`MAX_MEMBERS`](crate::MAX_MEMBERS).
+    ///   [`MEMBERS_MAX`](crate::MEMBERS_MAX).
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied), [`UrlExpired`](ErrorKind::UrlExpired) or
     ///   [`Io`](ErrorKind::Io) if the archive cannot be read or the destination fails.
     /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
@@ -107,7 +108,7 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
 }
 
 fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker) -> Result<Member> {
-    let path = plain(path);
+    let path = plain(&[b"./", path].concat());
     let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
     let mut output = Output { sender, gaps: Gaps::default(), tracker };
@@ -153,7 +154,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let member_of_file =
         Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        output.sender.send(content.into())?;
+        output.sender.send(Bytes::from(content))?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
@@ -277,8 +278,8 @@ impl Sink for FindLast<'_> {
         self.enter(&member.path);
         // Something is remembered of each member.
         self.count = self.count.saturating_add(weight(&member));
-        if self.count > MAX_MEMBERS {
-            return Err(too_many("read", MAX_MEMBERS));
+        if self.count > MEMBERS_MAX {
+            return Err(too_many("read", MEMBERS_MAX));
         }
         let is_it = member.path == self.path;
         let Some(content) = self.content(&member) else {

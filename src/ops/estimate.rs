@@ -41,12 +41,13 @@ impl From<Estimate> for Expected {
     }
 }
 
-/// Counts the entries of `walk`.
+/// Counts the entries of `walk`. Calls `counted` for each file.
 pub(crate) fn count(
     mut walk: TreeWalk<'_>,
     options: &TreeOptions,
     info: &Info,
     is_cancelled: impl Fn() -> bool,
+    counted: impl Fn(),
 ) -> Result<Estimate> {
     let mut estimate = Estimate::default();
     let mut bound = Bound::default();
@@ -74,6 +75,7 @@ pub(crate) fn count(
             EntryKind::File => {
                 size = meta.size.min(options.max_len.get(path).copied().unwrap_or(u64::MAX));
                 estimate.files += 1;
+                counted();
                 estimate.content += size;
             }
             EntryKind::Symlink => estimate.symlinks += 1,

@@ -40,13 +40,20 @@ impl<'a, E: Send + 'static, T: Send + 'static> Events<'a, E, T> {
         archive: Archive<'a>,
         work: impl FnOnce(Source, EventSender<E>, &Tracker) -> Result<T> + Send + 'static,
     ) -> Self {
+        Events::of_task(|sender| {
+            Task::new(|tracker| async move {
+                tracker.enter(Phase::Reading);
+                let watched = tracker.clone();
+                let work = move |source, _| work(source, sender, &watched);
+                archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
+            })
+        })
+    }
+
+    /// Runs the task that `start` returns. The thread of the task sends the events.
+    pub(crate) fn of_task(start: impl FnOnce(EventSender<E>) -> Task<'a, T>) -> Self {
         let (sender, queue) = mpsc::channel(QUEUED);
-        let task = Task::new(|tracker| async move {
-            tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let work = move |source, _| work(source, EventSender(sender), &watched);
-            archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
-        });
+        let task = start(EventSender(sender));
         Events { handle: task.handle(), state: State::Running(task), queue }
     }
 
@@ -86,11 +93,24 @@ impl<'a, E: Send + 'static, T: Send + 'static> Events<'a, E, T> {
             State::Running(_) | State::Failed(_) => None,
         }
     }
+
+    /// Returns the result of the thread, after its success.
+    pub(crate) fn into_result(self) -> Option<T> {
+        match self.state {
+            State::Done(result) => Some(result),
+            State::Running(_) | State::Failed(_) => None,
+        }
+    }
 }
 
 impl<E> EventSender<E> {
     /// Sends an event, and waits while the queue is full. Fails if the caller stopped polling for good.
     pub(crate) fn send(&mut self, event: E) -> Result<()> {
         block_on(futures::SinkExt::send(&mut self.0, event)).map_err(|_| Error::cancelled())
+    }
+
+    /// Sends an event from a future, as [`send`](EventSender::send) does from a thread.
+    pub(crate) async fn pass(&mut self, event: E) -> Result<()> {
+        futures::SinkExt::send(&mut self.0, event).await.map_err(|_| Error::cancelled())
     }
 }

@@ -6,16 +6,18 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Result},
+    checksum::Sha1,
+    error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
-        unpack::{Beneath, OverwritePolicy},
+        unpack::{Beneath, OverwritePolicy, Unpacker, UnpackerOptions},
     },
     listed::Listed,
     ops::{
         extractor::{Job, UnpackOutcome, unpack},
         select::{Selection, refuse_unmatched},
-        unpacked::{UnpackOptions, Unpacked, time_warnings},
+        unpacked::{UnpackOptions, Unpacked, attribute_warnings},
+        verify::{compare_sha1, require_whole},
     },
     progress::{Phase, Tracker},
     read::{
@@ -47,6 +49,7 @@ pub struct Extract {
     selection: Selection,
     overwrite: bool,
     salvage: bool,
+    sha1: Option<Sha1>,
     options: UnpackOptions,
 }
 
@@ -77,6 +80,7 @@ impl Extract {
             selection: Selection::default(),
             overwrite: false,
             salvage: false,
+            sha1: None,
             options: UnpackOptions::default(),
         }
     }
@@ -107,6 +111,18 @@ impl Extract {
         self
     }
 
+    /// Compares the SHA-1 of the archive with this one. If it differs, the task fails with
+    /// [`Mismatch`](ErrorKind::Mismatch).
+    ///
+    /// The archive is verified before anything is written, so all of it is read, even for one file. A stream
+    /// cannot be read twice: its SHA-1 is compared at its end, and the written files stay. It cannot be
+    /// combined with [`salvage`](Extract::salvage).
+    #[must_use]
+    pub fn sha1(mut self, sha1: Sha1) -> Self {
+        self.sha1 = Some(sha1);
+        self
+    }
+
     /// Sets threads, owner and limits.
     #[must_use]
     pub fn options(mut self, options: UnpackOptions) -> Self {
@@ -123,9 +139,11 @@ impl Extract {
     /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it cannot be opened.
     /// - [`UrlExpired`](crate::ErrorKind::UrlExpired) if the signature of its link has expired.
     /// - [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a file exists already.
-    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) also if a selection matches nothing, or a member is
-    ///   unusable: for example, its path leads outside of the directory.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) also if a selection matches nothing, if a member is
+    ///   unusable (for example, its path leads outside of the directory), or if [`salvage`](Extract::salvage)
+    ///   and [`sha1`](Extract::sha1) are both set.
     /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the archive is damaged or is not a `.tar.gz`.
+    /// - [`Mismatch`](ErrorKind::Mismatch) if the archive has another [SHA-1](Extract::sha1).
     /// - [`NoSpace`](crate::ErrorKind::NoSpace) if the disk is full, or the archive exceeds a limit of
     ///   [`UnpackOptions`].
     /// - [`Cancelled`](crate::ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
@@ -152,13 +170,15 @@ impl Extract {
                 unpacked: done.unpacked,
                 damage: done.read.damage,
                 unmatched: done.unmatched,
-                warnings: time_warnings(&done.clamped),
+                warnings: attribute_warnings(&done.clamped, &done.unowned),
                 duration: started.elapsed(),
             })
         })
     }
 
     fn run(self, source: Source, tracker: &Tracker) -> Result<UnpackOutcome> {
+        self.check_archive(&source, tracker)?;
+        let is_stream = matches!(source, Source::Stream(_));
         let existing =
             if self.overwrite { OverwritePolicy::Overwrite } else { OverwritePolicy::Refuse };
         let job = Job {
@@ -166,18 +186,39 @@ impl Extract {
             selection: &self.selection,
             skip: &|_, _| false,
             salvage: self.salvage,
-            sha1: false,
+            // An archive that is not a stream was verified already.
+            sha1: self.sha1.is_some() && is_stream,
             options: &self.options,
         };
-        let root = || {
+        let unpacker = || {
             make_dirs(&self.dir, 0o777)
                 .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
-            Beneath::open(&self.dir)
+            let options = UnpackerOptions { policy: existing, owner: self.options.owner };
+            Ok(Unpacker::new(Beneath::open(&self.dir)?, options))
         };
-        let done = unpack(source, root, &job, tracker)?;
+        let done = unpack(source, unpacker, &job, tracker)?;
         if !self.salvage {
             refuse_unmatched(&done.unmatched, "extract", "the archive")?;
         }
+        if is_stream {
+            compare_sha1(self.sha1, done.read.sha1)?;
+        }
         Ok(done)
+    }
+
+    /// Verifies the archive if it must have a certain SHA-1 and can be read twice.
+    fn check_archive(&self, source: &Source, tracker: &Tracker) -> Result<()> {
+        if self.sha1.is_none() {
+            return Ok(());
+        }
+        if self.salvage {
+            let error = Error::new(ErrorKind::InvalidInput, "extract");
+            return Err(error.caused_by("a SHA-1 is not compared for a damaged archive"));
+        }
+        if let Source::At(at) = source {
+            require_whole(Source::At(at.clone()), self.sha1, &self.options, tracker)?;
+            tracker.restart();
+        }
+        Ok(())
     }
 }

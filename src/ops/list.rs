@@ -1,21 +1,16 @@
 //! Lists the members of an archive.
 
-use std::{
-    collections::{HashMap, hash_map},
-    hash::{BuildHasher, RandomState},
-    ops::Range,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use crate::{
-    entry::{EntryKind, Member, MemberKind},
+    entry::{EntryKind, Member},
     error::Result,
     format::index::LocatedEntry,
-    fs::beneath::{component_ends, split},
     ops::{
+        last_members::LastMembers,
         member_stream::{Collected, ListEnd, MemberSink, MemberStream},
-        select::{Selection, Unmatched},
-        unpacked::{MAX_MEMBERS, too_many, weight},
+        select::Selection,
+        unpacked::MEMBERS_MAX,
     },
     progress::{Phase, Tracker},
     read::{
@@ -23,7 +18,7 @@ use crate::{
         damage::{NoIndex, ReadMethod},
         is_damage,
         sink::Sink,
-        worker_pool::{SharedBuffer, WorkerPool},
+        worker_pool::WorkerPool,
     },
     source::Archive,
     task::Task,
@@ -57,7 +52,7 @@ pub struct List {
 
 impl Default for List {
     fn default() -> Self {
-        List { selection: Selection::default(), max_members: MAX_MEMBERS }
+        List { selection: Selection::default(), max_members: MEMBERS_MAX }
     }
 }
 
@@ -84,7 +79,7 @@ impl List {
         self
     }
 
-    /// Sets how many members may be listed. The default is [`MAX_MEMBERS`], which explains how members count.
+    /// Sets how many members may be listed. The default is [`MEMBERS_MAX`], which explains how members count.
     /// Without an index, all members of the archive count, because something is remembered of each. A
     /// [`stream`](List::stream) by an index has no limit.
     #[must_use]
@@ -168,22 +163,14 @@ impl List {
         };
         let mut unmatched = self.selection.unmatched();
         let pool = WorkerPool::start(1, false)?;
-        let mut sink = Collect {
-            list: self,
-            unmatched: &mut unmatched,
-            hasher: RandomState::new(),
-            latest: HashMap::new(),
-            parent: Vec::new(),
-            members: Vec::new(),
-            count: 0,
-            tracker,
-        };
+        let mut sink =
+            LastMembers::new("list", &self.selection, &mut unmatched, self.max_members, tracker);
         let outcome = read::in_sequence(source, why, &OPTIONS, &pool, tracker, &mut sink)?;
         // An archive of profile `wings` that came as a stream has its links at its end.
         if let Some(index) = &outcome.index {
             index.for_each_unlisted(|entry| sink.member(Member::of_entry(entry)).map(drop))?;
         }
-        sink.members.into_iter().flatten().try_for_each(|member| members.add(member))?;
+        sink.into_members().try_for_each(|member| members.add(member))?;
         let unmatched = self.selection.texts(&unmatched);
         Ok(ListEnd { read_method: outcome.read_method, unmatched })
     }
@@ -234,113 +221,4 @@ impl Listing {
     pub fn unmatched(&self) -> &[Vec<u8>] {
         &self.end.unmatched
     }
-}
-
-/// Collects the selected members: for each path the last, as it would be extracted.
-struct Collect<'a> {
-    list: &'a List,
-    unmatched: &'a mut Unmatched,
-    hasher: RandomState,
-    /// By the hash of each path: its kind so far, and its position in `members`.
-    latest: HashMap<u64, (Resolved, Option<usize>)>,
-    /// Parent of the last member.
-    parent: Vec<u8>,
-    /// `None` for a member that a later member of the same path replaced.
-    members: Vec<Option<Member>>,
-    /// Weight of all members, selected or not, because something is remembered of each.
-    count: u64,
-    tracker: &'a Tracker,
-}
-
-/// The kind of member that a hard link to a path becomes.
-#[derive(Clone)]
-enum Resolved {
-    File(u64),
-    Symlink(Arc<[u8]>),
-    Other(MemberKind),
-}
-
-impl Collect<'_> {
-    /// Records the parents of a member, because an archive need not contain them.
-    fn enter(&mut self, path: &[u8]) {
-        let parent = split(path).0;
-        if self.parent != parent {
-            for end in component_ends(parent) {
-                let name = self.hasher.hash_one(&parent[..end]);
-                let directory = Resolved::Other(MemberKind::Directory);
-                if let hash_map::Entry::Vacant(vacant) = self.latest.entry(name) {
-                    vacant.insert((directory, None));
-                    self.count = self.count.saturating_add(1);
-                }
-            }
-            self.parent = parent.to_vec();
-        }
-    }
-
-    /// Replaces a hard link by the member that it names. `None` if there is no such member.
-    fn resolve(&self, member: &mut Member) -> Option<Resolved> {
-        let what = match member.kind {
-            MemberKind::File => Resolved::File(member.size),
-            MemberKind::Symlink => Resolved::Symlink(member.target[..].into()),
-            MemberKind::HardLink => {
-                let (what, _) = self.latest.get(&self.hasher.hash_one(&*member.target))?;
-                match what {
-                    Resolved::File(size) => member.size = *size,
-                    Resolved::Symlink(target) => {
-                        (member.kind, member.target) = (MemberKind::Symlink, target.to_vec());
-                    }
-                    Resolved::Other(MemberKind::Directory) => return None,
-                    Resolved::Other(kind) => (member.kind, member.target) = (*kind, Vec::new()),
-                }
-                what.clone()
-            }
-            kind => Resolved::Other(kind),
-        };
-        Some(what)
-    }
-}
-
-impl Sink for Collect<'_> {
-    fn member(&mut self, mut member: Member) -> Result<bool> {
-        self.tracker.add_file();
-        self.enter(&member.path);
-        self.count = self.count.saturating_add(weight(&member));
-        if self.count > self.list.max_members {
-            return Err(too_many("list", self.list.max_members));
-        }
-        let name = self.hasher.hash_one(&*member.path);
-        let before = self.latest.get(&name).map(|(_, place)| *place);
-        let is_link = member.kind == MemberKind::HardLink;
-        if is_link && member.path == member.target && before.is_some() {
-            return Ok(false);
-        }
-        let what = match self.resolve(&mut member) {
-            Some(what) => what,
-            // The link cannot be made, and the member before it stays.
-            None if before.is_some() => return Ok(false),
-            None => Resolved::Other(MemberKind::Directory),
-        };
-        if let Some(Some(place)) = before {
-            self.members[place] = None;
-        }
-        let is_dir = member.kind == MemberKind::Directory;
-        let is_selected = self.list.selection.matches(&member.path, is_dir, self.unmatched);
-        self.latest.insert(name, (what, is_selected.then_some(self.members.len())));
-        self.members.extend(is_selected.then_some(Some(member)));
-        Ok(false)
-    }
-
-    fn refuse(&mut self, member: Member, _: &'static str) -> Result<()> {
-        self.member(member).map(drop)
-    }
-
-    fn data(&mut self, _: &SharedBuffer, _: Range<usize>, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn abandon(&mut self) {}
 }

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use futures::Stream;
@@ -11,7 +11,8 @@ use crate::{
     entry::Member,
     error::Result,
     ops::{
-        events::{EventSender, Events},
+        batches::{BatchStream, Batches},
+        events::Events,
         unpacked::{too_many, weight},
     },
     progress::Tracker,
@@ -19,9 +20,6 @@ use crate::{
     source::Archive,
     task::Handle,
 };
-
-/// Members that the thread sends together.
-const BATCH: usize = 256;
 
 /// The members of an archive that [`List::stream`](crate::List::stream) returns.
 ///
@@ -32,12 +30,7 @@ const BATCH: usize = 256;
 ///
 /// Dropping the stream ends the reading.
 #[derive(Debug)]
-pub struct MemberStream<'a> {
-    events: Events<'a, Vec<Member>, ListEnd>,
-    batch: std::vec::IntoIter<Member>,
-    count: u64,
-    has_ended: bool,
-}
+pub struct MemberStream<'a>(BatchStream<'a, Member, ListEnd>);
 
 /// What is known after the last member.
 #[derive(Debug)]
@@ -76,29 +69,13 @@ impl MemberSink for Collected {
     }
 }
 
-/// Sends members to a [`MemberStream`].
-pub(super) struct Batches {
-    sender: EventSender<Vec<Member>>,
-    batch: Vec<Member>,
-    has_sent: bool,
-}
-
-impl Batches {
-    fn send(&mut self) -> Result<()> {
-        self.has_sent = true;
-        self.sender.send(std::mem::take(&mut self.batch))
-    }
-}
-
-impl MemberSink for Batches {
+impl MemberSink for Batches<Member> {
     fn add(&mut self, member: Member) -> Result<()> {
-        self.batch.push(member);
-        if self.batch.len() == BATCH { self.send() } else { Ok(()) }
+        Batches::add(self, member)
     }
 
     fn restart(&mut self) -> bool {
-        self.batch.clear();
-        !self.has_sent
+        Batches::restart(self)
     }
 }
 
@@ -106,37 +83,36 @@ impl<'a> MemberStream<'a> {
     /// Returns the members that `list` adds, on a thread.
     pub(super) fn of(
         archive: Archive<'a>,
-        list: impl FnOnce(Source, &mut Batches, &Tracker) -> Result<ListEnd> + Send + 'static,
+        list: impl FnOnce(Source, &mut Batches<Member>, &Tracker) -> Result<ListEnd> + Send + 'static,
     ) -> Self {
         let work = |source, sender, tracker: &Tracker| {
-            let mut batches = Batches { sender, batch: Vec::new(), has_sent: false };
+            let mut batches = Batches::new(sender);
             let end = list(source, &mut batches, tracker)?;
-            batches.send()?;
+            batches.finish()?;
             Ok(end)
         };
-        let batch = Vec::new().into_iter();
-        MemberStream { events: Events::of(archive, work), batch, count: 0, has_ended: false }
+        MemberStream(BatchStream::new(Events::of(archive, work)))
     }
 
     /// Returns a handle that watches and cancels the reading.
     pub fn handle(&self) -> Handle {
-        self.events.handle()
+        self.0.handle()
     }
 
     /// Returns the number of members that the stream has yielded.
-    pub fn count(&self) -> u64 {
-        self.count
+    pub fn returned(&self) -> u64 {
+        self.0.count()
     }
 
     /// Returns how the archive was read. `None` before the end of the stream, and after an error.
     pub fn read_method(&self) -> Option<ReadMethod> {
-        self.events.result().map(|end| end.read_method)
+        self.0.result().map(|end| end.read_method)
     }
 
     /// Returns the selected paths and patterns that matched nothing. Empty before the end of the stream, and
     /// after an error.
     pub fn unmatched(&self) -> &[Vec<u8>] {
-        self.events.result().map_or(&[], |end| &end.unmatched)
+        self.0.result().map_or(&[], |end| &end.unmatched)
     }
 }
 
@@ -144,22 +120,6 @@ impl Stream for MemberStream<'_> {
     type Item = Result<Member>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Member>>> {
-        loop {
-            if let Some(member) = self.batch.next() {
-                self.count += 1;
-                return Poll::Ready(Some(Ok(member)));
-            }
-            if self.has_ended {
-                return Poll::Ready(None);
-            }
-            match ready!(self.events.poll_next(cx)) {
-                Ok(Some(batch)) => self.batch = batch.into_iter(),
-                Ok(None) => self.has_ended = true,
-                Err(e) => {
-                    self.has_ended = true;
-                    return Poll::Ready(Some(Err(e)));
-                }
-            }
-        }
+        self.0.poll_next(cx)
     }
 }

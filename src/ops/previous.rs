@@ -4,11 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use crate::{
     error::Result,
+    format::info::Info,
     name::Key,
     ops::retention::is_in_future,
+    read::{Look, Source},
     rt::pipe,
     source::{LocalFile, SequentialFile},
-    store::Store,
+    store::{Object, Store},
     warning::Warning,
     write::previous::PreviousArchive,
 };
@@ -21,84 +23,131 @@ pub enum Previous {
     File(PathBuf),
     /// This archive of the store that the backup goes to. The store must be a local one.
     Key(Key),
-    /// The newest usable archive of that store. Archives that are dated in the future are tried last.
+    /// The newest usable archive of that store that has the label, source and host of the new one. Archives
+    /// that are dated in the future are tried last.
     Latest,
 }
 
 impl Previous {
     /// Opens the archive. An unusable archive is only a warning: the backup then reads everything.
-    /// `encoder_id` is the encoder of the new archive, as in its footer.
+    /// `encoder_id` is the encoder of the new archive, as in its footer, and `info` its identity.
     pub(crate) async fn open(
         &self,
         store: Option<&dyn Store>,
+        info: &Info,
         encoder_id: (u8, u8),
         any: bool,
     ) -> Result<PreviousArchive, Warning> {
         let unused = |why: String| Warning::PreviousUnused(why);
-        let (store, keys) = match (self, store) {
+        let open_file = |file| async move {
+            let open =
+                move || PreviousArchive::open(Arc::new(SequentialFile::new(file)), encoder_id, any);
+            on_thread(open).await.and_then(|opened| opened.map_err(unused))
+        };
+        match (self, store) {
             (Previous::File(path), _) => {
                 let path = path.clone();
-                let open = move |_: pipe::ByteSender| LocalFile::open(&path);
-                let file = async { pipe::spawn(open)?.finish().await };
-                let file = file.await.map_err(|e| unused(e.to_string()))?;
-                return open_file(file, encoder_id, any).await;
+                open_file(on_thread(move || LocalFile::open(&path)).await?).await
             }
-            (Previous::Key(key), Some(store)) => (store, Ok(vec![key.clone()])),
+            (_, None) => Err(unused("the destination is not a store".into())),
+            (Previous::Key(key), Some(store)) => match store.file(key).await {
+                Ok(Some(file)) => open_file(on_thread(|| LocalFile::new(file)).await?).await,
+                Ok(None) => {
+                    Err(unused("the destination has none of its archives as a file".into()))
+                }
+                Err(e) => Err(unused(e.to_string())),
+            },
             (Previous::Latest, Some(store)) => {
-                (store, newest_first(store, SystemTime::now()).await)
-            }
-            (_, None) => return Err(unused("the destination is not a store".into())),
-        };
-        let mut why = "this store has none".to_owned();
-        for key in keys.map_err(|e| unused(e.to_string()))? {
-            let file = match store.file(&key).await {
-                Ok(Some(file)) => LocalFile::new(file),
-                Ok(None) => continue,
-                Err(e) => Err(e),
-            };
-            match file {
-                Err(e) => why = e.to_string(),
-                Ok(file) => match open_file(file, encoder_id, any).await {
-                    Ok(previous) => return Ok(previous),
-                    Err(Warning::PreviousUnused(reason)) => why = reason,
-                    Err(other) => return Err(other),
-                },
+                let mut series = Series { info, others: 0, why: None };
+                let objects = newest_first(store, SystemTime::now()).await;
+                for object in objects.map_err(|e| unused(e.to_string()))? {
+                    let Ok(Some(file)) = store.file(&object.key).await else { continue };
+                    let look = on_thread(|| LocalFile::new(file).and_then(look_at)).await;
+                    let Some(file) = series.take(look.unwrap_or(None)) else { continue };
+                    match open_file(file).await {
+                        Err(Warning::PreviousUnused(why)) => series.why = Some(why),
+                        opened => return opened,
+                    }
+                }
+                Err(unused(series.why()))
             }
         }
-        Err(unused(why))
     }
 }
 
-/// Reads the index of `file`, on a thread.
-async fn open_file(
-    file: LocalFile,
-    encoder_id: (u8, u8),
-    any: bool,
-) -> Result<PreviousArchive, Warning> {
-    let open = move |_: pipe::ByteSender| {
-        PreviousArchive::open(Arc::new(SequentialFile::new(file)), encoder_id, any)
-    };
-    let opened = async { pipe::spawn(open)?.finish().await };
-    match opened.await {
-        Ok(Ok(previous)) => Ok(previous),
-        Ok(Err(why)) => Err(Warning::PreviousUnused(why)),
-        Err(e) => Err(Warning::PreviousUnused(e.to_string())),
+/// Runs `work` on a thread of its own, because the file system may be slow.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T, Warning> {
+    let worked = async { pipe::spawn(move |_| work())?.finish().await };
+    worked.await.map_err(|e| Warning::PreviousUnused(e.to_string()))
+}
+
+/// Returns the file and what it says about itself, if it is an archive with an index.
+fn look_at(file: LocalFile) -> Result<Option<(LocalFile, Info)>> {
+    let file = Arc::new(file);
+    let looked = Source::At(file.clone()).look()?;
+    let Look::Whole(index) = looked else { return Ok(None) };
+    let info = index.info();
+    // The index holds the file as well.
+    drop(index);
+    Ok(Arc::into_inner(file).map(|file| (file, info)))
+}
+
+/// The search for the latest archive of one source.
+struct Series<'a> {
+    /// The identity of the new archive.
+    info: &'a Info,
+    /// Number of archives of other sources.
+    others: u64,
+    /// Why the last archive of this source is not usable.
+    why: Option<String>,
+}
+
+impl Series<'_> {
+    /// Returns the file if the archive is of this source.
+    fn take(&mut self, look: Option<(LocalFile, Info)>) -> Option<LocalFile> {
+        let (file, info) = look?;
+        let identity = |info: &Info| (info.label.clone(), info.source.clone(), info.host.clone());
+        let is_of_source = identity(&info) == identity(self.info) && !info.label.is_empty();
+        self.others += u64::from(!is_of_source);
+        is_of_source.then_some(file)
+    }
+
+    /// Returns why there is no archive to use.
+    fn why(self) -> String {
+        let Info { label, source, host, .. } = self.info;
+        match self.why {
+            Some(why) => why,
+            None if label.is_empty() => {
+                "a reproducible backup needs a label to find one".to_owned()
+            }
+            None if self.others == 0 => "this store has none".to_owned(),
+            None => format!(
+                "this store has none with the label {:?}, from {} on {}, but {} of other sources",
+                String::from_utf8_lossy(label),
+                String::from_utf8_lossy(source.as_deref().unwrap_or(b"an unnamed source")),
+                host.as_deref().unwrap_or("an unnamed host"),
+                self.others,
+            ),
+        }
     }
 }
 
-/// Returns the keys of the store, newest first. Archives that are dated in the future come last, because a
-/// wrong clock has dated them.
-async fn newest_first(store: &dyn Store, now: SystemTime) -> Result<Vec<Key>> {
+/// Returns the objects of the store, newest first. Those that are dated in the future come last, because a wrong
+/// clock has dated them.
+async fn newest_first(store: &dyn Store, now: SystemTime) -> Result<Vec<Object>> {
     let mut objects = store.list().await?;
     objects.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
     objects.sort_by_key(|object| object.modified.is_some_and(|made| is_in_future(made, now)));
-    Ok(objects.into_iter().map(|object| object.key).collect())
+    Ok(objects)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
         fs::File,
+        path::Path,
         sync::atomic::{AtomicUsize, Ordering::SeqCst},
     };
 
@@ -110,7 +159,8 @@ mod tests {
         compression::{Encoder, Level},
         format::deflate::encoder_id,
         ops::backup::Backup,
-        store::{Object, ReadRange, Upload, local::LocalStore},
+        source::Archive,
+        store::{ReadRange, Upload, local::LocalStore},
     };
 
     /// Counts the archives that are opened.
@@ -148,21 +198,55 @@ mod tests {
         }
     }
 
+    /// Makes an archive of `source`, and returns its identity.
+    fn make(source: &Path, store: &LocalStore, n: u128) -> Info {
+        let key = store.key(uuid::Uuid::from_u128(n));
+        block_on(Backup::new(source).start(store.clone(), key.clone())).expect("made");
+        let info = block_on(Archive::in_store(store.clone(), key).info());
+        info.expect("read").expect("an index")
+    }
+
+    fn latest(store: &dyn Store, info: &Info) -> Result<PreviousArchive, Warning> {
+        let id = encoder_id(Encoder::default(), Level::default());
+        block_on(Previous::Latest.open(Some(store), info, id, false))
+    }
+
     #[test]
     fn of_many_archives_only_the_latest_is_opened() {
         let tmp = tempfile::tempdir().expect("made");
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");
         let store = Counting(LocalStore::new(tmp.path().join("to")), AtomicUsize::new(0));
+        let mut info = Info::default();
         for i in 0..20 {
             std::fs::write(source.join("level.dat"), format!("level {i}")).expect("written");
-            let key = store.0.key(&uuid::Uuid::from_u128(100 - i));
-            block_on(Backup::new(&source).start(store.0.clone(), key)).expect("made");
+            info = make(&source, &store.0, 100 - i);
         }
-        let id = encoder_id(Encoder::default(), Level::default());
-        let latest = block_on(Previous::Latest.open(Some(&store), id, false));
-        assert!(latest.is_ok());
+        assert!(latest(&store, &info).is_ok());
         assert_eq!(store.1.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn of_two_servers_in_one_store_the_latest_of_the_right_one_is_used() {
+        let tmp = tempfile::tempdir().expect("made");
+        let store = LocalStore::new(tmp.path().join("to"));
+        // Both have the label `world`, which is the name of the directory.
+        let sources = ["a/world", "b/world"].map(|name| tmp.path().join(name));
+        let infos: Vec<_> = (0..)
+            .zip(&sources)
+            .map(|(n, source)| {
+                std::fs::create_dir_all(source).expect("made");
+                std::fs::write(source.join("level.dat"), "l".repeat(n + 1)).expect("written");
+                make(source, &store, n as u128)
+            })
+            .collect();
+        for info in &infos {
+            assert_eq!(latest(&store, info).expect("found").contents().bytes, info.content);
+        }
+        let third = Info { source: Some(b"/c/world".to_vec()), ..infos[0].clone() };
+        let why = latest(&store, &third).err().expect("none").to_string();
+        assert!(why.contains("\"world\", from /c/world"), "{why}");
+        assert!(why.contains("but 2 of other sources"), "{why}");
     }
 
     #[test]
@@ -175,13 +259,14 @@ mod tests {
         let now = SystemTime::now();
         let hour = std::time::Duration::from_secs(3600);
         let made = [now - hour, now + hour, now - 2 * hour, now + 2 * hour];
-        let keys: Vec<_> = (0..4).map(|i| store.key(&uuid::Uuid::from_u128(i))).collect();
+        let keys: Vec<_> = (0..4).map(|i| store.key(uuid::Uuid::from_u128(i))).collect();
         for (key, made) in keys.iter().zip(made) {
             block_on(Backup::new(&source).start(store.clone(), key.clone())).expect("made");
             let file = File::options().write(true).open(store.path(key)).expect("there");
             file.set_modified(made).expect("set");
         }
         let order = block_on(newest_first(&store, now)).expect("listed");
+        let order: Vec<_> = order.into_iter().map(|object| object.key).collect();
         assert_eq!(order, [0, 2, 3, 1].map(|i| keys[i].clone()));
     }
 }

@@ -69,6 +69,11 @@ impl Unmatched {
     pub(crate) fn is_empty(&self) -> bool {
         !self.0.contains(&true)
     }
+
+    /// Keeps the selectors that `other` has as well.
+    pub(crate) fn retain(&mut self, other: &Unmatched) {
+        self.0.iter_mut().zip(&other.0).for_each(|(here, there)| *here &= there);
+    }
 }
 
 /// Fails if there are unmatched paths and patterns, because the caller probably misspelled them.

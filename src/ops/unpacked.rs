@@ -14,9 +14,9 @@ use crate::{
 /// The limit bounds the memory, because something is remembered of most members until the end. An archive of
 /// 100 MB can have 200 million directories. A member counts once more for each 128 bytes of its path and
 /// target, so that long names need no more memory than many short ones.
-pub const MAX_MEMBERS: u64 = 5_000_000;
+pub const MEMBERS_MAX: u64 = 5_000_000;
 
-/// Returns how often a member counts towards [`MAX_MEMBERS`].
+/// Returns how often a member counts towards [`MEMBERS_MAX`].
 pub(crate) fn weight(member: &Member) -> u64 {
     1 + (member.path.len() + member.target.len()) as u64 / 128
 }
@@ -25,6 +25,12 @@ pub(crate) fn weight(member: &Member) -> u64 {
 pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
     let why = format!("the archive has more than {max} members, the most that max_members allows");
     Error::new(ErrorKind::NoSpace, operation).caused_by(why)
+}
+
+/// Returns the error of an archive with too much content.
+pub(crate) fn too_large(operation: &'static str) -> Error {
+    Error::new(ErrorKind::NoSpace, operation)
+        .caused_by("the content is larger than max_bytes or max_ratio allows")
 }
 
 /// Threads, owner and limits of [`Extract`](crate::Extract) and [`Restore`](crate::Restore).
@@ -45,10 +51,10 @@ impl Default for UnpackOptions {
         UnpackOptions {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             background: false,
-            owner: Owner::Keep,
+            owner: Owner::default(),
             reserve: 0,
             max_bytes: u64::MAX,
-            max_members: MAX_MEMBERS,
+            max_members: MEMBERS_MAX,
             max_ratio: u64::MAX,
             skip_refused: false,
         }
@@ -56,8 +62,8 @@ impl Default for UnpackOptions {
 }
 
 impl UnpackOptions {
-    /// Returns the default options: one thread for each processor, [`Owner::Keep`], at most [`MAX_MEMBERS`],
-    /// and no other limit.
+    /// Returns the default options: one thread for each processor, the [default owner](Owner::default), at
+    /// most [`MEMBERS_MAX`], and no other limit.
     pub fn new() -> Self {
         UnpackOptions::default()
     }
@@ -76,7 +82,11 @@ impl UnpackOptions {
         self
     }
 
-    /// Sets the owner of the extracted files.
+    /// Sets the owner of the extracted files. The default is [`Owner::FromArchive`] for root, and otherwise
+    /// [`Owner::Keep`].
+    ///
+    /// An owner that cannot be set is a [warning](Warning::RestoredOwner), and not an error. The user namespace of
+    /// the process may not have that user, or a network file system may refuse it.
     #[must_use]
     pub fn owner(mut self, owner: Owner) -> Self {
         self.owner = owner;
@@ -99,7 +109,7 @@ impl UnpackOptions {
         self
     }
 
-    /// Limits the number of members. The default is [`MAX_MEMBERS`], which explains how members count. The
+    /// Limits the number of members. The default is [`MEMBERS_MAX`], which explains how members count. The
     /// task fails with [`NoSpace`](crate::ErrorKind::NoSpace) if there are more.
     #[must_use]
     pub fn max_members(mut self, members: u64) -> Self {
@@ -189,11 +199,20 @@ pub struct Unpacked {
     pub refused: u64,
 }
 
-/// Returns the warnings for members whose times could not be set exactly.
-pub(crate) fn time_warnings(clamped: &Listed<Vec<u8>>) -> Vec<Warning> {
-    let more = clamped.more();
-    let more = (more > 0).then_some(Warning::MoreRestoredTimes(more));
-    clamped.iter().cloned().map(Warning::RestoredTime).chain(more).collect()
+/// Most members without their owner that get a warning each.
+const OWNERS_MAX: usize = 100;
+
+/// Returns the warnings for members whose times or owners could not be set.
+pub(crate) fn attribute_warnings(
+    clamped: &Listed<Vec<u8>>,
+    unowned: &Listed<Vec<u8>>,
+) -> Vec<Warning> {
+    let times = Some(clamped.more()).filter(|&more| more > 0).map(Warning::MoreRestoredTimes);
+    let times = clamped.iter().cloned().map(Warning::RestoredTime).chain(times);
+    let owners = unowned.total().saturating_sub(OWNERS_MAX as u64);
+    let owners = Some(owners).filter(|&more| more > 0).map(Warning::MoreRestoredOwners);
+    let first = unowned.iter().take(OWNERS_MAX).cloned();
+    times.chain(first.map(Warning::RestoredOwner)).chain(owners).collect()
 }
 
 impl Unpacked {

@@ -8,10 +8,12 @@ use std::{
 };
 
 use crate::{
+    checksum::Sha1,
     entry::{EntryKind, Member, MemberKind},
-    error::Result,
+    error::{Error, ErrorKind, Result},
     format::index::LocatedEntry,
     listed::Listed,
+    ops::unpacked::UnpackOptions,
     progress::{Expected, Phase, Tracker},
     read::{
         self, Index, Options, ReadReport, Source, Wanted,
@@ -19,7 +21,6 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
-    report::hex,
     source::Archive,
     task::Task,
 };
@@ -44,9 +45,10 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verify {
-    sha1: Option<[u8; 20]>,
+    sha1: Option<Sha1>,
     threads: usize,
     background: bool,
+    is_part: bool,
 }
 
 /// The result of [`Verify`].
@@ -58,7 +60,7 @@ pub struct Verified {
     /// Bytes of the archive. `None` for a stream.
     pub size: Option<u64>,
     /// SHA-1 of the archive, if [`Verify::sha1`] was set and the whole archive could be read.
-    pub sha1: Option<[u8; 20]>,
+    pub sha1: Option<Sha1>,
     /// Whether the SHA-1 equals the expected one. `None` if [`Verify::sha1`] was not set.
     pub sha1_matches: Option<bool>,
     /// Segments that were checked. 0 without an index.
@@ -69,7 +71,7 @@ pub struct Verified {
     pub damage: Listed<Damage>,
     /// Undamaged files of a damaged archive. Empty for an undamaged archive. With an index, checksums confirm
     /// them. Without one, they are the files before the damage, and nothing confirms them.
-    pub whole: Listed<Vec<u8>>,
+    pub whole_files: Listed<Vec<u8>>,
     /// Time from the start to the end.
     pub duration: Duration,
 }
@@ -80,16 +82,16 @@ impl Verified {
         self.damage.is_empty() && self.sha1_matches != Some(false)
     }
 
-    /// Returns the SHA-1 in lower-case hexadecimal.
-    pub fn sha1_hex(&self) -> Option<String> {
-        self.sha1.as_ref().map(hex)
+    /// Sets the duration.
+    pub(crate) fn took(self, duration: Duration) -> Self {
+        Verified { duration, ..self }
     }
 }
 
 impl Default for Verify {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Verify { sha1: None, threads, background: false }
+        Verify { sha1: None, threads, background: false, is_part: false }
     }
 }
 
@@ -101,7 +103,7 @@ impl Verify {
 
     /// Also compares the SHA-1 of the whole archive with this one.
     #[must_use]
-    pub fn sha1(mut self, sha1: [u8; 20]) -> Self {
+    pub fn sha1(mut self, sha1: Sha1) -> Self {
         self.sha1 = Some(sha1);
         self
     }
@@ -153,6 +155,12 @@ impl Verify {
         })
     }
 
+    /// Leaves the expected size of the task to the caller, who verifies several archives in one task.
+    pub(crate) fn in_part(mut self) -> Self {
+        self.is_part = true;
+        self
+    }
+
     pub(crate) fn run(&self, source: Source, tracker: &Tracker) -> Result<Verified> {
         let pool = WorkerPool::start(self.threads, self.background)?;
         let options = Options { sha1: self.sha1.is_some(), keys: true, tolerant: true };
@@ -161,7 +169,9 @@ impl Verify {
         let (outcome, segments, whole) = match (source.checked_index()?, &source) {
             (Ok(index), Source::At(source)) => {
                 let info = index.info();
-                tracker.expect(Expected { files: info.files, bytes: info.content });
+                if !self.is_part {
+                    tracker.expect(Expected { files: info.files, bytes: info.content });
+                }
                 let (wanted, checked) = (Wanted::All, index.clone());
                 let whole =
                     read::by_index(source, checked, wanted, &options, &pool, tracker, &mut sink)?;
@@ -195,10 +205,39 @@ impl Verify {
             segments,
             files: sink.files,
             damage: outcome.damage,
-            whole,
+            whole_files: whole,
             duration: Duration::ZERO,
         })
     }
+}
+
+/// Verifies an archive before it is unpacked. Fails if it is damaged, or has another SHA-1 than `expected`.
+pub(crate) fn require_whole(
+    source: Source,
+    expected: Option<Sha1>,
+    options: &UnpackOptions,
+    tracker: &Tracker,
+) -> Result<()> {
+    let verify = Verify {
+        sha1: expected,
+        threads: options.threads,
+        background: options.background,
+        is_part: false,
+    };
+    let verified = verify.run(source, tracker)?;
+    if let Some(damage) = verified.damage.first() {
+        return Err(read::corrupt(damage.to_string()));
+    }
+    compare_sha1(expected, verified.sha1)
+}
+
+/// Fails if a SHA-1 is expected, and the archive has another one.
+pub(crate) fn compare_sha1(expected: Option<Sha1>, found: Option<Sha1>) -> Result<()> {
+    if expected.is_none() || expected == found {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Mismatch, "compare the SHA-1 of the archive");
+    Err(error.caused_by("it is not the one that was given, so this is another archive"))
 }
 
 /// Returns the files of the index that no damage has made unreadable.

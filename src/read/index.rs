@@ -7,6 +7,7 @@ use super::{
     input::{ReadAt, Source, chunks_of},
 };
 use crate::{
+    compression::ArchiveEncoder,
     error::{Error, ErrorKind, Result},
     format::{
         Profile,
@@ -97,7 +98,7 @@ impl Index {
     /// Returns the identity of the archive, without the patterns.
     pub(crate) fn info(&self) -> Info {
         Info {
-            encoder: self.footer.encoder_id(),
+            encoder: ArchiveEncoder::new(self.footer.encoder_id()),
             profile: if self.has_unlisted() { Profile::Wings } else { Profile::Full },
             tar_len: self.footer.tar_len,
             segments: self.footer.segments,

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use sha1::{Digest, Sha1};
+use sha1::Digest;
 
 use super::{
     damage::{Damage, NoIndex, ReadMethod},
@@ -17,6 +17,7 @@ use super::{
     worker_pool::WorkerPool,
 };
 use crate::{
+    checksum::Sha1,
     error::{Error, Result},
     format::{
         gzip::{self, GZIP_HEADER, TRAILER_LEN},
@@ -49,7 +50,7 @@ pub(crate) fn by_index(
         index: &index,
         is_all,
         reader,
-        sha1: (options.sha1 && is_all).then(Sha1::new),
+        sha1: (options.sha1 && is_all).then(sha1::Sha1::new),
         tar_crc: crc32fast::Hasher::new(),
         damage: DamageLog::new(options),
         lost: Vec::new(),
@@ -86,7 +87,7 @@ struct Reading<'a, S> {
     is_all: bool,
     reader: TarReader<'a, S>,
     /// Hash of the archive so far, if it is wanted.
-    sha1: Option<Sha1>,
+    sha1: Option<sha1::Sha1>,
     /// CRC-32 of the tar stream, combined from the values in the index.
     tar_crc: crc32fast::Hasher,
     damage: DamageLog,
@@ -173,7 +174,7 @@ impl<S: Sink> Reading<'_, S> {
             } else {
                 ReadMethod::Sequential(NoIndex::Mismatch)
             },
-            sha1: self.sha1.map(|sha1| sha1.finalize().into()),
+            sha1: self.sha1.map(|sha1| Sha1(sha1.finalize().into())),
             damage: self.damage.into_list(),
             lost: self.lost,
             index: None,

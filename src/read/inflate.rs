@@ -5,7 +5,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::format::gzip::FINAL_BLOCK;
+use crate::format::{gzip::FINAL_BLOCK, index::Segment};
 
 /// Bytes that [`Inflater::segment`] needs after the segment.
 pub(crate) const PADDING: usize = FINAL_BLOCK.len();
@@ -34,6 +34,16 @@ impl Inflater {
             *padding = saved;
         }
         is_good
+    }
+
+    /// Decodes the segment in `bytes`, which has [`PADDING`] bytes after it. Returns `None` if its content does not
+    /// have the checksums of its record.
+    pub(crate) fn checked(&mut self, record: &Segment, bytes: &mut [u8]) -> Option<Vec<u8>> {
+        let mut raw = vec![0; record.raw_len as usize];
+        let is_good = self.segment(bytes, &mut raw)
+            && crc32fast::hash(&raw) == record.raw_crc32
+            && Segment::key_of(&raw) == record.key;
+        is_good.then_some(raw)
     }
 
     fn stream(&mut self, deflated: &[u8], raw: &mut [u8]) -> bool {

@@ -1,6 +1,6 @@
 //! The bytes of an archive: read at any offset, or as a stream.
 
-use std::{ops::Range, sync::Arc};
+use std::{fs::File, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -20,6 +20,11 @@ pub(crate) trait ReadAt: Send + Sync {
 
     /// Fills `into` with the bytes at offset `at`. It is an error if the archive ends before.
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()>;
+
+    /// Returns the file with these bytes, if the archive is a file.
+    fn file(&self) -> Option<&Arc<File>> {
+        None
+    }
 
     /// Returns whether each read costs a request, so that ranges are announced with
     /// [`will_need`](ReadAt::will_need).

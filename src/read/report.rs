@@ -6,7 +6,7 @@ use super::{
     damage::{Damage, ReadMethod},
     index::Index,
 };
-use crate::listed::Listed;
+use crate::{checksum::Sha1, listed::Listed};
 
 /// How an archive is read.
 pub(crate) struct Options {
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct ReadReport {
     pub(crate) read_method: ReadMethod,
-    pub(crate) sha1: Option<[u8; 20]>,
+    pub(crate) sha1: Option<Sha1>,
     pub(crate) damage: Listed<Damage>,
     /// Ranges of the tar stream with the entries that damage made unreadable, in order.
     pub(crate) lost: Vec<Range<u64>>,

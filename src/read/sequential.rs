@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha1::{Digest, Sha1};
+use sha1::Digest;
 
 use super::{
     damage::{Damage, NoIndex, ReadMethod},
@@ -15,6 +15,7 @@ use super::{
     worker_pool::WorkerPool,
 };
 use crate::{
+    checksum::Sha1,
     error::{Error, Result},
     progress::Tracker,
 };
@@ -28,7 +29,7 @@ pub(crate) fn in_sequence(
     tracker: &Tracker,
     sink: &mut impl Sink,
 ) -> Result<ReadReport> {
-    let sha1 = Arc::new(Mutex::new(options.sha1.then(Sha1::new)));
+    let sha1 = Arc::new(Mutex::new(options.sha1.then(sha1::Sha1::new)));
     let hash = {
         let sha1 = sha1.clone();
         move |bytes: &[u8]| {
@@ -77,7 +78,7 @@ pub(crate) fn in_sequence(
     let sha1 = sha1.filter(|_| is_whole);
     Ok(ReadReport {
         read_method: ReadMethod::Sequential(why),
-        sha1: sha1.map(|sha1| sha1.finalize().into()),
+        sha1: sha1.map(|sha1| Sha1(sha1.finalize().into())),
         damage: damage.into_list(),
         lost: Vec::new(),
         index: index.map(Arc::new),

@@ -4,19 +4,21 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::index::{FOOTER_LEN, Footer},
     fs::page_cache::{SPAN, STRIDE, UncachedRanges},
     read::ReadAt,
 };
 
 /// A local file. A rename or removal does not affect its readers.
 pub(crate) struct LocalFile {
-    file: File,
+    file: Arc<File>,
     len: u64,
 }
 
@@ -37,21 +39,17 @@ impl LocalFile {
             let error = Error::new(ErrorKind::InvalidInput, "open the archive");
             return Err(error.caused_by("it is not a regular file"));
         }
-        Ok(LocalFile { file, len: meta.len() })
-    }
-
-    /// Returns whether the file ends with the footer of an archive of its length. Reads nothing else.
-    pub(crate) fn has_footer(&self) -> bool {
-        let mut last = [0; FOOTER_LEN];
-        let at = self.len.checked_sub(FOOTER_LEN as u64);
-        let read = at.map(|at| self.read_at(at, &mut last));
-        matches!(read, Some(Ok(()))) && Footer::decode(&last, self.len).is_some()
+        Ok(LocalFile { file: Arc::new(file), len: meta.len() })
     }
 }
 
 impl ReadAt for LocalFile {
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn file(&self) -> Option<&Arc<File>> {
+        Some(&self.file)
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
@@ -83,6 +81,10 @@ impl SequentialFile {
 impl ReadAt for SequentialFile {
     fn len(&self) -> u64 {
         self.file.len
+    }
+
+    fn file(&self) -> Option<&Arc<File>> {
+        self.file.file()
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {

@@ -5,7 +5,13 @@ mod file;
 mod link;
 mod remote;
 
-use std::{ffi::OsString, future::Future, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    future::Future,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -18,13 +24,13 @@ pub(crate) use file::{LocalFile, SequentialFile};
 #[cfg(feature = "s3")]
 use crate::net::{Transfer, url::SecretUrl};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     name::Key,
     progress::Tracker,
     read::{Chunks, Source, TAIL},
-    rt::pipe::{self, ByteSender},
+    rt::pipe::{self, ByteReceiver, ByteSender},
     source::remote::{Ranges, Remote, serve},
-    store::{Opened, ReadRange, Store},
+    store::{Opened, ReadRange, Store, local::LocalStore},
     task::unless_cancelled,
 };
 
@@ -88,7 +94,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Returns the name of the archive in errors.
-    fn location(&self) -> Option<OsString> {
+    pub(crate) fn location(&self) -> Option<OsString> {
         match &self.0 {
             Origin::Store(store, key) => Some(store.location(key)),
             Origin::File(path) => Some(path.into()),
@@ -98,45 +104,63 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// Returns the store of the archive, and its key there. The store of a file is its directory.
+    pub(crate) fn into_store(self) -> Result<(Box<dyn Store + 'a>, Key)> {
+        let refuse = |why: &'static str| {
+            Error::new(ErrorKind::InvalidInput, "find the store of the archive").caused_by(why)
+        };
+        match self.0 {
+            Origin::Store(store, key) => Ok((store, key)),
+            Origin::File(path) => {
+                let name = path.file_name().ok_or_else(|| refuse("it has no name").at(&path))?;
+                let name = name.to_str().ok_or_else(|| refuse("it is not UTF-8").at(&path))?;
+                let key = Key::new(name).map_err(|e| e.at(&path))?;
+                let dir = path.parent().filter(|dir| *dir != Path::new(""));
+                Ok((Box::new(LocalStore::new(dir.unwrap_or(Path::new(".")))), key))
+            }
+            #[cfg(feature = "s3")]
+            Origin::Link(..) => Err(refuse("it is behind a link")),
+            Origin::Stream(_) => Err(refuse("it is a stream")),
+        }
+    }
+
     /// Runs `work` with the bytes of the archive on a thread of its own. Passes the bytes that the thread sends
     /// to `take`, in this future.
     pub(crate) async fn read<T, F>(
         self,
         tracker: &Arc<Tracker>,
         work: impl FnOnce(Source, ByteSender) -> Result<T> + Send + 'static,
-        mut take: impl FnMut(Bytes) -> F,
+        take: impl FnMut(Bytes) -> F,
     ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<()>>,
     {
         let location = self.location();
-        let named = |e: Error| match &location {
-            Some(location) if e.path().is_none() => e.at(location),
-            _ => e,
-        };
+        let named = |e| at_location(e, location.as_ref());
         let (source, serve) = unless_cancelled(tracker, self.open()).await.map_err(named)?;
-        let mut receiver = pipe::spawn(move |sender| work(source, sender))?;
-        let taken = unless_cancelled(tracker, async {
-            let take_all = async {
-                while let Some(bytes) = receiver.next().await {
-                    take(bytes).await?;
-                }
-                Ok(())
-            };
-            // The thread has finished with the archive after it has closed its end.
-            match futures::future::select(std::pin::pin!(take_all), serve).await {
-                futures::future::Either::Left((taken, _)) => taken,
-                futures::future::Either::Right(((), take_all)) => take_all.await,
-            }
-        })
-        .await;
-        if taken.is_err() {
-            tracker.cancel();
-        }
-        // The side that stopped first has the reason.
-        let worked = receiver.finish().await;
-        taken.and(worked).map_err(named)
+        let receiver = pipe::spawn(move |sender| work(source, sender))?;
+        attend(receiver, serve, tracker, take).await.map_err(named)
+    }
+
+    /// Runs `work` with the bytes of this archive and of `other` on a thread of its own. The errors of `work` have
+    /// no [`location`](Archive::location).
+    pub(crate) async fn read_both<T: Send + 'static>(
+        self,
+        other: Archive<'a>,
+        tracker: &Arc<Tracker>,
+        work: impl FnOnce(Source, Source) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (this, that) = (self.location(), other.location());
+        let (first, serve_first) = unless_cancelled(tracker, self.open())
+            .await
+            .map_err(|e| at_location(e, this.as_ref()))?;
+        let (second, serve_second) = unless_cancelled(tracker, other.open())
+            .await
+            .map_err(|e| at_location(e, that.as_ref()))?;
+        let receiver = pipe::spawn(move |_| work(first, second))?;
+        let serve = futures::future::join(serve_first, serve_second).map(|_| ()).boxed();
+        attend(receiver, serve, tracker, |_| futures::future::ready(Ok(()))).await
     }
 
     /// Opens the archive. Returns its bytes for the threads of the engine, and a future that serves their reads.
@@ -178,6 +202,43 @@ impl<'a> Archive<'a> {
             }
         })
     }
+}
+
+/// Adds the name of an archive to an error that has no path.
+pub(crate) fn at_location(error: Error, location: Option<&OsString>) -> Error {
+    match location {
+        Some(location) if error.path().is_none() => error.at(location),
+        _ => error,
+    }
+}
+
+/// Serves a thread that reads an archive, and passes the bytes that it sends to `take`. Returns its result.
+async fn attend<T, F: Future<Output = Result<()>>>(
+    mut receiver: ByteReceiver<T>,
+    serve: BoxFuture<'_, ()>,
+    tracker: &Arc<Tracker>,
+    mut take: impl FnMut(Bytes) -> F,
+) -> Result<T> {
+    let taken = unless_cancelled(tracker, async {
+        let take_all = async {
+            while let Some(chunk) = receiver.next().await {
+                take(chunk.bytes).await?;
+            }
+            Ok(())
+        };
+        // The thread has finished with the archive after it has closed its end.
+        match futures::future::select(std::pin::pin!(take_all), serve).await {
+            futures::future::Either::Left((taken, _)) => taken,
+            futures::future::Either::Right(((), take_all)) => take_all.await,
+        }
+    })
+    .await;
+    if taken.is_err() {
+        tracker.cancel();
+    }
+    // The side that stopped first has the reason.
+    let worked = receiver.finish().await;
+    taken.and(worked)
 }
 
 impl std::fmt::Debug for Archive<'_> {

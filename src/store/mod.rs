@@ -28,6 +28,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
     name::Key,
+    rt::pipe::Chunk,
 };
 
 /// A place for archives.
@@ -78,7 +79,8 @@ pub trait Store: Send + Sync {
     /// [`NotFound`](ErrorKind::NotFound) if there is no such archive.
     fn read<'a>(&'a self, key: &'a Key, range: ReadRange) -> BoxFuture<'a, Result<Bytes>>;
 
-    /// Returns all archives, in the order of their keys.
+    /// Returns all objects, in the order of their keys: archives, and files beside them such as locks.
+    /// [`Archives`](crate::Archives) lists the archives.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
 
     /// Removes an archive.
@@ -122,11 +124,11 @@ pub trait Store: Send + Sync {
         ready(Ok(None)).boxed()
     }
 
-    /// Removes the unfinished uploads of killed processes, and returns where they were. It never removes an
+    /// Removes the unfinished uploads of killed processes, and returns their paths or URLs. It never removes an
     /// upload of a process that still runs.
     ///
     /// The default removes nothing. It is for a store in which a killed process leaves nothing behind.
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         ready(Ok(Vec::new())).boxed()
     }
 
@@ -155,8 +157,8 @@ pub trait Store: Send + Sync {
 
 /// An archive that is being written.
 ///
-/// The caller calls `write` any number of times, then `flush` if it wants, and then either `complete` or
-/// `abort`. After a failed or dropped `write` or `flush` it may call only `abort`.
+/// The caller calls `write` and `copy_from` any number of times, then `flush` if it wants, and then either
+/// `complete` or `abort`. After a failed or dropped `write`, `copy_from` or `flush` it may call only `abort`.
 ///
 /// # Cancel safety
 ///
@@ -169,6 +171,20 @@ pub trait Upload: Send {
     ///
     /// [`NoSpace`](ErrorKind::NoSpace) if the destination is full, or [`Io`](ErrorKind::Io).
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
+
+    /// Appends bytes that `file` has at offset `at`, and resolves when the upload can accept more. An upload into a
+    /// file may let the file system share these blocks, instead of writing the bytes. A backup calls it only with
+    /// [`align`](crate::Backup::align), for what it copies from the previous archive.
+    ///
+    /// The default writes the bytes. An upload that wraps another one passes the call on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Upload::write). If the blocks cannot be shared, the bytes are written.
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        let _ = (file, at);
+        self.write(bytes)
+    }
 
     /// Resolves after all written bytes have arrived at the destination. The caller may still call `abort`.
     ///
@@ -222,6 +238,14 @@ pub trait Upload: Send {
     }
 }
 
+/// Appends the bytes of a chunk to an upload.
+pub(crate) fn write<'a>(upload: &'a mut dyn Upload, chunk: Chunk) -> BoxFuture<'a, Result<()>> {
+    match chunk.copy_of {
+        Some((file, at)) => upload.copy_from(file, at, chunk.bytes),
+        None => upload.write(chunk.bytes),
+    }
+}
+
 /// A function that receives the number of bytes that a service has confirmed.
 pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -242,7 +266,7 @@ impl Opened {
     }
 }
 
-/// An archive in a store.
+/// An object in a store: an archive, or a file beside it such as a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Object {
@@ -333,7 +357,7 @@ macro_rules! point_to_store {
                 (**self).file(key)
             }
 
-            fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+            fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
                 (**self).sweep()
             }
 
@@ -354,3 +378,35 @@ macro_rules! point_to_store {
 
 point_to_store!(Arc);
 point_to_store!(Box);
+
+impl<U: Upload + ?Sized> Upload for Box<U> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        (**self).write(bytes)
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
+        (**self).flush()
+    }
+
+    fn complete<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        (*self).complete()
+    }
+
+    fn abort<'a>(self: Box<Self>) -> BoxFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        (*self).abort()
+    }
+
+    fn on_sent(&mut self, sent: Sent) {
+        (**self).on_sent(sent);
+    }
+
+    fn own_files(&self) -> Option<OwnFiles> {
+        (**self).own_files()
+    }
+}

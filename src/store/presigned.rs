@@ -23,6 +23,7 @@ use crate::{
     },
     progress::Phase,
     rt::background::Background,
+    size::Size,
     store::{
         Sent, Upload,
         parts::{Parts, SendPart, send_all},
@@ -187,9 +188,9 @@ impl PartUrls {
     fn url(&self, number: u32) -> Result<SecretUrl> {
         self.urls.get(number as usize - 1).cloned().ok_or_else(|| {
             Error::new(ErrorKind::NoSpace, "upload the archive").caused_by(format!(
-                "it needs more than the {} part URLs for {} bytes each",
+                "it needs more than the {} part URLs for {} each",
                 self.urls.len(),
-                self.part_size
+                Size(self.part_size)
             ))
         })
     }

@@ -1,15 +1,23 @@
 //! The contract of a store, as a test.
 
-use std::{io::Read, ops::Range, time::Duration};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::FutureExt;
+use rustix::fs::MemfdFlags;
 use uuid::Uuid;
 
 use crate::{
     error::{ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     store::{Object, Opened, ReadRange, Store, Upload},
+    template::NameTemplate,
 };
 
 const CONTENT: &str = "hello world";
@@ -28,7 +36,7 @@ const CONTENT: &str = "hello world";
 ///
 /// If the store does not fulfill the contract. The message says what is wrong.
 pub async fn store_conformance(store: &dyn Store) {
-    let [a, b] = [1, 2].map(|n| NameTemplate::default().key(&Uuid::from_u128(n)));
+    let [a, b] = [1, 2].map(|n| NameTemplate::default().key(Uuid::from_u128(n)));
     assert!(keys(store).await.is_empty(), "the store must be empty before the test");
     a_missing_archive_is_not_found(store, &a).await;
     an_archive_is_visible_only_after_complete(store, &a).await;
@@ -66,8 +74,14 @@ async fn a_missing_archive_is_not_found(store: &dyn Store, key: &Key) {
 
 async fn an_archive_is_visible_only_after_complete(store: &dyn Store, key: &Key) {
     let mut upload = begin(store, key).await.expect("an upload begins");
-    for piece in ["hello ", "", "world"] {
-        upload.write(Bytes::from_static(piece.as_bytes())).await.expect("an upload takes bytes");
+    let file = file_with(CONTENT.as_bytes());
+    for (piece, copied_from) in [("hello ", None), ("", None), ("wor", Some(6)), ("ld", Some(9))] {
+        let piece = Bytes::from_static(piece.as_bytes());
+        match copied_from {
+            Some(at) => upload.copy_from(file.clone(), at, piece).await,
+            None => upload.write(piece).await,
+        }
+        .expect("an upload takes bytes");
         assert_eq!(size(store, key).await, None, "`head` does not see an unfinished archive");
         assert!(keys(store).await.is_empty(), "`list` does not show an unfinished archive");
     }
@@ -160,6 +174,14 @@ async fn keys(store: &dyn Store) -> Vec<Key> {
 
 async fn size(store: &dyn Store, key: &Key) -> Option<u64> {
     store.head(key).await.expect("`head` succeeds").map(|object| object.size)
+}
+
+/// Returns a file in memory with these bytes.
+fn file_with(bytes: &[u8]) -> Arc<File> {
+    let file = rustix::fs::memfd_create("content", MemfdFlags::CLOEXEC).map(File::from);
+    let mut file = file.expect("a file in memory");
+    file.write_all(bytes).expect("a file in memory takes bytes");
+    Arc::new(file)
 }
 
 fn kind<T>(result: &Result<T>) -> Option<ErrorKind> {

@@ -1,6 +1,6 @@
 //! A store that fails at one call.
 
-use std::fs::File;
+use std::{ffi::OsString, fs::File, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -21,11 +21,11 @@ use crate::{
 pub enum Fault {
     /// [`Store::create`] fails.
     Create,
-    /// The [`Upload::write`] that reaches this many bytes of an archive fails.
+    /// The [`Upload::write`] or [`Upload::copy_from`] that reaches this many bytes of an archive fails.
     WriteAt(u64),
     /// [`Upload::complete`] fails.
     Complete,
-    /// The [`Upload::write`] that reaches this many bytes fails, and so does [`Upload::abort`].
+    /// The same call fails, and so does [`Upload::abort`].
     AbortAfterWriteAt(u64),
 }
 
@@ -110,7 +110,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.file(key)
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         self.store.sweep()
     }
 
@@ -140,6 +140,14 @@ impl Upload for FaultyUpload {
         match self.fault.is_at_write(self.len) {
             true => fails("write"),
             false => self.upload.write(bytes),
+        }
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.len += bytes.len() as u64;
+        match self.fault.is_at_write(self.len) {
+            true => fails("write"),
+            false => self.upload.copy_from(file, at, bytes),
         }
     }
 

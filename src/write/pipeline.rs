@@ -6,17 +6,19 @@
 //! so a slow destination slows down the reading.
 
 use std::{
+    fs::File,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, Sender, SyncSender},
     },
     thread,
 };
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
+use sha1::Digest;
 
 use crate::{
+    checksum::Sha1,
     compression::{Encoder, Level},
     entry::Entry,
     error::{Error, ErrorKind, Result},
@@ -25,7 +27,7 @@ use crate::{
         buffer::{Pool, Pooled},
         deflate::{Deflater, MIXED, encoder_id},
         gzip::{self, GZIP_HEADER},
-        index::{IndexWriter, Segment},
+        index::{IndexWriter, LocatedSegment, Segment},
         info::Info,
         segment::Batch,
         tar::END_LEN,
@@ -33,7 +35,10 @@ use crate::{
     limiter::Limiter,
     progress::Tracker,
     read::inflate::Inflater,
-    rt::threads::{Threads, join},
+    rt::{
+        pipe::Chunk,
+        threads::{Threads, join},
+    },
     write::previous::{Copies, PreviousArchive},
 };
 
@@ -49,11 +54,11 @@ pub(crate) struct Settings {
     pub(crate) align: bool,
 }
 
-/// Facts about the archive for the report.
+/// Size, hash and counts of the archive, for the report.
 #[derive(Debug)]
 pub(crate) struct ArchiveReport {
     pub(crate) size: u64,
-    pub(crate) sha1: [u8; 20],
+    pub(crate) sha1: Sha1,
     pub(crate) segments: u64,
     /// Compressed bytes that were copied from the previous archive.
     pub(crate) copied: u64,
@@ -75,10 +80,13 @@ struct Job {
     done: SyncSender<Done>,
 }
 
+/// A segment, and its offset in the previous archive if it was copied.
+type Placed = (Segment, Option<u64>);
+
 /// A compressed batch.
 struct Done {
     bytes: Pooled,
-    segments: Vec<Segment>,
+    segments: Vec<Placed>,
     entries: Vec<Entry>,
     copied: u64,
     compressed: u64,
@@ -98,7 +106,7 @@ pub(crate) fn run<T>(
     settings: &Settings,
     previous: Option<&PreviousArchive>,
     tracker: &Tracker,
-    emit: impl FnMut(Bytes) -> Result<()> + Send,
+    emit: impl FnMut(Chunk) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(Info, T)>,
 ) -> Result<(ArchiveReport, T)> {
     let threads = settings.threads.count.max(1);
@@ -118,7 +126,7 @@ pub(crate) fn run<T>(
             emit,
             settings,
             tracker,
-            sha1: Sha1::new(),
+            sha1: sha1::Sha1::new(),
             crc: crc32fast::Hasher::new(),
             size: 0,
             tar_len: 0,
@@ -127,6 +135,7 @@ pub(crate) fn run<T>(
             copied: 0,
             compressed: 0,
             is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
+            copied_file: previous.and_then(PreviousArchive::file).cloned(),
         };
         let assemble = move || assembler.assemble(&ordered_out);
         let assembly = settings.threads.start(scope, "wingback-hash", assemble)?;
@@ -197,13 +206,13 @@ fn work(
             let key = Segment::key_of(raw);
             let equal = previous
                 .and_then(|previous| previous.copy_equal(&key, raw, &mut inflater, &mut bytes));
-            if let Some(segment) = equal {
+            if let Some(LocatedSegment { segment, file_at, .. }) = equal {
                 copied += u64::from(segment.compressed_len);
-                return segment;
+                return (segment, Some(file_at));
             }
             deflater.segment(raw, &mut bytes);
             compressed += raw.len() as u64;
-            Segment::new(key, raw, &bytes[start..])
+            (Segment::new(key, raw, &bytes[start..]), None)
         });
         let segments = segments.collect();
         // The backup may have ended, so that nobody receives the result.
@@ -216,7 +225,7 @@ struct Assembler<'a, E> {
     emit: E,
     settings: &'a Settings,
     tracker: &'a Tracker,
-    sha1: Sha1,
+    sha1: sha1::Sha1,
     /// CRC-32 of the tar stream, combined from those of the segments.
     crc: crc32fast::Hasher,
     size: u64,
@@ -227,9 +236,11 @@ struct Assembler<'a, E> {
     compressed: u64,
     /// Whether copied segments are from another encoder or level.
     is_mixed: bool,
+    /// The previous archive, if the destination may share its blocks.
+    copied_file: Option<Arc<File>>,
 }
 
-impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
+impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
     /// Returns `None` if the tar stream stopped before its end.
     fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<ArchiveReport>> {
         self.emit(Bytes::from_static(&GZIP_HEADER))?;
@@ -242,12 +253,13 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
                     self.copied += done.copied;
                     self.compressed += done.compressed;
                     let bytes = std::iter::once(Bytes::from_owner(done.bytes));
-                    self.add(&done.segments, done.entries, bytes)?;
+                    self.add(done.segments.into_iter(), done.entries, bytes)?;
                 }
                 Ok(Ordered::Copies(mut copies)) => {
                     self.copied += copies.len() as u64;
                     let (entries, segments) = (copies.take_entries(), copies.take_segments());
-                    self.add(&segments, entries, copies.into_runs())?;
+                    let placed = segments.iter().map(|from| (from.segment, Some(from.file_at)));
+                    self.add(placed, entries, copies.into_runs())?;
                 }
                 Ok(Ordered::End(info)) => return self.finish(*info).map(Some),
                 Err(_) => return Ok(None),
@@ -258,36 +270,39 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
     /// Adds segments and the entries that end in them, and emits the bytes of the segments.
     fn add(
         &mut self,
-        segments: &[Segment],
+        segments: impl Iterator<Item = Placed>,
         entries: Vec<Entry>,
         mut bytes: impl Iterator<Item = Bytes>,
     ) -> Result<()> {
-        let mut rest = Bytes::new();
-        for segment in segments {
-            if self.settings.align && align::begins_block(segment) {
-                self.pad()?;
+        // Unless segments are aligned, their bytes are emitted as they come. Otherwise the bytes before the next
+        // padding are emitted at once, if they are also together where they were copied from.
+        let (mut rest, mut run, mut run_from) = (Bytes::new(), 0, None);
+        for (segment, copied_from) in segments {
+            if self.settings.align {
+                let begins_block = align::begins_block(&segment);
+                let is_next = copied_from == run_from.map(|from| from + run as u64);
+                if begins_block || !is_next || run == rest.len() {
+                    self.emit_copy(rest.split_to(run), run_from)?;
+                    (run, run_from) = (0, copied_from);
+                    if rest.is_empty() {
+                        rest = bytes.next().unwrap_or_default();
+                    }
+                }
+                if begins_block {
+                    self.pad()?;
+                }
+                run += segment.compressed_len as usize;
             }
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
             ));
             self.tar_len += u64::from(segment.raw_len);
-            self.index.add_segment(segment);
-            // Unless segments are aligned, their bytes are emitted as they come.
-            if self.settings.align {
-                let mut len = segment.compressed_len as usize;
-                while len > 0 {
-                    if rest.is_empty() {
-                        rest = bytes.next().unwrap_or_default();
-                    }
-                    let part = rest.split_to(len.min(rest.len()));
-                    len -= part.len();
-                    self.emit(part)?;
-                }
-            }
+            self.index.add_segment(&segment);
+            self.segments += 1;
         }
+        self.emit_copy(rest.split_to(run), run_from)?;
         bytes.try_for_each(|bytes| self.emit(bytes))?;
-        self.segments += segments.len() as u64;
         entries.iter().try_for_each(|entry| self.index.add_entry(entry))
     }
 
@@ -298,7 +313,7 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
             return Ok(());
         }
         self.index.add_segment(&Segment::padding(&padding));
-        self.emit(padding.into())
+        self.emit(Bytes::from(padding))
     }
 
     fn finish(mut self, info: Info) -> Result<ArchiveReport> {
@@ -311,21 +326,28 @@ impl<E: FnMut(Bytes) -> Result<()>> Assembler<'_, E> {
         let trailer = gzip::trailer(self.crc.clone().finalize(), self.tar_len);
         self.emit(Bytes::from_owner(trailer))?;
         let index = std::mem::take(&mut self.index);
-        index.finish(flags, info, |bytes| self.emit(bytes.into()))?;
+        index.finish(flags, info, |bytes| self.emit(Bytes::from(bytes)))?;
         let Assembler { size, segments, copied, compressed, tar_len, .. } = self;
         let is_all_new = compressed + END_LEN >= tar_len;
-        let sha1 = self.sha1.finalize().into();
+        let sha1 = Sha1(self.sha1.finalize().into());
         Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })
     }
 
+    /// Emits bytes that the previous archive has at this offset, or new ones.
+    fn emit_copy(&mut self, bytes: Bytes, copied_from: Option<u64>) -> Result<()> {
+        let copy_of = self.copied_file.clone().zip(copied_from);
+        self.emit(Chunk { bytes, copy_of })
+    }
+
     /// Hashes, counts and emits bytes, at the limited rate.
-    fn emit(&mut self, mut bytes: Bytes) -> Result<()> {
-        self.sha1.update(&bytes);
-        self.size += bytes.len() as u64;
-        while !bytes.is_empty() {
+    fn emit(&mut self, chunk: impl Into<Chunk>) -> Result<()> {
+        let mut chunk = chunk.into();
+        self.sha1.update(&chunk.bytes);
+        self.size += chunk.bytes.len() as u64;
+        while !chunk.bytes.is_empty() {
             let limit = &self.settings.write_limit;
-            let n = limit.take(bytes.len(), || self.tracker.is_cancelled())?;
-            (self.emit)(bytes.split_to(n))?;
+            let n = limit.take(chunk.bytes.len(), || self.tracker.is_cancelled())?;
+            (self.emit)(chunk.split_to(n))?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ fn sixty_days_of_edits_come_back_as_they_were() {
         }
         tree.file("log", format!("day {day}\n").repeat(day as usize));
         wait_for_later_ctime();
-        let key = store.key(&uuid::Uuid::from_u128(day));
+        let key = store.key(uuid::Uuid::from_u128(day));
         let backup = tree.backup().now(later());
         let backup = match days.last() {
             Some((last, _)) => backup.previous(Previous::Key(Clone::clone(last))),

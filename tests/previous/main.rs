@@ -328,9 +328,9 @@ fn an_unusable_previous_archive_is_a_warning() {
     assert!(unused(Previous::File(keep(&tree, &foreign))).contains("index"));
     assert!(unused(Previous::File(keep(&tree, &best))).contains("level"));
     // An archive of another tree with the same options.
-    let other = Tree::with(&[("a", b"elsewhere")]);
-    let (_, elsewhere) = bytes(other.backup().now(later())).unwrap();
-    let previous = Previous::File(keep(&tree, &elsewhere));
+    let other = Tree::with(&[("a", b"other_archive")]);
+    let (_, other_archive) = bytes(other.backup().now(later())).unwrap();
+    let previous = Previous::File(keep(&tree, &other_archive));
     let (report, next) = bytes(tree.backup().now(later()).previous(previous)).unwrap();
     assert!(next == full);
     let why = report.warnings[0].to_string();
@@ -364,7 +364,7 @@ fn the_latest_archive_of_a_store_is_found() {
     let tree = world();
     let store = LocalStore::new(tree.tmp.path().join("backups"));
     let make = |n: u128, backup: Backup| {
-        let key = store.key(&uuid::Uuid::from_u128(n));
+        let key = store.key(uuid::Uuid::from_u128(n));
         (block_on(backup.now(later()).start(store.clone(), key.clone())).unwrap(), key)
     };
     let (first, _) = make(1, tree.backup().previous(Previous::Latest));
@@ -375,7 +375,7 @@ fn the_latest_archive_of_a_store_is_found() {
     assert!(second.copied > 0 && second.warnings.is_empty());
     wait_for_later_ctime();
     // The newest archive is damaged, and the one before is used.
-    let broken = store.key(&uuid::Uuid::from_u128(5));
+    let broken = store.key(uuid::Uuid::from_u128(5));
     fs::write(store.path(&broken), "no archive").unwrap();
     tree.file("z.txt", "changed again");
     let (third, _) = make(2, tree.backup().previous(Previous::Latest));

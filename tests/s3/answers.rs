@@ -37,7 +37,7 @@ fn bucket_behind(
 ) -> (Proxy, S3Config, Key) {
     let proxy = Proxy::to(server.address(), rule);
     let config = quick_config(server, &proxy.endpoint(), &server.bucket());
-    let key = config.names.key(&uuid::Uuid::from_u128(1));
+    let key = config.names.key(uuid::Uuid::from_u128(1));
     (proxy, config, key)
 }
 
@@ -131,7 +131,7 @@ fn a_time_that_a_service_leaves_out_or_garbles_is_unknown() {
             "HEAD" if garbled.is_empty() => Fault::StripHeader("last-modified"),
             "HEAD" => answer(200, vec![("Last-Modified", "yesterday".into())], "hello".into()),
             "GET" => {
-                let key = wingback::NameTemplate::default().key(&uuid::Uuid::from_u128(1));
+                let key = wingback::NameTemplate::default().key(uuid::Uuid::from_u128(1));
                 let object = format!("<Key>{key}</Key><Size>5</Size>{garbled}");
                 let list =
                     format!("<ListBucketResult><Contents>{object}</Contents></ListBucketResult>");

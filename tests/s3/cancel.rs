@@ -41,7 +41,7 @@ fn a_backup_interrupted_at_random_times_leaves_nothing() {
         // Half of them early, when the upload is created.
         let most = if round % 4 < 2 { 40_000 } else { 700_000 };
         let pause = Duration::from_micros(rng.u64(..most));
-        let id = store.key(&uuid::Uuid::from_u128(round));
+        let id = store.key(uuid::Uuid::from_u128(round));
         let slow = Limiter::new(48 << 20);
         let backup = tree.backup().read_limit(slow).start(store.clone(), id.clone());
         let is_cancel = round % 2 == 0;
@@ -93,7 +93,7 @@ fn a_dropped_store_cleans_up_first() {
     let tree = Tree::with(&[("b", &noise(9 << 20))]);
     for round in 0..10u64 {
         let store = store(&server, &server.endpoint(), &bucket);
-        let id = store.key(&uuid::Uuid::from_u128(round.into()));
+        let id = store.key(uuid::Uuid::from_u128(round.into()));
         let backup = tree.backup().read_limit(Limiter::new(8 << 20)).start(store, id);
         let pause = Duration::from_millis(5 + 15 * round);
         let result = smol::block_on(interrupt(backup, false, async {

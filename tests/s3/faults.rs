@@ -28,7 +28,7 @@ use crate::{
 pub static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
     let tree = Tree::with(&[("a.mca", &noise(12 << 20)), ("b", &noise(9 << 20)), ("c", b"c")]);
     let local = LocalStore::new(tree.tmp.path().join("local"));
-    let id = local.key(&uuid::Uuid::from_u128(1));
+    let id = local.key(uuid::Uuid::from_u128(1));
     block_on(tree.backup().reproducible(true).start(local.clone(), id.clone())).unwrap();
     let bytes = fs::read(local.path(&id)).unwrap();
     (tree, bytes)
@@ -81,7 +81,7 @@ impl Ran {
         change(&mut config);
         let store = S3Store::new(config).unwrap();
         let (tree, bytes) = &*TREE;
-        let id = store.key(&uuid::Uuid::from_u128(1));
+        let id = store.key(uuid::Uuid::from_u128(1));
         let start = Instant::now();
         let result = block_on(tree.backup().reproducible(true).start(store.clone(), id.clone()));
         let took = start.elapsed();
@@ -222,7 +222,7 @@ fn denied_access_is_not_retried() {
     let fails = |bucket: &str, keys: Credentials, kind: ErrorKind, about: &str| {
         let config = quick_config(server, &server.endpoint(), bucket);
         let store = with(config, |config| config.credentials = Some(keys));
-        let id = store.key(&uuid::Uuid::from_u128(1));
+        let id = store.key(uuid::Uuid::from_u128(1));
         let start = Instant::now();
         let made = block_on(tree.backup().start(store.clone(), id.clone())).map(drop);
         assert!(start.elapsed() < Duration::from_secs(6));
@@ -281,7 +281,7 @@ fn an_existing_object_is_kept_and_one_of_two_writers_wins() {
     let server = Server::new();
     let bucket = server.bucket();
     let new = || store(&server, &server.endpoint(), &bucket);
-    let id = new().key(&uuid::Uuid::from_u128(1));
+    let id = new().key(uuid::Uuid::from_u128(1));
     let backup = || tree.backup().reproducible(true).start(new(), id.clone());
     let results = std::thread::scope(|scope| {
         let writers = [(), ()].map(|()| scope.spawn(|| block_on(backup())));
@@ -301,7 +301,7 @@ fn a_returning_server_is_waited_for_and_a_lost_one_leaves_an_upload_to_sweep() {
     let mut server = Server::new();
     let bucket = server.bucket();
     let config = config(&server, &server.endpoint(), &bucket);
-    let id = |n: u128| config.names.key(&uuid::Uuid::from_u128(n));
+    let id = |n: u128| config.names.key(uuid::Uuid::from_u128(n));
     let back_up = |n: u128, server: &mut Server, comes_back: bool| {
         let mut backup = tree.backup().reproducible(true);
         backup = backup.read_limit(wingback::Limiter::new(8 << 20));
@@ -344,7 +344,7 @@ pub fn stored(rule: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> (Proxy, 
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), rule);
     let store = quick_store(server, &proxy.endpoint(), &bucket);
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     server.put(&bucket, id.as_str(), &TREE.1);
     (proxy, Archive::in_store(store, id))
 }
@@ -378,7 +378,7 @@ fn an_object_that_changes_while_it_is_read_is_an_error() {
     let bucket = server.bucket();
     let proxy = Proxy::to(server.address(), |_| Fault::None);
     let store = quick_store(server, &proxy.endpoint(), &bucket);
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     server.put(&bucket, id.as_str(), &TREE.1);
     let (other, name) = (bucket.clone(), id.to_string());
     proxy.set_rule(move |seen| {

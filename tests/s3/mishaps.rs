@@ -1,6 +1,6 @@
 //! Several faults in sequence, each followed by the checks of [`Ran`].
 
-use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use std::{collections::VecDeque, ffi::OsString, sync::Mutex, time::Duration};
 
 use futures::executor::block_on;
 use wingback::{ErrorKind, Limiter, Store};
@@ -197,7 +197,7 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     let mut config = config(&server, &server.endpoint(), &bucket);
     config.transfer = hurried;
     let store = with(config.clone(), |_| ());
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     let backup = TREE.0.backup().read_limit(Limiter::new(8 << 20));
     let task = backup.start(store.clone(), id.clone());
     let handle = task.handle();
@@ -214,7 +214,7 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert_eq!(server.unfinished(&bucket).len(), 1);
     let old = with(config, |config| config.dead_after = Duration::ZERO);
     let swept = block_on(old.sweep()).unwrap();
-    assert_eq!(swept, [format!("s3://{bucket}/{id}")]);
+    assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{id}"))]);
     assert_eq!(server.unfinished(&bucket), []);
     assert_eq!(server.objects(&bucket), []);
 }

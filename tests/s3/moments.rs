@@ -30,7 +30,7 @@ fn ended_at(server: &Server, is_it: fn(&Seen) -> bool, fault: &Fault, is_cancel:
         }
     });
     let store = quick_store(server, &proxy.endpoint(), &bucket);
-    let id = store.key(&uuid::Uuid::from_u128(1));
+    let id = store.key(uuid::Uuid::from_u128(1));
     let mut task = TREE.0.backup().reproducible(true).start(store.clone(), id.clone());
     let handle = task.handle();
     let ended = block_on(async {

@@ -4,6 +4,7 @@
 //! repeated with the seed that was printed.
 
 use std::{
+    ffi::OsString,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -84,7 +85,7 @@ fn no_operation_sends_an_invalid_name() {
         config.prefix = prefix.to_owned();
         S3Store::new(config)
     };
-    let key = NameTemplate::default().key(&uuid::Uuid::from_u128(1));
+    let key = NameTemplate::default().key(uuid::Uuid::from_u128(1));
     let mut rng = rng();
     let (mut refused, mut accepted) = (0, 0);
     for _ in 0..cases() {
@@ -132,7 +133,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         config.prefix.clone_from(&prefix);
         let Ok(store) = S3Store::new(config.clone()) else { continue };
         tried += 1;
-        let key = store.key(&uuid::Uuid::from_u128(1));
+        let key = store.key(uuid::Uuid::from_u128(1));
         let name = format!("{prefix}{key}");
         let named = |e: Error| panic!("{name:?}: {e}");
         let report =
@@ -151,7 +152,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         let old = store::with(config, |config| config.dead_after = Duration::ZERO);
         let swept = block_on(old.sweep());
         let swept = swept.unwrap_or_else(|e| panic!("{name:?}: {e}"));
-        assert_eq!(swept, [format!("s3://{bucket}/{name}")]);
+        assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{name}"))]);
     }
     assert_eq!(server.objects(&bucket), []);
 }

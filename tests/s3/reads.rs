@@ -22,7 +22,7 @@ fn a_broken_range_read_never_mixes_two_objects() {
         let bucket = server.bucket();
         let proxy = Proxy::to(server.address(), |_| Fault::None);
         let store = quick_store(server, &proxy.endpoint(), &bucket);
-        let id = store.key(&uuid::Uuid::from_u128(1));
+        let id = store.key(uuid::Uuid::from_u128(1));
         server.put(&bucket, id.as_str(), &vec![1; 4 << 20]);
         let (client, name) = (server.through(server.address()), id.to_string());
         proxy.set_rule(move |seen| match seen.n {

@@ -1,6 +1,7 @@
 //! The S3 store: the conformance suite, and S3-specific behavior.
 
 use std::{
+    ffi::OsString,
     fs,
     time::{Duration, SystemTime},
 };
@@ -47,7 +48,7 @@ pub fn tree() -> Tree {
 }
 
 fn key(store: &S3Store, n: u128) -> Key {
-    store.key(&uuid::Uuid::from_u128(n))
+    store.key(uuid::Uuid::from_u128(n))
 }
 
 #[test]
@@ -93,8 +94,6 @@ fn a_backup_goes_up_and_comes_back() {
     assert_eq!(server.unfinished(&bucket), []);
     let head = server.head(&bucket, &object).unwrap();
     assert_eq!(head["content-type"], "application/x-gzip");
-    let uuid = uuid::Uuid::from_u128(1).to_string();
-    assert_eq!(head["x-amz-meta-wingback-uuid"], uuid);
     // Equal to a local backup of the tree.
     let local = LocalStore::new(tree.tmp.path().join("local"));
     let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
@@ -236,7 +235,7 @@ fn sweep_aborts_only_old_uploads_of_the_store() {
     }
     assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
     let old = with(config, |config| config.dead_after = Duration::ZERO);
-    assert_eq!(block_on(old.sweep()).unwrap(), [format!("s3://{bucket}/{dead}")]);
+    assert_eq!(block_on(old.sweep()).unwrap(), [OsString::from(format!("s3://{bucket}/{dead}"))]);
     let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!left.contains(&dead));

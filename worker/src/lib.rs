@@ -14,11 +14,14 @@
 
 mod job;
 mod limits;
+mod lines;
 mod lock;
 mod operations;
 mod request;
 mod serve;
+mod shared;
 mod store;
+mod streamed;
 mod streams;
 mod values;
 

@@ -1,34 +1,30 @@
 //! Runs the operations of the engine that requests ask for, and returns their results as JSON.
 
-use std::{os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use futures::{AsyncWriteExt, TryStreamExt, io::copy};
+use futures::{TryStreamExt, io::copy};
 use serde::Serialize;
 use serde_json::{Value, json};
 #[cfg(feature = "s3")]
 use wingback::UploadedPart;
 use wingback::{
-    Backup, Cache, Entries, Error, ErrorKind, Extract, Key, List, Member, MemberKind, NamedBytes,
-    Object, Previous, Report, Restore, Result, Store, Verify,
+    Archives, Backup, Cache, Entries, Error, ErrorKind, Extract, Key, MemberKind, NamedBytes,
+    Object, Previous, Report, Restore, Result, Store, StoredArchive, Verify,
 };
 
 use crate::{
     job::Job,
-    limits::Limits,
+    lines::{close, line, write, write_error, written},
     request::{self, Operation},
+    shared::Shared,
     store::{self, Destination},
-    streams::{Stream, Streams},
+    streamed,
 };
-
-/// Bytes of member lines that are written to a stream at once.
-const BATCH: usize = 64 << 10;
-
-/// The resources that all jobs share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) streams: Streams,
-    pub(crate) limits: Limits,
-}
 
 pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Result<Value> {
     match operation {
@@ -43,7 +39,10 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let task = args.to.open()?.upload_file(args.file.into_path::<PathBuf>());
             Ok(json!({ "parts": job.task(task).await? }))
         }
-        Operation::List(args) => list(args, job, shared).await,
+        Operation::List(args) => streamed::list(args, job, shared).await,
+        Operation::Diff(args) => streamed::diff(args, job, shared).await,
+        Operation::Find(args) => streamed::find(args, job, shared).await,
+        Operation::VerifyAll(args) => streamed::verify_all(args, job, shared).await,
         Operation::Entries(args) => entries(args, job, shared).await,
         Operation::Copy(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
@@ -58,7 +57,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 verify = verify.threads(threads);
             }
             if let Some(sha1) = args.sha1 {
-                verify = verify.sha1(sha1.0);
+                verify = verify.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
             written(&job.task(verify.start(archive)).await?)
@@ -70,6 +69,9 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 .options(args.unpack.into());
             for pattern in args.select {
                 extract = extract.select(pattern.0);
+            }
+            if let Some(sha1) = args.sha1 {
+                extract = extract.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
             written(&job.task(extract.start(archive)).await?)
@@ -84,10 +86,22 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({ "type": "recovered", "recovered": recovered }))
         }
         Operation::Objects(args) => {
-            let store = args.store.open()?.into_store();
+            let store = args.store.open()?;
             let objects = job.plain(store.list()).await?;
             let objects = objects.iter().map(|object| stored(&*store, object));
             Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
+        }
+        Operation::Archives(args) => archives(args, job).await,
+        Operation::Lock(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(
+                json!({ "type": "lock", "locked": true, "changed": job.task(archive.lock()).await? }),
+            )
+        }
+        Operation::Unlock(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            let changed = job.task(archive.unlock()).await?;
+            Ok(json!({ "type": "lock", "locked": false, "changed": changed }))
         }
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
@@ -102,8 +116,10 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({}))
         }
         Operation::Sweep(args) => {
-            let store = args.store.open()?.into_store();
-            Ok(json!({ "removed": job.plain(store.sweep()).await? }))
+            let store = args.store.open()?;
+            let swept = job.plain(store.sweep()).await?;
+            let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
+            Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
         }
         // The request loop handles these.
         Operation::Cancel | Operation::Limit(_) | Operation::Unlimit(_) => {
@@ -183,7 +199,7 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     match args.to {
         Destination::Store(spec, name) => {
-            let (store, key) = store::open_named(spec, &name)?;
+            let (store, key) = store::open_new(spec, &name, |uuid| backup.name_fields(uuid))?;
             let report = job.task(backup.start(store, key.clone())).await?;
             written(&BackupResult { key: Some(key), ..report.into() })
         }
@@ -229,42 +245,39 @@ impl From<Report> for BackupResult {
 fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
     #[derive(Serialize)]
     struct Stored<'a> {
-        key: &'a Key,
-        size: u64,
-        modified_ns: Option<i64>,
+        #[serde(flatten)]
+        object: &'a Object,
         #[serde(flatten)]
         location: NamedBytes<'a>,
     }
     let location = store.location(&object.key);
     let location = NamedBytes::new("location", location.as_bytes());
-    let (key, size, modified_ns) = (&object.key, object.size, object.modified_ns());
-    written(&Stored { key, size, modified_ns, location })
+    written(&Stored { object, location })
 }
 
-async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
-    let mut list = List::new();
-    for pattern in args.select {
-        list = list.select(pattern.0);
+async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
+    #[derive(Serialize)]
+    struct Located<'a> {
+        #[serde(flatten)]
+        archive: &'a StoredArchive,
+        #[serde(flatten)]
+        location: NamedBytes<'a>,
     }
-    let archive = args.archive.open(job.id, &shared.streams)?;
-    let mut to = shared.streams.take(job.id, args.to)?;
-    let mut members = list.stream(archive);
-    let handle = members.handle();
-    let all = async {
-        let mut lines = Vec::new();
-        while let Some(member) = members.try_next().await? {
-            line(&mut lines, &member)?;
-            if lines.len() >= BATCH {
-                write(&mut to, &lines).await?;
-                lines.clear();
-            }
-        }
-        write(&mut to, &lines).await?;
-        close(&mut to).await
-    };
-    // The engine cannot cancel a write that waits for its reader, so `plain` drops it.
-    job.plain(job.follow(handle, all)).await?;
-    written(&members)
+    let mut archives = Archives::new();
+    if let Some(label) = args.label {
+        archives = archives.label(label.0);
+    }
+    if let Some(ns) = args.since_ns {
+        archives = archives.since(UNIX_EPOCH + Duration::from_nanos(ns));
+    }
+    let store: Arc<dyn Store> = args.store.open()?.into();
+    let archives = job.task(archives.start(store.clone())).await?;
+    let written = archives.iter().map(|archive| {
+        let location = store.location(&archive.key);
+        let location = NamedBytes::new("location", location.as_bytes());
+        written(&Located { archive, location })
+    });
+    Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
@@ -299,9 +312,14 @@ async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<V
 
 async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<Value> {
     let mut restore = Restore::new(args.dir.into_path::<PathBuf>())
-        .merge(args.merge)
+        .delete(args.delete)
+        .delete_excluded(args.delete_excluded)
+        .dry_run(args.dry_run)
         .in_place(args.in_place)
         .options(args.unpack.into());
+    for pattern in args.select {
+        restore = restore.select(pattern.0);
+    }
     for pattern in args.keep {
         restore = restore.keep(pattern.0);
     }
@@ -312,43 +330,8 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
         restore = restore.state_dir(dir.into_path::<PathBuf>());
     }
     if let Some(sha1) = args.sha1 {
-        restore = restore.sha1(sha1.0);
+        restore = restore.sha1(sha1);
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
     written(&job.task(restore.start(archive)).await?)
-}
-
-fn line(lines: &mut Vec<u8>, member: &Member) -> Result<()> {
-    serde_json::to_writer(&mut *lines, member).map_err(not_written)?;
-    lines.push(b'\n');
-    Ok(())
-}
-
-/// Returns the result of a job.
-fn written(result: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(result).map_err(not_written)
-}
-
-fn not_written(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Internal, "write the result").caused_by(error)
-}
-
-async fn write(to: &mut Stream, bytes: &[u8]) -> Result<()> {
-    to.write_all(bytes).await.map_err(write_error)
-}
-
-/// Closes a stream. Its end tells the reader that no more bytes follow.
-async fn close(to: &mut Stream) -> Result<()> {
-    to.close().await.map_err(write_error)
-}
-
-fn write_error(error: std::io::Error) -> Error {
-    // `copy` also returns errors of the engine, which arrive through its reader.
-    match error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
-        true => match error.into_inner().map(|inner| inner.downcast::<Error>()) {
-            Some(Ok(error)) => *error,
-            _ => Error::new(ErrorKind::Internal, "read the archive"),
-        },
-        false => Error::io("write to the stream", error),
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use wingback::{
-    Encoder, IgnoreFile, Level, MAX_MEMBERS, Owner, Profile, Rules, Sha1, UnpackOptions,
+    Encoder, IgnoreFile, Level, MEMBERS_MAX, Owner, Profile, Rules, Sha1, UnpackOptions,
 };
 
 use crate::{
@@ -40,12 +40,18 @@ pub(crate) enum Operation {
     #[cfg(feature = "s3")]
     Upload(Upload),
     List(List),
+    Diff(Diff),
+    Find(Find),
+    VerifyAll(VerifyAll),
     Entries(Entries),
     Copy(Copy),
     Verify(Verify),
     Extract(Extract),
     Restore(Restore),
     Recover(Recover),
+    Archives(Archives),
+    Lock(Info),
+    Unlock(Info),
     Objects(Objects),
     Head(Object),
     Delete(Object),
@@ -160,6 +166,66 @@ pub(crate) struct List {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Diff {
+    pub(crate) archive: ArchiveSource,
+    pub(crate) with: Other,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    #[serde(default)]
+    pub(crate) content: bool,
+    #[serde(default)]
+    pub(crate) excluded: bool,
+    pub(crate) max_members: Option<u64>,
+    /// Stream for the differences, one line each.
+    pub(crate) to: u64,
+}
+
+/// The second side of a comparison.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Other {
+    Archive(ArchiveSource),
+    Dir(Bytes),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Find {
+    pub(crate) store: StoreSpec,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) max_members: Option<u64>,
+    /// Stream for the versions, one line each.
+    pub(crate) to: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyAll {
+    pub(crate) store: StoreSpec,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) sample: Option<f64>,
+    #[serde(default)]
+    pub(crate) restart: bool,
+    pub(crate) record: Option<Record>,
+    pub(crate) threads: Option<usize>,
+    #[serde(default)]
+    pub(crate) background: bool,
+    /// Stream for the checks, one line each.
+    pub(crate) to: u64,
+}
+
+/// The record of checks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) place: Bytes,
+    pub(crate) state_dir: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Entries {
     pub(crate) archive: ArchiveSource,
     /// Stream for the members: one line each, followed by the content.
@@ -195,6 +261,7 @@ pub(crate) struct Extract {
     pub(crate) overwrite: bool,
     #[serde(default)]
     pub(crate) salvage: bool,
+    pub(crate) sha1: Option<Sha1>,
     #[serde(default)]
     pub(crate) unpack: Unpack,
 }
@@ -205,7 +272,13 @@ pub(crate) struct Restore {
     pub(crate) archive: ArchiveSource,
     pub(crate) dir: Bytes,
     #[serde(default)]
-    pub(crate) merge: bool,
+    pub(crate) delete: bool,
+    #[serde(default)]
+    pub(crate) delete_excluded: bool,
+    #[serde(default)]
+    pub(crate) select: Vec<Bytes>,
+    #[serde(default)]
+    pub(crate) dry_run: bool,
     #[serde(default)]
     pub(crate) in_place: bool,
     #[serde(default)]
@@ -222,6 +295,14 @@ pub(crate) struct Restore {
 pub(crate) struct Recover {
     pub(crate) dir: Bytes,
     pub(crate) state_dir: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Archives {
+    pub(crate) store: StoreSpec,
+    pub(crate) label: Option<Bytes>,
+    pub(crate) since_ns: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -272,13 +353,14 @@ impl From<Unpack> for UnpackOptions {
             .background(unpack.background)
             .reserve(unpack.reserve)
             .max_bytes(unpack.max_bytes.unwrap_or(u64::MAX))
-            .max_members(unpack.max_members.unwrap_or(MAX_MEMBERS))
+            .max_members(unpack.max_members.unwrap_or(MEMBERS_MAX))
             .max_ratio(unpack.max_ratio.unwrap_or(u64::MAX))
             .skip_refused(unpack.skip_refused)
             .owner(match unpack.owner {
-                None => Owner::Keep,
+                None => Owner::default(),
+                Some(OwnerCode::Keep) => Owner::Keep,
                 Some(OwnerCode::Archive) => Owner::FromArchive,
-                Some(OwnerCode::Ids(uid, gid)) => Owner::Fixed(uid, gid),
+                Some(OwnerCode::Ids(uid, gid)) => Owner::Fixed { uid, gid },
             });
         if let Some(threads) = unpack.threads {
             options = options.threads(threads);
@@ -319,6 +401,7 @@ codes!(EncoderCode = Encoder { Wingback, IsaL });
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum OwnerCode {
+    Keep,
     Archive,
     Ids(u32, u32),
 }

@@ -19,8 +19,9 @@ use crate::{
     job::{Events, Job, JobState},
     limits::Limits,
     lock::lock,
-    operations::{self, Shared},
+    operations,
     request::{Fields, Operation, Request},
+    shared::Shared,
     streams::Streams,
 };
 

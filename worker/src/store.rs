@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use uuid::Uuid;
-use wingback::{Archive, Error, ErrorKind, Key, LocalStore, NameTemplate, Result, Store};
+use wingback::{
+    Archive, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, Result, Store,
+};
 #[cfg(feature = "s3")]
 use wingback::{S3Config, S3Store, Transfer};
 
@@ -78,55 +80,47 @@ impl std::fmt::Debug for PartUrls {
     }
 }
 
-/// An open store.
-pub(crate) enum OpenStore {
-    Local(LocalStore),
-    #[cfg(feature = "s3")]
-    S3(Box<S3Store>),
-}
-
 impl StoreSpec {
-    pub(crate) fn open(self) -> Result<OpenStore> {
+    fn names(&self) -> &NameTemplate {
+        match self {
+            StoreSpec::Local(local) => &local.names,
+            #[cfg(feature = "s3")]
+            StoreSpec::S3(config) => &config.names,
+        }
+    }
+
+    pub(crate) fn open(self) -> Result<Box<dyn Store>> {
         match self {
             StoreSpec::Local(local) => {
                 let store = LocalStore::new(local.dir.into_path::<OsString>());
-                Ok(OpenStore::Local(store.names(local.names).reserve(local.reserve)))
+                Ok(Box::new(store.names(local.names).reserve(local.reserve)))
             }
             #[cfg(feature = "s3")]
-            StoreSpec::S3(config) => Ok(OpenStore::S3(Box::new(S3Store::new(*config)?))),
+            StoreSpec::S3(config) => Ok(Box::new(S3Store::new(*config)?)),
         }
     }
 }
 
-impl OpenStore {
-    pub(crate) fn key(&self, name: &ArchiveName) -> Result<Key> {
-        match name {
-            ArchiveName::Key(key) => Key::new(key),
-            ArchiveName::Uuid(text) => {
-                let uuid = uuid(text)?;
-                Ok(match self {
-                    OpenStore::Local(store) => store.key(&uuid),
-                    #[cfg(feature = "s3")]
-                    OpenStore::S3(store) => store.key(&uuid),
-                })
-            }
-        }
-    }
-
-    pub(crate) fn into_store(self) -> Box<dyn Store> {
-        match self {
-            OpenStore::Local(store) => Box::new(store),
-            #[cfg(feature = "s3")]
-            OpenStore::S3(store) => store,
-        }
-    }
-}
-
-/// Opens the store, and returns it with the key of the archive.
+/// Opens the store, and returns it with the key of an archive that is there.
 pub(crate) fn open_named(spec: StoreSpec, name: &ArchiveName) -> Result<(Box<dyn Store>, Key)> {
-    let store = spec.open()?;
-    let key = store.key(name)?;
-    Ok((store.into_store(), key))
+    if matches!(name, ArchiveName::Uuid(_)) && !spec.names().has_only_uuid() {
+        let error = Error::new(ErrorKind::InvalidInput, "find the archive by its UUID");
+        return Err(error.caused_by("its name has more than the UUID: name the archive by its key"));
+    }
+    open_new(spec, name, NameFields::new)
+}
+
+/// Opens the store, and returns it with the key of a new archive.
+pub(crate) fn open_new(
+    spec: StoreSpec,
+    name: &ArchiveName,
+    fields: impl FnOnce(Uuid) -> NameFields,
+) -> Result<(Box<dyn Store>, Key)> {
+    let key = match name {
+        ArchiveName::Key(key) => Key::new(key)?,
+        ArchiveName::Uuid(text) => spec.names().key(fields(uuid(text)?)),
+    };
+    Ok((spec.open()?, key))
 }
 
 impl ArchiveSource {

@@ -132,8 +132,8 @@ func (n *Node) Backup(uuid, server string) (*Backup, error) {
 }
 
 // Claim reserves the UUID for one request, until `release` is called. If another request has claimed it,
-// or the archive exists, the error is fs.ErrExist; the Panel must then not be told anything, because that
-// would end the other backup. Release it after the Panel has been told the result.
+// or the archive exists, the error is fs.ErrExist; the Panel must then not be notified, because that
+// would end the other backup. Release it after the Panel has been notified of the result.
 func (b *Backup) Claim() (release func(), err error) {
 	n := b.node
 	n.mu.Lock()
@@ -278,8 +278,11 @@ func (b *Backup) Locate() (fs.FileInfo, error) {
 }
 
 // Remove removes the archive. In Pelican's layout it also removes the directory of the server if that is
-// empty.
+// empty. It is an error if the archive has a lock: see [wingback.Archive.Lock].
 func (b *Backup) Remove() error {
+	if _, err := os.Lstat(b.Path() + ".lock"); err == nil {
+		return fmt.Errorf("wings: %s has a lock", b.Path())
+	}
 	err := os.Remove(b.Path())
 	b.forget()
 	b.removeEmptyDir()

@@ -31,10 +31,10 @@ type (
 		err    error
 	}
 	gameServer struct {
-		dir  string
-		told []string // what the Panel was told
-		wait sync.WaitGroup
-		mu   sync.Mutex
+		dir      string
+		notified []string // the notifications of the Panel
+		wait     sync.WaitGroup
+		mu       sync.Mutex
 	}
 )
 
@@ -44,7 +44,7 @@ func (s *gameServer) Backup(b backup.BackupInterface) error {
 	_, err := b.Generate(ctx, filesystem.New(s.dir), b.Ignored())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told = append(s.told, fmt.Sprint(b.Identifier(), " ", err == nil))
+	s.notified = append(s.notified, fmt.Sprint(b.Identifier(), " ", err == nil))
 	return err
 }
 
@@ -91,8 +91,8 @@ func TestAnInvalidAdapterIsAnErrorAsInWings(t *testing.T) {
 		var c request
 		s := &gameServer{}
 		postServerBackup(&c, s, "foo")
-		if s.wait.Wait(); c.status != http.StatusInternalServerError || c.err == nil || s.told != nil {
-			t.Errorf("%+v, %q", c, s.told)
+		if s.wait.Wait(); c.status != http.StatusInternalServerError || c.err == nil || s.notified != nil {
+			t.Errorf("%+v, %q", c, s.notified)
 		}
 	}
 }
@@ -112,8 +112,8 @@ func TestASecondRequestWithAUUIDChangesNothing(t *testing.T) {
 	if first.status != http.StatusAccepted || second.status != http.StatusConflict || third.status != http.StatusConflict {
 		t.Error(first, second, third)
 	}
-	if !slices.Equal(s.told, []string{id + " true"}) {
-		t.Error(s.told)
+	if !slices.Equal(s.notified, []string{id + " true"}) {
+		t.Error(s.notified)
 	}
 	tree.Must(t, backup.VerifyBeforeRestore(ctx, backup.NewLocal(nil, id, ""), server))
 }
@@ -128,8 +128,8 @@ func TestAFailedRequestMayBeRepeated(t *testing.T) {
 			t.Error(c)
 		}
 	}
-	if !slices.Equal(s.told, []string{id + " false", id + " false"}) {
-		t.Error(s.told)
+	if !slices.Equal(s.notified, []string{id + " false", id + " false"}) {
+		t.Error(s.notified)
 	}
 }
 

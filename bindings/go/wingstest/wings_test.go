@@ -180,6 +180,24 @@ func TestHardLinksOfForeignArchivesAreRestoredAsFiles(t *testing.T) {
 	}
 }
 
+func TestALockedArchiveIsNotRemoved(t *testing.T) {
+	b, err := node(t, wings.Pelican).Backup(id, server)
+	tree.Must(t, err)
+	_, err = b.Generate(ctx, tree.Volume(t), "")
+	tree.Must(t, err)
+	_, err = wingback.File(b.Path()).Lock(ctx)
+	tree.Must(t, err)
+	if err := b.Remove(); err == nil || !strings.Contains(err.Error(), "has a lock") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(b.Path()); err != nil {
+		t.Error(err)
+	}
+	_, err = wingback.File(b.Path()).Unlock(ctx)
+	tree.Must(t, err)
+	tree.Must(t, b.Remove())
+}
+
 func TestTheFolderOfPelicanIsRemovedWithItsLastArchive(t *testing.T) {
 	n := node(t, wings.Pelican)
 	one, err := n.Backup(id, server)

@@ -18,21 +18,22 @@ use crate::units;
 /// files could not be read.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  wingback create /srv/minecraft --to /backups --exclude 'cache/**'
-  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold")]
+  wingback create /srv/minecraft --to /backups -e 'cache/**' -e '*.log'
+  wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
+  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
     /// Destination of the archive: a directory, or s3://bucket/prefix
-    #[arg(long, value_name = "PLACE", default_value = ".")]
+    #[arg(long, short = 't', value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
 
     /// UUID of the backup [default: a new one]
     #[arg(long)]
     pub uuid: Option<Uuid>,
 
-    /// Name of the archive; must contain {uuid}
+    /// Name of the archive; has {uuid} or {date}, and may have {time}, {label} and {host}
     #[arg(long, value_name = "TEMPLATE", default_value = "backup-{uuid}.tar.gz")]
     pub name: NameTemplate,
 
@@ -52,7 +53,8 @@ pub struct Create {
     pub encoder: EncoderArg,
 
     /// Number of threads that compress [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short = 'T', value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// Write at most this many bytes per second, such as 20M or 1.5GiB; 0 means no limit
@@ -81,7 +83,7 @@ pub struct Create {
     pub reproducible: bool,
 
     /// Align parts of the archive with the blocks of the file system, so that it can share those of
-    /// two archives; 0.4 % larger
+    /// two archives; 0.3 % larger
     #[arg(long)]
     pub align: bool,
 
@@ -132,12 +134,12 @@ pub struct Source {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// Leave out files that match this pattern; a later pattern overrides an earlier one
-    #[arg(long, value_name = "PATTERN")]
+    /// Leave out files that match this pattern; may be repeated, and a later pattern overrides an earlier one
+    #[arg(long, short = 'e', value_name = "PATTERN")]
     pub exclude: Vec<String>,
 
-    /// Leave out files that match the patterns in FILE, one a line; --exclude overrides them
-    #[arg(long, value_name = "FILE")]
+    /// Leave out files that match the patterns in FILE, one a line; --exclude overrides them; may be repeated
+    #[arg(long, short = 'X', visible_alias = "exclude-file", value_name = "FILE")]
     pub exclude_from: Vec<PathBuf>,
 
     /// Syntax of the patterns
@@ -157,7 +159,7 @@ pub struct Source {
     pub strict_patterns: bool,
 
     /// Stay on the file system of DIR
-    #[arg(long)]
+    #[arg(long, short = 'x')]
     pub one_file_system: bool,
 
     #[command(flatten)]
@@ -170,6 +172,8 @@ pub struct Source {
 
 /// Count the files of a directory, and print the maximum size of its archive
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback estimate /srv/minecraft -e 'cache/**'")]
 pub struct Estimate {
     #[command(flatten)]
     pub source: Source,
@@ -290,7 +294,7 @@ fn parse_max_len(text: &str) -> Result<(String, u64), String> {
     Ok((path.to_owned(), len))
 }
 
-fn parse_tag(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it must have the form KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

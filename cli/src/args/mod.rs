@@ -1,5 +1,6 @@
 //! The command line. Help texts, completions and man pages are generated from it.
 
+mod archives;
 mod create;
 mod inspect;
 mod maintain;
@@ -9,8 +10,9 @@ mod unpack;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    archives::{Archives, Lock, Locked, Unlock},
     create::{Create, Estimate, Source, Trust},
-    inspect::{Cat, Info, List, Verify},
+    inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
     shared::{Output, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
@@ -20,6 +22,10 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
 #[command(propagate_version = true, max_term_width = 100)]
+#[command(after_long_help = "Examples:
+  wingback create /srv/minecraft --to /backups
+  wingback list /backups/backup-UUID.tar.gz
+  wingback restore /backups/backup-UUID.tar.gz /srv/minecraft")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -29,15 +35,20 @@ pub struct Cli {
 pub enum Command {
     Create(Box<Create>),
     Estimate(Estimate),
+    Archives(Archives),
     Info(Info),
     List(List),
+    Diff(Diff),
+    Find(Find),
     Cat(Cat),
     Verify(Verify),
     Extract(Extract),
     Restore(Restore),
     Recover(Recover),
     Sweep(Sweep),
-    Prune(Prune),
+    Prune(Box<Prune>),
+    Lock(Lock),
+    Unlock(Unlock),
     /// Serve another program: JSON requests on standard input, JSON events on standard output
     ///
     /// Descriptor 3 must be a Unix socket of type SEQPACKET. The other program sends descriptors over

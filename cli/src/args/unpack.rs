@@ -13,6 +13,10 @@ use crate::units;
 /// Exit status: 0 done, 1 failed (or a pattern matched nothing), 2 usage, 3 done with --salvage or
 /// --skip-refused, but some members are missing.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback extract backup.tar.gz copy
+  wingback extract backup.tar.gz copy world '*.json'
+  wingback extract damaged.tar.gz copy --salvage")]
 pub struct Extract {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -32,6 +36,10 @@ pub struct Extract {
     #[arg(long)]
     pub salvage: bool,
 
+    /// Verify the archive first, and write nothing if it is damaged or its SHA-1 is different
+    #[arg(long, value_name = "HEX", conflicts_with = "salvage")]
+    pub sha1: Option<Sha1>,
+
     #[command(flatten)]
     pub unpack: Unpack,
 
@@ -42,12 +50,16 @@ pub struct Extract {
     pub remote: Remote,
 }
 
-/// Restore a directory to the state of an archive
+/// Restore the files of an archive into a directory
 ///
-/// The archive is extracted next to the old files, checked and made durable. Then new and old files are
-/// exchanged. If the archive is damaged, nothing in the directory changes. After a kill or a power cut,
-/// the next restore (or `wingback recover`) finishes or undoes the exchange.
+/// Files of the archive replace those of the directory. Files that the archive does not have stay;
+/// --delete removes them. The archive is extracted next to the old files, checked and made durable. Then
+/// new and old files are exchanged. If the archive is damaged, nothing in the directory changes. After a
+/// kill or a power cut, the next restore (or `wingback recover`) finishes or undoes the exchange.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback restore backup.tar.gz /srv/minecraft
+  wingback restore s3://backups/lobby/backup.tar.gz /srv/minecraft --keep logs --keep cache")]
 pub struct Restore {
     /// Archive: a file, - for standard input, s3://bucket/name, or an http(s) link
     pub archive: PathBuf,
@@ -55,19 +67,27 @@ pub struct Restore {
     /// Directory to restore; created if it does not exist
     pub dir: PathBuf,
 
-    /// Make the directory exactly like the archive (this is the default)
-    #[arg(long, conflicts_with = "merge")]
-    pub replace: bool,
+    /// Restore only these members: paths with everything below them, or gitignore patterns
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
 
-    /// Add and replace files of the archive, and keep all other files
+    /// Remove files that the archive does not have, except those that the backup had excluded
     #[arg(long)]
-    pub merge: bool,
+    pub delete: bool,
 
-    /// Keep these files as they are: a path with everything below it, or a gitignore pattern
+    /// With --delete, remove also files that the patterns of the backup had excluded
+    #[arg(long, requires = "delete")]
+    pub delete_excluded: bool,
+
+    /// Print what would be added, replaced and removed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Keep these files as they are: a path with everything below it, or a gitignore pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub keep: Vec<OsString>,
 
-    /// Verify the archive, then remove the old files first: needs less space, but a failure loses files
+    /// Verify the archive, then write over the old files: needs less space, but a failure loses files
     #[arg(long)]
     pub in_place: bool,
 
@@ -95,12 +115,14 @@ pub struct Restore {
 /// How members are extracted.
 #[derive(Debug, Args)]
 pub struct Unpack {
-    /// Owner of the extracted files: UID:GID, or `archive` for the recorded owners [default: you]
-    #[arg(long, value_name = "OWNER", value_parser = parse_owner, default_value = "keep", hide_default_value = true)]
-    pub owner: Owner,
+    /// Owner of the extracted files: UID:GID, `archive` for the recorded owners, or `keep` for you
+    /// [default: archive for root, otherwise keep]
+    #[arg(long, value_name = "OWNER", value_parser = parse_owner)]
+    pub owner: Option<Owner>,
 
     /// Number of threads that decode and write [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short = 'T', value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
     /// Use the lowest priority for processor and disk
@@ -116,7 +138,7 @@ pub struct Unpack {
     pub max_size: Option<u64>,
 
     /// Fail if the archive has more members; a higher number needs more memory
-    #[arg(long, value_name = "N", default_value_t = wingback::MAX_MEMBERS)]
+    #[arg(long, value_name = "N", default_value_t = wingback::MEMBERS_MAX)]
     pub max_members: u64,
 
     /// Fail if the content is more than N times as large as the archive
@@ -130,6 +152,8 @@ pub struct Unpack {
 
 /// Finish or undo an interrupted restore
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  wingback recover /srv/minecraft")]
 pub struct Recover {
     /// Directory of the interrupted restore
     pub dir: PathBuf,
@@ -147,10 +171,11 @@ fn parse_owner(text: &str) -> Result<Owner, String> {
         "keep" => Ok(Owner::Keep),
         "archive" => Ok(Owner::FromArchive),
         _ => {
-            let ids = text
-                .split_once(':')
-                .and_then(|(uid, gid)| Some(Owner::Fixed(uid.parse().ok()?, gid.parse().ok()?)));
-            ids.ok_or_else(|| format!("{text:?} is not UID:GID"))
+            let fixed = |(uid, gid): (&str, &str)| {
+                Some(Owner::Fixed { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+            };
+            let owner = text.split_once(':').and_then(fixed);
+            owner.ok_or_else(|| format!("{text:?} is not UID:GID, archive or keep"))
         }
     }
 }

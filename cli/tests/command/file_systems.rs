@@ -64,7 +64,7 @@ fn extract_succeeds_and_replaces_nothing_on_any_file_system() {
 #[test]
 fn restore_succeeds_on_any_file_system() {
     for case in cases() {
-        for way in [&[][..], &["--merge"], &["--in-place"]] {
+        for way in [&[][..], &["--delete"], &["--delete", "--in-place"]] {
             let place = place();
             ok(&mut place.create());
             let target = place.tmp.path().join("target");
@@ -77,9 +77,9 @@ fn restore_succeeds_on_any_file_system() {
             let motd = fs::read_to_string(target.join("server.properties")).expect("it exists");
             assert_eq!(motd, "motd=new", "{case:?} {way:?}");
             assert!(target.join("world/region/r.0.0.mca").is_file(), "{case:?} {way:?}");
-            let is_merge = way == ["--merge"];
-            assert_eq!(target.join("plugins/old.jar").exists(), is_merge, "{case:?} {way:?}");
-            assert_eq!(names(&target).len(), 2 + usize::from(is_merge), "{case:?} {way:?}");
+            let stays = way.is_empty();
+            assert_eq!(target.join("plugins/old.jar").exists(), stays, "{case:?} {way:?}");
+            assert_eq!(names(&target).len(), 2 + usize::from(stays), "{case:?} {way:?}");
         }
     }
 }

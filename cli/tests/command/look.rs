@@ -99,6 +99,8 @@ fn cat_writes_one_file_to_standard_output() {
         let cat = |path: &str| wingback().arg("cat").arg(&archive).arg(path).output().unwrap();
         assert!(cat("server.jar").stdout == noise(1, 300_000));
         assert_eq!(cat("logs/latest.log").stdout, b"a line\n");
+        // The paths of an archive are those of a tree, so a slash at the start changes nothing.
+        assert_eq!(cat("/logs/latest.log").stdout, b"a line\n");
         let ran = Ran::of(cat("nothing"));
         assert_eq!(ran.status, 1);
         assert_eq!(
@@ -129,6 +131,10 @@ fn verify_reports_a_whole_archive() {
     let ran = verify(&["--sha1", &other, "-q"]);
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains(&format!("sha1      {sha1}, NOT the one given\n")), "{ran:?}");
+    // Another archive is not a damaged one.
+    assert!(ran.out.starts_with("archive   whole, but ANOTHER ONE"), "{ran:?}");
+    let verified = verify(&["--sha1", &other, "--json"]).json();
+    assert_eq!((&verified["sha1_matches"], &verified["damage"]), (&json!(false), &json!([])));
     let ran = verify(&["--sha1", "abc"]);
     assert_eq!(ran.status, 2);
     assert!(ran.err.contains("it is not forty hexadecimal digits"), "{ran:?}");

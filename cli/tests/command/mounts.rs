@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// A mounted file system. On overlayfs and FUSE, a directory beside the mount point has the content.
-struct Mounted {
+pub struct Mounted {
     tmp: TempDir,
-    root: PathBuf,
+    pub root: PathBuf,
 }
 
 impl Mounted {
     /// Runs `commands` in a shell, with `@` replaced by the temporary directory. `fill` first creates the
     /// content of the directories.
-    fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
+    pub fn new(kind: &str, fill: impl FnOnce(&Path), commands: &[&str]) -> Option<Mounted> {
         if !is_root() {
             left_out(&format!("backups and restores on {kind}: no permission to mount"));
             return None;
@@ -44,11 +44,11 @@ impl Mounted {
         Some(Mounted { tmp, root })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = wingback();
         command.env("WINGBACK_STATE_DIR", self.tmp.path().join("state"));
         command.args(args).arg("-q");
@@ -71,10 +71,10 @@ impl Drop for Mounted {
 }
 
 const WAYS: [(&str, &[&str]); 3] =
-    [("whole", &[]), ("merge", &["--merge"]), ("in-place", &["--in-place"])];
+    [("delete", &["--delete"]), ("add", &[]), ("in-place", &["--delete", "--in-place"])];
 
 /// Fills a server directory, and the directories that are replaced by a restore of it.
-fn fill(root: &Path) {
+pub fn fill(root: &Path) {
     let server = root.join("server");
     for (path, content) in [
         ("plugins/a.jar", &b"new"[..]),
@@ -115,7 +115,7 @@ fn overlay(more: impl FnOnce(&Path)) -> Option<Mounted> {
 }
 
 /// Backs up, extracts and restores, with everything on the file system.
-fn everything_works(on: &Mounted) {
+pub fn everything_works(on: &Mounted) {
     let (server, to) = (on.path("server"), on.path("backups"));
     let new = tree(&server);
     ok(create(&server, &to).arg("-q"));
@@ -127,7 +127,7 @@ fn everything_works(on: &Mounted) {
     for (way, options) in WAYS {
         let target = on.path(way);
         let mut want = new.clone();
-        if way == "merge" {
+        if way == "add" {
             for (path, old) in tree(&target) {
                 want.entry(path).or_insert(old);
             }
@@ -141,11 +141,12 @@ fn everything_works(on: &Mounted) {
     ok(create(&server, &to).args(["-q", "--previous", "latest"]));
     let mut newer = names(&to).into_iter().map(|name| to.join(name));
     let newer = newer.find(|path| path.to_str() != Some(archive)).expect("another");
-    let target = on.path("whole");
+    let target = on.path("delete");
     ok(&mut on.command(&[
         "restore",
         newer.to_str().expect("text"),
         target.to_str().expect("text"),
+        "--delete",
     ]));
     assert_eq!(tree(&target), tree(&server));
     on.assert_nothing_left(&target);
@@ -155,7 +156,8 @@ fn everything_works(on: &Mounted) {
 #[test]
 fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
     let Some(on) = overlay(|_| ()) else { return };
-    let error = fs::rename(on.path("whole/plugins"), on.path("whole/other")).expect_err("rejected");
+    let error =
+        fs::rename(on.path("delete/plugins"), on.path("delete/other")).expect_err("rejected");
     assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "the case under test");
     everything_works(&on);
 }
@@ -164,18 +166,18 @@ fn everything_works_on_overlayfs_with_all_files_in_the_lower_layer() {
 #[test]
 fn a_restore_keeps_directories_of_the_lower_layer() {
     let cache = |lower: &Path| {
-        fs::create_dir_all(lower.join("whole/world/cache/a")).expect("created");
-        fs::write(lower.join("whole/world/cache/a/b"), "kept").expect("written");
+        fs::create_dir_all(lower.join("delete/world/cache/a")).expect("created");
+        fs::write(lower.join("delete/world/cache/a/b"), "kept").expect("written");
     };
     let Some(on) = overlay(cache) else { return };
     ok(create(&on.path("server"), &on.path("backups")).arg("-q"));
     let archive = on.path("backups").join(&names(&on.path("backups"))[0]);
-    let target = on.path("whole");
+    let target = on.path("delete");
     let mut want = tree(&on.path("server"));
     let kept = tree(&target);
     want.extend(kept.into_iter().filter(|(path, _)| path.starts_with("world/cache")));
     let args = ["restore", archive.to_str().expect("text"), target.to_str().expect("text")];
-    ok(on.command(&args).args(["--keep", "world/cache"]));
+    ok(on.command(&args).args(["--delete", "--keep", "world/cache"]));
     assert_eq!(tree(&target), want);
     on.assert_nothing_left(&target);
 }

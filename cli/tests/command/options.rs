@@ -188,7 +188,7 @@ fn a_backup_copies_unchanged_data_from_the_previous_one() {
     let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
     let make = |options: &[&str]| {
         let mut command = place.create();
-        ok(command.args(["--json", "--reproducible"]).args(options)).json()
+        ok(command.args(["--json", "--reproducible", "--label", "lobby"]).args(options)).json()
     };
     let first = make(&[]);
     std::fs::write(place.source.join("log"), "two\n").unwrap();

@@ -85,7 +85,7 @@ enum Action {
     Verify,
     Extract,
     Restore,
-    Merge,
+    Delete,
     InPlace,
 }
 
@@ -95,7 +95,7 @@ const ACTIONS: [Action; 7] = [
     Action::Verify,
     Action::Extract,
     Action::Restore,
-    Action::Merge,
+    Action::Delete,
     Action::InPlace,
 ];
 
@@ -263,7 +263,7 @@ impl Case<'_> {
             Action::Extract => {
                 command.arg("extract").arg(archive).arg(self.target());
             }
-            Action::Restore | Action::Merge | Action::InPlace => {
+            Action::Restore | Action::Delete | Action::InPlace => {
                 self.make_old();
                 self.old = tree(&self.target());
                 self.restore(&mut command, action);
@@ -276,9 +276,9 @@ impl Case<'_> {
     fn restore(&self, command: &mut Command, action: Action) {
         command.arg("restore").arg(&self.fixture.archive).arg(self.target());
         command.args(match action {
-            Action::Merge => Some("--merge"),
-            Action::InPlace => Some("--in-place"),
-            _ => None,
+            Action::Delete => &["--delete"][..],
+            Action::InPlace => &["--delete", "--in-place"],
+            _ => &[],
         });
     }
 
@@ -306,7 +306,7 @@ impl Case<'_> {
                 let is_ours = |path: &PathBuf| path.to_string_lossy().contains(".wingback-");
                 ensure(!tree(&self.target()).keys().any(is_ours), "temporary files are left")
             }
-            Action::Restore | Action::Merge | Action::InPlace => self.check_restore(action, ran),
+            Action::Restore | Action::Delete | Action::InPlace => self.check_restore(action, ran),
         }
     }
 
@@ -334,7 +334,7 @@ impl Case<'_> {
 
     fn check_restore(&self, action: Action, ran: &Ran) -> Result<(), String> {
         let mut new = self.fixture.source.clone();
-        if action == Action::Merge {
+        if action == Action::Restore {
             for (path, old) in &self.old {
                 new.entry(path.clone()).or_insert_with(|| old.clone());
             }

@@ -58,7 +58,7 @@ fn a_misspelled_keep_path_removes_nothing() {
     let target = place.tmp.path().join("target");
     fs::create_dir_all(target.join("cache")).unwrap();
     fs::write(target.join("cache/x"), "x").unwrap();
-    for options in [&[][..], &["--in-place"], &["--merge"], &["--json"]] {
+    for options in [&[][..], &["--in-place"], &["--delete"], &["--dry-run"], &["--json"]] {
         let mut restore = command("restore", &place);
         restore.args(["--keep", "cahce", "--keep", "cache/x"]).args(options);
         let ran = run(restore.arg("--quiet"));
@@ -90,29 +90,26 @@ fn salvage_extracts_undamaged_files() {
 }
 
 #[test]
-fn restore_makes_a_directory_match_the_archive() {
+fn restore_keeps_other_files_and_delete_makes_the_directory_match_the_archive() {
     let place = place();
     let target = place.tmp.path().join("target");
     fs::create_dir_all(target.join("cache")).unwrap();
     fs::write(target.join("old"), "old").unwrap();
     fs::write(target.join("cache/x"), "x").unwrap();
-    let done = ok(command("restore", &place).args(["--merge", "--json"])).json();
+    let done = ok(command("restore", &place).arg("--json")).json();
     assert_eq!((&done["type"], &done["read_method"]), (&json!("restored"), &json!("indexed")));
     let with_old = ["cache/x", "logs/latest.log", "old", "server.jar", "world/level.dat"];
     assert_eq!(files(&place), with_old);
-    ok(command("restore", &place).args(["-q", "--keep", "cache"]));
+    ok(command("restore", &place).args(["-q", "--delete", "--keep", "cache"]));
     assert_eq!(files(&place), ["cache/x", "logs/latest.log", "server.jar", "world/level.dat"]);
-    let wrong = run(command("restore", &place).args(["-q", "--sha1", &"0".repeat(40)]));
+    let wrong = run(command("restore", &place).args(["-q", "--delete", "--sha1", &"0".repeat(40)]));
     assert_eq!(wrong.status, 1);
-    assert!(
-        wrong.one_line_error().contains("its SHA-1 is not the one that was given"),
-        "{wrong:?}"
-    );
+    assert!(wrong.one_line_error().contains("compare the SHA-1 of the archive"), "{wrong:?}");
     assert!(target.join("cache/x").exists());
-    ok(command("restore", &place).args(["-q", "--in-place"]));
+    ok(command("restore", &place).args(["-q", "--delete", "--in-place"]));
     assert_eq!(files(&place), ["logs/latest.log", "server.jar", "world/level.dat"]);
-    let both = run(command("restore", &place).args(["--merge", "--replace"]));
-    assert_eq!(both.status, 2);
+    let alone = run(command("restore", &place).arg("--delete-excluded"));
+    assert_eq!(alone.status, 2);
 }
 
 #[test]
@@ -194,4 +191,78 @@ fn unusable_members_give_status_3_or_an_error() {
         assert_eq!((done.status, &done.json()["skipped"][0]["reason"]), (3, &json!("refused")));
         let _ = fs::remove_dir_all(place.tmp.path().join("target"));
     }
+}
+
+/// Two files to remove, one to replace and one to add, and one that the backup had excluded.
+fn changed_target() -> Place {
+    let place = Place::with(&[("server.jar", b"jar"), ("world/a", b"a"), ("world/b", b"b")]);
+    ok(place.create().args(["--exclude", "*.log"]));
+    ok(command("restore", &place).arg("-q"));
+    let target = place.tmp.path().join("target");
+    fs::remove_file(target.join("world/a")).unwrap();
+    for path in ["extra", "latest.log", "server.jar", "world/extra"] {
+        fs::write(target.join(path), "other").unwrap();
+    }
+    place
+}
+
+#[test]
+fn a_dry_run_prints_the_changes_and_makes_none() {
+    let place = changed_target();
+    let before = files(&place);
+    let ran = ok(command("restore", &place).args(["-q", "--dry-run", "--delete"]));
+    let want = "dry run   nothing was changed\ncontent   3 files, 1 directory, 0 symlinks, 5 B\n";
+    assert!(ran.out.starts_with(want), "{ran:?}");
+    let want = "added     1\n  world/a\nreplaced  1\n  server.jar\n\
+                removed   2\n  extra\n  world/extra\nunchanged 1 file\n";
+    assert!(ran.out.contains(want), "{ran:?}");
+    let json = ok(command("restore", &place).args(["--json", "--dry-run"])).json();
+    assert_eq!(json["added"], json!([{ "path": "world/a" }]));
+    assert_eq!(json["replaced"], json!([{ "path": "server.jar" }]));
+    assert_eq!((&json["removed"], &json["removed_more"]), (&json!([]), &json!(0)));
+    assert_eq!(json["unchanged"], 1);
+    assert_eq!(files(&place), before);
+}
+
+#[test]
+fn delete_lists_removed_files_and_keeps_those_that_the_backup_had_excluded() {
+    let place = changed_target();
+    let ran = ok(command("restore", &place).arg("-q"));
+    assert!(ran.out.contains("added     1\nreplaced  1\nremoved   none\n"), "{ran:?}");
+    let with_all = ["extra", "latest.log", "server.jar", "world/a", "world/b", "world/extra"];
+    assert_eq!(files(&place), with_all);
+    let json = ok(command("restore", &place).args(["--json", "--delete"])).json();
+    assert_eq!(json["removed"], json!([{ "path": "extra" }, { "path": "world/extra" }]));
+    assert_eq!(json["unchanged"], 3);
+    assert_eq!(files(&place), ["latest.log", "server.jar", "world/a", "world/b"]);
+    let ran = ok(command("restore", &place).args(["-q", "--delete", "--delete-excluded"]));
+    assert!(ran.out.contains("removed   1\n  latest.log\nunchanged 3 files\n"), "{ran:?}");
+    assert_eq!(files(&place), ["server.jar", "world/a", "world/b"]);
+}
+
+#[test]
+fn restore_takes_some_paths() {
+    let place = changed_target();
+    ok(command("restore", &place).args(["world", "-q", "--delete"]));
+    let want = ["extra", "latest.log", "server.jar", "world/a", "world/b"];
+    assert_eq!(files(&place), want);
+    assert_eq!(fs::read(place.tmp.path().join("target/server.jar")).unwrap(), b"other");
+    let ran = run(command("restore", &place).args(["*.jra", "-q"]));
+    assert_eq!(ran.status, 1);
+    let why = ": nothing in the archive matches \"*.jra\"";
+    assert!(ran.one_line_error().ends_with(why), "{ran:?}");
+}
+
+#[test]
+fn delete_refuses_an_archive_that_does_not_say_what_its_backup_excluded() {
+    let place = changed_target();
+    let before = files(&place);
+    let mut tar = Command::new("tar");
+    ok(tar.arg("-czf").arg(place.archive()).arg("-C").arg(&place.source).arg("."));
+    let ran = run(command("restore", &place).args(["-q", "--delete"]));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("which files its backup excluded"), "{ran:?}");
+    assert_eq!(files(&place), before);
+    ok(command("restore", &place).args(["-q", "--delete", "--delete-excluded"]));
+    assert_eq!(files(&place), ["server.jar", "world/a", "world/b"]);
 }

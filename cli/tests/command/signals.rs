@@ -1,4 +1,4 @@
-//! Signals cancel cleanly: the process exits with status 1 and leaves nothing.
+//! Signals cancel cleanly: the process exits with 128 and the signal's number, and leaves nothing.
 
 use std::{
     process::Child,
@@ -32,13 +32,14 @@ fn end(child: Child, signal: Signal) -> Ran {
 #[test]
 fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         for pause in [0, 30, 300] {
             let child = start(&place, SLOW);
             // Several times: at the beginning and in the middle.
             std::thread::sleep(Duration::from_millis(pause));
             let ran = end(child, signal);
-            assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{signal:?} {pause}: {ran:?}");
+            let result = (ran.status, ran.out.as_str());
+            assert_eq!(result, (status, ""), "{signal:?} {pause}: {ran:?}");
             assert!(ran.err.contains("cancelled"), "{ran:?}");
             ran.one_line_error();
             assert_eq!(place.left(), [""; 0], "{signal:?} {pause}");
@@ -50,7 +51,7 @@ fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
 fn a_cancelled_backup_is_reported_in_json() {
     let place = Place::with(&[("a", &common::noise(1, 600_000))]);
     let ran = end(start(&place, &[SLOW, &["--json"]].concat()), Signal::TERM);
-    assert_eq!((ran.status, ran.err.as_str()), (1, ""));
+    assert_eq!((ran.status, ran.err.as_str()), (143, ""));
     let error = ran.json();
     assert_eq!((&error["type"], &error["kind"]), (&"error".into(), &"cancelled".into()));
     assert_eq!(place.left(), [""; 0]);
@@ -63,6 +64,6 @@ fn cancel_does_not_wait_for_the_write_limit() {
     let written = || std::fs::metadata(place.archive()).expect("it exists").len();
     common::wait_until("the first bytes", || written() > 0);
     // The rest of the backup would wait for the limit for hours.
-    assert_eq!(end(child, Signal::INT).status, 1);
+    assert_eq!(end(child, Signal::INT).status, 130);
     assert_eq!(place.left(), [""; 0]);
 }

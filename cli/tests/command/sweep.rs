@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::common::{self, Place, ok, wait};
+use crate::common::{self, Place, ok, run, wait};
 
 const PART: &str = ".backup-8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz.wingback-part";
 
@@ -31,7 +31,7 @@ fn json_sweep_lists_removed_files() {
     fs::write(dir.join(PART), "half").unwrap();
     let mut command = common::wingback();
     command.arg("sweep").arg(&place.to).args(["--json", "--name", "srv/{uuid}.tar.gz"]);
-    let removed = json!([dir.join(PART).to_str().unwrap()]);
+    let removed = json!([{ "location": dir.join(PART).to_str().unwrap() }]);
     assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": removed }));
     assert_eq!(ok(&mut command).json(), json!({ "type": "sweep", "removed": [] }));
 }
@@ -63,4 +63,15 @@ fn sweep_never_touches_a_backup_that_is_running() {
         }
     }
     assert_eq!(place.left().len(), 40);
+}
+
+#[test]
+fn a_missing_directory_is_an_error() {
+    let place = Place::new();
+    let ran = run(common::wingback().arg("sweep").arg(&place.to));
+    let error = format!("open the directory {}: No such file or directory", place.to.display());
+    assert_eq!((ran.status, ran.one_line_error()), (1, &*error));
+    let ran = run(common::wingback().arg("sweep").arg(&place.to).arg("--json"));
+    assert_eq!((ran.status, &ran.json()["kind"]), (1, &json!("not-found")));
+    assert!(!place.to.exists());
 }

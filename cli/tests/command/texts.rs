@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::common::{is_there, ok, run, spawn, wait, wingback};
+use crate::common::{Place, is_there, listed, ok, run, spawn, wait, wingback};
 
 /// Feeds `text` to a program that must accept it without output.
 #[track_caller]
@@ -56,9 +56,18 @@ fn the_command_and_each_subcommand_have_a_man_page() {
         (&["man", "create"], ".TH wingback-create 1"),
         (&["man", "info"], ".TH wingback-info 1"),
         (&["man", "sweep"], ".TH wingback-sweep 1"),
+        (&["man", "archives"], ".TH wingback-archives 1"),
     ] {
         let ran = ok(wingback().args(args));
         assert!(ran.out.contains(title), "{}", ran.out);
+        for section in ["EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "SEE ALSO"] {
+            let heading = format!("\n.SH \"{section}\"\n");
+            let heading = if section.contains(' ') { heading } else { heading.replace('"', "") };
+            assert_eq!(ran.out.matches(&heading).count(), 1, "{section}: {}", ran.out);
+        }
+        assert!(ran.out.contains("TMPDIR") == (title != ".TH wingback-sweep 1"), "{}", ran.out);
+        assert!(ran.out.contains("130, 143 or 129 after a cancel"), "{}", ran.out);
+        assert!(ran.out.contains("\\fItar\\fR(1)"), "{}", ran.out);
         accepts("man", &["--warnings", "-l", "-"], &ran.out);
     }
     let ran = run(wingback().args(["man", "restoration"]));
@@ -72,7 +81,12 @@ fn help_and_version_name_the_command() {
     for option in ["--to <PLACE>", "--uuid <UUID>", "--write-limit <RATE>", "Exit status: 0 done"] {
         assert!(help.contains(option), "{option} in {help}");
     }
-    for (command, example) in [("create", "--label lobby"), ("info", "wingback info s3://")] {
+    for (command, example) in [
+        ("create", "--label lobby"),
+        ("info", "wingback info s3://"),
+        ("archives", "--since 7d"),
+        ("prune", "--keep-within 14d"),
+    ] {
         let help = ok(wingback().args([command, "--help"])).out;
         let (_, examples) = help.split_once("\nExamples:\n").expect("examples");
         assert!(examples.contains(example), "{help}");
@@ -83,6 +97,65 @@ fn help_and_version_name_the_command() {
     let has_isal = wingback::BUILD.encoders.contains(&wingback::Encoder::IsaL);
     assert_eq!(version.contains(" isa-l\n"), has_isal, "{version}");
     assert_eq!(help.contains("this build has wingback and isa-l"), has_isal, "{help}");
+}
+
+/// Checks a line of a shell that calls the command, without doing what it says.
+#[track_caller]
+fn parses(example: &str) {
+    // A wrong option would be reported before the help.
+    let script = format!("wingback() {{ \"$0\" \"$@\" --help; }}; {example}");
+    let script = script.replace("< other.tar.gz", "").replace("> level.dat", "");
+    let mut shell = Command::new("bash");
+    let ran = ok(shell.args(["-c", &script, env!("CARGO_BIN_EXE_wingback")]));
+    let name = example.split(' ').nth(1).expect("a subcommand");
+    assert!(ran.out.contains(&format!("Usage: wingback {name}")), "{example}: {ran:?}");
+}
+
+#[test]
+fn the_table_for_users_of_other_programs_has_commands_that_parse() {
+    let document = include_str!("../../../docs/command.md");
+    let (_, section) = document.split_once("\n## For users of restic, rustic and borg\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let commands = section.split('`').skip(1).step_by(2);
+    let commands: Vec<_> = commands.filter(|code| code.starts_with("wingback ")).collect();
+    assert!(commands.len() >= 10, "{commands:?}");
+    commands.into_iter().for_each(parses);
+}
+
+#[test]
+fn each_subcommand_shows_examples_that_parse() {
+    let help = ok(wingback().arg("--help")).out;
+    let (_, commands) = help.split_once("Commands:\n").expect("a list");
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !["", "worker", "completions", "man", "help"].contains(name));
+    let mut number = 0;
+    for name in names {
+        let help = ok(wingback().args([name, "--help"])).out;
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{help}"));
+        for example in examples.lines() {
+            assert!(example.trim().starts_with(&format!("wingback {name} ")), "{example}");
+            parses(example.trim());
+            number += 1;
+        }
+    }
+    assert!(number >= 18, "only {number} examples");
+}
+
+#[test]
+fn options_have_the_letters_that_users_of_tar_and_restic_know() {
+    let help = ok(wingback().args(["create", "-h"])).out;
+    for option in ["-e, --exclude", "-X, --exclude-from", "-x, --one-file-system", "-t, --to"] {
+        assert!(help.contains(option), "{option}: {help}");
+    }
+    assert!(help.contains("may be repeated"), "{help}");
+    let place = Place::with(&[("a.log", b""), ("b.tmp", b""), ("c", b""), ("d", b"")]);
+    let list = place.tmp.path().join("list");
+    std::fs::write(&list, "d\n").unwrap();
+    let mut create = wingback();
+    create.arg("create").arg(&place.source).arg("-t").arg(&place.to).arg("-X").arg(&list);
+    ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp"]));
+    assert_eq!(listed(&place.archive()), ["c"]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn place() -> (Place, Vec<Vec<String>>) {
         &["prune", to, "--keep-last", "1"],
         &["prune", to, "--keep-last", "1", "--json"],
         &["sweep", to, "--json"],
+        &["archives", to],
+        &["archives", to, "--json"],
         &["completions", "bash"],
         &["man"],
         &["--help"],

@@ -12,7 +12,9 @@ fn an_invalid_option_is_named_with_the_reason() {
         (["--name", "backup.tar.gz"], "--name", "it lacks {uuid}"),
         (["--name", "../{uuid}"], "--name", "a part of it begins with a dot"),
         (["--name", "/{uuid}"], "--name", "it has an empty part"),
-        (["--name", "{uuid}/x"], "--name", "in its last part"),
+        (["--name", "{label}.tar.gz"], "--name", "it lacks {uuid} or {date}"),
+        (["--name", "{uuid}-{server}"], "--name", "it may have {uuid}, {date}, {time}"),
+        (["--name", "{date}/{date}"], "--name", "it has {date} twice"),
         (["--write-limit", "fast"], "--write-limit", "\"fast\" is not a size"),
         (["--read-limit", "1e9"], "--read-limit", "\"1e9\" is not a size"),
         (["--reserve", "1Q"], "--reserve", "\"1Q\" is not a size"),
@@ -35,7 +37,16 @@ fn an_invalid_option_is_named_with_the_reason() {
 
 #[test]
 fn a_missing_directory_argument_shows_the_usage() {
-    for args in [&["create"][..], &["estimate"], &["sweep"], &[], &["backup"]] {
+    for args in [
+        &["create"][..],
+        &["estimate"],
+        &["sweep"],
+        &["archives"],
+        &["prune"],
+        &["lock"],
+        &[],
+        &["backup"],
+    ] {
         let ran = run(common::wingback().args(args));
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{args:?}");
         assert!(ran.err.contains("Usage: wingback"), "{}", ran.err);
@@ -108,7 +119,36 @@ fn a_disk_below_its_reserve_fails_the_backup_and_leaves_nothing() {
     let place = Place::with(&[("a", b"a")]);
     let ran = run(place.create().args(["--reserve", "1000000T"]));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().contains("are to stay free"), "{}", ran.err);
+    assert!(ran.one_line_error().contains(" MiB) are free, and "), "{}", ran.err);
+    let wanted = "1099511627776000000 bytes (1048576000000.0 MiB) must stay free";
+    assert!(ran.err.contains(wanted), "{}", ran.err);
     assert_eq!(place.left(), [""; 0]);
     ok(place.create().args(["--reserve", "1k"]));
+}
+
+#[test]
+fn an_unknown_scheme_is_named_and_nothing_is_created() {
+    let place = Place::with(&[("a", b"a")]);
+    let dir = place.source.to_str().unwrap();
+    for (args, hint) in [
+        (&["create", dir, "--to", "ftp://x/y"][..], "use a directory or s3://bucket/prefix"),
+        (&["sweep", "ftp://x/y"], "use a directory or s3://bucket/prefix"),
+        (&["list", "ftp://x/y"], "an archive is a file, -, s3://bucket/name, or an http(s) link"),
+        (&["restore", "ftp://x/y", dir], "an archive is a file"),
+    ] {
+        let ran = run(common::wingback().args(args).current_dir(place.tmp.path()));
+        assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{args:?}");
+        let error = ran.one_line_error();
+        assert!(
+            error.starts_with("use the URL ftp://x/y: the scheme \"ftp\" is not known; "),
+            "{error}"
+        );
+        assert!(error.contains(hint), "{error}");
+    }
+    let ran = run(common::wingback().args(["list", "ftp://x/y", "--json"]));
+    assert_eq!((ran.status, &ran.json()["kind"]), (1, &"invalid-input".into()));
+    // With a dot it is a path.
+    let ran = run(common::wingback().args(["list", "./ftp://x/y"]));
+    assert!(ran.one_line_error().contains("No such file or directory"), "{ran:?}");
+    assert_eq!(common::names(place.tmp.path()), ["server"]);
 }

@@ -87,6 +87,57 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
 }
 
 #[test]
+fn archives_in_s3_are_listed_locked_and_pruned() {
+    let (server, place) = (Server::new(), Place::with(&[("a", b"four")]));
+    let bucket = server.bucket();
+    let to = format!("s3://{bucket}/servers");
+    let other = place.tmp.path().join("arena");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("a"), "a").unwrap();
+    let create = |source: &std::path::Path, name: &str| {
+        let mut create = with_keys(&server);
+        create.arg("create").arg(source).args(["--to", &to, "--name", name, "--quiet"]);
+        ok(&mut create);
+    };
+    create(&other, "{label}/{date}");
+    for name in ["1-{uuid}", "2-{date}-{time}", "3-{uuid}.tar.gz"] {
+        create(&place.source, name);
+    }
+    server.put(&bucket, "servers/notes.tar.gz", b"mine");
+    let archives = || {
+        let ran = ok(with_keys(&server).args(["archives", &to, "--json"]));
+        let lines = ran.out.lines().map(serde_json::from_str::<serde_json::Value>);
+        lines.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let listed = archives();
+    let keys: Vec<_> = listed.iter().map(|line| line["key"].as_str().unwrap()).collect();
+    assert!(
+        keys.iter().zip(["3-", "2-", "1-", "arena/"]).all(|(key, start)| key.starts_with(start))
+    );
+    assert_eq!(listed[1]["location"], format!("{to}/{}", keys[1]));
+    let table = ok(with_keys(&server).args(["archives", &to, "--label", "arena"]));
+    assert!(table.out.contains("arena/20") && table.err.contains("1 archive, "), "{table:?}");
+
+    let on = |command: &str| ok(with_keys(&server).args([command, &format!("{to}/{}", keys[2])]));
+    assert!(on("lock").out.starts_with("locked  s3://"));
+    assert!(on("lock").out.starts_with("locked already  s3://"));
+    let prune = |args: &[&str]| ok(with_keys(&server).args(["prune", &to]).args(args));
+    let planned = prune(&["--keep-last", "1"]);
+    assert!(planned.out.contains("to remove: 1 archive, "), "{planned:?}");
+    assert_eq!(archives().len(), 4);
+    let removed = prune(&["--keep-last", "1", "--verify", "--apply"]);
+    assert!(removed.out.contains(&format!("{to}/{}", keys[1])), "{removed:?}");
+    let left = archives();
+    assert!(left.iter().map(|line| &line["key"]).eq([keys[0], keys[2], keys[3]]));
+    assert!(left.iter().map(|line| &line["locked"]).eq([false, true, false]));
+    on("unlock");
+    prune(&["--keep-last", "1", "--apply"]);
+    let objects: Vec<_> = server.objects(&bucket).into_iter().map(|(name, _)| name).collect();
+    let expected = [keys[0], keys[3], "notes.tar.gz"].map(|key| format!("servers/{key}"));
+    assert_eq!(objects, expected);
+}
+
+#[test]
 fn a_link_is_read_like_a_file() {
     let (server, place) = (Server::new(), place());
     let bucket = server.bucket();
@@ -174,7 +225,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ran = common::wait(child);
-        assert_eq!(ran.status, 1, "{ran:?}");
+        assert_eq!(ran.status, 130, "{ran:?}");
         assert!(ran.err.contains("cancelled"), "{ran:?}");
         assert_eq!((server.unfinished(&bucket), server.objects(&bucket)), (vec![], vec![]));
     }
@@ -204,6 +255,10 @@ fn every_command_rejects_an_invalid_name() {
             &["extract", &object, root],
             &["restore", &object, root],
             &["sweep", to],
+            &["archives", to],
+            &["prune", to, "--keep-last", "1"],
+            &["lock", &object],
+            &["unlock", &object],
         ] {
             // Nothing listens on this port, and no request is sent.
             let ran = wingback()

@@ -149,7 +149,7 @@ void verifies(const wingback_archive *archive, bool is_whole) {
         wingback_note note = {.struct_size = sizeof note};
         OK(wingback_notes_get(wingback_verified_damage(verified), 0, &note, &error));
         CHECK(equal(note.path, "world/region.mca") && note.is_data_loss);
-        CHECK(wingback_notes_count(wingback_verified_whole(verified)) == 3);
+        CHECK(wingback_notes_count(wingback_verified_whole_files(verified)) == 3);
     }
     wingback_task_free(task);
 
@@ -171,6 +171,16 @@ void extracts(const wingback_archive *archive) {
     OK(wingback_extract_new(text(join(work, "extracted")), &extract, &error));
     OK(wingback_extract_select(extract, text("server.properties"), &error));
     OK(wingback_extract_options(extract, &options, &error));
+    const uint8_t sha1[20] = {1};
+    OK(wingback_extract_sha1(extract, sha1, &error));
+    OK(wingback_extract_start(extract, archive, &task, &error));
+    FAILS(WINGBACK_STATUS_MISMATCH, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_extract_free(extract);
+
+    OK(wingback_extract_new(text(join(work, "extracted")), &extract, &error));
+    OK(wingback_extract_select(extract, text("server.properties"), &error));
+    OK(wingback_extract_options(extract, &options, &error));
     OK(wingback_extract_start(extract, archive, &task, &error));
     CHECK(wingback_task_wait(task, -1, NULL) != WINGBACK_STATUS_OK);
     wingback_task_free(task);
@@ -189,6 +199,43 @@ void extracts(const wingback_archive *archive) {
     CHECK(wingback_notes_count(wingback_extracted_skipped(extracted)) == 0);
     wingback_task_free(task);
     wingback_extract_free(extract);
+}
+
+// Returns the path of the only note in a list.
+static wingback_bytes only_path(const wingback_notes *notes) {
+    wingback_note note = {.struct_size = sizeof note};
+    CHECK(wingback_notes_count(notes) == 1);
+    OK(wingback_notes_get(notes, 0, &note, &error));
+    return note.path;
+}
+
+// Removes a file that the archive does not have, first in a dry run.
+static void dry_run_and_delete(const wingback_archive *archive, const char *target) {
+    wingback_restore *restore;
+    struct stat stat_;
+    CHECK(unlink(join(target, "world/region.mca")) == 0);
+    FILE *extra = fopen(join(target, "world/extra"), "w");
+    CHECK(extra != NULL && fclose(extra) == 0);
+    OK(wingback_restore_new(text(target), &restore, &error));
+    OK(wingback_restore_state_dir(restore, text(join(target, "../state")), &error));
+    OK(wingback_restore_select(restore, text("world"), &error));
+    OK(wingback_restore_delete(restore, true, &error));
+    OK(wingback_restore_delete_excluded(restore, true, &error));
+    for (int dry_run = 1; dry_run >= 0; dry_run--) {
+        wingback_task *task;
+        const wingback_restored *restored;
+        OK(wingback_restore_dry_run(restore, dry_run != 0, &error));
+        OK(wingback_restore_start(restore, archive, &task, &error));
+        done(task);
+        OK(wingback_task_restored(task, &restored, &error));
+        CHECK(equal(only_path(wingback_restored_added(restored)), "world/region.mca"));
+        CHECK(equal(only_path(wingback_restored_removed(restored)), "world/extra"));
+        CHECK(wingback_notes_count(wingback_restored_replaced(restored)) == 0);
+        wingback_task_free(task);
+        CHECK((stat(join(target, "world/extra"), &stat_) == 0) == (dry_run != 0));
+        CHECK((stat(join(target, "world/region.mca"), &stat_) == 0) == (dry_run == 0));
+    }
+    wingback_restore_free(restore);
 }
 
 void restores(const wingback_archive *archive) {
@@ -226,11 +273,14 @@ void restores(const wingback_archive *archive) {
     CHECK(stat(join(target, "cache"), &stat_) == 0 && S_ISDIR(stat_.st_mode));
     CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
 
+    CHECK(summary.unchanged == 0);
+    dry_run_and_delete(archive, target);
+
     // Not the expected archive: nothing is changed.
     const uint8_t sha1[20] = {1};
     OK(wingback_restore_sha1(restore, sha1, &error));
     OK(wingback_restore_start(restore, archive, &task, &error));
-    FAILS(WINGBACK_STATUS_CORRUPT, wingback_task_wait(task, -1, &error));
+    FAILS(WINGBACK_STATUS_MISMATCH, wingback_task_wait(task, -1, &error));
     wingback_task_free(task);
     CHECK(stat(join(target, "world/region.mca"), &stat_) == 0 && stat_.st_size == 3000000);
 

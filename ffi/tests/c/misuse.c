@@ -23,9 +23,10 @@ static void nothing_given(void) {
     INVALID(wingback_store_local(none, none, 0, &store, &error));
     INVALID(wingback_store_local(x, none, 0, NULL, &error));
     INVALID(wingback_store_s3(NULL, &store, &error));
-    INVALID(wingback_store_key(NULL, none, NULL, 0, &len, &error));
+    INVALID(wingback_store_key(NULL, none, none, NULL, 0, &len, &error));
     INVALID(wingback_store_location(NULL, x, NULL, 0, &len, &error));
     INVALID(wingback_store_list(NULL, &task, &error));
+    INVALID(wingback_store_archives(NULL, none, 0, &task, &error));
     INVALID(wingback_store_delete(NULL, x, &task, &error));
     INVALID(wingback_store_sweep(NULL, &task, &error));
     INVALID(wingback_archive_file(none, &archive, &error));
@@ -35,6 +36,8 @@ static void nothing_given(void) {
     INVALID(wingback_archive_stream(-1, &archive, &error));
     FAILS(WINGBACK_STATUS_IO, wingback_archive_stream(1000, &archive, &error));
     INVALID(wingback_archive_info(NULL, &task, &error));
+    INVALID(wingback_archive_lock(NULL, &task, &error));
+    INVALID(wingback_archive_unlock(NULL, &task, &error));
     INVALID(wingback_archive_list(NULL, NULL, 0, &task, &error));
     INVALID(wingback_archive_read_file(NULL, x, 1, &task, &error));
     INVALID(wingback_archive_copy_file(NULL, x, 1, &task, &error));
@@ -77,7 +80,10 @@ static void nothing_given(void) {
     wingback_extract *extract = NULL;
     INVALID(wingback_restore_new(none, &restore, &error));
     INVALID(wingback_restore_new(x, NULL, &error));
-    INVALID(wingback_restore_merge(NULL, true, &error));
+    INVALID(wingback_restore_delete(NULL, true, &error));
+    INVALID(wingback_restore_delete_excluded(NULL, true, &error));
+    INVALID(wingback_restore_select(NULL, x, &error));
+    INVALID(wingback_restore_dry_run(NULL, true, &error));
     INVALID(wingback_restore_keep(NULL, x, &error));
     INVALID(wingback_restore_in_place(NULL, true, &error));
     INVALID(wingback_restore_staging(NULL, x, &error));
@@ -92,6 +98,7 @@ static void nothing_given(void) {
     INVALID(wingback_extract_select(NULL, x, &error));
     INVALID(wingback_extract_overwrite(NULL, true, &error));
     INVALID(wingback_extract_salvage(NULL, true, &error));
+    INVALID(wingback_extract_sha1(NULL, NULL, &error));
     INVALID(wingback_extract_options(NULL, NULL, &error));
     INVALID(wingback_extract_start(NULL, NULL, &task, &error));
     wingback_part_urls *part_urls = NULL;
@@ -136,7 +143,7 @@ static void nothing_given(void) {
     CHECK(wingback_extracted_skipped(NULL) == NULL && wingback_extracted_damage(NULL) == NULL);
     CHECK(wingback_extracted_warnings(NULL) == NULL);
     CHECK(wingback_extracted_unmatched(NULL) == NULL && wingback_verified_damage(NULL) == NULL);
-    CHECK(wingback_verified_whole(NULL) == NULL && wingback_notes_count(NULL) == 0);
+    CHECK(wingback_verified_whole_files(NULL) == NULL && wingback_notes_count(NULL) == 0);
     CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_read_method(NULL) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_objects_count(NULL) == 0 && wingback_parts_count(NULL) == 0);
     CHECK(wingback_info_tag_count(NULL) == 0);
@@ -178,11 +185,11 @@ static void odd_values(void) {
     INVALID(wingback_store_local(text("x"), latin, 0, &store, &error));
     INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, &store, &error));
     store = local(join(work, "misused"));
-    INVALID(wingback_store_key(store, text("none"), buffer, sizeof buffer, &len, &error));
-    INVALID(wingback_store_key(store, none, buffer, sizeof buffer, &len, &error));
-    INVALID(wingback_store_key(store, none, NULL, 4, &len, &error));
-    INVALID(wingback_store_key(store, none, NULL, 0, NULL, &error));
-    OK(wingback_store_key(store, none, NULL, 0, &len, &error));
+    INVALID(wingback_store_key(store, text("none"), none, buffer, sizeof buffer, &len, &error));
+    INVALID(wingback_store_key(store, none, none, buffer, sizeof buffer, &len, &error));
+    INVALID(wingback_store_key(store, none, none, NULL, 4, &len, &error));
+    INVALID(wingback_store_key(store, none, none, NULL, 0, NULL, &error));
+    OK(wingback_store_key(store, none, none, NULL, 0, &len, &error));
     CHECK(len == strlen("backup-.tar.gz") + 36);
     INVALID(wingback_archive_in_store(store, latin, &archive, &error));
     INVALID(wingback_archive_in_store(store, text("../x"), &archive, &error));

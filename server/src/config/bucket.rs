@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use uuid::Uuid;
-use wingback::{S3Config, S3Store};
+use wingback::{Error, ErrorKind, S3Config, S3Store};
 
 /// The options of the engine. Each server has a prefix of its own below the configured one.
 #[derive(Debug, Deserialize)]
@@ -31,6 +31,10 @@ impl Bucket {
     }
 
     pub(super) fn check(&self) -> wingback::Result<()> {
+        if !self.0.names.has_only_uuid() {
+            let error = Error::new(ErrorKind::InvalidInput, "use the option").at("names");
+            return Err(error.caused_by("it must have {uuid}, and no other field"));
+        }
         self.config(Uuid::nil()).check()
     }
 }

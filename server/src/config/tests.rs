@@ -46,11 +46,11 @@ fn defaults_are_as_documented_and_on_loopback() {
     assert!(config.address().unwrap().ip().is_loopback());
     assert_eq!(config.backup_directory(), Path::new("/var/lib/pterodactyl/backups"));
     let (server, backup) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let key = config.archive_name().of(server).key(&backup);
+    let key = config.archive_name().of(server).key(backup);
     assert_eq!(key.as_str(), format!("backup-{backup}.tar.gz"));
     let text = "wingback: {archive_name: '{server}/{uuid}.tar.gz', listen: '[::1]:9'}";
     let config = Config::parse(text).unwrap();
-    let key = config.archive_name().of(server).key(&backup);
+    let key = config.archive_name().of(server).key(backup);
     assert_eq!(key.as_str(), format!("{server}/{backup}.tar.gz"));
     assert_eq!(config.address().unwrap(), "[::1]:9".parse().unwrap());
 }
@@ -115,6 +115,7 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("wingback:\n  encoder: zip\n", "wingback.encoder", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
+        ("wingback:\n  archive_name: '{uuid}-{date}'\n", "wingback.archive_name", "line 2"),
         ("s3:\n  names: x\n", "s3.names", "line 2"),
         ("s3:\n  acess_key: hunter2\n", "acess_key", "line 2"),
         ("s3:\n  credentials: {access_key: a}\n", "secret_key", "line 2"),

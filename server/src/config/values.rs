@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de, de::Error as _};
 use uuid::Uuid;
 use wingback::{Encoder, IgnoreFile, NameTemplate, Profile, Rules};
 
-/// Name of archives: a [`NameTemplate`] that may contain `{server}` before `{uuid}`.
+/// Name of archives: a [`NameTemplate`] of `{uuid}`, which may contain `{server}` before it.
 #[derive(Clone, Debug)]
 pub(crate) struct ArchiveName(String);
 
@@ -27,7 +27,10 @@ impl<'de> Deserialize<'de> for ArchiveName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let one = name.replace("{server}", &Uuid::nil().to_string());
-        one.parse::<NameTemplate>().map_err(D::Error::custom)?;
+        let names = one.parse::<NameTemplate>().map_err(D::Error::custom)?;
+        if !names.has_only_uuid() {
+            return Err(D::Error::custom("it must have {uuid}, and no other field than {server}"));
+        }
         Ok(ArchiveName(name))
     }
 }

@@ -221,3 +221,19 @@ fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
     assert!(daemon.files().is_empty());
     daemon.send("DELETE", &daemon.path(daemon.server(), made), b"").expect(404);
 }
+
+#[test]
+fn a_locked_backup_is_not_deleted() {
+    let daemon = Daemon::new();
+    let made = daemon.made();
+    let path = daemon.path(daemon.server(), made);
+    let archive = || wingback::Archive::file(daemon.archive(made));
+    assert!(archive().lock().wait().unwrap());
+    let refused = daemon.send("DELETE", &path, b"").expect(409);
+    assert!(String::from_utf8_lossy(&refused.body).contains("locked"));
+    assert!(daemon.archive(made).exists());
+    assert_eq!(daemon.backup(daemon.server(), made)["state"], "complete");
+    assert!(archive().unlock().wait().unwrap());
+    daemon.send("DELETE", &path, b"").expect(204);
+    assert!(daemon.files().is_empty());
+}

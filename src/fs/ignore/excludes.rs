@@ -143,10 +143,10 @@ impl Excludes {
     ///
     /// The answer is for `path` alone. The caller asks from the top down, and does not ask about entries
     /// beneath an excluded directory unless [`must_enter`](Self::must_enter) returns true for it.
-    pub fn excluded(&self, path: &[u8], is_dir: bool) -> bool {
+    pub fn is_excluded(&self, path: &[u8], is_dir: bool) -> bool {
         match &self.patterns {
-            Patterns::Git(patterns) => patterns.excluded(path, is_dir),
-            Patterns::Wings(patterns) => patterns.excluded(path),
+            Patterns::Git(patterns) => patterns.is_excluded(path, is_dir),
+            Patterns::Wings(patterns) => patterns.is_excluded(path),
         }
     }
 
@@ -155,7 +155,7 @@ impl Excludes {
         match &self.patterns {
             Patterns::Git(patterns) => patterns.covers(path, is_dir),
             // The answer for a path does not depend on its parent directories.
-            Patterns::Wings(patterns) => patterns.excluded(path),
+            Patterns::Wings(patterns) => patterns.is_excluded(path),
         }
     }
 

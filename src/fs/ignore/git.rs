@@ -103,11 +103,11 @@ impl Patterns {
         Ok(())
     }
 
-    pub(super) fn excluded(&self, path: &[u8], is_dir: bool) -> bool {
+    pub(super) fn is_excluded(&self, path: &[u8], is_dir: bool) -> bool {
         let name = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let slashes = path[..name].iter().filter(|&&byte| byte == b'/').count();
         let found = self.for_paths.automaton.last(path, is_dir);
-        self.is_excluded(Subject { path, name: &path[name..], slashes }, is_dir, found)
+        self.is_last_excluding(Subject { path, name: &path[name..], slashes }, is_dir, found)
     }
 
     /// Returns whether `path` or a directory that contains it is excluded. The automaton reads the path
@@ -118,7 +118,7 @@ impl Patterns {
         let (mut name, mut slashes) = (0, 0);
         let is_excluded = |end: usize, name: usize, slashes, is_dir, run: &Run<'_>| {
             let subject = Subject { path: &path[..end], name: &path[name..end], slashes };
-            self.is_excluded(subject, is_dir, run.last(is_dir))
+            self.is_last_excluding(subject, is_dir, run.last(is_dir))
         };
         for (at, &byte) in path.iter().enumerate() {
             if byte == b'/' {
@@ -135,7 +135,12 @@ impl Patterns {
 
     /// Returns whether the last pattern that matches excludes the subject. `found` is the last pattern
     /// that the automaton for paths has matched.
-    fn is_excluded(&self, subject: Subject<'_>, is_dir: bool, found: Option<Verdict>) -> bool {
+    fn is_last_excluding(
+        &self,
+        subject: Subject<'_>,
+        is_dir: bool,
+        found: Option<Verdict>,
+    ) -> bool {
         let Subject { path, name, slashes } = subject;
         let found = found.max(self.for_names.automaton.last(name, is_dir));
         let found = found.max(self.for_names.literals.last(name, is_dir));

@@ -102,7 +102,7 @@ impl Patterns {
         Ok(())
     }
 
-    pub(super) fn excluded(&self, path: &[u8]) -> bool {
+    pub(super) fn is_excluded(&self, path: &[u8]) -> bool {
         let path = as_go_sees(path);
         let plain = self.plain.last(path.as_bytes(), false);
         let later = self.expressions.iter().rev().take_while(|e| Some(e.verdict) > plain);

@@ -9,10 +9,7 @@ use rustix::{
 
 use crate::{
     error::{Error, Result},
-    fs::{
-        beneath::{Beneath, os},
-        replace::dir_access::open_dir,
-    },
+    fs::beneath::os,
 };
 
 /// The most entries of one directory that an exchange moves. Each takes some hundred bytes of memory.
@@ -44,12 +41,6 @@ pub(super) fn sorted_names(dir: impl AsFd, path: &[u8]) -> Result<Vec<Vec<u8>>> 
     let mut names = all_names(dir).map_err(|e| Error::io("list", e).at(os(path)))?;
     names.sort_unstable();
     Ok(names)
-}
-
-/// Returns all names in a directory of a tree, sorted.
-pub(super) fn sorted_names_at(tree: &Beneath, path: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let dir = open_dir(tree, path).map_err(|e| Error::io("list", e).at(os(path)))?;
-    sorted_names(&dir, path)
 }
 
 /// Returns the metadata of an entry, or `None` if there is none. `path` is its path, for errors.

@@ -5,7 +5,6 @@
 //!
 //! | step | is done if | undone by |
 //! |---|---|---|
-//! | `Keep(p)` | `new/p` exists, or `new/top(p)` does not exist (it was put) | `new/p` → `target/p` |
 //! | `MoveOut(p, i)` | `old/i` exists, or the next step is `Put(p)` and is done | `old/i` → `target/p` |
 //! | `Save(p, i)` | as `MoveOut` | `old/i` → `target/p`, if that is missing |
 //! | `Put(p)` | `new/p` does not exist | `target/p` → `new/p` |
@@ -15,14 +14,17 @@
 //! A directory that cannot be renamed is moved entry by entry (see
 //! [`move_dir`](crate::fs::replace::move_dir)).
 
-use rustix::{fs::Mode, io::Errno};
+use rustix::{
+    fs::{Gid, Mode, Stat, Uid},
+    io::Errno,
+};
 
 use crate::{
     error::{Error, Result},
     fs::{
         beneath::{Beneath, os, split},
         replace::{
-            dir_access::open_dir,
+            dir_access::{OpenDir, open_dir},
             journal::{DirAttributes, Journal, Step},
             move_dir::{move_entry, undo_partial_move},
             ops::{self, At},
@@ -93,19 +95,10 @@ impl Trees {
     ) -> Result<(), Errno> {
         let number = |i: &u32| i.to_string().into_bytes();
         match step {
-            Step::Keep(path) => {
-                let top = path.split(|&b| b == b'/').next().unwrap_or_default();
-                if At(&self.new, top).exists()? && !At(&self.new, path).exists()? {
-                    // If it was removed, there is nothing to keep.
-                    let part = part(step);
-                    let (from, to) = (At(&self.target, path), At(&self.new, path));
-                    ops::unless_gone(move_entry(from, to, At(&self.old, &part)))?;
-                }
-            }
             Step::MoveOut(path, i) => {
                 let old = number(i);
                 if !At(&self.old, &old).exists()? {
-                    let part = part(step);
+                    let part = part(*i);
                     let (from, to) = (At(&self.target, path), At(&self.old, &old));
                     ops::unless_gone(move_entry(from, to, At(&self.old, &part)))?;
                 }
@@ -146,15 +139,9 @@ impl Trees {
     fn undo_step(&self, step: &Step) -> Result<(), Errno> {
         let number = |i: &u32| i.to_string().into_bytes();
         match step {
-            Step::Keep(path) => {
-                if At(&self.new, path).exists()? {
-                    ops::rename(At(&self.new, path), At(&self.target, path), false)?;
-                }
-                undo_partial_move(At(&self.target, path), At(&self.old, &part(step)))?;
-            }
             Step::MoveOut(path, i) | Step::Save(path, i) => {
                 let old = number(i);
-                undo_partial_move(At(&self.target, path), At(&self.old, &part(step)))?;
+                undo_partial_move(At(&self.target, path), At(&self.old, &part(*i)))?;
                 if At(&self.old, &old).exists()? && !At(&self.target, path).exists()? {
                     ops::rename(At(&self.old, &old), At(&self.target, path), false)?;
                 }
@@ -174,7 +161,7 @@ impl Trees {
     }
 
     fn set_attributes(&self, path: &[u8], attributes: Option<DirAttributes>) -> Result<()> {
-        let fail = |e: Errno| Error::io("set the mode and time of", e).at(os(path));
+        let fail = |e: Errno| Error::io("set the owner, mode and time of", e).at(os(path));
         let Some(attributes) = attributes else {
             return Ok(());
         };
@@ -184,18 +171,27 @@ impl Trees {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
             Err(e) => return Err(fail(e)),
         };
-        ops::set_times(&dir, attributes.mtime_ns).map_err(fail)?;
-        dir.set_mode(Mode::from_raw_mode(attributes.mode)).map_err(fail)
+        let found = rustix::fs::fstat(&dir).map_err(fail)?;
+        match set(dir, &found, attributes) {
+            // Only its owner can set them. A directory of another user keeps its own.
+            Err(Errno::PERM) if found.st_uid != rustix::process::geteuid().as_raw() => Ok(()),
+            result => result.map_err(fail),
+        }
     }
 }
 
-/// Returns the name, in `old`, of the part of a directory that is moved entry by entry.
-fn part(step: &Step) -> Vec<u8> {
-    match step {
-        Step::Keep(path) | Step::Put(path) => format!("part-{}", blake3::hash(path).to_hex()),
-        Step::MoveOut(_, i) | Step::Save(_, i) => format!("part-{i}"),
+fn set(dir: OpenDir<'_>, found: &Stat, attributes: DirAttributes) -> Result<(), Errno> {
+    let DirAttributes { mode, uid, gid, mtime_ns } = attributes;
+    if (found.st_uid, found.st_gid) != (uid, gid) {
+        ops::chown(&dir, Uid::from_raw(uid), Gid::from_raw(gid))?;
     }
-    .into_bytes()
+    ops::set_times(&dir, mtime_ns)?;
+    dir.set_mode(Mode::from_raw_mode(mode))
+}
+
+/// Returns the name, in `old`, of the part of a directory that is moved entry by entry.
+fn part(number: u32) -> Vec<u8> {
+    format!("part-{number}").into_bytes()
 }
 
 fn failed(operation: &'static str, step: &Step, errno: Errno) -> Error {

@@ -15,8 +15,6 @@ pub(crate) struct Journal {
 /// whether a step is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
-    /// `target/path` → `new/path`: the restore keeps this entry.
-    Keep(#[serde(with = "serde_bytes")] Vec<u8>),
     /// `target/path` → `old/number`.
     MoveOut(#[serde(with = "serde_bytes")] Vec<u8>, u32),
     /// `old/number` becomes another name of `target/path`. The next step replaces `target/path` by one
@@ -40,15 +38,15 @@ pub(crate) struct DirChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirAttributes {
     pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     pub(crate) mtime_ns: i64,
 }
 
 impl Step {
     pub(crate) fn path(&self) -> &[u8] {
         match self {
-            Step::Keep(path) | Step::MoveOut(path, _) | Step::Save(path, _) | Step::Put(path) => {
-                path
-            }
+            Step::MoveOut(path, _) | Step::Save(path, _) | Step::Put(path) => path,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! A tenant may write to the target at any moment, so nothing that is found in the target is trusted.
 //! Only the record says which name the staging directory has, and by which inode it is recognized.
 
+mod changes;
 mod claim;
 mod dir_access;
 mod entries;
@@ -26,6 +27,7 @@ mod ops;
 mod plan;
 mod record;
 mod recover;
+mod removals;
 mod remove;
 mod staging;
 mod state;
@@ -36,8 +38,10 @@ mod transaction;
 mod visit;
 
 pub(crate) use crate::fs::replace::{
-    plan::ExchangeMode,
+    changes::Changes,
+    plan::Exchange,
     recover::recover,
+    removals::{Fate, Fates, find as find_removals, in_the_way},
     state::StateDir,
     transaction::{Replacement, check_whole, clear},
     visit::visit,

@@ -3,7 +3,7 @@
 //! Overlayfs answers `EXDEV` to the rename of a directory of a lower layer. It can rename files, and
 //! directories that were made later. The entries move into a directory in the staging directory, the
 //! *part*. When the part has all entries, it is renamed to the name that the directory should get. So
-//! an interrupted move can be told from a finished one: while the part is there, the move continues
+//! an interrupted move differs from a finished one: while the part is there, the move continues
 //! from it or is undone from it. Directories keep owner and mode. If a move was interrupted or undone,
 //! their times are new.
 

@@ -1,119 +1,85 @@
 //! Plans the steps that exchange two trees, and refuses trees that cannot be exchanged.
 
-use std::{collections::HashSet, os::fd::AsFd};
+use std::collections::HashSet;
 
-use rustix::{
-    fs::{AtFlags, Stat, StatxAttributes, StatxFlags},
-    io::Errno,
-};
+use rustix::{fs::Stat, io::Errno};
 
 use crate::{
     entry::Metadata,
     error::{Error, ErrorKind, Result},
     fs::{
-        beneath::{Beneath, component_ends, os},
+        beneath::{os, split},
         replace::{
-            dir_access::open_dir,
-            entries::{all_names, is_dir, join, sorted_names, sorted_names_at, stat},
+            changes::{Changes, is_unchanged},
+            dir_access::{OpenDir, open_dir},
+            entries::{is_dir, join, sorted_names, stat},
             exchange::Trees,
             journal::{DirAttributes, DirChange, Journal, Step},
-            ops::{self, At},
-            remove::remove_contents,
+            ops::At,
+            removals::{self, Fates, Keep, check_one},
         },
-        stat::FileId,
     },
 };
 
-/// Returns whether an entry of the old tree is kept as it is. The arguments are its path and whether it is
-/// a directory.
-pub(crate) type Keep<'a> = &'a dyn Fn(&[u8], bool) -> bool;
-
-/// The result of an exchange.
+/// What an exchange keeps of the old tree.
 #[derive(Clone, Copy)]
-pub(crate) enum ExchangeMode<'a> {
-    /// The new tree, and the entries that are kept.
-    Replace { keep: Keep<'a> },
-    /// The new tree over the old one.
-    Merge { keep: Keep<'a> },
+pub(crate) struct Exchange<'a> {
+    /// Decides about the entries that the new tree has as well. A kept one stays as it is, with everything
+    /// in it.
+    pub(crate) keep: Keep<'a>,
+    /// Decides about the other entries. With `None` they all stay.
+    pub(crate) fates: Option<Fates<'a>>,
+    /// Returns whether a directory of the new tree has its own attributes. Otherwise the directory of the
+    /// old tree keeps its attributes.
+    pub(crate) is_named: &'a dyn Fn(&[u8]) -> bool,
 }
 
-/// Fails if the target has entries that cannot be exchanged: mount points, and files that are immutable.
-/// Nothing is changed. Entries that are kept, or that a merge does not touch, are not checked.
-pub(crate) fn check(trees: &Trees, mode: ExchangeMode<'_>) -> Result<()> {
-    let ExchangeMode::Replace { keep } = mode else {
+/// Fails if an entry that the exchange may remove cannot be removed: a mount point, or an immutable file.
+/// This finds them before the new tree is there.
+pub(crate) fn check(trees: &Trees, how: Exchange<'_>) -> Result<()> {
+    let Some(fates) = how.fates else {
         return Ok(());
     };
-    let mut paths: Vec<Vec<u8>> = vec![Vec::new()];
-    while let Some(dir_path) = paths.pop() {
-        let fail = |e: Errno| Error::io("read the metadata of", e).at(os(&dir_path));
-        let dir = match trees.target.dir(&dir_path) {
-            Ok(dir) => Beneath::from_fd(dir),
-            // It cannot be listed, and can be moved all the same. This process may not read it, it was
-            // removed or replaced, or its path is too long.
-            Err(
-                Errno::ACCESS | Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG,
-            ) => continue,
-            Err(e) => return Err(fail(e)),
-        };
-        let names = match all_names(&dir) {
-            // This process may open it and not list it.
-            Err(Errno::ACCESS) => continue,
-            names => names.map_err(fail)?,
-        };
-        for name in names {
-            let path = join(&dir_path, &name);
-            let Some(stat) = stat(&dir, &name, &path)? else {
-                continue;
-            };
-            let is_top = dir_path.is_empty();
-            let is_dir = is_dir(&stat);
-            if FileId::of(&stat) == trees.staging || is_top && keep(&path, is_dir) {
-                continue;
-            }
-            check_one(&dir, &name, &path)?;
-            if is_dir {
-                paths.push(path);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Fails if the entry is a mount point or immutable.
-fn check_one(dir: impl AsFd, name: &[u8], path: &[u8]) -> Result<()> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let Ok(found) = rustix::fs::statx(dir, name, flags, StatxFlags::empty()) else {
-        // `statx` is missing before Linux 4.11 and under some filters. Then the rename fails, and is undone.
-        return Ok(());
-    };
-    let attributes = found.stx_attributes & found.stx_attributes_mask;
-    let why = if attributes.contains(StatxAttributes::MOUNT_ROOT) {
-        "a file system is mounted there"
-    } else if attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
-        "it is immutable (chattr +i or +a)"
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::PermissionDenied, "replace").at(os(path)).caused_by(why))
+    let staging = Some(trees.staging);
+    removals::find(&trees.target, staging, &|_| Ok(None), how.keep, fates).map(drop)
 }
 
 impl Trees {
-    /// Plans the steps. Entries of the new tree that the kept entries of the old tree replace are removed
-    /// first.
-    pub(crate) fn plan(&self, mode: ExchangeMode<'_>) -> Result<Journal> {
-        let journal = Journal::default();
-        let mut plan = Plan { trees: self, journal, known: HashSet::new(), moved_out: 0 };
-        match mode {
-            ExchangeMode::Replace { keep } => plan.replace(keep)?,
-            ExchangeMode::Merge { keep } => plan.merge(keep)?,
+    /// Plans the steps.
+    pub(crate) fn plan(&self, how: Exchange<'_>) -> Result<(Journal, Changes)> {
+        let mut plan = Plan {
+            trees: self,
+            how,
+            journal: Journal::default(),
+            changes: Changes::default(),
+            known: HashSet::new(),
+            moved_out: 0,
+        };
+        plan.remove()?;
+        let mut dirs = vec![Vec::new()];
+        while let Some(dir) = dirs.pop() {
+            plan.put(&dir, &mut dirs)?;
         }
-        Ok(plan.journal)
+        // The attributes of a directory are set after those of its entries.
+        plan.journal.attributes.sort_by(|a, b| b.path.cmp(&a.path));
+        Ok((plan.journal, plan.changes))
+    }
+
+    /// Returns whether the new tree has a directory at a path; `None` if it has nothing there.
+    fn is_new_dir(&self, path: &[u8]) -> Result<Option<bool>> {
+        match At(&self.new, path).stat() {
+            Ok(stat) => Ok(Some(is_dir(&stat))),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(e) => Err(Error::io("read the metadata of", e).at(os(path))),
+        }
     }
 }
 
 struct Plan<'a> {
     trees: &'a Trees,
+    how: Exchange<'a>,
     journal: Journal,
+    changes: Changes,
     /// Paths of directories whose attributes the journal sets.
     known: HashSet<Vec<u8>>,
     /// Entries that the steps move to `old`.
@@ -121,150 +87,102 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn replace(&mut self, keep: Keep<'_>) -> Result<()> {
-        let mut replaced = Vec::new();
-        for name in sorted_names_at(&self.trees.target, b"")? {
-            let Some(stat) = stat(&self.trees.target, &name, &name)? else {
-                continue;
+    /// Plans the removal of entries that the new tree does not have.
+    fn remove(&mut self) -> Result<()> {
+        let Some(fates) = self.how.fates else {
+            return Ok(());
+        };
+        let Trees { target, staging, .. } = self.trees;
+        let is_new_dir = |path: &[u8]| self.trees.is_new_dir(path);
+        let found = removals::find(target, Some(*staging), &is_new_dir, self.how.keep, fates)?;
+        self.changes.removed = found.paths;
+        for path in found.tops {
+            let attributes_of = |path: &[u8]| match At(target, path).stat() {
+                Ok(stat) => Ok(attributes(&stat)),
+                Err(Errno::NOENT) => Ok(None),
+                Err(e) => Err(Error::io("read the metadata of", e).at(os(path))),
             };
-            if FileId::of(&stat) == self.trees.staging {
-                continue;
+            let (parent, _) = split(&path);
+            if !parent.is_empty() && self.trees.is_new_dir(parent)?.is_none() {
+                let old = attributes_of(parent)?;
+                self.set_attributes(parent, old, old);
             }
-            let is_dir = is_dir(&stat);
-            if keep(&name, is_dir) {
-                self.remove_new(&name)?;
-                continue;
-            }
-            if is_dir {
-                self.plan_kept_beneath(&name, keep)?;
-            }
-            replaced.push((name, attributes(&stat)));
-        }
-        let new = sorted_names_at(&self.trees.new, b"")?;
-        for (name, old) in &replaced {
-            if new.binary_search(name).is_err() {
-                self.move_out(name);
-                self.restore_closed(name, *old, None);
-            }
-        }
-        for name in new {
-            let old = replaced.binary_search_by(|(old, _)| old.cmp(&name));
-            let old = old.ok().map(|i| replaced[i].1);
-            if old.is_some() {
-                self.move_out(&name);
-            }
-            let new = stat(&self.trees.new, &name, &name)?;
-            let new = new.and_then(|stat| attributes(&stat));
-            self.restore_closed(&name, old.flatten(), new);
-            self.journal.steps.push(Step::Put(name));
+            self.restore_closed(&path, attributes_of(&path)?, None);
+            self.move_out(&path);
         }
         Ok(())
     }
 
-    /// Plans the moves of kept entries beneath a directory that is not kept: they move into the new tree.
-    fn plan_kept_beneath(&mut self, top: &[u8], keep: Keep<'_>) -> Result<()> {
-        let mut dirs = vec![top.to_vec()];
-        while let Some(dir) = dirs.pop() {
-            let mut has_kept = false;
-            let opened = match open_dir(&self.trees.target, &dir) {
-                Ok(opened) => opened,
-                // No pattern can match a path that is too long.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => continue,
-                Err(e) => return Err(Error::io("list", e).at(os(&dir))),
+    /// Plans the steps for the entries of one directory of the new tree. Adds its directories that the old
+    /// tree has as well to `dirs`.
+    fn put(&mut self, dir: &[u8], dirs: &mut Vec<Vec<u8>>) -> Result<()> {
+        let fail = |e: Errno| Error::io("read the metadata of", e).at(os(dir));
+        let new_dir = open_dir(&self.trees.new, dir).map_err(fail)?;
+        let old_dir = open_dir(&self.trees.target, dir).map_err(fail)?;
+        for name in sorted_names(&new_dir, dir)? {
+            let path = join(dir, &name);
+            let Some(new) = stat(&new_dir, &name, &path)? else {
+                continue;
             };
-            for name in sorted_names(&opened, &dir)? {
-                let path = join(&dir, &name);
-                let Some(stat) = stat(&opened, &name, &path)? else {
-                    continue;
-                };
-                let is_dir = is_dir(&stat);
-                if keep(&path, is_dir) {
-                    if !has_kept {
-                        self.make_parents(&dir)?;
-                        has_kept = true;
-                    }
-                    self.remove_new(&path)?;
-                    self.journal.steps.push(Step::Keep(path));
-                } else if is_dir {
+            match stat(&old_dir, &name, &path)? {
+                None => {
+                    self.changes.added.push(path.clone());
+                    self.restore_closed(&path, None, attributes(&new));
+                    self.put_one(path, &new)?;
+                }
+                Some(old) if (self.how.keep)(&path, is_dir(&old)) => {}
+                Some(old) if is_dir(&old) && is_dir(&new) => {
+                    check_one(&old_dir, &name, &path)?;
+                    let own = attributes(&new).filter(|_| (self.how.is_named)(&path));
+                    self.set_attributes(&path, attributes(&old), own.or(attributes(&old)));
                     dirs.push(path);
                 }
+                Some(old) => self.replace(path, &name, (&old_dir, &old), (&new_dir, &new))?,
             }
         }
         Ok(())
     }
 
-    /// Makes the directories that the new tree needs for kept entries, with the attributes of the old
-    /// tree. Notes the attributes of all these directories, since the moves change their times.
-    fn make_parents(&mut self, dir: &[u8]) -> Result<()> {
-        for end in component_ends(dir) {
-            let path = &dir[..end];
-            if self.known.contains(path) {
-                continue;
-            }
-            let fail = |e: Errno| Error::io("read the metadata of", e).at(os(path));
-            let old = attributes(&At(&self.trees.target, path).stat().map_err(fail)?);
-            let new = match At(&self.trees.new, path).stat() {
-                Ok(stat) if is_dir(&stat) => attributes(&stat),
-                Ok(_) => {
-                    return Err(Error::new(ErrorKind::InvalidInput, "keep").at(os(dir)).caused_by(
-                        "the archive has an entry of another type in place of its directory",
-                    ));
-                }
-                Err(Errno::NOENT) => {
-                    At(&self.trees.new, path).make_dir().map_err(fail)?;
-                    old
-                }
-                Err(e) => return Err(fail(e)),
-            };
-            self.set_attributes(path, old, new);
+    /// Plans the replacement of an entry that is not a directory in both trees.
+    fn replace(
+        &mut self,
+        path: Vec<u8>,
+        name: &[u8],
+        old: (&OpenDir<'_>, &Stat),
+        new: (&OpenDir<'_>, &Stat),
+    ) -> Result<()> {
+        let fail = |e: Errno| Error::io("read the link", e).at(os(&path));
+        if is_unchanged(name, old, new).map_err(fail)? {
+            self.changes.unchanged += 1;
+            return Ok(());
         }
-        Ok(())
+        check_one(old.0, name, &path)?;
+        let (old, new) = (old.1, new.1);
+        self.changes.replaced.push(path.clone());
+        match (is_dir(old), is_dir(new)) {
+            (true, _) if self.how.fates.is_none() => {
+                return Err(Error::new(ErrorKind::InvalidInput, "restore").at(os(&path)).caused_by(
+                    "it is a directory, and the archive has another entry in its place. A restore \
+                     that deletes replaces it",
+                ));
+            }
+            (false, false) => {
+                self.journal.steps.push(Step::Save(path.clone(), self.moved_out));
+                self.moved_out += 1;
+            }
+            _ => {
+                self.restore_closed(&path, attributes(old), attributes(new));
+                self.move_out(&path);
+            }
+        }
+        self.put_one(path, new)
     }
 
-    fn merge(&mut self, keep: Keep<'_>) -> Result<()> {
-        let mut dirs = vec![Vec::new()];
-        while let Some(dir) = dirs.pop() {
-            let fail = |e: Errno| Error::io("read the metadata of", e).at(os(&dir));
-            let new_dir = open_dir(&self.trees.new, &dir).map_err(fail)?;
-            let old_dir = open_dir(&self.trees.target, &dir).map_err(fail)?;
-            for name in sorted_names(&new_dir, &dir)? {
-                let path = join(&dir, &name);
-                let Some(new) = stat(&new_dir, &name, &path)? else {
-                    continue;
-                };
-                let Some(old) = stat(&old_dir, &name, &path)? else {
-                    self.restore_closed(&path, None, attributes(&new));
-                    self.journal.steps.push(Step::Put(path));
-                    continue;
-                };
-                if keep(&path, is_dir(&old)) {
-                    self.remove_new(&path)?;
-                    continue;
-                }
-                check_one(&old_dir, &name, &path)?;
-                match (is_dir(&old), is_dir(&new)) {
-                    (true, true) => {
-                        self.set_attributes(&path, attributes(&old), attributes(&new));
-                        dirs.push(path);
-                    }
-                    (false, false) => {
-                        self.journal.steps.push(Step::Save(path.clone(), self.moved_out));
-                        self.moved_out += 1;
-                        self.journal.steps.push(Step::Put(path));
-                    }
-                    (old_is_dir, _) => {
-                        let why = match old_is_dir {
-                            true => "it is a directory, and the archive has a file there",
-                            false => "it is a file, and the archive has a directory there",
-                        };
-                        let error = Error::new(ErrorKind::InvalidInput, "merge").at(os(&path));
-                        return Err(error.caused_by(why));
-                    }
-                }
-            }
+    fn put_one(&mut self, path: Vec<u8>, new: &Stat) -> Result<()> {
+        if is_dir(new) {
+            self.changes.add_beneath(&self.trees.new, &path)?;
         }
-        // The attributes of a directory are set after those of its entries.
-        self.journal.attributes.sort_by(|a, b| b.path.cmp(&a.path));
+        self.journal.steps.push(Step::Put(path));
         Ok(())
     }
 
@@ -297,21 +215,10 @@ impl Plan<'_> {
             self.set_attributes(path, old, new);
         }
     }
-
-    /// Removes an entry of the new tree whose path is kept.
-    fn remove_new(&self, path: &[u8]) -> Result<()> {
-        let fail = |e: Errno| Error::io("keep", e).at(os(path));
-        let new = At(&self.trees.new, path);
-        if new.exists().map_err(fail)? {
-            ops::rename(new, At(&self.trees.old, b"kept"), false).map_err(fail)?;
-            remove_contents(&self.trees.old).map_err(fail)?;
-        }
-        Ok(())
-    }
 }
 
 /// Returns the attributes of a directory; `None` for another file type.
 fn attributes(stat: &Stat) -> Option<DirAttributes> {
-    let meta = Metadata::of(stat);
-    is_dir(stat).then_some(DirAttributes { mode: meta.mode, mtime_ns: meta.mtime_ns })
+    let Metadata { mode, uid, gid, mtime_ns, .. } = Metadata::of(stat);
+    is_dir(stat).then_some(DirAttributes { mode, uid, gid, mtime_ns })
 }

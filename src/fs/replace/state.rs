@@ -34,6 +34,7 @@ use crate::{
             staging::{self, StagingDir},
             target::{RecordName, Target},
         },
+        state_file::check_owner,
     },
 };
 
@@ -235,27 +236,12 @@ impl StateDir {
             Err(Errno::NOENT) => return Ok(None),
             Err(e) => return Err(self.fail(e)),
         };
-        self.check_owner(&state)?;
+        check_owner(&state, &self.path)?;
         match rustix::fs::openat(&state, RESTORES, DIRECTORY, Mode::empty()) {
-            Ok(dir) => self.check_owner(&dir).map(|()| Some(Beneath::from_fd(dir))),
+            Ok(dir) => check_owner(&dir, &self.path).map(|()| Some(Beneath::from_fd(dir))),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(self.fail(e)),
         }
-    }
-
-    /// Fails if another user can write to the directory: that user could control restores and recovery.
-    fn check_owner(&self, dir: &OwnedFd) -> Result<()> {
-        let stat = rustix::fs::fstat(dir).map_err(|e| self.fail(e))?;
-        let user = rustix::process::geteuid().as_raw();
-        let why = if stat.st_uid != user && stat.st_uid != 0 {
-            "it belongs to another user"
-        } else if stat.st_mode & 0o022 != 0 {
-            "other users may write to it"
-        } else {
-            return Ok(());
-        };
-        let error = Error::new(ErrorKind::PermissionDenied, "use the state directory");
-        Err(error.at(&self.path).caused_by(why))
     }
 
     /// Opens the directory of records, after making it and its parents if they are missing.

@@ -10,13 +10,16 @@ use rustix::io::Errno;
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::{
+        beneath::Beneath,
         replace::{
+            changes::Changes,
             claim::{Claim, NewOrInterrupted},
             exchange::Trees,
             ops,
-            plan::{self, ExchangeMode, Keep},
+            plan::{self, Exchange},
             record::{Phase, StagingRecord},
             recover::{Recovered, recover_claim, remove_staging, rollback_failed, sync_failed},
+            removals::Fates,
             staging::{StagingDir, remove_unidentified},
             state::StateDir,
             target::Target,
@@ -91,23 +94,29 @@ impl Replacement {
         self.trees.new.dir(b"").map_err(fail)
     }
 
-    /// Fails if the target has entries that cannot be exchanged, before any work is done.
-    pub(crate) fn check(&self, mode: ExchangeMode<'_>) -> Result<()> {
-        plan::check(&self.trees, mode)
+    /// Opens the directory whose content is replaced.
+    pub(crate) fn old_tree(&self) -> Result<Beneath> {
+        let fail = |e: Errno| Error::io("open the directory", e).at(&self.target.path);
+        self.trees.target.reopen().map_err(fail)
     }
 
-    /// Exchanges the trees, and returns warnings.
+    /// Fails if the target has entries that cannot be removed, before any work is done.
+    pub(crate) fn check(&self, how: Exchange<'_>) -> Result<()> {
+        plan::check(&self.trees, how)
+    }
+
+    /// Exchanges the trees, and returns the changes and warnings.
     ///
     /// Until the journal is written, `is_cancelled` can end the transaction, and a failure leaves the
     /// target untouched. A later failure undoes the exchange. `committed` is called while the record
     /// still says that the new tree is in place.
     pub(crate) fn commit(
         mut self,
-        mode: ExchangeMode<'_>,
+        how: Exchange<'_>,
         is_cancelled: &dyn Fn() -> bool,
         committed: &dyn Fn(),
-    ) -> Result<Vec<Warning>> {
-        let journal = self.trees.plan(mode)?;
+    ) -> Result<(Changes, Vec<Warning>)> {
+        let (journal, changes) = self.trees.plan(how)?;
         ops::sync_tree(&self.trees.new).map_err(|e| sync_failed(&self.target, e))?;
         if is_cancelled() {
             return Err(Error::cancelled());
@@ -137,7 +146,7 @@ impl Replacement {
         if let Err(e) = self.remove(claim) {
             warnings.push(Warning::OldFilesLeft(format!("{e} ({})", staging.display())));
         }
-        Ok(warnings)
+        Ok((changes, warnings))
     }
 
     /// Ends the transaction after its record could not be written. The record may have changed on disk
@@ -164,12 +173,11 @@ impl Drop for Replacement {
     }
 }
 
-/// Removes all entries of `target` that `keep` does not match, as one transaction. Returns warnings.
-pub(crate) fn clear(target: &Path, state: &StateDir, keep: Keep<'_>) -> Result<Vec<Warning>> {
+/// Removes the entries of `target` that `fates` decides to remove, as one transaction. Returns warnings.
+pub(crate) fn clear(target: &Path, state: &StateDir, fates: Fates<'_>) -> Result<Vec<Warning>> {
     let replacement = Replacement::prepare(target, state, None)?;
-    let mode = ExchangeMode::Replace { keep };
-    replacement.check(mode)?;
-    replacement.commit(mode, &|| false, &|| ())
+    let how = Exchange { keep: &|_, _| false, fates: Some(fates), is_named: &|_| false };
+    replacement.commit(how, &|| false, &|| ()).map(|(_, warnings)| warnings)
 }
 
 /// Fails if an exchange of this directory has begun and has not ended. Then its tree is neither the old

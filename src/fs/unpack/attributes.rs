@@ -3,21 +3,29 @@
 use std::os::fd::OwnedFd;
 
 use rustix::{
-    fs::{AtFlags, Gid, Mode, Uid},
+    fs::{AtFlags, Mode},
     io::Errno,
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     fs::{
-        beneath::{fail, os},
+        beneath::fail,
         sys::may_be_missing,
         unpack::{
             options::Owner,
+            owners::UnsetOwners,
             times::{ClampedTimes, times},
         },
     },
 };
+
+/// Members that have other attributes than in the archive.
+#[derive(Debug, Default)]
+pub(crate) struct Deviations {
+    pub(super) times: ClampedTimes,
+    pub(super) owners: UnsetOwners,
+}
 
 /// The attributes that a file, link or directory gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +45,17 @@ impl Attributes {
         fd: &OwnedFd,
         path: &[u8],
         owner: Owner,
-        clamped: &ClampedTimes,
+        deviations: &Deviations,
     ) -> Result<()> {
-        if let Some((uid, gid)) = self.ids(path, owner)? {
-            rustix::fs::fchown(fd, Some(uid), Some(gid))
-                .map_err(|e| fail("set the owner of", path, e))?;
+        if let Some(owner) = self.owner(owner) {
+            let chown = |uid, gid| rustix::fs::fchown(fd, Some(uid), Some(gid));
+            deviations.owners.set(path, owner, chown, || rustix::fs::fstat(fd))?;
         }
         rustix::fs::fchmod(fd, Mode::from_raw_mode(self.mode & 0o777))
             .map_err(|e| fail("set the mode of", path, e))?;
         rustix::fs::futimens(fd, &times(self.mtime_ns))
             .map_err(|e| fail("set the time of", path, e))?;
-        clamped.check(path, self.mtime_ns, || rustix::fs::fstat(fd));
+        deviations.times.check(path, self.mtime_ns, || rustix::fs::fstat(fd));
         Ok(())
     }
 
@@ -58,35 +66,38 @@ impl Attributes {
         name: &[u8],
         path: &[u8],
         owner: Owner,
-        clamped: &ClampedTimes,
+        deviations: &Deviations,
     ) -> Result<()> {
         let fail = |e: Errno| fail("make the link", path, e);
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        if let Some((uid, gid)) = self.ids(path, owner)? {
-            rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags).map_err(fail)?;
+        let stat = || rustix::fs::statat(dir, name, flags);
+        if let Some(owner) = self.owner(owner) {
+            let chown = |uid, gid| rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags);
+            deviations.owners.set(path, owner, chown, stat)?;
         }
         match rustix::fs::utimensat(dir, name, &times(self.mtime_ns), flags) {
             // Some file systems keep no times of links.
             Err(e) if may_be_missing(e) => return Ok(()),
             result => result.map_err(fail)?,
         }
-        clamped.check(path, self.mtime_ns, || rustix::fs::statat(dir, name, flags));
+        deviations.times.check(path, self.mtime_ns, stat);
         Ok(())
     }
 
     /// Returns the owner to set; `None` if the owner is not changed.
-    fn ids(&self, path: &[u8], owner: Owner) -> Result<Option<(Uid, Gid)>> {
-        let ids = match owner {
-            Owner::Keep => return Ok(None),
-            Owner::Fixed(uid, gid) => Some((uid, gid)),
-            Owner::FromArchive => u32::try_from(self.uid).ok().zip(u32::try_from(self.gid).ok()),
-        };
-        // `u32::MAX` would mean "do not change".
-        match ids.filter(|&(uid, gid)| uid != u32::MAX && gid != u32::MAX) {
-            Some((uid, gid)) => Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid)))),
-            None => Err(Error::new(ErrorKind::InvalidInput, "set the owner of")
-                .at(os(path))
-                .caused_by("the number of its user or group is too large for this system")),
+    pub(super) fn owner(&self, owner: Owner) -> Option<(u64, u64)> {
+        match owner {
+            Owner::Keep => None,
+            Owner::Fixed { uid, gid } => Some((uid.into(), gid.into())),
+            Owner::FromArchive => Some((self.uid, self.gid)),
         }
+    }
+
+    /// Returns the owner that a file with these attributes has in the end.
+    pub(super) fn final_owner(&self, owner: Owner) -> (u64, u64) {
+        self.owner(owner).unwrap_or_else(|| {
+            let uid = rustix::process::geteuid().as_raw().into();
+            (uid, rustix::process::getegid().as_raw().into())
+        })
     }
 }

@@ -15,10 +15,9 @@ use crate::{
     fs::{
         beneath::{fail, split},
         unpack::{
-            attributes::Attributes,
+            attributes::{Attributes, Deviations},
             options::{OverwritePolicy, Owner},
             parents::publish,
-            times::ClampedTimes,
         },
     },
 };
@@ -44,7 +43,7 @@ pub(crate) struct NewFile {
     pub(super) end: AtomicU64,
     pub(super) attributes: Attributes,
     pub(super) owner: Owner,
-    pub(super) clamped: Arc<ClampedTimes>,
+    pub(super) deviations: Arc<Deviations>,
 }
 
 impl NewFile {
@@ -87,7 +86,7 @@ impl NewFile {
             rustix::fs::ftruncate(&self.file, self.size)
                 .map_err(|e| fail("set the length of", &self.path, e))?;
         }
-        self.attributes.set(&self.file, &self.path, self.owner, &self.clamped)?;
+        self.attributes.set(&self.file, &self.path, self.owner, &self.deviations)?;
         let (_, own_name) = split(&self.path);
         publish(&self.dir, &self.name, own_name, self.policy)
             .map_err(|e| fail("rename to", &self.path, e))?;

@@ -58,7 +58,7 @@ impl Unpacker {
         let dir = self.parents.open(parent).map_err(|e| fail("make the link", path, e))?;
         let make = |name: &[u8]| rustix::fs::symlinkat(target, &dir, name);
         let set = |name: &[u8]| {
-            attributes.set_on_symlink(&dir, name, path, self.options.owner, &self.clamped)
+            attributes.set_on_symlink(&dir, name, path, self.options.owner, &self.deviations)
         };
         self.make_link(&dir, path, policy, make, set)
     }

@@ -7,7 +7,10 @@
 mod attributes;
 mod file;
 mod links;
+mod member_file;
+mod old_tree;
 mod options;
+mod owners;
 mod parents;
 mod same_file;
 #[cfg(test)]
@@ -20,8 +23,9 @@ pub(crate) use crate::fs::{
     beneath::{Beneath, check_path},
     unpack::{
         attributes::Attributes,
-        file::NewFile,
         links::check_target,
+        member_file::MemberFile,
+        old_tree::{OldFile, OldTree},
         options::{OverwritePolicy, UnpackerOptions},
         times::times,
         unpacker::Unpacker,

@@ -12,16 +12,28 @@ pub(crate) enum OverwritePolicy {
 }
 
 /// Owner of the extracted files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Owner {
     /// The user that runs this process.
-    #[default]
     Keep,
     /// This user and group, by number.
-    Fixed(u32, u32),
+    Fixed {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
     /// The user and group that the archive names, by number.
     FromArchive,
+}
+
+impl Default for Owner {
+    /// Returns [`FromArchive`](Owner::FromArchive) for root, who can set any owner, and otherwise
+    /// [`Keep`](Owner::Keep).
+    fn default() -> Self {
+        if rustix::process::geteuid().is_root() { Owner::FromArchive } else { Owner::Keep }
+    }
 }
 
 /// Options of an [`Unpacker`](crate::fs::unpack::Unpacker).

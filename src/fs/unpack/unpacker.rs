@@ -1,7 +1,8 @@
 //! The writer of a tree.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
@@ -16,12 +17,12 @@ use crate::{
         beneath::{Beneath, fail, split},
         sys,
         unpack::{
-            attributes::Attributes,
+            attributes::{Attributes, Deviations},
             file::NewFile,
+            old_tree::OldTree,
             options::{OverwritePolicy, UnpackerOptions},
             parents::Parents,
             same_file::link_equal_files,
-            times::ClampedTimes,
         },
     },
     listed::Listed,
@@ -32,7 +33,8 @@ use crate::{
 pub(crate) struct Unpacker {
     pub(super) parents: Parents,
     pub(super) options: UnpackerOptions,
-    pub(super) clamped: Arc<ClampedTimes>,
+    pub(super) old: Option<OldTree>,
+    pub(super) deviations: Arc<Deviations>,
     deferred: Mutex<Deferred>,
 }
 
@@ -58,6 +60,10 @@ pub(crate) struct FinishReport {
     pub(crate) linked: u64,
     /// Members whose times the file system could not store.
     pub(crate) clamped: Listed<Vec<u8>>,
+    /// Members whose owner could not be set.
+    pub(crate) unowned: Listed<Vec<u8>>,
+    /// Directories that are members.
+    pub(crate) directories: HashSet<Vec<u8>>,
 }
 
 impl Unpacker {
@@ -65,9 +71,22 @@ impl Unpacker {
         Unpacker {
             parents: Parents::new(root),
             options,
-            clamped: Arc::default(),
+            old: None,
+            deviations: Arc::default(),
             deferred: Mutex::default(),
         }
+    }
+
+    /// Compares files with those of a tree on the same file system. An equal file gets another name instead of a
+    /// copy.
+    pub(crate) fn with_old(self, old: OldTree) -> Self {
+        Unpacker { old: Some(old), ..self }
+    }
+
+    /// Returns whether the file at `path` may be equal to a file of the old tree: only its content is not
+    /// compared yet.
+    pub(crate) fn may_be_unchanged(&self, path: &[u8], size: u64, attributes: &Attributes) -> bool {
+        self.old.as_ref().is_some_and(|old| old.may_equal(path, size, attributes))
     }
 
     /// Returns the bytes that this process may still write to the file system; `None` if the file system
@@ -100,8 +119,13 @@ impl Unpacker {
 
     /// Makes the parent directory of a member that is skipped itself.
     pub(crate) fn make_parent(&self, path: &[u8]) -> Result<()> {
+        self.parent(path).map(drop)
+    }
+
+    /// Opens the parent directory of a member, after making it if it is missing.
+    pub(super) fn parent(&self, path: &[u8]) -> Result<Arc<OwnedFd>> {
         let (parent, _) = split(path);
-        self.parents.open(parent).map(drop).map_err(|e| fail("make the directory of", path, e))
+        self.parents.open(parent).map_err(|e| fail("make the directory of", path, e))
     }
 
     /// Removes an empty directory, to make room for a later member of the same name. It must have been
@@ -139,8 +163,8 @@ impl Unpacker {
         attributes: &Attributes,
         policy: OverwritePolicy,
     ) -> Result<NewFile> {
-        let (parent, own) = split(path);
-        let dir = self.parents.open(parent).map_err(|e| fail("make the directory of", path, e))?;
+        let (_, own) = split(path);
+        let dir = self.parent(path)?;
         let (name, file) = loop {
             let name = self.parents.creation_name(own, policy);
             let flags =
@@ -161,7 +185,7 @@ impl Unpacker {
             end: AtomicU64::new(0),
             attributes: *attributes,
             owner: self.options.owner,
-            clamped: self.clamped.clone(),
+            deviations: self.deviations.clone(),
         })
     }
 
@@ -177,10 +201,10 @@ impl Unpacker {
         }
     }
 
-    /// Clears the list of members whose times were not stored. Call this before all members are
-    /// unpacked again.
-    pub(crate) fn clear_clamped_times(&self) {
-        self.clamped.take();
+    /// Clears the lists of members with other attributes. Call this before all members are unpacked again.
+    pub(crate) fn clear_deviations(&self) {
+        self.deviations.times.take();
+        self.deviations.owners.take();
     }
 
     /// Notes files that had one content in the source. [`finish`](Unpacker::finish) makes them one file
@@ -200,9 +224,14 @@ impl Unpacker {
         for (path, Directory { attributes, .. }) in deferred.directories.iter().rev() {
             let dir = self.parents.root.dir(path);
             let dir = dir.map_err(|e| fail("open the directory", path, e))?;
-            attributes.set(&dir, path, self.options.owner, &self.clamped)?;
+            attributes.set(&dir, path, self.options.owner, &self.deviations)?;
         }
-        Ok(FinishReport { linked, clamped: self.clamped.take() })
+        Ok(FinishReport {
+            linked,
+            clamped: self.deviations.times.take(),
+            unowned: self.deviations.owners.take(),
+            directories: deferred.directories.into_keys().collect(),
+        })
     }
 
     fn deferred(&self) -> MutexGuard<'_, Deferred> {

@@ -193,7 +193,7 @@ impl<'a> TreeWalk<'a> {
             return Ok(Some(WalkEntry::Skipped(SkipReason::PathTooLong)));
         }
         let excludes = &self.options.excludes;
-        let excluded = excludes.excluded(&self.path, is_dir);
+        let excluded = excludes.is_excluded(&self.path, is_dir);
         if excluded && !(is_dir && excludes.must_enter(&self.path)) {
             return Ok(Some(WalkEntry::Excluded));
         }

@@ -26,7 +26,7 @@ use crate::{
         pipe::{self, ByteReceiver, ByteSender},
         threads::lower_priority,
     },
-    store::{Store, Upload},
+    store::{self, Store, Upload},
     task::{Task, unless_cancelled},
     warning::Warning,
     write::{
@@ -152,7 +152,8 @@ impl Backup {
             let watched = tracker.clone();
             let count = pipe::spawn(move |_| {
                 let source = self.open()?;
-                source.count(&self.tree, &watched)
+                watched.enter(Phase::Reading);
+                source.count_each(&self.tree, &watched, || watched.add_file())
             })?;
             unless_cancelled(&tracker, count.finish()).await
         })
@@ -237,7 +238,7 @@ impl Backup {
                 &self.settings,
                 source.previous.as_deref(),
                 tracker,
-                |bytes| sender.send(bytes),
+                |chunk| sender.send(chunk),
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let previous = source.previous.clone();
@@ -309,9 +310,9 @@ async fn pump(
     upload: &mut (dyn Upload + '_),
     tracker: &Tracker,
 ) -> Result<()> {
-    while let Some(bytes) = receiver.next().await {
-        let len = bytes.len() as u64;
-        upload.write(bytes).await?;
+    while let Some(chunk) = receiver.next().await {
+        let len = chunk.bytes.len() as u64;
+        store::write(upload, chunk).await?;
         tracker.add_written(len);
     }
     Ok(())

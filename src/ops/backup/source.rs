@@ -7,6 +7,8 @@ use std::{
     time::SystemTime,
 };
 
+use uuid::Uuid;
+
 use crate::{
     error::{Error, ErrorKind, Result},
     format::{
@@ -30,6 +32,7 @@ use crate::{
     rt::{background::Background, pipe},
     store::Store,
     task::unless_cancelled,
+    template::{NameFields, host},
     warning::{PatternOrigin, Warning},
     write::{previous::PreviousArchive, tree::TreeOptions},
 };
@@ -48,8 +51,18 @@ pub(super) struct Source {
 impl Source {
     /// Counts the source without reading any file.
     pub(super) fn count(&self, options: &TreeOptions, tracker: &Tracker) -> Result<Estimate> {
+        self.count_each(options, tracker, || ())
+    }
+
+    /// Counts the source, and calls `counted` for each file.
+    pub(super) fn count_each(
+        &self,
+        options: &TreeOptions,
+        tracker: &Tracker,
+        counted: impl Fn(),
+    ) -> Result<Estimate> {
         let walk = TreeWalk::new(&self.root, &self.walk)?;
-        estimate::count(walk, options, &self.info, || tracker.is_cancelled())
+        estimate::count(walk, options, &self.info, || tracker.is_cancelled(), counted)
     }
 }
 
@@ -63,7 +76,7 @@ impl Backup {
         let this = self.clone();
         let open = pipe::spawn(move |_| this.open().map(Background::new))?;
         let mut source = unless_cancelled(tracker, open.finish()).await?;
-        let previous = async { Ok(self.open_previous(store).await) };
+        let previous = async { Ok(self.open_previous(store, &source.info).await) };
         match unless_cancelled(tracker, previous).await? {
             Ok(previous) => source.previous = previous.map(Arc::new),
             Err(why) => source.warnings.push(why),
@@ -75,6 +88,7 @@ impl Backup {
     async fn open_previous(
         &self,
         store: Option<&dyn Store>,
+        info: &Info,
     ) -> Result<Option<PreviousArchive>, Warning> {
         let previous = match (&self.previous, &self.cache) {
             (Some(previous), _) => Some(previous.clone()),
@@ -85,7 +99,7 @@ impl Backup {
         match previous {
             Some(previous) => {
                 let id = encoder_id(self.settings.encoder, self.settings.level);
-                previous.open(store, id, self.reuse_any).await.map(Some)
+                previous.open(store, info, id, self.reuse_any).await.map(Some)
             }
             None => Ok(None),
         }
@@ -130,6 +144,18 @@ impl Backup {
         Ok(Source { root, walk, state, previous: None, info, warnings })
     }
 
+    /// Returns the values for the name of this backup's archive: its UUID, its label, the name of the machine and
+    /// the current time.
+    ///
+    /// If the label is not set, this looks at the path of the source. That may block on a dead mount.
+    pub fn name_fields(&self, uuid: Uuid) -> NameFields {
+        let label = self.label.clone().unwrap_or_else(|| {
+            let source = self.source.canonicalize();
+            name_of(&source.unwrap_or_else(|_| self.source.clone()))
+        });
+        NameFields::new(uuid).label(label)
+    }
+
     /// Returns the identity of the archive. A reproducible archive has nothing that differs between copies of a
     /// source.
     fn info(&self, root: &Path, excludes: Vec<u8>) -> Info {
@@ -145,14 +171,18 @@ impl Backup {
             return known;
         }
         let source = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let name = || source.file_name().unwrap_or_default().as_bytes().to_vec();
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = host();
         Info {
-            label: self.label.clone().unwrap_or_else(name),
+            label: self.label.clone().unwrap_or_else(|| name_of(&source)),
             host: Some(host).filter(|host| !host.is_empty()),
             made: Some(self.tree.now.unwrap_or_else(SystemTime::now)),
             source: Some(source.into_os_string().into_vec()),
             ..known
         }
     }
+}
+
+/// Returns the name of a directory, which is the default label.
+fn name_of(path: &Path) -> Vec<u8> {
+    path.file_name().unwrap_or_default().as_bytes().to_vec()
 }

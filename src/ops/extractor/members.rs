@@ -18,7 +18,7 @@ use crate::{
             writes::{Current, Writes},
         },
         select::Unmatched,
-        unpacked::{NotExtractedReason, Unpacked, too_many, weight},
+        unpacked::{NotExtractedReason, Unpacked, too_large, too_many, weight},
     },
     progress::Tracker,
     read::worker_pool::WorkerPool,
@@ -78,10 +78,7 @@ impl<'a> Extractor<'a> {
 
     /// Subtracts `size` from the allowed bytes. Holes count, because a later reader of the file reads them.
     fn allow(&mut self, size: u64) -> Result<()> {
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| {
-            Error::new(ErrorKind::NoSpace, "extract")
-                .caused_by("the content is larger than max_bytes or max_ratio allows")
-        })?;
+        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| too_large("extract"))?;
         Ok(())
     }
 
@@ -242,7 +239,8 @@ impl<'a> Extractor<'a> {
         self.unpacked.files += 1;
         self.unpacked.content += size;
         let parts = Vec::new();
-        self.current = Some(Current { name, path, size, meta, existing, parts, file: None });
+        self.current =
+            Some(Current { name, path, size, meta, existing, parts, end: 0, file: None });
         Ok(())
     }
 

@@ -5,7 +5,13 @@ mod members;
 mod paths;
 mod writes;
 
-use std::{collections::BTreeMap, ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+    ops::Range,
+    os::unix::ffi::OsStrExt,
+    sync::Arc,
+};
 
 pub(crate) use job::Job;
 
@@ -15,11 +21,11 @@ use crate::{
     format::index::{LocatedEntry, LocatedSegment},
     fs::{
         sys,
-        unpack::{Beneath, Unpacker, UnpackerOptions},
+        unpack::{Attributes, Unpacker},
     },
     listed::Listed,
     ops::{
-        extractor::{members::Extractor, paths::Kind, writes::Part},
+        extractor::{members::Extractor, paths::Kind},
         select::{Selection, refuse_unmatched},
         unpacked::{NotExtractedReason, Unpacked},
     },
@@ -30,6 +36,7 @@ use crate::{
         sink::Sink,
         worker_pool::{SharedBuffer, WorkerPool},
     },
+    size::Size,
 };
 
 /// Content bytes between two checks of the free space.
@@ -45,13 +52,17 @@ pub(crate) struct UnpackOutcome {
     pub(crate) unmatched: Vec<Vec<u8>>,
     /// Paths of members whose times could not be set exactly.
     pub(crate) clamped: Listed<Vec<u8>>,
+    /// Paths of members whose owner could not be set.
+    pub(crate) unowned: Listed<Vec<u8>>,
+    /// Directories that are members.
+    pub(crate) directories: HashSet<Vec<u8>>,
 }
 
-/// Unpacks an archive, by its index if it has one. `root` opens the directory. If there is an index,
-/// `root` is called only after each selected path and pattern has matched something in it.
+/// Unpacks an archive, by its index if it has one. `unpacker` opens the directory. If there is an index,
+/// it is called only after each selected path and pattern has matched something in it.
 pub(crate) fn unpack(
     source: Source,
-    root: impl FnOnce() -> Result<Beneath>,
+    unpacker: impl FnOnce() -> Result<Unpacker>,
     job: &Job<'_>,
     tracker: &Tracker,
 ) -> Result<UnpackOutcome> {
@@ -61,8 +72,7 @@ pub(crate) fn unpack(
     }
     let pool = WorkerPool::start(job.options.threads, job.options.background)?;
     let options = Options { sha1: job.sha1, keys: false, tolerant: job.salvage };
-    let unpacker = UnpackerOptions { policy: job.existing, owner: job.options.owner };
-    let unpacker = Arc::new(Unpacker::new(root()?, unpacker));
+    let unpacker = Arc::new(unpacker()?);
     let len = source.len();
     let why = match &index {
         Ok(_) => NoIndex::Mismatch,
@@ -71,7 +81,8 @@ pub(crate) fn unpack(
     if let (Ok(index), Source::At(source)) = (index, &source) {
         let mut sink = Extractor::new(job, len, unpacker.clone(), &pool, tracker);
         sink.prepare(&index)?;
-        let wanted = match job.selection.is_empty() {
+        // Only all bytes have a SHA-1.
+        let wanted = match job.selection.is_empty() || job.sha1 {
             true => Wanted::All,
             false => Wanted::Some(Box::new(|entry: &Entry| job.matches(entry))),
         };
@@ -107,11 +118,12 @@ impl Extractor<'_> {
     /// Reports the number and size of the wanted entries as expected. Fails at once if all of them need more
     /// than the free space.
     fn prepare(&mut self, index: &Arc<Index>) -> Result<()> {
-        let (mut expected, mut needed) = (Expected::default(), 0);
+        let (mut expected, mut needed, mut unchanged) = (Expected::default(), 0, 0);
         let mut pages = index.pages();
         while let Some(page) = pages.next()? {
             for LocatedEntry { entry, .. } in &page.entries {
                 if self.is_wanted(&entry.path, entry.kind == EntryKind::Directory) {
+                    unchanged += self.unchanged(entry);
                     expected.files += u64::from(entry.kind == EntryKind::File);
                     expected.bytes += entry.size;
                 }
@@ -125,8 +137,20 @@ impl Extractor<'_> {
         }
         self.tracker.expect(expected);
         match self.job.selection.is_empty() {
-            true => self.check_room(needed),
+            true => self.check_room(u64::saturating_sub(needed, unchanged)),
             false => Ok(()),
+        }
+    }
+
+    /// Returns the bytes of a file that need no room if the old file is equal.
+    fn unchanged(&self, entry: &Entry) -> u64 {
+        let Entry { mode, mtime_ns, .. } = *entry;
+        let (uid, gid) = (entry.uid.into(), entry.gid.into());
+        let attributes = Attributes { mode, uid, gid, mtime_ns };
+        let is_file = entry.kind == EntryKind::File;
+        match is_file && self.unpacker.may_be_unchanged(&entry.path, entry.size, &attributes) {
+            true => entry.size,
+            false => 0,
         }
     }
 
@@ -145,7 +169,7 @@ impl Extractor<'_> {
             // A directory with other files in it stays.
             let _ = self.unpacker.remove_directory(&path);
         }
-        self.unpacker.clear_clamped_times();
+        self.unpacker.clear_deviations();
         Ok(())
     }
 
@@ -157,8 +181,8 @@ impl Extractor<'_> {
         if self.bytes / SPACE_STRIDE > before || before == 0 {
             let (free, reserve) = (self.free_space()?, self.job.options.reserve);
             if let Some(free) = free.filter(|&free| free < reserve) {
-                return Err(Error::new(ErrorKind::NoSpace, "extract")
-                    .caused_by(format!("{free} bytes are free, and {reserve} are to stay free")));
+                let why = format!("{} are free, and {} must stay free", Size(free), Size(reserve));
+                return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
             }
         }
         Ok(())
@@ -180,9 +204,8 @@ impl Extractor<'_> {
         let Some(free) = self.free_space()? else { return Ok(()) };
         let free = free.saturating_sub(self.job.options.reserve);
         if needed > free + BLOCK {
-            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(format!(
-                "the content needs {needed} bytes, and {free} bytes are free"
-            )));
+            let why = format!("the content needs {}, and {} are free", Size(needed), Size(free));
+            return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
         }
         Ok(())
     }
@@ -206,6 +229,8 @@ impl Extractor<'_> {
             unmatched: self.job.selection.texts(&self.unmatched),
             unpacked: self.unpacked,
             clamped: finished.clamped,
+            unowned: finished.unowned,
+            directories: finished.directories,
             read: outcome,
         })
     }
@@ -257,7 +282,7 @@ impl Sink for Extractor<'_> {
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.count(range.len() as u64)?;
         if let Some(current) = &mut self.current {
-            current.parts.push(Part { raw: raw.clone(), range, offset });
+            current.push(raw.clone(), range, offset);
         }
         Ok(())
     }

@@ -3,15 +3,12 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    fs::unpack::{Attributes, NewFile, OverwritePolicy, Unpacker},
+    fs::unpack::{Attributes, MemberFile, OverwritePolicy, Unpacker},
     ops::extractor::paths::PathHash,
     read::worker_pool::{SharedBuffer, WorkerPool},
 };
@@ -27,23 +24,28 @@ pub(super) struct Current {
     pub(super) meta: Attributes,
     pub(super) existing: OverwritePolicy,
     pub(super) parts: Vec<Part>,
+    /// End of the content that has come.
+    pub(super) end: u64,
     /// Open already, because its content spans several stretches.
     pub(super) file: Option<Arc<OpenFile>>,
 }
 
 /// A piece of content.
 pub(super) struct Part {
-    pub(super) raw: SharedBuffer,
-    pub(super) range: Range<usize>,
-    pub(super) offset: u64,
+    raw: SharedBuffer,
+    range: Range<usize>,
+    offset: u64,
+    /// Start of the hole before it, which is empty for most parts.
+    hole: u64,
 }
 
 /// A file that several tasks write to. The last task finishes it if all of the content has come.
 pub(super) struct OpenFile {
     name: PathHash,
     path: Vec<u8>,
-    file: NewFile,
-    is_complete: AtomicBool,
+    file: MemberFile,
+    /// End of the last part, after all have come.
+    end: OnceLock<u64>,
     /// Dropped after the file is finished.
     ticket: Arc<()>,
 }
@@ -118,7 +120,7 @@ impl<'a> Writes<'a> {
                 self.batch.push(Write::Whole(current));
             }
             Some(file) => {
-                file.is_complete.store(true, SeqCst);
+                let _ = file.end.set(current.end);
                 let parts = current.parts.into_iter();
                 self.batch.extend(parts.map(|part| Write::Part(file.clone(), part)));
                 self.batch.push(Write::Done(file));
@@ -198,7 +200,7 @@ impl Write {
                 shared.refuse(Refused { name, path, size, why })
             }),
             Write::Part(file, part) => {
-                file.file.write_at(part.offset, &part.raw[part.range])?;
+                part.write(&file.file)?;
                 OpenFile::close(file, shared)
             }
             Write::Done(file) => OpenFile::close(file, shared),
@@ -207,36 +209,50 @@ impl Write {
 }
 
 impl Current {
-    fn write(&self, unpacker: &Unpacker) -> Result<()> {
-        let file = unpacker.file(&self.path, self.size, &self.meta, self.existing)?;
-        for part in &self.parts {
-            file.write_at(part.offset, &part.raw[part.range.clone()])?;
-        }
-        file.finish()
+    /// Takes the next piece of content.
+    pub(super) fn push(&mut self, raw: SharedBuffer, range: Range<usize>, offset: u64) {
+        let hole = self.end;
+        self.end = offset + range.len() as u64;
+        self.parts.push(Part { raw, range, offset, hole });
+    }
+
+    fn open(&self, unpacker: &Arc<Unpacker>) -> Result<MemberFile> {
+        MemberFile::begin(unpacker, &self.path, self.size, &self.meta, self.existing)
+    }
+
+    fn write(&self, unpacker: &Arc<Unpacker>) -> Result<()> {
+        let file = self.open(unpacker)?;
+        self.parts.iter().try_for_each(|part| part.write(&file))?;
+        file.finish(self.end)
+    }
+}
+
+impl Part {
+    fn write(&self, file: &MemberFile) -> Result<()> {
+        file.write_at(self.hole, self.offset, &self.raw[self.range.clone()])
     }
 }
 
 impl OpenFile {
-    fn open(unpacker: &Unpacker, current: &Current) -> Result<Self> {
-        let Current { name, ref path, size, ref meta, existing, .. } = *current;
+    fn open(unpacker: &Arc<Unpacker>, current: &Current) -> Result<Self> {
         Ok(OpenFile {
-            name,
-            path: path.clone(),
-            file: unpacker.file(path, size, meta, existing)?,
-            is_complete: AtomicBool::new(false),
+            name: current.name,
+            path: current.path.clone(),
+            file: current.open(unpacker)?,
+            end: OnceLock::new(),
             ticket: Arc::new(()),
         })
     }
 
     /// Finishes the file if this was its last user.
     fn close(file: Arc<OpenFile>, shared: &Shared) -> Result<()> {
-        let Some(OpenFile { name, path, file, is_complete, ticket }) = Arc::into_inner(file) else {
+        let Some(OpenFile { name, path, file, end, ticket }) = Arc::into_inner(file) else {
             return Ok(());
         };
-        let size = file.size;
-        let done = match is_complete.load(SeqCst) {
-            true => file.finish(),
-            false => {
+        let size = file.size();
+        let done = match end.get() {
+            Some(&end) => file.finish(end),
+            None => {
                 drop(file);
                 Ok(())
             }

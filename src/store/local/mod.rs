@@ -5,6 +5,8 @@
 //! without a lock: the next backup of that name and [`sweep`](Store::sweep) remove it.
 
 mod part;
+mod walk;
+mod writer;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,17 +18,19 @@ use std::{
 
 use blocking::unblock;
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, channel::oneshot, future::BoxFuture};
+use futures::{FutureExt, channel::oneshot, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
-    name::{Key, NameTemplate},
+    name::Key,
+    read::has_footer,
     rt::background::{self, PendingWork},
     store::{
         Object, ReadRange, Store, Upload,
         local::part::{Part, is_part, sweep},
     },
+    template::{NameFields, NameTemplate},
 };
 
 /// Archives in a directory of the local file system.
@@ -59,7 +63,7 @@ impl LocalStore {
         }
     }
 
-    /// Sets the template for names. Only files with such names count as archives.
+    /// Sets the template for the names of new archives.
     #[must_use]
     pub fn names(mut self, names: NameTemplate) -> Self {
         self.names = names;
@@ -74,9 +78,9 @@ impl LocalStore {
         self
     }
 
-    /// Returns the key for the backup `uuid`.
-    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.names.key(uuid)
+    /// Returns the key of a new backup: of [`NameFields`], or of a UUID.
+    pub fn key(&self, fields: impl Into<NameFields>) -> Key {
+        self.names.key(fields)
     }
 
     /// Returns the path of the file for `key`. The file need not exist.
@@ -102,14 +106,12 @@ impl Store for LocalStore {
             // An upload of this name that was dropped a moment ago may still be there.
             self.removing.wait_until_idle().await;
             let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
-            let names = self.names.clone();
             let (upload_in, upload) = oneshot::channel();
             unblock(move || {
                 let upload = Part::create(&dir, &path, reserve).map(|part| LocalUpload {
                     part: Some(Arc::new(part)),
                     writing: None,
-                    offset: 0,
-                    names,
+                    dir,
                     removing,
                 });
                 // If nobody waits any more, the upload is dropped, here or with the channel.
@@ -157,26 +159,8 @@ impl Store for LocalStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        async move {
-            let store = self.clone();
-            let prefix = Path::new(self.names.dir());
-            let names = names_in(&self.dir.join(prefix)).await?;
-            let keys: Vec<_> = names
-                .iter()
-                .filter_map(|name| self.names.uuid(prefix.join(name).to_str()?))
-                .map(|uuid| self.names.key(&uuid))
-                .collect();
-            let look = move || {
-                let mut objects = Vec::new();
-                for key in keys {
-                    objects.extend(look_at(&store.path(&key), key)?);
-                }
-                objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-                Ok(objects)
-            };
-            unblock(look).await
-        }
-        .boxed()
+        let dir = self.dir.clone();
+        unblock(move || walk::objects(&dir)).boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
@@ -187,19 +171,19 @@ impl Store for LocalStore {
         .boxed()
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        async move {
-            let mut swept = Vec::new();
-            let dir = self.dir.join(self.names.dir());
-            for name in names_in(&dir).await? {
-                let path = dir.join(&name);
-                if is_part(name.as_bytes()) && is_file(&path).await {
-                    swept.extend(unblock(move || sweep(&path)).await?);
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+        let dir = self.dir.clone();
+        let sweep_all = move || {
+            let mut parts = Vec::new();
+            walk::files(&dir, &mut |name, entry| {
+                if is_part(entry.file_name().as_bytes()) {
+                    parts.push(dir.join(name));
                 }
-            }
-            Ok(swept)
-        }
-        .boxed()
+                Ok(())
+            })?;
+            parts.iter().filter_map(|path| sweep(path).transpose()).collect()
+        };
+        unblock(sweep_all).boxed()
     }
 
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
@@ -225,33 +209,12 @@ fn look_at(path: &Path, key: Key) -> Result<Option<Object>> {
     }
 }
 
-/// Returns the names in a directory. None if the directory does not exist.
-async fn names_in(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
-    let fail = |e| Error::io("list", e).at(dir);
-    let mut entries = match async_fs::read_dir(dir).await {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(fail(e)),
-    };
-    let mut names = Vec::new();
-    while let Some(entry) = entries.next().await {
-        names.push(entry.map_err(fail)?.file_name());
-    }
-    Ok(names)
-}
-
-/// Returns whether `path` is a regular file. A store creates no other kind, so it removes no other kind.
-async fn is_file(path: &Path) -> bool {
-    async_fs::symlink_metadata(path).await.is_ok_and(|meta| meta.is_file())
-}
-
 /// An upload into a [`Part`] file.
 struct LocalUpload {
     part: Option<Arc<Part>>,
     /// The running write. The engine makes the next bytes while it runs.
     writing: Option<blocking::Task<Result<()>>>,
-    offset: u64,
-    names: NameTemplate,
+    dir: PathBuf,
     removing: PendingWork,
 }
 
@@ -270,9 +233,17 @@ impl LocalUpload {
 impl Upload for LocalUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move {
-            let (part, offset) = (self.idle().await?, self.offset);
-            self.offset += bytes.len() as u64;
-            self.writing = Some(unblock(move || part.write(offset, &bytes)));
+            let part = self.idle().await?;
+            self.writing = Some(unblock(move || part.write(&bytes, None)));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let part = self.idle().await?;
+            self.writing = Some(unblock(move || part.write(&bytes, Some((&file, at)))));
             Ok(())
         }
         .boxed()
@@ -307,10 +278,10 @@ impl Upload for LocalUpload {
     }
 
     fn own_files(&self) -> Option<OwnFiles> {
-        let names = self.names.clone();
+        let dir = self.dir.clone();
         let is_own = move |name: &[u8]| {
-            let key = Path::new(names.dir()).join(OsStr::from_bytes(name));
-            is_part(name) || key.to_str().is_some_and(|key| names.uuid(key).is_some())
+            let archive = name.strip_suffix(b".lock").unwrap_or(name);
+            is_part(name) || has_footer(&dir.join(OsStr::from_bytes(archive)))
         };
         Some(OwnFiles::new(&self.part.as_ref()?.dir_meta, is_own))
     }

@@ -1,12 +1,15 @@
 //! The file that becomes an archive. All calls block.
 
 use std::{
+    ffi::OsString,
     fs::{File, Metadata},
-    io::Write,
     num::NonZeroU64,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use rustix::{
@@ -21,6 +24,8 @@ use crate::{
         stat::FileId,
         sys::{self, rename_new},
     },
+    size::Size,
+    store::local::writer::Writer,
 };
 
 const PART_SUFFIX: &str = ".wingback-part";
@@ -33,7 +38,7 @@ pub(super) fn is_part(name: &[u8]) -> bool {
 }
 
 /// Removes an unfinished archive unless its writer still runs. Returns its path if it was removed.
-pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
+pub(super) fn sweep(path: &Path) -> Result<Option<OsString>> {
     let fail = |e: Errno| Error::io("sweep", e).at(path);
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -45,7 +50,7 @@ pub(super) fn sweep(path: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     rustix::fs::unlink(path).map_err(fail)?;
-    Ok(Some(path.display().to_string()))
+    Ok(Some(path.into()))
 }
 
 /// Takes the lock that marks a running writer. Returns false if another process holds it. The lock ends with
@@ -85,6 +90,7 @@ fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
 #[derive(Debug)]
 pub(super) struct Part {
     file: File,
+    writer: Mutex<Writer>,
     /// The directory. It is synced after the rename.
     dir: File,
     pub(super) dir_meta: Metadata,
@@ -144,6 +150,7 @@ impl Part {
         };
         let part = Part {
             file: file.into(),
+            writer: Mutex::default(),
             dir: directory,
             dir_meta,
             part,
@@ -160,7 +167,7 @@ impl Part {
             .map_err(|e| Error::io("check the free space of", e).at(&self.part))?;
         let why = match free {
             Some(free) if free < self.reserve => {
-                format!("{free} bytes are free, and {} are to stay free", self.reserve)
+                format!("{} are free, and {} must stay free", Size(free), Size(self.reserve))
             }
             None if self.reserve > 0 => sys::UNKNOWN_SPACE.to_owned(),
             _ => return Ok(()),
@@ -168,10 +175,16 @@ impl Part {
         Err(Error::new(ErrorKind::NoSpace, "write").at(&self.path).caused_by(why))
     }
 
-    /// Appends bytes. `offset` is the current length.
-    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        (&self.file).write_all(bytes).map_err(|e| Error::io("write", e).at(&self.part))?;
-        let (before, after) = (offset / STRIDE, (offset + bytes.len() as u64) / STRIDE);
+    /// Appends bytes. If they are a copy, also takes the file that has them, and their offset there.
+    pub(super) fn write(&self, bytes: &[u8], copy_of: Option<(&File, u64)>) -> Result<()> {
+        let (before, after) = self.with_writer(|writer| {
+            let before = writer.len();
+            match copy_of {
+                Some((other, at)) => writer.copy(&self.file, other, at, bytes)?,
+                None => writer.write(&self.file, bytes)?,
+            }
+            Ok((before / STRIDE, writer.len() / STRIDE))
+        })?;
         if after > before {
             self.check_space()?;
             // Starts to write dirty pages back and drops clean ones. So the sync at the end has little
@@ -184,9 +197,15 @@ impl Part {
         Ok(())
     }
 
+    fn with_writer<T>(&self, f: impl FnOnce(&mut Writer) -> std::io::Result<T>) -> Result<T> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut writer).map_err(|e| Error::io("write", e).at(&self.part))
+    }
+
     /// Syncs the file, renames it without replacing another, and syncs the directory. If the file system
     /// supports neither such a rename nor links, the lock keeps other writers of this name out.
     pub(super) fn complete(&self) -> Result<()> {
+        self.with_writer(|writer| writer.flush(&self.file))?;
         sys::sync(&self.file).map_err(|e| Error::io("sync", e).at(&self.part))?;
         rename_new(CWD, &*self.part, CWD, &*self.path)
             .map_err(|e| Error::io("rename to", e).at(&self.path))?;

@@ -9,9 +9,11 @@ use minio::s3::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    name::{Key, NameTemplate},
+    name::Key,
     net::Transfer,
+    size::Size,
     store::s3::{credentials::Credentials, names},
+    template::NameTemplate,
 };
 
 /// Smallest and largest part that S3 accepts. The last part may be smaller.
@@ -57,8 +59,8 @@ pub struct S3Config {
     ///
     /// Prefix and key together follow the rule of [`Key::new`]: no part is empty or begins with a dot.
     pub prefix: String,
-    /// Template for names. Only objects with such names count as archives. The default is
-    /// `backup-{uuid}.tar.gz`.
+    /// Template for the names of new archives. [`sweep`](crate::Store::sweep) aborts only uploads with such
+    /// names. The default is `backup-{uuid}.tar.gz`.
     pub names: NameTemplate,
     /// Size of a part in bytes, from 5 MiB (the default) to 5 GiB. The last part may be smaller.
     ///
@@ -102,8 +104,10 @@ impl S3Config {
         self.base_url()?;
         if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
             let why = format!(
-                "S3 takes parts of {PART_MIN} to {PART_MAX} bytes, not of {}",
-                self.part_size
+                "S3 takes parts of {} to {}, not of {}",
+                Size(PART_MIN),
+                Size(PART_MAX),
+                Size(self.part_size)
             );
             return Err(wrong("part_size", why));
         }
@@ -157,7 +161,7 @@ impl S3Config {
         match key {
             Some(key) => names::object(&self.bucket, &self.prefix, key),
             None => {
-                let some = self.names.key(&uuid::Uuid::nil());
+                let some = self.names.key(uuid::Uuid::nil());
                 names::object(&self.bucket, &self.prefix, &some).map(|_| self.prefix.clone())
             }
         }

@@ -33,6 +33,7 @@ use crate::{
     name::Key,
     net::{failure::Failure, range::RangeSpec, runtime::Runtime},
     store::{Object, Opened, ReadRange, Store, Upload},
+    template::NameFields,
 };
 use api::Api;
 use upload::{Claim, Claims, S3Upload, UploadGuard};
@@ -54,7 +55,7 @@ use upload::{Claim, Claims, S3Upload, UploadGuard};
 /// config.endpoint = Some("https://s3.example.com".into());
 /// config.prefix = "servers/".into();
 /// let store = S3Store::new(config)?;
-/// let key = store.key(&uuid::Uuid::new_v4());
+/// let key = store.key(uuid::Uuid::new_v4());
 /// futures::executor::block_on(Backup::new("/srv/minecraft").start(store, key))?;
 /// # Ok::<(), wingback::Error>(())
 /// ```
@@ -89,9 +90,9 @@ impl S3Store {
         Ok(S3Store { config: Arc::new(config), credentials, connection: Arc::default() })
     }
 
-    /// Returns the key for the backup `uuid`.
-    pub fn key(&self, uuid: &uuid::Uuid) -> Key {
-        self.config.names.key(uuid)
+    /// Returns the key of a new backup: of [`NameFields`], or of a UUID.
+    pub fn key(&self, fields: impl Into<NameFields>) -> Key {
+        self.config.names.key(fields)
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -138,7 +139,6 @@ impl Store for S3Store {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         const OPERATION: &str = "begin to upload";
         let (place, headers) = (self.config.place(Some(key)), self.config.headers());
-        let uuid = self.config.names.uuid(key.as_str());
         let part_size = self.config.part_size_for(at_most);
         let parallel = self.config.transfer.parallel;
         async move {
@@ -165,7 +165,7 @@ impl Store for S3Store {
                 let (api, runtime, wanted) =
                     (api.clone(), runtime.clone(), Arc::downgrade(&wanted));
                 async move {
-                    let multipart = api.create(&object, uuid, &headers, wanted).await?;
+                    let multipart = api.create(&object, &headers, wanted).await?;
                     Ok::<_, Failure>(UploadGuard {
                         api,
                         runtime,
@@ -211,13 +211,12 @@ impl Store for S3Store {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>> {
-        let names = self.config.names.clone();
         self.call("list", None, |api, prefix| async move {
             let objects = api.objects(&prefix).await?.into_iter();
             let mut objects: Vec<_> = objects
                 .filter_map(|listed| {
-                    let uuid = names.uuid(listed.object.strip_prefix(&*prefix)?)?;
-                    Some(Object::new(names.key(&uuid), listed.size, listed.modified))
+                    let key = Key::new(listed.object.strip_prefix(&*prefix)?).ok()?;
+                    Some(Object::new(key, listed.size, listed.modified))
                 })
                 .collect();
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -235,7 +234,7 @@ impl Store for S3Store {
         })
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
         let (names, dead_after) = (self.config.names.clone(), self.config.dead_after);
         let bucket = self.config.bucket.clone();
         self.call("sweep", None, |api, prefix| async move {
@@ -249,11 +248,12 @@ impl Store for S3Store {
             let mut swept = Vec::new();
             for left in unfinished {
                 let name = left.object.strip_prefix(&*prefix);
-                let is_ours = name.is_some_and(|name| names.uuid(name).is_some());
+                let archive = name.map(|name| name.strip_suffix(".lock").unwrap_or(name));
+                let is_ours = archive.is_some_and(|archive| names.matches(archive));
                 let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
                 if is_ours && is_dead {
                     api.abort_id(&left.object, &left.id).await?;
-                    swept.push(format!("s3://{bucket}/{}", left.object));
+                    swept.push(format!("s3://{bucket}/{}", left.object).into());
                 }
             }
             Ok(swept)

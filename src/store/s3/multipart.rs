@@ -16,6 +16,7 @@ use crate::{
         http::etag,
         xml::Element,
     },
+    size::Size,
     store::s3::api::{Api, Head, LISTED_MAX, PAGES_MAX, UPLOAD_HEADER, too_long},
 };
 
@@ -28,8 +29,6 @@ const LATE_PART: Duration = Duration::from_millis(200);
 
 /// Error codes that mean that an upload does not exist.
 const GONE: [&str; 3] = ["NoSuchBucket", "NoSuchKey", "NoSuchUpload"];
-
-const UUID_HEADER: &str = "x-amz-meta-wingback-uuid";
 
 /// The media type that the restore of unmodified Wings asks for.
 const CONTENT_TYPE: &str = "application/x-gzip";
@@ -56,7 +55,6 @@ impl Api {
     pub(crate) async fn create(
         &self,
         object: &str,
-        uuid: Option<uuid::Uuid>,
         headers: &[(&'static str, String)],
         wanted: Weak<()>,
     ) -> Result<Multipart, Failure> {
@@ -64,7 +62,6 @@ impl Api {
         let mut all = Multimap::new();
         all.add("Content-Type", CONTENT_TYPE);
         all.add(UPLOAD_HEADER, &nonce);
-        uuid.iter().for_each(|uuid| all.add(UUID_HEADER, uuid.to_string()));
         headers.iter().for_each(|(name, value)| all.add(*name, value));
         let mut query = Multimap::new();
         query.add("uploads", "");
@@ -190,8 +187,9 @@ impl Api {
                         return Ok(());
                     }
                     let error = Error::new(ErrorKind::Corrupt, "upload").caused_by(format!(
-                        "the object has {} bytes, but {size} bytes were sent",
-                        head.size
+                        "the object has {}, but {} were sent",
+                        Size(head.size),
+                        Size(size)
                     ));
                     Failure::Final(error)
                 }

@@ -1,11 +1,13 @@
 //! The segments of the previous archive.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
+    fs::File,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::keys::Keys;
 use crate::{
     error::Result,
     format::{
@@ -22,8 +24,8 @@ use crate::{
 /// One in this many copied segments is decoded and checked. Each backup checks other ones.
 const CHECKED_SHARE: u8 = 16;
 
-/// Maximum number of segments that are found by their content: about 24 bytes of memory for each.
-const KEYS_MAX: usize = 4 << 20;
+/// Maximum number of segments that are read to find one with a key.
+const CANDIDATES_MAX: usize = 4;
 
 /// Pages that are kept in memory.
 const CACHED_PAGES: usize = 6;
@@ -35,8 +37,7 @@ pub(crate) struct PreviousArchive {
     pages: PageTable,
     /// The pages that were used last, the newest first.
     cached: Mutex<VecDeque<(usize, Arc<Page>)>>,
-    /// Numbers of segments, by the first half of their keys.
-    by_key: HashMap<u64, u64>,
+    keys: Keys,
     /// Whether it was made with another encoder or level.
     has_other_encoder: bool,
     /// Segments that do not match the index. One may be found several times.
@@ -51,11 +52,11 @@ impl PreviousArchive {
         encoder_id: (u8, u8),
         allow_other_encoder: bool,
     ) -> Result<Result<Self, String>> {
-        let mut by_key = HashMap::new();
+        let mut keys = Keys::default();
         let add_keys = |page: &Page| {
             for located in &page.segments {
-                if by_key.len() < KEYS_MAX && !located.segment.is_padding() {
-                    by_key.insert(half(&located.segment.key), located.number);
+                if !located.segment.is_padding() {
+                    keys.add(&located.segment.key, located.number);
                 }
             }
         };
@@ -67,8 +68,9 @@ impl PreviousArchive {
         if has_other_encoder && !allow_other_encoder {
             return Ok(Err("it was made by another encoder, or at another level".into()));
         }
+        keys.sort();
         let (cached, damaged) = (Mutex::default(), Mutex::default());
-        Ok(Ok(PreviousArchive { source, index, pages, cached, by_key, has_other_encoder, damaged }))
+        Ok(Ok(PreviousArchive { source, index, pages, cached, keys, has_other_encoder, damaged }))
     }
 
     /// Returns whether its segments differ from those of the current encoder and level.
@@ -91,6 +93,11 @@ impl PreviousArchive {
     /// Returns the number of segments that were found to be damaged.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    /// Returns the file that it is.
+    pub(crate) fn file(&self) -> Option<&Arc<File>> {
+        self.source.file()
     }
 
     pub(super) fn add_damaged(&self, segment: u64) {
@@ -137,19 +144,21 @@ impl PreviousArchive {
         raw: &[u8],
         inflater: &mut Inflater,
         out: &mut Buf,
-    ) -> Option<Segment> {
+    ) -> Option<LocatedSegment> {
         let segment = self.find_equal(key, raw)?;
-        self.copy(&segment, inflater, out).then_some(segment.segment)
+        self.copy(&segment, inflater, out).then_some(segment)
     }
 
     /// Returns the segment with these raw bytes, if there is one.
     pub(super) fn find_equal(&self, key: &[u8; 16], raw: &[u8]) -> Option<LocatedSegment> {
-        let found = self.segment(*self.by_key.get(&half(key))?)?;
-        let Segment { raw_len, raw_crc32, .. } = found.segment;
-        let is_equal = found.segment.key == *key
-            && raw_len as usize == raw.len()
-            && raw_crc32 == crc32fast::hash(raw);
-        is_equal.then_some(found)
+        let is_equal = |found: &LocatedSegment| {
+            let Segment { raw_len, raw_crc32, .. } = found.segment;
+            found.segment.key == *key
+                && raw_len as usize == raw.len()
+                && raw_crc32 == crc32fast::hash(raw)
+        };
+        let mut candidates = self.keys.find(key).take(CANDIDATES_MAX);
+        candidates.find_map(|number| self.segment(number).filter(is_equal))
     }
 
     /// Appends the compressed bytes of a segment. If they are damaged, appends nothing and returns false.
@@ -218,25 +227,6 @@ impl PreviousArchive {
         let turn = segment.key[0] ^ self.index.footer.hash[0];
         crc32fast::hash(&compressed[..compressed.len() - PADDING]) == segment.compressed_crc32
             && (!turn.is_multiple_of(CHECKED_SHARE)
-                || decode(segment, compressed, inflater).is_some())
+                || inflater.checked(segment, compressed).is_some())
     }
-}
-
-/// Decodes a segment, which has [`PADDING`] bytes after it. Returns `None` if its content is damaged.
-pub(super) fn decode(
-    segment: &Segment,
-    compressed: &mut [u8],
-    inflater: &mut Inflater,
-) -> Option<Vec<u8>> {
-    let mut raw = vec![0; segment.raw_len as usize];
-    let is_good = inflater.segment(compressed, &mut raw)
-        && crc32fast::hash(&raw) == segment.raw_crc32
-        && Segment::key_of(&raw) == segment.key;
-    is_good.then_some(raw)
-}
-
-/// Returns the first half of a key.
-fn half(key: &[u8; 16]) -> u64 {
-    let (half, _) = key.split_first_chunk().expect("a key has 16 bytes");
-    u64::from_le_bytes(*half)
 }

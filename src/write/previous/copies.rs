@@ -4,10 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{
-    entry::Entry,
-    format::index::{LocatedSegment, Segment},
-};
+use crate::{entry::Entry, format::index::LocatedSegment};
 
 /// Bytes of copied segments that are read at once, and sent at once.
 pub(crate) const CHUNK: usize = 768 << 10;
@@ -30,7 +27,7 @@ impl CopiedSegment {
 #[derive(Default)]
 pub(crate) struct Copies {
     runs: Vec<(Bytes, Range<usize>)>,
-    segments: Vec<Segment>,
+    segments: Vec<LocatedSegment>,
     /// Entries of the index that end in these segments.
     entries: Vec<Entry>,
     len: usize,
@@ -42,7 +39,7 @@ impl Copies {
         self.len
     }
 
-    pub(crate) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[LocatedSegment] {
         &self.segments
     }
 
@@ -51,7 +48,7 @@ impl Copies {
         self.entries.push(entry);
     }
 
-    pub(crate) fn take_segments(&mut self) -> Vec<Segment> {
+    pub(crate) fn take_segments(&mut self) -> Vec<LocatedSegment> {
         std::mem::take(&mut self.segments)
     }
 
@@ -62,7 +59,7 @@ impl Copies {
     pub(crate) fn push(&mut self, copied: CopiedSegment) {
         let CopiedSegment { chunk, range, segment } = copied;
         self.len += range.len();
-        self.segments.push(segment.segment);
+        self.segments.push(segment);
         match self.runs.last_mut() {
             Some((last, run)) if last.as_ptr() == chunk.as_ptr() && run.end == range.start => {
                 run.end = range.end;

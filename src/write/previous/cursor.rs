@@ -2,11 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{
-    archive::{PreviousArchive, decode},
-    copies::CopiedSegment,
-    read_ahead::ReadAhead,
-};
+use super::{archive::PreviousArchive, copies::CopiedSegment, read_ahead::ReadAhead};
 use crate::{
     entry::{Entry, EntryKind, Metadata, is_beyond},
     format::{
@@ -142,7 +138,7 @@ impl Cursor {
 
     fn decode(&mut self, segment: &LocatedSegment, compressed: &[u8]) -> Option<Vec<u8>> {
         let mut compressed = [compressed, &[0; PADDING]].concat();
-        decode(&segment.segment, &mut compressed, &mut self.inflater)
+        self.inflater.checked(&segment.segment, &mut compressed)
     }
 
     fn decoded_range(&self, tar: Range<u64>) -> Option<&[u8]> {

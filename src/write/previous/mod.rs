@@ -6,6 +6,7 @@
 mod archive;
 mod copies;
 mod cursor;
+mod keys;
 mod read_ahead;
 
 pub(crate) use archive::PreviousArchive;

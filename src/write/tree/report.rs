@@ -1,11 +1,11 @@
-//! Facts about the source tree for the report.
+//! Counts and lists of the source tree, for the report.
 
 use crate::{
     listed::Listed,
     report::{Changed, Skipped},
 };
 
-/// Facts about the source tree for the report.
+/// Counts and lists of the source tree, for the report.
 #[derive(Debug, Default)]
 pub(crate) struct TreeReport {
     pub(crate) files: u64,

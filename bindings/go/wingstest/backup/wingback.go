@@ -59,8 +59,8 @@ func WithEngine(stock BackupInterface, server string) BackupInterface {
 }
 
 // BeginBackup is WithEngine for the request for a new backup. If the backup exists or is being made, the
-// error is os.ErrExist. The Panel must then not be told anything, because that would end the other request.
-// Call `end` after the Panel has been told the result.
+// error is os.ErrExist. The Panel must then not be notified, because that would end the other request.
+// Call `end` after the Panel has been notified of the result.
 func BeginBackup(stock BackupInterface, server string) (adapter BackupInterface, end func(), err error) {
 	if !usesWingback() {
 		return stock, func() {}, nil

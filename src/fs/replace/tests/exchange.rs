@@ -9,18 +9,18 @@ struct Case {
     old: &'static [&'static str],
     new: &'static [&'static str],
     keep: &'static [&'static str],
-    merge: bool,
+    delete: bool,
     /// The paths of the result, each with the tree that it comes from.
     want: &'static [(&'static str, &'static str)],
 }
 
 const CASES: &[Case] = &[
     Case {
-        name: "replace",
+        name: "delete",
         old: &["a", "b/c", "b/d/", "gone/x/y", "link -> a", "same"],
         new: &["a", "b/e/f", "link", "new/", "same"],
         keep: &[],
-        merge: false,
+        delete: true,
         want: &[
             ("a", "new"),
             ("b", "/"),
@@ -31,20 +31,13 @@ const CASES: &[Case] = &[
             ("same", "new"),
         ],
     },
+    Case { name: "nothing over nothing", old: &[], new: &[], keep: &[], delete: true, want: &[] },
     Case {
-        name: "replace nothing, by nothing",
-        old: &[],
-        new: &[],
-        keep: &[],
-        merge: false,
-        want: &[],
-    },
-    Case {
-        name: "replace and keep",
+        name: "delete and keep",
         old: &["a", "cache/x", "p/keep/1", "p/keep/2", "p/other", "q/r/kept", "q/s"],
         new: &["a", "cache/y", "p/keep/1", "p/third"],
         keep: &["cache", "p/keep", "q/r/kept"],
-        merge: false,
+        delete: true,
         want: &[
             ("a", "new"),
             ("cache", "/"),
@@ -60,11 +53,11 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
-        name: "merge",
+        name: "keep all others",
         old: &["a", "b/c", "b/d", "l -> a", "stays/x"],
         new: &["a", "b/c", "b/new/x", "l -> other", "n/1", "z"],
         keep: &["z"],
-        merge: true,
+        delete: false,
         want: &[
             ("a", "new"),
             ("b", "/"),
@@ -81,6 +74,13 @@ const CASES: &[Case] = &[
         ],
     },
 ];
+
+/// An exchange that leaves only the new tree.
+pub(super) const EXACT: Exchange<'_> =
+    Exchange { keep: &|_, _| false, fates: Some(&|_, _| Fate::Remove), is_named: &|_| true };
+
+/// An exchange that keeps what the new tree does not have.
+const KEEPING: Exchange<'_> = Exchange { fates: None, ..EXACT };
 
 /// The overlayfs layer of the old tree's directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Case {
         target: &Path,
         layer: Layer,
         fault: Option<(u32, Fault)>,
-    ) -> (Snapshot, Snapshot, Result<Vec<Warning>>) {
+    ) -> (Snapshot, Snapshot, Result<(Changes, Vec<Warning>)>) {
         build(target, "old", self.old);
         let old = snapshot(target);
         denied::lower_layer(match layer {
@@ -131,12 +131,11 @@ impl Case {
         build(&new_root, "new", self.new);
         let new = snapshot(&new_root);
         let keep = |path: &[u8], _: bool| self.keeps(path);
-        let mode = match self.merge {
-            true => ExchangeMode::Merge { keep: &keep },
-            false => ExchangeMode::Replace { keep: &keep },
-        };
+        let fates = |path: &[u8], _: bool| if self.keeps(path) { Fate::Stay } else { Fate::Remove };
+        let fates: Option<Fates<'_>> = self.delete.then_some(&fates);
+        let how = Exchange { keep: &keep, fates, is_named: &|_| true };
         faults::plan(fault);
-        let result = staging.check(mode).and_then(|()| staging.commit(mode, &|| false, &|| ()));
+        let result = staging.check(how).and_then(|()| staging.commit(how, &|| false, &|| ()));
         (old, new, result)
     }
 
@@ -150,6 +149,28 @@ impl Case {
     #[track_caller]
     fn assert_new(&self, target: &Path, old: &Snapshot, new: &Snapshot) {
         self.assert_is_new(&snapshot(target), old, new);
+    }
+
+    /// Compares the changes with the trees.
+    #[track_caller]
+    fn assert_changes(&self, changes: &Changes, old: &Snapshot) {
+        let result: Vec<_> = self.want.iter().map(|(path, _)| path.as_bytes().to_vec()).collect();
+        let sorted = |mut paths: Vec<Vec<u8>>| {
+            paths.sort();
+            paths
+        };
+        let added = result.iter().filter(|path| !old.contains_key(*path)).cloned().collect();
+        let removed = old.keys().filter(|path| !result.contains(path)).cloned().collect();
+        assert_eq!(sorted(changes.added.to_vec()), sorted(added), "{}", self.name);
+        assert_eq!(sorted(changes.removed.to_vec()), sorted(removed), "{}", self.name);
+        let replaced = self.want.iter().filter(|(path, from)| {
+            matches!(*from, "new" | "link")
+                && old.contains_key(path.as_bytes())
+                && !self.keeps(path.as_bytes())
+        });
+        let replaced = replaced.map(|(path, _)| path.as_bytes().to_vec()).collect();
+        assert_eq!(sorted(changes.replaced.to_vec()), sorted(replaced), "{}", self.name);
+        assert_eq!(changes.unchanged, 0);
     }
 
     #[track_caller]
@@ -195,7 +216,9 @@ fn an_exchange_ends_with_the_new_tree() {
         let (_dir, target) = temporary();
         let inode = fs::metadata(&target).expect("there").ino();
         let (old, new, result) = case.run(&target, layer, None);
-        assert_eq!(result.expect(case.name), []);
+        let (changes, warnings) = result.expect(case.name);
+        assert_eq!(warnings, []);
+        case.assert_changes(&changes, &old);
         case.assert_new(&target, &old, &new);
         assert_nothing_left(&target);
         assert_eq!(fs::metadata(&target).expect("there").ino(), inode);
@@ -279,17 +302,12 @@ fn any_set_of_steps_can_be_finished() {
         let new_root = staging_dir(&target).join("new");
         build(&new_root, "new", case.new);
         let new = snapshot(&new_root);
-        let journal =
-            staging.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
-        let mut seen = Vec::new();
-        for step in &journal.steps {
-            let path = step.path().to_vec();
-            let i = seen.iter().position(|p| *p == path).unwrap_or_else(|| {
-                seen.push(path);
-                seen.len() - 1
-            });
+        let journal = staging.trees.plan(EXACT).expect("a plan").0;
+        // The steps of one path depend on each other.
+        for (i, steps) in journal.steps.chunk_by(|a, b| a.path() == b.path()).enumerate() {
             if mask >> (i % 5) & 1 == 1 {
-                let part = Journal { steps: vec![step.clone()], attributes: Vec::new() };
+                let done = if mask % 3 == 0 { 1 } else { steps.len() };
+                let part = Journal { steps: steps[..done].to_vec(), attributes: Vec::new() };
                 staging.trees.apply(&part).expect("a step");
             }
         }
@@ -339,20 +357,71 @@ fn a_backup_refuses_a_half_exchanged_tree() {
 }
 
 #[test]
-fn a_merge_refuses_an_entry_of_another_type() {
-    for (old, new) in [("a/b", "a"), ("a", "a/b"), ("a -> x", "a/b")] {
+fn an_entry_of_another_type_is_replaced_unless_it_is_a_directory_that_stays() {
+    for (old, new, how) in [
+        ("a", "a/b", KEEPING),
+        ("a -> x", "a/b", KEEPING),
+        ("a/b", "a", EXACT),
+        ("a/b", "a -> x", EXACT),
+    ] {
+        let (_dir, target) = temporary();
+        build(&target, "old", &[old]);
+        let staging = prepare(&target).expect("prepared");
+        let new_root = staging_dir(&target).join("new");
+        build(&new_root, "new", &[new]);
+        let want = snapshot(&new_root);
+        let (changes, _) = staging.commit(how, &|| false, &|| ()).expect("replaced");
+        assert_eq!(snapshot(&target), want, "{old}, {new}");
+        assert_eq!(*changes.replaced, [b"a"], "{old}, {new}");
+        assert_eq!(changes.removed.total(), u64::from(old == "a/b"), "{old}, {new}");
+        assert_nothing_left(&target);
+    }
+    let keep: Fates<'_> = &|path, _| if path == b"a/b" { Fate::Stay } else { Fate::Remove };
+    for (old, how) in [("a/b", KEEPING), ("a/b", Exchange { fates: Some(keep), ..EXACT })] {
         let (_dir, target) = temporary();
         build(&target, "old", &[old]);
         let before = snapshot(&target);
         let staging = prepare(&target).expect("prepared");
-        build(&staging_dir(&target).join("new"), "new", &[new]);
-        let error = staging.commit(ExchangeMode::Merge { keep: &|_, _| false }, &|| false, &|| ());
-        let error = error.expect_err("refused");
+        build(&staging_dir(&target).join("new"), "new", &["a"]);
+        let error = staging.commit(how, &|| false, &|| ()).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.path(), Some(Path::new("a")), "{error}");
         assert_eq!(snapshot(&target), before);
         assert_nothing_left(&target);
     }
+}
+
+/// A hard link in the new tree says that the file is unchanged.
+#[test]
+fn unchanged_files_stay_and_are_counted() {
+    for how in [KEEPING, EXACT] {
+        let (_dir, target) = temporary();
+        build(&target, "old", &["a/same", "a/other", "l -> x"]);
+        let inode = |path: &str| fs::metadata(target.join(path)).expect("there").ino();
+        let before = inode("a/same");
+        let staging = prepare(&target).expect("prepared");
+        let new = staging_dir(&target).join("new");
+        build(&new, "new", &["a/other", "l -> y"]);
+        fs::hard_link(target.join("a/same"), new.join("a/same")).expect("linked");
+        let (changes, _) = staging.commit(how, &|| false, &|| ()).expect("replaced");
+        assert_eq!((changes.unchanged, inode("a/same")), (1, before));
+        assert_eq!(*changes.replaced, [&b"l"[..], b"a/other"]);
+        assert_eq!(fs::metadata(target.join("a/same")).expect("there").nlink(), 1);
+    }
+}
+
+#[test]
+fn a_directory_that_no_member_named_keeps_its_attributes() {
+    let (_dir, target) = temporary();
+    build(&target, "old", &["a/b/c"]);
+    let old = snapshot(&target);
+    let staging = prepare(&target).expect("prepared");
+    build(&staging_dir(&target).join("new"), "new", &["a/b/c"]);
+    let how = Exchange { is_named: &|path| path == b"a", ..KEEPING };
+    staging.commit(how, &|| false, &|| ()).expect("replaced");
+    let now = snapshot(&target);
+    assert_eq!(now[&b"a/b"[..]], old[&b"a/b"[..]]);
+    assert_ne!(now[&b"a"[..]], old[&b"a"[..]]);
 }
 
 #[test]
@@ -389,7 +458,7 @@ fn an_external_staging_directory_is_found_again_and_another_file_system_is_refus
             Replacement::prepare(&target, &state(&target), Some(&outside)).expect("prepared");
         build(&staging_dir(&outside).join("new"), "new", &["a", "b"]);
         faults::plan(Some((kill, Fault::Kill)));
-        let _ = staging.commit(ExchangeMode::Replace { keep: &|_, _| false }, &|| false, &|| ());
+        let _ = staging.commit(EXACT, &|| false, &|| ());
         faults::plan(None);
         recover(&target).expect("recovered");
         assert_nothing_left(&target);

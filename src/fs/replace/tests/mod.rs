@@ -18,6 +18,7 @@ use super::{
     faults::{self, Fault},
     journal::{DirChange, Journal, Step},
     record::Stored,
+    removals::Fates,
     remove::remove_contents,
     target::Target,
     *,

@@ -23,8 +23,7 @@ impl InterruptedRestore {
         let old = snapshot(&target);
         let mut replacement = prepare(&target).expect("prepared");
         build(&staging_dir(&target).join("new"), "new", &["a", "b/c"]);
-        let journal =
-            replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
+        let journal = replacement.trees.plan(exchange::EXACT).expect("a plan").0;
         let mut claim = replacement.claim.take().expect("a claim");
         claim.begin_exchange(&journal).expect("written");
         let part = Journal { steps: journal.steps[..2].to_vec(), attributes: Vec::new() };
@@ -232,8 +231,7 @@ fn a_record_is_found_when_the_device_has_another_number() {
     let state = StateDir::new(Some(&dir.path().join("state")));
     let mut replacement = Replacement::prepare(&target, &state, None).expect("prepared");
     build(&staging_dir(&target).join("new"), "new", &["a"]);
-    let journal =
-        replacement.trees.plan(ExchangeMode::Replace { keep: &|_, _| false }).expect("a plan");
+    let journal = replacement.trees.plan(exchange::EXACT).expect("a plan").0;
     replacement.claim.take().expect("a claim").begin_exchange(&journal).expect("written");
     drop(replacement);
     assert!(run("umount", &[volume.as_os_str()]));

@@ -24,8 +24,8 @@ fn forged_entries_of_a_target_are_never_used_and_never_block() {
     drop(prepare(&target).expect("prepared"));
     assert_eq!(snapshot(&target), tree);
     let replacement = prepare(&target).expect("prepared");
-    let mode = ExchangeMode::Merge { keep: &|_, _| false };
-    replacement.commit(mode, &|| false, &|| ()).expect("merged");
+    let how = Exchange { keep: &|_, _| false, fates: None, is_named: &|_| true };
+    replacement.commit(how, &|| false, &|| ()).expect("nothing to change");
     assert_eq!(fs::read(forged.join("old/0")).expect("there"), b"the only copy");
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(snapshot(&canary), before);

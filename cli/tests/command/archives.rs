@@ -1,0 +1,105 @@
+//! `archives` lists what there is, whatever its name is. `lock` needs an archive, and `create --name` names it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::common::{self, Place, ok, run, wingback};
+
+fn archives(place: &Place, args: &[&str]) -> common::Ran {
+    ok(wingback().arg("archives").arg(&place.to).args(args))
+}
+
+fn json(place: &Place, args: &[&str]) -> Vec<Value> {
+    let ran = archives(place, &[&["--json"], args].concat());
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn archives_of_any_name_are_listed_newest_first() {
+    let place = Place::with(&[("a", b"four")]);
+    ok(place.create().args(["--label", "lobby", "--name", "z/{label}-{uuid}.bin"]));
+    fs::write(place.source.join("b"), vec![b'b'; 2048]).unwrap();
+    ok(place.create().args(["--label", "lobby", "--name", "{date}-{time}"]));
+    ok(place.create().args(["--label", "arena"]));
+    let bytes = fs::read(place.to.join(json(&place, &[])[0]["key"].as_str().unwrap())).unwrap();
+    fs::write(place.to.join("cut.tar.gz"), &bytes[..bytes.len() - 1]).unwrap();
+    fs::write(place.to.join("notes.tar.gz"), "mine").unwrap();
+
+    let lines = json(&place, &[]);
+    let labels: Vec<_> =
+        lines.iter().map(|line| line["info"]["label"].as_str().unwrap_or("-")).collect();
+    assert_eq!(labels, ["-", "arena", "lobby", "lobby"]);
+    assert!(lines.iter().map(|line| &line["whole"]).eq([false, true, true, true]));
+    let changes: Vec<_> = lines.iter().map(|line| line["content_change"].as_i64()).collect();
+    assert_eq!(changes, [None, None, Some(2048), None]);
+    let location = place.to.join(lines[3]["key"].as_str().unwrap());
+    assert_eq!(lines[3]["location"], location.to_str().unwrap());
+    assert!(lines[3]["key"].as_str().unwrap().starts_with("z/lobby-"), "{}", lines[3]);
+    assert_eq!(lines[3]["size"].as_u64().unwrap(), fs::metadata(&location).unwrap().len());
+    assert_eq!(lines[3]["made_ns"], lines[3]["info"]["made_ns"]);
+
+    ok(wingback().arg("lock").arg(&location));
+    let ran = archives(&place, &[]);
+    let lines: Vec<_> = ran.out.lines().collect();
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        words(lines[0]),
+        ["TIME", "LABEL", "SIZE", "CONTENT", "FILES", "CHANGE", "STATE", "NAME"]
+    );
+    assert!(lines[1].contains("not whole") && lines[1].ends_with("  cut.tar.gz"), "{ran:?}");
+    assert!(lines[3].contains(" 2.0 KiB ") && lines[3].contains(" +2.0 KiB  whole "), "{ran:?}");
+    assert!(lines[4].contains("whole, locked"), "{ran:?}");
+    assert!(ran.err.starts_with("wingback: 4 archives, "), "{ran:?}");
+
+    assert_eq!(json(&place, &["--label", "arena"]).len(), 1);
+    assert_eq!(json(&place, &["--label", "lobby", "--since", "1h"]).len(), 2);
+    assert_eq!(json(&place, &["--label", "lobby", "--since", "2100-01-01"]).len(), 0);
+    assert_eq!(archives(&place, &["--label", "no"]).err, "wingback: 0 archives, 0 B\n");
+}
+
+#[test]
+fn the_latest_archive_is_found_by_its_content() {
+    let place = Place::with(&[("a", &common::noise(1, 1 << 20))]);
+    ok(place.create().args(["--name", "mc-{date}-{uuid}.tar.gz"]));
+    let report =
+        ok(place.create().args(["--name", "x/{date}{time}", "--previous", "latest", "--json"]));
+    assert_eq!(report.json()["warnings"], serde_json::json!([]));
+    assert!(report.json()["copied"].as_u64().unwrap() > 1 << 20, "{report:?}");
+    let name = json(&place, &[])[1]["key"].as_str().unwrap().to_owned();
+    assert!(name.starts_with("mc-20") && name.ends_with(".tar.gz") && name.len() == 57, "{name}");
+}
+
+#[test]
+fn a_backup_into_its_own_source_leaves_out_locks_and_archives_of_any_name() {
+    let place = Place::with(&[("a", b"a")]);
+    let to = place.source.join("backups");
+    let create =
+        || ok(common::create(&place.source, &to).args(["--name", "{date}-{uuid}", "--json"]));
+    let first = create().json()["location"].as_str().unwrap().to_owned();
+    ok(wingback().arg("lock").arg(&first));
+    let second = create().json()["location"].as_str().unwrap().to_owned();
+    assert_eq!(common::listed(second.as_ref()), ["a", "backups/"]);
+}
+
+#[test]
+fn wrong_places_names_and_times_are_errors() {
+    let place = Place::with(&[("a", b"a")]);
+    let missing = place.tmp.path().join("no");
+    let ran = run(wingback().arg("archives").arg(&missing));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().contains("does not exist"), "{ran:?}");
+    for command in ["lock", "unlock"] {
+        let ran = run(wingback().arg(command).arg(missing.join("x.tar.gz")));
+        assert_eq!(ran.status, 1);
+        assert!(ran.one_line_error().contains("does not exist"), "{ran:?}");
+    }
+    assert!(!missing.exists());
+    let ran = run(wingback().args(["lock", "https://example.com/x.tar.gz"]));
+    assert!(ran.one_line_error().contains("behind a link"), "{ran:?}");
+    assert_eq!(run(wingback().args(["lock", "-"])).status, 1);
+    assert_eq!(run(wingback().args(["archives", ".", "--since", "soon"])).status, 2);
+    for name in ["x", "{label}.tar.gz", "{uuid}-{server}", "{date}{date}"] {
+        assert_eq!(run(place.create().args(["--name", name])).status, 2, "{name}");
+    }
+}
