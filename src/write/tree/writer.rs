@@ -1,4 +1,4 @@
-//! The state of a backup's reading thread, and what all steps share.
+//! The state of the thread that writes the tar stream, and what all steps share.
 
 use std::{
     collections::{BTreeSet, HashMap},

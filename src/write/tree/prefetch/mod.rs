@@ -7,6 +7,8 @@
 mod parts;
 mod queue;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::VecDeque, sync::mpsc::SyncSender, thread};
 
