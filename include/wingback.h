@@ -94,7 +94,7 @@ typedef enum wingback_status {
     WINGBACK_STATUS_INTERNAL = 21,
     // This build of the library does not have the function.
     WINGBACK_STATUS_UNSUPPORTED = 22,
-    // The SHA-1 of the archive is not the one that was given.
+    // The archive has another SHA-1 than the caller expects.
     WINGBACK_STATUS_MISMATCH = 23,
 } wingback_status;
 
@@ -603,6 +603,8 @@ typedef struct wingback_info_summary {
     enum wingback_rules rules;
     // Whether `made_ns` is set.
     bool is_made_known;
+    // Whether the archive lacks paths of the source that no pattern in `excludes` names.
+    bool omits_unnamed;
 } wingback_info_summary;
 
 // How an archive is checked. Zero in each field is its default.

@@ -29,7 +29,7 @@ pub enum ErrorKind {
     SourceGone,
     /// The data of an archive does not match its checksums or its format.
     Corrupt,
-    /// The archive is another one than the caller expects: its SHA-1 is not the one that was given.
+    /// The archive has another SHA-1 than the caller expects.
     Mismatch,
     /// Another operation uses the directory, or an interrupted restore must be finished first.
     Busy,

@@ -165,6 +165,7 @@ impl NameTemplate {
     }
 
     /// Returns whether a name has the form of this template.
+    #[cfg(any(test, feature = "s3"))]
     pub(crate) fn matches(&self, name: &str) -> bool {
         matches(&self.0, name)
     }
@@ -177,6 +178,7 @@ impl NameTemplate {
     }
 }
 
+#[cfg(any(test, feature = "s3"))]
 fn matches(pieces: &[Piece], name: &str) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return name.is_empty() };
     let has_form = |len: usize, is_valid: fn(&str) -> bool| {

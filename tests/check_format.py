@@ -16,7 +16,7 @@ from format_index import DIRECTORY, FILE, HAS_TARGET, SYMLINK, Index, Violation,
 from format_tar import check_cuts, check_tar
 
 # Fields of the root: those that are a u64, those that are UTF-8, at most one of each, always one, the most bytes.
-COUNTS, UTF_8, ONCE = (8, 9, 10, 11, 12), (3, 5, 13), (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12)
+COUNTS, UTF_8, ONCE = (8, 9, 10, 11, 12), (3, 5, 13), (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14)
 ALWAYS, LONGEST = (1, 5, 6, *COUNTS), {1: 255, 2: 4096, 3: 255, 6: 1, 13: 255 + 1 + 512}
 
 
@@ -94,6 +94,7 @@ def check_fields(fields, entries):
         check(tag != 6 or value in (b"\0", b"\1"), "the language of the patterns is unknown")
         check(tag not in (4, *COUNTS) or len(value) == 8, f"field {tag} does not have 8 bytes")
         check(tag != 13 or b"=" in value, "a tag has no value")
+        check(tag != 14 or value == b"\x01", "field 14 is not 1")
         try:
             value.decode() if tag in UTF_8 else None
         except UnicodeDecodeError:

@@ -23,7 +23,7 @@ const (
 	Cancelled        Kind = "cancelled"
 	SourceGone       Kind = "source-gone" // the source was replaced or removed while it was read
 	Corrupt          Kind = "corrupt"     // an archive does not match its checksums, or is not in a known format
-	Mismatch         Kind = "mismatch"    // the SHA-1 of the archive is not the one that was given
+	Mismatch         Kind = "mismatch"    // the archive has another SHA-1 than the expected one
 	Busy             Kind = "busy"        // another operation uses the directory, or an interrupted one must be recovered first
 	URLExpired       Kind = "url-expired"
 	Unsupported      Kind = "unsupported" // this build of the engine lacks the function

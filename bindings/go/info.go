@@ -40,9 +40,11 @@ type ArchiveInfo struct {
 	Files, Directories, Symlinks uint64
 	Content                      uint64 // bytes of the files
 	Skipped                      uint64 // paths that the archive lacks because they could not be read
-	TarLen, Segments             uint64 // bytes and segments of the tar stream
-	Size                         int64  // bytes of the archive
-	Tags                         []Tag
+	// OmitsUnnamed says that the archive lacks paths of the source that no pattern in Excludes names.
+	OmitsUnnamed     bool
+	TarLen, Segments uint64 // bytes and segments of the tar stream
+	Size             int64  // bytes of the archive
+	Tags             []Tag
 }
 
 // UnmarshalJSON decodes the engine's answer.
@@ -66,6 +68,7 @@ func (i *ArchiveInfo) UnmarshalJSON(text []byte) error {
 		Symlinks     uint64
 		Content      uint64
 		Skipped      uint64
+		OmitsUnnamed bool   `json:"omits_unnamed"`
 		TarLen       uint64 `json:"tar_len"`
 		Segments     uint64
 		Size         int64
@@ -79,7 +82,7 @@ func (i *ArchiveInfo) UnmarshalJSON(text []byte) error {
 		Host: said.Host, Tool: said.Tool, Encoder: said.Encoder, EncoderLevel: said.EncoderLevel,
 		Profile: said.Profile, Excludes: wirePath{said.Excludes, said.ExcludesB64}.path(), Rules: said.Rules,
 		Files: said.Files, Directories: said.Directories, Symlinks: said.Symlinks, Content: said.Content,
-		Skipped: said.Skipped, TarLen: said.TarLen, Segments: said.Segments, Size: said.Size, Tags: said.Tags,
+		Skipped: said.Skipped, OmitsUnnamed: said.OmitsUnnamed, TarLen: said.TarLen, Segments: said.Segments, Size: said.Size, Tags: said.Tags,
 	}
 	if said.Made != nil {
 		i.Made = time.Unix(0, *said.Made)

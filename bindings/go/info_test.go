@@ -39,7 +39,7 @@ func TestAnArchiveSaysWhatItIsABackupOf(t *testing.T) {
 	}
 	if info.Files != report.Files || info.Directories != report.Directories || info.Symlinks != report.Symlinks ||
 		info.Content != report.Content || info.Segments != report.Segments || info.Size != report.Size ||
-		info.Skipped != 0 || info.TarLen <= info.Content {
+		info.Skipped != 0 || info.OmitsUnnamed || info.TarLen <= info.Content {
 		t.Errorf("%+v and %+v", info, report)
 	}
 }

@@ -187,7 +187,8 @@ func (e *Engine) Head(ctx context.Context, store Store, name Name) (Object, erro
 	return found, err
 }
 
-// Delete removes an archive from a store, even if it has a lock. The error is NotFound if there is none.
+// Delete removes an archive from a store, even if it has a lock. The error is NotFound if the store
+// has no such archive.
 func (e *Engine) Delete(ctx context.Context, store Store, name Name) error {
 	return e.or().ask(ctx, "delete", map[string]any{"store": store.wire(), "name": name.wire()}, nil)
 }

@@ -14,7 +14,7 @@ type VerifyAll struct {
 	Label string
 	// Sample is a percentage of all bytes: it takes the archives whose last check is the oldest. 0 takes all.
 	Sample float64
-	// Place names the store in the record of checks, such as its path. Without it there is no record.
+	// Place names the store in the record of checks, such as its path. If it is empty, no record is kept.
 	Place string
 	// StateDir is the directory of the record; empty for the default of the engine.
 	StateDir string

@@ -75,13 +75,13 @@ impl Archives {
     }
 }
 
-/// Fails if `path` names a directory that does not exist, probably because of a typing error.
+/// Fails unless `path` names a directory that exists, or is a URL. A missing one is probably a typing error.
 pub fn require(path: &Path) -> Result<(), Error> {
     if scheme(path).is_some() {
         return Ok(());
     }
-    let looked = std::fs::metadata(path);
-    looked.map(drop).map_err(|e| Error::io("open the directory", e).at(path))
+    let opened = std::fs::read_dir(path);
+    opened.map(drop).map_err(|e| Error::io("open the directory", e).at(path))
 }
 
 /// Opens the store at `path` to read its archives. A directory must exist.

@@ -54,7 +54,7 @@ async fn search(args: &args::Find, style: Style) -> Result<(Arc<dyn Store>, Foun
     Ok((store, found))
 }
 
-/// Formats a version: what it is, where it is, and how to get it back.
+/// Formats a version: its time and size, its archives, and the command that extracts it.
 fn text(store: &dyn Store, version: &FileVersion) -> String {
     let FileVersion { member, archives, .. } = version;
     let made = |at: usize| archives[at].made_ns().map_or_else(|| "-".to_owned(), timestamp);

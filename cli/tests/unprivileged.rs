@@ -116,6 +116,27 @@ fn the_text_report_lists_unreadable_files() {
 }
 
 #[test]
+fn restore_does_not_delete_what_a_backup_could_not_read() {
+    let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"only here")]);
+    let source = &unprivileged.place.source;
+    forbid(&source.join("secret"), 0o600);
+    assert_eq!(run(&mut unprivileged.create()).status, 3);
+    let restore = |options: &[&str]| {
+        let mut restore = Command::new(env!("CARGO_BIN_EXE_wingback"));
+        restore.arg("restore").arg(unprivileged.place.archive()).arg(source).args(options);
+        run(restore.env("WINGBACK_STATE_DIR", unprivileged.place.tmp.path().join("state")))
+    };
+    let ran = restore(&["--delete"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.one_line_error().contains("further paths that no pattern names"), "{ran:?}");
+    assert!(source.join("secret").exists());
+    assert_eq!(restore(&[]).status, 0);
+    assert!(source.join("secret").exists());
+    assert_eq!(restore(&["--delete", "--delete-excluded"]).status, 0);
+    assert!(!source.join("secret").exists());
+}
+
+#[test]
 fn an_unreadable_ignore_file_is_a_warning() {
     let unprivileged = Unprivileged::new(&[(".pteroignore", b"a"), ("a", b"a")]);
     forbid(&unprivileged.place.source.join(".pteroignore"), 0o600);

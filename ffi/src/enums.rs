@@ -43,7 +43,7 @@ pub enum wingback_status {
     Internal = 21,
     /// This build of the library does not have the function.
     Unsupported = 22,
-    /// The SHA-1 of the archive is not the one that was given.
+    /// The archive has another SHA-1 than the caller expects.
     Mismatch = 23,
 }
 

@@ -74,6 +74,8 @@ pub struct wingback_info_summary {
     pub rules: wingback_rules,
     /// Whether `made_ns` is set.
     pub is_made_known: bool,
+    /// Whether the archive lacks paths of the source that no pattern in `excludes` names.
+    pub omits_unnamed: bool,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
@@ -106,6 +108,7 @@ fn summary_of(info: &Info) -> wingback_info_summary {
         profile: info.profile.into(),
         rules: info.rules.into(),
         is_made_known: info.made.is_some(),
+        omits_unnamed: info.omits_unnamed,
     }
 }
 

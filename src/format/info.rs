@@ -6,7 +6,7 @@ use crate::{
     compression::ArchiveEncoder,
     error::{Error, ErrorKind, Result},
     format::options::Profile,
-    fs::ignore::Rules,
+    fs::ignore::{MAX_TEXT, Rules},
 };
 
 /// Maximum bytes of [`Info::label`], [`Info::host`], and a key of a tag.
@@ -18,8 +18,11 @@ pub const TAG_VALUE_MAX: usize = 512;
 /// Maximum number of tags.
 pub const TAGS_MAX: usize = 32;
 
-/// Maximum bytes of the patterns that an archive records.
-pub const EXCLUDES_MAX: usize = 1 << 20;
+/// Maximum bytes of the patterns that an archive records. A backup with more than 1 MiB and an ignore file fails.
+pub const EXCLUDES_MAX: usize = 17 << 16;
+
+// All patterns are recorded, with a line feed after each of the two lists.
+const _: () = assert!(MAX_TEXT + 2 <= EXCLUDES_MAX);
 
 /// The identity of an archive: what it is a backup of, when it was made and how. See
 /// [`Archive::info`](crate::Archive::info).
@@ -59,6 +62,9 @@ pub struct Info {
     pub content: u64,
     /// Paths that the archive lacks because they could not be read.
     pub skipped: u64,
+    /// Whether the archive lacks paths of the source that no pattern in [`excludes`](Info::excludes) names: some
+    /// could not be read.
+    pub omits_unnamed: bool,
     /// Bytes of the tar stream.
     pub tar_len: u64,
     /// Segments of the tar stream.

@@ -104,6 +104,7 @@ impl WriteFields for Info {
         to.field("symlinks", &self.symlinks)?;
         to.field("content", &self.content)?;
         to.field("skipped", &self.skipped)?;
+        to.field("omits_unnamed", &self.omits_unnamed)?;
         to.field("tar_len", &self.tar_len)?;
         to.field("segments", &self.segments)?;
         to.field("size", &self.size)?;

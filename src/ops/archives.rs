@@ -1,6 +1,6 @@
 //! Lists the archives in a store, with what each says about itself.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
 
@@ -199,9 +199,7 @@ pub(super) async fn list<'a>(
         return Err(e);
     }
     archives.sort_unstable_by(|a, b| (b.made(), &b.key).cmp(&(a.made(), &a.key)));
-    for at in 0..archives.len() {
-        archives[at].content_change = content_change(&archives[at], &archives[at + 1..]);
-    }
+    add_content_changes(&mut archives);
     Ok(archives)
 }
 
@@ -226,9 +224,14 @@ fn is_locked(object: &Object, objects: &[Object]) -> bool {
     lock.is_ok_and(|lock| objects.binary_search_by(|other| other.key.cmp(&lock)).is_ok())
 }
 
-fn content_change(archive: &StoredArchive, older: &[StoredArchive]) -> Option<i64> {
-    let (label, host) = (archive.label()?, archive.host());
-    let before = older.iter().find(|before| (before.label(), before.host()) == (Some(label), host));
-    let (now, before) = (archive.content()?, before?.content()?);
-    Some(now.wrapping_sub(before).cast_signed())
+/// Compares each archive with the one before it of the same label and host. The newest comes first.
+fn add_content_changes(archives: &mut [StoredArchive]) {
+    let mut before = HashMap::new();
+    for archive in archives.iter_mut().rev() {
+        if let (Some(label), Some(now)) = (archive.label(), archive.content()) {
+            let series = (label.to_vec(), archive.host().map(str::to_owned));
+            let before = before.insert(series, now);
+            archive.content_change = before.map(|before| now.wrapping_sub(before).cast_signed());
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     format::{
         Profile,
         index::{self, FOOTER_LEN, Footer, Hash, Node, Page, Root},
-        info::Info,
+        info::{EXCLUDES_MAX, Info},
     },
     fs::spill::Spill,
 };
@@ -107,12 +107,15 @@ impl Index {
         }
     }
 
-    /// Reads the patterns that were in force.
+    /// Reads the patterns that were in force: at most [`EXCLUDES_MAX`].
     pub(crate) fn excludes(&self) -> Result<Vec<u8>> {
         let mut excludes = Vec::new();
         for piece in &self.root.excludes {
             let members = self.read(piece.at, piece.len)?;
             excludes.extend(index::read_blob(&members, &piece.hash).ok_or_else(damaged)?);
+            if excludes.len() > EXCLUDES_MAX {
+                return Err(damaged());
+            }
         }
         Ok(excludes)
     }

@@ -28,6 +28,8 @@ pub(crate) struct Pages {
     /// From the top node to the one above the next page: its level, and its children that come next.
     path: Vec<Siblings>,
     returned: Option<Page>,
+    /// Bytes of the pages and nodes so far, without the top node.
+    len: u64,
     /// The end of the pages so far. `None` before the first page, if it is not the first of the index.
     before: Option<Before>,
     chunk: Chunk,
@@ -59,7 +61,7 @@ struct Chunk {
 }
 
 impl Source {
-    /// Opens the index of the archive, and checks every page of it. A remote index is copied, because its pages
+    /// Opens the index of the archive, and checks every part of it. A remote index is copied, because its pages
     /// are read several times.
     pub(crate) fn checked_index(&self) -> Result<Result<Arc<Index>, NoIndex>> {
         let Source::At(source) = self else { return Ok(Err(NoIndex::Stream)) };
@@ -80,7 +82,7 @@ impl Source {
     }
 }
 
-/// Checks all pages. Returns a copy of them if the archive is remote.
+/// Checks all pages, nodes and patterns. Returns a copy of the pages if the archive is remote.
 fn check_pages(index: &Arc<Index>) -> Result<Option<Spill>> {
     let mut copy = index.is_remote().then(Spill::default);
     let mut pages = index.pages();
@@ -91,6 +93,12 @@ fn check_pages(index: &Arc<Index>) -> Result<Option<Spill>> {
             }
             copy.write(pages.members(at, &child))?;
         }
+    }
+    index.excludes()?;
+    // Nothing is between the parts, so a reader of the file as a whole finds nothing that this did not check.
+    let parts_len = pages.len.checked_add(index.root.excludes_len()).ok_or_else(damaged)?;
+    if index.footer.index_at().checked_add(parts_len) != Some(index.footer.root_at()) {
+        return Err(damaged());
     }
     Ok(copy)
 }
@@ -150,7 +158,8 @@ impl Pages {
         let end = Position { file_at: GZIP_HEADER.len() as u64, ..Position::default() };
         let before = Before { end, is_from_start: true, ..Before::default() };
         let path = vec![Siblings::of(index.root.top.clone())];
-        Pages { index, path, returned: None, before: Some(before), chunk: Chunk::default() }
+        let (before, chunk) = (Some(before), Chunk::default());
+        Pages { index, path, returned: None, len: 0, before, chunk }
     }
 
     /// Returns the pages from the last one on that may have an entry with this sort key.
@@ -171,7 +180,7 @@ impl Pages {
                 None => break,
             }
         }
-        Ok(Pages { index, path, returned: None, before: None, chunk: Chunk::default() })
+        Ok(Pages { index, path, returned: None, len: 0, before: None, chunk: Chunk::default() })
     }
 
     /// Returns the next page.
@@ -194,6 +203,7 @@ impl Pages {
                 self.path.pop();
                 continue;
             };
+            self.len = self.len.saturating_add(child.len.into());
             if level == 1 {
                 let page = self.read(at, &child)?;
                 self.check(&page).ok_or_else(damaged)?;

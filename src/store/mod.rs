@@ -384,6 +384,10 @@ impl<U: Upload + ?Sized> Upload for Box<U> {
         (**self).write(bytes)
     }
 
+    fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        (**self).copy_from(file, at, bytes)
+    }
+
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
         (**self).flush()
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use wingback::UploadedPart;
 use wingback::{
     Archives, Backup, Cache, Entries, Error, ErrorKind, Extract, Key, MemberKind, NamedBytes,
-    Object, Previous, Report, Restore, Result, Store, StoredArchive, Verify,
+    Previous, Report, Restore, Result, Store, Verify,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::Objects(args) => {
             let store = args.store.open()?;
             let objects = job.plain(store.list()).await?;
-            let objects = objects.iter().map(|object| stored(&*store, object));
+            let objects = objects.iter().map(|object| stored(&*store, &object.key, object));
             Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
         }
         Operation::Archives(args) => archives(args, job).await,
@@ -106,7 +106,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
             match job.plain(store.head(&key)).await? {
-                Some(object) => stored(&*store, &object),
+                Some(object) => stored(&*store, &object.key, &object),
                 None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
             }
         }
@@ -241,28 +241,21 @@ impl From<Report> for BackupResult {
     }
 }
 
-/// Describes an archive in a store.
-fn stored(store: &dyn Store, object: &Object) -> Result<Value> {
+/// Describes what a store has under `key`, with its location.
+fn stored(store: &dyn Store, key: &Key, what: &impl Serialize) -> Result<Value> {
     #[derive(Serialize)]
-    struct Stored<'a> {
+    struct Stored<'a, T> {
         #[serde(flatten)]
-        object: &'a Object,
+        what: &'a T,
         #[serde(flatten)]
         location: NamedBytes<'a>,
     }
-    let location = store.location(&object.key);
+    let location = store.location(key);
     let location = NamedBytes::new("location", location.as_bytes());
-    written(&Stored { object, location })
+    written(&Stored { what, location })
 }
 
 async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
-    #[derive(Serialize)]
-    struct Located<'a> {
-        #[serde(flatten)]
-        archive: &'a StoredArchive,
-        #[serde(flatten)]
-        location: NamedBytes<'a>,
-    }
     let mut archives = Archives::new();
     if let Some(label) = args.label {
         archives = archives.label(label.0);
@@ -272,11 +265,7 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     }
     let store: Arc<dyn Store> = args.store.open()?.into();
     let archives = job.task(archives.start(store.clone())).await?;
-    let written = archives.iter().map(|archive| {
-        let location = store.location(&archive.key);
-        let location = NamedBytes::new("location", location.as_bytes());
-        written(&Located { archive, location })
-    });
+    let written = archives.iter().map(|archive| stored(&*store, &archive.key, archive));
     Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 

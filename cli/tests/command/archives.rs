@@ -88,7 +88,10 @@ fn wrong_places_names_and_times_are_errors() {
     let missing = place.tmp.path().join("no");
     let ran = run(wingback().arg("archives").arg(&missing));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().contains("does not exist"), "{ran:?}");
+    assert!(ran.one_line_error().contains("No such file or directory"), "{ran:?}");
+    let ran = run(wingback().arg("archives").arg(place.source.join("a")));
+    assert_eq!(ran.status, 1);
+    assert!(ran.one_line_error().starts_with("open the directory"), "{ran:?}");
     for command in ["lock", "unlock"] {
         let ran = run(wingback().arg(command).arg(missing.join("x.tar.gz")));
         assert_eq!(ran.status, 1);

@@ -75,7 +75,7 @@ fn json_info_has_every_field_and_the_bytes_of_a_label() {
             "tool": concat!("wingback ", env!("CARGO_PKG_VERSION")),
             "encoder": "wingback", "encoder_level": 1, "profile": "full", "rules": "git",
             "excludes": "*.tmp\n\n", "files": 2, "directories": 1, "symlinks": 0, "content": 11,
-            "skipped": 0, "segments": report["segments"], "size": report["size"],
+            "skipped": 0, "omits_unnamed": false, "segments": report["segments"], "size": report["size"],
             "tags": [{ "key": "plan", "value": "gold" }],
         })
     );

@@ -151,7 +151,7 @@ fn prune_without_a_rule_or_a_directory_does_nothing() {
     let mut nowhere = common::wingback();
     let ran = run(nowhere.arg("prune").arg(place.tmp.path().join("no")).args(["--keep-last", "1"]));
     assert_eq!(ran.status, 1);
-    assert!(ran.one_line_error().contains("does not exist"), "{}", ran.err);
+    assert!(ran.one_line_error().contains("No such file or directory"), "{}", ran.err);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use crate::{
@@ -19,16 +20,29 @@ fn fill_server(server: &Path) {
     for i in 0..8 {
         let path = server.join(format!("world/region/r.{i}.0.mca"));
         fs::create_dir_all(path.parent().expect("a parent")).expect("created");
-        fs::write(path, noise(i, 1 << 20)).expect("written");
+        fs::write(&path, noise(i, 1 << 20)).expect("written");
+        set_time(&path, 0);
     }
+    set_time(&server.join("world/region"), 0);
+    set_time(&server.join("world"), 0);
+}
+
+/// Sets the time of a file. The headers have it, and the content of segments decides which of them are aligned.
+/// So with the same times, every run shares the same blocks.
+fn set_time(path: &Path, day: u64) {
+    let time = UNIX_EPOCH + Duration::from_secs(1_800_000_000 + day * 86_400);
+    File::open(path).expect("opened").set_modified(time).expect("set");
 }
 
 /// Changes 20 kB of one file, and makes the file before all others one byte longer.
 fn change(server: &Path, day: u64) {
     let region = server.join(format!("world/region/r.{}.0.mca", day % 8));
-    let file = File::options().write(true).open(region).expect("opened");
+    let file = File::options().write(true).open(&region).expect("opened");
     file.write_all_at(&noise(100 + day, 20_000), 400_000).expect("written");
-    fs::write(server.join("a.log"), "x".repeat(day as usize)).expect("written");
+    set_time(&region, day);
+    let log = server.join("a.log");
+    fs::write(&log, "x".repeat(day as usize)).expect("written");
+    set_time(&log, day);
 }
 
 /// Returns the used bytes of a mounted file system.

@@ -336,6 +336,7 @@ void identifies(const wingback_store *store) {
     CHECK(equal(summary.encoder, "wingback") && summary.encoder_level == 1);
     CHECK(summary.profile == WINGBACK_PROFILE_FULL && summary.rules == WINGBACK_RULES_GIT);
     CHECK(summary.files == 3 && summary.content > 3000000 && summary.skipped == 1);
+    CHECK(!summary.omits_unnamed);
     CHECK(summary.size > 0 && summary.segments > 0 && summary.tar_len > summary.content);
     CHECK(wingback_info_tag_count(info) == 2);
     OK(wingback_info_tag(info, 0, &key, &value, &error));

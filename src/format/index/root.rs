@@ -58,9 +58,15 @@ enum Field {
     Content = 11,
     Skipped = 12,
     Tag = 13,
+    OmitsUnnamed = 14,
 }
 
 impl Root {
+    /// Returns the bytes of the patterns in the archive.
+    pub(crate) fn excludes_len(&self) -> u64 {
+        self.excludes.iter().map(|blob| u64::from(blob.len)).sum()
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut raw = Vec::new();
         self.top.encode(&mut raw);
@@ -96,6 +102,9 @@ impl Root {
         }
         for (key, value) in tags {
             put(Field::Tag, format!("{key}={value}").as_bytes());
+        }
+        if self.info.omits_unnamed {
+            put(Field::OmitsUnnamed, &[1]);
         }
         debug_assert!(raw.len() <= RAW_MAX, "the caller bounds the identity");
         raw
@@ -151,6 +160,8 @@ impl Root {
             let text = text();
             let (key, value) = text.split_once('=')?;
             info.tags.push((key.to_owned(), value.to_owned()));
+        } else if is(Field::OmitsUnnamed) {
+            info.omits_unnamed = true;
         }
         Some(())
     }

@@ -112,6 +112,7 @@ fn a_root_is_read_back_and_unknown_fields_are_skipped() {
         symlinks: 3,
         content: u64::MAX,
         skipped: 4,
+        omits_unnamed: true,
         tags: vec![("a".into(), "b=c".into()), ("a".into(), String::new())],
         ..Info::default()
     };

@@ -158,7 +158,8 @@ impl IndexWriter {
             top = Node { level: top.level + 1, first_at, children };
         }
         let mut excludes = Vec::new();
-        for piece in info.excludes[..info.excludes.len().min(EXCLUDES_MAX)].chunks(blob::RAW_MAX) {
+        debug_assert!(info.excludes.len() <= EXCLUDES_MAX, "the caller bounds the patterns");
+        for piece in info.excludes.chunks(blob::RAW_MAX) {
             let (child, members) = pack(&mut self.packer, piece, Vec::new());
             excludes.push(BlobRef { at: end, len: child.len, hash: child.hash });
             end += u64::from(child.len);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The most bytes of text in one list: 1 MiB of the caller's, and the largest ignore file.
-pub(super) const MAX_TEXT: usize = (1 << 20) + (32 << 10);
+pub(crate) const MAX_TEXT: usize = (1 << 20) + (32 << 10);
 
 /// The most positions of patterns that one automaton matches. For each byte of a path, the work is
 /// a 64th of the positions. Their tables take 33 bytes for each. No ignore file can have more than half

@@ -14,3 +14,4 @@ mod token;
 mod wings;
 
 pub use excludes::{Excludes, Rules};
+pub(crate) use limits::MAX_TEXT;

@@ -29,7 +29,7 @@ const RECORD_MAX: u64 = 64 << 10;
 /// The largest journal: it contains about 50 bytes for each entry that the exchange moves.
 const JOURNAL_MAX: u64 = 1 << 30;
 
-const MAGIC: &[u8] = b"wingback restore 2\n";
+const MAGIC: &[u8] = b"wingback restore 3\n";
 const HASH: usize = 32;
 
 /// The state of a restore.
@@ -62,6 +62,9 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
     pub(crate) owner: u32,
     pub(crate) mode: u32,
+    /// When it was made, in nanoseconds since 1970. A later directory may have the same inode. `None` if the
+    /// file system does not store it.
+    pub(crate) born: Option<i128>,
 }
 
 /// The phase of a restore.

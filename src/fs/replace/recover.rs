@@ -72,12 +72,9 @@ pub(super) fn recover_claim(mut claim: Claim, target: &Target) -> Result<Recover
             let Some(staging) = &staging else {
                 return Err(needs_operator(&claim, "its staging directory is missing"));
             };
-            let trees = staging.trees(target).map_err(|e| match e.kind() {
-                ErrorKind::NotFound => {
-                    needs_operator(&claim, "a part of its staging directory is missing")
-                }
-                _ => e,
-            })?;
+            let Some(trees) = staging.trees(target)? else {
+                return Err(needs_operator(&claim, "a part of its staging directory is missing"));
+            };
             let recovered = match trees.apply(&journal) {
                 Ok(_) => Recovered::Finished,
                 Err(e) => {
@@ -119,24 +116,29 @@ pub(super) fn sync_failed(target: &Target, errno: Errno) -> Error {
 
 /// Returns the error for an exchange that was interrupted, and that only the operator can end.
 fn needs_operator(claim: &Claim, why: &str) -> Error {
-    let record = claim.record();
-    let target = target_of(record);
-    Error::new(ErrorKind::Corrupt, "end the interrupted restore of").at(&target).caused_by(format!(
-        "{why}. Nothing was removed. The files are in {target} and in {}. Move the old files back by \
-         hand (they are in its `old`, by number), or move the new files into place (they are in its \
-         `new`). Then remove the record {}",
-        record.staging.path(Path::new(&target)).display(),
-        claim.path().display(),
-    ))
+    let target = target_of(claim.record());
+    let cause = format!("{why}. Nothing was removed. {}", by_hand(claim));
+    Error::new(ErrorKind::Corrupt, "end the interrupted restore of").at(target).caused_by(cause)
 }
 
 /// Returns the error for a rollback that failed as well. All files are kept.
 pub(super) fn rollback_failed(claim: &Claim, apply: &Error, roll_back: &Error) -> Error {
+    let target = target_of(claim.record());
+    Error::new(ErrorKind::Io, "restore").at(target).caused_by(format!(
+        "the exchange could be neither finished ({apply}) nor undone ({roll_back}). Nothing was removed. The \
+         next restore or `wingback recover` tries again. If they fail too: {}",
+        by_hand(claim),
+    ))
+}
+
+/// Says how an operator ends an exchange.
+fn by_hand(claim: &Claim) -> String {
     let record = claim.record();
     let target = target_of(record);
-    Error::new(ErrorKind::Io, "restore").at(&target).caused_by(format!(
-        "the exchange could be neither finished ({apply}) nor undone ({roll_back}); the files are in \
-         the directory and in {}, and the next restore or `wingback recover` tries again",
+    format!(
+        "The files are in {target} and in {}. Move the old files back by hand (they are in its `old`, by \
+         number), or move the new files into place (they are in its `new`). Then remove the record {}",
         record.staging.path(Path::new(&target)).display(),
-    ))
+        claim.path().display(),
+    )
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, Stat},
+    fs::{AtFlags, FileType, Mode, Stat, StatxFlags},
     io::Errno,
 };
 use serde_bytes::ByteBuf;
@@ -88,7 +88,7 @@ impl StagingDir {
         let fd = rustix::fs::openat(&parent, &*staging.name, DIRECTORY, Mode::empty());
         let fd = fd.map_err(fail)?;
         let stat = rustix::fs::fstat(&fd).map_err(fail)?;
-        let identity = Identity::of(&stat);
+        let identity = Identity::of(&stat, &fd);
         let dir = StagingDir::from_parts(parent, &staging.name, fd, &stat);
         if identity.mode & 0o077 != 0 || identity.owner != rustix::process::geteuid().as_raw() {
             let error = Error::new(ErrorKind::Io, "make the staging directory");
@@ -146,15 +146,23 @@ impl StagingDir {
         for tree in [NEW, OLD] {
             ops::make_dir(&self.dir, tree).map_err(fail)?;
         }
-        self.trees(target)
+        self.trees(target)?.ok_or_else(|| fail(Errno::NOENT))
     }
 
-    /// Opens the two trees.
-    pub(crate) fn trees(&self, target: &Target) -> Result<Trees> {
+    /// Opens the two trees. Returns `None` if one of them is missing, or if another process has put
+    /// something else in its place.
+    pub(crate) fn trees(&self, target: &Target) -> Result<Option<Trees>> {
         let fail = |e: Errno| Error::io("open the staging directory in", e).at(&target.path);
-        let open = |name| self.dir.dir(name).map(Beneath::from_fd).map_err(fail);
+        let open = |name| match self.dir.dir(name) {
+            Ok(fd) => Ok(Some(Beneath::from_fd(fd))),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(e) => Err(fail(e)),
+        };
+        let (Some(new), Some(old)) = (open(NEW)?, open(OLD)?) else {
+            return Ok(None);
+        };
         let target = target.dir.reopen().map_err(fail)?;
-        Ok(Trees { target, new: open(NEW)?, old: open(OLD)?, staging: self.id })
+        Ok(Some(Trees { target, new, old, staging: self.id }))
     }
 
     /// Fails unless files can be renamed from here to the target. They cannot if the target is on another
@@ -194,8 +202,25 @@ pub(crate) fn remove_unidentified(target: &Target, staging: &StagingRecord) {
 }
 
 impl Identity {
-    fn of(stat: &Stat) -> Identity {
-        Identity { inode: stat.st_ino, owner: stat.st_uid, mode: stat.st_mode & 0o7777 }
+    fn of(stat: &Stat, dir: impl AsFd) -> Identity {
+        let of_stat = Identity::without_birth(stat);
+        let extended = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok();
+        let born = extended.filter(|x| x.stx_mask & StatxFlags::BTIME.bits() != 0).map(|x| {
+            i128::from(x.stx_btime.tv_sec) * 1_000_000_000 + i128::from(x.stx_btime.tv_nsec)
+        });
+        Identity { born, ..of_stat }
+    }
+
+    fn without_birth(stat: &Stat) -> Identity {
+        let mode = stat.st_mode & 0o7777;
+        Identity { inode: stat.st_ino, owner: stat.st_uid, mode, born: None }
+    }
+
+    /// Returns whether both describe the same directory. A time that is not known matches any.
+    fn is_same(&self, other: &Identity) -> bool {
+        let is_born_apart = self.born.zip(other.born).is_some_and(|(a, b)| a != b);
+        let without = |identity: &Identity| Identity { born: None, ..*identity };
+        !is_born_apart && without(self) == without(other)
     }
 }
 
@@ -215,7 +240,7 @@ fn open_if_same(
     };
     let stat = rustix::fs::fstat(&fd)?;
     // A file system that is mounted over it has another device.
-    let is_same = Identity::of(&stat) == identity
+    let is_same = Identity::of(&stat, &fd).is_same(&identity)
         && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
         && stat.st_dev == target.id.dev;
     if !is_same {
@@ -227,5 +252,5 @@ fn open_if_same(
 
 fn differs(parent: &Beneath, name: &[u8], identity: Identity) -> Result<bool, Errno> {
     let stat = rustix::fs::statat(parent.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(Identity::of(&stat) != identity)
+    Ok(!Identity::without_birth(&stat).is_same(&identity))
 }

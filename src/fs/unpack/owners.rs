@@ -45,11 +45,11 @@ impl UnsetOwners {
     }
 }
 
-/// Returns whether an owner cannot be set: this user may not, the user namespace does not have it (EINVAL), or
-/// the file system keeps no owners.
+/// Returns whether an owner cannot be set: this user may not, the user namespace does not have it, or the file
+/// system keeps no owners. Systems answer with many errors for that. A failure of the disk is not one of them.
 fn is_refused(errno: Errno) -> bool {
-    matches!(
+    !matches!(
         errno,
-        Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::OVERFLOW
+        Errno::IO | Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::NOMEM | Errno::NOENT
     )
 }

@@ -277,6 +277,7 @@ fn info(info: Info, tree: &TreeReport) -> Info {
         symlinks: tree.symlinks,
         content: tree.content,
         skipped: tree.skipped.len() as u64 + tree.skipped.more(),
+        omits_unnamed: tree.is_partial,
         ..info
     }
 }

@@ -128,8 +128,9 @@ impl Restore {
     /// Removes files that the archive does not have. [`Restored::removed`] lists them.
     ///
     /// Files that the patterns of the backup had excluded stay, because the archive does not have them by intent.
-    /// The archive records these [patterns](crate::Info::excludes). If it has no index, it does not, and the task
-    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput): see [`delete_excluded`](Restore::delete_excluded).
+    /// The archive records these [patterns](crate::Info::excludes). If it has no index, it does not. If it lacks
+    /// paths for [another reason](crate::Info::omits_unnamed), patterns do not name them. In both cases the task fails
+    /// with [`InvalidInput`](crate::ErrorKind::InvalidInput): see [`delete_excluded`](Restore::delete_excluded).
     #[must_use]
     pub fn delete(mut self, delete: bool) -> Self {
         self.delete = delete;

@@ -81,7 +81,11 @@ impl Removal {
         let Some(index) = index else {
             return Err(refused("it has no index to use"));
         };
-        let mut excludes = Excludes::new(index.info().rules);
+        let info = index.info();
+        if info.omits_unnamed {
+            return Err(refused("it lacks further paths that no pattern names"));
+        }
+        let mut excludes = Excludes::new(info.rules);
         excludes
             .add(PatternOrigin::Caller, &index.excludes()?)
             .map_err(|e| refused(&e.to_string()))?;

@@ -27,6 +27,14 @@ use crate::{
 
 impl Restore {
     pub(super) fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+        // Paths in errors are relative to the directory, so that of the directory itself is empty.
+        self.run_beneath(source, tracker).map_err(|e| match e.path() {
+            Some(path) if path.as_os_str().is_empty() => e.at(&self.dir),
+            _ => e,
+        })
+    }
+
+    fn run_beneath(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
         if self.dry_run {
             return self.run_dry(source, tracker);
         }
