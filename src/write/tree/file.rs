@@ -26,7 +26,7 @@ impl Writer<'_> {
         self.unpack_group()?;
         if let Content::Unread = found.content {
             let file = self.reader.root.open_file(path);
-            found = match self.reader.read(path, file, &mut self.scratch) {
+            found = match self.reader.read(path, file) {
                 Ok(found) => found,
                 Err(failed) => return self.skip_failed(path, failed),
             };

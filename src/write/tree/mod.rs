@@ -30,7 +30,6 @@ use crate::{
     error::{Error, Result},
     format::{
         Profile,
-        buffer::Buf,
         tar::{END_LEN, Header},
     },
     fs::walk::TreeWalk,
@@ -55,7 +54,6 @@ pub(crate) fn write(
     let cursor = previous.map(|archive| Cursor::new(archive, feeder.pool()));
     let mut writer = Writer {
         reader: reader.clone(),
-        scratch: Buf::default(),
         output: Output::new(feeder),
         cursor,
         group: None,

@@ -17,7 +17,6 @@ use crate::{
     entry::{Entry, EntryKind, Metadata, is_beyond},
     error::{Error, Result},
     format::{
-        buffer::Buf,
         segment::ends_group,
         tar::{BLOCK, Header},
     },
@@ -31,7 +30,6 @@ use crate::{
 pub(super) struct Writer<'a> {
     /// Reads what the other threads have not read.
     pub(super) reader: Reader<'a>,
-    pub(super) scratch: Buf,
     pub(super) output: Output<'a>,
     pub(super) cursor: Option<Cursor>,
     /// A group that is unchanged so far. None of its bytes are in the output.
@@ -173,7 +171,7 @@ impl Writer<'_> {
         range: Range<u64>,
     ) -> Result<u64, ReadError> {
         let batch = self.output.batch().map_err(ReadError::Fatal)?;
-        let amount = self.reader.read_range(file, range, &mut batch.raw)?;
+        let amount = self.reader.append(file, range, &mut batch.raw)?;
         self.report.read += amount.read;
         Ok(amount.len)
     }

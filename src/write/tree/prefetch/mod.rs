@@ -27,14 +27,13 @@ use self::{
 use crate::{
     entry::Metadata,
     error::Result,
-    format::buffer::Buf,
     fs::walk::TreeWalk,
     report::SkipReason,
     rt::threads::{self, Threads},
 };
 
 /// Bytes of content in the queue, for each thread.
-const BYTES_MAX: usize = 2 << 20;
+const BYTES_MAX: usize = 1 << 20;
 
 /// The fewest and the most threads. They wait for the disk most of the time.
 const THREADS_MIN: usize = 4;
@@ -115,14 +114,13 @@ impl Drop for StopOnPanic<'_, '_> {
 
 /// A thread. It reads entries until there are no more. Returns `None` if the writer has ended before.
 fn prefetch(queue: &Queue<'_>, reader: &Reader<'_>) -> Option<()> {
-    let mut scratch = Buf::default();
     while let Some(mut claims) = queue.claim() {
         while let Some(claim) = claims.pop_front() {
             if let Kind::Symlink = claim.kind {
                 queue.publish(&claim, Found::Symlink(claim.entry.read_link()));
                 continue;
             }
-            let mut found = reader.find(&claim.entry, &mut scratch);
+            let mut found = reader.find(&claim.entry);
             match &mut found {
                 Ok(FoundFile { content: Content::Small(small), .. }) => {
                     small.room = Some(queue.reserve(&claim, small.tar.len())?);

@@ -112,7 +112,7 @@ pub(crate) struct Failed {
 
 impl Reader<'_> {
     /// Looks at a file. Reads it, or its first part, unless it is likely to be unchanged.
-    pub(super) fn find(&self, entry: &DirEntry, scratch: &mut Buf) -> Result<FoundFile, Failed> {
+    pub(super) fn find(&self, entry: &DirEntry) -> Result<FoundFile, Failed> {
         if let Some(previous_ns) = self.previous_ns
             // If this fails, opening the file fails too and reports the error.
             && let Ok(Some((meta, link))) = entry.stat_file()
@@ -123,7 +123,7 @@ impl Reader<'_> {
                 return Ok(FoundFile { meta, link, content: Content::Unread });
             }
         }
-        self.read(&entry.path, entry.open_file(), scratch)
+        self.read(&entry.path, entry.open_file())
     }
 
     /// Reads a small file. Of a large file, it reads nothing yet.
@@ -131,7 +131,6 @@ impl Reader<'_> {
         &self,
         path: &[u8],
         opened: Result<SourceFile, Errno>,
-        scratch: &mut Buf,
     ) -> Result<FoundFile, Failed> {
         let file = opened.map_err(Failed::open)?;
         let mut meta = file.metadata();
@@ -140,7 +139,7 @@ impl Reader<'_> {
         meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
         let content = match SegmentLayout::of(path, meta.size) {
             None => {
-                let small = self.read_small(path, file, &mut meta, scratch);
+                let small = self.read_small(path, file, &mut meta);
                 Content::Small(small.map_err(|error| Failed { operation: "read", error })?)
             }
             Some(layout) => {
@@ -154,24 +153,29 @@ impl Reader<'_> {
         Ok(FoundFile { meta, link, content })
     }
 
-    /// Reads the content before it writes the header, so that the header has the length that was read.
+    /// Reads the whole file. If it is shorter than `meta` says, the header has the length that was read.
     fn read_small(
         &self,
         path: &[u8],
         mut file: SourceFile,
         meta: &mut Metadata,
-        scratch: &mut Buf,
     ) -> Result<SmallFile, ReadError> {
-        scratch.truncate(0);
-        let Amount { len, read } = self.read_range(&mut file, 0..meta.size, scratch)?;
-        let is_short = len < meta.size;
-        meta.size = len;
-        let padded = scratch.len().next_multiple_of(BLOCK);
-        let mut tar = Vec::with_capacity(4 * BLOCK + padded);
+        let mut tar = Vec::new();
         file_header(path, meta).write(&mut tar);
         let header_len = tar.len();
-        tar.extend_from_slice(scratch);
-        tar.resize(header_len + padded, 0);
+        let padded = |size: u64| header_len + (size as usize).next_multiple_of(BLOCK);
+        tar.reserve_exact(padded(meta.size) - header_len);
+        tar.resize(padded(meta.size), 0);
+        let content = &mut tar[header_len..][..meta.size as usize];
+        let Amount { len, read } = self.read_range(&mut file, 0, content)?;
+        let is_short = len < meta.size;
+        if is_short {
+            meta.size = len;
+            let mut header = Vec::with_capacity(header_len);
+            file_header(path, meta).write(&mut header);
+            tar[..header_len].copy_from_slice(&header);
+            tar.truncate(padded(len));
+        }
         let end = FileEnd::of(&file, is_short)?;
         Ok(SmallFile { tar, header_len, read, end, room: None })
     }
@@ -183,7 +187,7 @@ impl Reader<'_> {
         batch.raw.extend(&std::mem::take(&mut file.header));
         batch.cut();
         while let Some(piece) = file.layout.piece_at(file.at).filter(|_| !batch.is_full()) {
-            let amount = self.read_range(&mut file.file, piece.clone(), &mut batch.raw)?;
+            let amount = self.append(&mut file.file, piece.clone(), &mut batch.raw)?;
             let missing = piece.end - piece.start - amount.len;
             file.is_short |= missing > 0;
             file.at = piece.end;
@@ -200,39 +204,51 @@ impl Reader<'_> {
         Ok(NextPart::Part(Part { batch, content, read }))
     }
 
-    /// Reads a range of a file into `buf`.
-    pub(crate) fn read_range(
+    /// Appends a range of a file to `buf`.
+    pub(crate) fn append(
         &self,
         file: &mut SourceFile,
         range: Range<u64>,
         buf: &mut Buf,
     ) -> Result<Amount, ReadError> {
-        let mut at = range.start;
-        let mut read = 0;
+        let room = buf.room((range.end - range.start) as usize);
+        let amount = self.read_range(file, range.start, room)?;
+        buf.advance(amount.len as usize);
+        Ok(amount)
+    }
+
+    /// Fills `into` with the bytes of a file from `start` on.
+    fn read_range(
+        &self,
+        file: &mut SourceFile,
+        start: u64,
+        into: &mut [u8],
+    ) -> Result<Amount, ReadError> {
+        let (mut len, mut read) = (0, 0);
         let is_cancelled = || self.tracker.is_cancelled();
-        while at < range.end {
+        while len < into.len() {
             if is_cancelled() {
                 return Err(ReadError::Fatal(Error::cancelled()));
             }
-            let left = (range.end - at) as usize;
-            let hole = file.hole_at(at).min(left as u64) as usize;
+            let (at, rest) = (start + len as u64, &mut into[len..]);
+            let hole = file.hole_at(at).min(rest.len() as u64) as usize;
             if hole > 0 {
-                buf.zeros(hole);
-                at += hole as u64;
+                rest[..hole].fill(0);
+                len += hole;
                 continue;
             }
             let allowed =
-                self.options.read_limit.take(left, is_cancelled).map_err(ReadError::Fatal)?;
-            let n = file.read_at(buf.room(allowed), at).map_err(ReadError::Errno)?;
+                self.options.read_limit.take(rest.len(), is_cancelled).map_err(ReadError::Fatal)?;
+            let n = file.read_at(&mut rest[..allowed], at).map_err(ReadError::Errno)?;
             if n == 0 {
                 break;
             }
-            buf.advance(n);
-            at += n as u64;
+            len += n;
             read += n as u64;
         }
-        file.release(range.start..at);
-        Ok(Amount { len: at - range.start, read })
+        let len = len as u64;
+        file.release(start..start + len);
+        Ok(Amount { len, read })
     }
 }
 
