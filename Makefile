@@ -61,9 +61,11 @@ static: setup-all ## the statically linked command, for amd64 and arm64: target/
 miri: ## the C library's unit tests under Miri, if rustup can install it
 	tests/miri.sh
 
-install: ## the C library: header, both libraries, files for pkg-config and CMake, below PREFIX
+install: ## the C library (header, both libraries, files for pkg-config and CMake) and the command, below PREFIX
 	cargo build --release -p wingback-ffi $(FFI_FEATURES)
+	cargo build --release -p wingback-cli
 	ffi/install.sh $(TARGET)/release $(PREFIX)
+	cli/install.sh $(TARGET)/release $(PREFIX)
 
 lint: ## format, clippy, docs, public API, dependencies, oldest Rust, hidden test skips
 	@tests/setup.sh lints

@@ -135,7 +135,7 @@ class create:
     """A backup, with its times and size."""
 
     def __init__(self, args, server, to, *options, name="{uuid}.tar.gz"):
-        command = [args.wingback, "create", server, "--to", to, "--json", "--name", name, *options]
+        command = [args.wingback, "create", server, "--to", to, "--mkdir", "--json", "--name", name, *options]
         before, began = children(), time.monotonic()
         ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.wall, self.cpu = time.monotonic() - began, children() - before

@@ -11,7 +11,7 @@ int main(int count, char **args) {
     wingback_backup *backup = NULL;
     wingback_task *task = NULL;
     wingback_bytes none = {NULL, 0};
-    wingback_status status = wingback_store_local(wingback_bytes_of(args[2]), none, 0, &store, &error);
+    wingback_status status = wingback_store_local(wingback_bytes_of(args[2]), none, 0, true, &store, &error);
     if (!status) status = wingback_backup_new(wingback_bytes_of(args[1]), &backup, &error);
     if (!status) status = wingback_backup_threads(backup, (uint32_t)atoi(args[3]), &error);
     if (!status)

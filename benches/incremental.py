@@ -129,7 +129,7 @@ class Days:
         return next((self.out / name).iterdir())
 
     def command(self, name, *options):
-        return [self.args.wingback, "create", self.tree, "--to", self.out / name, "--json", *options]
+        return [self.args.wingback, "create", self.tree, "--to", self.out / name, "--mkdir", "--json", *options]
 
     def new(self, name):
         return self.out / f"{name}-{uuid.uuid4()}"

@@ -97,7 +97,7 @@ class Repositories:
 
 def wingback(args, server, to, *options):
     made = to.parent / "made"
-    run(args.wingback, "create", server, "--to", made, "-q", *options)
+    run(args.wingback, "create", server, "--to", made, "--mkdir", "-q", *options)
     next(made.iterdir()).rename(to)
     made.rmdir()
 

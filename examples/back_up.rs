@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 }
 
 async fn back_up(dir: &OsStr, to: &OsStr) -> Result<()> {
-    let store = LocalStore::new(to);
+    let store = LocalStore::new(to).mkdir(true);
     let key = store.key(uuid::Uuid::new_v4());
     let path = store.path(&key);
     let task = Backup::new(dir).exclude("*.log\ncache/**").count_first(true).start(store, key);

@@ -72,7 +72,7 @@ fn main() -> Result<()> {
         eprintln!("usage: own_store DIR TO");
         exit(2);
     };
-    let store = LocalStore::new(to);
+    let store = LocalStore::new(to).mkdir(true);
     let key = store.key(uuid::Uuid::new_v4());
     smol::block_on(Backup::new(dir).start(LoggedStore(store), key))?;
     Ok(())

@@ -471,6 +471,10 @@ typedef struct wingback_stored_archive {
     bool is_locked;
 } wingback_stored_archive;
 
+// A function that is called when a backup has read its source. It returns NULL, or the reason of its
+// failure: UTF-8 that ends in a zero byte. The library copies the reason at once.
+typedef const char *(*wingback_source_read_function)(void *user_data);
+
 // The size of a source. The source may change before it is backed up.
 typedef struct wingback_estimate {
     // sizeof(wingback_estimate).
@@ -831,13 +835,15 @@ uint64_t wingback_limiter_rate(const struct wingback_limiter *limiter);
 // Frees the limiter. NULL is allowed.
 void wingback_limiter_free(struct wingback_limiter *limiter);
 
-// Creates a store in `directory` of the local file system. The directory is made when it is first
-// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
-// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
-// stay free. A backup fails with NO_SPACE when less is left.
+// Creates a store in `directory` of the local file system. If the directory does not exist, a backup
+// fails with NOT_FOUND, unless `mkdir` is true; then it makes the directory with mode 0700. `names` is
+// the template for the names of new archives, such as "{uuid}.tar.gz"; if it is empty,
+// "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must stay free. A
+// backup fails with NO_SPACE when less is left.
 enum wingback_status wingback_store_local(struct wingback_bytes directory,
                                           struct wingback_bytes names,
                                           uint64_t reserve,
+                                          bool mkdir,
                                           struct wingback_store **store,
                                           struct wingback_error **error);
 
@@ -1043,6 +1049,18 @@ enum wingback_status wingback_backup_max_len(struct wingback_backup *backup,
                                              uint64_t len,
                                              struct wingback_error **error);
 
+// If `include` is true, archives of wingback in the source are backed up as well. The default is false: the report
+// lists them as skipped with the reason "own-backup".
+enum wingback_status wingback_backup_include_archives(struct wingback_backup *backup,
+                                                      bool include,
+                                                      struct wingback_error **error);
+
+// If `allow` is true, an archive without members is made, with the warning "empty". The default is false: the task
+// then fails with INVALID_INPUT before it commits anything.
+enum wingback_status wingback_backup_allow_empty(struct wingback_backup *backup,
+                                                 bool allow,
+                                                 struct wingback_error **error);
+
 // If `reproducible` is true, the index leaves out ctimes, inode numbers, and the host, path and time
 // of the backup, so that copies of a tree give the same bytes. The default is false.
 enum wingback_status wingback_backup_reproducible(struct wingback_backup *backup,
@@ -1108,6 +1126,21 @@ enum wingback_status wingback_backup_cache(struct wingback_backup *backup,
                                            struct wingback_bytes dir,
                                            uint64_t max_bytes,
                                            struct wingback_error **error);
+
+// Sets `function`, which each task of the backup calls once with `user_data`, as soon as it has read the
+// source completely. It is for a server that does not save during a backup, and may save again now.
+//
+// A thread of the library calls it. The archive is not visible in the store before the function has
+// returned. A failure of the function does not fail the backup: it is a warning with the code `hook` in
+// the report. The function is not called for a task that fails or is cancelled before that. A cancelled
+// task is done only after the function has returned.
+//
+// `user_data` must be usable until all tasks of the backup are freed. If wingback_task_free reaches its
+// time limit, the function may still run.
+enum wingback_status wingback_backup_on_source_read(struct wingback_backup *backup,
+                                                    wingback_source_read_function function,
+                                                    void *user_data,
+                                                    struct wingback_error **error);
 
 // Starts to count the source. No file is read. Result: wingback_task_estimate.
 enum wingback_status wingback_backup_estimate(const struct wingback_backup *backup,

@@ -30,6 +30,7 @@
 //! # let tmp = tempfile::tempdir().unwrap();
 //! # let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
 //! # std::fs::create_dir(&server).unwrap();
+//! # std::fs::create_dir(&backups).unwrap();
 //! # std::fs::write(server.join("level.dat"), "level").unwrap();
 //! # fn button_pressed() -> bool { false }
 //! let store = LocalStore::new(&backups);
@@ -67,7 +68,7 @@
 //! # let server = tmp.path().join("server");
 //! # std::fs::create_dir(&server).unwrap();
 //! # std::fs::write(server.join("server.properties"), "motd=hello\n").unwrap();
-//! # let store = LocalStore::new(tmp.path().join("backups"));
+//! # let store = LocalStore::new(tmp.path().join("backups")).mkdir(true);
 //! # let key = store.key(uuid::Uuid::new_v4());
 //! # let path = store.path(&key);
 //! # Backup::new(&server).start(store, key).wait()?;
@@ -95,6 +96,7 @@
 //! # let (server, backups, state) =
 //! #     (tmp.path().join("server"), tmp.path().join("backups"), tmp.path().join("state"));
 //! # std::fs::create_dir(&server).unwrap();
+//! # std::fs::create_dir(&backups).unwrap();
 //! # std::fs::write(server.join("level.dat"), "old").unwrap();
 //! # let key = LocalStore::new(&backups).key(uuid::Uuid::new_v4());
 //! # Backup::new(&server).start(LocalStore::new(&backups), key.clone()).wait()?;

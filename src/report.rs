@@ -88,15 +88,24 @@ pub enum SkipReason {
     Fifo,
     /// A block or character device.
     Device,
-    /// An archive, finished or not, of the store that this backup goes to.
+    /// An archive of wingback, or a file, finished or not, of the store that this backup goes to. See
+    /// [`include_archives`](crate::Backup::include_archives).
     OwnBackup,
+    /// [`select`](crate::Backup::select) names it, and the source does not have it.
+    Missing,
 }
 
 impl SkipReason {
     /// Returns whether the backup lacks data that it should have. True for paths that could not be read, false
     /// for paths that a backup never contains.
     pub fn is_data_loss(&self) -> bool {
-        matches!(self, SkipReason::Unreadable(_) | SkipReason::Replaced | SkipReason::PathTooLong)
+        matches!(
+            self,
+            SkipReason::Unreadable(_)
+                | SkipReason::Replaced
+                | SkipReason::PathTooLong
+                | SkipReason::Missing
+        )
     }
 
     /// Returns a word for programs. The words are stable across versions.
@@ -111,6 +120,7 @@ impl SkipReason {
             SkipReason::Fifo => "fifo",
             SkipReason::Device => "device",
             SkipReason::OwnBackup => "own-backup",
+            SkipReason::Missing => "missing",
         }
     }
 }
@@ -128,7 +138,8 @@ impl fmt::Display for SkipReason {
             SkipReason::Socket => "is a socket",
             SkipReason::Fifo => "is a named pipe",
             SkipReason::Device => "is a device",
-            SkipReason::OwnBackup => "is a backup in the store that this backup goes to",
+            SkipReason::OwnBackup => "is a backup itself",
+            SkipReason::Missing => "was selected, but is not in the source",
         })
     }
 }

@@ -56,6 +56,7 @@ impl<'a, T> Task<'a, T> {
     ///
     /// # let tmp = tempfile::tempdir().unwrap();
     /// # let dir = tmp.path();
+    /// # std::fs::write(dir.join("level.dat"), "level").unwrap();
     /// let mut archive = futures::io::Cursor::new(Vec::new());
     /// let report = Backup::new(dir).write_to(&mut archive).wait()?;
     /// assert_eq!(report.size, archive.get_ref().len() as u64);

@@ -19,12 +19,24 @@ pub enum Warning {
     Time(Vec<u8>),
     /// This many more entries have such a time.
     MoreTimes(u64),
+    /// The archive has no members. Only with [`allow_empty`](crate::Backup::allow_empty).
+    Empty,
+    /// The archive has less than a tenth of the content of the previous archive.
+    Shrank {
+        /// Bytes of content in this archive.
+        content: u64,
+        /// Bytes of content in the previous archive.
+        previous: u64,
+    },
     /// The previous archive could not be used, for this reason. The backup read and compressed everything.
     PreviousUnused(String),
     /// The cache did not keep a copy of the archive, for this reason.
     CacheUnused(String),
     /// This many segments of the previous archive are damaged. The backup read and compressed their content.
     PreviousDamaged(u64),
+    /// A function of the caller failed, such as the one of [`on_source_read`](crate::Backup::on_source_read), for this
+    /// reason.
+    Hook(String),
     /// The file system or the archive cannot hold the time of this member. The restored file has the nearest
     /// possible time.
     RestoredTime(Vec<u8>),
@@ -56,10 +68,13 @@ impl Warning {
             | Warning::MoreTimes(_)
             | Warning::RestoredTime(_)
             | Warning::MoreRestoredTimes(_) => "time",
+            Warning::Empty => "empty",
+            Warning::Shrank { .. } => "shrank",
             Warning::RestoredOwner(_) | Warning::MoreRestoredOwners(_) => "owner",
             Warning::PreviousUnused(_) => "previous-unused",
             Warning::CacheUnused(_) => "cache-unused",
             Warning::PreviousDamaged(_) => "previous-damaged",
+            Warning::Hook(_) => "hook",
             Warning::KeptNothing(_) | Warning::KeepUnmatched(_) => "keep-unmatched",
             Warning::Overwritten(_) => "overwritten",
             Warning::OldFilesLeft(_) => "old-files-left",
@@ -226,7 +241,7 @@ impl fmt::Display for Warning {
         match self {
             Warning::Pattern(w) => w.fmt(f),
             Warning::MorePatterns(count) => write!(f, "{count} more patterns are suspicious"),
-            Warning::IgnoreFile(why) => f.write_str(why),
+            Warning::IgnoreFile(why) | Warning::Hook(why) => f.write_str(why),
             Warning::MaxLenUnused(path) => write!(
                 f,
                 "a length was given for {}, which is not a file of this backup",
@@ -240,6 +255,11 @@ impl fmt::Display for Warning {
             Warning::MoreTimes(count) => {
                 write!(f, "{count} more entries have times before 1677 or after 2262")
             }
+            Warning::Empty => f.write_str("the archive is empty"),
+            Warning::Shrank { content, previous } => write!(
+                f,
+                "the archive has {content} bytes of content, and the previous one has {previous}"
+            ),
             Warning::PreviousUnused(why) => {
                 write!(f, "the previous archive is not used: {why}")
             }

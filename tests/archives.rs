@@ -160,7 +160,7 @@ fn a_lock_needs_an_archive_and_is_made_once() {
 #[test]
 fn a_file_is_locked_in_its_directory() {
     let tree = Tree::with(&[("a", b"a")]);
-    let store = LocalStore::new(tree.tmp.path().join("to"));
+    let store = LocalStore::new(tree.tmp.path().join("to")).mkdir(true);
     let key: Key = "1.tar.gz".parse().unwrap();
     block_on(tree.backup().start(store.clone(), key.clone())).unwrap();
     let path = store.path(&key);

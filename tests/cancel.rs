@@ -26,7 +26,7 @@ use wingback::{
 fn a_backup_that_is_cancelled_or_dropped_at_any_time_leaves_nothing() {
     let tree = Tree::with(&[("a", &noise(2 << 20)), ("b", &text(3 << 20))]);
     let dir = tree.tmp.path().join("backups");
-    let store = LocalStore::new(&dir);
+    let store = LocalStore::new(&dir).mkdir(true);
     let mut rng = fastrand::Rng::with_seed(10);
     let mut cancelled = 0;
     for round in 0..100 {
@@ -73,7 +73,7 @@ fn an_upload_created_during_a_cancel_is_gone_when_the_task_ends() {
     let tree = Tree::with(&[("a", b"a")]);
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();
-    let store = LocalStore::new(&dir);
+    let store = LocalStore::new(&dir).mkdir(true);
     let left = || fs::read_dir(&dir).unwrap().flatten().map(|e| e.file_name()).collect::<Vec<_>>();
     let mut rng = fastrand::Rng::with_seed(11);
     for round in 0..600 {

@@ -84,6 +84,7 @@ fn a_store_of_the_program_logs_what_happens() {
     let tmp = tempfile::tempdir().unwrap();
     let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
     fs::create_dir(&server).unwrap();
+    fs::write(server.join("level.dat"), "level").unwrap();
     let log = ok("own_store", &[&server, &backups]);
     let name = fs::read_dir(&backups).unwrap().next().unwrap().unwrap().file_name();
     let name = name.to_str().unwrap();

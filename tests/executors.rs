@@ -11,7 +11,7 @@ use wingback::{ErrorKind, Limiter, LocalStore, MemoryStore, Phase, Store};
 async fn suite() {
     let tree = Tree::with(&[("a", &noise(3 << 20)), ("b/c", b"c")]);
 
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     let task = tree.backup().start(store.clone(), key());
     let updates = task.handle().updates().collect::<Vec<_>>();
     let (report, updates) = futures::future::join(task, updates).await;

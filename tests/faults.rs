@@ -91,7 +91,7 @@ fn a_backup_directory_removed_during_a_backup_is_an_error() {
     let tree = Tree::with(&[("a", &noise(100_000))]);
     let dir = tree.tmp.path().join("backups");
     let limit = Limiter::new(10_000);
-    let store = LocalStore::new(&dir);
+    let store = LocalStore::new(&dir).mkdir(true);
     let task = tree.backup().write_limit(limit.clone()).start(store.clone(), key());
     let handle = task.handle();
     let result = std::thread::scope(|scope| {
@@ -127,7 +127,7 @@ fn into_small_disk(
         left_out("a full disk: no permission to mount");
         return None;
     }
-    let result = block_on(tree.backup().start(store(LocalStore::new(&dir)), key()));
+    let result = block_on(tree.backup().start(store(LocalStore::new(&dir).mkdir(true)), key()));
     assert!(open_files_in(&dir).is_empty(), "a finished task keeps no file open");
     let left = fs::read_dir(&dir).unwrap().count();
     unmount(&dir);
@@ -158,7 +158,7 @@ fn a_disk_that_falls_below_its_reserve_during_a_backup_is_freed() {
 fn a_disk_below_its_reserve_is_rejected() {
     let tree = Tree::with(&[("a", b"x")]);
     let dir = tree.tmp.path().join("backups");
-    let store = LocalStore::new(&dir).reserve(u64::MAX);
+    let store = LocalStore::new(&dir).mkdir(true).reserve(u64::MAX);
     let error = block_on(tree.backup().start(store, key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);

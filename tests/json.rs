@@ -36,7 +36,7 @@ fn a_report_says_where_the_archive_is() {
     let tree = Tree::with(&[("a", b"123")]);
     let fifo = tree.root.join(OsStr::from_bytes(b"caf\xe9"));
     assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
-    let store = LocalStore::new(tree.tmp.path().join(OsStr::from_bytes(b"to\xff")));
+    let store = LocalStore::new(tree.tmp.path().join(OsStr::from_bytes(b"to\xff"))).mkdir(true);
     let backup = tree.backup().exclude("[unclosed").max_len("none", 1);
     let report = block_on(backup.start(store.clone(), key())).unwrap();
     assert_eq!(report.location, Some(store.location(&key())));
@@ -285,7 +285,7 @@ fn objects_and_pattern_warnings_are_written() {
 #[test]
 fn a_stored_archive_and_a_plan_have_their_fields() {
     let tree = Tree::with(&[("a", b"123")]);
-    let store = LocalStore::new(tree.tmp.path().join("to"));
+    let store = LocalStore::new(tree.tmp.path().join("to")).mkdir(true);
     block_on(tree.backup().label("lobby").start(store.clone(), key())).unwrap();
     fs::write(
         store.path(&"cut.tar.gz".parse().unwrap()),

@@ -6,10 +6,15 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use support::{Tree, archive, bytes, format, key, noise, wait_until, wait_until_open};
-use wingback::{Change, Limiter, MemoryStore, Report};
+use wingback::{Change, ErrorKind, Limiter, MemoryStore, Report, Warning};
 
 /// Backs up three files slowly, the second one with `len` bytes. Calls `change` with the paths of the
 /// second and third when the second is open or, if it is large, when 2 MiB of it have been read.
@@ -221,6 +226,51 @@ fn the_phase_shows_when_the_source_has_been_read() {
         futures::executor::block_on(task)
     });
     assert_eq!(report.unwrap().files, 1);
+}
+
+#[test]
+fn a_function_is_called_after_the_source_is_read_and_before_the_archive_is_visible() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = MemoryStore::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (log, at) = (seen.clone(), store.clone());
+    let backup = tree.backup().on_source_read(move || {
+        log.lock().unwrap().push(at.get(&key()).is_some());
+        Err("the server does not answer")
+    });
+    let report = backup.start(store.clone(), key()).wait().unwrap();
+    assert_eq!(*seen.lock().unwrap(), [false], "one call, without an archive");
+    assert!(store.get(&key()).is_some());
+    assert_eq!(report.warnings, [Warning::Hook("the server does not answer".into())]);
+
+    let failed = tree.backup().on_source_read(|| -> Result<(), String> { panic!("it was called") });
+    fs::remove_dir_all(&tree.root).unwrap();
+    assert!(failed.start(MemoryStore::new(), key()).wait().is_err());
+}
+
+#[test]
+fn a_cancelled_backup_waits_for_a_function_that_was_called() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let (called, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let flags = (called.clone(), ended.clone());
+    let backup = tree.backup().on_source_read(move || {
+        flags.0.store(true, SeqCst);
+        // Acts as a slow service.
+        std::thread::sleep(Duration::from_millis(200));
+        flags.1.store(true, SeqCst);
+        Ok::<(), String>(())
+    });
+    let task = backup.start(MemoryStore::new(), key());
+    let handle = task.handle();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_until("the call", || called.load(SeqCst));
+            handle.cancel();
+        });
+        task.wait()
+    });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(ended.load(SeqCst));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use wingback::{
 #[test]
 fn every_store_passes_the_conformance_suite() {
     let tmp = tempfile::tempdir().unwrap();
-    block_on(store_conformance(&LocalStore::new(tmp.path().join("new/dir"))));
+    block_on(store_conformance(&LocalStore::new(tmp.path().join("new/dir")).mkdir(true)));
     block_on(store_conformance(&MemoryStore::new()));
 }
 
@@ -28,7 +28,7 @@ fn every_store_passes_the_conformance_suite() {
 fn exactly_one_of_many_backups_with_one_name_succeeds() {
     let tree = Tree::with(&[("a", &noise(500_000))]);
     for _ in 0..10 {
-        let store = LocalStore::new(tree.tmp.path().join("backups"));
+        let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
         let barrier = Barrier::new(4);
         let results: Vec<_> = std::thread::scope(|scope| {
             let run = || {
@@ -55,13 +55,13 @@ fn exactly_one_of_many_backups_with_one_name_succeeds() {
 fn run_a_backup_in_another_process() {
     let Some(base) = std::env::var_os("WINGBACK_TEST_BASE").map(PathBuf::from) else { return };
     let backup = wingback::Backup::new(base.join("source")).write_limit(Limiter::new(1000));
-    let _ = block_on(backup.start(LocalStore::new(base.join("backups")), key()));
+    let _ = block_on(backup.start(LocalStore::new(base.join("backups")).mkdir(true), key()));
 }
 
 #[test]
 fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
     let tree = Tree::with(&[("a", &noise(100_000))]);
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     let part = tree.tmp.path().join("backups/.a.tar.gz.wingback-part");
     let mut other = Command::new(std::env::current_exe().unwrap());
     other
@@ -85,7 +85,7 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
 #[test]
 fn an_existing_archive_is_unchanged() {
     let tree = Tree::with(&[("a", b"a")]);
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     let before = fs::read(store.path(&key())).unwrap();
     tree.file("b", "more");
@@ -141,7 +141,7 @@ fn all_files_with_possible_names_are_listed_and_only_parts_are_swept() {
 #[test]
 fn archives_are_readable_by_their_owner_only() {
     let tree = Tree::with(&[("a", b"a")]);
-    let store = LocalStore::new(tree.tmp.path().join("one/two"));
+    let store = LocalStore::new(tree.tmp.path().join("one/two")).mkdir(true);
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&store.path(&key())), 0o600);
@@ -154,7 +154,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();
     let left = dir.join(".a.tar.gz.wingback-part");
-    let store = LocalStore::new(&dir);
+    let store = LocalStore::new(&dir).mkdir(true);
     fs::write(&left, "left").unwrap();
     assert_eq!(block_on(store.sweep()).unwrap(), [left.as_path()]);
     fs::write(&left, "left").unwrap();
@@ -177,7 +177,8 @@ fn a_symlink_with_the_archives_name_is_neither_followed_nor_replaced() {
     let dir = tree.tmp.path().join("backups");
     fs::create_dir(&dir).unwrap();
     std::os::unix::fs::symlink("elsewhere", dir.join("a.tar.gz")).unwrap();
-    let error = block_on(tree.backup().start(LocalStore::new(&dir), key())).unwrap_err();
+    let error =
+        block_on(tree.backup().start(LocalStore::new(&dir).mkdir(true), key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(!dir.join("elsewhere").exists());
 }

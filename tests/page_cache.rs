@@ -60,7 +60,7 @@ fn a_backup_leaves_the_page_cache_unchanged() {
     tree.file("hot", noise(12 << 20));
     tree.file("cold", noise(30 << 20));
     let (hot, cold) = (tree.root.join("hot"), tree.root.join("cold"));
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     let later = SystemTime::now() + Duration::from_secs(3600);
     let make = |n: u128, previous: Option<Previous>| {
         let key = store.key(uuid::Uuid::from_u128(n));

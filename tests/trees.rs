@@ -202,7 +202,7 @@ fn modes_and_times_are_kept() {
 fn backups_within_the_source_are_left_out() {
     let tree = Tree::with(&[("keep.tar.gz", b"not one of ours"), ("backups/keep", b"x")]);
     for dir in [tree.root.clone(), tree.root.join("backups")] {
-        let store = LocalStore::new(&dir);
+        let store = LocalStore::new(&dir).mkdir(true);
         for round in 0..3 {
             let key = store.key(uuid::Uuid::new_v4());
             let report = block_on(tree.backup().start(store.clone(), key)).unwrap();

@@ -137,6 +137,12 @@ type Backup struct {
 	// Align aligns parts of the archive with the blocks of file systems, so that these can share the equal
 	// parts of two archives. The archive becomes about 0.3 % larger.
 	Align bool
+	// IncludeArchives backs up archives of wingback in the source as well. Otherwise Report.Skipped lists them
+	// with the reason "own-backup".
+	IncludeArchives bool
+	// AllowEmpty makes an archive also if it has no members, with the warning "empty". Otherwise such a backup is
+	// InvalidInput, before anything is committed.
+	AllowEmpty bool
 	// SkipCount leaves out the count of the source while the backup begins. Without the count, Progress has no
 	// expected numbers and no time left.
 	SkipCount bool
@@ -293,27 +299,29 @@ func (b Backup) args(conn *conn, to any) any {
 		lens = append(lens, maxLen{wireText(path), len})
 	}
 	return struct {
-		Source       wireSource `json:"source"`
-		To           any        `json:"to"`
-		Level        Level      `json:"level,omitempty"`
-		Encoder      Encoder    `json:"encoder,omitempty"`
-		Threads      int        `json:"threads,omitempty"`
-		Background   bool       `json:"background,omitempty"`
-		ReadLimit    *uint64    `json:"read_limit,omitempty"`
-		WriteLimit   *uint64    `json:"write_limit,omitempty"`
-		MaxLen       []maxLen   `json:"max_len,omitempty"`
-		Reproducible bool       `json:"reproducible,omitempty"`
-		Align        bool       `json:"align,omitempty"`
-		CountFirst   bool       `json:"count_first"`
-		Previous     any        `json:"previous,omitempty"`
-		TrustMtime   bool       `json:"trust_mtime,omitempty"`
-		ReuseAny     bool       `json:"reuse_any,omitempty"`
-		Cache        any        `json:"cache,omitempty"`
-		Label        wireText   `json:"label,omitempty"`
-		Tags         []Tag      `json:"tags,omitempty"`
+		Source          wireSource `json:"source"`
+		To              any        `json:"to"`
+		Level           Level      `json:"level,omitempty"`
+		Encoder         Encoder    `json:"encoder,omitempty"`
+		Threads         int        `json:"threads,omitempty"`
+		Background      bool       `json:"background,omitempty"`
+		ReadLimit       *uint64    `json:"read_limit,omitempty"`
+		WriteLimit      *uint64    `json:"write_limit,omitempty"`
+		MaxLen          []maxLen   `json:"max_len,omitempty"`
+		Reproducible    bool       `json:"reproducible,omitempty"`
+		Align           bool       `json:"align,omitempty"`
+		IncludeArchives bool       `json:"include_archives,omitempty"`
+		AllowEmpty      bool       `json:"allow_empty,omitempty"`
+		CountFirst      bool       `json:"count_first"`
+		Previous        any        `json:"previous,omitempty"`
+		TrustMtime      bool       `json:"trust_mtime,omitempty"`
+		ReuseAny        bool       `json:"reuse_any,omitempty"`
+		Cache           any        `json:"cache,omitempty"`
+		Label           wireText   `json:"label,omitempty"`
+		Tags            []Tag      `json:"tags,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
-		lens, b.Reproducible, b.Align, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
+		lens, b.Reproducible, b.Align, b.IncludeArchives, b.AllowEmpty, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 		wireText(b.Label), b.Tags,
 	}
 }

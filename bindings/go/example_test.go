@@ -25,7 +25,7 @@ func Example() {
 	}
 
 	ctx := context.Background()
-	report, err := wingback.Backup{Source: server, UUID: id}.Run(ctx, wingback.LocalStore{Dir: filepath.Join(dir, "backups")})
+	report, err := wingback.Backup{Source: server, UUID: id}.Run(ctx, wingback.LocalStore{Dir: filepath.Join(dir, "backups"), Mkdir: true})
 	if err != nil {
 		panic(err)
 	}

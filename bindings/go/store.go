@@ -22,6 +22,8 @@ type LocalStore struct {
 	// Reserve is the number of bytes of the file system that must stay free. A backup fails with NoSpace
 	// when less is left.
 	Reserve uint64
+	// Mkdir makes Dir if it does not exist. Otherwise a backup fails with NotFound.
+	Mkdir bool
 }
 
 // An S3Store keeps archives in a bucket.
@@ -97,7 +99,8 @@ func (s LocalStore) wire() any {
 		Dir     wireText `json:"dir"`
 		Names   wireName `json:"names,omitempty"`
 		Reserve uint64   `json:"reserve,omitempty"`
-	}{wireText(s.Dir), wireName(s.Names), s.Reserve}}
+		Mkdir   bool     `json:"mkdir,omitempty"`
+	}{wireText(s.Dir), wireName(s.Names), s.Reserve, s.Mkdir}}
 }
 
 func (s S3Store) wire() any {

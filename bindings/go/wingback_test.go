@@ -480,6 +480,7 @@ func TestPathsNeedNotBeUTF8(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, odd), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, odd, odd), []byte("odd"), 0o644))
 	must(t, os.Symlink(odd, filepath.Join(dir, "link")))
+	must(t, os.Mkdir(filepath.Join(dir, odd+"s"), 0o755))
 	report := made(t, wingback.Backup{Source: filepath.Join(dir, odd)}, filepath.Join(dir, odd+"s"))
 	var content bytes.Buffer
 	_, err := file(report.Location).CopyFile(background(), odd, &content)

@@ -1,6 +1,9 @@
 //! `wingback create` and `wingback estimate`.
 
-use std::os::unix::ffi::OsStrExt;
+use std::{
+    io::{IsTerminal, Read, stdin, stdout},
+    os::unix::ffi::OsStrExt,
+};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,8 +12,10 @@ use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Con
 use crate::{
     archives::Archives,
     args,
-    output::{self, Style, print, say},
+    hooks::{self, Hooks, Paused},
+    output::{self, Style, complain, json_line, print, say},
     status::Status,
+    stdout::Stdout,
     units::{count, plural, size},
 };
 
@@ -19,34 +24,59 @@ use crate::{
 struct Created<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    uuid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
 }
 
 pub async fn create(args: &args::Create) -> Status {
     let style = Style::of(&args.output);
-    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4);
-    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args));
-    let archives = match archives {
-        Ok(Archives::Local(store)) => Archives::Local(store.reserve(args.reserve)),
-        Ok(s3) => s3,
-        Err(e) => {
-            style.error(&e);
-            return Status::Failed;
+    let is_to_stdout = args.to.as_os_str() == "-";
+    if is_to_stdout {
+        if stdout().is_terminal() {
+            complain("the archive is not written to a terminal; redirect the output");
+            return Status::Usage;
         }
-    };
-    match run(args, style, archives, uuid).await {
+        output::use_stderr();
+    }
+    // An archive that goes to standard output has no UUID.
+    let uuid = (!is_to_stdout).then(|| args.uuid.unwrap_or_else(Uuid::new_v4));
+    let json =
+        |report: &Report| json_line(&Created { report, uuid: uuid.map(|uuid| uuid.to_string()) });
+    let hooks = Hooks::new(&args.hooks, &args.source.dir);
+    let mut made = hooks.around(|paused| run(args, style, uuid, paused)).await;
+    hooks.after(&mut made, json).await;
+    match made {
         Ok(report) => {
             match style {
-                Style::Json => print(&Created { report: &report, uuid: uuid.to_string() }),
+                Style::Json => say(&json(&report)),
                 _ => say(&output::report(&report)),
             }
-            if report.is_partial() { Status::Partial } else { Status::Done }
+            if hooks::has_problem(&report) { Status::Partial } else { Status::Done }
         }
         Err(e) => {
             style.error(&e);
             Status::Failed
         }
     }
+}
+
+async fn run(
+    args: &args::Create,
+    style: Style,
+    uuid: Option<Uuid>,
+    paused: Paused,
+) -> Result<Report, Error> {
+    let backup = paused.apply(backup(args, style)?);
+    let Some(uuid) = uuid else {
+        return style.run(backup.send_to(Stdout::open()?)).await;
+    };
+    let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args))?;
+    let archives = match archives {
+        Archives::Local(store) => Archives::Local(store.reserve(args.reserve).mkdir(args.mkdir)),
+        s3 => s3,
+    };
+    let key = archives.key(backup.name_fields(uuid));
+    style.run(backup.start(archives.store(), key)).await
 }
 
 /// Sets the options of a store in S3 that only this subcommand has.
@@ -62,12 +92,8 @@ fn set(config: &mut S3Config, args: &args::Create) {
     }
 }
 
-async fn run(
-    args: &args::Create,
-    style: Style,
-    archives: Archives,
-    uuid: Uuid,
-) -> Result<Report, Error> {
+/// Returns the backup with all options.
+fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -76,6 +102,8 @@ async fn run(
         .background(args.background)
         .reproducible(args.reproducible)
         .align(args.align)
+        .allow_empty(args.allow_empty)
+        .include_archives(args.include_archives)
         .count_first(style != Style::Quiet);
     backup = backup.trust_mtime(args.trust == args::Trust::Mtime).reuse_any(args.reuse_any);
     if let Some(previous) = &args.previous {
@@ -99,8 +127,7 @@ async fn run(
     for (path, len) in &args.max_len {
         backup = backup.max_len(path.as_bytes(), *len);
     }
-    let key = archives.key(backup.name_fields(uuid));
-    style.run(backup.start(archives.store(), key)).await
+    Ok(backup)
 }
 
 pub async fn estimate(args: &args::Estimate) -> Status {
@@ -138,6 +165,20 @@ fn source(args: &args::Source) -> Result<Backup, Error> {
         .profile(args.profile.into());
     if let Some(dir) = &args.state.state_dir {
         backup = backup.state_dir(dir);
+    }
+    for file in &args.files_from {
+        let fail = |e| Error::io("read the paths in", e).at(file);
+        let list = match file.to_str() {
+            Some("-") => {
+                let mut list = Vec::new();
+                stdin().read_to_end(&mut list).map_err(fail)?;
+                list
+            }
+            _ => std::fs::read(file).map_err(fail)?,
+        };
+        let end = if args.null { 0 } else { b'\n' };
+        let paths = list.split(|&byte| byte == end).filter(|path| !path.is_empty());
+        backup = backup.select(paths);
     }
     for file in &args.exclude_from {
         let patterns =

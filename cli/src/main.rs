@@ -6,15 +6,20 @@ mod args;
 mod create;
 mod diff;
 mod find;
+mod hooks;
 mod info;
 mod inspect;
 mod man;
 mod output;
 mod progress;
 mod prune;
+mod quiesce;
 mod restore;
+mod settings;
+mod shell;
 mod signals;
 mod status;
+mod stdout;
 mod stored;
 mod times;
 mod units;
@@ -24,7 +29,7 @@ mod worker;
 use std::{os::unix::ffi::OsStrExt, process::ExitCode, time::Duration};
 
 use async_signal::{Signal, Signals};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use wingback::NamedBytes;
 
 use crate::{
@@ -39,7 +44,8 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let line = std::env::args_os().collect();
+    let cli = match settings::parse(line, &|name| std::env::var_os(name)) {
         Ok(cli) => cli,
         Err(e) if e.use_stderr() => e.exit(),
         // The user asked for help or the version.

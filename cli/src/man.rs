@@ -18,9 +18,24 @@ const EXAMPLES: &str = "Examples:\n";
 const PLAIN_STATUS: &str = "0 done, 1 failed, 2 usage.";
 const SIGNALS: &str = "130, 143 or 129 after a cancel by Ctrl-C, SIGTERM or SIGHUP.";
 
+/// Arguments, one of which every command with options has.
+const OPTIONS: &[&str] = &["json", "endpoint"];
+
 /// Variables of the environment: arguments, one of which a command has if it reads the variable, name, and
-/// meaning. Options that have a variable of their own name it.
-const VARIABLES: [(&[&str], &str, &str); 6] = [
+/// meaning. Options name the variables that other programs have as well.
+const VARIABLES: [(&[&str], &str, &str); 9] = [
+    (
+        OPTIONS,
+        "WINGBACK_*",
+        "Value of an option that is not in the command line: WINGBACK_EXCLUDE_FROM is that of --exclude-from. \
+         An option without a value is true or false. Options that could lose data have no variable.",
+    ),
+    (
+        OPTIONS,
+        "WINGBACK_TOML",
+        "File with profiles, instead of ~/.config/wingback/wingback.toml and /etc/wingback/wingback.toml.",
+    ),
+    (&["quiesce"], "WINGBACK_RCON_PASSWORD", "Password of RCON, without --rcon-password-file."),
     (
         &["state_dir"],
         "WINGBACK_STATE_DIR",

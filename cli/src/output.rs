@@ -200,9 +200,20 @@ pub fn json_line(value: &impl Serialize) -> String {
     line
 }
 
+/// Whether standard output is for an archive.
+static USE_STDERR: AtomicBool = AtomicBool::new(false);
+
+/// Prints everything on standard error from now on, because standard output is for an archive.
+pub fn use_stderr() {
+    USE_STDERR.store(true, Relaxed);
+}
+
 /// Prints text.
 pub fn say(text: &str) {
-    written(writeln!(stdout(), "{text}"));
+    written(match USE_STDERR.load(Relaxed) {
+        false => writeln!(stdout(), "{text}"),
+        true => writeln!(stderr(), "{text}"),
+    });
 }
 
 /// Prints a line for people on standard error.
@@ -212,9 +223,9 @@ pub fn complain(text: &str) {
 
 /// Formats a report for people.
 pub fn report(report: &Report) -> String {
-    let location = report.location.clone().unwrap_or_default();
+    let location = report.location.as_ref().map(|location| location.to_string_lossy());
     let mut lines = vec![
-        format!("archive   {}", plain(&location.to_string_lossy())),
+        format!("archive   {}", plain(&location.unwrap_or("standard output".into()))),
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
         format!("sha1      {}", report.sha1),
         format!(

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         LazyLock,
-        atomic::{AtomicU8, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
     },
     thread,
 };
@@ -38,6 +38,9 @@ static RECEIVED: LazyLock<[Shared<Receiver<()>>; 2]> = LazyLock::new(|| {
 /// Numbers of the first and of the second signal; 0 before it.
 static NUMBERS: [AtomicU8; 2] = [AtomicU8::new(0), AtomicU8::new(0)];
 
+/// True if the second signal must not end the process.
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+
 /// Resolves after the first signal, and never without one.
 pub async fn first() {
     nth(0).await;
@@ -48,10 +51,19 @@ pub async fn second() {
     nth(1).await;
 }
 
-/// Ends the process at the second signal.
+/// Ends the process at the second signal, unless [`hold`] was called.
 pub async fn exit() {
     second().await;
+    if IS_HELD.load(SeqCst) {
+        future::pending().await
+    }
     std::process::exit(status(1).into());
+}
+
+/// Keeps the second signal from ending the process, because the caller has something to do before that.
+pub fn hold() {
+    IS_HELD.store(true, SeqCst);
+    LazyLock::force(&RECEIVED);
 }
 
 /// Returns the exit status of a process that the first signal has cancelled. `None` without a signal.

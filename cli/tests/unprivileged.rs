@@ -48,7 +48,12 @@ impl Unprivileged {
 
     fn create(&self) -> Command {
         let mut command = self.command();
-        command.arg("create").arg(&self.place.source).arg("--to").arg(&self.place.to);
+        command
+            .arg("create")
+            .arg("--mkdir")
+            .arg(&self.place.source)
+            .arg("--to")
+            .arg(&self.place.to);
         command
     }
 }

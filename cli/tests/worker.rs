@@ -117,7 +117,7 @@ fn text(event: &Value) -> String {
 #[test]
 fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
     let dir = tempfile::tempdir().unwrap();
-    let store = json!({ "local": { "dir": dir.path().join("backups") } });
+    let store = json!({ "local": { "dir": dir.path().join("backups"), "mkdir": true } });
     let mut worker = Worker::start();
     let to = json!({ "store": [store, { "uuid": UUID }] });
     let args = json!({ "source": { "dir": source(dir.path()) }, "to": to });
@@ -145,7 +145,7 @@ fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
 #[test]
 fn a_job_labels_an_archive_and_another_reads_its_identity() {
     let dir = tempfile::tempdir().unwrap();
-    let store = json!({ "local": { "dir": dir.path().join("backups") } });
+    let store = json!({ "local": { "dir": dir.path().join("backups"), "mkdir": true } });
     let tags = json!([{ "key": "plan", "value": "gold" }]);
     let args = json!({
         "source": { "dir": source(dir.path()) }, "to": { "store": [store, { "uuid": UUID }] },
@@ -244,7 +244,7 @@ fn progress_has_the_rate_and_a_backup_is_counted_by_default() {
     let limit = json!({ "limit": 1, "bytes_per_second": 60_000 });
     worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
     for (id, count, expected) in [(1, Value::Null, json!(60_005)), (2, json!(false), Value::Null)] {
-        let to = json!({ "store": [{ "local": { "dir": dir.path().join("to") } },
+        let to = json!({ "store": [{ "local": { "dir": dir.path().join("to"), "mkdir": true } },
             { "key": format!("{id}.tar.gz") }] });
         let args = json!({ "source": { "dir": source }, "to": to, "read_limit": 1,
             "count_first": count });
@@ -273,7 +273,7 @@ fn jobs_are_cancelled_cleanly_when_the_requests_end() {
     let mut worker = Worker::start();
     let limit = json!({ "limit": 1, "bytes_per_second": 1024 });
     worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());
-    let store = json!({ "local": { "dir": backups } });
+    let store = json!({ "local": { "dir": backups, "mkdir": true } });
     let to = json!({ "store": [store, { "uuid": UUID }] });
     let args = json!({ "source": { "dir": source }, "to": to, "read_limit": 1 });
     worker.say(&json!({ "id": 1, "op": "backup", "args": args }).to_string());

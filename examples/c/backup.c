@@ -66,7 +66,7 @@ int main(int count, char **args) {
     int status = 1;
 
     wingback_bytes none = {NULL, 0};
-    if (wingback_store_local(wingback_bytes_of(args[2]), none, 0, &store, &error) ||
+    if (wingback_store_local(wingback_bytes_of(args[2]), none, 0, true, &store, &error) ||
         wingback_store_key(store, none, none, key, sizeof key, &len, &error) ||
         wingback_backup_new(wingback_bytes_of(args[1]), &backup, &error) ||
         wingback_backup_start(backup, store, wingback_bytes_of(key), &task, &error)) {

@@ -298,6 +298,30 @@ pub unsafe extern "C" fn wingback_backup_max_len(
     }
 }
 
+/// If `include` is true, archives of wingback in the source are backed up as well. The default is false: the report
+/// lists them as skipped with the reason "own-backup".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_include_archives(
+    backup: *mut wingback_backup,
+    include: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
+    unsafe { options::set(backup, error, |backup| Ok(backup.include_archives(include))) }
+}
+
+/// If `allow` is true, an archive without members is made, with the warning "empty". The default is false: the task
+/// then fails with INVALID_INPUT before it commits anything.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_allow_empty(
+    backup: *mut wingback_backup,
+    allow: bool,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
+    unsafe { options::set(backup, error, |backup| Ok(backup.allow_empty(allow))) }
+}
+
 /// If `reproducible` is true, the index leaves out ctimes, inode numbers, and the host, path and time
 /// of the backup, so that copies of a tree give the same bytes. The default is false.
 #[unsafe(no_mangle)]

@@ -83,15 +83,17 @@ pub(crate) unsafe fn template(names: wingback_bytes) -> Result<NameTemplate> {
     }
 }
 
-/// Creates a store in `directory` of the local file system. The directory is made when it is first
-/// needed. `names` is the template for the names of new archives, such as "{uuid}.tar.gz"; if it is
-/// empty, "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must
-/// stay free. A backup fails with NO_SPACE when less is left.
+/// Creates a store in `directory` of the local file system. If the directory does not exist, a backup
+/// fails with NOT_FOUND, unless `mkdir` is true; then it makes the directory with mode 0700. `names` is
+/// the template for the names of new archives, such as "{uuid}.tar.gz"; if it is empty,
+/// "backup-{uuid}.tar.gz". `reserve` is the number of bytes of the file system that must stay free. A
+/// backup fails with NO_SPACE when less is left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_store_local(
     directory: wingback_bytes,
     names: wingback_bytes,
     reserve: u64,
+    mkdir: bool,
     store: *mut *mut wingback_store,
     error: *mut *mut wingback_error,
 ) -> wingback_status {
@@ -100,7 +102,8 @@ pub unsafe extern "C" fn wingback_store_local(
     unsafe {
         guard(error, || {
             let out = Out::new(store, "store")?;
-            let local = LocalStore::new(directory.path("directory")?).reserve(reserve);
+            let directory = directory.path("directory")?;
+            let local = LocalStore::new(directory).reserve(reserve).mkdir(mkdir);
             out.give(AnyStore::Local(local.names(template(names)?)));
             Ok(())
         })

@@ -71,6 +71,8 @@ async fn run(
         .ignore_file(options.ignore_mode)
         .ignore_file_name(&*options.ignore_file)
         .profile(options.profile)
+        // A new server is empty. The record, the event and the metrics say so.
+        .allow_empty(true)
         .level(node.config.level())
         .encoder(options.encoder)
         .background(options.background)
@@ -181,8 +183,11 @@ pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<ArchiveInf
         Err(e) => (None, Some(Finding::of_error(&e))),
     };
     match (&archive, &error) {
-        (Some(ArchiveInfo { size, sha1, .. }), _) => {
+        (Some(ArchiveInfo { size, sha1, warnings, .. }), _) => {
             tracing::info!(backup = %uuid, %server, size, sha1, "backup complete");
+            for Finding { code, message } in warnings {
+                tracing::warn!(backup = %uuid, %server, code, message, "warning of the backup");
+            }
         }
         (_, error) => {
             let why = error.as_ref().map(|error| &*error.message);
@@ -202,7 +207,6 @@ pub(crate) async fn end(node: &Arc<Node>, job: Active, result: Result<ArchiveInf
         .await;
     // The job ends before clients receive the event.
     drop(job);
-    let archive = archive.as_ref().map(|archive| (&*archive.sha1, archive.size));
-    node.events.backup_finished(server, uuid, archive);
+    node.events.backup_finished(server, uuid, archive.as_ref());
     outbox::notify(node, Subject::Backup(uuid));
 }

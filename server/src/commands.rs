@@ -107,7 +107,15 @@ async fn check_destination(
     }
     let (dir, reserve) = (node.config.backup_directory(), node.config.reserve());
     let shown = dir.display().to_string();
+    let is_local =
+        |backup: &record::Backup| backup.is_complete() && backup.destination == Destination::Local;
+    let has_archives = !node.backups.select(is_local).is_empty();
     let checked = in_time(move || {
+        if has_archives && !dir.try_exists()? {
+            // Archives in a directory that this daemon made now would fill another file system.
+            let why = "it does not exist, but has archives; is its disk mounted?";
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
         wingback::durable::make_dirs(&dir, 0o700)?;
         access(&dir, Access::WRITE_OK | Access::EXEC_OK)?;
         let free = statvfs(&dir)?;

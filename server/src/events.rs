@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::record::ArchiveInfo;
+
 /// Events that are kept for a slow client. A client that is further behind is disconnected, so that
 /// no sender waits for it.
 const CAPACITY: usize = 256;
@@ -54,17 +56,19 @@ impl Events {
     }
 
     /// Reports the end of a backup: the documented event, and the event that the Panel's page expects.
-    pub(crate) fn backup_finished(&self, server: Uuid, uuid: Uuid, archive: Option<(&str, u64)>) {
+    pub(crate) fn backup_finished(&self, server: Uuid, uuid: Uuid, archive: Option<&ArchiveInfo>) {
         if archive.is_some() {
             self.send(server, "backup complete", vec![uuid.to_string()]);
         }
-        let (checksum, size) = archive.unwrap_or_default();
+        let (checksum, size) = archive.map_or(("", 0), |archive| (&archive.sha1, archive.size));
+        let warnings = archive.map_or(&[][..], |archive| &archive.warnings);
         let result = json!({
             "uuid": uuid,
             "is_successful": archive.is_some(),
             "checksum": checksum,
             "checksum_type": "sha1",
             "file_size": size,
+            "warnings": warnings,
         });
         self.send(server, format!("backup completed:{uuid}"), vec![result.to_string()]);
     }

@@ -8,11 +8,15 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use crate::{answer::Verdict, record::ArchiveInfo};
+use crate::{
+    answer::Verdict,
+    record::{ArchiveInfo, Finding},
+};
 
 pub(crate) struct Metrics {
     registry: Registry,
     backups: Family<Outcome, Counter>,
+    backup_warnings: Family<Warning, Counter>,
     backup_duration: Histogram,
     archive_bytes: Counter<u64, AtomicU64>,
     restores: Family<Outcome, Counter>,
@@ -38,6 +42,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Warning {
+    code: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Status {
     status: u16,
 }
@@ -47,6 +56,9 @@ impl Metrics {
         self.backups.get_or_create(&outcome(archive.is_some())).inc();
         self.backup_duration.observe(took.as_secs_f64());
         self.archive_bytes.inc_by(archive.map_or(0, |archive| archive.size));
+        for Finding { code, .. } in archive.iter().flat_map(|archive| &archive.warnings) {
+            self.backup_warnings.get_or_create(&Warning { code: code.clone() }).inc();
+        }
     }
 
     pub(crate) fn restore_finished(&self, successful: bool) {
@@ -91,6 +103,7 @@ impl Default for Metrics {
         // The encoder adds `_total` to the names of counters.
         Metrics {
             backups: added(all, "backups", "Finished backups"),
+            backup_warnings: added(all, "backup_warnings", "Warnings of complete backups by code"),
             restores: added(all, "restores", "Finished restores"),
             notifications: added(all, "panel_notifications", "Attempts to notify the Panel"),
             responses: added(all, "http_responses", "HTTP responses by status"),

@@ -63,7 +63,7 @@ pub struct Info {
     /// Paths that the archive lacks because they could not be read.
     pub skipped: u64,
     /// Whether the archive lacks paths of the source that no pattern in [`excludes`](Info::excludes) names: some
-    /// could not be read.
+    /// could not be read, or the backup [selected](crate::Backup::select) paths.
     pub omits_unnamed: bool,
     /// Bytes of the tar stream.
     pub tar_len: u64,

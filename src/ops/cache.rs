@@ -43,7 +43,7 @@ impl Cache {
     }
 
     fn store(&self) -> LocalStore {
-        LocalStore::new(&self.dir)
+        LocalStore::new(&self.dir).mkdir(true)
     }
 
     /// Returns the last complete archive of this source, if there is one.
@@ -288,7 +288,7 @@ mod tests {
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
         fs::write(source.join("level.dat"), "level").expect("written");
-        let (cache, store) = (Cache::new(&dir, 1 << 30), LocalStore::new(&dir));
+        let (cache, store) = (Cache::new(&dir, 1 << 30), LocalStore::new(&dir).mkdir(true));
         let name = block_on(SourceName::of(&source));
         let keys: Vec<_> = (0..2).map(|_| name.now().expect("a name")).collect();
         let later = SystemTime::now() + std::time::Duration::from_secs(100_000);
@@ -310,7 +310,7 @@ mod tests {
         let (source, dir) = (tmp.path().join("source"), tmp.path().join("cache"));
         fs::create_dir(&source).expect("made");
         fs::write(source.join("level.dat"), "level").expect("written");
-        let store = LocalStore::new(&dir);
+        let store = LocalStore::new(&dir).mkdir(true);
         let name = block_on(SourceName::of(&source));
         let keys: Vec<_> = (0..4).map(|_| name.now().expect("a name")).collect();
         for key in &keys {

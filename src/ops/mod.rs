@@ -12,6 +12,7 @@ mod events;
 pub(crate) mod extract;
 mod extractor;
 pub(crate) mod find;
+mod hook;
 mod index_entries;
 pub(crate) mod info;
 mod last_members;

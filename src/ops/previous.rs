@@ -216,7 +216,8 @@ mod tests {
         let tmp = tempfile::tempdir().expect("made");
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");
-        let store = Counting(LocalStore::new(tmp.path().join("to")), AtomicUsize::new(0));
+        let store =
+            Counting(LocalStore::new(tmp.path().join("to")).mkdir(true), AtomicUsize::new(0));
         let mut info = Info::default();
         for i in 0..20 {
             std::fs::write(source.join("level.dat"), format!("level {i}")).expect("written");
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn of_two_servers_in_one_store_the_latest_of_the_right_one_is_used() {
         let tmp = tempfile::tempdir().expect("made");
-        let store = LocalStore::new(tmp.path().join("to"));
+        let store = LocalStore::new(tmp.path().join("to")).mkdir(true);
         // Both have the label `world`, which is the name of the directory.
         let sources = ["a/world", "b/world"].map(|name| tmp.path().join(name));
         let infos: Vec<_> = (0..)
@@ -255,7 +256,7 @@ mod tests {
         let source = tmp.path().join("source");
         std::fs::create_dir(&source).expect("made");
         std::fs::write(source.join("level.dat"), "level").expect("written");
-        let store = LocalStore::new(tmp.path().join("to"));
+        let store = LocalStore::new(tmp.path().join("to")).mkdir(true);
         let now = SystemTime::now();
         let hour = std::time::Duration::from_secs(3600);
         let made = [now - hour, now + hour, now - 2 * hour, now + 2 * hour];

@@ -51,12 +51,18 @@ pub(crate) fn has_footer(path: &Path) -> bool {
             return Ok(false);
         }
         let file = File::open(path)?;
-        let (len, mut last) = (file.metadata()?.len(), [0; FOOTER_LEN]);
-        let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return Ok(false) };
-        file.read_exact_at(&mut last, at)?;
-        Ok(Footer::decode(&last, len).is_some())
+        let fills = |into: &mut [u8], at| file.read_exact_at(into, at).is_ok();
+        Ok(ends_as_archive(file.metadata()?.len(), fills))
     };
     is_archive().unwrap_or(false)
+}
+
+/// Returns whether an object of `len` bytes ends like an archive of that length. `fills` reads bytes from an offset
+/// on, and returns whether all of them are there.
+pub(crate) fn ends_as_archive(len: u64, fills: impl FnOnce(&mut [u8], u64) -> bool) -> bool {
+    let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return false };
+    let mut last = [0; FOOTER_LEN];
+    fills(&mut last, at) && Footer::decode(&last, len).is_some()
 }
 
 /// Returns whether the archive ends with a footer, valid or damaged. Reads nothing else.

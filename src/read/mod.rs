@@ -33,7 +33,7 @@ pub(crate) mod worker_pool;
 pub(crate) use index::{Index, TAIL, is_damage};
 pub(crate) use indexed::by_index;
 pub(crate) use input::{Chunks, ReadAt, Source, corrupt};
-pub(crate) use look::{Look, has_footer};
+pub(crate) use look::{Look, ends_as_archive, has_footer};
 pub(crate) use page_table::PageTable;
 pub(crate) use pages::Pages;
 pub(crate) use plan::Wanted;

@@ -45,6 +45,7 @@ impl Fault {
 ///
 /// # let tmp = tempfile::tempdir().unwrap();
 /// # let server = tmp.path();
+/// # std::fs::write(server.join("level.dat"), "level").unwrap();
 /// let (store, key) = (MemoryStore::new(), Key::new("monday.tar.gz")?);
 /// let full = FaultyStore::new(store.clone(), Fault::WriteAt(100));
 /// let error = Backup::new(server).start(full, key.clone()).wait().unwrap_err();

@@ -24,7 +24,7 @@ fn sixty_days_of_edits_come_back_as_they_were() {
     let more = tree.root.join("more");
     fs::create_dir(&more).unwrap();
     random_tree(&more, &mut rng, false);
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     let mut days = Vec::new();
     let (mut content, mut read) = (0, 0);
     for day in 0..60u128 {

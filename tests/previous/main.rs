@@ -362,7 +362,7 @@ fn segments_of_another_level_are_copied_only_with_reuse_any() {
 #[test]
 fn the_latest_archive_of_a_store_is_found() {
     let tree = world();
-    let store = LocalStore::new(tree.tmp.path().join("backups"));
+    let store = LocalStore::new(tree.tmp.path().join("backups")).mkdir(true);
     let make = |n: u128, backup: Backup| {
         let key = store.key(uuid::Uuid::from_u128(n));
         (block_on(backup.now(later()).start(store.clone(), key.clone())).unwrap(), key)

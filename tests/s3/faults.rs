@@ -27,7 +27,7 @@ use crate::{
 /// A tree whose archive has five parts, and a local backup of it.
 pub static TREE: LazyLock<(Tree, Vec<u8>)> = LazyLock::new(|| {
     let tree = Tree::with(&[("a.mca", &noise(12 << 20)), ("b", &noise(9 << 20)), ("c", b"c")]);
-    let local = LocalStore::new(tree.tmp.path().join("local"));
+    let local = LocalStore::new(tree.tmp.path().join("local")).mkdir(true);
     let id = local.key(uuid::Uuid::from_u128(1));
     block_on(tree.backup().reproducible(true).start(local.clone(), id.clone())).unwrap();
     let bytes = fs::read(local.path(&id)).unwrap();

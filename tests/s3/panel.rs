@@ -64,7 +64,7 @@ fn wait_until_refused(method: &str, url: &str) {
 
 /// The path and the bytes of a local backup of the tree.
 fn local(tree: &Tree) -> (PathBuf, Vec<u8>) {
-    let store = LocalStore::new(tree.tmp.path().join("local"));
+    let store = LocalStore::new(tree.tmp.path().join("local")).mkdir(true);
     let key = store.key(uuid::Uuid::from_u128(1));
     block_on(tree.backup().reproducible(true).start(store.clone(), key.clone())).unwrap();
     let bytes = fs::read(store.path(&key)).unwrap();

@@ -95,7 +95,7 @@ fn a_backup_goes_up_and_comes_back() {
     let head = server.head(&bucket, &object).unwrap();
     assert_eq!(head["content-type"], "application/x-gzip");
     // Equal to a local backup of the tree.
-    let local = LocalStore::new(tree.tmp.path().join("local"));
+    let local = LocalStore::new(tree.tmp.path().join("local")).mkdir(true);
     let _ = block_on(tree.backup().reproducible(true).start(local.clone(), id.clone()));
     assert!(server.get(&bucket, &object) == fs::read(local.path(&id)).unwrap());
 

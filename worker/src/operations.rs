@@ -158,6 +158,8 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
         .background(args.background)
         .reproducible(args.reproducible)
         .align(args.align)
+        .include_archives(args.include_archives)
+        .allow_empty(args.allow_empty)
         .trust_mtime(args.trust_mtime)
         .reuse_any(args.reuse_any);
     if let Some(previous) = args.previous {

@@ -105,6 +105,10 @@ pub(crate) struct Backup {
     pub(crate) reproducible: bool,
     #[serde(default)]
     pub(crate) align: bool,
+    #[serde(default)]
+    pub(crate) include_archives: bool,
+    #[serde(default)]
+    pub(crate) allow_empty: bool,
     pub(crate) count_first: Option<bool>,
     pub(crate) previous: Option<Previous>,
     #[serde(default)]

@@ -59,6 +59,8 @@ pub(crate) struct LocalSpec {
     names: NameTemplate,
     #[serde(default)]
     reserve: u64,
+    #[serde(default)]
+    mkdir: bool,
 }
 
 #[cfg(feature = "s3")]
@@ -93,7 +95,8 @@ impl StoreSpec {
         match self {
             StoreSpec::Local(local) => {
                 let store = LocalStore::new(local.dir.into_path::<OsString>());
-                Ok(Box::new(store.names(local.names).reserve(local.reserve)))
+                let store = store.names(local.names).reserve(local.reserve).mkdir(local.mkdir);
+                Ok(Box::new(store))
             }
             #[cfg(feature = "s3")]
             StoreSpec::S3(config) => Ok(Box::new(S3Store::new(*config)?)),

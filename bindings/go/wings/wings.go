@@ -195,6 +195,8 @@ func (b *Backup) job(source, ignore string) wingback.Backup {
 		Encoder:    config.Encoder,
 		WriteLimit: b.node.limit,
 		TrustMtime: config.TrustMtime,
+		// A new server is empty. Details.Report has the warning "empty".
+		AllowEmpty: true,
 		Slots:      config.Slots,
 		Engine:     config.Engine,
 	}
@@ -225,8 +227,12 @@ func (b *Backup) Generate(ctx context.Context, source, ignore string) (*Details,
 }
 
 func (b *Backup) generate(ctx context.Context, job wingback.Backup) (*Details, error) {
-	// The engine makes the directory, and syncs it.
-	report, err := job.Run(ctx, wingback.LocalStore{Dir: b.dir(), Names: "{uuid}.tar.gz"})
+	// Wings has made the directory. The engine makes that of the server, and syncs it.
+	store := wingback.LocalStore{Dir: b.config.Directory, Names: "{uuid}.tar.gz"}
+	if b.config.Layout == Pelican {
+		store.Names = b.server + "/" + store.Names
+	}
+	report, err := job.Run(ctx, store)
 	if err != nil {
 		b.removeEmptyDir()
 		return nil, err

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum};
 use uuid::Uuid;
 use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
-use super::shared::{Output, REMOTE, Remote, State};
+use super::{
+    hooks::Hooks,
+    shared::{Output, REMOTE, Remote, State},
+};
 use crate::units;
 
 /// Back up a directory
@@ -15,19 +18,36 @@ use crate::units;
 /// file gets its name only after it is complete.
 ///
 /// Exit status: 0 done (even if files changed during the backup), 1 failed, 2 usage, 3 done, but some
-/// files could not be read.
+/// files could not be read, or a hook after the source was read failed.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   wingback create /srv/minecraft --to /backups -e 'cache/**' -e '*.log'
   wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
-  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'")]
+  wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'
+  wingback create /srv/minecraft --to /backups --quiesce rcon://localhost:25575
+  wingback create @lobby")]
 pub struct Create {
     #[command(flatten)]
     pub source: Source,
 
-    /// Destination of the archive: a directory, or s3://bucket/prefix
+    /// Destination of the archive: a directory, s3://bucket/prefix, or - for standard output
+    ///
+    /// With -, the report goes to standard error. The archive is complete only if the exit status is 0
+    /// or 3.
     #[arg(long, short = 't', value_name = "PLACE", default_value = ".")]
     pub to: PathBuf,
+
+    /// Make the destination directory if it does not exist
+    #[arg(long)]
+    pub mkdir: bool,
+
+    /// Make an archive also if it has no members
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Back up archives of wingback in DIR as well
+    #[arg(long)]
+    pub include_archives: bool,
 
     /// UUID of the backup [default: a new one]
     #[arg(long)]
@@ -108,6 +128,9 @@ pub struct Create {
     pub cache_size: u64,
 
     #[command(flatten)]
+    pub hooks: Hooks,
+
+    #[command(flatten)]
     pub output: Output,
 
     #[command(flatten)]
@@ -133,6 +156,16 @@ pub struct Source {
     /// Directory to back up
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+
+    /// Back up only the paths that FILE lists, one a line; - for standard input; may be repeated
+    ///
+    /// Paths are relative to DIR. Each one is backed up with everything beneath it.
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Vec<PathBuf>,
+
+    /// The paths of --files-from end with NUL, as find -print0 writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
 
     /// Leave out files that match this pattern; may be repeated, and a later pattern overrides an earlier one
     #[arg(long, short = 'e', value_name = "PATTERN")]

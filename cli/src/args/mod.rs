@@ -2,6 +2,7 @@
 
 mod archives;
 mod create;
+mod hooks;
 mod inspect;
 mod maintain;
 mod shared;
@@ -12,13 +13,19 @@ use clap::{Parser, Subcommand};
 pub use self::{
     archives::{Archives, Lock, Locked, Unlock},
     create::{Create, Estimate, Source, Trust},
+    hooks::Hooks,
     inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
-    shared::{Output, Remote},
+    shared::{Output, REMOTE, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
 
 /// Fast backups of game servers: ordinary .tar.gz archives with an index inside
+///
+/// Options have variables: WINGBACK_EXCLUDE_FROM is that of --exclude-from. Options that could lose data, such
+/// as --delete and the rules of prune, have none. `wingback create @NAME` uses the table `[NAME.create]` of
+/// wingback.toml, which is in ~/.config/wingback or /etc/wingback. The keys are the long options. The command
+/// line counts first, then the variables, then the table.
 #[derive(Debug, Parser)]
 #[command(name = "wingback", version, long_version = long_version())]
 #[command(propagate_version = true, max_term_width = 100)]

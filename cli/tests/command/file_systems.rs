@@ -31,7 +31,7 @@ fn a_backup_succeeds_and_replaces_nothing_on_any_file_system() {
         let uuid = "00000000-0000-0000-0000-000000000007";
         let create = || {
             let mut create = on(case);
-            create.arg("create").arg(&place.source).arg("--to").arg(&place.to);
+            create.arg("create").arg("--mkdir").arg(&place.source).arg("--to").arg(&place.to);
             create.args(["--uuid", uuid, "-q"]);
             create
         };

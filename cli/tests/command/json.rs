@@ -109,7 +109,7 @@ fn paths_that_are_not_utf8_are_given_in_base64_as_well() {
         std::process::Command::new("mkfifo").arg(place.source.join(OsStr::from_bytes(name))),
     );
     let to = place.tmp.path().join(OsStr::from_bytes(b"to\xff"));
-    let ran = ok(common::create(&place.source, &to).arg("--json"));
+    let ran = ok(common::create(&place.source, &to).args(["--json", "--allow-empty"]));
     let report = lines(&ran).pop().unwrap();
     let path = STANDARD.decode(report["location_b64"].as_str().unwrap()).unwrap();
     assert!(fs::metadata(OsStr::from_bytes(&path)).unwrap().is_file());

@@ -251,7 +251,12 @@ impl Case<'_> {
         let mut command = self.command();
         match action {
             Action::Create | Action::Incremental => {
-                command.arg("create").arg(source).arg("--to").arg(self.dir.join("to"));
+                command
+                    .arg("create")
+                    .arg("--mkdir")
+                    .arg(source)
+                    .arg("--to")
+                    .arg(self.dir.join("to"));
                 command.args(["--uuid", NEW]);
                 if action == Action::Incremental {
                     command.arg("--previous").arg(archive);

@@ -53,7 +53,7 @@ fn special_files_are_listed_as_skipped_and_do_not_fail_a_backup() {
 
 #[test]
 fn long_lists_are_truncated_in_text_and_complete_in_json() {
-    let place = Place::new();
+    let place = Place::with(&[("a", b"a")]);
     let pipes: Vec<_> = (10..40).map(|i| place.source.join(format!("pipe{i}"))).collect();
     ok(Command::new("mkfifo").args(&pipes));
     let out = ok(&mut place.create()).out;
@@ -69,7 +69,7 @@ fn long_lists_are_truncated_in_text_and_complete_in_json() {
 
 #[test]
 fn names_in_the_report_are_escaped_for_the_terminal() {
-    let place = Place::new();
+    let place = Place::with(&[("a", b"a")]);
     let name = OsStr::from_bytes(b"\x1b[31mred\rline\nfeed\x7f\xc2\x9b2J");
     ok(Command::new("mkfifo").arg(place.source.join(name)));
     let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
@@ -122,7 +122,7 @@ fn a_closed_output_pipe_does_not_stop_the_backup() {
             assert_eq!(listed(&place.archive()), ["a"]);
         }
     }
-    let script = r#""$0" create "$1" --to "$2" --json | head -n 0; exit ${PIPESTATUS[0]}"#;
+    let script = r#""$0" create "$1" --mkdir --to "$2" --json | head -n 0; exit ${PIPESTATUS[0]}"#;
     let _ = fs::remove_dir_all(&place.to);
     let mut bash = Command::new("bash");
     bash.args(["-c", script, env!("CARGO_BIN_EXE_wingback")]).arg(&place.source).arg(&place.to);

@@ -68,6 +68,8 @@ fn the_command_and_each_subcommand_have_a_man_page() {
         // These two read no archive completely.
         let has_files = ![".TH wingback-sweep 1", ".TH wingback-archives 1"].contains(&title);
         assert_eq!(ran.out.contains("TMPDIR"), has_files, "{}", ran.out);
+        assert!(ran.out.contains("WINGBACK_EXCLUDE_FROM"), "{}", ran.out);
+        assert!(ran.out.contains("WINGBACK_TOML"), "{}", ran.out);
         assert!(ran.out.contains("130, 143 or 129 after a cancel"), "{}", ran.out);
         assert!(ran.out.contains("\\fItar\\fR(1)"), "{}", ran.out);
         accepts("man", &["--warnings", "-l", "-"], &ran.out);
@@ -156,7 +158,7 @@ fn options_have_the_letters_that_users_of_tar_and_restic_know() {
     std::fs::write(&list, "d\n").unwrap();
     let mut create = wingback();
     create.arg("create").arg(&place.source).arg("-t").arg(&place.to).arg("-X").arg(&list);
-    ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp"]));
+    ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp", "--mkdir"]));
     assert_eq!(listed(&place.archive()), ["c"]);
 }
 

@@ -28,8 +28,8 @@ fn place() -> (Place, Vec<Vec<String>>) {
         &["cat", &archive, "a"],
         &["verify", &archive, "-q"],
         &["verify", &archive, "--json"],
-        &["create", source, "--to", &other, "-q"],
-        &["create", source, "--to", &other, "--json"],
+        &["create", source, "--to", &other, "--mkdir", "-q"],
+        &["create", source, "--to", &other, "--mkdir", "--json"],
         &["estimate", source],
         &["extract", &archive, &x, "-q", "--overwrite"],
         &["extract", &archive, &x, "--json", "--overwrite"],
@@ -83,7 +83,7 @@ fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
     fs::write(target.join("old"), "old").expect("written");
     let to = place.tmp.path().join("limited");
     for args in [
-        format!("create {} --to {} -q", place.source.display(), to.display()),
+        format!("create {} --mkdir --to {} -q", place.source.display(), to.display()),
         format!("restore {} {} -q", archive.display(), target.display()),
         format!("extract {} {}/x -q", archive.display(), place.tmp.path().display()),
     ] {

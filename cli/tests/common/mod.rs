@@ -33,10 +33,10 @@ pub fn wingback() -> Command {
     command
 }
 
-/// Returns `wingback create DIR --to TO`.
+/// Returns `wingback create DIR --to TO --mkdir`.
 pub fn create(dir: &Path, to: &Path) -> Command {
     let mut command = wingback();
-    command.arg("create").arg(dir).arg("--to").arg(to);
+    command.arg("create").arg(dir).arg("--mkdir").arg("--to").arg(to);
     command
 }
 

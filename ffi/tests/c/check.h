@@ -71,7 +71,7 @@ static inline void done(wingback_task *task) {
 // Creates a store in the directory.
 static inline wingback_store *local(const char *directory) {
     wingback_store *store;
-    OK(wingback_store_local(text(directory), text(""), 0, &store, &error));
+    OK(wingback_store_local(text(directory), text(""), 0, true, &store, &error));
     return store;
 }
 

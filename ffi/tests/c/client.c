@@ -112,6 +112,47 @@ static void backs_up(const wingback_store *store) {
     wingback_backup_free(backup);
 }
 
+struct server {
+    int calls;
+    const char *answer;
+};
+
+static const char *save_again(void *user_data) {
+    struct server *server = user_data;
+    server->calls++;
+    return server->answer;
+}
+
+static void calls_a_function_after_the_read(const wingback_store *store) {
+    wingback_backup *backup;
+    wingback_task *task;
+    const wingback_report *report;
+    struct server server = {0, NULL};
+
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_on_source_read(backup, save_again, &server, &error));
+    for (int calls = 1; calls <= 2; calls++) {
+        OK(wingback_backup_start(backup, store, text("saves.tar.gz"), &task, &error));
+        done(task);
+        CHECK(server.calls == calls);
+        OK(wingback_task_report(task, &report, &error));
+        // The second call fails, and the archive is complete.
+        const wingback_notes *warnings = wingback_report_warnings(report);
+        CHECK(wingback_notes_count(warnings) == (server.answer ? 1 : 0));
+        if (server.answer) {
+            wingback_note note = {.struct_size = sizeof note};
+            OK(wingback_notes_get(warnings, 0, &note, &error));
+            CHECK(strcmp(note.code, "hook") == 0 && strcmp(note.text, server.answer) == 0);
+        }
+        wingback_task_free(task);
+        OK(wingback_store_delete(store, text("saves.tar.gz"), &task, &error));
+        done(task);
+        wingback_task_free(task);
+        server.answer = "the server does not answer";
+    }
+    wingback_backup_free(backup);
+}
+
 static wingback_report_summary copies(wingback_backup *backup, const wingback_store *store,
                                       const char *name, size_t warnings) {
     wingback_task *task;
@@ -359,6 +400,7 @@ int main(int count, char **args) {
 
     wingback_store *store = local(join(work, "backups"));
     backs_up(store);
+    calls_a_function_after_the_read(store);
     identifies(store);
     wingback_store *other = local(join(work, "named"));
     cancels(other);

@@ -20,8 +20,8 @@ static void nothing_given(void) {
     size_t len = 7;
 
     // Each argument that must not be NULL.
-    INVALID(wingback_store_local(none, none, 0, &store, &error));
-    INVALID(wingback_store_local(x, none, 0, NULL, &error));
+    INVALID(wingback_store_local(none, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(x, none, 0, false, NULL, &error));
     INVALID(wingback_store_s3(NULL, &store, &error));
     INVALID(wingback_store_key(NULL, none, none, NULL, 0, &len, &error));
     INVALID(wingback_store_location(NULL, x, NULL, 0, &len, &error));
@@ -54,6 +54,7 @@ static void nothing_given(void) {
     INVALID(wingback_backup_strict_patterns(NULL, true, &error));
     INVALID(wingback_backup_one_file_system(NULL, true, &error));
     INVALID(wingback_backup_count_first(NULL, true, &error));
+    INVALID(wingback_backup_on_source_read(NULL, NULL, NULL, &error));
     INVALID(wingback_backup_profile(NULL, WINGBACK_PROFILE_FULL, &error));
     INVALID(wingback_backup_level(NULL, WINGBACK_LEVEL_NONE, &error));
     INVALID(wingback_backup_encoder(NULL, WINGBACK_ENCODER_WINGBACK, &error));
@@ -63,6 +64,8 @@ static void nothing_given(void) {
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
+    INVALID(wingback_backup_include_archives(NULL, true, &error));
+    INVALID(wingback_backup_allow_empty(NULL, true, &error));
     INVALID(wingback_backup_align(NULL, true, &error));
     INVALID(wingback_backup_label(NULL, x, &error));
     INVALID(wingback_backup_tag(NULL, x, x, &error));
@@ -180,10 +183,10 @@ static void odd_values(void) {
     char buffer[4];
     size_t len;
 
-    INVALID(wingback_store_local(huge, none, 0, &store, &error));
-    INVALID(wingback_store_local(lost, none, 0, &store, &error));
-    INVALID(wingback_store_local(text("x"), latin, 0, &store, &error));
-    INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, &store, &error));
+    INVALID(wingback_store_local(huge, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(lost, none, 0, false, &store, &error));
+    INVALID(wingback_store_local(text("x"), latin, 0, false, &store, &error));
+    INVALID(wingback_store_local(text("x"), text("no placeholder"), 0, false, &store, &error));
     store = local(join(work, "misused"));
     INVALID(wingback_store_key(store, text("none"), none, buffer, sizeof buffer, &len, &error));
     INVALID(wingback_store_key(store, none, none, buffer, sizeof buffer, &len, &error));
@@ -196,6 +199,7 @@ static void odd_values(void) {
     INVALID(wingback_archive_in_store(store, none, &archive, &error));
 
     OK(wingback_backup_new(text(source), &backup, &error));
+    INVALID(wingback_backup_on_source_read(backup, NULL, NULL, &error));
     INVALID(wingback_backup_level(backup, (wingback_level)99, &error));
     INVALID(wingback_backup_encoder(backup, (wingback_encoder)2, &error));
     INVALID(wingback_backup_rules(backup, (wingback_rules)-1, &error));

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     client::fetch,
     daemon::{Daemon, TOKEN, sha1sum, tar_list, until},
+    events::Listener,
     panel::Panel,
 };
 
@@ -220,6 +221,34 @@ fn a_backup_can_be_cancelled_and_deleted_at_any_time() {
     daemon.send("DELETE", &daemon.path(daemon.server(), made), b"").expect(204);
     assert!(daemon.files().is_empty());
     daemon.send("DELETE", &daemon.path(daemon.server(), made), b"").expect(404);
+}
+
+#[test]
+fn a_backup_of_an_empty_server_has_a_warning_in_its_record_event_and_metric() {
+    let daemon = Daemon::new();
+    let (server, backup) = (Uuid::new_v4(), Uuid::new_v4());
+    fs::create_dir(daemon.dir(server)).unwrap();
+    let mut listener = Listener::new(&daemon, server);
+    daemon.ask(server, "wings", backup).expect(202);
+    let record = daemon.wait_state(server, backup, "complete");
+    let warning = json!({ "code": "empty", "message": "the archive is empty" });
+    assert_eq!(record["warnings"], json!([warning]));
+    let events = listener.until(&format!("backup completed:{backup}"));
+    let result = events[events.len() - 1]["args"][0].as_str().unwrap();
+    let result: Value = serde_json::from_str(result).unwrap();
+    assert_eq!(result["warnings"], json!([warning]));
+    let metrics = daemon.metrics();
+    assert!(metrics.contains("wingback_backup_warnings_total{code=\"empty\"} 1"), "{metrics}");
+}
+
+#[test]
+fn the_backup_directory_is_not_made_again_once_it_has_archives() {
+    let daemon = Daemon::new();
+    daemon.made();
+    fs::rename(daemon.backups_dir(), daemon.tmp.path().join("unmounted")).unwrap();
+    let reply = daemon.ask(daemon.server(), "wings", Uuid::new_v4()).expect(500);
+    assert!(error_of(&reply).contains("is its disk mounted?"), "{}", reply.text());
+    assert!(!daemon.backups_dir().exists());
 }
 
 #[test]

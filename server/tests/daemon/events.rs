@@ -147,7 +147,7 @@ fn events_follow_a_running_backup() {
     assert_eq!(
         over,
         json!({ "uuid": backup, "is_successful": true, "checksum": made["checksum"],
-            "checksum_type": "sha1", "file_size": made["size"] })
+            "checksum_type": "sha1", "file_size": made["size"], "warnings": [] })
     );
 }
 

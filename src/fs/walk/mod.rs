@@ -3,8 +3,10 @@
 mod dir_entry;
 mod names;
 mod own_files;
+mod selection;
 
 use std::{
+    collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
@@ -12,6 +14,7 @@ use std::{
 pub(crate) use dir_entry::DirEntry;
 
 pub use own_files::OwnFiles;
+pub(crate) use selection::Selection;
 
 use rustix::{
     fs::{AtFlags, FileType, Mode},
@@ -26,7 +29,7 @@ use crate::{
         open_flags::DIRECTORY,
         root::{Root, skippable},
         stat::FileId,
-        walk::names::Names,
+        walk::{names::Names, selection::Part},
     },
     report::SkipReason,
 };
@@ -43,6 +46,8 @@ const OPEN_MAX: usize = 64;
 pub(crate) struct WalkOptions {
     pub(crate) excludes: Excludes,
     pub(crate) one_file_system: bool,
+    /// `None` selects everything.
+    pub(crate) selection: Option<Selection>,
     /// The files of the store that the backup is written to.
     pub(crate) own: Option<OwnFiles>,
     /// The staging directory of a restore that is running or was interrupted.
@@ -79,6 +84,8 @@ pub(crate) struct TreeWalk<'a> {
     options: &'a WalkOptions,
     frames: Vec<Frame>,
     path: Vec<u8>,
+    /// Selected paths that were not found yet.
+    unseen: BTreeSet<&'a [u8]>,
 }
 
 /// A directory that the walk is in.
@@ -108,6 +115,7 @@ impl<'a> TreeWalk<'a> {
                 next: 0,
             }],
             path: Vec::new(),
+            unseen: options.selection.iter().flat_map(Selection::paths).collect(),
         })
     }
 
@@ -115,7 +123,9 @@ impl<'a> TreeWalk<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<WalkEntry>> {
         loop {
             let Some(frame) = self.frames.last_mut() else {
-                return Ok(None);
+                let missing = self.unseen.pop_first();
+                self.path = missing.unwrap_or_default().to_vec();
+                return Ok(missing.map(|_| WalkEntry::Skipped(SkipReason::Missing)));
             };
             self.path.truncate(frame.path_len);
             if self.path.len() < frame.path_len {
@@ -144,13 +154,16 @@ impl<'a> TreeWalk<'a> {
                 .is_some_and(|own| own.contain(frame.id, name.to_bytes()));
             self.path.extend_from_slice(name.to_bytes());
             frame.next += 1;
-            if kind == FileType::Directory && self.is_staging() {
+            if !self.is_selected(kind) || kind == FileType::Directory && self.is_staging() {
                 continue;
             }
             if own && kind == FileType::RegularFile {
                 return Ok(Some(WalkEntry::Skipped(SkipReason::OwnBackup)));
             }
             if let Some(entry) = self.classify(kind)? {
+                if !matches!(entry, WalkEntry::Directory(_, None)) {
+                    self.see_beneath();
+                }
                 return Ok(Some(entry));
             }
         }
@@ -180,6 +193,26 @@ impl<'a> TreeWalk<'a> {
     /// Returns the error for the current entry, for failures that fail the backup.
     pub(crate) fn fail(&self, operation: &'static str, errno: Errno) -> Error {
         self.root.fail(&self.path, operation, errno)
+    }
+
+    /// Returns whether the current entry is selected, or leads to an entry that is.
+    fn is_selected(&mut self, kind: FileType) -> bool {
+        let Some(selection) = &self.options.selection else { return true };
+        self.unseen.remove(&*self.path);
+        match selection.part(&self.path) {
+            Part::Selected => true,
+            Part::Leads => kind == FileType::Directory,
+            Part::Outside => false,
+        }
+    }
+
+    /// Nothing beneath the current entry is missing, because the report says that the entry is left out.
+    fn see_beneath(&mut self) {
+        if self.unseen.is_empty() {
+            return;
+        }
+        let beneath = [&self.path[..], b"/"].concat();
+        self.unseen.retain(|path| !path.starts_with(&beneath));
     }
 
     fn is_staging(&self) -> bool {

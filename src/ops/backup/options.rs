@@ -2,14 +2,14 @@
 
 #[cfg(feature = "testing")]
 use std::time::SystemTime;
-use std::{path::PathBuf, thread};
+use std::{fmt::Display, path::PathBuf, sync::Arc, thread};
 
 use crate::{
     compression::{Encoder, Level},
     format::Profile,
     fs::ignore::{Rules, file::IgnoreFile},
     limiter::Limiter,
-    ops::{cache::Cache, previous::Previous},
+    ops::{cache::Cache, hook::Hook, previous::Previous},
     rt::threads::Threads,
     write::{pipeline::Settings, tree::TreeOptions},
 };
@@ -21,12 +21,12 @@ use crate::{
 ///
 /// | group | options |
 /// |---|---|
-/// | content | [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`] |
+/// | content | [`select`], [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`], [`include_archives`], [`allow_empty`] |
 /// | archive | [`level`], [`encoder`], [`profile`], [`align`], [`reproducible`] |
 /// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
-/// | task | [`count_first`], [`state_dir`] |
+/// | task | [`count_first`], [`on_source_read`], [`state_dir`] |
 /// | start | [`start`], [`send_to`], [`write_to`], [`estimate`] |
 ///
 /// ```
@@ -36,6 +36,7 @@ use crate::{
 /// # let tmp = tempfile::tempdir().unwrap();
 /// # let (server, backups) = (tmp.path().join("server"), tmp.path().join("backups"));
 /// # std::fs::create_dir(&server).unwrap();
+/// # std::fs::create_dir(&backups).unwrap();
 /// # std::fs::write(server.join("level.dat"), "…").unwrap();
 /// let store = LocalStore::new(&backups);
 /// let key = store.key(uuid::Uuid::new_v4());
@@ -44,6 +45,7 @@ use crate::{
 /// # Ok::<(), wingback::Error>(())
 /// ```
 ///
+/// [`select`]: Backup::select
 /// [`exclude`]: Backup::exclude
 /// [`rules`]: Backup::rules
 /// [`ignore_file`]: Backup::ignore_file
@@ -51,6 +53,8 @@ use crate::{
 /// [`strict_patterns`]: Backup::strict_patterns
 /// [`one_file_system`]: Backup::one_file_system
 /// [`max_len`]: Backup::max_len
+/// [`include_archives`]: Backup::include_archives
+/// [`allow_empty`]: Backup::allow_empty
 /// [`level`]: Backup::level
 /// [`encoder`]: Backup::encoder
 /// [`profile`]: Backup::profile
@@ -67,6 +71,7 @@ use crate::{
 /// [`read_limit`]: Backup::read_limit
 /// [`write_limit`]: Backup::write_limit
 /// [`count_first`]: Backup::count_first
+/// [`on_source_read`]: Backup::on_source_read
 /// [`state_dir`]: Backup::state_dir
 /// [`start`]: Backup::start
 /// [`send_to`]: Backup::send_to
@@ -75,12 +80,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Backup {
     pub(super) source: PathBuf,
+    /// `None` selects everything.
+    pub(super) selected: Option<Vec<Vec<u8>>>,
     pub(super) patterns: Vec<u8>,
     pub(super) rules: Rules,
     pub(super) ignore_file: IgnoreFile,
     pub(super) ignore_file_name: String,
     pub(super) strict_patterns: bool,
     pub(super) one_file_system: bool,
+    pub(super) allow_empty: bool,
     pub(super) count_first: bool,
     pub(super) previous: Option<Previous>,
     pub(super) reuse_any: bool,
@@ -90,6 +98,7 @@ pub struct Backup {
     pub(super) settings: Settings,
     pub(super) label: Option<Vec<u8>>,
     pub(super) tags: Vec<(String, String)>,
+    pub(super) source_read: Hook<Result<(), String>>,
 }
 
 impl Backup {
@@ -98,12 +107,14 @@ impl Backup {
         let count = thread::available_parallelism().map_or(1, usize::from);
         Backup {
             source: source.into(),
+            selected: None,
             patterns: Vec::new(),
             rules: Rules::default(),
             ignore_file: IgnoreFile::default(),
             ignore_file_name: ".pteroignore".into(),
             strict_patterns: false,
             one_file_system: false,
+            allow_empty: false,
             count_first: true,
             previous: None,
             reuse_any: false,
@@ -120,12 +131,25 @@ impl Backup {
             },
             label: None,
             tags: Vec::new(),
+            source_read: Hook(Arc::new(|| Ok(()))),
         }
     }
 }
 
 /// # Content: which files the archive has
 impl Backup {
+    /// Backs up only these paths and everything beneath them, and the directories that lead to them. Calls add up;
+    /// one without paths selects nothing.
+    ///
+    /// A path is relative to the source, and is not a pattern. A path that is absolute or has `..` fails the backup
+    /// before it writes anything. Excludes apply to selected paths as well. The report lists a path that the source
+    /// does not have as [`Missing`](crate::SkipReason::Missing), and is then [partial](crate::Report::is_partial).
+    #[must_use]
+    pub fn select<P: Into<Vec<u8>>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.selected.get_or_insert_default().extend(paths.into_iter().map(Into::into));
+        self
+    }
+
     /// Excludes the paths that these patterns match.
     ///
     /// The text has one pattern a line, in the language that [`rules`](Backup::rules) sets. Calls add up.
@@ -179,6 +203,28 @@ impl Backup {
     #[must_use]
     pub fn max_len(mut self, path: impl Into<Vec<u8>>, len: u64) -> Self {
         self.tree.max_len.insert(path.into(), len);
+        self
+    }
+
+    /// Backs up archives of wingback in the source as well. The default is false: the report lists them with
+    /// [`SkipReason::OwnBackup`](crate::SkipReason::OwnBackup), because a backup of backups grows each time.
+    ///
+    /// Archives are recognized by their first and last bytes. Files of the store that the backup goes to are left
+    /// out in any case. A file that a backup copies from a [previous](Backup::previous) archive is not looked at
+    /// again. An [`estimate`](Backup::estimate) reads no file, so it counts archives.
+    #[must_use]
+    pub fn include_archives(mut self, include: bool) -> Self {
+        self.tree.include_archives = include;
+        self
+    }
+
+    /// Makes an archive also if it has no members. The default is false: such a backup fails before it commits
+    /// anything, because an empty source is more often a mistake than a backup.
+    ///
+    /// The report of an empty archive has the warning [`Empty`](crate::Warning::Empty).
+    #[must_use]
+    pub fn allow_empty(mut self, allow: bool) -> Self {
+        self.allow_empty = allow;
         self
     }
 }
@@ -339,7 +385,7 @@ impl Backup {
     }
 }
 
-/// # Task: before the backup starts
+/// # Task: before the backup starts, and after it has read the source
 impl Backup {
     /// Sets whether a thread counts the tree while the backup begins, so that [`Progress::expected`] is known.
     /// The default is true.
@@ -351,6 +397,25 @@ impl Backup {
     #[must_use]
     pub fn count_first(mut self, count: bool) -> Self {
         self.count_first = count;
+        self
+    }
+
+    /// Sets a function to call once, as soon as the source has been read completely, and before the archive is
+    /// complete. It is for a server that does not save during a backup, and may save again now.
+    ///
+    /// A thread of the engine calls it. The archive is not visible in the store before the function has returned.
+    /// Meanwhile other threads compress and upload the rest. An error of the function does not fail the backup: it is
+    /// a [warning](crate::Warning::Hook) in the report.
+    ///
+    /// It is not called for a backup that fails or is cancelled before that. A task with an error therefore does not
+    /// say whether it was called. After a cancel the task resolves only after the function has returned. A dropped
+    /// task does not wait for it; [`join_threads`](crate::join_threads) does.
+    #[must_use]
+    pub fn on_source_read<E: Display>(
+        mut self,
+        source_read: impl Fn() -> Result<(), E> + Send + Sync + 'static,
+    ) -> Self {
+        self.source_read = Hook(Arc::new(move || source_read().map_err(|e| e.to_string())));
         self
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{AsyncWrite, AsyncWriteExt, FutureExt, future::BoxFuture};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     format::info::Info,
     fs::{replace, walk::TreeWalk},
     name::Key,
@@ -48,7 +48,8 @@ impl Backup {
     ///   backup writes one.
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the source does not exist.
     /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source is not a directory, a pattern or an option of
-    ///   the store is not usable, or the encoder does not serve the level.
+    ///   the store is not usable, or the encoder does not serve the level. Also if the archive would have no
+    ///   members, without [`allow_empty`](Backup::allow_empty).
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if this build does not have the encoder.
     /// - [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the source or the store refuses access. A
     ///   file that cannot be read is not an error; the report lists it.
@@ -219,6 +220,7 @@ impl Backup {
         if self.settings.threads.background {
             lower_priority();
         }
+        let mut hook_failure = None;
         let (summary, facts) = thread::scope(|scope| {
             let count = || {
                 if let Ok(estimate) = source.count(&self.tree, tracker) {
@@ -247,7 +249,9 @@ impl Backup {
                     source.root.check_still_there()?;
                     // A restore may have begun while the backup read the source.
                     replace::check_whole(&source.root, source.root.path(), &source.state)?;
+                    self.check_members(&source, &tree)?;
                     tracker.enter(Phase::SourceRead);
+                    hook_failure = self.source_read.call().err();
                     Ok((info(source.info.clone(), &tree), tree))
                 },
             );
@@ -261,12 +265,39 @@ impl Backup {
         if source.previous.is_some() && summary.is_all_new && facts.files > 0 {
             warnings.push(Warning::PreviousUnused("it has nothing of this source".into()));
         }
+        warnings.extend(facts.is_empty().then_some(Warning::Empty));
+        warnings.extend(
+            source
+                .previous
+                .as_ref()
+                .and_then(|previous| shrank(facts.content, previous.contents().bytes)),
+        );
         warnings.extend(facts.unused_max_len.iter().cloned().map(Warning::MaxLenUnused));
         warnings.extend(facts.times_beyond.iter().cloned().map(Warning::Time));
         let more = facts.times_beyond.more();
         warnings.extend((more > 0).then_some(Warning::MoreTimes(more)));
+        warnings.extend(hook_failure.map(Warning::Hook));
         Ok(report(summary, facts, warnings))
     }
+
+    /// Fails if the archive would be empty, unless the caller allows it.
+    fn check_members(&self, source: &Source, tree: &TreeReport) -> Result<()> {
+        if self.allow_empty || !tree.is_empty() {
+            return Ok(());
+        }
+        let (excluded, skipped) = (tree.excluded, tree.skipped.total());
+        let why = match excluded + skipped {
+            0 => "the directory is empty".to_owned(),
+            _ => format!("of its entries, {excluded} are excluded and {skipped} skipped"),
+        };
+        let why = format!("{why}; an empty archive must be allowed (--allow-empty)");
+        Err(Error::new(ErrorKind::InvalidInput, "back up").at(source.root.path()).caused_by(why))
+    }
+}
+
+/// Returns a warning if less than a tenth of the content is left.
+fn shrank(content: u64, previous: u64) -> Option<Warning> {
+    (content.saturating_mul(10) < previous).then_some(Warning::Shrank { content, previous })
 }
 
 /// Returns the identity of the archive, with the counts of its tree.
@@ -276,8 +307,8 @@ fn info(info: Info, tree: &TreeReport) -> Info {
         directories: tree.directories,
         symlinks: tree.symlinks,
         content: tree.content,
-        skipped: tree.skipped.len() as u64 + tree.skipped.more(),
-        omits_unnamed: tree.is_partial,
+        skipped: tree.skipped.total(),
+        omits_unnamed: info.omits_unnamed || tree.is_partial,
         ..info
     }
 }

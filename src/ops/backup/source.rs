@@ -22,7 +22,7 @@ use crate::{
         },
         replace::{self, StateDir},
         root::Root,
-        walk::{TreeWalk, WalkOptions},
+        walk::{Selection, TreeWalk, WalkOptions},
     },
     ops::{
         backup::options::Backup,
@@ -138,10 +138,22 @@ impl Backup {
         if excludes.more_warnings() > 0 {
             warnings.push(Warning::MorePatterns(excludes.more_warnings()));
         }
-        let walk =
-            WalkOptions { excludes, one_file_system: self.one_file_system, own: None, staging };
+        let walk = WalkOptions {
+            excludes,
+            one_file_system: self.one_file_system,
+            selection: self.selection()?,
+            own: None,
+            staging,
+        };
         let info = self.info(root.path(), patterns);
         Ok(Source { root, walk, state, previous: None, info, warnings })
+    }
+
+    fn selection(&self) -> Result<Option<Selection>> {
+        let Some(paths) = &self.selected else { return Ok(None) };
+        let mut selection = Selection::default();
+        paths.iter().try_for_each(|path| selection.add(path))?;
+        Ok(Some(selection))
     }
 
     /// Returns the values for the name of this backup's archive: its UUID, its label, the name of the machine and
@@ -164,6 +176,7 @@ impl Backup {
             tool: concat!("wingback ", env!("CARGO_PKG_VERSION")).to_owned(),
             rules: self.rules,
             excludes,
+            omits_unnamed: self.selected.is_some(),
             tags: self.tags.clone(),
             ..Info::default()
         };

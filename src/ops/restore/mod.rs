@@ -6,7 +6,6 @@ mod rules;
 mod run;
 
 use std::{
-    fmt,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,6 +16,7 @@ use crate::{
     fs::replace::{self, Changes, Recovered},
     listed::Listed,
     ops::{
+        hook::Hook,
         select::Selection,
         unpacked::{UnpackOptions, Unpacked},
     },
@@ -68,17 +68,7 @@ pub struct Restore {
     state_dir: Option<PathBuf>,
     sha1: Option<Sha1>,
     options: UnpackOptions,
-    committed: Hook,
-}
-
-/// A function of the caller, called after the commit.
-#[derive(Clone)]
-struct Hook(Arc<dyn Fn() + Send + Sync>);
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
-    }
+    committed: Hook<()>,
 }
 
 /// The result of [`Restore`].

@@ -191,7 +191,7 @@ impl Restore {
             Ok(Unpacker::new(Beneath::open(&self.dir)?, UnpackerOptions { policy, owner }))
         };
         let done = unpack(source, unpacker, &job, tracker)?;
-        (self.committed.0)();
+        self.committed.call();
         let mut warnings = cleared.unwrap_or_default();
         warnings.extend(attribute_warnings(&done.clamped, &done.unowned));
         let restored = Restored::new(done.read.read_method, done.unpacked, planned.changes);

@@ -35,8 +35,8 @@ use crate::{
 
 /// Archives in a directory of the local file system.
 ///
-/// The first backup creates the directory with mode 0700. Archives have mode 0600, so only their owner can read
-/// them.
+/// The directory must exist, unless [`mkdir`](LocalStore::mkdir) is set. Folders in a key are made with mode 0700.
+/// Archives have mode 0600, so only their owner can read them.
 ///
 /// While an archive is written it is a hidden file next to its final name. If the process is killed, the next
 /// backup of that name or [`sweep`](Store::sweep) removes that file.
@@ -45,6 +45,7 @@ pub struct LocalStore {
     dir: PathBuf,
     names: NameTemplate,
     reserve: u64,
+    mkdir: bool,
     /// Calls of `create` that are running, also those that nobody waits for.
     beginning: PendingWork,
     /// Dropped uploads that are being removed.
@@ -58,6 +59,7 @@ impl LocalStore {
             dir: dir.into(),
             names: NameTemplate::default(),
             reserve: 0,
+            mkdir: false,
             beginning: PendingWork::default(),
             removing: PendingWork::default(),
         }
@@ -75,6 +77,15 @@ impl LocalStore {
     #[must_use]
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
+        self
+    }
+
+    /// Makes the directory with mode 0700 if it does not exist. The default is false: a backup then fails with
+    /// [`NotFound`](ErrorKind::NotFound), because a misspelled path or a disk that is not mounted would fill
+    /// another file system.
+    #[must_use]
+    pub fn mkdir(mut self, mkdir: bool) -> Self {
+        self.mkdir = mkdir;
         self
     }
 
@@ -102,13 +113,16 @@ impl Store for LocalStore {
         _: Option<u64>,
     ) -> BoxFuture<'a, Result<Box<dyn Upload>>> {
         let (dir, path, reserve) = (self.parent(key), self.path(key), self.reserve);
+        let must_exist = (!self.mkdir).then(|| self.dir.clone());
         async move {
             // An upload of this name that was dropped a moment ago may still be there.
             self.removing.wait_until_idle().await;
             let (beginning, removing) = (self.beginning.begin(), self.removing.clone());
             let (upload_in, upload) = oneshot::channel();
             unblock(move || {
-                let upload = Part::create(&dir, &path, reserve).map(|part| LocalUpload {
+                let root = must_exist.map_or(Ok(()), |root| check_dir(&root));
+                let part = root.and_then(|()| Part::create(&dir, &path, reserve));
+                let upload = part.map(|part| LocalUpload {
                     part: Some(Arc::new(part)),
                     writing: None,
                     dir,
@@ -196,6 +210,20 @@ impl Store for LocalStore {
 
     fn location(&self, key: &Key) -> OsString {
         self.path(key).into()
+    }
+}
+
+/// Fails unless the store's directory exists.
+fn check_dir(dir: &Path) -> Result<()> {
+    const OPERATION: &str = "use the directory for archives";
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    match std::fs::metadata(dir) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let why = "it does not exist; mount its disk, or make it (--mkdir)";
+            Err(Error::new(ErrorKind::NotFound, OPERATION).at(dir).caused_by(why))
+        }
+        Err(e) => Err(Error::io(OPERATION, e).at(dir)),
     }
 }
 

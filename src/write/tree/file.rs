@@ -7,6 +7,7 @@ use super::{
 use crate::{
     entry::{Entry, EntryKind},
     error::Result,
+    report::SkipReason,
 };
 
 impl Writer<'_> {
@@ -35,6 +36,10 @@ impl Writer<'_> {
         let FoundFile { meta, link, content } = found;
         let (is_small, header_len, end) = match content {
             Content::Unread => return Ok(()),
+            Content::OwnArchive => {
+                self.skip(path, SkipReason::OwnBackup);
+                return Ok(());
+            }
             Content::Small(SmallFile { tar, header_len, read, end, .. }) => {
                 self.output.batch()?.raw.extend(&tar);
                 self.tracker().add_bytes(meta.size);

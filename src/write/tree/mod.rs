@@ -5,6 +5,7 @@ mod file;
 mod group;
 mod options;
 mod output;
+mod own_archive;
 mod prefetch;
 mod report;
 mod reread;

@@ -24,6 +24,8 @@ pub(crate) struct TreeOptions {
     /// The current time, for tests.
     pub(crate) now: Option<SystemTime>,
     pub(crate) read_limit: Limiter,
+    /// Reads archives of wingback as well, instead of leaving them out.
+    pub(crate) include_archives: bool,
 }
 
 impl TreeOptions {

@@ -27,3 +27,10 @@ pub(crate) struct TreeReport {
     /// Paths of `max_len` that were not found.
     pub(crate) unused_max_len: Vec<Vec<u8>>,
 }
+
+impl TreeReport {
+    /// Returns whether the archive has no member.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files + self.directories + self.symlinks == 0
+    }
+}

@@ -133,7 +133,7 @@ fn prefetch(queue: &Queue<'_>, reader: &Reader<'_>) -> Option<()> {
                     prefetch_parts(queue, reader, &claim, (found, unread), &sender)?;
                     continue;
                 }
-                Ok(FoundFile { content: Content::Unread, .. }) | Err(_) => {}
+                Ok(FoundFile { content: Content::Unread | Content::OwnArchive, .. }) | Err(_) => {}
             }
             queue.publish(&claim, Found::File(found));
         }

@@ -16,7 +16,7 @@ use crate::{
     fs::{file::SourceFile, root::Root, stat::FileId, walk::DirEntry},
     progress::Tracker,
     report::Change,
-    write::tree::options::TreeOptions,
+    write::tree::{options::TreeOptions, own_archive::is_own_archive},
 };
 
 /// Reads files as the options say. Each thread has its own.
@@ -44,6 +44,8 @@ pub(crate) struct FoundFile {
 pub(crate) enum Content {
     /// Nothing, because the file is likely to be unchanged since the previous archive.
     Unread,
+    /// Nothing, because it is an archive of wingback.
+    OwnArchive,
     Small(SmallFile),
     Large {
         header_len: usize,
@@ -132,15 +134,27 @@ impl Reader<'_> {
         path: &[u8],
         opened: Result<SourceFile, Errno>,
     ) -> Result<FoundFile, Failed> {
-        let file = opened.map_err(Failed::open)?;
+        let mut file = opened.map_err(Failed::open)?;
         let mut meta = file.metadata();
         let link = file.hard_link();
         let max_len = self.options.max_len.get(path).copied();
-        meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
+        let len = meta.size;
+        meta.size = len.min(max_len.unwrap_or(u64::MAX));
         let content = match SegmentLayout::of(path, meta.size) {
             None => {
                 let small = self.read_small(path, file, &mut meta);
-                Content::Small(small.map_err(|error| Failed { operation: "read", error })?)
+                let small = small.map_err(|error| Failed { operation: "read", error })?;
+                let content = &small.tar[small.header_len..][..meta.size as usize];
+                match self.leaves_out(meta.size, |into, at| fill(into, content, at)) {
+                    true => Content::OwnArchive,
+                    false => Content::Small(small),
+                }
+            }
+            // The next read returns the error of this one.
+            Some(_)
+                if self.leaves_out(len, |into, at| file.read_at(into, at) == Ok(into.len())) =>
+            {
+                Content::OwnArchive
             }
             Some(layout) => {
                 let mut header = Vec::new();
@@ -151,6 +165,11 @@ impl Reader<'_> {
             }
         };
         Ok(FoundFile { meta, link, content })
+    }
+
+    /// Returns whether a file is left out because it is an archive of wingback.
+    fn leaves_out(&self, len: u64, fills: impl FnMut(&mut [u8], u64) -> bool) -> bool {
+        !self.options.include_archives && is_own_archive(len, fills)
     }
 
     /// Reads the whole file. If it is shorter than `meta` says, the header has the length that was read.
@@ -271,6 +290,12 @@ impl FileEnd {
         let change = file.change().map_err(ReadError::Errno)?;
         Ok(FileEnd { change: if is_short { Some(Change::Shrank) } else { change }, is_short })
     }
+}
+
+/// Copies the bytes of `content` from an offset on. Returns false if there are too few.
+fn fill(into: &mut [u8], content: &[u8], at: u64) -> bool {
+    let from = usize::try_from(at).ok().and_then(|at| content.get(at..)?.get(..into.len()));
+    from.map(|from| into.copy_from_slice(from)).is_some()
 }
 
 /// Returns the header of a file.

@@ -60,7 +60,7 @@ fn items_have_the_order_of_the_walk_and_all_bytes() {
                     }
                     bytes.split_off(header_len)
                 }
-                Content::Unread => panic!("nothing says that it is unchanged"),
+                Content::Unread | Content::OwnArchive => panic!("it must be read"),
             };
             assert!(found.meta.size as usize <= bytes.len());
             files.push((path, bytes[..found.meta.size as usize].to_vec()));
