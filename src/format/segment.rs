@@ -60,6 +60,11 @@ impl SegmentLayout {
         (start < self.size).then(|| start..end.min(self.size))
     }
 
+    /// Returns the maximum bytes of the pieces from an offset on that one batch takes.
+    pub(crate) fn batch_len(self, start: u64) -> usize {
+        (self.size.saturating_sub(start)).min(MIB) as usize
+    }
+
     /// Returns the pieces, as ranges of the file.
     pub(crate) fn pieces(self) -> impl Iterator<Item = Range<u64>> {
         std::iter::successors(self.piece_at(0), move |piece| self.piece_at(piece.end))

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    prefetch::{FoundFile, file_header},
+    prefetch::{FoundFile, Parts, file_header},
     reread::change_between,
     writer::Writer,
 };
@@ -17,7 +17,7 @@ use crate::{
 
 impl Writer<'_> {
     /// Copies a file from the previous archive if it is unchanged. Returns false if it must be read.
-    pub(super) fn copy_file(&mut self, path: &[u8], found: &FoundFile) -> Result<bool> {
+    pub(super) fn copy_file(&mut self, path: &[u8], found: &FoundFile<Parts>) -> Result<bool> {
         let Some(cursor) = &mut self.cursor else { return Ok(false) };
         let Some(previous) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
         let FoundFile { meta, link, .. } = *found;

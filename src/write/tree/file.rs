@@ -1,7 +1,9 @@
 //! Adds files that were read to the tar stream.
 
 use super::{
-    prefetch::{Content, Failed, FileEnd, FoundFile, NextPart, Parts, ReadError, SmallFile},
+    prefetch::{
+        Content, Failed, FileEnd, FileResult, FoundFile, NextPart, Parts, ReadError, SmallFile,
+    },
     writer::Writer,
 };
 use crate::{
@@ -12,11 +14,7 @@ use crate::{
 
 impl Writer<'_> {
     /// Adds a file to the archive.
-    pub(super) fn add_found_file(
-        &mut self,
-        path: &[u8],
-        found: Result<FoundFile, Failed>,
-    ) -> Result<()> {
+    pub(super) fn add_found_file(&mut self, path: &[u8], found: FileResult) -> Result<()> {
         let mut found = match found {
             Ok(found) => found,
             Err(failed) => return self.skip_failed(path, failed),
@@ -26,9 +24,9 @@ impl Writer<'_> {
         }
         self.unpack_group()?;
         if let Content::Unread = found.content {
-            let file = self.reader.root.open_file(path);
-            found = match self.reader.read(path, file) {
-                Ok(found) => found,
+            let opened = self.reader.root.open_file(path).map_err(Failed::open);
+            found = match opened.and_then(|file| self.reader.read(path, file)) {
+                Ok(found) => found.map_large(Parts::Unread),
                 Err(failed) => return self.skip_failed(path, failed),
             };
         }

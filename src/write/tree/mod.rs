@@ -75,9 +75,10 @@ pub(crate) fn write(
 }
 
 impl Writer<'_> {
-    fn add(&mut self, Item { path, found }: Item) -> Result<()> {
+    fn add(&mut self, Item { path, found, .. }: Item) -> Result<()> {
         match found {
             Found::File(file) => self.add_found_file(&path, file),
+            Found::Unopened(errno) => self.skip_or_fail(&path, "open", errno),
             Found::Symlink(link) => match link {
                 Ok((meta, target)) => {
                     self.report.symlinks += 1;

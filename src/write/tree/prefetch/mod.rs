@@ -12,48 +12,35 @@ mod tests;
 
 use std::{collections::VecDeque, sync::mpsc::SyncSender, thread};
 
-use rustix::io::Errno;
-
+use self::{
+    parts::Prefetched,
+    queue::{Claim, Kind},
+    reader::LargeFile,
+};
 pub(super) use self::{
-    parts::Parts,
+    parts::{FileResult, Parts},
+    queue::Found,
     reader::{
         Content, Failed, FileEnd, FoundFile, NextPart, ReadError, Reader, SmallFile, file_header,
     },
 };
-use self::{
-    parts::Prefetched,
-    queue::{Claim, Kind, Queue},
-};
 use crate::{
-    entry::Metadata,
     error::Result,
     fs::walk::TreeWalk,
-    report::SkipReason,
     rt::threads::{self, Threads},
 };
 
 /// Bytes of content in the queue, for each thread.
-const BYTES_MAX: usize = 1 << 20;
+const BYTES_MAX: usize = 768 << 10;
 
 /// The fewest and the most threads. They wait for the disk most of the time.
 const THREADS_MIN: usize = 4;
 const THREADS_MAX: usize = 8;
 
 /// An entry of the walk.
-pub(super) struct Item {
-    pub(super) path: Vec<u8>,
-    pub(super) found: Found,
-}
+pub(super) type Item = queue::Item<FileResult>;
 
-/// What was found at a path.
-pub(super) enum Found {
-    File(Result<FoundFile, Failed>),
-    Symlink(Result<(Metadata, Vec<u8>), Errno>),
-    /// A directory, and the reason why its entries do not follow, if they do not.
-    Directory(Metadata, Option<SkipReason>),
-    Excluded,
-    Skipped(SkipReason),
-}
+type Queue<'a> = queue::Queue<'a, FileResult>;
 
 /// The items of the walk, in its order.
 pub(super) struct Items<'q, 'a> {
@@ -117,25 +104,36 @@ fn prefetch(queue: &Queue<'_>, reader: &Reader<'_>) -> Option<()> {
     while let Some(mut claims) = queue.claim() {
         while let Some(claim) = claims.pop_front() {
             if let Kind::Symlink = claim.kind {
-                queue.publish(&claim, Found::Symlink(claim.entry.read_link()));
+                queue.publish(&claim, Found::Symlink(claim.entry.read_link()), None);
                 continue;
             }
-            let mut found = reader.find(&claim.entry);
-            match &mut found {
-                Ok(FoundFile { content: Content::Small(small), .. }) => {
-                    small.room = Some(queue.reserve(&claim, small.tar.len())?);
-                }
-                Ok(FoundFile { content: Content::Large { parts, .. }, .. }) => {
+            let path = &claim.entry.path;
+            let (found, room) = match reader.find_unchanged(&claim.entry) {
+                Some(found) => (Ok(found), None),
+                None => match claim.entry.open_file() {
+                    Err(errno) => (Err(Failed::open(errno)), None),
+                    Ok(file) => {
+                        let room = queue.reserve(&claim, reader.kept_len(path, &file))?;
+                        (reader.read(path, file), Some(room))
+                    }
+                },
+            };
+            let mut large = None;
+            let found = found.map(|found| {
+                found.map_large(|file| {
+                    let (sender, parts) = Parts::channel(queue.waker());
+                    large = Some((file, sender));
+                    parts
+                })
+            });
+            match (found, large) {
+                (Ok(found), Some(large)) => {
                     // The file takes longer than they should wait.
                     queue.put_back(&mut claims);
-                    let (sender, prefetched) = Parts::channel(queue.waker());
-                    let unread = std::mem::replace(parts, prefetched);
-                    prefetch_parts(queue, reader, &claim, (found, unread), &sender)?;
-                    continue;
+                    prefetch_parts(queue, reader, &claim, found, large)?;
                 }
-                Ok(FoundFile { content: Content::Unread | Content::OwnArchive, .. }) | Err(_) => {}
+                (found, _) => queue.publish(&claim, Found::File(found), room),
             }
-            queue.publish(&claim, Found::File(found));
         }
     }
     Some(())
@@ -146,27 +144,25 @@ fn prefetch_parts(
     queue: &Queue<'_>,
     reader: &Reader<'_>,
     claim: &Claim,
-    (found, mut unread): (Result<FoundFile, Failed>, Parts),
-    sender: &SyncSender<Prefetched>,
+    found: FoundFile<Parts>,
+    (mut file, sender): (LargeFile, SyncSender<Prefetched>),
 ) -> Option<()> {
     let mut found = Some(found);
     loop {
-        let next = match unread.next(reader) {
+        let room = queue.reserve(claim, file.next_len())?;
+        let next = match reader.next_part(&mut file) {
             // Nothing of the file is in the archive yet, so it can be skipped.
             Err(error) if found.is_some() => {
-                queue.publish(claim, Found::File(Err(Failed { operation: "read", error })));
+                let failed = Failed { operation: "read", error };
+                queue.publish(claim, Found::File(Err(failed)), None);
                 return Some(());
             }
             next => next,
         };
-        let room = match &next {
-            Ok(NextPart::Part(part)) => Some(queue.reserve(claim, part.batch.raw.len())?),
-            _ => None,
-        };
+        let is_last = !matches!(next, Ok(NextPart::Part(_)));
         if let Some(found) = found.take() {
-            queue.publish(claim, Found::File(found));
+            queue.publish(claim, Found::File(Ok(found)), None);
         }
-        let is_last = room.is_none();
         // If the writer has dropped the file, it does not need the rest.
         if sender.send((next, room)).is_err() || is_last {
             return Some(());

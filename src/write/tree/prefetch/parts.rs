@@ -4,27 +4,30 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 
 use super::{
     queue::{Room, Waker},
-    reader::{LargeFile, NextPart, ReadError, Reader},
+    reader::{Failed, FoundFile, LargeFile, NextPart, ReadError, Reader},
 };
 use crate::error::{Error, ErrorKind};
 
 /// Parts of a large file that are ready before the writer needs them.
 const PARTS_MAX: usize = 2;
 
+/// A file that a thread has looked at.
+pub(crate) type FileResult = Result<FoundFile<Parts>, Failed>;
+
 /// A part, and its room in the queue.
-pub(super) type Prefetched = (Result<NextPart, ReadError>, Option<Room>);
+pub(super) type Prefetched = (Result<NextPart, ReadError>, Room<FileResult>);
 
 /// The parts of a large file.
 pub(crate) enum Parts {
     /// The writer reads them itself.
     Unread(LargeFile),
     /// Another thread reads them.
-    Prefetched(Receiver<Prefetched>, Waker),
+    Prefetched(Receiver<Prefetched>, Waker<FileResult>),
 }
 
 impl Parts {
     /// Returns the parts that another thread sends.
-    pub(super) fn channel(waker: Waker) -> (SyncSender<Prefetched>, Self) {
+    pub(super) fn channel(waker: Waker<FileResult>) -> (SyncSender<Prefetched>, Self) {
         let (sender, receiver) = mpsc::sync_channel(PARTS_MAX);
         (sender, Parts::Prefetched(receiver, waker))
     }

@@ -5,10 +5,13 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Failed, Found, Item};
+use rustix::io::Errno;
+
 use crate::{
+    entry::Metadata,
     error::{Error, ErrorKind, Result},
     fs::walk::{DirEntry, TreeWalk, WalkEntry},
+    report::SkipReason,
 };
 
 /// Entries that a thread takes from the walk at once.
@@ -19,6 +22,26 @@ const ENTRIES_MAX: usize = 256;
 
 /// The most items that the writer takes at once.
 const TAKEN_MAX: usize = 16;
+
+/// An entry of the walk. `F` is a file that a thread has looked at.
+pub(crate) struct Item<F> {
+    pub(crate) path: Vec<u8>,
+    pub(crate) found: Found<F>,
+    /// Its room in the queue.
+    _room: Option<Room<F>>,
+}
+
+/// What was found at a path.
+pub(crate) enum Found<F> {
+    File(F),
+    /// A file that cannot be opened.
+    Unopened(Errno),
+    Symlink(Result<(Metadata, Vec<u8>), Errno>),
+    /// A directory, and the reason why its entries do not follow, if they do not.
+    Directory(Metadata, Option<SkipReason>),
+    Excluded,
+    Skipped(SkipReason),
+}
 
 /// An entry that a thread must look at.
 pub(super) struct Claim {
@@ -38,13 +61,13 @@ pub(super) enum Kind {
 /// **The reader of the first entry never waits for room**, so there is always progress. Each thread works
 /// on its entries in order, and an entry that a thread has returned follows the one that it works on. So
 /// the first entry is always in the hands of a thread, or a thread is free for it.
-pub(super) struct Queue<'a> {
+pub(super) struct Queue<'a, F> {
     walk: Mutex<TreeWalk<'a>>,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<F>>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct Shared<F> {
+    state: Mutex<State<F>>,
     /// The most bytes of content in the queue.
     bytes_max: usize,
     /// Wakes the threads that wait for room, or for entries.
@@ -53,10 +76,9 @@ struct Shared {
     ready: Condvar,
 }
 
-#[derive(Default)]
-struct State {
+struct State<F> {
     /// The items from number `first` on; `None` if a thread still works on it.
-    items: VecDeque<Option<Item>>,
+    items: VecDeque<Option<Item<F>>>,
     first: u64,
     /// Bytes of content in the queue.
     bytes: usize,
@@ -72,18 +94,18 @@ struct State {
 }
 
 /// Room for some bytes of content. It is free again after this is dropped.
-pub(crate) struct Room {
-    shared: Arc<Shared>,
+pub(crate) struct Room<F> {
+    shared: Arc<Shared<F>>,
     len: usize,
 }
 
 /// Wakes the threads of the queue.
-pub(crate) struct Waker(Arc<Shared>);
+pub(crate) struct Waker<F>(Arc<Shared<F>>);
 
-impl<'a> Queue<'a> {
+impl<'a, F> Queue<'a, F> {
     pub(super) fn new(walk: TreeWalk<'a>, bytes_max: usize) -> Self {
         let (room, ready) = (Condvar::new(), Condvar::new());
-        let shared = Shared { state: Mutex::default(), bytes_max, room, ready };
+        let shared = Shared { state: Mutex::new(State::new()), bytes_max, room, ready };
         Queue { walk: Mutex::new(walk), shared: Arc::new(shared) }
     }
 
@@ -140,15 +162,13 @@ impl<'a> Queue<'a> {
                 (WalkEntry::Symlink, Ok(entry)) => {
                     Err(Claim { number, entry, kind: Kind::Symlink })
                 }
-                (WalkEntry::File | WalkEntry::Symlink, Err(errno)) => {
-                    Ok(Found::File(Err(Failed::open(errno))))
-                }
+                (WalkEntry::File | WalkEntry::Symlink, Err(errno)) => Ok(Found::Unopened(errno)),
                 (WalkEntry::Directory(meta, reason), _) => Ok(Found::Directory(meta, reason)),
                 (WalkEntry::Excluded, _) => Ok(Found::Excluded),
                 (WalkEntry::Skipped(reason), _) => Ok(Found::Skipped(reason)),
             };
             match found {
-                Ok(found) => state.items.push_back(Some(Item { path, found })),
+                Ok(found) => state.items.push_back(Some(Item { path, found, _room: None })),
                 Err(claim) => {
                     state.items.push_back(None);
                     claims.push_back(claim);
@@ -169,10 +189,10 @@ impl<'a> Queue<'a> {
     }
 
     /// Adds the item of a claim.
-    pub(super) fn publish(&self, claim: &Claim, found: Found) {
+    pub(super) fn publish(&self, claim: &Claim, found: Found<F>, room: Option<Room<F>>) {
         let mut state = self.shared.lock();
         let at = (claim.number - state.first) as usize;
-        state.items[at] = Some(Item { path: claim.entry.path.clone(), found });
+        state.items[at] = Some(Item { path: claim.entry.path.clone(), found, _room: room });
         state.claimed -= 1;
         if at == 0 {
             self.shared.wake_writer(&mut state);
@@ -184,7 +204,7 @@ impl<'a> Queue<'a> {
 
     /// Waits until there is room for some bytes of the content of an entry. Returns `None` if the writer
     /// has ended.
-    pub(super) fn reserve(&self, claim: &Claim, len: usize) -> Option<Room> {
+    pub(super) fn reserve(&self, claim: &Claim, len: usize) -> Option<Room<F>> {
         let shared = &self.shared;
         let mut state = shared.lock();
         while !state.is_stopped
@@ -201,7 +221,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes the next items. Waits until there is one. Returns nothing at the end of the walk.
-    pub(super) fn take(&self) -> Result<VecDeque<Item>> {
+    pub(super) fn take(&self) -> Result<VecDeque<Item<F>>> {
         let mut state = self.shared.lock();
         let mut taken = VecDeque::new();
         loop {
@@ -230,7 +250,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    pub(super) fn waker(&self) -> Waker {
+    pub(super) fn waker(&self) -> Waker<F> {
         Waker(self.shared.clone())
     }
 
@@ -243,31 +263,47 @@ impl<'a> Queue<'a> {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<F> State<F> {
+    fn new() -> Self {
+        State {
+            items: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            returned: BTreeMap::new(),
+            claimed: 0,
+            walk_end: None,
+            is_stopped: false,
+            waiting_threads: 0,
+            is_writer_waiting: false,
+        }
+    }
+}
+
+impl<F> Shared<F> {
+    fn lock(&self) -> MutexGuard<'_, State<F>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake_writer(&self, state: &mut State) {
+    fn wake_writer(&self, state: &mut State<F>) {
         if std::mem::take(&mut state.is_writer_waiting) {
             self.ready.notify_one();
         }
     }
 
-    fn wake_threads(&self, state: &State) {
+    fn wake_threads(&self, state: &State<F>) {
         if state.waiting_threads > 0 {
             self.room.notify_all();
         }
     }
 
     /// Wakes the threads if there is enough room for several of them.
-    fn wake_threads_for_room(&self, state: &State) {
+    fn wake_threads_for_room(&self, state: &State<F>) {
         if state.bytes <= self.bytes_max / 4 * 3 && state.items.len() <= ENTRIES_MAX / 4 * 3 {
             self.wake_threads(state);
         }
     }
 
-    fn wait_for_room<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    fn wait_for_room<'s>(&self, mut state: MutexGuard<'s, State<F>>) -> MutexGuard<'s, State<F>> {
         state.waiting_threads += 1;
         state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.waiting_threads -= 1;
@@ -275,14 +311,14 @@ impl Shared {
     }
 }
 
-impl Waker {
+impl<F> Waker<F> {
     /// Wakes the threads that wait for room. One of them may have an entry that became the first.
     pub(super) fn wake(&self) {
         self.0.wake_threads(&self.0.lock());
     }
 }
 
-impl Drop for Room {
+impl<F> Drop for Room<F> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.bytes -= self.len;

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use rustix::io::Errno;
 
-use super::{parts::Parts, queue::Room};
 use crate::{
     entry::{EntryKind, Metadata},
     error::{Error, Result},
@@ -31,17 +30,17 @@ pub(crate) struct Reader<'a> {
     pub(crate) previous_ns: Option<i64>,
 }
 
-/// A file of the source.
-pub(crate) struct FoundFile {
+/// A file of the source. `L` is a large file that is read part by part.
+pub(crate) struct FoundFile<L = LargeFile> {
     /// The metadata, with the number of bytes to store as its size.
     pub(crate) meta: Metadata,
     /// Identity of the file if it has more than one name.
     pub(crate) link: Option<FileId>,
-    pub(crate) content: Content,
+    pub(crate) content: Content<L>,
 }
 
 /// How much of a file was read.
-pub(crate) enum Content {
+pub(crate) enum Content<L> {
     /// Nothing, because the file is likely to be unchanged since the previous archive.
     Unread,
     /// Nothing, because it is an archive of wingback.
@@ -49,7 +48,7 @@ pub(crate) enum Content {
     Small(SmallFile),
     Large {
         header_len: usize,
-        parts: Parts,
+        parts: L,
     },
 }
 
@@ -61,7 +60,6 @@ pub(crate) struct SmallFile {
     /// Bytes that were read. Holes are not read.
     pub(crate) read: u64,
     pub(crate) end: FileEnd,
-    pub(super) room: Option<Room>,
 }
 
 /// A large file, which is being read.
@@ -112,29 +110,52 @@ pub(crate) struct Failed {
     pub(crate) error: ReadError,
 }
 
-impl Reader<'_> {
-    /// Looks at a file. Reads it, or its first part, unless it is likely to be unchanged.
-    pub(super) fn find(&self, entry: &DirEntry) -> Result<FoundFile, Failed> {
-        if let Some(previous_ns) = self.previous_ns
-            // If this fails, opening the file fails too and reports the error.
-            && let Ok(Some((meta, link))) = entry.stat_file()
-            && !self.options.max_len.contains_key(&entry.path)
-        {
-            let touched_ns = if self.options.trust_mtime { meta.mtime_ns } else { meta.ctime_ns };
-            if touched_ns < previous_ns {
-                return Ok(FoundFile { meta, link, content: Content::Unread });
+impl<L> FoundFile<L> {
+    /// Replaces the large file.
+    pub(crate) fn map_large<M>(self, map: impl FnOnce(L) -> M) -> FoundFile<M> {
+        let FoundFile { meta, link, content } = self;
+        let content = match content {
+            Content::Unread => Content::Unread,
+            Content::OwnArchive => Content::OwnArchive,
+            Content::Small(small) => Content::Small(small),
+            Content::Large { header_len, parts } => {
+                Content::Large { header_len, parts: map(parts) }
             }
+        };
+        FoundFile { meta, link, content }
+    }
+}
+
+impl LargeFile {
+    /// Returns the maximum bytes of the next part.
+    pub(super) fn next_len(&self) -> usize {
+        self.header.len() + self.layout.batch_len(self.at)
+    }
+}
+
+impl Reader<'_> {
+    /// Looks at a file. Returns it if it is likely to be unchanged, so that it need not be read.
+    pub(super) fn find_unchanged(&self, entry: &DirEntry) -> Option<FoundFile> {
+        let previous_ns = self.previous_ns?;
+        if self.options.max_len.contains_key(&entry.path) {
+            return None;
         }
-        self.read(&entry.path, entry.open_file())
+        // If this fails, opening the file fails too and reports the error.
+        let (meta, link) = entry.stat_file().ok()??;
+        let touched_ns = if self.options.trust_mtime { meta.mtime_ns } else { meta.ctime_ns };
+        let found = FoundFile { meta, link, content: Content::Unread };
+        (touched_ns < previous_ns).then_some(found)
+    }
+
+    /// Returns how many bytes of a file [`read`](Reader::read) keeps in memory.
+    pub(super) fn kept_len(&self, path: &[u8], file: &SourceFile) -> usize {
+        let size = file.metadata().size;
+        let size = size.min(self.options.max_len.get(path).copied().unwrap_or(u64::MAX));
+        if SegmentLayout::of(path, size).is_some() { 0 } else { size as usize }
     }
 
     /// Reads a small file. Of a large file, it reads nothing yet.
-    pub(crate) fn read(
-        &self,
-        path: &[u8],
-        opened: Result<SourceFile, Errno>,
-    ) -> Result<FoundFile, Failed> {
-        let mut file = opened.map_err(Failed::open)?;
+    pub(crate) fn read(&self, path: &[u8], mut file: SourceFile) -> Result<FoundFile, Failed> {
         let mut meta = file.metadata();
         let link = file.hard_link();
         let max_len = self.options.max_len.get(path).copied();
@@ -161,7 +182,7 @@ impl Reader<'_> {
                 file_header(path, &meta).write(&mut header);
                 let header_len = header.len();
                 let large = LargeFile { file, layout, header, at: 0, is_short: false };
-                Content::Large { header_len, parts: Parts::Unread(large) }
+                Content::Large { header_len, parts: large }
             }
         };
         Ok(FoundFile { meta, link, content })
@@ -196,7 +217,7 @@ impl Reader<'_> {
             tar.truncate(padded(len));
         }
         let end = FileEnd::of(&file, is_short)?;
-        Ok(SmallFile { tar, header_len, read, end, room: None })
+        Ok(SmallFile { tar, header_len, read, end })
     }
 
     /// Reads the next segments of a large file.

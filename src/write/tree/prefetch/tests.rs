@@ -49,7 +49,7 @@ fn items_have_the_order_of_the_walk_and_all_bytes() {
     let (_dir, root) = tree(&sizes);
     let files = with_items(&root, |mut items, reader| {
         let mut files = Vec::new();
-        while let Some(Item { path, found }) = items.next()? {
+        while let Some(Item { path, found, .. }) = items.next()? {
             let Found::File(Ok(found)) = found else { continue };
             let bytes = match found.content {
                 Content::Small(small) => small.tar[small.header_len..].to_vec(),
