@@ -1020,7 +1020,8 @@ enum wingback_status wingback_backup_encoder(struct wingback_backup *backup,
                                              struct wingback_error **error);
 
 // Sets `threads`, the number of threads that compress. 0, the default, means one for each
-// processor. Two more threads read and hash. The number does not change the bytes of the archive.
+// processor. More threads read the source (four to eight) and hash. The number does not change the bytes
+// of the archive.
 enum wingback_status wingback_backup_threads(struct wingback_backup *backup,
                                              uint32_t threads,
                                              struct wingback_error **error);

@@ -213,7 +213,8 @@ pub unsafe extern "C" fn wingback_backup_encoder(
 }
 
 /// Sets `threads`, the number of threads that compress. 0, the default, means one for each
-/// processor. Two more threads read and hash. The number does not change the bytes of the archive.
+/// processor. More threads read the source (four to eight) and hash. The number does not change the bytes
+/// of the archive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_backup_threads(
     backup: *mut wingback_backup,

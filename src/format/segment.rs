@@ -51,18 +51,23 @@ impl SegmentLayout {
         }
     }
 
+    /// Returns the piece that begins at this offset of the file. Returns `None` at the end of the file.
+    pub(crate) fn piece_at(self, start: u64) -> Option<Range<u64>> {
+        let end = match start {
+            0 if self.first_len > 0 => self.first_len,
+            _ => (start / self.piece_len + 1) * self.piece_len,
+        };
+        (start < self.size).then(|| start..end.min(self.size))
+    }
+
+    /// Returns the maximum bytes of the pieces from an offset on that one batch takes.
+    pub(crate) fn batch_len(self, start: u64) -> usize {
+        (self.size.saturating_sub(start)).min(MIB) as usize
+    }
+
     /// Returns the pieces, as ranges of the file.
     pub(crate) fn pieces(self) -> impl Iterator<Item = Range<u64>> {
-        let mut start = 0;
-        std::iter::from_fn(move || {
-            let end = match start {
-                0 if self.first_len > 0 => self.first_len,
-                _ => (start / self.piece_len + 1) * self.piece_len,
-            };
-            let piece = start..end.min(self.size);
-            start = piece.end;
-            (piece.start < self.size).then_some(piece)
-        })
+        std::iter::successors(self.piece_at(0), move |piece| self.piece_at(piece.end))
     }
 }
 
@@ -97,6 +102,13 @@ impl Batch {
         if self.open_len() > 0 {
             self.ends.push(self.raw.len());
         }
+    }
+
+    /// Appends the segments of another batch, which has no entries yet.
+    pub(crate) fn append(&mut self, next: &Batch) {
+        let start = self.raw.len();
+        self.raw.extend(&next.raw);
+        self.ends.extend(next.ends.iter().map(|end| start + end));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -62,7 +62,7 @@ pub(crate) fn count(
                 Err(e) if skippable(e).is_some() => continue,
                 Err(e) => return Err(walk.fail("look at", e)),
             },
-            WalkEntry::Symlink => match walk.read_link() {
+            WalkEntry::Symlink => match walk.dir_entry().and_then(|entry| entry.read_link()) {
                 Ok((meta, target)) => (EntryKind::Symlink, meta, target),
                 Err(e) if skippable(e).is_some() => continue,
                 Err(e) => return Err(walk.fail("read the link", e)),

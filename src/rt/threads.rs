@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    thread::{Builder, JoinHandle},
+    thread::{Builder, JoinHandle, Scope, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,38 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     join_finished(&mut threads);
     threads.push(thread);
     Ok(())
+}
+
+/// How many threads work on an archive, and at which priority.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Threads {
+    pub(crate) count: usize,
+    pub(crate) background: bool,
+}
+
+impl Threads {
+    /// Starts a thread of a scope.
+    pub(crate) fn start<'scope, T: Send + 'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        body: impl FnOnce() -> T + Send + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>> {
+        Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, move || {
+                if self.background {
+                    lower_priority();
+                }
+                body()
+            })
+            .map_err(|e| Error::io("start a thread", e))
+    }
+}
+
+/// Waits for the end of a thread. A scope waits only for the end of its work.
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Blocks until no thread of the engine is left in this process. Returns false if some thread still runs

@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, Sender, SyncSender},
     },
-    thread::{self, Scope},
+    thread,
 };
 
 use bytes::Bytes;
@@ -35,7 +35,10 @@ use crate::{
     limiter::Limiter,
     progress::Tracker,
     read::inflate::Inflater,
-    rt::{pipe::Chunk, threads::lower_priority},
+    rt::{
+        pipe::Chunk,
+        threads::{Threads, join},
+    },
     write::previous::{Copies, PreviousArchive},
 };
 
@@ -45,8 +48,7 @@ pub(crate) struct Settings {
     pub(crate) encoder: Encoder,
     pub(crate) level: Level,
     pub(crate) profile: Profile,
-    pub(crate) threads: usize,
-    pub(crate) background: bool,
+    pub(crate) threads: Threads,
     pub(crate) write_limit: Limiter,
     /// Begins some segments at multiples of a block of the file system.
     pub(crate) align: bool,
@@ -107,7 +109,7 @@ pub(crate) fn run<T>(
     emit: impl FnMut(Chunk) -> Result<()> + Send,
     produce: impl FnOnce(&mut Feeder) -> Result<(Info, T)>,
 ) -> Result<(ArchiveReport, T)> {
-    let threads = settings.threads.max(1);
+    let threads = settings.threads.count.max(1);
     let (jobs, jobs_out) = mpsc::channel();
     let (ordered, ordered_out) = mpsc::sync_channel(2 * threads);
     let jobs_out = Mutex::new(jobs_out);
@@ -117,7 +119,7 @@ pub(crate) fn run<T>(
             let (jobs, pool) = (&jobs_out, pool.clone());
             let deflater = Deflater::new(settings.encoder, settings.level)?;
             let body = move || work(deflater, previous, jobs, &pool);
-            start(scope, &format!("wingback-pack-{i}"), settings, body)
+            settings.threads.start(scope, &format!("wingback-pack-{i}"), body)
         };
         let workers = (0..threads).map(worker).collect::<Result<Vec<_>>>()?;
         let assembler = Assembler {
@@ -135,8 +137,8 @@ pub(crate) fn run<T>(
             is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
             copied_file: previous.and_then(PreviousArchive::file).cloned(),
         };
-        let assembly =
-            start(scope, "wingback-hash", settings, move || assembler.assemble(&ordered_out))?;
+        let assemble = move || assembler.assemble(&ordered_out);
+        let assembly = settings.threads.start(scope, "wingback-hash", assemble)?;
         let mut feeder = Feeder { jobs, ordered, pool };
         let produced = produce(&mut feeder).and_then(|(info, value)| {
             feeder.ordered.send(Ordered::End(Box::new(info))).map_err(|_| stopped())?;
@@ -181,29 +183,6 @@ impl Feeder {
 /// Error for the producer if the other side has ended. The caller gets the error of the other side.
 fn stopped() -> Error {
     Error::new(ErrorKind::Internal, "make the archive").caused_by("another thread has stopped")
-}
-
-fn start<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    settings: &Settings,
-    body: impl FnOnce() -> T + Send + 'scope,
-) -> Result<thread::ScopedJoinHandle<'scope, T>> {
-    let background = settings.background;
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, move || {
-            if background {
-                lower_priority();
-            }
-            body()
-        })
-        .map_err(|e| Error::io("start a thread", e))
-}
-
-/// Waits for the end of a thread. A scope waits only for the end of its work.
-fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// A worker. It compresses batches until there are no more.

@@ -46,8 +46,6 @@ fn value(option: &str, place: &Place, java: &Java) -> String {
         "label" => "another".into(),
         "tag" | "keep-tag" => "plan=gold\nnode=7".into(),
         "exclude" => "*.tmp\n*.log".into(),
-        // With the variable of --null, a zero ends each path.
-        "files-from" => file("files", "a\0b\0"),
         "exclude-from" => file("patterns", "*.bak\n"),
         "files-from" => file("files", "a\n"),
         "rules" => "git".into(),

@@ -1,5 +1,6 @@
 //! Walks a tree in sorted order, beneath its root, without following links.
 
+mod dir_entry;
 mod names;
 mod own_files;
 mod selection;
@@ -7,7 +8,10 @@ mod selection;
 use std::{
     collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
 };
+
+pub(crate) use dir_entry::DirEntry;
 
 pub use own_files::OwnFiles;
 pub(crate) use selection::Selection;
@@ -21,9 +25,8 @@ use crate::{
     entry::Metadata,
     error::{Error, Result},
     fs::{
-        file::SourceFile,
         ignore::Excludes,
-        open_flags::{DIRECTORY, FILE},
+        open_flags::DIRECTORY,
         root::{Root, skippable},
         stat::FileId,
         walk::{names::Names, selection::Part},
@@ -62,9 +65,9 @@ pub(crate) struct StagingId {
 /// The entry at [`TreeWalk::path`].
 #[derive(Debug)]
 pub(crate) enum WalkEntry {
-    /// A regular file. [`TreeWalk::open_file`] opens it.
+    /// A regular file. [`DirEntry::open_file`] opens it.
     File,
-    /// A symlink. [`TreeWalk::read_link`] reads it.
+    /// A symlink. [`DirEntry::read_link`] reads it.
     Symlink,
     /// A directory. Its entries come next, unless there is a reason to skip them.
     Directory(Metadata, Option<SkipReason>),
@@ -88,7 +91,7 @@ pub(crate) struct TreeWalk<'a> {
 /// A directory that the walk is in.
 struct Frame {
     /// `None` if it was closed to save descriptors.
-    dir: Option<OwnedFd>,
+    dir: Option<Arc<OwnedFd>>,
     id: FileId,
     /// Length of its path with a `/` at the end; 0 for the root.
     path_len: usize,
@@ -104,7 +107,13 @@ impl<'a> TreeWalk<'a> {
         Ok(TreeWalk {
             root,
             options,
-            frames: vec![Frame { dir: Some(dir), id: root.id(), path_len: 0, names, next: 0 }],
+            frames: vec![Frame {
+                dir: Some(Arc::new(dir)),
+                id: root.id(),
+                path_len: 0,
+                names,
+                next: 0,
+            }],
             path: Vec::new(),
             unseen: options.selection.iter().flat_map(Selection::paths).collect(),
         })
@@ -131,7 +140,7 @@ impl<'a> TreeWalk<'a> {
                     Ok(dir)
                         if rustix::fs::fstat(&dir).is_ok_and(|s| FileId::of(&s) == frame.id) =>
                     {
-                        frame.dir = Some(dir);
+                        frame.dir = Some(Arc::new(dir));
                     }
                     _ => {
                         frame.next = frame.names.len();
@@ -170,30 +179,15 @@ impl<'a> TreeWalk<'a> {
         &self.path
     }
 
-    /// Opens the current entry, a file.
-    pub(crate) fn open_file(&self) -> Result<SourceFile, Errno> {
-        SourceFile::open(rustix::fs::openat(self.dir()?, self.name(), FILE, Mode::empty())?)
-    }
-
-    /// Returns the metadata and the target of the current entry, a symlink.
-    pub(crate) fn read_link(&self) -> Result<(Metadata, Vec<u8>), Errno> {
-        let target = rustix::fs::readlinkat(self.dir()?, self.name(), Vec::new())?;
-        Ok((self.stat()?.0, target.into_bytes()))
+    /// Returns the current entry, for a thread that looks at it while the walk goes on.
+    pub(crate) fn dir_entry(&self) -> Result<DirEntry, Errno> {
+        Ok(DirEntry { dir: self.dir()?.clone(), path: self.path.clone() })
     }
 
     /// Returns metadata and type of the current entry. A link is not followed.
     pub(crate) fn stat(&self) -> Result<(Metadata, FileType), Errno> {
         let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
         Ok((Metadata::of(&stat), FileType::from_raw_mode(stat.st_mode)))
-    }
-
-    /// Returns the metadata of the current entry if it is a regular file, and its identity if it has more
-    /// than one name. Returns `None` for another file type.
-    pub(crate) fn stat_file(&self) -> Result<Option<(Metadata, Option<FileId>)>, Errno> {
-        let stat = rustix::fs::statat(self.dir()?, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        let id = (stat.st_nlink > 1).then(|| FileId::of(&stat));
-        Ok(is_file.then(|| (Metadata::of(&stat), id)))
     }
 
     /// Returns the error for the current entry, for failures that fail the backup.
@@ -285,7 +279,7 @@ impl<'a> TreeWalk<'a> {
             meta,
             Some(Frame {
                 names: Names::read(&dir)?,
-                dir: Some(dir),
+                dir: Some(Arc::new(dir)),
                 id,
                 path_len: self.path.len() + 1,
                 next: 0,
@@ -295,7 +289,7 @@ impl<'a> TreeWalk<'a> {
 
     /// Returns the directory that contains the current entry: the innermost frame, or its parent if the
     /// innermost frame is the current entry.
-    fn dir(&self) -> Result<&OwnedFd, Errno> {
+    fn dir(&self) -> Result<&Arc<OwnedFd>, Errno> {
         (self.frames.iter().rev())
             .find(|frame| frame.path_len <= self.path.len())
             .and_then(|frame| frame.dir.as_ref())
@@ -303,7 +297,6 @@ impl<'a> TreeWalk<'a> {
     }
 
     fn name(&self) -> &[u8] {
-        let start = self.path.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
-        &self.path[start..]
+        dir_entry::name(&self.path)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     fs::ignore::{Rules, file::IgnoreFile},
     limiter::Limiter,
     ops::{cache::Cache, hook::Hook, previous::Previous},
+    rt::threads::Threads,
     write::{pipeline::Settings, tree::TreeOptions},
 };
 
@@ -103,7 +104,7 @@ pub struct Backup {
 impl Backup {
     /// Returns a backup of the directory `source` with the default options.
     pub fn new(source: impl Into<PathBuf>) -> Self {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let count = thread::available_parallelism().map_or(1, usize::from);
         Backup {
             source: source.into(),
             selected: None,
@@ -124,8 +125,7 @@ impl Backup {
                 encoder: Encoder::default(),
                 level: Level::default(),
                 profile: Profile::default(),
-                threads,
-                background: false,
+                threads: Threads { count, background: false },
                 write_limit: Limiter::default(),
                 align: false,
             },
@@ -355,17 +355,18 @@ impl Backup {
 impl Backup {
     /// Sets the number of threads that compress, at least one. The default is one for each processor.
     ///
-    /// Two more threads read and hash. The bytes of the archive do not depend on this number.
+    /// More threads write the tar stream, hash, and wait for the disk: four to eight. The bytes of the archive do
+    /// not depend on this number.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = threads.clamp(1, 1024);
+        self.settings.threads.count = threads.clamp(1, 1024);
         self
     }
 
     /// Runs with the lowest priority for the processor and the disk.
     #[must_use]
     pub fn background(mut self, background: bool) -> Self {
-        self.settings.background = background;
+        self.settings.threads.background = background;
         self
     }
 

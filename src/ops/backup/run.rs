@@ -217,7 +217,7 @@ impl Backup {
 
     /// Makes the archive. Runs on a thread of the engine.
     fn produce(self, source: Source, mut sender: ByteSender, tracker: &Tracker) -> Result<Report> {
-        if self.settings.background {
+        if self.settings.threads.background {
             lower_priority();
         }
         let mut hook_failure = None;
@@ -244,7 +244,8 @@ impl Backup {
                 |feeder| {
                     let walk = TreeWalk::new(&source.root, &source.walk)?;
                     let previous = source.previous.clone();
-                    let tree = tree::write(walk, &self.tree, previous, tracker, feeder)?;
+                    let threads = self.settings.threads;
+                    let tree = tree::write(walk, &self.tree, threads, previous, tracker, feeder)?;
                     source.root.check_still_there()?;
                     // A restore may have begun while the backup read the source.
                     replace::check_whole(&source.root, source.root.path(), &source.state)?;

@@ -45,7 +45,7 @@ impl<'a> TreeSide<'a> {
                     self.known("look at", stat)?.map(|found| (EntryKind::File, found))
                 }
                 WalkEntry::Symlink => {
-                    let read = self.walk.read_link();
+                    let read = self.walk.dir_entry().and_then(|entry| entry.read_link());
                     self.known("read the link", read)?.map(|found| (EntryKind::Symlink, found))
                 }
                 WalkEntry::Directory(meta, None) => {
@@ -84,7 +84,7 @@ impl<'a> TreeSide<'a> {
 
     /// Opens the current entry, a file. `None` if it cannot be read.
     pub(super) fn open(&mut self) -> Result<Option<SourceFile>> {
-        let opened = self.walk.open_file();
+        let opened = self.walk.dir_entry().and_then(|entry| entry.open_file());
         self.known("open", opened)
     }
 

@@ -84,6 +84,12 @@ impl PreviousArchive {
         Expected { files: info.files, bytes: info.content }
     }
 
+    /// Returns when it was made, in nanoseconds since 1970. An archive without a time counts as made after
+    /// every change.
+    pub(crate) fn made_ns(&self) -> i64 {
+        self.index.info().made_ns().unwrap_or(i64::MAX)
+    }
+
     /// Returns the number of segments that were found to be damaged.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64

@@ -3,37 +3,35 @@
 use std::ops::Range;
 
 use super::{
+    prefetch::{FoundFile, Parts, file_header},
     reread::change_between,
-    writer::{Writer, file_header},
+    writer::Writer,
 };
 use crate::{
     entry::{Entry, EntryKind, Metadata},
     error::{Error, Result},
     format::segment::SegmentLayout,
-    fs::walk::TreeWalk,
     report::Change,
     write::previous::{CopiedSegment, PreviousEntry},
 };
 
 impl Writer<'_> {
     /// Copies a file from the previous archive if it is unchanged. Returns false if it must be read.
-    pub(super) fn copy_file(&mut self, walk: &TreeWalk<'_>) -> Result<bool> {
-        let path = walk.path();
+    pub(super) fn copy_file(&mut self, path: &[u8], found: &FoundFile<Parts>) -> Result<bool> {
         let Some(cursor) = &mut self.cursor else { return Ok(false) };
         let Some(previous) = cursor.entry(path, EntryKind::File) else { return Ok(false) };
-        // If this fails, opening the file fails too and reports the error.
-        let Ok(Some((meta, link))) = walk.stat_file() else { return Ok(false) };
+        let FoundFile { meta, link, .. } = *found;
         let header_len = previous.entry.header_len as usize;
-        let is_same = previous.is_same_file(&meta, self.options.trust_mtime)
+        let is_same = previous.is_same_file(&meta, self.reader.options.trust_mtime)
             && header_len == file_header(path, &meta).len()
-            && !self.options.is_recent(meta.ctime_ns)
-            && !self.options.max_len.contains_key(path);
+            && !self.reader.options.is_recent(meta.ctime_ns)
+            && !self.reader.options.max_len.contains_key(path);
         if !is_same {
             return Ok(false);
         }
         let layout = SegmentLayout::of(path, meta.size);
         let change = match layout {
-            Some(layout) => self.copy_large(walk, &meta, layout, &previous)?,
+            Some(layout) => self.copy_large(path, &meta, layout, &previous)?,
             None if self.join_group(&previous)? => None,
             None => {
                 self.unpack_group()?;
@@ -43,7 +41,7 @@ impl Writer<'_> {
                 None
             }
         };
-        self.tracker.add_bytes(meta.size);
+        self.tracker().add_bytes(meta.size);
         let is_changed = change.is_some();
         self.add_change(path, change);
         let entry = self.entry(path, EntryKind::File, &meta, header_len);
@@ -62,14 +60,14 @@ impl Writer<'_> {
     /// that were read.
     fn copy_large(
         &mut self,
-        walk: &TreeWalk<'_>,
+        path: &[u8],
         meta: &Metadata,
         layout: SegmentLayout,
         previous: &PreviousEntry,
     ) -> Result<Option<Change>> {
         let previous = previous.tar();
         self.end_group()?;
-        let header_len = self.encode_header(&file_header(walk.path(), meta));
+        let header_len = self.encode_header(&file_header(path, meta));
         match self.cursor.as_mut().and_then(|cursor| cursor.copy_equal(&self.headers)) {
             Some(copied) => self.output.push(copied)?,
             None => {
@@ -89,10 +87,13 @@ impl Writer<'_> {
             }
             let file = match &mut file {
                 Some(file) => file,
-                none => none.insert(walk.open_file().map_err(|e| walk.fail("open", e))?),
+                none => {
+                    let opened = self.reader.root.open_file(path);
+                    none.insert(opened.map_err(|errno| self.fail(path, "open", errno))?)
+                }
             };
-            let len = (self.read_uncounted(file, piece.clone()))
-                .map_err(|e| e.into_error(|e| walk.fail("read", e)))?;
+            let len = (self.read_range(file, piece.clone()))
+                .map_err(|e| e.into_error(|errno| self.fail(path, "read", errno)))?;
             let missing = piece.end - piece.start - len;
             is_short |= missing > 0;
             self.output.batch()?.raw.zeros(missing as usize);
@@ -107,14 +108,14 @@ impl Writer<'_> {
             return Ok(Some(Change::Shrank));
         }
         match change_between(meta, &file.metadata()) {
-            None => file.change().map_err(|e| walk.fail("look at", e)),
+            None => file.change().map_err(|errno| self.fail(path, "look at", errno)),
             change => Ok(change),
         }
     }
 
     /// Copies the segment with exactly this range of the previous tar stream, if there is one.
     fn copy_segment(&mut self, tar: Range<u64>) -> Result<Option<CopiedSegment>> {
-        if self.tracker.is_cancelled() {
+        if self.tracker().is_cancelled() {
             return Err(Error::cancelled());
         }
         let Some(cursor) = &mut self.cursor else { return Ok(None) };

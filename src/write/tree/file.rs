@@ -1,135 +1,91 @@
-//! Reads files into the tar stream.
+//! Adds files that were read to the tar stream.
 
-use super::writer::{ReadError, Writer, file_header};
-use crate::{
-    entry::{Entry, EntryKind, Metadata},
-    error::Result,
-    format::segment::SegmentLayout,
-    fs::{file::SourceFile, walk::TreeWalk},
-    read,
-    report::{Change, SkipReason},
+use super::{
+    prefetch::{
+        Content, Failed, FileEnd, FileResult, FoundFile, NextPart, Parts, ReadError, SmallFile,
+    },
+    writer::Writer,
 };
-
-/// A file whose content is in the tar stream.
-struct Stored {
-    header_len: usize,
-    /// Whether the file ended before the length that it had when it was opened.
-    is_short: bool,
-}
+use crate::{
+    entry::{Entry, EntryKind},
+    error::Result,
+    report::SkipReason,
+};
 
 impl Writer<'_> {
     /// Adds a file to the archive.
-    pub(super) fn read_file(&mut self, walk: &TreeWalk<'_>, mut file: SourceFile) -> Result<()> {
-        if !self.options.include_archives && is_own_archive(&mut file) {
-            self.skip(walk.path(), SkipReason::OwnBackup);
+    pub(super) fn add_found_file(&mut self, path: &[u8], found: FileResult) -> Result<()> {
+        let mut found = match found {
+            Ok(found) => found,
+            Err(failed) => return self.skip_failed(path, failed),
+        };
+        if self.copy_file(path, &found)? {
             return Ok(());
         }
         self.unpack_group()?;
-        let mut meta = file.metadata();
-        let is_recent = self.options.is_recent(meta.ctime_ns);
-        let path = walk.path();
-        let max_len = self.options.max_len.get(path).copied();
-        meta.size = meta.size.min(max_len.unwrap_or(u64::MAX));
+        if let Content::Unread = found.content {
+            let opened = self.reader.root.open_file(path).map_err(Failed::open);
+            found = match opened.and_then(|file| self.reader.read(path, file)) {
+                Ok(found) => found.map_large(|file| Parts::Unread(Box::new(file))),
+                Err(failed) => return self.skip_failed(path, failed),
+            };
+        }
         self.unused_max_len.remove(path);
-        let stored = match SegmentLayout::of(path, meta.size) {
-            None => self.read_small(walk, &mut file, &mut meta)?,
-            Some(layout) => self.read_large(walk, &mut file, &meta, layout)?,
+        let FoundFile { meta, link, content } = found;
+        let (is_small, header_len, end) = match content {
+            Content::Unread => return Ok(()),
+            Content::OwnArchive => {
+                self.skip(path, SkipReason::OwnBackup);
+                return Ok(());
+            }
+            Content::Small(SmallFile { tar, header_len, read, end, .. }) => {
+                self.output.batch()?.raw.extend(&tar);
+                self.tracker().add_bytes(meta.size);
+                self.report.read += read;
+                (true, header_len, end)
+            }
+            Content::Large { header_len, parts } => match self.add_parts(path, parts)? {
+                Some(end) => (false, header_len, end),
+                None => return Ok(()),
+            },
         };
-        let Some(Stored { header_len, is_short }) = stored else {
-            return Ok(());
-        };
-        let mut change = file.change().map_err(|e| walk.fail("look at", e))?;
-        if is_short {
-            change = Some(Change::Shrank);
-        }
+        let FileEnd { change, is_short } = end;
         // A file with a maximum length is expected to grow.
-        self.add_change(path, change.filter(|_| max_len.is_none() || is_short));
-        let is_changed = change.is_some();
+        let is_expected = self.reader.options.max_len.contains_key(path) && !is_short;
+        self.add_change(path, change.filter(|_| !is_expected));
+        let is_recent = self.reader.options.is_recent(meta.ctime_ns);
         let entry = self.entry(path, EntryKind::File, &meta, header_len);
-        self.add_file(Entry { is_changed, is_recent, ..entry }, &meta, file.hard_link());
-        match SegmentLayout::of(path, meta.size) {
-            None => self.end_small_entry(path),
-            Some(_) => self.output.send_if_full(),
+        self.add_file(Entry { is_changed: change.is_some(), is_recent, ..entry }, &meta, link);
+        if is_small { self.end_small_entry(path) } else { self.output.send_if_full() }
+    }
+
+    fn skip_failed(&mut self, path: &[u8], failed: Failed) -> Result<()> {
+        match failed.error {
+            ReadError::Errno(errno) => self.skip_or_fail(path, failed.operation, errno),
+            ReadError::Fatal(e) => Err(e),
         }
     }
 
-    /// Writes the header after reading the content, so that it has the length that was read. Returns `None`
-    /// if the file was skipped.
-    fn read_small(
-        &mut self,
-        walk: &TreeWalk<'_>,
-        file: &mut SourceFile,
-        meta: &mut Metadata,
-    ) -> Result<Option<Stored>> {
-        let header_len = file_header(walk.path(), meta).len();
-        let batch = self.output.batch()?;
-        let start = batch.raw.len();
-        batch.raw.zeros(header_len);
-        let len = match self.read(file, 0..meta.size) {
-            Ok(len) => len,
-            Err(ReadError::Errno(errno)) => {
-                self.output.batch()?.raw.truncate(start);
-                self.skip_or_fail(walk, "read", errno)?;
-                return Ok(None);
-            }
-            Err(ReadError::Fatal(e)) => return Err(e),
-        };
-        let is_short = len < meta.size;
-        meta.size = len;
-        self.pad()?;
-        self.encode_header(&file_header(walk.path(), meta));
-        let headers = &mut self.output.batch()?.raw[start..start + header_len];
-        headers.copy_from_slice(&self.headers);
-        Ok(Some(Stored { header_len, is_short }))
-    }
-
-    /// Writes the headers and each piece as segments of their own. Returns `None` if the file was skipped.
-    fn read_large(
-        &mut self,
-        walk: &TreeWalk<'_>,
-        file: &mut SourceFile,
-        meta: &Metadata,
-        layout: SegmentLayout,
-    ) -> Result<Option<Stored>> {
+    /// Adds the segments of a large file. Returns `None` if the file was skipped.
+    fn add_parts(&mut self, path: &[u8], mut parts: Parts) -> Result<Option<FileEnd>> {
         self.end_group()?;
-        self.output.send_if_full()?;
-        let header_len = self.encode_header(&file_header(walk.path(), meta));
-        let batch = self.output.batch()?;
-        let (start, ends) = (batch.raw.len(), batch.ends.len());
-        batch.raw.extend(&self.headers);
-        batch.cut();
-        let mut is_short = false;
-        for piece in layout.pieces() {
-            let is_first = piece.start == 0;
-            if !is_first {
-                self.output.cut();
-                self.output.send_if_full()?;
-            }
-            let len = match self.read(file, piece.clone()) {
-                Ok(len) => len,
+        let mut is_first = true;
+        loop {
+            match parts.next(&self.reader) {
+                Ok(NextPart::Part(part)) => {
+                    self.tracker().add_bytes(part.content);
+                    self.report.read += part.read;
+                    self.output.add_batch(part.batch)?;
+                }
+                Ok(NextPart::End(end)) => return Ok(Some(end)),
                 Err(ReadError::Errno(errno)) if is_first => {
-                    let batch = self.output.batch()?;
-                    batch.raw.truncate(start);
-                    batch.ends.truncate(ends);
-                    self.skip_or_fail(walk, "read", errno)?;
+                    self.skip_or_fail(path, "read", errno)?;
                     return Ok(None);
                 }
-                // The headers may have been sent, so the file cannot be skipped any more.
-                Err(ReadError::Errno(errno)) => return Err(walk.fail("read", errno)),
-                Err(ReadError::Fatal(e)) => return Err(e),
-            };
-            let missing = piece.end - piece.start - len;
-            is_short |= missing > 0;
-            self.output.batch()?.raw.zeros(missing as usize);
+                // A part has been sent, so the file cannot be skipped any more.
+                Err(e) => return Err(e.into_error(|errno| self.fail(path, "read", errno))),
+            }
+            is_first = false;
         }
-        self.pad()?;
-        self.output.cut();
-        Ok(Some(Stored { header_len, is_short }))
     }
-}
-
-/// A file that cannot be read is not an archive; the next read returns the error.
-fn is_own_archive(file: &mut SourceFile) -> bool {
-    let len = file.metadata().size;
-    read::is_own_archive(len, |into, at| file.read_at(into, at) == Ok(into.len()))
 }

@@ -18,7 +18,7 @@ impl Writer<'_> {
         if !self.output.is_cut() || tar.start != entry.start || tar.end < entry.end {
             return Ok(false);
         }
-        if self.tracker.is_cancelled() {
+        if self.tracker().is_cancelled() {
             return Err(Error::cancelled());
         }
         let Some(cursor) = &mut self.cursor else { return Ok(false) };

@@ -5,6 +5,7 @@ mod file;
 mod group;
 mod options;
 mod output;
+mod prefetch;
 mod report;
 mod reread;
 mod small_file_group;
@@ -15,7 +16,11 @@ use std::{collections::HashMap, sync::Arc};
 use rustix::io::Errno;
 
 pub(crate) use self::{options::TreeOptions, report::TreeReport};
-use self::{output::Output, writer::Writer};
+use self::{
+    output::Output,
+    prefetch::{Found, Item, Reader},
+    writer::Writer,
+};
 use super::{
     pipeline::Feeder,
     previous::{Cursor, PreviousArchive},
@@ -27,24 +32,28 @@ use crate::{
         Profile,
         tar::{END_LEN, Header},
     },
-    fs::walk::{TreeWalk, WalkEntry},
+    fs::walk::TreeWalk,
     progress::Tracker,
     report::SkipReason,
+    rt::threads::Threads,
 };
 
-/// Sends the whole tar stream of `walk`, with the entries of its index. Entries that are unchanged since `previous` are copied from it instead of being read.
+/// Sends the whole tar stream of `walk`, with the entries of its index. Entries that are unchanged since
+/// `previous` are copied from it instead of being read.
 pub(crate) fn write(
-    mut walk: TreeWalk<'_>,
+    walk: TreeWalk<'_>,
     options: &TreeOptions,
+    threads: Threads,
     previous: Option<Arc<PreviousArchive>>,
     tracker: &Tracker,
     feeder: &mut Feeder,
 ) -> Result<TreeReport> {
+    let root = walk.root();
+    let previous_ns = previous.as_ref().map(|archive| archive.made_ns());
+    let reader = Reader { root, options, tracker, pool: feeder.pool(), previous_ns };
     let cursor = previous.map(|archive| Cursor::new(archive, feeder.pool()));
     let mut writer = Writer {
-        root: walk.root(),
-        options,
-        tracker,
+        reader: reader.clone(),
         output: Output::new(feeder),
         cursor,
         group: None,
@@ -53,53 +62,47 @@ pub(crate) fn write(
         unused_max_len: options.max_len.keys().cloned().collect(),
         headers: Vec::new(),
     };
-    while let Some(step) = walk.next()? {
-        if tracker.is_cancelled() {
-            return Err(Error::cancelled());
+    prefetch::run(walk, &reader, threads, |mut items| {
+        while let Some(item) = items.next()? {
+            if tracker.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            writer.add(item)?;
         }
-        writer.visit(&walk, step)?;
-    }
-    writer.finish()
+        writer.finish()
+    })
 }
 
 impl Writer<'_> {
-    fn visit(&mut self, walk: &TreeWalk<'_>, step: WalkEntry) -> Result<()> {
-        let path = walk.path();
-        match step {
-            WalkEntry::File => {
-                if self.copy_file(walk)? {
-                    return Ok(());
-                }
-                match walk.open_file() {
-                    Ok(file) => self.read_file(walk, file),
-                    Err(errno) => self.skip_or_fail(walk, "open", errno),
-                }
-            }
-            WalkEntry::Symlink => match walk.read_link() {
+    fn add(&mut self, Item { path, found, .. }: Item) -> Result<()> {
+        match found {
+            Found::File(file) => self.add_found_file(&path, file),
+            Found::Unopened(errno) => self.skip_or_fail(&path, "open", errno),
+            Found::Symlink(link) => match link {
                 Ok((meta, target)) => {
                     self.report.symlinks += 1;
-                    self.link_or_directory(path, EntryKind::Symlink, &meta, target)
+                    self.link_or_directory(&path, EntryKind::Symlink, &meta, target)
                 }
                 // It is no longer a symlink.
                 Err(Errno::INVAL) => {
-                    self.skip(path, SkipReason::Replaced);
+                    self.skip(&path, SkipReason::Replaced);
                     Ok(())
                 }
-                Err(errno) => self.skip_or_fail(walk, "read the link", errno),
+                Err(errno) => self.skip_or_fail(&path, "read the link", errno),
             },
-            WalkEntry::Directory(meta, not_entered) => {
+            Found::Directory(meta, not_entered) => {
                 if let Some(reason) = not_entered {
-                    self.skip(path, reason);
+                    self.skip(&path, reason);
                 }
                 self.report.directories += 1;
-                self.link_or_directory(path, EntryKind::Directory, &meta, Vec::new())
+                self.link_or_directory(&path, EntryKind::Directory, &meta, Vec::new())
             }
-            WalkEntry::Excluded => {
+            Found::Excluded => {
                 self.report.excluded += 1;
                 Ok(())
             }
-            WalkEntry::Skipped(reason) => {
-                self.skip(path, reason);
+            Found::Skipped(reason) => {
+                self.skip(&path, reason);
                 Ok(())
             }
         }
@@ -113,7 +116,7 @@ impl Writer<'_> {
         target: Vec<u8>,
     ) -> Result<()> {
         let meta = Metadata { size: 0, ..*meta };
-        if self.options.profile == Profile::Wings {
+        if self.reader.options.profile == Profile::Wings {
             let entry = self.entry(path, kind, &meta, 0);
             self.add_entry(Entry { target, ..entry }, &meta);
             return Ok(());

@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// Two batches of at most this many bytes together are joined.
+const COPIED_MAX: usize = 512 << 10;
+
 /// Collects raw bytes and copied segments, and sends them in order.
 ///
 /// At most one of `batch` and `copies` contains something: each is sent before the other is filled. This
@@ -30,6 +33,22 @@ impl<'a> Output<'a> {
     pub(super) fn batch(&mut self) -> Result<&mut Batch> {
         self.send_copies()?;
         Ok(&mut self.batch)
+    }
+
+    /// Adds complete segments. Small ones are copied into the current batch, so that no worker gets a tiny
+    /// batch.
+    pub(super) fn add_batch(&mut self, next: Batch) -> Result<()> {
+        debug_assert!(self.is_cut(), "a segment is complete before the next");
+        let batch = self.batch()?;
+        if batch.is_empty() {
+            self.batch = next;
+        } else if batch.raw.len() + next.raw.len() <= COPIED_MAX {
+            batch.append(&next);
+        } else {
+            self.send_batch()?;
+            self.batch = next;
+        }
+        self.send_if_full()
     }
 
     /// Adds a copied segment. Sends the raw bytes before it. The caller has cut them.

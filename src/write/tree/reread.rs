@@ -6,8 +6,9 @@
 use rustix::io::Errno;
 
 use super::{
+    prefetch::{ReadError, file_header},
     small_file_group::GroupMember,
-    writer::{Names, ReadError, Writer, file_header},
+    writer::{Names, Writer},
 };
 use crate::{
     entry::{Entry, EntryKind, Metadata},
@@ -43,12 +44,12 @@ impl Writer<'_> {
 
     /// Like every small file, the entry gets the length that was actually read.
     fn reread_file(&mut self, entry: &mut Entry, before: &Metadata) -> Result<(), ReadError> {
-        let mut file = self.root.open_file(&entry.path).map_err(ReadError::Errno)?;
+        let mut file = self.reader.root.open_file(&entry.path).map_err(ReadError::Errno)?;
         let batch = self.output.batch().map_err(ReadError::Fatal)?;
         let start = batch.raw.len();
         batch.raw.zeros(entry.header_len as usize);
         let size = entry.size;
-        entry.size = self.read_uncounted(&mut file, 0..size)?;
+        entry.size = self.read_range(&mut file, 0..size)?;
         self.report.content -= size - entry.size;
         self.pad().map_err(ReadError::Fatal)?;
         let header_len = self.encode_header(&file_header(&entry.path, &metadata(entry)));
@@ -65,8 +66,8 @@ impl Writer<'_> {
     }
 
     fn reread_link(&mut self, entry: &mut Entry, before: &Metadata) -> Result<(), ReadError> {
-        let target = self.root.read_link(&entry.path).map_err(ReadError::Errno)?;
-        let now = self.root.stat(&entry.path).map_err(ReadError::Errno)?;
+        let target = self.reader.root.read_link(&entry.path).map_err(ReadError::Errno)?;
+        let now = self.reader.root.stat(&entry.path).map_err(ReadError::Errno)?;
         entry.header_len = self.put_header(entry, &target).map_err(ReadError::Fatal)?;
         entry.target = target;
         let change = self.change_since(before, &Metadata { size: 0, ..now });
@@ -77,7 +78,7 @@ impl Writer<'_> {
 
     /// Returns the change since the walk has found `before`.
     fn change_since(&self, before: &Metadata, now: &Metadata) -> Option<Change> {
-        let is_ctime_ignored = self.options.trust_mtime;
+        let is_ctime_ignored = self.reader.options.trust_mtime;
         let ctime_ns = if is_ctime_ignored { before.ctime_ns } else { now.ctime_ns };
         change_between(before, &Metadata { ctime_ns, ..*now })
     }
@@ -95,7 +96,9 @@ impl Writer<'_> {
         let reason = match errno {
             // It is no longer a symlink.
             Errno::INVAL => SkipReason::Replaced,
-            _ => skippable(errno).ok_or_else(|| self.root.fail(&entry.path, "read", errno))?,
+            _ => {
+                skippable(errno).ok_or_else(|| self.reader.root.fail(&entry.path, "read", errno))?
+            }
         };
         self.skip(&entry.path, reason);
         match entry.kind {

@@ -1,4 +1,4 @@
-//! The state of a backup's reading thread, and what all steps share.
+//! The state of the thread that writes the tar stream, and what all steps share.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,8 +8,8 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    options::TreeOptions,
     output::Output,
+    prefetch::{ReadError, Reader},
     report::TreeReport,
     small_file_group::{GroupMember, SmallFileGroup},
 };
@@ -20,12 +20,7 @@ use crate::{
         segment::ends_group,
         tar::{BLOCK, Header},
     },
-    fs::{
-        file::SourceFile,
-        root::{Root, skippable},
-        stat::FileId,
-        walk::TreeWalk,
-    },
+    fs::{file::SourceFile, root::skippable, stat::FileId},
     progress::Tracker,
     report::{Change, Changed, SkipReason, Skipped},
     write::previous::Cursor,
@@ -33,9 +28,8 @@ use crate::{
 
 /// Writes the entries of a walk into the tar stream and the index.
 pub(super) struct Writer<'a> {
-    pub(super) root: &'a Root,
-    pub(super) options: &'a TreeOptions,
-    pub(super) tracker: &'a Tracker,
+    /// Reads what the other threads have not read.
+    pub(super) reader: Reader<'a>,
     pub(super) output: Output<'a>,
     pub(super) cursor: Option<Cursor>,
     /// A group that is unchanged so far. None of its bytes are in the output.
@@ -55,14 +49,6 @@ pub(super) struct Names {
     pub(super) count: u64,
 }
 
-/// A failed read.
-pub(super) enum ReadError {
-    /// The file could not be read.
-    Errno(Errno),
-    /// The backup must end.
-    Fatal(Error),
-}
-
 impl ReadError {
     /// Returns the error that ends the backup.
     pub(super) fn into_error(self, fail: impl FnOnce(Errno) -> Error) -> Error {
@@ -74,6 +60,10 @@ impl ReadError {
 }
 
 impl Writer<'_> {
+    pub(super) fn tracker(&self) -> &Tracker {
+        self.reader.tracker
+    }
+
     /// Reports an entry as skipped.
     pub(super) fn skip(&mut self, path: &[u8], reason: SkipReason) {
         let path = path.to_vec();
@@ -84,13 +74,18 @@ impl Writer<'_> {
     /// Skips an entry if the error concerns only this entry. Otherwise fails.
     pub(super) fn skip_or_fail(
         &mut self,
-        walk: &TreeWalk<'_>,
+        path: &[u8],
         operation: &'static str,
         errno: Errno,
     ) -> Result<()> {
-        let reason = skippable(errno).ok_or_else(|| walk.fail(operation, errno))?;
-        self.skip(walk.path(), reason);
+        let reason = skippable(errno).ok_or_else(|| self.fail(path, operation, errno))?;
+        self.skip(path, reason);
         Ok(())
+    }
+
+    /// Returns the error for a path, for failures that fail the backup.
+    pub(super) fn fail(&self, path: &[u8], operation: &'static str, errno: Errno) -> Error {
+        self.reader.root.fail(path, operation, errno)
     }
 
     /// Reports a change, if there is one.
@@ -121,7 +116,7 @@ impl Writer<'_> {
         meta: &Metadata,
         header_len: usize,
     ) -> Entry {
-        let keep = !self.options.reproducible;
+        let keep = !self.reader.options.reproducible;
         Entry {
             path: path.to_vec(),
             kind,
@@ -150,13 +145,13 @@ impl Writer<'_> {
         self.add_entry(entry, meta);
         self.report.files += 1;
         self.report.content += meta.size;
-        self.tracker.add_file();
+        self.tracker().add_file();
     }
 
     /// Adds an entry to the index, or to the current group.
     pub(super) fn add_entry(&mut self, mut entry: Entry, meta: &Metadata) {
         self.check_time(&entry.path, meta);
-        entry.is_recent &= !self.options.reproducible;
+        entry.is_recent &= !self.reader.options.reproducible;
         match &mut self.group {
             Some(group) => group.members.push(GroupMember { entry, meta: *meta }),
             None => self.output.add_entry(entry),
@@ -169,50 +164,16 @@ impl Writer<'_> {
         ends_group(len, path)
     }
 
-    /// Reads a range of a file into the batch, and counts it as progress. Returns the number of bytes that
-    /// the file had.
-    pub(super) fn read(
-        &mut self,
-        file: &mut SourceFile,
-        range: Range<u64>,
-    ) -> Result<u64, ReadError> {
-        let len = self.read_uncounted(file, range)?;
-        self.tracker.add_bytes(len);
-        Ok(len)
-    }
-
-    /// Same as [`read`](Writer::read), for bytes that were counted before.
-    pub(super) fn read_uncounted(
+    /// Reads a range of a file into the batch. Returns the number of bytes that the file had.
+    pub(super) fn read_range(
         &mut self,
         file: &mut SourceFile,
         range: Range<u64>,
     ) -> Result<u64, ReadError> {
         let batch = self.output.batch().map_err(ReadError::Fatal)?;
-        let mut at = range.start;
-        while at < range.end {
-            if self.tracker.is_cancelled() {
-                return Err(ReadError::Fatal(Error::cancelled()));
-            }
-            let left = (range.end - at) as usize;
-            let hole = file.hole_at(at).min(left as u64) as usize;
-            if hole > 0 {
-                batch.raw.zeros(hole);
-                at += hole as u64;
-                continue;
-            }
-            let allowed = (self.options.read_limit)
-                .take(left, || self.tracker.is_cancelled())
-                .map_err(ReadError::Fatal)?;
-            let n = file.read_at(batch.raw.room(allowed), at).map_err(ReadError::Errno)?;
-            if n == 0 {
-                break;
-            }
-            batch.raw.advance(n);
-            at += n as u64;
-            self.report.read += n as u64;
-        }
-        file.release(range.start..at);
-        Ok(at - range.start)
+        let amount = self.reader.append(file, range, &mut batch.raw)?;
+        self.report.read += amount.read;
+        Ok(amount.len)
     }
 
     /// Pads the last block with zeros. Batches begin and segments end at blocks. The pieces of a large file
@@ -223,9 +184,4 @@ impl Writer<'_> {
         batch.raw.zeros(len.next_multiple_of(BLOCK) - len);
         Ok(())
     }
-}
-
-/// Returns the header of a file.
-pub(super) fn file_header<'a>(path: &'a [u8], meta: &'a Metadata) -> Header<'a> {
-    Header { path, kind: EntryKind::File, meta, target: b"" }
 }
