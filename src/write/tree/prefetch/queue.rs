@@ -263,6 +263,15 @@ impl<'a, F> Queue<'a, F> {
     }
 }
 
+impl<F> Drop for Queue<'_, F> {
+    /// Drops the items that the writer has not taken. They refer to the queue.
+    fn drop(&mut self) {
+        let items = std::mem::take(&mut self.shared.lock().items);
+        // Their room is returned, which locks the queue.
+        drop(items);
+    }
+}
+
 impl<F> State<F> {
     fn new() -> Self {
         State {
