@@ -188,9 +188,12 @@ impl<'a, F> Queue<'a, F> {
         self.shared.wake_threads(&state);
     }
 
-    /// Adds the item of a claim.
+    /// Adds the item of a claim, unless the writer has ended.
     pub(super) fn publish(&self, claim: &Claim, found: Found<F>, room: Option<Room<F>>) {
         let mut state = self.shared.lock();
+        if state.is_stopped {
+            return;
+        }
         let at = (claim.number - state.first) as usize;
         state.items[at] = Some(Item { path: claim.entry.path.clone(), found, _room: room });
         state.claimed -= 1;
@@ -254,19 +257,15 @@ impl<'a, F> Queue<'a, F> {
         Waker(self.shared.clone())
     }
 
-    /// Ends the threads.
+    /// Ends the threads, and drops the items that the writer has not taken: a thread may wait until it can send the
+    /// next part of one, and their room refers to the queue.
     pub(super) fn stop(&self) {
         let mut state = self.shared.lock();
         state.is_stopped = true;
+        let items = std::mem::take(&mut state.items);
         self.shared.wake_threads(&state);
         self.shared.wake_writer(&mut state);
-    }
-}
-
-impl<F> Drop for Queue<'_, F> {
-    /// Drops the items that the writer has not taken. They refer to the queue.
-    fn drop(&mut self) {
-        let items = std::mem::take(&mut self.shared.lock().items);
+        drop(state);
         // Their room is returned, which locks the queue.
         drop(items);
     }

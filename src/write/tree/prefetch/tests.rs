@@ -77,12 +77,14 @@ fn items_have_the_order_of_the_walk_and_all_bytes() {
 
 #[test]
 fn a_writer_that_ends_early_ends_the_threads() {
-    let (_dir, root) = tree(&[3 << 20; 40]);
-    for taken in [0, 1, 20] {
+    let (_dir, root) = tree(&[8 << 20; 10]);
+    for taken in [0, 1, 5] {
         let result: Result<()> = with_items(&root, |mut items, _| {
             for _ in 0..taken {
                 drop(items.next()?);
             }
+            // Now all threads wait: for room, or to send a part.
+            thread::sleep(MOMENT);
             Err(Error::new(ErrorKind::Internal, "stop"))
         });
         assert_eq!(result.expect_err("the error of the writer").kind(), ErrorKind::Internal);
