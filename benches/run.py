@@ -13,6 +13,7 @@ run of each is a warm-up, in which both archives must list all files of the tree
 
 The runs of the first table write to --out in memory, those of the second to --disk. There the
 peer calls fsync once, and ours syncs as always. The tree is in the page cache in both.
+--cold (root only) drops all caches before each run; the archive goes to --out.
 --scaling measures ours alone: the tree with 1 to 8 threads, and trees of many files of 256
 bytes.
 
@@ -58,6 +59,10 @@ def main():
         args.disk.mkdir(parents=True, exist_ok=True)
         report["disk"] = compare(args, peer, args.disk, fsync=True)
         print(comparison(f"Archive on disk, with fsync ({args.pairs} pairs)", report["disk"]))
+    if args.cold:
+        report["cold"] = compare(args, peer, args.out, fsync=False, cold=True)
+        print(comparison(f"Cold caches, archive in memory ({args.pairs} pairs)", report["cold"]))
+        print(system_time(report["memory"], report["cold"]))
     if args.scaling:
         report["scaling"] = scaling(args)
     if args.json:
@@ -73,6 +78,7 @@ def parse_args():
     add("--out", type=Path, default=Path("/dev/shm"), help="a folder in memory for the archives [%(default)s]")
     add("--disk", type=Path, default=TARGET / "disk", help="a folder on a disk for table two [target/bench/disk]")
     add("--no-disk", action="store_true", help="leave out the second table")
+    add("--cold", action="store_true", help="also with cold caches, which needs root")
     add("--no-pigz", action="store_true", help="leave out tar and pigz")
     add("--scaling", action="store_true", help="also ours by threads and by number of files")
     add("--million", action="store_true", help="with --scaling: a million files too (4 GB of disk)")
@@ -152,7 +158,7 @@ def measure(command, env=None):
     peak = usage.ru_maxrss * 1024
     if peak <= floor and sampled[0]:
         peak = sampled[0]
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": peak}
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "system": usage.ru_stime, "peak": peak}
 
 
 def own_peak():
@@ -202,15 +208,20 @@ def ours_command(binary, tree, options=(), threads=THREADS):
 # Peer, ours, peer, ours …
 
 
-def compare(args, peer, folder, fsync):
+def drop_caches():
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def compare(args, peer, folder, fsync, cold=False):
     commands = {"peer": lambda out: [peer, *["-fsync"] * fsync, str(args.tree), f"{out}/peer.tar.gz"]}
     for label, (binary, options) in args.ours.items():
         commands[label] = ours_command(binary, args.tree, options)
-    if not args.no_pigz and not fsync:
+    if not (args.no_pigz or fsync or cold):
         commands[PIGZ] = lambda out: ["sh", "-c", f"tar cf - -C {shlex.quote(str(args.tree))} . "
                                               f"| pigz -1 -p {THREADS} > {out}/pigz.tar.gz"]
     files = sum(len(names) for _, _, names in os.walk(args.tree))
-    before = os.sync if fsync else lambda: None
+    before = drop_caches if cold else os.sync if fsync else lambda: None
 
     def run(name, expect=None):
         before()
@@ -240,6 +251,14 @@ def comparison(title, pairs):
             rows[-1][3] = ""  # of several processes only the largest is known
     head = ["", "wall s", "CPU s", "peak MB", "archive MB", "wall: peer ÷ it", "CPU: it ÷ peer", "size: it ÷ peer"]
     return table(title, head, rows)
+
+
+def system_time(warm, cold):
+    """Returns the table of the system time with cold caches against that with warm ones."""
+    of = lambda measured: median([ours["system"] for _, ours in measured])
+    rows = [[name, f"{of(warm[name]):.2f}", f"{of(cold[name]):.2f}", f"**{of(cold[name]) / of(warm[name]):.2f}**"]
+            for name in cold]
+    return table("System time", ["", "warm s", "cold s", "cold ÷ warm"], rows)
 
 
 def absolute(runs):
