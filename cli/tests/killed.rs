@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Place, create, names, ok, spawn, wait_until, wingback};
+use common::{Fixture, create, names, ok, spawn, wait_until, wingback};
 
 #[test]
 fn a_killed_backup_leaves_a_whole_archive_or_a_leftover_to_sweep() {
@@ -20,26 +20,26 @@ fn a_killed_backup_leaves_a_whole_archive_or_a_leftover_to_sweep() {
 
 #[test]
 fn a_killed_incremental_backup_leaves_the_previous_archive_unchanged() {
-    let place = tree();
-    ok(&mut place.create());
-    let before = place.tmp.path().join("before.tar.gz");
-    fs::rename(place.archive(), &before).expect("renamed");
+    let fixture = tree();
+    ok(&mut fixture.create());
+    let before = fixture.tmp.path().join("before.tar.gz");
+    fs::rename(fixture.archive(), &before).expect("renamed");
     let (bytes, options) = (common::read(&before), [OsStr::new("--previous"), before.as_os_str()]);
-    kill_backups(&place, &options);
+    kill_backups(&fixture, &options);
     assert!(common::read(&before) == bytes);
-    let report = ok(create(&place.source, &place.to).args(options).arg("--json")).json();
+    let report = ok(create(&fixture.source, &fixture.to).args(options).arg("--json")).json();
     assert!(
         report["copied"].as_u64() > Some(3 << 20),
         "the backup copied from the previous one: {report}"
     );
 }
 
-fn kill_backups(place: &Place, options: &[&OsStr]) {
+fn kill_backups(fixture: &Fixture, options: &[&OsStr]) {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
     // The fastest of several runs, because a disk is slow at times.
     let runs = (0..5).map(|_| {
         let start = Instant::now();
-        ok(create(&place.source, &place.to).args(options));
+        ok(create(&fixture.source, &fixture.to).args(options));
         start.elapsed()
     });
     let took = runs.min().expect("some");
@@ -48,8 +48,8 @@ fn kill_backups(place: &Place, options: &[&OsStr]) {
     for i in 0..kills {
         // A little beyond the end, to include the final rename.
         let after = took.mul_f64(rng.f64() * 1.3);
-        let to = place.tmp.path().join(format!("{i}"));
-        kill(create(&place.source, &to).args(options), &to, after, &mut outcomes);
+        let to = fixture.tmp.path().join(format!("{i}"));
+        kill(create(&fixture.source, &to).args(options), &to, after, &mut outcomes);
         fs::remove_dir_all(&to).unwrap_or_default();
     }
     println!("{kills} kills within {took:?}: {outcomes:?}");
@@ -102,37 +102,37 @@ fn assert_whole(archive: &Path) {
 const FILES: usize = 40;
 
 /// Incompressible files, one of them large, so that a backup takes a while.
-fn tree() -> Place {
-    let place = Place::new();
+fn tree() -> Fixture {
+    let fixture = Fixture::new();
     for i in 0..FILES as u64 {
         let len = if i == 0 { 3 << 20 } else { 100_000 };
-        let dir = place.source.join("world");
+        let dir = fixture.source.join("world");
         fs::create_dir_all(&dir).expect("created");
         fs::write(dir.join(format!("{i}")), common::noise(i, len)).expect("written");
     }
-    place
+    fixture
 }
 
 #[test]
 fn sweep_removes_the_leftovers_of_dead_processes_only() {
-    let place = Place::with(&[("a", &common::noise(1, 400_000))]);
+    let fixture = Fixture::with(&[("a", &common::noise(1, 400_000))]);
     let slow = ["--read-limit", "200k"];
-    let mut dead = spawn(place.create().args(slow));
-    wait_until("the first file of the backup", || !place.left().is_empty());
-    let leftover = place.archive();
+    let mut dead = spawn(fixture.create().args(slow));
+    wait_until("the first file of the backup", || !fixture.left().is_empty());
+    let leftover = fixture.archive();
     dead.kill().expect("a child of this process");
     dead.wait().expect("a child of this process");
-    let mut living = spawn(place.create().args(slow));
-    wait_until("the first file of another backup", || place.left().len() == 2);
+    let mut living = spawn(fixture.create().args(slow));
+    wait_until("the first file of another backup", || fixture.left().len() == 2);
     let mut swept = String::new();
     while living.try_wait().expect("a child").is_none() {
-        swept += &ok(wingback().arg("sweep").arg(&place.to)).out;
+        swept += &ok(wingback().arg("sweep").arg(&fixture.to)).out;
         // The backup needs time to proceed.
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(common::wait(living).status, 0);
     assert_eq!(swept, format!("removed {}\n", leftover.display()));
-    assert_eq!(common::listed(&place.archive()), ["a"]);
+    assert_eq!(common::listed(&fixture.archive()), ["a"]);
 }
 
 /// A killed restore leaves the old tree or the new one, or a state from which `recover` restores one of
@@ -140,21 +140,21 @@ fn sweep_removes_the_leftovers_of_dead_processes_only() {
 #[test]
 fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
     let kills: u32 = std::env::var("WINGBACK_KILLS").map_or(100, |n| n.parse().expect("a number"));
-    let place = tree();
-    ok(&mut place.create());
-    let archive = place.archive();
-    let old = place.tmp.path().join("old");
+    let fixture = tree();
+    ok(&mut fixture.create());
+    let archive = fixture.archive();
+    let old = fixture.tmp.path().join("old");
     fs::create_dir_all(old.join("world")).expect("created");
     for i in 0..50 {
         fs::write(old.join(format!("world/{i}")), format!("old {i}")).expect("written");
         fs::write(old.join(format!("{i}")), format!("old {i}")).expect("written");
     }
-    let target = place.tmp.path().join("target");
+    let target = fixture.tmp.path().join("target");
     let reset = || {
         let _ = fs::remove_dir_all(&target);
         ok(Command::new("cp").arg("-a").arg(&old).arg(&target));
     };
-    let state = place.tmp.path().join("state");
+    let state = fixture.tmp.path().join("state");
     let restore = || {
         let mut command = wingback();
         command.arg("restore").arg(&archive).arg(&target).args(["-q", "--delete"]);
@@ -190,7 +190,7 @@ fn a_killed_restore_leaves_either_the_old_or_the_new_tree() {
             assert!(!is_pending(), "kill {i}: the record still exists");
             recovered += 1;
         }
-        match (is_like(&old), is_like(&place.source)) {
+        match (is_like(&old), is_like(&fixture.source)) {
             (true, false) => olds += 1,
             (false, true) => news += 1,
             _ => panic!("kill {i} left neither tree"),

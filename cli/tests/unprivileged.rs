@@ -10,13 +10,13 @@ use std::{
     process::Command,
 };
 
-use common::{Place, is_root, listed, ok, run};
+use common::{Fixture, is_root, listed, ok, run};
 use serde_json::json;
 
 const NOBODY: u32 = 65534;
 
 struct Unprivileged {
-    place: Place,
+    fixture: Fixture,
     binary: PathBuf,
 }
 
@@ -24,16 +24,16 @@ impl Unprivileged {
     /// Copies the binary to a path that other users can execute. A separate process copies it: a file that
     /// this process writes would stay open in children that it starts at the same time.
     fn new(files: &[(&str, &[u8])]) -> Self {
-        let place = Place::with(files);
-        let binary = place.tmp.path().join("wingback");
+        let fixture = Fixture::with(files);
+        let binary = fixture.tmp.path().join("wingback");
         ok(Command::new("cp").arg(env!("CARGO_BIN_EXE_wingback")).arg(&binary));
-        mode(place.tmp.path(), 0o755);
+        mode(fixture.tmp.path(), 0o755);
         mode(&binary, 0o755);
-        fs::create_dir(&place.to).expect("created");
+        fs::create_dir(&fixture.to).expect("created");
         if is_root() {
-            chown(&place.to, Some(NOBODY), Some(NOBODY)).expect("permitted");
+            chown(&fixture.to, Some(NOBODY), Some(NOBODY)).expect("permitted");
         }
-        Unprivileged { place, binary }
+        Unprivileged { fixture, binary }
     }
 
     /// Returns the command, run by an unprivileged user.
@@ -51,9 +51,9 @@ impl Unprivileged {
         command
             .arg("create")
             .arg("--mkdir")
-            .arg(&self.place.source)
+            .arg(&self.fixture.source)
             .arg("--to")
-            .arg(&self.place.to);
+            .arg(&self.fixture.to);
         command
     }
 }
@@ -61,7 +61,7 @@ impl Unprivileged {
 impl Drop for Unprivileged {
     /// Makes directories accessible again, so that they can be removed.
     fn drop(&mut self) {
-        let _ = Command::new("chmod").arg("-R").arg("u+rwx").arg(self.place.tmp.path()).status();
+        let _ = Command::new("chmod").arg("-R").arg("u+rwx").arg(self.fixture.tmp.path()).status();
     }
 }
 
@@ -84,7 +84,7 @@ fn unreadable_files_are_reported_and_all_others_are_stored() {
         ("region.mca", &[7; 300_000]),
         ("z", b"z"),
     ]);
-    let source = &unprivileged.place.source;
+    let source = &unprivileged.fixture.source;
     forbid(&source.join("dir/secret"), 0o600);
     forbid(&source.join("region.mca"), 0o600);
     forbid(&source.join("closed"), 0o700);
@@ -101,7 +101,7 @@ fn unreadable_files_are_reported_and_all_others_are_stored() {
     let expected = ["closed", "dir/secret", "region.mca"].map(skipped);
     assert_eq!(report["skipped"], json!(expected));
     assert_eq!((&report["partial"], &report["files"]), (&json!(true), &json!(3)));
-    let archive = unprivileged.place.archive();
+    let archive = unprivileged.fixture.archive();
     assert_eq!(listed(&archive), ["a", "closed/", "dir/", "dir/z", "z"]);
     // The entry of the directory itself is complete, so a restore recreates it.
     let verbose = ok(Command::new("tar").arg("-tvzf").arg(&archive)).out;
@@ -113,7 +113,7 @@ fn unreadable_files_are_reported_and_all_others_are_stored() {
 #[test]
 fn the_text_report_lists_unreadable_files() {
     let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"lost")]);
-    forbid(&unprivileged.place.source.join("secret"), 0o600);
+    forbid(&unprivileged.fixture.source.join("secret"), 0o600);
     let ran = run(&mut unprivileged.create());
     assert_eq!(ran.status, 3, "{ran:?}");
     let line = "skipped   1\n  secret: cannot be read: Permission denied\n";
@@ -123,13 +123,13 @@ fn the_text_report_lists_unreadable_files() {
 #[test]
 fn restore_does_not_delete_what_a_backup_could_not_read() {
     let unprivileged = Unprivileged::new(&[("a", b"a"), ("secret", b"only here")]);
-    let source = &unprivileged.place.source;
+    let source = &unprivileged.fixture.source;
     forbid(&source.join("secret"), 0o600);
     assert_eq!(run(&mut unprivileged.create()).status, 3);
     let restore = |options: &[&str]| {
         let mut restore = Command::new(env!("CARGO_BIN_EXE_wingback"));
-        restore.arg("restore").arg(unprivileged.place.archive()).arg(source).args(options);
-        run(restore.env("WINGBACK_STATE_DIR", unprivileged.place.tmp.path().join("state")))
+        restore.arg("restore").arg(unprivileged.fixture.archive()).arg(source).args(options);
+        run(restore.env("WINGBACK_STATE_DIR", unprivileged.fixture.tmp.path().join("state")))
     };
     let ran = restore(&["--delete"]);
     assert_eq!(ran.status, 1, "{ran:?}");
@@ -145,9 +145,9 @@ fn restore_does_not_delete_what_a_backup_could_not_read() {
 #[test]
 fn restore_does_not_delete_what_it_may_not_read() {
     let unprivileged = Unprivileged::new(&[("a", b"a")]);
-    let place = &unprivileged.place;
+    let fixture = &unprivileged.fixture;
     ok(unprivileged.create().arg("-q"));
-    let (archive, target) = (place.archive(), place.to.join("target"));
+    let (archive, target) = (fixture.archive(), fixture.to.join("target"));
     let secret = target.join("secret");
     fs::create_dir(&target).expect("created");
     fs::write(target.join("other"), "other").expect("written");
@@ -158,7 +158,7 @@ fn restore_does_not_delete_what_it_may_not_read() {
     }
     let restore = |options: &[&str]| {
         let mut restore = unprivileged.command();
-        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        restore.env("WINGBACK_STATE_DIR", fixture.to.join("state"));
         ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(options));
     };
     restore(&["--delete"]);
@@ -170,20 +170,20 @@ fn restore_does_not_delete_what_it_may_not_read() {
 #[test]
 fn an_unreadable_ignore_file_is_a_warning() {
     let unprivileged = Unprivileged::new(&[(".pteroignore", b"a"), ("a", b"a")]);
-    forbid(&unprivileged.place.source.join(".pteroignore"), 0o600);
+    forbid(&unprivileged.fixture.source.join(".pteroignore"), 0o600);
     let ran = run(unprivileged.create().arg("--json"));
     assert_eq!(ran.status, 3);
     let warning = &ran.json()["warnings"][0];
     assert_eq!(warning["code"], "ignore-file");
     let message = warning["message"].as_str().unwrap();
     assert!(message.starts_with(".pteroignore is not used: "), "{message}");
-    assert_eq!(listed(&unprivileged.place.archive()), ["a"]);
+    assert_eq!(listed(&unprivileged.fixture.archive()), ["a"]);
 }
 
 #[test]
 fn an_unreadable_source_is_an_error() {
     let unprivileged = Unprivileged::new(&[("a", b"a")]);
-    forbid(&unprivileged.place.source, 0o700);
+    forbid(&unprivileged.fixture.source, 0o700);
     let ran = run(&mut unprivileged.create());
     assert_eq!(ran.status, 1);
     let error = ran.one_line_error();
@@ -191,24 +191,24 @@ fn an_unreadable_source_is_an_error() {
         error.starts_with("open the source ") && error.contains("Permission denied"),
         "{error}"
     );
-    assert_eq!(unprivileged.place.left(), [""; 0]);
+    assert_eq!(unprivileged.fixture.left(), [""; 0]);
 }
 
 #[test]
 fn a_backup_directory_that_is_not_writable_is_an_error() {
     let unprivileged = Unprivileged::new(&[("a", b"a")]);
-    let place = &unprivileged.place;
+    let fixture = &unprivileged.fixture;
     if is_root() {
-        chown(&place.to, Some(0), Some(0)).unwrap();
+        chown(&fixture.to, Some(0), Some(0)).unwrap();
     }
-    mode(&place.to, 0o555);
+    mode(&fixture.to, 0o555);
     let ran = run(&mut unprivileged.create());
     assert_eq!(ran.status, 1);
     let error = ran.one_line_error();
     assert!(error.starts_with("create ") && error.contains("Permission denied"), "{error}");
     let json = run(unprivileged.create().arg("--json")).json();
     assert_eq!(json["kind"], "permission-denied");
-    assert_eq!(place.left(), [""; 0]);
+    assert_eq!(fixture.left(), [""; 0]);
     // A missing directory cannot be created there.
     let mut command = unprivileged.create();
     let ran = run(command.args(["--name", "srv/{uuid}.tar.gz"]));
@@ -222,14 +222,14 @@ fn an_unprivileged_restore_reports_the_owners_that_it_cannot_set() {
     let files: Vec<_> = (0..103).map(|i| format!("{i:03}")).collect();
     let files: Vec<_> = files.iter().map(|path| (path.as_str(), &b"x"[..])).collect();
     let unprivileged = Unprivileged::new(&files);
-    let place = &unprivileged.place;
+    let fixture = &unprivileged.fixture;
     ok(unprivileged.create().arg("-q"));
-    let archive = place.archive();
+    let archive = fixture.archive();
     let restore = |owner: &[&str]| {
-        let target = place.to.join("target");
+        let target = fixture.to.join("target");
         let _ = fs::remove_dir_all(&target);
         let mut restore = unprivileged.command();
-        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        restore.env("WINGBACK_STATE_DIR", fixture.to.join("state"));
         restore.arg("restore").arg(&archive).arg(&target).args(owner);
         let json = ok(restore.arg("--json")).json();
         assert_ne!(fs::metadata(target.join("000")).expect("it exists").uid(), 1);
@@ -253,9 +253,9 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     const MODES: [(&str, u32); 3] = [("read-only", 0o555), ("unsearchable", 0o600), ("none", 0)];
     let files = ["read-only/a", "unsearchable/a", "none/in/a"].map(|path| (path, &b"new"[..]));
     let unprivileged = Unprivileged::new(&files);
-    let place = &unprivileged.place;
-    let archive = place.tmp.path().join("archive.tar.gz");
-    closed_archive(&place.source, &archive);
+    let fixture = &unprivileged.fixture;
+    let archive = fixture.tmp.path().join("archive.tar.gz");
+    closed_archive(&fixture.source, &archive);
     const EXACT: [&str; 2] = ["--delete", "--delete-excluded"];
     let ways: [(&[&str], &str); 4] = [
         (&EXACT, "--threads=2"),
@@ -265,7 +265,7 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
     ];
     for (delete, more) in ways {
         let options = [delete, &[more]].concat();
-        let target = place.tmp.path().join("target");
+        let target = fixture.tmp.path().join("target");
         fs::create_dir(&target).expect("created");
         for (dir, _) in MODES {
             fs::create_dir_all(target.join(dir).join("in")).expect("created");
@@ -280,7 +280,7 @@ fn an_unprivileged_restore_writes_into_and_replaces_closed_directories() {
             mode(&target.join(dir), to);
         }
         let mut restore = unprivileged.command();
-        restore.env("WINGBACK_STATE_DIR", place.to.join("state"));
+        restore.env("WINGBACK_STATE_DIR", fixture.to.join("state"));
         ok(restore.arg("restore").arg(&archive).arg(&target).arg("-q").args(&options));
         for (dir, to) in MODES {
             let found = fs::metadata(target.join(dir)).expect("it exists").mode() & 0o7777;

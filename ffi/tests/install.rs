@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use common::{Place, built, cargo, left_out::in_test_all, ok, root};
+use common::{Fixture, built, cargo, left_out::in_test_all, ok, root};
 
 /// An installation.
 struct Prefix(PathBuf);
@@ -75,8 +75,8 @@ impl Prefix {
 /// Makes a backup with the first example and reads it with the second. `command` returns a command that
 /// runs the example of a name.
 fn examples_work(command: impl Fn(&str) -> Command) {
-    let place = Place::new();
-    let said = ok(command("backup").arg(place.source()).arg(place.work()));
+    let fixture = Fixture::new();
+    let said = ok(command("backup").arg(fixture.source()).arg(fixture.work()));
     assert!(said.contains("skipped fifo: is a named pipe"), "{said}");
     let (archive, _) = said.split_once(": ").unwrap();
     let listed = ok(command("look").arg(archive));

@@ -14,24 +14,24 @@ mod server;
 use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, process::Command};
 
 use common::{
-    HEADER, Place, built, compile,
+    Fixture, HEADER, built, compile,
     left_out::{cases, in_test_all},
     ok, root,
 };
 use server::Server;
 
 /// Runs a program under both, each time with new directories.
-fn run_checked(program: &str, arguments: impl Fn(&Place) -> Vec<OsString>) {
+fn run_checked(program: &str, arguments: impl Fn(&Fixture) -> Vec<OsString>) {
     let dir = tempfile::tempdir().unwrap();
     let sanitized = compile(program, dir.path(), &["-fsanitize=address"]);
-    let place = Place::new();
-    ok(Command::new(sanitized).args(arguments(&place)));
+    let fixture = Fixture::new();
+    ok(Command::new(sanitized).args(arguments(&fixture)));
     if !in_test_all(&format!("{program} under valgrind")) {
         return;
     }
     let plain = compile(program, dir.path(), &[]);
-    let place = Place::new();
-    ok(valgrind().arg(plain).args(arguments(&place)));
+    let fixture = Fixture::new();
+    ok(valgrind().arg(plain).args(arguments(&fixture)));
 }
 
 fn valgrind() -> Command {
@@ -48,8 +48,8 @@ fn valgrind() -> Command {
     valgrind
 }
 
-fn directories(place: &Place) -> Vec<OsString> {
-    vec![place.source().into(), place.work().into()]
+fn directories(fixture: &Fixture) -> Vec<OsString> {
+    vec![fixture.source().into(), fixture.work().into()]
 }
 
 /// The arguments with which a program uses a server.
@@ -60,9 +60,9 @@ fn access(server: &Server, bucket: &str) -> Vec<OsString> {
 #[test]
 fn a_complete_client_works() {
     let server = Server::new();
-    run_checked("client.c", |place| {
+    run_checked("client.c", |fixture| {
         let bucket = server.bucket();
-        let mut arguments = directories(place);
+        let mut arguments = directories(fixture);
         arguments.extend(access(&server, &bucket));
         for key in ["streamed", "file"] {
             let upload = server.create_upload(&bucket, key);
@@ -86,13 +86,13 @@ fn the_program_of_the_documentation_makes_a_backup_and_explains_a_failure() {
     let source = dir.path().join("documented.c");
     fs::write(&source, program.split_once("```").unwrap().0).unwrap();
     let program = compile(&source, dir.path(), &["-fsanitize=address"]);
-    let place = Place::new();
-    let said = ok(Command::new(&program).args(directories(&place)));
+    let fixture = Fixture::new();
+    let said = ok(Command::new(&program).args(directories(&fixture)));
     assert!(said.contains(" bytes, SHA-1 "), "{said}");
-    assert!(place.work().join("monday.tar.gz").is_file());
+    assert!(fixture.work().join("monday.tar.gz").is_file());
 
-    let source = place.source().join("missing");
-    let failed = Command::new(&program).arg(&source).arg(place.work()).output().unwrap();
+    let source = fixture.source().join("missing");
+    let failed = Command::new(&program).arg(&source).arg(fixture.work()).output().unwrap();
     let why = String::from_utf8(failed.stderr).unwrap();
     assert_eq!(failed.status.code(), Some(1), "{why}");
     assert!(why.starts_with("not-found: ") && why.contains(source.to_str().unwrap()), "{why}");
@@ -107,8 +107,8 @@ fn misuse_is_an_error() {
 #[test]
 fn eight_threads_share_stores() {
     let server = Server::new();
-    run_checked("threads.c", |place| {
-        let mut arguments = directories(place);
+    run_checked("threads.c", |fixture| {
+        let mut arguments = directories(fixture);
         arguments.extend(access(&server, &server.bucket()));
         arguments
     });
@@ -123,11 +123,11 @@ fn memory_does_not_grow_with_use() {
     let dir = tempfile::tempdir().unwrap();
     let tasks = std::env::var("WINGBACK_CYCLES").unwrap_or(cases("400", "2000").into());
     let program = compile("cycles.c", dir.path(), &[]);
-    let place = Place::new();
+    let fixture = Fixture::new();
     // Without these settings, memory that the allocator keeps for ended threads would count as well.
     let printed = ok(Command::new(program)
         .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1")
-        .args(directories(&place))
+        .args(directories(&fixture))
         .args([cases("20000", "100000"), &tasks]));
     print!("{printed}");
 }

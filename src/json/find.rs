@@ -10,22 +10,22 @@ use crate::{
     },
 };
 
-objects!(FileVersion, Found, Unsearched, Place<'_>);
+objects!(FileVersion, Found, Unsearched, FoundIn<'_>);
 
 /// The fields of the member, and the archives.
 impl WriteFields for FileVersion {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("type", "version")?;
         self.member.write_fields(to)?;
-        let places: Vec<_> = self.archives.iter().map(|archive| Place(archive)).collect();
+        let places: Vec<_> = self.archives.iter().map(|archive| FoundIn(archive)).collect();
         to.field("archives", &places)
     }
 }
 
 /// An archive that contains a version.
-struct Place<'a>(&'a StoredArchive);
+struct FoundIn<'a>(&'a StoredArchive);
 
-impl WriteFields for Place<'_> {
+impl WriteFields for FoundIn<'_> {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("key", self.0.key.as_str())?;
         to.field("made_ns", &self.0.made_ns())

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Place, Ran, names, noise, ok, run, wingback},
+    common::{Fixture, Ran, names, noise, ok, run, wingback},
     limited,
 };
 
@@ -13,8 +13,8 @@ const BEFORE: u64 = 1_700_000_000;
 const AFTER: u64 = 1_700_000_100;
 
 /// Writes a file with this mtime.
-fn write(place: &Place, path: &str, content: &[u8], seconds: u64) {
-    let path = place.source.join(path);
+fn write(fixture: &Fixture, path: &str, content: &[u8], seconds: u64) {
+    let path = fixture.source.join(path);
     fs::create_dir_all(path.parent().expect("in the source")).expect("made");
     fs::write(&path, content).expect("written");
     let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -22,30 +22,30 @@ fn write(place: &Place, path: &str, content: &[u8], seconds: u64) {
 }
 
 /// A place with the archive `a.tar.gz`, whose source was changed after that.
-fn changed() -> Place {
-    let place = Place::new();
-    write(&place, ".pteroignore", b"*.log\n", BEFORE);
-    write(&place, "latest.log", b"a line\n", BEFORE);
-    write(&place, "old", b"old\n", BEFORE);
-    write(&place, "server.jar", &noise(1, 2_000_000), BEFORE);
-    write(&place, "touched", b"touched\n", BEFORE);
-    write(&place, "world/level.dat", b"level\n", BEFORE);
-    back_up(&place, "a");
-    fs::remove_file(place.source.join("old")).expect("removed");
-    write(&place, "touched", b"touched\n", AFTER);
-    write(&place, "world/level.dat", b"another level\n", AFTER);
-    write(&place, "world/new\x1b[31m", b"new\n", AFTER);
-    place
+fn changed() -> Fixture {
+    let fixture = Fixture::new();
+    write(&fixture, ".pteroignore", b"*.log\n", BEFORE);
+    write(&fixture, "latest.log", b"a line\n", BEFORE);
+    write(&fixture, "old", b"old\n", BEFORE);
+    write(&fixture, "server.jar", &noise(1, 2_000_000), BEFORE);
+    write(&fixture, "touched", b"touched\n", BEFORE);
+    write(&fixture, "world/level.dat", b"level\n", BEFORE);
+    back_up(&fixture, "a");
+    fs::remove_file(fixture.source.join("old")).expect("removed");
+    write(&fixture, "touched", b"touched\n", AFTER);
+    write(&fixture, "world/level.dat", b"another level\n", AFTER);
+    write(&fixture, "world/new\x1b[31m", b"new\n", AFTER);
+    fixture
 }
 
-fn back_up(place: &Place, name: &str) {
+fn back_up(fixture: &Fixture, name: &str) {
     let name = format!("{name}-{{uuid}}.tar.gz");
-    ok(place.create().args(["--quiet", "--name", &name]));
+    ok(fixture.create().args(["--quiet", "--name", &name]));
 }
 
-fn archive(place: &Place, name: &str) -> std::path::PathBuf {
+fn archive(fixture: &Fixture, name: &str) -> std::path::PathBuf {
     let is_named = |file: &std::ffi::OsString| file.to_string_lossy().starts_with(name);
-    place.to.join(names(&place.to).into_iter().find(is_named).expect("an archive"))
+    fixture.to.join(names(&fixture.to).into_iter().find(is_named).expect("an archive"))
 }
 
 fn diff(a: &Path, b: &Path, args: &[&str]) -> Ran {
@@ -59,10 +59,10 @@ const LINES: &str = "removed             4  old\n\
 
 #[test]
 fn differences_are_printed_as_a_table_and_are_status_1() {
-    let place = changed();
-    back_up(&place, "b");
-    let a = archive(&place, "a");
-    for other in [&archive(&place, "b"), &place.source] {
+    let fixture = changed();
+    back_up(&fixture, "b");
+    let a = archive(&fixture, "a");
+    for other in [&archive(&fixture, "b"), &fixture.source] {
         let ran = diff(&a, other, &[]);
         assert_eq!((ran.status, &*ran.out), (1, LINES), "{other:?}");
         assert_eq!(
@@ -76,27 +76,27 @@ fn differences_are_printed_as_a_table_and_are_status_1() {
 
 #[test]
 fn equal_sides_are_status_0_and_no_content_is_read() {
-    let place = changed();
-    back_up(&place, "b");
-    back_up(&place, "c");
-    let (b, c) = (archive(&place, "b"), archive(&place, "c"));
-    for other in [&c, &place.source] {
+    let fixture = changed();
+    back_up(&fixture, "b");
+    back_up(&fixture, "c");
+    let (b, c) = (archive(&fixture, "b"), archive(&fixture, "c"));
+    for other in [&c, &fixture.source] {
         let ran = diff(&b, other, &["--json"]);
         assert_eq!((ran.status, &*ran.err), (0, ""));
         let compared = ran.json();
         assert_eq!((&compared["equal"], &compared["read"]), (&json!(true), &json!(0)));
     }
     // Only the paths that the backup excluded are different.
-    let ran = diff(&b, &place.source, &["--excluded"]);
+    let ran = diff(&b, &fixture.source, &["--excluded"]);
     assert_eq!((ran.status, &*ran.out), (1, "added               7  latest.log\n"));
-    let ran = diff(&b, &place.source, &["--content", "--json"]);
+    let ran = diff(&b, &fixture.source, &["--content", "--json"]);
     assert!(ran.json()["read"].as_u64().is_some_and(|read| read > 2_000_000), "{ran:?}");
 }
 
 #[test]
 fn json_has_each_difference_and_a_summary() {
-    let place = changed();
-    let ran = diff(&archive(&place, "a"), &place.source, &["--json"]);
+    let fixture = changed();
+    let ran = diff(&archive(&fixture, "a"), &fixture.source, &["--json"]);
     assert_eq!((ran.status, &*ran.err), (1, ""));
     let lines: Vec<Value> =
         ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -126,14 +126,14 @@ fn json_has_each_difference_and_a_summary() {
 
 #[test]
 fn trouble_is_status_2_as_of_diff() {
-    let place = changed();
-    let a = archive(&place, "a");
-    let none = place.tmp.path().join("none");
+    let fixture = changed();
+    let a = archive(&fixture, "a");
+    let none = fixture.tmp.path().join("none");
     for (a, b, why) in [
         (&none, &a, "No such file or directory"),
         (&a, &none, "No such file or directory"),
-        (&place.source, &a, "it is not a regular file"),
-        (&a, &place.source.join("server.jar"), "it is not a gzip file"),
+        (&fixture.source, &a, "it is not a regular file"),
+        (&a, &fixture.source.join("server.jar"), "it is not a gzip file"),
     ] {
         let ran = diff(a, b, &[]);
         assert_eq!((ran.status, &*ran.out), (2, ""), "{why}");
@@ -151,7 +151,7 @@ fn trouble_is_status_2_as_of_diff() {
     );
     // Nobody reads that the archives differ.
     let mut full = wingback();
-    full.arg("diff").arg(&a).arg(&place.source);
+    full.arg("diff").arg(&a).arg(&fixture.source);
     full.stdout(fs::File::options().write(true).open("/dev/full").expect("open"));
     let ran = run(&mut full);
     assert_eq!(ran.status, 2, "{ran:?}");
@@ -159,31 +159,31 @@ fn trouble_is_status_2_as_of_diff() {
 
 #[test]
 fn an_archive_from_standard_input_and_one_of_tar_are_compared() {
-    let place = changed();
-    let tar = place.tmp.path().join("tar.tar.gz");
+    let fixture = changed();
+    let tar = fixture.tmp.path().join("tar.tar.gz");
     let mut command = Command::new("tar");
-    ok(command.arg("czf").arg(&tar).arg("-C").arg(&place.source).args(["--exclude=*.log", "."]));
+    ok(command.arg("czf").arg(&tar).arg("-C").arg(&fixture.source).args(["--exclude=*.log", "."]));
     let mut piped = wingback();
     piped.arg("diff").arg("-").arg(&tar);
-    let ran = run(piped.stdin(fs::File::open(archive(&place, "a")).expect("open")));
+    let ran = run(piped.stdin(fs::File::open(archive(&fixture, "a")).expect("open")));
     assert_eq!((ran.status, &*ran.out), (1, LINES), "{ran:?}");
 }
 
 #[test]
 fn archives_of_many_files_are_compared_in_little_memory() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let long = "d".repeat(200);
     for i in 0..300 {
-        let dir = place.source.join(format!("{i}-{long}"));
+        let dir = fixture.source.join(format!("{i}-{long}"));
         fs::create_dir(&dir).expect("made");
         (0..100).for_each(|file| fs::write(dir.join(format!("{file}-{long}")), "").expect("made"));
     }
-    back_up(&place, "a");
-    fs::remove_dir_all(place.source.join(format!("7-{long}"))).expect("removed");
-    back_up(&place, "b");
-    let (a, b) = (archive(&place, "a"), archive(&place, "b"));
+    back_up(&fixture, "a");
+    fs::remove_dir_all(fixture.source.join(format!("7-{long}"))).expect("removed");
+    back_up(&fixture, "b");
+    let (a, b) = (archive(&fixture, "a"), archive(&fixture, "b"));
     for (args, lines) in [(vec!["--json"], 102), (vec![], 101)] {
-        for other in [&b, &place.source] {
+        for other in [&b, &fixture.source] {
             let mut command = wingback();
             command.arg("diff").arg(&a).arg(other).args(&args);
             let ran = limited::run(&command);

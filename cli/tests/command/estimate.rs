@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 use fastrand::Rng;
 use serde_json::json;
 
-use crate::common::{self, Place, Ran, ok};
+use crate::common::{self, Fixture, Ran, ok};
 
 fn estimate(dir: &Path, args: &[&str]) -> Ran {
     ok(common::wingback().arg("estimate").arg(dir).args(args))
@@ -13,25 +13,25 @@ fn estimate(dir: &Path, args: &[&str]) -> Ran {
 
 #[test]
 fn estimate_counts_files_and_bytes_of_a_backup() {
-    let place = Place::with(&[("a", b"123"), ("d/b.log", b"4567"), ("e/c", b"")]);
-    std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
-    let mut counted = estimate(&place.source, &["--json", "--exclude", "*.log"]).json();
+    let fixture = Fixture::with(&[("a", b"123"), ("d/b.log", b"4567"), ("e/c", b"")]);
+    std::os::unix::fs::symlink("a", fixture.source.join("l")).unwrap();
+    let mut counted = estimate(&fixture.source, &["--json", "--exclude", "*.log"]).json();
     let archive_max = counted.as_object_mut().unwrap().remove("archive_max").unwrap();
     assert!(archive_max.as_u64().unwrap() > 0);
     assert_eq!(
         counted,
         json!({ "type": "estimate", "files": 2, "directories": 2, "symlinks": 1, "content": 3 })
     );
-    let text = estimate(&place.source, &["--exclude", "*.log"]).out;
+    let text = estimate(&fixture.source, &["--exclude", "*.log"]).out;
     assert!(
         text.starts_with("content   2 files, 2 directories, 1 symlink, 3 B\narchive   at most ")
     );
-    assert!(!place.to.exists());
+    assert!(!fixture.to.exists());
 }
 
 /// Makes a tree of one kind: the size of an archive depends on the sizes and names of its files.
-fn tree(rng: &mut Rng, kind: usize) -> Place {
-    let place = Place::new();
+fn tree(rng: &mut Rng, kind: usize) -> Fixture {
+    let fixture = Fixture::new();
     let (files, size, name) = match kind {
         0 => (0, 1, 10),
         1 => (400, 1, 250),
@@ -41,7 +41,7 @@ fn tree(rng: &mut Rng, kind: usize) -> Place {
         _ => (30, 150_000, 40),
     };
     for i in 0..files {
-        let dir = place.source.join(format!("{}", i % 7));
+        let dir = fixture.source.join(format!("{}", i % 7));
         fs::create_dir_all(&dir).expect("created");
         let end = if kind == 4 { ".mca" } else { "" };
         let mut path = format!("{i}").into_bytes();
@@ -61,19 +61,19 @@ fn tree(rng: &mut Rng, kind: usize) -> Place {
         }
         .expect("created");
     }
-    place
+    fixture
 }
 
 #[test]
 fn no_archive_is_larger_than_its_estimate() {
     let mut rng = Rng::with_seed(5);
     for kind in 0..6 {
-        let place = tree(&mut rng, kind);
+        let fixture = tree(&mut rng, kind);
         for profile in ["full", "wings"] {
-            let counted = estimate(&place.source, &["--json", "--profile", profile]).json();
+            let counted = estimate(&fixture.source, &["--json", "--profile", profile]).json();
             let max = counted["archive_max"].as_u64().unwrap();
             for level in ["none", "fast", "best"] {
-                let report = ok(place.create().arg("--allow-empty").args([
+                let report = ok(fixture.create().arg("--allow-empty").args([
                     "--json",
                     "--profile",
                     profile,

@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use crate::{
-    common::{Place, names, ok, run, wingback},
+    common::{Fixture, names, ok, run, wingback},
     without::{ERRNOS, Errno, refuse},
 };
 
@@ -20,38 +20,38 @@ fn on((errno, calls): (Errno, &[&str])) -> Command {
     command
 }
 
-fn place() -> Place {
-    Place::with(&[("world/region/r.0.0.mca", b"region"), ("server.properties", b"motd=new")])
+fn fixture() -> Fixture {
+    Fixture::with(&[("world/region/r.0.0.mca", b"region"), ("server.properties", b"motd=new")])
 }
 
 #[test]
 fn a_backup_succeeds_and_replaces_nothing_on_any_file_system() {
     for case in cases() {
-        let place = place();
+        let fixture = fixture();
         let uuid = "00000000-0000-0000-0000-000000000007";
         let create = || {
             let mut create = on(case);
-            create.arg("create").arg("--mkdir").arg(&place.source).arg("--to").arg(&place.to);
+            create.arg("create").arg("--mkdir").arg(&fixture.source).arg("--to").arg(&fixture.to);
             create.args(["--uuid", uuid, "-q"]);
             create
         };
         ok(&mut create());
-        let made = fs::read(place.archive()).expect("it exists");
+        let made = fs::read(fixture.archive()).expect("it exists");
         let again = run(&mut create());
         assert_eq!(again.status, 1, "{case:?}: {again:?}");
         assert!(again.err.contains("exists already"), "{case:?}: {again:?}");
-        assert_eq!(fs::read(place.archive()).expect("it exists"), made, "{case:?}");
+        assert_eq!(fs::read(fixture.archive()).expect("it exists"), made, "{case:?}");
     }
 }
 
 #[test]
 fn extract_succeeds_and_replaces_nothing_on_any_file_system() {
     for case in cases() {
-        let place = place();
-        ok(&mut place.create());
-        let target = place.tmp.path().join("target");
+        let fixture = fixture();
+        ok(&mut fixture.create());
+        let target = fixture.tmp.path().join("target");
         let mut extract = on(case);
-        extract.arg("extract").arg(place.archive()).arg(&target).arg("-q");
+        extract.arg("extract").arg(fixture.archive()).arg(&target).arg("-q");
         ok(&mut extract);
         fs::write(target.join("server.properties"), "motd=mine").expect("written");
         let again = run(&mut extract);
@@ -65,14 +65,14 @@ fn extract_succeeds_and_replaces_nothing_on_any_file_system() {
 fn restore_succeeds_on_any_file_system() {
     for case in cases() {
         for way in [&[][..], &["--delete"], &["--delete", "--in-place"]] {
-            let place = place();
-            ok(&mut place.create());
-            let target = place.tmp.path().join("target");
+            let fixture = fixture();
+            ok(&mut fixture.create());
+            let target = fixture.tmp.path().join("target");
             fs::create_dir_all(target.join("plugins")).expect("created");
             fs::write(target.join("plugins/old.jar"), "old").expect("written");
             fs::write(target.join("server.properties"), "motd=old").expect("written");
             let mut restore = on(case);
-            restore.arg("restore").arg(place.archive()).arg(&target).arg("-q").args(way);
+            restore.arg("restore").arg(fixture.archive()).arg(&target).arg("-q").args(way);
             ok(&mut restore);
             let motd = fs::read_to_string(target.join("server.properties")).expect("it exists");
             assert_eq!(motd, "motd=new", "{case:?} {way:?}");

@@ -5,32 +5,32 @@ use std::{fs, process::Command, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Place, Ran, noise, ok, run, wingback},
+    common::{Fixture, Ran, noise, ok, run, wingback},
     limited,
 };
 
 /// Two archives of a tree with a large and a small file that change, and one that does not.
-fn place() -> Place {
-    let place = Place::with(&[
+fn fixture() -> Fixture {
+    let fixture = Fixture::with(&[
         ("world/level.dat", b"level one"),
         ("world/region/r.0.0.mca", &noise(1, 300_000)),
         ("it's.yml", b"a: 1\n"),
     ]);
-    back_up(&place, "1");
-    fs::write(place.source.join("world/level.dat"), "level two").expect("written");
-    fs::write(place.source.join("world/region/r.0.0.mca"), noise(2, 300_000)).expect("written");
-    back_up(&place, "2");
-    place
+    back_up(&fixture, "1");
+    fs::write(fixture.source.join("world/level.dat"), "level two").expect("written");
+    fs::write(fixture.source.join("world/region/r.0.0.mca"), noise(2, 300_000)).expect("written");
+    back_up(&fixture, "2");
+    fixture
 }
 
-fn back_up(place: &Place, name: &str) {
-    ok(place.create().args(["--quiet", "--name", &format!("{name}-{{uuid}}.tar.gz")]));
+fn back_up(fixture: &Fixture, name: &str) {
+    ok(fixture.create().args(["--quiet", "--name", &format!("{name}-{{uuid}}.tar.gz")]));
     // The next archive has a later time.
     std::thread::sleep(Duration::from_millis(10));
 }
 
-fn find(place: &Place, pattern: &str, args: &[&str]) -> Ran {
-    run(wingback().arg("find").arg(pattern).arg(&place.to).args(args))
+fn find(fixture: &Fixture, pattern: &str, args: &[&str]) -> Ran {
+    run(wingback().arg("find").arg(pattern).arg(&fixture.to).args(args))
 }
 
 fn lines(ran: &Ran) -> Vec<Value> {
@@ -46,8 +46,8 @@ fn names(version: &Value) -> Vec<&str> {
 
 #[test]
 fn each_version_has_a_command_that_restores_it() {
-    let place = place();
-    let ran = find(&place, "level.dat", &[]);
+    let fixture = fixture();
+    let ran = find(&fixture, "level.dat", &[]);
     assert_eq!(ran.status, 0);
     assert_eq!(ran.one_line_error(), "1 path in 2 versions, 2 archives searched");
     let lines: Vec<_> = ran.out.lines().collect();
@@ -63,17 +63,17 @@ fn each_version_has_a_command_that_restores_it() {
         let restored = fs::read_to_string(into.path().join("world/level.dat"));
         assert_eq!(restored.expect("restored"), content);
     }
-    let ran = find(&place, "*.yml", &[]);
+    let ran = find(&fixture, "*.yml", &[]);
     assert!(ran.out.contains(r". 'it'\''s.yml'"), "{ran:?}");
 }
 
 #[test]
 fn json_has_each_version_with_its_archives() {
-    let place = place();
+    let fixture = fixture();
     // Another tree with an equal large file and a new small one.
-    fs::write(place.source.join("world/region/r.0.0.mca"), noise(1, 300_000)).expect("written");
-    back_up(&place, "3");
-    let ran = find(&place, "world", &["--json"]);
+    fs::write(fixture.source.join("world/region/r.0.0.mca"), noise(1, 300_000)).expect("written");
+    back_up(&fixture, "3");
+    let ran = find(&fixture, "world", &["--json"]);
     assert_eq!((ran.status, &*ran.err), (0, ""));
     let lines = lines(&ran);
     let [new, old, first, second, found] = &lines[..] else { panic!("{ran:?}") };
@@ -98,51 +98,51 @@ fn json_has_each_version_with_its_archives() {
 
 #[test]
 fn an_archive_without_an_index_is_named_and_the_others_are_searched() {
-    let place = place();
-    let tar = place.to.join("tar.tar.gz");
-    ok(Command::new("tar").arg("czf").arg(&tar).arg("-C").arg(&place.source).arg("."));
-    fs::write(place.to.join("notes.txt"), "not an archive").expect("written");
-    let ran = find(&place, "level.dat", &[]);
+    let fixture = fixture();
+    let tar = fixture.to.join("tar.tar.gz");
+    ok(Command::new("tar").arg("czf").arg(&tar).arg("-C").arg(&fixture.source).arg("."));
+    fs::write(fixture.to.join("notes.txt"), "not an archive").expect("written");
+    let ran = find(&fixture, "level.dat", &[]);
     assert_eq!((ran.status, ran.out.lines().count()), (3, 5), "{ran:?}");
     let first = ran.err.lines().next().expect("a line");
     let start = format!("wingback: not searched: search {}: it has no index", tar.display());
     assert!(first.starts_with(&start), "{ran:?}");
-    let ran = find(&place, "level.dat", &["--json"]);
+    let ran = find(&fixture, "level.dat", &["--json"]);
     let found = ran.json();
     assert_eq!((ran.status, &found["searched"]), (3, &json!(2)));
     assert_eq!(found["unsearched"][0]["key"], "tar.tar.gz");
     assert_eq!(found["unsearched"][0]["kind"], "invalid-input");
-    let ran = find(&place, "level.dat", &["--label", "server"]);
+    let ran = find(&fixture, "level.dat", &["--label", "server"]);
     assert_eq!((ran.status, ran.out.lines().count()), (0, 5), "{ran:?}");
-    assert_eq!(find(&place, "level.dat", &["--label", "other"]).status, 1);
+    assert_eq!(find(&fixture, "level.dat", &["--label", "other"]).status, 1);
 }
 
 #[test]
 fn nothing_found_and_a_missing_place_are_status_1() {
-    let place = place();
-    let ran = find(&place, "nothing", &[]);
+    let fixture = fixture();
+    let ran = find(&fixture, "nothing", &[]);
     assert_eq!((ran.status, &*ran.out), (1, ""));
     assert!(ran.err.starts_with("wingback: nothing: nothing in the archives matches it\n"));
-    let ran = find(&place, "nothing", &["--json"]);
+    let ran = find(&fixture, "nothing", &["--json"]);
     assert_eq!((ran.status, &ran.json()["unmatched"]), (1, &json!(["nothing"])));
     let mut missing = wingback();
-    missing.arg("find").arg("level.dat").arg(place.tmp.path().join("none"));
+    missing.arg("find").arg("level.dat").arg(fixture.tmp.path().join("none"));
     let ran = run(missing.arg("--json"));
     assert_eq!((ran.status, &ran.json()["kind"]), (1, &json!("not-found")));
 }
 
 #[test]
 fn a_file_among_many_is_found_in_little_memory() {
-    let place = Place::with(&[("wanted", b"here")]);
+    let fixture = Fixture::with(&[("wanted", b"here")]);
     let long = "d".repeat(200);
     for i in 0..200 {
-        let dir = place.source.join(format!("{i}-{long}"));
+        let dir = fixture.source.join(format!("{i}-{long}"));
         fs::create_dir(&dir).expect("made");
         (0..100).for_each(|file| fs::write(dir.join(format!("{file}-{long}")), "").expect("made"));
     }
-    (1..=8).for_each(|i| back_up(&place, &i.to_string()));
+    (1..=8).for_each(|i| back_up(&fixture, &i.to_string()));
     let mut command = wingback();
-    command.args(["find", "wanted"]).arg(&place.to);
+    command.args(["find", "wanted"]).arg(&fixture.to);
     let ran = limited::run(&command);
     // The paths of each archive have 8 MB.
     ran.succeeded().peak_below(28);

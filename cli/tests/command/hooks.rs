@@ -8,31 +8,31 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::common::{self, Place, Ran, ok, run};
+use crate::common::{self, Fixture, Ran, ok, run};
 
 /// Adds its name to the file `log`, and the number of finished archives.
 const LOG: &str = r#"echo "$WINGBACK_HOOK $(ls "$TO" 2>/dev/null | grep -c '^backup')" >>"$LOG""#;
 
 /// A directory whose backup has the hooks `--before`, `--after-read` and `--after`, which write a log.
 struct Hooked {
-    place: Place,
+    fixture: Fixture,
     log: PathBuf,
 }
 
 impl Hooked {
     fn new(files: &[(&str, &[u8])]) -> Self {
-        let place = Place::with(files);
-        Hooked { log: place.tmp.path().join("log"), place }
+        let fixture = Fixture::with(files);
+        Hooked { log: fixture.tmp.path().join("log"), fixture }
     }
 
     fn create(&self, args: &[&str]) -> std::process::Command {
-        let mut create = self.place.create();
-        create.env("LOG", &self.log).env("TO", &self.place.to).args(args);
+        let mut create = self.fixture.create();
+        create.env("LOG", &self.log).env("TO", &self.fixture.to).args(args);
         create
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.place.tmp.path().join(name)
+        self.fixture.tmp.path().join(name)
     }
 
     fn log(&self) -> Vec<String> {
@@ -75,13 +75,13 @@ fn the_last_hook_gets_the_report() {
     let field = |name: &str| json[name].to_string().trim_matches('"').to_owned();
     let expected = [
         "WINGBACK_HOOK=after".to_owned(),
-        format!("WINGBACK_HOOK_ARCHIVE={}", hooked.place.archive().display()),
+        format!("WINGBACK_HOOK_ARCHIVE={}", hooked.fixture.archive().display()),
         "WINGBACK_HOOK_CONTENT=3".to_owned(),
         "WINGBACK_HOOK_FILES=2".to_owned(),
         format!("WINGBACK_HOOK_SHA1={}", field("sha1")),
         format!("WINGBACK_HOOK_SIZE={}", field("size")),
         "WINGBACK_HOOK_SKIPPED=0".to_owned(),
-        format!("WINGBACK_HOOK_SOURCE={}", hooked.place.source.display()),
+        format!("WINGBACK_HOOK_SOURCE={}", hooked.fixture.source.display()),
         "WINGBACK_HOOK_STATUS=done".to_owned(),
         "WINGBACK_HOOK_WARNINGS=0".to_owned(),
     ];
@@ -115,7 +115,7 @@ fn options_are_checked_before_the_first_hook() {
 #[test]
 fn the_second_hook_runs_after_an_error() {
     let hooked = Hooked::new(&[]);
-    let error = format!("rmdir {}; {LOG}", hooked.place.source.display());
+    let error = format!("rmdir {}; {LOG}", hooked.fixture.source.display());
     let ran = run(&mut hooked.create(&["--before", &error, "--after-read", LOG]));
     assert_eq!(ran.status, 1, "{ran:?}");
     assert_eq!(hooked.log(), ["before 0", "after-read 0"]);
@@ -131,7 +131,7 @@ fn a_failure_of_a_later_hook_is_a_warning_and_has_a_status_of_its_own() {
         assert_eq!(warning["code"], "hook");
         let message = warning["message"].as_str().unwrap();
         assert_eq!(message, format!("{hook} failed: exit status: 1: the bell is broken"));
-        assert_eq!(common::listed(&hooked.place.archive()), ["a"]);
+        assert_eq!(common::listed(&hooked.fixture.archive()), ["a"]);
     }
 }
 
@@ -143,7 +143,7 @@ fn after_signals_the_later_hooks_run_once() {
         let mut child = common::spawn(&mut hooked.create(&args));
         common::wait_until("the first file of the backup", || {
             assert!(child.try_wait().expect("a child").is_none(), "the process exited too early");
-            !hooked.place.left().is_empty()
+            !hooked.fixture.left().is_empty()
         });
         for signal in signals {
             kill_process(Pid::from_child(&child), *signal).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::common::{Place, is_there, ok, wingback};
+use crate::common::{Fixture, is_there, ok, wingback};
 
 const EXAMPLES: &str = "share/doc/wingback/examples";
 
@@ -61,17 +61,17 @@ fn a_line_of_cron_mails_nothing_after_a_success_and_the_status_after_a_failure()
     ok(&mut install(dir.path()));
     let cron = fs::read_to_string(dir.path().join(EXAMPLES).join("wingback.cron")).unwrap();
     let line = cron.lines().find_map(|line| line.strip_prefix("0 4 * * * root ")).unwrap();
-    let place = Place::with(&[("a", b"a")]);
-    fs::create_dir(&place.to).unwrap();
+    let fixture = Fixture::with(&[("a", b"a")]);
+    fs::create_dir(&fixture.to).unwrap();
     let profiles = dir.path().join("wingback.toml");
-    let toml = format!("[lobby.create]\ndir = {:?}\nto = {:?}\n", place.source, place.to);
+    let toml = format!("[lobby.create]\ndir = {:?}\nto = {:?}\n", fixture.source, fixture.to);
     fs::write(&profiles, toml).unwrap();
     let mut job = Command::new("/bin/sh");
     job.args(["-c", line]).env("WINGBACK_TOML", &profiles).env("WINGBACK_STATE_DIR", dir.path());
     let ran = ok(&mut job);
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
-    ok(wingback().arg("verify").arg(place.archive()));
-    fs::remove_dir_all(&place.source).unwrap();
+    ok(wingback().arg("verify").arg(fixture.archive()));
+    fs::remove_dir_all(&fixture.source).unwrap();
     let ran = ok(&mut job);
     assert_eq!(ran.out, "backup of lobby: status 1\n");
     assert!(ran.one_line_error().contains("server"), "{ran:?}");

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::common::{self, Place, Ran, ok, run};
+use crate::common::{self, Fixture, Ran, ok, run};
 
 /// Parses all lines and checks their order.
 #[track_caller]
@@ -27,9 +27,9 @@ fn fields(object: &Value) -> Vec<&str> {
 
 #[test]
 fn progress_lines_precede_the_report() {
-    let place =
-        Place::with(&[("a", &common::noise(1, 100_000)), ("b", &common::noise(2, 100_000))]);
-    let lines = lines(&ok(place.create().args(["--json", "--read-limit", "200k"])));
+    let fixture =
+        Fixture::with(&[("a", &common::noise(1, 100_000)), ("b", &common::noise(2, 100_000))]);
+    let lines = lines(&ok(fixture.create().args(["--json", "--read-limit", "200k"])));
     let (report, progress) = lines.split_last().unwrap();
     assert_eq!(report["type"], "report");
     assert!(
@@ -72,14 +72,14 @@ fn progress_lines_precede_the_report() {
 
 #[test]
 fn the_report_has_every_field() {
-    let place = Place::with(&[("a", b"123"), ("d/b", b"4567"), ("no.log", b"")]);
-    fs::hard_link(place.source.join("a"), place.source.join("c")).unwrap();
-    std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
+    let fixture = Fixture::with(&[("a", b"123"), ("d/b", b"4567"), ("no.log", b"")]);
+    fs::hard_link(fixture.source.join("a"), fixture.source.join("c")).unwrap();
+    std::os::unix::fs::symlink("a", fixture.source.join("l")).unwrap();
     let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
-    let mut command = place.create();
+    let mut command = fixture.create();
     command.args(["--json", "--uuid", uuid, "--exclude", "*.log", "--max-len", "none=1"]);
     let mut report = lines(&ok(&mut command)).pop().unwrap();
-    let archive = place.archive();
+    let archive = fixture.archive();
     let object = report.as_object_mut().unwrap();
     assert!(object.remove("duration_ms").unwrap().is_u64());
     assert_eq!(object.remove("sha1").unwrap().as_str().unwrap().len(), 40);
@@ -103,13 +103,13 @@ fn the_report_has_every_field() {
 
 #[test]
 fn paths_that_are_not_utf8_are_given_in_base64_as_well() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let name = b"caf\xe9";
     common::ok(
-        std::process::Command::new("mkfifo").arg(place.source.join(OsStr::from_bytes(name))),
+        std::process::Command::new("mkfifo").arg(fixture.source.join(OsStr::from_bytes(name))),
     );
-    let to = place.tmp.path().join(OsStr::from_bytes(b"to\xff"));
-    let ran = ok(common::create(&place.source, &to).args(["--json", "--allow-empty"]));
+    let to = fixture.tmp.path().join(OsStr::from_bytes(b"to\xff"));
+    let ran = ok(common::create(&fixture.source, &to).args(["--json", "--allow-empty"]));
     let report = lines(&ran).pop().unwrap();
     let path = STANDARD.decode(report["location_b64"].as_str().unwrap()).unwrap();
     assert!(fs::metadata(OsStr::from_bytes(&path)).unwrap().is_file());
@@ -131,9 +131,9 @@ fn paths_that_are_not_utf8_are_given_in_base64_as_well() {
 
 #[test]
 fn an_error_replaces_the_report() {
-    let place = Place::new();
-    let nowhere = place.tmp.path().join("nowhere");
-    let ran = run(common::create(&nowhere, &place.to).arg("--json"));
+    let fixture = Fixture::new();
+    let nowhere = fixture.tmp.path().join("nowhere");
+    let ran = run(common::create(&nowhere, &fixture.to).arg("--json"));
     assert_eq!(ran.status, 1);
     assert_eq!(
         lines(&ran),
@@ -149,19 +149,19 @@ fn an_error_replaces_the_report() {
 
 #[test]
 fn each_error_kind_has_its_own_word() {
-    let place = Place::with(&[("a", b"a")]);
-    let file = place.source.join("a");
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let file = fixture.source.join("a");
     let uuid = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
     let kind = |command: &mut std::process::Command| {
         let ran = run(command.arg("--json"));
         assert_eq!(ran.status, 1, "{ran:?}");
         lines(&ran).pop().unwrap()["kind"].as_str().unwrap().to_owned()
     };
-    assert_eq!(kind(&mut common::create(&file, &place.to)), "invalid-input");
-    assert_eq!(kind(&mut common::create(&place.source, &file)), "invalid-input");
-    assert_eq!(kind(&mut common::create(&place.source, &file.join("x"))), "invalid-input");
-    assert_eq!(kind(place.create().args(["--reserve", "1000000T"])), "no-space");
-    assert_eq!(place.left(), [""; 0], "nothing is left");
-    ok(place.create().args(["--uuid", uuid]));
-    assert_eq!(kind(place.create().args(["--uuid", uuid])), "already-exists");
+    assert_eq!(kind(&mut common::create(&file, &fixture.to)), "invalid-input");
+    assert_eq!(kind(&mut common::create(&fixture.source, &file)), "invalid-input");
+    assert_eq!(kind(&mut common::create(&fixture.source, &file.join("x"))), "invalid-input");
+    assert_eq!(kind(fixture.create().args(["--reserve", "1000000T"])), "no-space");
+    assert_eq!(fixture.left(), [""; 0], "nothing is left");
+    ok(fixture.create().args(["--uuid", uuid]));
+    assert_eq!(kind(fixture.create().args(["--uuid", uuid])), "already-exists");
 }

@@ -3,17 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{self, Place, listed, ok};
+use crate::common::{self, Fixture, listed, ok};
 
 #[track_caller]
 fn takes_a_second(option: &str) {
-    let place =
-        Place::with(&[("a", &common::noise(1, 150_000)), ("b", &common::noise(2, 150_000))]);
+    let fixture =
+        Fixture::with(&[("a", &common::noise(1, 150_000)), ("b", &common::noise(2, 150_000))]);
     let start = Instant::now();
-    ok(place.create().args([option, "300kB/s"]));
+    ok(fixture.create().args([option, "300kB/s"]));
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(950), "{option}: {took:?}");
-    assert_eq!(listed(&place.archive()), ["a", "b"]);
+    assert_eq!(listed(&fixture.archive()), ["a", "b"]);
 }
 
 #[test]

@@ -4,31 +4,31 @@ use std::{fs, fs::File, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::common::{self, Place, Ran, noise, ok, run, wingback};
+use crate::common::{self, Fixture, Ran, noise, ok, run, wingback};
 
-fn place() -> Place {
-    let place = Place::with(&[
+fn fixture() -> Fixture {
+    let fixture = Fixture::with(&[
         ("logs/latest.log", b"a line\n"),
         ("odd \x1b[31mname", b""),
         ("server.jar", &noise(1, 300_000)),
     ]);
     fs::set_permissions(
-        place.source.join("logs"),
+        fixture.source.join("logs"),
         std::os::unix::fs::PermissionsExt::from_mode(0o750),
     )
     .unwrap();
     let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789);
     for path in ["logs/latest.log", "odd \x1b[31mname", "server.jar", "logs"] {
-        File::open(place.source.join(path)).unwrap().set_modified(time).unwrap();
+        File::open(fixture.source.join(path)).unwrap().set_modified(time).unwrap();
     }
-    place
+    fixture
 }
 
 /// An archive without an index, as Wings and GNU tar write it.
-fn foreign(place: &Place) -> std::path::PathBuf {
-    let archive = place.tmp.path().join("foreign.tar.gz");
+fn foreign(fixture: &Fixture) -> std::path::PathBuf {
+    let archive = fixture.tmp.path().join("foreign.tar.gz");
     let mut tar = Command::new("tar");
-    tar.arg("czf").arg(&archive).arg("-C").arg(&place.source).args(["logs", "server.jar"]);
+    tar.arg("czf").arg(&archive).arg("-C").arg(&fixture.source).args(["logs", "server.jar"]);
     ok(&mut tar);
     archive
 }
@@ -45,9 +45,9 @@ fn json_lines(ran: &Ran) -> Vec<Value> {
 
 #[test]
 fn list_looks_like_ls_and_escapes_terminal_controls() {
-    let place = place();
-    ok(&mut place.create());
-    let ran = ok(&mut list(&place.archive()));
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    let ran = ok(&mut list(&fixture.archive()));
     assert_eq!(
         ran.out,
         "drwxr-x---            0  2023-11-14 22:13:20  logs/\n\
@@ -56,18 +56,18 @@ fn list_looks_like_ls_and_escapes_terminal_controls() {
          -rw-r--r--       300000  2023-11-14 22:13:20  server.jar\n"
     );
     assert_eq!(ran.one_line_error(), "4 members, read by its index");
-    let ran = ok(list(&place.archive()).args(["logs", "*.jar"]));
+    let ran = ok(list(&fixture.archive()).args(["logs", "*.jar"]));
     assert_eq!(ran.out.lines().count(), 3);
-    let ran = ok(&mut list(&foreign(&place)));
+    let ran = ok(&mut list(&foreign(&fixture)));
     assert_eq!(ran.out.lines().count(), 3);
     assert_eq!(ran.one_line_error(), "3 members, read in sequence: it has no index");
 }
 
 #[test]
 fn json_list_has_one_object_per_member_and_a_summary() {
-    let place = place();
-    ok(&mut place.create());
-    let lines = json_lines(&ok(list(&place.archive()).args(["--json", "logs/latest.log"])));
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    let lines = json_lines(&ok(list(&fixture.archive()).args(["--json", "logs/latest.log"])));
     let [member, listing] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(member["path"], "logs/latest.log");
     assert_eq!((&member["kind"], &member["mode"]), (&json!("file"), &json!("0644")));
@@ -78,24 +78,24 @@ fn json_list_has_one_object_per_member_and_a_summary() {
     let last =
         json!({ "type": "listing", "read_method": "indexed", "members": 1, "unmatched": [] });
     assert_eq!(*listing, last);
-    let lines = json_lines(&ok(list(&foreign(&place)).arg("--json")));
+    let lines = json_lines(&ok(list(&foreign(&fixture)).arg("--json")));
     assert_eq!(lines.last().unwrap()["no_index"], "absent");
 }
 
 #[test]
 fn list_reports_patterns_that_match_nothing() {
-    let place = place();
-    ok(&mut place.create());
-    let ran = run(list(&place.archive()).args(["logs", "nothing"]));
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    let ran = run(list(&fixture.archive()).args(["logs", "nothing"]));
     assert_eq!((ran.status, ran.out.lines().count()), (1, 2));
     assert!(ran.err.contains("nothing: nothing in the archive matches it"), "{ran:?}");
 }
 
 #[test]
 fn cat_writes_one_file_to_standard_output() {
-    let place = place();
-    ok(&mut place.create());
-    for archive in [place.archive(), foreign(&place)] {
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    for archive in [fixture.archive(), foreign(&fixture)] {
         let cat = |path: &str| wingback().arg("cat").arg(&archive).arg(path).output().unwrap();
         assert!(cat("server.jar").stdout == noise(1, 300_000));
         assert_eq!(cat("logs/latest.log").stdout, b"a line\n");
@@ -117,10 +117,10 @@ fn cat_writes_one_file_to_standard_output() {
 
 #[test]
 fn verify_reports_a_whole_archive() {
-    let place = place();
-    let made = ok(place.create().arg("--json")).json();
+    let fixture = fixture();
+    let made = ok(fixture.create().arg("--json")).json();
     let sha1 = made["sha1"].as_str().unwrap();
-    let verify = |args: &[&str]| run(wingback().arg("verify").arg(place.archive()).args(args));
+    let verify = |args: &[&str]| run(wingback().arg("verify").arg(fixture.archive()).args(args));
     let ran = verify(&["--sha1", sha1, "-q"]);
     assert_eq!(ran.status, 0);
     assert!(ran.out.starts_with("archive   whole\nchecked   3 files, "), "{ran:?}");
@@ -140,18 +140,18 @@ fn verify_reports_a_whole_archive() {
     assert!(ran.err.contains("it is not forty hexadecimal digits"), "{ran:?}");
     let mut piped = wingback();
     piped.args(["verify", "-", "--sha1", sha1, "--json"]);
-    piped.stdin(File::open(place.archive()).unwrap());
+    piped.stdin(File::open(fixture.archive()).unwrap());
     assert_eq!(ok(&mut piped).json()["sha1_matches"], true);
 }
 
 #[test]
 fn verify_reports_damage_by_segment_and_file() {
-    let place = Place::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
-    ok(&mut place.create());
-    let mut bytes = common::read(&place.archive());
+    let fixture = Fixture::with(&[("a.mca", &noise(2, 200_000)), ("b.mca", &noise(3, 200_000))]);
+    ok(&mut fixture.create());
+    let mut bytes = common::read(&fixture.archive());
     bytes[50_000] ^= 1;
-    fs::write(place.archive(), &bytes).unwrap();
-    let verify = |args: &[&str]| run(wingback().arg("verify").arg(place.archive()).args(args));
+    fs::write(fixture.archive(), &bytes).unwrap();
+    let verify = |args: &[&str]| run(wingback().arg("verify").arg(fixture.archive()).args(args));
     let ran = verify(&["-q"]);
     assert_eq!(ran.status, 1);
     assert!(ran.out.starts_with("archive   DAMAGED\n"), "{ran:?}");
@@ -167,13 +167,13 @@ fn verify_reports_damage_by_segment_and_file() {
 
 #[test]
 fn a_file_that_is_not_an_archive_is_a_clear_error() {
-    let place = Place::with(&[("text", b"hello, this is no archive at all")]);
+    let fixture = Fixture::with(&[("text", b"hello, this is no archive at all")]);
     for (file, error) in [
         ("text", "read the archive {}: it is not a gzip file"),
         ("nothing", "open the archive {}: No such file or directory"),
         ("", "open the archive {}: it is not a regular file"),
     ] {
-        let path = place.source.join(file);
+        let path = fixture.source.join(file);
         let ran = run(&mut list(&path));
         assert_eq!(ran.status, 1);
         assert!(

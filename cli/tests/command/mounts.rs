@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    common::{Place, Ran, create, is_root, left_out, names, noise, ok, run, wingback},
+    common::{Fixture, Ran, create, is_root, left_out, names, noise, ok, run, wingback},
     tree::{Tree, tree},
 };
 
@@ -209,9 +209,9 @@ fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
             mkfs.exfat @/image; loop=$(losetup --find --show @/image)
             mount.exfat-fuse $loop @/mounted; losetup --detach $loop; }";
     let Some(on) = Mounted::new("FAT", |_| {}, &[make]) else { return };
-    let place = Place::with(&[("server.properties", b"motd=new"), ("world/a", b"a")]);
+    let fixture = Fixture::with(&[("server.properties", b"motd=new"), ("world/a", b"a")]);
     let to = on.path("backups");
-    ok(create(&place.source, &to).arg("-q"));
+    ok(create(&fixture.source, &to).arg("-q"));
     let archive = to.join(&names(&to)[0]);
     let archive = archive.to_str().expect("text");
     ok(&mut on.command(&["verify", archive]));
@@ -220,10 +220,10 @@ fn fat_takes_backups_and_regular_files_and_the_rest_fails_cleanly() {
     let without_modes = |tree: Tree| -> Vec<_> {
         tree.into_iter().map(|(path, (_, _, content))| (path, content)).collect()
     };
-    assert_eq!(without_modes(tree(&extracted)), without_modes(tree(&place.source)));
+    assert_eq!(without_modes(tree(&extracted)), without_modes(tree(&fixture.source)));
 
-    symlink("server.properties", place.source.join("link")).expect("created");
-    ok(create(&place.source, &to).args(["-q", "--previous", "latest"]));
+    symlink("server.properties", fixture.source.join("link")).expect("created");
+    ok(create(&fixture.source, &to).args(["-q", "--previous", "latest"]));
     let mut linked = names(&to).into_iter().map(|name| to.join(name));
     let linked = linked.find(|path| path.to_str() != Some(archive)).expect("another");
     let linked = linked.to_str().expect("text");

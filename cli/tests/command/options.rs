@@ -2,51 +2,51 @@
 
 use std::fs;
 
-use crate::common::{self, Place, listed, ok, run};
+use crate::common::{self, Fixture, listed, ok, run};
 
 const UUID: &str = "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10";
 
 #[test]
 fn an_archive_is_named_by_uuid_and_template() {
-    let place = Place::with(&[("a", b"a")]);
+    let fixture = Fixture::with(&[("a", b"a")]);
     for (name, path) in [
         (None, "backup-8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz"),
         (Some("{uuid}.tar.gz"), "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tar.gz"),
         (Some("srv/{uuid}.tgz"), "srv/8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10.tgz"),
     ] {
-        let mut command = place.create();
+        let mut command = fixture.create();
         command.args(["--uuid", UUID]);
         if let Some(name) = name {
             command.args(["--name", name]);
         }
         ok(&mut command);
-        assert_eq!(listed(&place.to.join(path)), ["a"]);
+        assert_eq!(listed(&fixture.to.join(path)), ["a"]);
     }
 }
 
 #[test]
 fn archives_go_to_the_working_directory_by_default() {
-    let place = Place::with(&[("a", b"a")]);
-    fs::create_dir(&place.to).unwrap();
+    let fixture = Fixture::with(&[("a", b"a")]);
+    fs::create_dir(&fixture.to).unwrap();
     let mut command = common::wingback();
-    ok(command.arg("create").arg("../server").current_dir(&place.to));
-    assert_eq!(listed(&place.archive()), ["a"]);
+    ok(command.arg("create").arg("../server").current_dir(&fixture.to));
+    assert_eq!(listed(&fixture.archive()), ["a"]);
 }
 
 #[test]
 fn a_backup_directory_within_the_source_is_not_backed_up() {
-    let place = Place::with(&[("a", b"a")]);
-    let to = place.source.join("backups");
-    ok(common::create(&place.source, &to).args(["--uuid", UUID]));
-    let report = ok(common::create(&place.source, &to).arg("--json")).json();
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let to = fixture.source.join("backups");
+    ok(common::create(&fixture.source, &to).args(["--uuid", UUID]));
+    let report = ok(common::create(&fixture.source, &to).arg("--json")).json();
     assert_eq!(listed(report["location"].as_str().unwrap().as_ref()), ["a", "backups/"]);
     let reasons: Vec<_> =
         report["skipped"].as_array().unwrap().iter().map(|s| &s["reason"]).collect();
     assert_eq!(reasons, ["own-backup", "own-backup"]);
 }
 
-fn patterns_place() -> Place {
-    Place::with(&[
+fn patterns_place() -> Fixture {
+    Fixture::with(&[
         (".pteroignore", b"*.log\n!keep.log\n"),
         ("a.log", b""),
         ("keep.log", b""),
@@ -56,28 +56,28 @@ fn patterns_place() -> Place {
 }
 
 #[track_caller]
-fn kept(place: &Place, args: &[&str]) -> Vec<String> {
-    let _ = fs::remove_dir_all(&place.to);
-    ok(place.create().args(args));
-    listed(&place.archive())
+fn kept(fixture: &Fixture, args: &[&str]) -> Vec<String> {
+    let _ = fs::remove_dir_all(&fixture.to);
+    ok(fixture.create().args(args));
+    listed(&fixture.archive())
 }
 
 #[test]
 fn the_last_matching_pattern_of_all_lists_decides() {
-    let place = patterns_place();
-    let list = place.tmp.path().join("list");
+    let fixture = patterns_place();
+    let list = fixture.tmp.path().join("list");
     fs::write(&list, "*.tmp\nkeep.log").unwrap();
     let from = list.to_str().unwrap();
     assert_eq!(
-        kept(&place, &[]),
+        kept(&fixture, &[]),
         [".pteroignore", "keep.log", "world/", "world/level.dat", "world/x.tmp"]
     );
     assert_eq!(
-        kept(&place, &["--exclude-from", from]),
+        kept(&fixture, &["--exclude-from", from]),
         [".pteroignore", "world/", "world/level.dat"]
     );
     assert_eq!(
-        kept(&place, &["--exclude", "!*", "--exclude-from", from, "--exclude", "world"]),
+        kept(&fixture, &["--exclude", "!*", "--exclude-from", from, "--exclude", "world"]),
         [".pteroignore", "a.log", "keep.log"],
         "patterns on the command line come after the lists"
     );
@@ -85,54 +85,54 @@ fn the_last_matching_pattern_of_all_lists_decides() {
 
 #[test]
 fn the_ignore_file_is_merged_replaced_or_ignored() {
-    let place = patterns_place();
+    let fixture = patterns_place();
     let all = [".pteroignore", "a.log", "keep.log", "world/", "world/level.dat", "world/x.tmp"];
-    assert_eq!(kept(&place, &["--ignore-file", "none"]), all);
-    assert_eq!(kept(&place, &["--ignore-file", "replace"]), kept(&place, &[]));
-    assert_eq!(kept(&place, &["--ignore-file", "replace", "--exclude", "x.tmp"]), all[..5]);
+    assert_eq!(kept(&fixture, &["--ignore-file", "none"]), all);
+    assert_eq!(kept(&fixture, &["--ignore-file", "replace"]), kept(&fixture, &[]));
+    assert_eq!(kept(&fixture, &["--ignore-file", "replace", "--exclude", "x.tmp"]), all[..5]);
     assert_eq!(
-        kept(&place, &["--exclude", "x.tmp"]),
+        kept(&fixture, &["--exclude", "x.tmp"]),
         [".pteroignore", "keep.log", "world/", "world/level.dat"]
     );
-    fs::write(place.source.join(".mine"), "world").unwrap();
+    fs::write(fixture.source.join(".mine"), "world").unwrap();
     assert_eq!(
-        kept(&place, &["--ignore-file-name", ".mine"]),
+        kept(&fixture, &["--ignore-file-name", ".mine"]),
         [".mine", ".pteroignore", "a.log", "keep.log"]
     );
-    let ran = run(place.create().args(["--ignore-file-name", "../list"]));
+    let ran = run(fixture.create().args(["--ignore-file-name", "../list"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("it is not the name of a file"));
 }
 
 #[test]
 fn patterns_follow_the_rules_of_git_or_of_wings() {
-    let place = patterns_place();
+    let fixture = patterns_place();
     let args = ["--ignore-file", "none", "--exclude", "*", "--exclude", "!world"];
-    let git = kept(&place, &args);
+    let git = kept(&fixture, &args);
     assert_eq!(git, ["world/"]);
-    let wings = kept(&place, &[&args[..], &["--rules", "wings"]].concat());
+    let wings = kept(&fixture, &[&args[..], &["--rules", "wings"]].concat());
     assert_eq!(wings, ["world/", "world/level.dat", "world/x.tmp"]);
 }
 
 #[test]
 fn a_suspicious_pattern_is_a_warning_or_an_error_with_strict() {
-    let place = Place::with(&[("a", b"a")]);
-    let out = ok(place.create().args(["--exclude", "[a-"])).out;
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let out = ok(fixture.create().args(["--exclude", "[a-"])).out;
     assert!(out.contains("warnings  1\n  given patterns, line 1: '[a-': "), "{out}");
-    fs::remove_dir_all(&place.to).unwrap();
-    let ran = run(place.create().args(["--exclude", "[a-", "--strict-patterns"]));
+    fs::remove_dir_all(&fixture.to).unwrap();
+    let ran = run(fixture.create().args(["--exclude", "[a-", "--strict-patterns"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().contains("'[a-'"), "{}", ran.err);
-    assert!(!place.to.exists());
+    assert!(!fixture.to.exists());
 }
 
 #[test]
 fn unreadable_patterns_are_an_error() {
-    let place = Place::with(&[("a", b"a")]);
-    let ran = run(place.create().args(["--exclude-from", "/no/such/list"]));
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let ran = run(fixture.create().args(["--exclude-from", "/no/such/list"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().starts_with("read the patterns in /no/such/list: No such file"));
-    let ran = run(place.create().args(["--exclude", "a\nb"]));
+    let ran = run(fixture.create().args(["--exclude", "a\nb"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("it has a line break"), "{}", ran.err);
 }
@@ -140,17 +140,17 @@ fn unreadable_patterns_are_an_error() {
 #[test]
 fn max_len_truncates_a_file() {
     let big = common::noise(3, 3 << 20);
-    let place =
-        Place::with(&[("db/a.ldb", b"0123456789"), ("b=c", b"0123"), ("big", &big), ("d", b"9")]);
-    let mut command = place.create();
+    let fixture =
+        Fixture::with(&[("db/a.ldb", b"0123456789"), ("b=c", b"0123"), ("big", &big), ("d", b"9")]);
+    let mut command = fixture.create();
     command.args(["--json", "--max-len", "db/a.ldb=4", "--max-len", "b=c=0"]);
     command.args(["--max-len", "big=1500000", "--max-len", "d=100"]);
     let report = ok(&mut command).json();
     assert_eq!(report["warnings"].as_array().unwrap().len(), 0);
     assert_eq!(report["content"], 4 + 1_500_000 + 1);
-    let into = place.tmp.path().join("into");
+    let into = fixture.tmp.path().join("into");
     fs::create_dir(&into).unwrap();
-    ok(std::process::Command::new("tar").arg("-xzf").arg(place.archive()).arg("-C").arg(&into));
+    ok(std::process::Command::new("tar").arg("-xzf").arg(fixture.archive()).arg("-C").arg(&into));
     assert_eq!(common::read(&into.join("db/a.ldb")), b"0123");
     assert_eq!(common::read(&into.join("b=c")), b"");
     assert_eq!(common::read(&into.join("d")), b"9");
@@ -159,39 +159,39 @@ fn max_len_truncates_a_file() {
 
 #[test]
 fn reproducible_archives_of_copied_trees_are_identical() {
-    let place = Place::with(&[("a", &common::noise(1, 5000)), ("d/b", b"b")]);
-    let copy = place.tmp.path().join("copy");
-    ok(std::process::Command::new("cp").arg("-a").arg(&place.source).arg(&copy));
+    let fixture = Fixture::with(&[("a", &common::noise(1, 5000)), ("d/b", b"b")]);
+    let copy = fixture.tmp.path().join("copy");
+    ok(std::process::Command::new("cp").arg("-a").arg(&fixture.source).arg(&copy));
     let bytes = |dir, args: &[&str]| {
-        let _ = fs::remove_dir_all(&place.to);
-        ok(common::create(dir, &place.to).args(args));
-        common::read(&place.archive())
+        let _ = fs::remove_dir_all(&fixture.to);
+        ok(common::create(dir, &fixture.to).args(args));
+        common::read(&fixture.archive())
     };
-    let same = bytes(&place.source, &["--reproducible"]);
+    let same = bytes(&fixture.source, &["--reproducible"]);
     assert!(same == bytes(&copy, &["--reproducible", "--threads", "7", "--background"]));
     assert!(
-        bytes(&place.source, &[]) != bytes(&copy, &[]),
+        bytes(&fixture.source, &[]) != bytes(&copy, &[]),
         "the trees must differ without the option"
     );
 }
 
 #[test]
 fn the_wings_profile_stores_files_only() {
-    let place = Place::with(&[("d/a", b"a")]);
-    std::os::unix::fs::symlink("a", place.source.join("l")).unwrap();
-    assert_eq!(kept(&place, &[]), ["d/", "d/a", "l"]);
-    assert_eq!(kept(&place, &["--profile", "wings"]), ["d/a"]);
+    let fixture = Fixture::with(&[("d/a", b"a")]);
+    std::os::unix::fs::symlink("a", fixture.source.join("l")).unwrap();
+    assert_eq!(kept(&fixture, &[]), ["d/", "d/a", "l"]);
+    assert_eq!(kept(&fixture, &["--profile", "wings"]), ["d/a"]);
 }
 
 #[test]
 fn a_backup_copies_unchanged_data_from_the_previous_one() {
-    let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
+    let fixture = Fixture::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
     let make = |options: &[&str]| {
-        let mut command = place.create();
+        let mut command = fixture.create();
         ok(command.args(["--json", "--reproducible", "--label", "lobby"]).args(options)).json()
     };
     let first = make(&[]);
-    std::fs::write(place.source.join("log"), "two\n").unwrap();
+    std::fs::write(fixture.source.join("log"), "two\n").unwrap();
     let path = first["location"].as_str().unwrap();
     let second = make(&["--previous", path]);
     // Its ctimes are recent and not trusted, so the file was read and found to be equal.
@@ -208,14 +208,14 @@ fn a_backup_copies_unchanged_data_from_the_previous_one() {
 
 #[test]
 fn a_backup_keeps_and_uses_a_cache() {
-    let place = Place::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
-    let cache = place.tmp.path().join("cache");
+    let fixture = Fixture::with(&[("jar", &common::noise(1, 3 << 20)), ("log", b"one\n")]);
+    let cache = fixture.tmp.path().join("cache");
     let make = |options: &[&str]| {
-        ok(place.create().arg("--json").arg("--cache").arg(&cache).args(options)).json()
+        ok(fixture.create().arg("--json").arg("--cache").arg(&cache).args(options)).json()
     };
     let first = make(&[]);
     assert_eq!((&first["copied"], &first["warnings"]), (&0.into(), &serde_json::json!([])));
-    std::fs::write(place.source.join("log"), "two\n").unwrap();
+    std::fs::write(fixture.source.join("log"), "two\n").unwrap();
     let second = make(&[]);
     assert!(second["copied"].as_u64() > Some(3 << 20), "{second}");
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
@@ -232,9 +232,9 @@ fn a_backup_keeps_and_uses_a_cache() {
 
 #[test]
 fn an_encoder_that_is_not_available_is_an_error_that_says_what_to_do() {
-    let place = Place::with(&[("a", b"1")]);
+    let fixture = Fixture::with(&[("a", b"1")]);
     let refused = |options: &[&str]| {
-        let ran = run(place.create().args(["--json", "--encoder", "isa-l"]).args(options));
+        let ran = run(fixture.create().args(["--json", "--encoder", "isa-l"]).args(options));
         assert_eq!(ran.status, 1, "{ran:?}");
         let error = ran.json();
         (error["kind"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
@@ -247,5 +247,5 @@ fn an_encoder_that_is_not_available_is_an_error_that_says_what_to_do() {
         assert_eq!((&kind, &message), (&"unsupported".into(), &refused(&[]).1));
         assert!(message.ends_with("build with the feature isal, or use wingback"), "{message}");
     }
-    assert_eq!(fs::read_dir(&place.to).map_or(0, Iterator::count), 0, "nothing was written");
+    assert_eq!(fs::read_dir(&fixture.to).map_or(0, Iterator::count), 0, "nothing was written");
 }

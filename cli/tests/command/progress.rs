@@ -13,7 +13,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-use crate::common::{self, Place, ok, wingback};
+use crate::common::{self, Fixture, ok, wingback};
 
 /// Runs a command whose standard error is a terminal of 80 columns. Returns what the terminal got.
 fn on_a_terminal(command: &mut Command) -> String {
@@ -57,16 +57,16 @@ fn shown(text: &str) -> Vec<String> {
 }
 
 /// 2 MiB in 64 files.
-fn place() -> Place {
+fn fixture() -> Fixture {
     let files = (0..64).map(|i| (format!("{i}"), common::noise(i, 32 << 10))).collect::<Vec<_>>();
     let files: Vec<_> = files.iter().map(|(name, content)| (&**name, &**content)).collect();
-    Place::with(&files)
+    Fixture::with(&files)
 }
 
 #[test]
 fn a_terminal_shows_a_bar_with_the_total_and_the_time_left() {
-    let place = place();
-    let text = on_a_terminal(place.create().args(["--read-limit", "500k"]));
+    let fixture = fixture();
+    let text = on_a_terminal(fixture.create().args(["--read-limit", "500k"]));
     let lines = shown(&text);
     let bar = lines.iter().find(|line| line.contains(" left"));
     let bar = bar.unwrap_or_else(|| panic!("no time left in {text:?}"));
@@ -79,18 +79,18 @@ fn a_terminal_shows_a_bar_with_the_total_and_the_time_left() {
 
 #[test]
 fn a_command_of_less_than_a_second_shows_no_progress() {
-    let place = Place::with(&[("a", b"a")]);
-    assert_eq!(on_a_terminal(&mut place.create()), "");
+    let fixture = Fixture::with(&[("a", b"a")]);
+    assert_eq!(on_a_terminal(&mut fixture.create()), "");
     for command in ["list", "verify"] {
-        let text = on_a_terminal(wingback().arg(command).arg(place.archive()));
+        let text = on_a_terminal(wingback().arg(command).arg(fixture.archive()));
         assert!(!text.contains('['), "{command}: {text:?}");
     }
 }
 
 #[test]
 fn a_log_gets_a_line_every_few_seconds() {
-    let place = place();
-    let ran = ok(place.create().args(["--read-limit", "250k"]));
+    let fixture = fixture();
+    let ran = ok(fixture.create().args(["--read-limit", "250k"]));
     let line = ran.err.lines().next().expect("a line");
     assert!(line.starts_with("reading: ") && line.contains(" % of 2.0 MiB, "), "{line}");
     assert!(line.contains("/s, 0:0") && line.contains(" left"), "{line}");

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    common::{Place, Ran, listed, names, noise, ok, spawn, wait, wingback},
+    common::{Fixture, Ran, listed, names, noise, ok, spawn, wait, wingback},
     tree::{Tree, tree},
     without::{ERRNOS, Errno, refuse},
 };
@@ -103,19 +103,19 @@ const NEW: &str = "00000000-0000-0000-0000-000000000007";
 
 #[test]
 fn an_optional_system_call_may_fail() {
-    let fixture = Fixture::new();
-    fixture.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "the command failed"));
+    let all = Cases::new();
+    all.check_all(OPTIONAL, |_, ran, _| ensure(ran.status == 0, "the command failed"));
 }
 
 #[test]
 fn a_required_system_call_that_fails_is_a_clean_error() {
-    let fixture = Fixture::new();
+    let all = Cases::new();
     let failed = Mutex::new(BTreeSet::new());
-    fixture.check_all(NEEDED, |call, ran, errno| {
+    all.check_all(NEEDED, |call, ran, errno| {
         if ran.status != 0 || ran.out.contains("could not be removed") {
             failed.lock().expect("no panic").insert((call[0], errno.name));
         }
-        if ran.status == 1 { fixture.check_error(ran, errno) } else { Ok(()) }
+        if ran.status == 1 { all.check_error(ran, errno) } else { Ok(()) }
     });
     // The refused calls must have been made, else the test proves nothing.
     let failed = failed.into_inner().expect("no panic");
@@ -124,35 +124,35 @@ fn a_required_system_call_that_fails_is_a_clean_error() {
 }
 
 /// A source and its archive, and the content of both.
-struct Fixture {
-    place: Place,
+struct Cases {
+    fixture: Fixture,
     archive: PathBuf,
     bytes: Vec<u8>,
     tar: Vec<u8>,
     source: Tree,
-    cases: AtomicUsize,
+    made: AtomicUsize,
 }
 
-impl Fixture {
-    fn new() -> Fixture {
-        let place = Place::with(&[
+impl Cases {
+    fn new() -> Cases {
+        let fixture = Fixture::with(&[
             ("plugins/a.jar", b"new"),
             ("server.properties", b"motd=new"),
             ("world/region/r.0.0.mca", &noise(1, 30_000)),
         ]);
-        let source = &place.source;
+        let source = &fixture.source;
         fs::create_dir(source.join("empty")).expect("created");
         fs::hard_link(source.join("server.properties"), source.join("world/hard"))
             .expect("created");
         symlink("server.properties", source.join("link")).expect("created");
         let sparse = fs::File::create(source.join("world/sparse")).expect("created");
         sparse.set_len(300_000).expect("a hole");
-        ok(&mut place.create());
-        let archive = place.archive();
+        ok(&mut fixture.create());
+        let archive = fixture.archive();
         let bytes = fs::read(&archive).expect("it exists");
         let tar = tar(&archive);
         let source = tree(source);
-        Fixture { place, archive, bytes, tar, source, cases: AtomicUsize::new(0) }
+        Cases { fixture, archive, bytes, tar, source, made: AtomicUsize::new(0) }
     }
 
     /// Runs all commands with all errors for each of the calls, on two threads.
@@ -185,15 +185,15 @@ impl Fixture {
     }
 
     fn check(&self, calls: &[&str], action: Action, errno: Errno) -> (Ran, Result<(), String>) {
-        let number = self.cases.fetch_add(1, Relaxed);
-        let dir = self.place.tmp.path().join(format!("case-{number}"));
-        let mut case = Case { fixture: self, dir, old: Tree::new() };
+        let number = self.made.fetch_add(1, Relaxed);
+        let dir = self.fixture.tmp.path().join(format!("case-{number}"));
+        let mut case = Case { all: self, dir, old: Tree::new() };
         fs::create_dir(&case.dir).expect("created");
         let mut command = case.prepare(action);
         refuse(&mut command, calls, errno);
         let ran = wait(spawn(&mut command));
         let checked = case.check(action, &ran).and_then(|()| {
-            ensure(tree(&self.place.source) == self.source, "the source has changed")?;
+            ensure(tree(&self.fixture.source) == self.source, "the source has changed")?;
             ensure(
                 fs::read(&self.archive).expect("it exists") == self.bytes,
                 "the archive has changed",
@@ -210,7 +210,7 @@ impl Fixture {
         let Some((before, _)) = line.split_once(&errno.text()) else {
             return Err("the error has a different reason".to_owned());
         };
-        let tmp = self.place.tmp.path().to_str().expect("text");
+        let tmp = self.fixture.tmp.path().to_str().expect("text");
         let mut paths = self.source.keys().map(|path| path.to_str().expect("text"));
         // The path of a file in the target or in the staging directory is relative.
         let has_path = [tmp, "gone", ".wingback-restore-"].iter().any(|path| before.contains(path))
@@ -228,7 +228,7 @@ fn ensure(is_so: bool, otherwise: &str) -> Result<(), String> {
 
 /// One command with its own directory.
 struct Case<'a> {
-    fixture: &'a Fixture,
+    all: &'a Cases,
     dir: PathBuf,
     /// The target before the restore.
     old: Tree,
@@ -247,7 +247,7 @@ impl Case<'_> {
 
     /// Creates the initial state and returns the command.
     fn prepare(&mut self, action: Action) -> Command {
-        let Fixture { archive, place: Place { source, .. }, .. } = self.fixture;
+        let Cases { archive, fixture: Fixture { source, .. }, .. } = self.all;
         let mut command = self.command();
         match action {
             Action::Create | Action::Incremental => {
@@ -279,7 +279,7 @@ impl Case<'_> {
     }
 
     fn restore(&self, command: &mut Command, action: Action) {
-        command.arg("restore").arg(&self.fixture.archive).arg(self.target());
+        command.arg("restore").arg(&self.all.archive).arg(self.target());
         command.args(match action {
             Action::Delete => &["--delete"][..],
             Action::InPlace => &["--delete", "--in-place"],
@@ -305,7 +305,7 @@ impl Case<'_> {
             Action::Create | Action::Incremental => self.check_archive(ran),
             Action::Verify => Ok(()),
             Action::Extract if ran.status == 0 => {
-                ensure(tree(&self.target()) == self.fixture.source, "other files were extracted")
+                ensure(tree(&self.target()) == self.all.source, "other files were extracted")
             }
             Action::Extract => {
                 let is_ours = |path: &PathBuf| path.to_string_lossy().contains(".wingback-");
@@ -324,7 +324,7 @@ impl Case<'_> {
         let archive = self.dir.join("to").join(&made[0]);
         if ran.status == 0 {
             // The index also has the time of the backup.
-            return ensure(tar(&archive) == self.fixture.tar, "the archive differs");
+            return ensure(tar(&archive) == self.all.tar, "the archive differs");
         }
         ensure(ran.status == 3, "wrong exit status")?;
         ok(self.command().arg("verify").arg(&archive).arg("-q"));
@@ -333,12 +333,12 @@ impl Case<'_> {
         let is_reported = |path: &Path| ran.out.contains(&format!("\n  {}: ", path.display()));
         // A skipped directory includes its content.
         let is_known = |path: &&PathBuf| is_there(path) || path.ancestors().any(is_reported);
-        let unknown: Vec<_> = self.fixture.source.keys().filter(|path| !is_known(path)).collect();
+        let unknown: Vec<_> = self.all.source.keys().filter(|path| !is_known(path)).collect();
         ensure(unknown.is_empty(), &format!("missing, and not in the report: {unknown:?}"))
     }
 
     fn check_restore(&self, action: Action, ran: &Ran) -> Result<(), String> {
-        let mut new = self.fixture.source.clone();
+        let mut new = self.all.source.clone();
         if action == Action::Restore {
             for (path, old) in &self.old {
                 new.entry(path.clone()).or_insert_with(|| old.clone());

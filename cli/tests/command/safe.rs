@@ -5,30 +5,30 @@ use std::{
     process::Stdio,
 };
 
-use crate::common::{self, Place, listed, names, ok, run};
+use crate::common::{self, Fixture, listed, names, ok, run};
 
 #[test]
 fn an_empty_directory_is_an_error_without_allow_empty() {
-    let place = Place::new();
-    let ran = run(&mut place.create());
+    let fixture = Fixture::new();
+    let ran = run(&mut fixture.create());
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains("the directory is empty") && ran.err.contains("--allow-empty"));
-    assert!(place.left().is_empty());
-    let error = run(place.create().arg("--json")).json();
+    assert!(fixture.left().is_empty());
+    let error = run(fixture.create().arg("--json")).json();
     assert_eq!((&error["type"], &error["kind"]), (&"error".into(), &"invalid-input".into()));
 
-    let report = ok(place.create().args(["--allow-empty", "--json"])).json();
+    let report = ok(fixture.create().args(["--allow-empty", "--json"])).json();
     assert_eq!(report["warnings"][0]["code"], "empty");
-    let ran = ok(place.create().args(["--allow-empty", "--quiet"]));
+    let ran = ok(fixture.create().args(["--allow-empty", "--quiet"]));
     assert!(ran.out.contains("warnings  1\n  the archive is empty\n"), "{ran:?}");
 }
 
 #[test]
 fn a_shrunk_source_is_a_warning() {
-    let place = Place::with(&[("world", &[b'w'; 10_000]), ("motd", b"hello")]);
-    ok(&mut place.create());
-    fs::remove_file(place.source.join("world")).unwrap();
-    let report = ok(place.create().args(["--previous", "latest", "--json"])).json();
+    let fixture = Fixture::with(&[("world", &[b'w'; 10_000]), ("motd", b"hello")]);
+    ok(&mut fixture.create());
+    fs::remove_file(fixture.source.join("world")).unwrap();
+    let report = ok(fixture.create().args(["--previous", "latest", "--json"])).json();
     let mut warnings = report["warnings"].as_array().unwrap().iter();
     let shrank = warnings.find(|warning| warning["code"] == "shrank").unwrap();
     let message = "the archive has 5 bytes of content, and the previous one has 10005";
@@ -37,10 +37,10 @@ fn a_shrunk_source_is_a_warning() {
 
 #[test]
 fn a_destination_that_does_not_exist_is_an_error_without_mkdir() {
-    let place = Place::with(&[("a", b"a")]);
+    let fixture = Fixture::with(&[("a", b"a")]);
     let create = || {
         let mut command = common::wingback();
-        command.arg("create").arg(&place.source).arg("--to").arg(&place.to);
+        command.arg("create").arg(&fixture.source).arg("--to").arg(&fixture.to);
         command
     };
     let ran = run(create().arg("--quiet"));
@@ -48,35 +48,35 @@ fn a_destination_that_does_not_exist_is_an_error_without_mkdir() {
     let error = ran.one_line_error();
     assert!(error.contains("backups: it does not exist; mount its disk, or make it (--mkdir)"));
     assert_eq!(run(create().arg("--json")).json()["kind"], "not-found");
-    assert!(!place.to.exists());
+    assert!(!fixture.to.exists());
     ok(create().args(["--mkdir", "--quiet"]));
-    assert_eq!(listed(&place.archive()), ["a"]);
+    assert_eq!(listed(&fixture.archive()), ["a"]);
 }
 
 #[test]
 fn archives_in_the_source_are_left_out_and_listed() {
-    let place = Place::with(&[("a", b"a")]);
-    ok(place.create().arg("--quiet"));
-    let copy = place.source.join("old/monday");
-    fs::create_dir(place.source.join("old")).unwrap();
-    fs::rename(place.archive(), copy).unwrap();
+    let fixture = Fixture::with(&[("a", b"a")]);
+    ok(fixture.create().arg("--quiet"));
+    let copy = fixture.source.join("old/monday");
+    fs::create_dir(fixture.source.join("old")).unwrap();
+    fs::rename(fixture.archive(), copy).unwrap();
 
-    let ran = ok(place.create().arg("--quiet"));
+    let ran = ok(fixture.create().arg("--quiet"));
     assert!(ran.out.contains("skipped   1\n  old/monday: is a backup itself\n"), "{ran:?}");
-    assert_eq!(listed(&place.archive()), ["a", "old/"]);
-    fs::remove_file(place.archive()).unwrap();
-    let report = ok(place.create().args(["--include-archives", "--json"])).json();
+    assert_eq!(listed(&fixture.archive()), ["a", "old/"]);
+    fs::remove_file(fixture.archive()).unwrap();
+    let report = ok(fixture.create().args(["--include-archives", "--json"])).json();
     assert_eq!(report["skipped"].as_array().map(Vec::len), Some(0));
-    assert_eq!(listed(&place.archive()), ["a", "old/", "old/monday"]);
+    assert_eq!(listed(&fixture.archive()), ["a", "old/", "old/monday"]);
 }
 
 #[test]
 fn an_archive_goes_to_standard_output_and_its_report_to_standard_error() {
-    let place = Place::with(&[("a", b"a")]);
-    let path = place.tmp.path().join("out.tar.gz");
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let path = fixture.tmp.path().join("out.tar.gz");
     let create = |options: &[&str]| {
         let mut command = common::wingback();
-        command.arg("create").arg(&place.source).args(["--to", "-"]).args(options);
+        command.arg("create").arg(&fixture.source).args(["--to", "-"]).args(options);
         command.stdout(File::create(&path).unwrap()).stderr(Stdio::piped());
         common::wait(command.spawn().unwrap())
     };
@@ -91,22 +91,22 @@ fn an_archive_goes_to_standard_output_and_its_report_to_standard_error() {
         serde_json::from_str(ran.err.lines().last().unwrap()).expect("a line of JSON");
     assert_eq!(report["size"], fs::metadata(&path).unwrap().len());
     assert_eq!((report.get("location"), report.get("uuid")), (None, None));
-    let inside = place.source.join("out.tar.gz");
+    let inside = fixture.source.join("out.tar.gz");
     let script = r#""$0" create "$1" --to - --quiet >"$2""#;
     let mut bash = std::process::Command::new("bash");
-    bash.args(["-c", script, env!("CARGO_BIN_EXE_wingback")]).arg(&place.source).arg(&inside);
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_wingback")]).arg(&fixture.source).arg(&inside);
     let ran = ok(&mut bash);
     assert!(ran.err.contains("  out.tar.gz: is a backup itself\n"), "{ran:?}");
     assert_eq!(listed(&inside), ["a"]);
     // Nothing was written anywhere else.
-    assert_eq!(names(place.tmp.path()), ["out.tar.gz", "server"]);
+    assert_eq!(names(fixture.tmp.path()), ["out.tar.gz", "server"]);
 }
 
 #[test]
 fn a_full_or_closed_standard_output_is_a_failure() {
-    let place = Place::with(&[("a", &common::noise(1, 3_000_000))]);
+    let fixture = Fixture::with(&[("a", &common::noise(1, 3_000_000))]);
     let mut command = common::wingback();
-    command.arg("create").arg(&place.source).args(["--to", "-", "--quiet"]);
+    command.arg("create").arg(&fixture.source).args(["--to", "-", "--quiet"]);
     let full = File::options().write(true).open("/dev/full").unwrap();
     let ran = common::wait(command.stdout(full).stderr(Stdio::piped()).spawn().unwrap());
     assert_eq!(ran.status, 1);
@@ -119,24 +119,25 @@ fn a_full_or_closed_standard_output_is_a_failure() {
 
 #[test]
 fn files_from_limits_a_backup_to_the_listed_paths() {
-    let place = Place::with(&[("a", b"a"), ("b", b"b"), ("world/x\ny", b"x"), ("world/z", b"z")]);
-    let list = place.tmp.path().join("list");
+    let fixture =
+        Fixture::with(&[("a", b"a"), ("b", b"b"), ("world/x\ny", b"x"), ("world/z", b"z")]);
+    let list = fixture.tmp.path().join("list");
     fs::write(&list, "a\n\nworld/z\n").unwrap();
-    ok(place.create().arg("--files-from").arg(&list));
-    assert_eq!(listed(&place.archive()), ["a", "world/", "world/z"]);
-    fs::remove_file(place.archive()).unwrap();
+    ok(fixture.create().arg("--files-from").arg(&list));
+    assert_eq!(listed(&fixture.archive()), ["a", "world/", "world/z"]);
+    fs::remove_file(fixture.archive()).unwrap();
 
     fs::write(&list, "world/x\ny\0").unwrap();
-    let mut command = place.create();
+    let mut command = fixture.create();
     command.args(["--files-from", "-", "-0"]).stdin(File::open(&list).unwrap());
     assert_eq!(ok(command.arg("--json")).json()["files"], 1);
 
     fs::write(&list, "a\nlost\n").unwrap();
-    let ran = run(place.create().arg("--json").arg("--files-from").arg(&list));
+    let ran = run(fixture.create().arg("--json").arg("--files-from").arg(&list));
     assert_eq!(ran.status, 3, "{ran:?}");
     let report = ran.json();
     let skipped = &report["skipped"][0];
     assert_eq!((&skipped["path"], &skipped["reason"]), (&"lost".into(), &"missing".into()));
-    let ran = run(place.create().args(["--quiet", "--files-from", "/no/such/list"]));
+    let ran = run(fixture.create().args(["--quiet", "--files-from", "/no/such/list"]));
     assert!(ran.one_line_error().contains("read the paths in /no/such/list"), "{ran:?}");
 }

@@ -3,26 +3,27 @@
 use std::fs;
 
 use crate::{
-    common::{Place, left_out::cases, ok, wingback},
+    common::{Fixture, left_out::cases, ok, wingback},
     limited,
 };
 
 /// Creates `dirs` directories of `files` files each, or that many files in the root.
-fn tree(dirs: usize, files: usize) -> Place {
-    let place = Place::new();
+fn tree(dirs: usize, files: usize) -> Fixture {
+    let fixture = Fixture::new();
     for dir in 0..dirs {
-        let dir = if dirs == 1 { place.source.clone() } else { place.source.join(dir.to_string()) };
+        let dir =
+            if dirs == 1 { fixture.source.clone() } else { fixture.source.join(dir.to_string()) };
         fs::create_dir_all(&dir).expect("created");
         (0..files).for_each(|file| fs::write(dir.join(file.to_string()), "x").expect("written"));
     }
-    ok(&mut place.create());
-    place
+    ok(&mut fixture.create());
+    fixture
 }
 
 /// Seconds of user time that a restore over the same tree takes.
-fn restore(place: &Place) -> f64 {
+fn restore(fixture: &Fixture) -> f64 {
     let mut command = wingback();
-    command.args(["restore", "-q", "--threads", "1"]).arg(place.archive()).arg(&place.source);
+    command.args(["restore", "-q", "--threads", "1"]).arg(fixture.archive()).arg(&fixture.source);
     let ran = limited::run(&command);
     assert_eq!(ran.status, 0, "{ran:?}");
     ran.peak_below(128);

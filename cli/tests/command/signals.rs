@@ -7,16 +7,16 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{self, Place, Ran};
+use crate::common::{self, Fixture, Ran};
 
 const SLOW: &[&str] = &["--read-limit", "10k"];
 
 /// Starts a backup that would take a minute, and waits until it writes.
-fn start(place: &Place, args: &[&str]) -> Child {
-    let mut child = common::spawn(place.create().args(args));
+fn start(fixture: &Fixture, args: &[&str]) -> Child {
+    let mut child = common::spawn(fixture.create().args(args));
     common::wait_until("the first file of the backup", || {
         assert!(child.try_wait().expect("a child").is_none(), "the process exited too early");
-        !place.left().is_empty()
+        !fixture.left().is_empty()
     });
     child
 }
@@ -31,10 +31,10 @@ fn end(child: Child, signal: Signal) -> Ran {
 
 #[test]
 fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
-    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
+    let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         for pause in [0, 30, 300] {
-            let child = start(&place, SLOW);
+            let child = start(&fixture, SLOW);
             // Several times: at the beginning and in the middle.
             std::thread::sleep(Duration::from_millis(pause));
             let ran = end(child, signal);
@@ -42,28 +42,28 @@ fn sigint_sigterm_and_sighup_cancel_and_leave_nothing() {
             assert_eq!(result, (status, ""), "{signal:?} {pause}: {ran:?}");
             assert!(ran.err.contains("cancelled"), "{ran:?}");
             ran.one_line_error();
-            assert_eq!(place.left(), [""; 0], "{signal:?} {pause}");
+            assert_eq!(fixture.left(), [""; 0], "{signal:?} {pause}");
         }
     }
 }
 
 #[test]
 fn a_cancelled_backup_is_reported_in_json() {
-    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
-    let ran = end(start(&place, &[SLOW, &["--json"]].concat()), Signal::TERM);
+    let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
+    let ran = end(start(&fixture, &[SLOW, &["--json"]].concat()), Signal::TERM);
     assert_eq!((ran.status, ran.err.as_str()), (143, ""));
     let error = ran.json();
     assert_eq!((&error["type"], &error["kind"]), (&"error".into(), &"cancelled".into()));
-    assert_eq!(place.left(), [""; 0]);
+    assert_eq!(fixture.left(), [""; 0]);
 }
 
 #[test]
 fn cancel_does_not_wait_for_the_write_limit() {
-    let place = Place::with(&[("a", &common::noise(1, 600_000))]);
-    let child = start(&place, &["--write-limit", "100"]);
-    let written = || std::fs::metadata(place.archive()).expect("it exists").len();
+    let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
+    let child = start(&fixture, &["--write-limit", "100"]);
+    let written = || std::fs::metadata(fixture.archive()).expect("it exists").len();
     common::wait_until("the first bytes", || written() > 0);
     // The rest of the backup would wait for the limit for hours.
     assert_eq!(end(child, Signal::INT).status, 130);
-    assert_eq!(place.left(), [""; 0]);
+    assert_eq!(fixture.left(), [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::common::{Place, is_there, listed, ok, run, spawn, wait, wingback};
+use crate::common::{Fixture, is_there, listed, ok, run, spawn, wait, wingback};
 
 /// Feeds `text` to a program that must accept it without output.
 #[track_caller]
@@ -153,13 +153,13 @@ fn options_have_the_letters_that_users_of_tar_and_restic_know() {
         assert!(help.contains(option), "{option}: {help}");
     }
     assert!(help.contains("may be repeated"), "{help}");
-    let place = Place::with(&[("a.log", b""), ("b.tmp", b""), ("c", b""), ("d", b"")]);
-    let list = place.tmp.path().join("list");
+    let fixture = Fixture::with(&[("a.log", b""), ("b.tmp", b""), ("c", b""), ("d", b"")]);
+    let list = fixture.tmp.path().join("list");
     std::fs::write(&list, "d\n").unwrap();
     let mut create = wingback();
-    create.arg("create").arg(&place.source).arg("-t").arg(&place.to).arg("-X").arg(&list);
+    create.arg("create").arg(&fixture.source).arg("-t").arg(&fixture.to).arg("-X").arg(&list);
     ok(create.args(["-x", "-q", "-T", "1", "-e", "*.log", "-e", "*.tmp", "--mkdir"]));
-    assert_eq!(listed(&place.archive()), ["c"]);
+    assert_eq!(listed(&fixture.archive()), ["c"]);
 }
 
 #[test]

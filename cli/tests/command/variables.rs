@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::{
-    common::{Place, names, ok, run, wingback},
+    common::{Fixture, names, ok, run, wingback},
     java::{Answer, Java, PASSWORD},
 };
 
@@ -29,19 +29,19 @@ fn options(command: &str) -> BTreeMap<String, bool> {
 }
 
 /// A valid value of an option. If the option had a variable that it must not have, a command below would fail.
-fn value(option: &str, place: &Place, java: &Java) -> String {
+fn value(option: &str, fixture: &Fixture, java: &Java) -> String {
     let file = |name: &str, content: &str| {
-        let path = place.tmp.path().join(name);
+        let path = fixture.tmp.path().join(name);
         fs::write(&path, content).unwrap();
         path.display().to_string()
     };
     let dir = |name: &str| {
-        let path = place.tmp.path().join(name);
+        let path = fixture.tmp.path().join(name);
         fs::create_dir_all(&path).unwrap();
         path.display().to_string()
     };
     match option {
-        "to" => place.to.display().to_string(),
+        "to" => fixture.to.display().to_string(),
         "name" => "mc-{uuid}.tar.gz".into(),
         "label" => "another".into(),
         "tag" | "keep-tag" => "plan=gold\nnode=7".into(),
@@ -90,16 +90,16 @@ fn value(option: &str, place: &Place, java: &Java) -> String {
 
 #[test]
 fn all_variables_at_once_break_no_command_and_lose_no_data() {
-    let place = Place::with(&[("a", b"abc"), ("b/c", b"")]);
-    let world = place.tmp.path().join("world");
-    fs::create_dir(&place.to).unwrap();
+    let fixture = Fixture::with(&[("a", b"abc"), ("b/c", b"")]);
+    let world = fixture.tmp.path().join("world");
+    fs::create_dir(&fixture.to).unwrap();
     fs::create_dir(&world).unwrap();
     let java = Java::start(world, Answer::Good);
     let mut variables = BTreeMap::new();
     for command in COMMANDS {
         for (option, has_value) in options(command) {
             let name = format!("WINGBACK_{}", option.to_uppercase().replace('-', "_"));
-            let text = if has_value { value(&option, &place, &java) } else { "true".into() };
+            let text = if has_value { value(&option, &fixture, &java) } else { "true".into() };
             variables.insert(name, text);
         }
     }
@@ -112,24 +112,24 @@ fn all_variables_at_once_break_no_command_and_lose_no_data() {
             command.envs(&variables).env_remove(left_out).args(args);
             command
         };
-        use_every_command(&place, 2 * round, with_all);
+        use_every_command(&fixture, 2 * round, with_all);
     }
     let mut both = wingback();
-    let ran = run(both.arg("create").arg(&place.source).envs(&variables));
+    let ran = run(both.arg("create").arg(&fixture.source).envs(&variables));
     assert_eq!(ran.status, 2, "{ran:?}");
     assert!(ran.err.contains("is from the variable WINGBACK_"), "{ran:?}");
 }
 
 /// Makes two archives beside `earlier` ones, reads them, and removes nothing.
-fn use_every_command(place: &Place, earlier: usize, with_all: impl Fn(&[&str]) -> Command) {
+fn use_every_command(fixture: &Fixture, earlier: usize, with_all: impl Fn(&[&str]) -> Command) {
     let text = |path: &Path| path.display().to_string();
-    let (source, to) = (text(&place.source), text(&place.to));
+    let (source, to) = (text(&fixture.source), text(&fixture.to));
     ok(&mut with_all(&["create", &source]));
     let created = ok(&mut with_all(&["create", &source])).json();
     let archive = created["location"].as_str().unwrap();
     assert!(archive.contains("/mc-"), "{archive}");
     let count = earlier + 2;
-    assert_eq!(place.left().len(), count);
+    assert_eq!(fixture.left().len(), count);
 
     ok(&mut with_all(&["estimate", &source]));
     assert_eq!(ok(&mut with_all(&["archives", &to])).out.matches(r#""location""#).count(), count);
@@ -159,6 +159,6 @@ fn use_every_command(place: &Place, earlier: usize, with_all: impl Fn(&[&str]) -
     for apply in [&[][..], &["--apply"]] {
         let prune = [&["prune", &to, "--keep-last", "9"], apply].concat();
         ok(&mut with_all(&prune));
-        assert_eq!(place.left().len(), count);
+        assert_eq!(fixture.left().len(), count);
     }
 }

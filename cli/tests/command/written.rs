@@ -6,19 +6,19 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::common::{Place, noise, ok, run, spawn, wait, wingback};
+use crate::common::{Fixture, noise, ok, run, spawn, wait, wingback};
 
 /// Creates an archive, and returns the arguments of each command that prints something.
-fn place() -> (Place, Vec<Vec<String>>) {
-    let place = Place::with(&[("a", &noise(1, 100_000)), ("b", b"b")]);
+fn fixture() -> (Fixture, Vec<Vec<String>>) {
+    let fixture = Fixture::with(&[("a", &noise(1, 100_000)), ("b", b"b")]);
     for i in 0..2000 {
-        fs::write(place.source.join(format!("file-number-{i}")), "").expect("written");
+        fs::write(fixture.source.join(format!("file-number-{i}")), "").expect("written");
     }
-    ok(&mut place.create());
-    let archive = place.archive().to_str().expect("text").to_owned();
-    let tmp = place.tmp.path().to_str().expect("text").to_owned();
-    let source = place.source.to_str().expect("text");
-    let to = place.to.to_str().expect("text");
+    ok(&mut fixture.create());
+    let archive = fixture.archive().to_str().expect("text").to_owned();
+    let tmp = fixture.tmp.path().to_str().expect("text").to_owned();
+    let source = fixture.source.to_str().expect("text");
+    let to = fixture.to.to_str().expect("text");
     let (other, x, r) = (format!("{tmp}/other"), format!("{tmp}/x"), format!("{tmp}/r"));
     let state = format!("--state-dir={tmp}/state");
     let commands: &[&[&str]] = &[
@@ -48,12 +48,12 @@ fn place() -> (Place, Vec<Vec<String>>) {
     ];
     let owned = |command: &&[&str]| command.iter().map(|&arg| arg.to_owned()).collect();
     let commands = commands.iter().map(owned).collect();
-    (place, commands)
+    (fixture, commands)
 }
 
 #[test]
 fn a_full_standard_output_is_an_error() {
-    let (_place, commands) = place();
+    let (_place, commands) = fixture();
     for args in commands {
         let mut command = wingback();
         command.args(&args).stdout(File::options().write(true).open("/dev/full").expect("open"));
@@ -67,29 +67,29 @@ fn a_full_standard_output_is_an_error() {
 /// `ulimit -f` and LimitFSIZE= of systemd set this quota. It is exceeded in the middle of a file.
 #[test]
 fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
-    let (place, _) = place();
-    let archive = place.archive();
+    let (fixture, _) = fixture();
+    let archive = fixture.archive();
     let script = format!(
         "ulimit -f 4; exec {} list {} > {}/out",
         env!("CARGO_BIN_EXE_wingback"),
         archive.display(),
-        place.tmp.path().display()
+        fixture.tmp.path().display()
     );
     let ran = run(Command::new("bash").args(["-c", &script]));
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.err.contains("File too large"), "{}", ran.err);
-    let target = place.tmp.path().join("target");
+    let target = fixture.tmp.path().join("target");
     fs::create_dir(&target).expect("created");
     fs::write(target.join("old"), "old").expect("written");
-    let to = place.tmp.path().join("limited");
+    let to = fixture.tmp.path().join("limited");
     for args in [
-        format!("create {} --mkdir --to {} -q", place.source.display(), to.display()),
+        format!("create {} --mkdir --to {} -q", fixture.source.display(), to.display()),
         format!("restore {} {} -q", archive.display(), target.display()),
-        format!("extract {} {}/x -q", archive.display(), place.tmp.path().display()),
+        format!("extract {} {}/x -q", archive.display(), fixture.tmp.path().display()),
     ] {
         let script = format!("ulimit -f 40; exec {} {args}", env!("CARGO_BIN_EXE_wingback"));
         let mut limited = Command::new("bash");
-        limited.env("WINGBACK_STATE_DIR", place.tmp.path().join("state"));
+        limited.env("WINGBACK_STATE_DIR", fixture.tmp.path().join("state"));
         let ran = run(limited.args(["-c", &script]));
         assert_eq!(ran.status, 1, "{args}: {}", ran.err);
         assert!(ran.err.contains("File too large"), "{args}: {}", ran.err);
@@ -102,7 +102,7 @@ fn a_file_size_limit_is_an_error_and_does_not_kill_the_process() {
 
 #[test]
 fn a_reader_that_closes_the_pipe_is_not_a_failure() {
-    let (_place, commands) = place();
+    let (_place, commands) = fixture();
     for args in commands {
         let mut child = spawn(wingback().args(&args).stdout(Stdio::piped()));
         let mut byte = [0];

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::common::{self, Place, ok, run};
+use crate::common::{self, Fixture, ok, run};
 
 #[test]
 fn an_invalid_option_is_named_with_the_reason() {
-    let place = Place::with(&[("a", b"a")]);
+    let fixture = Fixture::with(&[("a", b"a")]);
     for (args, option, reason) in [
         (["--uuid", "12345"], "--uuid", ""),
         (["--name", "backup.tar.gz"], "--name", "it lacks {uuid}"),
@@ -25,14 +25,14 @@ fn an_invalid_option_is_named_with_the_reason() {
         (["--rules", "svn"], "--rules", "git, wings"),
         (["--no-such-option", "x"], "--no-such-option", ""),
     ] {
-        let ran = run(place.create().args(args));
+        let ran = run(fixture.create().args(args));
         assert_eq!(ran.status, 2, "{args:?}: {ran:?}");
         assert_eq!(ran.out, "");
         let (first, _) = ran.err.split_once("\n\nUsage").unwrap_or((&ran.err, ""));
         assert!(first.starts_with("error: "), "{ran:?}");
         assert!(first.contains(option) && first.contains(reason), "{args:?}: {}", ran.err);
     }
-    assert!(!place.to.exists());
+    assert!(!fixture.to.exists());
 }
 
 #[test]
@@ -55,11 +55,11 @@ fn a_missing_directory_argument_shows_the_usage() {
 
 #[test]
 fn a_missing_source_is_an_error_and_creates_no_directory() {
-    let place = Place::with(&[("file", b"")]);
+    let fixture = Fixture::with(&[("file", b"")]);
     for (source, why) in [("none", "No such file or directory"), ("file", "Not a directory")] {
-        let source = place.source.join(source);
+        let source = fixture.source.join(source);
         for command in [
-            &mut common::create(&source, &place.to),
+            &mut common::create(&source, &fixture.to),
             common::wingback().arg("estimate").arg(&source),
         ] {
             let ran = run(command);
@@ -71,15 +71,15 @@ fn a_missing_source_is_an_error_and_creates_no_directory() {
             );
         }
     }
-    assert!(!place.to.exists());
+    assert!(!fixture.to.exists());
 }
 
 #[test]
 fn a_backup_directory_that_is_a_file_is_an_error() {
-    let place = Place::with(&[("file", b"")]);
-    let file = place.source.join("file");
+    let fixture = Fixture::with(&[("file", b"")]);
+    let file = fixture.source.join("file");
     for to in [file.clone(), file.join("beneath")] {
-        let ran = run(&mut common::create(&place.source, &to));
+        let ran = run(&mut common::create(&fixture.source, &to));
         assert_eq!(ran.status, 1);
         assert!(ran.one_line_error().contains("Not a directory"), "{}", ran.err);
     }
@@ -90,53 +90,53 @@ fn a_backup_directory_that_is_a_file_is_an_error() {
 
 #[test]
 fn an_existing_backup_is_never_overwritten() {
-    let place = Place::with(&[("a", b"a")]);
+    let fixture = Fixture::with(&[("a", b"a")]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
-    ok(place.create().args(uuid));
-    let before = common::read(&place.archive());
-    fs::write(place.source.join("b"), "b").unwrap();
-    let ran = run(place.create().args(uuid));
+    ok(fixture.create().args(uuid));
+    let before = common::read(&fixture.archive());
+    fs::write(fixture.source.join("b"), "b").unwrap();
+    let ran = run(fixture.create().args(uuid));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("a backup of that name exists already"));
-    assert_eq!(common::read(&place.archive()), before);
+    assert_eq!(common::read(&fixture.archive()), before);
 }
 
 #[test]
 fn two_backups_of_one_name_do_not_run_at_once() {
-    let place = Place::with(&[("a", &common::noise(1, 200_000))]);
+    let fixture = Fixture::with(&[("a", &common::noise(1, 200_000))]);
     let uuid = ["--uuid", "8d9b0b4e-4d3b-4b43-a3e2-0d4d4a5a8f10"];
-    let first = common::spawn(place.create().args(uuid).args(["--read-limit", "100k"]));
-    common::wait_until("the first file of the backup", || !place.left().is_empty());
-    let ran = run(place.create().args(uuid));
+    let first = common::spawn(fixture.create().args(uuid).args(["--read-limit", "100k"]));
+    common::wait_until("the first file of the backup", || !fixture.left().is_empty());
+    let ran = run(fixture.create().args(uuid));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().ends_with("a backup of that name is being made"), "{}", ran.err);
     assert_eq!(common::wait(first).status, 0);
-    assert_eq!(common::listed(&place.archive()), ["a"]);
+    assert_eq!(common::listed(&fixture.archive()), ["a"]);
 }
 
 #[test]
 fn a_disk_below_its_reserve_fails_the_backup_and_leaves_nothing() {
-    let place = Place::with(&[("a", b"a")]);
-    let ran = run(place.create().args(["--reserve", "1000000T"]));
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let ran = run(fixture.create().args(["--reserve", "1000000T"]));
     assert_eq!(ran.status, 1);
     assert!(ran.one_line_error().contains(" MiB) are free, and "), "{}", ran.err);
     let wanted = "1099511627776000000 bytes (1048576000000.0 MiB) must stay free";
     assert!(ran.err.contains(wanted), "{}", ran.err);
-    assert_eq!(place.left(), [""; 0]);
-    ok(place.create().args(["--reserve", "1k"]));
+    assert_eq!(fixture.left(), [""; 0]);
+    ok(fixture.create().args(["--reserve", "1k"]));
 }
 
 #[test]
 fn an_unknown_scheme_is_named_and_nothing_is_created() {
-    let place = Place::with(&[("a", b"a")]);
-    let dir = place.source.to_str().unwrap();
+    let fixture = Fixture::with(&[("a", b"a")]);
+    let dir = fixture.source.to_str().unwrap();
     for (args, hint) in [
         (&["create", dir, "--to", "ftp://x/y"][..], "use a directory or s3://bucket/prefix"),
         (&["sweep", "ftp://x/y"], "use a directory or s3://bucket/prefix"),
         (&["list", "ftp://x/y"], "an archive is a file, -, s3://bucket/name, or an http(s) link"),
         (&["restore", "ftp://x/y", dir], "an archive is a file"),
     ] {
-        let ran = run(common::wingback().args(args).current_dir(place.tmp.path()));
+        let ran = run(common::wingback().args(args).current_dir(fixture.tmp.path()));
         assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{args:?}");
         let error = ran.one_line_error();
         assert!(
@@ -150,5 +150,5 @@ fn an_unknown_scheme_is_named_and_nothing_is_created() {
     // With a dot it is a path.
     let ran = run(common::wingback().args(["list", "./ftp://x/y"]));
     assert!(ran.one_line_error().contains("No such file or directory"), "{ran:?}");
-    assert_eq!(common::names(place.tmp.path()), ["server"]);
+    assert_eq!(common::names(fixture.tmp.path()), ["server"]);
 }

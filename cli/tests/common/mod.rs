@@ -106,29 +106,29 @@ pub fn spawn(command: &mut Command) -> Child {
 }
 
 /// A directory to back up, and the path of one for archives that does not exist yet.
-pub struct Place {
+pub struct Fixture {
     pub tmp: TempDir,
     pub source: PathBuf,
     pub to: PathBuf,
 }
 
-impl Place {
-    pub fn new() -> Place {
+impl Fixture {
+    pub fn new() -> Fixture {
         let tmp = tempfile::tempdir().expect("a temporary directory");
         let source = tmp.path().join("server");
         fs::create_dir(&source).expect("created");
-        Place { source, to: tmp.path().join("backups"), tmp }
+        Fixture { source, to: tmp.path().join("backups"), tmp }
     }
 
     /// Creates the source with these files.
-    pub fn with(files: &[(&str, &[u8])]) -> Place {
-        let place = Place::new();
+    pub fn with(files: &[(&str, &[u8])]) -> Fixture {
+        let fixture = Fixture::new();
         for (path, content) in files {
-            let path = place.source.join(path);
+            let path = fixture.source.join(path);
             fs::create_dir_all(path.parent().expect("in the source")).expect("created");
             fs::write(path, content).expect("written");
         }
-        place
+        fixture
     }
 
     pub fn create(&self) -> Command {

@@ -12,12 +12,12 @@ use std::{
     sync::LazyLock,
 };
 
-use common::{Place, Ran, is_there, ok, run};
+use common::{Fixture, Ran, is_there, ok, run};
 use tree::{Node, Tree};
 
 /// One tree, and its archives: two profiles and two levels.
 struct Archives {
-    place: Place,
+    fixture: Fixture,
     tree: Tree,
     archives: Vec<Archive>,
 }
@@ -28,20 +28,20 @@ struct Archive {
 }
 
 static ARCHIVES: LazyLock<Archives> = LazyLock::new(|| {
-    let place = Place::new();
-    let tree = Tree::make(&place.source);
+    let fixture = Fixture::new();
+    let tree = Tree::make(&fixture.source);
     let mut archives = Vec::new();
     for profile in ["full", "wings"] {
         for level in ["fast", "none"] {
             let name = format!("{profile}-{level}-{{uuid}}.tar.gz");
             let args = ["--json", "--profile", profile, "--level", level, "--name", &name];
-            let report = ok(place.create().args(args)).json();
+            let report = ok(fixture.create().args(args)).json();
             assert_eq!((&report["partial"], &report["skipped"]), (&false.into(), &[(); 0].into()));
             let path = report["location"].as_str().expect("a path").into();
             archives.push(Archive { path, is_full: profile == "full" });
         }
     }
-    Archives { place, tree, archives }
+    Archives { fixture, tree, archives }
 });
 
 impl Archive {
@@ -112,7 +112,7 @@ fn gnu_tar_extracts_everything() {
 #[test]
 fn gnu_tar_finds_no_difference_from_the_tree() {
     each_archive("tar", |archive| {
-        let source = ARCHIVES.place.source.as_os_str();
+        let source = ARCHIVES.fixture.source.as_os_str();
         let mut command = Command::new("tar");
         let ran = ok(command.arg("-dzf").arg(&archive.path).arg("-C").arg(source));
         assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));

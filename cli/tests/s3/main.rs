@@ -14,13 +14,13 @@ mod server;
 
 use std::{fs, process::Command};
 
-use common::{Place, noise, ok, run, wingback};
+use common::{Fixture, noise, ok, run, wingback};
 use server::Server;
 
 const UUID: &str = "00000000-0000-0000-0000-000000000001";
 
-fn place() -> Place {
-    Place::with(&[("server.properties", b"motd=x\n"), ("world/r.mca", &noise(1, 12 << 20))])
+fn fixture() -> Fixture {
+    Fixture::with(&[("server.properties", b"motd=x\n"), ("world/r.mca", &noise(1, 12 << 20))])
 }
 
 /// Returns the command with keys and endpoint in the environment.
@@ -35,10 +35,10 @@ fn with_keys(server: &Server) -> Command {
 
 #[test]
 fn a_backup_in_s3_is_made_listed_and_restored() {
-    let (server, place) = (Server::new(), place());
+    let (server, fixture) = (Server::new(), fixture());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}/servers/one");
-    let ran = ok(with_keys(&server).arg("create").arg(&place.source).args(["--to", &to]).args([
+    let ran = ok(with_keys(&server).arg("create").arg(&fixture.source).args(["--to", &to]).args([
         "--uuid",
         UUID,
         "--json",
@@ -69,16 +69,16 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
     assert_eq!(ok(on("cat").arg("server.properties")).out, "motd=x\n");
     let verified = ok(on("verify").args(["--json", "--sha1", report["sha1"].as_str().unwrap()]));
     assert_eq!(verified.json()["whole"], true);
-    let target = place.tmp.path().join("target");
+    let target = fixture.tmp.path().join("target");
     ok(on("restore").arg(&target).arg("--quiet"));
     assert_eq!(fs::read(target.join("world/r.mca")).unwrap(), noise(1, 12 << 20));
-    let extracted = place.tmp.path().join("extracted");
+    let extracted = fixture.tmp.path().join("extracted");
     ok(on("extract").arg(&extracted).args(["server.properties", "--quiet"]));
     assert_eq!(common::names(&extracted), ["server.properties"]);
 
     let again = run(with_keys(&server)
         .arg("create")
-        .arg(&place.source)
+        .arg(&fixture.source)
         .args(["--to", &to])
         .args(["--uuid", UUID, "--quiet"]));
     assert_eq!(again.status, 1);
@@ -88,10 +88,10 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
 
 #[test]
 fn archives_in_s3_are_listed_locked_and_pruned() {
-    let (server, place) = (Server::new(), Place::with(&[("a", b"four")]));
+    let (server, fixture) = (Server::new(), Fixture::with(&[("a", b"four")]));
     let bucket = server.bucket();
     let to = format!("s3://{bucket}/servers");
-    let other = place.tmp.path().join("arena");
+    let other = fixture.tmp.path().join("arena");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("a"), "a").unwrap();
     let create = |source: &std::path::Path, name: &str| {
@@ -101,7 +101,7 @@ fn archives_in_s3_are_listed_locked_and_pruned() {
     };
     create(&other, "{label}/{date}");
     for name in ["1-{uuid}", "2-{date}-{time}", "3-{uuid}.tar.gz"] {
-        create(&place.source, name);
+        create(&fixture.source, name);
     }
     server.put(&bucket, "servers/notes.tar.gz", b"mine");
     let archives = || {
@@ -139,10 +139,10 @@ fn archives_in_s3_are_listed_locked_and_pruned() {
 
 #[test]
 fn a_link_is_read_like_a_file() {
-    let (server, place) = (Server::new(), place());
+    let (server, fixture) = (Server::new(), fixture());
     let bucket = server.bucket();
-    ok(place.create().arg("--quiet"));
-    server.put(&bucket, "a", &fs::read(place.archive()).unwrap());
+    ok(fixture.create().arg("--quiet"));
+    server.put(&bucket, "a", &fs::read(fixture.archive()).unwrap());
     let link = server.presign_get(&bucket, "a", 60);
     assert_eq!(ok(wingback().args(["cat", &link, "server.properties"])).out, "motd=x\n");
     let info = ok(wingback().args(["info", &link]));
@@ -157,9 +157,9 @@ fn a_link_is_read_like_a_file() {
 
 #[test]
 fn keys_may_come_from_a_profile_and_missing_keys_are_a_one_line_error() {
-    let (server, place) = (Server::new(), place());
+    let (server, fixture) = (Server::new(), fixture());
     let bucket = server.bucket();
-    let file = place.tmp.path().join("credentials");
+    let file = fixture.tmp.path().join("credentials");
     let keys = |secret: &str| {
         let access = server.access_key();
         let text =
@@ -178,7 +178,7 @@ fn keys_may_come_from_a_profile_and_missing_keys_are_a_one_line_error() {
     assert_eq!(list("ops").json()["removed"], serde_json::json!([]));
     assert_eq!(list("other").json()["kind"], "not-found");
     let mut without = wingback();
-    without.args(["list", "s3://bucket/a"]).env("HOME", place.tmp.path());
+    without.args(["list", "s3://bucket/a"]).env("HOME", fixture.tmp.path());
     let without = run(without.env_remove("AWS_ACCESS_KEY_ID"));
     assert!(without.one_line_error().contains("AWS_ACCESS_KEY_ID"), "{without:?}");
     keys("wrong");
@@ -190,11 +190,11 @@ fn keys_may_come_from_a_profile_and_missing_keys_are_a_one_line_error() {
 
 #[test]
 fn sweep_aborts_the_upload_of_a_killed_backup() {
-    let (server, place) = (Server::new(), place());
+    let (server, fixture) = (Server::new(), fixture());
     let bucket = server.bucket();
     let to = format!("s3://{bucket}");
     let mut create = with_keys(&server);
-    create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "1M"]);
+    create.arg("create").arg(&fixture.source).args(["--to", &to, "--read-limit", "1M"]);
     let mut child = common::spawn(&mut create);
     while server.unfinished(&bucket).is_empty() {
         assert!(child.try_wait().unwrap().is_none(), "the process exited too early");
@@ -210,12 +210,12 @@ fn sweep_aborts_the_upload_of_a_killed_backup() {
 
 #[test]
 fn an_interrupt_leaves_nothing_in_s3() {
-    let (server, place) = (Server::new(), place());
+    let (server, fixture) = (Server::new(), fixture());
     let bucket = server.bucket();
     for pause in [0, 20, 200] {
         let mut create = with_keys(&server);
         let to = format!("s3://{bucket}");
-        create.arg("create").arg(&place.source).args(["--to", &to, "--read-limit", "2M"]);
+        create.arg("create").arg(&fixture.source).args(["--to", &to, "--read-limit", "2M"]);
         let mut child = common::spawn(&mut create);
         while server.unfinished(&bucket).is_empty() {
             assert!(child.try_wait().unwrap().is_none(), "the process exited too early");
@@ -233,7 +233,7 @@ fn an_interrupt_leaves_nothing_in_s3() {
 
 #[test]
 fn every_command_rejects_an_invalid_name() {
-    let place = place();
+    let fixture = fixture();
     for to in [
         "s3://bkt//pre",
         "s3://bkt/pre//x",
@@ -245,7 +245,7 @@ fn every_command_rejects_an_invalid_name() {
         "s3://s3://bkt/x",
     ] {
         let object = format!("{to}/backup-{UUID}.tar.gz");
-        let root = place.source.to_str().unwrap();
+        let root = fixture.source.to_str().unwrap();
         for args in [
             &["create", root, "--to", to, "--uuid", UUID][..],
             &["info", &object],

@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use common::{Place, Ran, is_there, ok, run, wingback};
+use common::{Fixture, Ran, is_there, ok, run, wingback};
 use tempfile::TempDir;
 use tree::Tree;
 
@@ -47,19 +47,19 @@ impl Wings {
     }
 }
 
-fn archive(place: &Place, profile: &str) -> PathBuf {
-    ok(place.create().args(["--profile", profile, "--name", &format!("{profile}-{{uuid}}")]));
+fn archive(fixture: &Fixture, profile: &str) -> PathBuf {
+    ok(fixture.create().args(["--profile", profile, "--name", &format!("{profile}-{{uuid}}")]));
     let is_it = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with(profile);
-    place.to.join(place.left().iter().find(is_it).expect("created"))
+    fixture.to.join(fixture.left().iter().find(is_it).expect("created"))
 }
 
 #[test]
 fn wings_restores_every_file_of_an_archive_of_its_profile() {
     let wings = Wings::of_each_library();
-    let place = Place::new();
-    let tree = Tree::make(&place.source);
-    let archive = archive(&place, "wings");
-    let ours = place.tmp.path().join("ours");
+    let fixture = Fixture::new();
+    let tree = Tree::make(&fixture.source);
+    let archive = archive(&fixture, "wings");
+    let ours = fixture.tmp.path().join("ours");
     ok(wingback().args(["restore", "-q"]).arg(&archive).arg(&ours));
     for node in &tree.nodes {
         node.without_special_bits().assert_is_in(&ours);
@@ -67,7 +67,7 @@ fn wings_restores_every_file_of_an_archive_of_its_profile() {
     assert_eq!(tree::paths(&ours).len(), tree.nodes.len());
     let files = || tree.nodes.iter().filter(|node| node.kind == 'f');
     for wings in wings {
-        let theirs = place.tmp.path().join(wings.library);
+        let theirs = fixture.tmp.path().join(wings.library);
         let ran = wings.restore(&archive, &theirs);
         assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{}", wings.library);
         for node in files() {
@@ -82,9 +82,9 @@ fn wings_restores_every_file_of_an_archive_of_its_profile() {
 #[test]
 fn wings_fails_at_the_first_directory_of_a_full_archive() {
     for wings in Wings::of_each_library() {
-        let place = Place::with(&[("a", b"a"), ("dir/b", b"b"), ("z", b"z")]);
-        let theirs = place.tmp.path().join("theirs");
-        let ran = wings.restore(&archive(&place, "full"), &theirs);
+        let fixture = Fixture::with(&[("a", b"a"), ("dir/b", b"b"), ("z", b"z")]);
+        let theirs = fixture.tmp.path().join("theirs");
+        let ran = wings.restore(&archive(&fixture, "full"), &theirs);
         assert_eq!(ran.status, 1, "{}", wings.library);
         assert!(ran.err.contains("dir/: "), "{ran:?}");
         assert_eq!(tree::paths(&theirs), [b"a"], "{}: it ends there", wings.library);
@@ -94,10 +94,10 @@ fn wings_fails_at_the_first_directory_of_a_full_archive() {
 #[test]
 fn wings_restores_a_symlink_of_a_full_archive_as_an_empty_file() {
     for wings in Wings::of_each_library() {
-        let place = Place::with(&[("file", b"content")]);
-        symlink("file", place.source.join("link")).unwrap();
-        let theirs = place.tmp.path().join("theirs");
-        let ran = wings.restore(&archive(&place, "full"), &theirs);
+        let fixture = Fixture::with(&[("file", b"content")]);
+        symlink("file", fixture.source.join("link")).unwrap();
+        let theirs = fixture.tmp.path().join("theirs");
+        let ran = wings.restore(&archive(&fixture, "full"), &theirs);
         assert_eq!(ran.status, 0, "{}: {ran:?}", wings.library);
         let link = fs::symlink_metadata(theirs.join("link")).unwrap();
         assert!(link.is_file() && link.len() == 0, "{}", wings.library);

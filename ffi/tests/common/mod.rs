@@ -101,25 +101,25 @@ fn files(source: &Path) -> Vec<PathBuf> {
 }
 
 /// A directory with a source to back up, as the programs expect it, and one to work in.
-pub struct Place {
+pub struct Fixture {
     dir: TempDir,
 }
 
-impl Place {
+impl Fixture {
     pub fn new() -> Self {
-        let place = Place { dir: TempDir::new().unwrap() };
-        let source = place.source();
+        let fixture = Fixture { dir: TempDir::new().unwrap() };
+        let source = fixture.source();
         for dir in ["logs", "world"] {
             fs::create_dir_all(source.join(dir)).unwrap();
         }
-        fs::create_dir(place.work()).unwrap();
+        fs::create_dir(fixture.work()).unwrap();
         fs::write(source.join("server.properties"), "motd=hi\n").unwrap();
         fs::write(source.join("logs/latest.log"), "a line\n").unwrap();
         fs::write(source.join(OsStr::from_bytes(b"\xff\xfe")), "x").unwrap();
         let region: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(3_000_000).collect();
         fs::write(source.join("world/region.mca"), region).unwrap();
         ok(Command::new("mkfifo").arg(source.join("fifo")));
-        place
+        fixture
     }
 
     pub fn source(&self) -> PathBuf {
