@@ -31,7 +31,7 @@ type StoredArchive struct {
 	// Locked is whether the archive has a lock: see [Archive.Lock].
 	Locked bool
 	// ContentChange is the number of bytes of content more or fewer than in the archive before it with the
-	// same label and host; nil if there is no such archive, or if the archive has no label.
+	// same label and host; nil without such an archive, and for an archive without a label.
 	ContentChange *int64 `json:"content_change"`
 	// Info is what the archive says about itself, without Excludes; nil if the archive is not whole.
 	Info *ArchiveInfo

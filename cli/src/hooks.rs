@@ -39,7 +39,8 @@ impl<'a> Hooks<'a> {
         Hooks { args, source }
     }
 
-    /// Pauses the servers and runs `--before`. Then it runs `make`, which must [`apply`](Paused::apply) what it gets.
+    /// Pauses the servers, runs `--before`, and calls `make`. `make` must [`apply`](Paused::apply) its argument to
+    /// the backup.
     ///
     /// Whatever has begun also ends: as soon as the source has been read, and otherwise after an error, a cancel, a
     /// panic or a signal.

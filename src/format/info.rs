@@ -18,7 +18,7 @@ pub const TAG_VALUE_MAX: usize = 512;
 /// Maximum number of tags.
 pub const TAGS_MAX: usize = 32;
 
-/// Maximum bytes of the patterns that an archive records. A backup with more than 1 MiB and an ignore file fails.
+/// Maximum bytes of the patterns that an archive records. A backup with so many patterns fails before that.
 pub const EXCLUDES_MAX: usize = 17 << 16;
 
 // All patterns are recorded, with a line feed after each of the two lists.

@@ -21,7 +21,7 @@ pub struct Hooks {
     #[arg(long, value_name = "FILE")]
     pub rcon_password_file: Option<PathBuf>,
 
-    /// Run this shell command before the source is opened; if it fails, there is no backup
+    /// Run this shell command before opening the source; no backup is made if the command fails
     #[arg(long, value_name = "CMD")]
     pub before: Option<OsString>,
 

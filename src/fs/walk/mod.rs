@@ -3,7 +3,7 @@
 mod dir_entry;
 mod names;
 mod own_files;
-mod selection;
+mod selected_paths;
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use std::{
 pub(crate) use dir_entry::DirEntry;
 
 pub use own_files::OwnFiles;
-pub(crate) use selection::Selection;
+pub(crate) use selected_paths::SelectedPaths;
 
 use rustix::{
     fs::{AtFlags, FileType, Mode},
@@ -29,7 +29,7 @@ use crate::{
         open_flags::DIRECTORY,
         root::{Root, skippable},
         stat::FileId,
-        walk::{names::Names, selection::Part},
+        walk::{names::Names, selected_paths::Part},
     },
     report::SkipReason,
 };
@@ -47,7 +47,7 @@ pub(crate) struct WalkOptions {
     pub(crate) excludes: Excludes,
     pub(crate) one_file_system: bool,
     /// `None` selects everything.
-    pub(crate) selection: Option<Selection>,
+    pub(crate) selected: Option<SelectedPaths>,
     /// The files of the store that the backup is written to.
     pub(crate) own: Option<OwnFiles>,
     /// The staging directory of a restore that is running or was interrupted.
@@ -115,7 +115,7 @@ impl<'a> TreeWalk<'a> {
                 next: 0,
             }],
             path: Vec::new(),
-            unseen: options.selection.iter().flat_map(Selection::paths).collect(),
+            unseen: options.selected.iter().flat_map(SelectedPaths::paths).collect(),
         })
     }
 
@@ -197,9 +197,9 @@ impl<'a> TreeWalk<'a> {
 
     /// Returns whether the current entry is selected, or leads to an entry that is.
     fn is_selected(&mut self, kind: FileType) -> bool {
-        let Some(selection) = &self.options.selection else { return true };
+        let Some(selected) = &self.options.selected else { return true };
         self.unseen.remove(&*self.path);
-        match selection.part(&self.path) {
+        match selected.part(&self.path) {
             Part::Selected => true,
             Part::Leads => kind == FileType::Directory,
             Part::Outside => false,

@@ -22,7 +22,7 @@ use crate::{
         },
         replace::{self, StateDir},
         root::Root,
-        walk::{Selection, TreeWalk, WalkOptions},
+        walk::{SelectedPaths, TreeWalk, WalkOptions},
     },
     ops::{
         backup::options::Backup,
@@ -141,7 +141,7 @@ impl Backup {
         let walk = WalkOptions {
             excludes,
             one_file_system: self.one_file_system,
-            selection: self.selection()?,
+            selected: self.selected_paths()?,
             own: None,
             staging,
         };
@@ -149,11 +149,11 @@ impl Backup {
         Ok(Source { root, walk, state, previous: None, info, warnings })
     }
 
-    fn selection(&self) -> Result<Option<Selection>> {
+    fn selected_paths(&self) -> Result<Option<SelectedPaths>> {
         let Some(paths) = &self.selected else { return Ok(None) };
-        let mut selection = Selection::default();
-        paths.iter().try_for_each(|path| selection.add(path))?;
-        Ok(Some(selection))
+        let mut selected = SelectedPaths::default();
+        paths.iter().try_for_each(|path| selected.add(path))?;
+        Ok(Some(selected))
     }
 
     /// Returns the values for the name of this backup's archive: its UUID, its label, the name of the machine and

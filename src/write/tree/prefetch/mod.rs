@@ -99,7 +99,7 @@ impl Drop for StopOnPanic<'_, '_> {
     }
 }
 
-/// A thread. It reads entries until there are no more. Returns `None` if the writer has ended before.
+/// Reads entries until the walk has no more: the work of one thread. Returns `None` if the writer ends first.
 fn prefetch(queue: &Queue<'_>, reader: &Reader<'_>) -> Option<()> {
     while let Some(mut claims) = queue.claim() {
         while let Some(claim) = claims.pop_front() {

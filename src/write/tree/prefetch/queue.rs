@@ -58,9 +58,9 @@ pub(super) enum Kind {
 
 /// The queue.
 ///
-/// **The reader of the first entry never waits for room**, so there is always progress. Each thread works
-/// on its entries in order, and an entry that a thread has returned follows the one that it works on. So
-/// the first entry is always in the hands of a thread, or a thread is free for it.
+/// **The reader of the first entry never waits for room**, so there is always progress. Each thread reads its
+/// entries in order. When it comes to a large file, it returns the entries after that file to the queue. So
+/// either a thread reads the first entry, or a thread is free for it.
 pub(super) struct Queue<'a, F> {
     walk: Mutex<TreeWalk<'a>>,
     shared: Arc<Shared<F>>,
@@ -109,7 +109,8 @@ impl<'a, F> Queue<'a, F> {
         Queue { walk: Mutex::new(walk), shared: Arc::new(shared) }
     }
 
-    /// Takes the next entries. Returns `None` if there are no more, or if the writer has ended.
+    /// Takes the next entries: returned ones first, then those of the walk. Returns `None` if neither has more, or if
+    /// the writer has ended.
     pub(super) fn claim(&self) -> Option<VecDeque<Claim>> {
         loop {
             let mut state = self.shared.lock();
@@ -142,37 +143,37 @@ impl<'a, F> Queue<'a, F> {
         if self.shared.lock().walk_end.is_some() {
             return claims;
         }
-        let mut found = Vec::with_capacity(RUN);
+        let mut steps = Vec::with_capacity(RUN);
         let walk_end = loop {
-            match walk.next() {
-                Ok(Some(kind)) => found.push((walk.path().to_vec(), walk.dir_entry(), kind)),
+            let step = match walk.next() {
+                Ok(Some(step)) => step,
                 Ok(None) => break Some(Ok(())),
                 Err(e) => break Some(Err(e)),
-            }
-            if found.len() == RUN {
+            };
+            let look = |kind| walk.dir_entry().map(|entry| (entry, kind));
+            let found = match step {
+                WalkEntry::File => look(Kind::File).map_err(Found::Unopened),
+                WalkEntry::Symlink => look(Kind::Symlink).map_err(Found::Unopened),
+                WalkEntry::Directory(meta, reason) => Err(Found::Directory(meta, reason)),
+                WalkEntry::Excluded => Err(Found::Excluded),
+                WalkEntry::Skipped(reason) => Err(Found::Skipped(reason)),
+            };
+            let item = |found| Item { path: walk.path().to_vec(), found, _room: None };
+            steps.push(found.map_err(item));
+            if steps.len() == RUN {
                 break None;
             }
         };
         // The walk is still locked, so the numbers are in its order.
         let mut state = self.shared.lock();
-        for (path, entry, kind) in found {
+        for step in steps {
             let number = state.first + state.items.len() as u64;
-            let found = match (kind, entry) {
-                (WalkEntry::File, Ok(entry)) => Err(Claim { number, entry, kind: Kind::File }),
-                (WalkEntry::Symlink, Ok(entry)) => {
-                    Err(Claim { number, entry, kind: Kind::Symlink })
-                }
-                (WalkEntry::File | WalkEntry::Symlink, Err(errno)) => Ok(Found::Unopened(errno)),
-                (WalkEntry::Directory(meta, reason), _) => Ok(Found::Directory(meta, reason)),
-                (WalkEntry::Excluded, _) => Ok(Found::Excluded),
-                (WalkEntry::Skipped(reason), _) => Ok(Found::Skipped(reason)),
-            };
-            match found {
-                Ok(found) => state.items.push_back(Some(Item { path, found, _room: None })),
-                Err(claim) => {
+            match step {
+                Ok((entry, kind)) => {
                     state.items.push_back(None);
-                    claims.push_back(claim);
+                    claims.push_back(Claim { number, entry, kind });
                 }
+                Err(item) => state.items.push_back(Some(item)),
             }
         }
         state.claimed += claims.len();

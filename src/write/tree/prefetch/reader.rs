@@ -148,10 +148,14 @@ impl Reader<'_> {
         (touched_ns < previous_ns).then_some(found)
     }
 
+    /// Returns how many bytes of a file of `len` bytes are stored.
+    fn stored_len(&self, path: &[u8], len: u64) -> u64 {
+        self.options.max_len.get(path).map_or(len, |max| len.min(*max))
+    }
+
     /// Returns how many bytes of a file [`read`](Reader::read) keeps in memory.
     pub(super) fn kept_len(&self, path: &[u8], file: &SourceFile) -> usize {
-        let size = file.metadata().size;
-        let size = size.min(self.options.max_len.get(path).copied().unwrap_or(u64::MAX));
+        let size = self.stored_len(path, file.metadata().size);
         if SegmentLayout::of(path, size).is_some() { 0 } else { size as usize }
     }
 
@@ -159,9 +163,8 @@ impl Reader<'_> {
     pub(crate) fn read(&self, path: &[u8], mut file: SourceFile) -> Result<FoundFile, Failed> {
         let mut meta = file.metadata();
         let link = file.hard_link();
-        let max_len = self.options.max_len.get(path).copied();
         let len = meta.size;
-        meta.size = len.min(max_len.unwrap_or(u64::MAX));
+        meta.size = self.stored_len(path, len);
         let content = match SegmentLayout::of(path, meta.size) {
             None => {
                 let small = self.read_small(path, file, &mut meta);

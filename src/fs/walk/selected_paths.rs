@@ -6,9 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Paths relative to the root. A walk returns them, everything beneath them, and the directories that lead to them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selection(BTreeSet<Vec<u8>>);
+pub(crate) struct SelectedPaths(BTreeSet<Vec<u8>>);
 
-/// What a selection says about an entry.
+/// What the selected paths say about an entry.
 pub(super) enum Part {
     /// The entry or a directory that contains it is selected.
     Selected,
@@ -17,7 +17,7 @@ pub(super) enum Part {
     Outside,
 }
 
-impl Selection {
+impl SelectedPaths {
     /// Adds a path. Empty names and `.` are left out of it.
     pub(crate) fn add(&mut self, path: &[u8]) -> Result<()> {
         let refused = |why: &str| {
