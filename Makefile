@@ -8,7 +8,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BENCHED = --wingback default=$(TARGET)/release/wingback --wingback "isa-l=$(TARGET)/release/wingback --encoder isa-l"
 
-.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-c bench-go bench-s3 \
+.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-cold bench-c bench-go bench-s3 \
 	bench-daemon bench-incremental bench-align bench-encoders bench-index bench-tree bench-peer fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign name-campaign
 
@@ -41,6 +41,7 @@ test-quick: ## Rust without servers and the browser, and Go with the command: fo
 test-all: setup-all static ## as test, and tests whose tools take long to set up: MinIO, valgrind, cargo-c, CMake, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
 	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon
+	python3 benches/counters.py --wingback $(TARGET)/debug/wingback
 	cargo test -p wingback --features $(FEATURES) --lib --test archive --test encoder --test previous
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go
 	WINGBACK_TEST_ALL=1 bindings/go/test.sh $(TARGET)/debug all
@@ -84,6 +85,10 @@ bench: setup-all bench-tree ## the figures of docs/benchmarks.md (half an hour a
 	cargo build --release -p wingback-cli --features isal
 	python3 benches/run.py --scaling --tree target/bench/tree $(BENCHED)
 	python3 benches/way_back.py --memory --tree target/bench/tree $(BENCHED)
+
+bench-cold: bench-tree ## the backups of a node at night: caches are dropped before each run (needs root)
+	cargo build --release -p wingback-cli --features isal
+	python3 benches/run.py --cold --no-disk --no-pigz --tree target/bench/tree $(BENCHED)
 
 bench-c: bench-tree ## a backup through C against one by the command; the size of the library
 	cargo build --release -p wingback-cli -p wingback-ffi

@@ -63,6 +63,8 @@ def main():
         report["cold"] = compare(args, peer, args.out, fsync=False, cold=True)
         print(comparison(f"Cold caches, archive in memory ({args.pairs} pairs)", report["cold"]))
         print(system_time(report["memory"], report["cold"]))
+    if args.busiest:
+        busiest_threads(args)
     if args.scaling:
         report["scaling"] = scaling(args)
     if args.json:
@@ -79,6 +81,7 @@ def parse_args():
     add("--disk", type=Path, default=TARGET / "disk", help="a folder on a disk for table two [target/bench/disk]")
     add("--no-disk", action="store_true", help="leave out the second table")
     add("--cold", action="store_true", help="also with cold caches, which needs root")
+    add("--busiest", action="store_true", help="also the CPU seconds of our busiest threads")
     add("--no-pigz", action="store_true", help="leave out tar and pigz")
     add("--scaling", action="store_true", help="also ours by threads and by number of files")
     add("--million", action="store_true", help="with --scaling: a million files too (4 GB of disk)")
@@ -287,6 +290,32 @@ def scaling(args):
         print(table(f"{label}: files of {len(FILE)} bytes, {THREADS} threads", head,
                     [[f"{n:,}", *absolute(runs), per_file(n)] for n, runs in files.items()]))
     return report
+
+
+def thread_times(command):
+    """Returns the CPU seconds and the name of each thread of a command, the busiest first."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    times = {}
+    while child.poll() is None:
+        for task in Path(f"/proc/{child.pid}/task").glob("*"):
+            with contextlib.suppress(OSError):
+                spent = int((task / "schedstat").read_text().split()[0]) / 1e9
+                times[task.name] = (spent, (task / "comm").read_text().strip())
+        time.sleep(0.005)
+    return sorted(times.values(), reverse=True)
+
+
+def busiest_threads(args):
+    """Prints the CPU seconds of the busiest threads. The first one limits how many processors are of use."""
+    content = sum(os.path.getsize(f"{path}/{name}") for path, _, names in os.walk(args.tree) for name in names)
+    for label, (binary, options) in args.ours.items():
+        runs = []
+        for _ in range(args.pairs):
+            with tempfile.TemporaryDirectory(prefix="wingback-bench-", dir=args.out) as out:
+                runs.append(thread_times(ours_command(binary, args.tree, options)(out)))
+        run = sorted(runs)[len(runs) // 2]
+        rows = [[name, f"{spent:.2f}", f"{spent / (content / 1e9):.2f}"] for spent, name in run[:6]]
+        print(table(f"{label}: the busiest threads, of {THREADS} that compress", ["", "CPU s", "CPU s a GB"], rows))
 
 
 def small_files(tree, count):

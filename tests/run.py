@@ -2,7 +2,7 @@
 """Builds the workspace's tests and runs several programs at a time: run.py [--quick | --only NAME,…].
 
 `cargo test` runs one program after the other, but most of them wait for a service, a disk or a clock. So
-there is one program more than processors, and those that took longest in the last run come first. The
+there are two programs more than processors, and those that took longest in the last run come first. The
 output of each program is printed when it exits, in the format of `cargo test`. The slowest tests are
 listed at the end. `--quick` leaves out servers, the browser and long campaigns, and lists them. `--only`
 runs the programs with these names.
@@ -23,8 +23,9 @@ BUILD = ["cargo", "test", "--workspace", "--all-targets", "--exclude", "wingback
 SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
 # Thousands of random cases and limits, which `--quick` leaves out as well.
 CAMPAIGNS = {
-    "bounds", "excludes_limits", "killed", "refused", "tar_sequences", "tenant",
+    "bounds", "excludes_limits", "format_document", "killed", "refused", "tar_sequences", "tenant",
     "days::", "scale::", "refused::", "_flipped_byte_", "_truncation_", "_killed_", "generated_",
+    "_in_little_memory", "_to_an_unprivileged_user", "again::a_change_", "delete_leaves_only_",
     "hostile_patterns_", "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
 }
 # These measure time and memory, or use both processors.
@@ -106,7 +107,7 @@ def main():
     found.sort(key=lambda p: last.get(os.path.relpath(p[2]), 0), reverse=True)
     began = time.monotonic()
     ended = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 2) as pool:
         ended += pool.map(lambda p: run(p, options), (p for p in found if p[1] not in ALONE))
     ended += (run(p, options) for p in found if p[1] in ALONE)
     print(f"the slowest of {len(times)} tests in {len(ended)} programs, {time.monotonic() - began:.0f} s in all:")

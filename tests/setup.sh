@@ -89,6 +89,8 @@ all)
     need valgrind valgrind
     need cmake cmake
     packages "C programs under valgrind, and C programs built by CMake"
+    need strace strace
+    packages "the counters of system calls"
     need musl-gcc musl-tools
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
     [ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing="$missing libc6-dev-arm64-cross"

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use time::{Date, Month, OffsetDateTime, Time};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// Parses an age: `90s`, `30m`, `12h`, `7d`, `4w`.
 pub fn parse_age(text: &str) -> Result<Duration, String> {
@@ -33,17 +33,17 @@ pub fn parse_since(text: &str) -> Result<SystemTime, String> {
     date_and_time(text).map(SystemTime::from).ok_or_else(invalid)
 }
 
-fn date_and_time(text: &str) -> Option<OffsetDateTime> {
+fn date_and_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
     let date: Vec<_> = date.split('-').collect();
     let [year, month, day] = date[..] else { return None };
-    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-    let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+    let [year, month, day] = [year.parse().ok()?, month.parse().ok()?, day.parse().ok()?];
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
     let mut time = time.split(':').map(|part| part.parse().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next().unwrap_or(Some(0))?);
-    let time = Time::from_hms(hour, minute, second).ok().filter(|_| time.next().is_none())?;
-    Some(date.with_time(time).assume_utc())
+    let time = date.and_hms_opt(hour, minute, second).filter(|_| time.next().is_none())?;
+    Some(time.and_utc())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
+use chrono::DateTime;
 
 /// Parses `20M`, `1.5GiB`, `300kB`, `4096`, with or without `/s`. As in GNU tools, `K` and `KiB` are
 /// 1024, and `kB` is 1000.
@@ -88,18 +88,8 @@ pub fn clock(time: Duration) -> String {
 
 /// Formats nanoseconds since 1970 in UTC: `2026-11-23 08:26:31`.
 pub fn timestamp(ns: i64) -> String {
-    match OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000)) {
-        Ok(t) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        ),
-        Err(_) => "-".to_owned(),
-    }
+    let time = DateTime::from_timestamp(ns.div_euclid(1_000_000_000), 0);
+    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// Formats nanoseconds since 1970 in UTC by RFC 3339: `2026-11-23T08:26:31Z`.

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -33,7 +33,6 @@ impl Timestamp {
 /// Formats nanoseconds since 1970 by RFC 3339, in whole seconds.
 pub(crate) fn rfc3339(ns: i128) -> String {
     let seconds = ns.div_euclid(1_000_000_000);
-    let time =
-        i64::try_from(seconds).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    let time = i64::try_from(seconds).ok().and_then(|s| DateTime::from_timestamp(s, 0));
+    time.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
 }

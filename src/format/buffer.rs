@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The length that a buffer has at first. A buffer that grows leaves holes in the heap. The kernel provides only the
+/// pages that are used.
+const FIRST_LEN: usize = 5 << 18;
+
 /// A byte buffer whose memory stays initialized when it is reused.
 ///
 /// So a read or an encoder can write into it without zeroing it first.
@@ -20,9 +24,13 @@ impl Buf {
     pub(crate) fn room(&mut self, n: usize) -> &mut [u8] {
         let end = self.len + n;
         if end > self.memory.len() {
-            let grown = end.next_multiple_of(256 << 10);
-            self.memory.reserve_exact(grown - self.memory.len());
-            self.memory.resize(grown, 0);
+            let grown = end.max(FIRST_LEN).next_multiple_of(256 << 10);
+            if self.memory.is_empty() {
+                self.memory = vec![0; grown];
+            } else {
+                self.memory.reserve_exact(grown - self.memory.len());
+                self.memory.resize(grown, 0);
+            }
         }
         &mut self.memory[self.len..end]
     }

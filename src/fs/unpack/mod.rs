@@ -9,6 +9,7 @@ mod file;
 mod links;
 mod member_file;
 mod old_tree;
+mod open_dirs;
 mod options;
 mod owners;
 mod parents;

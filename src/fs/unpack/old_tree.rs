@@ -3,7 +3,10 @@
 //! A tenant may change that tree at any moment. Its files are reached through open directories and without
 //! following links, and a new name is used only if it leads to the file that was compared.
 
-use std::os::{fd::OwnedFd, unix::fs::FileExt};
+use std::{
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    sync::Arc,
+};
 
 use rustix::{
     fs::{AtFlags, FileType, Mode, SeekFrom, Stat},
@@ -17,7 +20,7 @@ use crate::{
         beneath::{Beneath, os, split},
         open_flags::FILE,
         stat::FileId,
-        unpack::{attributes::Attributes, file::NewFile, options::Owner},
+        unpack::{attributes::Attributes, file::NewFile, open_dirs::OpenDirs, options::Owner},
     },
 };
 
@@ -32,23 +35,26 @@ pub(crate) struct OldTree {
     dev: u64,
     /// Owner that the members get.
     owner: Owner,
+    /// `None` is a directory that the tree does not have.
+    dirs: OpenDirs<Option<Arc<OwnedFd>>>,
 }
 
 impl OldTree {
     pub(crate) fn new(root: Beneath, owner: Owner) -> Result<OldTree> {
         let stat = rustix::fs::fstat(&root).map_err(|e| Error::io("open the directory", e))?;
-        Ok(OldTree { root, dev: stat.st_dev, owner })
+        Ok(OldTree { root, dev: stat.st_dev, owner, dirs: OpenDirs::default() })
     }
 
     /// Returns whether the file at `path` has the size and attributes that the member would get, and no other
     /// name. Then only its content may differ.
     pub(crate) fn may_equal(&self, path: &[u8], size: u64, attributes: &Attributes) -> bool {
-        self.find(path, size, attributes).is_ok_and(|found| found.is_some())
+        self.find(path, size, attributes).is_some()
     }
 
     /// Opens the file at `path` if [`may_equal`](OldTree::may_equal) is true for it.
     pub(crate) fn open(&self, path: &[u8], size: u64, attributes: &Attributes) -> Option<OldFile> {
-        let (dir, name) = self.find(path, size, attributes).ok()??;
+        let dir = self.find(path, size, attributes)?;
+        let (_, name) = split(path);
         let file = rustix::fs::openat(&dir, name, FILE, Mode::empty()).ok()?;
         let stat = rustix::fs::fstat(&file).ok()?;
         self.matches(&stat, size, attributes).then(|| OldFile {
@@ -63,7 +69,7 @@ impl OldTree {
     /// Returns whether the old tree has an equal symlink at `path`.
     pub(crate) fn has_link(&self, path: &[u8], target: &[u8], attributes: &Attributes) -> bool {
         let (parent, name) = split(path);
-        let Ok(dir) = self.root.dir(parent) else { return false };
+        let Some(dir) = self.dir(parent) else { return false };
         let Ok(stat) = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else {
             return false;
         };
@@ -76,16 +82,16 @@ impl OldTree {
                 .is_ok_and(|found| found.as_bytes() == target)
     }
 
-    fn find<'p>(
-        &self,
-        path: &'p [u8],
-        size: u64,
-        attributes: &Attributes,
-    ) -> Result<Option<(OwnedFd, &'p [u8])>, Errno> {
+    /// Returns the directory of the file at `path` if [`may_equal`](OldTree::may_equal) is true for it.
+    fn find(&self, path: &[u8], size: u64, attributes: &Attributes) -> Option<Arc<OwnedFd>> {
         let (parent, name) = split(path);
-        let dir = self.root.dir(parent)?;
-        let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(self.matches(&stat, size, attributes).then_some((dir, name)))
+        let dir = self.dir(parent)?;
+        let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        self.matches(&stat, size, attributes).then_some(dir)
+    }
+
+    fn dir(&self, path: &[u8]) -> Option<Arc<OwnedFd>> {
+        self.dirs.get(path, || Ok(self.root.dir(path).ok().map(Arc::new))).ok()?
     }
 
     fn matches(&self, stat: &Stat, size: u64, attributes: &Attributes) -> bool {
@@ -104,7 +110,7 @@ impl OldTree {
 /// A file of the old tree, open. Its content may be that of a member.
 #[derive(Debug)]
 pub(crate) struct OldFile {
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     path: Vec<u8>,
     file: std::fs::File,
     id: FileId,

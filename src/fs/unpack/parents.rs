@@ -3,17 +3,18 @@
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use rustix::{fs::Mode, io::Errno};
 
-use crate::fs::{beneath::Beneath, sys::rename_new, unpack::options::OverwritePolicy};
-
-/// Parent directories that are held open.
-const OPEN_MAX: usize = 16;
+use crate::fs::{
+    beneath::Beneath,
+    sys::rename_new,
+    unpack::{open_dirs::OpenDirs, options::OverwritePolicy},
+};
 
 /// Mode of directories that the archive does not name, less the umask.
 const IMPLIED_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -22,8 +23,7 @@ const IMPLIED_MODE: Mode = Mode::from_raw_mode(0o755);
 #[derive(Debug)]
 pub(super) struct Parents {
     pub(super) root: Beneath,
-    /// The least recently used first.
-    open: Mutex<Vec<(Vec<u8>, Arc<OwnedFd>)>>,
+    open: OpenDirs<Arc<OwnedFd>>,
     next_temporary: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl Parents {
     pub(super) fn new(root: Beneath) -> Self {
         Parents {
             root,
-            open: Mutex::default(),
+            open: OpenDirs::default(),
             // The start is random, so that nobody can guess the names and take them first.
             next_temporary: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().1),
         }
@@ -39,24 +39,12 @@ impl Parents {
 
     /// Opens the directory at `path`, after making it and its parents if they are missing.
     pub(super) fn open(&self, path: &[u8]) -> Result<Arc<OwnedFd>, Errno> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(i) = open.iter().rposition(|(known, _)| known == path) {
-            let known = open.remove(i);
-            let dir = known.1.clone();
-            open.push(known);
-            return Ok(dir);
-        }
-        let dir = Arc::new(self.root.make_dir(path, IMPLIED_MODE)?);
-        if open.len() == OPEN_MAX {
-            open.remove(0);
-        }
-        open.push((path.to_vec(), dir.clone()));
-        Ok(dir)
+        self.open.get(path, || self.root.make_dir(path, IMPLIED_MODE).map(Arc::new))
     }
 
     /// Closes all directories, since one of them may have been removed.
     pub(super) fn close_all(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.open.close_all();
     }
 
     /// Returns the name under which an entry is made: its own, or a temporary one that

@@ -24,6 +24,9 @@ use crate::{
     read::worker_pool::WorkerPool,
 };
 
+/// Content bytes between two checks of the free space.
+pub(super) const SPACE_STRIDE: u64 = 16 << 20;
+
 /// Writes members to disk in their order, as tar does: each is made in the tree that the members before
 /// it have left, and the last member of a path counts. Workers write the files later. A change to the
 /// path of a file that is not written yet waits for it.
@@ -42,7 +45,8 @@ pub(super) struct Extractor<'a> {
     pub(super) current: Option<Current>,
     pub(super) members: u64,
     pub(super) bytes_left: u64,
-    pub(super) bytes: u64,
+    /// Content bytes since the last check of the free space.
+    pub(super) unchecked: u64,
 }
 
 impl<'a> Extractor<'a> {
@@ -67,7 +71,8 @@ impl<'a> Extractor<'a> {
             current: None,
             members: 0,
             bytes_left: job.options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
-            bytes: 0,
+            // The first content is checked.
+            unchecked: SPACE_STRIDE,
         }
     }
 

@@ -25,7 +25,10 @@ use crate::{
     },
     listed::Listed,
     ops::{
-        extractor::{members::Extractor, paths::Kind},
+        extractor::{
+            members::{Extractor, SPACE_STRIDE},
+            paths::Kind,
+        },
         select::{Selection, refuse_unmatched},
         unpacked::{NotExtractedReason, Unpacked},
     },
@@ -38,9 +41,6 @@ use crate::{
     },
     size::Size,
 };
-
-/// Content bytes between two checks of the free space.
-const SPACE_STRIDE: u64 = 16 << 20;
 
 /// The result of [`unpack`].
 #[derive(Debug)]
@@ -173,12 +173,12 @@ impl Extractor<'_> {
         Ok(())
     }
 
-    /// Counts content, and checks the free space at each [`SPACE_STRIDE`].
+    /// Counts content. Checks the free space before the first of it, and after each [`SPACE_STRIDE`].
     fn count(&mut self, bytes: u64) -> Result<()> {
         self.tracker.add_bytes(bytes);
-        let before = self.bytes / SPACE_STRIDE;
-        self.bytes += bytes;
-        if self.bytes / SPACE_STRIDE > before || before == 0 {
+        self.unchecked += bytes;
+        if self.unchecked >= SPACE_STRIDE {
+            self.unchecked = 0;
             let (free, reserve) = (self.free_space()?, self.job.options.reserve);
             if let Some(free) = free.filter(|&free| free < reserve) {
                 let why = format!("{} are free, and {} must stay free", Size(free), Size(reserve));
