@@ -104,7 +104,10 @@ fn render(mut command: Command, pages: Vec<String>) -> io::Result<String> {
     let man = Man::new(command.clone());
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    let mut synopsis = Vec::new();
+    man.render_synopsis_section(&mut synopsis)?;
+    // A line may be broken between alternatives.
+    page.extend(String::from_utf8_lossy(&synopsis).replace(r"|\f", r"|\:\f").into_bytes());
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if command.has_subcommands() {

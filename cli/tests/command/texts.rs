@@ -72,7 +72,15 @@ fn the_command_and_each_subcommand_have_a_man_page() {
         assert!(ran.out.contains("WINGBACK_TOML"), "{}", ran.out);
         assert!(ran.out.contains("130, 143 or 129 after a cancel"), "{}", ran.out);
         assert!(ran.out.contains("\\fItar\\fR(1)"), "{}", ran.out);
-        accepts("man", &["--warnings", "-l", "-"], &ran.out);
+    }
+    let page = ok(wingback().arg("man")).out;
+    accepts("man", &["--warnings", "-l", "-"], &page);
+    let name =
+        |line: &'_ str| Some(line.strip_prefix(r"wingback\-")?.strip_suffix("(1)")?.to_owned());
+    let names: Vec<_> = page.lines().filter_map(name).filter(|name| name != "help").collect();
+    assert!(names.len() > 15, "{page}");
+    for name in names {
+        accepts("man", &["--warnings", "-l", "-"], &ok(wingback().args(["man", &name])).out);
     }
     let ran = run(wingback().args(["man", "restoration"]));
     assert_eq!((ran.status, ran.out.as_str()), (2, ""));
