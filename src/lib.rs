@@ -289,7 +289,7 @@ pub use ops::{
     verify::{Verified, Verify},
     verify_all::{ArchiveCheck, VerifiedAll, VerifyAll, VerifyAllStream},
 };
-pub use progress::{Expected, Phase, Progress, Updates};
+pub use progress::{Confirmed, Expected, Phase, Progress, Updates};
 pub use read::damage::{Damage, NoIndex, ReadMethod};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use rt::threads::join_threads;

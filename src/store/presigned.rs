@@ -21,12 +21,12 @@ use crate::{
         runtime::Runtime,
         url::SecretUrl,
     },
-    progress::Phase,
+    progress::{Confirmed, Phase},
     rt::background::Background,
     size::Size,
     store::{
         Sent, Upload,
-        parts::{Parts, SendPart, send_all},
+        parts::{Part, Parts, SendPart, SentPart, send_all},
     },
     task::{Task, unless_cancelled},
 };
@@ -175,7 +175,7 @@ impl PartUrls {
             };
             let (file, len) = unless_cancelled(&tracker, unblock(open)).await?;
             let counted = tracker.clone();
-            let sent: Sent = Arc::new(move |bytes| counted.add_uploaded(bytes));
+            let sent: Sent = Arc::new(move |confirmed| counted.add_confirmed(confirmed));
             let etags = unless_cancelled(&tracker, self.send_file(file, len, sent)).await?;
             Ok(numbered(&etags))
         })
@@ -215,7 +215,7 @@ impl PartUrls {
                 let part_len = range.end - range.start;
                 let content = RequestBody::File(file, range);
                 let etag = runtime.call(put(http.clone(), self.url(number)?, content)).await?;
-                sent(part_len);
+                sent(Confirmed::Uploaded(part_len));
                 Ok(etag)
             }
         })
@@ -257,7 +257,7 @@ impl Streamed {
                 self.sending.insert(sending)
             }
         };
-        sending.write(bytes).await
+        sending.write(bytes, None).await
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -317,8 +317,12 @@ fn unnamed_file(dir: &Path) -> Result<File> {
 /// Returns a function that sends each part to its URL.
 fn sender(urls: PartUrls) -> Result<SendPart> {
     let (runtime, http) = urls.connect()?;
-    Ok(Box::new(move |number, bytes| match urls.url(number) {
-        Ok(url) => runtime.call(put(http.clone(), url, RequestBody::Bytes(bytes))).boxed(),
+    Ok(Box::new(move |number, Part { bytes, .. }| match urls.url(number) {
+        Ok(url) => {
+            let confirmed = Confirmed::Uploaded(bytes.len() as u64);
+            let put = put(http.clone(), url, RequestBody::Bytes(bytes));
+            runtime.call(put.map_ok(move |etag| SentPart { etag, confirmed })).boxed()
+        }
         Err(e) => futures::future::ready(Err(e)).boxed(),
     }))
 }

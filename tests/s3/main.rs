@@ -4,6 +4,7 @@
 mod answers;
 mod cancel;
 mod client;
+mod copies;
 mod fault;
 mod faults;
 mod harness;

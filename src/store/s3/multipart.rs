@@ -50,6 +50,12 @@ pub(crate) struct Unfinished {
     pub(crate) begun: i64,
 }
 
+impl Multipart {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Api {
     /// Begins a multipart upload. `headers` are those of the object. It is not retried after `wanted` is dropped.
     pub(crate) async fn create(
