@@ -216,12 +216,8 @@ fn without_permission_to_look_at_the_object_everything_is_sent() {
 
 #[test]
 fn a_cancel_while_the_service_copies_leaves_nothing() {
-    let bucket = Bucket::new(|seen| match is_copy(seen) {
-        true => Fault::LoseResponse,
-        false => Fault::None,
-    });
-    let stalled = Bucket::new(|seen| if is_copy(seen) { Fault::Stall } else { Fault::None });
-    for bucket in [bucket, stalled] {
+    for fault in [Fault::None, Fault::LoseResponse, Fault::Stall] {
+        let bucket = Bucket::new(at_first(usize::MAX, is_copy, fault));
         let key = Key::new("second.tar.gz").unwrap();
         let backup = DAYS.backup().write_limit(Limiter::new(16 << 20));
         let task = backup.start(bucket.store.clone(), key.clone());
@@ -247,7 +243,7 @@ fn the_cache_knows_the_name_of_the_object() {
     });
     let tree = Tree::with(&[("a", &noise(12 << 20)), ("b", b"b")]);
     let cache = Cache::new(tree.tmp.path().join("cache"), 1 << 30);
-    let back_up = |store: &dyn Store, n: u128| {
+    let back_up = |store: Box<dyn Store>, n: u128| {
         tree.file("b", format!("day {n}"));
         let key = Key::new(format!("servers/backup-{n}.tar.gz")).unwrap();
         let backup = tree.backup().reproducible(true);
@@ -255,16 +251,15 @@ fn the_cache_knows_the_name_of_the_object() {
         assert_eq!(report.sha1, block_on(backup.write_to(Vec::new())).unwrap().sha1);
         report
     };
-    let shared = std::sync::Arc::new(store);
-    assert_eq!(back_up(&shared, 1).copied_in_store, 0);
+    assert_eq!(back_up(Box::new(store.clone()), 1).copied_in_store, 0);
     for n in 2..4 {
-        assert_eq!(back_up(&shared, n).copied_in_store, 2 * PART);
+        assert_eq!(back_up(Box::new(store.clone()), n).copied_in_store, 2 * PART);
         let object = server.get(&bucket, &format!("a b/é+&servers/backup-{n}.tar.gz"));
         assert!(object == crate::support::archive_bytes(tree.backup().reproducible(true)));
     }
     // The next archive goes elsewhere, and the one after it finds nothing at the name of that one.
     let local = LocalStore::new(tree.tmp.path().join("local")).mkdir(true);
-    assert_eq!(back_up(&local, 4).copied_in_store, 0);
-    assert_eq!(back_up(&shared, 5).copied_in_store, 0);
-    assert_eq!(back_up(&shared, 6).copied_in_store, 2 * PART);
+    assert_eq!(back_up(Box::new(local), 4).copied_in_store, 0);
+    assert_eq!(back_up(Box::new(store.clone()), 5).copied_in_store, 0);
+    assert_eq!(back_up(Box::new(store.clone()), 6).copied_in_store, 2 * PART);
 }
