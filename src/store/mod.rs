@@ -3,6 +3,8 @@
 pub(crate) mod local;
 pub(crate) mod memory;
 #[cfg(feature = "s3")]
+pub(crate) mod part_buffer;
+#[cfg(feature = "s3")]
 pub(crate) mod parts;
 #[cfg(feature = "s3")]
 pub(crate) mod presigned;

@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod hostile;
 mod http;
+mod memory;
 mod mishaps;
 mod moments;
 mod names;

@@ -102,6 +102,13 @@ fn unchanged_parts_are_copied_within_the_bucket() {
     assert_eq!(second["uploaded"].as_u64(), second["size"].as_u64().map(|size| size - (10 << 20)));
     let text = create(&[]).out;
     assert!(text.contains("\nupload    2.0 MiB sent, 10.0 MiB copied by the service\n"), "{text}");
+    // The same with parts in files.
+    fs::write(fixture.source.join("server.properties"), "motd=y").unwrap();
+    let staged = create(&["--memory-limit", "0", "--json"]).json();
+    assert!(staged["copied_in_store"].as_u64().unwrap() >= 5 << 20, "{staged}");
+    assert!(staged["uploaded"].as_u64().unwrap() < 8 << 20, "{staged}");
+    let archive = staged["location"].as_str().unwrap();
+    ok(with_keys(server).args(["verify", archive, "--sha1", staged["sha1"].as_str().unwrap()]));
 }
 
 #[test]

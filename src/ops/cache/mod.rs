@@ -323,6 +323,6 @@ mod tests {
         });
         change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));
         let previous = block_on(Cache::new(&dir, 1 << 30).previous(&source)).expect("looked");
-        assert_eq!(previous, Some(Previous::File(store.path(&keys[2]))));
+        assert_eq!(previous, Some((Previous::File(store.path(&keys[2])), None)));
     }
 }

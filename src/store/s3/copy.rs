@@ -9,7 +9,6 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use bytes::Bytes;
 use minio::s3::{
     multimap_ext::{Multimap, MultimapExt},
     utils::urlencode_object_key,
@@ -17,7 +16,7 @@ use minio::s3::{
 use reqwest::Method;
 
 use crate::{
-    net::failure::Failure,
+    net::{failure::Failure, http::RequestBody},
     store::s3::{api::Api, multipart::Multipart},
 };
 
@@ -54,12 +53,12 @@ impl Api {
         number: u32,
         source: &CopySource,
         at: u64,
-        bytes: &Bytes,
+        content: &RequestBody,
     ) -> Option<String> {
         if source.failures.load(Relaxed) >= FAILURES_MAX {
             return None;
         }
-        let copied = self.copy_once(upload, number, source, at, bytes).await.ok();
+        let copied = self.copy_once(upload, number, source, at, content).await.ok();
         if copied.is_none() {
             source.failures.fetch_add(1, Relaxed);
         }
@@ -72,13 +71,13 @@ impl Api {
         number: u32,
         source: &CopySource,
         at: u64,
-        bytes: &Bytes,
+        content: &RequestBody,
     ) -> Result<String, Failure> {
         let CopySource { object, etag, .. } = source;
         let mut query = Multimap::new();
         query.add("partNumber", number.to_string());
         query.add("uploadId", upload.id());
-        let (bucket, last) = (self.service.bucket(), at + bytes.len() as u64 - 1);
+        let (bucket, last) = (self.service.bucket(), at + content.len() - 1);
         let mut headers = Multimap::new();
         headers.add("x-amz-copy-source", format!("/{bucket}/{}", urlencode_object_key(object)));
         headers.add("x-amz-copy-source-if-match", etag);
@@ -87,11 +86,18 @@ impl Api {
             self.service.request(Method::PUT, Some(&upload.object), query, headers).await?;
         let no_etag = || Failure::Answer("the response has no ETag".into());
         let etag = answer.child("ETag").ok_or_else(no_etag)?.to_owned();
-        let bytes = bytes.clone();
-        let md5 = tokio::task::spawn_blocking(move || format!("{:x}", md5::compute(bytes)));
-        match md5.await.is_ok_and(|md5| etag.trim_matches('"').eq_ignore_ascii_case(&md5)) {
+        let content = content.clone();
+        let md5 = tokio::task::spawn_blocking(move || md5_of(&content)).await;
+        match md5.is_ok_and(|md5| md5.is_ok_and(|md5| etag.trim_matches('"') == md5)) {
             true => Ok(etag),
             false => Err(Failure::Answer("the copied bytes are others".into())),
         }
     }
+}
+
+/// Returns the MD5 hash in hexadecimal.
+fn md5_of(content: &RequestBody) -> std::io::Result<String> {
+    let mut md5 = md5::Context::new();
+    content.read(|bytes| md5.consume(bytes))?;
+    Ok(format!("{:x}", md5.finalize()))
 }

@@ -94,7 +94,7 @@ impl Service {
         object: &str,
         query: &[(&str, &str)],
         headers: HeaderMap,
-        content: Option<Bytes>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         let send_to = |destination: Destination| {
             let (method, mut headers, content) = (&method, headers.clone(), content.clone());
@@ -114,7 +114,6 @@ impl Service {
                         SecretUrl::parse(&url.to_string())?
                     }
                 };
-                let content = content.map(RequestBody::Bytes);
                 self.http.send_here(method.clone(), &url, headers, content).await
             }
         };

@@ -11,6 +11,7 @@ use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    fs::spill::temp_dir,
     name::Key,
     net::{failure::Failure, runtime::Runtime},
     progress::Confirmed,
@@ -122,7 +123,8 @@ impl S3Upload {
             let at = at.clone();
             runtime.call(sent.map_err(|failure| failure.into_error("upload to", at))).boxed()
         };
-        let parts = Parts::new(part_size as usize, config.transfer.parallel, Box::new(send));
+        let parallel = config.transfer.parallel;
+        let parts = Parts::new(part_size, parallel, temp_dir(), Box::new(send));
         S3Upload { parts, guard, config, place, copy_source }
     }
 }
@@ -132,16 +134,16 @@ async fn send(
     api: &Api,
     multipart: &Multipart,
     number: u32,
-    Part { bytes, copy_of }: Part,
+    Part { content, copy_of }: Part,
     source: Option<&CopySource>,
 ) -> Result<SentPart, Failure> {
-    let len = bytes.len() as u64;
+    let len = content.len();
     if let (Some(source), Some(at)) = (source, copy_of)
-        && let Some(etag) = api.copy(multipart, number, source, at, &bytes).await
+        && let Some(etag) = api.copy(multipart, number, source, at, &content).await
     {
         return Ok(SentPart { etag, confirmed: Confirmed::CopiedInStore(len) });
     }
-    let etag = api.put(multipart, number, bytes).await?;
+    let etag = api.put(multipart, number, content).await?;
     Ok(SentPart { etag, confirmed: Confirmed::Uploaded(len) })
 }
 
