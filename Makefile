@@ -133,6 +133,10 @@ bench-s3: setup-all bench-tree ## backups to S3 against the peer, with and witho
 	cargo build --release --features s3 --bench s3_upload
 	python3 benches/s3.py --tree target/bench/tree --plain "$$(ls -t $(TARGET)/release/deps/s3_upload-* | grep -v '\.d$$' | head -n 1)" $(BENCHED)
 
+bench-s3-day: setup-all bench-tree ## how much of the next day's archive is sent to S3
+	cargo build --release -p wingback-cli
+	python3 benches/s3_day.py --tree target/bench/tree --wingback $(TARGET)/release/wingback
+
 bench-encoders: setup-all bench-tree ## deflate encoders against our own
 	tar c -C target/bench/tree logs | head -c 60000000 >target/bench/logs.tar
 	cd target/bench/tree && find plugins world/playerdata world/stats world/advancements \

@@ -210,6 +210,7 @@ mod json;
 mod left_out;
 mod limiter;
 mod listed;
+mod memory_limit;
 mod meter;
 mod name;
 #[cfg(feature = "s3")]
@@ -268,6 +269,7 @@ pub use fs::{
 pub use json::NamedBytes;
 pub use limiter::Limiter;
 pub use listed::{LISTED_MAX, Listed};
+pub use memory_limit::set_memory_limit;
 pub use name::Key;
 #[cfg(feature = "s3")]
 pub use net::Transfer;
@@ -289,7 +291,7 @@ pub use ops::{
     verify::{Verified, Verify},
     verify_all::{ArchiveCheck, VerifiedAll, VerifyAll, VerifyAllStream},
 };
-pub use progress::{Expected, Phase, Progress, Updates};
+pub use progress::{Confirmed, Expected, Phase, Progress, Updates};
 pub use read::damage::{Damage, NoIndex, ReadMethod};
 pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use rt::threads::join_threads;

@@ -35,9 +35,12 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     pub written: u64,
-    /// Bytes of the archive that a service has confirmed. Less than `written` by the bytes in transit, and 0
-    /// if the destination is not a service.
+    /// Bytes of the archive that were sent to a service, and that it has confirmed. 0 if the destination is not
+    /// a service.
     pub uploaded: u64,
+    /// Bytes of the archive that a service has copied from the previous archive in the same store. Together with
+    /// `uploaded` they are less than `written` by the bytes in transit.
+    pub copied_in_store: u64,
     /// Final values of `files` and `bytes`, if they are known. For a backup they are an estimate, because the
     /// source may change. An archive without an index has none.
     pub expected: Option<Expected>,
@@ -75,6 +78,15 @@ pub struct Expected {
     pub files: u64,
     /// Bytes of content of those files.
     pub bytes: u64,
+}
+
+/// Bytes of an archive that a service has confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// This many bytes were sent to the service.
+    Uploaded(u64),
+    /// The service has copied this many bytes from another archive of the same store.
+    CopiedInStore(u64),
 }
 
 /// The phases of a task, in order. An operation that reads an archive goes from `Reading` to `Done`; a
@@ -121,6 +133,7 @@ pub(crate) struct Tracker {
     bytes: AtomicU64,
     written: AtomicU64,
     uploaded: AtomicU64,
+    copied_in_store: AtomicU64,
     /// Files and bytes that are read a second time after a [`restart`](Tracker::restart). They are counted
     /// already.
     repeated_files: AtomicU64,
@@ -155,6 +168,7 @@ impl Tracker {
             bytes,
             written: self.written.load(Relaxed),
             uploaded: self.uploaded.load(Relaxed),
+            copied_in_store: self.copied_in_store.load(Relaxed),
             expected,
             rate,
             time_left: expected
@@ -191,8 +205,12 @@ impl Tracker {
         self.notify();
     }
 
-    pub(crate) fn add_uploaded(&self, n: u64) {
-        self.uploaded.fetch_add(n, Relaxed);
+    pub(crate) fn add_confirmed(&self, confirmed: Confirmed) {
+        let (counter, n) = match confirmed {
+            Confirmed::Uploaded(n) => (&self.uploaded, n),
+            Confirmed::CopiedInStore(n) => (&self.copied_in_store, n),
+        };
+        counter.fetch_add(n, Relaxed);
         self.notify();
     }
 

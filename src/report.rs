@@ -35,6 +35,11 @@ pub struct Report {
     pub copied: u64,
     /// Bytes of the tar stream that were compressed: all except the copied ones.
     pub compressed: u64,
+    /// Bytes of the archive that were sent to a service. 0 if the destination is not a service.
+    pub uploaded: u64,
+    /// Bytes of the archive that a service has copied from the previous archive in the same store. They were not
+    /// sent.
+    pub copied_in_store: u64,
     /// Segments of the tar stream.
     pub segments: u64,
     /// Files, symlinks and directories that a pattern excludes. The content of an excluded directory that

@@ -49,6 +49,7 @@ fn a_report_says_where_the_archive_is() {
             "compressed",
             "content",
             "copied",
+            "copied_in_store",
             "directories",
             "duration_ms",
             "excluded",
@@ -65,6 +66,7 @@ fn a_report_says_where_the_archive_is() {
             "skipped_more",
             "symlinks",
             "type",
+            "uploaded",
             "warnings"
         ]
     );
@@ -95,7 +97,7 @@ fn progress_has_the_numbers_and_nulls_for_what_is_not_known() {
     assert_eq!(
         unknown,
         json!({ "type": "progress", "phase": "starting", "files": 0, "bytes": 0, "written": 0,
-            "uploaded": 0, "expected_files": null, "expected_bytes": null, "percent": null,
+            "uploaded": 0, "copied_in_store": 0, "expected_files": null, "expected_bytes": null, "percent": null,
             "rate": 0, "time_left_ms": null })
     );
     let tree = Tree::with(&[("a", b"1234")]);

@@ -84,8 +84,10 @@ type Progress struct {
 	Bytes uint64 `json:"bytes"`
 	// Written is how many bytes of the archive the destination has accepted.
 	Written uint64 `json:"written"`
-	// Uploaded is how many of them a service has confirmed.
+	// Uploaded is how many of them were sent to a service, which has confirmed them.
 	Uploaded uint64 `json:"uploaded"`
+	// CopiedInStore is how many of them a service has copied from the previous archive in the same store.
+	CopiedInStore uint64 `json:"copied_in_store"`
 	// ExpectedFiles and ExpectedBytes are the expected numbers at the end; 0 if they are unknown.
 	ExpectedFiles uint64 `json:"expected_files"`
 	ExpectedBytes uint64 `json:"expected_bytes"`

@@ -124,6 +124,15 @@ func TestTheCommandIsFoundInPathAndInMemory(t *testing.T) {
 	}
 }
 
+func TestPartsBeyondTheMemoryLimitAreStaged(t *testing.T) {
+	command(t)
+	backup := wingback.Backup{Source: source(t), Engine: child(t, wingback.Options{MemoryLimit: 1000})}
+	urls := wingback.PartURLs{URLs: []string{"http://127.0.0.1:9/1"}, PartSize: 1001, Staging: "/proc"}
+	if _, err := backup.Send(background(), urls); err == nil || !strings.Contains(err.Error(), "temporary file in /proc") {
+		t.Error(err)
+	}
+}
+
 func TestAKilledChildFailsItsJobsAndIsStartedAgain(t *testing.T) {
 	command(t)
 	engine := child(t, wingback.Options{})

@@ -37,6 +37,9 @@ type Options struct {
 	Embedded []byte
 	// Stderr gets the standard error of the child, which is empty unless the child crashes.
 	Stderr io.Writer
+	// MemoryLimit is how many bytes of memory the parts of all uploads of the engine may take together; 0
+	// means 256 MiB. Parts without room are kept in files. Engines in one process share the last limit.
+	MemoryLimit uint64
 }
 
 // An Engine runs jobs, several at once. Its first job starts it. Several goroutines may call its methods.
@@ -131,6 +134,9 @@ func (e *Engine) connect(ctx context.Context) (*conn, error) {
 	c, err := dial(ctx, transport)
 	if err != nil {
 		return nil, err
+	}
+	if bytes := e.options.MemoryLimit; bytes > 0 {
+		c.post(c.number(), request{Op: "memory-limit", Args: map[string]uint64{"bytes": bytes}})
 	}
 	e.conn = c
 	return c, nil

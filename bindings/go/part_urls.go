@@ -8,8 +8,8 @@ import "context"
 type PartURLs struct {
 	URLs     []string
 	PartSize uint64
-	// Staging is the directory to which an archive is written first if its parts are over 256 MiB; empty
-	// for the system's directory for temporary files.
+	// Staging is the directory for parts that have no room in memory (Options.MemoryLimit); empty for $TMPDIR
+	// or /var/tmp.
 	Staging  string
 	Transfer Transfer
 }

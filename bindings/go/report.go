@@ -21,6 +21,8 @@ type Report struct {
 	Content, Read                           uint64 // bytes of file content in the archive, and bytes read
 	Copied                                  uint64 // bytes copied from the previous archive
 	Compressed                              uint64 // bytes of the tar that were compressed
+	Uploaded                                uint64 // bytes sent to a service
+	CopiedInStore                           uint64 // bytes that a service copied from the previous archive
 	Segments, Excluded                      uint64
 	Skipped                                 []Skipped
 	Changed                                 []Changed
@@ -93,6 +95,8 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		Read        uint64
 		Copied      uint64
 		Compressed  uint64
+		Uploaded    uint64
+		InStore     uint64 `json:"copied_in_store"`
 		Segments    uint64
 		Excluded    uint64
 		Skipped     []struct {
@@ -118,6 +122,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		Location: said.location(), Key: said.Key, Size: said.Size, SHA1: said.SHA1, Files: said.Files,
 		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
 		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
+		Uploaded: said.Uploaded, CopiedInStore: said.InStore,
 		Segments: said.Segments, Excluded: said.Excluded,
 		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
 		Warnings: said.Warnings, Partial: said.Partial,

@@ -73,6 +73,7 @@ async fn run(
     let Some(uuid) = uuid else {
         return style.run(backup.send_to(Stdout::open()?)).await;
     };
+    wingback::set_memory_limit(args.memory_limit);
     let archives = Archives::at(&args.to, &args.name, &args.remote, |config| set(config, args))?;
     let archives = match archives {
         Archives::Local(store) => Archives::Local(store.reserve(args.reserve).mkdir(args.mkdir)),

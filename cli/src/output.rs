@@ -243,6 +243,10 @@ pub fn report(report: &Report) -> String {
             "previous  {copied} copied from it, {read} read, {compressed} compressed"
         ));
     }
+    if report.copied_in_store > 0 {
+        let [sent, copied] = [report.uploaded, report.copied_in_store].map(size);
+        lines.push(format!("upload    {sent} sent, {copied} copied by the service"));
+    }
     if report.excluded > 0 {
         lines.push(format!("excluded  {}", count(report.excluded)));
     }

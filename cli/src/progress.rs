@@ -64,7 +64,7 @@ fn line(progress: &Progress) -> String {
     if let Some(time) = progress.time_left {
         parts.push(format!("{} left", clock(time)));
     }
-    match (progress.written, progress.uploaded) {
+    match (progress.written, progress.uploaded + progress.copied_in_store) {
         (0, _) => {}
         (written, 0) => parts.push(format!("{} written", size(written))),
         (_, uploaded) => parts.push(format!("{} uploaded", size(uploaded))),

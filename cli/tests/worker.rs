@@ -266,6 +266,18 @@ fn progress_has_the_rate_and_a_backup_is_counted_by_default() {
 }
 
 #[test]
+fn parts_beyond_the_memory_limit_are_staged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    worker.say(r#"{"id": 0, "op": "memory-limit", "args": {"bytes": 1000}}"#);
+    let urls = json!({ "urls": ["http://127.0.0.1:9/1"], "part_size": 1001, "staging": "/proc" });
+    let args = json!({ "source": { "dir": source(dir.path()) }, "to": { "part-urls": urls } });
+    let end = worker.run(1, "backup", args);
+    assert!(text(&end).contains("temporary file in /proc"), "{end}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
 fn jobs_are_cancelled_cleanly_when_the_requests_end() {
     let dir = tempfile::tempdir().unwrap();
     let (source, backups) = (source(dir.path()), dir.path().join("backups"));

@@ -34,9 +34,9 @@ pub(crate) type PartUrls = wingback::PartUrls;
 pub(crate) enum PartUrls {}
 
 /// Creates an object from the `count` URLs in `urls`, for parts of `part_size` bytes each. The last
-/// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts
-/// are over 256 MiB, the archive is first written to the directory `staging`; if that is empty, to
-/// the system's directory for temporary files. UNSUPPORTED if the library has no network.
+/// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. Parts
+/// without room in memory (wingback_set_memory_limit) are kept in the directory `staging`; if that is
+/// empty, in `$TMPDIR` or `/var/tmp`. UNSUPPORTED if the library has no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wingback_part_urls_new(
     urls: *const wingback_bytes,

@@ -68,6 +68,11 @@ pub struct wingback_report_summary {
     pub copied: u64,
     /// Bytes of the tar stream that were compressed: all except copied data.
     pub compressed: u64,
+    /// Bytes of the archive that were sent to a service; 0 if the destination is not a service.
+    pub uploaded: u64,
+    /// Bytes of the archive that a service has copied from the previous archive in the same store. They
+    /// were not sent.
+    pub copied_in_store: u64,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
@@ -107,6 +112,8 @@ impl BackupResult {
             duration_ns: record::nanoseconds(report.duration),
             copied: report.copied,
             compressed: report.compressed,
+            uploaded: report.uploaded,
+            copied_in_store: report.copied_in_store,
         };
         BackupResult {
             location: report.location.unwrap_or_default(),

@@ -7,6 +7,7 @@ use crate::{
     failure::{Failure, Result},
     guard::guard,
     opaque::{self, Out},
+    panics::infallible,
     record::{self, Record},
     store::{AnyStore, wingback_store},
 };
@@ -61,6 +62,15 @@ impl wingback_transfer {
         }
         Ok(transfer)
     }
+}
+
+/// Sets how many bytes of memory the parts of all uploads of this process may take together; the
+/// default is 256 MiB. An upload without room for a part keeps it in a file without a name, in the
+/// directory `staging` of part URLs, or in `$TMPDIR` or `/var/tmp`. Parts that have begun stay where
+/// they are.
+#[unsafe(no_mangle)]
+pub extern "C" fn wingback_set_memory_limit(bytes: u64) {
+    infallible((), || wingback::set_memory_limit(bytes));
 }
 
 /// A bucket in an S3 service, and how archives are stored there. Texts are UTF-8. Only the bucket

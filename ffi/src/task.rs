@@ -45,7 +45,8 @@ pub struct wingback_progress {
     pub bytes: u64,
     /// Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     pub written: u64,
-    /// Bytes of the archive that a service has confirmed; 0 if the destination is not a service.
+    /// Bytes of the archive that were sent to a service, and that it has confirmed; 0 if the
+    /// destination is not a service.
     pub uploaded: u64,
     /// What `files` is expected to be at the end.
     pub expected_files: u64,
@@ -57,6 +58,8 @@ pub struct wingback_progress {
     pub rate: u64,
     /// Estimated nanoseconds until `bytes` reaches `expected_bytes`, at this rate.
     pub time_left_ns: u64,
+    /// Bytes of the archive that a service has copied from the previous archive in the same store.
+    pub copied_in_store: u64,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
@@ -107,6 +110,7 @@ fn progress_record(running: &Running) -> wingback_progress {
         expected_bytes: expected.unwrap_or_default().bytes,
         rate: progress.rate,
         time_left_ns: record::nanoseconds(progress.time_left.unwrap_or_default()),
+        copied_in_store: progress.copied_in_store,
     }
 }
 

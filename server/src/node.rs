@@ -64,6 +64,7 @@ impl Node {
         let state = config.state_directory();
         let open = |e: io::Error| format!("{}: {e}", state.display());
         let lock = lock(&state).map_err(open)?;
+        wingback::set_memory_limit(config.memory_limit());
         Ok(Node {
             tokens: Tokens::new(config.token.clone()),
             panel: Panel::of(&config)?,
@@ -89,6 +90,7 @@ impl Node {
             panel.reload(config);
         }
         self.write_limit.set_rate(config.write_limit());
+        wingback::set_memory_limit(config.memory_limit());
         self.queue.set_slots(config.wingback.slots);
     }
 

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Seek, SeekFrom, Write},
     os::unix::fs::FileExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -50,7 +50,7 @@ impl Spill {
     fn move_to_file(&mut self) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(unnamed()?),
+            none => none.insert(unnamed_file(&temp_dir())?),
         };
         let fail = |e| Error::io("write a temporary file", e);
         file.seek(SeekFrom::End(0)).map_err(fail)?;
@@ -87,21 +87,25 @@ impl Spill {
     }
 }
 
-/// Opens a file without a name.
-fn unnamed() -> Result<File> {
-    let dir = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
+/// Returns the directory for large temporary files: `$TMPDIR`, or `/var/tmp`, which is not in memory.
+pub(crate) fn temp_dir() -> PathBuf {
+    std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
+}
+
+/// Makes a file without a name, so that nothing of it can stay behind.
+pub(crate) fn unnamed_file(dir: &Path) -> Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::open(&dir, flags, Mode::RUSR | Mode::WUSR) {
+    match rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(file.into()),
         // The file system has no files without a name.
-        Err(_) => unlinked(&dir),
+        Err(_) => unlinked(dir),
     }
 }
 
 /// Makes a file, and removes its name at once.
-fn unlinked(dir: &std::path::Path) -> Result<File> {
+fn unlinked(dir: &Path) -> Result<File> {
     let path = dir.join(format!(".wingback-{}", uuid::Uuid::new_v4()));
-    let fail = |e: rustix::io::Errno| Error::io("make a temporary file", e).at(dir);
+    let fail = |e: rustix::io::Errno| Error::io("make a temporary file in", e).at(dir);
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
     rustix::fs::unlink(&path).map_err(fail)?;

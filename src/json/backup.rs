@@ -28,6 +28,7 @@ impl WriteFields for Progress {
         to.field("bytes", &self.bytes)?;
         to.field("written", &self.written)?;
         to.field("uploaded", &self.uploaded)?;
+        to.field("copied_in_store", &self.copied_in_store)?;
         to.field("expected_files", &self.expected.map(|expected| expected.files))?;
         to.field("expected_bytes", &self.expected.map(|expected| expected.bytes))?;
         to.field("percent", &self.percent())?;
@@ -52,6 +53,8 @@ impl WriteFields for Report {
         to.field("read", &self.read)?;
         to.field("copied", &self.copied)?;
         to.field("compressed", &self.compressed)?;
+        to.field("uploaded", &self.uploaded)?;
+        to.field("copied_in_store", &self.copied_in_store)?;
         to.field("segments", &self.segments)?;
         to.field("excluded", &self.excluded)?;
         to.list("skipped", &self.skipped)?;

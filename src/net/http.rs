@@ -288,6 +288,22 @@ impl RequestBody {
         }
     }
 
+    /// Passes all bytes to `each`, in order. It blocks if they are in a file.
+    pub(crate) fn read(&self, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
+        match self {
+            RequestBody::Bytes(bytes) => each(bytes),
+            RequestBody::File(file, range) => {
+                let mut piece = vec![0; PIECE];
+                for at in range.clone().step_by(PIECE) {
+                    let piece = &mut piece[..(range.end - at).min(PIECE as u64) as usize];
+                    file.read_exact_at(piece, at)?;
+                    each(piece);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the body in pieces. They are small, so that each one shows that the connection is alive.
     fn pieces(self) -> stream::BoxStream<'static, std::io::Result<Bytes>> {
         match self {

@@ -21,8 +21,10 @@ pub(crate) struct Element {
 }
 
 impl Element {
-    /// Parses a document and returns its outermost element. The error says what is wrong with the document.
+    /// Parses a document and returns its outermost element. The error says what is wrong with the document. Spaces before
+    /// it are allowed: a service sends them to keep a connection open.
     pub(crate) fn parse(document: &[u8]) -> Result<Element, String> {
+        let document = document.trim_ascii_start();
         let config = ParserConfig::new()
             .cdata_to_characters(true)
             .max_entity_expansion_length(1000)
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn elements_and_texts_are_found() {
         let list =
-            b"<?xml version=\"1.0\"?><List xmlns=\"http://x/\"><IsTruncated>true</IsTruncated>\
+            b" \n<?xml version=\"1.0\"?><List xmlns=\"http://x/\"><IsTruncated>true</IsTruncated>\
             <Contents><Key>a &amp; b</Key><Size>1</Size></Contents><Empty/>\
             <Contents><Key><![CDATA[<c>]]></Key></Contents></List>";
         let list = Element::parse(list).expect("it is well formed");

@@ -29,6 +29,15 @@ pub enum Previous {
 }
 
 impl Previous {
+    /// Returns the key at which another store may have the same archive.
+    pub(crate) fn key(&self) -> Option<Key> {
+        match self {
+            Previous::File(path) => Key::new(path.file_name()?.to_str()?).ok(),
+            Previous::Key(key) => Some(key.clone()),
+            Previous::Latest => None,
+        }
+    }
+
     /// Opens the archive. An unusable archive is only a warning: the backup then reads everything.
     /// `encoder_id` is the encoder of the new archive, as in its footer, and `info` its identity.
     pub(crate) async fn open(

@@ -3,6 +3,8 @@
 pub(crate) mod local;
 pub(crate) mod memory;
 #[cfg(feature = "s3")]
+pub(crate) mod part_buffer;
+#[cfg(feature = "s3")]
 pub(crate) mod parts;
 #[cfg(feature = "s3")]
 pub(crate) mod presigned;
@@ -28,6 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
     name::Key,
+    progress::Confirmed,
     rt::pipe::Chunk,
 };
 
@@ -173,8 +176,9 @@ pub trait Upload: Send {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>>;
 
     /// Appends bytes that `file` has at offset `at`, and resolves when the upload can accept more. An upload into a
-    /// file may let the file system share these blocks, instead of writing the bytes. A backup calls it only with
-    /// [`align`](crate::Backup::align), for what it copies from the previous archive.
+    /// file may let the file system share these blocks, instead of writing the bytes. A service may copy them from the
+    /// object that [`copy_within`](Upload::copy_within) names. A backup calls it only for what it copies from the
+    /// previous archive, with [`align`](crate::Backup::align) or after `copy_within`.
     ///
     /// The default writes the bytes. An upload that wraps another one passes the call on.
     ///
@@ -184,6 +188,18 @@ pub trait Upload: Send {
     fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         let _ = (file, at);
         self.write(bytes)
+    }
+
+    /// Names an archive of the same store that the upload may copy from. The caller has `size` bytes of it as a file,
+    /// and passes pieces of this file, and of no other one, to [`copy_from`](Upload::copy_from). The archive may be
+    /// missing, or have other bytes: the upload itself has to make sure that copied bytes are the given ones.
+    ///
+    /// Returns whether it can copy from there. A backup calls it once, before the first byte.
+    ///
+    /// The default returns false. An upload that wraps another one passes the call on.
+    fn copy_within<'a>(&'a mut self, key: &'a Key, size: u64) -> BoxFuture<'a, bool> {
+        let _ = (key, size);
+        ready(false).boxed()
     }
 
     /// Resolves after all written bytes have arrived at the destination. The caller may still call `abort`.
@@ -222,7 +238,7 @@ pub trait Upload: Send {
         ready(Ok(())).boxed()
     }
 
-    /// Sets a function that the upload calls with the number of bytes each time a service has confirmed some.
+    /// Sets a function that the upload calls each time a service has confirmed some bytes.
     ///
     /// The default ignores it. It is for a destination without a service.
     fn on_sent(&mut self, sent: Sent) {
@@ -246,8 +262,8 @@ pub(crate) fn write<'a>(upload: &'a mut dyn Upload, chunk: Chunk) -> BoxFuture<'
     }
 }
 
-/// A function that receives the number of bytes that a service has confirmed.
-pub type Sent = Arc<dyn Fn(u64) + Send + Sync>;
+/// A function that receives the bytes that a service has confirmed.
+pub type Sent = Arc<dyn Fn(Confirmed) + Send + Sync>;
 
 /// The size of an archive and its last bytes, as [`Store::open`] returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -386,6 +402,10 @@ impl<U: Upload + ?Sized> Upload for Box<U> {
 
     fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         (**self).copy_from(file, at, bytes)
+    }
+
+    fn copy_within<'a>(&'a mut self, key: &'a Key, size: u64) -> BoxFuture<'a, bool> {
+        (**self).copy_within(key, size)
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {

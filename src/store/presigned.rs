@@ -4,8 +4,7 @@
 use std::{
     fmt,
     fs::File,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,24 +14,22 @@ use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    fs::spill::temp_dir,
     net::{
         Transfer,
         http::{Http, RequestBody},
         runtime::Runtime,
         url::SecretUrl,
     },
-    progress::Phase,
+    progress::{Confirmed, Phase},
     rt::background::Background,
     size::Size,
     store::{
         Sent, Upload,
-        parts::{Parts, SendPart, send_all},
+        parts::{Part, Parts, SendPart, SentPart, send_all},
     },
     task::{Task, unless_cancelled},
 };
-
-/// Largest part that is held in memory. An archive with larger parts is staged on disk.
-const IN_MEMORY_MAX: u64 = 256 << 20;
 
 /// The presigned URLs for the parts of one archive, in order, as a panel returns them.
 ///
@@ -103,20 +100,19 @@ impl PartUrls {
                 error.caused_by("at least one URL and a part size of at least one byte are needed")
             );
         }
-        let (staging, transfer) = (std::env::temp_dir(), Transfer::default());
+        let (staging, transfer) = (temp_dir(), Transfer::default());
         Ok(PartUrls { urls, part_size, staging, transfer })
     }
 
-    /// Sets how many parts are sent at once, and how the upload handles failures of the network. Each part
-    /// in transit is held in memory.
+    /// Sets how many parts are sent at once, and how the upload handles failures of the network.
     #[must_use]
     pub fn transfer(mut self, transfer: Transfer) -> Self {
         self.transfer = transfer;
         self
     }
 
-    /// Sets the directory for an archive with parts over 256 MiB. The default is the directory for temporary
-    /// files. The staged file has no name and disappears with the process.
+    /// Sets the directory for parts that have no room in memory ([`set_memory_limit`](crate::set_memory_limit)). The
+    /// default is `$TMPDIR`, or `/var/tmp`. The files have no names and disappear with the process.
     #[must_use]
     pub fn staging(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging = dir.into();
@@ -126,23 +122,12 @@ impl PartUrls {
     /// Returns an upload for [`Backup::send_to`](crate::Backup::send_to), and the list of the parts that it
     /// sends.
     ///
-    /// The archive is staged on disk only if parts are over 256 MiB. The program that signed the URLs
-    /// completes the upload, or aborts it if the backup fails.
+    /// The program that signed the URLs completes the upload, or aborts it if the backup fails.
     pub fn upload(self) -> (PartUpload, UploadedParts) {
         let parts = UploadedParts(Arc::default());
         let on_sent: Sent = Arc::new(|_| ());
-        let upload = if self.part_size > IN_MEMORY_MAX {
-            Sending::Staged(Staged {
-                urls: self,
-                file: None,
-                len: 0,
-                on_sent,
-                parts: parts.clone(),
-            })
-        } else {
-            Sending::Streamed(Streamed { urls: self, sending: None, on_sent, parts: parts.clone() })
-        };
-        (PartUpload(upload), parts)
+        let upload = PartUpload { urls: self, sending: None, on_sent, parts: parts.clone() };
+        (upload, parts)
     }
 
     /// Uploads an archive that is a file already. Several parts are sent at once, and each attempt reads its
@@ -175,7 +160,7 @@ impl PartUrls {
             };
             let (file, len) = unless_cancelled(&tracker, unblock(open)).await?;
             let counted = tracker.clone();
-            let sent: Sent = Arc::new(move |bytes| counted.add_uploaded(bytes));
+            let sent: Sent = Arc::new(move |confirmed| counted.add_confirmed(confirmed));
             let etags = unless_cancelled(&tracker, self.send_file(file, len, sent)).await?;
             Ok(numbered(&etags))
         })
@@ -215,7 +200,7 @@ impl PartUrls {
                 let part_len = range.end - range.start;
                 let content = RequestBody::File(file, range);
                 let etag = runtime.call(put(http.clone(), self.url(number)?, content)).await?;
-                sent(part_len);
+                sent(Confirmed::Uploaded(part_len));
                 Ok(etag)
             }
         })
@@ -228,16 +213,8 @@ async fn put(http: Http, url: SecretUrl, content: RequestBody) -> Result<String>
     sent.map_err(|failure| failure.into_error("upload to", &url))
 }
 
-/// The upload of [`PartUrls::upload`].
-pub struct PartUpload(Sending);
-
-enum Sending {
-    Streamed(Streamed),
-    Staged(Staged),
-}
-
-/// An upload that sends each part as soon as it is full.
-struct Streamed {
+/// The upload of [`PartUrls::upload`]. It sends each part as soon as it is full.
+pub struct PartUpload {
     urls: PartUrls,
     /// `None` until the first write.
     sending: Option<Parts>,
@@ -245,97 +222,47 @@ struct Streamed {
     parts: UploadedParts,
 }
 
-impl Streamed {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        let sending = match &mut self.sending {
-            Some(sending) => sending,
-            None => {
-                let (part_size, parallel) = (self.urls.part_size, self.urls.transfer.parallel);
-                let mut sending =
-                    Parts::new(part_size as usize, parallel, sender(self.urls.clone())?);
-                sending.on_sent(self.on_sent.clone());
-                self.sending.insert(sending)
-            }
-        };
-        sending.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        if let Some(sending) = &mut self.sending {
-            sending.finish().await?;
-            self.parts.set(sending.etags());
-        }
-        Ok(())
-    }
-}
-
-/// An upload that stages the archive on disk, because its parts are too large for memory.
-struct Staged {
-    urls: PartUrls,
-    file: Option<Arc<Background<File>>>,
-    len: u64,
-    on_sent: Sent,
-    parts: UploadedParts,
-}
-
-impl Staged {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => {
-                let dir = self.urls.staging.clone();
-                let file = unblock(move || unnamed_file(&dir)).await?;
-                self.file.insert(Arc::new(Background::new(file))).clone()
-            }
-        };
-        let (at, dir) = (self.len, self.urls.staging.clone());
-        self.len += bytes.len() as u64;
-        unblock(move || file.write_all_at(&bytes, at))
-            .map_err(|e| Error::io("write to a file in", e).at(dir))
-            .await
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        // Without a file, it was sent already.
-        let Some(file) = self.file.take() else {
-            return Ok(());
-        };
-        let etags = self.urls.send_file(file, self.len, self.on_sent.clone()).await?;
-        self.parts.set(&etags);
-        Ok(())
-    }
-}
-
-/// Creates a file without a name, so that nothing of it can stay behind.
-fn unnamed_file(dir: &Path) -> Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR);
-    file.map(File::from).map_err(|e| Error::io("create an unnamed file in", e).at(dir))
-}
-
 /// Returns a function that sends each part to its URL.
 fn sender(urls: PartUrls) -> Result<SendPart> {
     let (runtime, http) = urls.connect()?;
-    Ok(Box::new(move |number, bytes| match urls.url(number) {
-        Ok(url) => runtime.call(put(http.clone(), url, RequestBody::Bytes(bytes))).boxed(),
+    Ok(Box::new(move |number, Part { content, .. }| match urls.url(number) {
+        Ok(url) => {
+            let confirmed = Confirmed::Uploaded(content.len());
+            let put = put(http.clone(), url, content);
+            runtime.call(put.map_ok(move |etag| SentPart { etag, confirmed })).boxed()
+        }
         Err(e) => futures::future::ready(Err(e)).boxed(),
     }))
 }
 
 impl Upload for PartUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        match &mut self.0 {
-            Sending::Streamed(streamed) => streamed.write(bytes).boxed(),
-            Sending::Staged(staged) => staged.write(bytes).boxed(),
+        async move {
+            let sending = match &mut self.sending {
+                Some(sending) => sending,
+                None => {
+                    let PartUrls { part_size, staging, transfer, .. } = &self.urls;
+                    let send = sender(self.urls.clone())?;
+                    let mut sending =
+                        Parts::new(*part_size, transfer.parallel, staging.clone(), send);
+                    sending.on_sent(self.on_sent.clone());
+                    self.sending.insert(sending)
+                }
+            };
+            sending.write(bytes, None).await
         }
+        .boxed()
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
-        match &mut self.0 {
-            Sending::Streamed(streamed) => streamed.flush().boxed(),
-            Sending::Staged(staged) => staged.flush().boxed(),
+        async move {
+            if let Some(sending) = &mut self.sending {
+                sending.finish().await?;
+                self.parts.set(sending.etags());
+            }
+            Ok(())
         }
+        .boxed()
     }
 
     fn complete<'a>(mut self: Box<Self>) -> BoxFuture<'a, Result<()>>
@@ -346,10 +273,7 @@ impl Upload for PartUpload {
     }
 
     fn on_sent(&mut self, sent: Sent) {
-        match &mut self.0 {
-            Sending::Streamed(streamed) => streamed.on_sent = sent,
-            Sending::Staged(staged) => staged.on_sent = sent,
-        }
+        self.on_sent = sent;
     }
 }
 

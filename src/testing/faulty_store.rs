@@ -152,6 +152,10 @@ impl Upload for FaultyUpload {
         }
     }
 
+    fn copy_within<'a>(&'a mut self, key: &'a Key, size: u64) -> BoxFuture<'a, bool> {
+        self.upload.copy_within(key, size)
+    }
+
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
         self.upload.flush()
     }

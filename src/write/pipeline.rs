@@ -7,6 +7,7 @@
 
 use std::{
     fs::File,
+    os::unix::fs::FileExt,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, Sender, SyncSender},
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) write_limit: Limiter,
     /// Begins some segments at multiples of a block of the file system.
     pub(crate) align: bool,
+    /// Passes on which bytes the previous archive has, because the destination may share or copy them.
+    pub(crate) names_copies: bool,
 }
 
 /// Size, hash and counts of the archive, for the report.
@@ -135,7 +138,10 @@ pub(crate) fn run<T>(
             copied: 0,
             compressed: 0,
             is_mixed: previous.is_some_and(PreviousArchive::has_other_encoder),
-            copied_file: previous.and_then(PreviousArchive::file).cloned(),
+            copied_file: previous
+                .filter(|_| settings.names_copies)
+                .and_then(PreviousArchive::file)
+                .cloned(),
         };
         let assemble = move || assembler.assemble(&ordered_out);
         let assembly = settings.threads.start(scope, "wingback-hash", assemble)?;
@@ -243,7 +249,7 @@ struct Assembler<'a, E> {
 impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
     /// Returns `None` if the tar stream stopped before its end.
     fn assemble(mut self, ordered: &Receiver<Ordered>) -> Result<Option<ArchiveReport>> {
-        self.emit(Bytes::from_static(&GZIP_HEADER))?;
+        self.emit_copy(Bytes::from_static(&GZIP_HEADER), self.copied_header())?;
         loop {
             match ordered.recv() {
                 Ok(Ordered::Batch(done)) => {
@@ -274,25 +280,23 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
         entries: Vec<Entry>,
         mut bytes: impl Iterator<Item = Bytes>,
     ) -> Result<()> {
-        // Unless segments are aligned, their bytes are emitted as they come. Otherwise the bytes before the next
-        // padding are emitted at once, if they are also together where they were copied from.
+        // Bytes are emitted at once as long as they are also together where they were copied from, and have no
+        // padding between them.
         let (mut rest, mut run, mut run_from) = (Bytes::new(), 0, None);
         for (segment, copied_from) in segments {
-            if self.settings.align {
-                let begins_block = align::begins_block(&segment);
-                let is_next = copied_from == run_from.map(|from| from + run as u64);
-                if begins_block || !is_next || run == rest.len() {
-                    self.emit_copy(rest.split_to(run), run_from)?;
-                    (run, run_from) = (0, copied_from);
-                    if rest.is_empty() {
-                        rest = bytes.next().unwrap_or_default();
-                    }
+            let begins_block = self.settings.align && align::begins_block(&segment);
+            let is_next = copied_from == run_from.map(|from| from + run as u64);
+            if begins_block || !is_next || run == rest.len() {
+                self.emit_copy(rest.split_to(run), run_from)?;
+                (run, run_from) = (0, copied_from);
+                if rest.is_empty() {
+                    rest = bytes.next().unwrap_or_default();
                 }
-                if begins_block {
-                    self.pad()?;
-                }
-                run += segment.compressed_len as usize;
             }
+            if begins_block {
+                self.pad()?;
+            }
+            run += segment.compressed_len as usize;
             self.crc.combine(&crc32fast::Hasher::new_with_initial_len(
                 segment.raw_crc32,
                 segment.raw_len.into(),
@@ -302,7 +306,6 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
             self.segments += 1;
         }
         self.emit_copy(rest.split_to(run), run_from)?;
-        bytes.try_for_each(|bytes| self.emit(bytes))?;
         entries.iter().try_for_each(|entry| self.index.add_entry(entry))
     }
 
@@ -331,6 +334,14 @@ impl<E: FnMut(Chunk) -> Result<()>> Assembler<'_, E> {
         let is_all_new = compressed + END_LEN >= tar_len;
         let sha1 = Sha1(self.sha1.finalize().into());
         Ok(ArchiveReport { size, sha1, segments, copied, compressed, is_all_new })
+    }
+
+    /// Returns the offset of the header in the previous archive, if that begins with the same header. Its index does
+    /// not have this range.
+    fn copied_header(&self) -> Option<u64> {
+        let mut header = [0; GZIP_HEADER.len()];
+        let file = self.copied_file.as_ref()?;
+        file.read_exact_at(&mut header, 0).ok().filter(|()| header == GZIP_HEADER).map(|()| 0)
     }
 
     /// Emits bytes that the previous archive has at this offset, or new ones.

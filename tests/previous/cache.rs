@@ -21,7 +21,10 @@ fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
     names.sort();
-    names
+    let (records, copies): (Vec<_>, _) = names.into_iter().partition(|name| name.ends_with(".key"));
+    let expected: Vec<_> = copies.iter().map(|copy: &String| format!("{copy}.key")).collect();
+    assert_eq!(records, expected, "each copy has a record, and nothing else does");
+    copies
 }
 
 fn only(dir: &Path) -> Vec<u8> {

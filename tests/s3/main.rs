@@ -4,11 +4,13 @@
 mod answers;
 mod cancel;
 mod client;
+mod copies;
 mod fault;
 mod faults;
 mod harness;
 mod hostile;
 mod http;
+mod memory;
 mod mishaps;
 mod moments;
 mod names;

@@ -168,7 +168,7 @@ fn parts_too_large_for_memory_are_staged_on_disk() {
     let huge = || PartUrls::new(&panel.urls, 5 << 30).unwrap();
     let (upload, _) = huge().staging("/proc").upload();
     let error = block_on(tree.backup().send_to(upload)).unwrap_err();
-    assert!(error.to_string().contains("unnamed file in /proc"), "{error}");
+    assert!(error.to_string().contains("temporary file in /proc"), "{error}");
     let staging = tempfile::tempdir().unwrap();
     let (upload, parts) = huge().staging(staging.path()).upload();
     block_on(tree.backup().reproducible(true).send_to(upload)).unwrap();

@@ -122,9 +122,11 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
         }
         // The request loop handles these.
-        Operation::Cancel | Operation::Answer(_) | Operation::Limit(_) | Operation::Unlimit(_) => {
-            Err(Error::new(ErrorKind::Internal, "run the job"))
-        }
+        Operation::Cancel
+        | Operation::Answer(_)
+        | Operation::Limit(_)
+        | Operation::Unlimit(_)
+        | Operation::MemoryLimit(_) => Err(Error::new(ErrorKind::Internal, "run the job")),
     }
 }
 

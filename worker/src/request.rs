@@ -64,6 +64,8 @@ pub(crate) enum Operation {
     Limit(Limit),
     /// Forgets a limit.
     Unlimit(Unlimit),
+    /// Sets the memory that the parts of all uploads may take together.
+    MemoryLimit(MemoryLimit),
 }
 
 #[derive(Debug, Deserialize)]
@@ -344,6 +346,12 @@ pub(crate) struct Limit {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Unlimit {
     pub(crate) limit: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemoryLimit {
+    pub(crate) bytes: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]

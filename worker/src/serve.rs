@@ -185,6 +185,7 @@ impl Worker {
             Operation::Unlimit(limit) => {
                 self.shared.limits.remove(limit.limit);
             }
+            Operation::MemoryLimit(limit) => wingback::set_memory_limit(limit.bytes),
             operation => self.start(request.id, operation)?,
         }
         Ok(())

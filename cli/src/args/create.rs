@@ -136,10 +136,15 @@ pub struct Create {
     #[command(flatten)]
     pub remote: Remote,
 
-    /// Size of a part in S3, at least 5 MiB; parts are kept in memory during their upload
+    /// Size of a part in S3, at least 5 MiB; parts are kept during their upload
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "5MiB")]
     #[arg(help_heading = REMOTE)]
     pub part_size: u64,
+
+    /// Memory for the parts that are kept; parts beyond it are kept in files in $TMPDIR or /var/tmp
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "256MiB")]
+    #[arg(help_heading = REMOTE)]
+    pub memory_limit: u64,
 
     /// Storage class in S3, such as STANDARD_IA
     #[arg(long, value_name = "CLASS", help_heading = REMOTE)]

@@ -42,6 +42,7 @@ fn progress_lines_precede_the_report() {
             fields(line),
             [
                 "bytes",
+                "copied_in_store",
                 "expected_bytes",
                 "expected_files",
                 "files",
@@ -90,7 +91,7 @@ fn the_report_has_every_field() {
             "type": "report", "location": archive.to_str().unwrap(), "uuid": uuid, "size": size,
             "files": 3, "directories": 1, "symlinks": 1, "hard_links": 1, "content": 10,
             "read": 10,
-            "copied": 0, "compressed": 5120, "segments": 2, "excluded": 1, "skipped": [],
+            "copied": 0, "compressed": 5120, "uploaded": 0, "copied_in_store": 0, "segments": 2, "excluded": 1, "skipped": [],
             "skipped_more": 0, "changed": [], "changed_more": 0,
             "warnings": [{
                 "path": "none", "code": "max-len-unused",

@@ -69,7 +69,7 @@ fn value(option: &str, fixture: &Fixture, java: &Java) -> String {
         "ca-file" => file("ca.pem", ""),
         "owner" => "keep".into(),
         "keep" => "local.yml".into(),
-        "write-limit" | "read-limit" | "cache-size" => "1G".into(),
+        "write-limit" | "read-limit" | "cache-size" | "memory-limit" => "1G".into(),
         "part-size" => "8M".into(),
         // Less than an archive, and more than its content.
         "max-size" => "100".into(),

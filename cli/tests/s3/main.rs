@@ -87,6 +87,31 @@ fn a_backup_in_s3_is_made_listed_and_restored() {
 }
 
 #[test]
+fn unchanged_parts_are_copied_within_the_bucket() {
+    let (server, fixture) = (Server::shared(), fixture());
+    let (to, cache) = (format!("s3://{}", server.bucket()), fixture.tmp.path().join("cache"));
+    let create = |more: &[&str]| {
+        let mut create = with_keys(server);
+        create.arg("create").arg(&fixture.source).args(["--to", &to, "--cache"]).arg(&cache);
+        ok(create.args(more))
+    };
+    let first = create(&["--json"]).json();
+    assert_eq!((&first["uploaded"], &first["copied_in_store"]), (&first["size"], &0.into()));
+    let second = create(&["--json"]).json();
+    assert_eq!(second["copied_in_store"], 10 << 20);
+    assert_eq!(second["uploaded"].as_u64(), second["size"].as_u64().map(|size| size - (10 << 20)));
+    let text = create(&[]).out;
+    assert!(text.contains("\nupload    2.0 MiB sent, 10.0 MiB copied by the service\n"), "{text}");
+    // The same with parts in files.
+    fs::write(fixture.source.join("server.properties"), "motd=y").unwrap();
+    let staged = create(&["--memory-limit", "0", "--json"]).json();
+    assert!(staged["copied_in_store"].as_u64().unwrap() >= 5 << 20, "{staged}");
+    assert!(staged["uploaded"].as_u64().unwrap() < 8 << 20, "{staged}");
+    let archive = staged["location"].as_str().unwrap();
+    ok(with_keys(server).args(["verify", archive, "--sha1", staged["sha1"].as_str().unwrap()]));
+}
+
+#[test]
 fn archives_in_s3_are_listed_locked_and_pruned() {
     let (server, fixture) = (Server::new(), Fixture::with(&[("a", b"four")]));
     let bucket = server.bucket();

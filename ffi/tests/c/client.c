@@ -344,9 +344,18 @@ static void uses_s3(char **args, int urls) {
     const wingback_parts *parts;
     wingback_part part = {.struct_size = sizeof part};
     uint64_t part_size = 5 << 20;
-    OK(wingback_part_urls_new(list, urls / 2, part_size, &transfer, text(""), &part_urls, &error));
     wingback_backup *backup;
     OK(wingback_backup_new(text(source), &backup, &error));
+    // Without room in memory, a part needs a directory for its file.
+    wingback_set_memory_limit(part_size - 1);
+    OK(wingback_part_urls_new(list, 1, part_size, NULL, text("/none"), &part_urls, &error));
+    OK(wingback_backup_send_to(backup, part_urls, &task, &error));
+    wingback_part_urls_free(part_urls);
+    FAILS(WINGBACK_STATUS_NOT_FOUND, wingback_task_wait(task, -1, &error));
+    wingback_task_free(task);
+    wingback_set_memory_limit(256 << 20);
+
+    OK(wingback_part_urls_new(list, urls / 2, part_size, &transfer, text(""), &part_urls, &error));
     OK(wingback_backup_send_to(backup, part_urls, &task, &error));
     wingback_backup_free(backup);
     wingback_part_urls_free(part_urls);

@@ -124,6 +124,8 @@ pub(crate) struct Wingback {
     pub(crate) trust: Trust,
     /// Size of the cache of archives that are not stored locally; 0 means no cache.
     pub(crate) cache_mib: u64,
+    /// Memory that the parts of all uploads may take together.
+    memory_limit_mib: u64,
     reserve_mib: u64,
     /// How long the Panel may answer that it does not know a backup, before this counts as final.
     #[serde(deserialize_with = "values::seconds")]
@@ -194,6 +196,7 @@ impl Default for Wingback {
             previous: true,
             trust: Trust::default(),
             cache_mib: 0,
+            memory_limit_mib: 256,
             reserve_mib: 256,
             panel_missing_timeout: Duration::from_secs(60),
             panel_retry_max: Duration::from_secs(300),
@@ -295,6 +298,11 @@ impl Config {
         let level = &*self.system.backups.compression_level;
         let is_known = matches!(level, "" | "none" | "best_speed" | "best_compression");
         (!is_known).then_some(level)
+    }
+
+    /// Returns the memory for parts of uploads, in bytes.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        self.wingback.memory_limit_mib.saturating_mul(1 << 20)
     }
 
     /// Returns the lower of both limits in bytes per second; 0 means no limit.

@@ -45,6 +45,7 @@ fn defaults_are_as_documented_and_on_loopback() {
     let config = Config::parse("token: x\n").unwrap();
     assert!(config.address().unwrap().ip().is_loopback());
     assert_eq!(config.backup_directory(), Path::new("/var/lib/pterodactyl/backups"));
+    assert_eq!(config.memory_limit(), 256 << 20);
     let (server, backup) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let key = config.archive_name().of(server).key(backup);
     assert_eq!(key.as_str(), format!("backup-{backup}.tar.gz"));

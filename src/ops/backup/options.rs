@@ -128,6 +128,7 @@ impl Backup {
                 threads: Threads { count, background: false },
                 write_limit: Limiter::default(),
                 align: false,
+                names_copies: false,
             },
             label: None,
             tags: Vec::new(),
@@ -264,6 +265,7 @@ impl Backup {
     #[must_use]
     pub fn align(mut self, align: bool) -> Self {
         self.settings.align = align;
+        self.settings.names_copies = align;
         self
     }
 

@@ -19,7 +19,7 @@ use crate::{
         cache::CacheFailure,
         estimate::Estimate,
     },
-    progress::{Phase, Tracker},
+    progress::{Phase, Progress, Tracker},
     report::Report,
     rt::{
         background::Background,
@@ -91,7 +91,7 @@ impl Backup {
                 }
             };
             let location = Some(store.location(&key));
-            let report = self.make(source, upload, &tracker).await?;
+            let report = self.make(source, upload, Some(&key), &tracker).await?;
             Ok(Report { location, ..report })
         })
     }
@@ -109,7 +109,7 @@ impl Backup {
     pub fn send_to<'a>(self, upload: impl Upload + 'a) -> Task<'a, Report> {
         Task::new(|tracker| async move {
             let source = self.open_source(None, &tracker).await?;
-            self.make(source, Box::new(upload), &tracker).await
+            self.make(source, Box::new(upload), None, &tracker).await
         })
     }
 
@@ -132,7 +132,7 @@ impl Backup {
     {
         Task::new(|tracker| async move {
             let source = self.open_source(None, &tracker).await?;
-            self.make(source, Box::new(WriterUpload(destination)), &tracker).await
+            self.make(source, Box::new(WriterUpload(destination)), None, &tracker).await
         })
     }
 
@@ -160,17 +160,26 @@ impl Backup {
         })
     }
 
-    /// Makes the archive on threads of the engine, and writes its bytes to `upload` in this future.
+    /// Makes the archive on threads of the engine, and writes its bytes to `upload` in this future. `key` is the name
+    /// of the archive, if it goes to a store.
     async fn make<'a>(
-        self,
+        mut self,
         mut source: Background<Source>,
         mut upload: Box<dyn Upload + 'a>,
+        key: Option<&Key>,
         tracker: &Arc<Tracker>,
     ) -> Result<Report> {
         let started = Instant::now();
         let mut cache_failure = CacheFailure::default();
         if let Some(cache) = &self.cache {
-            (upload, cache_failure) = cache.keep(&self.source, upload).await;
+            (upload, cache_failure) = cache.keep(&self.source, upload, key).await;
+        }
+        match unless_cancelled(tracker, can_copy_within(&mut *upload, &source)).await {
+            Ok(can_copy) => self.settings.names_copies |= can_copy,
+            Err(e) => {
+                let _ = upload.abort().await;
+                return Err(e);
+            }
         }
         source.walk.own = upload.own_files();
         tracker.enter(Phase::Reading);
@@ -184,7 +193,7 @@ impl Backup {
             }
         };
         let counted = tracker.clone();
-        upload.on_sent(Arc::new(move |bytes| counted.add_uploaded(bytes)));
+        upload.on_sent(Arc::new(move |confirmed| counted.add_confirmed(confirmed)));
         let pumped = unless_cancelled(tracker, pump(&mut receiver, &mut *upload, tracker)).await;
         if let Err(e) = pumped {
             // The threads need not finish.
@@ -212,7 +221,8 @@ impl Backup {
         tracker.enter(Phase::Committing);
         upload.complete().await?;
         report.warnings.extend(cache_failure.warning());
-        Ok(Report { duration: started.elapsed(), ..report })
+        let Progress { uploaded, copied_in_store, .. } = tracker.snapshot();
+        Ok(Report { uploaded, copied_in_store, duration: started.elapsed(), ..report })
     }
 
     /// Makes the archive. Runs on a thread of the engine.
@@ -327,12 +337,22 @@ fn report(summary: ArchiveReport, facts: TreeReport, warnings: Vec<Warning>) -> 
         read: facts.read,
         copied: summary.copied,
         compressed: summary.compressed,
+        uploaded: 0,
+        copied_in_store: 0,
         excluded: facts.excluded,
         is_partial: facts.is_partial,
         skipped: facts.skipped,
         changed: facts.changed,
         warnings,
         duration: Duration::ZERO,
+    }
+}
+
+/// Returns whether the upload can copy from the previous archive.
+async fn can_copy_within(upload: &mut (dyn Upload + '_), source: &Source) -> Result<bool> {
+    match (&source.previous, &source.previous_key) {
+        (Some(previous), Some(key)) => Ok(upload.copy_within(key, previous.len()).await),
+        _ => Ok(false),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
         root::Root,
         walk::{SelectedPaths, TreeWalk, WalkOptions},
     },
+    name::Key,
     ops::{
         backup::options::Backup,
         estimate::{self, Estimate},
@@ -43,6 +44,8 @@ pub(super) struct Source {
     pub(super) walk: WalkOptions,
     pub(super) state: StateDir,
     pub(super) previous: Option<Arc<PreviousArchive>>,
+    /// Key at which the destination may have the previous archive as well.
+    pub(super) previous_key: Option<Key>,
     /// The identity of the archive, without its counts.
     pub(super) info: Info,
     pub(super) warnings: Vec<Warning>,
@@ -78,31 +81,31 @@ impl Backup {
         let mut source = unless_cancelled(tracker, open.finish()).await?;
         let previous = async { Ok(self.open_previous(store, &source.info).await) };
         match unless_cancelled(tracker, previous).await? {
-            Ok(previous) => source.previous = previous.map(Arc::new),
+            Ok(Some((previous, key))) => {
+                (source.previous, source.previous_key) = (Some(Arc::new(previous)), key);
+            }
+            Ok(None) => {}
             Err(why) => source.warnings.push(why),
         }
         Ok(source)
     }
 
-    /// Opens the previous archive, if there is one to use.
+    /// Opens the previous archive, if there is one to use. Also returns the key at which the destination may have it.
     async fn open_previous(
         &self,
         store: Option<&dyn Store>,
         info: &Info,
-    ) -> Result<Option<PreviousArchive>, Warning> {
-        let previous = match (&self.previous, &self.cache) {
-            (Some(previous), _) => Some(previous.clone()),
+    ) -> Result<Option<(PreviousArchive, Option<Key>)>, Warning> {
+        let found = match (&self.previous, &self.cache) {
+            (Some(previous), _) => Some((previous.clone(), previous.key())),
             (None, Some(cache)) => (cache.previous(&self.source).await)
                 .map_err(|e| Warning::PreviousUnused(e.to_string()))?,
             (None, None) => None,
         };
-        match previous {
-            Some(previous) => {
-                let id = encoder_id(self.settings.encoder, self.settings.level);
-                previous.open(store, info, id, self.reuse_any).await.map(Some)
-            }
-            None => Ok(None),
-        }
+        let Some((previous, key)) = found else { return Ok(None) };
+        let id = encoder_id(self.settings.encoder, self.settings.level);
+        let opened = previous.open(store, info, id, self.reuse_any).await?;
+        Ok(Some((opened, key)))
     }
 
     /// Checks the encoder, opens the source and compiles the patterns.
@@ -146,7 +149,7 @@ impl Backup {
             staging,
         };
         let info = self.info(root.path(), patterns);
-        Ok(Source { root, walk, state, previous: None, info, warnings })
+        Ok(Source { root, walk, state, previous: None, previous_key: None, info, warnings })
     }
 
     fn selected_paths(&self) -> Result<Option<SelectedPaths>> {

@@ -56,6 +56,8 @@ pub(crate) struct Head {
     pub(crate) modified: Option<SystemTime>,
     /// Upload that made the object, if the service returns metadata.
     pub(super) upload: Option<String>,
+    /// `None` if the response has none.
+    pub(super) etag: Option<String>,
 }
 
 impl Api {
@@ -100,7 +102,7 @@ impl Api {
             Ok(response) => Head::of(&response, content_length(&response)).map(Some),
             Err(failure) if failure.code() == "NoSuchKey" => Ok(None),
             Err(failure) if failure.total_size() == Some(0) => {
-                Ok(Some(Head { size: 0, modified: None, upload: None }))
+                Ok(Some(Head { size: 0, modified: None, upload: None, etag: None }))
             }
             Err(Failure::Service(why)) if why.has_only_status() => Err(service_error.into()),
             Err(failure) => Err(failure),
@@ -195,6 +197,7 @@ impl Head {
             size,
             modified: modified.and_then(Result::ok).map(SystemTime::from),
             upload: header(response, UPLOAD_HEADER).map(str::to_owned),
+            etag: header(response, ETAG.as_str()).map(str::to_owned),
         })
     }
 }

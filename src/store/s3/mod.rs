@@ -7,6 +7,7 @@
 
 mod api;
 mod config;
+mod copy;
 mod credentials;
 mod multipart;
 mod names;
@@ -140,7 +141,6 @@ impl Store for S3Store {
         const OPERATION: &str = "begin to upload";
         let (place, headers) = (self.config.place(Some(key)), self.config.headers());
         let part_size = self.config.part_size_for(at_most);
-        let parallel = self.config.transfer.parallel;
         async move {
             let object = self.config.object(Some(key))?;
             let connection = self.connect()?;
@@ -178,7 +178,9 @@ impl Store for S3Store {
             let begun = runtime.finish(begin).await?;
             drop(wanted);
             let begun = begun.map_err(|failure| failure.into_error(OPERATION, &place))?;
-            Ok(Box::new(S3Upload::new(begun, place, part_size, parallel)) as Box<dyn Upload>)
+            let config = self.config.clone();
+            let upload = S3Upload::new(begun, config, place, part_size);
+            Ok(Box::new(upload) as Box<dyn Upload>)
         }
         .boxed()
     }

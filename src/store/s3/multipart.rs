@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind},
     net::{
         failure::{Failure, ServiceError},
-        http::etag,
+        http::{RequestBody, etag},
         xml::Element,
     },
     size::Size,
@@ -48,6 +48,12 @@ pub(crate) struct Unfinished {
     pub(crate) id: String,
     /// Start in seconds since the epoch, by the clock of the service.
     pub(crate) begun: i64,
+}
+
+impl Multipart {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Api {
@@ -131,13 +137,13 @@ impl Api {
         &self,
         upload: &Multipart,
         number: u32,
-        bytes: Bytes,
+        content: RequestBody,
     ) -> Result<String, Failure> {
         let number = number.to_string();
         let query = [("partNumber", &*number), ("uploadId", &upload.id)];
         self.http
             .retry(|| async {
-                let content = Some(bytes.clone());
+                let content = Some(content.clone());
                 let sent = self.service.send(
                     Method::PUT,
                     &upload.object,
@@ -213,7 +219,13 @@ impl Api {
         let query = [("uploadId", &*upload.id)];
         let response = self
             .service
-            .send(Method::POST, &upload.object, &query, headers, Some(body.clone()))
+            .send(
+                Method::POST,
+                &upload.object,
+                &query,
+                headers,
+                Some(RequestBody::Bytes(body.clone())),
+            )
             .await?;
         match ServiceError::from_xml(&self.http.body(response).await?) {
             Some(error) => Err(error.into()),

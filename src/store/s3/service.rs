@@ -83,6 +83,10 @@ impl Service {
         })
     }
 
+    pub(super) fn bucket(&self) -> &str {
+        self.bucket.as_ref()
+    }
+
     /// Sends a request once, with the signature in the URL.
     pub(super) async fn send(
         &self,
@@ -90,7 +94,7 @@ impl Service {
         object: &str,
         query: &[(&str, &str)],
         headers: HeaderMap,
-        content: Option<Bytes>,
+        content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         let send_to = |destination: Destination| {
             let (method, mut headers, content) = (&method, headers.clone(), content.clone());
@@ -110,7 +114,6 @@ impl Service {
                         SecretUrl::parse(&url.to_string())?
                     }
                 };
-                let content = content.map(RequestBody::Bytes);
                 self.http.send_here(method.clone(), &url, headers, content).await
             }
         };
@@ -137,7 +140,9 @@ impl Service {
                 };
                 let headers = self.headers(&destination, method, &url, sign::EMPTY, headers)?;
                 let url = SecretUrl::parse(&url.to_string())?;
-                let content = (*method == Method::POST).then(|| RequestBody::Bytes(Bytes::new()));
+                // Such a request has a length.
+                let has_content = matches!(*method, Method::POST | Method::PUT);
+                let content = has_content.then(|| RequestBody::Bytes(Bytes::new()));
                 self.http.send_here(method.clone(), &url, headers, content).await
             }
         };

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -10,11 +11,19 @@ use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    fs::spill::temp_dir,
+    name::Key,
     net::{failure::Failure, runtime::Runtime},
+    progress::Confirmed,
     store::{
         Sent, Upload,
-        parts::Parts,
-        s3::{api::Api, config::PARTS_MAX, multipart::Multipart},
+        parts::{Part, Parts, SentPart},
+        s3::{
+            api::Api,
+            config::{PARTS_MAX, S3Config},
+            copy::CopySource,
+            multipart::Multipart,
+        },
     },
 };
 
@@ -81,19 +90,29 @@ pub(super) struct S3Upload {
     /// Dropped first, so that no part arrives after the abort.
     parts: Parts,
     guard: UploadGuard,
+    config: Arc<S3Config>,
     place: String,
+    /// The object that parts are copied from, if there is one.
+    copy_source: Arc<OnceLock<CopySource>>,
 }
 
 impl S3Upload {
-    pub(super) fn new(guard: UploadGuard, place: String, part_size: u64, parallel: usize) -> Self {
-        let (api, runtime) = (guard.api.clone(), guard.runtime.clone());
+    pub(super) fn new(
+        guard: UploadGuard,
+        config: Arc<S3Config>,
+        place: String,
+        part_size: u64,
+    ) -> Self {
+        let copy_source = Arc::<OnceLock<CopySource>>::default();
+        let (api, runtime, source) =
+            (guard.api.clone(), guard.runtime.clone(), copy_source.clone());
         let (multipart, at) = (guard.multipart.clone(), place.clone());
-        let send = move |number: u32, bytes: Bytes| {
-            let (api, multipart, at) = (api.clone(), multipart.clone(), at.clone());
-            let put = async move {
+        let send = move |number: u32, part: Part| {
+            let (api, multipart, source) = (api.clone(), multipart.clone(), source.clone());
+            let sent = async move {
                 match multipart {
                     Some(multipart) if u64::from(number) <= PARTS_MAX => {
-                        api.put(&multipart, number, bytes).await
+                        send(&api, &multipart, number, part, source.get()).await
                     }
                     _ => Err(Failure::Final(
                         Error::new(ErrorKind::NoSpace, "upload to")
@@ -101,15 +120,57 @@ impl S3Upload {
                     )),
                 }
             };
-            runtime.call(put.map_err(|failure| failure.into_error("upload to", at))).boxed()
+            let at = at.clone();
+            runtime.call(sent.map_err(|failure| failure.into_error("upload to", at))).boxed()
         };
-        S3Upload { parts: Parts::new(part_size as usize, parallel, Box::new(send)), guard, place }
+        let parallel = config.transfer.parallel;
+        let parts = Parts::new(part_size, parallel, temp_dir(), Box::new(send));
+        S3Upload { parts, guard, config, place, copy_source }
     }
+}
+
+/// Copies a part from the previous archive, or sends it.
+async fn send(
+    api: &Api,
+    multipart: &Multipart,
+    number: u32,
+    Part { content, copy_of }: Part,
+    source: Option<&CopySource>,
+) -> Result<SentPart, Failure> {
+    let len = content.len();
+    if let (Some(source), Some(at)) = (source, copy_of)
+        && let Some(etag) = api.copy(multipart, number, source, at, &content).await
+    {
+        return Ok(SentPart { etag, confirmed: Confirmed::CopiedInStore(len) });
+    }
+    let etag = api.put(multipart, number, content).await?;
+    Ok(SentPart { etag, confirmed: Confirmed::Uploaded(len) })
 }
 
 impl Upload for S3Upload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
-        self.parts.write(bytes).boxed()
+        self.parts.write(bytes, None).boxed()
+    }
+
+    fn copy_from(&mut self, _: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.parts.write(bytes, Some(at)).boxed()
+    }
+
+    fn copy_within<'a>(&'a mut self, key: &'a Key, size: u64) -> BoxFuture<'a, bool> {
+        async move {
+            let Ok(object) = self.config.object(Some(key)) else { return false };
+            let api = self.guard.api.clone();
+            let look = async move {
+                let source = api.copy_source(&object, size).await;
+                source.map_err(|failure| failure.into_error("look at", object))
+            };
+            // Without an answer, everything is sent.
+            match self.guard.runtime.call(look).await {
+                Ok(Some(source)) => self.copy_source.set(source).is_ok(),
+                _ => false,
+            }
+        }
+        .boxed()
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
@@ -120,7 +181,7 @@ impl Upload for S3Upload {
     where
         Self: 'a,
     {
-        let S3Upload { mut parts, mut guard, place } = *self;
+        let S3Upload { mut parts, mut guard, place, .. } = *self;
         async move {
             if let Err(e) = parts.finish().await {
                 drop(parts);

@@ -95,6 +95,11 @@ impl PreviousArchive {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    /// Returns its size in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.source.len()
+    }
+
     /// Returns the file that it is.
     pub(crate) fn file(&self) -> Option<&Arc<File>> {
         self.source.file()

@@ -1,11 +1,12 @@
 //! Keeps a local copy of an archive that goes elsewhere, as the previous archive of the next backup.
 
+mod names;
+
 use std::{
     fs::File,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use blocking::unblock;
@@ -20,9 +21,13 @@ use crate::{
     read::has_footer,
     rt::pipe::Chunk,
     size::Size,
-    store::{self, Sent, Store, Upload, local::LocalStore},
+    store::{self, ReadRange, Sent, Store, Upload, local::LocalStore},
     warning::Warning,
 };
+use names::{SourceName, copy_of, record_of};
+
+/// Longest record that is read, in bytes.
+const RECORD_MAX: u64 = 4 << 10;
 
 /// A directory with the last archive of each source, for backups to a remote destination. The next backup
 /// copies unchanged data from there. See [`Backup::cache`](crate::Backup::cache).
@@ -46,27 +51,31 @@ impl Cache {
         LocalStore::new(&self.dir).mkdir(true)
     }
 
-    /// Returns the last complete archive of this source, if there is one.
-    pub(crate) async fn previous(&self, source: &Path) -> Result<Option<Previous>> {
+    /// Returns the last complete archive of this source, and the key that it has in its store. `None` if there is none.
+    pub(crate) async fn previous(&self, source: &Path) -> Result<Option<(Previous, Option<Key>)>> {
         let (store, name) = (self.store(), SourceName::of(source).await);
         let mut keys: Vec<_> = store.list().await?.into_iter().map(|object| object.key).collect();
         keys.retain(|key| name.is_of(key));
+        let whole = store.clone();
         let newest_whole = move || {
             // The names of one source are in the order of their times.
-            let mut paths = keys.iter().rev().map(|key| store.path(key));
-            paths.find(|path| has_footer(path))
+            keys.into_iter().rev().find(|key| has_footer(&whole.path(key)))
         };
-        Ok(unblock(newest_whole).await.map(Previous::File))
+        let Some(copy) = unblock(newest_whole).await else { return Ok(None) };
+        let stored = store.read(&record_of(&copy)?, ReadRange::Last(RECORD_MAX)).await;
+        let stored = stored.ok().and_then(|name| Key::new(str::from_utf8(&name).ok()?).ok());
+        Ok(Some((Previous::File(store.path(&copy)), stored)))
     }
 
-    /// Returns an upload that also keeps a copy of the archive here.
+    /// Returns an upload that also keeps a copy of the archive here. `stored` is the key of the archive in its store.
     pub(crate) async fn keep<'a>(
         &self,
         source: &Path,
         main: Box<dyn Upload + 'a>,
+        stored: Option<&Key>,
     ) -> (Box<dyn Upload + 'a>, CacheFailure) {
         let failure = CacheFailure::default();
-        let kept = match self.begin(source).await {
+        let kept = match self.begin(source, stored.cloned()).await {
             Ok(copy) => Some(copy),
             Err(e) => {
                 failure.set(&e);
@@ -76,7 +85,7 @@ impl Cache {
         (Box::new(CachedUpload { main, copy: kept, failure: failure.clone() }), failure)
     }
 
-    async fn begin(&self, source: &Path) -> Result<CacheCopy> {
+    async fn begin(&self, source: &Path, stored: Option<Key>) -> Result<CacheCopy> {
         let store = self.store();
         let (dir, of) = (self.dir.clone(), source.to_owned());
         let is_within = unblock(move || {
@@ -90,14 +99,16 @@ impl Cache {
         // Removes the unfinished copies of killed processes.
         store.sweep().await?;
         let name = SourceName::of(source).await;
-        let upload = store.create(&name.now()?, None).await?;
-        Ok(CacheCopy { cache: self.clone(), name, upload, len: 0 })
+        let key = name.now()?;
+        let upload = store.create(&key, None).await?;
+        Ok(CacheCopy { cache: self.clone(), name, key, stored, upload, len: 0 })
     }
 
     /// Removes copies that are superseded, incomplete or too large in sum. Other files stay.
     async fn remove_superseded(&self, name: SourceName) -> Result<()> {
         let (store, now) = (self.store(), SystemTime::now());
         let mut copies = store.list().await?;
+        let mut records: Vec<_> = copies.iter().filter_map(|o| copy_of(&o.key)).collect();
         copies.retain(|copy| SourceName::of_key(&copy.key).is_some());
         copies.sort_unstable_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
         // A copy that is dated in the future is superseded by any other.
@@ -112,51 +123,23 @@ impl Cache {
                 bytes = bytes.saturating_add(copy.size);
             }
             if !is_whole || is_old || bytes > self.max_bytes {
-                match store.delete(&copy.key).await {
-                    // Another backup has removed it.
-                    Err(e) if e.kind() == ErrorKind::NotFound => {}
-                    other => other?,
-                }
+                remove(&store, &copy.key).await?;
+            } else {
+                records.retain(|of| *of != copy.key);
             }
+        }
+        for of in records {
+            remove(&store, &record_of(&of)?).await?;
         }
         Ok(())
     }
 }
 
-/// End of the names of copies.
-const SUFFIX: &str = ".tar.gz";
-
-/// The part of a name that identifies the source of an archive: a hash of its path.
-#[derive(Clone, Copy)]
-struct SourceName(u64);
-
-impl SourceName {
-    async fn of(source: &Path) -> Self {
-        let source = source.to_owned();
-        unblock(move || {
-            let path = source.canonicalize().unwrap_or(source);
-            let hash = blake3::hash(path.as_os_str().as_bytes());
-            let (first, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
-            SourceName(u64::from_be_bytes(*first))
-        })
-        .await
-    }
-
-    /// Returns a unique name of a copy with the current time.
-    fn now(self) -> Result<Key> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Key::new(format!("{:016x}-{:016x}{SUFFIX}", self.0, now.as_nanos() as u64))
-    }
-
-    /// Returns the source of a copy. `None` if the file is not a copy.
-    fn of_key(key: &Key) -> Option<Self> {
-        let (name, nanoseconds) = key.as_str().strip_suffix(SUFFIX)?.split_once('-')?;
-        let number = |text: &str| u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16);
-        number(nanoseconds).and(number(name)).map(SourceName)
-    }
-
-    fn is_of(self, key: &Key) -> bool {
-        SourceName::of_key(key).is_some_and(|name| name.0 == self.0)
+async fn remove(store: &LocalStore, key: &Key) -> Result<()> {
+    match store.delete(key).await {
+        // Another backup has removed it.
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -180,6 +163,9 @@ impl CacheFailure {
 struct CacheCopy {
     cache: Cache,
     name: SourceName,
+    key: Key,
+    /// Key of the archive in its store.
+    stored: Option<Key>,
     upload: Box<dyn Upload>,
     len: u64,
 }
@@ -197,6 +183,11 @@ impl CacheCopy {
 
     async fn complete(self) -> Result<()> {
         self.upload.complete().await?;
+        if let Some(stored) = self.stored {
+            let mut record = self.cache.store().create(&record_of(&self.key)?, None).await?;
+            record.write(stored.as_str().to_owned().into()).await?;
+            record.complete().await?;
+        }
         self.cache.remove_superseded(self.name).await
     }
 }
@@ -229,6 +220,10 @@ impl Upload for CachedUpload<'_> {
 
     fn copy_from(&mut self, file: Arc<File>, at: u64, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         self.write_both(Chunk { bytes, copy_of: Some((file, at)) }).boxed()
+    }
+
+    fn copy_within<'a>(&'a mut self, key: &'a Key, size: u64) -> BoxFuture<'a, bool> {
+        self.main.copy_within(key, size)
     }
 
     fn flush(&mut self) -> BoxFuture<'_, Result<()>> {
@@ -328,6 +323,6 @@ mod tests {
         });
         change(&keys[3], &|bytes| bytes.truncate(bytes.len() / 2));
         let previous = block_on(Cache::new(&dir, 1 << 30).previous(&source)).expect("looked");
-        assert_eq!(previous, Some(Previous::File(store.path(&keys[2]))));
+        assert_eq!(previous, Some((Previous::File(store.path(&keys[2])), None)));
     }
 }
