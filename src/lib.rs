@@ -226,6 +226,7 @@ mod task;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 mod utc;
 mod wakers;
 mod warning;

@@ -16,7 +16,7 @@ pub use self::{
     hooks::Hooks,
     inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
-    shared::{Output, REMOTE, Remote},
+    shared::{Limits, Output, REMOTE, ReadLimit, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
 
