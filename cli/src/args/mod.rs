@@ -16,7 +16,7 @@ pub use self::{
     hooks::Hooks,
     inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},
-    shared::{Limits, Output, REMOTE, ReadLimit, Remote},
+    shared::{Output, REMOTE, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
 
