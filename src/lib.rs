@@ -227,6 +227,7 @@ mod task;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 mod utc;
 mod wakers;
 mod warning;

@@ -10,10 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// Longest time after which a waiting thread notices a cancel.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A rate limit in bytes a second, for [`Backup::read_limit`](crate::Backup::read_limit) and
-/// [`Backup::write_limit`](crate::Backup::write_limit).
+/// A rate limit in bytes a second: for a backup [`Backup::read_limit`](crate::Backup::read_limit) and
+/// [`Backup::write_limit`](crate::Backup::write_limit), and for operations that read an archive
+/// [`Archive::read_limit`](crate::Archive::read_limit) and [`Archive::write_limit`](crate::Archive::write_limit).
 ///
-/// Clones share one limit: several backups with clones of it together stay below it.
+/// Clones share one limit: several operations with clones of it together stay below it.
 ///
 /// It grants at most a tenth of a second's bytes at once, and does not save up unused time. Only
 /// threads of the engine wait for it, never a future.

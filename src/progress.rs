@@ -142,6 +142,8 @@ pub(crate) struct Tracker {
     /// Speed of the task. `None` before it reads.
     meter: Mutex<Option<Meter>>,
     cancelled: AtomicBool,
+    /// The reading of an archive has failed, and its threads end.
+    failed: AtomicBool,
     generation: AtomicU64,
     /// Streams of updates. Every change wakes them.
     watchers: Arc<Wakers>,
@@ -236,6 +238,21 @@ impl Tracker {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(SeqCst)
+    }
+
+    /// Records that the reading of an archive has failed. Threads that wait for a limit end.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, SeqCst);
+    }
+
+    /// Records that the task goes on after a failure, with another archive.
+    pub(crate) fn go_on(&self) {
+        self.failed.store(false, SeqCst);
+    }
+
+    /// Returns whether threads that wait for a limit end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_cancelled() || self.failed.load(SeqCst)
     }
 
     /// Fails if the caller has asked the task to cancel.

@@ -18,6 +18,10 @@ type Archive struct {
 	reader io.Reader
 	// Engine reads the archive; nil for Default.
 	Engine *Engine
+	// ReadLimit limits how fast the archive is read, and WriteLimit how fast Extract, Restore, CopyFile and
+	// Open write what they take out of it; nil for no limit. Info, Lock and Unlock read only a few bytes, so
+	// they have no limit.
+	ReadLimit, WriteLimit *Limiter
 }
 
 // File returns an archive that is a file.
@@ -53,12 +57,25 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 	return map[string]any{"stream": number}, feed(ours, a.reader, failed), nil
 }
 
+// limits returns the limits that apply to an operation.
+func (a *Archive) limits(op string) limits {
+	switch op {
+	case "info", "lock", "unlock":
+		return limits{}
+	case "copy", "extract", "restore":
+		return limits{a.ReadLimit, a.WriteLimit}
+	}
+	return limits{read: a.ReadLimit}
+}
+
 // job runs a job that reads the archive. If `take` is not nil, it gets the stream that the job writes to.
 func (a *Archive) job(ctx context.Context, op string, args map[string]any, take func(*os.File), onProgress func(Progress), result any) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var fed *pump
+	limits := a.limits(op)
 	err := a.Engine.or().call(running, op, func(job *job) (any, error) {
+		limits.put(args, job.conn)
 		if take != nil {
 			number, ours, err := job.stream()
 			if err != nil {
@@ -70,7 +87,7 @@ func (a *Archive) job(ctx context.Context, op string, args map[string]any, take 
 		var err error
 		args["archive"], fed, err = a.open(job, cancel)
 		return args, err
-	}, nil, handlers{progress: onProgress}, result)
+	}, limits.list(), handlers{progress: onProgress}, result)
 	return fed.end(ctx, err)
 }
 

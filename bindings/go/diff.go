@@ -72,12 +72,12 @@ type Compared struct {
 	OtherReadMethod string `json:"other_read_method"`
 }
 
-// Run compares two archives. The engine of the first one does it.
+// Run compares two archives. The engine of the first one does it, and its ReadLimit is for both together.
 func (d Diff) Run(ctx context.Context, before, after *Archive) (*Compared, error) {
 	return d.run(ctx, before, after, nil)
 }
 
-// RunDir compares an archive with a directory.
+// RunDir compares an archive with a directory. The ReadLimit of the archive is for both together.
 func (d Diff) RunDir(ctx context.Context, archive *Archive, dir string) (*Compared, error) {
 	return d.run(ctx, archive, nil, map[string]any{"dir": wireText(dir)})
 }
@@ -109,7 +109,7 @@ func (d Diff) run(ctx context.Context, before, after *Archive, with map[string]a
 		return nil
 	}
 	var compared Compared
-	if err := before.Engine.lines(ctx, "diff", args, open, each, d.OnProgress, &compared); err != nil {
+	if err := before.Engine.lines(ctx, "diff", args, before.ReadLimit, open, each, d.OnProgress, &compared); err != nil {
 		return nil, err
 	}
 	return &compared, nil

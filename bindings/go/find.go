@@ -16,6 +16,8 @@ type Find struct {
 	Label string
 	// MaxMembers is how many members may match; 0 for the default of the engine.
 	MaxMembers uint64
+	// ReadLimit limits how fast the archives are read, all together; nil for no limit.
+	ReadLimit  *Limiter
 	OnProgress func(Progress)
 	// Engine does the search; nil for Default.
 	Engine *Engine
@@ -101,7 +103,7 @@ func (f Find) Run(ctx context.Context, store Store) (*Found, error) {
 		return nil
 	}
 	var found Found
-	if err := f.Engine.lines(ctx, "find", args, nil, each, f.OnProgress, &found); err != nil {
+	if err := f.Engine.lines(ctx, "find", args, f.ReadLimit, nil, each, f.OnProgress, &found); err != nil {
 		return nil, err
 	}
 	found.Versions = versions

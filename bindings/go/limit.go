@@ -54,6 +54,21 @@ func (l *Limiter) on(c *conn) *uint64 {
 	return &l.conns[c].number
 }
 
+// A limits has the limits of a job that reads archives. Each may be nil.
+type limits struct{ read, write *Limiter }
+
+func (l limits) list() []*Limiter { return []*Limiter{l.read, l.write} }
+
+// put adds the numbers of the limits in an engine to the arguments of a job.
+func (l limits) put(args map[string]any, c *conn) {
+	if l.read != nil {
+		args["read_limit"] = l.read.on(c)
+	}
+	if l.write != nil {
+		args["write_limit"] = l.write.on(c)
+	}
+}
+
 // hold makes the limit known to the engine, until release has been called as often.
 func (c *conn) hold(l *Limiter) {
 	if l == nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // lines runs a job that writes lines to a stream, and calls `each` with every line, on another goroutine. `open`
-// opens the archives that the job reads; nil if it reads none.
-func (e *Engine) lines(ctx context.Context, op string, args map[string]any, open func(job *job, failed func()) ([]*pump, error),
+// opens the archives that the job reads; nil if it reads none. `readLimit` may be nil.
+func (e *Engine) lines(ctx context.Context, op string, args map[string]any, readLimit *Limiter, open func(job *job, failed func()) ([]*pump, error),
 	each func(line []byte) error, onProgress func(Progress), result any) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -22,11 +22,12 @@ func (e *Engine) lines(ctx context.Context, op string, args map[string]any, open
 		}
 		drained = drain(ours, &lineWriter{each: each})
 		args["to"] = number
+		limits{read: readLimit}.put(args, job.conn)
 		if open != nil {
 			fed, err = open(job, cancel)
 		}
 		return args, err
-	}, nil, handlers{progress: onProgress}, result)
+	}, []*Limiter{readLimit}, handlers{progress: onProgress}, result)
 	for _, pump := range fed {
 		err = pump.end(ctx, err)
 	}

@@ -22,6 +22,8 @@ type VerifyAll struct {
 	Restart    bool
 	Threads    int
 	Background bool
+	// ReadLimit limits how fast the archives are read, all together; nil for no limit.
+	ReadLimit *Limiter
 	// OnCheck gets the result of each archive. It is called on another goroutine, and not after the end of the
 	// call.
 	OnCheck    func(ArchiveCheck)
@@ -120,7 +122,7 @@ func (v VerifyAll) Run(ctx context.Context, store Store) (*VerifiedAll, error) {
 		return nil
 	}
 	var verified VerifiedAll
-	if err := v.Engine.lines(ctx, "verify-all", args, nil, each, v.OnProgress, &verified); err != nil {
+	if err := v.Engine.lines(ctx, "verify-all", args, v.ReadLimit, nil, each, v.OnProgress, &verified); err != nil {
 		return nil, err
 	}
 	return &verified, nil

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Limiter, Previous, Report, S3Config};
+use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, S3Config};
 
 use crate::{
     archives::Archives,
@@ -101,8 +101,8 @@ fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
-        .write_limit(Limiter::new(args.write_limit))
-        .read_limit(Limiter::new(args.read_limit))
+        .write_limit(args.limits.write())
+        .read_limit(args.limits.read())
         .background(args.background)
         .reproducible(args.reproducible)
         .align(args.align)

@@ -57,10 +57,15 @@ fn start(args: &args::Diff) -> Result<DiffStream<'static>, Error> {
     let diff =
         Diff::new().content(args.content).excluded(args.excluded).max_members(args.max_members);
     let diff = args.patterns.iter().fold(diff, |diff, pattern| diff.select(pattern.as_bytes()));
-    let archive = archives::archive(&args.archive, &args.remote)?;
+    // Both archives share one limit.
+    let limit = args.limit.limiter();
+    let open = |path| -> Result<_, Error> {
+        Ok(archives::archive(path, &args.remote)?.read_limit(limit.clone()))
+    };
+    let archive = open(&args.archive)?;
     Ok(match args.other.is_dir() {
         true => diff.with_dir(archive, &args.other),
-        false => diff.start(archive, archives::archive(&args.other, &args.remote)?),
+        false => diff.start(archive, open(&args.other)?),
     })
 }
 

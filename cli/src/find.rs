@@ -46,7 +46,7 @@ pub async fn find(args: &args::Find) -> Status {
 
 async fn search(args: &args::Find, style: Style) -> Result<(Arc<dyn Store>, Found), Error> {
     let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
-    let mut find = Find::new().select(args.pattern.as_bytes());
+    let mut find = Find::new().select(args.pattern.as_bytes()).read_limit(args.limit.limiter());
     if let Some(label) = &args.label {
         find = find.label(label.as_bytes());
     }

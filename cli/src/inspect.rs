@@ -19,7 +19,7 @@ pub async fn list(args: &args::List) -> Status {
         list.select(std::os::unix::ffi::OsStrExt::as_bytes(pattern.as_os_str()))
     });
     let mut members = match archives::archive(&args.archive, &args.remote) {
-        Ok(archive) => list.stream(archive),
+        Ok(archive) => list.stream(args.limit.on(archive)),
         Err(e) => {
             style.error(&e);
             return Status::Failed;
@@ -79,8 +79,9 @@ pub async fn cat(args: &args::Cat) -> Status {
     let style = Style::of_short(false);
     let mut out = Unblock::with_capacity(1 << 20, std::io::stdout());
     let path = std::os::unix::ffi::OsStrExt::as_bytes(args.path.as_os_str());
-    let (to, archive) = (&mut out, &args.archive);
-    match style.run_on(archive, &args.remote, |archive| archive.copy_file(path, to)).await {
+    let to = &mut out;
+    let copy = |archive| args.limits.on(archive).copy_file(path, to);
+    match style.run_on(&args.archive, &args.remote, copy).await {
         Ok(_) => Status::Done,
         Err(e) if is_closed_pipe(&e) => Status::Done,
         Err(e) => {
@@ -117,14 +118,14 @@ pub async fn verify(args: &args::Verify) -> Status {
     if let Some(sha1) = args.sha1 {
         verify = verify.sha1(sha1);
     }
-    let verified =
-        match style.run_on(&args.archive, &args.remote, |archive| verify.start(archive)).await {
-            Ok(verified) => verified,
-            Err(e) => {
-                style.error(&e);
-                return Status::Failed;
-            }
-        };
+    let start = |archive| verify.start(args.limit.on(archive));
+    let verified = match style.run_on(&args.archive, &args.remote, start).await {
+        Ok(verified) => verified,
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    };
     match style {
         Style::Json => print(&verified),
         _ => say(&verified_text(&verified)),

@@ -4,8 +4,8 @@ use std::{os::unix::ffi::OsStrExt, sync::Arc, time::SystemTime};
 
 use serde::Serialize;
 use wingback::{
-    Archive, ArchiveGroup, Archives, Error, ErrorKind, GroupBy, NamedBytes, PlannedArchive, Result,
-    Retention, Store, Verdict, Verify,
+    Archive, ArchiveGroup, Archives, Error, ErrorKind, GroupBy, Limiter, NamedBytes,
+    PlannedArchive, Result, Retention, Store, Verdict, Verify,
 };
 
 use crate::{
@@ -34,8 +34,9 @@ async fn run(args: &args::Prune) -> Result<()> {
     let archives = Style::Quiet.run(archives.start(store.clone())).await?;
     let plan = rules(args).plan(archives, SystemTime::now());
     if args.verify {
+        let limit = args.limit.limiter();
         for newest in plan.iter().filter_map(ArchiveGroup::newest) {
-            verify(&store, newest).await?;
+            verify(&store, newest, &limit).await?;
         }
     }
     let mut totals = Totals::default();
@@ -87,10 +88,10 @@ fn rules(args: &args::Prune) -> Retention {
     args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
-async fn verify(store: &Arc<dyn Store>, newest: &PlannedArchive) -> Result<()> {
+async fn verify(store: &Arc<dyn Store>, newest: &PlannedArchive, limit: &Limiter) -> Result<()> {
     let key = newest.archive.key.clone();
     let location = store.location(&key);
-    let archive = Archive::in_store(store.clone(), key);
+    let archive = Archive::in_store(store.clone(), key).read_limit(limit.clone());
     if Style::Quiet.run(Verify::new().start(archive)).await?.is_whole() {
         return Ok(());
     }

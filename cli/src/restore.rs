@@ -28,14 +28,14 @@ pub async fn extract(args: &args::Extract) -> Status {
     if let Some(sha1) = args.sha1 {
         extract = extract.sha1(sha1);
     }
-    let done =
-        match style.run_on(&args.archive, &args.remote, |archive| extract.start(archive)).await {
-            Ok(done) => done,
-            Err(e) => {
-                style.error(&e);
-                return Status::Failed;
-            }
-        };
+    let start = |archive| extract.start(args.unpack.limits.on(archive));
+    let done = match style.run_on(&args.archive, &args.remote, start).await {
+        Ok(done) => done,
+        Err(e) => {
+            style.error(&e);
+            return Status::Failed;
+        }
+    };
     match style {
         Style::Json => print(&done),
         _ => say(&extracted_text(&done)),
@@ -70,7 +70,8 @@ pub async fn restore(args: &args::Restore) -> Status {
     if let Some(sha1) = args.sha1 {
         restore = restore.sha1(sha1);
     }
-    match style.run_on(&args.archive, &args.remote, |archive| restore.start(archive)).await {
+    let start = |archive| restore.start(args.unpack.limits.on(archive));
+    match style.run_on(&args.archive, &args.remote, start).await {
         Ok(done) => {
             match style {
                 Style::Json => print(&done),

@@ -55,6 +55,7 @@ fn start(args: &args::Verify) -> Result<VerifyAllStream<'static>, Error> {
     let store = archives::existing(&args.archive, &args.remote)?;
     let all = &args.all;
     let mut verify = VerifyAll::new().restart(all.restart).background(args.background);
+    verify = verify.read_limit(args.limit.limiter());
     if let Some(threads) = args.threads {
         verify = verify.threads(threads.into());
     }

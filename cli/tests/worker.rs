@@ -185,6 +185,12 @@ fn an_invalid_request_is_reported_and_affects_no_other() {
             json!({ "source": { "dir": source }, "to": { "stream": 1 }, "read_limit": 3 }),
             "number 3",
         ),
+        ("verify", json!({ "archive": { "file": "/" }, "read_limit": 5 }), "number 5"),
+        (
+            "extract",
+            json!({ "archive": { "file": "/" }, "dir": "/nowhere", "write_limit": 6 }),
+            "number 6",
+        ),
     ] {
         // Its stream is closed although nobody accepted it.
         let mut stream = worker.stream(9, 1);

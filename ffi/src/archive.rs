@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::AsyncWrite;
-use wingback::{Archive, Key, List, Member};
+use wingback::{Archive, Key, Limiter, List, Member};
 
 use crate::{
     bytes::{slice, wingback_bytes},
@@ -21,6 +21,7 @@ use crate::{
     failure::{Failure, Result},
     guard::guard,
     info::Identity,
+    limiter::wingback_limiter,
     listing::{Listing, member_record, wingback_member},
     opaque::{self, Opaque, Out, Owned},
     panics::infallible,
@@ -41,8 +42,14 @@ impl Opaque for wingback_archive {
     type By = Owned;
 }
 
+/// An archive, and its limits.
+pub(crate) struct ArchiveSource {
+    place: Place,
+    limits: Mutex<Limits>,
+}
+
 /// The place that an archive is read from.
-pub(crate) enum ArchiveSource {
+enum Place {
     File(PathBuf),
     InStore(AnyStore, Key),
     #[cfg(feature = "s3")]
@@ -51,16 +58,33 @@ pub(crate) enum ArchiveSource {
     Stream(Mutex<Option<OwnedFd>>),
 }
 
+#[derive(Clone, Default)]
+struct Limits {
+    read: Limiter,
+    write: Limiter,
+}
+
 impl ArchiveSource {
+    fn new(place: Place) -> Self {
+        ArchiveSource { place, limits: Mutex::default() }
+    }
+
     /// Opens the archive for one operation.
     pub(crate) fn open(&self) -> Result<Archive<'static>> {
+        let Limits { read, write } = lock(&self.limits).clone();
+        Ok(self.place.open()?.read_limit(read).write_limit(write))
+    }
+}
+
+impl Place {
+    fn open(&self) -> Result<Archive<'static>> {
         Ok(match self {
-            ArchiveSource::File(path) => Archive::file(path),
-            ArchiveSource::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
+            Place::File(path) => Archive::file(path),
+            Place::InStore(store, key) => Archive::in_store(store.open(), key.clone()),
             #[cfg(feature = "s3")]
-            ArchiveSource::Link(url, transfer) => Archive::link(url, transfer.clone())?,
-            ArchiveSource::Stream(fd) => {
-                let fd = fd.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Place::Link(url, transfer) => Archive::link(url, transfer.clone())?,
+            Place::Stream(fd) => {
+                let fd = lock(fd).take();
                 let fd =
                     fd.ok_or_else(|| Failure::invalid("an operation has already read the stream"))?;
                 Archive::stream(descriptor::unblock(fd))
@@ -81,7 +105,7 @@ pub unsafe extern "C" fn wingback_archive_file(
     unsafe {
         guard(error, || {
             let out = Out::new(archive, "archive")?;
-            out.give(ArchiveSource::File(path.path("path")?.to_owned()));
+            out.give(ArchiveSource::new(Place::File(path.path("path")?.to_owned())));
             Ok(())
         })
     }
@@ -101,7 +125,7 @@ pub unsafe extern "C" fn wingback_archive_in_store(
         guard(error, || {
             let out = Out::new(archive, "archive")?;
             let store = opaque::get(store, "store")?.clone();
-            out.give(ArchiveSource::InStore(store, store::key(key)?));
+            out.give(ArchiveSource::new(Place::InStore(store, store::key(key)?)));
             Ok(())
         })
     }
@@ -122,7 +146,7 @@ pub unsafe extern "C" fn wingback_archive_link(
     unsafe {
         guard(error, || {
             let out = Out::new(archive, "archive")?;
-            out.give(link(url.text("url")?, transfer)?);
+            out.give(ArchiveSource::new(link(url.text("url")?, transfer)?));
             Ok(())
         })
     }
@@ -134,16 +158,16 @@ pub unsafe extern "C" fn wingback_archive_link(
 ///
 /// `transfer` is NULL, or readable for its `struct_size`.
 #[cfg(feature = "s3")]
-unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<ArchiveSource> {
+unsafe fn link(url: &str, transfer: *const wingback_transfer) -> Result<Place> {
     // SAFETY: the caller makes the promise that `read` asks for.
     let transfer = unsafe { wingback_transfer::read(transfer) }?;
     // An operation parses the link again; this reports an error before the first one.
     Archive::link(url, transfer.clone())?;
-    Ok(ArchiveSource::Link(url.to_owned(), transfer))
+    Ok(Place::Link(url.to_owned(), transfer))
 }
 
 #[cfg(not(feature = "s3"))]
-unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<ArchiveSource> {
+unsafe fn link(_: &str, _: *const wingback_transfer) -> Result<Place> {
     Err(Failure::without_s3())
 }
 
@@ -162,7 +186,46 @@ pub unsafe extern "C" fn wingback_archive_stream(
         guard(error, || {
             let out = Out::new(archive, "archive")?;
             let fd = descriptor::duplicate(fd)?;
-            out.give(ArchiveSource::Stream(Mutex::new(Some(fd))));
+            out.give(ArchiveSource::new(Place::Stream(Mutex::new(Some(fd)))));
+            Ok(())
+        })
+    }
+}
+
+/// Sets `limiter` for the speed at which operations read the archive. It applies to tasks that start
+/// after this call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_read_limit(
+    archive: *mut wingback_archive,
+    limiter: *const wingback_limiter,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `archive` and `limiter` are NULL or alive, and `error` is NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let archive = opaque::get(archive, "archive")?;
+            lock(&archive.limits).read = opaque::get(limiter, "limiter")?.clone();
+            Ok(())
+        })
+    }
+}
+
+/// Sets `limiter` for the speed at which operations write what they take out of the archive: the
+/// files of an extraction or a restore, and the content that wingback_archive_copy_file and
+/// wingback_archive_read_file pass on. It applies to tasks that start after this call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_archive_write_limit(
+    archive: *mut wingback_archive,
+    limiter: *const wingback_limiter,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `archive` and `limiter` are NULL or alive, and `error` is NULL
+    // or writable.
+    unsafe {
+        guard(error, || {
+            let archive = opaque::get(archive, "archive")?;
+            lock(&archive.limits).write = opaque::get(limiter, "limiter")?.clone();
             Ok(())
         })
     }
@@ -371,8 +434,8 @@ struct FileBuffer {
     max: u64,
 }
 
-fn lock(bytes: &Mutex<Vec<u8>>) -> std::sync::MutexGuard<'_, Vec<u8>> {
-    bytes.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AsyncWrite for FileBuffer {

@@ -1,4 +1,4 @@
-//! `wingback_limiter`: a limit of speed that backups share.
+//! `wingback_limiter`: a limit of speed that tasks share.
 
 use wingback::Limiter;
 
@@ -10,7 +10,7 @@ use crate::{
     panics::infallible,
 };
 
-/// A limit in bytes per second. Backups that share it stay below it together. It may be freed while
+/// A limit in bytes per second. Tasks that share it stay below it together. It may be freed while
 /// they run.
 pub struct wingback_limiter {
     _opaque: [u8; 0],

@@ -50,6 +50,7 @@ pub(crate) struct Node {
     pub(crate) queue: Queue,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
+    /// Limit of all backups and restores together.
     pub(crate) write_limit: Limiter,
     pub(crate) notifications: Semaphore,
     /// Permits for WebSockets.

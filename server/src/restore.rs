@@ -118,6 +118,7 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
     if let Some(sha1) = source.sha1 {
         restore = restore.sha1(sha1);
     }
+    let archive = source.archive.write_limit(node.write_limit.clone());
     let mut last_message = Instant::now();
     let report = |ProgressView { progress, .. }: &ProgressView| {
         if last_message.elapsed() >= MESSAGE_PAUSE {
@@ -128,7 +129,7 @@ async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Sou
             node.events.message(server, text);
         }
     };
-    let restored = job.run(restore.start(source.archive), report).await?;
+    let restored = job.run(restore.start(archive), report).await?;
     for warning in &restored.warnings {
         node.events.message(server, format!("Restored, with a warning: {warning}"));
     }

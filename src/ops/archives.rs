@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use crate::{
     error::{ErrorKind, Result},
     format::info::{Info, ns_of},
+    limiter::Limiter,
     name::Key,
     ops::lock::lock_of,
     progress::{Phase, Tracker},
@@ -86,7 +87,7 @@ impl Archives {
         let store: Arc<dyn Store + 'a> = Arc::new(store);
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
-            let archives = list(&store, &tracker).await?;
+            let archives = list(&store, &Limiter::default(), &tracker).await?;
             Ok(archives.into_iter().filter(|archive| self.contains(archive)).collect())
         })
     }
@@ -168,12 +169,14 @@ impl StoredArchive {
 /// Returns all archives, newest first.
 pub(super) async fn list<'a>(
     store: &Arc<dyn Store + 'a>,
+    read_limit: &Limiter,
     tracker: &Arc<Tracker>,
 ) -> Result<Vec<StoredArchive>> {
     let objects = crate::task::unless_cancelled(tracker, store.list()).await?;
     let locked: Vec<_> = objects.iter().map(|object| is_locked(object, &objects)).collect();
     let looks = objects.into_iter().zip(locked).map(|(object, is_locked)| async move {
         let archive = Archive::in_store(store.clone(), object.key.clone());
+        let archive = archive.read_limit(read_limit.clone());
         match archive.read(tracker, |source, _| look_at(&source), |_| ready(Ok(()))).await {
             Ok(Some(info)) => {
                 let archive = StoredArchive { is_locked, ..StoredArchive::new(object, info) };

@@ -30,6 +30,7 @@ use crate::{
     rt::pipe::ByteSender,
     source::Archive,
     task::Task,
+    throttle::Throttle,
 };
 
 const OPTIONS: Options = Options { sha1: false, keys: false, tolerant: false };
@@ -83,9 +84,12 @@ impl<'a> Archive<'a> {
         let path = path.into();
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
+            let (watched, writes) = (tracker.clone(), self.writes(&tracker));
             let destination = futures::lock::Mutex::new(destination);
-            let work = move |source, sender| copy_file(source, &path, sender, &watched);
+            let work = move |source, sender| {
+                let output = Output { sender, writes, gaps: Gaps::default(), tracker: &watched };
+                copy_file(source, &path, output)
+            };
             let write = |e| Error::io("write", e);
             let member = archive_write(self, &tracker, work, &destination).await?;
             destination.into_inner().flush().await.map_err(write)?;
@@ -107,11 +111,11 @@ async fn archive_write<W: AsyncWrite + Unpin + Send>(
         .await
 }
 
-fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker) -> Result<Member> {
+fn copy_file(source: Source, path: &[u8], mut output: Output<'_>) -> Result<Member> {
+    let tracker = output.tracker;
     let path = plain(&[b"./", path].concat());
     let pool = WorkerPool::start(1, false)?;
     let mut why = NoIndex::Mismatch;
-    let mut output = Output { sender, gaps: Gaps::default(), tracker };
     match (source.index()?, &source) {
         (Ok(index), Source::At(at)) => match index.find(&path) {
             // Only an index whose pages are all right can say that a path is not in the archive.
@@ -154,7 +158,7 @@ fn copy_file(source: Source, path: &[u8], sender: ByteSender, tracker: &Tracker)
     let member_of_file =
         Member { kind: MemberKind::File, size, target: Vec::new(), ..member.clone() };
     if let Some((_, content)) = kept.filter(|(kept, _)| *kept == ordinal) {
-        output.sender.send(Bytes::from(content))?;
+        output.send(Bytes::from(content))?;
     } else if written != Some(ordinal) {
         let Some(source) = again else {
             let why = format!("{}, and a stream cannot be read again", what(&member));
@@ -373,6 +377,7 @@ impl Sink for CopyOne<'_> {
 /// Sends content to the destination.
 struct Output<'a> {
     sender: ByteSender,
+    writes: Throttle,
     gaps: Gaps,
     tracker: &'a Tracker,
 }
@@ -381,17 +386,26 @@ impl Output<'_> {
     fn data(&mut self, raw: &SharedBuffer, range: Range<usize>, offset: u64) -> Result<()> {
         self.tracker.add_bytes(range.len() as u64);
         while let Some(zeros) = self.gaps.before(offset) {
-            self.sender.send(zeros)?;
+            self.send(zeros)?;
         }
         self.gaps.pass(range.len());
-        self.sender.send(Bytes::from_owner(raw.clone()).slice(range))
+        self.send(Bytes::from_owner(raw.clone()).slice(range))
     }
 
     fn end(&mut self) -> Result<()> {
         while let Some(zeros) = self.gaps.at_end() {
-            self.sender.send(zeros)?;
+            self.send(zeros)?;
         }
         self.tracker.add_file();
+        Ok(())
+    }
+
+    /// Sends bytes at the limited rate.
+    fn send(&mut self, mut bytes: Bytes) -> Result<()> {
+        while !bytes.is_empty() {
+            let granted = self.writes.take(bytes.len())?;
+            self.sender.send(bytes.split_to(granted))?;
+        }
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     },
     source::Archive,
     task::Task,
+    throttle::Throttle,
     warning::Warning,
 };
 
@@ -157,11 +158,11 @@ impl Extract {
         Task::new(|tracker| async move {
             let started = Instant::now();
             tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
+            let (watched, writes) = (tracker.clone(), archive.writes(&tracker));
             let done = archive
                 .read(
                     &tracker,
-                    move |source, _| self.run(source, &watched),
+                    move |source, _| self.run(source, &writes, &watched),
                     |_| futures::future::ready(Ok(())),
                 )
                 .await?;
@@ -176,7 +177,7 @@ impl Extract {
         })
     }
 
-    fn run(self, source: Source, tracker: &Tracker) -> Result<UnpackOutcome> {
+    fn run(self, source: Source, writes: &Throttle, tracker: &Tracker) -> Result<UnpackOutcome> {
         self.check_archive(&source, tracker)?;
         let is_stream = matches!(source, Source::Stream(_));
         let existing =
@@ -194,7 +195,7 @@ impl Extract {
             make_dirs(&self.dir, 0o777)
                 .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
             let options = UnpackerOptions { policy: existing, owner: self.options.owner };
-            Ok(Unpacker::new(Beneath::open(&self.dir)?, options))
+            Ok(Unpacker::new(Beneath::open(&self.dir)?, options).limited(writes))
         };
         let done = unpack(source, unpacker, &job, tracker)?;
         if !self.salvage {

@@ -34,6 +34,7 @@ pub(crate) fn too_large(operation: &'static str) -> Error {
 }
 
 /// Threads, owner and limits of [`Extract`](crate::Extract) and [`Restore`](crate::Restore).
+/// [`Archive::write_limit`](crate::Archive::write_limit) limits the speed.
 #[derive(Clone, Debug)]
 pub struct UnpackOptions {
     pub(crate) threads: usize,

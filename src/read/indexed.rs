@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     checksum::Sha1,
-    error::{Error, Result},
+    error::Result,
     format::{
         gzip::{self, GZIP_HEADER, TRAILER_LEN},
         index::LocatedSegment,
@@ -58,26 +58,35 @@ pub(crate) fn by_index(
     let header = if is_all { 0..GZIP_HEADER.len() as u64 } else { 0..0 };
     let until = if is_all { index.footer.data_end } else { 0 };
     let checks = Checks { keys: options.keys, keep_compressed: reading.sha1.is_some() };
-    let mut segments = Segments::new(workers, source.clone(), checks, plan, header, until)?;
+    let segments = Segments::new(workers, source.clone(), checks, plan, header, until)?;
     if is_all {
         reading.check_header()?;
     }
+    // The workers must not wait for a limit after a failure, because the pool waits for them.
+    let read = read_all(segments, reading, workers, tracker).inspect_err(|_| tracker.fail())?;
+    Ok(read.map(|report| {
+        let index = (report.read_method == ReadMethod::Indexed).then_some(index);
+        ReadReport { index, ..report }
+    }))
+}
+
+/// Reads all runs. Returns the report, without the index.
+fn read_all<S: Sink>(
+    mut segments: Segments<'_>,
+    mut reading: Reading<'_, S>,
+    workers: &WorkerPool,
+    tracker: &Tracker,
+) -> Result<Option<ReadReport>> {
     while let Some(run) = segments.next()? {
-        if tracker.is_cancelled() {
-            return Err(Error::cancelled());
-        }
+        tracker.check()?;
         workers.check()?;
         reading.read_run(run)?;
-        if reading.reader.has_mismatch() && !is_all {
+        if reading.reader.has_mismatch() && !reading.is_all {
             return Ok(None);
         }
         reading.reader.buffer_end()?;
     }
-    let report = reading.finish()?;
-    Ok(report.map(|report| {
-        let index = (report.read_method == ReadMethod::Indexed).then_some(index);
-        ReadReport { index, ..report }
-    }))
+    reading.finish()
 }
 
 /// An archive while it is read.

@@ -5,8 +5,9 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        mpsc::{self, Receiver},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
+    time::Duration,
 };
 
 use super::{
@@ -45,6 +46,9 @@ pub(crate) struct Decoded {
 
 /// Runs of a remote archive that are announced before they are read.
 const ANNOUNCED: usize = 64;
+
+/// Longest time after which the failure of another task is noticed. A run may wait for a limit.
+const TICK: Duration = Duration::from_millis(50);
 
 /// The runs that come next.
 struct ReadAhead {
@@ -103,11 +107,14 @@ impl<'a> Segments<'a> {
         let Some(done) = self.pending.pop_front() else {
             return Ok(None);
         };
-        match done.recv() {
-            Ok(decoded) => decoded.map(Some),
-            Err(_) => {
-                self.workers.check()?;
-                Err(Error::new(ErrorKind::Internal, "read the archive"))
+        loop {
+            match done.recv_timeout(TICK) {
+                Ok(decoded) => return decoded.map(Some),
+                Err(RecvTimeoutError::Timeout) => self.workers.check()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.workers.check()?;
+                    return Err(Error::new(ErrorKind::Internal, "read the archive"));
+                }
             }
         }
     }

@@ -1,21 +1,30 @@
 //! Indexes that were written are read back, and hostile ones are refused.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use super::{
+    indexed::by_index,
     input::{ReadAt, Source},
     plan::{Plan, Wanted},
+    report::Options,
+    sink::Sink,
+    worker_pool::{SharedBuffer, WorkerPool},
 };
 use crate::{
-    entry::{Entry, EntryKind},
+    entry::{Entry, EntryKind, Member},
     error::{Error, ErrorKind, Result},
     format::{
         index::{IndexWriter, LocatedEntry, Segment},
         info::Info,
     },
+    progress::Tracker,
 };
 
 /// An archive whose data are zeros that take no memory.
@@ -247,4 +256,62 @@ fn a_remote_index_is_read_once() {
     let read: u64 =
         remote.1.lock().expect("whole").iter().map(|range| range.end - range.start).sum();
     assert!(read <= archive.index.len() as u64 + (64 << 10), "{read} bytes were read");
+}
+
+/// An archive of which only the first run arrives. The others wait for a limit.
+struct Limited {
+    archive: Archive,
+    tracker: Arc<Tracker>,
+}
+
+impl ReadAt for Limited {
+    fn len(&self) -> u64 {
+        self.archive.len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
+        let start = Instant::now();
+        while (11..self.archive.index_at).contains(&at) && !self.tracker.is_ending() {
+            assert!(start.elapsed() < Duration::from_secs(60), "nobody has ended the wait");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.archive.read_at(at, into)
+    }
+}
+
+struct Ignore;
+
+impl Sink for Ignore {
+    fn member(&mut self, _: Member) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn data(&mut self, _: &SharedBuffer, _: Range<usize>, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn abandon(&mut self) {}
+}
+
+#[test]
+fn a_failure_ends_the_reads_that_wait_for_a_limit() {
+    let tracker = Arc::new(Tracker::default());
+    let archive = archive((0..100_000).map(file));
+    let source: Arc<dyn ReadAt> = Arc::new(Limited { archive, tracker: tracker.clone() });
+    let index = Source::At(source.clone()).index().expect("read").expect("an index");
+    let pool = WorkerPool::start(4, false).expect("started");
+    let options = Options { sha1: false, keys: false, tolerant: false };
+    let all = Wanted::Some(Box::new(|_| true));
+    // The data are zeros, so the first segment is damaged.
+    let read = by_index(&source, index, all, &options, &pool, &tracker, &mut Ignore);
+    assert_eq!(read.expect_err("damaged").kind(), ErrorKind::Corrupt);
+    assert!(!tracker.is_cancelled());
+    // The pool waits for its tasks.
+    let start = Instant::now();
+    drop(pool);
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }

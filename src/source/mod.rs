@@ -3,6 +3,7 @@
 mod file;
 #[cfg(feature = "s3")]
 mod link;
+mod pace;
 mod remote;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,17 +27,25 @@ pub(crate) use file::{LocalFile, SequentialFile};
 use crate::net::{Transfer, url::SecretUrl};
 use crate::{
     error::{Error, ErrorKind, Result},
+    limiter::Limiter,
     name::Key,
     progress::Tracker,
     read::{Chunks, Source, TAIL},
     rt::pipe::{self, ByteReceiver, ByteSender},
-    source::remote::{Ranges, Remote, serve},
+    source::{
+        pace::{Pace, Paced, PacedFile},
+        remote::{Ranges, Remote, serve},
+    },
     store::{Opened, ReadRange, Store, local::LocalStore},
     task::unless_cancelled,
+    throttle::Throttle,
 };
 
 /// Bytes of one read from a stream.
 const CHUNK: usize = 256 << 10;
+
+/// Time in which the limit grants one read from a stream.
+const CHUNK_TIME: Duration = Duration::from_millis(100);
 
 /// Parallel range reads of a store.
 const RANGES: usize = 4;
@@ -52,7 +62,11 @@ const RANGES: usize = 4;
 /// assert!(verified.is_whole());
 /// # Ok::<(), wingback::Error>(())
 /// ```
-pub struct Archive<'a>(Origin<'a>);
+pub struct Archive<'a> {
+    origin: Origin<'a>,
+    read_limit: Limiter,
+    write_limit: Limiter,
+}
 
 enum Origin<'a> {
     Store(Box<dyn Store + 'a>, Key),
@@ -63,14 +77,18 @@ enum Origin<'a> {
 }
 
 impl<'a> Archive<'a> {
+    fn new(origin: Origin<'a>) -> Self {
+        Archive { origin, read_limit: Limiter::default(), write_limit: Limiter::default() }
+    }
+
     /// Returns the archive `key` of a store.
     pub fn in_store(store: impl Store + 'a, key: Key) -> Self {
-        Archive(Origin::Store(Box::new(store), key))
+        Archive::new(Origin::Store(Box::new(store), key))
     }
 
     /// Returns the archive in a file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Archive(Origin::File(path.into()))
+        Archive::new(Origin::File(path.into()))
     }
 
     /// Returns the archive behind an http or https URL, such as a presigned URL of an object in S3.
@@ -84,18 +102,58 @@ impl<'a> Archive<'a> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the URL is neither http nor https.
     #[cfg(feature = "s3")]
     pub fn link(url: &str, transfer: Transfer) -> Result<Self> {
-        Ok(Archive(Origin::Link(SecretUrl::parse(url)?, transfer)))
+        Ok(Archive::new(Origin::Link(SecretUrl::parse(url)?, transfer)))
     }
 
     /// Returns an archive that comes as a stream from its start to its end, such as the body of a download. It
     /// is read in sequence.
     pub fn stream(reader: impl AsyncRead + Send + Unpin + 'a) -> Self {
-        Archive(Origin::Stream(Box::new(reader)))
+        Archive::new(Origin::Stream(Box::new(reader)))
+    }
+
+    /// Limits how fast the archive is read, from wherever it is.
+    ///
+    /// All bytes count that are read from the file, the store, the link or the stream, also those that an
+    /// operation reads a second time. A read waits until all of its bytes are granted: up to 1 MiB of a file, and
+    /// up to 4 MiB from a store or a link.
+    ///
+    /// ```no_run
+    /// use wingback::{Archive, Limiter, Restore};
+    ///
+    /// let archive = Archive::file("backup.tar.gz").read_limit(Limiter::new(50_000_000));
+    /// Restore::new("/srv/minecraft").start(archive).wait()?;
+    /// # Ok::<(), wingback::Error>(())
+    /// ```
+    #[must_use]
+    pub fn read_limit(mut self, limit: Limiter) -> Self {
+        self.read_limit = limit;
+        self
+    }
+
+    /// Limits how fast an operation writes what it takes out of the archive: the files of an
+    /// [`Extract`](crate::Extract) or a [`Restore`](crate::Restore), and the output of
+    /// [`copy_file`](Archive::copy_file).
+    ///
+    /// Only written bytes count. A file that is equal already is not written, and neither is a hole.
+    #[must_use]
+    pub fn write_limit(mut self, limit: Limiter) -> Self {
+        self.write_limit = limit;
+        self
+    }
+
+    /// Returns the limit for the bytes that a task reads outside of the archive.
+    pub(crate) fn reads(&self, tracker: &Arc<Tracker>) -> Throttle {
+        Throttle::new(self.read_limit.clone(), tracker)
+    }
+
+    /// Returns the limit for the bytes that a task writes.
+    pub(crate) fn writes(&self, tracker: &Arc<Tracker>) -> Throttle {
+        Throttle::new(self.write_limit.clone(), tracker)
     }
 
     /// Returns the name of the archive in errors.
     pub(crate) fn location(&self) -> Option<OsString> {
-        match &self.0 {
+        match &self.origin {
             Origin::Store(store, key) => Some(store.location(key)),
             Origin::File(path) => Some(path.into()),
             #[cfg(feature = "s3")]
@@ -109,7 +167,7 @@ impl<'a> Archive<'a> {
         let refuse = |why: &'static str| {
             Error::new(ErrorKind::InvalidInput, "find the store of the archive").caused_by(why)
         };
-        match self.0 {
+        match self.origin {
             Origin::Store(store, key) => Ok((store, key)),
             Origin::File(path) => {
                 let name = path.file_name().ok_or_else(|| refuse("it has no name").at(&path))?;
@@ -138,7 +196,7 @@ impl<'a> Archive<'a> {
     {
         let location = self.location();
         let named = |e| at_location(e, location.as_ref());
-        let (source, serve) = unless_cancelled(tracker, self.open()).await.map_err(named)?;
+        let (source, serve) = unless_cancelled(tracker, self.open(tracker)).await.map_err(named)?;
         let receiver = pipe::spawn(move |sender| work(source, sender))?;
         attend(receiver, serve, tracker, take).await.map_err(named)
     }
@@ -152,10 +210,10 @@ impl<'a> Archive<'a> {
         work: impl FnOnce(Source, Source) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (this, that) = (self.location(), other.location());
-        let (first, serve_first) = unless_cancelled(tracker, self.open())
+        let (first, serve_first) = unless_cancelled(tracker, self.open(tracker))
             .await
             .map_err(|e| at_location(e, this.as_ref()))?;
-        let (second, serve_second) = unless_cancelled(tracker, other.open())
+        let (second, serve_second) = unless_cancelled(tracker, other.open(tracker))
             .await
             .map_err(|e| at_location(e, that.as_ref()))?;
         let receiver = pipe::spawn(move |_| work(first, second))?;
@@ -164,41 +222,45 @@ impl<'a> Archive<'a> {
     }
 
     /// Opens the archive. Returns its bytes for the threads of the engine, and a future that serves their reads.
-    async fn open(self) -> Result<(Source, BoxFuture<'a, ()>)> {
+    async fn open(self, tracker: &Arc<Tracker>) -> Result<(Source, BoxFuture<'a, ()>)> {
         let nothing = || futures::future::ready(()).boxed();
-        Ok(match self.0 {
+        let pace = Arc::new(Pace::new(self.read_limit, tracker));
+        Ok(match self.origin {
             Origin::File(path) => {
-                let open = move || LocalFile::open(&path).map(Arc::new);
-                let file = pipe::spawn(move |_| open())?.finish().await?;
-                (Source::At(file), nothing())
+                let file = pipe::spawn(move |_| LocalFile::open(&path))?.finish().await?;
+                (Source::At(Arc::new(PacedFile { file, pace })), nothing())
             }
             Origin::Store(store, key) => match store.file(&key).await? {
                 Some(file) => {
-                    let open = move || LocalFile::new(file).map(Arc::new);
-                    let file = pipe::spawn(move |_| open())?.finish().await?;
-                    (Source::At(file), nothing())
+                    let file = pipe::spawn(move |_| LocalFile::new(file))?.finish().await?;
+                    (Source::At(Arc::new(PacedFile { file, pace })), nothing())
                 }
                 None => {
                     let Opened { size, tail } = store.open(&key, TAIL).await?;
+                    pace.wait(tail.len() as u64).await?;
                     let (ranges, requests) = Ranges::new(size, tail);
-                    let served = serve(InStore { store, key }, requests);
-                    (Source::At(Arc::new(ranges)), served.boxed())
+                    let paced = Paced { remote: InStore { store, key }, pace };
+                    (Source::At(Arc::new(ranges)), serve(paced, requests).boxed())
                 }
             },
             #[cfg(feature = "s3")]
             Origin::Link(url, transfer) => match link::open(url, &transfer, TAIL).await? {
                 link::Opened::Ranges(size, tail, link) => {
+                    pace.wait(tail.len() as u64).await?;
                     let (ranges, requests) = Ranges::new(size, tail);
-                    (Source::At(Arc::new(ranges)), serve(link, requests).boxed())
+                    let paced = Paced { remote: link, pace };
+                    (Source::At(Arc::new(ranges)), serve(paced, requests).boxed())
                 }
                 link::Opened::Stream(stream) => {
                     let (chunks_in, chunks) = mpsc::channel(2);
-                    (Source::Stream(Box::new(Stream(chunks))), pass_on(stream, chunks_in).boxed())
+                    let passed_on = pass_on(stream, pace, chunks_in);
+                    (Source::Stream(Box::new(Stream(chunks))), passed_on.boxed())
                 }
             },
             Origin::Stream(reader) => {
                 let (chunks_in, chunks) = mpsc::channel(2);
-                (Source::Stream(Box::new(Stream(chunks))), serve_stream(reader, chunks_in).boxed())
+                let served = serve_stream(reader, pace, chunks_in);
+                (Source::Stream(Box::new(Stream(chunks))), served.boxed())
             }
         })
     }
@@ -275,9 +337,16 @@ impl Chunks for Stream {
 
 /// Sends the chunks of a link to the threads. An empty chunk marks the end.
 #[cfg(feature = "s3")]
-async fn pass_on(mut stream: link::LinkStream, mut chunks: mpsc::Sender<Result<Bytes>>) {
+async fn pass_on(
+    mut stream: link::LinkStream,
+    pace: Arc<Pace>,
+    mut chunks: mpsc::Sender<Result<Bytes>>,
+) {
     loop {
-        let chunk = stream.next().await;
+        let chunk = match stream.next().await {
+            Ok(Some(chunk)) => pace.wait(chunk.len() as u64).await.map(|()| Some(chunk)),
+            last => last,
+        };
         let is_last = !matches!(chunk, Ok(Some(_)));
         if chunks.send(chunk.map(Option::unwrap_or_default)).await.is_err() || is_last {
             return;
@@ -287,18 +356,34 @@ async fn pass_on(mut stream: link::LinkStream, mut chunks: mpsc::Sender<Result<B
 
 async fn serve_stream(
     mut reader: Box<dyn AsyncRead + Send + Unpin + '_>,
+    pace: Arc<Pace>,
     mut chunks: mpsc::Sender<Result<Bytes>>,
 ) {
+    // Bytes that may be read now.
+    let mut granted = 0;
     loop {
-        let mut chunk = vec![0; CHUNK];
-        let read = reader.read(&mut chunk).await;
-        let is_last = !matches!(read, Ok(1..));
-        let chunk = read.map_err(|e| Error::io("read the archive", e)).map(|n| {
-            chunk.truncate(n);
-            chunk.into()
-        });
+        let chunk = read_chunk(&mut *reader, &pace, &mut granted).await;
+        let is_last = chunk.as_ref().map_or(true, Bytes::is_empty);
         if chunks.send(chunk).await.is_err() || is_last {
             return;
         }
     }
+}
+
+/// Reads the next bytes of a stream. None are left at its end.
+async fn read_chunk(
+    reader: &mut (dyn AsyncRead + Send + Unpin + '_),
+    pace: &Pace,
+    granted: &mut usize,
+) -> Result<Bytes> {
+    if *granted == 0 {
+        let wanted = pace.bytes_in(CHUNK_TIME).min(CHUNK as u64);
+        pace.wait(wanted).await?;
+        *granted = wanted as usize;
+    }
+    let mut chunk = vec![0; *granted];
+    let read = reader.read(&mut chunk).await.map_err(|e| Error::io("read the archive", e))?;
+    *granted -= read;
+    chunk.truncate(read);
+    Ok(chunk.into())
 }

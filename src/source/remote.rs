@@ -38,6 +38,11 @@ pub(crate) trait Remote: Send + Sync {
 
     /// Returns how many reads may run at once.
     fn parallel(&self) -> usize;
+
+    /// Returns the length of the largest range that several reads are joined to.
+    fn largest(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// The archive, for the threads of the engine.
@@ -131,8 +136,8 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
     let mut alone = FuturesUnordered::new();
     loop {
         while let Some((number, block)) = window.next(fetching.len(), remote.parallel()) {
-            let (range, until, plan) = (block.range.clone(), block.until, window.plan);
-            fetching.push(async move { (plan, number, remote.read(range, until).await) });
+            let (read, plan) = (remote.read(block.range.clone(), block.until), window.plan);
+            fetching.push(async move { (plan, number, read.await) });
         }
         futures::select_biased! {
             fetched = fetching.select_next_some() => {
@@ -145,17 +150,19 @@ pub(crate) async fn serve(remote: impl Remote, mut requests: mpsc::UnboundedRece
             request = requests.next().fuse() => match request {
                 None => return,
                 Some(Request::Plan(ranges, until)) => {
-                    window = Window::new(window.plan + 1, ranges, until);
+                    window = Window::new(window.plan + 1, ranges, until, remote.largest());
                 }
                 Some(Request::More(ranges, until)) => {
-                    window.blocks.extend(Window::new(window.plan, ranges, until).blocks);
+                    let more = Window::new(window.plan, ranges, until, remote.largest());
+                    window.blocks.extend(more.blocks);
                 }
                 Some(Request::Read(read)) => {
-                    if let Some(read) = window.take(read) {
+                    if let Some(Read { range, answer }) = window.take(read) {
+                        let until = range.end;
+                        let read = remote.read(range, until);
                         alone.push(async move {
-                            let until = read.range.end;
                             // A thread that has ended does not wait for the answer.
-                            let _ = read.answer.send(remote.read(read.range, until).await);
+                            let _ = answer.send(read.await);
                         });
                     }
                 }
@@ -196,16 +203,17 @@ enum State {
 }
 
 impl Window {
-    fn new(plan: u64, ranges: Vec<Range<u64>>, until: u64) -> Self {
+    /// `largest` is the length of the largest block, unless one range is longer.
+    fn new(plan: u64, ranges: Vec<Range<u64>>, until: u64, largest: u64) -> Self {
         let mut blocks: Vec<Block> = Vec::new();
         let first = ranges.first().map_or(0, |range| range.start);
         let is_alone = ranges.windows(2).all(|two| follows(two[0].end, &two[1]))
-            && ranges.last().is_some_and(|last| last.end - first <= ALONE);
+            && ranges.last().is_some_and(|last| last.end - first <= ALONE.min(largest));
         for range in ranges.into_iter().filter(|range| !range.is_empty()) {
             match blocks.last_mut() {
                 Some(block)
                     if follows(block.range.end, &range)
-                        && (is_alone || range.end - block.range.start <= BLOCK) =>
+                        && (is_alone || range.end - block.range.start <= BLOCK.min(largest)) =>
                 {
                     block.range.end = range.end;
                     block.reads += 1;
@@ -327,12 +335,15 @@ mod tests {
 
     /// Bytes that show their position, and the requested ranges.
     #[derive(Default)]
-    struct Fake(Mutex<Vec<Range<u64>>>);
+    struct Fake {
+        asked: Mutex<Vec<Range<u64>>>,
+        largest: Option<u64>,
+    }
 
     impl Remote for &Fake {
         fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>> {
             assert!(range.end <= until && until <= LEN, "{range:?} {until}");
-            self.0.lock().expect("whole").push(range.clone());
+            self.asked.lock().expect("whole").push(range.clone());
             // Later ranges may arrive earlier.
             let mut turns = range.start % 5;
             async move {
@@ -350,14 +361,21 @@ mod tests {
         fn parallel(&self) -> usize {
             3
         }
+
+        fn largest(&self) -> u64 {
+            self.largest.unwrap_or(u64::MAX)
+        }
     }
 
     /// Returns the requests of three threads that read the plan in turns, and then another range.
     fn ask(plan: Vec<Range<u64>>) -> Vec<Range<u64>> {
-        let fake = Fake::default();
+        ask_of(&Fake::default(), plan)
+    }
+
+    fn ask_of(fake: &Fake, plan: Vec<Range<u64>>) -> Vec<Range<u64>> {
         let (ranges, requests) = Ranges::new(LEN, Bytes::new());
         std::thread::scope(|scope| {
-            scope.spawn(|| block_on(serve(&fake, requests)));
+            scope.spawn(|| block_on(serve(fake, requests)));
             // Dropped at the end, which ends the server.
             let ranges = ranges;
             let read = |range: &Range<u64>| {
@@ -375,7 +393,7 @@ mod tests {
             });
             read(&(1..3));
         });
-        fake.0.into_inner().expect("whole")
+        std::mem::take(&mut *fake.asked.lock().expect("whole"))
     }
 
     fn chunks(range: Range<u64>) -> Vec<Range<u64>> {
@@ -400,6 +418,16 @@ mod tests {
     }
 
     #[test]
+    fn a_limited_plan_is_fetched_in_small_blocks() {
+        let limited = Fake { largest: Some(2 << 20), ..Fake::default() };
+        let asked = ask_of(&limited, chunks(0..(10 << 20)));
+        assert_eq!(asked.len(), 5 + 1, "{asked:?}");
+        // A range of the plan is not divided.
+        let limited = Fake { largest: Some(1), ..Fake::default() };
+        assert_eq!(ask_of(&limited, chunks(0..(10 << 20))).len(), 10 + 1);
+    }
+
+    #[test]
     fn the_known_tail_is_not_fetched() {
         let fake = Fake::default();
         let (ranges, requests) = Ranges::new(10, Bytes::from_static(&[7; 4]));
@@ -411,7 +439,7 @@ mod tests {
                 ranges.read_at(at, &mut [0; 3]).expect("it is there");
             }
         });
-        assert_eq!(*fake.0.lock().expect("whole"), std::slice::from_ref(&(2..5)));
+        assert_eq!(*fake.asked.lock().expect("whole"), std::slice::from_ref(&(2..5)));
     }
 
     #[test]

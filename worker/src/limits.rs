@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Mutex};
 
-use wingback::{Error, ErrorKind, Limiter, Result};
+use wingback::{Archive, Error, ErrorKind, Limiter, Result};
 
 use crate::lock::lock;
 
@@ -20,10 +20,21 @@ impl Limits {
         lock(&self.0).remove(&number);
     }
 
-    pub(crate) fn get(&self, number: u64) -> Result<Limiter> {
+    /// Returns the limit of a number. Without a number there is no limit.
+    pub(crate) fn get(&self, number: Option<u64>) -> Result<Limiter> {
+        let Some(number) = number else { return Ok(Limiter::default()) };
         lock(&self.0).get(&number).cloned().ok_or_else(|| {
             let error = Error::new(ErrorKind::InvalidInput, "use the limit");
             error.caused_by(format!("there is no limit with the number {number}"))
         })
+    }
+    /// Sets the limits of an archive by their numbers.
+    pub(crate) fn on(
+        &self,
+        archive: Archive<'static>,
+        read: Option<u64>,
+        write: Option<u64>,
+    ) -> Result<Archive<'static>> {
+        Ok(archive.read_limit(self.get(read)?).write_limit(self.get(write)?))
     }
 }

@@ -46,6 +46,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::Entries(args) => entries(args, job, shared).await,
         Operation::Copy(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
+            let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
             let mut to = shared.streams.take(job.id, args.to)?;
             let member = job.task(archive.copy_file(args.path.0, &mut to)).await?;
             job.plain(close(&mut to)).await?;
@@ -60,6 +61,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 verify = verify.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
+            let archive = shared.limits.on(archive, args.read_limit, None)?;
             written(&job.task(verify.start(archive)).await?)
         }
         Operation::Extract(args) => {
@@ -74,6 +76,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
                 extract = extract.sha1(sha1);
             }
             let archive = args.archive.open(job.id, &shared.streams)?;
+            let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
             written(&job.task(extract.start(archive)).await?)
         }
         Operation::Restore(args) => restore(args, job, shared).await,
@@ -163,7 +166,9 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
         .include_archives(args.include_archives)
         .allow_empty(args.allow_empty)
         .trust_mtime(args.trust_mtime)
-        .reuse_any(args.reuse_any);
+        .reuse_any(args.reuse_any)
+        .read_limit(shared.limits.get(args.read_limit)?)
+        .write_limit(shared.limits.get(args.write_limit)?);
     if let Some(previous) = args.previous {
         backup = backup.previous(match previous {
             request::Previous::File(path) => Previous::File(path.into_path()),
@@ -191,12 +196,6 @@ async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Val
     }
     if let Some(threads) = args.threads {
         backup = backup.threads(threads);
-    }
-    if let Some(limit) = args.read_limit {
-        backup = backup.read_limit(shared.limits.get(limit)?);
-    }
-    if let Some(limit) = args.write_limit {
-        backup = backup.write_limit(shared.limits.get(limit)?);
     }
     for (path, len) in args.max_len {
         backup = backup.max_len(path.0, len);
@@ -278,6 +277,7 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
     let archive = args.archive.open(job.id, &shared.streams)?;
+    let archive = shared.limits.on(archive, args.read_limit, None)?;
     let mut to = shared.streams.take(job.id, args.to)?;
     let mut entries = Entries::open(archive);
     let handle = entries.handle();
@@ -329,5 +329,6 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
         restore = restore.sha1(sha1);
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
+    let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
     written(&job.task(restore.start(archive)).await?)
 }

@@ -175,6 +175,8 @@ pub(crate) struct Upload {
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
     pub(crate) archive: ArchiveSource,
+    /// Number of a limit.
+    pub(crate) read_limit: Option<u64>,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
     /// Stream for the members, one line each.
@@ -186,6 +188,8 @@ pub(crate) struct List {
 pub(crate) struct Diff {
     pub(crate) archive: ArchiveSource,
     pub(crate) with: Other,
+    /// Number of a limit, for both sides.
+    pub(crate) read_limit: Option<u64>,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
     #[serde(default)]
@@ -209,6 +213,8 @@ pub(crate) enum Other {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Find {
     pub(crate) store: StoreSpec,
+    /// Number of a limit.
+    pub(crate) read_limit: Option<u64>,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
     pub(crate) label: Option<Bytes>,
@@ -221,6 +227,8 @@ pub(crate) struct Find {
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyAll {
     pub(crate) store: StoreSpec,
+    /// Number of a limit.
+    pub(crate) read_limit: Option<u64>,
     pub(crate) label: Option<Bytes>,
     pub(crate) sample: Option<f64>,
     #[serde(default)]
@@ -245,6 +253,8 @@ pub(crate) struct Record {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entries {
     pub(crate) archive: ArchiveSource,
+    /// Number of a limit.
+    pub(crate) read_limit: Option<u64>,
     /// Stream for the members: one line each, followed by the content.
     pub(crate) to: u64,
 }
@@ -253,6 +263,9 @@ pub(crate) struct Entries {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Copy {
     pub(crate) archive: ArchiveSource,
+    /// Numbers of limits.
+    pub(crate) read_limit: Option<u64>,
+    pub(crate) write_limit: Option<u64>,
     pub(crate) path: Bytes,
     pub(crate) to: u64,
 }
@@ -261,6 +274,8 @@ pub(crate) struct Copy {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verify {
     pub(crate) archive: ArchiveSource,
+    /// Number of a limit.
+    pub(crate) read_limit: Option<u64>,
     pub(crate) sha1: Option<Sha1>,
     pub(crate) threads: Option<usize>,
     #[serde(default)]
@@ -271,6 +286,9 @@ pub(crate) struct Verify {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Extract {
     pub(crate) archive: ArchiveSource,
+    /// Numbers of limits.
+    pub(crate) read_limit: Option<u64>,
+    pub(crate) write_limit: Option<u64>,
     pub(crate) dir: Bytes,
     #[serde(default)]
     pub(crate) select: Vec<Bytes>,
@@ -287,6 +305,9 @@ pub(crate) struct Extract {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Restore {
     pub(crate) archive: ArchiveSource,
+    /// Numbers of limits.
+    pub(crate) read_limit: Option<u64>,
+    pub(crate) write_limit: Option<u64>,
     pub(crate) dir: Bytes,
     #[serde(default)]
     pub(crate) delete: bool,

@@ -11,6 +11,7 @@ use crate::{
     lines::{write_all, written},
     request,
     shared::Shared,
+    store::ArchiveSource,
 };
 
 pub(crate) async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
@@ -19,6 +20,7 @@ pub(crate) async fn list(args: request::List, job: &Job, shared: &Shared) -> Res
         list = list.select(pattern.0);
     }
     let archive = args.archive.open(job.id, &shared.streams)?;
+    let archive = shared.limits.on(archive, args.read_limit, None)?;
     let mut to = shared.streams.take(job.id, args.to)?;
     let mut members = list.stream(archive);
     write_all(job, members.handle(), &mut members, &mut to).await?;
@@ -33,9 +35,13 @@ pub(crate) async fn diff(args: request::Diff, job: &Job, shared: &Shared) -> Res
     for pattern in args.select {
         diff = diff.select(pattern.0);
     }
-    let archive = args.archive.open(job.id, &shared.streams)?;
+    let open = |archive: ArchiveSource| {
+        let archive = archive.open(job.id, &shared.streams)?;
+        shared.limits.on(archive, args.read_limit, None)
+    };
+    let archive = open(args.archive)?;
     let mut differences = match args.with {
-        request::Other::Archive(other) => diff.start(archive, other.open(job.id, &shared.streams)?),
+        request::Other::Archive(other) => diff.start(archive, open(other)?),
         request::Other::Dir(dir) => diff.with_dir(archive, dir.into_path::<PathBuf>()),
     };
     let mut to = shared.streams.take(job.id, args.to)?;
@@ -44,7 +50,7 @@ pub(crate) async fn diff(args: request::Diff, job: &Job, shared: &Shared) -> Res
 }
 
 pub(crate) async fn find(args: request::Find, job: &Job, shared: &Shared) -> Result<Value> {
-    let mut find = Find::new();
+    let mut find = Find::new().read_limit(shared.limits.get(args.read_limit)?);
     for pattern in args.select {
         find = find.select(pattern.0);
     }
@@ -69,7 +75,10 @@ pub(crate) async fn verify_all(
     job: &Job,
     shared: &Shared,
 ) -> Result<Value> {
-    let mut verify = VerifyAll::new().restart(args.restart).background(args.background);
+    let mut verify = VerifyAll::new()
+        .restart(args.restart)
+        .background(args.background)
+        .read_limit(shared.limits.get(args.read_limit)?);
     if let Some(threads) = args.threads {
         verify = verify.threads(threads);
     }

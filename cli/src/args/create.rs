@@ -8,7 +8,7 @@ use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
 use super::{
     hooks::Hooks,
-    shared::{Output, REMOTE, Remote, State},
+    shared::{Limits, Output, REMOTE, Remote, State},
 };
 use crate::units;
 
@@ -77,13 +77,8 @@ pub struct Create {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 
-    /// Write at most this many bytes per second, such as 20M or 1.5GiB; 0 means no limit
-    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
-    pub write_limit: u64,
-
-    /// Read at most this many bytes per second; 0 means no limit
-    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
-    pub read_limit: u64,
+    #[command(flatten)]
+    pub limits: Limits,
 
     /// Use the lowest priority for processor and disk
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use wingback::Sha1;
 
-use super::shared::{Output, Remote};
+use super::shared::{Limits, Output, ReadLimit, Remote};
 use crate::units;
 
 /// Print what an archive says about itself
@@ -51,6 +51,9 @@ pub struct List {
     #[arg(long, value_name = "N", default_value_t = wingback::MEMBERS_MAX)]
     pub max_members: u64,
 
+    #[command(flatten)]
+    pub limit: ReadLimit,
+
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
@@ -95,6 +98,9 @@ pub struct Diff {
     #[arg(long, value_name = "N", default_value_t = wingback::MEMBERS_MAX)]
     pub max_members: u64,
 
+    #[command(flatten)]
+    pub limit: ReadLimit,
+
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
@@ -126,6 +132,9 @@ pub struct Find {
     #[arg(long, value_name = "TEXT")]
     pub label: Option<OsString>,
 
+    #[command(flatten)]
+    pub limit: ReadLimit,
+
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
@@ -145,6 +154,9 @@ pub struct Cat {
 
     /// Path of the file in the archive
     pub path: OsString,
+
+    #[command(flatten)]
+    pub limits: Limits,
 
     #[command(flatten)]
     pub remote: Remote,
@@ -182,6 +194,9 @@ pub struct Verify {
     /// Use the lowest priority for processor and disk
     #[arg(long)]
     pub background: bool,
+
+    #[command(flatten)]
+    pub limit: ReadLimit,
 
     #[command(flatten)]
     pub output: Output,

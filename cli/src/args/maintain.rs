@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use wingback::{GroupBy, NameTemplate};
 
-use super::shared::{REMOTE, Remote};
+use super::shared::{REMOTE, ReadLimit, Remote};
 use crate::{times, units};
 
 /// Remove old archives
@@ -84,6 +84,9 @@ pub struct Prune {
     /// Check the newest good archive of each group first, and remove nothing if one is damaged
     #[arg(long)]
     pub verify: bool,
+
+    #[command(flatten)]
+    pub limit: ReadLimit,
 
     /// Print JSON, one object a line
     #[arg(long)]

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use wingback::{Archive, Limiter};
+
+use crate::units;
 
 /// Heading of the options for archives on other machines.
 pub const REMOTE: &str = "S3 and links";
@@ -46,6 +49,51 @@ pub struct Output {
     /// Print only the report
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Limits of a command that also writes many bytes.
+#[derive(Debug, Args)]
+pub struct Limits {
+    /// Write at most this many bytes per second, such as 20M or 1.5GiB; 0 means no limit
+    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
+    write_limit: u64,
+
+    #[command(flatten)]
+    read: ReadLimit,
+}
+
+/// Limit of a command that reads many bytes.
+#[derive(Debug, Args)]
+pub struct ReadLimit {
+    /// Read at most this many bytes per second; 0 means no limit
+    #[arg(long, value_name = "RATE", value_parser = units::parse_size, default_value = "0")]
+    read_limit: u64,
+}
+
+impl Limits {
+    pub fn write(&self) -> Limiter {
+        Limiter::new(self.write_limit)
+    }
+
+    pub fn read(&self) -> Limiter {
+        self.read.limiter()
+    }
+
+    /// Sets the limits of an archive that is read.
+    pub fn on(&self, archive: Archive<'static>) -> Archive<'static> {
+        self.read.on(archive).write_limit(self.write())
+    }
+}
+
+impl ReadLimit {
+    pub fn limiter(&self) -> Limiter {
+        Limiter::new(self.read_limit)
+    }
+
+    /// Sets the limit of an archive.
+    pub fn on(&self, archive: Archive<'static>) -> Archive<'static> {
+        archive.read_limit(self.limiter())
+    }
 }
 
 /// The directory of the restore records.

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use wingback::{Owner, Sha1};
 
-use super::shared::{Output, Remote, State};
+use super::shared::{Limits, Output, Remote, State};
 use crate::units;
 
 /// Extract members of an archive into a directory
@@ -128,6 +128,9 @@ pub struct Unpack {
     /// Use the lowest priority for processor and disk
     #[arg(long)]
     pub background: bool,
+
+    #[command(flatten)]
+    pub limits: Limits,
 
     /// Fail if less than this would stay free on the file system
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "0")]

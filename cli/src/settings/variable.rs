@@ -40,7 +40,9 @@ pub fn name(command: &Command, arg: &Arg) -> Option<String> {
     let long = option(arg)?;
     let is_only_typed = match command.get_name() {
         // Its own options decide together which archives are removed.
-        "prune" => long != "json" && arg.get_help_heading() != Some(REMOTE),
+        "prune" => {
+            !["json", "read-limit"].contains(&long) && arg.get_help_heading() != Some(REMOTE)
+        }
         name => ONLY_TYPED.iter().any(|&(other, options)| other == name && options.contains(&long)),
     };
     (!is_only_typed).then(|| format!("WINGBACK_{}", long.to_uppercase().replace('-', "_")))
@@ -89,8 +91,16 @@ mod tests {
         cli.build();
         let prune = cli.find_subcommand("prune").expect("a command");
         let names = prune.get_arguments().filter_map(|arg| name(prune, arg));
-        let expected =
-            ["JSON", "ENDPOINT", "REGION", "AWS_PROFILE", "PATH_STYLE", "CA_FILE", "PARALLEL"];
+        let expected = [
+            "READ_LIMIT",
+            "JSON",
+            "ENDPOINT",
+            "REGION",
+            "AWS_PROFILE",
+            "PATH_STYLE",
+            "CA_FILE",
+            "PARALLEL",
+        ];
         assert_eq!(names.collect::<Vec<_>>(), expected.map(|name| format!("WINGBACK_{name}")));
     }
 }

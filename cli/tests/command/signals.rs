@@ -1,6 +1,7 @@
 //! Signals cancel cleanly: the process exits with 128 and the signal's number, and leaves nothing.
 
 use std::{
+    fs,
     process::Child,
     time::{Duration, Instant},
 };
@@ -61,9 +62,44 @@ fn a_cancelled_backup_is_reported_in_json() {
 fn cancel_does_not_wait_for_the_write_limit() {
     let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
     let child = start(&fixture, &["--write-limit", "100"]);
-    let written = || std::fs::metadata(fixture.archive()).expect("it exists").len();
+    let written = || fs::metadata(fixture.archive()).expect("it exists").len();
     common::wait_until("the first bytes", || written() > 0);
     // The rest of the backup would wait for the limit for hours.
     assert_eq!(end(child, Signal::INT).status, 130);
     assert_eq!(fixture.left(), [""; 0]);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_limit() {
+    let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
+    common::ok(&mut fixture.create());
+    let (archive, target) = (fixture.archive(), fixture.tmp.path().join("target"));
+    fs::create_dir(&target).expect("created");
+    let waits_to_read = |child: &Child| threads(child).contains("wingback-limit");
+    let writes = |_: &Child| !common::names(&target).is_empty();
+    let cases: [(&[&str], &dyn Fn(&Child) -> bool); 3] = [
+        (&["verify", "--read-limit", "100"], &waits_to_read),
+        (&["cat", "--read-limit", "100"], &waits_to_read),
+        (&["restore", "--write-limit", "100"], &writes),
+    ];
+    for (args, is_waiting) in cases {
+        let mut command = common::wingback();
+        command.args(args).arg(&archive);
+        match args[0] {
+            "cat" => command.arg("a"),
+            "restore" => command.arg(&target),
+            _ => &mut command,
+        };
+        let child = common::spawn(&mut command);
+        common::wait_until("the wait for the limit", || is_waiting(&child));
+        assert_eq!(end(child, Signal::INT).status, 130, "{args:?}");
+    }
+    assert_eq!(common::names(&target), [""; 0]);
+}
+
+/// Returns the names of the threads of a process.
+fn threads(child: &Child) -> String {
+    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten();
+    let names = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("comm")));
+    names.map(Result::unwrap_or_default).collect()
 }

@@ -447,6 +447,7 @@ int main(int count, char **args) {
     writes_to_a_descriptor();
     verifies(file, true);
     extracts(file);
+    limits(path);
     restores(archive);
     damages(path);
     verifies(file, false);

@@ -15,6 +15,7 @@ size_t contents(const wingback_archive *archive);
 void streams(const char *path, size_t expected);
 void verifies(const wingback_archive *archive, bool is_whole);
 void extracts(const wingback_archive *archive);
+void limits(const char *path);
 void restores(const wingback_archive *archive);
 
 // Labels an archive in the store, and reads what the archive says about itself.

@@ -201,6 +201,51 @@ void extracts(const wingback_archive *archive) {
     wingback_extract_free(extract);
 }
 
+// Reads and writes at limits that let each take a second.
+void limits(const char *path) {
+    wingback_archive *archive;
+    wingback_limiter *read, *write;
+    wingback_task *task;
+    const wingback_verified *verified;
+    wingback_verified_summary summary = {.struct_size = sizeof summary};
+    OK(wingback_archive_file(text(path), &archive, &error));
+    OK(wingback_limiter_new(0, &read, &error));
+    OK(wingback_archive_read_limit(archive, read, &error));
+    for (int i = 0; i < 2; i++) {
+        OK(wingback_archive_verify(archive, NULL, &task, &error));
+        done(task);
+        OK(wingback_task_verified(task, &verified, &error));
+        OK(wingback_verified_get(verified, &summary, &error));
+        CHECK(summary.is_whole && (i == 0 || summary.duration_ns > 900000000));
+        wingback_task_free(task);
+        OK(wingback_limiter_set_rate(read, summary.size, &error));
+    }
+    // A free cancels a task that waits for its limit.
+    OK(wingback_limiter_set_rate(read, 1, &error));
+    OK(wingback_archive_verify(archive, NULL, &task, &error));
+    CHECK(wingback_task_wait(task, 20, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_free(task);
+    OK(wingback_limiter_set_rate(read, 0, &error));
+
+    wingback_extract *extract;
+    const wingback_extracted *extracted;
+    wingback_extracted_summary written = {.struct_size = sizeof written};
+    OK(wingback_limiter_new(8, &write, &error));
+    OK(wingback_archive_write_limit(archive, write, &error));
+    OK(wingback_extract_new(text(join(work, "limited")), &extract, &error));
+    OK(wingback_extract_select(extract, text("server.properties"), &error));
+    OK(wingback_extract_start(extract, archive, &task, &error));
+    wingback_limiter_free(read);
+    wingback_limiter_free(write);
+    wingback_archive_free(archive);
+    wingback_extract_free(extract);
+    done(task);
+    OK(wingback_task_extracted(task, &extracted, &error));
+    OK(wingback_extracted_get(extracted, &written, &error));
+    CHECK(written.unpacked.content == 8 && written.duration_ns > 900000000);
+    wingback_task_free(task);
+}
+
 // Returns the path of the only note in a list.
 static wingback_bytes only_path(const wingback_notes *notes) {
     wingback_note note = {.struct_size = sizeof note};

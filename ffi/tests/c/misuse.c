@@ -62,6 +62,8 @@ static void nothing_given(void) {
     INVALID(wingback_backup_background(NULL, true, &error));
     INVALID(wingback_backup_read_limit(NULL, NULL, &error));
     INVALID(wingback_backup_write_limit(NULL, NULL, &error));
+    INVALID(wingback_archive_read_limit(NULL, NULL, &error));
+    INVALID(wingback_archive_write_limit(NULL, NULL, &error));
     INVALID(wingback_backup_max_len(NULL, x, 1, &error));
     INVALID(wingback_backup_reproducible(NULL, true, &error));
     INVALID(wingback_backup_include_archives(NULL, true, &error));

@@ -1,6 +1,12 @@
 //! Restores.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -159,4 +165,23 @@ fn files_get_the_configured_owner() {
         let meta = fs::metadata(Path::new(&dir).join(path)).unwrap();
         assert_eq!((meta.uid(), meta.gid()), (12345, 12346), "{path}");
     }
+}
+
+#[test]
+fn the_write_limit_slows_a_restore() {
+    let daemon = Daemon::new();
+    let (dir, backup) = (daemon.dir(daemon.server()), daemon.made());
+    fs::remove_file(dir.join("world/region/r.0.0.mca")).unwrap();
+    daemon.configure(TOKEN, "  backup_write_limit: 500000");
+    daemon.signal("HUP");
+    until("the limit is reloaded", || {
+        Some(()).filter(|()| daemon.log().contains("reloaded tokens"))
+    });
+    let mut listener = Listener::new(&daemon, daemon.server());
+    let start = Instant::now();
+    restore(&daemon, backup, false).expect(202);
+    listener.until("backup restore completed");
+    // The removed file has 1 MiB.
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(fs::metadata(dir.join("world/region/r.0.0.mca")).unwrap().len(), 1 << 20);
 }

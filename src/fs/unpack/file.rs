@@ -20,6 +20,7 @@ use crate::{
             parents::publish,
         },
     },
+    throttle::Throttle,
 };
 
 /// Zeros are left out in whole pages of this many bytes.
@@ -44,6 +45,7 @@ pub(crate) struct NewFile {
     pub(super) attributes: Attributes,
     pub(super) owner: Owner,
     pub(super) deviations: Arc<Deviations>,
+    pub(super) writes: Throttle,
 }
 
 impl NewFile {
@@ -64,10 +66,15 @@ impl NewFile {
     }
 
     fn write_all_at(&self, mut offset: u64, mut bytes: &[u8]) -> Result<()> {
+        let mut granted = 0;
         while !bytes.is_empty() {
-            match rustix::io::pwrite(&self.file, bytes, offset) {
+            if granted == 0 {
+                granted = self.writes.take(bytes.len())?;
+            }
+            match rustix::io::pwrite(&self.file, &bytes[..granted], offset) {
                 Ok(0) => return Err(fail("write", &self.path, Errno::IO)),
                 Ok(n) => {
+                    granted -= n;
                     bytes = &bytes[n..];
                     offset += n as u64;
                     self.end.fetch_max(offset, SeqCst);

@@ -26,6 +26,7 @@ use crate::{
         },
     },
     listed::Listed,
+    throttle::Throttle,
 };
 
 /// Writes a tree.
@@ -35,6 +36,7 @@ pub(crate) struct Unpacker {
     pub(super) options: UnpackerOptions,
     pub(super) old: Option<OldTree>,
     pub(super) deviations: Arc<Deviations>,
+    writes: Throttle,
     deferred: Mutex<Deferred>,
 }
 
@@ -73,8 +75,14 @@ impl Unpacker {
             options,
             old: None,
             deviations: Arc::default(),
+            writes: Throttle::default(),
             deferred: Mutex::default(),
         }
+    }
+
+    /// Limits how fast the content of files is written.
+    pub(crate) fn limited(self, writes: &Throttle) -> Self {
+        Unpacker { writes: writes.clone(), ..self }
     }
 
     /// Compares files with those of a tree on the same file system. An equal file gets another name instead of a
@@ -186,6 +194,7 @@ impl Unpacker {
             attributes: *attributes,
             owner: self.options.owner,
             deviations: self.deviations.clone(),
+            writes: self.writes.clone(),
         })
     }
 

@@ -38,6 +38,7 @@ use crate::{
     read::{Source, damage::ReadMethod},
     source::{Archive, at_location},
     task::{Handle, Task},
+    throttle::Throttle,
     warning::PatternOrigin,
 };
 
@@ -182,7 +183,8 @@ impl Diff {
     /// Compares the archive with the directory `dir`.
     ///
     /// The archive's own patterns apply to the directory, so files that the backup left out are not differences. A file
-    /// that cannot be read is not an error: [`Compared::skipped`] has it, and nothing beneath it is compared.
+    /// that cannot be read is not an error: [`Compared::skipped`] has it, and nothing beneath it is compared. The
+    /// [`read_limit`](Archive::read_limit) of the archive also applies to the files of the directory.
     ///
     /// # Errors
     ///
@@ -193,8 +195,10 @@ impl Diff {
         DiffStream::of(move |sender| {
             Task::new(|tracker| async move {
                 tracker.enter(Phase::Reading);
-                let watched = tracker.clone();
-                let work = move |source, _| self.compare_dir(source, place, &dir, sender, &watched);
+                let (watched, reads) = (tracker.clone(), archive.reads(&tracker));
+                let work = move |source, _| {
+                    self.compare_dir(source, place, (&dir, reads), sender, &watched)
+                };
                 archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await
             })
         })
@@ -220,7 +224,7 @@ impl Diff {
         &self,
         source: Source,
         place: Option<OsString>,
-        dir: &Path,
+        (dir, reads): (&Path, Throttle),
         sender: EventSender<Vec<Difference>>,
         tracker: &Tracker,
     ) -> Result<Compared> {
@@ -230,7 +234,7 @@ impl Diff {
         let (archive, method, patterns) = self.open(source, place, &mut unmatched, tracker)?;
         let excludes = if self.includes_excluded { Excludes::default() } else { patterns };
         let options = WalkOptions { excludes, ..WalkOptions::default() };
-        let tree = Side::Tree(Box::new(TreeSide::new(TreeWalk::new(&root, &options)?)));
+        let tree = Side::Tree(Box::new(TreeSide::new(TreeWalk::new(&root, &options)?, reads)));
         let sides = (archive, tree);
         let compared = Compared::new(method, None);
         let (compared, side) = self.merge(sides, compared, unmatched, sender, tracker)?;

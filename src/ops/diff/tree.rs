@@ -18,6 +18,7 @@ use crate::{
     },
     progress::Tracker,
     report::{SkipReason, Skipped},
+    throttle::Throttle,
 };
 
 /// Bytes of a file that are hashed together.
@@ -26,13 +27,14 @@ const CHUNK: usize = 1 << 20;
 /// The entries of the directory in the order of the walk.
 pub(super) struct TreeSide<'a> {
     walk: TreeWalk<'a>,
+    reads: Throttle,
     pub(super) excluded: u64,
     pub(super) skipped: Listed<Skipped>,
 }
 
 impl<'a> TreeSide<'a> {
-    pub(super) fn new(walk: TreeWalk<'a>) -> Self {
-        TreeSide { walk, excluded: 0, skipped: Listed::default() }
+    pub(super) fn new(walk: TreeWalk<'a>, reads: Throttle) -> Self {
+        TreeSide { walk, reads, excluded: 0, skipped: Listed::default() }
     }
 
     /// Goes to the next entry.
@@ -107,7 +109,8 @@ impl<'a> TreeSide<'a> {
                 filled += hole;
                 continue;
             }
-            let read = file.read_at(&mut into[filled..], from);
+            let granted = self.reads.take(len - filled)?;
+            let read = file.read_at(&mut into[filled..filled + granted], from);
             let Some(n) = self.known("read", read)? else { return Ok(None) };
             if n == 0 {
                 break;

@@ -96,7 +96,8 @@ pub(crate) fn unpack(
         tracker.restart();
     }
     let mut sink = Extractor::new(job, len, unpacker, &pool, tracker);
-    let outcome = read::in_sequence(source, why, &options, &pool, tracker, &mut sink)?;
+    let outcome = read::in_sequence(source, why, &options, &pool, tracker, &mut sink)
+        .inspect_err(|_| tracker.fail())?;
     sink.finish(outcome)
 }
 

@@ -15,6 +15,7 @@ use futures::{StreamExt, future::ready, stream};
 use crate::{
     entry::MemberKind,
     error::{Error, ErrorKind, Result},
+    limiter::Limiter,
     ops::{
         archives::list,
         find::version::{Seen, Versions},
@@ -71,11 +72,17 @@ pub struct Find {
     selection: Selection,
     label: Option<Vec<u8>>,
     max_members: u64,
+    read_limit: Limiter,
 }
 
 impl Default for Find {
     fn default() -> Self {
-        Find { selection: Selection::default(), label: None, max_members: FOUND_MAX }
+        Find {
+            selection: Selection::default(),
+            label: None,
+            max_members: FOUND_MAX,
+            read_limit: Limiter::default(),
+        }
     }
 }
 
@@ -110,6 +117,13 @@ impl Find {
         self
     }
 
+    /// Limits how fast the archives are read, all together: see [`Archive::read_limit`].
+    #[must_use]
+    pub fn read_limit(mut self, limit: Limiter) -> Self {
+        self.read_limit = limit;
+        self
+    }
+
     /// Searches the archives of `store`.
     ///
     /// An archive that cannot be searched is not an error: [`Found::unsearched`] has it. An archive that is
@@ -135,7 +149,7 @@ impl Find {
 
     async fn run<'a>(self, store: &Arc<dyn Store + 'a>, tracker: &Arc<Tracker>) -> Result<Found> {
         let started = Instant::now();
-        let mut archives = list(store, tracker).await?;
+        let mut archives = list(store, &self.read_limit, tracker).await?;
         if let Some(label) = &self.label {
             archives.retain(|archive| archive.label() == Some(label));
         }
@@ -146,8 +160,10 @@ impl Find {
         });
         let searches = archives.into_iter().map(|archive| {
             let (search, watched) = (search.clone(), tracker.clone());
+            let read_limit = self.read_limit.clone();
             async move {
                 let place = Archive::in_store(store.clone(), archive.key.clone());
+                let place = place.read_limit(read_limit);
                 let work = move |source, _| search.all_of(&source, &watched);
                 let seen = place.read(tracker, work, |_| ready(Ok(()))).await;
                 (archive, seen)

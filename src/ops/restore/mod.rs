@@ -259,8 +259,8 @@ impl Restore {
         Task::new(|tracker| async move {
             let started = Instant::now();
             tracker.enter(Phase::Reading);
-            let watched = tracker.clone();
-            let work = move |source, _| self.run(source, &watched);
+            let (watched, writes) = (tracker.clone(), archive.writes(&tracker));
+            let work = move |source, _| self.run(source, &writes, &watched);
             let restored = archive.read(&tracker, work, |_| futures::future::ready(Ok(()))).await?;
             Ok(Restored { duration: started.elapsed(), ..restored })
         })

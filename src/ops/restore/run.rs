@@ -22,19 +22,30 @@ use crate::{
     },
     progress::{Phase, Tracker},
     read::Source,
+    throttle::Throttle,
     warning::Warning,
 };
 
 impl Restore {
-    pub(super) fn run(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+    pub(super) fn run(
+        &self,
+        source: Source,
+        writes: &Throttle,
+        tracker: &Tracker,
+    ) -> Result<Restored> {
         // Paths in errors are relative to the directory, so that of the directory itself is empty.
-        self.run_beneath(source, tracker).map_err(|e| match e.path() {
+        self.run_beneath(source, writes, tracker).map_err(|e| match e.path() {
             Some(path) if path.as_os_str().is_empty() => e.at(&self.dir),
             _ => e,
         })
     }
 
-    fn run_beneath(&self, source: Source, tracker: &Tracker) -> Result<Restored> {
+    fn run_beneath(
+        &self,
+        source: Source,
+        writes: &Throttle,
+        tracker: &Tracker,
+    ) -> Result<Restored> {
         if self.dry_run {
             return self.run_dry(source, tracker);
         }
@@ -43,9 +54,9 @@ impl Restore {
         make_dirs(&self.dir, 0o777)
             .map_err(|e| Error::io("create the directory", e).at(&self.dir))?;
         let restored = if self.in_place {
-            self.run_in_place(source, removal, tracker)?
+            self.run_in_place(source, removal, writes, tracker)?
         } else {
-            self.run_staged(source, removal, tracker)?
+            self.run_staged(source, removal, writes, tracker)?
         };
         warnings.extend(restored.warnings);
         Ok(Restored { recovered: restored.recovered.or(interrupted), warnings, ..restored })
@@ -119,6 +130,7 @@ impl Restore {
         &self,
         source: Source,
         removal: Option<Removal>,
+        writes: &Throttle,
         tracker: &Tracker,
     ) -> Result<Restored> {
         let replacement = Replacement::prepare(&self.dir, &self.state(), self.staging.as_deref())?;
@@ -131,7 +143,7 @@ impl Restore {
             let owner = self.options.owner;
             let options = UnpackerOptions { policy: OverwritePolicy::NewTree, owner };
             let unpacker = Unpacker::new(Beneath::from_fd(replacement.tree()?), options);
-            Ok(unpacker.with_old(OldTree::new(replacement.old_tree()?, owner)?))
+            Ok(unpacker.limited(writes).with_old(OldTree::new(replacement.old_tree()?, owner)?))
         };
         let job = self.job(OverwritePolicy::NewTree, &|_, _| false);
         let done = unpack(source, unpacker, &job, tracker)?;
@@ -157,6 +169,7 @@ impl Restore {
         &self,
         source: Source,
         removal: Option<Removal>,
+        writes: &Throttle,
         tracker: &Tracker,
     ) -> Result<Restored> {
         let (Source::At(at), Some(removal)) = (&source, removal) else {
@@ -188,7 +201,8 @@ impl Restore {
         let job = self.job(OverwritePolicy::Overwrite, &skip);
         let unpacker = || {
             let (policy, owner) = (OverwritePolicy::Overwrite, self.options.owner);
-            Ok(Unpacker::new(Beneath::open(&self.dir)?, UnpackerOptions { policy, owner }))
+            let options = UnpackerOptions { policy, owner };
+            Ok(Unpacker::new(Beneath::open(&self.dir)?, options).limited(writes))
         };
         let done = unpack(source, unpacker, &job, tracker)?;
         self.committed.call();

@@ -18,6 +18,7 @@ use futures::{Stream, future::ready};
 use crate::{
     error::{ErrorKind, Result},
     fs::{replace::default_state_dir, state_file::StateFile},
+    limiter::Limiter,
     listed::Listed,
     ops::{
         archives::{StoredArchive, list},
@@ -63,6 +64,7 @@ pub struct VerifyAll {
     percent: Option<f64>,
     restart: bool,
     record: Option<(StateFile, String)>,
+    read_limit: Limiter,
 }
 
 /// The checks of a [`VerifyAll`], each after its end.
@@ -137,6 +139,13 @@ impl VerifyAll {
         self
     }
 
+    /// Limits how fast the archives are read, all together: see [`Archive::read_limit`].
+    #[must_use]
+    pub fn read_limit(mut self, limit: Limiter) -> Self {
+        self.read_limit = limit;
+        self
+    }
+
     /// Verifies the archives of `store`.
     ///
     /// An archive that cannot be read is not an error of the stream: [`ArchiveCheck::result`] has the reason. An
@@ -170,7 +179,7 @@ impl VerifyAll {
     ) -> Result<VerifiedAll> {
         let started = Instant::now();
         let mut log = Log::open(self.record.clone()).await?;
-        let mut archives = list(store, tracker).await?;
+        let mut archives = list(store, &self.read_limit, tracker).await?;
         log.record.retain(&archives);
         if let Some(label) = &self.label {
             archives.retain(|archive| archive.label() == Some(label));
@@ -246,6 +255,9 @@ impl VerifyAll {
     ) -> Result<ArchiveCheck> {
         let (verify, watched) = (self.verify.clone().in_part(), tracker.clone());
         let place = Archive::in_store(store.clone(), archive.key.clone());
+        let place = place.read_limit(self.read_limit.clone());
+        // The archive before this one may have failed.
+        tracker.go_on();
         let started = Instant::now();
         let work = move |source, _| verify.run(source, &watched);
         let result = match place.read(tracker, work, |_| ready(Ok(()))).await {
