@@ -261,7 +261,7 @@ pub use format::{
     info::{EXCLUDES_MAX, Info, LABEL_MAX, TAG_VALUE_MAX, TAGS_MAX},
 };
 pub use fs::{
-    ignore::{Excludes, Rules, file::IgnoreFile},
+    ignore::{Excludes, PatternMatch, Rules, file::IgnoreFile},
     replace::{Recovered, default_state_dir},
     unpack::Owner,
     walk::OwnFiles,
@@ -285,6 +285,7 @@ pub use ops::{
     find::{FileVersion, Find, Found, Unsearched},
     list::{List, Listing},
     member_stream::MemberStream,
+    preview::{Preview, PreviewEntry, PreviewStream},
     previous::Previous,
     restore::{Restore, Restored},
     retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},

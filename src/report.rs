@@ -98,6 +98,8 @@ pub enum SkipReason {
     OwnBackup,
     /// [`select`](crate::Backup::select) names it, and the source does not have it.
     Missing,
+    /// [`select`](crate::Backup::select) names other paths. Only a [preview](crate::Backup::preview) has it.
+    NotSelected,
 }
 
 impl SkipReason {
@@ -126,6 +128,7 @@ impl SkipReason {
             SkipReason::Device => "device",
             SkipReason::OwnBackup => "own-backup",
             SkipReason::Missing => "missing",
+            SkipReason::NotSelected => "not-selected",
         }
     }
 }
@@ -145,6 +148,7 @@ impl fmt::Display for SkipReason {
             SkipReason::Device => "is a device",
             SkipReason::OwnBackup => "is a backup itself",
             SkipReason::Missing => "was selected, but is not in the source",
+            SkipReason::NotSelected => "is not selected",
         })
     }
 }

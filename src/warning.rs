@@ -1,6 +1,6 @@
 //! Warnings in a report.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Something that the caller should know and that does not fail the operation. `Display` explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,22 +94,25 @@ impl Warning {
     }
 }
 
-/// The source of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The source of a pattern. `Display` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternOrigin {
     /// The ignore file in the root of the source.
     IgnoreFile,
     /// The option [`exclude`](crate::Backup::exclude).
     Caller,
+    /// The option [`exclude_from`](crate::Backup::exclude_from), with the name that the caller gave.
+    ExcludeFrom(Arc<str>),
 }
 
 impl PatternOrigin {
     /// Returns a word for programs. The words are stable across versions.
-    pub fn code(self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             PatternOrigin::IgnoreFile => "ignore-file",
             PatternOrigin::Caller => "caller",
+            PatternOrigin::ExcludeFrom(_) => "exclude-from",
         }
     }
 }
@@ -190,14 +193,20 @@ impl PatternProblem {
     }
 }
 
-impl fmt::Display for PatternWarning {
+impl fmt::Display for PatternOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = match self.origin {
+        f.write_str(match self {
             PatternOrigin::IgnoreFile => "ignore file",
             PatternOrigin::Caller => "given patterns",
-        };
-        let pattern = self.pattern.escape_ascii();
-        write!(f, "{origin}, line {}: '{pattern}': {}", self.line, self.problem)
+            PatternOrigin::ExcludeFrom(name) => name,
+        })
+    }
+}
+
+impl fmt::Display for PatternWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PatternWarning { origin, line, problem, .. } = self;
+        write!(f, "{origin}, line {line}: '{}': {problem}", self.pattern.escape_ascii())
     }
 }
 

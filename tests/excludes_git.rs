@@ -16,7 +16,7 @@ use fastrand::Rng;
 use ignore::gitignore::GitignoreBuilder;
 use left_out::left_out;
 use tempfile::TempDir;
-use wingback::{Excludes, PatternOrigin, PatternProblem, Rules};
+use wingback::{Excludes, PatternMatch, PatternOrigin, PatternProblem, Rules};
 
 const LISTS: usize = 500;
 const HOSTILE_LISTS: usize = 600;
@@ -51,11 +51,12 @@ fn hostile_patterns_match_as_in_git() {
     compare_with_git(0x7F4A_7C15, HOSTILE_LISTS, hostile_case);
 }
 
-/// Asks git about the paths of `lists` random cases, and fails if our results differ.
+/// Asks git about the paths of `lists` random cases, and fails if our results differ: the pattern that decides,
+/// and whether it excludes.
 fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
     let mut rng = Rng::with_seed(seed);
     let git = Git::new();
-    let (mut cases, mut excluded) = (0, 0);
+    let (mut cases, mut excluded, mut included_again) = (0, 0, 0);
     // How often the crate `ignore` differs from git: in all lists, and in those of plain text.
     let (mut crate_differs, mut crate_differs_in_text) = (0, 0);
     let mut differences = Vec::new();
@@ -68,9 +69,11 @@ fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
         let answers = git.answers(&patterns, &queries);
         let ours = excludes(&patterns);
         let theirs = git.ignore_crate();
-        for ((path, is_dir), expected) in queries.iter().zip(answers) {
+        for ((path, is_dir), answer) in queries.iter().zip(answers) {
+            let expected = answer.excludes();
             cases += 1;
             excluded += usize::from(expected);
+            included_again += usize::from(answer.line.is_some() && !expected);
             let differs = |actual: bool| actual != expected;
             if differs(top_down(path, *is_dir, |path, is_dir| {
                 theirs.matched(OsStr::from_bytes(path), is_dir).is_ignore()
@@ -78,9 +81,12 @@ fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
                 crate_differs += 1;
                 crate_differs_in_text += usize::from(str::from_utf8(&patterns).is_ok());
             }
-            if differs(top_down(path, *is_dir, |path, is_dir| ours.is_excluded(path, is_dir))) {
+            let found = last_match_top_down(path, *is_dir, &ours);
+            if differs(top_down(path, *is_dir, |path, is_dir| ours.is_excluded(path, is_dir)))
+                || !answer.is(found.as_ref())
+            {
                 differences.push(format!(
-                    "git says {expected} to '{}' (directory: {is_dir}) for '{}'",
+                    "git says {answer:?} to '{}' (directory: {is_dir}) for '{}', and not {found:?}",
                     path.escape_ascii(),
                     patterns.escape_ascii()
                 ));
@@ -88,10 +94,11 @@ fn compare_with_git(seed: u64, lists: usize, case: fn(&mut Rng) -> Case) {
         }
     }
     println!(
-        "{cases} cases, {excluded} excluded; the crate `ignore` differs in {crate_differs}, \
+        "{cases} cases, {excluded} excluded, {included_again} included again; the crate `ignore` differs in {crate_differs}, \
          {crate_differs_in_text} of them in lists that are valid UTF-8"
     );
     assert!(cases >= lists * PATHS / 2 && excluded > cases / 10 && excluded < cases * 9 / 10);
+    assert!(included_again > cases / 100);
     assert!(
         differences.is_empty(),
         "{} differences, such as\n{}",
@@ -121,9 +128,9 @@ fn rare_patterns_match_as_in_git() {
             continue;
         }
         let ours = excludes(pattern.as_bytes());
-        for ((path, _), expected) in queries.iter().zip(git.answers(pattern.as_bytes(), &queries)) {
-            let path_shown = path.escape_ascii();
-            assert_eq!(ours.is_excluded(path, false), expected, "{pattern} and '{path_shown}'");
+        for ((path, _), answer) in queries.iter().zip(git.answers(pattern.as_bytes(), &queries)) {
+            let (is_excluded, shown) = (ours.is_excluded(path, false), path.escape_ascii());
+            assert_eq!(is_excluded, answer.excludes(), "{pattern} and '{shown}'");
         }
     }
 }
@@ -140,11 +147,10 @@ fn character_classes_match_every_byte_as_in_git() {
         for negation in ["", "!"] {
             let pattern = format!("x[{negation}[:{class}:]]");
             let ours = excludes(pattern.as_bytes());
-            for ((path, _), expected) in
-                queries.iter().zip(git.answers(pattern.as_bytes(), &queries))
+            for ((path, _), answer) in queries.iter().zip(git.answers(pattern.as_bytes(), &queries))
             {
-                let path_shown = path.escape_ascii();
-                assert_eq!(ours.is_excluded(path, false), expected, "{pattern} and '{path_shown}'");
+                let (is_excluded, shown) = (ours.is_excluded(path, false), path.escape_ascii());
+                assert_eq!(is_excluded, answer.excludes(), "{pattern} and '{shown}'");
             }
         }
     }
@@ -189,6 +195,28 @@ fn later_patterns_win() {
     list.add(PatternOrigin::Caller, b"!keep.log").unwrap();
     assert!(!list.is_excluded(b"keep.log", false));
     assert!(list.is_excluded(b"other.log", false));
+}
+
+#[test]
+fn the_deciding_pattern_has_its_origin_and_its_line_in_that_text() {
+    let mut list = excludes(b"\xEF\xBB\xBF# logs\r\n*.log  \r\n\n/cache");
+    list.add(PatternOrigin::ExcludeFrom("/etc/excludes".into()), b"").unwrap();
+    list.add(PatternOrigin::ExcludeFrom("/etc/more".into()), b"\nworld/\n").unwrap();
+    list.add(PatternOrigin::Caller, b"*.tmp\n!keep.log\n*.tmp").unwrap();
+    let found = |path: &str, is_dir| list.last_match(path.as_bytes(), is_dir);
+    for (path, is_dir, origin, line, pattern, is_negated) in [
+        ("a/b.log", false, PatternOrigin::IgnoreFile, 2, "*.log  ", false),
+        ("cache", true, PatternOrigin::IgnoreFile, 4, "/cache", false),
+        ("world", true, PatternOrigin::ExcludeFrom("/etc/more".into()), 2, "world/", false),
+        ("a/keep.log", false, PatternOrigin::Caller, 2, "!keep.log", true),
+        ("x.tmp", false, PatternOrigin::Caller, 3, "*.tmp", false),
+    ] {
+        let found = found(path, is_dir).expect(path);
+        assert_eq!((found.origin, found.line), (origin, line), "{path}");
+        assert_eq!((&*found.pattern, found.is_negated), (pattern.as_bytes(), is_negated), "{path}");
+    }
+    assert_eq!(found("world", false), None);
+    assert_eq!(found("server.jar", false), None);
 }
 
 #[test]
@@ -348,9 +376,38 @@ fn top_down(path: &[u8], is_dir: bool, excluded: impl Fn(&[u8], bool) -> bool) -
     ancestors(path).any(|dir| excluded(dir, true)) || excluded(path, is_dir)
 }
 
+/// The pattern that decides in a walk from the root: one that excludes a directory above `path`, or the last one
+/// that matches `path`.
+fn last_match_top_down(path: &[u8], is_dir: bool, list: &Excludes) -> Option<PatternMatch> {
+    let above = ancestors(path).filter_map(|dir| list.last_match(dir, true));
+    let mut above = above.filter(|found| !found.is_negated);
+    above.next().or_else(|| list.last_match(path, is_dir))
+}
+
 fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     slashes.map(|(at, _)| &path[..at])
+}
+
+/// The pattern that git decides by.
+#[derive(Debug)]
+struct Answer {
+    line: Option<usize>,
+    /// Without spaces at the end.
+    pattern: Vec<u8>,
+}
+
+impl Answer {
+    fn excludes(&self) -> bool {
+        self.line.is_some() && !self.pattern.starts_with(b"!")
+    }
+
+    fn is(&self, found: Option<&PatternMatch>) -> bool {
+        let is_pattern = |found: &PatternMatch| {
+            found.pattern.starts_with(&self.pattern) && found.is_negated != self.excludes()
+        };
+        found.map(|found| found.line) == self.line && found.is_none_or(is_pattern)
+    }
 }
 
 /// An empty repository, isolated from the user's git configuration.
@@ -367,14 +424,15 @@ impl Git {
     /// Whether `**` directly after a name crosses directories. The documentation differs from git's
     /// behavior here, so releases of git may differ.
     fn stars_cross(&self) -> bool {
-        let stars_cross = self.answers(b"foo**/bar", &[(b"foo/x/bar".to_vec(), false)]) == [true];
+        let stars_cross =
+            self.answers(b"foo**/bar", &[(b"foo/x/bar".to_vec(), false)])[0].excludes();
         if !stars_cross {
             left_out("patterns with ** right after a name: git has another answer");
         }
         stars_cross
     }
 
-    fn answers(&self, patterns: &[u8], queries: &[(Vec<u8>, bool)]) -> Vec<bool> {
+    fn answers(&self, patterns: &[u8], queries: &[(Vec<u8>, bool)]) -> Vec<Answer> {
         // Git treats paths that do not exist as files.
         fs::write(self.ignore_file(), patterns).unwrap();
         let root = self.0.path();
@@ -407,7 +465,8 @@ impl Git {
             .zip(queries)
             .map(|(record, (path, _))| {
                 assert_eq!(record[3].strip_prefix(b"./"), Some(path.as_slice()));
-                !record[2].is_empty() && !record[2].starts_with(b"!")
+                let line = str::from_utf8(record[1]).expect("a number").parse().ok();
+                Answer { line, pattern: record[2].to_vec() }
             })
             .collect()
     }

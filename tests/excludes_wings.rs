@@ -62,10 +62,10 @@ fn generated_patterns_match_as_in_wings() {
         assert_eq!(answers.len(), paths.len());
         for (path, expected) in paths.iter().zip(answers) {
             cases += 1;
-            excluded += usize::from(expected);
-            if ours.is_excluded(path, false) != expected {
+            excluded += usize::from(expected.is_some());
+            if excluding_line(&ours, path) != expected {
                 differences.push(format!(
-                    "Go says {expected} to '{}' for '{}'",
+                    "Go says {expected:?} to '{}' for '{}'",
                     path.escape_ascii(),
                     patterns.escape_ascii()
                 ));
@@ -109,9 +109,47 @@ fn rare_patterns_match_as_in_wings() {
         let ours = excludes(patterns);
         for (path, expected) in paths.iter().zip(answers) {
             let shown = (patterns.escape_ascii(), path.escape_ascii());
-            assert_eq!(ours.is_excluded(path, false), expected, "'{}' and '{}'", shown.0, shown.1);
+            assert_eq!(excluding_line(&ours, path), expected, "'{}' and '{}'", shown.0, shown.1);
         }
     }
+}
+
+/// Returns the number of the line that excludes a path.
+fn excluding_line(list: &Excludes, path: &[u8]) -> Option<usize> {
+    let found = list.last_match(path, false).filter(|found| !found.is_negated);
+    assert_eq!(list.is_excluded(path, false), found.is_some());
+    found.map(|found| found.line)
+}
+
+/// Go names only a pattern that excludes. So each line is asked for by itself here.
+#[test]
+fn the_last_line_that_matches_decides() {
+    let mut rng = Rng::with_seed(0x3C6E_F372);
+    let (mut decided, mut negated) = (0, 0);
+    for _ in 0..LISTS / 5 {
+        let (patterns, paths) = case(&mut rng);
+        let list = excludes(&patterns);
+        let lines: Vec<_> = patterns.split(|&byte| byte == b'\n').collect();
+        // The pattern `/` matches everything, so a negated line shows whether it matches.
+        let alone = |line: &&[u8]| excludes(&[b"/\n", *line].concat());
+        let alone: Vec<_> = lines.iter().map(alone).collect();
+        for path in &paths {
+            let last = |list: &Excludes| list.last_match(path, false);
+            let matches = |list: &Excludes| last(list).is_some_and(|found| found.line == 2);
+            let expected = alone.iter().rposition(matches).map(|index| index + 1);
+            let found = last(&list);
+            assert_eq!(found.as_ref().map(|found| found.line), expected);
+            if let Some(found) = found {
+                let line = lines[found.line - 1];
+                assert_eq!(found.pattern, line.strip_suffix(b"\r").unwrap_or(line));
+                let first = line.iter().find(|&&byte| byte != b' ');
+                assert_eq!(found.is_negated, first == Some(&b'!'));
+                decided += 1;
+                negated += usize::from(found.is_negated);
+            }
+        }
+    }
+    assert!(decided > 1000 && negated > 100, "{decided} decided, {negated} negated");
 }
 
 #[test]
@@ -245,7 +283,8 @@ fn excludes(patterns: &[u8]) -> Excludes {
     excludes
 }
 
-fn go_answers(lists: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Vec<Vec<bool>> {
+/// Returns, for each path, the number of the line that excludes it.
+fn go_answers(lists: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Vec<Vec<Option<usize>>> {
     let mut process =
         Command::new(&*GO_PROGRAM).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let input: String = lists
@@ -264,7 +303,8 @@ fn go_answers(lists: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Vec<Vec<bool>> {
     assert!(output.status.success(), "the Go program failed");
     let answers = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answers.lines().count(), lists.len());
-    answers.lines().map(|line| line.chars().map(|answer| answer == '1').collect()).collect()
+    let line = |number: &str| Some(number.parse().expect("a number")).filter(|&line| line > 0);
+    answers.lines().map(|numbers| numbers.split(' ').map(line).collect()).collect()
 }
 
 /// Built once, because several tests use it at the same time.

@@ -301,12 +301,15 @@ func (b Backup) source() wireSource {
 	}
 }
 
-func (b Backup) args(conn *conn, to any) any {
-	type maxLen [2]any
-	var lens []maxLen
+// maxLens returns the pairs of MaxLen.
+func (b Backup) maxLens() (lens [][2]any) {
 	for path, len := range b.MaxLen {
-		lens = append(lens, maxLen{wireText(path), len})
+		lens = append(lens, [2]any{wireText(path), len})
 	}
+	return lens
+}
+
+func (b Backup) args(conn *conn, to any) any {
 	return struct {
 		Source          wireSource `json:"source"`
 		To              any        `json:"to"`
@@ -316,7 +319,7 @@ func (b Backup) args(conn *conn, to any) any {
 		Background      bool       `json:"background,omitempty"`
 		ReadLimit       *uint64    `json:"read_limit,omitempty"`
 		WriteLimit      *uint64    `json:"write_limit,omitempty"`
-		MaxLen          []maxLen   `json:"max_len,omitempty"`
+		MaxLen          [][2]any   `json:"max_len,omitempty"`
 		Reproducible    bool       `json:"reproducible,omitempty"`
 		Align           bool       `json:"align,omitempty"`
 		IncludeArchives bool       `json:"include_archives,omitempty"`
@@ -331,7 +334,7 @@ func (b Backup) args(conn *conn, to any) any {
 		SourceRead      bool       `json:"source_read,omitempty"`
 	}{
 		b.source(), to, b.Level, b.Encoder, b.Threads, b.Background, b.ReadLimit.on(conn), b.WriteLimit.on(conn),
-		lens, b.Reproducible, b.Align, b.IncludeArchives, b.AllowEmpty, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
+		b.maxLens(), b.Reproducible, b.Align, b.IncludeArchives, b.AllowEmpty, !b.SkipCount, b.Previous.wire(), b.TrustMtime, b.ReuseAny, b.Cache.wire(),
 		wireText(b.Label), b.Tags, b.OnSourceRead != nil,
 	}
 }

@@ -45,6 +45,20 @@ type Skipped struct {
 	Loss    bool // whether it should have been
 }
 
+// UnmarshalJSON decodes the engine's answer.
+func (s *Skipped) UnmarshalJSON(text []byte) error {
+	var said struct {
+		wirePath
+		Reason, Message string
+		Loss            bool
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	*s = Skipped{said.path(), said.Reason, said.Message, said.Loss}
+	return nil
+}
+
 // A Changed file changed while it was read.
 type Changed struct {
 	Path   string
@@ -99,12 +113,8 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		InStore     uint64 `json:"copied_in_store"`
 		Segments    uint64
 		Excluded    uint64
-		Skipped     []struct {
-			wirePath
-			Reason, Message string
-			Loss            bool
-		}
-		Changed []struct {
+		Skipped     []Skipped
+		Changed     []struct {
 			wirePath
 			Change string
 		}
@@ -123,13 +133,10 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 		Directories: said.Directories, Symlinks: said.Symlinks, HardLinks: said.HardLinks,
 		Content: said.Content, Read: said.Read, Copied: said.Copied, Compressed: said.Compressed,
 		Uploaded: said.Uploaded, CopiedInStore: said.InStore,
-		Segments: said.Segments, Excluded: said.Excluded,
+		Segments: said.Segments, Excluded: said.Excluded, Skipped: said.Skipped,
 		SkippedMore: said.SkippedMore, ChangedMore: said.ChangedMore,
 		Warnings: said.Warnings, Partial: said.Partial,
 		Duration: time.Duration(said.DurationMS) * time.Millisecond, Parts: said.Parts,
-	}
-	for _, s := range said.Skipped {
-		r.Skipped = append(r.Skipped, Skipped{s.path(), s.Reason, s.Message, s.Loss})
 	}
 	for _, c := range said.Changed {
 		r.Changed = append(r.Changed, Changed{c.path(), c.Change})

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, S3Config};
+use wingback::{Backup, Cache, Error, ErrorKind, Estimate, Previous, Report, S3Config};
 
 use crate::{
     archives::Archives,
@@ -97,7 +97,7 @@ fn set(config: &mut S3Config, args: &args::Create) {
 }
 
 /// Returns the backup with all options.
-fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
+pub fn backup(args: &args::Create, style: Style) -> Result<Backup, Error> {
     let mut backup = source(&args.source)?
         .level(args.level.into())
         .encoder(args.encoder.into())
@@ -142,21 +142,26 @@ pub async fn estimate(args: &args::Estimate) -> Status {
     };
     match estimate {
         Ok(estimate) if args.json => print(&estimate),
-        Ok(estimate) => say(&format!(
-            "content   {}, {}, {}, {}\narchive   at most {} ({} bytes)",
-            plural(estimate.files, "file"),
-            plural(estimate.directories, "directory"),
-            plural(estimate.symlinks, "symlink"),
-            size(estimate.content),
-            size(estimate.archive_max),
-            count(estimate.archive_max),
-        )),
+        Ok(estimate) => say(&counted(&estimate)),
         Err(e) => {
             style.error(&e);
             return Status::Failed;
         }
     }
     Status::Done
+}
+
+/// Formats an estimate for people.
+pub fn counted(estimate: &Estimate) -> String {
+    format!(
+        "content   {}, {}, {}, {}\narchive   at most {} ({} bytes)",
+        plural(estimate.files, "file"),
+        plural(estimate.directories, "directory"),
+        plural(estimate.symlinks, "symlink"),
+        size(estimate.content),
+        size(estimate.archive_max),
+        count(estimate.archive_max),
+    )
 }
 
 fn source(args: &args::Source) -> Result<Backup, Error> {
@@ -187,7 +192,7 @@ fn source(args: &args::Source) -> Result<Backup, Error> {
     for file in &args.exclude_from {
         let patterns =
             std::fs::read(file).map_err(|e| Error::io("read the patterns in", e).at(file))?;
-        backup = backup.exclude(patterns);
+        backup = backup.exclude_from(file.to_string_lossy(), patterns);
     }
     for pattern in &args.exclude {
         if pattern.contains('\n') {

@@ -11,6 +11,7 @@ mod info;
 mod inspect;
 mod man;
 mod output;
+mod preview;
 mod progress;
 mod prune;
 mod quiesce;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Status {
     match command {
+        Command::Create(args) if args.dry_run => smol::block_on(preview::preview(&args)),
         Command::Create(args) => smol::block_on(create::create(&args)),
         Command::Estimate(args) => smol::block_on(create::estimate(&args)),
         Command::Archives(args) => smol::block_on(stored::archives(&args)),

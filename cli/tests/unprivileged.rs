@@ -101,6 +101,10 @@ fn unreadable_files_are_reported_and_all_others_are_stored() {
     let expected = ["closed", "dir/secret", "region.mca"].map(skipped);
     assert_eq!(report["skipped"], json!(expected));
     assert_eq!((&report["partial"], &report["files"]), (&json!(true), &json!(3)));
+    let dry_run = run(unprivileged.create().args(["--dry-run", "--list", "excluded", "-v"]));
+    let expected = ["closed/", "dir/secret", "region.mca"]
+        .map(|path| format!("{path}  (cannot be read: Permission denied)\n"));
+    assert_eq!((dry_run.status, dry_run.out), (3, expected.concat()));
     let archive = unprivileged.fixture.archive();
     assert_eq!(listed(&archive), ["a", "closed/", "dir/", "dir/z", "z"]);
     // The entry of the directory itself is complete, so a restore recreates it.

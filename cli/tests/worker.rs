@@ -139,6 +139,18 @@ fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
     let mut lines = String::new();
     stream.read_to_string(&mut lines).unwrap();
     assert_eq!(lines.lines().count(), 2, "{lines}");
+
+    let mut stream = worker.stream(4, 1);
+    let args =
+        json!({ "source": { "dir": source(dir.path()), "exclude": ["level.dat"] }, "to": 1 });
+    let preview = worker.run(4, "preview", args);
+    let result = &preview["result"];
+    assert_eq!((&result["files"], &result["excluded"]), (&json!(0), &json!(1)), "{preview}");
+    let mut lines = String::new();
+    stream.read_to_string(&mut lines).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[1]["path"], "world/level.dat");
+    assert_eq!(lines[1]["pattern"]["pattern"], "level.dat");
     assert_eq!(worker.close(), 0);
 }
 

@@ -2,8 +2,8 @@
 //! the ABI.
 
 use wingback::{
-    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile, ReadMethod,
-    Recovered, Rules,
+    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, PatternOrigin, Phase, Profile,
+    ReadMethod, Recovered, Rules,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not
@@ -264,6 +264,28 @@ impl From<MemberKind> for wingback_member_kind {
             MemberKind::CharDevice => Self::CharDevice,
             MemberKind::BlockDevice => Self::BlockDevice,
             _ => Self::Other,
+        }
+    }
+}
+
+/// The text that has a pattern.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_pattern_origin {
+    /// There is no pattern.
+    None = 0,
+    /// The ignore file in the root of the source.
+    IgnoreFile = 1,
+    /// The texts of wingback_backup_exclude.
+    Caller = 2,
+}
+
+impl From<Option<&PatternOrigin>> for wingback_pattern_origin {
+    fn from(origin: Option<&PatternOrigin>) -> Self {
+        match origin {
+            None => Self::None,
+            Some(PatternOrigin::IgnoreFile) => Self::IgnoreFile,
+            Some(_) => Self::Caller,
         }
     }
 }

@@ -54,6 +54,8 @@ mod backup_start;
 
 mod estimate;
 
+mod preview;
+
 mod report;
 
 mod part_urls;

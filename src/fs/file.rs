@@ -79,6 +79,11 @@ impl SourceFile {
         }
     }
 
+    /// Declares that only the start of the file was read, so that it can leave the page cache.
+    pub(crate) fn release_start(&self) {
+        self.release(0..self.metadata().size.min(STRIDE * SPAN));
+    }
+
     /// Returns how the file has changed since it was opened.
     pub(crate) fn change(&self) -> Result<Option<Change>, Errno> {
         let now = rustix::fs::fstat(&self.fd)?;

@@ -8,16 +8,34 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::store::presigned::UploadedPart;
 use crate::{
     error::{Error, ErrorKind},
+    fs::ignore::PatternMatch,
     json::fields::{Fields, WriteFields, codes, milliseconds, objects},
     name::Key,
-    ops::estimate::Estimate,
+    ops::{
+        estimate::Estimate,
+        preview::{Preview, PreviewEntry},
+    },
     progress::{Phase, Progress},
-    report::{Change, Changed, Report, Skipped},
+    report::{Change, Changed, Report, SkipReason, Skipped},
     store::Object,
     warning::{PatternOrigin, PatternProblem, PatternWarning, Warning},
 };
 
-objects!(Progress, Report, Skipped, Changed, Warning, PatternWarning, Estimate, Error, Object);
+objects!(
+    Progress,
+    Report,
+    Skipped,
+    SkipReason,
+    Changed,
+    Warning,
+    PatternWarning,
+    PatternMatch,
+    Estimate,
+    Preview,
+    PreviewEntry,
+    Error,
+    Object
+);
 codes!(Phase, Change, PatternOrigin, PatternProblem, ErrorKind);
 
 impl WriteFields for Progress {
@@ -68,9 +86,15 @@ impl WriteFields for Report {
 impl WriteFields for Skipped {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.bytes("path", &self.path)?;
-        to.field("reason", self.reason.code())?;
-        to.field("message", &self.reason.to_string())?;
-        to.field("loss", &self.reason.is_data_loss())
+        self.reason.write(to)
+    }
+}
+
+impl WriteFields for SkipReason {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("reason", self.code())?;
+        to.field("message", &self.to_string())?;
+        to.field("loss", &self.is_data_loss())
     }
 }
 
@@ -92,9 +116,29 @@ impl WriteFields for Warning {
     }
 }
 
+impl PatternOrigin {
+    /// Writes the origin of a pattern into another object.
+    fn write_fields<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("origin", self)?;
+        match self {
+            PatternOrigin::ExcludeFrom(name) => to.field("name", &**name),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl WriteFields for PatternMatch {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        self.origin.write_fields(to)?;
+        to.field("line", &self.line)?;
+        to.bytes("pattern", &self.pattern)?;
+        to.field("negated", &self.is_negated)
+    }
+}
+
 impl WriteFields for PatternWarning {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
-        to.field("origin", &self.origin)?;
+        self.origin.write_fields(to)?;
         to.field("line", &self.line)?;
         to.bytes("pattern", &self.pattern)?;
         to.field("problem", &self.problem)?;
@@ -105,11 +149,43 @@ impl WriteFields for PatternWarning {
 impl WriteFields for Estimate {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("type", "estimate")?;
+        self.write_fields(to)
+    }
+}
+
+impl Estimate {
+    /// Writes the counts into another object.
+    fn write_fields<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("files", &self.files)?;
         to.field("directories", &self.directories)?;
         to.field("symlinks", &self.symlinks)?;
         to.field("content", &self.content)?;
         to.field("archive_max", &self.archive_max)
+    }
+}
+
+impl WriteFields for PreviewEntry {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "entry")?;
+        to.bytes("path", &self.path)?;
+        to.field("kind", &self.kind)?;
+        to.field("size", &self.size)?;
+        to.field("included", &self.is_included)?;
+        to.field("skipped", &self.skipped)?;
+        to.field("pattern", &self.pattern)
+    }
+}
+
+impl WriteFields for Preview {
+    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
+        to.field("type", "preview")?;
+        self.estimate.write_fields(to)?;
+        to.field("excluded", &self.excluded)?;
+        to.field("unselected", &self.unselected)?;
+        to.list("skipped", &self.skipped)?;
+        to.field("warnings", &self.warnings)?;
+        to.field("partial", &self.is_partial())?;
+        to.milliseconds("duration_ms", self.duration)
     }
 }
 

@@ -49,13 +49,11 @@ pub(crate) fn count(
     is_cancelled: impl Fn() -> bool,
     counted: impl Fn(),
 ) -> Result<Estimate> {
-    let mut estimate = Estimate::default();
-    let mut bound = Bound::default();
+    let mut counter = Counter::new(options);
     while let Some(step) = walk.next()? {
         if is_cancelled() {
             return Err(Error::cancelled());
         }
-        let path = walk.path();
         let (kind, meta, target) = match step {
             WalkEntry::File => match walk.stat() {
                 Ok((meta, _)) => (EntryKind::File, meta, Vec::new()),
@@ -70,25 +68,57 @@ pub(crate) fn count(
             WalkEntry::Directory(meta, _) => (EntryKind::Directory, meta, Vec::new()),
             WalkEntry::Excluded | WalkEntry::Skipped(_) => continue,
         };
+        if kind == EntryKind::File {
+            counted();
+        }
+        counter.add(walk.path(), kind, &meta, &target);
+    }
+    Ok(counter.finish(info))
+}
+
+/// Counts entries, and adds up the largest possible size of their archive.
+pub(crate) struct Counter<'a> {
+    options: &'a TreeOptions,
+    estimate: Estimate,
+    bound: Bound,
+}
+
+impl<'a> Counter<'a> {
+    pub(crate) fn new(options: &'a TreeOptions) -> Self {
+        Counter { options, estimate: Estimate::default(), bound: Bound::default() }
+    }
+
+    /// Adds an entry. Returns the bytes of its content that a backup stores.
+    pub(crate) fn add(
+        &mut self,
+        path: &[u8],
+        kind: EntryKind,
+        meta: &Metadata,
+        target: &[u8],
+    ) -> u64 {
+        let estimate = &mut self.estimate;
         let mut size = 0;
         match kind {
             EntryKind::File => {
-                size = meta.size.min(options.max_len.get(path).copied().unwrap_or(u64::MAX));
+                let max = self.options.max_len.get(path).copied().unwrap_or(u64::MAX);
+                size = meta.size.min(max);
                 estimate.files += 1;
-                counted();
                 estimate.content += size;
             }
             EntryKind::Symlink => estimate.symlinks += 1,
             EntryKind::Directory => estimate.directories += 1,
         }
         // A file may have the path of its first name as well.
-        bound.index.add_entry(path.len() + target.len().max(path.len()));
-        if kind == EntryKind::File || options.profile == Profile::Full {
-            bound.add(path, kind, &Metadata { size, ..meta }, &target);
+        self.bound.index.add_entry(path.len() + target.len().max(path.len()));
+        if kind == EntryKind::File || self.options.profile == Profile::Full {
+            self.bound.add(path, kind, &Metadata { size, ..*meta }, target);
         }
+        size
     }
-    estimate.archive_max = bound.finish(info);
-    Ok(estimate)
+
+    pub(crate) fn finish(self, info: &Info) -> Estimate {
+        Estimate { archive_max: self.bound.finish(info), ..self.estimate }
+    }
 }
 
 /// Adds up the largest possible sizes of the segments and the index.

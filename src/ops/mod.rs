@@ -19,6 +19,7 @@ mod last_members;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod member_stream;
+pub(crate) mod preview;
 pub(crate) mod previous;
 pub(crate) mod restore;
 pub(crate) mod retention;

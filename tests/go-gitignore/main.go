@@ -1,6 +1,7 @@
-// Reads cases from standard input, and prints which paths the rules of Wings exclude.
+// Reads cases from standard input, and prints which patterns exclude paths by the rules of Wings.
 //
-// A case is a line of JSON. The result is a line with a 0 or a 1 for each path.
+// A case is a line of JSON. The result is a line with a number for each path: that of the line whose pattern
+// excludes it, counted from 1, or 0.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strconv"
 	"strings"
 
 	ignore "github.com/sabhiram/go-gitignore"
@@ -28,14 +30,14 @@ func main() {
 			log.Fatal(err)
 		}
 		rules := ignore.CompileIgnoreLines(strings.Split(string(c.Patterns), "\n")...)
-		for _, path := range c.Paths {
-			answer := '0'
-			if rules.MatchesPath(string(path)) {
-				answer = '1'
+		answers := make([]string, len(c.Paths))
+		for i, path := range c.Paths {
+			answers[i] = "0"
+			if excluded, by := rules.MatchesPathHow(string(path)); excluded {
+				answers[i] = strconv.Itoa(by.LineNo)
 			}
-			output.WriteRune(answer)
 		}
-		fmt.Fprintln(output)
+		fmt.Fprintln(output, strings.Join(answers, " "))
 	}
 	if err := output.Flush(); err != nil {
 		log.Fatal(err)

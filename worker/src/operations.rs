@@ -19,7 +19,7 @@ use wingback::{
 
 use crate::{
     job::Job,
-    lines::{close, line, write, write_error, written},
+    lines::{close, line, write, write_all, write_error, written},
     request::{self, Operation},
     shared::Shared,
     store::{self, Destination},
@@ -30,6 +30,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
     match operation {
         Operation::Backup(args) => backup(*args, job, shared).await,
         Operation::Estimate(source) => written(&job.task(from(source).estimate()).await?),
+        Operation::Preview(args) => preview(args, job, shared).await,
         Operation::Info(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
             written(&job.task(archive.info()).await?)
@@ -156,6 +157,19 @@ fn from(source: request::Source) -> Backup {
         backup = backup.profile(profile);
     }
     backup
+}
+
+async fn preview(args: request::Preview, job: &Job, shared: &Shared) -> Result<Value> {
+    let mut backup =
+        from(args.source).include_archives(args.include_archives).allow_empty(args.allow_empty);
+    for (path, len) in args.max_len {
+        backup = backup.max_len(path.0, len);
+    }
+    let mut to = shared.streams.take(job.id, args.to)?;
+    let mut entries = backup.preview(None);
+    write_all(job, entries.handle(), &mut entries, &mut to).await?;
+    let no_result = || Error::new(ErrorKind::Internal, "look at the source");
+    written(entries.preview().ok_or_else(no_result)?)
 }
 
 async fn backup(args: request::Backup, job: &Job, shared: &Shared) -> Result<Value> {

@@ -36,6 +36,7 @@ pub(crate) struct Request {
 pub(crate) enum Operation {
     Backup(Box<Backup>),
     Estimate(Source),
+    Preview(Preview),
     Info(Info),
     #[cfg(feature = "s3")]
     Upload(Upload),
@@ -132,6 +133,20 @@ pub(crate) struct Backup {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {
     pub(crate) failure: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Preview {
+    pub(crate) source: Source,
+    #[serde(default)]
+    pub(crate) max_len: Vec<(Bytes, u64)>,
+    #[serde(default)]
+    pub(crate) include_archives: bool,
+    #[serde(default)]
+    pub(crate) allow_empty: bool,
+    /// Stream for the entries, one line each.
+    pub(crate) to: u64,
 }
 
 /// The archive that unchanged files are copied from.

@@ -25,6 +25,7 @@ use crate::units;
   wingback create /srv/minecraft --to s3://backups/lobby --label lobby --tag plan=gold
   wingback create /srv/minecraft --to /backups --name 'mc-{date}-{uuid}.tar.gz'
   wingback create /srv/minecraft --to /backups --quiesce rcon://localhost:25575
+  wingback create /srv/minecraft --dry-run --list excluded -v
   wingback create @lobby")]
 pub struct Create {
     #[command(flatten)]
@@ -121,6 +122,20 @@ pub struct Create {
     /// With --cache: maximum size of the directory, including archives of other sources
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size, default_value = "20GiB")]
     pub cache_size: u64,
+
+    /// Show what would be backed up, and write nothing
+    ///
+    /// No hook runs, and no destination is needed.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// With --dry-run: print the paths that would be in the archive, or the others, one a line
+    #[arg(long, value_name = "PATHS", value_enum, requires = "dry_run")]
+    pub list: Option<PathList>,
+
+    /// With --list: also print the pattern that decides about a path, or the reason to skip it
+    #[arg(long, short, requires = "list")]
+    pub verbose: bool,
 
     #[command(flatten)]
     pub hooks: Hooks,
@@ -249,6 +264,15 @@ pub enum Trust {
     Ctime,
     /// Mtime, mode and owner; for trees whose owner is set again and again
     Mtime,
+}
+
+/// The paths that `--list` prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PathList {
+    /// Paths that would be in the archive
+    Included,
+    /// Paths that a pattern excludes, or that would be skipped
+    Excluded,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     archives::{Archives, Lock, Locked, Unlock},
-    create::{Create, Estimate, Source, Trust},
+    create::{Create, Estimate, PathList, Source, Trust},
     hooks::Hooks,
     inspect::{Cat, Diff, Find, Info, List, Verify},
     maintain::{Prune, Sweep},

@@ -13,7 +13,20 @@ use crate::args::REMOTE;
 /// Options without a variable, by command. An exported variable applies to every later command, so it must not
 /// remove or replace files, leave files out of archives, hide archives, or name a single archive.
 const ONLY_TYPED: [(&str, &[&str]); 7] = [
-    ("create", &["uuid", "max-len", "files-from", "null", "allow-empty", "mkdir"]),
+    (
+        "create",
+        &[
+            "uuid",
+            "max-len",
+            "files-from",
+            "null",
+            "allow-empty",
+            "mkdir",
+            "dry-run",
+            "list",
+            "verbose",
+        ],
+    ),
     ("archives", &["label", "since"]),
     ("find", &["label"]),
     ("verify", &["sha1", "sample", "label", "restart"]),

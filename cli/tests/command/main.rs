@@ -20,6 +20,7 @@ mod limits;
 mod look;
 mod mounts;
 mod options;
+mod preview;
 mod progress;
 mod prune;
 mod quiesce;

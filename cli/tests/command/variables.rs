@@ -48,6 +48,7 @@ fn value(option: &str, fixture: &Fixture, java: &Java) -> String {
         "exclude" => "*.tmp\n*.log".into(),
         "exclude-from" => file("patterns", "*.bak\n"),
         "files-from" => file("files", "a\n"),
+        "list" => "included".into(),
         "rules" => "git".into(),
         "ignore-file" => "replace".into(),
         "ignore-file-name" => ".ignore".into(),

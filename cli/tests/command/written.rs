@@ -30,6 +30,8 @@ fn fixture() -> (Fixture, Vec<Vec<String>>) {
         &["verify", &archive, "--json"],
         &["create", source, "--to", &other, "--mkdir", "-q"],
         &["create", source, "--to", &other, "--mkdir", "--json"],
+        &["create", source, "--dry-run"],
+        &["create", source, "--dry-run", "--list", "included"],
         &["estimate", source],
         &["extract", &archive, &x, "-q", "--overwrite"],
         &["extract", &archive, &x, "--json", "--overwrite"],

@@ -277,6 +277,50 @@ static void estimates(void) {
     wingback_backup_free(backup);
 }
 
+static void previews(void) {
+    wingback_backup *backup;
+    wingback_preview *preview;
+    wingback_preview_entry entry = {.struct_size = sizeof entry};
+    wingback_preview_summary summary = {.struct_size = sizeof summary};
+    wingback_status status;
+    int found = 0;
+    OK(wingback_backup_new(text(source), &backup, &error));
+    OK(wingback_backup_exclude(backup, text("# logs\n*.log\nworld/"), &error));
+    OK(wingback_backup_preview(backup, &preview, &error));
+    wingback_backup_free(backup);
+    CHECK(wingback_preview_summarize(preview, &summary, NULL) == WINGBACK_STATUS_NOT_YET);
+    while ((status = wingback_preview_next(preview, &entry, NULL)) == WINGBACK_STATUS_OK) {
+        found++;
+        if (equal(entry.path, "fifo")) {
+            CHECK(!entry.is_included && !entry.is_data_loss && entry.kind == WINGBACK_MEMBER_KIND_FIFO);
+            CHECK(strcmp(entry.skip_code, "fifo") == 0 && strcmp(entry.skip_text, "is a named pipe") == 0);
+            continue;
+        }
+        CHECK(entry.skip_code == NULL && entry.skip_text == NULL);
+        if (equal(entry.path, "logs/latest.log") || equal(entry.path, "world")) {
+            bool is_file = entry.kind == WINGBACK_MEMBER_KIND_FILE;
+            CHECK(!entry.is_included && entry.pattern_origin == WINGBACK_PATTERN_ORIGIN_CALLER);
+            CHECK(equal(entry.pattern, is_file ? "*.log" : "world/") && entry.pattern_line == (is_file ? 2 : 3));
+        } else {
+            CHECK(entry.is_included && entry.pattern.len == 0 && entry.pattern_line == 0);
+            CHECK(entry.pattern_origin == WINGBACK_PATTERN_ORIGIN_NONE);
+        }
+    }
+    CHECK(status == WINGBACK_STATUS_END && found == 6);
+    OK(wingback_preview_summarize(preview, &summary, &error));
+    CHECK(summary.files == 2 && summary.directories == 1 && summary.excluded == 2 && !summary.is_partial);
+    CHECK(summary.archive_max > summary.content && summary.unselected == 0);
+    CHECK(wingback_notes_count(wingback_preview_skipped(preview)) == 1);
+    wingback_preview_cancel(preview);
+    wingback_preview_free(preview);
+    OK(wingback_backup_new(text("/nonexistent"), &backup, &error));
+    OK(wingback_backup_preview(backup, &preview, &error));
+    FAILS(WINGBACK_STATUS_NOT_FOUND, wingback_preview_next(preview, &entry, &error));
+    FAILS(WINGBACK_STATUS_INTERNAL, wingback_preview_next(preview, &entry, &error));
+    wingback_preview_free(preview);
+    wingback_backup_free(backup);
+}
+
 static void writes_to_a_descriptor(void) {
     wingback_backup *backup;
     wingback_task *task;
@@ -432,6 +476,7 @@ int main(int count, char **args) {
     wingback_task_free(task);
     locks(other, key);
     estimates();
+    previews();
 
     char path[4096];
     OK(wingback_store_location(other, text(key), path, sizeof path, &len, &error));

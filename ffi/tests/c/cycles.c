@@ -70,7 +70,7 @@ static void objects(void) {
     wingback_store_free(store);
 }
 
-// One task that succeeds, one that fails, and entries that are not read to their end.
+// One task that succeeds, one that fails, and a preview and entries that are not read to their end.
 static void tasks(const wingback_backup *backup, const wingback_archive *archive) {
     wingback_task *task;
     wingback_entries *entries;
@@ -87,6 +87,11 @@ static void tasks(const wingback_backup *backup, const wingback_archive *archive
     OK(wingback_entries_open(archive, &entries, &error));
     OK(wingback_entries_next(entries, &member, &error));
     wingback_entries_free(entries);
+    wingback_preview *preview;
+    wingback_preview_entry entry = {.struct_size = sizeof entry};
+    OK(wingback_backup_preview(backup, &preview, &error));
+    OK(wingback_preview_next(preview, &entry, &error));
+    wingback_preview_free(preview);
 }
 
 int main(int argc, char **args) {

@@ -78,6 +78,9 @@ static void nothing_given(void) {
     INVALID(wingback_backup_reuse_any(NULL, true, &error));
     INVALID(wingback_backup_cache(NULL, x, 1, &error));
     INVALID(wingback_backup_estimate(NULL, &task, &error));
+    INVALID(wingback_backup_preview(NULL, NULL, &error));
+    INVALID(wingback_preview_next(NULL, NULL, &error));
+    INVALID(wingback_preview_summarize(NULL, NULL, &error));
     INVALID(wingback_backup_start(NULL, NULL, x, &task, &error));
     INVALID(wingback_backup_send_to(NULL, NULL, &task, &error));
     INVALID(wingback_backup_write_to(NULL, 1, &task, &error));
@@ -158,6 +161,8 @@ static void nothing_given(void) {
     CHECK(strcmp(wingback_status_name(12345), "unknown") == 0);
     wingback_task_cancel(NULL);
     wingback_entries_cancel(NULL);
+    wingback_preview_cancel(NULL);
+    CHECK(wingback_preview_skipped(NULL) == NULL && wingback_preview_warnings(NULL) == NULL);
     wingback_archive_free(NULL);
     wingback_backup_free(NULL);
     wingback_entries_free(NULL);
@@ -165,6 +170,7 @@ static void nothing_given(void) {
     wingback_extract_free(NULL);
     wingback_limiter_free(NULL);
     wingback_part_urls_free(NULL);
+    wingback_preview_free(NULL);
     wingback_restore_free(NULL);
     wingback_store_free(NULL);
     wingback_task_free(NULL);

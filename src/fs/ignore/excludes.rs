@@ -3,7 +3,8 @@
 use super::{
     git,
     limits::{Excess, MAX_TEXT, MAX_WARNINGS},
-    rule::Line,
+    lines::{Lines, PatternMatch},
+    rule::{Line, Verdict},
     wings,
 };
 use crate::{
@@ -40,8 +41,7 @@ impl Rules {
 #[derive(Clone, Debug)]
 pub struct Excludes {
     patterns: Patterns,
-    /// Bytes of text in the list.
-    text: usize,
+    lines: Lines,
     warnings: Vec<PatternWarning>,
     more_warnings: u64,
 }
@@ -65,7 +65,7 @@ impl Excludes {
             Rules::Git => Patterns::Git(git::Patterns::new().into()),
             Rules::Wings => Patterns::Wings(wings::Patterns::new().into()),
         };
-        Self { patterns, text: 0, warnings: Vec::new(), more_warnings: 0 }
+        Self { patterns, lines: Lines::default(), warnings: Vec::new(), more_warnings: 0 }
     }
 
     /// Appends the patterns of `text`, one per line. They override all patterns that were added before.
@@ -88,24 +88,25 @@ impl Excludes {
         let refused = |excess: Excess| {
             Error::new(ErrorKind::InvalidInput, "use the patterns").caused_by(excess.to_string())
         };
-        if self.text + text.len() > MAX_TEXT {
+        if self.lines.len() + text.len() > MAX_TEXT {
             return Err(refused(Excess::Text));
         }
         let mut list = self.clone();
-        list.text += text.len();
         let text = match list.patterns {
             Patterns::Git(_) => text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text),
             Patterns::Wings(_) => text,
         };
+        let first = list.lines.add(origin.clone(), text);
         let is_repeated = repeated_lines(text);
         for (index, bytes) in text.split(|&byte| byte == b'\n').enumerate() {
+            let (number, is_repeated) = (first + index as u32, is_repeated[index]);
             let line = match &mut list.patterns {
-                Patterns::Git(patterns) => patterns.push(bytes, is_repeated[index]),
-                Patterns::Wings(patterns) => patterns.push(bytes, is_repeated[index]),
+                Patterns::Git(patterns) => patterns.push(bytes, number, is_repeated),
+                Patterns::Wings(patterns) => patterns.push(bytes, number, is_repeated),
             };
             if let Line::Pattern(Some(problem)) = line {
                 list.warn(PatternWarning {
-                    origin,
+                    origin: origin.clone(),
                     line: index + 1,
                     pattern: bytes.to_vec(),
                     problem,
@@ -144,9 +145,32 @@ impl Excludes {
     /// The answer is for `path` alone. The caller asks from the top down, and does not ask about entries
     /// beneath an excluded directory unless [`must_enter`](Self::must_enter) returns true for it.
     pub fn is_excluded(&self, path: &[u8], is_dir: bool) -> bool {
+        self.last(path, is_dir).is_some_and(Verdict::excludes)
+    }
+
+    /// Returns the pattern that decides about `path`: the last one that matches it. `None` if none does.
+    ///
+    /// As for [`is_excluded`](Self::is_excluded), the answer is for `path` alone, and the caller asks from the
+    /// top down.
+    ///
+    /// ```
+    /// use wingback::{Excludes, PatternOrigin, Rules};
+    ///
+    /// let mut excludes = Excludes::new(Rules::Git);
+    /// excludes.add(PatternOrigin::IgnoreFile, b"# logs\n*.log\n!latest.log")?;
+    /// let found = excludes.last_match(b"logs/latest.log", false).expect("a pattern matches");
+    /// assert_eq!((found.line, &*found.pattern, found.is_negated), (3, &b"!latest.log"[..], true));
+    /// assert_eq!(excludes.last_match(b"server.jar", false), None);
+    /// # Ok::<(), wingback::Error>(())
+    /// ```
+    pub fn last_match(&self, path: &[u8], is_dir: bool) -> Option<PatternMatch> {
+        self.last(path, is_dir).map(|verdict| self.lines.get(verdict))
+    }
+
+    fn last(&self, path: &[u8], is_dir: bool) -> Option<Verdict> {
         match &self.patterns {
-            Patterns::Git(patterns) => patterns.is_excluded(path, is_dir),
-            Patterns::Wings(patterns) => patterns.is_excluded(path),
+            Patterns::Git(patterns) => patterns.last(path, is_dir),
+            Patterns::Wings(patterns) => patterns.last(path),
         }
     }
 
@@ -155,7 +179,7 @@ impl Excludes {
         match &self.patterns {
             Patterns::Git(patterns) => patterns.covers(path, is_dir),
             // The answer for a path does not depend on its parent directories.
-            Patterns::Wings(patterns) => patterns.is_excluded(path),
+            Patterns::Wings(patterns) => patterns.last(path).is_some_and(Verdict::excludes),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::warning::PatternProblem;
 /// A list of patterns. Each pattern is kept in the structure that matches it fastest.
 #[derive(Clone, Debug)]
 pub(super) struct Patterns {
-    count: u32,
+    is_empty: bool,
     sets: Sets,
     /// Patterns for the last name of a path.
     for_names: Matchers,
@@ -45,7 +45,7 @@ impl Patterns {
             automaton: Automaton::new(false),
         };
         Patterns {
-            count: 0,
+            is_empty: true,
             sets: Sets::default(),
             for_names: matchers(),
             for_paths: matchers(),
@@ -54,12 +54,12 @@ impl Patterns {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.is_empty
     }
 
-    /// Reads one line, without its line feed. If a later line is equal (`is_repeated`), the pattern is
+    /// Reads line `number`, without its line feed. If a later line is equal (`is_repeated`), the pattern is
     /// not kept, since it decides nothing; it is only checked for problems.
-    pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
+    pub(super) fn push(&mut self, line: &[u8], number: u32, is_repeated: bool) -> Line {
         let line = content(line);
         if line.is_empty() || line.starts_with(b"#") {
             return Line::Blank;
@@ -72,8 +72,8 @@ impl Patterns {
             Some(glob) => (true, glob),
             None => (false, rest),
         };
-        let verdict = Verdict::new(self.count, negated);
-        self.count += 1;
+        let verdict = Verdict::new(number, negated);
+        self.is_empty = false;
         self.tokens.clear();
         let sets = self.sets.len();
         let read = read(glob, &mut self.tokens, &mut self.sets);
@@ -103,11 +103,12 @@ impl Patterns {
         Ok(())
     }
 
-    pub(super) fn is_excluded(&self, path: &[u8], is_dir: bool) -> bool {
+    /// Returns the last pattern that matches `path`.
+    pub(super) fn last(&self, path: &[u8], is_dir: bool) -> Option<Verdict> {
         let name = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let slashes = path[..name].iter().filter(|&&byte| byte == b'/').count();
         let found = self.for_paths.automaton.last(path, is_dir);
-        self.is_last_excluding(Subject { path, name: &path[name..], slashes }, is_dir, found)
+        self.last_of(Subject { path, name: &path[name..], slashes }, is_dir, found)
     }
 
     /// Returns whether `path` or a directory that contains it is excluded. The automaton reads the path
@@ -118,7 +119,7 @@ impl Patterns {
         let (mut name, mut slashes) = (0, 0);
         let is_excluded = |end: usize, name: usize, slashes, is_dir, run: &Run<'_>| {
             let subject = Subject { path: &path[..end], name: &path[name..end], slashes };
-            self.is_last_excluding(subject, is_dir, run.last(is_dir))
+            self.last_of(subject, is_dir, run.last(is_dir)).is_some_and(Verdict::excludes)
         };
         for (at, &byte) in path.iter().enumerate() {
             if byte == b'/' {
@@ -133,21 +134,20 @@ impl Patterns {
         is_excluded(path.len(), name, slashes, is_dir, &run)
     }
 
-    /// Returns whether the last pattern that matches excludes the subject. `found` is the last pattern
-    /// that the automaton for paths has matched.
-    fn is_last_excluding(
+    /// Returns the last pattern that matches the subject. `found` is the last pattern that the automaton for
+    /// paths has matched.
+    fn last_of(
         &self,
         subject: Subject<'_>,
         is_dir: bool,
         found: Option<Verdict>,
-    ) -> bool {
+    ) -> Option<Verdict> {
         let Subject { path, name, slashes } = subject;
         let found = found.max(self.for_names.automaton.last(name, is_dir));
         let found = found.max(self.for_names.literals.last(name, is_dir));
         let found = found.max(self.for_paths.literals.last(path, is_dir));
         let found = self.for_names.affixes.last(name, 0, is_dir, &self.sets, found);
-        let found = self.for_paths.affixes.last(path, slashes, is_dir, &self.sets, found);
-        found.is_some_and(|verdict| !verdict.is_negated())
+        self.for_paths.affixes.last(path, slashes, is_dir, &self.sets, found)
     }
 
     /// Inserts the pattern whose tokens were read last.

@@ -8,6 +8,7 @@ mod git;
 mod glob;
 mod go_regexp;
 mod limits;
+mod lines;
 mod literals;
 mod rule;
 mod token;
@@ -15,3 +16,4 @@ mod wings;
 
 pub use excludes::{Excludes, Rules};
 pub(crate) use limits::MAX_TEXT;
+pub use lines::PatternMatch;

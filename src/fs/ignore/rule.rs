@@ -20,18 +20,23 @@ pub(super) struct Rule {
     pub(super) dirs_only: bool,
 }
 
-/// The number of the pattern that decides, and whether it excludes or includes. A later pattern is
+/// The number of the line that decides, and whether its pattern excludes or includes. A later line is
 /// greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Verdict(NonZeroU32);
 
 impl Verdict {
-    /// Returns the verdict of a pattern. `number` counts from 0; `negated` patterns include.
+    /// Returns the verdict of the pattern in a line. `number` counts from 0; `negated` patterns include.
     pub(super) fn new(number: u32, negated: bool) -> Self {
         Verdict(NonZeroU32::MIN.saturating_add(number * 2 + u32::from(negated)))
     }
 
-    pub(super) fn is_negated(self) -> bool {
-        self.0.get().is_multiple_of(2)
+    /// Returns the number of the line.
+    pub(super) fn number(self) -> u32 {
+        (self.0.get() - 1) / 2
+    }
+
+    pub(super) fn excludes(self) -> bool {
+        !self.0.get().is_multiple_of(2)
     }
 }

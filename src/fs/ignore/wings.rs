@@ -31,7 +31,7 @@ const MAX_OPTIONAL: usize = 4;
 /// expressions except those that the replacements add. The other patterns are matched one by one.
 #[derive(Clone, Debug)]
 pub(super) struct Patterns {
-    count: u32,
+    is_empty: bool,
     last_negated: Option<Verdict>,
     plain: Automaton,
     expressions: Vec<Expression>,
@@ -52,7 +52,7 @@ struct Expression {
 impl Patterns {
     pub(super) fn new() -> Self {
         Patterns {
-            count: 0,
+            is_empty: true,
             last_negated: None,
             plain: Automaton::new(true),
             expressions: Vec::new(),
@@ -62,12 +62,12 @@ impl Patterns {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.is_empty
     }
 
-    /// Reads one line, without its line feed. If a later line is equal (`is_repeated`), the pattern is
+    /// Reads line `number`, without its line feed. If a later line is equal (`is_repeated`), the pattern is
     /// not kept, since it decides nothing; it is only checked for problems.
-    pub(super) fn push(&mut self, line: &[u8], is_repeated: bool) -> Line {
+    pub(super) fn push(&mut self, line: &[u8], number: u32, is_repeated: bool) -> Line {
         let line = trim_end(line, b'\r');
         let trimmed = trim_start(trim_end(line, b' '), b' ');
         if line.starts_with(b"#") || trimmed.is_empty() {
@@ -79,11 +79,11 @@ impl Patterns {
             [b'#' | b'!', rest @ ..] => rest,
             _ => body,
         };
-        let verdict = Verdict::new(self.count, negated);
+        let verdict = Verdict::new(number, negated);
         if let Err(problem) = self.read(body, verdict, is_repeated) {
             return Line::Pattern(Some(problem));
         }
-        self.count += 1;
+        self.is_empty = false;
         if negated {
             self.last_negated = Some(verdict);
         }
@@ -102,12 +102,13 @@ impl Patterns {
         Ok(())
     }
 
-    pub(super) fn is_excluded(&self, path: &[u8]) -> bool {
+    /// Returns the last pattern that matches `path`.
+    pub(super) fn last(&self, path: &[u8]) -> Option<Verdict> {
         let path = as_go_sees(path);
         let plain = self.plain.last(path.as_bytes(), false);
         let later = self.expressions.iter().rev().take_while(|e| Some(e.verdict) > plain);
         let last = later.map(|e| (e.verdict, &e.regex)).find(|(_, regex)| regex.is_match(&*path));
-        last.map(|(verdict, _)| verdict).or(plain).is_some_and(|verdict| !verdict.is_negated())
+        last.map(|(verdict, _)| verdict).or(plain)
     }
 
     pub(super) fn must_enter(&self, dir: &[u8]) -> bool {

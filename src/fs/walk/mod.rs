@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use crate::{
-    entry::Metadata,
+    entry::{MemberKind, Metadata},
     error::{Error, Result},
     fs::{
         ignore::Excludes,
@@ -48,6 +48,8 @@ pub(crate) struct WalkOptions {
     pub(crate) one_file_system: bool,
     /// `None` selects everything.
     pub(crate) selected: Option<SelectedPaths>,
+    /// Also returns the entries that are not selected, as skipped ones.
+    pub(crate) lists_unselected: bool,
     /// The files of the store that the backup is written to.
     pub(crate) own: Option<OwnFiles>,
     /// The staging directory of a restore that is running or was interrupted.
@@ -84,6 +86,8 @@ pub(crate) struct TreeWalk<'a> {
     options: &'a WalkOptions,
     frames: Vec<Frame>,
     path: Vec<u8>,
+    /// The kind of the current entry.
+    kind: FileType,
     /// Selected paths that were not found yet.
     unseen: BTreeSet<&'a [u8]>,
 }
@@ -115,6 +119,7 @@ impl<'a> TreeWalk<'a> {
                 next: 0,
             }],
             path: Vec::new(),
+            kind: FileType::Directory,
             unseen: options.selected.iter().flat_map(SelectedPaths::paths).collect(),
         })
     }
@@ -125,6 +130,7 @@ impl<'a> TreeWalk<'a> {
             let Some(frame) = self.frames.last_mut() else {
                 let missing = self.unseen.pop_first();
                 self.path = missing.unwrap_or_default().to_vec();
+                self.kind = FileType::Unknown;
                 return Ok(missing.map(|_| WalkEntry::Skipped(SkipReason::Missing)));
             };
             self.path.truncate(frame.path_len);
@@ -145,6 +151,7 @@ impl<'a> TreeWalk<'a> {
                     _ => {
                         frame.next = frame.names.len();
                         self.path.pop();
+                        self.kind = FileType::Directory;
                         return Ok(Some(WalkEntry::Skipped(SkipReason::Replaced)));
                     }
                 }
@@ -154,7 +161,15 @@ impl<'a> TreeWalk<'a> {
                 .is_some_and(|own| own.contain(frame.id, name.to_bytes()));
             self.path.extend_from_slice(name.to_bytes());
             frame.next += 1;
-            if !self.is_selected(kind) || kind == FileType::Directory && self.is_staging() {
+            self.kind = kind;
+            let is_selected = self.is_selected(kind);
+            if kind == FileType::Directory && self.is_staging() {
+                continue;
+            }
+            if !is_selected {
+                if self.options.lists_unselected {
+                    return Ok(Some(WalkEntry::Skipped(SkipReason::NotSelected)));
+                }
                 continue;
             }
             if own && kind == FileType::RegularFile {
@@ -177,6 +192,19 @@ impl<'a> TreeWalk<'a> {
     /// Returns the path of the current entry, relative to the root.
     pub(crate) fn path(&self) -> &[u8] {
         &self.path
+    }
+
+    /// Returns the kind of the current entry. `None` for a socket, and for a path that the source does not have.
+    pub(crate) fn kind(&self) -> Option<MemberKind> {
+        Some(match self.kind {
+            FileType::RegularFile => MemberKind::File,
+            FileType::Directory => MemberKind::Directory,
+            FileType::Symlink => MemberKind::Symlink,
+            FileType::Fifo => MemberKind::Fifo,
+            FileType::CharacterDevice => MemberKind::CharDevice,
+            FileType::BlockDevice => MemberKind::BlockDevice,
+            FileType::Socket | FileType::Unknown => return None,
+        })
     }
 
     /// Returns the current entry, for a thread that looks at it while the walk goes on.

@@ -1,6 +1,7 @@
 //! Makes a backup.
 
 mod options;
+mod preview;
 mod run;
 mod source;
 

@@ -11,6 +11,7 @@ use crate::{
     limiter::Limiter,
     ops::{cache::Cache, hook::Hook, previous::Previous},
     rt::threads::Threads,
+    warning::PatternOrigin,
     write::{pipeline::Settings, tree::TreeOptions},
 };
 
@@ -21,13 +22,13 @@ use crate::{
 ///
 /// | group | options |
 /// |---|---|
-/// | content | [`select`], [`exclude`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`], [`include_archives`], [`allow_empty`] |
+/// | content | [`select`], [`exclude`], [`exclude_from`], [`rules`], [`ignore_file`], [`ignore_file_name`], [`strict_patterns`], [`one_file_system`], [`max_len`], [`include_archives`], [`allow_empty`] |
 /// | archive | [`level`], [`encoder`], [`profile`], [`align`], [`reproducible`] |
 /// | identity | [`label`], [`tag`] |
 /// | reuse | [`previous`], [`trust_mtime`], [`reuse_any`], [`cache`] |
 /// | resources | [`threads`], [`background`], [`read_limit`], [`write_limit`] |
 /// | task | [`count_first`], [`on_source_read`], [`state_dir`] |
-/// | start | [`start`], [`send_to`], [`write_to`], [`estimate`] |
+/// | start | [`start`], [`send_to`], [`write_to`], [`estimate`], [`preview`] |
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -47,6 +48,7 @@ use crate::{
 ///
 /// [`select`]: Backup::select
 /// [`exclude`]: Backup::exclude
+/// [`exclude_from`]: Backup::exclude_from
 /// [`rules`]: Backup::rules
 /// [`ignore_file`]: Backup::ignore_file
 /// [`ignore_file_name`]: Backup::ignore_file_name
@@ -77,12 +79,14 @@ use crate::{
 /// [`send_to`]: Backup::send_to
 /// [`write_to`]: Backup::write_to
 /// [`estimate`]: Backup::estimate
+/// [`preview`]: Backup::preview
 #[derive(Clone, Debug)]
 pub struct Backup {
     pub(super) source: PathBuf,
     /// `None` selects everything.
     pub(super) selected: Option<Vec<Vec<u8>>>,
-    pub(super) patterns: Vec<u8>,
+    /// Patterns in the order in which they were given. A text ends with a line feed.
+    pub(super) patterns: Vec<(PatternOrigin, Vec<u8>)>,
     pub(super) rules: Rules,
     pub(super) ignore_file: IgnoreFile,
     pub(super) ignore_file_name: String,
@@ -158,8 +162,21 @@ impl Backup {
     /// [`Excludes::add`](crate::Excludes::add) fail the backup before it writes anything.
     #[must_use]
     pub fn exclude(mut self, patterns: impl AsRef<[u8]>) -> Self {
-        self.patterns.extend_from_slice(patterns.as_ref());
-        self.patterns.push(b'\n');
+        let patterns = [patterns.as_ref(), b"\n"].concat();
+        match self.patterns.last_mut() {
+            Some((PatternOrigin::Caller, text)) => text.extend(patterns),
+            _ => self.patterns.push((PatternOrigin::Caller, patterns)),
+        }
+        self
+    }
+
+    /// Excludes the paths that these patterns match, as [`exclude`](Backup::exclude) does. Warnings and a
+    /// [preview](Backup::preview) name them by `name`, such as the file that has them, and number their lines
+    /// from 1.
+    #[must_use]
+    pub fn exclude_from(mut self, name: impl Into<String>, patterns: impl AsRef<[u8]>) -> Self {
+        let origin = PatternOrigin::ExcludeFrom(name.into().into());
+        self.patterns.push((origin, [patterns.as_ref(), b"\n"].concat()));
         self
     }
 
@@ -212,7 +229,8 @@ impl Backup {
     ///
     /// Archives are recognized by their first and last bytes. Files of the store that the backup goes to are left
     /// out in any case. A file that a backup copies from a [previous](Backup::previous) archive is not looked at
-    /// again. An [`estimate`](Backup::estimate) reads no file, so it counts archives.
+    /// again. An [`estimate`](Backup::estimate) reads no file, so it counts archives. A
+    /// [preview](Backup::preview) leaves them out.
     #[must_use]
     pub fn include_archives(mut self, include: bool) -> Self {
         self.tree.include_archives = include;

@@ -259,7 +259,8 @@ impl Backup {
                     source.root.check_still_there()?;
                     // A restore may have begun while the backup read the source.
                     replace::check_whole(&source.root, source.root.path(), &source.state)?;
-                    self.check_members(&source, &tree)?;
+                    let skipped = tree.skipped.total();
+                    self.check_members(&source, tree.members(), tree.excluded, skipped)?;
                     tracker.enter(Phase::SourceRead);
                     hook_failure = self.source_read.call().err();
                     Ok((info(source.info.clone(), &tree), tree))
@@ -275,7 +276,7 @@ impl Backup {
         if source.previous.is_some() && summary.is_all_new && facts.files > 0 {
             warnings.push(Warning::PreviousUnused("it has nothing of this source".into()));
         }
-        warnings.extend(facts.is_empty().then_some(Warning::Empty));
+        warnings.extend((facts.members() == 0).then_some(Warning::Empty));
         warnings.extend(
             source
                 .previous
@@ -291,11 +292,16 @@ impl Backup {
     }
 
     /// Fails if the archive would be empty, unless the caller allows it.
-    fn check_members(&self, source: &Source, tree: &TreeReport) -> Result<()> {
-        if self.allow_empty || !tree.is_empty() {
+    pub(super) fn check_members(
+        &self,
+        source: &Source,
+        members: u64,
+        excluded: u64,
+        skipped: u64,
+    ) -> Result<()> {
+        if self.allow_empty || members > 0 {
             return Ok(());
         }
-        let (excluded, skipped) = (tree.excluded, tree.skipped.total());
         let why = match excluded + skipped {
             0 => "the directory is empty".to_owned(),
             _ => format!("of its entries, {excluded} are excluded and {skipped} skipped"),

@@ -117,7 +117,8 @@ impl Backup {
         let staging = replace::check_whole(&root, root.path(), &state)?;
         let mut excludes = Excludes::new(self.rules);
         let (mut warnings, mut patterns) = (Vec::new(), Vec::new());
-        let is_list_empty = self.patterns.iter().all(|&b| b == b'\n');
+        let is_blank = |text: &[u8]| text.iter().all(|&b| b == b'\n');
+        let is_list_empty = self.patterns.iter().all(|(_, text)| is_blank(text));
         if self.ignore_file.is_used(is_list_empty) {
             match ignore_file::read(&root, &self.ignore_file_name)? {
                 IgnoreText::Text(text) => match excludes.add(PatternOrigin::IgnoreFile, &text) {
@@ -131,8 +132,10 @@ impl Backup {
                 IgnoreText::Missing => {}
             }
         }
-        excludes.add(PatternOrigin::Caller, &self.patterns)?;
-        patterns.extend(&self.patterns);
+        for (origin, text) in &self.patterns {
+            excludes.add(origin.clone(), text)?;
+            patterns.extend(text);
+        }
         if let (true, Some(odd)) = (self.strict_patterns, excludes.warnings().first()) {
             let error = Error::new(ErrorKind::InvalidInput, "use the patterns");
             return Err(error.caused_by(odd.to_string()));
@@ -145,6 +148,7 @@ impl Backup {
             excludes,
             one_file_system: self.one_file_system,
             selected: self.selected_paths()?,
+            lists_unselected: false,
             own: None,
             staging,
         };

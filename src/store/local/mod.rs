@@ -99,6 +99,16 @@ impl LocalStore {
         self.dir.join(key)
     }
 
+    /// Returns the files of this store in the directory of the archive `key`, which a backup into the store leaves
+    /// out. A [preview](crate::Backup::preview) needs them. `None` if there is no such directory.
+    ///
+    /// This looks at the directory, so it may block.
+    pub fn own_files(&self, key: &Key) -> Option<OwnFiles> {
+        let dir = self.parent(key);
+        let meta = std::fs::metadata(or_current(&dir)).ok()?;
+        Some(own_files(dir, &meta))
+    }
+
     /// Returns the directory of the file for `key`.
     fn parent(&self, key: &Key) -> PathBuf {
         let path = self.path(key);
@@ -216,7 +226,7 @@ impl Store for LocalStore {
 /// Fails unless the store's directory exists.
 fn check_dir(dir: &Path) -> Result<()> {
     const OPERATION: &str = "use the directory for archives";
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let dir = or_current(dir);
     match std::fs::metadata(dir) {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -225,6 +235,19 @@ fn check_dir(dir: &Path) -> Result<()> {
         }
         Err(e) => Err(Error::io(OPERATION, e).at(dir)),
     }
+}
+
+/// Returns the directory at a path. An empty path is that of the current directory.
+fn or_current(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
+}
+
+/// Returns the files of a store in `dir`.
+fn own_files(dir: PathBuf, meta: &std::fs::Metadata) -> OwnFiles {
+    OwnFiles::new(meta, move |name: &[u8]| {
+        let archive = name.strip_suffix(b".lock").unwrap_or(name);
+        is_part(name) || has_footer(&dir.join(OsStr::from_bytes(archive)))
+    })
 }
 
 /// Returns the archive at `path`, if there is one.
@@ -306,12 +329,7 @@ impl Upload for LocalUpload {
     }
 
     fn own_files(&self) -> Option<OwnFiles> {
-        let dir = self.dir.clone();
-        let is_own = move |name: &[u8]| {
-            let archive = name.strip_suffix(b".lock").unwrap_or(name);
-            is_part(name) || has_footer(&dir.join(OsStr::from_bytes(archive)))
-        };
-        Some(OwnFiles::new(&self.part.as_ref()?.dir_meta, is_own))
+        Some(own_files(self.dir.clone(), &self.part.as_ref()?.dir_meta))
     }
 }
 

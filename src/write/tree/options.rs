@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{format::Profile, limiter::Limiter};
+use crate::{format::Profile, limiter::Limiter, read::is_own_archive};
 
 /// A file whose ctime is younger than this may have changes that the ctime does not show yet:
 /// memory-mapped pages change it only when they are written back.
@@ -29,6 +29,12 @@ pub(crate) struct TreeOptions {
 }
 
 impl TreeOptions {
+    /// Returns whether a file of `len` bytes is left out because it is an archive of wingback. `fills` reads
+    /// bytes from an offset on, and returns whether all of them are there.
+    pub(crate) fn leaves_out(&self, len: u64, fills: impl FnMut(&mut [u8], u64) -> bool) -> bool {
+        !self.include_archives && is_own_archive(len, fills)
+    }
+
     /// Returns whether a ctime is too young to prove that a file is unchanged.
     pub(super) fn is_recent(&self, ctime_ns: i64) -> bool {
         let now = self.now.unwrap_or_else(SystemTime::now);

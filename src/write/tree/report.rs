@@ -29,8 +29,8 @@ pub(crate) struct TreeReport {
 }
 
 impl TreeReport {
-    /// Returns whether the archive has no member.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files + self.directories + self.symlinks == 0
+    /// Returns the number of members of the archive.
+    pub(crate) fn members(&self) -> u64 {
+        self.files + self.directories + self.symlinks
     }
 }

@@ -14,7 +14,6 @@ use crate::{
     },
     fs::{file::SourceFile, root::Root, stat::FileId, walk::DirEntry},
     progress::Tracker,
-    read::is_own_archive,
     report::Change,
     write::tree::options::TreeOptions,
 };
@@ -170,14 +169,16 @@ impl Reader<'_> {
                 let small = self.read_small(path, file, &mut meta);
                 let small = small.map_err(|error| Failed { operation: "read", error })?;
                 let content = &small.tar[small.header_len..][..meta.size as usize];
-                match self.leaves_out(meta.size, |into, at| fill(into, content, at)) {
+                match self.options.leaves_out(meta.size, |into, at| fill(into, content, at)) {
                     true => Content::OwnArchive,
                     false => Content::Small(small),
                 }
             }
             // The next read returns the error of this one.
             Some(_)
-                if self.leaves_out(len, |into, at| file.read_at(into, at) == Ok(into.len())) =>
+                if self
+                    .options
+                    .leaves_out(len, |into, at| file.read_at(into, at) == Ok(into.len())) =>
             {
                 Content::OwnArchive
             }
@@ -190,11 +191,6 @@ impl Reader<'_> {
             }
         };
         Ok(FoundFile { meta, link, content })
-    }
-
-    /// Returns whether a file is left out because it is an archive of wingback.
-    fn leaves_out(&self, len: u64, fills: impl FnMut(&mut [u8], u64) -> bool) -> bool {
-        !self.options.include_archives && is_own_archive(len, fills)
     }
 
     /// Reads the whole file. If it is shorter than `meta` says, the header has the length that was read.
