@@ -283,6 +283,7 @@ pub use ops::{
     list::{List, Listing},
     member_stream::MemberStream,
     previous::Previous,
+    reader::{ArchiveFile, ArchiveReader},
     restore::{Restore, Restored},
     retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},
     unpacked::{MEMBERS_MAX, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},

@@ -164,7 +164,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Opens the archive. Returns its bytes for the threads of the engine, and a future that serves their reads.
-    async fn open(self) -> Result<(Source, BoxFuture<'a, ()>)> {
+    pub(crate) async fn open(self) -> Result<(Source, BoxFuture<'a, ()>)> {
         let nothing = || futures::future::ready(()).boxed();
         Ok(match self.0 {
             Origin::File(path) => {
