@@ -59,6 +59,8 @@ async fn run(args: args::Mount) -> Result<()> {
     if args.allow_other {
         options.push(MountOption::AllowOther);
     }
+    // A signal after the mount must unmount.
+    signals::listen();
     let (tree, what) = open(args).await?;
     let mut session =
         Session::new(FileSystem::new(tree), &dir, &options).map_err(|e| not_mounted(e, &dir))?;
