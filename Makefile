@@ -34,7 +34,7 @@ test: test-rust test-go ## every part of the project against real programs and s
 
 test-quick: ## Rust without servers and the browser, and Go with the command: for each small change
 	@tests/setup.sh quick
-	cargo build --workspace --all-targets --exclude wingback-isal
+	cargo build --workspace --all-targets --exclude wingback-isal --features wingback-cli/mount
 	tests/run.py --quick
 	bindings/go/test.sh $(TARGET)/debug quick
 
@@ -53,7 +53,7 @@ test-rust: setup ## the part of test that is in Rust and C
 	tests/left-out.sh compare
 
 test-go: setup ## the part of test that is in Go
-	cargo build --workspace --all-targets --exclude wingback-isal
+	cargo build --workspace --all-targets --exclude wingback-isal --features wingback-cli/mount
 	bindings/go/test.sh $(TARGET)/debug
 
 static: setup-all ## the statically linked command, for amd64 and arm64: target/*-musl/release/wingback
@@ -71,7 +71,8 @@ install: ## the C library (header, both libraries, files for pkg-config and CMak
 lint: ## format, clippy, docs, public API, dependencies, oldest Rust, hidden test skips
 	@tests/setup.sh lints
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features isal -- -D warnings
+	cargo clippy --workspace --all-targets --features isal,wingback-cli/mount -- -D warnings
+	cargo clippy -p wingback-cli --all-targets -- -D warnings
 	cargo clippy -p wingback --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features wingback/testing
 	cargo clippy -p wingback-ffi --no-default-features --all-targets -- -D warnings

@@ -287,6 +287,7 @@ pub use ops::{
     member_stream::MemberStream,
     preview::{Preview, PreviewEntry, PreviewStream},
     previous::Previous,
+    reader::{ArchiveFile, ArchiveReader},
     restore::{Restore, Restored},
     retention::{ArchiveGroup, GroupBy, PlannedArchive, Reason, Retention, Verdict},
     unpacked::{MEMBERS_MAX, NotExtracted, NotExtractedReason, UnpackOptions, Unpacked},

@@ -7,5 +7,5 @@ if ! command -v rustup >/dev/null 2>&1 ||
     tests/left-out.sh case "the oldest Rust: rustup cannot install it"
     exit 0
 fi
-rustup run "$msrv" cargo check --workspace --exclude wingback-isal --features wingback/testing \
+rustup run "$msrv" cargo check --workspace --exclude wingback-isal --features wingback/testing,wingback-cli/mount \
     --target-dir "${CARGO_TARGET_DIR:-target}/msrv"

@@ -18,7 +18,10 @@ import sys
 import threading
 import time
 
-BUILD = ["cargo", "test", "--workspace", "--all-targets", "--exclude", "wingback-isal", "--no-run"]
+BUILD = [
+    "cargo", "test", "--workspace", "--all-targets", "--exclude", "wingback-isal", "--features", "wingback-cli/mount",
+    "--no-run",
+]
 # S3 servers, the daemon with its page, and C programs under the sanitizer.
 SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
 # Thousands of random cases and limits, which `--quick` leaves out as well.

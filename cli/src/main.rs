@@ -10,6 +10,8 @@ mod hooks;
 mod info;
 mod inspect;
 mod man;
+#[cfg(feature = "mount")]
+mod mount;
 mod output;
 mod preview;
 mod progress;
@@ -71,6 +73,8 @@ fn run(command: Command) -> Status {
         Command::Diff(args) => smol::block_on(diff::diff(&args)),
         Command::Find(args) => smol::block_on(find::find(&args)),
         Command::Cat(args) => smol::block_on(inspect::cat(&args)),
+        #[cfg(feature = "mount")]
+        Command::Mount(args) => smol::block_on(mount::mount(args)),
         Command::Verify(args) => smol::block_on(inspect::verify(&args)),
         Command::Extract(args) => smol::block_on(restore::extract(&args)),
         Command::Restore(args) => smol::block_on(restore::restore(&args)),

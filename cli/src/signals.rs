@@ -60,6 +60,12 @@ pub async fn exit() {
     std::process::exit(status(1).into());
 }
 
+/// Keeps signals from ending the process from now on, so that the caller can wait for the [`first`] one.
+#[cfg(feature = "mount")]
+pub fn listen() {
+    LazyLock::force(&RECEIVED);
+}
+
 /// Keeps the second signal from ending the process, because the caller has something to do before that.
 pub fn hold() {
     IS_HELD.store(true, SeqCst);

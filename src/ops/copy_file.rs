@@ -174,7 +174,7 @@ fn copy_file(source: Source, path: &[u8], mut output: Output<'_>) -> Result<Memb
 }
 
 /// Returns the member if it is a file.
-fn check(path: &[u8], found: Option<Member>) -> Result<Member> {
+pub(super) fn check(path: &[u8], found: Option<Member>) -> Result<Member> {
     match found {
         Some(member) if member.kind == MemberKind::File => Ok(member),
         Some(member) => Err(refused(path, what(&member))),

@@ -8,10 +8,7 @@ use crate::{
     format::index::{LocatedEntry, LocatedSegment, Page, Segment},
     ops::{last_members::ContentHash, stamp::Stamp},
     progress::Tracker,
-    read::{
-        Index, Pages, ReadAt, corrupt,
-        inflate::{Inflater, PADDING},
-    },
+    read::{Index, Pages, ReadAt, corrupt, inflate::Inflater},
     source::at_location,
 };
 
@@ -135,7 +132,8 @@ impl IndexEntries {
         let number = piece.segment.number;
         if self.decoded.as_ref().is_none_or(|(decoded, _)| *decoded != number) {
             self.decoded = None;
-            let raw = self.decode(&piece.segment).map_err(|e| self.located(e))?;
+            let read = self.inflater.read(&*self.source, &piece.segment);
+            let raw = read.map_err(|e| self.located(e))?;
             tracker.add_bytes(raw.len() as u64);
             self.decoded = Some((number, raw));
         }
@@ -172,15 +170,6 @@ impl IndexEntries {
     /// Adds the location of the archive to an error.
     pub(super) fn located(&self, error: Error) -> Error {
         at_location(error, self.location.as_ref())
-    }
-
-    fn decode(&mut self, segment: &LocatedSegment) -> Result<Vec<u8>> {
-        let len = segment.segment.compressed_len as usize;
-        let mut compressed = vec![0; len + PADDING];
-        self.source.read_at(segment.file_at, &mut compressed[..len])?;
-        self.inflater
-            .checked(&segment.segment, &mut compressed)
-            .ok_or_else(|| corrupt(format!("segment {} is damaged", segment.number)))
     }
 
     /// Goes to the next page. Returns false at the end.

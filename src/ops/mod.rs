@@ -21,6 +21,7 @@ pub(crate) mod lock;
 pub(crate) mod member_stream;
 pub(crate) mod preview;
 pub(crate) mod previous;
+pub(crate) mod reader;
 pub(crate) mod restore;
 pub(crate) mod retention;
 mod select;

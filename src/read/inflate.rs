@@ -5,7 +5,14 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::format::{gzip::FINAL_BLOCK, index::Segment};
+use super::input::{ReadAt, corrupt};
+use crate::{
+    error::Result,
+    format::{
+        gzip::FINAL_BLOCK,
+        index::{LocatedSegment, Segment},
+    },
+};
 
 /// Bytes that [`Inflater::segment`] needs after the segment.
 pub(crate) const PADDING: usize = FINAL_BLOCK.len();
@@ -34,6 +41,20 @@ impl Inflater {
             *padding = saved;
         }
         is_good
+    }
+
+    /// Reads a segment and decodes it. Fails with [`Corrupt`](crate::ErrorKind::Corrupt) if its content does not have
+    /// the checksums of its record.
+    pub(crate) fn read(
+        &mut self,
+        source: &dyn ReadAt,
+        segment: &LocatedSegment,
+    ) -> Result<Vec<u8>> {
+        let len = segment.segment.compressed_len as usize;
+        let mut compressed = vec![0; len + PADDING];
+        source.read_at(segment.file_at, &mut compressed[..len])?;
+        self.checked(&segment.segment, &mut compressed)
+            .ok_or_else(|| corrupt(format!("segment {} is damaged", segment.number)))
     }
 
     /// Decodes the segment in `bytes`, which has [`PADDING`] bytes after it. Returns `None` if its content does not

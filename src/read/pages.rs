@@ -163,7 +163,7 @@ impl Pages {
     }
 
     /// Returns the pages from the last one on that may have an entry with this sort key.
-    pub(super) fn from(index: Arc<Index>, key: &[u8]) -> Result<Self> {
+    pub(crate) fn from(index: Arc<Index>, key: &[u8]) -> Result<Self> {
         let mut path = Vec::new();
         let mut node = index.root.top.clone();
         while let Some((at, _)) = node.child_of(key) {

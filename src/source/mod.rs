@@ -222,7 +222,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Opens the archive. Returns its bytes for the threads of the engine, and a future that serves their reads.
-    async fn open(self, tracker: &Arc<Tracker>) -> Result<(Source, BoxFuture<'a, ()>)> {
+    pub(crate) async fn open(self, tracker: &Arc<Tracker>) -> Result<(Source, BoxFuture<'a, ()>)> {
         let nothing = || futures::future::ready(()).boxed();
         let pace = Arc::new(Pace::new(self.read_limit, tracker));
         Ok(match self.origin {

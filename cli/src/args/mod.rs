@@ -5,6 +5,8 @@ mod create;
 mod hooks;
 mod inspect;
 mod maintain;
+#[cfg(feature = "mount")]
+mod mount;
 mod shared;
 mod unpack;
 
@@ -19,6 +21,9 @@ pub use self::{
     shared::{Output, REMOTE, Remote},
     unpack::{Extract, Recover, Restore, Unpack},
 };
+
+#[cfg(feature = "mount")]
+pub use self::mount::Mount;
 
 /// Fast backups of game servers: ordinary .tar.gz archives with an index inside
 ///
@@ -48,6 +53,8 @@ pub enum Command {
     Diff(Diff),
     Find(Find),
     Cat(Cat),
+    #[cfg(feature = "mount")]
+    Mount(Mount),
     Verify(Verify),
     Extract(Extract),
     Restore(Restore),

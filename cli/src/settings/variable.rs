@@ -11,8 +11,9 @@ use super::{Env, Setting, flag, option};
 use crate::args::REMOTE;
 
 /// Options without a variable, by command. An exported variable applies to every later command, so it must not
-/// remove or replace files, leave files out of archives, hide archives, or name a single archive.
-const ONLY_TYPED: [(&str, &[&str]); 7] = [
+/// remove or replace files, show them to other users, leave files out of archives, hide archives, or name a single
+/// archive.
+const ONLY_TYPED: &[(&str, &[&str])] = &[
     (
         "create",
         &[
@@ -33,6 +34,8 @@ const ONLY_TYPED: [(&str, &[&str]); 7] = [
     ("extract", &["overwrite", "salvage", "sha1"]),
     ("restore", &["delete", "delete-excluded", "dry-run", "in-place", "sha1"]),
     ("sweep", &["older-than"]),
+    #[cfg(feature = "mount")]
+    ("mount", &["allow-other"]),
 ];
 
 /// Returns the settings of `command` in the environment. An empty variable does not count.
@@ -89,7 +92,7 @@ mod tests {
     fn the_options_without_a_variable_exist() {
         let mut cli = Cli::command();
         cli.build();
-        for (name, options) in ONLY_TYPED {
+        for &(name, options) in ONLY_TYPED {
             let command = cli.find_subcommand(name).expect(name);
             for option in options {
                 let arg = command.get_arguments().find(|arg| arg.get_long() == Some(option));

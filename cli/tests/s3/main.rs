@@ -8,6 +8,9 @@ mod common;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 #[path = "../../../tests/s3/http.rs"]
 mod http;
+#[cfg(feature = "mount")]
+#[path = "../mount/mounted.rs"]
+mod mounted;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 #[path = "../../../tests/s3/server.rs"]
 mod server;
@@ -298,4 +301,32 @@ fn every_command_rejects_an_invalid_name() {
             assert!(err.contains("use the name s3://"), "{args:?}: {err}");
         }
     }
+}
+
+#[cfg(feature = "mount")]
+#[test]
+fn a_bucket_is_mounted() {
+    use std::path::Path;
+
+    use mounted::Mounted;
+
+    let (server, fixture) = (Server::new(), fixture());
+    let bucket = server.bucket();
+    let to = format!("s3://{bucket}/servers/");
+    for label in ["lobby", "arena"] {
+        let mut create = with_keys(&server);
+        ok(create.arg("create").arg(&fixture.source).args(["--to", &to, "--label", label, "-q"]));
+    }
+    let Some(mounted) = Mounted::by(with_keys(&server), Path::new(&to)) else { return };
+    assert_eq!(common::names(&mounted.dir), ["arena", "lobby"]);
+    let [arena, lobby] = ["arena", "lobby"].map(|label| {
+        let dir = mounted.path(label);
+        dir.join(&common::names(&dir)[0])
+    });
+    let ran = ok(Command::new("diff").arg("-r").args([&lobby, &fixture.source]));
+    assert_eq!(ran.out, "");
+    // The other archive was not opened yet.
+    server.objects(&bucket).iter().for_each(|(key, _)| server.delete(&bucket, key));
+    let error = fs::read(arena.join("server.properties")).expect_err("it was removed");
+    assert_eq!(error.raw_os_error(), Some(libc::ESTALE), "{}", mounted.errors());
 }
