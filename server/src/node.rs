@@ -65,7 +65,7 @@ impl Node {
         let open = |e: io::Error| format!("{}: {e}", state.display());
         let lock = lock(&state).map_err(open)?;
         Ok(Node {
-            tokens: Tokens::new(config.token.clone()),
+            tokens: Tokens::new(config.token.clone(), config.tokens()),
             panel: Panel::of(&config)?,
             backups: Records::open(state.join("backups")).map_err(open)?,
             restores: Records::open(state.join("restores")).map_err(open)?,
