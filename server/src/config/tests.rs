@@ -72,7 +72,7 @@ fn the_switch_changes_only_defaults() {
          wingback.invalid_uuid_status: 400\n"
     );
     let both = ["", "compatibility: pterodactyl, "].map(|switch| {
-        let text = "archive_name: a-{uuid}, ignore_file: .x, ignore_mode: none, rules: git, \
+        let text = "archive_name: 'a-{uuid}', ignore_file: .x, ignore_mode: none, rules: git, \
                     tokens: pelican, invalid_adapter_status: 422, invalid_uuid_status: 418";
         let directories = "root_directory: /r, data: /d, backup_directory: /b";
         let text = format!("wingback: {{{switch}{text}}}\nsystem: {{{directories}}}\n");
