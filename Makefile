@@ -40,7 +40,7 @@ test-quick: ## Rust without servers and the browser, and Go with the command: fo
 
 test-all: setup-all static ## as test, and tests whose tools take long to set up: MinIO, valgrind, cargo-c, CMake, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
-	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon
+	WINGBACK_TEST_ALL=1 WINGBACK_S3_SERVER=minio tests/run.py --only s3,s3_threads,programs,daemon,panel
 	python3 benches/counters.py --wingback $(TARGET)/debug/wingback
 	cargo test -p wingback --features $(FEATURES) --lib --test archive --test encoder --test previous
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go

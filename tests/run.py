@@ -23,7 +23,7 @@ BUILD = [
     "--no-run",
 ]
 # S3 servers, the daemon with its page, and C programs under the sanitizer.
-SLOW = {"s3", "s3_threads", "daemon", "programs", "install"}
+SLOW = {"s3", "s3_threads", "daemon", "panel", "programs", "install"}
 # Thousands of random cases and limits, which `--quick` leaves out as well.
 CAMPAIGNS = {
     "bounds", "excludes_limits", "format_document", "killed", "refused", "tar_sequences", "tenant",

@@ -65,7 +65,6 @@ function handleEvent(of, { event, args = [] }) {
   } else if (event === 'backup progress' && args[1]) {
     handleProgress(of, JSON.parse(args[1]));
   } else if (event.startsWith('backup ')) {
-    if (event === 'backup restore completed') showMessage('The restore is complete.');
     load(of);
   }
 }

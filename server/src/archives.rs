@@ -6,7 +6,7 @@ use uuid::Uuid;
 use wingback::{Archive, ErrorKind, Key, LocalStore, NameTemplate, Result, Store};
 
 use crate::{
-    config::Config,
+    config::{Compatibility, Config},
     record::{Adapter, Backup, Destination},
 };
 
@@ -71,14 +71,15 @@ pub(crate) fn location(config: &Config, backup: &Backup) -> Result<Option<Archiv
 }
 
 /// Finds the local archive of a backup without a record, such as one that Wings made. It looks for the
-/// configured name and for Wings' own.
+/// configured name, and for the names that follow from each [`Compatibility`].
 pub(crate) async fn find_unrecorded(
     config: &Config,
     server: Uuid,
     backup: Uuid,
 ) -> Result<Option<ArchiveLocation>> {
-    for names in [config.archive_name().of(server), wings_own_name()] {
-        let location = local(config, names, backup);
+    let known = Compatibility::ALL.map(Compatibility::archive_name);
+    for name in std::iter::once(config.archive_name()).chain(known) {
+        let location = local(config, name.of(server), backup);
         if location.store.head(&location.key).await?.is_some() {
             return Ok(Some(location));
         }
@@ -95,8 +96,4 @@ fn names_of(key: &str, backup: Uuid) -> Option<NameTemplate> {
 fn local(config: &Config, names: NameTemplate, backup: Uuid) -> ArchiveLocation {
     let store = LocalStore::new(config.backup_directory()).names(names).reserve(config.reserve());
     ArchiveLocation { key: store.key(backup), store: Arc::new(store) }
-}
-
-fn wings_own_name() -> NameTemplate {
-    "{uuid}.tar.gz".parse().expect("the template is valid")
 }

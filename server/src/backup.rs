@@ -9,6 +9,7 @@ use std::{
 use blocking::unblock;
 use serde_json::json;
 use smol::Timer;
+use tracing::Instrument;
 use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
 
@@ -34,13 +35,13 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) {
     let claim = Claim { job: job.uuid, server: Some(job.server), slot: true };
     let turn = node.queue.enter(claim);
-    smol::spawn(async move {
+    let work = async move {
         let started = Instant::now();
         let result = job.work(run(&node, &job, turn, dir, ignore)).await;
         node.metrics.backup_finished(started.elapsed(), result.as_ref().ok());
         end(&node, job, result).await;
-    })
-    .detach();
+    };
+    smol::spawn(work.in_current_span()).detach();
 }
 
 async fn run(
@@ -67,9 +68,9 @@ async fn run(
     let mut backup = Backup::new(dir)
         .label(job.server.to_string())
         .exclude(ignore)
-        .rules(options.rules)
-        .ignore_file(options.ignore_mode)
-        .ignore_file_name(&*options.ignore_file)
+        .rules(node.config.rules())
+        .ignore_file(node.config.ignore_mode())
+        .ignore_file_name(node.config.ignore_file())
         .profile(options.profile)
         // A new server is empty. The record, the event and the metrics say so.
         .allow_empty(true)

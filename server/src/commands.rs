@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use blocking::unblock;
+use futures::FutureExt;
 use hyper::StatusCode;
 use rustix::fs::{Access, access, statvfs};
 use smol::Timer;
@@ -20,6 +22,7 @@ use crate::{
     job::{Active, Kind},
     node::{Node, PREFLIGHT, in_time},
     outbox,
+    queue::Claim,
     record::{self, Adapter, Delivery, Destination, Notification, State},
     restore::{self, RestoreRequest},
     timestamp::Timestamp,
@@ -166,7 +169,9 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
         }
     };
     let Some(backup) = node.backups.get(uuid) else {
-        return remove(&node.archive(server, uuid).await?).await;
+        remove(&node.archive(server, uuid).await?).await?;
+        remove_empty_folder(node, server, uuid).await;
+        return Ok(());
     };
     if backup.server != server || backup.deleted {
         return Err(ApiError::missing("there is no such backup"));
@@ -175,6 +180,7 @@ pub(crate) async fn delete(node: &Node, server: Uuid, uuid: Uuid) -> Result<(), 
         let location = archives::location(&node.config, &backup);
         if let Some(location) = location.map_err(ApiError::failed)? {
             remove(&location).await?;
+            remove_empty_folder(node, server, uuid).await;
         }
     }
     // A pending notification keeps the record.
@@ -191,6 +197,17 @@ async fn remove(location: &ArchiveLocation) -> Result<(), ApiError> {
         return Err(ApiError::conflict("the backup is locked"));
     }
     location.remove().await.map_err(ApiError::failed)
+}
+
+/// Removes the folder of a server's archives after the last archive, as Pelican's Wings does.
+async fn remove_empty_folder(node: &Node, server: Uuid, uuid: Uuid) {
+    let folder = node.config.backup_directory().join(server.to_string());
+    // During this turn, no backup of the server begins to use the folder.
+    let claim = Claim { job: uuid, server: Some(server), slot: false };
+    if let Some(_turn) = node.queue.enter(claim).now_or_never() {
+        // It fails if the folder has files, or does not exist.
+        let _ = unblock(move || std::fs::remove_dir(folder)).await;
+    }
 }
 
 /// Queues a restore of a backup into its server's directory.

@@ -23,14 +23,22 @@ pub(crate) struct Event {
     pub(crate) args: Arc<[String]>,
 }
 
+/// A message for the sockets of a server.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    Event(Event),
+    /// Tokens were withdrawn. The token of the socket may be one of them.
+    CheckToken,
+}
+
 /// The events of all servers.
 #[derive(Debug, Default)]
 pub(crate) struct Events(Mutex<HashMap<Uuid, Channel>>);
 
-type Channel = (Sender<Event>, InactiveReceiver<Event>);
+type Channel = (Sender<Notice>, InactiveReceiver<Notice>);
 
 impl Events {
-    pub(crate) fn listen(&self, server: Uuid) -> Receiver<Event> {
+    pub(crate) fn listen(&self, server: Uuid) -> Receiver<Notice> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Remove channels without clients.
         all.retain(|_, (sender, _)| sender.receiver_count() > 0);
@@ -46,7 +54,17 @@ impl Events {
     pub(crate) fn send(&self, server: Uuid, name: impl Into<Arc<str>>, args: Vec<String>) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((sender, _)) = all.get(&server) {
-            let _ = sender.try_broadcast(Event { event: name.into(), args: args.into() });
+            let event = Event { event: name.into(), args: args.into() };
+            let _ = sender.try_broadcast(Notice::Event(event));
+        }
+    }
+
+    /// Lets the sockets of a server, or of all servers, check their tokens.
+    pub(crate) fn check_tokens(&self, server: Option<Uuid>) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |other: &Uuid| server.is_none_or(|server| server == *other);
+        for (_, (sender, _)) in all.iter().filter(|(other, _)| is_meant(other)) {
+            let _ = sender.try_broadcast(Notice::CheckToken);
         }
     }
 

@@ -18,11 +18,13 @@ mod api_error;
 mod archives;
 mod backup;
 mod cancel;
+mod claims;
 mod client;
 mod commands;
 mod config;
 mod deadline;
 mod demo;
+mod denials;
 mod events;
 mod http;
 mod io;
@@ -45,9 +47,9 @@ mod token;
 mod verify;
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -57,22 +59,29 @@ use clap::Parser;
 use futures::StreamExt;
 use tracing_subscriber::EnvFilter;
 
-use crate::{config::Config, node::Node};
+use crate::{
+    config::{Compatibility, Config},
+    node::Node,
+};
 
 /// Serve the backup endpoint of a game-server node
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Path of the configuration: Wings' config.yml, or a similar file
-    #[arg(short, long, default_value = "/etc/pterodactyl/config.yml", env = "WINGBACK_CONFIG")]
-    config: PathBuf,
+    /// Path of the configuration: Wings' config.yml, or a similar file [default:
+    /// /etc/pterodactyl/config.yml, or /etc/pelican/config.yml with --compatibility pelican]
+    #[arg(short, long, env = "WINGBACK_CONFIG")]
+    config: Option<PathBuf>,
+    /// The program that the daemon stands in for, instead of the configured one
+    #[arg(long, value_enum, env = "WINGBACK_COMPATIBILITY")]
+    compatibility: Option<Compatibility>,
     /// Address to listen on, instead of the configured one
     #[arg(short, long)]
     listen: Option<SocketAddr>,
     /// Serve a sample server from a temporary directory, on loopback
     #[arg(long, conflicts_with = "config")]
     demo: bool,
-    /// Check the configuration, print its errors, and exit
+    /// Check the configuration, print its errors or the values that depend on its `compatibility`, and exit
     #[arg(long)]
     check: bool,
     /// Write the log as JSON, one object a line
@@ -105,11 +114,16 @@ fn log(as_json: bool) {
 async fn run(args: &Args) -> Result<(), String> {
     // Dropping this at the end removes its directory.
     let demo = if args.demo { Some(demo::Demo::new()?) } else { None };
-    let path = demo.as_ref().map_or(&args.config, |demo| &demo.config);
-    let config = Config::read(path)?;
+    let path: &Path = match (&demo, &args.config) {
+        (Some(demo), _) => &demo.config,
+        (None, Some(path)) => path,
+        (None, None) => args.compatibility.unwrap_or_default().config_path(),
+    };
+    let config = Config::read(path, args.compatibility)?;
     let tls = tls::acceptor(&config.api.ssl)?;
     if args.check {
-        return Ok(());
+        let mut out = std::io::stdout();
+        return out.write_all(config.summary().as_bytes()).map_err(|e| e.to_string());
     }
     warn_about(&config);
     // Without a handler, a write over RLIMIT_FSIZE ends the process. With one, the write fails.
@@ -137,7 +151,8 @@ async fn run(args: &Args) -> Result<(), String> {
     };
     let signals = async {
         while let Some(Ok(Signal::Hup)) = signals.next().await {
-            match Config::read(path).and_then(|c| Ok((tls::acceptor(&c.api.ssl)?, c))) {
+            let config = Config::read(path, args.compatibility);
+            match config.and_then(|c| Ok((tls::acceptor(&c.api.ssl)?, c))) {
                 Ok((acceptor, config)) => {
                     *tls.lock().unwrap_or_else(PoisonError::into_inner) = acceptor;
                     node.reload(&config);

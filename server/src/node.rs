@@ -67,7 +67,7 @@ impl Node {
         let lock = lock(&state).map_err(open)?;
         wingback::set_memory_limit(config.memory_limit());
         Ok(Node {
-            tokens: Tokens::new(config.token.clone()),
+            tokens: Tokens::new(config.token.clone(), config.tokens()),
             panel: Panel::of(&config)?,
             backups: Records::open(state.join("backups")).map_err(open)?,
             restores: Records::open(state.join("restores")).map_err(open)?,

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use smol::Timer;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -29,7 +30,8 @@ pub(crate) enum Subject {
 /// Starts a task that notifies the Panel.
 pub(crate) fn notify(node: &Arc<Node>, subject: Subject) {
     let node = node.clone();
-    smol::spawn(async move { deliver(&node, subject).await }).detach();
+    let work = async move { deliver(&node, subject).await };
+    smol::spawn(work.in_current_span()).detach();
 }
 
 /// Returns the number of pending notifications.

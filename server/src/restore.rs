@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::Instrument;
 use uuid::Uuid;
 use wingback::{Archive, Error, Owner, Restore, Result, Sha1, Transfer, UnpackOptions};
 
@@ -75,7 +76,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source
     // A restore needs no slot, because a person waits for it.
     let claim = Claim { job: job.uuid, server: Some(job.server), slot: false };
     let turn = node.queue.enter(claim);
-    smol::spawn(async move {
+    let work = async move {
         match job.unless_cancelled(turn).await {
             Ok(turn) => {
                 let result = job.work(run(&node, &job, id, dir, source)).await;
@@ -86,8 +87,8 @@ pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source
             }
             Err(e) => end(&node, id, job, Err(e)).await,
         }
-    })
-    .detach();
+    };
+    smol::spawn(work.in_current_span()).detach();
 }
 
 async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Source) -> Result<()> {
@@ -171,13 +172,14 @@ pub(crate) async fn end(node: &Arc<Node>, id: Uuid, job: Active, result: Result<
         None => {
             tracing::info!(%backup, %server, "restore complete");
             node.events.message(server, "The backup is restored.");
-            node.events.send(server, "backup restore completed", Vec::new());
         }
         Some(Finding { message: why, .. }) => {
             tracing::warn!(%backup, %server, why, "restore failed");
             node.events.message(server, format!("The restore failed: {why}"));
         }
     }
+    // Also after a failure: the Panel's page waits for it.
+    node.events.send(server, "backup restore completed", Vec::new());
     if has_panel {
         outbox::notify(node, Subject::Restore(id));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Mutex, PoisonError, RwLock},
 };
 
@@ -12,7 +13,12 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::{config::Secret, timestamp::Timestamp};
+use crate::{
+    claims::{self, DownloadClaims, Grant, SocketClaims},
+    config::{Compatibility, Secret},
+    denials::{self, Denial, Denials},
+    timestamp::Timestamp,
+};
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
@@ -23,42 +29,26 @@ const LEEWAY: u64 = 60;
 #[derive(Debug)]
 pub(crate) struct Tokens {
     token: RwLock<Secret>,
+    /// The program whose Panel signs the tokens.
+    form: Compatibility,
     started: Timestamp,
+    denials: Denials,
     /// Used download tokens, and when they expire.
     used: Mutex<HashMap<String, u64>>,
 }
 
-/// The claims of a token for a WebSocket.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct SocketClaims {
-    pub(crate) server_uuid: Uuid,
-    #[serde(default)]
-    pub(crate) permissions: Vec<String>,
-    #[serde(flatten)]
-    pub(crate) times: Times,
-}
-
-/// The claims of a token for one download.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct DownloadClaims {
-    pub(crate) server_uuid: Uuid,
-    pub(crate) backup_uuid: Uuid,
-    unique_id: String,
-    /// Path of one file in the archive. Without it, as in tokens for Wings, the whole archive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) file: Option<String>,
-    #[serde(flatten)]
-    times: Times,
-}
-
-/// The time during which a token is valid, in seconds since 1970.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Times {
-    pub(crate) exp: u64,
-    #[serde(default)]
-    nbf: u64,
-    #[serde(default)]
-    iat: Option<u64>,
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenError {
+    /// Its signature or its claims are wrong.
+    Invalid,
+    Expired,
+    /// The Panel withdrew it, or it is from before the start of the daemon.
+    Denied,
+    /// It is for another purpose.
+    WrongScope,
+    /// It was valid for one request.
+    Used,
 }
 
 #[derive(Deserialize)]
@@ -66,26 +56,15 @@ struct Header {
     alg: String,
 }
 
-impl SocketClaims {
-    pub(crate) fn may(&self, permission: &str) -> bool {
-        self.permissions.iter().any(|p| p == permission || p == "*")
-    }
-}
-
-impl Times {
-    fn for_seconds(seconds: u64) -> Self {
-        let now = Timestamp::now().seconds();
-        Times { exp: now + seconds, nbf: 0, iat: Some(now) }
-    }
-
-    fn are_valid_at(&self, now: u64) -> bool {
-        now < self.exp && self.nbf <= now + LEEWAY
-    }
-}
-
 impl Tokens {
-    pub(crate) fn new(token: Secret) -> Self {
-        Tokens { token: RwLock::new(token), started: Timestamp::now(), used: Mutex::default() }
+    pub(crate) fn new(token: Secret, form: Compatibility) -> Self {
+        Tokens {
+            token: RwLock::new(token),
+            form,
+            started: Timestamp::now(),
+            denials: Denials::default(),
+            used: Mutex::default(),
+        }
     }
 
     pub(crate) fn replace(&self, token: Secret) {
@@ -108,37 +87,67 @@ impl Tokens {
 
     pub(crate) fn for_socket(&self, server: Uuid) -> String {
         let permissions = ["websocket.connect", "backup.read"].map(String::from).into();
-        let times = Times::for_seconds(600);
-        self.sign(&SocketClaims { server_uuid: server, permissions, times })
+        let grant = Grant::for_operator(server, claims::SOCKET, 600);
+        self.sign(&SocketClaims { grant, permissions })
     }
 
     pub(crate) fn for_download(&self, server: Uuid, backup: Uuid, file: Option<String>) -> String {
         self.sign(&DownloadClaims {
-            server_uuid: server,
+            grant: Grant::for_operator(server, claims::DOWNLOAD, 300),
             backup_uuid: backup,
             unique_id: Uuid::new_v4().to_string(),
             file,
-            times: Times::for_seconds(300),
         })
     }
 
-    pub(crate) fn socket(&self, token: &str) -> Option<SocketClaims> {
-        let claims: SocketClaims = self.verify(token)?;
-        claims.times.are_valid_at(Timestamp::now().seconds()).then_some(claims)
+    /// Withdraws tokens that were made until now.
+    pub(crate) fn deny(&self, denial: Denial) {
+        self.denials.add(denial, Timestamp::now().seconds());
     }
 
-    /// Returns the claims of a token at its first use, and `None` at any later use. A restart forgets the
-    /// used tokens, so tokens from before it are not valid.
-    pub(crate) fn download(&self, token: &str) -> Option<DownloadClaims> {
-        let claims: DownloadClaims = self.verify(token)?;
-        let now = Timestamp::now().seconds();
-        let is_older = claims.times.iat.is_some_and(|iat| iat < self.started.seconds());
-        if !claims.times.are_valid_at(now) || is_older {
-            return None;
-        }
+    /// Returns the claims of a token for a WebSocket.
+    pub(crate) fn socket(&self, token: &str) -> Result<SocketClaims, TokenError> {
+        let claims = self.verify(token).ok_or(TokenError::Invalid)?;
+        self.check_socket(&claims).map(|()| claims)
+    }
+
+    /// Checks the claims of an open WebSocket again: they expire, and the Panel may withdraw them.
+    pub(crate) fn check_socket(&self, claims: &SocketClaims) -> Result<(), TokenError> {
+        self.check(&claims.grant, claims::SOCKET)
+    }
+
+    /// Returns the claims of a token at its first use.
+    pub(crate) fn download(&self, token: &str) -> Result<DownloadClaims, TokenError> {
+        let claims: DownloadClaims = self.verify(token).ok_or(TokenError::Invalid)?;
+        self.check(&claims.grant, claims::DOWNLOAD)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp::now().seconds();
         used.retain(|_, until| *until > now);
-        used.insert(claims.unique_id.clone(), claims.times.exp).is_none().then_some(claims)
+        let before = used.insert(claims.unique_id.clone(), claims.grant.exp);
+        before.map_or(Ok(claims), |_| Err(TokenError::Used))
+    }
+
+    fn check(&self, grant: &Grant, scope: &str) -> Result<(), TokenError> {
+        let now = Timestamp::now().seconds();
+        if grant.exp <= now {
+            return Err(TokenError::Expired);
+        }
+        if grant.nbf > now + LEEWAY {
+            return Err(TokenError::Invalid);
+        }
+        // A restart forgets used and withdrawn tokens, so tokens from before it are not valid.
+        let oldest = self.started.seconds().max(now.saturating_sub(denials::KEPT));
+        let iat = grant.iat.filter(|&iat| iat >= oldest).ok_or(TokenError::Denied)?;
+        if self.denials.cover(grant, iat) {
+            return Err(TokenError::Denied);
+        }
+        if self.form == Compatibility::Pelican {
+            grant.user_uuid.as_ref().ok_or(TokenError::Denied)?;
+            if !grant.has_scope(scope) {
+                return Err(TokenError::WrongScope);
+            }
+        }
+        Ok(())
     }
 
     fn sign(&self, claims: &impl Serialize) -> String {
@@ -166,64 +175,18 @@ impl Tokens {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn tokens() -> Tokens {
-        Tokens::new(Secret("node".into()))
-    }
-
-    fn in_seconds(seconds: i64) -> u64 {
-        Timestamp::now().seconds().saturating_add_signed(seconds)
-    }
-
-    #[test]
-    fn only_the_nodes_token_is_accepted_and_a_reload_changes_it() {
-        let tokens = tokens();
-        assert!(tokens.is_bearer(b"Bearer node") && tokens.is_bearer(b"bearer node"));
-        for wrong in ["", "node", "Bearer", "Bearer ", "Bearer nod", "Bearer node2", "Basic node"] {
-            assert!(!tokens.is_bearer(wrong.as_bytes()), "{wrong}");
-        }
-        tokens.replace(Secret("other".into()));
-        assert!(!tokens.is_bearer(b"Bearer node") && tokens.is_bearer(b"Bearer other"));
-    }
-
-    #[test]
-    fn a_download_token_is_valid_once() {
-        let (tokens, server, backup) = (tokens(), Uuid::new_v4(), Uuid::new_v4());
-        let token = tokens.for_download(server, backup, None);
-        let claims = tokens.download(&token).unwrap();
-        assert_eq!((claims.server_uuid, claims.backup_uuid), (server, backup));
-        assert!(tokens.download(&token).is_none());
-        let from_before = json!({ "server_uuid": server, "backup_uuid": backup, "unique_id": "x",
-            "exp": in_seconds(100), "iat": in_seconds(-100) });
-        assert!(tokens.download(&tokens.sign(&from_before)).is_none());
-    }
-
-    #[test]
-    fn a_forged_expired_or_early_token_is_not_valid() {
-        let (tokens, server) = (tokens(), Uuid::new_v4());
-        let good = tokens.for_socket(server);
-        assert!(tokens.socket(&good).unwrap().may("backup.read"));
-        assert!(Tokens::new(Secret("other".into())).socket(&good).is_none());
-
-        let claims = |exp, nbf| json!({ "server_uuid": server, "exp": exp, "nbf": nbf });
-        assert!(tokens.socket(&tokens.sign(&claims(in_seconds(9), in_seconds(30)))).is_some());
-        assert!(tokens.socket(&tokens.sign(&claims(in_seconds(-1), 0))).is_none());
-        assert!(tokens.socket(&tokens.sign(&claims(in_seconds(900), in_seconds(100)))).is_none());
-        assert!(tokens.socket(&tokens.sign(&json!({ "server_uuid": server }))).is_none());
-
-        let [_, claims, mac] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
-        for alg in ["none", "HS512", "RS256"] {
-            let header = BASE64.encode(json!({ "alg": alg }).to_string());
-            assert!(tokens.socket(&format!("{header}.{claims}.{mac}")).is_none());
-            assert!(tokens.socket(&format!("{header}.{claims}.")).is_none());
-        }
-        for text in ["", ".", "..", "a.b.c", &good[1..], &good[..good.len() - 1]] {
-            assert!(tokens.socket(text).is_none(), "{text}");
-        }
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The Panel's page asks for a new token if it finds the words of `Expired` or `Denied`.
+        f.write_str(match self {
+            TokenError::Invalid => "jwt: the token is not valid for this server",
+            TokenError::Expired => "jwt: exp claim is invalid",
+            TokenError::Denied => "jwt: created too far in past (denylist)",
+            TokenError::WrongScope => "jwt: the token is for another purpose",
+            TokenError::Used => "jwt: the token was used already",
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
 use wingback::{ErrorKind, Result, Verified, Verify};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
     let claim = Claim { job: job.uuid, server: None, slot: true };
     let turn = node.queue.enter(claim);
-    smol::spawn(async move {
+    let work = async move {
         let result = job.work(run(&node, &job, turn, &location)).await;
         job.set_ending();
         match result {
@@ -36,8 +37,8 @@ pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
         // The job ends before clients receive the event.
         drop(job);
         node.events.send(server, event, Vec::new());
-    })
-    .detach();
+    };
+    smol::spawn(work.in_current_span()).detach();
 }
 
 async fn run(

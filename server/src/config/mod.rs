@@ -2,11 +2,13 @@
 //! additional blocks `s3` and `wingback`. `docs/server.md` lists the keys.
 
 mod bucket;
+mod compatibility;
 mod decode;
 mod error;
 mod host;
 mod scalar;
 mod secret;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -21,12 +23,17 @@ use std::{
     time::Duration,
 };
 
+use hyper::StatusCode;
 use serde::Deserialize;
 use wingback::{Encoder, IgnoreFile, Level, Profile, Rules};
 
-use self::{bucket::Bucket, host::Host, yaml::Node};
-pub(crate) use self::{secret::Secret, values::ArchiveName};
+use self::{bucket::Bucket, host::Host, values::ArchiveName, yaml::Node};
+pub(crate) use self::{compatibility::Compatibility, secret::Secret};
 use crate::service_url::ServiceUrl;
+
+/// Name of the file beside the configuration that may have the blocks `s3` and `wingback`. Wings removes
+/// them when it writes its own file.
+const BLOCKS: &str = "wingback.yml";
 
 /// The configuration. All other keys are ignored, because only Wings uses them.
 #[derive(Debug, Deserialize)]
@@ -59,10 +66,10 @@ pub(crate) struct Ssl {
     pub(crate) key: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct System {
-    root_directory: PathBuf,
+    root_directory: Option<PathBuf>,
     data: Option<PathBuf>,
     backup_directory: Option<PathBuf>,
     user: User,
@@ -104,12 +111,19 @@ pub(crate) enum Trust {
 pub(crate) struct Wingback {
     listen: Option<SocketAddr>,
     state_directory: Option<PathBuf>,
-    archive_name: ArchiveName,
+    /// The source of the default of the following keys.
+    compatibility: Compatibility,
+    archive_name: Option<ArchiveName>,
     #[serde(deserialize_with = "values::rules")]
-    pub(crate) rules: Rules,
+    rules: Option<Rules>,
     #[serde(deserialize_with = "values::ignore_mode")]
-    pub(crate) ignore_mode: IgnoreFile,
-    pub(crate) ignore_file: String,
+    ignore_mode: Option<IgnoreFile>,
+    ignore_file: Option<String>,
+    tokens: Option<Compatibility>,
+    #[serde(deserialize_with = "values::error_status")]
+    invalid_adapter_status: Option<StatusCode>,
+    #[serde(deserialize_with = "values::error_status")]
+    invalid_uuid_status: Option<StatusCode>,
     #[serde(deserialize_with = "values::profile")]
     pub(crate) profile: Profile,
     #[serde(deserialize_with = "values::encoder")]
@@ -166,28 +180,19 @@ impl Default for Api {
     }
 }
 
-impl Default for System {
-    fn default() -> Self {
-        System {
-            root_directory: "/var/lib/pterodactyl".into(),
-            data: None,
-            backup_directory: None,
-            user: User::default(),
-            backups: Backups::default(),
-            backup_write_limit: 0,
-        }
-    }
-}
-
 impl Default for Wingback {
     fn default() -> Self {
         Wingback {
             listen: None,
             state_directory: None,
-            archive_name: ArchiveName::default(),
-            rules: Rules::default(),
-            ignore_mode: IgnoreFile::default(),
-            ignore_file: ".pteroignore".into(),
+            compatibility: Compatibility::default(),
+            archive_name: None,
+            rules: None,
+            ignore_mode: None,
+            ignore_file: None,
+            tokens: None,
+            invalid_adapter_status: None,
+            invalid_uuid_status: None,
             profile: Profile::default(),
             encoder: Encoder::default(),
             threads: 0,
@@ -210,11 +215,15 @@ impl Default for Wingback {
 }
 
 impl Config {
-    /// Reads and checks the file at `path`.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut config =
-            Config::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))?;
+    /// Reads and checks the file at `path`. A given `compatibility` has priority over the file's.
+    pub(crate) fn read(path: &Path, compatibility: Option<Compatibility>) -> Result<Self, String> {
+        let mut config = Config::parse_file(path)?;
+        let blocks = path.with_file_name(BLOCKS);
+        if blocks.try_exists().map_err(|e| format!("{}: {e}", blocks.display()))? {
+            let Config { s3, wingback, .. } = Config::parse_file(&blocks)?;
+            (config.s3, config.wingback) = (s3, wingback);
+        }
+        config.wingback.compatibility = compatibility.unwrap_or(config.wingback.compatibility);
         config.token = config.token.resolve("token", "WINGS_TOKEN")?;
         config.token_id = Secret(config.token_id).resolve("token_id", "WINGS_TOKEN_ID")?.0;
         config.check().map_err(|problem| format!("{}: {problem}", path.display()))?;
@@ -230,7 +239,7 @@ impl Config {
         Secret(self.token_id.clone()).check().map_err(|why| format!("token_id: {why}"))?;
         self.address()?;
         for (key, path) in [
-            ("root_directory", Some(&self.system.root_directory)),
+            ("root_directory", self.system.root_directory.as_ref()),
             ("data", self.system.data.as_ref()),
             ("backup_directory", self.system.backup_directory.as_ref()),
         ] {
@@ -244,6 +253,12 @@ impl Config {
         let encoder = self.wingback.encoder.check(self.level());
         encoder.map_err(|why| format!("wingback.encoder: {why}"))?;
         self.s3.as_ref().map_or(Ok(()), Bucket::check).map_err(|why| format!("s3: {why}"))
+    }
+
+    fn parse_file(path: &Path) -> Result<Self, String> {
+        let fail = |why: String| format!("{}: {why}", path.display());
+        let text = fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+        Config::parse(&text).map_err(fail)
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -264,11 +279,11 @@ impl Config {
 
     /// Returns the directory of the servers' directories, each named after its server's UUID.
     pub(crate) fn data(&self) -> PathBuf {
-        self.system.below_root(self.system.data.as_ref(), "volumes")
+        self.below_root(self.system.data.as_ref(), "volumes")
     }
 
     pub(crate) fn backup_directory(&self) -> PathBuf {
-        self.system.below_root(self.system.backup_directory.as_ref(), "backups")
+        self.below_root(self.system.backup_directory.as_ref(), "backups")
     }
 
     /// Returns the directory for the records of restores that the engine writes.
@@ -278,11 +293,50 @@ impl Config {
 
     /// Returns the directory for the daemon's records.
     pub(crate) fn state_directory(&self) -> PathBuf {
-        self.system.below_root(self.wingback.state_directory.as_ref(), "wingback")
+        self.below_root(self.wingback.state_directory.as_ref(), "wingback")
     }
 
-    pub(crate) fn archive_name(&self) -> &ArchiveName {
-        &self.wingback.archive_name
+    fn root_directory(&self) -> PathBuf {
+        let default = || self.wingback.compatibility.root_directory().to_owned();
+        self.system.root_directory.clone().unwrap_or_else(default)
+    }
+
+    fn below_root(&self, path: Option<&PathBuf>, default: &str) -> PathBuf {
+        path.cloned().unwrap_or_else(|| self.root_directory().join(default))
+    }
+
+    /// Returns the name of new archives.
+    pub(crate) fn archive_name(&self) -> ArchiveName {
+        let default = || self.wingback.compatibility.archive_name();
+        self.wingback.archive_name.clone().unwrap_or_else(default)
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        self.wingback.rules.unwrap_or(self.wingback.compatibility.rules())
+    }
+
+    pub(crate) fn ignore_mode(&self) -> IgnoreFile {
+        self.wingback.ignore_mode.unwrap_or(self.wingback.compatibility.ignore_mode())
+    }
+
+    pub(crate) fn ignore_file(&self) -> &str {
+        let default = self.wingback.compatibility.ignore_file();
+        self.wingback.ignore_file.as_deref().unwrap_or(default)
+    }
+
+    /// Returns the program whose tokens are accepted, and whose answers to other tokens are given.
+    pub(crate) fn tokens(&self) -> Compatibility {
+        self.wingback.tokens.unwrap_or(self.wingback.compatibility)
+    }
+
+    pub(crate) fn invalid_adapter_status(&self) -> StatusCode {
+        let default = self.wingback.compatibility.invalid_adapter_status();
+        self.wingback.invalid_adapter_status.unwrap_or(default)
+    }
+
+    pub(crate) fn invalid_uuid_status(&self) -> StatusCode {
+        let default = self.wingback.compatibility.invalid_uuid_status();
+        self.wingback.invalid_uuid_status.unwrap_or(default)
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -319,11 +373,5 @@ impl Config {
 
     pub(crate) fn user(&self) -> User {
         self.system.user
-    }
-}
-
-impl System {
-    fn below_root(&self, path: Option<&PathBuf>, default: &str) -> PathBuf {
-        path.cloned().unwrap_or_else(|| self.root_directory.join(default))
     }
 }

@@ -36,8 +36,7 @@ fn the_configuration_file_of_wings_is_read_unchanged() {
     assert_eq!(config.level(), Level::Best);
     assert_eq!((config.user().uid, config.user().gid), (Some(988), Some(987)));
     assert!(config.api.ssl.enabled);
-    assert_eq!(config.wingback.rules, Rules::Git);
-    assert_eq!(config.wingback.ignore_mode, IgnoreFile::Merge);
+    assert_eq!((config.rules(), config.ignore_mode()), (Rules::Git, IgnoreFile::Merge));
 }
 
 #[test]
@@ -57,6 +56,35 @@ fn defaults_are_as_documented_and_on_loopback() {
 }
 
 #[test]
+fn the_switch_changes_only_defaults() {
+    let summary = |text: &str| Config::parse(text).unwrap().summary();
+    assert_eq!(
+        summary("wingback: {compatibility: pelican}"),
+        "wingback.compatibility: pelican\n\
+         system.root_directory: /var/lib/pelican\n\
+         system.data: /var/lib/pelican/volumes\n\
+         system.backup_directory: /var/lib/pelican/backups\n\
+         wingback.archive_name: {server}/{uuid}.tar.gz\n\
+         wingback.ignore_file: .pelicanignore\n\
+         wingback.ignore_mode: replace\n\
+         wingback.rules: wings\n\
+         wingback.tokens: pelican\n\
+         wingback.invalid_adapter_status: 500\n\
+         wingback.invalid_uuid_status: 400\n"
+    );
+    let both = ["", "compatibility: pterodactyl, "].map(|switch| {
+        let text = "archive_name: 'a-{uuid}', ignore_file: .x, ignore_mode: none, rules: git, \
+                    tokens: pelican, invalid_adapter_status: 422, invalid_uuid_status: 418";
+        let directories = "root_directory: /r, data: /d, backup_directory: /b";
+        let text = format!("wingback: {{{switch}{text}}}\nsystem: {{{directories}}}\n");
+        summary(&text).split_once('\n').unwrap().1.to_owned()
+    });
+    assert_eq!(both[0], both[1]);
+    assert!(both[0].lines().count() == 10, "{}", both[0]);
+    assert!(both[0].lines().all(|line| line.ends_with("# set in the file")), "{}", both[0]);
+}
+
+#[test]
 fn a_secret_may_be_in_a_file_and_a_limit_below_one_means_no_limit() {
     let tmp = tempfile::tempdir().unwrap();
     let file = tmp.path().join("secret");
@@ -68,9 +96,25 @@ fn a_secret_may_be_in_a_file_and_a_limit_below_one_means_no_limit() {
              system: {{backups: {{write_limit: -1}}}}\n"
     );
     fs::write(&path, text).unwrap();
-    let config = Config::read(&path).unwrap();
+    let config = Config::read(&path, None).unwrap();
     assert_eq!((&*config.token.0, &*config.token_id), ("hidden", "hidden"));
     assert!(config.address().unwrap().ip().is_loopback() && config.write_limit() == 0);
+}
+
+#[test]
+fn the_blocks_of_the_daemon_can_be_in_a_file_of_their_own() {
+    let tmp = tempfile::tempdir().unwrap();
+    let [path, blocks] = ["config.yml", "wingback.yml"].map(|name| tmp.path().join(name));
+    fs::write(&path, "token: x\nwingback: {slots: 7, compatibility: pelican}\n").unwrap();
+    fs::write(&blocks, "wingback: {slots: 3}\ns3: {bucket: backups}\n").unwrap();
+    let config = Config::read(&path, None).unwrap();
+    assert_eq!((config.wingback.slots, config.tokens()), (3, Compatibility::Documented));
+    assert!(config.s3.is_some());
+    let config = Config::read(&path, Some(Compatibility::Pterodactyl)).unwrap();
+    assert_eq!(config.tokens(), Compatibility::Pterodactyl);
+    fs::write(&blocks, "wingback: {slots: 0}\n").unwrap();
+    let problem = Config::read(&path, None).unwrap_err();
+    assert!(problem.contains("wingback.yml: wingback.slots"), "{problem}");
 }
 
 #[test]
@@ -114,6 +158,9 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         ("system:\n  backups:\n    compression_level: [zip]\n", "compression_level", "line 3"),
         ("wingback:\n  rules: perl\n", "wingback.rules", "line 2"),
         ("wingback:\n  encoder: zip\n", "wingback.encoder", "line 2"),
+        ("wingback:\n  compatibility: wings\n", "wingback.compatibility", "line 2"),
+        ("wingback:\n  tokens: any\n", "wingback.tokens", "line 2"),
+        ("wingback:\n  invalid_uuid_status: 204\n", "wingback.invalid_uuid_status", "line 2"),
         ("wingback:\n  slots: 0\n", "wingback.slots", "line 2"),
         ("wingback:\n  archive_name: ../x\n", "wingback.archive_name", "line 2"),
         ("wingback:\n  archive_name: '{uuid}-{date}'\n", "wingback.archive_name", "line 2"),

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use hyper::StatusCode;
 use serde::{Deserialize, Deserializer, de, de::Error as _};
 use uuid::Uuid;
 use wingback::{Encoder, IgnoreFile, NameTemplate, Profile, Rules};
@@ -11,15 +12,21 @@ use wingback::{Encoder, IgnoreFile, NameTemplate, Profile, Rules};
 pub(crate) struct ArchiveName(String);
 
 impl ArchiveName {
+    /// Creates a name that is known to be valid.
+    pub(super) fn known(name: &str) -> Self {
+        ArchiveName(name.to_owned())
+    }
+
+    /// Returns the names of a server's archives.
     pub(crate) fn of(&self, server: Uuid) -> NameTemplate {
         let named = self.0.replace("{server}", &server.to_string());
         named.parse().expect("it was checked while it was read")
     }
 }
 
-impl Default for ArchiveName {
-    fn default() -> Self {
-        ArchiveName(NameTemplate::default().to_string())
+impl fmt::Display for ArchiveName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -48,19 +55,33 @@ where
         .ok_or_else(|| D::Error::custom(format!("it must be one of {known}")))
 }
 
-pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
-    word(deserializer, [("git", Rules::Git), ("wings", Rules::Wings)])
+pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rules>, D::Error> {
+    word(deserializer, [Rules::Git, Rules::Wings].map(|rules| (rules.code(), rules))).map(Some)
 }
+
+const IGNORE_MODES: [(&str, IgnoreFile); 3] =
+    [("merge", IgnoreFile::Merge), ("replace", IgnoreFile::Replace), ("none", IgnoreFile::None)];
 
 pub(super) fn ignore_mode<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<IgnoreFile, D::Error> {
-    let modes = [
-        ("merge", IgnoreFile::Merge),
-        ("replace", IgnoreFile::Replace),
-        ("none", IgnoreFile::None),
-    ];
-    word(deserializer, modes)
+) -> Result<Option<IgnoreFile>, D::Error> {
+    word(deserializer, IGNORE_MODES).map(Some)
+}
+
+/// Returns the word of the configuration.
+pub(super) fn ignore_mode_code(mode: IgnoreFile) -> &'static str {
+    let found = IGNORE_MODES.into_iter().find(|(_, other)| *other == mode);
+    found.expect("each mode has a word").0
+}
+
+/// Decodes the status of an error response.
+pub(super) fn error_status<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<StatusCode>, D::Error> {
+    let status = StatusCode::from_u16(u16::deserialize(deserializer)?).ok();
+    let status = status.filter(|status| status.is_client_error() || status.is_server_error());
+    let wrong = || D::Error::custom("it must be a status from 400 to 599");
+    status.map(Some).ok_or_else(wrong)
 }
 
 pub(super) fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Profile, D::Error> {

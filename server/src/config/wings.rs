@@ -382,7 +382,7 @@ fn read(file: &str) -> Result<Values, String> {
         "api.ssl.enabled": config.api.ssl.enabled,
         "api.ssl.cert": config.api.ssl.cert,
         "api.ssl.key": config.api.ssl.key,
-        "system.root_directory": config.system.root_directory,
+        "system.root_directory": config.root_directory(),
         "system.data": config.system.data,
         "system.backup_directory": config.system.backup_directory,
         "system.user.uid": config.system.user.uid,

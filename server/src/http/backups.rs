@@ -39,7 +39,7 @@ pub(crate) async fn create(
     request: Request<Incoming>,
 ) -> Result<Reply, ApiError> {
     let Create { adapter, uuid, ignore } = body::json(request, &node.config.wingback).await?;
-    let adapter = self::adapter(adapter)?;
+    let adapter = self::adapter(adapter, node.config.invalid_adapter_status())?;
     let uuid = uuid.ok_or_else(|| ApiError::invalid("the uuid is missing"))?;
     let uuid = uuid_of(&uuid).ok_or_else(|| ApiError::invalid("the uuid is not a UUID"))?;
     let ignore = ignore.unwrap_or_default();
@@ -55,7 +55,7 @@ pub(crate) async fn restore(
 ) -> Result<Reply, ApiError> {
     let body: Restore = body::json(request, &node.config.wingback).await?;
     let request = RestoreRequest {
-        adapter: adapter(body.adapter)?,
+        adapter: adapter(body.adapter, StatusCode::BAD_REQUEST)?,
         truncate: body.truncate_directory,
         download_url: body.download_url.filter(|url| !url.is_empty()),
     };
@@ -90,8 +90,9 @@ pub(crate) async fn verify(
     Ok(reply::empty(StatusCode::ACCEPTED))
 }
 
-fn adapter(word: Option<String>) -> Result<Adapter, ApiError> {
-    let word = word.ok_or_else(|| ApiError::invalid("the adapter is missing"))?;
-    let wrong = || ApiError::invalid("the adapter must be wings or s3");
+/// Returns the adapter, or an error with the given status.
+fn adapter(word: Option<String>, status: StatusCode) -> Result<Adapter, ApiError> {
+    let word = word.ok_or_else(|| ApiError::new(status, "the adapter is missing"))?;
+    let wrong = || ApiError::new(status, "the adapter is not valid: it must be wings or s3");
     Adapter::of(&word).ok_or_else(wrong)
 }

@@ -15,12 +15,14 @@ use wingback::{ErrorKind, ReadRange};
 use crate::{
     api_error::ApiError,
     archives::ArchiveLocation,
+    config::Compatibility,
     http::{
         body::Query,
         contents,
         reply::{self, Reply, attachment},
     },
     node::Node,
+    token::TokenError,
 };
 
 /// Bytes of one read from a local file, and from another store.
@@ -33,13 +35,24 @@ pub(crate) async fn by_token(
     request: &Request<Incoming>,
 ) -> Result<Reply, ApiError> {
     let token = Query::of(request).text("token")?.unwrap_or_default();
-    let claims = node.tokens.download(&token).ok_or_else(ApiError::unauthorized)?;
-    let location = node.archive(claims.server_uuid, claims.backup_uuid).await?;
+    let claims =
+        node.tokens.download(&token).map_err(|why| not_valid(why, node.config.tokens()))?;
+    let location = node.archive(claims.grant.server_uuid, claims.backup_uuid).await?;
     if let Some(file) = claims.file {
         return contents::one(location, file.into_bytes()).await;
     }
     let recorded = node.backups.get(claims.backup_uuid).and_then(|backup| backup.archive);
     archive(location, recorded.map(|archive| archive.sha1), request.headers()).await
+}
+
+/// Returns the answer for a token that is not valid. Its status depends on the program.
+fn not_valid(why: TokenError, form: Compatibility) -> ApiError {
+    use TokenError::{Denied, Expired, Invalid, Used, WrongScope};
+    match (form, why) {
+        (Compatibility::Documented, _) => ApiError::unauthorized(),
+        (_, Invalid | Expired) => ApiError::failed(why),
+        (_, Denied | Used | WrongScope) => ApiError::missing(why.to_string()),
+    }
 }
 
 async fn archive(

@@ -1,5 +1,6 @@
 //! The daemon's HTTP server: connections, with limits, and the handlers of requests.
 
+mod access;
 mod api;
 mod backups;
 mod body;

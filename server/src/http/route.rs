@@ -6,14 +6,15 @@ use futures::FutureExt;
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
-    header::{self, HeaderValue},
+    header::{self, HeaderName, HeaderValue},
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     api_error::ApiError,
     http::{
-        api, backups,
+        access, api, backups,
         body::segment,
         contents, download, page,
         reply::{self, Reply},
@@ -22,16 +23,26 @@ use crate::{
     node::{Node, uuid_of},
 };
 
+/// The ID of a request, in its answer and in the lines of the log that it causes.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Pelican's Panel takes an error without this header for an answer of another program.
+const PROGRAM: HeaderValue =
+    HeaderValue::from_static(concat!("wingback-server/", env!("CARGO_PKG_VERSION")));
+
 /// Answers a request, and logs it without its query, which may contain a token.
 pub(crate) async fn answer(node: Arc<Node>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let is_read_only = matches!(method, Method::GET | Method::HEAD);
+    let id = Uuid::new_v4().to_string();
+    // At this level, no filter of the log removes the ID from errors.
+    let span = tracing::error_span!("request", %id);
     let answering = {
         let node = node.clone();
         async move { route(&node, request).await.unwrap_or_else(|e| reply::error(&e)) }
     };
-    let answering = AssertUnwindSafe(answering).catch_unwind();
+    let answering = AssertUnwindSafe(answering.instrument(span.clone())).catch_unwind();
     let answer = if is_read_only {
         // If the client disconnects, the work stops.
         answering.await.ok()
@@ -41,11 +52,13 @@ pub(crate) async fn answer(node: Arc<Node>, peer: SocketAddr, request: Request<I
         smol::spawn(async move { drop(done.send(answering.await)) }).detach();
         answer.await.ok().and_then(Result::ok)
     };
-    let reply = answer.unwrap_or_else(|| reply::error(&ApiError::failed("internal error")));
+    let mut reply = answer.unwrap_or_else(|| reply::error(&ApiError::failed("internal error")));
+    reply.headers_mut().insert(header::USER_AGENT, PROGRAM);
+    reply.headers_mut().extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID, id)));
     let status = reply.status().as_u16();
     node.metrics.response_sent(status);
     let took = began.elapsed();
-    tracing::info!(target: "http", %peer, %method, path, status, ?took);
+    tracing::info!(target: "http", parent: &span, %peer, %method, path, status, ?took);
     reply
 }
 
@@ -83,12 +96,16 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
         (&Method::GET, ["api", "servers", server, "ws"]) => {
             socket::open(node, server_of(server)?, request).await
         }
+        (&Method::POST, ["api", "servers", server, "ws", "deny"]) => {
+            access::deny(node, server_of(server)?, request).await
+        }
+        (&Method::POST, ["api", "deauthorize-user"]) => access::deauthorize(node, request).await,
         (&Method::POST, ["api", "servers", server, "backup"]) => {
             backups::create(node, server_of(server)?, request).await
         }
         (_, ["api", "servers", server, "backup", backup, rest @ ..]) => {
             let server = server_of(server)?;
-            let backup = backup_of(backup)?;
+            let backup = backup_of(node, backup)?;
             match (&method, rest) {
                 (&Method::GET, []) => api::backup(node, server, backup),
                 (&Method::DELETE, []) => backups::delete(node, server, backup).await,
@@ -126,8 +143,9 @@ fn server_of(text: &str) -> Result<Uuid, ApiError> {
     uuid_of(text).ok_or_else(|| ApiError::missing("there is no such server"))
 }
 
-fn backup_of(text: &str) -> Result<Uuid, ApiError> {
-    uuid_of(text).ok_or_else(|| ApiError::missing("there is no such backup"))
+fn backup_of(node: &Node, text: &str) -> Result<Uuid, ApiError> {
+    let status = node.config.invalid_uuid_status();
+    uuid_of(text).ok_or_else(|| ApiError::new(status, "there is no such backup: it is not a UUID"))
 }
 
 /// Returns the error for a path that needs another method, or that does not exist.
@@ -140,7 +158,9 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
         | ["api", "servers"]
         | ["api", "servers", _, "backups" | "ws"]
         | ["api", "servers", _, "backup", _, "info" | "files" | "file"] => "GET, HEAD",
-        ["api", "servers", _, "websocket" | "backup"]
+        ["api", "deauthorize-user"]
+        | ["api", "servers", _, "websocket" | "backup"]
+        | ["api", "servers", _, "ws", "deny"]
         | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
         _ => return Err(unknown_path()),

@@ -29,15 +29,16 @@ use uuid::Uuid;
 
 use crate::{
     api_error::ApiError,
+    claims::SocketClaims,
     deadline::within,
-    events::Event,
+    events::{Event, Notice},
     http::{
         reply::{self, Reply},
         stall::StallTimeout,
     },
     node::Node,
     timestamp::Timestamp,
-    token::SocketClaims,
+    token::TokenError,
 };
 
 /// Largest message of a client: a token, and little else.
@@ -49,6 +50,9 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// How long before the end of its token a client is warned.
 const EXPIRING: Duration = Duration::from_secs(60);
+
+/// Time limit for a new token after the end of the old one. The client gets no events meanwhile.
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<StallTimeout>;
 
@@ -129,24 +133,25 @@ async fn socket_of(upgraded: Upgraded) -> Option<Socket> {
 
 /// Serves a socket until one side ends it.
 async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> {
-    let auth = async {
-        loop {
-            let message = next(socket).await?;
-            if let Some(claims) = authenticate(node, server, socket, message).await? {
-                return Ok(claims);
-            }
-        }
-    };
-    let mut claims = within(AUTH_WITHIN, auth).await?;
-    let mut events = node.events.listen(server);
+    let mut claims = within(AUTH_WITHIN, log_in(node, server, socket)).await?;
+    let mut notices = node.events.listen(server);
     let mut last_message = Instant::now();
     let mut has_warned = false;
     let mut ping = Timer::interval(PING_EVERY);
+    let mut pending = None;
     loop {
-        let left = Duration::from_secs(claims.times.exp.saturating_sub(Timestamp::now().seconds()));
+        if let Err(why) = node.tokens.check_socket(&claims) {
+            claims = renew(node, server, socket, why).await?;
+            has_warned = false;
+        }
+        if let Some(event) = pending.take().filter(|event| may_receive(&claims, event)) {
+            send(socket, &event).await?;
+        }
+        let now = Timestamp::now().seconds();
+        let left = Duration::from_secs(claims.grant.exp.saturating_sub(now));
         let until = if has_warned { left } else { left.saturating_sub(EXPIRING) };
         let input = {
-            let event = pin!(events.recv_direct());
+            let notice = pin!(notices.recv_direct());
             let message = pin!(next(socket));
             let clock = pin!(smol::future::or(
                 async {
@@ -158,26 +163,24 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
                     false
                 },
             ));
-            match select(select(event, message), clock).await {
-                Either::Left((Either::Left((event, _)), _)) => Input::Event(event),
+            match select(select(notice, message), clock).await {
+                Either::Left((Either::Left((notice, _)), _)) => Input::Notice(notice),
                 Either::Left((Either::Right((message, _)), _)) => Input::Message(message?),
                 Either::Right((true, _)) => Input::Ping,
                 Either::Right((false, _)) => Input::Expiry,
             }
         };
         match input {
-            Input::Event(Ok(event)) => {
-                if may_receive(&claims, &event) {
-                    send(socket, &event).await?;
-                }
-            }
-            Input::Event(Err(RecvError::Overflowed(_))) => {
+            Input::Notice(Ok(Notice::Event(event))) => pending = Some(event),
+            // The next iteration checks the token.
+            Input::Notice(Ok(Notice::CheckToken)) => {}
+            Input::Notice(Err(RecvError::Overflowed(_))) => {
                 // The client can ask the API for the state that it missed.
                 let reason = "too slow: events were missed".into();
                 let frame = CloseFrame { code: CloseCode::Again, reason };
                 return socket.close(Some(frame)).await.map_err(io::Error::other);
             }
-            Input::Event(Err(RecvError::Closed)) => return Ok(()),
+            Input::Notice(Err(RecvError::Closed)) => return Ok(()),
             Input::Message(message) => {
                 last_message = Instant::now();
                 if let Some(new) = authenticate(node, server, socket, message).await? {
@@ -191,9 +194,7 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
                 let ping = Message::Ping(Default::default());
                 socket.send(ping).await.map_err(io::Error::other)?;
             }
-            Input::Expiry if has_warned => {
-                return send(socket, &event("token expired", Vec::new())).await;
-            }
+            Input::Expiry if has_warned => {}
             Input::Expiry => {
                 has_warned = true;
                 send(socket, &event("token expiring", Vec::new())).await?;
@@ -202,8 +203,38 @@ async fn talk(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<()> 
     }
 }
 
+/// Waits for a token that is valid for this server.
+async fn log_in(node: &Node, server: Uuid, socket: &mut Socket) -> io::Result<SocketClaims> {
+    loop {
+        let message = next(socket).await?;
+        if let Some(claims) = authenticate(node, server, socket, message).await? {
+            return Ok(claims);
+        }
+    }
+}
+
+/// Asks the client for a new token, and closes the socket if none comes.
+async fn renew(
+    node: &Node,
+    server: Uuid,
+    socket: &mut Socket,
+    why: TokenError,
+) -> io::Result<SocketClaims> {
+    let ended = match why {
+        TokenError::Expired => event("token expired", Vec::new()),
+        why => event("jwt error", vec![why.to_string()]),
+    };
+    send(socket, &ended).await?;
+    let renewed = within(RENEW_WITHIN, log_in(node, server, socket)).await;
+    if renewed.is_err() {
+        let frame = CloseFrame { code: CloseCode::Policy, reason: why.to_string().into() };
+        let _ = socket.close(Some(frame)).await;
+    }
+    renewed
+}
+
 enum Input {
-    Event(Result<Event, RecvError>),
+    Notice(Result<Notice, RecvError>),
     Message(Message),
     Ping,
     Expiry,
@@ -221,14 +252,17 @@ async fn authenticate(
     if name != "auth" {
         return Ok(None);
     }
-    let claims = args.first().and_then(|token| node.tokens.socket(token));
-    let claims = claims.filter(|c| c.server_uuid == server && c.may("websocket.connect"));
-    let answer = match claims {
-        Some(_) => event("auth success", Vec::new()),
-        None => event("jwt error", vec!["the token is not valid for this server".into()]),
+    let claims = args.first().map_or(Err(TokenError::Invalid), |token| node.tokens.socket(token));
+    let claims = claims.and_then(|claims| {
+        let is_valid = claims.grant.server_uuid == server && claims.may("websocket.connect");
+        is_valid.then_some(claims).ok_or(TokenError::Invalid)
+    });
+    let answer = match &claims {
+        Ok(_) => event("auth success", Vec::new()),
+        Err(why) => event("jwt error", vec![why.to_string()]),
     };
     send(socket, &answer).await?;
-    Ok(claims)
+    Ok(claims.ok())
 }
 
 fn may_receive(claims: &SocketClaims, event: &Event) -> bool {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     client::fetch,
     daemon::{Daemon, TOKEN, sha1sum, tar_list, until},
-    events::Listener,
+    listener::Listener,
     panel::Panel,
 };
 

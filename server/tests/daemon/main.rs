@@ -13,12 +13,15 @@ mod server;
 mod answers;
 mod bucket;
 mod contents;
+#[path = "../support/daemon.rs"]
 mod daemon;
 mod endpoint;
 mod events;
 mod interface;
 #[path = "../../../tests/support/left_out.rs"]
 mod left_out;
+#[path = "../support/listener.rs"]
+mod listener;
 mod load;
 mod next;
 #[path = "../../../tests/support/noise.rs"]
@@ -26,6 +29,8 @@ mod noise;
 mod notifications;
 mod operator;
 mod page;
+#[allow(dead_code, reason = "the tests of the protocol use the rest")]
+#[path = "../support/panel.rs"]
 mod panel;
 mod restart;
 mod restore;

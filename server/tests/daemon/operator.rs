@@ -42,6 +42,53 @@ fn a_configuration_error_names_its_line_and_stops_the_start() {
 }
 
 #[test]
+fn a_check_prints_the_values_that_depend_on_the_switch() {
+    let daemon = Daemon::idle("  compatibility: pterodactyl\n  rules: git", "");
+    let check = |more: &[&str]| {
+        output(server().args(more).arg("--check").arg("--config").arg(daemon.config()))
+    };
+    let (is_good, printed) = check(&[]);
+    assert!(is_good, "{printed}");
+    for line in [
+        "wingback.compatibility: pterodactyl",
+        "wingback.archive_name: {uuid}.tar.gz",
+        "wingback.ignore_mode: replace",
+        "wingback.rules: git  # set in the file",
+        "wingback.invalid_adapter_status: 500",
+        &format!("system.backup_directory: {}", daemon.backups_dir().display()),
+    ] {
+        assert!(printed.lines().any(|other| other == line), "{line}: {printed}");
+    }
+    // The option has priority over the file.
+    let (is_good, printed) = check(&["--compatibility", "pelican"]);
+    assert!(is_good && printed.contains("archive_name: {server}/{uuid}.tar.gz"), "{printed}");
+    for (more, path) in [
+        (&[][..], "/etc/pterodactyl/config.yml"),
+        (&["--compatibility", "documented"], "/etc/pterodactyl/config.yml"),
+        (&["--compatibility", "pelican"], "/etc/pelican/config.yml"),
+    ] {
+        let (is_good, printed) = output(server().args(more).arg("--check"));
+        assert!(!is_good && printed.contains(path), "{printed}");
+    }
+}
+
+#[test]
+fn the_log_shows_which_request_began_a_job() {
+    let daemon = Daemon::new();
+    let backup = Uuid::new_v4();
+    let asked = daemon.ask(daemon.server(), "wings", backup).expect(202);
+    let id = asked.headers["x-request-id"].clone();
+    daemon.wait_state(daemon.server(), backup, "complete");
+    let failed = daemon.send("GET", "/nowhere", b"").expect(404);
+    assert_ne!(failed.headers["x-request-id"], id);
+    let log = daemon.log();
+    for text in ["path=\"/api/servers/", "backup started", "backup complete"] {
+        let is_there = log.lines().any(|line| line.contains(&id) && line.contains(text));
+        assert!(is_there, "{text}: {log}");
+    }
+}
+
+#[test]
 fn a_token_can_come_from_a_file() {
     let mut daemon = Daemon::idle("", "");
     let file = daemon.tmp.path().join("secret");

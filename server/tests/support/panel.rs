@@ -1,4 +1,5 @@
-//! A Panel that checks and records every field of each request, and responds by a script.
+//! A Panel that checks and records every field of each request, and responds by a script. With a fork, it
+//! keeps a row for each backup and answers as that fork does.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -35,11 +36,24 @@ struct State {
     problems: Vec<String>,
     s3: Option<(Client, String)>,
     part_size: u64,
+    fork: Option<Fork>,
+}
+
+/// A Panel of 2026.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    Pterodactyl,
+    Pelican,
 }
 
 /// Data that the Panel has about one backup.
 #[derive(Clone, Default)]
 pub struct Known {
+    /// The server, if the Panel made the backup.
+    server: Option<Uuid>,
+    is_s3: bool,
+    /// The accepted requests, in order: `parts`, `backup` and `restore`.
+    pub accepted: Vec<&'static str>,
     /// Accepted results, in order.
     pub results: Vec<Value>,
     pub restores: Vec<bool>,
@@ -85,6 +99,23 @@ impl Panel {
         let panel = Panel::start();
         panel.state.lock().unwrap().s3 = Some((client.clone(), bucket.to_owned()));
         panel
+    }
+
+    /// Lets the Panel answer as a fork does, only about backups that it [made](Panel::add).
+    pub fn set_fork(&self, fork: Fork) {
+        self.state.lock().unwrap().fork = Some(fork);
+    }
+
+    /// Adds the row of a backup. The Panel does so after the daemon has accepted the backup.
+    pub fn add(&self, backup: Uuid, server: Uuid, adapter: &str) {
+        let row = Known { server: Some(server), is_s3: adapter == "s3", ..Known::default() };
+        let old = self.state.lock().unwrap().backups.insert(backup, row);
+        assert!(old.is_none());
+    }
+
+    /// Removes the row of a backup.
+    pub fn remove(&self, backup: Uuid) {
+        self.state.lock().unwrap().backups.remove(&backup).unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -187,34 +218,49 @@ fn check_head(head: &Head, problems: &mut Vec<String>) {
     }
 }
 
+impl State {
+    /// Returns the row of a backup; `None` if the Panel does not have it.
+    fn row(&mut self, backup: Uuid) -> Option<&mut Known> {
+        match self.fork {
+            None => Some(self.backups.entry(backup).or_default()),
+            Some(_) => self.backups.get_mut(&backup),
+        }
+    }
+}
+
+impl Known {
+    /// Returns the key of the archive in the bucket.
+    fn key(&self, backup: Uuid) -> String {
+        let folder = self.server.map(|server| format!("{server}/")).unwrap_or_default();
+        format!("{folder}{backup}.tar.gz")
+    }
+}
+
 /// The Panel's normal behavior.
 fn react(head: &Head, body: &[u8], state: &mut State) -> (u16, String) {
     let target = head.word(1).to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let segments: Vec<_> = path.split('/').skip(1).collect();
     let uuid = segments.get(3).and_then(|uuid| Uuid::parse_str(uuid).ok());
-    match (head.word(0), &*segments, uuid) {
-        ("GET", ["api", "remote", "backups", _], Some(uuid)) => parts(uuid, query, state),
-        ("POST", ["api", "remote", "backups", _], Some(uuid)) => complete(uuid, body, state),
+    let (kind, answer) = match (head.word(0), &*segments, uuid) {
+        ("GET", ["api", "remote", "backups", _], Some(uuid)) => {
+            ("parts", parts(uuid, query, state))
+        }
+        ("POST", ["api", "remote", "backups", _], Some(uuid)) => {
+            ("backup", complete(uuid, body, state))
+        }
         ("POST", ["api", "remote", "backups", _, "restore"], Some(uuid)) => {
-            state.notifications += 1;
-            match serde_json::from_slice::<BTreeMap<String, bool>>(body) {
-                Ok(body) if body.keys().eq(["successful"]) => {
-                    let known = state.backups.entry(uuid).or_default();
-                    known.restores.push(body["successful"]);
-                    (204, String::new())
-                }
-                other => {
-                    state.problems.push(format!("a restore's end: {other:?}"));
-                    (422, String::new())
-                }
-            }
+            ("restore", restored(uuid, body, state))
         }
         _ => {
             state.problems.push(format!("{} {target}", head.word(0)));
-            (404, String::new())
+            ("", (404, String::new()))
         }
+    };
+    if answer.0 < 300 {
+        state.row(uuid.unwrap()).unwrap().accepted.push(kind);
     }
+    answer
 }
 
 /// Begins an upload for each request.
@@ -222,41 +268,77 @@ fn parts(uuid: Uuid, query: &str, state: &mut State) -> (u16, String) {
     state.part_url_requests += 1;
     let size: u64 = query.strip_prefix("size=").unwrap().parse().unwrap();
     assert!(size > 0);
-    let (client, bucket) = state.s3.clone().unwrap();
-    let key = format!("{uuid}.tar.gz");
+    let (fork, s3, part_size) = (state.fork, state.s3.clone(), state.part_size);
+    let Some(row) = state.row(uuid) else { return (404, MISSING.into()) };
+    if fork.is_some() && !row.results.is_empty() {
+        return error(409, "ConflictHttpException", "This backup is already in a completed state.");
+    }
+    if fork.is_some() && !row.is_s3 {
+        return error(400, "BadRequestHttpException", "The backup adapter is not S3 compatible.");
+    }
+    let (client, bucket) = s3.unwrap();
+    let key = row.key(uuid);
     let id = client.create_upload(&bucket, &key);
     let sign = |n| client.presign_part(&bucket, &key, &id, n as u32, 3600);
-    let urls: Vec<_> = (1..=size.div_ceil(state.part_size)).map(sign).collect();
-    state.backups.entry(uuid).or_default().upload = Some(id);
-    (200, json!({ "parts": urls, "part_size": state.part_size }).to_string())
+    let urls: Vec<_> = (1..=size.div_ceil(part_size)).map(sign).collect();
+    row.upload = Some(id);
+    let mut answer = json!({ "parts": urls, "part_size": part_size });
+    if fork == Some(Fork::Pelican) {
+        answer["max_concurrent_uploads"] = json!(10);
+    }
+    (200, answer.to_string())
 }
 
 fn complete(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
     state.notifications += 1;
+    let (fork, s3) = (state.fork, state.s3.clone());
     let result: Value = serde_json::from_slice(body).unwrap();
-    if let Some(problem) = problem_of(&result) {
+    let Some(is_s3) = state.row(uuid).map(|row| row.is_s3) else { return (404, MISSING.into()) };
+    let has_parts = result["parts"].as_array().is_some_and(|parts| !parts.is_empty());
+    let is_wrong = fork.is_some() && has_parts != (is_s3 && result["successful"] == true);
+    if let Some(problem) = problem_of(&result).or(is_wrong.then_some("parts for this adapter")) {
         state.problems.push(format!("a backup's end: {problem}: {result}"));
         return (422, String::new());
     }
-    let known = state.backups.entry(uuid).or_default();
-    if known.results.iter().any(|result| result["successful"] == true) {
+    let row = state.row(uuid).unwrap();
+    if row.results.iter().any(|result| result["successful"] == true) {
         return (400, ALREADY.into());
     }
-    if let (Some((client, bucket)), Some(id)) = (&state.s3, &known.upload) {
-        let key = format!("{uuid}.tar.gz");
+    if let (Some((client, bucket)), Some(id)) = (&s3, row.upload.take()) {
+        let key = row.key(uuid);
         if result["successful"] == true {
             let parts = result["parts"].as_array().unwrap().iter().map(|part| {
                 let etag = part["etag"].as_str().unwrap().to_owned();
                 (part["part_number"].as_u64().unwrap() as u32, etag)
             });
-            client.complete_upload(bucket, &key, id, &parts.collect::<Vec<_>>());
+            client.complete_upload(bucket, &key, &id, &parts.collect::<Vec<_>>());
         } else {
-            client.abort_upload(bucket, &key, id);
+            client.abort_upload(bucket, &key, &id);
         }
-        known.upload = None;
     }
-    known.results.push(result);
+    row.results.push(result);
     (204, String::new())
+}
+
+fn restored(uuid: Uuid, body: &[u8], state: &mut State) -> (u16, String) {
+    state.notifications += 1;
+    let body = match serde_json::from_slice::<BTreeMap<String, bool>>(body) {
+        Ok(body) if body.keys().eq(["successful"]) => body,
+        other => {
+            state.problems.push(format!("a restore's end: {other:?}"));
+            return (422, String::new());
+        }
+    };
+    let Some(row) = state.row(uuid) else { return (404, MISSING.into()) };
+    row.restores.push(body["successful"]);
+    (204, String::new())
+}
+
+/// An error in the form of both Panels.
+pub fn error(status: u16, code: &str, detail: &str) -> (u16, String) {
+    let status_text = status.to_string();
+    let error = json!({ "code": code, "status": status_text, "detail": detail });
+    (status, json!({ "errors": [error] }).to_string())
 }
 
 fn problem_of(result: &Value) -> Option<&'static str> {
