@@ -48,6 +48,8 @@ mod archives;
 
 mod backup;
 
+mod backup_previous;
+
 mod source_read;
 
 mod backup_start;

@@ -135,6 +135,9 @@ fn from(source: request::Source) -> Backup {
     if let Some(dir) = source.state_dir {
         backup = backup.state_dir(dir.into_path::<PathBuf>());
     }
+    if let Some(paths) = source.select {
+        backup = backup.select(paths.into_iter().map(|path| path.0));
+    }
     for patterns in source.exclude {
         backup = backup.exclude(patterns.0);
     }

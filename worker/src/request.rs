@@ -70,6 +70,8 @@ pub(crate) enum Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
     pub(crate) dir: Bytes,
+    /// `None` selects everything.
+    pub(crate) select: Option<Vec<Bytes>>,
     #[serde(default)]
     pub(crate) exclude: Vec<Bytes>,
     #[serde(default, deserialize_with = "code::<_, RulesCode, _>")]

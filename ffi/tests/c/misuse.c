@@ -48,6 +48,7 @@ static void nothing_given(void) {
     INVALID(wingback_limiter_new(1, NULL, &error));
     INVALID(wingback_limiter_set_rate(NULL, 1, &error));
     INVALID(wingback_backup_new(x, NULL, &error));
+    INVALID(wingback_backup_select(NULL, &x, 1, &error));
     INVALID(wingback_backup_exclude(NULL, x, &error));
     INVALID(wingback_backup_rules(NULL, WINGBACK_RULES_GIT, &error));
     INVALID(wingback_backup_ignore_file(NULL, WINGBACK_IGNORE_FILE_NONE, none, &error));
