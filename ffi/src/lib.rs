@@ -46,6 +46,8 @@ mod objects;
 
 mod archives;
 
+mod retention;
+
 mod backup;
 
 mod backup_previous;

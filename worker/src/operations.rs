@@ -88,10 +88,11 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::Objects(args) => {
             let store = args.store.open()?;
             let objects = job.plain(store.list()).await?;
-            let objects = objects.iter().map(|object| stored(&*store, &object.key, object));
+            let objects = objects.iter().map(|object| store::stored(&*store, &object.key, object));
             Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
         }
         Operation::Archives(args) => archives(args, job).await,
+        Operation::Plan(args) => streamed::plan(args, job, shared).await,
         Operation::Lock(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
             Ok(
@@ -103,10 +104,14 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let changed = job.task(archive.unlock()).await?;
             Ok(json!({ "type": "lock", "locked": false, "changed": changed }))
         }
+        Operation::Remove(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(json!({ "removed": job.task(archive.remove()).await? }))
+        }
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
             match job.plain(store.head(&key)).await? {
-                Some(object) => stored(&*store, &object.key, &object),
+                Some(object) => store::stored(&*store, &object.key, &object),
                 None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
             }
         }
@@ -249,20 +254,6 @@ impl From<Report> for BackupResult {
     }
 }
 
-/// Describes what a store has under `key`, with its location.
-fn stored(store: &dyn Store, key: &Key, what: &impl Serialize) -> Result<Value> {
-    #[derive(Serialize)]
-    struct Stored<'a, T> {
-        #[serde(flatten)]
-        what: &'a T,
-        #[serde(flatten)]
-        location: NamedBytes<'a>,
-    }
-    let location = store.location(key);
-    let location = NamedBytes::new("location", location.as_bytes());
-    written(&Stored { what, location })
-}
-
 async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     let mut archives = Archives::new();
     if let Some(label) = args.label {
@@ -273,7 +264,7 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     }
     let store: Arc<dyn Store> = args.store.open()?.into();
     let archives = job.task(archives.start(store.clone())).await?;
-    let written = archives.iter().map(|archive| stored(&*store, &archive.key, archive));
+    let written = archives.iter().map(|archive| store::stored(&*store, &archive.key, archive));
     Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 
