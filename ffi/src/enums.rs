@@ -2,7 +2,7 @@
 //! the ABI.
 
 use wingback::{
-    Encoder, ErrorKind, GroupBy, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile,
+    DifferenceKind, Encoder, ErrorKind, GroupBy, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile,
     ReadMethod, Recovered, Rules, Verdict,
 };
 
@@ -282,6 +282,34 @@ impl From<Verdict> for wingback_verdict {
             Verdict::Unidentified => Self::Unidentified,
             Verdict::Undated => Self::Undated,
             Verdict::InFuture => Self::InFuture,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Kind of a difference.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_difference_kind {
+    /// A kind that this library does not know.
+    Other = 0,
+    /// Only the second side has the path.
+    Added = 1,
+    /// Only the archive has the path.
+    Removed = 2,
+    /// The kind, the content or the target differs. Metadata may differ too.
+    Changed = 3,
+    /// Only mode, owner or time differ.
+    Metadata = 4,
+}
+
+impl From<DifferenceKind> for wingback_difference_kind {
+    fn from(kind: DifferenceKind) -> Self {
+        match kind {
+            DifferenceKind::Added => Self::Added,
+            DifferenceKind::Removed => Self::Removed,
+            DifferenceKind::Changed => Self::Changed,
+            DifferenceKind::Metadata => Self::Metadata,
             _ => Self::Other,
         }
     }

@@ -70,7 +70,13 @@ mod info;
 
 mod listing;
 
+mod diff;
+
+mod find;
+
 mod verify;
+
+mod verify_all;
 
 mod entries;
 

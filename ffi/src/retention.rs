@@ -136,9 +136,7 @@ impl From<ArchiveGroup> for Group {
             host: group.host.unwrap_or_default(),
             is_unidentified: group.is_unidentified,
             verdicts: group.archives.iter().map(verdict).collect(),
-            archives: StoredArchives::new(
-                group.archives.into_iter().map(|planned| planned.archive).collect(),
-            ),
+            archives: group.archives.into_iter().map(|planned| planned.archive.into()).collect(),
         }
     }
 }
