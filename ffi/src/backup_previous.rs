@@ -3,8 +3,8 @@
 use wingback::{Cache, Previous};
 
 use crate::{
-    backup::wingback_backup, bytes::wingback_bytes, enums::wingback_status, error::wingback_error, options,
-    store,
+    backup::wingback_backup, bytes::wingback_bytes, enums::wingback_status, error::wingback_error,
+    options, store,
 };
 
 /// Sets `file`, the archive of an earlier backup of the same source. The backup does not read

@@ -50,8 +50,7 @@ impl wingback_diff_options {
     unsafe fn read(options: *const Self) -> Result<Diff> {
         // SAFETY: the caller makes the promise that `read` asks for.
         let given = unsafe { record::read(options, "options") }?;
-        let mut diff =
-            Diff::new().content(given.content != 0).excluded(given.excluded != 0);
+        let mut diff = Diff::new().content(given.content != 0).excluded(given.excluded != 0);
         if given.max_members > 0 {
             diff = diff.max_members(given.max_members);
         }
@@ -360,7 +359,8 @@ unsafe fn side(
     unsafe {
         guard(error, || {
             let found = of(opaque::get(differences, "differences")?.get(index)?);
-            let none = || Failure::new(wingback_status::NotFound, "this side does not have the path");
+            let none =
+                || Failure::new(wingback_status::NotFound, "this side does not have the path");
             record::write(member, &member_record(found.ok_or_else(none)?), "member")
         })
     }

@@ -2,8 +2,8 @@
 //! the ABI.
 
 use wingback::{
-    DifferenceKind, Encoder, ErrorKind, GroupBy, IgnoreFile, Level, MemberKind, NoIndex, Phase, Profile,
-    ReadMethod, Recovered, Rules, Verdict,
+    DifferenceKind, Encoder, ErrorKind, GroupBy, IgnoreFile, Level, MemberKind, NoIndex, Phase,
+    Profile, ReadMethod, Recovered, Rules, Verdict,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not

@@ -152,9 +152,7 @@ pub unsafe extern "C" fn wingback_found_get(
     // SAFETY: the caller promises that `found` is NULL or alive; `summary` is NULL or writable for its
     // `struct_size`; `error` is NULL or writable.
     unsafe {
-        guard(error, || {
-            record::write(summary, &opaque::get(found, "found")?.summary, "summary")
-        })
+        guard(error, || record::write(summary, &opaque::get(found, "found")?.summary, "summary"))
     }
 }
 

@@ -4,8 +4,8 @@ use std::{ffi::c_int, mem::MaybeUninit};
 
 use crate::{
     enums::{
-        wingback_encoder, wingback_group_by, wingback_ignore_file, wingback_level, wingback_log_level, wingback_owner,
-        wingback_profile, wingback_rules,
+        wingback_encoder, wingback_group_by, wingback_ignore_file, wingback_level,
+        wingback_log_level, wingback_owner, wingback_profile, wingback_rules,
     },
     failure::{Failure, Result},
 };

@@ -70,7 +70,11 @@ impl wingback_verify_all_options {
                 b"" => None,
                 _ => Some(given.state_directory.path("options->state_directory")?),
             };
-            (given.label.get("options->label")?, given.place.get("options->place")?, state_directory)
+            (
+                given.label.get("options->label")?,
+                given.place.get("options->place")?,
+                state_directory,
+            )
         };
         if !label.is_empty() {
             verify = verify.label(label);

@@ -26,6 +26,9 @@ use crate::{
     verify,
 };
 
+/// How long a daemon that stops waits for cancelled jobs. Their hooks may still run.
+const LAST_JOBS: Duration = Duration::from_secs(25);
+
 /// How long a daemon that stops waits for pending notifications.
 const LAST_NOTIFICATIONS: Duration = Duration::from_secs(5);
 
@@ -269,7 +272,7 @@ pub(crate) async fn stop(node: &Node) {
         for job in &running {
             job.cancel();
         }
-        Timer::after(Duration::from_secs(10)).await;
+        Timer::after(LAST_JOBS).await;
     };
     smol::future::or(all_finished, late).await;
     // The next daemon sends the notifications that are still pending.

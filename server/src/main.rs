@@ -24,6 +24,7 @@ mod config;
 mod deadline;
 mod demo;
 mod events;
+mod hooks;
 mod http;
 mod io;
 mod job;

@@ -1,8 +1,8 @@
 //! Where requests read archives from, and where they write them to.
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 #[cfg(feature = "s3")]
 use std::path::PathBuf;
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

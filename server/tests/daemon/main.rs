@@ -16,7 +16,11 @@ mod contents;
 mod daemon;
 mod endpoint;
 mod events;
+mod hooks;
 mod interface;
+#[allow(dead_code, reason = "the command's tests use the rest")]
+#[path = "../../../cli/tests/command/java.rs"]
+mod java;
 #[path = "../../../tests/support/left_out.rs"]
 mod left_out;
 mod load;
