@@ -83,7 +83,7 @@ pub(crate) async fn back_up(
 }
 
 /// Returns an error while the daemon stops, or while the queue is full.
-fn check_open(node: &Node) -> Result<(), ApiError> {
+pub(crate) fn check_open(node: &Node) -> Result<(), ApiError> {
     if node.stopping.is_cancelled() {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping"));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode, body::Incoming};
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         reply::{self, Reply},
     },
     node::{Node, uuid_of},
+    pass,
     record::Adapter,
     restore::RestoreRequest,
 };
@@ -88,6 +90,19 @@ pub(crate) async fn verify(
 ) -> Result<Reply, ApiError> {
     commands::verify(node, server, backup).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
+}
+
+/// Verifies all backups of a server.
+pub(crate) async fn verify_all(node: &Arc<Node>, server: Uuid) -> Result<Reply, ApiError> {
+    let backups = pass::start(node, server).await?;
+    let mut reply = reply::json(&json!({ "backups": backups }));
+    *reply.status_mut() = StatusCode::ACCEPTED;
+    Ok(reply)
+}
+
+pub(crate) async fn cancel_verify_all(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
+    pass::cancel(node, server).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 fn adapter(word: Option<String>) -> Result<Adapter, ApiError> {

@@ -33,5 +33,6 @@ mod page;
 mod panel;
 mod restart;
 mod restore;
+mod search;
 #[path = "../../../tests/support/wait.rs"]
 mod wait;
