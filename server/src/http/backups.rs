@@ -6,6 +6,7 @@ use hyper::{Request, StatusCode, body::Incoming};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
+use wingback::ErrorKind;
 
 use crate::{
     api_error::ApiError,
@@ -90,6 +91,22 @@ pub(crate) async fn verify(
 ) -> Result<Reply, ApiError> {
     commands::verify(node, server, backup).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
+}
+
+/// Locks the archive, or removes its lock.
+pub(crate) async fn set_lock(
+    node: &Node,
+    server: Uuid,
+    backup: Uuid,
+    locked: bool,
+) -> Result<Reply, ApiError> {
+    let archive = node.archive(server, backup).await?.archive();
+    let set = if locked { archive.lock() } else { archive.unlock() };
+    let changed = set.await.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => ApiError::missing("the archive does not exist any more"),
+        _ => ApiError::failed(e),
+    })?;
+    Ok(reply::json(&json!({ "locked": locked, "changed": changed })))
 }
 
 /// Verifies all backups of a server.

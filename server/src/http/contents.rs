@@ -42,6 +42,7 @@ pub(crate) async fn info(node: &Node, server: Uuid, backup: Uuid) -> Result<Repl
     let no_index =
         "the archive has no index: another program made it, or its end is missing or damaged";
     let info = info.ok_or_else(|| ApiError::missing(no_index))?;
+    let locked = location.archive().is_locked().await.map_err(|e| api_error_of(&e))?;
     let tags = info.tags.iter().map(|(key, value)| json!({ "key": key, "value": value }));
     Ok(reply::json(&json!({
         "label": String::from_utf8_lossy(&info.label),
@@ -50,6 +51,7 @@ pub(crate) async fn info(node: &Node, server: Uuid, backup: Uuid) -> Result<Repl
         "tool": info.tool,
         "made_at": info.made_ns().map(|ns| rfc3339(ns.into())),
         "tags": tags.collect::<Vec<_>>(),
+        "locked": locked,
     })))
 }
 

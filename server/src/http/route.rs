@@ -106,6 +106,8 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
                     backups::restore(node, server, backup, request).await
                 }
                 (&Method::POST, ["verify"]) => backups::verify(node, server, backup).await,
+                (&Method::POST, ["lock"]) => backups::set_lock(node, server, backup, true).await,
+                (&Method::POST, ["unlock"]) => backups::set_lock(node, server, backup, false).await,
                 (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
                 (&Method::GET, ["info"]) => contents::info(node, server, backup).await,
                 (&Method::GET, ["diff"]) => search::diff(node, server, backup, &request).await,
@@ -152,7 +154,14 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
         | ["api", "servers", _, "backup", _, "info" | "diff" | "files" | "file"] => "GET, HEAD",
         ["api", "servers", _, "websocket" | "backup" | "verify"]
         | ["api", "servers", _, "verify", "cancel"]
-        | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
+        | [
+            "api",
+            "servers",
+            _,
+            "backup",
+            _,
+            "cancel" | "restore" | "verify" | "lock" | "unlock" | "link",
+        ] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
         _ => return Err(unknown_path()),
     };

@@ -19,6 +19,9 @@ use crate::{
     timestamp::rfc3339,
 };
 
+/// Files that may match, because all of them are in memory at once.
+const FOUND_MAX: u64 = 200_000;
+
 /// Returns a page of the differences between a backup and another one, or the files of the server now.
 pub(crate) async fn diff(
     node: &Node,
@@ -71,7 +74,8 @@ pub(crate) async fn find(
     let path = path.ok_or_else(|| ApiError::invalid("the path is missing"))?;
     node.server(server).await?;
     let store = ServerStore::new(node, server).map_err(ApiError::failed)?;
-    let found = Find::new().select(path).start(store).await.map_err(|e| match e.kind() {
+    let find = Find::new().select(path).max_members(FOUND_MAX);
+    let found = find.start(store).await.map_err(|e| match e.kind() {
         ErrorKind::NoSpace => ApiError::invalid(e.to_string()),
         _ => api_error_of(&e),
     })?;
