@@ -35,7 +35,7 @@ impl ServerStore {
     }
 
     fn get(&self, key: &Key) -> Result<&ArchiveLocation> {
-        self.0.get(key).ok_or_else(|| Error::new(ErrorKind::NotFound, "find the backup").at(key))
+        self.0.get(key).ok_or_else(|| Error::new(ErrorKind::NotFound, "find the backup").at(key.as_str()))
     }
 }
 
