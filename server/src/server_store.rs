@@ -35,11 +35,13 @@ impl ServerStore {
     }
 
     fn get(&self, key: &Key) -> Result<&ArchiveLocation> {
-        self.0.get(key).ok_or_else(|| Error::new(ErrorKind::NotFound, "find the backup").at(key.as_str()))
+        self.0
+            .get(key)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "find the backup").at(key.as_str()))
     }
 }
 
-fn read_only<'a, T>() -> BoxFuture<'a, Result<T>> {
+fn read_only<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T>> {
     ready(Err(Error::new(ErrorKind::PermissionDenied, "change the archives"))).boxed()
 }
 
