@@ -130,7 +130,8 @@ fn a_failure_of_a_later_hook_is_a_warning_and_has_a_status_of_its_own() {
         let warning = &ran.json()["warnings"][0];
         assert_eq!(warning["code"], "hook");
         let message = warning["message"].as_str().unwrap();
-        assert_eq!(message, format!("{hook} failed: exit status: 1: the bell is broken"));
+        let hook = hook.trim_start_matches('-');
+        assert_eq!(message, format!("the {hook} hook failed: exit status: 1: the bell is broken"));
         assert_eq!(common::listed(&hooked.fixture.archive()), ["a"]);
     }
 }
