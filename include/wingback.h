@@ -112,6 +112,34 @@ typedef enum wingback_phase {
     WINGBACK_PHASE_DONE = 4,
 } wingback_phase;
 
+// What the archives of a group have in common.
+typedef enum wingback_group_by {
+    // The label and the host. The default.
+    WINGBACK_GROUP_BY_LABEL_AND_HOST = 0,
+    // The label.
+    WINGBACK_GROUP_BY_LABEL = 1,
+    // All archives are one group.
+    WINGBACK_GROUP_BY_NONE = 2,
+} wingback_group_by;
+
+// Verdict on an archive.
+typedef enum wingback_verdict {
+    // Leave it alone, for a reason that this library does not know.
+    WINGBACK_VERDICT_OTHER = 0,
+    // Keep it.
+    WINGBACK_VERDICT_KEEP = 1,
+    // Remove it.
+    WINGBACK_VERDICT_REMOVE = 2,
+    // Leave it alone, because it is not whole: a restore cannot use it.
+    WINGBACK_VERDICT_NOT_WHOLE = 3,
+    // Leave it alone, because it has no label.
+    WINGBACK_VERDICT_UNIDENTIFIED = 4,
+    // Leave it alone, because its time is not known.
+    WINGBACK_VERDICT_UNDATED = 5,
+    // Leave it alone, because it is dated in the future.
+    WINGBACK_VERDICT_IN_FUTURE = 6,
+} wingback_verdict;
+
 // Language of exclude patterns.
 typedef enum wingback_rules {
     // The language of .gitignore, with the same matches as git. The default.
@@ -191,6 +219,20 @@ typedef enum wingback_read_method {
     WINGBACK_READ_METHOD_STREAM = 4,
 } wingback_read_method;
 
+// Kind of a difference.
+typedef enum wingback_difference_kind {
+    // A kind that this library does not know.
+    WINGBACK_DIFFERENCE_KIND_OTHER = 0,
+    // Only the second side has the path.
+    WINGBACK_DIFFERENCE_KIND_ADDED = 1,
+    // Only the archive has the path.
+    WINGBACK_DIFFERENCE_KIND_REMOVED = 2,
+    // The kind, the content or the target differs. Metadata may differ too.
+    WINGBACK_DIFFERENCE_KIND_CHANGED = 3,
+    // Only mode, owner or time differ.
+    WINGBACK_DIFFERENCE_KIND_METADATA = 4,
+} wingback_difference_kind;
+
 // Owner of written files.
 typedef enum wingback_owner {
     // FROM_ARCHIVE for root, otherwise KEEP.
@@ -229,12 +271,15 @@ typedef enum wingback_log_level {
 // read it at once, except a stream. It may be freed while they run.
 typedef struct wingback_archive wingback_archive;
 
-// The archives in a store, newest first. The list belongs to its task.
+// Archives in a store, newest first. The list belongs to its task.
 typedef struct wingback_archives wingback_archives;
 
 // The options of a backup. It can be started several times. It may be changed or freed while its
 // tasks run, because each task has its own copy.
 typedef struct wingback_backup wingback_backup;
+
+// The differences between an archive and another archive or a directory. They belong to their task.
+typedef struct wingback_differences wingback_differences;
 
 // Reads the members of an archive one after another, each with its content, for programs that
 // write files themselves. If two threads call it at once, one waits for the other.
@@ -249,6 +294,10 @@ typedef struct wingback_extract wingback_extract;
 
 // The result of an extraction. It belongs to its task.
 typedef struct wingback_extracted wingback_extracted;
+
+// The versions of files that a search has found. A version is a file or symlink, and the archives that
+// contain it. They belong to their task.
+typedef struct wingback_found wingback_found;
 
 // What an archive says about itself. Nobody has confirmed it. It belongs to its task.
 typedef struct wingback_info wingback_info;
@@ -273,6 +322,9 @@ typedef struct wingback_part_urls wingback_part_urls;
 // The parts of an upload, in their order. The list belongs to its task.
 typedef struct wingback_parts wingback_parts;
 
+// The verdicts on the archives in a store, in groups. It belongs to its task.
+typedef struct wingback_plan wingback_plan;
+
 // The result of a backup. It belongs to its task.
 typedef struct wingback_report wingback_report;
 
@@ -294,6 +346,9 @@ typedef struct wingback_task wingback_task;
 
 // The result of a check. It belongs to its task.
 typedef struct wingback_verified wingback_verified;
+
+// The result of checking the archives of a store. It belongs to its task.
+typedef struct wingback_verified_all wingback_verified_all;
 
 // The build of the library. The texts are UTF-8, end in a zero byte, and are never freed.
 typedef struct wingback_build_info {
@@ -362,7 +417,7 @@ typedef void (*wingback_done_function)(void *user_data);
 typedef struct wingback_note {
     // sizeof(wingback_note).
     size_t struct_size;
-    // The path, relative to the root; empty if the note is not about a path.
+    // The path, relative to the root, or the name of an archive; empty if the note is not about one.
     struct wingback_bytes path;
     // A word for programs, such as "unreadable", that stays the same in later versions;
     // docs/command.md lists the words. It ends in a zero byte.
@@ -470,6 +525,80 @@ typedef struct wingback_stored_archive {
     // Whether the archive has a lock: see wingback_archive_lock.
     bool is_locked;
 } wingback_stored_archive;
+
+// A tag, as wingback_backup_tag adds it.
+typedef struct wingback_tag {
+    // Its key, as UTF-8.
+    struct wingback_bytes key;
+    // Its value, as UTF-8.
+    struct wingback_bytes value;
+} wingback_tag;
+
+// Rules for which archives to keep. Zero in each field is its default. The archives are divided into
+// groups, and the rules apply to each group by itself. An archive is kept if one of them keeps it; without
+// rules all are kept. The newest good archive of each group and archives with a lock are always kept. An
+// archive is good if it is whole and not suspicious.
+typedef struct wingback_retention {
+    // sizeof(wingback_retention).
+    size_t struct_size;
+    // Keep the last so many archives.
+    uint32_t last;
+    // Keep the newest archive of each of the last so many hours that have one. All periods are in UTC.
+    uint32_t hourly;
+    // The same for days.
+    uint32_t daily;
+    // The same for weeks, which begin on Monday.
+    uint32_t weekly;
+    // The same for months.
+    uint32_t monthly;
+    // The same for years.
+    uint32_t yearly;
+    // Keep archives that are at most so many nanoseconds older than the newest good one of their group.
+    uint64_t within_ns;
+    // Keep archives with one of these tags.
+    const struct wingback_tag *keep_tags;
+    // Their number.
+    size_t keep_tag_count;
+    // Remove the oldest archives of all groups until the kept ones have at most so many bytes together; 0
+    // means no limit.
+    uint64_t max_bytes;
+    // What the archives of one group have in common.
+    enum wingback_group_by group_by;
+    // Not 0: the rules also apply to archives without a label, as one more group.
+    uint32_t unidentified;
+    // Only archives with this label; empty for all archives.
+    struct wingback_bytes label;
+} wingback_retention;
+
+// Archives to which the rules apply together.
+typedef struct wingback_archive_group {
+    // sizeof(wingback_archive_group).
+    size_t struct_size;
+    // Their label; empty if they are not grouped by it, or have none. The bytes are valid as long as the
+    // plan.
+    struct wingback_bytes label;
+    // Their host as UTF-8; empty if they are not grouped by it, or do not have it. The bytes are valid as
+    // long as the plan.
+    struct wingback_bytes host;
+    // The archives, newest first. The list is valid as long as the plan.
+    const struct wingback_archives *archives;
+    // Whether these are the archives without a label.
+    bool is_unidentified;
+} wingback_archive_group;
+
+// The verdict on an archive.
+typedef struct wingback_planned_archive {
+    // sizeof(wingback_planned_archive).
+    size_t struct_size;
+    // The reason to keep the archive, as a word for programs such as "newest"; docs/command.md lists the
+    // words. It is empty if the verdict is not KEEP. The bytes are always valid.
+    struct wingback_bytes reason;
+    // The verdict.
+    enum wingback_verdict verdict;
+    // Whether the archive has no members, or less than a tenth of the content of the last archive before it
+    // that has any. The source may have been lost.
+    bool is_suspicious;
+} wingback_planned_archive;
 
 // A function that is called when a backup has read its source. It returns NULL, or the reason of its
 // failure: UTF-8 that ends in a zero byte. The library copies the reason at once.
@@ -611,6 +740,111 @@ typedef struct wingback_info_summary {
     bool omits_unnamed;
 } wingback_info_summary;
 
+// How two sides are compared. Zero in each field is its default.
+typedef struct wingback_diff_options {
+    // sizeof(wingback_diff_options).
+    size_t struct_size;
+    // Paths or patterns: only these, and everything beneath them, are compared.
+    const struct wingback_bytes *selection;
+    // Their number; 0 means all paths.
+    size_t selection_count;
+    // Limit for the number of members of an archive without an index, which are kept in memory; 0 means
+    // 5,000,000. Each 128 bytes of a member's path and target count as another member.
+    uint64_t max_members;
+    // Not 0: contents are compared even if the times say that they are equal.
+    uint32_t content;
+    // Not 0: the paths of a directory that the archive's own patterns exclude are compared as well.
+    uint32_t excluded;
+} wingback_diff_options;
+
+// A path that differs.
+typedef struct wingback_difference {
+    // sizeof(wingback_difference).
+    size_t struct_size;
+    // The path, relative to the root. The bytes are valid as long as the differences.
+    struct wingback_bytes path;
+    // Whether the path was added, removed or changed.
+    enum wingback_difference_kind kind;
+    // Whether a file became a symlink, or the other way round. This and the following are only set for a
+    // path that both sides have.
+    bool kind_differs;
+    // Whether the content of the file differs.
+    bool content_differs;
+    // Whether the target of the symlink differs.
+    bool target_differs;
+    // Whether the permission bits differ.
+    bool mode_differs;
+    // Whether the owner or the group differs.
+    bool owner_differs;
+    // Whether the time of the last change differs.
+    bool mtime_differs;
+} wingback_difference;
+
+// The numbers of a comparison.
+typedef struct wingback_compared {
+    // sizeof(wingback_compared).
+    size_t struct_size;
+    // How the archive was read.
+    enum wingback_read_method read_method;
+    // How the other archive was read, if has_other_read_method.
+    enum wingback_read_method other_read_method;
+    // Whether the second side is an archive.
+    bool has_other_read_method;
+    // Whether there is no difference.
+    bool is_equal;
+    // Whether some paths could not be compared.
+    bool is_partial;
+    // Number of paths that only the second side has.
+    uint64_t added;
+    // Bytes of content of the added files.
+    uint64_t added_bytes;
+    // Number of paths that only the archive has.
+    uint64_t removed;
+    // Bytes of content of the removed files.
+    uint64_t removed_bytes;
+    // Number of paths whose kind, content or target differs.
+    uint64_t changed;
+    // Bytes of content of the changed files, on the second side.
+    uint64_t changed_bytes;
+    // Number of paths of which only mode, owner or time differ.
+    uint64_t metadata;
+    // Number of paths without a difference.
+    uint64_t unchanged;
+    // Bytes of content that were read to compare it.
+    uint64_t read;
+    // Number of paths of the directory that the archive's own patterns exclude.
+    uint64_t excluded;
+    // Nanoseconds from start to end.
+    uint64_t duration_ns;
+} wingback_compared;
+
+// What is searched for. Zero in each field is its default.
+typedef struct wingback_find_options {
+    // sizeof(wingback_find_options).
+    size_t struct_size;
+    // Paths, with everything beneath them, or patterns.
+    const struct wingback_bytes *selection;
+    // Their number; 0 means all files.
+    size_t selection_count;
+    // Only archives with this label are searched; empty for all archives.
+    struct wingback_bytes label;
+    // Limit for the members of all archives together that match; 0 means 1,000,000. Each 128 bytes of a
+    // member's path and target count as another member.
+    uint64_t max_members;
+} wingback_find_options;
+
+// The numbers of a search.
+typedef struct wingback_found_summary {
+    // sizeof(wingback_found_summary).
+    size_t struct_size;
+    // Number of paths that the versions have.
+    uint64_t paths;
+    // Number of archives that were searched.
+    uint64_t searched;
+    // Nanoseconds from start to end.
+    uint64_t duration_ns;
+} wingback_found_summary;
+
 // How an archive is checked. Zero in each field is its default.
 typedef struct wingback_verify_options {
     // sizeof(wingback_verify_options).
@@ -646,6 +880,78 @@ typedef struct wingback_verified_summary {
     // Nanoseconds from start to end.
     uint64_t duration_ns;
 } wingback_verified_summary;
+
+// Which archives of a store are checked, and how. Zero in each field is its default.
+typedef struct wingback_verify_all_options {
+    // sizeof(wingback_verify_all_options).
+    size_t struct_size;
+    // Only archives with this label; empty for all archives.
+    struct wingback_bytes label;
+    // Name of the store in the record of checks, such as its path. If it is empty, no record is kept.
+    struct wingback_bytes place;
+    // Directory of the record; empty for the default state directory.
+    struct wingback_bytes state_directory;
+    // Check only archives that together have about this many percent of all bytes, and at least one: those
+    // whose last check is the oldest. 0 means all archives.
+    double sample;
+    // Not 0: begin a new pass over all archives even if one was interrupted.
+    uint32_t restart;
+    // Number of threads that decode; 0 means one for each processor.
+    uint32_t threads;
+    // Not 0: run at the lowest priority.
+    uint32_t background;
+} wingback_verify_all_options;
+
+// The numbers of a check of all archives.
+typedef struct wingback_verified_all_summary {
+    // sizeof(wingback_verified_all_summary).
+    size_t struct_size;
+    // Number of archives.
+    uint64_t archives;
+    // Number of archives that were read now.
+    uint64_t verified;
+    // Bytes of these.
+    uint64_t bytes;
+    // Number of archives that were not read now because the interrupted pass had read them.
+    uint64_t earlier;
+    // Number of archives that could not be read now.
+    uint64_t failed;
+    // Number of archives without a check so far.
+    uint64_t never;
+    // Start of the interrupted pass that was continued, in nanoseconds since 1970, if is_resumed.
+    int64_t resumed_ns;
+    // Time of the oldest of the last checks of all archives, in nanoseconds since 1970, if is_oldest_known.
+    int64_t oldest_ns;
+    // Nanoseconds from start to end.
+    uint64_t duration_ns;
+    // Whether no damage is known, and every archive that was to be read could be.
+    bool is_whole;
+    // Whether an interrupted pass was continued.
+    bool is_resumed;
+    // Whether any archive has a check.
+    bool is_oldest_known;
+} wingback_verified_all_summary;
+
+// The check of one archive.
+typedef struct wingback_archive_check {
+    // sizeof(wingback_archive_check).
+    size_t struct_size;
+    // Name of the archive. The bytes are valid as long as the result.
+    struct wingback_bytes key;
+    // Time when the backup began, in nanoseconds since 1970, if is_made_known.
+    int64_t made_ns;
+    // What was found out; NULL if the archive could not be read. It is valid as long as the result.
+    const struct wingback_verified *verified;
+    // Why the archive could not be read, as UTF-8; otherwise empty. The bytes are valid as long as the
+    // result.
+    struct wingback_bytes message;
+    // The status of that failure, or OK.
+    enum wingback_status status;
+    // Whether `made_ns` is set.
+    bool is_made_known;
+    // Whether the archive was read and no damage was found.
+    bool is_whole;
+} wingback_archive_check;
 
 // How members are written, and the limits for them. Zero in each field is its default.
 typedef struct wingback_unpack_options {
@@ -952,11 +1258,63 @@ enum wingback_status wingback_archives_info(const struct wingback_archives *arch
                                             const struct wingback_info **info,
                                             struct wingback_error **error);
 
+// Starts to list the archives in the store, and to apply the rules to them. It removes nothing. Result:
+// wingback_task_plan. `retention` may be NULL for no rules. wingback_archive_remove removes an archive with
+// the verdict REMOVE.
+enum wingback_status wingback_store_plan(const struct wingback_store *store,
+                                         const struct wingback_retention *retention,
+                                         struct wingback_task **task,
+                                         struct wingback_error **error);
+
+// Lends the result of wingback_store_plan.
+enum wingback_status wingback_task_plan(const struct wingback_task *task,
+                                        const struct wingback_plan **plan,
+                                        struct wingback_error **error);
+
+// Returns the number of groups; 0 for NULL.
+size_t wingback_plan_count(const struct wingback_plan *plan);
+
+// Writes the group at `index`, counted from 0, to `group`. The groups are in the order of their labels and
+// hosts, and the archives without a label come last.
+enum wingback_status wingback_plan_group(const struct wingback_plan *plan,
+                                         size_t index,
+                                         struct wingback_archive_group *group,
+                                         struct wingback_error **error);
+
+// Writes the verdict on the archive at `index` of the list of the group at `group` to `planned`.
+enum wingback_status wingback_plan_verdict(const struct wingback_plan *plan,
+                                           size_t group,
+                                           size_t index,
+                                           struct wingback_planned_archive *planned,
+                                           struct wingback_error **error);
+
+// Starts to remove the archive from its store, unless it has a lock. Result: wingback_task_removed. An
+// archive that does not exist counts as removed. The task fails with INVALID_INPUT if the archive is behind
+// a link or is a stream.
+enum wingback_status wingback_archive_remove(const struct wingback_archive *archive,
+                                             struct wingback_task **task,
+                                             struct wingback_error **error);
+
+// Writes the result of wingback_archive_remove to `removed`: false if the archive has a lock.
+enum wingback_status wingback_task_removed(const struct wingback_task *task,
+                                           bool *removed,
+                                           struct wingback_error **error);
+
 // Creates the options for a backup of the directory `source`. By default the archive gets
 // everything except what an ignore file in the directory excludes.
 enum wingback_status wingback_backup_new(struct wingback_bytes source,
                                          struct wingback_backup **backup,
                                          struct wingback_error **error);
+
+// Backs up only these paths and everything beneath them, and the directories that lead to them. There are
+// `count` of them at `paths`, relative to the source; they are not patterns. Calls add up. One with a `count` of 0
+// selects nothing. Excludes apply to selected paths as well. A path that is absolute or has ".." makes the task
+// fail with INVALID_INPUT before anything is written. The report lists a path that the source does not have as
+// skipped with the reason "missing".
+enum wingback_status wingback_backup_select(struct wingback_backup *backup,
+                                            const struct wingback_bytes *paths,
+                                            size_t count,
+                                            struct wingback_error **error);
 
 // Excludes what `patterns` match, one pattern per line. Calls add up. The last pattern that
 // matches a path decides. If the list exceeds the limits in docs/command.md, the task fails with
@@ -1377,6 +1735,102 @@ enum wingback_status wingback_listing_get(const struct wingback_listing *listing
 // Returns the paths and patterns that matched nothing in the archive. NULL for NULL.
 const struct wingback_notes *wingback_listing_unmatched(const struct wingback_listing *listing);
 
+// Starts to compare the archive with the archive `after`. Result: wingback_task_differences. All
+// differences are kept in memory. `options` may be NULL for the defaults. Two archives with an index are
+// compared by the hashes in it.
+enum wingback_status wingback_archive_diff(const struct wingback_archive *archive,
+                                           const struct wingback_archive *after,
+                                           const struct wingback_diff_options *options,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
+
+// Starts to compare the archive with the directory `directory`. Result: wingback_task_differences. All
+// differences are kept in memory. `options` may be NULL for the defaults. A file with the size and time
+// of the archive counts as unchanged, unless the options say otherwise.
+enum wingback_status wingback_archive_diff_directory(const struct wingback_archive *archive,
+                                                     struct wingback_bytes directory,
+                                                     const struct wingback_diff_options *options,
+                                                     struct wingback_task **task,
+                                                     struct wingback_error **error);
+
+// Lends the result of wingback_archive_diff or wingback_archive_diff_directory.
+enum wingback_status wingback_task_differences(const struct wingback_task *task,
+                                               const struct wingback_differences **differences,
+                                               struct wingback_error **error);
+
+// Returns the number of differences; 0 for NULL.
+size_t wingback_differences_count(const struct wingback_differences *differences);
+
+// Writes the difference at `index`, counted from 0, to `difference`. They are in the order of paths.
+enum wingback_status wingback_differences_get(const struct wingback_differences *differences,
+                                              size_t index,
+                                              struct wingback_difference *difference,
+                                              struct wingback_error **error);
+
+// Writes the member of the archive at the path of the difference at `index` to `member`. Its pointers are
+// valid as long as the differences. NOT_FOUND if the path was added.
+enum wingback_status wingback_differences_before(const struct wingback_differences *differences,
+                                                 size_t index,
+                                                 struct wingback_member *member,
+                                                 struct wingback_error **error);
+
+// Writes the member of the other archive, or the entry of the directory, at the path of the difference at
+// `index` to `member`. Its pointers are valid as long as the differences. NOT_FOUND if the path was
+// removed.
+enum wingback_status wingback_differences_after(const struct wingback_differences *differences,
+                                                size_t index,
+                                                struct wingback_member *member,
+                                                struct wingback_error **error);
+
+// Writes the numbers of the comparison to `compared`.
+enum wingback_status wingback_differences_compared(const struct wingback_differences *differences,
+                                                   struct wingback_compared *compared,
+                                                   struct wingback_error **error);
+
+// Returns the paths of the directory that could not be read, and were not compared. NULL for NULL.
+const struct wingback_notes *wingback_differences_skipped(const struct wingback_differences *differences);
+
+// Returns the selected paths and patterns that matched nothing on both sides. NULL for NULL.
+const struct wingback_notes *wingback_differences_unmatched(const struct wingback_differences *differences);
+
+// Starts to search all archives in the store for files. Result: wingback_task_found. Only the indexes of
+// the archives are read. `options` may be NULL for the defaults. The task fails with NO_SPACE if more
+// members match than the limit allows.
+enum wingback_status wingback_store_find(const struct wingback_store *store,
+                                         const struct wingback_find_options *options,
+                                         struct wingback_task **task,
+                                         struct wingback_error **error);
+
+// Lends the result of wingback_store_find.
+enum wingback_status wingback_task_found(const struct wingback_task *task,
+                                         const struct wingback_found **found,
+                                         struct wingback_error **error);
+
+// Writes the numbers of the search to `summary`.
+enum wingback_status wingback_found_get(const struct wingback_found *found,
+                                        struct wingback_found_summary *summary,
+                                        struct wingback_error **error);
+
+// Returns the number of versions; 0 for NULL.
+size_t wingback_found_count(const struct wingback_found *found);
+
+// Writes the version at `index`, counted from 0: its member in the newest archive to `member`, and the list
+// of the archives that contain it to `archives`. Each may be NULL. The versions are in the order of their
+// paths; of one path, the version in the newest archive comes first. The pointers are valid as long as the
+// result.
+enum wingback_status wingback_found_version(const struct wingback_found *found,
+                                            size_t index,
+                                            struct wingback_member *member,
+                                            const struct wingback_archives **archives,
+                                            struct wingback_error **error);
+
+// Returns the archives that could not be searched, such as those without an index: a note with the name of
+// the archive as its path, and the name of the status as its code. NULL for NULL.
+const struct wingback_notes *wingback_found_unsearched(const struct wingback_found *found);
+
+// Returns the selected paths and patterns that matched nothing in any archive. NULL for NULL.
+const struct wingback_notes *wingback_found_unmatched(const struct wingback_found *found);
+
 // Starts to check every checksum of the archive. Result: wingback_task_verified. Damage does not
 // make the task fail; the result reports it. `options` may be NULL for the defaults.
 enum wingback_status wingback_archive_verify(const struct wingback_archive *archive,
@@ -1400,6 +1854,37 @@ const struct wingback_notes *wingback_verified_damage(const struct wingback_veri
 
 // Returns the undamaged files; empty if nothing is damaged. NULL for NULL.
 const struct wingback_notes *wingback_verified_whole_files(const struct wingback_verified *verified);
+
+// Starts to check every checksum of the archives in the store, one after another. Result:
+// wingback_task_verified_all. Damage does not make the task fail, and neither does an archive that cannot be
+// read; the result reports both. `options` may be NULL for the defaults.
+enum wingback_status wingback_store_verify(const struct wingback_store *store,
+                                           const struct wingback_verify_all_options *options,
+                                           struct wingback_task **task,
+                                           struct wingback_error **error);
+
+// Lends the result of wingback_store_verify.
+enum wingback_status wingback_task_verified_all(const struct wingback_task *task,
+                                                const struct wingback_verified_all **verified,
+                                                struct wingback_error **error);
+
+// Writes the numbers of the check to `summary`.
+enum wingback_status wingback_verified_all_get(const struct wingback_verified_all *verified,
+                                               struct wingback_verified_all_summary *summary,
+                                               struct wingback_error **error);
+
+// Returns the number of archives that were read now, or could not be; 0 for NULL.
+size_t wingback_verified_all_count(const struct wingback_verified_all *verified);
+
+// Writes the check at `index`, counted from 0, to `check`.
+enum wingback_status wingback_verified_all_check(const struct wingback_verified_all *verified,
+                                                 size_t index,
+                                                 struct wingback_archive_check *check,
+                                                 struct wingback_error **error);
+
+// Returns the archives whose last check found damage, now or earlier: notes with the name of the archive as
+// the path. NULL for NULL.
+const struct wingback_notes *wingback_verified_all_damaged(const struct wingback_verified_all *verified);
 
 // Begins to read the members of an archive, in the order of the archive.
 enum wingback_status wingback_entries_open(const struct wingback_archive *archive,

@@ -172,3 +172,25 @@ fn a_file_is_locked_in_its_directory() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(!missing.parent().unwrap().exists());
 }
+
+#[test]
+fn an_archive_is_removed_unless_it_has_a_lock() {
+    let tree = Tree::with(&[("a", b"a")]);
+    let store = MemoryStore::new();
+    let archive = |key: &str| Archive::in_store(store.clone(), key.parse().unwrap());
+    let is_there = |key: &str| store.get(&key.parse().unwrap()).is_some();
+    back_up(&tree, &store, "1", "lobby", 1);
+    block_on(archive("1").lock()).unwrap();
+    assert!(!block_on(archive("1").remove()).unwrap() && is_there("1"));
+    block_on(archive("1").unlock()).unwrap();
+    // The second call finds nothing.
+    for _ in 0..2 {
+        assert!(block_on(archive("1").remove()).unwrap() && !is_there("1"));
+    }
+    // The name is too long for a lock.
+    let long = "x".repeat(198);
+    back_up(&tree, &store, &long, "lobby", 1);
+    assert!(block_on(archive(&long).remove()).unwrap() && !is_there(&long));
+    let stream = block_on(Archive::stream(&[][..]).remove()).unwrap_err();
+    assert_eq!(stream.kind(), ErrorKind::InvalidInput);
+}

@@ -12,7 +12,7 @@ import sys
 
 # Lowest layer first. Files directly in src/ define shared public items, and are below all of these.
 LAYERS = ["rt", "fs", "format", "read", "write", "net", "store", "source", "ops", "json", "testing"]
-CRATES = ["src", "cli/src", "ffi/src", "isal/src", "server/src", "worker/src"]
+CRATES = ["src", "cli/src", "ffi/src", "hooks/src", "isal/src", "server/src", "worker/src"]
 # Files that may use everything.
 TOP = {(), ("main",), ("fuzzing",)}
 

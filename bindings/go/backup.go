@@ -107,6 +107,11 @@ type Backup struct {
 	// from UUID. If that is empty too, Run takes a random UUID; Report.Key has the name.
 	UUID, Key string
 
+	// Select has the only paths to back up, with everything beneath them and the directories that lead to them.
+	// They are relative to Source, and are not patterns; one that is absolute or has ".." is InvalidInput.
+	// Excludes apply to them as well. Report.Skipped has a path that the source does not have, with the reason
+	// "missing". Nil selects everything, and an empty slice nothing.
+	Select []string
 	// Exclude has exclude patterns; a string may have several lines. The last pattern that matches a path
 	// decides. A list that exceeds the limits in docs/command.md is InvalidInput, before anything is
 	// written.
@@ -292,12 +297,17 @@ type wireSource struct {
 	OneFileSystem  bool           `json:"one_file_system,omitempty"`
 	StateDir       wireText       `json:"state_dir,omitempty"`
 	Profile        Profile        `json:"profile,omitempty"`
+	Select         []wireText     `json:"select"` // nil selects everything
 }
 
 func (b Backup) source() wireSource {
+	var selected []wireText
+	if b.Select != nil {
+		selected = texts(b.Select)
+	}
 	return wireSource{
 		wireText(b.Source), texts(b.Exclude), b.Rules, b.IgnoreFile, wireName(b.IgnoreFileName),
-		b.StrictPatterns, b.OneFileSystem, wireText(b.StateDir), b.Profile,
+		b.StrictPatterns, b.OneFileSystem, wireText(b.StateDir), b.Profile, selected,
 	}
 }
 

@@ -8,11 +8,11 @@ use std::{
 use serde::Serialize;
 use uuid::Uuid;
 use wingback::{Backup, Cache, Error, ErrorKind, Estimate, Previous, Report, S3Config};
+use wingback_hooks::{Hooks, has_problem};
 
 use crate::{
     archives::Archives,
-    args,
-    hooks::{self, Hooks},
+    args, hooks,
     output::{self, Style, complain, json_line, print, say},
     status::Status,
     stdout::Stdout,
@@ -42,20 +42,22 @@ pub async fn create(args: &args::Create) -> Status {
     let uuid = (!is_to_stdout).then(|| args.uuid.unwrap_or_else(Uuid::new_v4));
     let json =
         |report: &Report| json_line(&Created { report, uuid: uuid.map(|uuid| uuid.to_string()) });
-    let hooks = Hooks::new(&args.hooks, &args.source.dir);
+    let configured = Hooks::from(&args.hooks);
     // A wrong option must not stop a server.
-    let mut made = match backup(args, style) {
-        Ok(backup) => hooks.around(|paused| run(args, style, uuid, paused.apply(backup))).await,
+    let backup = backup(args, style);
+    let hooks = hooks::around(&configured, &args.source.dir);
+    let mut made = match backup {
+        Ok(backup) => hooks.run(|paused| run(args, style, uuid, paused.apply(backup))).await,
         Err(e) => Err(e),
     };
-    hooks.after(&mut made, json).await;
+    hooks::after(&hooks, &mut made, json).await;
     match made {
         Ok(report) => {
             match style {
                 Style::Json => say(&json(&report)),
                 _ => say(&output::report(&report)),
             }
-            if hooks::has_problem(&report) { Status::Partial } else { Status::Done }
+            if has_problem(&report) { Status::Partial } else { Status::Done }
         }
         Err(e) => {
             style.error(&e);

@@ -4,8 +4,8 @@ use std::{os::unix::ffi::OsStrExt, sync::Arc, time::SystemTime};
 
 use serde::Serialize;
 use wingback::{
-    Archive, ArchiveGroup, Archives, Error, ErrorKind, GroupBy, Limiter, NamedBytes,
-    PlannedArchive, Result, Retention, Store, Verdict, Verify,
+    Archive, ArchiveGroup, Archives, Error, ErrorKind, GroupBy, Limiter, PlannedArchive, Result,
+    Retention, Store, Verdict, Verify,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ async fn run(args: &args::Prune) -> Result<()> {
     let mut totals = Totals::default();
     for group in &plan {
         if args.json {
-            print(&group_line(group, args.group_by.into()));
+            print(group);
         } else {
             say(&group_text(group));
         }
@@ -109,15 +109,8 @@ enum Fate {
 }
 
 async fn remove(store: &Arc<dyn Store>, planned: &PlannedArchive) -> Result<Fate> {
-    let key = &planned.archive.key;
-    if Archive::in_store(store.clone(), key.clone()).is_locked().await? {
-        return Ok(Fate::LockedMeanwhile);
-    }
-    match store.delete(key).await {
-        // Another process has removed it.
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Fate::Removed),
-        result => result.map(|()| Fate::Removed),
-    }
+    let archive = Archive::in_store(store.clone(), planned.archive.key.clone());
+    Ok(if archive.remove().await? { Fate::Removed } else { Fate::LockedMeanwhile })
 }
 
 /// The line of `--json` for an archive.
@@ -126,28 +119,6 @@ struct Line<'a> {
     #[serde(flatten)]
     planned: &'a PlannedArchive,
     removed: bool,
-}
-
-/// The line of `--json` for a group. Its archives follow.
-#[derive(Serialize)]
-#[serde(tag = "type", rename = "group")]
-struct GroupLine<'a> {
-    group_by: &'static str,
-    #[serde(flatten)]
-    label: NamedBytes<'a>,
-    host: Option<&'a str>,
-    unidentified: bool,
-    archives: usize,
-}
-
-fn group_line(group: &ArchiveGroup, group_by: GroupBy) -> GroupLine<'_> {
-    GroupLine {
-        group_by: group_by.code(),
-        label: NamedBytes::new("label", group.label.as_deref().unwrap_or_default()),
-        host: group.host.as_deref(),
-        unidentified: group.is_unidentified,
-        archives: group.archives.len(),
-    }
 }
 
 fn group_text(group: &ArchiveGroup) -> String {

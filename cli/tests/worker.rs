@@ -379,3 +379,81 @@ fn a_worker_without_a_socket_names_the_missing_descriptor() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("descriptor 3 is not a socket"), "{message}");
 }
+
+#[test]
+fn a_backup_has_only_the_selected_paths() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = source(dir.path());
+    fs::write(dir.path().join("source/other"), "x").unwrap();
+    let mut worker = Worker::start();
+    for (id, select, files) in [
+        (1, Value::Null, 2),
+        (2, json!(["world"]), 1),
+        (3, json!([{ "b64": "b3RoZXI=" }]), 1),
+        (4, json!([]), 0),
+    ] {
+        let estimate =
+            worker.run(id, "estimate", json!({ "dir": source, "select": select.clone() }));
+        assert_eq!(estimate["result"]["files"], files, "{estimate}");
+    }
+    let mut stream = worker.stream(5, 1);
+    let args = json!({ "dir": source, "select": ["world/level.dat", "none"] });
+    let made = worker.run(5, "backup", json!({ "source": args, "to": { "stream": 1 } }));
+    let result = &made["result"];
+    assert_eq!((&result["files"], &result["partial"]), (&json!(1), &json!(true)), "{made}");
+    assert_eq!(result["skipped"][0]["reason"], "missing", "{made}");
+    assert!(stream.read_to_end(&mut Vec::new()).unwrap() > 0);
+    let wrong = worker.run(6, "estimate", json!({ "dir": source, "select": ["../x"] }));
+    assert_eq!(wrong["error"]["kind"], "invalid-input", "{wrong}");
+    assert_eq!(worker.close(), 0);
+}
+
+#[test]
+fn a_plan_has_the_lines_of_the_command_and_an_archive_with_a_lock_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = json!({ "local": { "dir": dir.path().join("backups"), "mkdir": true } });
+    let mut worker = Worker::start();
+    for key in ["1", "2", "3"] {
+        let to = json!({ "store": [store, { "key": key }] });
+        let args = json!({ "source": { "dir": source(dir.path()) }, "to": to, "label": "lobby" });
+        worker.run(1, "backup", args);
+    }
+    let plan = |worker: &mut Worker| {
+        let mut stream = worker.stream(2, 1);
+        let args = json!({ "store": store, "last": 1, "label": "lobby", "group_by": "label",
+            "keep_tags": [{ "key": "a", "value": "b" }], "to": 1 });
+        let planned = worker.run(2, "plan", args);
+        assert_eq!(planned["result"], json!({ "groups": 1 }), "{planned}");
+        let mut lines = String::new();
+        stream.read_to_string(&mut lines).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.collect::<Vec<_>>()
+    };
+    let lines = plan(&mut worker);
+    let mut command = common::wingback();
+    command.args(["prune", "--keep-last", "1", "--group-by", "label", "--json"]);
+    let printed = command.arg(dir.path().join("backups")).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let printed = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let printed = printed.map(|mut line| {
+        line.as_object_mut().unwrap().remove("removed");
+        line
+    });
+    assert_eq!(lines, printed.collect::<Vec<_>>());
+    let verdicts = |lines: &[Value]| {
+        let verdicts = lines[1..].iter().map(|line| format!("{} {}", line["key"], line["verdict"]));
+        verdicts.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(verdicts(&lines), r#""3" "keep", "2" "remove", "1" "remove""#);
+
+    let archive = |key: &str| json!({ "archive": { "store": [store, { "key": key }] } });
+    worker.run(3, "lock", archive("1"));
+    for (id, key, removed) in [(4, "1", false), (5, "2", true), (6, "2", true)] {
+        let done = worker.run(id, "remove", archive(key));
+        assert_eq!(done["result"], json!({ "removed": removed }), "{key}: {done}");
+    }
+    assert_eq!(verdicts(&plan(&mut worker)), r#""3" "keep", "1" "keep""#);
+    let wrong = worker.run(7, "plan", json!({ "store": store, "group_by": "host", "to": 1 }));
+    assert!(text(&wrong).contains("host"), "{wrong}");
+    assert_eq!(worker.close(), 0);
+}

@@ -1,6 +1,6 @@
 //! `wingback_archives`: the archives in a store, with what each says about itself.
 
-use std::ptr;
+use std::{ptr, sync::Arc};
 
 use wingback::StoredArchive;
 
@@ -17,7 +17,7 @@ use crate::{
     task::{self, wingback_task},
 };
 
-/// The archives in a store, newest first. The list belongs to its task.
+/// Archives in a store, newest first. The list belongs to its task.
 pub struct wingback_archives {
     _opaque: [u8; 0],
 }
@@ -27,15 +27,23 @@ impl Opaque for wingback_archives {
     type By = Borrowed;
 }
 
-pub(crate) struct StoredArchives(Vec<StoredArchive>);
+/// Results of a search share archives.
+pub(crate) struct StoredArchives(Vec<Arc<StoredArchive>>);
 
 impl StoredArchives {
     pub(crate) fn new(archives: Vec<StoredArchive>) -> Self {
-        StoredArchives(archives)
+        archives.into_iter().map(Arc::new).collect()
     }
 
     fn get(&self, index: usize) -> Result<&StoredArchive> {
-        self.0.get(index).ok_or_else(|| Failure::no_element(index, self.0.len()))
+        let found = self.0.get(index);
+        found.map(|archive| &**archive).ok_or_else(|| Failure::no_element(index, self.0.len()))
+    }
+}
+
+impl FromIterator<Arc<StoredArchive>> for StoredArchives {
+    fn from_iter<I: IntoIterator<Item = Arc<StoredArchive>>>(archives: I) -> Self {
+        StoredArchives(archives.into_iter().collect())
     }
 }
 

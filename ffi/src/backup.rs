@@ -2,21 +2,21 @@
 
 use std::mem::MaybeUninit;
 
-use wingback::{Backup, Cache, Previous};
+use wingback::Backup;
 
 use crate::{
-    bytes::wingback_bytes,
+    bytes::{slice, wingback_bytes},
     enums::{
         wingback_encoder, wingback_ignore_file, wingback_level, wingback_profile, wingback_rules,
         wingback_status,
     },
     error::wingback_error,
+    failure::Result,
     from_c::FromC,
     guard::guard,
     limiter::wingback_limiter,
     opaque::{self, Opaque, Out, Owned},
     options::{self, Options},
-    store,
 };
 
 /// The options of a backup. It can be started several times. It may be changed or freed while its
@@ -45,6 +45,28 @@ pub unsafe extern "C" fn wingback_backup_new(
             let out = Out::new(backup, "backup")?;
             out.give(Options::new(Backup::new(source.path("source")?)));
             Ok(())
+        })
+    }
+}
+
+/// Backs up only these paths and everything beneath them, and the directories that lead to them. There are
+/// `count` of them at `paths`, relative to the source; they are not patterns. Calls add up. One with a `count` of 0
+/// selects nothing. Excludes apply to selected paths as well. A path that is absolute or has ".." makes the task
+/// fail with INVALID_INPUT before anything is written. The report lists a path that the source does not have as
+/// skipped with the reason "missing".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wingback_backup_select(
+    backup: *mut wingback_backup,
+    paths: *const wingback_bytes,
+    count: usize,
+    error: *mut *mut wingback_error,
+) -> wingback_status {
+    // SAFETY: the caller promises that `backup` is NULL or alive; `count` elements are readable at `paths`; `error`
+    // is NULL or writable.
+    unsafe {
+        options::set(backup, error, |backup| {
+            let paths = slice(paths, count, "paths")?.iter().map(|path| path.get("paths"));
+            Ok(backup.select(paths.collect::<Result<Vec<_>>>()?))
         })
     }
 }
@@ -381,99 +403,6 @@ pub unsafe extern "C" fn wingback_backup_tag(
         options::set(backup, error, |backup| {
             let (key, value) = (key.text("key")?, value.text("value")?);
             Ok(backup.tag(key, value))
-        })
-    }
-}
-
-/// Sets `file`, the archive of an earlier backup of the same source. The backup does not read
-/// unchanged files, and copies equal data from that archive. The new archive has the same bytes as
-/// without it, except for its recorded time. If the previous archive cannot be used, that is a warning. Nobody but the caller may
-/// be able to write to it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_previous_file(
-    backup: *mut wingback_backup,
-    file: wingback_bytes,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive; `file` is readable; `error` is
-    // NULL or writable.
-    unsafe {
-        options::set(backup, error, |backup| {
-            let file = file.path("file")?.to_owned();
-            Ok(backup.previous(Previous::File(file)))
-        })
-    }
-}
-
-/// Does the same as wingback_backup_previous_file with the archive `key` in the local store that
-/// the backup goes to.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_previous_key(
-    backup: *mut wingback_backup,
-    key: wingback_bytes,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive; `key` is readable; `error` is
-    // NULL or writable.
-    unsafe {
-        options::set(backup, error, |backup| {
-            let key = store::key(key)?;
-            Ok(backup.previous(Previous::Key(key)))
-        })
-    }
-}
-
-/// Does the same as wingback_backup_previous_file with the newest archive in the local store that
-/// the backup goes to.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_previous_latest(
-    backup: *mut wingback_backup,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
-    unsafe { options::set(backup, error, |backup| Ok(backup.previous(Previous::Latest))) }
-}
-
-/// If `trust` is true, a file with an unchanged mtime counts as unchanged even if its ctime is new.
-/// It matters only with a previous archive. The default is false.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_trust_mtime(
-    backup: *mut wingback_backup,
-    trust: bool,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
-    unsafe { options::set(backup, error, |backup| Ok(backup.trust_mtime(trust))) }
-}
-
-/// If `any` is true, data that another encoder or level has compressed is copied as well. The
-/// archive then has other bytes. The default is false.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_reuse_any(
-    backup: *mut wingback_backup,
-    any: bool,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive, and `error` is NULL or writable.
-    unsafe { options::set(backup, error, |backup| Ok(backup.reuse_any(any))) }
-}
-
-/// Keeps a copy of the archive in the directory `dir`, and uses the copy of the earlier backup
-/// there as the previous archive unless one is set. It is meant for archives that go to a remote
-/// store. At most `max_bytes` stay in the directory. If a copy cannot be kept, that is a warning.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wingback_backup_cache(
-    backup: *mut wingback_backup,
-    dir: wingback_bytes,
-    max_bytes: u64,
-    error: *mut *mut wingback_error,
-) -> wingback_status {
-    // SAFETY: the caller promises that `backup` is NULL or alive; `dir` is readable; `error` is
-    // NULL or writable.
-    unsafe {
-        options::set(backup, error, |backup| {
-            let dir = dir.path("dir")?;
-            Ok(backup.cache(Cache::new(dir, max_bytes)))
         })
     }
 }

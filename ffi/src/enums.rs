@@ -2,8 +2,8 @@
 //! the ABI.
 
 use wingback::{
-    Encoder, ErrorKind, IgnoreFile, Level, MemberKind, NoIndex, PatternOrigin, Phase, Profile,
-    ReadMethod, Recovered, Rules,
+    DifferenceKind, Encoder, ErrorKind, GroupBy, IgnoreFile, Level, MemberKind, NoIndex,
+    PatternOrigin, Phase, Profile, ReadMethod, Recovered, Rules, Verdict,
 };
 
 /// The status of a call or a task. A number never changes its meaning, and a retired number is not
@@ -229,6 +229,90 @@ pub enum wingback_owner {
     FromArchive = 2,
     /// The user who runs the program.
     Keep = 3,
+}
+
+/// What the archives of a group have in common.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_group_by {
+    /// The label and the host. The default.
+    LabelAndHost = 0,
+    /// The label.
+    Label = 1,
+    /// All archives are one group.
+    None = 2,
+}
+
+impl From<wingback_group_by> for GroupBy {
+    fn from(group_by: wingback_group_by) -> Self {
+        match group_by {
+            wingback_group_by::LabelAndHost => GroupBy::LabelAndHost,
+            wingback_group_by::Label => GroupBy::Label,
+            wingback_group_by::None => GroupBy::None,
+        }
+    }
+}
+
+/// Verdict on an archive.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_verdict {
+    /// Leave it alone, for a reason that this library does not know.
+    Other = 0,
+    /// Keep it.
+    Keep = 1,
+    /// Remove it.
+    Remove = 2,
+    /// Leave it alone, because it is not whole: a restore cannot use it.
+    NotWhole = 3,
+    /// Leave it alone, because it has no label.
+    Unidentified = 4,
+    /// Leave it alone, because its time is not known.
+    Undated = 5,
+    /// Leave it alone, because it is dated in the future.
+    InFuture = 6,
+}
+
+impl From<Verdict> for wingback_verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Keep(_) => Self::Keep,
+            Verdict::Remove => Self::Remove,
+            Verdict::NotWhole => Self::NotWhole,
+            Verdict::Unidentified => Self::Unidentified,
+            Verdict::Undated => Self::Undated,
+            Verdict::InFuture => Self::InFuture,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Kind of a difference.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum wingback_difference_kind {
+    /// A kind that this library does not know.
+    Other = 0,
+    /// Only the second side has the path.
+    Added = 1,
+    /// Only the archive has the path.
+    Removed = 2,
+    /// The kind, the content or the target differs. Metadata may differ too.
+    Changed = 3,
+    /// Only mode, owner or time differ.
+    Metadata = 4,
+}
+
+impl From<DifferenceKind> for wingback_difference_kind {
+    fn from(kind: DifferenceKind) -> Self {
+        match kind {
+            DifferenceKind::Added => Self::Added,
+            DifferenceKind::Removed => Self::Removed,
+            DifferenceKind::Changed => Self::Changed,
+            DifferenceKind::Metadata => Self::Metadata,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Kind of a member.

@@ -4,8 +4,8 @@ use std::{ffi::c_int, mem::MaybeUninit};
 
 use crate::{
     enums::{
-        wingback_encoder, wingback_ignore_file, wingback_level, wingback_log_level, wingback_owner,
-        wingback_profile, wingback_rules,
+        wingback_encoder, wingback_group_by, wingback_ignore_file, wingback_level,
+        wingback_log_level, wingback_owner, wingback_profile, wingback_rules,
     },
     failure::{Failure, Result},
 };
@@ -65,6 +65,11 @@ unsafe impl FromC for wingback_profile {
 // SAFETY: `wingback_owner` is declared `repr(C)`.
 unsafe impl FromC for wingback_owner {
     const ALL: &'static [Self] = &[Self::Default, Self::Fixed, Self::FromArchive, Self::Keep];
+}
+
+// SAFETY: `wingback_group_by` is declared `repr(C)`.
+unsafe impl FromC for wingback_group_by {
+    const ALL: &'static [Self] = &[Self::LabelAndHost, Self::Label, Self::None];
 }
 
 // SAFETY: `wingback_log_level` is declared `repr(C)`.

@@ -46,7 +46,11 @@ mod objects;
 
 mod archives;
 
+mod retention;
+
 mod backup;
+
+mod backup_previous;
 
 mod source_read;
 
@@ -68,7 +72,13 @@ mod info;
 
 mod listing;
 
+mod diff;
+
+mod find;
+
 mod verify;
+
+mod verify_all;
 
 mod entries;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use wingback::{Change, Changed, Damage, Listed, NotExtracted, Skipped, Warning};
+use wingback::{Change, Changed, Damage, Key, Listed, NotExtracted, Skipped, Unsearched, Warning};
 
 use crate::{
     bytes::wingback_bytes,
@@ -51,7 +51,7 @@ impl<T: Into<Note>> From<Listed<T>> for Notes {
 pub struct wingback_note {
     /// sizeof(wingback_note).
     pub struct_size: usize,
-    /// The path, relative to the root; empty if the note is not about a path.
+    /// The path, relative to the root, or the name of an archive; empty if the note is not about one.
     pub path: wingback_bytes,
     /// A word for programs, such as "unreadable", that stays the same in later versions;
     /// docs/command.md lists the words. It ends in a zero byte.
@@ -122,6 +122,13 @@ impl From<NotExtracted> for Note {
     }
 }
 
+impl From<Unsearched> for Note {
+    fn from(unsearched: Unsearched) -> Self {
+        let (key, error) = (unsearched.key.as_str().as_bytes().to_vec(), unsearched.error);
+        Note::new(key, error.kind().code(), &error.to_string(), true)
+    }
+}
+
 /// Makes a note for each member that is lost to damage, and one without a path for damage that costs no
 /// member.
 pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
@@ -144,6 +151,13 @@ pub(crate) fn of_damage(damage: Listed<Damage>) -> Notes {
 pub(crate) fn of_paths(paths: Listed<Vec<u8>>, code: &str) -> Notes {
     let more = paths.more();
     Notes { more, ..paths.into_iter().map(|path| Note::name(path, code)).collect() }
+}
+
+/// Makes a note with this code for each archive, with its name as the path.
+pub(crate) fn of_keys(keys: Listed<Key>, code: &str) -> Notes {
+    let more = keys.more();
+    let note = |key: Key| Note::name(key.as_str().as_bytes().to_vec(), code);
+    Notes { more, ..keys.into_iter().map(note).collect() }
 }
 
 /// Lends C one of an object's lists. Returns NULL for NULL.

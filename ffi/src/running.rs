@@ -42,7 +42,7 @@ pub(crate) struct Running {
 
 /// How an operation is watched and cancelled.
 enum Control {
-    /// A task of the engine, which has progress.
+    /// A task or stream of the engine, which has progress.
     Task(Handle),
     /// Any other future.
     Future(AbortHandle),
@@ -107,9 +107,18 @@ impl Running {
         task: Task<'static, T>,
         result: impl FnOnce(T) -> R + Send + 'static,
     ) -> Result<Self> {
-        let control = Control::Task(task.handle());
-        let work = async move { Ok(Box::new(result(task.await?)) as TaskResult) };
-        Running::drive(operation, control, work)
+        Running::start_watched(operation, task.handle(), task, result)
+    }
+
+    /// Starts a future that `handle` watches and cancels.
+    pub(crate) fn start_watched<T: 'static, R: Any + Send + Sync>(
+        operation: &'static str,
+        handle: Handle,
+        future: impl Future<Output = wingback::Result<T>> + Send + 'static,
+        result: impl FnOnce(T) -> R + Send + 'static,
+    ) -> Result<Self> {
+        let work = async move { Ok(Box::new(result(future.await?)) as TaskResult) };
+        Running::drive(operation, Control::Task(handle), work)
     }
 
     /// Starts a future that is not a task of the engine. A cancel drops it.

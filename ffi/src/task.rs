@@ -2,7 +2,7 @@
 
 use std::{any::Any, ffi::c_void, future::Future, time::Duration};
 
-use wingback::Task;
+use wingback::{Handle, Task};
 
 use crate::{
     enums::{wingback_phase, wingback_status},
@@ -78,6 +78,18 @@ pub(crate) fn start<T: 'static, R: Any + Send + Sync>(
     result: impl FnOnce(T) -> R + Send + 'static,
 ) -> Result<()> {
     out.give(Running::start(operation, task, result)?);
+    Ok(())
+}
+
+/// Starts a future that reads a stream of the engine, and gives C the handle. `handle` is that of the stream.
+pub(crate) fn start_watched<T: 'static, R: Any + Send + Sync>(
+    operation: &'static str,
+    handle: Handle,
+    future: impl Future<Output = wingback::Result<T>> + Send + 'static,
+    out: Out<*mut wingback_task>,
+    result: impl FnOnce(T) -> R + Send + 'static,
+) -> Result<()> {
+    out.give(Running::start_watched(operation, handle, future, result)?);
     Ok(())
 }
 

@@ -118,7 +118,7 @@ pub(crate) struct VerifyResult {
 }
 
 impl VerifyResult {
-    fn new(verified: wingback::Verified) -> Self {
+    pub(crate) fn new(verified: wingback::Verified) -> Self {
         let summary = wingback_verified_summary {
             struct_size: 0,
             read_method: verified.read_method.into(),

@@ -11,13 +11,15 @@ use serde_json::json;
 use smol::Timer;
 use tracing::Instrument;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
+use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result, Warning};
+use wingback_hooks::{Around, Host};
 
 use crate::{
     answer::{Answer, Verdict},
     archives,
     config::Trust,
     events::progress,
+    hooks::BackupHost,
     job::Active,
     node::Node,
     outbox::{self, Subject},
@@ -45,7 +47,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) 
 }
 
 async fn run(
-    node: &Node,
+    node: &Arc<Node>,
     job: &Active,
     turn: impl Future<Output = Turn>,
     dir: PathBuf,
@@ -60,12 +62,9 @@ async fn run(
     let destination = record.destination;
     tracing::info!(backup = %job.uuid, server = %job.server, ?destination, "backup started");
     node.events.send(job.server, "backup progress", progress(None));
-    let report_progress = |view: &ProgressView| {
-        node.events.send(job.server, "backup progress", progress(Some(&json!(view))));
-    };
 
     let options = &node.config.wingback;
-    let mut backup = Backup::new(dir)
+    let mut backup = Backup::new(&dir)
         .label(job.server.to_string())
         .exclude(ignore)
         .rules(node.config.rules())
@@ -91,11 +90,36 @@ async fn run(
         let dir = node.config.state_directory().join("cache");
         backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
-    match archives::location(&node.config, &record)? {
+    let hooks = node.config.hooks(job.server);
+    let host = BackupHost { node: node.clone(), job: job.shared() };
+    let hooks = Around::new(&hooks, &dir, host.clone());
+    let mut made = hooks.run(|paused| write(node, job, &record, paused.apply(backup))).await;
+    let report = made.as_ref().map(|(report, _)| report);
+    let line = report.map_or_else(|e| json!(e), |report| json!(report)).to_string();
+    if let Err(why) = hooks.after(report, &line).await {
+        match &mut made {
+            Ok((report, _)) => report.warnings.push(Warning::Hook(why)),
+            Err(_) => host.complain(&why),
+        }
+    }
+    let (report, parts) = made?;
+    Ok(info(&report, parts))
+}
+
+/// Makes the archive, and writes it to its destination.
+async fn write(
+    node: &Node,
+    job: &Active,
+    record: &record::Backup,
+    backup: Backup,
+) -> Result<(Report, Vec<Part>)> {
+    let report_progress = |view: &ProgressView| {
+        node.events.send(job.server, "backup progress", progress(Some(&json!(view))));
+    };
+    match archives::location(&node.config, record)? {
         Some(location) => {
-            let report =
-                job.run(backup.start(location.store, location.key), report_progress).await?;
-            Ok(info(&report, Vec::new()))
+            let task = backup.start(location.store, location.key);
+            Ok((job.run(task, report_progress).await?, Vec::new()))
         }
         None => {
             let estimate = job.run(backup.clone().estimate(), |_| ()).await?;
@@ -110,7 +134,7 @@ async fn run(
             let report = job.run(backup.send_to(upload), report_progress).await?;
             let parts = parts.get().into_iter();
             let parts = parts.map(|part| Part { etag: part.etag, part_number: part.number });
-            Ok(info(&report, parts.collect()))
+            Ok((report, parts.collect()))
         }
     }
 }

@@ -29,6 +29,9 @@ use crate::{
     verify,
 };
 
+/// How long a daemon that stops waits for cancelled jobs. Their hooks may still run.
+const LAST_JOBS: Duration = Duration::from_secs(25);
+
 /// How long a daemon that stops waits for pending notifications.
 const LAST_NOTIFICATIONS: Duration = Duration::from_secs(5);
 
@@ -83,7 +86,7 @@ pub(crate) async fn back_up(
 }
 
 /// Returns an error while the daemon stops, or while the queue is full.
-fn check_open(node: &Node) -> Result<(), ApiError> {
+pub(crate) fn check_open(node: &Node) -> Result<(), ApiError> {
     if node.stopping.is_cancelled() {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping"));
     }
@@ -286,7 +289,7 @@ pub(crate) async fn stop(node: &Node) {
         for job in &running {
             job.cancel();
         }
-        Timer::after(Duration::from_secs(10)).await;
+        Timer::after(LAST_JOBS).await;
     };
     smol::future::or(all_finished, late).await;
     // The next daemon sends the notifications that are still pending.

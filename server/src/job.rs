@@ -91,6 +91,13 @@ impl Jobs {
     }
 }
 
+impl Active {
+    /// Returns the job, for watching it beyond its end.
+    pub(crate) fn shared(&self) -> Arc<Job> {
+        self.job.clone()
+    }
+}
+
 impl Deref for Active {
     type Target = Job;
 
@@ -113,6 +120,11 @@ impl Job {
         if let Some(handle) = &*lock(&self.handle) {
             handle.cancel();
         }
+    }
+
+    /// Resolves when the job has been asked to end.
+    pub(crate) async fn cancelled(&self) {
+        self.cancel.cancelled().await;
     }
 
     /// Waits for `work`, or returns `Cancelled` if the job is cancelled first.

@@ -47,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) backups: Records<record::Backup>,
     pub(crate) restores: Records<record::Restore>,
     pub(crate) jobs: Jobs,
+    /// Verifications of all backups of a server, by the UUID of the server.
+    pub(crate) passes: Jobs,
     pub(crate) queue: Queue,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
@@ -72,6 +74,7 @@ impl Node {
             backups: Records::open(state.join("backups")).map_err(open)?,
             restores: Records::open(state.join("restores")).map_err(open)?,
             jobs: Jobs::default(),
+            passes: Jobs::default(),
             queue: Queue::new(config.wingback.slots),
             events: Events::default(),
             metrics: Metrics::default(),

@@ -13,7 +13,6 @@ use crate::{
         list::Listing,
         member_stream::MemberStream,
         restore::Restored,
-        retention::{PlannedArchive, Verdict},
         unpacked::{NotExtracted, Unpacked},
         verify::Verified,
     },
@@ -24,7 +23,6 @@ objects!(
     Member,
     Info,
     StoredArchive,
-    PlannedArchive,
     Listing,
     MemberStream<'_>,
     Verified,
@@ -123,20 +121,6 @@ impl WriteFields for StoredArchive {
         to.field("locked", &self.is_locked)?;
         to.field("content_change", &self.content_change)?;
         to.field("info", &self.info)
-    }
-}
-
-/// The fields of the archive, and the verdict.
-impl WriteFields for PlannedArchive {
-    fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
-        self.archive.write(to)?;
-        to.field("verdict", self.verdict.code())?;
-        let reason = match self.verdict {
-            Verdict::Keep(reason) => Some(reason.code()),
-            _ => None,
-        };
-        to.field("reason", &reason)?;
-        to.field("suspicious", &self.is_suspicious)
     }
 }
 

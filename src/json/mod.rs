@@ -9,6 +9,7 @@ mod diff;
 mod fields;
 mod find;
 mod named_bytes;
+mod retention;
 mod verify_all;
 
 pub use named_bytes::NamedBytes;

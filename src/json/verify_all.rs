@@ -3,7 +3,6 @@
 use serde::ser::SerializeMap;
 
 use crate::{
-    format::info::ns_of,
     json::fields::{Fields, WriteFields, objects},
     ops::verify_all::{ArchiveCheck, VerifiedAll},
 };
@@ -34,11 +33,11 @@ impl WriteFields for VerifiedAll {
         to.field("verified", &self.verified)?;
         to.field("bytes", &self.bytes)?;
         to.field("earlier", &self.earlier)?;
-        to.field("resumed_ns", &self.resumed.map(ns_of))?;
+        to.field("resumed_ns", &self.resumed_ns())?;
         to.list("damaged", &self.damaged)?;
         to.field("failed", &self.failed)?;
         to.field("never", &self.never)?;
-        to.field("oldest_ns", &self.oldest.map(ns_of))?;
+        to.field("oldest_ns", &self.oldest_ns())?;
         to.milliseconds("duration_ms", self.duration)
     }
 }

@@ -1,4 +1,4 @@
-//! Locks of archives. A lock is an object beside the archive.
+//! Locks of archives, and the removal of archives without one. A lock is an object beside the archive.
 
 use bytes::Bytes;
 
@@ -87,9 +87,35 @@ impl<'a> Archive<'a> {
     pub fn is_locked(self) -> Task<'a, bool> {
         Task::new(|tracker| async move {
             let (store, archive) = self.into_store()?;
-            // An archive with a name that is too long for a lock has none.
-            let Ok(lock) = lock_of(&archive) else { return Ok(false) };
-            Ok(unless_cancelled(&tracker, store.head(&lock)).await?.is_some())
+            unless_cancelled(&tracker, has_lock(&*store, &archive)).await
+        })
+    }
+
+    /// Removes the archive from its store, unless it has a lock. Resolves with false if it has one.
+    ///
+    /// An archive that does not exist counts as removed. A lock that is made between the check and the removal
+    /// comes too late.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if the archive is behind a link or is a stream.
+    /// - Those of [`Store::head`] and [`Store::delete`], except [`NotFound`](ErrorKind::NotFound).
+    /// - [`Cancelled`](ErrorKind::Cancelled) after [`Handle::cancel`](crate::Handle::cancel).
+    ///
+    /// # Cancel safety
+    ///
+    /// After a drop the archive exists or does not.
+    pub fn remove(self) -> Task<'a, bool> {
+        Task::new(|tracker| async move {
+            let (store, archive) = self.into_store()?;
+            let remove = async {
+                if has_lock(&*store, &archive).await? {
+                    return Ok(false);
+                }
+                remove(&*store, &archive).await?;
+                Ok(true)
+            };
+            unless_cancelled(&tracker, remove).await
         })
     }
 
@@ -116,6 +142,12 @@ pub(crate) fn lock_of(key: &Key) -> Result<Key> {
     Key::new(format!("{key}.lock"))
 }
 
+async fn has_lock(store: &dyn Store, archive: &Key) -> Result<bool> {
+    // An archive with a name that is too long for a lock has none.
+    let Ok(lock) = lock_of(archive) else { return Ok(false) };
+    Ok(store.head(&lock).await?.is_some())
+}
+
 async fn must_exist(store: &dyn Store, archive: &Key) -> Result<()> {
     match store.head(archive).await? {
         Some(_) => Ok(()),
@@ -140,9 +172,9 @@ async fn create(store: &dyn Store, lock: &Key) -> Result<bool> {
     }
 }
 
-/// Returns false if there is no lock.
-async fn remove(store: &dyn Store, lock: &Key) -> Result<bool> {
-    match store.delete(lock).await {
+/// Returns false if there is no such object.
+async fn remove(store: &dyn Store, key: &Key) -> Result<bool> {
+    match store.delete(key).await {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),

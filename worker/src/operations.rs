@@ -92,10 +92,11 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::Objects(args) => {
             let store = args.store.open()?;
             let objects = job.plain(store.list()).await?;
-            let objects = objects.iter().map(|object| stored(&*store, &object.key, object));
+            let objects = objects.iter().map(|object| store::stored(&*store, &object.key, object));
             Ok(json!({ "objects": objects.collect::<Result<Vec<_>>>()? }))
         }
         Operation::Archives(args) => archives(args, job).await,
+        Operation::Plan(args) => streamed::plan(args, job, shared).await,
         Operation::Lock(args) => {
             let archive = args.archive.open(job.id, &shared.streams)?;
             Ok(
@@ -107,10 +108,14 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             let changed = job.task(archive.unlock()).await?;
             Ok(json!({ "type": "lock", "locked": false, "changed": changed }))
         }
+        Operation::Remove(args) => {
+            let archive = args.archive.open(job.id, &shared.streams)?;
+            Ok(json!({ "removed": job.task(archive.remove()).await? }))
+        }
         Operation::Head(args) => {
             let (store, key) = store::open_named(args.store, &args.name)?;
             match job.plain(store.head(&key)).await? {
-                Some(object) => stored(&*store, &object.key, &object),
+                Some(object) => store::stored(&*store, &object.key, &object),
                 None => Err(Error::new(ErrorKind::NotFound, "look for").at(store.location(&key))),
             }
         }
@@ -140,6 +145,9 @@ fn from(source: request::Source) -> Backup {
         .one_file_system(source.one_file_system);
     if let Some(dir) = source.state_dir {
         backup = backup.state_dir(dir.into_path::<PathBuf>());
+    }
+    if let Some(paths) = source.select {
+        backup = backup.select(paths.into_iter().map(|path| path.0));
     }
     for patterns in source.exclude {
         backup = backup.exclude(patterns.0);
@@ -261,20 +269,6 @@ impl From<Report> for BackupResult {
     }
 }
 
-/// Describes what a store has under `key`, with its location.
-fn stored(store: &dyn Store, key: &Key, what: &impl Serialize) -> Result<Value> {
-    #[derive(Serialize)]
-    struct Stored<'a, T> {
-        #[serde(flatten)]
-        what: &'a T,
-        #[serde(flatten)]
-        location: NamedBytes<'a>,
-    }
-    let location = store.location(key);
-    let location = NamedBytes::new("location", location.as_bytes());
-    written(&Stored { what, location })
-}
-
 async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     let mut archives = Archives::new();
     if let Some(label) = args.label {
@@ -285,7 +279,7 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
     }
     let store: Arc<dyn Store> = args.store.open()?.into();
     let archives = job.task(archives.start(store.clone())).await?;
-    let written = archives.iter().map(|archive| stored(&*store, &archive.key, archive));
+    let written = archives.iter().map(|archive| store::stored(&*store, &archive.key, archive));
     Ok(json!({ "archives": written.collect::<Result<Vec<_>>>()? }))
 }
 

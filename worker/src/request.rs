@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use wingback::{
-    Encoder, IgnoreFile, Level, MEMBERS_MAX, Owner, Profile, Rules, Sha1, UnpackOptions,
+    Encoder, GroupBy, IgnoreFile, Level, MEMBERS_MAX, Owner, Profile, Rules, Sha1, UnpackOptions,
 };
 
 use crate::{
@@ -51,8 +51,10 @@ pub(crate) enum Operation {
     Restore(Restore),
     Recover(Recover),
     Archives(Archives),
+    Plan(Plan),
     Lock(Info),
     Unlock(Info),
+    Remove(Info),
     Objects(Objects),
     Head(Object),
     Delete(Object),
@@ -73,6 +75,8 @@ pub(crate) enum Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
     pub(crate) dir: Bytes,
+    /// `None` selects everything.
+    pub(crate) select: Option<Vec<Bytes>>,
     #[serde(default)]
     pub(crate) exclude: Vec<Bytes>,
     #[serde(default, deserialize_with = "code::<_, RulesCode, _>")]
@@ -358,6 +362,37 @@ pub(crate) struct Archives {
     pub(crate) since_ns: Option<u64>,
 }
 
+/// The rules of a retention. 0 keeps none by that rule.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) store: StoreSpec,
+    pub(crate) label: Option<Bytes>,
+    #[serde(default)]
+    pub(crate) last: usize,
+    #[serde(default)]
+    pub(crate) hourly: usize,
+    #[serde(default)]
+    pub(crate) daily: usize,
+    #[serde(default)]
+    pub(crate) weekly: usize,
+    #[serde(default)]
+    pub(crate) monthly: usize,
+    #[serde(default)]
+    pub(crate) yearly: usize,
+    #[serde(default)]
+    pub(crate) within_ns: u64,
+    #[serde(default)]
+    pub(crate) keep_tags: Vec<Tag>,
+    pub(crate) max_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "code::<_, GroupByCode, _>")]
+    pub(crate) group_by: Option<GroupBy>,
+    #[serde(default)]
+    pub(crate) unidentified: bool,
+    /// Stream for the groups and archives, one line each.
+    pub(crate) to: u64,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Objects {
@@ -456,6 +491,26 @@ codes!(IgnoreFileCode = IgnoreFile { Merge, Replace, None });
 codes!(ProfileCode = Profile { Full, Wings });
 codes!(LevelCode = Level { None, Fast, Best });
 codes!(EncoderCode = Encoder { Wingback, IsaL });
+
+#[derive(Deserialize)]
+enum GroupByCode {
+    #[serde(rename = "none")]
+    None,
+    #[serde(rename = "label")]
+    Label,
+    #[serde(rename = "label,host")]
+    LabelAndHost,
+}
+
+impl From<GroupByCode> for GroupBy {
+    fn from(code: GroupByCode) -> Self {
+        match code {
+            GroupByCode::None => GroupBy::None,
+            GroupByCode::Label => GroupBy::Label,
+            GroupByCode::LabelAndHost => GroupBy::LabelAndHost,
+        }
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]

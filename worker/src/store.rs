@@ -1,18 +1,19 @@
 //! Where requests read archives from, and where they write them to.
 
-use std::ffi::OsString;
 #[cfg(feature = "s3")]
 use std::path::PathBuf;
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 use wingback::{
-    Archive, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, Result, Store,
+    Archive, Error, ErrorKind, Key, LocalStore, NameFields, NameTemplate, NamedBytes, Result, Store,
 };
 #[cfg(feature = "s3")]
 use wingback::{S3Config, S3Store, Transfer};
 
-use crate::{streams::Streams, values::Bytes};
+use crate::{lines::written, streams::Streams, values::Bytes};
 
 /// The destination of a backup.
 #[derive(Debug, Deserialize)]
@@ -124,6 +125,20 @@ pub(crate) fn open_new(
         ArchiveName::Uuid(text) => spec.names().key(fields(uuid(text)?)),
     };
     Ok((spec.open()?, key))
+}
+
+/// Describes what a store has under `key`, with its location.
+pub(crate) fn stored(store: &dyn Store, key: &Key, what: &impl Serialize) -> Result<Value> {
+    #[derive(Serialize)]
+    struct Stored<'a, T> {
+        #[serde(flatten)]
+        what: &'a T,
+        #[serde(flatten)]
+        location: NamedBytes<'a>,
+    }
+    let location = store.location(key);
+    let location = NamedBytes::new("location", location.as_bytes());
+    written(&Stored { what, location })
 }
 
 impl ArchiveSource {

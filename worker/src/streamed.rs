@@ -1,17 +1,23 @@
 //! Operations whose results are lines on a stream, and a summary.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures::stream;
-use serde_json::Value;
-use wingback::{Diff, Error, ErrorKind, Find, List, MEMBERS_MAX, Result, Store, VerifyAll};
+use serde_json::{Value, json};
+use wingback::{
+    Archives, Diff, Error, ErrorKind, Find, List, MEMBERS_MAX, Result, Retention, Store, VerifyAll,
+};
 
 use crate::{
     job::Job,
     lines::{write_all, written},
     request,
     shared::Shared,
-    store::ArchiveSource,
+    store::{ArchiveSource, stored},
 };
 
 pub(crate) async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
@@ -96,6 +102,44 @@ pub(crate) async fn verify_all(
     let mut to = shared.streams.take(job.id, args.to)?;
     write_all(job, checks.handle(), &mut checks, &mut to).await?;
     written(checks.verified_all().ok_or_else(no_result)?)
+}
+
+/// Writes a line for each group, and after it one for each archive of the group.
+pub(crate) async fn plan(args: request::Plan, job: &Job, shared: &Shared) -> Result<Value> {
+    let mut rules = Retention::new()
+        .last(args.last)
+        .hourly(args.hourly)
+        .daily(args.daily)
+        .weekly(args.weekly)
+        .monthly(args.monthly)
+        .yearly(args.yearly)
+        .within(Duration::from_nanos(args.within_ns))
+        .unidentified(args.unidentified);
+    for request::Tag { key, value } in args.keep_tags {
+        rules = rules.keep_tag(key, value);
+    }
+    if let Some(bytes) = args.max_bytes {
+        rules = rules.max_bytes(bytes);
+    }
+    if let Some(group_by) = args.group_by {
+        rules = rules.group_by(group_by);
+    }
+    let mut archives = Archives::new();
+    if let Some(label) = args.label {
+        archives = archives.label(label.0);
+    }
+    let store: Arc<dyn Store> = args.store.open()?.into();
+    let mut to = shared.streams.take(job.id, args.to)?;
+    let task = archives.start(store.clone());
+    let handle = task.handle();
+    let groups = rules.plan(job.task(task).await?, SystemTime::now());
+    let lines = groups.iter().flat_map(|group| {
+        let archives = group.archives.iter();
+        let archives = archives.map(|planned| stored(&*store, &planned.archive.key, planned));
+        std::iter::once(written(group)).chain(archives)
+    });
+    write_all(job, handle, stream::iter(lines), &mut to).await?;
+    Ok(json!({ "groups": groups.len() }))
 }
 
 fn no_result() -> Error {

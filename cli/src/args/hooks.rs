@@ -3,8 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Args;
-
-use crate::quiesce::Target;
+use wingback_hooks::Target;
 
 /// Commands around a backup, and game servers that it pauses.
 #[derive(Debug, Args)]
@@ -36,16 +35,6 @@ pub struct Hooks {
     /// Kill a hook that runs for longer than this, such as 30s, 5m or 1h
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "5m")]
     pub hook_timeout: Duration,
-}
-
-impl Hooks {
-    /// Returns whether there is nothing to do around a backup.
-    pub fn is_empty(&self) -> bool {
-        self.quiesce.is_empty()
-            && self.before.is_none()
-            && self.after_read.is_none()
-            && self.after.is_none()
-    }
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {

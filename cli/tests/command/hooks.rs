@@ -97,7 +97,7 @@ fn without_a_successful_first_hook_there_is_no_backup() {
     let ran =
         run(&mut hooked.create(&["--before", before, "--after-read", LOG, "--after", &after]));
     assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{ran:?}");
-    assert!(ran.err.contains("run --before: exit status: 7: it is full"), "{ran:?}");
+    assert!(ran.err.contains("run the before hook: exit status: 7: it is full"), "{ran:?}");
     assert_eq!(hooked.log(), ["after-read 0", "after 0", "failed"]);
     let error: serde_json::Value = serde_json::from_str(&text(&error)).unwrap();
     assert_eq!((&error["type"], &error["kind"]), (&"error".into(), &"io".into()));
@@ -130,7 +130,8 @@ fn a_failure_of_a_later_hook_is_a_warning_and_has_a_status_of_its_own() {
         let warning = &ran.json()["warnings"][0];
         assert_eq!(warning["code"], "hook");
         let message = warning["message"].as_str().unwrap();
-        assert_eq!(message, format!("{hook} failed: exit status: 1: the bell is broken"));
+        let hook = hook.trim_start_matches('-');
+        assert_eq!(message, format!("the {hook} hook failed: exit status: 1: the bell is broken"));
         assert_eq!(common::listed(&hooked.fixture.archive()), ["a"]);
     }
 }
@@ -176,8 +177,8 @@ fn a_hook_has_a_time_limit() {
     let slow = ["--hook-timeout", "1s", "--before", "sleep 60", "--after-read", "sleep 60"];
     let ran = run(&mut hooked.create(&slow));
     assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.err.contains("run --before: it took more than 1 s"), "{ran:?}");
-    assert!(ran.err.contains("--after-read failed: it took more than 1 s"), "{ran:?}");
+    assert!(ran.err.contains("run the before hook: it took more than 1 s"), "{ran:?}");
+    assert!(ran.err.contains("the after-read hook failed: it took more than 1 s"), "{ran:?}");
     assert!(start.elapsed() < Duration::from_secs(30));
     for wrong in ["0", "1d", "-1s", ""] {
         let ran = run(&mut hooked.create(&["--hook-timeout", wrong]));

@@ -226,42 +226,6 @@ static void cancels(const wingback_store *store) {
     wingback_task_free(task);
 }
 
-/// Lists the archive `key` of `store`, with and without a lock.
-static void locks(wingback_store *store, const char *key) {
-    const char *label = strrchr(source, '/') + 1;
-    wingback_archive *archive;
-    OK(wingback_archive_in_store(store, text(key), &archive, &error));
-    for (int i = 0; i < 4; i++) {
-        bool is_locked = i < 2, changed;
-        wingback_task *task;
-        if (is_locked) OK(wingback_archive_lock(archive, &task, &error));
-        else OK(wingback_archive_unlock(archive, &task, &error));
-        done(task);
-        OK(wingback_task_lock(task, &changed, &error));
-        CHECK(changed == (i % 2 == 0));
-        wingback_task_free(task);
-
-        const wingback_archives *archives;
-        wingback_stored_archive stored = {.struct_size = sizeof stored};
-        OK(wingback_store_archives(store, text(label), 1, &task, &error));
-        done(task);
-        OK(wingback_task_archives(task, &archives, &error));
-        CHECK(wingback_archives_count(archives) == 1);
-        OK(wingback_archives_get(archives, 0, &stored, &error));
-        CHECK(equal(stored.key, key) && stored.size > 0 && stored.is_whole);
-        CHECK(stored.is_locked == is_locked && !stored.has_content_change);
-        CHECK(stored.is_made_known && stored.is_modified_known);
-        CHECK(stored.made_ns <= stored.modified_ns);
-        const wingback_info *info;
-        wingback_info_summary summary = {.struct_size = sizeof summary};
-        OK(wingback_archives_info(archives, 0, &info, &error));
-        OK(wingback_info_get(info, &summary, &error));
-        CHECK(equal(summary.label, label) && summary.size == stored.size);
-        wingback_task_free(task);
-    }
-    wingback_archive_free(archive);
-}
-
 static void estimates(void) {
     wingback_backup *backup;
     wingback_task *task;
@@ -475,6 +439,7 @@ int main(int count, char **args) {
     CHECK(object.is_modified_known && time(NULL) - object.modified_ns / 1000000000 < 3600);
     wingback_task_free(task);
     locks(other, key);
+    uses_places();
     estimates();
     previews();
 

@@ -1,4 +1,4 @@
-// Shared by client.c and client_archives.c.
+// Shared by client.c, client_archives.c and client_places.c.
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -20,6 +20,12 @@ void restores(const wingback_archive *archive);
 
 // Labels an archive in the store, and reads what the archive says about itself.
 void identifies(const wingback_store *store);
+
+// Lists the archive `key`, the only one of the store, with and without a lock.
+void locks(const wingback_store *store, const char *key);
+
+// Makes archives in a store of its own, compares, searches and verifies them, and removes one by a plan.
+void uses_places(void);
 
 // Flips a bit in the content of world/region.mca.
 void damages(const char *path);

@@ -38,6 +38,12 @@ static void nothing_given(void) {
     INVALID(wingback_archive_info(NULL, &task, &error));
     INVALID(wingback_archive_lock(NULL, &task, &error));
     INVALID(wingback_archive_unlock(NULL, &task, &error));
+    INVALID(wingback_archive_remove(NULL, &task, &error));
+    INVALID(wingback_archive_diff(NULL, NULL, NULL, &task, &error));
+    INVALID(wingback_archive_diff_directory(NULL, x, NULL, &task, &error));
+    INVALID(wingback_store_plan(NULL, NULL, &task, &error));
+    INVALID(wingback_store_find(NULL, NULL, &task, &error));
+    INVALID(wingback_store_verify(NULL, NULL, &task, &error));
     INVALID(wingback_archive_list(NULL, NULL, 0, &task, &error));
     INVALID(wingback_archive_read_file(NULL, x, 1, &task, &error));
     INVALID(wingback_archive_copy_file(NULL, x, 1, &task, &error));
@@ -48,6 +54,7 @@ static void nothing_given(void) {
     INVALID(wingback_limiter_new(1, NULL, &error));
     INVALID(wingback_limiter_set_rate(NULL, 1, &error));
     INVALID(wingback_backup_new(x, NULL, &error));
+    INVALID(wingback_backup_select(NULL, &x, 1, &error));
     INVALID(wingback_backup_exclude(NULL, x, &error));
     INVALID(wingback_backup_rules(NULL, WINGBACK_RULES_GIT, &error));
     INVALID(wingback_backup_ignore_file(NULL, WINGBACK_IGNORE_FILE_NONE, none, &error));
@@ -126,6 +133,11 @@ static void nothing_given(void) {
     INVALID(wingback_task_file(NULL, NULL, NULL, &error));
     INVALID(wingback_task_parts(NULL, NULL, &error));
     INVALID(wingback_task_objects(NULL, NULL, &error));
+    INVALID(wingback_task_removed(NULL, NULL, &error));
+    INVALID(wingback_task_plan(NULL, NULL, &error));
+    INVALID(wingback_task_found(NULL, NULL, &error));
+    INVALID(wingback_task_differences(NULL, NULL, &error));
+    INVALID(wingback_task_verified_all(NULL, NULL, &error));
     INVALID(wingback_task_swept(NULL, NULL, &error));
     INVALID(wingback_task_recovered(NULL, NULL, &error));
     INVALID(wingback_report_get(NULL, NULL, &error));
@@ -154,7 +166,10 @@ static void nothing_given(void) {
     CHECK(wingback_verified_whole_files(NULL) == NULL && wingback_notes_count(NULL) == 0);
     CHECK(wingback_listing_count(NULL) == 0 && wingback_listing_read_method(NULL) == WINGBACK_READ_METHOD_INDEXED);
     CHECK(wingback_objects_count(NULL) == 0 && wingback_parts_count(NULL) == 0);
-    CHECK(wingback_info_tag_count(NULL) == 0);
+    CHECK(wingback_info_tag_count(NULL) == 0 && wingback_plan_count(NULL) == 0);
+    CHECK(wingback_found_count(NULL) == 0 && wingback_differences_count(NULL) == 0);
+    CHECK(wingback_verified_all_count(NULL) == 0 && wingback_verified_all_damaged(NULL) == NULL);
+    CHECK(wingback_found_unsearched(NULL) == NULL && wingback_differences_skipped(NULL) == NULL);
     CHECK(wingback_limiter_rate(NULL) == 0 && wingback_bytes_of(NULL).len == 0);
     CHECK(wingback_error_status(NULL) == WINGBACK_STATUS_OK && !wingback_error_is_retryable(NULL));
     CHECK(wingback_error_message(NULL)[0] == 0 && wingback_error_path(NULL).len == 0);

@@ -5,6 +5,7 @@ mod bucket;
 mod compatibility;
 mod decode;
 mod error;
+mod hooks;
 mod host;
 mod scalar;
 mod secret;
@@ -25,10 +26,17 @@ use std::{
 
 use hyper::StatusCode;
 use serde::Deserialize;
+use uuid::Uuid;
 use wingback::{Encoder, IgnoreFile, Level, Profile, Rules};
+use wingback_hooks::Hooks;
 
-use self::{bucket::Bucket, host::Host, values::ArchiveName, yaml::Node};
-pub(crate) use self::{compatibility::Compatibility, secret::Secret};
+use self::{
+    bucket::Bucket,
+    hooks::{HooksBlock, ServerHooks},
+    host::Host,
+    yaml::Node,
+};
+pub(crate) use self::{compatibility::Compatibility, secret::Secret, values::ArchiveName};
 use crate::service_url::ServiceUrl;
 
 /// Name of the file beside the configuration that may have the blocks `s3` and `wingback`. Wings removes
@@ -156,6 +164,9 @@ pub(crate) struct Wingback {
     pub(crate) request_timeout: Duration,
     #[serde(deserialize_with = "values::seconds")]
     pub(crate) stop_timeout: Duration,
+    hooks: HooksBlock,
+    /// Each block replaces `hooks` for its server.
+    server_hooks: ServerHooks,
 }
 
 impl Default for Config {
@@ -210,6 +221,8 @@ impl Default for Wingback {
             max_queued: 1000,
             request_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(60),
+            hooks: HooksBlock::default(),
+            server_hooks: ServerHooks::default(),
         }
     }
 }
@@ -369,6 +382,12 @@ impl Config {
     /// Returns the bytes of the file system that stay free.
     pub(crate) fn reserve(&self) -> u64 {
         self.wingback.reserve_mib.saturating_mul(1 << 20)
+    }
+
+    /// Returns what runs around the backups of a server.
+    pub(crate) fn hooks(&self, server: Uuid) -> Hooks {
+        let own = self.wingback.server_hooks.get(server);
+        own.unwrap_or(&self.wingback.hooks).of(server)
     }
 
     pub(crate) fn user(&self) -> User {

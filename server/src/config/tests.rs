@@ -176,3 +176,47 @@ fn a_wrong_value_is_an_error_with_its_key_and_line_and_without_a_secret() {
         assert!(!problem.contains("hunter2"), "{problem}");
     }
 }
+
+#[test]
+fn hooks_of_a_server_replace_those_of_the_node() {
+    let (server, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let text = format!(
+        "wingback:\n  hooks:\n    before: 'systemctl stop x'\n    after_read: y\n    timeout: 1m30s\n  \
+         server_hooks:\n    {server}:\n      quiesce: ['bedrock-console:/run/{{server}},/log/{{server}}']\n      \
+         rcon_password_file: /etc/{{server}}.password\n"
+    );
+    let config = Config::parse(&text).unwrap();
+    let hooks = config.hooks(other);
+    assert_eq!(hooks.before.as_deref(), Some("systemctl stop x".as_ref()));
+    assert_eq!(hooks.after_read.as_deref(), Some("y".as_ref()));
+    assert_eq!((hooks.after, hooks.timeout), (None, Duration::from_secs(90)));
+    let hooks = config.hooks(server);
+    assert_eq!((hooks.before, hooks.timeout), (None, Duration::from_secs(300)));
+    let target = format!("{:?}", hooks.quiesce);
+    assert!(target.contains(&format!("/run/{server}")), "{target}");
+    assert!(target.contains(&format!("/log/{server}")), "{target}");
+    let file = hooks.rcon_password_file.unwrap();
+    assert_eq!(file, Path::new(&format!("/etc/{server}.password")));
+    assert!(Config::parse("token: x").unwrap().hooks(server).is_empty());
+}
+
+#[test]
+fn a_mistake_in_the_hooks_is_an_error_with_its_key() {
+    for (block, key, why) in [
+        ("hooks: {befor: x}", "wingback.hooks", "befor"),
+        ("hooks: {quiesce: ['rcon://']}", "wingback.hooks.quiesce", "rcon://HOST:PORT"),
+        ("hooks: {quiesce: ['rcon://me:secret@host']}", "wingback.hooks.quiesce", "password"),
+        ("hooks: {quiesce: 'rcon://host'}", "wingback.hooks.quiesce", "list"),
+        ("hooks: {timeout: 0}", "wingback.hooks.timeout", "1 second"),
+        ("server_hooks: {lobby: {before: x}}", "wingback.server_hooks", "UUID"),
+        (
+            "server_hooks: {00000000-0000-0000-0000-000000000001: {after: x}, \
+             00000000-0000-0000-0000-000000000001: {after: y}}",
+            "wingback.server_hooks",
+            "two values",
+        ),
+    ] {
+        let error = Config::parse(&format!("wingback:\n  {block}\n")).unwrap_err();
+        assert!(error.contains(key) && error.contains(why), "{block}: {error}");
+    }
+}

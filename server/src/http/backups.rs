@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode, body::Incoming};
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
+use wingback::ErrorKind;
 
 use crate::{
     api_error::ApiError,
@@ -14,6 +16,7 @@ use crate::{
         reply::{self, Reply},
     },
     node::{Node, uuid_of},
+    pass,
     record::Adapter,
     restore::RestoreRequest,
 };
@@ -88,6 +91,35 @@ pub(crate) async fn verify(
 ) -> Result<Reply, ApiError> {
     commands::verify(node, server, backup).await?;
     Ok(reply::empty(StatusCode::ACCEPTED))
+}
+
+/// Locks the archive, or removes its lock.
+pub(crate) async fn set_lock(
+    node: &Node,
+    server: Uuid,
+    backup: Uuid,
+    locked: bool,
+) -> Result<Reply, ApiError> {
+    let archive = node.archive(server, backup).await?.archive();
+    let set = if locked { archive.lock() } else { archive.unlock() };
+    let changed = set.await.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => ApiError::missing("the archive does not exist any more"),
+        _ => ApiError::failed(e),
+    })?;
+    Ok(reply::json(&json!({ "locked": locked, "changed": changed })))
+}
+
+/// Verifies all backups of a server.
+pub(crate) async fn verify_all(node: &Arc<Node>, server: Uuid) -> Result<Reply, ApiError> {
+    let backups = pass::start(node, server).await?;
+    let mut reply = reply::json(&json!({ "backups": backups }));
+    *reply.status_mut() = StatusCode::ACCEPTED;
+    Ok(reply)
+}
+
+pub(crate) async fn cancel_verify_all(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
+    pass::cancel(node, server).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 /// Returns the adapter, or an error with the given status.

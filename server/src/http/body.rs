@@ -1,6 +1,6 @@
 //! Bodies and queries of requests. A body is JSON, with limits for its size and its time.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, ops::Range};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, StatusCode, body::Incoming, header};
@@ -45,6 +45,25 @@ pub(crate) async fn json<T: DeserializeOwned>(
         .map_err(|e| ApiError::invalid(format!("cannot decode the body: {e}")))
 }
 
+const PER_PAGE: usize = 100;
+const PER_PAGE_MAX: usize = 1000;
+const PAGE_MAX: usize = 1_000_000_000;
+
+/// The part of a list that a request asks for.
+pub(crate) struct Page {
+    /// From 1 on.
+    pub(crate) number: usize,
+    pub(crate) len: usize,
+}
+
+impl Page {
+    /// Returns the indexes of the items.
+    pub(crate) fn range(&self) -> Range<usize> {
+        let first = (self.number - 1).saturating_mul(self.len);
+        first..first.saturating_add(self.len)
+    }
+}
+
 /// The values of a query.
 pub(crate) struct Query<'a>(Option<&'a str>);
 
@@ -65,8 +84,15 @@ impl<'a> Query<'a> {
         text.map_err(|_| ApiError::invalid(format!("{name}: it is not UTF-8")))
     }
 
+    /// Returns the values `page` and `per_page`.
+    pub(crate) fn page(&self) -> Result<Page, ApiError> {
+        let number = self.number("page", PAGE_MAX)?.unwrap_or(1);
+        let len = self.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
+        Ok(Page { number, len })
+    }
+
     /// Returns a number from 1 to `max`.
-    pub(crate) fn number(&self, name: &str, max: usize) -> Result<Option<usize>, ApiError> {
+    fn number(&self, name: &str, max: usize) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let number = text.parse().ok().filter(|n| (1..=max).contains(n));
         let wrong = || ApiError::invalid(format!("{name}: it must be a number from 1 to {max}"));

@@ -30,10 +30,6 @@ use crate::{
     timestamp::rfc3339,
 };
 
-const PER_PAGE: usize = 100;
-const PER_PAGE_MAX: usize = 1000;
-const PAGE_MAX: usize = 1_000_000_000;
-
 #[derive(Deserialize)]
 struct Link {
     file: Option<String>,
@@ -46,6 +42,7 @@ pub(crate) async fn info(node: &Node, server: Uuid, backup: Uuid) -> Result<Repl
     let no_index =
         "the archive has no index: another program made it, or its end is missing or damaged";
     let info = info.ok_or_else(|| ApiError::missing(no_index))?;
+    let locked = location.archive().is_locked().await.map_err(|e| api_error_of(&e))?;
     let tags = info.tags.iter().map(|(key, value)| json!({ "key": key, "value": value }));
     Ok(reply::json(&json!({
         "label": String::from_utf8_lossy(&info.label),
@@ -54,6 +51,7 @@ pub(crate) async fn info(node: &Node, server: Uuid, backup: Uuid) -> Result<Repl
         "tool": info.tool,
         "made_at": info.made_ns().map(|ns| rfc3339(ns.into())),
         "tags": tags.collect::<Vec<_>>(),
+        "locked": locked,
     })))
 }
 
@@ -66,29 +64,31 @@ pub(crate) async fn files(
 ) -> Result<Reply, ApiError> {
     let query = Query::of(request);
     let filter = query.text("filter")?.unwrap_or_default().to_lowercase();
-    let page = query.number("page", PAGE_MAX)?.unwrap_or(1);
-    let per_page = query.number("per_page", PER_PAGE_MAX)?.unwrap_or(PER_PAGE);
+    let page = query.page()?;
     let location = node.archive(server, backup).await?;
     let mut members = List::new().stream(location.archive());
-    let first = (page - 1).saturating_mul(per_page);
     let mut total = 0;
     let mut files = Vec::new();
     while let Some(member) = members.try_next().await.map_err(|e| api_error_of(&e))? {
         let path = String::from_utf8_lossy(&member.path);
         if path.to_lowercase().contains(&filter) {
-            if (first..first.saturating_add(per_page)).contains(&total) {
+            if page.range().contains(&total) {
                 files.push(File::from(member));
             }
             total += 1;
         }
     }
-    let page = json!({ "files": files, "page": page, "per_page": per_page, "total": total });
-    Ok(reply::json(&page))
+    Ok(reply::json(&json!({
+        "files": files,
+        "page": page.number,
+        "per_page": page.len,
+        "total": total,
+    })))
 }
 
 /// A member as clients see it.
 #[derive(Serialize)]
-struct File {
+pub(super) struct File {
     #[serde(flatten)]
     member: Member,
     modified_at: String,
@@ -163,7 +163,7 @@ pub(crate) async fn link(
 }
 
 /// Converts an error of the engine.
-fn api_error_of(error: &wingback::Error) -> ApiError {
+pub(super) fn api_error_of(error: &wingback::Error) -> ApiError {
     match error.kind() {
         ErrorKind::NotFound => ApiError::missing("there is no such file"),
         ErrorKind::InvalidInput => ApiError::invalid(error.to_string()),

@@ -9,6 +9,7 @@ mod download;
 mod page;
 mod reply;
 mod route;
+mod search;
 mod socket;
 mod stall;
 

@@ -18,7 +18,7 @@ use crate::{
         body::segment,
         contents, download, page,
         reply::{self, Reply},
-        socket,
+        search, socket,
     },
     node::{Node, uuid_of},
 };
@@ -90,6 +90,15 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
         (&Method::GET, ["api", "servers", server, "backups"]) => {
             api::backups(node, server_of(server)?).await
         }
+        (&Method::GET, ["api", "servers", server, "find"]) => {
+            search::find(node, server_of(server)?, &request).await
+        }
+        (&Method::POST, ["api", "servers", server, "verify"]) => {
+            backups::verify_all(node, server_of(server)?).await
+        }
+        (&Method::POST, ["api", "servers", server, "verify", "cancel"]) => {
+            backups::cancel_verify_all(node, server_of(server)?).await
+        }
         (&Method::POST, ["api", "servers", server, "websocket"]) => {
             socket::token(node, server_of(server)?).await
         }
@@ -114,8 +123,11 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
                     backups::restore(node, server, backup, request).await
                 }
                 (&Method::POST, ["verify"]) => backups::verify(node, server, backup).await,
+                (&Method::POST, ["lock"]) => backups::set_lock(node, server, backup, true).await,
+                (&Method::POST, ["unlock"]) => backups::set_lock(node, server, backup, false).await,
                 (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
                 (&Method::GET, ["info"]) => contents::info(node, server, backup).await,
+                (&Method::GET, ["diff"]) => search::diff(node, server, backup, &request).await,
                 (&Method::GET, ["files"]) => contents::files(node, server, backup, &request).await,
                 (&Method::GET, ["file"]) => contents::file(node, server, backup, &request).await,
                 _ => wrong_method(&segments),
@@ -156,12 +168,20 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
         | ["page.css" | "openapi.json" | "health" | "metrics"]
         | ["download", "backup"]
         | ["api", "servers"]
-        | ["api", "servers", _, "backups" | "ws"]
-        | ["api", "servers", _, "backup", _, "info" | "files" | "file"] => "GET, HEAD",
+        | ["api", "servers", _, "backups" | "find" | "ws"]
+        | ["api", "servers", _, "backup", _, "info" | "diff" | "files" | "file"] => "GET, HEAD",
         ["api", "deauthorize-user"]
-        | ["api", "servers", _, "websocket" | "backup"]
+        | ["api", "servers", _, "websocket" | "backup" | "verify"]
         | ["api", "servers", _, "ws", "deny"]
-        | ["api", "servers", _, "backup", _, "cancel" | "restore" | "verify" | "link"] => "POST",
+        | ["api", "servers", _, "verify", "cancel"]
+        | [
+            "api",
+            "servers",
+            _,
+            "backup",
+            _,
+            "cancel" | "restore" | "verify" | "lock" | "unlock" | "link",
+        ] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
         _ => return Err(unknown_path()),
     };

@@ -256,13 +256,23 @@ fn a_locked_backup_is_not_deleted() {
     let daemon = Daemon::new();
     let made = daemon.made();
     let path = daemon.path(daemon.server(), made);
-    let archive = || wingback::Archive::file(daemon.archive(made));
-    assert!(archive().lock().wait().unwrap());
+    let set = |word: &str| {
+        let reply = daemon.send("POST", &format!("{path}/{word}"), b"").expect(200);
+        serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+    };
+    let is_locked = || daemon.get(&format!("{path}/info"))["locked"].clone();
+    for changed in [true, false] {
+        assert_eq!(set("lock"), json!({ "locked": true, "changed": changed }));
+    }
+    assert_eq!(is_locked(), true);
+    assert!(wingback::Archive::file(daemon.archive(made)).is_locked().wait().unwrap());
     let refused = daemon.send("DELETE", &path, b"").expect(409);
     assert!(String::from_utf8_lossy(&refused.body).contains("locked"));
     assert!(daemon.archive(made).exists());
     assert_eq!(daemon.backup(daemon.server(), made)["state"], "complete");
-    assert!(archive().unlock().wait().unwrap());
+    assert_eq!(set("unlock"), json!({ "locked": false, "changed": true }));
+    assert_eq!(is_locked(), false);
     daemon.send("DELETE", &path, b"").expect(204);
+    daemon.send("POST", &format!("{path}/lock"), b"").expect(404);
     assert!(daemon.files().is_empty());
 }

@@ -17,7 +17,11 @@ mod contents;
 mod daemon;
 mod endpoint;
 mod events;
+mod hooks;
 mod interface;
+#[allow(dead_code, reason = "the command's tests use the rest")]
+#[path = "../../../cli/tests/command/java.rs"]
+mod java;
 #[path = "../../../tests/support/left_out.rs"]
 mod left_out;
 #[path = "../support/listener.rs"]
@@ -34,5 +38,6 @@ mod page;
 mod panel;
 mod restart;
 mod restore;
+mod search;
 #[path = "../../../tests/support/wait.rs"]
 mod wait;

@@ -82,6 +82,12 @@ impl Daemon {
         fs::write(self.config(), text).unwrap();
     }
 
+    /// Adds lines to the block `wingback`.
+    pub fn append(&self, lines: &str) {
+        let text = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), text + lines).unwrap();
+    }
+
     pub fn config(&self) -> PathBuf {
         self.tmp.path().join("config.yml")
     }

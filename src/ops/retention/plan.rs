@@ -15,6 +15,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArchiveGroup {
+    /// What the archives have in common.
+    pub group_by: GroupBy,
     /// Label of the archives. `None` if the archives are not grouped by it, or have none.
     pub label: Option<Vec<u8>>,
     /// Host of the archives. `None` if the archives are not grouped by it, or do not have it.
@@ -31,7 +33,7 @@ pub struct ArchiveGroup {
 pub struct PlannedArchive {
     /// The archive.
     pub archive: StoredArchive,
-    /// The verdict.
+    /// The verdict. [`Archive::remove`](crate::Archive::remove) carries out [`Remove`](Verdict::Remove).
     pub verdict: Verdict,
     /// Whether the archive has no members, or less than a tenth of the content of the last archive before it that
     /// has any. The source may have been lost. Such an archive is never the newest good one.
@@ -59,7 +61,7 @@ impl Retention {
         }
         let judge = |((is_unidentified, label, host), archives)| {
             let archives = self.judge(archives, is_unidentified, now);
-            ArchiveGroup { label, host, is_unidentified, archives }
+            ArchiveGroup { group_by: self.group_by, label, host, is_unidentified, archives }
         };
         let mut groups: Vec<_> = grouped.into_iter().map(judge).collect();
         self.limit_size(&mut groups);

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     error::{ErrorKind, Result},
+    format::info::ns_of,
     listed::Listed,
     name::Key,
     ops::{archives::StoredArchive, verify::Verified},
@@ -74,6 +75,17 @@ pub struct VerifiedAll {
 }
 
 impl VerifiedAll {
+    /// Returns [`resumed`](VerifiedAll::resumed) in nanoseconds since 1970. A time before 1677 or after 2262 is
+    /// replaced with the nearest that fits.
+    pub fn resumed_ns(&self) -> Option<i64> {
+        self.resumed.map(ns_of)
+    }
+
+    /// Returns [`oldest`](VerifiedAll::oldest) in nanoseconds since 1970, in the same range.
+    pub fn oldest_ns(&self) -> Option<i64> {
+        self.oldest.map(ns_of)
+    }
+
     /// Returns whether no damage is known, and every archive that was to be read could be.
     pub fn is_whole(&self) -> bool {
         self.damaged.is_empty() && self.failed == 0

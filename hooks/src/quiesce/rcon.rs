@@ -56,11 +56,11 @@ const IS_SAVED: [&str; 2] = ["Saved the game", "Saved the world"];
 
 /// A password, which is never printed.
 #[derive(Clone, Default)]
-pub struct Password(String);
+pub(crate) struct Password(String);
 
 impl Password {
     /// Reads the first line of `file`, or the variable `WINGBACK_RCON_PASSWORD`.
-    pub fn read(file: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self, Error> {
         let text = match file {
             Some(file) => {
                 let mut text = String::new();
@@ -74,14 +74,14 @@ impl Password {
         match text.lines().next() {
             Some(password) if !password.is_empty() => Ok(Password(password.to_owned())),
             _ => Err(Error::new(ErrorKind::InvalidInput, "log in to RCON").caused_by(
-                "there is no password: set WINGBACK_RCON_PASSWORD, or use --rcon-password-file",
+                "there is no password: set WINGBACK_RCON_PASSWORD, or name a file that has it",
             )),
         }
     }
 }
 
 /// Returns host and port of the text after `rcon://`.
-pub fn address(text: &str) -> Result<String, String> {
+pub(crate) fn address(text: &str) -> Result<String, String> {
     if text.contains('@') {
         return Err("the password must not be in it: set WINGBACK_RCON_PASSWORD".to_owned());
     }
@@ -100,13 +100,13 @@ pub fn address(text: &str) -> Result<String, String> {
 
 /// A server.
 #[derive(Clone)]
-pub struct Rcon {
-    pub address: String,
-    pub password: Password,
+pub(crate) struct Rcon {
+    pub(crate) address: String,
+    pub(crate) password: Password,
 }
 
 impl Rcon {
-    pub async fn pause(&self, begun: impl FnOnce()) -> Result<(), Error> {
+    pub(crate) async fn pause(&self, begun: impl FnOnce()) -> Result<(), Error> {
         let paused = async {
             let mut connection = self.connect().await?;
             begun();
@@ -118,7 +118,7 @@ impl Rcon {
     }
 
     /// Uses a new connection, because the backup may have taken hours.
-    pub async fn resume(&self) -> Result<(), Error> {
+    pub(crate) async fn resume(&self) -> Result<(), Error> {
         let resumed = async {
             let mut connection = self.connect().await?;
             within(ANSWER_TIME, connection.run("save-on", &IS_ON)).await
@@ -126,7 +126,7 @@ impl Rcon {
         resumed.await.map_err(|e| self.failed(e))
     }
 
-    pub fn error(&self, why: String) -> Error {
+    pub(crate) fn error(&self, why: String) -> Error {
         self.failed(io::Error::other(why))
     }
 

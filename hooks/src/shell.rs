@@ -1,12 +1,12 @@
 //! A command of the user, run by the shell.
 
 use std::{
-    cell::RefCell,
     ffi::{OsStr, OsString},
     io::{self, Write, stderr},
     os::{fd::AsFd, unix::process::CommandExt},
     pin::pin,
     process::Stdio,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -27,12 +27,12 @@ const TERM_GRACE: Duration = Duration::from_secs(5);
 const LINE_MAX: usize = 500;
 
 /// A command for `/bin/sh -c`.
-pub struct Shell<'a> {
-    pub command: &'a OsStr,
-    pub env: &'a [(&'static str, OsString)],
+pub(crate) struct Shell<'a> {
+    pub(crate) command: &'a OsStr,
+    pub(crate) env: &'a [(&'static str, OsString)],
     /// Variables that it does not inherit.
-    pub hidden: &'a [&'static str],
-    pub stdin: &'a [u8],
+    pub(crate) hidden: &'a [&'static str],
+    pub(crate) stdin: &'a [u8],
 }
 
 impl Shell<'_> {
@@ -41,10 +41,10 @@ impl Shell<'_> {
     ///
     /// The command is the leader of a process group, so Ctrl-C does not reach it, and a kill reaches its children.
     /// An error is a sentence with its status and its last line on standard error.
-    pub async fn run(&self, stop: impl Future<Output = String>) -> Result<(), String> {
+    pub(crate) async fn run(&self, stop: impl Future<Output = String>) -> Result<(), String> {
         let mut child = self.spawn().map_err(|e| format!("/bin/sh does not start: {e}"))?;
         let (stdin, output) = (child.stdin.take(), child.stderr.take());
-        let last_line = RefCell::new(Vec::new());
+        let last_line = Mutex::new(Vec::new());
         let io = async {
             let feed = async {
                 if let Some(mut stdin) = stdin {
@@ -71,7 +71,8 @@ impl Shell<'_> {
         };
         // Forwards the rest of the output. Children of the command may keep the pipe open.
         let _ = (&mut io).now_or_never();
-        let last_line = String::from_utf8_lossy(&last_line.borrow()).trim().to_owned();
+        let last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_line = String::from_utf8_lossy(&last_line).trim().to_owned();
         let colon = if last_line.is_empty() { "" } else { ": " };
         match ended {
             Ok(status) if status.success() => Ok(()),
@@ -112,7 +113,7 @@ async fn end(child: &mut Child, stop: impl Future<Output = String>) -> Result<Ex
 }
 
 /// Copies `from` to standard error, and keeps its last line that is not empty.
-async fn forward(mut from: impl AsyncRead + Unpin, last_line: &RefCell<Vec<u8>>) {
+async fn forward(mut from: impl AsyncRead + Unpin, last_line: &Mutex<Vec<u8>>) {
     let (mut buffer, mut is_ended) = ([0; 4096], true);
     loop {
         let len = match from.read(&mut buffer).await {
@@ -120,7 +121,7 @@ async fn forward(mut from: impl AsyncRead + Unpin, last_line: &RefCell<Vec<u8>>)
             Ok(len) => len,
         };
         let _ = stderr().write_all(&buffer[..len]);
-        let mut line = last_line.borrow_mut();
+        let mut line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
         for &byte in &buffer[..len] {
             match byte {
                 b'\n' => is_ended = true,

@@ -1,7 +1,7 @@
 //! Game servers that do not save while their files are read.
 
 mod bedrock;
-pub mod rcon;
+pub(crate) mod rcon;
 
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -22,9 +22,12 @@ const RETRY: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
-/// A server, as named on the command line.
+/// A server that can be paused, as the operator names it: `rcon://HOST:PORT`, or `bedrock-console:FIFO,LOG`.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub struct Target(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
     /// Host and port of Minecraft Java's RCON.
     Rcon(String),
     /// The console of Minecraft Bedrock.
@@ -32,8 +35,8 @@ pub enum Target {
 }
 
 impl Target {
-    pub fn needs_password(&self) -> bool {
-        matches!(self, Target::Rcon(_))
+    pub(crate) fn needs_password(&self) -> bool {
+        matches!(self.0, Kind::Rcon(_))
     }
 }
 
@@ -42,12 +45,12 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(address) = text.strip_prefix("rcon://") {
-            return Ok(Target::Rcon(rcon::address(address)?));
+            return Ok(Target(Kind::Rcon(rcon::address(address)?)));
         }
         let console = text.strip_prefix("bedrock-console:").and_then(|paths| paths.split_once(','));
         match console {
             Some((fifo, log)) if !fifo.is_empty() && !log.is_empty() => {
-                Ok(Target::Bedrock(Console::new(fifo, log)))
+                Ok(Target(Kind::Bedrock(Console::new(fifo, log))))
             }
             _ => Err("it must be rcon://HOST:PORT or bedrock-console:FIFO,LOG".to_owned()),
         }
@@ -56,19 +59,19 @@ impl FromStr for Target {
 
 /// A server that can be paused.
 #[derive(Clone)]
-pub enum Quiesce {
+pub(crate) enum Quiesce {
     Rcon(Rcon),
     Bedrock(Console),
 }
 
 impl Quiesce {
     /// `password` is needed if the target [says so](Target::needs_password).
-    pub fn new(target: Target, password: Option<Password>) -> Self {
-        match target {
-            Target::Rcon(address) => {
+    pub(crate) fn new(target: Target, password: Option<Password>) -> Self {
+        match target.0 {
+            Kind::Rcon(address) => {
                 Quiesce::Rcon(Rcon { address, password: password.unwrap_or_default() })
             }
-            Target::Bedrock(console) => Quiesce::Bedrock(console),
+            Kind::Bedrock(console) => Quiesce::Bedrock(console),
         }
     }
 
@@ -76,7 +79,7 @@ impl Quiesce {
     /// command after which [`resume`](Quiesce::resume) is necessary.
     ///
     /// Returns the lengths at which files beneath `source` are to be cut.
-    pub async fn pause(
+    pub(crate) async fn pause(
         &self,
         source: &Path,
         begun: impl FnOnce(),
@@ -88,7 +91,7 @@ impl Quiesce {
     }
 
     /// Lets the server save again. Tries several times.
-    pub async fn resume(&self) -> Result<(), Error> {
+    pub(crate) async fn resume(&self) -> Result<(), Error> {
         let mut pauses = RETRY.iter();
         loop {
             let resumed = match self {
@@ -103,7 +106,7 @@ impl Quiesce {
     }
 
     /// Returns an error about this server.
-    pub fn error(&self, why: String) -> Error {
+    pub(crate) fn error(&self, why: String) -> Error {
         match self {
             Quiesce::Rcon(rcon) => rcon.error(why),
             Quiesce::Bedrock(console) => console.error(why),

@@ -40,17 +40,17 @@ type Lens = Vec<(Vec<u8>, u64)>;
 
 /// Named pipe and log of a server.
 #[derive(Clone, Debug)]
-pub struct Console {
+pub(crate) struct Console {
     fifo: PathBuf,
     log: PathBuf,
 }
 
 impl Console {
-    pub fn new(fifo: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(fifo: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         Console { fifo: fifo.into(), log: log.into() }
     }
 
-    pub async fn pause(&self, source: &Path, begun: impl FnOnce()) -> Result<Lens, Error> {
+    pub(crate) async fn pause(&self, source: &Path, begun: impl FnOnce()) -> Result<Lens, Error> {
         let mut log = self.follow()?;
         let mut pipe = self.open()?;
         begun();
@@ -76,7 +76,7 @@ impl Console {
         beneath(source, files)
     }
 
-    pub async fn resume(&self) -> Result<(), Error> {
+    pub(crate) async fn resume(&self) -> Result<(), Error> {
         let mut log = self.follow()?;
         let mut pipe = self.open()?;
         let resumed = async {
@@ -94,7 +94,7 @@ impl Console {
         resumed.await.map_err(|e| self.failed(e))
     }
 
-    pub fn error(&self, why: String) -> Error {
+    pub(crate) fn error(&self, why: String) -> Error {
         self.failed(io::Error::other(why))
     }
 

@@ -1,0 +1,45 @@
+//! The hooks around a backup: the daemon as they see it.
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use smol::Timer;
+use wingback_hooks::Host;
+
+use crate::{job::Job, node::Node};
+
+/// Time for the clean-up of a cancelled backup while the daemon stops.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
+/// One backup of a node.
+#[derive(Clone)]
+pub(crate) struct BackupHost {
+    pub(crate) node: Arc<Node>,
+    pub(crate) job: Arc<Job>,
+}
+
+impl Host for BackupHost {
+    /// A hook needs no access to the node.
+    const HIDDEN: &'static [&'static str] = &["WINGS_TOKEN", "WINGS_TOKEN_ID"];
+
+    fn env(&self) -> Vec<(&'static str, OsString)> {
+        let text = |uuid: uuid::Uuid| uuid.to_string().into();
+        vec![
+            ("WINGBACK_HOOK_SERVER", text(self.job.server)),
+            ("WINGBACK_HOOK_BACKUP", text(self.job.uuid)),
+        ]
+    }
+
+    async fn cancelled(&self) {
+        self.job.cancelled().await;
+    }
+
+    async fn hurried(&self) {
+        self.node.stopping.cancelled().await;
+        self.job.cancelled().await;
+        Timer::after(CLEAN_UP).await;
+    }
+
+    fn complain(&self, why: &str) {
+        tracing::error!(backup = %self.job.uuid, server = %self.job.server, why, "a hook failed");
+    }
+}
