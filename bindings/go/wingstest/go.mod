@@ -2,13 +2,17 @@ module github.com/wingback/wingback/bindings/go/wingstest
 
 go 1.26.0
 
-replace github.com/wingback/wingback/bindings/go => ../
+replace (
+	github.com/pterodactyl/wings => ./patched
+	github.com/wingback/wingback/bindings/go => ../
+)
 
 require (
-	github.com/klauspost/pgzip v1.2.6
+	github.com/apex/log v1.9.0
 	github.com/mholt/archiver/v4 v4.0.0-alpha.8
 	github.com/mholt/archives v0.1.5
 	github.com/minio/minio-go/v7 v7.4.1
+	github.com/pterodactyl/wings v0.0.0
 	github.com/wingback/wingback/bindings/go v0.0.0
 )
 
