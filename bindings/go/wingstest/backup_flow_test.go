@@ -24,7 +24,7 @@ const (
 
 var engines = []string{"stock", "wingback"}
 
-// each runs a test with stock Wings and with wingback.
+// eachEngine runs a test with stock Wings and with wingback.
 func eachEngine(t *testing.T, test func(t *testing.T, d *daemon)) {
 	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) { test(t, start(t, engine)) })

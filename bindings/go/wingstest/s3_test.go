@@ -134,7 +134,10 @@ func incompressible(t *testing.T, dir string) {
 		noise[i] = byte(seed >> 24)
 	}
 	for i := range 2 {
-		tree.Must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), noise[i<<20:], 0o640))
+		path := filepath.Join(dir, fmt.Sprintf("noise%d", i))
+		tree.Must(t, os.WriteFile(path, noise[i<<20:], 0o640))
+		// Go's tar writer rounds times.
+		tree.Must(t, os.Chtimes(path, time.Time{}, time.Unix(1_700_000_000, 0)))
 	}
 }
 

@@ -25,6 +25,9 @@ import (
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
+// quiet is a handler of the log without output.
+func quiet(*log.Entry) error { return nil }
+
 // logged returns a function that returns the lines of the log so far: the level, the text and the fields.
 func logged(t *testing.T) func() []string {
 	var mu sync.Mutex
@@ -35,7 +38,7 @@ func logged(t *testing.T) func() []string {
 		lines = append(lines, fmt.Sprint(e.Level, ": ", e.Message, " ", map[string]any(e.Fields)))
 		return nil
 	}))
-	t.Cleanup(func() { log.SetHandler(log.HandlerFunc(func(*log.Entry) error { return nil })) })
+	t.Cleanup(func() { log.SetHandler(log.HandlerFunc(quiet)) })
 	return func() []string {
 		mu.Lock()
 		defer mu.Unlock()

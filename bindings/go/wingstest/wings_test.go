@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex/log"
 	"github.com/mholt/archives"
 
 	"github.com/pterodactyl/wings/config"
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 	c.System.Backups.CompressionLevel = "best_speed"
 	c.System.Backups.Engine = "wingback"
 	config.Set(&c)
+	log.SetHandler(log.HandlerFunc(quiet))
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
