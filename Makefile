@@ -97,10 +97,12 @@ bench-c: bench-tree ## a backup through C against one by the command; the size o
 	python3 benches/c.py --wingback $(TARGET)/release/wingback \
 		--library $(TARGET)/release --library $(TARGET)/plain/release
 
-bench-go: bench-tree ## Wings' pipeline and ours, in one Go process
+bench-go: bench-tree ## Wings' pipeline and ours, in one Go process; needs root to drop caches
 	cargo build --release -p wingback-cli
-	cd bindings/go/wingstest && CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
-		WINGBACK_TREE=$(abspath target/bench/tree) go test -run '^$$' -bench . -benchtime 9x
+	bindings/go/wingstest/patched.sh
+	cd bindings/go/wingstest && export CGO_ENABLED=0 WINGBACK_BIN=$(abspath $(TARGET))/release/wingback \
+		WINGBACK_TREE=$(abspath target/bench/tree) && go test -run '^$$' -bench . -benchtime 9x && \
+		WINGBACK_MEMORY=1 go test -run '^$$' -bench S3 -benchtime 1x
 
 bench-tree: # the tree of most benches, made once
 	@tests/setup.sh benches

@@ -26,8 +26,17 @@ func (u PartURLs) wire() any {
 // Send uploads the archive through part URLs while it is made. Report.Parts has what the call that
 // completes the multipart upload needs. Estimate returns an upper bound for the size of the archive.
 func (b Backup) Send(ctx context.Context, urls PartURLs) (*Report, error) {
-	to := map[string]any{"part-urls": urls.wire()}
-	return b.run(ctx, func(*job) (any, error) { return to, nil })
+	return b.SendLate(ctx, func(context.Context) (PartURLs, error) { return urls, nil })
+}
+
+// SendLate is Send with URLs that are asked for late, because their life is short and an unused request may
+// leave an unfinished upload. It calls `ask` once, when the backup has its slot and the engine runs. It does
+// not call it if the backup fails before that.
+func (b Backup) SendLate(ctx context.Context, ask func(context.Context) (PartURLs, error)) (*Report, error) {
+	return b.run(ctx, func(*job) (any, error) {
+		urls, err := ask(ctx)
+		return map[string]any{"part-urls": urls.wire()}, err
+	})
 }
 
 // Upload uploads an archive that is a file through part URLs, several parts at once.

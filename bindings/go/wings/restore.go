@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sync"
 	"time"
 
 	wingback "github.com/wingback/wingback/bindings/go"
@@ -22,6 +23,12 @@ type Into struct {
 	// members are skipped, as Wings itself does. A file may come before its directory.
 	Directory func(name string, info fs.FileInfo) error
 	Symlink   func(name, target string, info fs.FileInfo) error
+	// Truncate removes the files of the server; nil if they stay. It is called once, as late as possible: after
+	// the whole local archive was verified, or after the first member of a stream has come.
+	Truncate func() error
+	// Message gets short texts for the console of the server: the progress of the verification, and the failure
+	// of the restore. It may be nil.
+	Message func(text string)
 	// Reopen opens a restored file. It is called for a hard link to the file in an archive that comes as a
 	// stream. Archives made by Wings or by this package have no hard links.
 	Reopen func(name string) (io.ReadCloser, error)
@@ -30,10 +37,35 @@ type Into struct {
 // Restore calls the functions for the members of an archive: the one in r, such as a download, or the
 // local one if r is nil. Names may have any bytes. The write limit applies.
 //
-// The server's files may be gone already, so a member that cannot be restored costs no other member. It is
-// left out, and ErrRefused comes after all others are restored. Any other error ends the restore at once.
-// Content is known to be correct only after Restore has returned. Verify a local archive first.
+// With Into.Truncate, a local archive is verified first. If it is damaged, or has a member that cannot be
+// restored, the files of the server stay. An archive in r cannot be verified before.
+//
+// Later, a member that cannot be restored costs no other member. It is left out, and ErrRefused comes after
+// all others are restored. Any other error ends the restore at once. Content that was not verified is known
+// to be correct only after Restore has returned.
 func (b *Backup) Restore(ctx context.Context, r io.Reader, into Into) error {
+	message := into.Message
+	if message == nil {
+		message = func(string) {}
+	}
+	if into.Truncate == nil {
+		into.Truncate = func() error { return nil }
+	} else if r == nil {
+		message("Verifying the backup before files are removed.")
+		if err := b.Verify(ctx, verifying(message)); err != nil {
+			message("The backup cannot be restored. No file of the server was changed.")
+			return err
+		}
+	}
+	into.Truncate = sync.OnceValue(into.Truncate)
+	err := b.restore(ctx, r, into)
+	if err != nil {
+		message("The restore has failed. The files of the server may be incomplete.")
+	}
+	return err
+}
+
+func (b *Backup) restore(ctx context.Context, r io.Reader, into Into) error {
 	archive := b.archive()
 	if r != nil {
 		archive = wingback.Stream(r)
@@ -46,10 +78,33 @@ func (b *Backup) Restore(ctx context.Context, r io.Reader, into Into) error {
 	err := each(archive.Entries(ctx), func(entry *wingback.Entry) error {
 		return refused.keep(restore.entry(entry))
 	})
+	if err == nil {
+		err = refused.err()
+	}
 	if err != nil {
 		return err
 	}
-	return refused.err()
+	// For an archive without members.
+	return into.Truncate()
+}
+
+// How often the progress of a verification is a message. A test shortens it.
+var messageEvery = 2 * time.Second
+
+// verifying returns a function that makes messages from the progress of a verification.
+func verifying(message func(string)) func(wingback.Progress) {
+	last := time.Now()
+	return func(progress wingback.Progress) {
+		if progress.Bytes == 0 || time.Since(last) < messageEvery {
+			return
+		}
+		last = time.Now()
+		done := fmt.Sprintf("%d MB", progress.Bytes/1_000_000)
+		if all := progress.ExpectedBytes; all > 0 {
+			done = fmt.Sprintf("%d %%", min(100, progress.Bytes*100/all))
+		}
+		message("(verifying): " + done)
+	}
 }
 
 type restore struct {
@@ -67,6 +122,9 @@ func (r *restore) entry(entry *wingback.Entry) error {
 		return nil
 	}
 	if err := check(member.Path); err != nil {
+		return err
+	}
+	if err := r.into.Truncate(); err != nil {
 		return err
 	}
 	info := fileInfo{member}

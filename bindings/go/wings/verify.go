@@ -8,13 +8,13 @@ import (
 	wingback "github.com/wingback/wingback/bindings/go"
 )
 
-// Verify reads the local archive to its end, and checks every checksum and every member that a restore
-// could refuse (ErrRefused). Call it before a server's files are removed for a restore.
-func (b *Backup) Verify(ctx context.Context) error {
+// Verify reads the local archive to its end on all processors, and checks every checksum and every member that
+// a restore could refuse (ErrRefused). Restore calls it before files are removed. onProgress may be nil.
+func (b *Backup) Verify(ctx context.Context, onProgress func(wingback.Progress)) error {
 	if _, err := b.Locate(); err != nil {
 		return err
 	}
-	verified, err := wingback.Verify{}.Run(ctx, b.archive())
+	verified, err := wingback.Verify{OnProgress: onProgress}.Run(ctx, b.archive())
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ type Config struct {
 	TrustMtime bool
 	// Cache keeps the last archive of each server for the next backup, if archives go to S3.
 	Cache wingback.Cache
+	// UploadMemory limits the memory for the parts of one upload, in bytes; 0 for 128 MiB. One part is filled
+	// while others are sent. Parts over half the limit are sent one at a time.
+	UploadMemory uint64
 	// OnProgress is called with the progress of a backup, on the goroutine that makes it.
 	OnProgress func(uuid string, progress wingback.Progress)
 }
@@ -81,6 +84,7 @@ type Node struct {
 
 	mu      sync.Mutex
 	claimed map[string]bool
+	uploads uploads
 }
 
 // NewNode returns a node, and starts nothing. It calls `config` for each backup, so that a change applies
@@ -105,6 +109,8 @@ type Backup struct {
 	// OnSourceRead is called as soon as the server's files have been read; see wingback.Backup.OnSourceRead. Let
 	// the server save again there, and after an error, if it does not save during the backup.
 	OnSourceRead func() error
+	// OnWarning gets sentences about an upload that may fail, before it begins. It may be nil.
+	OnWarning func(text string)
 }
 
 // Details are what Wings reports about a backup to the Panel.
@@ -115,6 +121,16 @@ type Details struct {
 	Parts        []wingback.Part
 	// Report is the whole report of the backup.
 	Report *wingback.Report
+}
+
+// MissingFiles returns the first files that the backup should have but does not, at most `most`.
+func (d *Details) MissingFiles(most int) (missing []wingback.Skipped) {
+	for _, skipped := range d.Report.Skipped {
+		if skipped.Loss && len(missing) < most {
+			missing = append(missing, skipped)
+		}
+	}
+	return missing
 }
 
 // Backup returns the backup with this UUID. `server` is the UUID of the server; only Pelican's layout

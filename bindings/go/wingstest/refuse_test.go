@@ -48,7 +48,7 @@ func TestRefusedMembersAreKnownBeforeFilesAreRemoved(t *testing.T) {
 		if name == "" {
 			want, is = []string{"first", "empty", "empty link", tree.Odd}, func(err error) bool { return err == nil }
 		}
-		if err := b.Verify(ctx); !is(err) {
+		if err := b.Verify(ctx, nil); !is(err) {
 			t.Errorf("%q: %v", name, err)
 		}
 		var got []string

@@ -20,26 +20,25 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/pterodactyl/wings/remote"
+	"github.com/pterodactyl/wings/server/backup"
+	"github.com/pterodactyl/wings/server/filesystem"
 	wingback "github.com/wingback/wingback/bindings/go"
 	"github.com/wingback/wingback/bindings/go/wings"
-	"github.com/wingback/wingback/bindings/go/wingstest/backup"
-	"github.com/wingback/wingback/bindings/go/wingstest/filesystem"
-	"github.com/wingback/wingback/bindings/go/wingstest/remote"
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// A panel issues URLs and completes uploads as the Panel does, on a real S3 server.
-type panel struct {
+// A realS3 issues URLs and completes uploads as the Panel does, on a real S3 server.
+type realS3 struct {
 	core     *minio.Core
 	partSize int64
-	atOnce   int
 	uploads  map[string]string
 	asked    []int64
 }
 
 const bucket = "backups"
 
-func newPanel(t *testing.T) *panel {
+func newRealS3(t *testing.T) *realS3 {
 	t.Helper()
 	name := cmp.Or(os.Getenv("WINGBACK_S3_SERVER"), "versitygw")
 	cache, _ := os.UserCacheDir()
@@ -83,10 +82,10 @@ func newPanel(t *testing.T) *panel {
 			t.Fatal(err)
 		}
 	}
-	return &panel{core: core, partSize: 5 << 20, uploads: map[string]string{}}
+	return &realS3{core: core, partSize: 5 << 20, uploads: map[string]string{}}
 }
 
-func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, size int64) (remote.BackupRemoteUploadResponse, error) {
+func (p *realS3) GetBackupRemoteUploadURLs(ctx context.Context, backup string, size int64) (remote.BackupRemoteUploadResponse, error) {
 	var answer remote.BackupRemoteUploadResponse
 	p.asked = append(p.asked, size)
 	if size == 0 {
@@ -97,7 +96,7 @@ func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, si
 		return answer, err
 	}
 	p.uploads[backup] = upload
-	answer.PartSize, answer.MaxConcurrentUploads = p.partSize, p.atOnce
+	answer.PartSize = p.partSize
 	for number := 1; int64(number-1)*p.partSize < size; number++ {
 		query := url.Values{"uploadId": {upload}, "partNumber": {strconv.Itoa(number)}}
 		link, err := p.core.Presign(ctx, "PUT", bucket, backup, time.Hour, query)
@@ -109,12 +108,15 @@ func (p *panel) GetBackupRemoteUploadURLs(ctx context.Context, backup string, si
 	return answer, nil
 }
 
-func (p *panel) ask(ctx context.Context, size int64) (wingback.PartURLs, error) {
+func (p *realS3) SetBackupStatus(context.Context, string, remote.BackupRequest) error { return nil }
+func (p *realS3) SendRestorationStatus(context.Context, string, bool) error           { return nil }
+
+func (p *realS3) ask(ctx context.Context, size int64) (wingback.PartURLs, error) {
 	urls, err := p.GetBackupRemoteUploadURLs(ctx, id, size)
 	return wingback.PartURLs{URLs: urls.Parts, PartSize: uint64(urls.PartSize)}, err
 }
 
-func (p *panel) complete(name string, parts []remote.BackupPart) error {
+func (p *realS3) complete(name string, parts []remote.BackupPart) error {
 	var all []minio.CompletePart
 	for _, part := range parts {
 		all = append(all, minio.CompletePart{PartNumber: part.PartNumber, ETag: part.ETag})
@@ -132,12 +134,15 @@ func incompressible(t *testing.T, dir string) {
 		noise[i] = byte(seed >> 24)
 	}
 	for i := range 2 {
-		tree.Must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), noise[i<<20:], 0o640))
+		path := filepath.Join(dir, fmt.Sprintf("noise%d", i))
+		tree.Must(t, os.WriteFile(path, noise[i<<20:], 0o640))
+		// Go's tar writer rounds times.
+		tree.Must(t, os.Chtimes(path, time.Time{}, time.Unix(1_700_000_000, 0)))
 	}
 }
 
 func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
-	panel := newPanel(t)
+	panel := newRealS3(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
 	b := backup.WithEngine(backup.NewS3(panel, id, ignore), server)
@@ -167,7 +172,7 @@ func TestABackupIsUploadedToPartURLsAndRestoredFromAStream(t *testing.T) {
 }
 
 func TestAStagedArchiveIsUploadedAndLeavesNothing(t *testing.T) {
-	panel := newPanel(t)
+	panel := newRealS3(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
 	b, err := node(t, wings.Pelican).Backup(id, server)
@@ -194,7 +199,7 @@ func TestAStagedArchiveIsUploadedAndLeavesNothing(t *testing.T) {
 }
 
 func TestACancelledUploadEndsSoon(t *testing.T) {
-	panel := newPanel(t)
+	panel := newRealS3(t)
 	source := tree.Volume(t)
 	incompressible(t, source)
 	dir := t.TempDir()

@@ -5,153 +5,60 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/apex/log"
+
+	"github.com/pterodactyl/wings/cmd"
+	"github.com/pterodactyl/wings/config"
+	"github.com/pterodactyl/wings/server/backup"
+	"github.com/pterodactyl/wings/server/filesystem"
+
 	wingback "github.com/wingback/wingback/bindings/go"
 	"github.com/wingback/wingback/bindings/go/wings"
-	"github.com/wingback/wingback/bindings/go/wingstest/backup"
-	"github.com/wingback/wingback/bindings/go/wingstest/config"
-	"github.com/wingback/wingback/bindings/go/wingstest/filesystem"
-	"github.com/wingback/wingback/bindings/go/wingstest/log"
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
-// The parts of Wings that surround the switch.
-type (
-	request struct {
-		status int
-		err    error
-	}
-	gameServer struct {
-		dir      string
-		notified []string // the notifications of the Panel
-		wait     sync.WaitGroup
-		mu       sync.Mutex
-	}
-)
+// quiet is a handler of the log without output.
+func quiet(*log.Entry) error { return nil }
 
-func (s *gameServer) ID() string { return server }
-
-func (s *gameServer) Backup(b backup.BackupInterface) error {
-	_, err := b.Generate(ctx, filesystem.New(s.dir), b.Ignored())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.notified = append(s.notified, fmt.Sprint(b.Identifier(), " ", err == nil))
-	return err
-}
-
-func (c *request) AbortWithStatusJSON(code int, _ any) { c.status = code }
-
-var middleware = struct{ CaptureAndAbort func(*request, error) }{
-	func(c *request, err error) { c.status, c.err = http.StatusInternalServerError, err },
-}
-
-func postServerBackup(c *request, s *gameServer, kind backup.AdapterType) {
-	var adapter backup.BackupInterface
-	switch kind {
-	case backup.LocalBackupAdapter:
-		adapter = backup.NewLocal(nil, id, ignore)
-	case backup.S3BackupAdapter:
-		adapter = backup.NewS3(nil, id, ignore)
-	default:
-		middleware.CaptureAndAbort(c, errors.New("the adapter is not valid"))
-		return
-	}
-	//begin
-	adapter, end, err := backup.BeginBackup(adapter, s.ID())
-	if errors.Is(err, os.ErrExist) {
-		c.AbortWithStatusJSON(http.StatusConflict, map[string]string{"error": "A backup with this UUID exists."})
-		return
-	} else if err != nil {
-		middleware.CaptureAndAbort(c, err)
-		return
-	}
-	//end
-	adapter.WithLogContext(map[string]interface{}{"request_id": "r1"})
-	s.wait.Add(1)
-	go func(b backup.BackupInterface, s *gameServer) {
-		defer s.wait.Done()
-		defer end()
-		_ = s.Backup(b)
-	}(adapter, s)
-	c.status = http.StatusAccepted
-}
-
-func TestAnInvalidAdapterIsAnErrorAsInWings(t *testing.T) {
-	for _, engine := range []string{"stock", "wingback"} {
-		use(t, func(c *config.Configuration) { c.System.Backups.Engine = engine })
-		var c request
-		s := &gameServer{}
-		postServerBackup(&c, s, "foo")
-		if s.wait.Wait(); c.status != http.StatusInternalServerError || c.err == nil || s.notified != nil {
-			t.Errorf("%+v, %q", c, s.notified)
-		}
-	}
-}
-
-func TestASecondRequestWithAUUIDChangesNothing(t *testing.T) {
-	s := &gameServer{dir: tree.Volume(t)}
-	t.Cleanup(func() { _ = backup.WithEngine(backup.NewLocal(nil, id, ""), server).Remove() })
-	s.mu.Lock() // the Panel does not answer yet
-	var first, second, third request
-	postServerBackup(&first, s, backup.LocalBackupAdapter)
-	postServerBackup(&second, s, backup.S3BackupAdapter)
-	s.mu.Unlock()
-	s.wait.Wait()
-	// A finished backup.
-	postServerBackup(&third, s, backup.LocalBackupAdapter)
-	s.wait.Wait()
-	if first.status != http.StatusAccepted || second.status != http.StatusConflict || third.status != http.StatusConflict {
-		t.Error(first, second, third)
-	}
-	if !slices.Equal(s.notified, []string{id + " true"}) {
-		t.Error(s.notified)
-	}
-	tree.Must(t, backup.VerifyBeforeRestore(ctx, backup.NewLocal(nil, id, ""), server))
-}
-
-func TestAFailedRequestMayBeRepeated(t *testing.T) {
-	s := &gameServer{dir: "/nowhere"}
-	for range 2 {
-		var c request
-		postServerBackup(&c, s, backup.LocalBackupAdapter)
-		s.wait.Wait()
-		if c.status != http.StatusAccepted {
-			t.Error(c)
-		}
-	}
-	if !slices.Equal(s.notified, []string{id + " false", id + " false"}) {
-		t.Error(s.notified)
+// logged returns a function that returns the lines of the log so far: the level, the text and the fields.
+func logged(t *testing.T) func() []string {
+	var mu sync.Mutex
+	var lines []string
+	log.SetHandler(log.HandlerFunc(func(e *log.Entry) error {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, fmt.Sprint(e.Level, ": ", e.Message, " ", map[string]any(e.Fields)))
+		return nil
+	}))
+	t.Cleanup(func() { log.SetHandler(log.HandlerFunc(quiet)) })
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), lines...)
 	}
 }
 
 func TestTheAdapterLogsAsWingsDoes(t *testing.T) {
-	source := tree.Volume(t)
-	tree.Must(t, exec.Command("mkfifo", filepath.Join(source, "fifo")).Run())
-	log.Lines = nil
-	s := &gameServer{dir: source}
-	var c request
-	postServerBackup(&c, s, backup.LocalBackupAdapter)
-	s.wait.Wait()
-	b := backup.WithEngine(backup.NewLocal(nil, id, ""), server)
-	t.Cleanup(func() { _ = b.Remove() })
-	size, err := b.Size()
-	tree.Must(t, err)
+	d := start(t, "wingback")
+	tree.Must(t, exec.Command("mkfifo", filepath.Join(d.dir, "fifo")).Run())
+	lines := logged(t)
+	d.backedUp("wings")
+	size := d.panel.reports[0].Size
 	fields := ` map\[adapter:wings backup:` + id
 	for i, want := range []string{
-		"info: creating backup for server" + fields + ` path:` + b.Path() + ` request_id:r1\]`,
-		"info: created backup successfully" + fields + ` request_id:r1 size:` + fmt.Sprint(size) + ` skipped:1 took:\d.*s\]`,
+		"info: creating backup for server" + fields + ` path:` + d.archive() + ` server:` + server + `\]`,
+		"info: created backup successfully" + fields + ` server:` + server + ` size:` + fmt.Sprint(size) + ` skipped:1 took:\d.*s\]`,
 	} {
-		if len(log.Lines) != 2 || !regexp.MustCompile("^"+want+"$").MatchString(log.Lines[i]) {
-			t.Fatalf("%q, not %s", log.Lines, want)
+		if len(lines()) != 2 || !regexp.MustCompile("^"+want+"$").MatchString(lines()[i]) {
+			t.Fatalf("%q, not %s", lines(), want)
 		}
 	}
 }
@@ -177,8 +84,6 @@ func TestTheSwitchSelectsTheStockAdapter(t *testing.T) {
 		if b, end, err := backup.BeginBackup(stock, server); b != stock || end == nil || err != nil {
 			t.Errorf("%T, %v", b, err)
 		}
-		// The archive does not exist, and stock Wings does not look for it.
-		tree.Must(t, backup.VerifyBeforeRestore(ctx, stock, server))
 	}
 }
 
@@ -223,7 +128,7 @@ func TestAMissingCommandIsKnownAtTheStart(t *testing.T) {
 	command := exec.Command(os.Args[0], "-test.run=^TestCheckInAnotherProcess$", "-test.v")
 	command.Env = append(os.Environ(), "WINGBACK_BIN=/no/such/command", "WINGBACK_CHECK=1")
 	out, err := command.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "stock: <nil>") || !strings.Contains(string(out), "wingback: true") {
+	if err != nil || !strings.Contains(string(out), "stock: <nil> 0") || !strings.Contains(string(out), "wingback: true 1") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -232,31 +137,15 @@ func TestCheckInAnotherProcess(t *testing.T) {
 	if os.Getenv("WINGBACK_CHECK") == "" {
 		return
 	}
-	fmt.Println("wingback:", errors.Is(backup.CheckWingback(context.Background()), fs.ErrNotExist))
-	use(t, func(c *config.Configuration) { c.System.Backups.Engine = "stock" })
-	fmt.Println("stock:", backup.CheckWingback(context.Background()))
-}
-
-// The documentation shows the code that is tested here.
-func TestTheDocumentationShowsTheTestedCode(t *testing.T) {
-	doc, err := os.ReadFile("../../../docs/wings.md")
-	tree.Must(t, err)
-	adapter, err := os.ReadFile("backup/wingback.go")
-	tree.Must(t, err)
-	tested, err := os.ReadFile("switch_test.go")
-	tree.Must(t, err)
-	_, rest, _ := strings.Cut(string(tested), "\t//begin\n")
-	begin, _, _ := strings.Cut(rest, "\t//end\n")
-	text := strings.NewReplacer(
-		"github.com/wingback/wingback/bindings/go/wingstest/config", "github.com/pterodactyl/wings/config",
-		"github.com/wingback/wingback/bindings/go/wingstest/remote", "github.com/pterodactyl/wings/remote",
-		"github.com/wingback/wingback/bindings/go/wingstest/filesystem", "github.com/pterodactyl/wings/server/filesystem",
-	).Replace(string(adapter))
-	// In a list, code is indented.
-	shown := strings.ReplaceAll(string(doc), "\n   ", "\n")
-	for _, code := range []string{text, begin} {
-		if len(code) < 100 || !strings.Contains(shown, "```go\n"+code+"```\n") {
-			t.Errorf("docs/wings.md does not have the code that begins with %.60q", code)
+	for _, engine := range engines {
+		lines := logged(t)
+		use(t, func(c *config.Configuration) { c.System.Backups.Engine, c.System.Data = engine, t.TempDir() })
+		cmd.Start(context.Background(), "http://localhost", token)
+		err := backup.CheckWingback(ctx)
+		if engine == "stock" {
+			fmt.Println("stock:", err, len(lines()))
+		} else {
+			fmt.Println("wingback:", errors.Is(err, fs.ErrNotExist), len(lines()))
 		}
 	}
 }

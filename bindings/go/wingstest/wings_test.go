@@ -11,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apex/log"
 	"github.com/mholt/archives"
 
+	"github.com/pterodactyl/wings/config"
+	"github.com/pterodactyl/wings/server/backup"
+	"github.com/pterodactyl/wings/server/filesystem"
 	wingback "github.com/wingback/wingback/bindings/go"
 	"github.com/wingback/wingback/bindings/go/wings"
-	"github.com/wingback/wingback/bindings/go/wingstest/backup"
-	"github.com/wingback/wingback/bindings/go/wingstest/config"
-	"github.com/wingback/wingback/bindings/go/wingstest/filesystem"
 	"github.com/wingback/wingback/bindings/go/wingstest/tree"
 )
 
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 	c.System.Backups.CompressionLevel = "best_speed"
 	c.System.Backups.Engine = "wingback"
 	config.Set(&c)
+	log.SetHandler(log.HandlerFunc(quiet))
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -99,7 +101,9 @@ func TestArchivesAreRestoredFromFilesAndStreams(t *testing.T) {
 			local(t, source)
 			use(t, func(c *config.Configuration) { c.System.Backups.Engine = "wingback" })
 			stock := backup.NewLocal(nil, id, "")
-			tree.Must(t, backup.VerifyBeforeRestore(ctx, stock, server))
+			verified, err := node(t, wings.Pterodactyl, config.Get().System.BackupDirectory).Backup(id, server)
+			tree.Must(t, err)
+			tree.Must(t, verified.Verify(ctx, nil))
 			tree.Targets(t, func(dir string) {
 				tree.Must(t, backup.WithEngine(stock, server).Restore(ctx, nil, tree.Writer(dir)))
 				tree.Same(t, source, dir)
@@ -124,8 +128,8 @@ func use(t *testing.T, change func(*config.Configuration)) {
 	t.Cleanup(func() { config.Set(before) })
 }
 
-func node(t *testing.T, layout wings.Layout) *wings.Node {
-	dir := t.TempDir()
+func node(t *testing.T, layout wings.Layout, dirs ...string) *wings.Node {
+	dir := append(dirs, t.TempDir())[0]
 	return wings.NewNode(func() wings.Config { return wings.Config{Directory: dir, Layout: layout} })
 }
 
@@ -296,7 +300,7 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 	}
 	b, err := n.Backup(id, "")
 	tree.Must(t, err)
-	if err := b.Verify(ctx); !errors.Is(err, fs.ErrNotExist) {
+	if err := b.Verify(ctx, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	_, err = b.Generate(ctx, tree.Volume(t), "")
@@ -306,7 +310,7 @@ func TestInvalidArgumentsAreRejectedEarly(t *testing.T) {
 	tree.Must(t, err)
 	archive[len(archive)/3] ^= 1
 	tree.Must(t, os.WriteFile(b.Path(), archive, 0o600))
-	if err := b.Verify(ctx); !errors.Is(err, wingback.Corrupt) {
+	if err := b.Verify(ctx, nil); !errors.Is(err, wingback.Corrupt) {
 		t.Error(err)
 	}
 }

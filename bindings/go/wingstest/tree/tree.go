@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wingback/wingback/bindings/go/wingstest/backup"
+	"github.com/pterodactyl/wings/server/backup"
 )
 
 // Must fails the test if there is an error.

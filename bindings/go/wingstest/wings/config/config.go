@@ -1,4 +1,4 @@
-// Package config is a stand-in for Wings' package. It has the parts that an adapter uses.
+// Package config is a stand-in for Wings' package.
 package config
 
 // Configuration is the content of config.yml.
@@ -8,15 +8,16 @@ type Configuration struct {
 
 // SystemConfiguration is the section system.
 type SystemConfiguration struct {
-	BackupDirectory string
-	Backups         Backups
+	// Data has a directory for each server.
+	Data            string  `yaml:"data"`
+	BackupDirectory string  `yaml:"backup_directory"`
+	Backups         Backups `yaml:"backups"`
 }
 
-// Backups is the section system.backups. The adapter adds Engine.
+// Backups is the section system.backups.
 type Backups struct {
-	WriteLimit       int
-	CompressionLevel string
-	Engine           string
+	WriteLimit       int    `default:"0" yaml:"write_limit"`
+	CompressionLevel string `default:"best_speed" yaml:"compression_level"`
 }
 
 var current Configuration
