@@ -77,12 +77,11 @@ fn a_signal_ends_the_wait_for_a_limit() {
     fs::create_dir(&target).expect("created");
     let waits_to_read = |child: &Child| threads(child).contains("wingback-limit");
     let writes = |_: &Child| !common::names(&target).is_empty();
-    let cases: [(&[&str], &dyn Fn(&Child) -> bool); 3] = [
-        (&["verify", "--read-limit", "100"], &waits_to_read),
-        (&["cat", "--read-limit", "100"], &waits_to_read),
-        (&["restore", "--write-limit", "100"], &writes),
-    ];
-    for (args, is_waiting) in cases {
+    for (args, is_waiting) in [
+        (["verify", "--read-limit", "100"], &waits_to_read as &dyn Fn(&Child) -> bool),
+        (["cat", "--read-limit", "100"], &waits_to_read),
+        (["restore", "--write-limit", "100"], &writes),
+    ] {
         let mut command = common::wingback();
         command.args(args).arg(&archive);
         match args[0] {
