@@ -106,8 +106,9 @@ fn render(mut command: Command, pages: Vec<String>) -> io::Result<String> {
     man.render_name_section(&mut page)?;
     let mut synopsis = Vec::new();
     man.render_synopsis_section(&mut synopsis)?;
-    // A line may be broken between alternatives.
-    page.extend(String::from_utf8_lossy(&synopsis).replace(r"|\f", r"|\:\f").into_bytes());
+    // Lines are broken between options and between alternatives, and are not stretched.
+    let synopsis = String::from_utf8_lossy(&synopsis).replace(r"|\f", r"|\:\f");
+    page.extend(format!(".na\n.nh\n{synopsis}.ad\n.hy\n").into_bytes());
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if command.has_subcommands() {
