@@ -76,10 +76,14 @@ pub(crate) struct Feeder {
     jobs: Sender<Job>,
     ordered: SyncSender<Ordered>,
     pool: Pool,
+    /// Number of segments so far.
+    segments: u64,
 }
 
 struct Job {
     batch: Batch,
+    /// Number of the first segment.
+    first: u64,
     done: SyncSender<Done>,
 }
 
@@ -145,7 +149,7 @@ pub(crate) fn run<T>(
         };
         let assemble = move || assembler.assemble(&ordered_out);
         let assembly = settings.threads.start(scope, "wingback-hash", assemble)?;
-        let mut feeder = Feeder { jobs, ordered, pool };
+        let mut feeder = Feeder { jobs, ordered, pool, segments: 0 };
         let produced = produce(&mut feeder).and_then(|(info, value)| {
             feeder.ordered.send(Ordered::End(Box::new(info))).map_err(|_| stopped())?;
             Ok(value)
@@ -175,14 +179,17 @@ impl Feeder {
 
     /// Sends copied segments, which are compressed already.
     pub(crate) fn send_copies(&mut self, copies: Copies) -> Result<()> {
+        self.segments += copies.segments().len() as u64;
         self.ordered.send(Ordered::Copies(copies)).map_err(|_| stopped())
     }
 
     /// Sends a batch. Waits until there is room for it.
     pub(crate) fn send(&mut self, batch: Batch) -> Result<()> {
         let (done, done_out) = mpsc::sync_channel(1);
+        let first = self.segments;
+        self.segments += batch.segments().count() as u64;
         self.ordered.send(Ordered::Batch(done_out)).map_err(|_| stopped())?;
-        self.jobs.send(Job { batch, done }).map_err(|_| stopped())
+        self.jobs.send(Job { batch, first, done }).map_err(|_| stopped())
     }
 }
 
@@ -201,17 +208,21 @@ fn work(
     let mut inflater = Inflater::new();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { mut batch, done }) = job else {
+        let Ok(Job { mut batch, first, done }) = job else {
             return;
         };
         let mut bytes = pool.take();
         let entries = std::mem::take(&mut batch.entries);
         let (mut copied, mut compressed) = (0, 0);
+        // Number that an equal segment has in the previous archive, if both archives have the same order.
+        let mut near = first;
         let segments = batch.segments().map(|raw| {
             let start = bytes.len();
             let key = Segment::key_of(raw);
-            let equal = previous
-                .and_then(|previous| previous.copy_equal(&key, raw, &mut inflater, &mut bytes));
+            let equal = previous.and_then(|previous| {
+                previous.copy_equal(&key, raw, near, &mut inflater, &mut bytes)
+            });
+            near = equal.map_or(near, |equal| equal.number) + 1;
             if let Some(LocatedSegment { segment, file_at, .. }) = equal {
                 copied += u64::from(segment.compressed_len);
                 return (segment, Some(file_at));

@@ -142,27 +142,34 @@ impl PreviousArchive {
         page.segments.get(i).copied().filter(|segment| segment.tar().contains(&tar))
     }
 
-    /// Appends the compressed bytes of the segment with these raw bytes, if there is one.
+    /// Appends the compressed bytes of a segment with these raw bytes, if there is one. Of several, it takes the one
+    /// nearest to the number `near`, so that copies stay together.
     pub(crate) fn copy_equal(
         &self,
         key: &[u8; 16],
         raw: &[u8],
+        near: u64,
         inflater: &mut Inflater,
         out: &mut Buf,
     ) -> Option<LocatedSegment> {
-        let segment = self.find_equal(key, raw)?;
+        let segment = self.find_equal(key, raw, near)?;
         self.copy(&segment, inflater, out).then_some(segment)
     }
 
-    /// Returns the segment with these raw bytes, if there is one.
-    pub(super) fn find_equal(&self, key: &[u8; 16], raw: &[u8]) -> Option<LocatedSegment> {
+    /// Returns the segment with these raw bytes that is nearest to the number `near`.
+    pub(super) fn find_equal(
+        &self,
+        key: &[u8; 16],
+        raw: &[u8],
+        near: u64,
+    ) -> Option<LocatedSegment> {
         let is_equal = |found: &LocatedSegment| {
             let Segment { raw_len, raw_crc32, .. } = found.segment;
             found.segment.key == *key
                 && raw_len as usize == raw.len()
                 && raw_crc32 == crc32fast::hash(raw)
         };
-        let mut candidates = self.keys.find(key).take(CANDIDATES_MAX);
+        let mut candidates = self.keys.find(key, near).take(CANDIDATES_MAX);
         candidates.find_map(|number| self.segment(number).filter(is_equal))
     }
 

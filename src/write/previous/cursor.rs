@@ -107,9 +107,9 @@ impl Cursor {
         self.read_ahead.copy(segment)
     }
 
-    /// Copies the segment with these raw bytes, if there is one.
-    pub(crate) fn copy_equal(&mut self, raw: &[u8]) -> Option<CopiedSegment> {
-        let segment = self.previous.find_equal(&Segment::key_of(raw), raw)?;
+    /// Copies the segment with these raw bytes that is nearest to the number `near`.
+    pub(crate) fn copy_equal(&mut self, raw: &[u8], near: u64) -> Option<CopiedSegment> {
+        let segment = self.previous.find_equal(&Segment::key_of(raw), raw, near)?;
         self.read_ahead.copy(&segment)
     }
 

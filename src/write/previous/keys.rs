@@ -25,12 +25,25 @@ impl Keys {
         self.sorted.sort_unstable();
     }
 
-    /// Returns the numbers of the segments that may have this key.
-    pub(super) fn find(&self, key: &[u8; 16]) -> impl Iterator<Item = u64> {
-        let part = part(key);
-        let first = self.sorted.partition_point(|entry| entry >> 32 < part);
-        let candidates = self.sorted[first..].iter().take_while(move |entry| **entry >> 32 == part);
-        candidates.map(|entry| entry & u64::from(u32::MAX))
+    /// Returns the numbers of the segments that may have this key, those nearest to the number `near` first.
+    pub(super) fn find(&self, key: &[u8; 16], near: u64) -> impl Iterator<Item = u64> {
+        let (part, near) = (part(key), near.min(u32::MAX.into()));
+        let mut after = self.sorted.partition_point(|entry| *entry < part << 32 | near);
+        let mut before = after;
+        let number = move |entry: Option<&u64>| {
+            entry.filter(|entry| **entry >> 32 == part).map(|entry| entry & u64::from(u32::MAX))
+        };
+        std::iter::from_fn(move || {
+            let below = number(before.checked_sub(1).and_then(|i| self.sorted.get(i)));
+            let above = number(self.sorted.get(after));
+            let is_below = match (below, above) {
+                (Some(below), Some(above)) => near - below < above - near,
+                _ => below.is_some(),
+            };
+            before -= usize::from(is_below);
+            after += usize::from(!is_below && above.is_some());
+            if is_below { below } else { above }
+        })
     }
 }
 
@@ -59,7 +72,7 @@ mod tests {
         }
         keys.add(&key(1, 0), 1 << 32);
         keys.sort();
-        let find = |first| keys.find(&key(first, 0)).collect::<Vec<_>>();
+        let find = |first| keys.find(&key(first, 0), 0).collect::<Vec<_>>();
         assert_eq!(find(7), [1, 4]);
         assert_eq!((find(0), find(9), find(u32::MAX)), (vec![3], vec![5], vec![2]));
         assert_eq!(
@@ -67,5 +80,21 @@ mod tests {
             (vec![], vec![]),
             "a number that is too large, and no segment"
         );
+    }
+
+    #[test]
+    fn the_nearest_segments_are_found_first() {
+        let mut keys = Keys::default();
+        for number in [10, 20, 30, 40] {
+            keys.add(&key(7, 0), number);
+            keys.add(&key(6, 0), number);
+            keys.add(&key(8, 0), number);
+        }
+        keys.sort();
+        let find = |near| keys.find(&key(7, 0), near).collect::<Vec<_>>();
+        assert_eq!(find(0), [10, 20, 30, 40]);
+        assert_eq!(find(30), [30, 40, 20, 10]);
+        assert_eq!(find(24), [20, 30, 10, 40]);
+        assert_eq!(find(u64::MAX), [40, 30, 20, 10]);
     }
 }

@@ -65,10 +65,10 @@ impl Writer<'_> {
         layout: SegmentLayout,
         previous: &PreviousEntry,
     ) -> Result<Option<Change>> {
-        let previous = previous.tar();
+        let (previous, near) = (previous.tar(), previous.segment.number);
         self.end_group()?;
         let header_len = self.encode_header(&file_header(path, meta));
-        match self.cursor.as_mut().and_then(|cursor| cursor.copy_equal(&self.headers)) {
+        match self.cursor.as_mut().and_then(|cursor| cursor.copy_equal(&self.headers, near)) {
             Some(copied) => self.output.push(copied)?,
             None => {
                 self.output.batch()?.raw.extend(&self.headers);
