@@ -1,7 +1,6 @@
 //! Limits how fast an archive is read.
 
 use std::{
-    fs::File,
     future::Future,
     ops::Range,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -134,10 +133,6 @@ pub(crate) struct PacedFile {
 impl ReadAt for PacedFile {
     fn len(&self) -> u64 {
         self.file.len()
-    }
-
-    fn file(&self) -> Option<&Arc<File>> {
-        self.file.file()
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
