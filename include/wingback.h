@@ -302,7 +302,7 @@ typedef struct wingback_found wingback_found;
 // What an archive says about itself. Nobody has confirmed it. It belongs to its task.
 typedef struct wingback_info wingback_info;
 
-// A limit in bytes per second. Backups that share it stay below it together. It may be freed while
+// A limit in bytes per second. Tasks that share it stay below it together. It may be freed while
 // they run.
 typedef struct wingback_limiter wingback_limiter;
 
@@ -1627,6 +1627,19 @@ enum wingback_status wingback_archive_link(struct wingback_bytes url,
 enum wingback_status wingback_archive_stream(int fd,
                                              struct wingback_archive **archive,
                                              struct wingback_error **error);
+
+// Sets `limiter` for the speed at which operations read the archive. It applies to tasks that start
+// after this call.
+enum wingback_status wingback_archive_read_limit(struct wingback_archive *archive,
+                                                 const struct wingback_limiter *limiter,
+                                                 struct wingback_error **error);
+
+// Sets `limiter` for the speed at which operations write what they take out of the archive: the
+// files of an extraction or a restore, and the content that wingback_archive_copy_file and
+// wingback_archive_read_file pass on. It applies to tasks that start after this call.
+enum wingback_status wingback_archive_write_limit(struct wingback_archive *archive,
+                                                  const struct wingback_limiter *limiter,
+                                                  struct wingback_error **error);
 
 // Starts to read what the archive says about itself. Result: wingback_task_info. It reads the last 64
 // KiB of the archive, and further parts only for many patterns.

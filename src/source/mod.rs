@@ -237,7 +237,7 @@ impl<'a> Archive<'a> {
                 }
                 None => {
                     let Opened { size, tail } = store.open(&key, TAIL).await?;
-                    pace.wait(tail.len() as u64).await?;
+                    pace.wait(size - tail.len() as u64..size).await?;
                     let (ranges, requests) = Ranges::new(size, tail);
                     let paced = Paced { remote: InStore { store, key }, pace };
                     (Source::At(Arc::new(ranges)), serve(paced, requests).boxed())
@@ -246,7 +246,7 @@ impl<'a> Archive<'a> {
             #[cfg(feature = "s3")]
             Origin::Link(url, transfer) => match link::open(url, &transfer, TAIL).await? {
                 link::Opened::Ranges(size, tail, link) => {
-                    pace.wait(tail.len() as u64).await?;
+                    pace.wait(size - tail.len() as u64..size).await?;
                     let (ranges, requests) = Ranges::new(size, tail);
                     let paced = Paced { remote: link, pace };
                     (Source::At(Arc::new(ranges)), serve(paced, requests).boxed())
@@ -344,7 +344,7 @@ async fn pass_on(
 ) {
     loop {
         let chunk = match stream.next().await {
-            Ok(Some(chunk)) => pace.wait(chunk.len() as u64).await.map(|()| Some(chunk)),
+            Ok(Some(chunk)) => pace.wait(0..chunk.len() as u64).await.map(|()| Some(chunk)),
             last => last,
         };
         let is_last = !matches!(chunk, Ok(Some(_)));
@@ -378,7 +378,7 @@ async fn read_chunk(
 ) -> Result<Bytes> {
     if *granted == 0 {
         let wanted = pace.bytes_in(CHUNK_TIME).min(CHUNK as u64);
-        pace.wait(wanted).await?;
+        pace.wait(0..wanted).await?;
         *granted = wanted as usize;
     }
     let mut chunk = vec![0; *granted];

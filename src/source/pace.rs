@@ -1,7 +1,6 @@
 //! Limits how fast an archive is read.
 
 use std::{
-    fs::File,
     future::Future,
     ops::Range,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -23,8 +22,8 @@ use crate::{
 /// Time in which the limit grants the largest request. Larger ones would arrive in bursts.
 const REQUEST: Duration = Duration::from_secs(1);
 
-/// Grants the reads of one archive in the order in which they are asked for. So a limited archive is read in order,
-/// although several threads read it.
+/// Grants the reads of one archive. Of those that wait, the one of the lowest offset comes first, so that the threads
+/// that read a limited archive together read it in order.
 ///
 /// Futures must not block, so a thread waits for the limit. It is started with the first read that has to wait.
 pub(crate) struct Pace {
@@ -35,7 +34,7 @@ pub(crate) struct Pace {
 
 /// A read that waits for the limit.
 struct Wait {
-    bytes: u64,
+    range: Range<u64>,
     granted: oneshot::Sender<Result<()>>,
 }
 
@@ -44,10 +43,13 @@ impl Pace {
         Pace { limit, tracker: tracker.clone(), queue: Mutex::default() }
     }
 
-    /// Returns a future that resolves as soon as `bytes` may be read. It has its place in the order from this call
-    /// on, and gives it up if it is dropped.
-    pub(crate) fn wait(&self, bytes: u64) -> impl Future<Output = Result<()>> + Send + use<> {
-        let asked = self.ask(bytes);
+    /// Returns a future that resolves as soon as `range` may be read. It waits from this call on until it is
+    /// dropped.
+    pub(crate) fn wait(
+        &self,
+        range: Range<u64>,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
+        let asked = self.ask(range);
         async move {
             match asked? {
                 Some(granted) => granted.await.unwrap_or_else(|_| Err(Error::cancelled())),
@@ -68,9 +70,9 @@ impl Pace {
         self.limit.rate() > 0
     }
 
-    /// Returns `None` if the bytes may be read at once.
-    fn ask(&self, bytes: u64) -> Result<Option<oneshot::Receiver<Result<()>>>> {
-        if bytes == 0 || !self.is_limited() {
+    /// Returns `None` if the range may be read at once.
+    fn ask(&self, range: Range<u64>) -> Result<Option<oneshot::Receiver<Result<()>>>> {
+        if range.is_empty() || !self.is_limited() {
             return Ok(None);
         }
         let (granted, answer) = oneshot::channel();
@@ -80,17 +82,29 @@ impl Pace {
             none => none.insert(self.start()?),
         };
         // If the thread has panicked, the dropped sender is the answer.
-        let _ = queue.send(Wait { bytes, granted });
+        let _ = queue.send(Wait { range, granted });
         Ok(Some(answer))
     }
 
     fn start(&self) -> Result<mpsc::Sender<Wait>> {
-        let (queue, waits) = mpsc::channel::<Wait>();
+        let (queue, waits) = mpsc::channel();
         let (limit, tracker) = (self.limit.clone(), self.tracker.clone());
-        threads::spawn("wingback-limit", move || {
-            waits.into_iter().for_each(|wait| wait.serve(&limit, &tracker));
-        })?;
+        threads::spawn("wingback-limit", move || grant(&waits, &limit, &tracker))?;
         Ok(queue)
+    }
+}
+
+/// Grants the reads that `waits` receives, until its sender is dropped.
+fn grant(waits: &mpsc::Receiver<Wait>, limit: &Limiter, tracker: &Tracker) {
+    let mut waiting = Vec::new();
+    while let Ok(wait) = waits.recv() {
+        waiting.push(wait);
+        loop {
+            waiting.extend(waits.try_iter());
+            let first = (0..waiting.len()).min_by_key(|&i| waiting[i].range.start);
+            let Some(first) = first else { break };
+            waiting.swap_remove(first).serve(limit, tracker);
+        }
     }
 }
 
@@ -98,7 +112,7 @@ impl Wait {
     fn serve(self, limit: &Limiter, tracker: &Tracker) {
         let is_over = || tracker.is_ending() || self.granted.is_canceled();
         let take_all = || {
-            let mut left = self.bytes;
+            let mut left = self.range.end - self.range.start;
             while left > 0 {
                 left -= limit.take(usize::try_from(left).unwrap_or(usize::MAX), is_over)? as u64;
             }
@@ -121,12 +135,8 @@ impl ReadAt for PacedFile {
         self.file.len()
     }
 
-    fn file(&self) -> Option<&Arc<File>> {
-        self.file.file()
-    }
-
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<()> {
-        block_on(self.pace.wait(into.len() as u64))?;
+        block_on(self.pace.wait(at..at + into.len() as u64))?;
         self.file.read_at(at, into)
     }
 }
@@ -139,7 +149,7 @@ pub(crate) struct Paced<R> {
 
 impl<R: Remote> Remote for Paced<R> {
     fn read(&self, range: Range<u64>, until: u64) -> BoxFuture<'_, Result<Bytes>> {
-        let granted = self.pace.wait(range.end - range.start);
+        let granted = self.pace.wait(range.clone());
         async move {
             granted.await?;
             self.remote.read(range, until).await
@@ -170,20 +180,23 @@ mod tests {
     }
 
     #[test]
-    fn reads_are_granted_in_order_and_at_the_rate() {
+    fn reads_are_granted_in_the_order_of_their_offsets_and_at_the_rate() {
         let (pace, _tracker) = pace(100_000);
         let start = Instant::now();
-        let (first, second) = (pace.wait(20_000), pace.wait(10_000));
-        block_on(second).expect("granted");
-        assert!(start.elapsed() >= Duration::from_millis(300));
-        assert!(first.now_or_never().is_some_and(|first| first.is_ok()), "it was granted before");
+        let (first, third) = (pace.wait(0..10_000), pace.wait(20_000..40_000));
+        let second = pace.wait(10_000..20_000);
+        block_on(third).expect("granted");
+        assert!(start.elapsed() >= Duration::from_millis(400));
+        for before in [first.now_or_never(), second.now_or_never()] {
+            assert!(before.is_some_and(|before| before.is_ok()), "it was granted before");
+        }
     }
 
     #[test]
-    fn a_dropped_read_gives_up_its_place() {
+    fn a_dropped_read_does_not_delay_others() {
         let (pace, _tracker) = pace(1000);
-        drop(pace.wait(u64::MAX));
-        block_on(pace.wait(10)).expect("granted");
+        drop(pace.wait(0..u64::MAX));
+        block_on(pace.wait(0..10)).expect("granted");
     }
 
     #[test]
@@ -191,7 +204,7 @@ mod tests {
         let ends: [fn(&Tracker); 2] = [Tracker::cancel, Tracker::fail];
         for end in ends {
             let (pace, tracker) = pace(1);
-            let waits = [pace.wait(1 << 40), pace.wait(1 << 40)];
+            let waits = [pace.wait(0..1 << 40), pace.wait(0..1 << 40)];
             end(&tracker);
             for wait in waits {
                 assert_eq!(block_on(wait).expect_err("ended").kind(), ErrorKind::Cancelled);
@@ -202,7 +215,7 @@ mod tests {
     #[test]
     fn without_a_limit_nothing_waits() {
         let (pace, _tracker) = pace(0);
-        assert!(pace.wait(u64::MAX).now_or_never().is_some_and(|granted| granted.is_ok()));
+        assert!(pace.wait(0..u64::MAX).now_or_never().is_some_and(|granted| granted.is_ok()));
         assert_eq!(pace.bytes_in(REQUEST), u64::MAX);
         assert!(pace.queue.lock().expect("whole").is_none(), "there is no thread");
     }
