@@ -161,8 +161,8 @@ fn directories_that_the_index_does_not_have_are_there() {
         index.entries.sort_by(|a, b| a.path.cmp(&b.path));
     });
     let reader = open(&forged);
-    assert_eq!(names(&children(&reader, "")), ["a", "a-", "e"]);
-    assert_eq!(names(&children(&reader, "a")), ["a/b", "a/b-", "a/d"]);
+    assert_eq!(names(&children(&reader, "")), ["a-", "a", "e"]);
+    assert_eq!(names(&children(&reader, "a")), ["a/b-", "a/b", "a/d"]);
     assert_eq!(names(&children(&reader, "a/b")), ["a/b/c"]);
     let dir = block_on(reader.member("a/b")).unwrap().unwrap();
     assert_eq!((dir.kind, dir.mode, dir.mtime_ns), (MemberKind::Directory, 0o555, 0));
@@ -171,8 +171,7 @@ fn directories_that_the_index_does_not_have_are_there() {
 #[test]
 fn names_that_no_file_system_has_are_left_out() {
     let long = "n".repeat(256);
-    let hostile =
-        ["../up", "./x", "a//b", "a/../b", "/etc/passwd", "n\0ul", &long, "dir/", "dir//x"];
+    let hostile = ["../up", "./x", "a//b", "a/../b", "/etc/passwd", "n\0ul", &long, "dir//x"];
     let files: Vec<_> = (0..hostile.len()).map(|n| format!("file-{n}")).collect();
     let tree = Tree::new();
     files.iter().for_each(|name| tree.file(name, "x"));

@@ -122,16 +122,14 @@ async fn open(args: args::Mount) -> Result<(Tree, String)> {
 }
 
 fn not_mounted(error: io::Error, dir: &Path) -> Error {
-    match error.kind() {
+    let error = match (error.kind(), error.raw_os_error()) {
         // The mount point and the device were there.
-        io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "mount")
-            .at(dir)
-            .caused_by("fusermount3 of the package fuse3 is not installed"),
-        // fusermount3 says why on several lines.
-        io::ErrorKind::Other => {
-            let why = error.to_string().trim().replace('\n', "; ");
-            Error::new(ErrorKind::Io, "mount").at(dir).caused_by(why)
+        (kind @ io::ErrorKind::NotFound, _) => {
+            io::Error::new(kind, "fusermount3 of the package fuse3 is not installed")
         }
-        _ => Error::io("mount", error).at(dir),
-    }
+        // fusermount3 says why, and may do so on several lines.
+        (kind, None) => io::Error::new(kind, error.to_string().trim().replace('\n', "; ")),
+        _ => error,
+    };
+    Error::io("mount", error).at(dir)
 }
