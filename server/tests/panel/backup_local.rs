@@ -65,20 +65,26 @@ fn the_ignore_file_of_the_fork_counts_only_without_patterns_in_the_request() {
 }
 
 #[test]
-fn the_daemon_finds_archives_that_wings_made() {
+fn the_daemon_finds_archives_with_the_names_of_each_program() {
     with_each_fork(|fork| {
         let node = Node::start(fork);
-        let backup = Uuid::new_v4();
-        let archive = node.archive(backup);
-        fs::create_dir_all(archive.parent().unwrap()).unwrap();
-        let mut tar = Command::new("tar");
-        tar.arg("czf").arg(&archive).arg("-C").arg(node.dir()).arg("server.properties");
-        assert!(output(&mut tar).0);
-        node.panel.add(backup, node.server(), "wings");
-        fs::remove_file(node.dir().join("server.properties")).unwrap();
-        node.restore("wings", backup, false, "").expect(202);
-        node.restores(backup, &[true]);
-        assert!(node.dir().join("server.properties").exists());
+        let folder = format!("{}/", node.server());
+        for before in ["", "backup-", &folder] {
+            let backup = Uuid::new_v4();
+            let archive = node.daemon.backups_dir().join(format!("{before}{backup}.tar.gz"));
+            fs::create_dir_all(archive.parent().unwrap()).unwrap();
+            let mut tar = Command::new("tar");
+            tar.arg("czf").arg(&archive).arg("-C").arg(node.dir()).arg("server.properties");
+            assert!(output(&mut tar).0);
+            node.panel.add(backup, node.server(), "wings");
+            fs::remove_file(node.dir().join("server.properties")).unwrap();
+            node.restore("wings", backup, false, "").expect(202);
+            node.restores(backup, &[true]);
+            assert!(node.dir().join("server.properties").exists());
+            let path = node.daemon.path(node.server(), backup);
+            node.ask("DELETE", &path, None).expect(204);
+            assert!(node.daemon.files().is_empty(), "{:?}", node.daemon.files());
+        }
     });
 }
 
