@@ -52,7 +52,7 @@ fn hooks_run_around_a_backup_and_the_last_gets_the_report() {
     let expected = ["before", "after-read", "after"].map(|hook| format!("{hook} {source}"));
     assert_eq!(dir.lines("log"), expected);
     let report: Value = serde_json::from_str(&dir.lines("report")[0]).unwrap();
-    assert_eq!(report["sha1"], daemon.backup(server, backup)["sha1"], "{report}");
+    assert_eq!(report["sha1"], daemon.backup(server, backup)["checksum"], "{report}");
     let env = dir.lines("env");
     let has = |line: String| assert!(env.contains(&line), "{line}: {env:?}");
     has(format!("WINGBACK_HOOK_SERVER={server}"));

@@ -98,7 +98,8 @@ fn the_versions_of_a_file_are_found_in_all_backups_of_a_server() {
     assert!(versions[1]["backups"][0]["made_at"].as_str().unwrap().ends_with('Z'));
     let page = find("path=*.dat&page=2&per_page=1");
     assert_eq!((&page["versions"][0], &page["total"]), (&versions[1], &json!(2)), "{page}");
-    assert_eq!(find("path=odd+%ff")["total"], 1);
+    // Neighbors in the segment of a small file have changed, so it may have several versions.
+    assert_eq!(find("path=odd+%ff")["paths"], 1);
     assert_eq!(find("path=nothing")["total"], 0);
 
     // An archive without its end cannot be searched, and one that is gone is left out.
