@@ -1,5 +1,6 @@
 // Package wings makes and restores backups for the adapters of Pterodactyl's and Pelican's Wings. Its
-// types depend only on the standard library. docs/wings.md has the adapters.
+// types depend only on the standard library. The program in wings/patch adds the adapters to Wings;
+// docs/wings.md describes them.
 //
 //	node := wings.NewNode(func() wings.Config { return wings.Config{Directory: "/var/lib/pterodactyl/backups"} })
 //	backup, err := node.Backup(uuid, "")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Patches and builds the source of Wings, Pterodactyl's and Pelican's: real.sh [CHECKOUT…]. Without
-# checkouts, the module proxy provides the source.
+# Patches and builds the source of Wings, Pterodactyl's and Pelican's, and runs its tests of the router and of
+# backups: real.sh [CHECKOUT…]. Without checkouts, the module proxy provides the source.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
@@ -11,7 +11,7 @@ build() { # build NAME DIR
     cp -r "$2" "$scratch/$1"
     chmod -R u+w "$scratch/$1"
     (cd "$here/.." && go run ./wings/patch -replace . "$scratch/$1" && go run ./wings/patch -replace . "$scratch/$1")
-    (cd "$scratch/$1" && go build -o /dev/null . && go vet ./cmd ./config ./remote ./router ./server/...)
+    (cd "$scratch/$1" && go build -o /dev/null . && go test -count=1 ./router ./server/backup)
     echo "built: $1"
 }
 
