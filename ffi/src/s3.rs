@@ -64,7 +64,7 @@ impl wingback_transfer {
     }
 }
 
-/// Sets how many bytes of memory the parts of all uploads of this process may take together; the
+/// Sets to `bytes` the memory that the parts of all uploads of this process may take together; the
 /// default is 256 MiB. An upload without room for a part keeps it in a file without a name, in the
 /// directory `staging` of part URLs, or in `$TMPDIR` or `/var/tmp`. Parts that have begun stay where
 /// they are.

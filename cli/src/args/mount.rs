@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::Remote;
+use super::shared::{ReadLimit, Remote};
 
 /// Mount archives as a read-only file system
 ///
@@ -35,6 +35,9 @@ pub struct Mount {
     /// If you are not root, /etc/fuse.conf must have the line user_allow_other.
     #[arg(long)]
     pub allow_other: bool,
+
+    #[command(flatten)]
+    pub limit: ReadLimit,
 
     #[command(flatten)]
     pub remote: Remote,

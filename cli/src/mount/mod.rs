@@ -103,11 +103,12 @@ fn mount_point(path: &Path) -> Result<PathBuf> {
 
 /// Opens the archives. Also returns what they are.
 async fn open(args: args::Mount) -> Result<(Tree, String)> {
+    let limit = args.limit.limiter();
     if !archives::is_place(&args.place) {
-        let reader = ArchiveReader::open(archives::archive(&args.place, &args.remote)?);
-        let reader = Style::Quiet.run(reader).await?;
+        let archive = archives::archive(&args.place, &args.remote)?.read_limit(limit.clone());
+        let reader = Style::Quiet.run(ArchiveReader::open(archive)).await?;
         let what = args.place.to_string_lossy().into_owned();
-        return Ok((Tree::of_one(Readers::of_one(args.place, args.remote, reader)), what));
+        return Ok((Tree::of_one(Readers::of_one(args.place, args.remote, limit, reader)), what));
     }
     let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
     let archives = Style::Quiet.run(Archives::new().start(store.clone())).await?;
@@ -118,7 +119,7 @@ async fn open(args: args::Mount) -> Result<(Tree, String)> {
         complain(&format!("left out: {}: {why}", location.to_string_lossy()));
     }
     let what = plural(whole.len() as u64, "archive");
-    Ok((Tree::of_many(Readers::of_many(store, whole)), what))
+    Ok((Tree::of_many(Readers::of_many(store, whole, limit)), what))
 }
 
 fn not_mounted(error: io::Error, dir: &Path) -> Error {

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use wingback::{Archive, ArchiveReader, Error, Store, StoredArchive};
+use wingback::{Archive, ArchiveReader, Error, Limiter, Store, StoredArchive};
 
 use crate::{archives, args};
 
@@ -19,6 +19,8 @@ pub type Reader = ArchiveReader<'static>;
 /// The archives by their numbers.
 pub struct Readers {
     archives: Archives,
+    /// Limit of all reads together.
+    limit: Limiter,
     /// The archives that were used last. The newest is at the end.
     open: Mutex<VecDeque<(usize, Reader)>>,
 }
@@ -30,13 +32,13 @@ enum Archives {
 
 impl Readers {
     /// Returns one archive, which `reader` has opened.
-    pub fn of_one(path: PathBuf, remote: args::Remote, reader: Reader) -> Self {
+    pub fn of_one(path: PathBuf, remote: args::Remote, limit: Limiter, reader: Reader) -> Self {
         let archives = Archives::One { path, remote, made: reader.info().made };
-        Readers { archives, open: Mutex::new([(0, reader)].into()) }
+        Readers { archives, limit, open: Mutex::new([(0, reader)].into()) }
     }
 
-    pub fn of_many(store: Arc<dyn Store>, archives: Vec<StoredArchive>) -> Self {
-        Readers { archives: Archives::Many(store, archives), open: Mutex::default() }
+    pub fn of_many(store: Arc<dyn Store>, archives: Vec<StoredArchive>, limit: Limiter) -> Self {
+        Readers { archives: Archives::Many(store, archives), limit, open: Mutex::default() }
     }
 
     /// Returns what is known about the archives of a place.
@@ -73,12 +75,13 @@ impl Readers {
     }
 
     fn archive(&self, number: usize) -> Result<Archive<'static>, Error> {
-        match &self.archives {
-            Archives::One { path, remote, .. } => archives::archive(path, remote),
+        let archive = match &self.archives {
+            Archives::One { path, remote, .. } => archives::archive(path, remote)?,
             Archives::Many(store, archives) => {
-                Ok(Archive::in_store(store.clone(), archives[number].key.clone()))
+                Archive::in_store(store.clone(), archives[number].key.clone())
             }
-        }
+        };
+        Ok(archive.read_limit(self.limit.clone()))
     }
 
     fn take(&self, number: usize) -> Option<Reader> {

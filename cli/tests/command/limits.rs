@@ -105,6 +105,10 @@ fn every_command_has_a_limit_or_moves_few_bytes() {
             "help" => String::new(),
             command => ok(wingback().args([command, "--help"])).out,
         };
+        // It runs until it is unmounted, so its limit has a test of its own.
+        if command == "mount" {
+            continue;
+        }
         let has = OPTIONS.map(|option| help.contains(&format!("{option} <RATE>")));
         let case = cases.iter().find(|case| case.args[0] == command);
         let expected = case.map_or([false, false], |case| [true, case.has_write_limit]);

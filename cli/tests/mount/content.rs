@@ -5,11 +5,12 @@ use std::{
     os::unix::fs::FileExt,
     process::{Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
     Mounted,
-    common::{Fixture, noise, ok, read},
+    common::{Fixture, noise, ok, read, wingback},
     found, same_content, tar_sum,
     tree::Tree,
 };
@@ -121,4 +122,17 @@ fn an_archive_of_200_000_members_takes_little_memory() {
     let Some(mounted) = Mounted::new(&fixture.archive()) else { return };
     assert_eq!(found(&mounted.dir), found(&fixture.source));
     assert!(mounted.peak_mb() < 80, "{} MiB", mounted.peak_mb());
+}
+
+#[test]
+fn reads_can_be_limited() {
+    let fixture = Fixture::with(&[("a", &noise(1, 300_000))]);
+    ok(&mut fixture.create());
+    let mut command = wingback();
+    command.env("WINGBACK_READ_LIMIT", "300kB");
+    let Some(mounted) = Mounted::by(command, &fixture.archive()) else { return };
+    let start = Instant::now();
+    assert_eq!(read(&mounted.path("a")), noise(1, 300_000));
+    let took = start.elapsed();
+    assert!((Duration::from_millis(700)..Duration::from_secs(30)).contains(&took), "{took:?}");
 }

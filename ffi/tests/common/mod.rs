@@ -38,7 +38,8 @@ pub fn built() -> &'static Path {
     BUILT.get_or_init(|| {
         let mut cargo = cargo(env!("CARGO"));
         cargo.args(["build", "--quiet", "--workspace", "--all-targets"]);
-        cargo.args(["--exclude", "wingback-isal"]);
+        // With the features of the other tests, so that nothing is built again.
+        cargo.args(["--exclude", "wingback-isal", "--features", "wingback-cli/mount"]);
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
