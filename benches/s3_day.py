@@ -39,13 +39,16 @@ def main():
 
 
 def change_few(tree):
-    """Replaces whole region files, in their order, until 5 % of the tree are new."""
+    """Replaces all chunks of region files, in the order of the files, until 5 % of the tree are new."""
     left = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 20
     for path in sorted(tree.rglob("*.mca")):
         size = path.stat().st_size
         if size > left:
             break
-        path.write_bytes(random.Random(size).randbytes(size))
+        rng, old = random.Random(size), path.read_bytes()
+        chunks = (old[at : at + 4096].rstrip(b"\0") for at in range(0, size, 4096))
+        # The zeros after a chunk stay, so that the archive has about the same size.
+        path.write_bytes(b"".join(rng.randbytes(len(chunk)).ljust(4096, b"\0") for chunk in chunks)[:size])
         left -= size
 
 

@@ -363,7 +363,8 @@ impl Backup {
 
     /// Uses the last archive in `cache` as the previous one, and keeps a copy of the new archive there.
     ///
-    /// Use it for destinations that are not a local store. [`previous`](Backup::previous) takes precedence.
+    /// Use it for destinations that are not a local store. [`previous`](Backup::previous) takes precedence. An upload to
+    /// S3 then sends only the parts that have changed, and the service copies the others.
     #[must_use]
     pub fn cache(mut self, cache: Cache) -> Self {
         self.cache = Some(cache);
