@@ -185,6 +185,16 @@ typedef enum wingback_encoder {
     WINGBACK_ENCODER_ISA_L = 1,
 } wingback_encoder;
 
+// The text that has a pattern.
+typedef enum wingback_pattern_origin {
+    // There is no pattern.
+    WINGBACK_PATTERN_ORIGIN_NONE = 0,
+    // The ignore file in the root of the source.
+    WINGBACK_PATTERN_ORIGIN_IGNORE_FILE = 1,
+    // The texts of wingback_backup_exclude.
+    WINGBACK_PATTERN_ORIGIN_CALLER = 2,
+} wingback_pattern_origin;
+
 // Kind of a member.
 typedef enum wingback_member_kind {
     // A kind that this library does not know.
@@ -325,6 +335,10 @@ typedef struct wingback_parts wingback_parts;
 // The verdicts on the archives in a store, in groups. It belongs to its task.
 typedef struct wingback_plan wingback_plan;
 
+// The entries of a source, and whether a backup would contain them. If two threads call it at once, one
+// waits for the other.
+typedef struct wingback_preview wingback_preview;
+
 // The result of a backup. It belongs to its task.
 typedef struct wingback_report wingback_report;
 
@@ -395,7 +409,8 @@ typedef struct wingback_progress {
     uint64_t bytes;
     // Bytes of the archive that the destination has accepted. Only a backup writes an archive.
     uint64_t written;
-    // Bytes of the archive that a service has confirmed; 0 if the destination is not a service.
+    // Bytes of the archive that were sent to a service, and that it has confirmed; 0 if the
+    // destination is not a service.
     uint64_t uploaded;
     // What `files` is expected to be at the end.
     uint64_t expected_files;
@@ -407,6 +422,8 @@ typedef struct wingback_progress {
     uint64_t rate;
     // Estimated nanoseconds until `bytes` reaches `expected_bytes`, at this rate.
     uint64_t time_left_ns;
+    // Bytes of the archive that a service has copied from the previous archive in the same store.
+    uint64_t copied_in_store;
 } wingback_progress;
 
 // A function that is called once when a task is done, on a thread of the library. It may wake a
@@ -620,6 +637,58 @@ typedef struct wingback_estimate {
     uint64_t archive_max;
 } wingback_estimate;
 
+// An entry of a source, and whether a backup would contain it.
+typedef struct wingback_preview_entry {
+    // sizeof(wingback_preview_entry).
+    size_t struct_size;
+    // The path, relative to the root.
+    struct wingback_bytes path;
+    // Bytes of content that the backup would store.
+    uint64_t size;
+    // The line with the pattern that decides, without its line end: it excludes the entry or, if it begins
+    // with "!", includes it again. Empty if there is none.
+    struct wingback_bytes pattern;
+    // Number of that line in its text, counted from 1. All texts of wingback_backup_exclude are one text.
+    uint64_t pattern_line;
+    // The text that has the pattern; NONE if no pattern decides.
+    enum wingback_pattern_origin pattern_origin;
+    // Kind of the entry; OTHER for a socket, and for a path that the source does not have. A hard link is
+    // a file.
+    enum wingback_member_kind kind;
+    // A word for the reason why the backup would skip the entry, or the content of an included directory;
+    // docs/command.md lists the words. NULL if nothing is skipped, or if a pattern excludes the entry.
+    const char *skip_code;
+    // An explanation of that reason for people, as UTF-8; or NULL.
+    const char *skip_text;
+    // Whether the archive would lack content that should be there.
+    bool is_data_loss;
+    // Whether the backup would contain the entry.
+    bool is_included;
+} wingback_preview_entry;
+
+// What a backup would contain.
+typedef struct wingback_preview_summary {
+    // sizeof(wingback_preview_summary).
+    size_t struct_size;
+    // Number of regular files.
+    uint64_t files;
+    // Number of directories.
+    uint64_t directories;
+    // Number of symlinks.
+    uint64_t symlinks;
+    // Bytes of the files' content.
+    uint64_t content;
+    // Upper bound for the size of the archive in bytes, if the source does not change.
+    uint64_t archive_max;
+    // Number of entries that a pattern excludes. The content of a directory that was not entered is not
+    // counted.
+    uint64_t excluded;
+    // Number of entries that are not selected. The content of such a directory is not counted.
+    uint64_t unselected;
+    // Whether the archive would lack something that could not be read.
+    bool is_partial;
+} wingback_preview_summary;
+
 // The numbers of a backup.
 typedef struct wingback_report_summary {
     // sizeof(wingback_report_summary).
@@ -656,6 +725,11 @@ typedef struct wingback_report_summary {
     uint64_t copied;
     // Bytes of the tar stream that were compressed: all except copied data.
     uint64_t compressed;
+    // Bytes of the archive that were sent to a service; 0 if the destination is not a service.
+    uint64_t uploaded;
+    // Bytes of the archive that a service has copied from the previous archive in the same store. They
+    // were not sent.
+    uint64_t copied_in_store;
 } wingback_report_summary;
 
 // A part that the service has confirmed. The call that completes the upload needs both fields.
@@ -1214,6 +1288,12 @@ enum wingback_status wingback_task_swept(const struct wingback_task *task,
                                          const struct wingback_notes **notes,
                                          struct wingback_error **error);
 
+// Sets to `bytes` the memory that the parts of all uploads of this process may take together; the
+// default is 256 MiB. An upload without room for a part keeps it in a file without a name, in the
+// directory `staging` of part URLs, or in `$TMPDIR` or `/var/tmp`. Parts that have begun stay where
+// they are.
+void wingback_set_memory_limit(uint64_t bytes);
+
 // Creates a store in a bucket of an S3 service. It makes no request; the first operation does.
 // INVALID_INPUT if an option cannot be used; the error names the option. UNSUPPORTED if the library
 // has no network.
@@ -1539,6 +1619,41 @@ enum wingback_status wingback_task_estimate(const struct wingback_task *task,
                                             struct wingback_estimate *estimate,
                                             struct wingback_error **error);
 
+// Begins a preview: which entries of the source the backup would contain, and what decides. Nothing is
+// written, and no store is needed. Locks and unfinished archives in a store inside of the source are
+// included.
+enum wingback_status wingback_backup_preview(const struct wingback_backup *backup,
+                                             struct wingback_preview **preview,
+                                             struct wingback_error **error);
+
+// Writes the next entry to `entry`, in the order of the archive, or returns END after the last one. A
+// directory whose content is left out is one entry. The entry's pointers are valid until the next call.
+// After an error, each further call fails. INVALID_INPUT after the last entry if the archive would be
+// empty.
+//
+// Blocks until the entry has been looked at.
+enum wingback_status wingback_preview_next(struct wingback_preview *preview,
+                                           struct wingback_preview_entry *entry,
+                                           struct wingback_error **error);
+
+// Writes the counts to `summary`. NOT_YET before wingback_preview_next has returned END.
+enum wingback_status wingback_preview_summarize(const struct wingback_preview *preview,
+                                                struct wingback_preview_summary *summary,
+                                                struct wingback_error **error);
+
+// Returns the paths that the backup would skip, with reasons; at most 1,000. Empty before the last entry. NULL
+// for NULL.
+const struct wingback_notes *wingback_preview_skipped(const struct wingback_preview *preview);
+
+// Returns the warnings. Empty before the last entry. NULL for NULL.
+const struct wingback_notes *wingback_preview_warnings(const struct wingback_preview *preview);
+
+// Asks the preview to stop. A call that blocks on another thread ends with CANCELLED. NULL is allowed.
+void wingback_preview_cancel(const struct wingback_preview *preview);
+
+// Frees the preview; it need not have ended. NULL is allowed.
+void wingback_preview_free(struct wingback_preview *preview);
+
 // Lends the result of wingback_backup_start, wingback_backup_send_to or wingback_backup_write_to.
 enum wingback_status wingback_task_report(const struct wingback_task *task,
                                           const struct wingback_report **report,
@@ -1565,9 +1680,9 @@ const struct wingback_notes *wingback_report_changed(const struct wingback_repor
 const struct wingback_notes *wingback_report_warnings(const struct wingback_report *report);
 
 // Creates an object from the `count` URLs in `urls`, for parts of `part_size` bytes each. The last
-// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. If parts
-// are over 256 MiB, the archive is first written to the directory `staging`; if that is empty, to
-// the system's directory for temporary files. UNSUPPORTED if the library has no network.
+// part may be smaller, and URLs may stay unused. `transfer` may be NULL for the defaults. Parts
+// without room in memory (wingback_set_memory_limit) are kept in the directory `staging`; if that is
+// empty, in `$TMPDIR` or `/var/tmp`. UNSUPPORTED if the library has no network.
 enum wingback_status wingback_part_urls_new(const struct wingback_bytes *urls,
                                             size_t count,
                                             uint64_t part_size,
