@@ -191,7 +191,7 @@ fn contents_are_written_at_the_limit() {
             block_on(restore(dir).in_place(true).start(archive)).unwrap();
         }),
         ("copy_file", |archive, _| {
-            block_on(archive.copy_file("a", &mut sink())).unwrap();
+            block_on(archive.copy_file("a", sink())).unwrap();
         }),
     ];
     thread::scope(|scope| {
