@@ -60,6 +60,12 @@ impl Style {
         }
     }
 
+    /// Returns the style of the tasks of a command that prints all its output after them. It shows no progress in
+    /// JSON.
+    pub fn of_tasks(json: bool) -> Self {
+        if !json && stderr().is_terminal() { Style::Bar } else { Style::Quiet }
+    }
+
     /// Runs a task to its end, and shows its progress. The first Ctrl-C or SIGTERM cancels the task,
     /// which cleans up. The second ends the process at once.
     pub async fn run<T>(self, task: Task<'_, T>) -> Result<T, Error> {

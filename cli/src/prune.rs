@@ -31,12 +31,13 @@ async fn run(args: &args::Prune) -> Result<()> {
     let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
     let archives =
         args.label.iter().fold(Archives::new(), |archives, label| archives.label(label.as_bytes()));
-    let archives = Style::Quiet.run(archives.start(store.clone())).await?;
+    let style = Style::of_tasks(args.json);
+    let archives = style.run(archives.start(store.clone())).await?;
     let plan = rules(args).plan(archives, SystemTime::now());
     if args.verify {
         let limit = args.limit.limiter();
         for newest in plan.iter().filter_map(ArchiveGroup::newest) {
-            verify(&store, newest, &limit).await?;
+            verify(style, &store, newest, &limit).await?;
         }
     }
     let mut totals = Totals::default();
@@ -88,11 +89,16 @@ fn rules(args: &args::Prune) -> Retention {
     args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
-async fn verify(store: &Arc<dyn Store>, newest: &PlannedArchive, limit: &Limiter) -> Result<()> {
+async fn verify(
+    style: Style,
+    store: &Arc<dyn Store>,
+    newest: &PlannedArchive,
+    limit: &Limiter,
+) -> Result<()> {
     let key = newest.archive.key.clone();
     let location = store.location(&key);
     let archive = Archive::in_store(store.clone(), key).read_limit(limit.clone());
-    if Style::Quiet.run(Verify::new().start(archive)).await?.is_whole() {
+    if style.run(Verify::new().start(archive)).await?.is_whole() {
         return Ok(());
     }
     let error = Error::new(ErrorKind::Corrupt, "verify").at(location);

@@ -50,7 +50,7 @@ async fn list(args: &args::Archives) -> Result<()> {
     if let Some(since) = args.since {
         archives = archives.since(since);
     }
-    let archives = Style::Quiet.run(archives.start(store.clone())).await?;
+    let archives = Style::of_tasks(args.json).run(archives.start(store.clone())).await?;
     let mut lines = Lines::default();
     if args.json {
         for archive in &archives {

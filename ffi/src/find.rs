@@ -9,6 +9,7 @@ use crate::{
     error::wingback_error,
     failure::{Failure, Result},
     guard::guard,
+    limiter::wingback_limiter,
     listing::{member_record, wingback_member},
     notes::{self, Note, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque, Out, lend},
@@ -33,6 +34,8 @@ pub struct wingback_find_options {
     /// Limit for the members of all archives together that match; 0 means 1,000,000. Each 128 bytes of a
     /// member's path and target count as another member.
     pub max_members: u64,
+    /// Limit for the speed at which all archives together are read; NULL for none.
+    pub read_limit: *const wingback_limiter,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
@@ -108,7 +111,8 @@ pub unsafe extern "C" fn wingback_store_find(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: the caller promises that `store` is NULL or alive; `options` is NULL or readable for its
-    // `struct_size`, and its selection and label are readable; `task` and `error` are NULL or writable.
+    // `struct_size`, and its selection and label are readable, and its
+    // limiter is NULL or alive; `task` and `error` are NULL or writable.
     unsafe {
         guard(error, || {
             let out = Out::new(task, "task")?;
@@ -124,6 +128,10 @@ pub unsafe extern "C" fn wingback_store_find(
             }
             if given.max_members > 0 {
                 find = find.max_members(given.max_members);
+            }
+            if !given.read_limit.is_null() {
+                let limiter = opaque::get(given.read_limit, "options->read_limit")?;
+                find = find.read_limit(limiter.clone());
             }
             task::start("search a store", find.start(store), out, FindResult::new)
         })

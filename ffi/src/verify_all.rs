@@ -11,6 +11,7 @@ use crate::{
     error::wingback_error,
     failure::{Failure, Result},
     guard::guard,
+    limiter::wingback_limiter,
     notes::{self, Notes, wingback_notes},
     opaque::{self, Borrowed, Opaque, Out, lend},
     panics::infallible,
@@ -35,6 +36,8 @@ pub struct wingback_verify_all_options {
     /// Check only archives that together have about this many percent of all bytes, and at least one: those
     /// whose last check is the oldest. 0 means all archives.
     pub sample: f64,
+    /// Limit for the speed at which all archives together are read; NULL for none.
+    pub read_limit: *const wingback_limiter,
     /// Not 0: begin a new pass over all archives even if one was interrupted.
     pub restart: u32,
     /// Number of threads that decode; 0 means one for each processor.
@@ -44,7 +47,8 @@ pub struct wingback_verify_all_options {
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
-// each other field is a pointer with its length, a floating-point number or an integer.
+// each other field is a nullable pointer, a pointer with its length, a floating-point number or an
+// integer.
 unsafe impl Record for wingback_verify_all_options {}
 
 impl wingback_verify_all_options {
@@ -52,7 +56,7 @@ impl wingback_verify_all_options {
     ///
     /// # Safety
     ///
-    /// `options` is NULL, or readable for its `struct_size`. Its bytes are readable.
+    /// `options` is NULL, or readable for its `struct_size`. Its bytes are readable, and its limiter is NULL or alive.
     unsafe fn read(options: *const Self) -> Result<VerifyAll> {
         // SAFETY: the caller makes the promise that `read` asks for.
         let given = unsafe { record::read(options, "options") }?;
@@ -63,6 +67,11 @@ impl wingback_verify_all_options {
         }
         if given.sample > 0.0 {
             verify = verify.sample(given.sample);
+        }
+        if !given.read_limit.is_null() {
+            // SAFETY: the caller promises that the limiter is alive.
+            let limiter = unsafe { opaque::get(given.read_limit, "options->read_limit") }?;
+            verify = verify.read_limit(limiter.clone());
         }
         // SAFETY: the caller promises that the bytes are readable.
         let (label, place, state_directory) = unsafe {

@@ -177,7 +177,9 @@ pub(super) async fn list<'a>(
     let looks = objects.into_iter().zip(locked).map(|(object, is_locked)| async move {
         let archive = Archive::in_store(store.clone(), object.key.clone());
         let archive = archive.read_limit(read_limit.clone());
-        match archive.read(tracker, |source, _| look_at(&source), |_| ready(Ok(()))).await {
+        let looked = archive.read(tracker, |source, _| look_at(&source), |_| ready(Ok(()))).await;
+        tracker.add_file();
+        match looked {
             Ok(Some(info)) => {
                 let archive = StoredArchive { is_locked, ..StoredArchive::new(object, info) };
                 Ok(Seen::Archive(Box::new(archive)))

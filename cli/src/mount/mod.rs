@@ -111,7 +111,7 @@ async fn open(args: args::Mount) -> Result<(Tree, String)> {
         return Ok((Tree::of_one(Readers::of_one(args.place, args.remote, limit, reader)), what));
     }
     let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
-    let archives = Style::Quiet.run(Archives::new().start(store.clone())).await?;
+    let archives = Style::of_tasks(false).run(Archives::new().start(store.clone())).await?;
     let (whole, others): (Vec<_>, Vec<_>) = archives.into_iter().partition(|one| one.is_whole());
     for archive in others {
         let location = store.location(&archive.key);

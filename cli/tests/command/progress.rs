@@ -78,6 +78,19 @@ fn a_terminal_shows_a_bar_with_the_total_and_the_time_left() {
 }
 
 #[test]
+fn a_terminal_shows_the_progress_of_the_verification_before_a_prune() {
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    let options = ["--keep-last", "1", "--verify", "--read-limit", "500k"];
+    let text = on_a_terminal(wingback().arg("prune").arg(&fixture.to).args(options));
+    let lines = shown(&text);
+    assert!(
+        lines.iter().any(|line| line.contains(" % of 2.0 MiB") && line.contains(" left")),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn a_command_of_less_than_a_second_shows_no_progress() {
     let fixture = Fixture::with(&[("a", b"a")]);
     assert_eq!(on_a_terminal(&mut fixture.create()), "");

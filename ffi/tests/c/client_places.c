@@ -146,6 +146,16 @@ static void finds(const wingback_store *store) {
     CHECK(wingback_notes_count(wingback_found_unmatched(found)) == 1);
     wingback_task_free(task);
 
+    // A free cancels a search that waits for its limit.
+    wingback_limiter *limiter;
+    OK(wingback_limiter_new(1, &limiter, &error));
+    options.read_limit = limiter;
+    OK(wingback_store_find(store, &options, &task, &error));
+    CHECK(wingback_task_wait(task, 300, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_free(task);
+    wingback_limiter_free(limiter);
+    options.read_limit = NULL;
+
     options.label = text("none");
     OK(wingback_store_find(store, &options, &task, &error));
     done(task);
@@ -232,8 +242,17 @@ static void verifies_all(const wingback_store *store) {
         .state_directory = text(join(work, "checks")),
         .threads = 1,
     };
+    wingback_task *task;
+    wingback_limiter *limiter;
+    OK(wingback_limiter_new(1, &limiter, &error));
+    options.read_limit = limiter;
+    OK(wingback_store_verify(store, &options, &task, &error));
+    CHECK(wingback_task_wait(task, 300, NULL) == WINGBACK_STATUS_NOT_YET);
+    wingback_task_free(task);
+    wingback_limiter_free(limiter);
+    options.read_limit = NULL;
+
     for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
-        wingback_task *task;
         const wingback_verified_all *verified;
         wingback_verified_all_summary summary = {.struct_size = sizeof summary};
         wingback_archive_check check = {.struct_size = sizeof check};
