@@ -87,7 +87,8 @@ impl Archives {
         let store: Arc<dyn Store + 'a> = Arc::new(store);
         Task::new(|tracker| async move {
             tracker.enter(Phase::Reading);
-            let archives = list(&store, &Limiter::default(), &tracker).await?;
+            let archives =
+                list(&store, &Limiter::default(), &tracker, || tracker.add_file()).await?;
             Ok(archives.into_iter().filter(|archive| self.contains(archive)).collect())
         })
     }
@@ -166,19 +167,21 @@ impl StoredArchive {
     }
 }
 
-/// Returns all archives, newest first.
+/// Returns all archives, newest first. Calls `each` after each object that it has looked at.
 pub(super) async fn list<'a>(
     store: &Arc<dyn Store + 'a>,
     read_limit: &Limiter,
     tracker: &Arc<Tracker>,
+    each: impl Fn() + Send + Sync,
 ) -> Result<Vec<StoredArchive>> {
     let objects = crate::task::unless_cancelled(tracker, store.list()).await?;
     let locked: Vec<_> = objects.iter().map(|object| is_locked(object, &objects)).collect();
+    let each = &each;
     let looks = objects.into_iter().zip(locked).map(|(object, is_locked)| async move {
         let archive = Archive::in_store(store.clone(), object.key.clone());
         let archive = archive.read_limit(read_limit.clone());
         let looked = archive.read(tracker, |source, _| look_at(&source), |_| ready(Ok(()))).await;
-        tracker.add_file();
+        each();
         match looked {
             Ok(Some(info)) => {
                 let archive = StoredArchive { is_locked, ..StoredArchive::new(object, info) };

@@ -149,7 +149,7 @@ impl Find {
 
     async fn run<'a>(self, store: &Arc<dyn Store + 'a>, tracker: &Arc<Tracker>) -> Result<Found> {
         let started = Instant::now();
-        let mut archives = list(store, &self.read_limit, tracker).await?;
+        let mut archives = list(store, &self.read_limit, tracker, || ()).await?;
         if let Some(label) = &self.label {
             archives.retain(|archive| archive.label() == Some(label));
         }

@@ -179,7 +179,7 @@ impl VerifyAll {
     ) -> Result<VerifiedAll> {
         let started = Instant::now();
         let mut log = Log::open(self.record.clone()).await?;
-        let mut archives = list(store, &self.read_limit, tracker).await?;
+        let mut archives = list(store, &self.read_limit, tracker, || ()).await?;
         log.record.retain(&archives);
         if let Some(label) = &self.label {
             archives.retain(|archive| archive.label() == Some(label));
