@@ -15,11 +15,11 @@ import (
 // because each answer with URLs begins an upload. The Panel may not have saved the backup yet: after an
 // error that is fs.ErrNotExist, it is called again for a minute. URLs and PartSize are required.
 // Transfer.Parallel is the most parts that the Panel allows at once (max_concurrent_uploads); 0 if it does
-// not say. An upload uses fewer where the parts are large; see Config.UploadMemory.
+// not say.
 type AskFunc func(ctx context.Context, size int64) (wingback.PartURLs, error)
 
-// Upload makes the archive and uploads its parts at the same time. Nothing is written to a disk, unless
-// parts are over 256 MiB; they are then written to the backup directory. The Panel is asked as soon as the
+// Upload makes the archive and uploads its parts at the same time. Parts for which Options.MemoryLimit of the
+// engine leaves no room are written to the backup directory until they are sent. The Panel is asked as soon as the
 // backup may begin. It gets an upper bound of the size, so some URLs may stay unused.
 //
 // If the backup is expected to take more than half the life of its URLs, and the backup directory has space
@@ -87,12 +87,8 @@ func (b *Backup) uploadStaged(ctx context.Context, job wingback.Backup, ask AskF
 	return detailsOf(report), nil
 }
 
-const (
-	// The most parts of one upload that are sent at once.
-	parallelMax = 4
-	// The default of Config.UploadMemory.
-	usualMemory = 128 << 20
-)
+// The most parts of one upload that are sent at once.
+const parallelMax = 4
 
 // How long and how often the Panel is asked if it does not know the backup. A test shortens them.
 var (
@@ -122,17 +118,9 @@ func (b *Backup) ask(ctx context.Context, ask AskFunc, size int64, expected time
 		b.warn(fmt.Sprintf("the upload is expected to take %v, and its URLs are valid for %v: raise BACKUP_PRESIGNED_URL_LIFESPAN of the Panel",
 			expected.Round(time.Second), life.Round(time.Second)))
 	}
-	parallel := parallelMax
-	if urls.Transfer.Parallel > 0 {
-		parallel = min(parallel, urls.Transfer.Parallel)
+	if allowed := urls.Transfer.Parallel; allowed < 1 || allowed > parallelMax {
+		urls.Transfer.Parallel = parallelMax
 	}
-	memory := b.config.UploadMemory
-	if memory == 0 {
-		memory = usualMemory
-	}
-	// One more part is being filled.
-	inMemory := int(min(memory/urls.PartSize, math.MaxInt32))
-	urls.Transfer.Parallel = max(1, min(parallel, inMemory-1))
 	if urls.Staging == "" {
 		urls.Staging = b.config.Directory
 	}

@@ -22,22 +22,14 @@ func testBackup(t *testing.T, config Config) *Backup {
 	return b
 }
 
-func TestPartsInMemoryAreLimited(t *testing.T) {
-	for _, c := range []struct {
-		memory, partSize  uint64
-		allowed, parallel int
-	}{
-		{0, 5 << 20, 0, 4}, {0, 5 << 20, 10, 4}, {0, 5 << 20, 3, 3}, {0, 5 << 20, 1, 1}, {0, 5 << 20, -1, 4},
-		{0, 1, 10, 4}, {0, 32 << 20, 10, 3}, {0, 64 << 20, 10, 1}, {0, 128 << 20, 10, 1}, {0, 5 << 30, 10, 1},
-		{512 << 20, 128 << 20, 10, 3}, {1, 64 << 20, 10, 1},
-	} {
-		b := testBackup(t, Config{UploadMemory: c.memory})
+func TestPartsAtOnceAreLimited(t *testing.T) {
+	for allowed, parallel := range map[int]int{-1: 4, 0: 4, 1: 1, 3: 3, 4: 4, 10: 4} {
 		ask := func(context.Context, int64) (wingback.PartURLs, error) {
-			return wingback.PartURLs{PartSize: c.partSize, Transfer: wingback.Transfer{Parallel: c.allowed}}, nil
+			return wingback.PartURLs{PartSize: 1, Transfer: wingback.Transfer{Parallel: allowed}}, nil
 		}
-		urls, err := b.ask(context.Background(), ask, 1, 0)
-		if err != nil || urls.Transfer.Parallel != c.parallel || urls.Staging != "/backups" {
-			t.Errorf("%+v: %+v, %v", c, urls, err)
+		urls, err := testBackup(t, Config{}).ask(context.Background(), ask, 1, 0)
+		if err != nil || urls.Transfer.Parallel != parallel || urls.Staging != "/backups" {
+			t.Errorf("%d are allowed: %+v, %v", allowed, urls, err)
 		}
 	}
 	negative := int64(-1)

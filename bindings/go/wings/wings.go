@@ -55,9 +55,6 @@ type Config struct {
 	TrustMtime bool
 	// Cache keeps the last archive of each server for the next backup, if archives go to S3.
 	Cache wingback.Cache
-	// UploadMemory limits the memory for the parts of one upload, in bytes; 0 for 128 MiB. One part is filled
-	// while others are sent. Parts over half the limit are sent one at a time.
-	UploadMemory uint64
 	// OnProgress is called with the progress of a backup, on the goroutine that makes it.
 	OnProgress func(uuid string, progress wingback.Progress)
 }
