@@ -110,7 +110,7 @@ func (b Backup) Preview(ctx context.Context, onEntry func(PreviewEntry)) (*Previ
 		return nil
 	}
 	var preview Preview
-	if err := b.Engine.lines(ctx, "preview", args, nil, each, b.OnProgress, &preview); err != nil {
+	if err := b.Engine.lines(ctx, "preview", args, nil, nil, each, b.OnProgress, &preview); err != nil {
 		return nil, err
 	}
 	return &preview, nil

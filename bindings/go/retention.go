@@ -138,7 +138,7 @@ func (r Retention) Plan(ctx context.Context, store Store) ([]ArchiveGroup, error
 		group.Archives = append(group.Archives, archive)
 		return nil
 	}
-	err := r.Engine.lines(ctx, "plan", args, nil, each, r.OnProgress, nil)
+	err := r.Engine.lines(ctx, "plan", args, nil, nil, each, r.OnProgress, nil)
 	if err != nil {
 		return nil, err
 	}
