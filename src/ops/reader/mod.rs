@@ -101,10 +101,13 @@ impl<'a> ArchiveReader<'a> {
     pub fn open(archive: Archive<'a>) -> Task<'a, Self> {
         Task::new(|tracker| async move {
             let location = archive.location();
-            let opened = unless_cancelled(&tracker, archive.open(&tracker)).await;
+            // The reads go on after this task.
+            let reads = Arc::new(Tracker::default());
+            let opened = unless_cancelled(&tracker, archive.open(&reads)).await;
             let (source, serve) = opened.map_err(|e| at_location(e, location.as_ref()))?;
             let (jobs, queue) = mpsc::channel();
-            let connection = Arc::new(Connection { jobs, serve: serve.shared(), location });
+            let serve = serve.shared();
+            let connection = Arc::new(Connection { jobs, serve, location, reads });
             let (ready, is_ready) = oneshot::channel();
             threads::spawn("wingback", move || work(source, ready, &queue))?;
             let info = connection.wait(&tracker, is_ready).await?;
@@ -246,6 +249,14 @@ struct Connection<'a> {
     jobs: mpsc::Sender<Job>,
     serve: Shared<BoxFuture<'a, ()>>,
     location: Option<OsString>,
+    /// Of the reads of all requests. They wait for the limit of the archive until this is cancelled.
+    reads: Arc<Tracker>,
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.reads.cancel();
+    }
 }
 
 impl<'a> Connection<'a> {
