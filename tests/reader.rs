@@ -2,11 +2,15 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
 
 use futures::executor::block_on;
 use support::{Tree, archive_bytes, forge, in_memory, noise, text};
-use wingback::{Archive, ArchiveReader, ErrorKind, List, Member, MemberKind};
+use wingback::{Archive, ArchiveReader, ErrorKind, Limiter, List, Member, MemberKind};
 
 /// An archive whose index has several pages, with a file whose segments fill more than one page.
 fn archive() -> (Tree, Vec<u8>) {
@@ -224,6 +228,24 @@ fn the_thread_ends_after_the_last_file_was_dropped() {
     assert_eq!(block_on(file.read_at(0, 1)).unwrap(), "a");
     drop(file);
     support::wait_until("the end of the thread", || support::engine_threads() == 0);
+}
+
+#[test]
+fn reads_wait_for_the_limit_until_the_reader_is_dropped() {
+    let (_tree, bytes) = archive();
+    let limit = Limiter::new(0);
+    let archive = in_memory(&bytes).read_limit(limit.clone());
+    let reader = block_on(ArchiveReader::open(archive)).unwrap();
+    let file = block_on(reader.file("world/noise")).unwrap();
+    limit.set_rate(2 << 20);
+    let start = Instant::now();
+    assert_eq!(block_on(file.read_at(0, 5000)).unwrap().len(), 5000);
+    assert!(start.elapsed() > Duration::from_millis(200), "{:?}", start.elapsed());
+    limit.set_rate(1);
+    let mut waiting = file.read_at(5 << 20, 1);
+    assert!(futures::FutureExt::now_or_never(&mut waiting).is_none());
+    drop((waiting, file, reader));
+    support::wait_until("the end of the threads", || support::engine_threads() == 0);
 }
 
 #[test]
