@@ -905,6 +905,8 @@ typedef struct wingback_find_options {
     // Limit for the members of all archives together that match; 0 means 1,000,000. Each 128 bytes of a
     // member's path and target count as another member.
     uint64_t max_members;
+    // Limit for the speed at which all archives together are read; NULL for none.
+    const struct wingback_limiter *read_limit;
 } wingback_find_options;
 
 // The numbers of a search.
@@ -968,6 +970,8 @@ typedef struct wingback_verify_all_options {
     // Check only archives that together have about this many percent of all bytes, and at least one: those
     // whose last check is the oldest. 0 means all archives.
     double sample;
+    // Limit for the speed at which all archives together are read; NULL for none.
+    const struct wingback_limiter *read_limit;
     // Not 0: begin a new pass over all archives even if one was interrupted.
     uint32_t restart;
     // Number of threads that decode; 0 means one for each processor.
