@@ -22,8 +22,8 @@ type Retention struct {
 	Within time.Duration
 	// KeepTags keeps archives with one of these tags.
 	KeepTags []Tag
-	// MaxBytes removes the oldest archives of all groups until the kept ones have at most so many bytes together;
-	// 0 for no limit.
+	// MaxBytes limits the bytes of all kept archives together: the oldest of all groups are removed. 0 means no
+	// limit.
 	MaxBytes uint64
 	// GroupBy is GroupByLabelAndHost if it is empty.
 	GroupBy GroupBy

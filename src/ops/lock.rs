@@ -173,7 +173,7 @@ async fn create(store: &dyn Store, lock: &Key) -> Result<bool> {
 }
 
 /// Returns false if there is no such object.
-async fn remove(store: &dyn Store, key: &Key) -> Result<bool> {
+pub(super) async fn remove(store: &dyn Store, key: &Key) -> Result<bool> {
     match store.delete(key).await {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),

@@ -14,7 +14,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Returns children from the number `at` on. None means that there are no more.
+    /// Returns some of the children, from number `at` on. An empty result is the end of the directory.
     pub async fn from(&mut self, at: u64, reader: &Reader, dir: &[u8]) -> Result<&[Member], Error> {
         if at < self.before {
             *self = Listing::default();

@@ -68,7 +68,7 @@ impl Nodes {
         }
     }
 
-    /// Takes back so many lookups.
+    /// Subtracts lookups of the node with this number, and forgets the node when none are left.
     pub fn forget(&mut self, number: u64, lookups: u64) {
         if let Some(known) = self.known.get_mut(&number) {
             known.lookups = known.lookups.saturating_sub(lookups);

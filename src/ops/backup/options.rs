@@ -283,7 +283,6 @@ impl Backup {
     #[must_use]
     pub fn align(mut self, align: bool) -> Self {
         self.settings.align = align;
-        self.settings.names_copies = align;
         self
     }
 

@@ -175,7 +175,7 @@ impl Backup {
             (upload, cache_failure) = cache.keep(&self.source, upload, key).await;
         }
         match unless_cancelled(tracker, can_copy_within(&mut *upload, &source)).await {
-            Ok(can_copy) => self.settings.names_copies |= can_copy,
+            Ok(can_copy) => self.settings.names_copies = self.settings.align || can_copy,
             Err(e) => {
                 let _ = upload.abort().await;
                 return Err(e);

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fs::walk::OwnFiles,
     name::Key,
-    ops::{previous::Previous, retention::is_in_future},
+    ops::{lock::remove, previous::Previous, retention::is_in_future},
     read::has_footer,
     rt::pipe::Chunk,
     size::Size,
@@ -123,6 +123,7 @@ impl Cache {
                 bytes = bytes.saturating_add(copy.size);
             }
             if !is_whole || is_old || bytes > self.max_bytes {
+                // Another backup may have removed it.
                 remove(&store, &copy.key).await?;
             } else {
                 records.retain(|of| *of != copy.key);
@@ -132,14 +133,6 @@ impl Cache {
             remove(&store, &record_of(&of)?).await?;
         }
         Ok(())
-    }
-}
-
-async fn remove(store: &LocalStore, key: &Key) -> Result<()> {
-    match store.delete(key).await {
-        // Another backup has removed it.
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 
