@@ -19,8 +19,8 @@ type Archive struct {
 	// Engine reads the archive; nil for Default.
 	Engine *Engine
 	// ReadLimit limits how fast the archive is read, and WriteLimit how fast Extract, Restore, CopyFile and
-	// Open write what they take out of it; nil for no limit. Info, Lock and Unlock read only a few bytes, so
-	// they have no limit.
+	// Open write what they take out of it; nil for no limit. Info, Lock, Unlock and Remove read only a few
+	// bytes, so they have no limit.
 	ReadLimit, WriteLimit *Limiter
 }
 
@@ -60,7 +60,7 @@ func (a *Archive) open(job *job, failed func()) (any, *pump, error) {
 // limits returns the limits that apply to an operation.
 func (a *Archive) limits(op string) limits {
 	switch op {
-	case "info", "lock", "unlock":
+	case "info", "lock", "unlock", "remove":
 		return limits{}
 	case "copy", "extract", "restore":
 		return limits{a.ReadLimit, a.WriteLimit}

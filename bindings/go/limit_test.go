@@ -83,6 +83,9 @@ func TestReadsOfArchivesAreLimited(t *testing.T) {
 	if changed, err := archive.Lock(background()); err != nil || !changed {
 		t.Error(changed, err)
 	}
+	if removed, err := archive.Remove(background()); err != nil || removed {
+		t.Error(removed, err)
+	}
 }
 
 func TestFindAndDiffAreLimited(t *testing.T) {

@@ -93,11 +93,9 @@ type Preview struct {
 // Only the fields that choose the files count, and OnProgress. Locks and unfinished archives in a store inside of the
 // source are included.
 func (b Backup) Preview(ctx context.Context, onEntry func(PreviewEntry)) (*Preview, error) {
-	args := map[string]any{
-		"source": b.source(), "max_len": b.maxLens(), "include_archives": b.IncludeArchives, "allow_empty": b.AllowEmpty,
-	}
-	if b.MaxLen == nil {
-		delete(args, "max_len")
+	args := map[string]any{"source": b.source(), "include_archives": b.IncludeArchives, "allow_empty": b.AllowEmpty}
+	if len(b.MaxLen) > 0 {
+		args["max_len"] = b.maxLens()
 	}
 	each := func(line []byte) error {
 		var entry PreviewEntry

@@ -77,3 +77,12 @@ func TestAPreviewHasTheReasonsToSkipEntries(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAPreviewWithAnEmptyMapOfLengthsHasNone(t *testing.T) {
+	backup := wingback.Backup{Source: source(t), MaxLen: map[string]uint64{}, Engine: shared}
+	preview, err := backup.Preview(background(), nil)
+	must(t, err)
+	if len(preview.Warnings) > 0 {
+		t.Error(preview.Warnings)
+	}
+}
