@@ -8,7 +8,7 @@ FFI_FEATURES ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BENCHED = --wingback default=$(TARGET)/release/wingback --wingback "isa-l=$(TARGET)/release/wingback --encoder isa-l"
 
-.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-cold bench-c bench-go bench-s3 \
+.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-cold bench-c bench-go bench-s3 bench-s3-day \
 	bench-daemon bench-incremental bench-align bench-encoders bench-index bench-tree bench-peer fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign name-campaign
 
@@ -87,7 +87,7 @@ bench: setup-all bench-tree ## the figures of docs/benchmarks.md (half an hour a
 	python3 benches/run.py --scaling --tree target/bench/tree $(BENCHED)
 	python3 benches/way_back.py --memory --tree target/bench/tree $(BENCHED)
 
-bench-cold: bench-tree ## the backups of a node at night: caches are dropped before each run (needs root)
+bench-cold: setup-all bench-tree ## the backups of a node at night: caches are dropped before each run (needs root)
 	cargo build --release -p wingback-cli --features isal
 	python3 benches/run.py --cold --no-disk --no-pigz --tree target/bench/tree $(BENCHED)
 

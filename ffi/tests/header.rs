@@ -61,9 +61,9 @@ fn each_comment_names_the_parameters_of_its_function() {
             function.lines().partition(|line| line.starts_with("//"));
         let (comment, declaration) = (comment.join(" "), declaration.join(" "));
         let parameters = declaration.split_once('(').unwrap().1.trim_end_matches(");");
-        for (fixture, parameter) in parameters.split(',').enumerate() {
+        for (index, parameter) in parameters.split(',').enumerate() {
             let name = parameter.rsplit([' ', '*']).next().unwrap();
-            let is_object = fixture == 0 && parameter.contains("struct") && parameter.contains('*');
+            let is_object = index == 0 && parameter.contains("struct") && parameter.contains('*');
             if !is_object && !parameter.contains("**") && name != "void" {
                 assert!(comment.contains(&format!("`{name}`")), "{declaration} {comment}");
                 checked += 1;

@@ -9,7 +9,7 @@ use super::shared::{ReadLimit, Remote};
 /// Mount archives as a read-only file system
 ///
 /// Shows the archives of a place as directories: LABEL/2026-11-30T04-25-12Z, with the time in UTC. An archive
-/// without a label is at its name. One archive is mounted as its tree. Files are read when they are opened,
+/// without a label is at its name. One archive is mounted as its tree. Files are read when a program reads them,
 /// by the index. Archives without an index are left out. Archives that are made later do not appear.
 ///
 /// Runs until Ctrl-C, SIGTERM, or fusermount3 -u MOUNTPOINT. A damaged file gives an I/O error, and a line on
