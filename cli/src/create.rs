@@ -50,7 +50,11 @@ pub async fn create(args: &args::Create) -> Status {
         Ok(backup) => hooks.run(|paused| run(args, style, uuid, paused.apply(backup))).await,
         Err(e) => Err(e),
     };
-    hooks::after(&hooks, &mut made, json).await;
+    let line = |made: &Result<Report, Error>| match made {
+        Ok(report) => json(report),
+        Err(e) => json_line(e),
+    };
+    hooks.after(&mut made, line).await;
     match made {
         Ok(report) => {
             match style {

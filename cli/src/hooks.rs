@@ -2,14 +2,9 @@
 
 use std::{ffi::OsString, path::Path};
 
-use wingback::{Error, Report, Warning};
 use wingback_hooks::{Around, Hooks, Host};
 
-use crate::{
-    args,
-    output::{complain, json_line},
-    signals,
-};
+use crate::{args, output::complain, signals};
 
 /// This process, as hooks see it.
 #[derive(Clone, Copy, Debug)]
@@ -43,26 +38,6 @@ pub fn around<'a>(hooks: &'a Hooks, source: &'a Path) -> Around<'a, Command> {
         signals::hold();
     }
     Around::new(hooks, source, Command)
-}
-
-/// Runs the last hook. Its failure is a warning in the report, or a line beside the error.
-///
-/// `line` returns the object of `--json`.
-pub async fn after(
-    hooks: &Around<'_, Command>,
-    made: &mut Result<Report, Error>,
-    line: impl Fn(&Report) -> String,
-) {
-    let json = match made {
-        Ok(report) => line(report),
-        Err(e) => json_line(e),
-    };
-    if let Err(why) = hooks.after(made.as_ref(), &json).await {
-        match made {
-            Ok(report) => report.warnings.push(Warning::Hook(why)),
-            Err(_) => complain(&why),
-        }
-    }
 }
 
 impl From<&args::Hooks> for Hooks {

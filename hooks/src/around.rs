@@ -181,13 +181,17 @@ impl<'a, H: Host> Around<'a, H> {
         }
     }
 
-    /// Runs `after` with the result, if there is such a hook. `json` is the object for its standard input, on one
-    /// line. An error is a sentence.
-    pub async fn after(&self, made: Result<&Report, &Error>, json: &str) -> Result<(), String> {
-        let Some(after) = &self.hooks.after else { return Ok(()) };
+    /// Runs `after` with the result, if there is such a hook. `json` returns the object for its standard input, on
+    /// one line. A failure is a warning in the report. Without a report, the host complains.
+    pub async fn after(
+        &self,
+        made: &mut Result<Report, Error>,
+        json: impl FnOnce(&Result<Report, Error>) -> String,
+    ) {
+        let Some(after) = &self.hooks.after else { return };
         let mut env = env(&self.host, "after", self.source);
         let mut put = |name, value: String| env.push((name, value.into()));
-        match made {
+        match &*made {
             Ok(report) => {
                 let status = if has_problem(report) { "partial" } else { "done" };
                 put("WINGBACK_HOOK_STATUS", status.into());
@@ -204,11 +208,16 @@ impl<'a, H: Host> Around<'a, H> {
                 put("WINGBACK_HOOK_ERROR", e.to_string());
             }
         }
-        let stdin = format!("{json}\n");
+        let stdin = format!("{}\n", json(made));
         let stdin = stdin.as_bytes();
         let shell = Shell { command: after, env: &env, hidden: H::HIDDEN, stdin };
-        let ran = shell.run(stop(&self.host, self.hooks.timeout)).await;
-        ran.map_err(|why| format!("the after hook failed: {why}"))
+        if let Err(why) = shell.run(stop(&self.host, self.hooks.timeout)).await {
+            let why = format!("the after hook failed: {why}");
+            match made {
+                Ok(report) => report.warnings.push(Warning::Hook(why)),
+                Err(_) => self.host.complain(&why),
+            }
+        }
     }
 }
 

@@ -77,8 +77,10 @@ pub(crate) async fn find_unrecorded(
     server: Uuid,
     backup: Uuid,
 ) -> Result<Option<ArchiveLocation>> {
+    let configured = config.archive_name();
     let known = Compatibility::ALL.map(Compatibility::archive_name);
-    for name in std::iter::once(config.archive_name()).chain(known) {
+    let others = known.into_iter().filter(|name| *name != configured);
+    for name in std::iter::once(configured.clone()).chain(others) {
         let location = local(config, name.of(server), backup);
         if location.store.head(&location.key).await?.is_some() {
             return Ok(Some(location));

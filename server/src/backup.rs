@@ -9,10 +9,9 @@ use std::{
 use blocking::unblock;
 use serde_json::json;
 use smol::Timer;
-use tracing::Instrument;
 use uuid::Uuid;
-use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result, Warning};
-use wingback_hooks::{Around, Host};
+use wingback::{Backup, Cache, Error, ErrorKind, Previous, Report, Result};
+use wingback_hooks::Around;
 
 use crate::{
     answer::{Answer, Verdict},
@@ -20,7 +19,7 @@ use crate::{
     config::Trust,
     events::progress,
     hooks::BackupHost,
-    job::Active,
+    job::{Active, spawn},
     node::Node,
     outbox::{self, Subject},
     panel::PartUrls,
@@ -43,7 +42,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, dir: PathBuf, ignore: String) 
         node.metrics.backup_finished(started.elapsed(), result.as_ref().ok());
         end(&node, job, result).await;
     };
-    smol::spawn(work.in_current_span()).detach();
+    spawn(work);
 }
 
 async fn run(
@@ -91,19 +90,16 @@ async fn run(
         backup = backup.cache(Cache::new(dir, options.cache_mib.saturating_mul(1 << 20)));
     }
     let hooks = node.config.hooks(job.server);
-    let host = BackupHost { node: node.clone(), job: job.shared() };
-    let hooks = Around::new(&hooks, &dir, host.clone());
-    let mut made = hooks.run(|paused| write(node, job, &record, paused.apply(backup))).await;
-    let report = made.as_ref().map(|(report, _)| report);
-    let line = report.map_or_else(|e| json!(e), |report| json!(report)).to_string();
-    if let Err(why) = hooks.after(report, &line).await {
-        match &mut made {
-            Ok((report, _)) => report.warnings.push(Warning::Hook(why)),
-            Err(_) => host.complain(&why),
-        }
-    }
-    let (report, parts) = made?;
-    Ok(info(&report, parts))
+    let hooks = Around::new(&hooks, &dir, BackupHost::new(node.clone(), job.shared()));
+    let made = hooks.run(|paused| write(node, job, &record, paused.apply(backup))).await;
+    let (mut made, parts) = match made {
+        Ok((report, parts)) => (Ok(report), parts),
+        Err(e) => (Err(e), Vec::new()),
+    };
+    let line =
+        |made: &Result<Report>| made.as_ref().map_or_else(|e| json!(e), |report| json!(report));
+    hooks.after(&mut made, |made| line(made).to_string()).await;
+    Ok(info(&made?, parts))
 }
 
 /// Makes the archive, and writes it to its destination.

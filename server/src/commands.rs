@@ -19,7 +19,7 @@ use crate::{
     archives::{self, ArchiveLocation},
     backup,
     deadline::within,
-    job::{Active, Kind},
+    job::{Active, Job, Kind},
     node::{Node, PREFLIGHT, in_time},
     outbox,
     queue::Claim,
@@ -241,15 +241,20 @@ pub(crate) async fn restore(
     Ok(())
 }
 
-/// Queues the verification of a backup.
-pub(crate) async fn verify(node: &Arc<Node>, server: Uuid, uuid: Uuid) -> Result<(), ApiError> {
+/// Queues the verification of a backup, and returns its job.
+pub(crate) async fn verify(
+    node: &Arc<Node>,
+    server: Uuid,
+    uuid: Uuid,
+) -> Result<Arc<Job>, ApiError> {
     check_open(node)?;
     node.archive(server, uuid).await?;
     let job = begin(node, uuid, server, Kind::Verify).await?;
     node.backup(server, uuid)?;
     let location = node.archive(server, uuid).await?;
+    let shared = job.shared();
     verify::start(node.clone(), job, location);
-    Ok(())
+    Ok(shared)
 }
 
 /// Begins a job of a complete backup. A restore cancels a verification.

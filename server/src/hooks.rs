@@ -1,6 +1,10 @@
 //! The hooks around a backup: the daemon as they see it.
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use smol::Timer;
 use wingback_hooks::Host;
@@ -13,8 +17,16 @@ const CLEAN_UP: Duration = Duration::from_secs(5);
 /// One backup of a node.
 #[derive(Clone)]
 pub(crate) struct BackupHost {
-    pub(crate) node: Arc<Node>,
-    pub(crate) job: Arc<Job>,
+    node: Arc<Node>,
+    job: Arc<Job>,
+    /// The time at which the daemon that stops has cancelled the backup.
+    cancelled_at: Arc<OnceLock<Instant>>,
+}
+
+impl BackupHost {
+    pub(crate) fn new(node: Arc<Node>, job: Arc<Job>) -> Self {
+        BackupHost { node, job, cancelled_at: Arc::default() }
+    }
 }
 
 impl Host for BackupHost {
@@ -36,7 +48,7 @@ impl Host for BackupHost {
     async fn hurried(&self) {
         self.node.stopping.cancelled().await;
         self.job.cancelled().await;
-        Timer::after(CLEAN_UP).await;
+        Timer::at(*self.cancelled_at.get_or_init(Instant::now) + CLEAN_UP).await;
     }
 
     fn complain(&self, why: &str) {

@@ -21,6 +21,7 @@ use smol::{
     Timer,
     channel::{self, Receiver, Sender},
 };
+use tracing::Instrument;
 use uuid::Uuid;
 use wingback::{Error, ErrorKind, Handle, Phase, Result, Task};
 
@@ -28,6 +29,11 @@ use crate::{cancel::CancelToken, progress::ProgressView};
 
 /// Shortest time between two progress reports.
 const TICK: Duration = Duration::from_millis(250);
+
+/// Starts work in the background. The lines of its log have the ID of the request that began it.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    smol::spawn(work.in_current_span()).detach();
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

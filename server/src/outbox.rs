@@ -5,12 +5,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use smol::Timer;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     answer::{Answer, Verdict},
-    job::message_of,
+    job::{message_of, spawn},
     node::Node,
     panel::{BackupReport, Panel},
     record::{self, Delivery, Notification},
@@ -31,7 +30,7 @@ pub(crate) enum Subject {
 pub(crate) fn notify(node: &Arc<Node>, subject: Subject) {
     let node = node.clone();
     let work = async move { deliver(&node, subject).await };
-    smol::spawn(work.in_current_span()).detach();
+    spawn(work);
 }
 
 /// Returns the number of pending notifications.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     api_error::ApiError,
     commands,
-    job::{Active, Kind},
+    job::{Active, Kind, spawn},
     node::Node,
     record,
 };
@@ -27,19 +27,19 @@ pub(crate) async fn start(node: &Arc<Node>, server: Uuid) -> Result<usize, ApiEr
     let backups: Vec<_> = backups.into_iter().map(|backup| backup.uuid).collect();
     let count = backups.len();
     let node = node.clone();
-    smol::spawn(async move { run(&node, &pass, backups).await }).detach();
+    spawn(async move { run(&node, &pass, backups).await });
     Ok(count)
 }
 
 async fn run(node: &Arc<Node>, pass: &Active, backups: Vec<Uuid>) {
     for backup in backups {
-        if let Err(e) = commands::verify(node, pass.server, backup).await {
-            // It was deleted, has another job, or only the Panel can reach it.
-            tracing::info!(%backup, server = %pass.server, why = e.text, "not verified");
-            continue;
-        }
-        let Some(job) = node.jobs.get(backup).filter(|job| job.kind == Kind::Verify) else {
-            continue;
+        let job = match commands::verify(node, pass.server, backup).await {
+            Ok(job) => job,
+            Err(e) => {
+                // It was deleted, has another job, or only the Panel can reach it.
+                tracing::info!(%backup, server = %pass.server, why = e.text, "not verified");
+                continue;
+            }
         };
         if pass.unless_cancelled(job.finished()).await.is_err() {
             job.cancel();

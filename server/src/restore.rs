@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::Instrument;
 use uuid::Uuid;
 use wingback::{Archive, Error, Owner, Restore, Result, Sha1, Transfer, UnpackOptions};
 
@@ -15,7 +14,7 @@ use crate::{
     api_error::ApiError,
     archives::ArchiveLocation,
     config::User,
-    job::Active,
+    job::{Active, spawn},
     node::Node,
     outbox::{self, Subject},
     progress::ProgressView,
@@ -88,7 +87,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, id: Uuid, dir: PathBuf, source
             Err(e) => end(&node, id, job, Err(e)).await,
         }
     };
-    smol::spawn(work.in_current_span()).detach();
+    spawn(work);
 }
 
 async fn run(node: &Arc<Node>, job: &Active, id: Uuid, dir: PathBuf, source: Source) -> Result<()> {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tracing::Instrument;
 use wingback::{ErrorKind, Result, Verified, Verify};
 
 use crate::{
     archives::ArchiveLocation,
-    job::Active,
+    job::{Active, spawn},
     node::Node,
     queue::{Claim, Turn},
     record::{Finding, VerifyResult},
@@ -38,7 +37,7 @@ pub(crate) fn start(node: Arc<Node>, job: Active, location: ArchiveLocation) {
         drop(job);
         node.events.send(server, event, Vec::new());
     };
-    smol::spawn(work.in_current_span()).detach();
+    spawn(work);
 }
 
 async fn run(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use wingback::{Encoder, IgnoreFile, NameTemplate, Profile, Rules};
 
 /// Name of archives: a [`NameTemplate`] of `{uuid}`, which may contain `{server}` before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArchiveName(String);
 
 impl ArchiveName {
