@@ -11,17 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use futures::{
     TryStreamExt,
     executor::block_on,
     io::{Cursor, copy, sink},
 };
-use support::{Tree, archive_bytes, gzip, key, noise, restore, text, wait_until};
+use support::{Tree, archive_bytes, gzip, in_memory, noise, restore, text, wait_until};
 use wingback::{
-    Archive, Diff, Entries, ErrorKind, Extract, Find, Limiter, List, LocalStore, MemoryStore,
-    NameTemplate, Store, Task, UnpackOptions, Verify, VerifyAll,
+    Archive, Diff, Entries, ErrorKind, Extract, Find, Limiter, List, LocalStore, NameTemplate,
+    Store, Task, UnpackOptions, Verify, VerifyAll,
 };
 
 /// Bytes per second.
@@ -44,17 +43,11 @@ fn limit() -> Limiter {
     Limiter::new(RATE)
 }
 
-fn in_store(archive: &[u8]) -> Archive<'static> {
-    let store = MemoryStore::new();
-    store.put(key(), Bytes::copy_from_slice(archive));
-    Archive::in_store(store, key())
-}
-
 /// Returns an archive in its places: the file at `path`, a store that has ranges, and a stream.
 fn places(archive: &[u8], path: &Path) -> [(&'static str, Archive<'static>); 3] {
     [
         ("file", Archive::file(path)),
-        ("store", in_store(archive)),
+        ("store", in_memory(archive)),
         ("stream", Archive::stream(Cursor::new(archive.to_vec()))),
     ]
 }
@@ -124,13 +117,13 @@ fn an_archive_without_an_index_is_listed_and_compared_at_the_limit() {
     );
     let compared = |differences| block_on(TryStreamExt::try_collect::<Vec<_>>(differences));
     takes("a diff with a directory", archive.len() + CONTENT, || {
-        let limited = in_store(&archive).read_limit(limit());
+        let limited = in_memory(&archive).read_limit(limit());
         let differences = Diff::new().content(true).with_dir(limited, &tree.root);
         assert_eq!(compared(differences).unwrap(), []);
     });
     takes("a diff of archives with one limit", 2 * archive.len(), || {
         let limit = limit();
-        let [a, b] = [(); 2].map(|()| in_store(&archive).read_limit(limit.clone()));
+        let [a, b] = [(); 2].map(|()| in_memory(&archive).read_limit(limit.clone()));
         assert_eq!(compared(Diff::new().start(a, b)).unwrap(), []);
     });
 }
@@ -196,7 +189,7 @@ fn contents_are_written_at_the_limit() {
     ];
     thread::scope(|scope| {
         for (name, operation) in operations {
-            let archive = in_store(&archive).write_limit(limit());
+            let archive = in_memory(&archive).write_limit(limit());
             scope.spawn(move || {
                 let dir = tempfile::tempdir().unwrap();
                 takes(name, CONTENT, || operation(archive, dir.path()));
@@ -211,8 +204,8 @@ fn holes_and_equal_files_do_not_count_against_the_write_limit() {
     File::create(tree.root.join("hole")).unwrap().set_len(64 << 20).unwrap();
     let archive = archive_bytes(tree.backup());
     let dir = tempfile::tempdir().unwrap();
-    block_on(restore(dir.path()).start(in_store(&archive))).unwrap();
-    let slow = || in_store(&archive).write_limit(Limiter::new(1));
+    block_on(restore(dir.path()).start(in_memory(&archive))).unwrap();
+    let slow = || in_memory(&archive).write_limit(Limiter::new(1));
     let restored = block_on(restore(dir.path()).start(slow())).unwrap();
     assert_eq!(restored.unchanged, 2, "{restored:?}");
     // One byte takes a second.
@@ -242,7 +235,7 @@ fn many_threads_read_a_limited_archive_in_order() {
         });
     };
     thread::scope(|scope| {
-        scope.spawn(|| verify_in_order(in_store(&archive)));
+        scope.spawn(|| verify_in_order(in_memory(&archive)));
         scope.spawn(|| verify_in_order(Archive::file(path)));
     });
 }
@@ -276,9 +269,9 @@ fn a_cancel_ends_the_wait_for_a_limit() {
     let limit = fast();
     let one_thread = UnpackOptions::new().threads(1);
     let extract = Extract::new(tmp.path().join("copy")).options(one_thread);
-    let extract = extract.start(in_store(&archive).write_limit(limit.clone()));
+    let extract = extract.start(in_memory(&archive).write_limit(limit.clone()));
     cancel_ends("extract", &limit, extract);
     let limit = fast();
-    let copy = in_store(&archive).write_limit(limit.clone()).copy_file("a", sink());
+    let copy = in_memory(&archive).write_limit(limit.clone()).copy_file("a", sink());
     cancel_ends("copy_file", &limit, copy);
 }

@@ -98,16 +98,7 @@ func (d Diff) run(ctx context.Context, before, after *Archive, with map[string]a
 		}
 		return fed, err
 	}
-	each := func(line []byte) error {
-		var difference Difference
-		if err := json.Unmarshal(line, &difference); err != nil {
-			return err
-		}
-		if d.OnDifference != nil {
-			d.OnDifference(difference)
-		}
-		return nil
-	}
+	each := decoded(d.OnDifference)
 	var compared Compared
 	if err := before.Engine.lines(ctx, "diff", args, before.ReadLimit, open, each, d.OnProgress, &compared); err != nil {
 		return nil, err

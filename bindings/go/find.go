@@ -94,14 +94,7 @@ func (f Find) Run(ctx context.Context, store Store) (*Found, error) {
 		args["max_members"] = f.MaxMembers
 	}
 	var versions []FileVersion
-	each := func(line []byte) error {
-		var version FileVersion
-		if err := json.Unmarshal(line, &version); err != nil {
-			return err
-		}
-		versions = append(versions, version)
-		return nil
-	}
+	each := decoded(func(version FileVersion) { versions = append(versions, version) })
 	var found Found
 	if err := f.Engine.lines(ctx, "find", args, f.ReadLimit, nil, each, f.OnProgress, &found); err != nil {
 		return nil, err

@@ -5,7 +5,22 @@ package wingback
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 )
+
+// decoded returns a function that decodes a line and passes it to f, which may be nil.
+func decoded[T any](f func(T)) func(line []byte) error {
+	return func(line []byte) error {
+		var item T
+		if err := json.Unmarshal(line, &item); err != nil {
+			return err
+		}
+		if f != nil {
+			f(item)
+		}
+		return nil
+	}
+}
 
 // lines runs a job that writes lines to a stream, and calls `each` with every line, on another goroutine. `open`
 // opens the archives that the job reads; nil if it reads none. `readLimit` may be nil.

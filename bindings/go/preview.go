@@ -97,16 +97,7 @@ func (b Backup) Preview(ctx context.Context, onEntry func(PreviewEntry)) (*Previ
 	if len(b.MaxLen) > 0 {
 		args["max_len"] = b.maxLens()
 	}
-	each := func(line []byte) error {
-		var entry PreviewEntry
-		if err := json.Unmarshal(line, &entry); err != nil {
-			return err
-		}
-		if onEntry != nil {
-			onEntry(entry)
-		}
-		return nil
-	}
+	each := decoded(onEntry)
 	var preview Preview
 	if err := b.Engine.lines(ctx, "preview", args, nil, nil, each, b.OnProgress, &preview); err != nil {
 		return nil, err

@@ -111,16 +111,7 @@ func (v VerifyAll) Run(ctx context.Context, store Store) (*VerifiedAll, error) {
 	if v.Threads > 0 {
 		args["threads"] = v.Threads
 	}
-	each := func(line []byte) error {
-		var check ArchiveCheck
-		if err := json.Unmarshal(line, &check); err != nil {
-			return err
-		}
-		if v.OnCheck != nil {
-			v.OnCheck(check)
-		}
-		return nil
-	}
+	each := decoded(v.OnCheck)
 	var verified VerifiedAll
 	if err := v.Engine.lines(ctx, "verify-all", args, v.ReadLimit, nil, each, v.OnProgress, &verified); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ use crate::{
     output::{self, Style, complain, json_line, print, say},
     status::Status,
     stdout::Stdout,
-    units::{count, plural, size},
+    units::{contents, count, size},
 };
 
 /// The line of `--json`.
@@ -160,11 +160,8 @@ pub async fn estimate(args: &args::Estimate) -> Status {
 /// Formats an estimate for people.
 pub fn counted(estimate: &Estimate) -> String {
     format!(
-        "content   {}, {}, {}, {}\narchive   at most {} ({} bytes)",
-        plural(estimate.files, "file"),
-        plural(estimate.directories, "directory"),
-        plural(estimate.symlinks, "symlink"),
-        size(estimate.content),
+        "content   {}\narchive   at most {} ({} bytes)",
+        contents(estimate.files, estimate.directories, estimate.symlinks, estimate.content),
         size(estimate.archive_max),
         count(estimate.archive_max),
     )

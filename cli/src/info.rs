@@ -8,7 +8,7 @@ use crate::{
     args,
     output::{Style, bytes, plain, print, say},
     status::Status,
-    units::{count, plural, rfc3339, size},
+    units::{contents, count, plural, rfc3339, size},
 };
 
 pub async fn info(args: &args::Info) -> Status {
@@ -58,16 +58,7 @@ fn text(info: &Info) -> String {
     }
     put("tool", plain(&info.tool));
     put("size", format!("{} ({} bytes)", size(info.size), count(info.size)));
-    put(
-        "content",
-        format!(
-            "{}, {}, {}, {}",
-            plural(info.files, "file"),
-            plural(info.directories, "directory"),
-            plural(info.symlinks, "symlink"),
-            size(info.content),
-        ),
-    );
+    put("content", contents(info.files, info.directories, info.symlinks, info.content));
     put("skipped", if info.skipped == 0 { "none".into() } else { count(info.skipped) });
     put("tar", format!("{}, {}", size(info.tar_len), plural(info.segments, "segment")));
     put("encoder", info.encoder.to_string());

@@ -21,7 +21,7 @@ use crate::{
     progress::{self, Show},
     signals,
     status::Status,
-    units::{count, plural, size},
+    units::{contents, count, size},
 };
 
 /// Most lines of each list in a report for people.
@@ -235,11 +235,8 @@ pub fn report(report: &Report) -> String {
         format!("size      {} ({} bytes)", size(report.size), count(report.size)),
         format!("sha1      {}", report.sha1),
         format!(
-            "content   {}, {}, {}, {}",
-            plural(report.files, "file"),
-            plural(report.directories, "directory"),
-            plural(report.symlinks, "symlink"),
-            size(report.content),
+            "content   {}",
+            contents(report.files, report.directories, report.symlinks, report.content),
         ),
         format!("time      {:.2} s", report.duration.as_secs_f64()),
     ];

@@ -12,7 +12,7 @@ use crate::{
     create::{self, counted},
     output::{Lines, Style, bytes, complain, json_line, list, plain, print, say},
     status::Status,
-    units::{count, plural, size},
+    units::{contents, count},
 };
 
 pub async fn preview(args: &args::Create) -> Status {
@@ -108,11 +108,8 @@ fn summarize(preview: &Preview) {
     }
     let estimate = &preview.estimate;
     complain(&format!(
-        "{}, {}, {}, {} would be backed up; {} excluded, {} not selected, {} skipped",
-        plural(estimate.files, "file"),
-        plural(estimate.directories, "directory"),
-        plural(estimate.symlinks, "symlink"),
-        size(estimate.content),
+        "{} would be backed up; {} excluded, {} not selected, {} skipped",
+        contents(estimate.files, estimate.directories, estimate.symlinks, estimate.content),
         count(preview.excluded),
         count(preview.unselected),
         count(preview.skipped.total()),

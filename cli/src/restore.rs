@@ -13,7 +13,7 @@ use crate::{
     inspect::{damage_lines, unmatched},
     output::{Style, bytes, list, list_first, plain, print, say},
     status::Status,
-    units::{plural, size},
+    units::{contents, plural},
 };
 
 pub async fn extract(args: &args::Extract) -> Status {
@@ -172,11 +172,8 @@ fn restored_text(done: &Restored, dry_run: bool) -> String {
 
 fn content(unpacked: &Unpacked) -> String {
     format!(
-        "content   {}, {}, {}, {}",
-        plural(unpacked.files, "file"),
-        plural(unpacked.directories, "directory"),
-        plural(unpacked.symlinks, "symlink"),
-        size(unpacked.content),
+        "content   {}",
+        contents(unpacked.files, unpacked.directories, unpacked.symlinks, unpacked.content),
     )
 }
 

@@ -61,7 +61,6 @@ pub async fn exit() {
 }
 
 /// Keeps signals from ending the process from now on, so that the caller can wait for the [`first`] one.
-#[cfg(feature = "mount")]
 pub fn listen() {
     LazyLock::force(&RECEIVED);
 }
@@ -69,7 +68,7 @@ pub fn listen() {
 /// Keeps the second signal from ending the process, because the caller has something to do before that.
 pub fn hold() {
     IS_HELD.store(true, SeqCst);
-    LazyLock::force(&RECEIVED);
+    listen();
 }
 
 /// Returns the exit status of a process that the first signal has cancelled. `None` without a signal.

@@ -76,6 +76,14 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}", count(n))
 }
 
+/// Formats what an archive has: `2 files, 1 directory, 0 symlinks, 1.5 MiB`.
+pub fn contents(files: u64, directories: u64, symlinks: u64, bytes: u64) -> String {
+    let [files, directories, symlinks] =
+        [(files, "file"), (directories, "directory"), (symlinks, "symlink")]
+            .map(|(n, noun)| plural(n, noun));
+    format!("{files}, {directories}, {symlinks}, {}", size(bytes))
+}
+
 /// Formats a duration in whole seconds: `0:07`, `12:34`, `1:02:03`.
 pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
@@ -88,8 +96,7 @@ pub fn clock(time: Duration) -> String {
 
 /// Formats nanoseconds since 1970 in UTC: `2026-11-23 08:26:31`.
 pub fn timestamp(ns: i64) -> String {
-    let time = DateTime::from_timestamp(ns.div_euclid(1_000_000_000), 0);
-    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+    DateTime::from_timestamp_nanos(ns).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Formats nanoseconds since 1970 in UTC by RFC 3339: `2026-11-23T08:26:31Z`.

@@ -248,10 +248,7 @@ pub unsafe extern "C" fn wingback_archive_diff_directory(
 fn start(mut stream: DiffStream<'static>, out: Out<*mut wingback_task>) -> Result<()> {
     let handle = stream.handle();
     let all = async move {
-        let mut differences = Vec::new();
-        while let Some(difference) = stream.try_next().await? {
-            differences.push(difference);
-        }
+        let differences = (&mut stream).try_collect().await?;
         let compared = stream.into_compared();
         let none = || Error::new(ErrorKind::Internal, "read the result");
         Ok((differences, compared.ok_or_else(none)?))

@@ -234,7 +234,8 @@ pub unsafe extern "C" fn wingback_store_verify(
     error: *mut *mut wingback_error,
 ) -> wingback_status {
     // SAFETY: the caller promises that `store` is NULL or alive; `options` is NULL or readable for its
-    // `struct_size`, and its bytes are readable; `task` and `error` are NULL or writable.
+    // `struct_size`, its bytes are readable, and its limiter is NULL or alive; `task` and `error` are
+    // NULL or writable.
     unsafe {
         guard(error, || {
             let out = Out::new(task, "task")?;
@@ -242,10 +243,7 @@ pub unsafe extern "C" fn wingback_store_verify(
             let mut stream = wingback_verify_all_options::read(options)?.start(store);
             let handle = stream.handle();
             let all = async move {
-                let mut checks = Vec::new();
-                while let Some(check) = stream.try_next().await? {
-                    checks.push(check);
-                }
+                let checks = (&mut stream).try_collect().await?;
                 let none = || Error::new(ErrorKind::Internal, "read the result");
                 Ok((checks, stream.verified_all().cloned().ok_or_else(none)?))
             };

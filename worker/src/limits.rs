@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Mutex};
 
-use wingback::{Archive, Error, ErrorKind, Limiter, Result};
+use wingback::{Error, ErrorKind, Limiter, Result};
 
 use crate::lock::lock;
 
@@ -27,14 +27,5 @@ impl Limits {
             let error = Error::new(ErrorKind::InvalidInput, "use the limit");
             error.caused_by(format!("there is no limit with the number {number}"))
         })
-    }
-    /// Sets the limits of an archive by their numbers.
-    pub(crate) fn on(
-        &self,
-        archive: Archive<'static>,
-        read: Option<u64>,
-        write: Option<u64>,
-    ) -> Result<Archive<'static>> {
-        Ok(archive.read_limit(self.get(read)?).write_limit(self.get(write)?))
     }
 }

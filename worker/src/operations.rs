@@ -46,8 +46,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         Operation::VerifyAll(args) => streamed::verify_all(args, job, shared).await,
         Operation::Entries(args) => entries(args, job, shared).await,
         Operation::Copy(args) => {
-            let archive = args.archive.open(job.id, &shared.streams)?;
-            let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
+            let archive = shared.open(args.archive, job, args.read_limit, args.write_limit)?;
             let mut to = shared.streams.take(job.id, args.to)?;
             let member = job.task(archive.copy_file(args.path.0, &mut to)).await?;
             job.plain(close(&mut to)).await?;
@@ -61,8 +60,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             if let Some(sha1) = args.sha1 {
                 verify = verify.sha1(sha1);
             }
-            let archive = args.archive.open(job.id, &shared.streams)?;
-            let archive = shared.limits.on(archive, args.read_limit, None)?;
+            let archive = shared.open(args.archive, job, args.read_limit, None)?;
             written(&job.task(verify.start(archive)).await?)
         }
         Operation::Extract(args) => {
@@ -76,8 +74,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
             if let Some(sha1) = args.sha1 {
                 extract = extract.sha1(sha1);
             }
-            let archive = args.archive.open(job.id, &shared.streams)?;
-            let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
+            let archive = shared.open(args.archive, job, args.read_limit, args.write_limit)?;
             written(&job.task(extract.start(archive)).await?)
         }
         Operation::Restore(args) => restore(args, job, shared).await,
@@ -284,8 +281,7 @@ async fn archives(args: request::Archives, job: &Job) -> Result<Value> {
 }
 
 async fn entries(args: request::Entries, job: &Job, shared: &Shared) -> Result<Value> {
-    let archive = args.archive.open(job.id, &shared.streams)?;
-    let archive = shared.limits.on(archive, args.read_limit, None)?;
+    let archive = shared.open(args.archive, job, args.read_limit, None)?;
     let mut to = shared.streams.take(job.id, args.to)?;
     let mut entries = Entries::open(archive);
     let handle = entries.handle();
@@ -336,7 +332,6 @@ async fn restore(args: request::Restore, job: &Job, shared: &Shared) -> Result<V
     if let Some(sha1) = args.sha1 {
         restore = restore.sha1(sha1);
     }
-    let archive = args.archive.open(job.id, &shared.streams)?;
-    let archive = shared.limits.on(archive, args.read_limit, args.write_limit)?;
+    let archive = shared.open(args.archive, job, args.read_limit, args.write_limit)?;
     written(&job.task(restore.start(archive)).await?)
 }

@@ -17,7 +17,7 @@ use crate::{
     lines::{write_all, written},
     request,
     shared::Shared,
-    store::{ArchiveSource, stored},
+    store::stored,
 };
 
 pub(crate) async fn list(args: request::List, job: &Job, shared: &Shared) -> Result<Value> {
@@ -25,8 +25,7 @@ pub(crate) async fn list(args: request::List, job: &Job, shared: &Shared) -> Res
     for pattern in args.select {
         list = list.select(pattern.0);
     }
-    let archive = args.archive.open(job.id, &shared.streams)?;
-    let archive = shared.limits.on(archive, args.read_limit, None)?;
+    let archive = shared.open(args.archive, job, args.read_limit, None)?;
     let mut to = shared.streams.take(job.id, args.to)?;
     let mut members = list.stream(archive);
     write_all(job, members.handle(), &mut members, &mut to).await?;
@@ -41,10 +40,7 @@ pub(crate) async fn diff(args: request::Diff, job: &Job, shared: &Shared) -> Res
     for pattern in args.select {
         diff = diff.select(pattern.0);
     }
-    let open = |archive: ArchiveSource| {
-        let archive = archive.open(job.id, &shared.streams)?;
-        shared.limits.on(archive, args.read_limit, None)
-    };
+    let open = |archive| shared.open(archive, job, args.read_limit, None);
     let archive = open(args.archive)?;
     let mut differences = match args.with {
         request::Other::Archive(other) => diff.start(archive, open(other)?),
