@@ -471,7 +471,7 @@ typedef struct wingback_s3_config {
     struct wingback_bytes bucket;
     // URL of the service, such as "https://s3.example.com"; empty for Amazon's.
     struct wingback_bytes endpoint;
-    // The region; empty for "us-east-1".
+    // The region; empty for the one in an endpoint of Amazon, otherwise "us-east-1".
     struct wingback_bytes region;
     // Text before the name of each archive, such as "servers/".
     struct wingback_bytes prefix;

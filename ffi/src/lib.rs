@@ -99,7 +99,6 @@ mod failure;
 mod from_c;
 mod guard;
 #[cfg(feature = "s3")]
-mod hidden;
 mod opaque;
 mod options;
 mod panics;

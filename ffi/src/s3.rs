@@ -84,7 +84,7 @@ pub struct wingback_s3_config {
     pub bucket: wingback_bytes,
     /// URL of the service, such as "https://s3.example.com"; empty for Amazon's.
     pub endpoint: wingback_bytes,
-    /// The region; empty for "us-east-1".
+    /// The region; empty for the one in an endpoint of Amazon, otherwise "us-east-1".
     pub region: wingback_bytes,
     /// Text before the name of each archive, such as "servers/".
     pub prefix: wingback_bytes,

@@ -71,6 +71,12 @@ impl SecretUrl {
     }
 }
 
+impl From<Url> for SecretUrl {
+    fn from(url: Url) -> Self {
+        SecretUrl(url)
+    }
+}
+
 /// Returns the error of a redirect that is not followed.
 pub(crate) fn bad_redirect(from: &SecretUrl, why: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, "follow the URL").at(from.to_string()).caused_by(why)

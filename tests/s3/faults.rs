@@ -269,7 +269,7 @@ fn each_attempt_is_signed_again_and_parts_in_flight_are_limited() {
     .succeeded();
     let log = ran.proxy.log();
     let dates: Vec<_> = (log.iter().filter(|seen| seen.part() == Some(1)))
-        .map(|seen| seen.query("X-Amz-Date").unwrap())
+        .map(|seen| seen.header("x-amz-date").unwrap())
         .collect();
     assert!(dates.len() == 2 && dates[0] != dates[1], "{dates:?}");
     assert!((2..=3).contains(&ran.proxy.most_at_once()), "{}", ran.proxy.most_at_once());

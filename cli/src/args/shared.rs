@@ -18,7 +18,7 @@ pub struct Remote {
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3")]
     pub endpoint: Option<String>,
 
-    /// Region of the S3 service [default: us-east-1]
+    /// Region of the S3 service [default: the one in an endpoint of Amazon, otherwise us-east-1]
     #[arg(long, value_name = "NAME", env = "AWS_REGION")]
     pub region: Option<String>,
 

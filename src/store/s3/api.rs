@@ -1,13 +1,12 @@
 //! The requests to an S3 service for objects.
 //!
-//! `minio` signs URLs, and [`sign`](super::sign) signs headers for the few requests that need it. The client of
-//! this crate sends all of them: it bounds time, size and retries. [`Service`] decides where they go.
+//! The client of this crate sends them, and bounds time, size and retries. [`Service`] signs them, and decides where they
+//! go.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use minio::s3::multimap_ext::{Multimap, MultimapExt};
 use reqwest::{
     Method, Response, StatusCode,
     header::{CONTENT_LENGTH, ETAG, HeaderMap, LAST_MODIFIED},
@@ -73,7 +72,7 @@ impl Api {
     }
 
     async fn head_once(&self, object: &str) -> Result<Option<Head>, Failure> {
-        let sent = self.service.send(Method::HEAD, object, &[], HeaderMap::new(), None);
+        let sent = self.service.send(Method::HEAD, Some(object), &[], HeaderMap::new(), None);
         match sent.await {
             Err(Failure::Service(service_error)) if service_error.has_only_status() => {
                 self.head_by_get(object, *service_error).await
@@ -94,7 +93,7 @@ impl Api {
         service_error: ServiceError,
     ) -> Result<Option<Head>, Failure> {
         let first = RangeSpec::Bytes(0..1).headers(None);
-        match self.service.send(Method::GET, object, &[], first, None).await {
+        match self.service.send(Method::GET, Some(object), &[], first, None).await {
             Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => {
                 let (_, size) = content_range(response.headers())?;
                 Head::of(&response, Some(size)).map(Some)
@@ -117,7 +116,7 @@ impl Api {
     ) -> Result<(Bytes, u64), Failure> {
         let ask = |wanted: RangeSpec, etag| async move {
             let headers = wanted.headers(etag);
-            let sent = self.service.send(Method::GET, object, &[], headers, None).await;
+            let sent = self.service.send(Method::GET, Some(object), &[], headers, None).await;
             sent.map_err(changed_if_precondition_failed)
         };
         let no_ranges =
@@ -147,20 +146,19 @@ impl Api {
     }
 
     pub(crate) async fn delete(&self, object: &str) -> Result<(), Failure> {
-        let delete = || self.service.send(Method::DELETE, object, &[], HeaderMap::new(), None);
+        let delete =
+            || self.service.send(Method::DELETE, Some(object), &[], HeaderMap::new(), None);
         self.http.retry(delete).await.map(drop)
     }
 
     /// Returns all objects with this prefix.
     pub(crate) async fn objects(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let mut objects = Vec::new();
-        let mut token = None;
+        let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let mut query = Multimap::new();
-            query.add("list-type", "2");
-            query.add("prefix", prefix);
-            token.iter().for_each(|token: &String| query.add("continuation-token", token));
-            let list = || self.service.request(Method::GET, None, query.clone(), Multimap::new());
+            let mut query = vec![("list-type", "2"), ("prefix", prefix)];
+            query.extend(token.as_deref().map(|token| ("continuation-token", token)));
+            let list = || self.service.request(Method::GET, None, &query, HeaderMap::new());
             let page = self.http.retry(list).await?;
             objects.extend(page.children("Contents").filter_map(Listed::of));
             token = page.child("NextContinuationToken").map(str::to_owned);

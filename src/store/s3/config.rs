@@ -2,17 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use minio::s3::{
-    http::BaseUrl,
-    types::{BucketName, Region},
-};
-
 use crate::{
     error::{Error, ErrorKind, Result},
     name::Key,
     net::Transfer,
     size::Size,
-    store::s3::{credentials::Credentials, names},
+    store::s3::{credentials::Credentials, endpoint::Endpoint, names},
     template::NameTemplate,
 };
 
@@ -23,6 +18,8 @@ const PART_MAX: u64 = 5 << 30;
 /// Most parts that an upload can have.
 pub(super) const PARTS_MAX: u64 = 10_000;
 
+/// The endpoint of Amazon, which gets the region, and the region if none is set.
+const AMAZON: &str = "https://s3.amazonaws.com";
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// A bucket of an S3 service, and how archives are stored in it.
@@ -50,7 +47,8 @@ pub struct S3Config {
     pub credentials: Option<Credentials>,
     /// URL of the service: `https://host`, or `http://host:port` in a private network. The default is Amazon S3.
     pub endpoint: Option<String>,
-    /// Region that requests are signed for. The default is `us-east-1`.
+    /// Region that requests are signed for. The default is the one in the host of an endpoint of Amazon, and
+    /// otherwise `us-east-1`.
     pub region: Option<String>,
     /// Whether the bucket is in the path of URLs, or in front of their host. By default it is in front of the
     /// host for Amazon and Alibaba, and in the path for all others.
@@ -98,10 +96,8 @@ impl S3Config {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) if an option cannot be used. The error names the option.
     pub fn check(&self) -> Result<()> {
-        self.bucket_name()?;
+        self.checked_endpoint()?;
         self.object(None)?;
-        self.signing_region()?;
-        self.base_url()?;
         if !(PART_MIN..=PART_MAX).contains(&self.part_size) {
             let why = format!(
                 "S3 takes parts of {} to {}, not of {}",
@@ -127,19 +123,29 @@ impl S3Config {
         self.transfer.check()
     }
 
-    pub(super) fn bucket_name(&self) -> Result<BucketName> {
-        names::bucket(&self.bucket)
-    }
-
-    pub(super) fn signing_region(&self) -> Result<Region> {
-        Region::new(self.region_name()).map_err(|e| wrong("region", e))
-    }
-
-    pub(super) fn base_url(&self) -> Result<BaseUrl> {
-        let endpoint = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => format!("https://s3.{}.amazonaws.com", self.region_name()),
+    /// Returns the region that requests are signed for.
+    pub(super) fn signing_region(&self) -> Result<String> {
+        let Some(region) = &self.region else {
+            return Ok(self.parsed_endpoint()?.region().unwrap_or(DEFAULT_REGION).to_owned());
         };
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        match !region.is_empty() && region.bytes().all(is_plain) {
+            true => Ok(region.clone()),
+            false => Err(wrong("region", "it must be letters, digits, hyphens and underscores")),
+        }
+    }
+
+    /// Returns the endpoint, if it has URLs for the bucket.
+    pub(super) fn checked_endpoint(&self) -> Result<Endpoint> {
+        names::bucket(&self.bucket)?;
+        let endpoint = self.parsed_endpoint()?;
+        let url = endpoint.url_of(&self.signing_region()?, &self.bucket, None, &[]);
+        url.map_err(|why| wrong("endpoint", why))?;
+        Ok(endpoint)
+    }
+
+    fn parsed_endpoint(&self) -> Result<Endpoint> {
+        let endpoint = self.endpoint.as_deref().unwrap_or(AMAZON);
         let has_scheme = endpoint.starts_with("http://") || endpoint.starts_with("https://");
         if !has_scheme {
             return Err(wrong("endpoint", "its scheme must be http:// or https://"));
@@ -148,12 +154,8 @@ impl S3Config {
         if endpoint.contains('@') {
             return Err(wrong("endpoint", "it must not have a user or a password"));
         }
-        let parsed = endpoint.parse::<BaseUrl>();
-        let mut base = parsed.map_err(|e| wrong("endpoint", format!("{endpoint:?}: {e}")))?;
-        if let Some(path_style) = self.path_style {
-            base.virtual_style = !path_style;
-        }
-        Ok(base)
+        Endpoint::parse(endpoint, self.path_style)
+            .map_err(|why| wrong("endpoint", format!("{endpoint:?}: {why}")))
     }
 
     /// Returns the name of the object for `key`. Without a key, returns the prefix of all objects.
@@ -188,10 +190,6 @@ impl S3Config {
             ("x-amz-server-side-encryption-aws-kms-key-id", &self.kms_key_id),
         ];
         headers.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
-    }
-
-    fn region_name(&self) -> &str {
-        self.region.as_deref().unwrap_or(DEFAULT_REGION)
     }
 }
 
@@ -240,9 +238,16 @@ mod tests {
             ("the bucket's name is missing", refused(|c| c.bucket.clear())),
             ("s3://bucket/../", refused(|c| c.prefix = "../".into())),
             ("option region:", refused(|c| c.region = some(""))),
+            ("option region:", refused(|c| c.region = some("eu west"))),
             ("option endpoint: its scheme", refused(|c| c.endpoint = some("s3.example.com"))),
             ("option endpoint: its scheme", refused(|c| c.endpoint = some("ftp://host"))),
             ("option endpoint: \"http://host/p\"", refused(|c| c.endpoint = some("http://host/p"))),
+            (
+                "option endpoint: ",
+                refused(|c| {
+                    (c.endpoint, c.path_style) = (some("http://127.0.0.1:9000"), Some(false));
+                }),
+            ),
             ("option part_size: ", refused(|c| c.part_size = PART_MIN - 1)),
             ("option part_size: ", refused(|c| c.part_size = PART_MAX + 1)),
             ("option storage_class: ", refused(|c| c.storage_class = some("a\nb"))),
@@ -253,6 +258,17 @@ mod tests {
         ] {
             assert!(error.contains(option), "{error:?} does not say {option:?}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_of_amazon_has_the_region() {
+        let mut config = S3Config::new("bucket");
+        let region = |config: &S3Config| config.signing_region().expect("a region");
+        assert_eq!(region(&config), "us-east-1");
+        config.endpoint = Some("https://s3.eu-west-3.amazonaws.com".into());
+        assert_eq!(region(&config), "eu-west-3");
+        config.region = Some("auto".into());
+        assert_eq!(region(&config), "auto");
     }
 
     #[test]

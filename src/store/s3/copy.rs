@@ -9,15 +9,11 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use minio::s3::{
-    multimap_ext::{Multimap, MultimapExt},
-    utils::urlencode_object_key,
-};
-use reqwest::Method;
+use reqwest::{Method, header::HeaderMap};
 
 use crate::{
     net::{failure::Failure, http::RequestBody},
-    store::s3::{api::Api, multipart::Multipart},
+    store::s3::{api::Api, endpoint::encoded_object, multipart::Multipart, sign::add_header},
 };
 
 /// Number of failed copies after which the rest of the archive is sent.
@@ -74,16 +70,16 @@ impl Api {
         content: &RequestBody,
     ) -> Result<String, Failure> {
         let CopySource { object, etag, .. } = source;
-        let mut query = Multimap::new();
-        query.add("partNumber", number.to_string());
-        query.add("uploadId", upload.id());
+        let number = number.to_string();
+        let query = [("partNumber", &*number), ("uploadId", upload.id())];
         let (bucket, last) = (self.service.bucket(), at + content.len() - 1);
-        let mut headers = Multimap::new();
-        headers.add("x-amz-copy-source", format!("/{bucket}/{}", urlencode_object_key(object)));
-        headers.add("x-amz-copy-source-if-match", etag);
-        headers.add("x-amz-copy-source-range", format!("bytes={at}-{last}"));
+        let mut headers = HeaderMap::new();
+        let from = format!("/{bucket}/{}", encoded_object(object));
+        add_header(&mut headers, "x-amz-copy-source", &from)?;
+        add_header(&mut headers, "x-amz-copy-source-if-match", etag)?;
+        add_header(&mut headers, "x-amz-copy-source-range", &format!("bytes={at}-{last}"))?;
         let answer =
-            self.service.request(Method::PUT, Some(&upload.object), query, headers).await?;
+            self.service.request(Method::PUT, Some(&upload.object), &query, headers).await?;
         let no_etag = || Failure::Answer("the response has no ETag".into());
         let etag = answer.child("ETag").ok_or_else(no_etag)?.to_owned();
         let content = content.clone();

@@ -9,6 +9,7 @@ mod api;
 mod config;
 mod copy;
 mod credentials;
+mod endpoint;
 mod multipart;
 mod names;
 mod service;

@@ -3,10 +3,9 @@
 use std::{sync::Weak, time::Duration};
 
 use bytes::Bytes;
-use minio::s3::multimap_ext::{Multimap, MultimapExt};
 use reqwest::{
     Method,
-    header::{HeaderMap, HeaderValue, IF_NONE_MATCH},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH},
 };
 
 use crate::{
@@ -17,7 +16,10 @@ use crate::{
         xml::Element,
     },
     size::Size,
-    store::s3::api::{Api, Head, LISTED_MAX, PAGES_MAX, UPLOAD_HEADER, too_long},
+    store::s3::{
+        api::{Api, Head, LISTED_MAX, PAGES_MAX, UPLOAD_HEADER, too_long},
+        sign::add_header,
+    },
 };
 
 /// Longest time of retries of an abort.
@@ -31,7 +33,7 @@ const LATE_PART: Duration = Duration::from_millis(200);
 const GONE: [&str; 3] = ["NoSuchBucket", "NoSuchKey", "NoSuchUpload"];
 
 /// The media type that the restore of unmodified Wings asks for.
-const CONTENT_TYPE: &str = "application/x-gzip";
+const ARCHIVE_TYPE: HeaderValue = HeaderValue::from_static("application/x-gzip");
 
 /// A multipart upload that has begun.
 #[derive(Clone, Debug)]
@@ -65,19 +67,18 @@ impl Api {
         wanted: Weak<()>,
     ) -> Result<Multipart, Failure> {
         let nonce = uuid::Uuid::new_v4().to_string();
-        let mut all = Multimap::new();
-        all.add("Content-Type", CONTENT_TYPE);
-        all.add(UPLOAD_HEADER, &nonce);
-        headers.iter().for_each(|(name, value)| all.add(*name, value));
-        let mut query = Multimap::new();
-        query.add("uploads", "");
+        let mut all: HeaderMap = [(CONTENT_TYPE, ARCHIVE_TYPE)].into_iter().collect();
+        add_header(&mut all, UPLOAD_HEADER, &nonce)?;
+        for (name, value) in headers {
+            add_header(&mut all, name, value)?;
+        }
+        let query = [("uploads", "")];
         let begun = chrono::Utc::now();
         let mut retries = self.http.retries();
         // Whether there may be an upload whose ID was lost with the response.
         let mut is_orphaned = false;
         let id = loop {
-            let request =
-                self.service.request(Method::POST, Some(object), query.clone(), all.clone());
+            let request = self.service.request(Method::POST, Some(object), &query, all.clone());
             let id = request.await.and_then(|created| {
                 let id = created.child("UploadId").map(str::to_owned);
                 id.ok_or_else(|| Failure::Answer("the response has no upload ID".into()))
@@ -146,7 +147,7 @@ impl Api {
                 let content = Some(content.clone());
                 let sent = self.service.send(
                     Method::PUT,
-                    &upload.object,
+                    Some(&upload.object),
                     &query,
                     HeaderMap::new(),
                     content,
@@ -221,7 +222,7 @@ impl Api {
             .service
             .send(
                 Method::POST,
-                &upload.object,
+                Some(&upload.object),
                 &query,
                 headers,
                 Some(RequestBody::Bytes(body.clone())),
@@ -244,7 +245,8 @@ impl Api {
     pub(crate) async fn abort_id(&self, object: &str, id: &str) -> Result<(), Failure> {
         let query = [("uploadId", id)];
         let abort = || async {
-            let sent = self.service.send(Method::DELETE, object, &query, HeaderMap::new(), None);
+            let sent =
+                self.service.send(Method::DELETE, Some(object), &query, HeaderMap::new(), None);
             match sent.await {
                 Err(failure) if GONE.contains(&failure.code()) => Ok(()),
                 response => response.map(drop),
@@ -261,18 +263,16 @@ impl Api {
 
     async fn unfinished_once(&self, prefix: &str) -> Result<Vec<Unfinished>, Failure> {
         let mut found = Vec::new();
-        let mut markers = None;
+        let mut markers: Option<(String, String)> = None;
         for _ in 0..PAGES_MAX {
-            let mut query = Multimap::new();
-            query.add("uploads", "");
+            let mut query = vec![("uploads", "")];
             if !prefix.is_empty() {
-                query.add("prefix", prefix);
+                query.push(("prefix", prefix));
             }
             if let Some((key, id)) = &markers {
-                query.add("key-marker", key);
-                query.add("upload-id-marker", id);
+                query.extend([("key-marker", &**key), ("upload-id-marker", &**id)]);
             }
-            let page = self.service.request(Method::GET, None, query, Multimap::new()).await?;
+            let page = self.service.request(Method::GET, None, &query, HeaderMap::new()).await?;
             found.extend(page.children("Upload").filter_map(Unfinished::of));
             let marker = |name| page.child(name).map(str::to_owned);
             markers = marker("NextKeyMarker").zip(marker("NextUploadIdMarker"));

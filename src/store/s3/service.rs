@@ -3,18 +3,11 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
-use minio::s3::{
-    MinioClient, MinioClientBuilder,
-    creds::StaticProvider,
-    http::{BaseUrl, Url, match_aws_s3_endpoint},
-    multimap_ext::{Multimap, MultimapExt},
-    types::{BucketName, ObjectKey, Region},
-};
-use reqwest::{Method, Response, header::HeaderMap};
+use chrono::Utc;
+use reqwest::{Method, Response, Url, header::HeaderMap};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -24,33 +17,31 @@ use crate::{
         url::{SecretUrl, bad_redirect},
         xml::Element,
     },
-    store::s3::{config::S3Config, credentials::Credentials, sign},
+    store::s3::{
+        config::S3Config,
+        credentials::Credentials,
+        endpoint::{Endpoint, canonical_query, is_amazon_s3},
+        sign::sign,
+    },
 };
-
-/// Validity of a signature in a URL: longer than a part should take.
-const SIGNED_FOR: Duration = Duration::from_secs(3600);
 
 /// Most destinations of one attempt: the right region, and some redirects.
 const DESTINATIONS_MAX: usize = 5;
-
-/// Stands for the hash of a body that the signature does not include, as in a signed URL.
-const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// One bucket of a service.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     http: Http,
-    minio: MinioClient,
-    base: BaseUrl,
+    endpoint: Endpoint,
     keys: Credentials,
-    bucket: BucketName,
+    bucket: String,
     region: Arc<Mutex<BucketRegion>>,
 }
 
 /// The region of the bucket.
 #[derive(Debug)]
 struct BucketRegion {
-    region: Region,
+    region: String,
     /// Whether the service has corrected the region. It may do so once, because a service that names one region
     /// after another would cause endless requests.
     is_corrected: bool,
@@ -59,94 +50,60 @@ struct BucketRegion {
 /// The destination of an attempt.
 #[derive(Clone)]
 struct Destination {
-    region: Region,
+    region: String,
     /// Target of a redirect of the service.
     redirect: Option<SecretUrl>,
 }
 
 impl Service {
     pub(super) fn new(config: &S3Config, keys: Credentials, http: Http) -> Result<Self> {
-        let base = config.base_url()?;
-        let provider = StaticProvider::new(&keys.access_key, &keys.secret_key, keys.token());
-        // This client sends nothing.
-        let minio = MinioClientBuilder::new(base.clone()).provider(Some(provider)).build();
+        let endpoint = config.checked_endpoint()?;
         let region = BucketRegion { region: config.signing_region()?, is_corrected: false };
-        Ok(Service {
-            http,
-            minio: minio.map_err(|e| {
-                Error::new(ErrorKind::InvalidInput, "use the S3 service").caused_by(e.to_string())
-            })?,
-            base,
-            keys,
-            bucket: config.bucket_name()?,
-            region: Arc::new(Mutex::new(region)),
-        })
+        let region = Arc::new(Mutex::new(region));
+        Ok(Service { http, endpoint, keys, bucket: config.bucket.clone(), region })
     }
 
     pub(super) fn bucket(&self) -> &str {
-        self.bucket.as_ref()
+        &self.bucket
     }
 
-    /// Sends a request once, with the signature in the URL.
+    /// Sends a request once, for an object or for the bucket.
     pub(super) async fn send(
         &self,
         method: Method,
-        object: &str,
+        object: Option<&str>,
         query: &[(&str, &str)],
         headers: HeaderMap,
         content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
         let send_to = |destination: Destination| {
-            let (method, mut headers, content) = (&method, headers.clone(), content.clone());
+            let (method, mut headers, content) = (method.clone(), headers.clone(), content.clone());
             async move {
                 let url = match &destination.redirect {
-                    None => self.sign(method, object, query, &destination.region).await?,
-                    // A signature in headers is valid for any URL.
-                    Some(to) => {
-                        let url = redirect_url(to, multimap(query));
-                        headers.extend(self.headers(
-                            &destination,
-                            method,
-                            &url,
-                            UNSIGNED,
-                            Multimap::new(),
-                        )?);
-                        SecretUrl::parse(&url.to_string())?
-                    }
+                    None => self.url(&destination.region, object, query)?,
+                    Some(to) => redirect_url(to, query),
                 };
-                self.http.send_here(method.clone(), &url, headers, content).await
+                let has_body = content.as_ref().is_some_and(|content| content.len() > 0);
+                let Destination { region, .. } = &destination;
+                sign(&mut headers, &self.keys, region, &method, &url, has_body, Utc::now())?;
+                self.http.send_here(method, &SecretUrl::from(url), headers, content).await
             }
         };
         self.send_following(send_to).await
     }
 
-    /// Sends a request once, with the signature in the headers, and returns the XML of the response.
+    /// Sends a request without a body once, and returns the XML of the response.
     pub(super) async fn request(
         &self,
         method: Method,
         object: Option<&str>,
-        query: Multimap,
-        headers: Multimap,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
     ) -> Result<Element, Failure> {
-        let object = object.map(|object| ObjectKey::new(object).map_err(|e| invalid(object, e)));
-        let object = object.transpose()?;
-        let send_to = |destination: Destination| {
-            let (method, object, query) = (&method, object.as_ref(), query.clone());
-            let headers = headers.clone();
-            async move {
-                let url = match &destination.redirect {
-                    Some(to) => redirect_url(to, query),
-                    None => self.url(method, &destination.region, &query, object)?,
-                };
-                let headers = self.headers(&destination, method, &url, sign::EMPTY, headers)?;
-                let url = SecretUrl::parse(&url.to_string())?;
-                // Such a request has a length.
-                let has_content = matches!(*method, Method::POST | Method::PUT);
-                let content = has_content.then(|| RequestBody::Bytes(Bytes::new()));
-                self.http.send_here(method.clone(), &url, headers, content).await
-            }
-        };
-        let response = self.send_following(send_to).await?;
+        // Such a request has a length.
+        let has_length = matches!(method, Method::POST | Method::PUT);
+        let content = has_length.then(|| RequestBody::Bytes(Bytes::new()));
+        let response = self.send(method, object, query, headers, content).await?;
         let body = self.http.body(response).await?;
         if let Some(service_error) = ServiceError::from_xml(&body) {
             return Err(service_error.into());
@@ -194,7 +151,7 @@ impl Service {
         };
         let home = self.home(destination)?;
         let to = destination.redirect.as_ref().unwrap_or(&home).join(&location.0)?;
-        let service = SecretUrl::parse(&self.base.to_url_string())?;
+        let service = SecretUrl::from(self.endpoint.url().clone());
         if !belongs_to(&to, &service) {
             let why = format!("it redirects to {to}, which does not belong to the service");
             return Err(bad_redirect(&service, &why).into());
@@ -203,7 +160,7 @@ impl Service {
     }
 
     /// Returns the region that the service names, if the request was signed for another.
-    fn corrected(&self, used: &Region, service_error: &ServiceError) -> Option<Region> {
+    fn corrected(&self, used: &str, service_error: &ServiceError) -> Option<String> {
         let named = &*service_error.region;
         let is_region = (1..=40).contains(&named.len())
             && named.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -211,82 +168,31 @@ impl Service {
             return None;
         }
         let mut current = self.region.lock().unwrap_or_else(PoisonError::into_inner);
-        if !current.is_corrected && named != used.as_str() {
-            *current = BucketRegion { region: Region::new(named).ok()?, is_corrected: true };
+        if !current.is_corrected && named != used {
+            *current = BucketRegion { region: named.to_owned(), is_corrected: true };
         }
         // Another request may have corrected the region already.
-        (current.region.as_str() != used.as_str()).then(|| current.region.clone())
+        (current.region != used).then(|| current.region.clone())
     }
 
     /// Returns the URL of the bucket.
-    fn home(&self, destination: &Destination) -> Result<SecretUrl, Failure> {
-        let url = self.url(&Method::GET, &destination.region, &Multimap::new(), None)?;
-        Ok(SecretUrl::parse(&url.to_string())?)
+    fn home(&self, destination: &Destination) -> Result<SecretUrl> {
+        self.url(&destination.region, None, &[]).map(SecretUrl::from)
     }
 
-    fn url(
-        &self,
-        method: &Method,
-        region: &Region,
-        query: &Multimap,
-        object: Option<&ObjectKey>,
-    ) -> Result<Url, Failure> {
-        let url = self.base.build_url(method, region, query, Some(&self.bucket), object);
-        url.map_err(|e| invalid("", e))
+    fn url(&self, region: &str, object: Option<&str>, query: &[(&str, &str)]) -> Result<Url> {
+        self.endpoint
+            .url_of(region, &self.bucket, object, query)
+            .map_err(|why| Error::new(ErrorKind::InvalidInput, "use the S3 service").caused_by(why))
     }
-
-    fn headers(
-        &self,
-        destination: &Destination,
-        method: &Method,
-        url: &Url,
-        hash: &str,
-        headers: Multimap,
-    ) -> Result<HeaderMap> {
-        sign::headers(&self.keys, destination.region.as_str(), method, url, hash, headers)
-    }
-
-    /// Returns a signed URL for one attempt.
-    async fn sign(
-        &self,
-        method: &Method,
-        object: &str,
-        query: &[(&str, &str)],
-        region: &Region,
-    ) -> Result<SecretUrl, Failure> {
-        let object = ObjectKey::new(object).map_err(|e| invalid(object, e))?;
-        let signed = self
-            .minio
-            .get_presigned_object_url(&self.bucket, object, method.clone())
-            .map_err(|e| invalid("", e))?
-            .region(Some(region.clone()))
-            .extra_query_params(Some(multimap(query)))
-            .expiry_seconds(Some(SIGNED_FOR.as_secs() as u32))
-            .build()
-            .send()
-            .await
-            .map_err(|e| invalid("", e))?;
-        Ok(SecretUrl::parse(&signed.url)?)
-    }
-}
-
-fn multimap(query: &[(&str, &str)]) -> Multimap {
-    let mut map = Multimap::new();
-    query.iter().for_each(|&(key, value)| map.add(key, value));
-    map
 }
 
 /// Returns the URL of a redirect with the query of the request. The query in the redirect is a signature for
 /// another destination.
-fn redirect_url(to: &SecretUrl, query: Multimap) -> Url {
-    let to = to.get();
-    Url {
-        https: to.scheme() == "https",
-        host: to.host_str().unwrap_or_default().to_owned(),
-        port: to.port().unwrap_or(0),
-        path: to.path().to_owned(),
-        query,
-    }
+fn redirect_url(to: &SecretUrl, query: &[(&str, &str)]) -> Url {
+    let mut url = to.get();
+    url.set_query(canonical_query(query).as_deref());
+    url
 }
 
 /// Returns whether `to` belongs to the service at `home`, so that it may receive requests signed with the keys.
@@ -297,24 +203,12 @@ fn belongs_to(to: &SecretUrl, home: &SecretUrl) -> bool {
     let is_beneath = home
         .domain()
         .is_some_and(|home| host.strip_suffix(home).is_some_and(|before| before.ends_with('.')));
-    // The bucket may come before the host of S3.
-    let is_amazon = |host: &str| {
-        let starts = host.match_indices('.').map(|(dot, _)| dot + 1);
-        std::iter::once(0).chain(starts).any(|start| match_aws_s3_endpoint(&host[start..]))
-    };
-    let is_same = host == home_host || is_beneath || is_amazon(host) && is_amazon(home_host);
+    let is_same = host == home_host || is_beneath || is_amazon_s3(host) && is_amazon_s3(home_host);
     is_same && (to.scheme() == "https" || home.scheme() == "http")
-}
-
-fn invalid(what: &str, why: impl std::fmt::Display) -> Failure {
-    let error = Error::new(ErrorKind::InvalidInput, "use the name").at(what);
-    Failure::Final(error.caused_by(why.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::executor::block_on;
-
     use super::*;
 
     fn service(change: impl FnOnce(&mut S3Config)) -> Service {
@@ -323,40 +217,6 @@ mod tests {
         change(&mut config);
         let http = Http::new(&config.transfer).expect("usable");
         Service::new(&config, keys, http).expect("usable")
-    }
-
-    fn signed(change: impl FnOnce(&mut S3Config)) -> String {
-        let service = service(change);
-        let region = service.region.lock().expect("whole").region.clone();
-        let url = service.sign(&Method::GET, "a b/é.tar.gz", &[("x", "y z")], &region);
-        block_on(url).expect("signed").get().to_string()
-    }
-
-    #[test]
-    fn the_bucket_is_in_the_host_or_in_the_path() {
-        let endpoint = |url: &str| Some(url.to_owned());
-        let nearby = |o: &mut S3Config| o.endpoint = endpoint("http://127.0.0.1:9000");
-        for (url, start) in [
-            (signed(|_| ()), "https://bucket.s3.us-east-1.amazonaws.com/a%20b/%C3%A9.tar.gz?"),
-            (
-                signed(|o| o.path_style = Some(true)),
-                "https://s3.us-east-1.amazonaws.com/bucket/a%20b/",
-            ),
-            (
-                signed(|o| o.region = Some("eu-west-3".into())),
-                "https://bucket.s3.eu-west-3.amazonaws.com/a",
-            ),
-            (signed(nearby), "http://127.0.0.1:9000/bucket/a%20b/%C3%A9.tar.gz?"),
-            (
-                signed(|o| {
-                    (o.endpoint, o.path_style) = (endpoint("https://s3.example.com"), Some(false));
-                }),
-                "https://bucket.s3.example.com/a%20b/",
-            ),
-        ] {
-            assert!(url.starts_with(start), "{url}");
-            assert!(url.contains("X-Amz-Security-Token=to%2Fken"), "{url}");
-        }
     }
 
     #[test]
@@ -386,6 +246,7 @@ mod tests {
             ("http://127.0.0.2/b/k", "http://127.0.0.1/"),
             ("http://1.127.0.0.1.evil.net/b/k", "http://127.0.0.1/"),
             ("http://bucket.s3.eu-west-3.amazonaws.com/k", amazon),
+            ("https://s3-evil-12.us-east-1.elb.amazonaws.com/k", amazon),
             ("https://ec2-1-2-3-4.compute-1.amazonaws.com/k", amazon),
             ("https://bucket.s3.eu-west-3.amazonaws.com.evil.net/k", amazon),
             ("https://bucket.s3.eu-west-3.amazonaws.com/k", "https://s3.example.com/"),
@@ -402,17 +263,13 @@ mod tests {
             region: region.into(),
             ..ServiceError::default()
         };
-        let used = Region::new("us-east-1").expect("a region");
-        let corrected = |service_error| {
-            service.corrected(&used, &service_error).map(|region| region.as_str().to_owned())
-        };
+        let corrected = |service_error| service.corrected("us-east-1", &service_error);
         for (region, status) in [("", 400), ("us-east-1", 400), ("evil.net/", 400), ("eu", 404)] {
             assert_eq!(corrected(named(region, status)), None, "{region}");
         }
         assert_eq!(corrected(named("eu-west-3", 400)).as_deref(), Some("eu-west-3"));
         // A request that was sent before the correction gets the same region.
         assert_eq!(corrected(named("eu-west-4", 400)).as_deref(), Some("eu-west-3"));
-        let now = Region::new("eu-west-3").expect("a region");
-        assert!(service.corrected(&now, &named("eu-west-4", 301)).is_none());
+        assert!(service.corrected("eu-west-3", &named("eu-west-4", 301)).is_none());
     }
 }
