@@ -2,13 +2,15 @@
 
 FEATURES ?= isal
 PREFIX ?= /usr/local
+# What the tests build, as in tests/run.py.
+SELECTION = --workspace --exclude wingback-isal --features wingback-cli/mount
 # Of the C library: `--no-default-features` leaves the network out, `--features isal` makes ISA-L available.
 FFI_FEATURES ?=
 # What the benches measure: one command, with each of its encoders.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BENCHED = --wingback default=$(TARGET)/release/wingback --wingback "isa-l=$(TARGET)/release/wingback --encoder isa-l"
 
-.PHONY: help new-left-out setup setup-all test test-quick test-all test-rust test-go static miri install lint bench bench-cold bench-c bench-go bench-s3 bench-s3-day \
+.PHONY: help new-left-out setup setup-all test test-quick test-all test-docs test-rust test-go static miri install lint bench bench-cold bench-c bench-go bench-s3 bench-s3-day \
 	bench-daemon bench-incremental bench-align bench-encoders bench-index bench-tree bench-peer fuzz config-campaign daemon-campaign interrupt-campaign kill-campaign cycles-campaign \
 	tar-campaign name-campaign
 
@@ -18,7 +20,7 @@ help:
 # The file of left-out cases. `.ci/run` uses one file for all its steps.
 ifndef WINGBACK_LEFT_OUT
 export WINGBACK_LEFT_OUT := $(abspath $(TARGET))/left-out
-test-rust test-go test-all static: | new-left-out
+test test-rust test-go test-all static: | new-left-out
 endif
 
 new-left-out:
@@ -30,13 +32,12 @@ setup:
 setup-all:
 	@tests/setup.sh all
 
-test: test-rust test-go ## every part of the project against real programs and services
+test: setup test-docs ## every part of the project against real programs and services
+	tests/run.py --go usual
 
 test-quick: ## Rust without servers and the browser, and Go with the command: for each small change
 	@tests/setup.sh quick
-	cargo build --workspace --all-targets --exclude wingback-isal --features wingback-cli/mount
-	tests/run.py --quick
-	bindings/go/test.sh $(TARGET)/debug quick
+	tests/run.py --quick --go quick
 
 test-all: setup-all static ## as test, and tests whose tools take long to set up: MinIO, valgrind, cargo-c, CMake, musl, ISA-L
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-rust
@@ -46,15 +47,18 @@ test-all: setup-all static ## as test, and tests whose tools take long to set up
 	WINGBACK_TEST_ALL=1 $(MAKE) --no-print-directory test-go
 	WINGBACK_TEST_ALL=1 bindings/go/test.sh $(TARGET)/debug all
 
-test-rust: setup ## the part of test that is in Rust and C
-	tests/run.py
-	cargo test --workspace --doc
+test-docs: # the examples in the documents, and that the engine needs no runtime
+	cargo test --doc $(SELECTION)
 	tests/no-runtime.sh
+
+test-rust: setup test-docs ## the part of test that is in Rust and C
+	tests/run.py
 	tests/left-out.sh compare
 
 test-go: setup ## the part of test that is in Go
-	cargo build --workspace --all-targets --exclude wingback-isal --features wingback-cli/mount
+	cargo build --all-targets $(SELECTION)
 	bindings/go/test.sh $(TARGET)/debug
+	tests/left-out.sh compare
 
 static: setup-all ## the statically linked command, for amd64 and arm64: target/*-musl/release/wingback
 	tests/static.sh

@@ -15,9 +15,8 @@ use std::{
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        // With the features of `tests/run.py`, so that its build is used.
         let mut cargo = cargo::cargo(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--workspace", "--exclude", "wingback-isal", "--examples"]);
+        cargo.args(["build", "--quiet", "--examples"]).args(cargo::SELECTION);
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             cargo.arg("--release");

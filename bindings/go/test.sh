@@ -35,7 +35,6 @@ CGO_ENABLED=0 go vet ./...
 # Wings declares Go 1.21, and so do this module and the stand-in for Wings. Their go.mod ensures it.
 (cd wingstest && CGO_ENABLED=0 go vet ./...)
 if [ "$part" = usual ]; then
-    [ -z "${WINGBACK_LEFT_OUT-}" ] || ../../tests/left-out.sh compare
     echo "== the library, in the process"
     go test -count=1 -race -tags wingback_cgo ./...
     echo "== Wings"

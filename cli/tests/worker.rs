@@ -354,6 +354,7 @@ fn a_backup_waits_for_the_answer_of_the_client_after_it_has_read_the_source() {
 #[test]
 fn an_answer_without_a_question_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("backups")).unwrap();
     let mut worker = Worker::start();
     let limit = json!({ "limit": 1, "bytes_per_second": 1 });
     worker.say(&json!({ "id": 0, "op": "limit", "args": limit }).to_string());

@@ -2,6 +2,10 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
 
+/// The packages and features of `tests/run.py`. With others, cargo would build most of the workspace again.
+pub const SELECTION: [&str; 5] =
+    ["--workspace", "--exclude", "wingback-isal", "--features", "wingback-cli/mount"];
+
 /// Returns a command for cargo. Variables that cargo has set for this test are removed, because build
 /// scripts that read them would run again at each such call.
 pub fn cargo(program: impl AsRef<OsStr>) -> Command {

@@ -37,9 +37,7 @@ pub fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = cargo(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--workspace", "--all-targets"]);
-        // With the features of the other tests, so that nothing is built again.
-        cargo.args(["--exclude", "wingback-isal", "--features", "wingback-cli/mount"]);
+        cargo.args(["build", "--quiet", "--all-targets"]).args(cargo::SELECTION);
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
