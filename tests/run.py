@@ -30,7 +30,7 @@ CAMPAIGNS = {
     "hostile_patterns_", "after_any_edits_", "a_failure_at_any_change", "a_kill_at_any_change", "random_trees_",
 }
 # Most of their tests wait for a service or a clock.
-WAITING = {"command", "daemon", "panel", "s3"}
+WAITING = {"command", "daemon", "panel"}
 # These measure time and memory, or use both processors.
 ALONE = {"limited", "page_cache"}
 SLOWEST = 10
