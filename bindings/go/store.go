@@ -79,18 +79,29 @@ type Transfer struct {
 	StallAfter time.Duration
 	// CAFile is a PEM file with certificates to trust in addition to the system's.
 	CAFile string
+	// PublicOnly connects only to public addresses, also after redirects and DNS, for URLs that somebody
+	// else chose. Another address is an error of kind InvalidInput.
+	PublicOnly bool
+	// PublicExcept are hosts, addresses and networks such as "10.1.0.0/16" that PublicOnly allows as well.
+	PublicExcept []string
 }
 
 type wireTransfer struct {
-	Parallel     int      `json:"parallel,omitempty"`
-	RetryForMS   int64    `json:"retry_for_ms,omitempty"`
-	StallAfterMS int64    `json:"stall_after_ms,omitempty"`
-	CAFile       wireText `json:"ca_file,omitempty"`
+	Parallel     int       `json:"parallel,omitempty"`
+	RetryForMS   int64     `json:"retry_for_ms,omitempty"`
+	StallAfterMS int64     `json:"stall_after_ms,omitempty"`
+	CAFile       wireText  `json:"ca_file,omitempty"`
+	PublicOnly   *[]string `json:"public_only,omitempty"`
 }
 
 func (t Transfer) wire() wireTransfer {
+	var public *[]string
+	if t.PublicOnly {
+		except := append([]string{}, t.PublicExcept...)
+		public = &except
+	}
 	return wireTransfer{
-		t.Parallel, t.RetryFor.Milliseconds(), t.StallAfter.Milliseconds(), wireText(t.CAFile),
+		t.Parallel, t.RetryFor.Milliseconds(), t.StallAfter.Milliseconds(), wireText(t.CAFile), public,
 	}
 }
 

@@ -29,10 +29,15 @@ pub struct wingback_transfer {
     pub stall_after_ms: u64,
     /// A PEM file with certificates to trust in addition to the system's.
     pub ca_file: wingback_bytes,
+    /// Whether only public addresses are connected to, also after redirects and DNS, for URLs that
+    /// somebody else chose.
+    pub public_only: bool,
+    /// Hosts, addresses and networks that `public_only` allows as well, separated by commas.
+    pub public_except: wingback_bytes,
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `struct_size`. Zeroed memory is a valid value:
-// each other field is an integer or a pointer with its length.
+// each other field is an integer, a bool or a pointer with its length.
 unsafe impl Record for wingback_transfer {}
 
 #[cfg(feature = "s3")]
@@ -59,6 +64,12 @@ impl wingback_transfer {
         if given.ca_file.len > 0 {
             // SAFETY: the caller promises that the texts of the struct are readable.
             transfer = transfer.ca_file(unsafe { given.ca_file.path("transfer->ca_file") }?);
+        }
+        if given.public_only {
+            // SAFETY: the caller promises that the texts of the struct are readable.
+            let except = unsafe { given.public_except.text("transfer->public_except") }?;
+            let except = except.split(',').filter(|entry| !entry.is_empty());
+            transfer = transfer.public_only(except);
         }
         Ok(transfer)
     }

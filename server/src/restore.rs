@@ -8,7 +8,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use wingback::{Archive, Error, Owner, Restore, Result, Sha1, Transfer, UnpackOptions};
+use wingback::{Archive, Error, Owner, Restore, Result, Sha1, UnpackOptions};
 
 use crate::{
     api_error::ApiError,
@@ -51,9 +51,11 @@ pub(crate) async fn source(
 ) -> Result<Source, ApiError> {
     let archive = match (request.adapter, &request.download_url) {
         (Adapter::S3, Some(url)) => {
-            let link = Some(url).filter(|url| url.bytes().all(is_uri_byte));
-            let link = link.and_then(|url| Archive::link(url, Transfer::new()).ok());
-            link.ok_or_else(|| ApiError::invalid("the download_url is not an http or https URL"))?
+            if !url.bytes().all(is_uri_byte) {
+                return Err(ApiError::invalid("the download_url is not a URL"));
+            }
+            Archive::link(url, node.config.link_transfer())
+                .map_err(|e| ApiError::invalid(format!("the download_url: {e}")))?
         }
         (Adapter::S3, None) if node.config.s3.is_none() => {
             return Err(ApiError::invalid("an s3 backup needs its download_url"));

@@ -9,7 +9,7 @@ use reqwest::{
 
 use crate::{
     error::{Error, ErrorKind},
-    net::xml::Element,
+    net::{public::NotPublic, xml::Element},
 };
 
 /// Longest text of an error that is kept, in characters.
@@ -158,6 +158,9 @@ impl Failure {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
+            if let Some(not_public) = cause.downcast_ref::<NotPublic>() {
+                return Failure::Final(not_public.error("the host"));
+            }
             text = format!("{text}: {cause}");
             source = cause.source();
         }

@@ -26,6 +26,7 @@ use crate::{
     net::{
         Transfer,
         failure::{Failure, ServiceError},
+        public::PublicOnly,
         url::{SecretUrl, bad_redirect},
     },
     rt::background::Background,
@@ -58,6 +59,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Http {
     /// Follows no redirects. This module decides which host gets a request, and sends its body again.
     client: Client,
+    public_only: Option<PublicOnly>,
     retry_for: Duration,
     stall_after: Duration,
     has_responded: Arc<AtomicBool>,
@@ -85,7 +87,13 @@ impl Http {
             .tcp_nodelay(true);
         let client =
             certificates.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
+        let public_only = options.policy()?;
+        let client = match public_only.clone() {
+            Some(policy) => client.no_proxy().dns_resolver(Arc::new(policy)),
+            None => client,
+        };
         Ok(Http {
+            public_only,
             client: client.build().map_err(fail)?,
             retry_for: options.retry_for,
             stall_after: options.stall_after,
@@ -152,6 +160,7 @@ impl Http {
         headers: HeaderMap,
         content: Option<RequestBody>,
     ) -> Result<Response, Failure> {
+        self.public_only.iter().try_for_each(|policy| policy.check_url(url))?;
         // The kernel may still send buffered bytes of the body after it has accepted the last one.
         let in_buffers = content.as_ref().map_or(0, RequestBody::len).div_ceil(SLOWEST);
         let activity = Arc::new(Activity::new());

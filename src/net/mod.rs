@@ -4,6 +4,7 @@
 
 pub(crate) mod failure;
 pub(crate) mod http;
+mod public;
 pub(crate) mod range;
 pub(crate) mod runtime;
 pub(crate) mod url;
@@ -11,6 +12,7 @@ pub(crate) mod xml;
 
 use std::{path::PathBuf, time::Duration};
 
+use self::{public::PublicOnly, url::SecretUrl};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most parts or ranges that are transferred at once.
@@ -19,7 +21,7 @@ const PARALLEL_MAX: usize = 256;
 /// Settings of transfers over the network: parallel requests, retries, timeouts and certificates.
 ///
 /// With the feature `serde` they can be deserialized. The keys are `parallel`, `retry_for_ms` and
-/// `stall_after_ms` in milliseconds, and `ca_file`. A missing key means its default, and an unknown key is an
+/// `stall_after_ms` in milliseconds, `ca_file`, and `public_only` with the list of exceptions. A missing key means its default, and an unknown key is an
 /// error.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
@@ -36,6 +38,7 @@ pub struct Transfer {
     )]
     pub(crate) stall_after: Duration,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) public_only: Option<Vec<String>>,
 }
 
 impl Default for Transfer {
@@ -45,6 +48,7 @@ impl Default for Transfer {
             retry_for: Duration::from_secs(180),
             stall_after: Duration::from_secs(60),
             ca_file: None,
+            public_only: None,
         }
     }
 }
@@ -90,14 +94,47 @@ impl Transfer {
         self
     }
 
-    /// Refuses settings that no operation can use. It does not read the certificates.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Connects only to public addresses, for URLs that somebody else chose. The exceptions are names of hosts,
+    /// addresses, or networks such as `10.1.0.0/16`. By default all addresses are allowed.
+    ///
+    /// Addresses of this machine, of private networks and of special purposes (RFC 6890) are not public. This
+    /// applies to the URL, to what its host resolves to, and to redirects. No proxy is used, because a proxy would
+    /// resolve the host. An operation fails with [`InvalidInput`](ErrorKind::InvalidInput) before it connects to
+    /// another address, or if an exception is none of these forms.
+    #[must_use]
+    pub fn public_only(mut self, except: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.public_only = Some(except.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Checks the settings, but not the certificates.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if a setting cannot be used. The error names it.
+    pub fn check(&self) -> Result<()> {
+        self.policy()?;
         if (1..=PARALLEL_MAX).contains(&self.parallel) {
             return Ok(());
         }
         let why = format!("it must be from 1 to {PARALLEL_MAX}, not {}", self.parallel);
-        Err(Error::new(ErrorKind::InvalidInput, "use the option").at("parallel").caused_by(why))
+        Err(invalid("parallel", why))
     }
+
+    /// Refuses a URL whose host is an address that is not allowed.
+    pub(crate) fn check_url(&self, url: &SecretUrl) -> Result<()> {
+        self.policy()?.map_or(Ok(()), |policy| policy.check_url(url))
+    }
+
+    /// Returns the addresses that are allowed. `None` if all are.
+    fn policy(&self) -> Result<Option<PublicOnly>> {
+        let policy = self.public_only.as_deref().map(PublicOnly::parse).transpose();
+        policy.map_err(|why| invalid("public_only", why))
+    }
+}
+
+fn invalid(option: &str, why: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, "use the option").at(option).caused_by(why)
 }
 
 #[cfg(feature = "serde")]

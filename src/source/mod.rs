@@ -99,10 +99,13 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the URL is neither http nor https.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the URL is neither http nor https, or if its host is an
+    /// address that [`Transfer::public_only`] does not allow.
     #[cfg(feature = "s3")]
     pub fn link(url: &str, transfer: Transfer) -> Result<Self> {
-        Ok(Archive::new(Origin::Link(SecretUrl::parse(url)?, transfer)))
+        let url = SecretUrl::parse(url)?;
+        transfer.check_url(&url)?;
+        Ok(Archive::new(Origin::Link(url, transfer)))
     }
 
     /// Returns an archive that comes as a stream from its start to its end, such as the body of a download. It

@@ -204,6 +204,33 @@ fn a_link_gives_a_list_in_one_request_and_one_file_in_another() {
 }
 
 #[test]
+fn a_link_to_a_private_address_is_read_only_as_an_exception() {
+    let (proxy, url) = linked(&local(&tree()).1, |_| Fault::None);
+    // A host in a URL for which the signature of the service does not matter here.
+    let named = url.replace("127.0.0.1", "localhost");
+    let listed = |url: &str, except: &[&str]| {
+        let archive = Archive::link(url, quick().public_only(except.iter().copied()))?;
+        block_on(List::new().start(archive)).map(drop)
+    };
+    let began = Instant::now();
+    for (url, except) in [(&url, "localhost"), (&named, "127.0.0.2"), (&named, "10.0.0.0/8")] {
+        let error = listed(url, &[except]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("not a public address"), "{error}");
+    }
+    // It is not retried.
+    assert!(began.elapsed() < Duration::from_secs(2) && proxy.log().is_empty());
+    listed(&url, &["10.0.0.0/8", "127.0.0.0/8"]).unwrap();
+    for allowed in [&["localhost"][..], &["127.0.0.1", "::1"]] {
+        let answer = listed(&named, allowed).map_err(|e| e.to_string());
+        assert!(!answer.is_err_and(|e| e.contains("not a public address")));
+    }
+    assert!(proxy.log().len() >= 3);
+    let error = listed(&url, &["127.0.0.0/33"]).unwrap_err();
+    assert!(error.to_string().contains("option public_only: \"127.0.0.0/33\""), "{error}");
+}
+
+#[test]
 fn a_whole_read_of_a_link_is_one_stream_that_is_resumed() {
     let tree = tree();
     // Interrupted several times, each time a little later.

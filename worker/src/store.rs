@@ -185,7 +185,8 @@ mod tests {
             "credentials": {"access_key": "a", "secret_key": "hidden", "session_token": "hidden"},
             "prefix": "p/", "names": "{uuid}.tgz", "part_size": 5242880, "storage_class": "COLD",
             "encryption": "aws:kms", "kms_key_id": "k", "dead_after_s": 7, "transfer":
-            {"parallel": 2, "retry_for_ms": 1500, "stall_after_ms": 20, "ca_file": "/ca"}}}"#;
+            {"parallel": 2, "retry_for_ms": 1500, "stall_after_ms": 20, "ca_file": "/ca",
+            "public_only": ["10.0.0.0/8"]}}}"#;
         let spec = parse(all).expect("all keys");
         let shown = format!("{spec:?}");
         assert!(shown.contains("dead_after: 7s") && shown.contains("retry_for: 1.5s"), "{shown}");

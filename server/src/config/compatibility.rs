@@ -79,6 +79,11 @@ impl Compatibility {
         }
     }
 
+    /// Returns whether restores download only from public addresses.
+    pub(super) fn links_are_public(self) -> bool {
+        self == Self::Pelican
+    }
+
     /// Returns the status for a backup with an unknown adapter.
     pub(super) fn invalid_adapter_status(self) -> StatusCode {
         match self {

@@ -27,7 +27,7 @@ use std::{
 use hyper::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
-use wingback::{Encoder, IgnoreFile, Level, Profile, Rules};
+use wingback::{Encoder, IgnoreFile, Level, Profile, Rules, Transfer};
 use wingback_hooks::Hooks;
 
 use self::{
@@ -103,6 +103,8 @@ struct Backups {
     write_limit: i64,
     /// One of the words of Wings. Wings treats any other word as `best_speed`.
     compression_level: String,
+    /// Hosts, addresses and networks that a restore may download from although they are not public.
+    restore_host_allowlist: Option<Vec<String>>,
 }
 
 /// The attribute that shows whether a file has changed.
@@ -263,6 +265,8 @@ impl Config {
         if !self.remote.is_empty() {
             ServiceUrl::parse(&self.remote).map_err(|why| format!("remote: {why}"))?;
         }
+        let transfer = self.link_transfer().check();
+        transfer.map_err(|e| format!("system.backups.restore_host_allowlist: {e}"))?;
         let encoder = self.wingback.encoder.check(self.level());
         encoder.map_err(|why| format!("wingback.encoder: {why}"))?;
         self.s3.as_ref().map_or(Ok(()), Bucket::check).map_err(|why| format!("s3: {why}"))
@@ -350,6 +354,21 @@ impl Config {
     pub(crate) fn invalid_uuid_status(&self) -> StatusCode {
         let default = self.wingback.compatibility.invalid_uuid_status();
         self.wingback.invalid_uuid_status.unwrap_or(default)
+    }
+
+    /// Returns the settings for the links of restores.
+    pub(crate) fn link_transfer(&self) -> Transfer {
+        match self.allowed_hosts() {
+            Some(except) => Transfer::new().public_only(except),
+            None => Transfer::new(),
+        }
+    }
+
+    /// Returns the hosts without a public address that a link may lead to. `None` if it may lead to all.
+    fn allowed_hosts(&self) -> Option<&[String]> {
+        let listed = self.system.backups.restore_host_allowlist.as_deref();
+        let by_default = || self.wingback.compatibility.links_are_public().then_some(&[][..]);
+        listed.or_else(by_default)
     }
 
     pub(crate) fn level(&self) -> Level {

@@ -30,6 +30,11 @@ impl Config {
             ("wingback.rules", self.rules().code().to_owned(), wingback.rules.is_some()),
             ("wingback.tokens", self.tokens().code().to_owned(), wingback.tokens.is_some()),
             (
+                "system.backups.restore_host_allowlist",
+                self.allowed_hosts().map_or("all".to_owned(), |hosts| format!("public, {hosts:?}")),
+                system.backups.restore_host_allowlist.is_some(),
+            ),
+            (
                 "wingback.invalid_adapter_status",
                 self.invalid_adapter_status().as_str().to_owned(),
                 wingback.invalid_adapter_status.is_some(),

@@ -65,7 +65,14 @@ impl Node {
         };
         let more = format!("  compatibility: {compatibility}\n{wingback}");
         let mut daemon = Daemon::idle(&more, &panel.url());
-        daemon.configure(TOKEN, system);
+        let system = match (fork, &bucket) {
+            // The service of the tests has no public address.
+            (Fork::Pelican, Some(_)) => {
+                format!("  backups:\n    restore_host_allowlist: [127.0.0.1]\n{system}")
+            }
+            _ => system.to_owned(),
+        };
+        daemon.configure(TOKEN, &system);
         let ignored = daemon.dir(daemon.server()).join(".pelicanignore");
         fs::write(ignored, "*.dat\n").unwrap();
         daemon.start();

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    node::{Node, with_each_fork},
+    node::{Fork, Node, with_each_fork},
     server::Server,
 };
 
@@ -28,6 +28,22 @@ fn an_archive_in_the_bucket_is_restored_from_its_link() {
         assert_eq!(fs::read(node.dir().join("server.properties")).unwrap(), b"motd=x\n");
         assert!(!node.dir().join("new").exists());
     });
+}
+
+#[test]
+fn a_link_to_a_private_address_is_refused_as_by_pelican() {
+    let node = Node::start(Fork::Pelican);
+    let backup = node.made("wings");
+    for address in ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]"] {
+        let link = format!("http://{address}:9/a.tar.gz");
+        let answer = node.restore("s3", backup, true, &link).expect(400);
+        assert!(answer.text().contains("is not a public address"), "{}", answer.text());
+    }
+    let mut page = node.socket(json!({}));
+    node.restore("s3", backup, true, "http://localhost:9/a.tar.gz").expect(202);
+    page.until("backup restore completed");
+    node.restores(backup, &[false]);
+    assert!(node.dir().join("server.properties").exists());
 }
 
 #[test]
