@@ -138,10 +138,10 @@ pub struct Create {
     pub verbose: bool,
 
     #[command(flatten)]
-    pub hooks: Hooks,
+    pub output: Output,
 
     #[command(flatten)]
-    pub output: Output,
+    pub hooks: Hooks,
 
     #[command(flatten)]
     pub remote: Remote,

@@ -29,9 +29,6 @@ pub struct Prune {
     #[arg(value_name = "PLACE")]
     pub place: PathBuf,
 
-    #[command(flatten)]
-    pub rules: Rules,
-
     /// Attributes that the archives of one group have in common
     #[arg(long, value_enum, default_value = "label,host")]
     pub group_by: GroupByArg,
@@ -58,6 +55,9 @@ pub struct Prune {
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub rules: Rules,
 
     #[command(flatten)]
     pub remote: Remote,

@@ -156,6 +156,17 @@ fn each_subcommand_shows_examples_that_parse() {
 }
 
 #[test]
+fn general_options_come_before_those_with_a_heading() {
+    for (command, heading) in
+        [("create", "Hooks"), ("prune", "Rules"), ("verify", "All archives of a place")]
+    {
+        let help = ok(wingback().args([command, "--help"])).out;
+        let (general, _) = help.split_once(&format!("\n{heading}:\n")).expect("a heading");
+        assert!(general.contains("--json") && general.contains("--read-limit"), "{help}");
+    }
+}
+
+#[test]
 fn help_fits_into_80_columns() {
     let help = |args: &[&str]| ok(wingback().args(args).env("COLUMNS", "80")).out;
     let all = help(&["--help"]);
