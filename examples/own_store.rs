@@ -7,7 +7,7 @@
 use std::{env, ffi::OsString, process::exit};
 
 use bytes::Bytes;
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture, stream::BoxStream};
 use wingback::{Backup, Key, LocalStore, Object, ReadRange, Result, Store, Upload};
 
 struct LoggedStore(LocalStore);
@@ -36,7 +36,7 @@ impl Store for LoggedStore {
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
         self.0.delete(key)
     }
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+    fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
         self.0.sweep()
     }
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {

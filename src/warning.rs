@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::size::Size;
+
 /// Something that the caller should know and that does not fail the operation. `Display` explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -265,10 +267,13 @@ impl fmt::Display for Warning {
                 write!(f, "{count} more entries have times before 1677 or after 2262")
             }
             Warning::Empty => f.write_str("the archive is empty"),
-            Warning::Shrank { content, previous } => write!(
-                f,
-                "the archive has {content} bytes of content, and the previous one has {previous}"
-            ),
+            Warning::Shrank { content, previous } => {
+                let (content, previous) = (Size(*content), Size(*previous));
+                write!(
+                    f,
+                    "the archive has {content} of content, and the previous one has {previous}"
+                )
+            }
             Warning::PreviousUnused(why) => {
                 write!(f, "the previous archive is not used: {why}")
             }

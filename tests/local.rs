@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::executor::block_on;
+use futures::{TryStreamExt, executor::block_on};
 use support::{Tree, key, noise, wait_until};
 use wingback::{
     ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store, testing::store_conformance,
@@ -72,13 +72,13 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
 
     let error = block_on(tree.backup().start(store.clone(), key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
-    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0]);
+    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [""; 0]);
     assert!(part.exists() && other.try_wait().unwrap().is_none());
 
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(part.exists(), "a killed process cannot remove its file");
-    assert_eq!(block_on(store.sweep()).unwrap(), [part]);
+    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [part]);
     block_on(tree.backup().start(store, key())).unwrap();
 }
 
@@ -134,7 +134,7 @@ fn all_files_with_possible_names_are_listed_and_only_parts_are_swept() {
     assert!(listed.iter().map(|object| object.key.as_str()).eq(names));
     let modified = fs::metadata(tmp.path().join("d.txt")).unwrap().modified().ok();
     assert_eq!(listed[2], Object::new("d.txt".parse().unwrap(), 1, modified));
-    assert_eq!(block_on(store.sweep()).unwrap(), [left]);
+    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [left]);
     assert!(dir.join(".0.wingback-part").exists() && dir.join(".1.wingback-part").exists());
 }
 
@@ -156,7 +156,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let left = dir.join(".a.tar.gz.wingback-part");
     let store = LocalStore::new(&dir).mkdir(true);
     fs::write(&left, "left").unwrap();
-    assert_eq!(block_on(store.sweep()).unwrap(), [left.as_path()]);
+    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [left.as_path()]);
     fs::write(&left, "left").unwrap();
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());
@@ -165,7 +165,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     block_on(store.delete(&key())).unwrap();
     let live = File::create(&left).unwrap();
     live.lock().unwrap();
-    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0]);
+    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [""; 0]);
     let error = block_on(tree.backup().start(store, key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(left.exists());

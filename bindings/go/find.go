@@ -31,29 +31,37 @@ type FileVersion struct {
 	Archives []ArchiveTime
 }
 
-// An ArchiveTime is an archive of a store, and its time.
+// An ArchiveTime is an archive of a store, with its label and time.
 type ArchiveTime struct {
 	Key string
+	// Label is the label of the archive; empty if it has none.
+	Label string
 	// Made is the time at which the backup began; zero if it is unknown.
 	Made time.Time
 }
 
 // UnmarshalJSON decodes the engine's answer.
 func (v *FileVersion) UnmarshalJSON(text []byte) error {
+	var said struct{ Archives []ArchiveTime }
+	if err := json.Unmarshal(text, &said); err != nil {
+		return err
+	}
+	v.Archives = said.Archives
+	return json.Unmarshal(text, &v.Member)
+}
+
+// UnmarshalJSON decodes the engine's answer.
+func (a *ArchiveTime) UnmarshalJSON(text []byte) error {
 	var said struct {
-		Archives []struct {
-			Key  string
-			Made *int64 `json:"made_ns"`
-		}
+		Key, Label string
+		LabelB64   []byte `json:"label_b64"`
+		Made       *int64 `json:"made_ns"`
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
-	v.Archives = nil
-	for _, archive := range said.Archives {
-		v.Archives = append(v.Archives, ArchiveTime{archive.Key, timeOf(archive.Made)})
-	}
-	return json.Unmarshal(text, &v.Member)
+	*a = ArchiveTime{said.Key, wirePath{said.Label, said.LabelB64}.path(), timeOf(said.Made)}
+	return nil
 }
 
 // timeOf converts nanoseconds since 1970; nil is an unknown time.

@@ -91,6 +91,9 @@ func TestTheVersionsOfAFileAreFound(t *testing.T) {
 	if newest.Path != "world/"+odd || newest.Size != 7 || newest.Archives[0].Key != "another.tar.gz" || newest.Archives[0].Made.IsZero() {
 		t.Errorf("%+v", newest)
 	}
+	if newest.Archives[0].Label != "lobby" {
+		t.Errorf("%+v", newest.Archives)
+	}
 	if len(found.Unsearched) != 1 || found.Unsearched[0].Key != "damaged.tar.gz" || found.Unsearched[0].Kind != wingback.InvalidInput {
 		t.Errorf("%+v", found.Unsearched)
 	}

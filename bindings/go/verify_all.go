@@ -44,12 +44,14 @@ func (c *ArchiveCheck) UnmarshalJSON(text []byte) error {
 	var said struct {
 		Type, Key, Message string
 		Kind               Kind
-		Made               *int64 `json:"made_ns"`
 	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return err
 	}
-	*c = ArchiveCheck{ArchiveTime: ArchiveTime{said.Key, timeOf(said.Made)}}
+	*c = ArchiveCheck{}
+	if err := json.Unmarshal(text, &c.ArchiveTime); err != nil {
+		return err
+	}
 	if said.Type == "unverified" {
 		c.Unread = &Unread{said.Key, said.Kind, said.Message}
 		return nil

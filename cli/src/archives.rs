@@ -1,6 +1,6 @@
 //! Locations of archives: files, standard input, objects in S3, links.
 
-use std::{os::unix::ffi::OsStrExt, path::Path};
+use std::path::Path;
 
 use smol::Unblock;
 use wingback::{
@@ -8,12 +8,21 @@ use wingback::{
     S3Store, Store, Transfer,
 };
 
-use crate::args;
+use crate::{args, url::scheme};
 
 /// Opens the archive that an argument names.
 pub fn archive(path: &Path, remote: &args::Remote) -> Result<Archive<'static>, Error> {
     if path.as_os_str() == "-" {
         return Ok(Archive::stream(Unblock::with_capacity(1 << 20, std::io::stdin())));
+    }
+    if is_place(path) {
+        let what = if scheme(path).is_some() { "prefix" } else { "directory" };
+        let why = format!(
+            "it is a {what}, not an archive; `wingback archives` lists the archives of one"
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, "open the archive")
+            .at(path)
+            .caused_by(why));
     }
     if let Some((bucket, object)) = in_s3(path)? {
         let key = Key::new(object).map_err(|e| e.at(path))?;
@@ -96,16 +105,6 @@ pub fn is_place(path: &Path) -> bool {
         Ok(Some((_, object))) => object.is_empty() || object.ends_with('/'),
         _ => path.is_dir(),
     }
-}
-
-/// Returns the scheme of a URL. `None` for a path; `./ftp://x` is one.
-fn scheme(path: &Path) -> Option<&str> {
-    let text = path.as_os_str().as_bytes();
-    let end = text.windows(3).position(|part| part == b"://")?;
-    let scheme = std::str::from_utf8(&text[..end]).ok()?;
-    let is_letter = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    (is_scheme && scheme.chars().all(is_letter)).then_some(scheme)
 }
 
 fn unknown(path: &Path, scheme: &str, known: &str) -> Error {

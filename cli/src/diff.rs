@@ -17,7 +17,7 @@ pub async fn diff(args: &args::Diff) -> Status {
         complain("standard input can be only one of the two");
         return Status::Usage;
     }
-    let style = if args.json { Style::Json } else { Style::Quiet };
+    let style = Style::of_short(args.json);
     let compared = match run(args, style).await {
         Ok(compared) => compared,
         Err(e) => {

@@ -1,6 +1,7 @@
 //! `wingback find`.
 
 use std::{
+    collections::BTreeSet,
     os::unix::ffi::{OsStrExt, OsStringExt},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use crate::{
 
 pub async fn find(args: &args::Find) -> Status {
     let style = if args.json { Style::Json } else { Style::Quiet };
-    let (store, found) = match search(args, style).await {
+    let (store, found) = match search(args).await {
         Ok(found) => found,
         Err(e) => {
             style.error(&e);
@@ -44,13 +45,13 @@ pub async fn find(args: &args::Find) -> Status {
     }
 }
 
-async fn search(args: &args::Find, style: Style) -> Result<(Arc<dyn Store>, Found), Error> {
+async fn search(args: &args::Find) -> Result<(Arc<dyn Store>, Found), Error> {
     let store: Arc<dyn Store> = archives::existing(&args.place, &args.remote)?.into();
     let mut find = Find::new().select(args.pattern.as_bytes()).read_limit(args.limit.limiter());
     if let Some(label) = &args.label {
         find = find.label(label.as_bytes());
     }
-    let found = style.run(find.start(store.clone())).await?;
+    let found = Style::of_tasks(args.json).run(find.start(store.clone())).await?;
     Ok((store, found))
 }
 
@@ -64,13 +65,22 @@ fn text(store: &dyn Store, version: &FileVersion) -> String {
     };
     let archive = store.location(&archives[0].key).into_vec();
     format!(
-        "  {}  {:>12}  in {}, {times}\n    wingback extract {} . {}",
+        "  {}  {:>12}  in {}{}, {times}\n    wingback extract {} . {}",
         timestamp(member.mtime_ns),
         member.size,
         plural(archives.len() as u64, "archive"),
+        labels(version),
         shell_word(&archive),
         shell_word(&member.path),
     )
+}
+
+/// Returns the labels of the archives of a version: ` of arena, lobby`.
+fn labels(version: &FileVersion) -> String {
+    let labels: BTreeSet<_> =
+        version.archives.iter().filter_map(|archive| archive.label()).collect();
+    let labels: Vec<_> = labels.into_iter().map(bytes).collect();
+    if labels.is_empty() { String::new() } else { format!(" of {}", labels.join(", ")) }
 }
 
 fn report(store: &dyn Store, found: &Found, is_json: bool) {

@@ -22,21 +22,21 @@ mod signals;
 mod status;
 mod stdout;
 mod stored;
+mod sweep;
 mod times;
 mod units;
+mod url;
 mod verify_all;
 mod worker;
 
-use std::{os::unix::ffi::OsStrExt, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
 use clap::CommandFactory;
-use wingback::NamedBytes;
 
 use crate::{
-    archives::Archives,
     args::{Cli, Command},
-    output::{Style, bytes, complain, print, say},
+    output::{complain, say},
     status::Status,
 };
 
@@ -77,7 +77,7 @@ fn run(command: Command) -> Status {
         Command::Extract(args) => smol::block_on(restore::extract(&args)),
         Command::Restore(args) => smol::block_on(restore::restore(&args)),
         Command::Recover(args) => smol::block_on(restore::recover(&args)),
-        Command::Sweep(args) => smol::block_on(sweep(&args)),
+        Command::Sweep(args) => smol::block_on(sweep::sweep(&args)),
         Command::Prune(args) => smol::block_on(prune::prune(&args)),
         Command::Lock(args) => smol::block_on(stored::lock(&args)),
         Command::Unlock(args) => smol::block_on(stored::unlock(&args)),
@@ -89,34 +89,6 @@ fn run(command: Command) -> Status {
             Status::Done
         }
         Command::Man { command } => man(command.as_deref()),
-    }
-}
-
-async fn sweep(args: &args::Sweep) -> Status {
-    let style = if args.json { Style::Json } else { Style::Quiet };
-    let swept = async {
-        archives::require(&args.place)?;
-        let age = Duration::from_secs(args.older_than.saturating_mul(3600));
-        let archives = Archives::at(&args.place, &args.name, &args.remote, |config| {
-            config.dead_after = age;
-        })?;
-        archives.store().sweep().await
-    };
-    match swept.await {
-        Ok(swept) if args.json => {
-            let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
-            let removed: Vec<_> = locations.collect();
-            print(&serde_json::json!({ "type": "sweep", "removed": removed }));
-            Status::Done
-        }
-        Ok(swept) => {
-            swept.iter().for_each(|at| say(&format!("removed {}", bytes(at.as_bytes()))));
-            Status::Done
-        }
-        Err(e) => {
-            style.error(&e);
-            Status::Failed
-        }
     }
 }
 

@@ -14,7 +14,10 @@ use std::{
 
 use futures::future;
 use serde::Serialize;
-use wingback::{Archive, Change, Error, ErrorKind, Handle, LISTED_MAX, Phase, Report, Task};
+use wingback::{
+    Archive, Change, Error, ErrorKind, Handle, LISTED_MAX, Listed, Phase, Report, Skipped, Task,
+    Warning,
+};
 
 use crate::{
     archives, args,
@@ -97,12 +100,11 @@ impl Style {
         let (every, mut show): (_, Show) = match self {
             Style::Quiet => return,
             Style::Json => (Duration::from_millis(250), Box::new(print)),
-            Style::Bar => (Duration::from_millis(100), progress::bar()),
+            Style::Bar => (progress::TICK, progress::bar()),
             Style::Lines => (Duration::from_secs(5), progress::lines()),
         };
         if self == Style::Bar {
-            // A short task shows nothing.
-            smol::Timer::after(Duration::from_secs(1)).await;
+            smol::Timer::after(progress::DELAY).await;
         }
         let mut last = None;
         loop {
@@ -146,11 +148,12 @@ pub fn written(result: io::Result<()>) {
 }
 
 /// Returns the exit status: `status`, or a failure if standard output had an error. A reader that closed the
-/// pipe is not an error, because it has read all it needs. After a cancel, the signal decides.
+/// pipe is not an error, because it has read all it needs. After a signal has cancelled the command, the signal
+/// decides.
 pub fn finish(status: Status) -> ExitCode {
     let status = with_output(status);
     match signals::cancelled() {
-        Some(code) if status == Status::Failed && IS_CANCELLED.load(Relaxed) => code.into(),
+        Some(code) if IS_CANCELLED.load(Relaxed) => code.into(),
         _ => status.into(),
     }
 }
@@ -253,8 +256,7 @@ pub fn report(report: &Report) -> String {
     if report.excluded > 0 {
         lines.push(format!("excluded  {}", count(report.excluded)));
     }
-    let skipped = report.skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
-    list(&mut lines, "skipped", report.skipped.total(), skipped);
+    list_skipped(&mut lines, &report.skipped);
     let changed = report.changed.iter().map(|c| {
         let how = match c.change {
             Change::Grew => "grew while it was read",
@@ -264,9 +266,19 @@ pub fn report(report: &Report) -> String {
         format!("{}: {how}", bytes(&c.path))
     });
     list(&mut lines, "changed", report.changed.total(), changed);
-    let warnings = report.warnings.iter().map(|w| plain(&w.to_string()));
-    list(&mut lines, "warnings", report.warnings.len() as u64, warnings);
+    list_warnings(&mut lines, &report.warnings);
     lines.join("\n")
+}
+
+/// Adds the paths that a backup skips, with the reasons.
+pub fn list_skipped(lines: &mut Vec<String>, skipped: &Listed<Skipped>) {
+    let reasons = skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
+    list(lines, "skipped", skipped.total(), reasons);
+}
+
+pub fn list_warnings(lines: &mut Vec<String>, warnings: &[Warning]) {
+    let texts = warnings.iter().map(|warning| plain(&warning.to_string()));
+    list(lines, "warnings", warnings.len() as u64, texts);
 }
 
 /// Adds a title with the number of items, and the first items.

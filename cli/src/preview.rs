@@ -10,7 +10,9 @@ use crate::{
     archives::Archives,
     args,
     create::{self, counted},
-    output::{Lines, Style, bytes, complain, json_line, list, plain, print, say},
+    output::{
+        Lines, Style, bytes, complain, json_line, list_skipped, list_warnings, plain, print, say,
+    },
     status::Status,
     units::{contents, count},
 };
@@ -127,9 +129,7 @@ fn text(preview: &Preview) -> String {
             count(preview.unselected)
         ),
     ];
-    let skipped = preview.skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
-    list(&mut lines, "skipped", preview.skipped.total(), skipped);
-    let warnings = preview.warnings.iter().map(|w| plain(&w.to_string()));
-    list(&mut lines, "warnings", preview.warnings.len() as u64, warnings);
+    list_skipped(&mut lines, &preview.skipped);
+    list_warnings(&mut lines, &preview.warnings);
     lines.join("\n")
 }

@@ -1,6 +1,10 @@
 //! Progress for people: a bar on a terminal, or a line every few seconds.
 
-use std::io::{Write, stderr};
+use std::{
+    cell::Cell,
+    io::{Write, stderr},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wingback::{Phase, Progress};
@@ -9,6 +13,12 @@ use crate::units::{clock, plural, size};
 
 /// Shows progress.
 pub type Show = Box<dyn FnMut(&Progress)>;
+
+/// A shorter command shows no bar.
+pub const DELAY: Duration = Duration::from_secs(1);
+
+/// Time between two changes of a bar.
+pub const TICK: Duration = Duration::from_millis(100);
 
 /// Shows progress as a bar that takes the rest of a line. The terminal has no bar after `Committing`.
 pub fn bar() -> Show {
@@ -35,6 +45,17 @@ fn new_bar(total: Option<u64>) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+/// Shows how much a command that is no task has done, such as `removed: 12`, until it is dropped.
+pub async fn count(what: &str, done: &Cell<u64>) {
+    smol::Timer::after(DELAY).await;
+    let bar = new_bar(None);
+    loop {
+        bar.set_message(format!("{what}: {}", crate::units::count(done.get())));
+        bar.tick();
+        smol::Timer::after(TICK).await;
+    }
 }
 
 /// Shows progress as lines.

@@ -73,20 +73,21 @@ async fn run(args: &args::Prune) -> Result<()> {
 
 fn rules(args: &args::Prune) -> Retention {
     let number = |n: Option<u32>| n.unwrap_or(0) as usize;
+    let keep = &args.rules;
     let mut rules = Retention::new()
-        .last(number(args.keep_last))
-        .hourly(number(args.keep_hourly))
-        .daily(number(args.keep_daily))
-        .weekly(number(args.keep_weekly))
-        .monthly(number(args.keep_monthly))
-        .yearly(number(args.keep_yearly))
-        .within(args.keep_within.unwrap_or_default())
+        .last(number(keep.keep_last))
+        .hourly(number(keep.keep_hourly))
+        .daily(number(keep.keep_daily))
+        .weekly(number(keep.keep_weekly))
+        .monthly(number(keep.keep_monthly))
+        .yearly(number(keep.keep_yearly))
+        .within(keep.keep_within.unwrap_or_default())
         .group_by(args.group_by.into())
         .unidentified(args.unidentified);
-    for (key, value) in &args.keep_tag {
+    for (key, value) in &keep.keep_tag {
         rules = rules.keep_tag(key, value);
     }
-    args.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
+    keep.max_size.iter().fold(rules, |rules, &bytes| rules.max_bytes(bytes))
 }
 
 async fn verify(

@@ -4,14 +4,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 use wingback::{
-    Extract, Extracted, LISTED_MAX, NotExtracted, Recovered, Restore, Restored, UnpackOptions,
-    Unpacked,
+    Extract, Extracted, LISTED_MAX, Listed, NotExtracted, Recovered, Restore, Restored,
+    UnpackOptions, Unpacked,
 };
 
 use crate::{
     args,
     inspect::{damage_lines, unmatched},
-    output::{Style, bytes, list, list_first, plain, print, say},
+    output::{Style, bytes, list, list_first, list_warnings, print, say},
     status::Status,
     units::{contents, plural},
 };
@@ -130,10 +130,8 @@ fn extracted_text(done: &Extracted) -> String {
         format!("read      {}", done.read_method),
         format!("time      {:.2} s", done.duration.as_secs_f64()),
     ];
-    let skipped = &done.unpacked.skipped;
-    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
-    let warnings = done.warnings.iter().map(|w| plain(&w.to_string()));
-    list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
+    list_skipped(&mut lines, &done.unpacked.skipped);
+    list_warnings(&mut lines, &done.warnings);
     if !done.damage.is_empty() {
         damage_lines(&mut lines, &done.damage);
     }
@@ -163,10 +161,8 @@ fn restored_text(done: &Restored, dry_run: bool) -> String {
     if done.recovered.is_some() {
         lines.push(format!("before    {}", recovered_text(done.recovered)));
     }
-    let skipped = &done.unpacked.skipped;
-    list(&mut lines, "skipped", skipped.total(), skipped_lines(skipped));
-    let warnings = done.warnings.iter().map(|w| plain(&w.to_string()));
-    list(&mut lines, "warnings", done.warnings.len() as u64, warnings);
+    list_skipped(&mut lines, &done.unpacked.skipped);
+    list_warnings(&mut lines, &done.warnings);
     lines.join("\n")
 }
 
@@ -177,8 +173,9 @@ fn content(unpacked: &Unpacked) -> String {
     )
 }
 
-fn skipped_lines(skipped: &[NotExtracted]) -> impl Iterator<Item = String> {
-    skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason))
+fn list_skipped(lines: &mut Vec<String>, skipped: &Listed<NotExtracted>) {
+    let reasons = skipped.iter().map(|s| format!("{}: {}", bytes(&s.path), s.reason));
+    list(lines, "skipped", skipped.total(), reasons);
 }
 
 fn recovered_text(recovered: Option<Recovered>) -> String {

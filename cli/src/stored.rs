@@ -1,6 +1,6 @@
 //! `wingback archives`, `lock` and `unlock`.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt, sync::Arc};
 
 use serde::Serialize;
 use wingback::{Archives, NamedBytes, Result, Store, StoredArchive, Task};
@@ -12,8 +12,8 @@ use crate::{
     units::{count, plural, size, timestamp},
 };
 
-/// Longest label in the table. The column of a longer one is wider.
-const LABEL_WIDTH: usize = 16;
+/// Columns of numbers, which are aligned at the right.
+const NUMBERS: Range<usize> = 2..6;
 
 /// A result with the path or URL of its archive, for `--json`.
 #[derive(Serialize)]
@@ -71,15 +71,20 @@ async fn list(args: &args::Archives) -> Result<()> {
 /// Returns the lines of the table, the titles first.
 fn table(archives: &[StoredArchive]) -> Vec<String> {
     let titles = ["TIME", "LABEL", "SIZE", "CONTENT", "FILES", "CHANGE", "STATE", "NAME"];
-    let rows = archives.iter().map(row);
-    std::iter::once(titles.map(str::to_owned)).chain(rows).map(|row| line(&row)).collect()
+    let titles = titles.map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(titles).chain(archives.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths = std::array::from_fn(|column| width(column).unwrap_or_default());
+    rows.iter().map(|row| line(row, &widths)).collect()
 }
 
-fn line([made, label, size, content, files, change, state, name]: &[String; 8]) -> String {
-    format!(
-        "{made:<19}  {label:<LABEL_WIDTH$}  {size:>10}  {content:>10}  {files:>9}  {change:>11}  \
-         {state:<17}  {name}"
-    )
+fn line(row: &[String; 8], widths: &[usize; 8]) -> String {
+    let cells = row.iter().zip(widths).enumerate();
+    let cells = cells.map(|(column, (text, width))| match NUMBERS.contains(&column) {
+        true => format!("{text:>width$}"),
+        false => format!("{text:<width$}"),
+    });
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 fn row(archive: &StoredArchive) -> [String; 8] {

@@ -7,7 +7,7 @@ use wingback::{ArchiveCheck, Error, ErrorKind, VerifiedAll, VerifyAll, VerifyAll
 
 use crate::{
     archives, args,
-    output::{Style, complain, list, plain, print, say},
+    output::{Style, bytes, complain, list, plain, print, say},
     status::Status,
     units::{plural, size, timestamp},
 };
@@ -85,9 +85,11 @@ fn line(check: &ArchiveCheck) -> String {
         Err(e) if e.kind() == ErrorKind::Corrupt => ("DAMAGED", format!("  ({e})")),
         Err(e) => ("unread", format!("  ({e})")),
     };
-    let made = archive.made_ns().map_or_else(|| "-".to_owned(), timestamp);
+    let none = || "-".to_owned();
+    let made = archive.made_ns().map_or_else(none, timestamp);
+    let label = archive.label().map_or_else(none, bytes);
     let (size, key) = (size(archive.size), &archive.key);
-    format!("{word:<8}{made:<19}  {size:>10}  {}", plain(&format!("{key}{why}")))
+    format!("{word:<8}{made:<19}  {size:>10}  {label:<16}  {}", plain(&format!("{key}{why}")))
 }
 
 fn summary(all: &VerifiedAll) -> String {

@@ -148,7 +148,7 @@ fn a_job_ends_with_one_event_and_sends_its_bytes_on_a_stream() {
     assert_eq!((&result["files"], &result["excluded"]), (&json!(0), &json!(1)), "{preview}");
     let mut lines = String::new();
     stream.read_to_string(&mut lines).unwrap();
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = common::json_lines(&lines);
     assert_eq!(lines[1]["path"], "world/level.dat");
     assert_eq!(lines[1]["pattern"]["pattern"], "level.dat");
     assert_eq!(worker.close(), 0);
@@ -427,16 +427,14 @@ fn a_plan_has_the_lines_of_the_command_and_an_archive_with_a_lock_is_not_removed
         assert_eq!(planned["result"], json!({ "groups": 1 }), "{planned}");
         let mut lines = String::new();
         stream.read_to_string(&mut lines).unwrap();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.collect::<Vec<_>>()
+        common::json_lines(&lines)
     };
     let lines = plan(&mut worker);
     let mut command = common::wingback();
     command.args(["prune", "--keep-last", "1", "--group-by", "label", "--json"]);
     let printed = command.arg(dir.path().join("backups")).output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
-    let printed = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let printed = printed.map(|mut line| {
+    let printed = common::json_lines(&printed).into_iter().map(|mut line| {
         line.as_object_mut().unwrap().remove("removed");
         line
     });

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use futures::TryStreamExt;
 use uuid::Uuid;
 use wingback::{Archives, Key, LocalStore, NameFields, NameTemplate, Store};
 
@@ -250,7 +251,7 @@ pub unsafe extern "C" fn wingback_store_sweep(
         guard(error, || {
             let out = Out::new(task, "task")?;
             let store = opaque::get(store, "store")?.open();
-            let work = async move { store.sweep().await };
+            let work = async move { store.sweep().try_collect().await };
             let note = |location: OsString| Note::name(location.into_vec(), "swept");
             let notes = move |swept: Vec<OsString>| swept.into_iter().map(note).collect::<Notes>();
             task::start_future("sweep a store", work, out, notes)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use uuid::Uuid;
 use wingback::{Archive, ErrorKind, Key, LocalStore, NameTemplate, Result, Store};
 
@@ -78,8 +79,8 @@ pub(crate) async fn find_unrecorded(
     backup: Uuid,
 ) -> Result<Option<ArchiveLocation>> {
     let configured = config.archive_name();
-    let known = Compatibility::ALL.map(Compatibility::archive_name);
-    let others = known.into_iter().filter(|name| *name != configured);
+    let known = Compatibility::value_variants().iter().map(|known| known.archive_name());
+    let others = known.filter(|name| *name != configured);
     for name in std::iter::once(configured.clone()).chain(others) {
         let location = local(config, name.of(server), backup);
         if location.store.head(&location.key).await?.is_some() {

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::TryStreamExt;
 use smol::Timer;
 use uuid::Uuid;
 use wingback::{Error, ErrorKind, Recovered, Restore, Result, S3Store, Store};
@@ -74,7 +75,7 @@ pub(crate) async fn check_bucket(node: Arc<Node>) {
     let check = async {
         let mut config = s3.config(Uuid::nil());
         config.transfer = config.transfer.retry_for(RETRY_FOR);
-        S3Store::new(config)?.sweep().await
+        S3Store::new(config)?.sweep().try_collect::<Vec<_>>().await
     };
     match check.await {
         Ok(_) => tracing::info!("{url} can be used"),
@@ -157,9 +158,9 @@ async fn clean_up(node: &Node, record: &record::Backup) -> Result<()> {
             // Every unfinished upload below this prefix is this daemon's own.
             let mut config = s3.config(record.server);
             config.dead_after = Duration::ZERO;
-            S3Store::new(config)?.sweep().await.map(drop)
+            S3Store::new(config)?.sweep().try_collect::<Vec<_>>().await.map(drop)
         }
-        _ => location.store.sweep().await.map(drop),
+        _ => location.store.sweep().try_collect::<Vec<_>>().await.map(drop),
     }
 }
 

@@ -28,6 +28,7 @@ struct FoundIn<'a>(&'a StoredArchive);
 impl WriteFields for FoundIn<'_> {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         to.field("key", self.0.key.as_str())?;
+        to.bytes("label", self.0.label().unwrap_or_default())?;
         to.field("made_ns", &self.0.made_ns())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 
 objects!(ArchiveCheck, VerifiedAll);
 
-/// The fields of the result or of the error, and the name and time of the archive.
+/// The fields of the result or of the error, and the name, label and time of the archive.
 impl WriteFields for ArchiveCheck {
     fn write<M: SerializeMap>(&self, to: &mut Fields<M>) -> Result<(), M::Error> {
         match &self.result {
@@ -21,6 +21,7 @@ impl WriteFields for ArchiveCheck {
             }
         }
         to.field("key", self.archive.key.as_str())?;
+        to.bytes("label", self.archive.label().unwrap_or_default())?;
         to.field("made_ns", &self.archive.made_ns())
     }
 }

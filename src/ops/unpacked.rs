@@ -2,9 +2,10 @@
 
 use crate::{
     entry::Member,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Result},
     fs::unpack::Owner,
     listed::Listed,
+    size::Size,
     warning::Warning,
 };
 
@@ -27,10 +28,31 @@ pub(crate) fn too_many(operation: &'static str, max: u64) -> Error {
     Error::new(ErrorKind::NoSpace, operation).caused_by(why)
 }
 
-/// Returns the error of an archive with too much content.
-pub(crate) fn too_large(operation: &'static str) -> Error {
-    Error::new(ErrorKind::NoSpace, operation)
-        .caused_by("the content is larger than max_bytes or max_ratio allows")
+/// Counts content against [`UnpackOptions::max_bytes`] and [`UnpackOptions::max_ratio`].
+pub(crate) struct ContentLimit {
+    max: u64,
+    content: u64,
+}
+
+impl ContentLimit {
+    /// Returns the limit for an archive of `archive_len` bytes, if that is known.
+    pub(crate) fn new(options: &UnpackOptions, archive_len: Option<u64>) -> Self {
+        let by_ratio = archive_len.map_or(u64::MAX, |len| len.saturating_mul(options.max_ratio));
+        ContentLimit { max: options.max_bytes.min(by_ratio), content: 0 }
+    }
+
+    /// Adds the size of a file. Holes count, because a later reader of the file reads them.
+    pub(crate) fn add(&mut self, operation: &'static str, size: u64) -> Result<()> {
+        self.content = self.content.saturating_add(size);
+        if self.content <= self.max {
+            return Ok(());
+        }
+        let max = Size(self.max);
+        let why = format!(
+            "the content is larger than {max}, the most that max_bytes or max_ratio allows"
+        );
+        Err(Error::new(ErrorKind::NoSpace, operation).caused_by(why))
+    }
 }
 
 /// Threads, owner and limits of [`Extract`](crate::Extract) and [`Restore`](crate::Restore).

@@ -21,8 +21,9 @@ use std::{
 
 use bytes::Bytes;
 use futures::{
-    FutureExt,
+    FutureExt, StreamExt,
     future::{BoxFuture, ready},
+    stream::{self, BoxStream},
 };
 
 use crate::{
@@ -127,12 +128,14 @@ pub trait Store: Send + Sync {
         ready(Ok(None)).boxed()
     }
 
-    /// Removes the unfinished uploads of killed processes, and returns their paths or URLs. It never removes an
-    /// upload of a process that still runs.
+    /// Removes the unfinished uploads of killed processes, and returns the path or URL of each as soon as it is
+    /// removed. It never removes an upload of a process that still runs.
+    ///
+    /// Nothing is removed before the stream is polled. The next sweep removes what a dropped stream leaves.
     ///
     /// The default removes nothing. It is for a store in which a killed process leaves nothing behind.
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
-        ready(Ok(Vec::new())).boxed()
+    fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
+        stream::empty().boxed()
     }
 
     /// Resolves after everything that dropped uploads left behind is removed.
@@ -373,7 +376,7 @@ macro_rules! point_to_store {
                 (**self).file(key)
             }
 
-            fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+            fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
                 (**self).sweep()
             }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 use rustix::fs::MemfdFlags;
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ async fn an_archive_is_visible_only_after_complete(store: &dyn Store, key: &Key)
         assert_eq!(size(store, key).await, None, "`head` does not see an unfinished archive");
         assert!(keys(store).await.is_empty(), "`list` does not show an unfinished archive");
     }
-    let swept = store.sweep().await.expect("a sweep succeeds");
+    let swept: Vec<_> = store.sweep().try_collect().await.expect("a sweep succeeds");
     assert!(swept.is_empty(), "a sweep leaves an upload of a running process: {swept:?}");
     upload.flush().await.expect("an upload flushes");
     assert_eq!(size(store, key).await, None, "`flush` does not complete an archive");

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::{
     FutureExt,
     future::{BoxFuture, ready},
+    stream::BoxStream,
 };
 
 use crate::{
@@ -111,7 +112,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.file(key)
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+    fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
         self.store.sweep()
     }
 

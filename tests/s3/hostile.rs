@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::executor::block_on;
+use futures::{TryStreamExt, executor::block_on};
 use wingback::{
     Archive, Credentials, Error, ErrorKind, List, S3Config, S3Store, Store, Transfer, Verify,
 };
@@ -77,7 +77,7 @@ fn ask(url: &str) -> Vec<(&'static str, Result<(), Error>)> {
     let link = Archive::link(&format!("{url}/a.tar.gz"), quick).unwrap();
     vec![
         ("list", block_on(store.list()).map(drop)),
-        ("sweep", block_on(store.sweep()).map(drop)),
+        ("sweep", block_on(store.sweep().try_collect::<Vec<_>>()).map(drop)),
         ("head", block_on(store.head(&key)).map(drop)),
         ("delete", block_on(store.delete(&key))),
         (
@@ -186,7 +186,7 @@ fn an_endless_list_is_an_error() {
         let store = store(&url, Transfer::new());
         for error in [
             block_on(store.list()).map(drop).unwrap_err(),
-            block_on(store.sweep()).map(drop).unwrap_err(),
+            block_on(store.sweep().try_collect::<Vec<_>>()).map(drop).unwrap_err(),
         ] {
             assert!(error.to_string().contains("the service lists over"), "{error}");
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ffi::OsString, sync::Mutex, time::Duration};
 
-use futures::executor::block_on;
+use futures::{TryStreamExt, executor::block_on};
 use wingback::{ErrorKind, Limiter, Store};
 
 use crate::{
@@ -210,10 +210,14 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert!(error.is_retryable(), "{error}");
     server.restart();
     assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
-    assert_eq!(block_on(store.sweep()).unwrap(), [""; 0], "it may still be running");
+    assert_eq!(
+        block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(),
+        [""; 0],
+        "it may still be running"
+    );
     assert_eq!(server.unfinished(&bucket).len(), 1);
     let old = with(config, |config| config.dead_after = Duration::ZERO);
-    let swept = block_on(old.sweep()).unwrap();
+    let swept = block_on(old.sweep().try_collect::<Vec<_>>()).unwrap();
     assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{id}"))]);
     assert_eq!(server.unfinished(&bucket), []);
     assert_eq!(server.objects(&bucket), []);

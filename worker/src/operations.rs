@@ -123,7 +123,7 @@ pub(crate) async fn run(operation: Operation, job: &Job, shared: &Shared) -> Res
         }
         Operation::Sweep(args) => {
             let store = args.store.open()?;
-            let swept = job.plain(store.sweep()).await?;
+            let swept = job.plain(store.sweep().try_collect::<Vec<_>>()).await?;
             let locations = swept.iter().map(|at| NamedBytes::new("location", at.as_bytes()));
             Ok(json!({ "removed": locations.collect::<Vec<_>>() }))
         }

@@ -8,7 +8,7 @@ use wingback::{BUILD, Encoder, IgnoreFile, Level, NameTemplate, Profile, Rules};
 
 use super::{
     hooks::Hooks,
-    shared::{Limits, Output, REMOTE, Remote, State},
+    shared::{Limits, Output, REMOTE, Remote, State, local_path},
 };
 use crate::units;
 
@@ -104,7 +104,7 @@ pub struct Create {
     pub align: bool,
 
     /// Copy unchanged files from this earlier archive, or from the latest one at the destination
-    #[arg(long, value_name = "FILE|latest")]
+    #[arg(long, value_name = "FILE|latest", value_parser = local_path())]
     pub previous: Option<PathBuf>,
 
     /// With --previous or --cache: the attribute that shows whether a file has changed
@@ -116,7 +116,7 @@ pub struct Create {
     pub reuse_any: bool,
 
     /// For archives in S3: keep a copy in this private directory, and copy unchanged files from it
-    #[arg(long, value_name = "DIR", conflicts_with = "previous")]
+    #[arg(long, value_name = "DIR", conflicts_with = "previous", value_parser = local_path())]
     pub cache: Option<PathBuf>,
 
     /// With --cache: maximum size of the directory, including archives of other sources
@@ -126,7 +126,7 @@ pub struct Create {
     /// Show what would be backed up, and write nothing
     ///
     /// No hook runs, and no destination is needed.
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     pub dry_run: bool,
 
     /// With --dry-run: print the paths that would be in the archive, or the others, one a line
@@ -138,10 +138,10 @@ pub struct Create {
     pub verbose: bool,
 
     #[command(flatten)]
-    pub hooks: Hooks,
+    pub output: Output,
 
     #[command(flatten)]
-    pub output: Output,
+    pub hooks: Hooks,
 
     #[command(flatten)]
     pub remote: Remote,
@@ -169,7 +169,7 @@ pub struct Create {
 #[derive(Debug, Args)]
 pub struct Source {
     /// Directory to back up
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = local_path())]
     pub dir: PathBuf,
 
     /// Back up only the paths that FILE lists, one a line; - for standard input; may be repeated

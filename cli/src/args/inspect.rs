@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use wingback::Sha1;
 
-use super::shared::{Limits, Output, ReadLimit, Remote};
+use super::shared::{Limits, Output, ReadLimit, Remote, local_path};
 use crate::units;
 
 /// Print what an archive says about itself
@@ -111,9 +111,9 @@ pub struct Diff {
 
 /// Find the versions of a file in all archives of a place
 ///
-/// Prints each path that matches, and its different versions: time (UTC), size, the archives that contain
-/// it, and a command that extracts it into the current directory. Only the indexes are read. Versions are
-/// told apart by the hashes in the indexes.
+/// Prints each path that matches, and its different versions: time (UTC), size, number, labels and times of
+/// the archives that contain it, and a command that extracts it into the current directory. Only the indexes
+/// are read. Versions are told apart by the hashes in the indexes.
 ///
 /// Exit status: 0 found, 1 nothing found or failed, 2 usage, 3 found, but some archives could not be
 /// searched.
@@ -225,6 +225,6 @@ pub struct VerifyAll {
     pub restart: bool,
 
     /// Private directory for the record of checks [default: as of restore]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
     pub state_dir: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use crate::{times, units};
 ///
 /// Exit status: 0 done, 1 failed, 2 usage.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("rules").required(true).multiple(true))]
+#[command(override_usage = "wingback prune [OPTIONS] <RULE>... <PLACE>")]
 #[command(after_long_help = "Examples:
   wingback prune /backups --keep-daily 7 --keep-weekly 4
   wingback prune s3://backups/servers --label lobby --keep-within 14d --max-size 200G --apply")]
@@ -28,42 +28,6 @@ pub struct Prune {
     /// Directory of the archives, or s3://bucket/prefix
     #[arg(value_name = "PLACE")]
     pub place: PathBuf,
-
-    /// Keep the last N archives
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_last: Option<u32>,
-
-    /// Keep the newest archive of each of the last N hours that have one
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_hourly: Option<u32>,
-
-    /// Keep the newest archive of each of the last N days that have one
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_daily: Option<u32>,
-
-    /// Keep the newest archive of each of the last N weeks that have one
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_weekly: Option<u32>,
-
-    /// Keep the newest archive of each of the last N months that have one
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_monthly: Option<u32>,
-
-    /// Keep the newest archive of each of the last N years that have one
-    #[arg(long, value_name = "N", group = "rules", value_parser = at_least_one())]
-    pub keep_yearly: Option<u32>,
-
-    /// Keep archives that are at most this much older than the newest good one, such as 12h, 7d or 4w
-    #[arg(long, value_name = "AGE", group = "rules", value_parser = times::parse_age)]
-    pub keep_within: Option<Duration>,
-
-    /// Keep archives with this tag, such as plan=gold; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", group = "rules", value_parser = super::create::parse_tag)]
-    pub keep_tag: Vec<(String, String)>,
-
-    /// Keep at most this much in total; overrides the other rules
-    #[arg(long, value_name = "SIZE", group = "rules", value_parser = units::parse_size)]
-    pub max_size: Option<u64>,
 
     /// Attributes that the archives of one group have in common
     #[arg(long, value_enum, default_value = "label,host")]
@@ -93,7 +57,52 @@ pub struct Prune {
     pub json: bool,
 
     #[command(flatten)]
+    pub rules: Rules,
+
+    #[command(flatten)]
     pub remote: Remote,
+}
+
+/// Rules for the archives to keep.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+#[group(id = "rules", required = true, multiple = true)]
+pub struct Rules {
+    /// Keep the last N archives
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_last: Option<u32>,
+
+    /// Keep the newest archive of each of the last N hours that have one
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_hourly: Option<u32>,
+
+    /// Keep the newest archive of each of the last N days that have one
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_daily: Option<u32>,
+
+    /// Keep the newest archive of each of the last N weeks that have one
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_weekly: Option<u32>,
+
+    /// Keep the newest archive of each of the last N months that have one
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_monthly: Option<u32>,
+
+    /// Keep the newest archive of each of the last N years that have one
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub keep_yearly: Option<u32>,
+
+    /// Keep archives that are at most this much older than the newest good one, such as 12h, 7d or 4w
+    #[arg(long, value_name = "AGE", value_parser = times::parse_age)]
+    pub keep_within: Option<Duration>,
+
+    /// Keep archives with this tag, such as plan=gold; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = super::create::parse_tag)]
+    pub keep_tag: Vec<(String, String)>,
+
+    /// Keep at most this much in total; overrides the other rules
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    pub max_size: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

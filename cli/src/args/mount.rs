@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{ReadLimit, Remote};
+use super::shared::{ReadLimit, Remote, local_path};
 
 /// Mount archives as a read-only file system
 ///
@@ -28,6 +28,7 @@ pub struct Mount {
     pub place: PathBuf,
 
     /// Directory at which the archives appear
+    #[arg(value_parser = local_path())]
     pub mountpoint: PathBuf,
 
     /// Let other users see the files that their owners and modes allow

@@ -2,10 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 use wingback::{Archive, Limiter};
 
-use crate::units;
+use crate::{units, url};
+
+/// Parses a path of this machine. A URL is an error, because a directory of that name would be made.
+pub fn local_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match url::scheme(&path) {
+        Some(_) => Err("it is a URL, and must be a path of this machine"),
+        None => Ok(path),
+    })
+}
 
 /// Heading of the options for archives on other machines.
 pub const REMOTE: &str = "S3 and links";
@@ -103,6 +114,6 @@ pub struct State {
     ///
     /// No other user may write to it. The default is $WINGBACK_STATE_DIR, /var/lib/wingback (root), or
     /// ~/.local/state/wingback.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
     pub state_dir: Option<PathBuf>,
 }

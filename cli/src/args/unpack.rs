@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use wingback::{Owner, Sha1};
 
-use super::shared::{Limits, Output, Remote, State};
+use super::shared::{Limits, Output, Remote, State, local_path};
 use crate::units;
 
 /// Extract members of an archive into a directory
@@ -22,6 +22,7 @@ pub struct Extract {
     pub archive: PathBuf,
 
     /// Directory to extract into; created if it does not exist
+    #[arg(value_parser = local_path())]
     pub dir: PathBuf,
 
     /// Extract only these members: paths with everything below them, or gitignore patterns
@@ -65,6 +66,7 @@ pub struct Restore {
     pub archive: PathBuf,
 
     /// Directory to restore; created if it does not exist
+    #[arg(value_parser = local_path())]
     pub dir: PathBuf,
 
     /// Restore only these members: paths with everything below them, or gitignore patterns
@@ -80,7 +82,7 @@ pub struct Restore {
     pub delete_excluded: bool,
 
     /// Print what would be added, replaced and removed, and change nothing
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     pub dry_run: bool,
 
     /// Keep these files as they are: a path with everything below it, or a gitignore pattern; may be repeated
@@ -92,7 +94,7 @@ pub struct Restore {
     pub in_place: bool,
 
     /// Extract into DIR first; it must be on the same file system
-    #[arg(long, value_name = "DIR", conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", conflicts_with = "in_place", value_parser = local_path())]
     pub staging: Option<PathBuf>,
 
     /// Fail without any change if the SHA-1 of the archive is different
@@ -159,6 +161,7 @@ pub struct Unpack {
   wingback recover /srv/minecraft")]
 pub struct Recover {
     /// Directory of the interrupted restore
+    #[arg(value_parser = local_path())]
     pub dir: PathBuf,
 
     #[command(flatten)]

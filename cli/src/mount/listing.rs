@@ -10,7 +10,6 @@ pub struct Listing {
     children: Vec<Member>,
     /// Number of children before them.
     before: u64,
-    is_complete: bool,
 }
 
 impl Listing {
@@ -19,10 +18,12 @@ impl Listing {
         if at < self.before {
             *self = Listing::default();
         }
-        while at >= self.before + self.children.len() as u64 && !self.is_complete {
+        while at >= self.before + self.children.len() as u64 {
             let next = reader.children(dir, self.children.last()).await?;
+            if next.is_empty() {
+                return Ok(&[]);
+            }
             self.before += self.children.len() as u64;
-            self.is_complete = next.is_empty();
             self.children = next;
         }
         let skipped = usize::try_from(at - self.before).unwrap_or(usize::MAX);

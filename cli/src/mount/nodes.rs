@@ -61,11 +61,9 @@ impl Nodes {
         }
     }
 
-    /// Counts a lookup of the node with this number.
+    /// Counts a lookup of the node with this number. The root is never looked up.
     pub fn looked_up(&mut self, number: u64, node: Node) {
-        if number != ROOT {
-            self.known.entry(number).or_insert(Known { node, lookups: 0 }).lookups += 1;
-        }
+        self.known.entry(number).or_insert(Known { node, lookups: 0 }).lookups += 1;
     }
 
     /// Subtracts lookups of the node with this number, and forgets the node when none are left.

@@ -76,23 +76,18 @@ impl Tree {
 
     /// Looks up a name in a directory. The kernel knows the node from then on.
     pub async fn lookup(&self, parent: u64, name: &[u8]) -> Result<FileAttr, Errno> {
-        let (node, attr) = match self.node(parent)? {
-            Node::Folder(folder) => {
-                let child = self.folders.child(folder, name).ok_or(Errno::NOENT)?;
-                let node = node_of(child);
-                let attr = self.attr(&node).await?;
-                (node, attr)
-            }
+        let node = match self.node(parent)? {
+            Node::Folder(folder) => node_of(self.folders.child(folder, name).ok_or(Errno::NOENT)?),
+            Node::Member(archive, dir) if dir.is_empty() => Node::Member(archive, name.into()),
             Node::Member(archive, dir) => {
-                let path = match &dir[..] {
-                    b"" => name.to_vec(),
-                    dir => [dir, b"/", name].concat(),
-                };
-                let member = self.member(archive, &path).await?;
-                (Node::Member(archive, path.into()), attr_of(&member))
+                Node::Member(archive, [&dir[..], b"/", name].concat().into())
             }
         };
-        Ok(self.known(node, attr))
+        let attr = self.attr(&node).await?;
+        let mut nodes = self.nodes();
+        let ino = nodes.number(&node);
+        nodes.looked_up(ino, node);
+        Ok(FileAttr { ino, ..attr })
     }
 
     /// Takes back lookups of the kernel.
@@ -141,14 +136,10 @@ impl Tree {
         offset: u64,
         mut add: impl FnMut(u64, &OsStr, &FileAttr) -> bool,
     ) -> Result<(), Errno> {
-        let dir = self.directory(self.mounted);
-        for (at, name) in (0..FIRST).zip([".", ".."]).skip(usize::try_from(offset).unwrap_or(2)) {
-            // The kernel uses only the name.
-            if !add(
-                at + 1,
-                name.as_ref(),
-                &FileAttr { ino: self.nodes().number(&open.node), ..dir },
-            ) {
+        // The kernel uses only the names of the first two.
+        let own = FileAttr { ino: self.nodes().number(&open.node), ..directory(self.mounted) };
+        for (at, name) in (0..FIRST).zip([".", ".."]).filter(|(at, _)| *at >= offset) {
+            if !add(at + 1, name.as_ref(), &own) {
                 return Ok(());
             }
         }
@@ -193,17 +184,12 @@ impl Tree {
     /// Returns the attributes of a node, without its number.
     async fn attr(&self, node: &Node) -> Result<FileAttr, Errno> {
         match node {
-            Node::Folder(_) => Ok(self.directory(self.mounted)),
+            Node::Folder(_) => Ok(directory(self.mounted)),
             Node::Member(archive, path) if path.is_empty() => {
-                Ok(self.directory(self.readers.made(*archive).unwrap_or(UNIX_EPOCH)))
+                Ok(directory(self.readers.made(*archive).unwrap_or(UNIX_EPOCH)))
             }
             Node::Member(archive, path) => Ok(attr_of(&self.member(*archive, path).await?)),
         }
-    }
-
-    /// Returns the attributes of a directory that is not in an archive.
-    fn directory(&self, time: SystemTime) -> FileAttr {
-        attributes(FileType::Directory, 0, 0o555, (getuid().as_raw(), getgid().as_raw()), time)
     }
 
     async fn member(&self, archive: usize, path: &[u8]) -> Result<Member, Errno> {
@@ -240,14 +226,6 @@ impl Tree {
         self.nodes().get(number).ok_or(Errno::STALE)
     }
 
-    /// Counts a lookup, and adds the number of the node to its attributes.
-    fn known(&self, node: Node, attr: FileAttr) -> FileAttr {
-        let mut nodes = self.nodes();
-        let ino = nodes.number(&node);
-        nodes.looked_up(ino, node);
-        FileAttr { ino, ..attr }
-    }
-
     fn nodes(&self) -> MutexGuard<'_, Nodes> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,6 +236,11 @@ fn node_of(child: Child) -> Node {
         Child::Folder(folder) => Node::Folder(folder),
         Child::Archive(archive) => Node::Member(archive, Box::default()),
     }
+}
+
+/// Returns the attributes of a directory that is not in an archive.
+fn directory(time: SystemTime) -> FileAttr {
+    attributes(FileType::Directory, 0, 0o555, (getuid().as_raw(), getgid().as_raw()), time)
 }
 
 /// Returns the attributes of a member, without the number of its node.

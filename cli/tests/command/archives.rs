@@ -11,8 +11,7 @@ fn archives(fixture: &Fixture, args: &[&str]) -> common::Ran {
 }
 
 fn json(fixture: &Fixture, args: &[&str]) -> Vec<Value> {
-    let ran = archives(fixture, &[&["--json"], args].concat());
-    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    archives(fixture, &[&["--json"], args].concat()).results()
 }
 
 #[test]
@@ -47,6 +46,8 @@ fn archives_of_any_name_are_listed_newest_first() {
         words(lines[0]),
         ["TIME", "LABEL", "SIZE", "CONTENT", "FILES", "CHANGE", "STATE", "NAME"]
     );
+    // A column is as wide as its longest text.
+    assert!(lines[3].contains("  arena  ") || lines[3].contains("  lobby  "), "{ran:?}");
     assert!(lines[1].contains("not whole") && lines[1].ends_with("  cut.tar.gz"), "{ran:?}");
     assert!(lines[3].contains(" 2.0 KiB ") && lines[3].contains(" +2.0 KiB  whole "), "{ran:?}");
     assert!(lines[4].contains("whole, locked"), "{ran:?}");

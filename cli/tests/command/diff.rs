@@ -98,8 +98,7 @@ fn json_has_each_difference_and_a_summary() {
     let fixture = changed();
     let ran = diff(&archive(&fixture, "a"), &fixture.source, &["--json"]);
     assert_eq!((ran.status, &*ran.err), (1, ""));
-    let lines: Vec<Value> =
-        ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines = ran.results();
     let [removed, metadata, changed, added, compared] = &lines[..] else { panic!("{ran:?}") };
     assert_eq!((&removed["kind"], &removed["path"]), (&json!("removed"), &json!("old")));
     assert_eq!((&removed["before"]["size"], &removed["after"]), (&json!(4), &Value::Null));
@@ -132,7 +131,7 @@ fn trouble_is_status_2_as_of_diff() {
     for (a, b, why) in [
         (&none, &a, "No such file or directory"),
         (&a, &none, "No such file or directory"),
-        (&fixture.source, &a, "it is not a regular file"),
+        (&fixture.source, &a, "it is a directory, not an archive"),
         (&a, &fixture.source.join("server.jar"), "it is not a gzip file"),
     ] {
         let ran = diff(a, b, &[]);

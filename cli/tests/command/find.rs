@@ -33,11 +33,6 @@ fn find(fixture: &Fixture, pattern: &str, args: &[&str]) -> Ran {
     run(wingback().arg("find").arg(pattern).arg(&fixture.to).args(args))
 }
 
-fn lines(ran: &Ran) -> Vec<Value> {
-    let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    lines.filter(|line| line["type"] != "progress").collect()
-}
-
 /// The names of the archives of a version, without the UUIDs.
 fn names(version: &Value) -> Vec<&str> {
     let archives = version["archives"].as_array().expect("a list");
@@ -56,7 +51,7 @@ fn each_version_has_a_command_that_restores_it() {
     for (facts, command, content) in
         [(newer, newer_command, "level two"), (older, older_command, "level one")]
     {
-        assert!(facts.contains("             9  in 1 archive, 20"), "{facts}");
+        assert!(facts.contains("             9  in 1 archive of server, 20"), "{facts}");
         let into = tempfile::tempdir().expect("made");
         let program = command.trim().replacen("wingback", env!("CARGO_BIN_EXE_wingback"), 1);
         ok(Command::new("bash").args(["-c", &program]).current_dir(&into));
@@ -75,7 +70,7 @@ fn json_has_each_version_with_its_archives() {
     back_up(&fixture, "3");
     let ran = find(&fixture, "world", &["--json"]);
     assert_eq!((ran.status, &*ran.err), (0, ""));
-    let lines = lines(&ran);
+    let lines = ran.results();
     let [new, old, first, second, found] = &lines[..] else { panic!("{ran:?}") };
     assert_eq!(new["type"], "version");
     assert_eq!([&new["path"], &old["path"]], [&json!("world/level.dat"); 2]);
@@ -85,6 +80,7 @@ fn json_has_each_version_with_its_archives() {
     assert_eq!((names(first), names(second)), (vec!["3", "1"], vec!["2"]));
     assert_eq!((&first["size"], &first["kind"]), (&json!(300_000), &json!("file")));
     assert!(first["archives"][0]["made_ns"].is_i64());
+    assert_eq!(first["archives"][0]["label"], "server");
     let mut found = found.clone();
     assert!(found["duration_ms"].take().is_u64());
     assert_eq!(

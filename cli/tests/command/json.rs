@@ -10,8 +10,7 @@ use crate::common::{self, Fixture, Ran, ok, run};
 /// Parses all lines and checks their order.
 #[track_caller]
 fn lines(ran: &Ran) -> Vec<Value> {
-    let lines: Vec<Value> =
-        ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines = common::json_lines(&ran.out);
     assert_eq!(ran.err, "", "everything goes to standard output");
     let (_, before) = lines.split_last().expect("a result");
     assert!(before.iter().all(|line| line["type"] == "progress"), "{lines:?}");

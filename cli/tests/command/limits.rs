@@ -98,17 +98,15 @@ fn every_command_has_a_limit_or_moves_few_bytes() {
     // A line of a long description is indented further.
     let names = commands.lines().take_while(|line| !line.is_empty());
     let names = names.filter_map(|line| line.strip_prefix("  ")?.split_once(' '));
-    let commands: Vec<_> = names.map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+    // `mount` runs until it is unmounted, so its limit has a test of its own.
+    let is_here = |name: &&str| !["", "mount"].contains(name);
+    let commands: Vec<_> = names.map(|(name, _)| name).filter(is_here).collect();
     assert!(commands.len() > 15, "{commands:?}");
     for &command in &commands {
         let help = match command {
             "help" => String::new(),
             command => ok(wingback().args([command, "--help"])).out,
         };
-        // It runs until it is unmounted, so its limit has a test of its own.
-        if command == "mount" {
-            continue;
-        }
         let has = OPTIONS.map(|option| help.contains(&format!("{option} <RATE>")));
         let case = cases.iter().find(|case| case.args[0] == command);
         let expected = case.map_or([false, false], |case| [true, case.has_write_limit]);

@@ -2,7 +2,7 @@
 
 use std::{fs, fs::File, path::Path, process::Command};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{self, Fixture, Ran, noise, ok, run, wingback};
 
@@ -39,10 +39,6 @@ fn list(archive: &Path) -> Command {
     command
 }
 
-fn json_lines(ran: &Ran) -> Vec<Value> {
-    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 #[test]
 fn list_looks_like_ls_and_escapes_terminal_controls() {
     let fixture = fixture();
@@ -67,7 +63,7 @@ fn list_looks_like_ls_and_escapes_terminal_controls() {
 fn json_list_has_one_object_per_member_and_a_summary() {
     let fixture = fixture();
     ok(&mut fixture.create());
-    let lines = json_lines(&ok(list(&fixture.archive()).args(["--json", "logs/latest.log"])));
+    let lines = ok(list(&fixture.archive()).args(["--json", "logs/latest.log"])).results();
     let [member, listing] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(member["path"], "logs/latest.log");
     assert_eq!((&member["kind"], &member["mode"]), (&json!("file"), &json!("0644")));
@@ -78,7 +74,7 @@ fn json_list_has_one_object_per_member_and_a_summary() {
     let last =
         json!({ "type": "listing", "read_method": "indexed", "members": 1, "unmatched": [] });
     assert_eq!(*listing, last);
-    let lines = json_lines(&ok(list(&foreign(&fixture)).arg("--json")));
+    let lines = ok(list(&foreign(&fixture)).arg("--json")).results();
     assert_eq!(lines.last().unwrap()["no_index"], "absent");
 }
 
@@ -171,7 +167,7 @@ fn a_file_that_is_not_an_archive_is_a_clear_error() {
     for (file, error) in [
         ("text", "read the archive {}: it is not a gzip file"),
         ("nothing", "open the archive {}: No such file or directory"),
-        ("", "open the archive {}: it is not a regular file"),
+        ("", "open the archive {}: it is a directory, not an archive; `wingback archives`"),
     ] {
         let path = fixture.source.join(file);
         let ran = run(&mut list(&path));

@@ -5,7 +5,7 @@ use std::{fs, os::unix::net::UnixListener, process::Command};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Fixture, Ran, left_out::cases, names, ok, run, wingback},
+    common::{Fixture, left_out::cases, names, ok, run, wingback},
     limited,
 };
 
@@ -28,10 +28,6 @@ fn dry_run(fixture: &Fixture) -> Command {
     command.arg("create").arg(&fixture.source).args(["--dry-run", "-e", "*.bak", "-e", "/cache"]);
     command.args(["-X", "list"]).current_dir(fixture.tmp.path());
     command
-}
-
-fn json_lines(ran: &Ran) -> Vec<Value> {
-    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -117,7 +113,7 @@ fn json_has_an_object_for_each_path_and_a_summary() {
     let fixture = fixture();
     let ran = ok(dry_run(&fixture).args(["--list", "excluded", "--json"]));
     assert_eq!(ran.err, "");
-    let mut lines = json_lines(&ran);
+    let mut lines = ran.results();
     let mut preview = lines.pop().unwrap();
     let entry = |path: &str, kind: &str, pattern: Value| {
         json!({
@@ -158,10 +154,10 @@ fn json_has_an_object_for_each_path_and_a_summary() {
             "warnings": [], "partial": false, "duration_ms": null,
         })
     );
-    let lines = json_lines(&ok(dry_run(&fixture).args(["--list", "included", "--json"])));
+    let lines = ok(dry_run(&fixture).args(["--list", "included", "--json"])).results();
     assert_eq!((&lines[1]["path"], &lines[1]["size"]), (&json!("latest.log"), &json!(3)));
     assert_eq!(lines[1]["pattern"]["negated"], true);
-    assert_eq!(json_lines(&ok(dry_run(&fixture).arg("--json"))).len(), 1);
+    assert_eq!(ok(dry_run(&fixture).arg("--json")).results().len(), 1);
 }
 
 #[test]

@@ -2,13 +2,17 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{Read, Write},
+    net::TcpListener,
     process::{Command, Stdio},
+    sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use rustix::{
     fs::{Mode, OFlags},
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -88,6 +92,52 @@ fn a_terminal_shows_the_progress_of_the_verification_before_a_prune() {
         lines.iter().any(|line| line.contains(" % of 2.0 MiB") && line.contains(" left")),
         "{text:?}"
     );
+}
+
+#[test]
+fn a_terminal_shows_the_progress_of_a_comparison_and_of_a_search() {
+    let fixture = fixture();
+    ok(&mut fixture.create());
+    let mut diff = wingback();
+    diff.arg("diff").arg(fixture.archive()).arg(&fixture.source);
+    diff.args(["--content", "--read-limit", "1M"]);
+    let mut find = wingback();
+    find.arg("find").arg("1").arg(&fixture.to).args(["--read-limit", "40k"]);
+    for command in [&mut diff, &mut find] {
+        let text = on_a_terminal(command);
+        let is_count = |line: &String| line.contains("reading: ") && line.contains(" file");
+        assert!(shown(&text).iter().any(is_count), "{command:?}: {text:?}");
+    }
+}
+
+#[test]
+fn a_terminal_shows_how_much_a_sweep_has_removed() {
+    let service = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", service.local_addr().expect("an address"));
+    let (connected, is_connected) = mpsc::channel();
+    // It acts as a slow service without unfinished uploads.
+    thread::spawn(move || {
+        for stream in service.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = connected.send(());
+            let _ = stream.read(&mut [0; 4096]);
+            thread::sleep(Duration::from_millis(1500));
+            let list = "<ListMultipartUploadsResult/>";
+            let _ =
+                write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{list}", list.len());
+        }
+    });
+    let mut sweep = wingback();
+    sweep.args(["sweep", "s3://bucket", "--endpoint", &endpoint]);
+    sweep.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b");
+    let text = on_a_terminal(&mut sweep);
+    assert!(shown(&text).iter().any(|line| line.ends_with("removed: 0")), "{text:?}");
+    is_connected.recv().expect("the first request");
+    let child = common::spawn(&mut sweep);
+    is_connected.recv().expect("the second request");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it exists");
+    let ran = common::wait(child);
+    assert_eq!((ran.status, ran.one_line_error()), (130, "cancelled"));
 }
 
 #[test]

@@ -41,8 +41,7 @@ fn prune(fixture: &Fixture, args: &[&str]) -> Command {
 
 /// The lines of `--json` about archives.
 fn planned(fixture: &Fixture, args: &[&str]) -> Vec<Value> {
-    let ran = ok(prune(fixture, args).arg("--json"));
-    let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = ok(prune(fixture, args).arg("--json")).results().into_iter();
     lines.filter(|line| line["type"] == "archive").collect()
 }
 
@@ -172,10 +171,9 @@ fn two_servers_in_one_directory_do_not_prune_each_other() {
     assert!(ran.out.contains("without a label: 1 archive\nleave   no label"), "{ran:?}");
     assert!(ran.out.ends_with("without --unidentified\ngrouped by label,host: 3 groups\n"));
     let json = ok(&mut prune(&fixture, &["--keep-last", "1", "--group-by", "label", "--json"]));
-    let first: Value = serde_json::from_str(json.out.lines().next().unwrap()).unwrap();
     let expected = json!({ "type": "group", "group_by": "label", "label": "arena", "host": null,
         "unidentified": false, "archives": 1 });
-    assert_eq!(first, expected);
+    assert_eq!(json.results()[0], expected);
 
     ok(&mut prune(&fixture, &["--keep-last", "1", "--label", "arena", "--apply"]));
     assert_eq!(left(&fixture, 4), [0, 1, 2, 3]);

@@ -157,8 +157,25 @@ fn owner_takes_two_numbers() {
     if common::is_root() {
         use std::os::unix::fs::MetadataExt;
         ok(command("extract", &fixture).args(["-q", "--owner", "12:34"]));
-        let meta = fs::metadata(fixture.tmp.path().join("target/world/level.dat")).unwrap();
-        assert_eq!((meta.uid(), meta.gid()), (12, 34));
+        let owner = || {
+            let meta = fs::metadata(fixture.tmp.path().join("target/world/level.dat")).unwrap();
+            (meta.uid(), meta.gid())
+        };
+        assert_eq!(owner(), (12, 34));
+        // The default of root is the owner that the archive records.
+        for path in ["world", "world/level.dat"] {
+            std::os::unix::fs::chown(fixture.source.join(path), Some(56), Some(78)).unwrap();
+        }
+        fs::remove_file(fixture.archive()).unwrap();
+        ok(&mut fixture.create());
+        for (name, args, expected) in [
+            ("restore", &["-q"][..], (56, 78)),
+            ("restore", &["-q", "--owner", "keep"], (0, 0)),
+            ("extract", &["-q", "--overwrite"], (56, 78)),
+        ] {
+            ok(command(name, &fixture).args(args));
+            assert_eq!(owner(), expected, "{name} {args:?}");
+        }
     } else {
         common::left_out("the option --owner: only root can change owners");
     }

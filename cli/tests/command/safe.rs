@@ -31,7 +31,7 @@ fn a_shrunk_source_is_a_warning() {
     let report = ok(fixture.create().args(["--previous", "latest", "--json"])).json();
     let mut warnings = report["warnings"].as_array().unwrap().iter();
     let shrank = warnings.find(|warning| warning["code"] == "shrank").unwrap();
-    let message = "the archive has 5 bytes of content, and the previous one has 10005";
+    let message = "the archive has 5 bytes of content, and the previous one has 10005 bytes";
     assert_eq!(shrank["message"], message);
 }
 

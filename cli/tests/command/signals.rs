@@ -89,6 +89,21 @@ fn a_signal_ends_the_wait_for_a_limit() {
     assert_eq!(common::names(&target), [""; 0]);
 }
 
+#[test]
+fn a_cancelled_comparison_is_not_taken_for_an_error_of_diff() {
+    let fixture = Fixture::with(&[("a", &common::noise(1, 600_000))]);
+    common::ok(&mut fixture.create());
+    for json in [None, Some("--json")] {
+        let mut diff = common::wingback();
+        diff.arg("diff").arg(fixture.archive()).arg(&fixture.source).args(json);
+        let diff = common::spawn(diff.args(["--content", "--read-limit", "100"]));
+        common::wait_until("the first read", || threads(&diff).contains("wingback-limit"));
+        let ran = end(diff, Signal::INT);
+        assert_eq!(ran.status, 130, "{ran:?}");
+        assert!(format!("{}{}", ran.out, ran.err).contains("cancelled"), "{ran:?}");
+    }
+}
+
 /// Returns the names of the threads of a process.
 fn threads(child: &Child) -> String {
     let threads = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten();

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{Fixture, Ran, names, noise, ok, run, wingback};
 
@@ -37,14 +37,9 @@ fn verify(fixture: &Fixture, args: &[&str]) -> Ran {
     run(command.args(args))
 }
 
-fn lines(ran: &Ran) -> Vec<Value> {
-    let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    lines.filter(|line| line["type"] != "progress").collect()
-}
-
 /// The names of the archives that were read, without the UUIDs.
 fn read(ran: &Ran) -> String {
-    let keys = lines(ran).into_iter().filter_map(|line| line["key"].as_str()?.chars().next());
+    let keys = ran.results().into_iter().filter_map(|line| line["key"].as_str()?.chars().next());
     keys.collect()
 }
 
@@ -65,14 +60,16 @@ fn all_archives_of_a_directory_are_verified() {
     let ran = verify(&fixture, &["-q"]);
     assert_eq!((ran.status, &*ran.err), (0, ""));
     let printed: Vec<_> = ran.out.lines().collect();
-    assert!(printed[..10].iter().all(|line| line.starts_with("whole   20")), "{ran:?}");
+    let is_line = |line: &&str| line.starts_with("whole   20") && line.contains("  server  ");
+    assert!(printed[..10].iter().all(is_line), "{ran:?}");
     assert!(printed[10].starts_with("verified  10 of 10 archives, "), "{ran:?}");
     assert!(printed[11].starts_with("oldest    20") && printed[13] == "damaged   none", "{ran:?}");
     // A pass that has ended does not continue.
     let ran = verify(&fixture, &["--json"]);
     assert_eq!((ran.status, read(&ran).len()), (0, 10));
-    let first = &lines(&ran)[0];
+    let first = &ran.results()[0];
     assert_eq!((&first["type"], &first["whole"]), (&json!("verified"), &json!(true)));
+    assert_eq!(first["label"], "server");
     let mut all = ran.json();
     assert!(all["bytes"].take().as_u64().is_some_and(|bytes| bytes > 1_000_000));
     assert!(all["oldest_ns"].take().is_i64() && all["duration_ms"].take().is_u64());

@@ -147,6 +147,18 @@ fn an_unknown_scheme_is_named_and_nothing_is_created() {
     }
     let ran = run(common::wingback().args(["list", "ftp://x/y", "--json"]));
     assert_eq!((ran.status, &ran.json()["kind"]), (1, &"invalid-input".into()));
+    // A directory of this name would be made.
+    for args in [
+        &["restore", "a.tar.gz", "s3://x/y"][..],
+        &["extract", "a.tar.gz", "ftp://x/y"],
+        &["create", "s3://x/y"],
+        &["create", dir, "--cache", "s3://x/y"],
+        &["recover", "s3://x/y", "--json"],
+    ] {
+        let ran = run(common::wingback().args(args).current_dir(fixture.tmp.path()));
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{args:?}");
+        assert!(ran.err.contains("it is a URL, and must be a path of this machine"), "{ran:?}");
+    }
     // With a dot it is a path.
     let ran = run(common::wingback().args(["list", "./ftp://x/y"]));
     assert!(ran.one_line_error().contains("No such file or directory"), "{ran:?}");

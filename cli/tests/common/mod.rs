@@ -62,8 +62,15 @@ impl Ran {
     }
 
     /// Parses the last line of the output, which is the result.
+    #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(self.out.lines().last().unwrap_or_default()).expect("a line of JSON")
+        json_lines(&self.out).pop().expect("a line of JSON")
+    }
+
+    /// Parses the lines of the output, without those of the progress.
+    pub fn results(&self) -> Vec<Value> {
+        let lines = json_lines(&self.out).into_iter();
+        lines.filter(|line| line["type"] != "progress").collect()
     }
 
     /// Returns the only line on standard error.
@@ -73,6 +80,12 @@ impl Ran {
         assert_eq!(lines.len(), 1, "{self:?}");
         lines[0].strip_prefix("wingback: ").expect("the name of the command")
     }
+}
+
+/// Parses JSON, one value a line.
+pub fn json_lines(text: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    text.lines().map(parse).collect()
 }
 
 pub fn run(command: &mut Command) -> Ran {

@@ -132,11 +132,7 @@ fn archives_in_s3_are_listed_locked_and_pruned() {
         create(&fixture.source, name);
     }
     server.put(&bucket, "servers/notes.tar.gz", b"mine");
-    let archives = || {
-        let ran = ok(with_keys(&server).args(["archives", &to, "--json"]));
-        let lines = ran.out.lines().map(serde_json::from_str::<serde_json::Value>);
-        lines.map(Result::unwrap).collect::<Vec<_>>()
-    };
+    let archives = || ok(with_keys(&server).args(["archives", &to, "--json"])).results();
     let listed = archives();
     let keys: Vec<_> = listed.iter().map(|line| line["key"].as_str().unwrap()).collect();
     assert!(

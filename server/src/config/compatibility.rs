@@ -24,8 +24,6 @@ pub(crate) enum Compatibility {
 }
 
 impl Compatibility {
-    pub(crate) const ALL: [Self; 3] = [Self::Documented, Self::Pterodactyl, Self::Pelican];
-
     /// Returns the word of the configuration.
     pub(crate) fn code(self) -> &'static str {
         match self {

@@ -1,3 +1,4 @@
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::*;
@@ -118,7 +119,7 @@ fn only_pelicans_tokens_need_a_scope_and_a_user() {
         (json!({}), Err(WrongScope)),
         (json!({ "scope": "websocket", "user_uuid": null }), Err(Denied)),
     ] {
-        for form in Compatibility::ALL {
+        for &form in Compatibility::value_variants() {
             let tokens = tokens(form);
             let token = tokens.sign(&claims(server, change.clone()));
             let expected = if form == Compatibility::Pelican { for_pelican } else { Ok(()) };

@@ -11,7 +11,7 @@ use std::{
 
 use blocking::unblock;
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, TryStreamExt, future::BoxFuture};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -97,7 +97,7 @@ impl Cache {
             return Err(error.caused_by("it is inside the source of the backup"));
         }
         // Removes the unfinished copies of killed processes.
-        store.sweep().await?;
+        store.sweep().try_collect::<Vec<_>>().await?;
         let name = SourceName::of(source).await;
         let key = name.now()?;
         let upload = store.create(&key, None).await?;

@@ -18,7 +18,7 @@ use crate::{
             writes::{Current, Writes},
         },
         select::Unmatched,
-        unpacked::{NotExtractedReason, Unpacked, too_large, too_many, weight},
+        unpacked::{ContentLimit, NotExtractedReason, Unpacked, too_many, weight},
     },
     progress::Tracker,
     read::worker_pool::WorkerPool,
@@ -44,7 +44,7 @@ pub(super) struct Extractor<'a> {
     pub(super) parent: Option<Vec<u8>>,
     pub(super) current: Option<Current>,
     pub(super) members: u64,
-    pub(super) bytes_left: u64,
+    pub(super) content: ContentLimit,
     /// Content bytes since the last check of the free space.
     pub(super) unchecked: u64,
 }
@@ -57,7 +57,6 @@ impl<'a> Extractor<'a> {
         pool: &'a WorkerPool,
         tracker: &'a Tracker,
     ) -> Self {
-        let by_ratio = archive_len.map(|len| len.saturating_mul(job.options.max_ratio));
         Extractor {
             job,
             tracker,
@@ -70,7 +69,7 @@ impl<'a> Extractor<'a> {
             parent: None,
             current: None,
             members: 0,
-            bytes_left: job.options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
+            content: ContentLimit::new(job.options, archive_len),
             // The first content is checked.
             unchecked: SPACE_STRIDE,
         }
@@ -79,12 +78,6 @@ impl<'a> Extractor<'a> {
     pub(super) fn is_wanted(&mut self, path: &[u8], is_dir: bool) -> bool {
         self.job.selection.matches(path, is_dir, &mut self.unmatched)
             && !(self.job.skip)(path, is_dir)
-    }
-
-    /// Subtracts `size` from the allowed bytes. Holes count, because a later reader of the file reads them.
-    fn allow(&mut self, size: u64) -> Result<()> {
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| too_large("extract"))?;
-        Ok(())
     }
 
     /// Adds a member to the tree. Returns whether its content is wanted.
@@ -103,7 +96,7 @@ impl<'a> Extractor<'a> {
         let meta = Attributes { mode, uid, gid, mtime_ns };
         match member.kind {
             MemberKind::File => {
-                self.allow(member.size)?;
+                self.content.add("extract", member.size)?;
                 self.begin_file(member, meta)?;
                 return Ok(true);
             }

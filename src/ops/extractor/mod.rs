@@ -203,9 +203,12 @@ impl Extractor<'_> {
     fn check_room(&self, needed: u64) -> Result<()> {
         const BLOCK: u64 = 4096;
         let Some(free) = self.free_space()? else { return Ok(()) };
-        let free = free.saturating_sub(self.job.options.reserve);
+        let reserve = self.job.options.reserve;
+        let free = free.saturating_sub(reserve);
         if needed > free + BLOCK {
-            let why = format!("the content needs {}, and {} are free", Size(needed), Size(free));
+            let beyond = if reserve > 0 { " beyond the reserve" } else { "" };
+            let (needed, free) = (Size(needed), Size(free));
+            let why = format!("the content needs {needed}, and {free} are free{beyond}");
             return Err(Error::new(ErrorKind::NoSpace, "extract").caused_by(why));
         }
         Ok(())

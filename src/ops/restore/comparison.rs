@@ -23,7 +23,7 @@ use crate::{
     ops::{
         restore::{Restore, rules::Rules},
         select::Unmatched,
-        unpacked::{NotExtractedReason, Unpacked, too_large, too_many, weight},
+        unpacked::{ContentLimit, NotExtractedReason, Unpacked, too_many, weight},
     },
     progress::Tracker,
     read::{sink::Sink, worker_pool::SharedBuffer},
@@ -92,7 +92,7 @@ pub(super) struct Comparison<'a> {
     seen: HashMap<u64, Seen>,
     unmatched: Unmatched,
     members: u64,
-    bytes_left: u64,
+    content: ContentLimit,
     current: Option<Current>,
     changes: Changes,
     unpacked: Unpacked,
@@ -107,7 +107,6 @@ impl<'a> Comparison<'a> {
         tracker: &'a Tracker,
     ) -> Self {
         let options = &restore.options;
-        let by_ratio = archive_len.map(|len| len.saturating_mul(options.max_ratio));
         Comparison {
             restore,
             old,
@@ -117,7 +116,7 @@ impl<'a> Comparison<'a> {
             seen: HashMap::new(),
             unmatched: rules.selection.unmatched(),
             members: 0,
-            bytes_left: options.max_bytes.min(by_ratio.unwrap_or(u64::MAX)),
+            content: ContentLimit::new(options, archive_len),
             current: None,
             changes: Changes::default(),
             unpacked: Unpacked::default(),
@@ -169,7 +168,10 @@ impl<'a> Comparison<'a> {
         }
         self.forget(path);
         match kind {
-            MemberKind::File => self.allow(member.size)?,
+            MemberKind::File => {
+                self.unpacked.content += member.size;
+                self.content.add("restore", member.size)?;
+            }
             MemberKind::Symlink => check_target(path, &member.target)?,
             MemberKind::HardLink => self.check_hard_link(&member)?,
             MemberKind::Fifo => self.unpacked.skip(path.clone(), NotExtractedReason::Fifo),
@@ -292,13 +294,6 @@ impl<'a> Comparison<'a> {
             MemberKind::Fifo | MemberKind::CharDevice | MemberKind::BlockDevice => return,
         };
         *count = count.saturating_add_signed(n);
-    }
-
-    /// Subtracts the size of a file from the allowed bytes, holes included.
-    fn allow(&mut self, size: u64) -> Result<()> {
-        self.unpacked.content += size;
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| too_large("restore"))?;
-        Ok(())
     }
 
     /// Compares a part of the current file.

@@ -18,7 +18,12 @@ use std::{
 
 use blocking::unblock;
 use bytes::Bytes;
-use futures::{FutureExt, channel::oneshot, future::BoxFuture};
+use futures::{
+    FutureExt, StreamExt, TryFutureExt, TryStreamExt,
+    channel::oneshot,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -195,9 +200,9 @@ impl Store for LocalStore {
         .boxed()
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+    fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
         let dir = self.dir.clone();
-        let sweep_all = move || {
+        let find_parts = move || -> Result<_> {
             let mut parts = Vec::new();
             walk::files(&dir, &mut |name, entry| {
                 if is_part(entry.file_name().as_bytes()) {
@@ -205,9 +210,10 @@ impl Store for LocalStore {
                 }
                 Ok(())
             })?;
-            parts.iter().filter_map(|path| sweep(path).transpose()).collect()
+            Ok(stream::iter(parts.into_iter().map(Ok)))
         };
-        unblock(sweep_all).boxed()
+        let parts = unblock(find_parts).try_flatten_stream();
+        parts.try_filter_map(|path| unblock(move || sweep(&path))).boxed()
     }
 
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {

@@ -25,7 +25,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{
+    FutureExt, StreamExt, TryFutureExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 
 pub use config::S3Config;
 pub use credentials::Credentials;
@@ -38,6 +42,7 @@ use crate::{
     template::NameFields,
 };
 use api::Api;
+use multipart::Unfinished;
 use upload::{Claim, Claims, S3Upload, UploadGuard};
 
 /// Archives in a bucket of an S3 service.
@@ -237,10 +242,9 @@ impl Store for S3Store {
         })
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Vec<OsString>>> {
+    fn sweep(&self) -> BoxStream<'_, Result<OsString>> {
         let (names, dead_after) = (self.config.names.clone(), self.config.dead_after);
-        let bucket = self.config.bucket.clone();
-        self.call("sweep", None, |api, prefix| async move {
+        let find_dead = self.call("sweep", None, move |api, prefix| async move {
             let mut unfinished = api.unfinished(&prefix).await?;
             // MinIO treats the prefix as the name of one object and lists only its uploads.
             if unfinished.is_empty() && !prefix.is_empty() {
@@ -248,19 +252,23 @@ impl Store for S3Store {
             }
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let dead = now.as_secs().saturating_sub(dead_after.as_secs());
-            let mut swept = Vec::new();
-            for left in unfinished {
+            unfinished.retain(|left| {
                 let name = left.object.strip_prefix(&*prefix);
                 let archive = name.map(|name| name.strip_suffix(".lock").unwrap_or(name));
                 let is_ours = archive.is_some_and(|archive| names.matches(archive));
-                let is_dead = dead_after.is_zero() || left.begun <= dead.cast_signed();
-                if is_ours && is_dead {
-                    api.abort_id(&left.object, &left.id).await?;
-                    swept.push(format!("s3://{bucket}/{}", left.object).into());
-                }
-            }
-            Ok(swept)
-        })
+                is_ours && (dead_after.is_zero() || left.begun <= dead.cast_signed())
+            });
+            Ok(stream::iter(unfinished.into_iter().map(Ok)))
+        });
+        let abort = move |left: Unfinished| {
+            let location = format!("s3://{}/{}", self.config.bucket, left.object);
+            let aborted = self.call("sweep", None, |api, _| async move {
+                api.abort_id(&left.object, &left.id).await
+            });
+            aborted.map_ok(|()| OsString::from(location))
+        };
+        let parallel = self.config.transfer.parallel;
+        find_dead.try_flatten_stream().map_ok(abort).try_buffer_unordered(parallel).boxed()
     }
 
     fn wait_for_cleanup(&self) -> BoxFuture<'_, ()> {
