@@ -14,11 +14,8 @@ use crate::{
     client::{Attempt, Client, Response},
     config::Secret,
     file_bytes,
-    transfer::{self, Piece, Received},
+    transfer::{self, PIECE_MAX, Piece, Received},
 };
-
-/// Largest piece. The limit of many proxies for a body is 100 MB.
-const PIECE_MAX: u64 = 64 << 20;
 
 /// Time for the answer to a piece. After the last one, the other node reads the whole archive.
 const PATIENCE: Duration = Duration::from_secs(600);

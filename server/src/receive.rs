@@ -110,7 +110,7 @@ impl Receiving {
     }
 
     /// Appends a piece of `len` bytes. After the last one the archive is complete and has a record.
-    pub(crate) async fn take(self, body: Incoming, len: u64) -> Result<Received, ApiError> {
+    pub(crate) async fn take(self, body: &mut Incoming, len: u64) -> Result<Received, ApiError> {
         let Receiving { node, job, location, size, sha1, state } = self;
         match state {
             State::Partial(mut archive) => {
@@ -142,7 +142,7 @@ async fn append(
     node: &Node,
     job: &Active,
     archive: &mut PartialArchive,
-    mut body: Incoming,
+    body: &mut Incoming,
     len: u64,
 ) -> Result<(), ApiError> {
     let mut left = len;

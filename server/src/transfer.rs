@@ -12,6 +12,9 @@ use hyper::{
 };
 use wingback::Sha1;
 
+/// Largest piece that a node sends. Many proxies refuse bodies over 100 MB.
+pub(crate) const PIECE_MAX: u64 = 64 << 20;
+
 /// SHA-1 of the whole archive: forty hexadecimal digits.
 const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha1");
 /// Number of bytes that the node has. The next piece begins there.

@@ -42,18 +42,13 @@ fn ask(from: &Daemon, url: &str, backups: Option<&[Uuid]>) -> crate::client::Rep
 
 /// Sends all archives, and returns what the record of one says about it in the end.
 fn sent(from: &Daemon, url: &str, backup: Uuid) -> Value {
-    let before = from.backup(from.server(), backup)["sent"].clone();
-    ask(from, url, None).expect(202);
-    let sent = from.wait(from.server(), backup, |backup| {
-        backup["sent"] != before && backup["sending"] == false
+    let mut listener = Listener::new(from, from.server());
+    until("the sending before has ended", || {
+        let reply = ask(from, url, None);
+        (reply.status != 409).then(|| reply.expect(202))
     });
-    // The next archives may follow.
-    let cancel = format!("/api/servers/{}/backups/send/cancel", from.server());
-    until("nothing is being sent", || {
-        Some(from.backup(from.server(), backup))
-            .filter(|_| from.post(&cancel, json!({})).status == 409)
-    });
-    sent["sent"].clone()
+    listener.until(&format!("backup sent:{backup}"));
+    from.backup(from.server(), backup)["sent"].clone()
 }
 
 /// The bytes of an unfinished archive.
@@ -219,7 +214,7 @@ fn an_archive_without_a_record_is_taken_over_if_it_is_the_same() {
     for len in [10, size, size + 1] {
         fs::write(&there, vec![b'x'; len as usize]).unwrap();
         let failed = sent(&source, &relay.url, backup);
-        assert_eq!(failed["error_kind"], "already_exists", "{failed}");
+        assert_eq!(failed["error_kind"], "already-exists", "{failed}");
         assert!(fs::read(&there).unwrap().iter().all(|&byte| byte == b'x'));
     }
 }
@@ -263,7 +258,7 @@ fn what_cannot_be_sent_is_an_error_at_once() {
     let other = json!({ "url": destination.url, "token": "not-its-token" });
     source.post(&path, other).expect(202);
     let failed = source.wait(server, backup, |backup| backup["sent"].is_object());
-    assert_eq!(failed["sent"]["error_kind"], "permission_denied", "{failed}");
+    assert_eq!(failed["sent"]["error_kind"], "permission-denied", "{failed}");
     assert!(!source.log().contains("not-its-token"));
 }
 
