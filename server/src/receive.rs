@@ -78,13 +78,12 @@ pub(crate) async fn begin(
     piece: &Piece,
 ) -> Result<Receiving, ApiError> {
     commands::check_open(node)?;
+    check_free(node, uuid)?;
     let busy = || unavailable("another job of this backup is running");
     let job = node.jobs.begin(uuid, server, Kind::Receive).ok_or_else(busy)?;
     // `stop` sees every job that begins after this check.
     commands::check_open(node)?;
-    if node.backups.get(uuid).is_some_and(|old| !old.can_be_replaced()) {
-        return Err(exists());
-    }
+    check_free(node, uuid)?;
     let (node, size, sha1) = (node.clone(), piece.size, piece.sha1);
     let found = within(PREFLIGHT, unrecorded(&node, server, uuid)).await;
     let (location, state) = match found.map_err(ApiError::failed)? {
@@ -98,6 +97,12 @@ pub(crate) async fn begin(
         }
     };
     Ok(Receiving { node, job, location, size, sha1, state })
+}
+
+/// Returns an error if a backup has this UUID.
+fn check_free(node: &Node, uuid: Uuid) -> Result<(), ApiError> {
+    let is_taken = node.backups.get(uuid).is_some_and(|old| !old.can_be_replaced());
+    if is_taken { Err(exists()) } else { Ok(()) }
 }
 
 impl Receiving {
