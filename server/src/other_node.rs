@@ -5,7 +5,7 @@ use std::{fmt, fs::File, future::ready, io, ops::Range, sync::Arc, time::Duratio
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, channel::oneshot, stream::BoxStream};
 use http_body_util::{Empty, StreamBody};
-use hyper::{Method, body::Frame};
+use hyper::{Method, body::Frame, header};
 use uuid::Uuid;
 use wingback::{Error, ErrorKind, Limiter, Sha1};
 
@@ -137,8 +137,13 @@ fn kind_of(response: &Response) -> (ErrorKind, bool) {
     match response.status {
         401 | 403 => (ErrorKind::PermissionDenied, false),
         404 | 405 => (ErrorKind::NotFound, false),
-        // The other node names its offset, if only that was wrong.
-        409 => (ErrorKind::AlreadyExists, transfer::offset(&response.headers).is_some()),
+        // Only the offset was wrong, or another job of the backup is running there.
+        409 if transfer::offset(&response.headers).is_some()
+            || response.header(header::RETRY_AFTER).is_some() =>
+        {
+            (ErrorKind::Io, true)
+        }
+        409 => (ErrorKind::AlreadyExists, false),
         422 => (ErrorKind::Mismatch, false),
         507 => (ErrorKind::NoSpace, false),
         408 | 425 | 429 | 500..=599 => (ErrorKind::Io, true),

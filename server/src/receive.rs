@@ -79,7 +79,7 @@ pub(crate) async fn begin(
 ) -> Result<Receiving, ApiError> {
     commands::check_open(node)?;
     check_free(node, uuid)?;
-    let busy = || unavailable("another job of this backup is running");
+    let busy = || ApiError::busy("another job of this backup is running");
     let job = node.jobs.begin(uuid, server, Kind::Receive).ok_or_else(busy)?;
     // `stop` sees every job that begins after this check.
     commands::check_open(node)?;
@@ -154,7 +154,7 @@ async fn append(
     loop {
         let frame = within(STALL_TIMEOUT, body.frame().map(Ok));
         let frame = job.unless_cancelled(frame).await;
-        let frame = frame.map_err(|_| unavailable("the transfer was cancelled"))?;
+        let frame = frame.map_err(|_| ApiError::busy("the transfer was cancelled"))?;
         let frame = frame.map_err(|_| {
             ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
         })?;
@@ -224,17 +224,12 @@ fn exists() -> ApiError {
     ApiError::conflict("another backup with this UUID already exists")
 }
 
-/// Returns an error after which the node that sends tries again.
-fn unavailable(text: &str) -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
-}
-
 fn api_error_of(error: &Error) -> ApiError {
     let status = match error.kind() {
         ErrorKind::AlreadyExists => StatusCode::CONFLICT,
         ErrorKind::Mismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorKind::Busy | ErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Busy | ErrorKind::Cancelled => return ApiError::busy(error.to_string()),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     ApiError::new(status, error.to_string())
