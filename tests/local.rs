@@ -182,3 +182,105 @@ fn a_symlink_with_the_archives_name_is_neither_followed_nor_replaced() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(!dir.join("elsewhere").exists());
 }
+
+/// Returns the SHA-1 of some bytes, from another program.
+fn sha1(bytes: &[u8]) -> wingback::Sha1 {
+    let tmp = tempfile::NamedTempFile::new().unwrap();
+    fs::write(tmp.path(), bytes).unwrap();
+    let summed = Command::new("sha1sum").arg(tmp.path()).output().unwrap();
+    String::from_utf8(summed.stdout).unwrap()[..40].parse().unwrap()
+}
+
+#[test]
+fn an_archive_that_arrives_in_pieces_goes_on_where_it_stopped() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(tmp.path());
+    let bytes = noise(20_000_000);
+    let size = bytes.len() as u64;
+    let mut at = 0;
+    for piece in bytes.chunks(6_000_000) {
+        let mut archive = block_on(store.receive(&key(), size)).unwrap();
+        assert_eq!(archive.received(), at);
+        for some in piece.chunks(100_000) {
+            block_on(archive.write(Bytes::copy_from_slice(some))).unwrap();
+        }
+        at += piece.len() as u64;
+        let busy = block_on(store.receive(&key(), size)).unwrap_err();
+        assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
+        drop(archive);
+        assert_eq!(block_on(store.received(&key())).unwrap(), at);
+        assert!(
+            block_on(store.list()).unwrap().is_empty()
+                && block_on(store.sweep()).unwrap().is_empty()
+        );
+    }
+    let mut archive = block_on(store.receive(&key(), size)).unwrap();
+    let more = block_on(archive.write(Bytes::from_static(b"x"))).unwrap_err();
+    assert_eq!(more.kind(), ErrorKind::InvalidInput, "{more}");
+    block_on(archive.complete(sha1(&bytes))).unwrap();
+    assert!(fs::read(store.path(&key())).unwrap() == bytes);
+    assert_eq!(fs::metadata(store.path(&key())).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 1);
+    let exists = block_on(store.receive(&key(), size)).unwrap_err();
+    assert_eq!(exists.kind(), ErrorKind::AlreadyExists, "{exists}");
+}
+
+#[test]
+fn an_archive_that_arrived_with_another_sha1_is_removed() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(tmp.path());
+    let mut archive = block_on(store.receive(&key(), 4)).unwrap();
+    block_on(archive.write(Bytes::from_static(b"bac"))).unwrap();
+    let short = block_on(archive.complete(sha1(b"back"))).unwrap_err();
+    assert!(short.kind() == ErrorKind::InvalidInput && short.to_string().contains("3 of its 4"));
+    let mut archive = block_on(store.receive(&key(), 4)).unwrap();
+    block_on(archive.write(Bytes::from_static(b"x"))).unwrap();
+    let other = block_on(archive.complete(sha1(b"back"))).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Mismatch, "{other}");
+    assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0);
+    // More bytes than the archive has are those of another one.
+    let mut archive = block_on(store.receive(&key(), 9)).unwrap();
+    block_on(archive.write(Bytes::from_static(b"something"))).unwrap();
+    drop(archive);
+    assert_eq!(block_on(store.receive(&key(), 4)).unwrap().received(), 0);
+}
+
+#[test]
+fn an_archive_that_arrives_never_replaces_another_and_needs_space() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(tmp.path());
+    let mut archive = block_on(store.receive(&key(), 4)).unwrap();
+    block_on(archive.write(Bytes::from_static(b"back"))).unwrap();
+    fs::write(store.path(&key()), "other").unwrap();
+    let exists = block_on(archive.complete(sha1(b"back"))).unwrap_err();
+    assert_eq!(exists.kind(), ErrorKind::AlreadyExists, "{exists}");
+    assert_eq!(fs::read(store.path(&key())).unwrap(), b"other");
+    fs::remove_file(store.path(&key())).unwrap();
+    for (store, size) in [(store.clone(), 1 << 60), (store.clone().reserve(1 << 60), 4)] {
+        let full = block_on(store.receive(&key(), size)).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::NoSpace, "{full}");
+    }
+    let missing = LocalStore::new(tmp.path().join("not/mounted"));
+    let missing = block_on(missing.receive(&key(), 4)).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+}
+
+#[test]
+fn a_sweep_removes_an_archive_whose_next_piece_has_not_come_for_a_day() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(tmp.path());
+    let mut archive = block_on(store.receive(&key(), 4)).unwrap();
+    block_on(archive.write(Bytes::from_static(b"bac"))).unwrap();
+    let file = fs::read_dir(tmp.path()).unwrap().next().unwrap().unwrap().path();
+    let age = |hours: u64| {
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+        File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    };
+    age(25);
+    assert!(block_on(store.sweep()).unwrap().is_empty(), "it has a lock");
+    drop(archive);
+    age(23);
+    assert!(block_on(store.sweep()).unwrap().is_empty());
+    age(25);
+    assert_eq!(block_on(store.sweep()).unwrap(), [file]);
+}

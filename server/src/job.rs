@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Backup,
     Restore,
     Verify,
+    Send,
+    Receive,
     Delete,
 }
 

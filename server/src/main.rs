@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! http ─► commands ─► backup, restore, verify ─► wingback
-//!                   │        └► events ─► WebSockets
-//!                   └► records ◄─ outbox ─► the Panel
+//!   │               │        └► events ─► WebSockets
+//!   │               └► records ◄─ outbox ─► the Panel
+//!   └► receive ◄─ send, of another node
 //! ```
 //!
 //! Each backup has a [`record`] on disk before it begins. After a restart, the records show which jobs
@@ -16,6 +17,7 @@
 mod answer;
 mod api_error;
 mod archives;
+mod backoff;
 mod backup;
 mod cancel;
 mod claims;
@@ -26,6 +28,7 @@ mod deadline;
 mod demo;
 mod denials;
 mod events;
+mod file_bytes;
 mod hooks;
 mod http;
 mod io;
@@ -33,20 +36,25 @@ mod job;
 mod listen;
 mod metrics;
 mod node;
+mod other_node;
 mod outbox;
 mod panel;
 mod pass;
 mod progress;
 mod queue;
+mod receive;
 mod record;
 mod records;
 mod restore;
+mod send;
 mod server_store;
 mod service_url;
+mod stall;
 mod startup;
 mod timestamp;
 mod tls;
 mod token;
+mod transfer;
 mod verify;
 
 use std::{

@@ -4,20 +4,17 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use smol::Timer;
 use uuid::Uuid;
 
 use crate::{
     answer::{Answer, Verdict},
+    backoff::Backoff,
     job::{message_of, spawn},
     node::Node,
     panel::{BackupReport, Panel},
     record::{self, Delivery, Notification},
     timestamp::Timestamp,
 };
-
-/// First pause between attempts. Each pause is twice the one before, up to the configured maximum.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The record that a notification is about.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +38,7 @@ pub(crate) fn pending(node: &Node) -> usize {
 
 async fn deliver(node: &Arc<Node>, subject: Subject) {
     let Some(panel) = &node.panel else { return };
-    let mut wait = FIRST_PAUSE;
+    let mut backoff = Backoff::new(node.config.wingback.panel_retry_max);
     loop {
         let permit = node.notifications.acquire().await;
         let Some(was_unanswered) = begin_attempt(node, subject).await else { return };
@@ -64,13 +61,12 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
             }
         }
         node.metrics.notification_sent(*verdict);
-        let least = pause.unwrap_or_default();
+        let pause = *pause;
         let missing_timeout = node.config.wingback.panel_missing_timeout;
         if end_attempt(node, subject, answer, was_unanswered, missing_timeout).await {
             return;
         }
-        Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0).max(least)).await;
-        wait = (wait * 2).min(node.config.wingback.panel_retry_max);
+        backoff.wait(pause).await;
     }
 }
 

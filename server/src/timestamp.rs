@@ -12,8 +12,7 @@ pub(crate) struct Timestamp(u64);
 
 impl Timestamp {
     pub(crate) fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(since.as_millis() as u64)
+        SystemTime::now().into()
     }
 
     pub(crate) fn seconds(self) -> u64 {
@@ -27,6 +26,13 @@ impl Timestamp {
     /// Formats it in UTC by RFC 3339.
     pub(crate) fn text(self) -> String {
         rfc3339(i128::from(self.0) * 1_000_000)
+    }
+}
+
+/// A time before 1970 is replaced with 1970.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Timestamp(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Downloads of complete archives or ranges (RFC 9110).
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
-use blocking::unblock;
 use bytes::Bytes;
 use futures::Stream;
 use hyper::{
@@ -10,12 +9,13 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderName, HeaderValue},
 };
-use wingback::{ErrorKind, ReadRange};
+use wingback::{ErrorKind, Limiter, ReadRange};
 
 use crate::{
     api_error::ApiError,
     archives::ArchiveLocation,
     config::Compatibility,
+    file_bytes,
     http::{
         body::Query,
         contents,
@@ -25,8 +25,7 @@ use crate::{
     token::TokenError,
 };
 
-/// Bytes of one read from a local file, and from another store.
-const FILE_CHUNK: u64 = 256 << 10;
+/// Bytes of one read from a store that does not keep archives as files.
 const STORE_CHUNK: u64 = 8 << 20;
 
 /// Sends the archive or the file that a token allows. A token is valid once.
@@ -107,7 +106,10 @@ async fn archive(
     };
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     Ok(match file {
-        Some(file) => reply::stream(status, headers, from_file(file, range)),
+        Some(file) => {
+            let bytes = file_bytes::stream(Arc::new(file), range, Limiter::default());
+            reply::stream(status, headers, bytes)
+        }
         None => reply::stream(status, headers, from_store(location, range)),
     })
 }
@@ -144,48 +146,19 @@ fn range_of(header: &[u8], size: u64) -> Option<Option<Range<u64>>> {
     Some((range.start < range.end).then_some(range))
 }
 
-fn from_file(file: File, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let file = Arc::new(file);
-    chunks(range, FILE_CHUNK, move |chunk| {
-        let file = file.clone();
-        unblock(move || {
-            let mut bytes = vec![0; (chunk.end - chunk.start) as usize];
-            file.read_exact_at(&mut bytes, chunk.start)?;
-            Ok(Bytes::from(bytes))
-        })
-    })
-}
-
+/// Reads one chunk after the other, until one fails.
 fn from_store(
     location: ArchiveLocation,
     range: Range<u64>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let location = Arc::new(location);
-    chunks(range, STORE_CHUNK, move |chunk| {
-        let location = location.clone();
-        async move {
-            let read = location.store.read(&location.key, ReadRange::Bytes(chunk));
-            read.await.map_err(io::Error::other)
-        }
-    })
-}
-
-/// Reads one chunk after the other, until one fails.
-fn chunks<F>(
-    range: Range<u64>,
-    size: u64,
-    read: impl Fn(Range<u64>) -> F + Send,
-) -> impl Stream<Item = io::Result<Bytes>> + Send
-where
-    F: Future<Output = io::Result<Bytes>> + Send,
-{
-    futures::stream::try_unfold((range, read), move |(rest, read)| async move {
+    futures::stream::try_unfold((range, location), |(rest, location)| async move {
         if rest.is_empty() {
             return Ok(None);
         }
-        let end = rest.end.min(rest.start + size);
-        let bytes = read(rest.start..end).await?;
-        Ok(Some((bytes, (end..rest.end, read))))
+        let end = rest.end.min(rest.start + STORE_CHUNK);
+        let read = location.store.read(&location.key, ReadRange::Bytes(rest.start..end));
+        let bytes = read.await.map_err(io::Error::other)?;
+        Ok(Some((bytes, (end..rest.end, location))))
     })
 }
 

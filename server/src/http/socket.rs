@@ -32,11 +32,9 @@ use crate::{
     claims::SocketClaims,
     deadline::within,
     events::{Event, Notice},
-    http::{
-        reply::{self, Reply},
-        stall::StallTimeout,
-    },
+    http::reply::{self, Reply},
     node::Node,
+    stall::StallTimeout,
     timestamp::Timestamp,
     token::TokenError,
 };
