@@ -460,6 +460,11 @@ typedef struct wingback_transfer {
     uint64_t stall_after_ms;
     // A PEM file with certificates to trust in addition to the system's.
     struct wingback_bytes ca_file;
+    // Whether only public addresses are connected to, also after redirects and DNS, for URLs that
+    // somebody else chose.
+    bool public_only;
+    // Hosts, addresses and networks that `public_only` allows as well, separated by commas.
+    struct wingback_bytes public_except;
 } wingback_transfer;
 
 // A bucket in an S3 service, and how archives are stored there. Texts are UTF-8. Only the bucket

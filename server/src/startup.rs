@@ -86,7 +86,7 @@ pub(crate) async fn check_bucket(node: Arc<Node>) {
 /// Removes old unfinished archives and records every hour, for as long as the daemon runs.
 pub(crate) async fn keep_forgetting(node: Arc<Node>) {
     loop {
-        if let Err(e) = archives::local_store(&node.config).sweep().await {
+        if let Err(e) = archives::local_store(&node.config).sweep().try_collect::<Vec<_>>().await {
             tracing::error!("cannot remove unfinished archives: {e}");
         }
         Timer::after(FORGET_EVERY).await;

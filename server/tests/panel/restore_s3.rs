@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    node::{Fork, Node, with_each_fork},
+    node::{Node, with_each_fork},
+    panel::Fork,
     server::Server,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{io, sync::mpsc::SyncSender};
 
-use super::Event;
+use super::event::Event;
 use crate::{
     error::{Error, Result},
     read::worker_pool::{Buffer, BufferSource},
