@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
@@ -16,6 +17,10 @@ use support::{Tree, key, noise, wait_until};
 use wingback::{
     ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store, testing::store_conformance,
 };
+
+fn swept(store: &LocalStore) -> wingback::Result<Vec<OsString>> {
+    block_on(store.sweep().try_collect())
+}
 
 #[test]
 fn every_store_passes_the_conformance_suite() {
@@ -72,13 +77,13 @@ fn a_backup_of_another_process_is_kept_until_that_process_is_killed() {
 
     let error = block_on(tree.backup().start(store.clone(), key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [""; 0]);
+    assert_eq!(swept(&store).unwrap(), [""; 0]);
     assert!(part.exists() && other.try_wait().unwrap().is_none());
 
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(part.exists(), "a killed process cannot remove its file");
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [part]);
+    assert_eq!(swept(&store).unwrap(), [part]);
     block_on(tree.backup().start(store, key())).unwrap();
 }
 
@@ -134,7 +139,7 @@ fn all_files_with_possible_names_are_listed_and_only_parts_are_swept() {
     assert!(listed.iter().map(|object| object.key.as_str()).eq(names));
     let modified = fs::metadata(tmp.path().join("d.txt")).unwrap().modified().ok();
     assert_eq!(listed[2], Object::new("d.txt".parse().unwrap(), 1, modified));
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [left]);
+    assert_eq!(swept(&store).unwrap(), [left]);
     assert!(dir.join(".0.wingback-part").exists() && dir.join(".1.wingback-part").exists());
 }
 
@@ -156,7 +161,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     let left = dir.join(".a.tar.gz.wingback-part");
     let store = LocalStore::new(&dir).mkdir(true);
     fs::write(&left, "left").unwrap();
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [left.as_path()]);
+    assert_eq!(swept(&store).unwrap(), [left.as_path()]);
     fs::write(&left, "left").unwrap();
     block_on(tree.backup().start(store.clone(), key())).unwrap();
     assert!(!left.exists());
@@ -165,7 +170,7 @@ fn a_leftover_of_a_killed_process_is_swept_or_replaced() {
     block_on(store.delete(&key())).unwrap();
     let live = File::create(&left).unwrap();
     live.lock().unwrap();
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [""; 0]);
+    assert_eq!(swept(&store).unwrap(), [""; 0]);
     let error = block_on(tree.backup().start(store, key())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(left.exists());
@@ -209,10 +214,7 @@ fn an_archive_that_arrives_in_pieces_goes_on_where_it_stopped() {
         assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
         drop(archive);
         assert_eq!(block_on(store.received(&key())).unwrap(), at);
-        assert!(
-            block_on(store.list()).unwrap().is_empty()
-                && block_on(store.sweep()).unwrap().is_empty()
-        );
+        assert!(block_on(store.list()).unwrap().is_empty() && swept(&store).unwrap().is_empty());
     }
     let mut archive = block_on(store.receive(&key(), size)).unwrap();
     let more = block_on(archive.write(Bytes::from_static(b"x"))).unwrap_err();
@@ -277,10 +279,10 @@ fn a_sweep_removes_an_archive_whose_next_piece_has_not_come_for_a_day() {
         File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
     };
     age(25);
-    assert!(block_on(store.sweep()).unwrap().is_empty(), "it has a lock");
+    assert!(swept(&store).unwrap().is_empty(), "it has a lock");
     drop(archive);
     age(23);
-    assert!(block_on(store.sweep()).unwrap().is_empty());
+    assert!(swept(&store).unwrap().is_empty());
     age(25);
-    assert_eq!(block_on(store.sweep()).unwrap(), [file]);
+    assert_eq!(swept(&store).unwrap(), [file]);
 }
