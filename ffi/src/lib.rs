@@ -98,7 +98,6 @@ mod etags;
 mod failure;
 mod from_c;
 mod guard;
-#[cfg(feature = "s3")]
 mod opaque;
 mod options;
 mod panics;
