@@ -111,7 +111,7 @@ fn range_of(text: &str) -> Option<(Range<u64>, u64)> {
     }
     let (first, last) = range.split_once('-')?;
     let (first, last) = (number(first)?, number(last)?);
-    (first <= last && last < size).then_some((first..last + 1, size))
+    (first <= last && last < size).then(|| (first..last + 1, size))
 }
 
 /// Parses a number without a sign.

@@ -69,18 +69,20 @@ fn the_switch_changes_only_defaults() {
          wingback.ignore_mode: replace\n\
          wingback.rules: wings\n\
          wingback.tokens: pelican\n\
+         system.backups.restore_host_allowlist: public, []\n\
          wingback.invalid_adapter_status: 500\n\
          wingback.invalid_uuid_status: 400\n"
     );
     let both = ["", "compatibility: pterodactyl, "].map(|switch| {
         let text = "archive_name: 'a-{uuid}', ignore_file: .x, ignore_mode: none, rules: git, \
                     tokens: pelican, invalid_adapter_status: 422, invalid_uuid_status: 418";
-        let directories = "root_directory: /r, data: /d, backup_directory: /b";
-        let text = format!("wingback: {{{switch}{text}}}\nsystem: {{{directories}}}\n");
+        let system = "root_directory: /r, data: /d, backup_directory: /b, \
+                      backups: {restore_host_allowlist: [minio.internal]}";
+        let text = format!("wingback: {{{switch}{text}}}\nsystem: {{{system}}}\n");
         summary(&text).split_once('\n').unwrap().1.to_owned()
     });
     assert_eq!(both[0], both[1]);
-    assert!(both[0].lines().count() == 10, "{}", both[0]);
+    assert!(both[0].lines().count() == 11, "{}", both[0]);
     assert!(both[0].lines().all(|line| line.ends_with("# set in the file")), "{}", both[0]);
 }
 
