@@ -300,9 +300,7 @@ pub use report::{Change, Changed, Report, SkipReason, Skipped};
 pub use rt::threads::join_threads;
 pub use source::Archive;
 pub use store::{
-    Object, Opened, ReadRange, Sent, Store, Upload,
-    local::{LocalStore, PartialArchive},
-    memory::MemoryStore,
+    Object, Opened, ReadRange, Sent, Store, Upload, local::LocalStore, memory::MemoryStore,
 };
 #[cfg(feature = "s3")]
 pub use store::{

@@ -16,8 +16,8 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// Clones share one limit: several operations with clones of it together stay below it.
 ///
-/// It grants at most a tenth of a second's bytes at once, and does not save up unused time. Threads wait for
-/// it, those of the engine or the caller of [`wait`](Limiter::wait), never a future.
+/// It grants at most a tenth of a second's bytes at once, and does not save up unused time. Only
+/// threads of the engine wait for it, never a future.
 ///
 /// ```
 /// use wingback::{Backup, Limiter};
@@ -68,14 +68,7 @@ impl Limiter {
         self.lock().rate
     }
 
-    /// Blocks the thread until some of `want` bytes are granted, and returns how many: at least 1, at most `want`.
-    ///
-    /// A program calls this for bytes that it moves itself, such as those of an archive that it sends.
-    pub fn wait(&self, want: usize) -> usize {
-        self.take(want, || false).unwrap_or(want)
-    }
-
-    /// As [`wait`](Limiter::wait), with the error `Cancelled` as soon as `cancelled` is true.
+    /// Waits until some of `want` bytes are granted, and returns how many: at least 1, at most `want`.
     pub(crate) fn take(&self, want: usize, cancelled: impl Fn() -> bool) -> Result<usize> {
         let mut state = self.lock();
         loop {

@@ -4,7 +4,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use hyper::header;
 use serde_json::Value;
 
 use crate::client::{Attempt, Response};
@@ -65,7 +64,7 @@ fn summary(response: &Response, secret: &str) -> String {
         };
         text.chars().take(SHOWN_MAX).collect()
     };
-    let kind = match shown(response.content_type().trim()) {
+    let kind = match shown(response.content_type.trim()) {
         kind if kind.is_empty() => "no content type".into(),
         kind => kind.escape_debug().to_string(),
     };
@@ -81,16 +80,14 @@ fn summary(response: &Response, secret: &str) -> String {
 /// Reads `Retry-After` in both its forms (RFC 9110, 10.2.3), up to [`PAUSE_MAX`]. A date counts from
 /// the response's own date, so that the two clocks may differ.
 fn pause(response: &Response) -> Option<Duration> {
-    let text = response.header(header::RETRY_AFTER)?;
-    let text = text.trim();
+    let text = response.retry_after.as_deref()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // A number that does not fit is longer than the longest pause.
         let seconds = text.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(PAUSE_MAX));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    let date = response.header(header::DATE);
-    let sent = date.and_then(|date| httpdate::parse_http_date(&date).ok());
+    let sent = response.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
     let now = sent.unwrap_or_else(SystemTime::now);
     Some(until.duration_since(now).unwrap_or_default().min(PAUSE_MAX))
 }
@@ -129,10 +126,6 @@ fn is_already(error: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use hyper::{
-        HeaderMap,
-        header::{HeaderName, HeaderValue},
-    };
 
     use super::*;
 
@@ -143,13 +136,8 @@ mod tests {
     const HTML: &str = "<!DOCTYPE html>\n<html><title>Just a moment</title></html>";
 
     fn response(status: u16, content_type: &str, body: &'static str) -> Response {
-        let headers = headers([(header::CONTENT_TYPE, content_type)]);
-        Response { status, headers, body: Bytes::from(body) }
-    }
-
-    fn headers<const N: usize>(pairs: [(HeaderName, &str); N]) -> HeaderMap {
-        let pairs = pairs.map(|(name, value)| (name, HeaderValue::from_str(value).unwrap()));
-        pairs.into_iter().collect()
+        let (content_type, body) = (content_type.to_owned(), Bytes::from(body));
+        Response { status, content_type, body, ..Response::default() }
     }
 
     #[test]
@@ -218,8 +206,8 @@ mod tests {
             ("1.5", None),
             ("soon", None),
         ] {
-            let headers = headers([(header::RETRY_AFTER, text), (header::DATE, date)]);
-            let response = Response { headers, ..Response::default() };
+            let (retry_after, date) = (Some(text.to_owned()), Some(date.to_owned()));
+            let response = Response { retry_after, date, ..Response::default() };
             assert_eq!(pause(&response), seconds.map(Duration::from_secs), "{text:?}");
         }
         assert_eq!(pause(&Response::default()), None);

@@ -7,13 +7,11 @@ use hyper::StatusCode;
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) text: String,
-    /// Whether the same request can succeed a moment later.
-    pub(crate) is_temporary: bool,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        ApiError { status, text: text.into(), is_temporary: false }
+        ApiError { status, text: text.into() }
     }
 
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
@@ -26,11 +24,6 @@ impl ApiError {
 
     pub(crate) fn conflict(text: impl Into<String>) -> Self {
         ApiError::new(StatusCode::CONFLICT, text)
-    }
-
-    /// Returns the error for a request that another one excludes at the moment.
-    pub(crate) fn busy(text: impl Into<String>) -> Self {
-        ApiError { is_temporary: true, ..ApiError::conflict(text) }
     }
 
     pub(crate) fn failed(text: impl ToString) -> Self {

@@ -53,13 +53,6 @@ pub(crate) fn key(
     (destination == Destination::Local).then(key)
 }
 
-/// Returns where a local archive with a new name goes.
-pub(crate) fn new_local(config: &Config, server: Uuid, backup: Uuid) -> (LocalStore, Key) {
-    let store = local_store(config).names(config.archive_name().of(server));
-    let key = store.key(backup);
-    (store, key)
-}
-
 /// Returns the location of a backup's archive; `None` if the daemon cannot reach it. A local archive
 /// keeps its first name, even if the configured name has changed.
 pub(crate) fn location(config: &Config, backup: &Backup) -> Result<Option<ArchiveLocation>> {
@@ -104,11 +97,6 @@ fn names_of(key: &str, backup: Uuid) -> Option<NameTemplate> {
 }
 
 fn local(config: &Config, names: NameTemplate, backup: Uuid) -> ArchiveLocation {
-    let store = local_store(config).names(names);
+    let store = LocalStore::new(config.backup_directory()).names(names).reserve(config.reserve());
     ArchiveLocation { key: store.key(backup), store: Arc::new(store) }
-}
-
-/// Returns the store in the backup directory.
-pub(crate) fn local_store(config: &Config) -> LocalStore {
-    LocalStore::new(config.backup_directory()).reserve(config.reserve())
 }

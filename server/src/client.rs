@@ -1,7 +1,7 @@
-//! Requests to the Panel and to other nodes, each over its own connection. A failure says whether the service
-//! may have received the request.
+//! Requests to the Panel, each over its own connection. A failure says whether the service may have
+//! received the request.
 
-use std::{borrow::Cow, future::ready, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -10,22 +10,12 @@ use futures_rustls::{
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{
-    HeaderMap, Method, Request,
-    body::Body,
-    header::{self, HeaderName},
-    http::{self, request},
-};
+use hyper::{Method, Request, header};
 use serde_json::Value;
 use smol::net::TcpStream;
 use smol_hyper::rt::FuturesIo;
 
-use crate::{
-    deadline::{within, within_after},
-    io::Io,
-    service_url::ServiceUrl,
-    stall::StallTimeout,
-};
+use crate::{deadline::within, io::Io, service_url::ServiceUrl};
 
 /// Time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -55,10 +45,13 @@ pub(crate) enum Attempt {
     Lost(String),
 }
 
+/// A response, with the headers that matter here.
 #[derive(Debug, Default)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
+    pub(crate) content_type: String,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) date: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -73,11 +66,7 @@ impl Client {
         Ok(Client { url: parsed, tls })
     }
 
-    pub(crate) fn url(&self) -> &ServiceUrl {
-        &self.url
-    }
-
-    /// Sends a request of JSON with `token`, and waits at most `patience` for its response.
+    /// Sends a request with `token`, and waits at most `patience` for its response.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -86,43 +75,22 @@ impl Client {
         body: Vec<u8>,
         patience: Duration,
     ) -> Attempt {
-        let request = self
-            .request(method, path, token)
-            .header(header::ACCEPT, "application/vnd.pterodactyl.v1+json")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)));
-        self.exchange(request, ready(()), patience).await
-    }
-
-    /// Begins a request with `token`.
-    pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> request::Builder {
-        Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url.prefix))
             .header(header::HOST, self.url.host_header())
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::ACCEPT, "application/vnd.pterodactyl.v1+json")
+            .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("wingback-server/", env!("CARGO_PKG_VERSION")))
-    }
-
-    /// Sends a request. The service has `patience` for its response from the time at which `sent` resolves.
-    /// Until then, only a connection that accepts no bytes fails.
-    pub(crate) async fn exchange<B>(
-        &self,
-        request: http::Result<Request<B>>,
-        sent: impl Future<Output = ()>,
-        patience: Duration,
-    ) -> Attempt
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
-    {
+            .body(Full::new(Bytes::from(body)));
         let request = match request {
             Ok(request) => request,
             Err(e) => return Attempt::NotSent(e.to_string()),
         };
         let connect = async {
             let io = self.connect().await?;
-            let io = FuturesIo::new(StallTimeout::new(io));
-            let handshake = hyper::client::conn::http1::handshake(io);
+            let handshake = hyper::client::conn::http1::handshake(FuturesIo::new(io));
             handshake.await.map_err(io::Error::other)
         };
         let (mut sender, connection) = match within(CONNECT, connect).await {
@@ -131,15 +99,25 @@ impl Client {
         };
         let exchange = async {
             let response = sender.send_request(request).await.map_err(io::Error::other)?;
-            let (head, body) = response.into_parts();
-            let is_success = head.status.is_success();
+            let header = |name| {
+                let value = response.headers().get(name);
+                value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            };
+            let head = Response {
+                status: response.status().as_u16(),
+                content_type: header(header::CONTENT_TYPE).unwrap_or_default(),
+                retry_after: header(header::RETRY_AFTER),
+                date: header(header::DATE),
+                body: Bytes::new(),
+            };
+            let is_success = response.status().is_success();
             let max = if is_success { BODY_MAX } else { ERROR_BODY_MAX };
-            let body = match Limited::new(body, max).collect().await {
+            let body = match Limited::new(response.into_body(), max).collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(e) if !is_success && e.is::<LengthLimitError>() => Bytes::new(),
                 Err(e) => return Err(io::Error::other(e)),
             };
-            Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+            Ok(Response { body, ..head })
         };
         // This future polls the connection, and drops it after the response.
         let exchange = async {
@@ -149,7 +127,7 @@ impl Client {
                 futures::future::Either::Right(((), exchange)) => exchange.await,
             }
         };
-        match within_after(sent, patience, exchange).await {
+        match within(patience, exchange).await {
             Ok(response) => Attempt::Answered(response),
             Err(e) => Attempt::Lost(e.to_string()),
         }
@@ -165,22 +143,14 @@ impl Client {
 }
 
 impl Response {
-    pub(crate) fn header(&self, name: HeaderName) -> Option<Cow<'_, str>> {
-        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
-    }
-
-    pub(crate) fn content_type(&self) -> Cow<'_, str> {
-        self.header(header::CONTENT_TYPE).unwrap_or_default()
-    }
-
     /// Returns the body, if it is JSON and its content type says so.
     pub(crate) fn json(&self) -> Option<Value> {
         self.is_json().then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        let kind = self.content_type();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let kind = self.content_type.split(';').next().unwrap_or_default();
+        let kind = kind.trim().to_ascii_lowercase();
         let subtype = kind.strip_prefix("application/");
         subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
     }
@@ -192,7 +162,8 @@ impl Response {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Client({})", self.url)
+        let ServiceUrl { host, port, prefix, .. } = &self.url;
+        write!(f, "Client({host}:{port}{prefix})")
     }
 }
 

@@ -60,10 +60,25 @@ pub(crate) async fn back_up(
     let Some(job) = node.jobs.begin(uuid, server, Kind::Backup) else { return Err(exists()) };
     // `stop` sees every job that begins after this check.
     check_open(node)?;
-    let key = archives::key(&node.config, destination, server, uuid);
-    let record = record::Backup::new(uuid, server, destination, key);
-    let added = node.backups.add(record, record::Backup::can_be_replaced).await;
-    if !added.map_err(ApiError::failed)? {
+    let record = record::Backup {
+        uuid,
+        server,
+        destination,
+        key: archives::key(&node.config, destination, server, uuid),
+        state: State::Queued,
+        created: Timestamp::now(),
+        completed: None,
+        archive: None,
+        error: None,
+        verified: None,
+        restored: None,
+        deleted: false,
+        notification: Notification::default(),
+    };
+    let may_replace = |old: &record::Backup| {
+        old.state == State::Failed && old.notification.state != Delivery::Pending
+    };
+    if !node.backups.add(record, may_replace).await.map_err(ApiError::failed)? {
         return Err(exists());
     }
     backup::start(node.clone(), job, dir, ignore);
@@ -96,23 +111,7 @@ async fn check_destination(
     if within(PREFLIGHT, look).await.map_err(ApiError::failed)?.is_some() {
         return Err(ApiError::conflict("a backup with this UUID already exists"));
     }
-    check_backup_directory(node).await?;
     let (dir, reserve) = (node.config.backup_directory(), node.config.reserve());
-    let shown = dir.display().to_string();
-    let has_space = in_time(move || {
-        let free = statvfs(&dir)?;
-        Ok(free.f_bavail.saturating_mul(free.f_frsize) > reserve)
-    });
-    match has_space.await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(ApiError::failed(format!("{shown}: there is not enough free space"))),
-        Err(e) => Err(ApiError::failed(format!("{shown}: {e}"))),
-    }
-}
-
-/// Checks that archives can be written, and makes the backup directory for the first one.
-pub(crate) async fn check_backup_directory(node: &Node) -> Result<(), ApiError> {
-    let dir = node.config.backup_directory();
     let shown = dir.display().to_string();
     let is_local =
         |backup: &record::Backup| backup.is_complete() && backup.destination == Destination::Local;
@@ -124,9 +123,15 @@ pub(crate) async fn check_backup_directory(node: &Node) -> Result<(), ApiError> 
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
         }
         wingback::durable::make_dirs(&dir, 0o700)?;
-        Ok(access(&dir, Access::WRITE_OK | Access::EXEC_OK)?)
+        access(&dir, Access::WRITE_OK | Access::EXEC_OK)?;
+        let free = statvfs(&dir)?;
+        Ok(free.f_bavail.saturating_mul(free.f_frsize) > reserve)
     });
-    checked.await.map_err(|e| ApiError::failed(format!("{shown}: {e}")))
+    match checked.await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::failed(format!("{shown}: there is not enough free space"))),
+        Err(e) => Err(ApiError::failed(format!("{shown}: {e}"))),
+    }
 }
 
 /// Cancels the job of a backup, and resolves after the job has ended.
@@ -252,10 +257,10 @@ pub(crate) async fn verify(
     Ok(shared)
 }
 
-/// Begins a job of a complete backup. A restore cancels a verification, and the sending to another node.
+/// Begins a job of a complete backup. A restore cancels a verification.
 async fn begin(node: &Node, uuid: Uuid, server: Uuid, kind: Kind) -> Result<Active, ApiError> {
     if let Some(job) = node.jobs.get(uuid) {
-        let gives_way = matches!(job.kind, Kind::Verify | Kind::Send) && kind == Kind::Restore;
+        let gives_way = job.kind == Kind::Verify && kind == Kind::Restore;
         if gives_way {
             job.cancel();
         }

@@ -1,6 +1,6 @@
 //! A deadline for a future.
 
-use std::{future::ready, io, time::Duration};
+use std::{io, time::Duration};
 
 use smol::Timer;
 
@@ -9,17 +9,7 @@ pub(crate) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
-    within_after(ready(()), limit, work).await
-}
-
-/// As [`within`], but the time counts from the end of `begun`.
-pub(crate) async fn within_after<T>(
-    begun: impl Future<Output = ()>,
-    limit: Duration,
-    work: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
     let late = async {
-        begun.await;
         Timer::after(limit).await;
         let late = format!("no answer within {} seconds", limit.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, late))

@@ -40,8 +40,6 @@ pub(crate) enum Kind {
     Backup,
     Restore,
     Verify,
-    Send,
-    Receive,
     Delete,
 }
 

@@ -2,9 +2,8 @@
 //!
 //! ```text
 //! http ─► commands ─► backup, restore, verify ─► wingback
-//!   │               │        └► events ─► WebSockets
-//!   │               └► records ◄─ outbox ─► the Panel
-//!   └► receive ◄─ send, of another node
+//!                   │        └► events ─► WebSockets
+//!                   └► records ◄─ outbox ─► the Panel
 //! ```
 //!
 //! Each backup has a [`record`] on disk before it begins. After a restart, the records show which jobs
@@ -17,7 +16,6 @@
 mod answer;
 mod api_error;
 mod archives;
-mod backoff;
 mod backup;
 mod cancel;
 mod claims;
@@ -28,7 +26,6 @@ mod deadline;
 mod demo;
 mod denials;
 mod events;
-mod file_bytes;
 mod hooks;
 mod http;
 mod io;
@@ -36,25 +33,20 @@ mod job;
 mod listen;
 mod metrics;
 mod node;
-mod other_node;
 mod outbox;
 mod panel;
 mod pass;
 mod progress;
 mod queue;
-mod receive;
 mod record;
 mod records;
 mod restore;
-mod send;
 mod server_store;
 mod service_url;
-mod stall;
 mod startup;
 mod timestamp;
 mod tls;
 mod token;
-mod transfer;
 mod verify;
 
 use std::{

@@ -20,8 +20,6 @@ pub(crate) struct Metrics {
     backup_duration: Histogram,
     archive_bytes: Counter<u64, AtomicU64>,
     restores: Family<Outcome, Counter>,
-    archives_sent: Family<Outcome, Counter>,
-    archives_received: Family<Outcome, Counter>,
     notifications: Family<Outcome, Counter>,
     responses: Family<Status, Counter>,
     running: Gauge,
@@ -67,14 +65,6 @@ impl Metrics {
         self.restores.get_or_create(&outcome(successful)).inc();
     }
 
-    pub(crate) fn archive_sent(&self, successful: bool) {
-        self.archives_sent.get_or_create(&outcome(successful)).inc();
-    }
-
-    pub(crate) fn archive_received(&self, successful: bool) {
-        self.archives_received.get_or_create(&outcome(successful)).inc();
-    }
-
     pub(crate) fn notification_sent(&self, verdict: Verdict) {
         self.notifications.get_or_create(&outcome(verdict == Verdict::Accepted)).inc();
     }
@@ -115,12 +105,6 @@ impl Default for Metrics {
             backups: added(all, "backups", "Finished backups"),
             backup_warnings: added(all, "backup_warnings", "Warnings of complete backups by code"),
             restores: added(all, "restores", "Finished restores"),
-            archives_sent: added(all, "archives_sent", "Archives that were sent to other nodes"),
-            archives_received: added(
-                all,
-                "archives_received",
-                "Archives that arrived from other nodes completely",
-            ),
             notifications: added(all, "panel_notifications", "Attempts to notify the Panel"),
             responses: added(all, "http_responses", "HTTP responses by status"),
             running: added(all, "jobs_running", "Jobs that use a slot"),

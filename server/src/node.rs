@@ -49,12 +49,10 @@ pub(crate) struct Node {
     pub(crate) jobs: Jobs,
     /// Verifications of all backups of a server, by the UUID of the server.
     pub(crate) passes: Jobs,
-    /// Servers whose archives are being sent to another node, by their UUIDs.
-    pub(crate) sends: Jobs,
     pub(crate) queue: Queue,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
-    /// Limit of all backups, restores and transfers of archives together.
+    /// Limit of all backups and restores together.
     pub(crate) write_limit: Limiter,
     pub(crate) notifications: Semaphore,
     /// Permits for WebSockets.
@@ -77,7 +75,6 @@ impl Node {
             restores: Records::open(state.join("restores")).map_err(open)?,
             jobs: Jobs::default(),
             passes: Jobs::default(),
-            sends: Jobs::default(),
             queue: Queue::new(config.wingback.slots),
             events: Events::default(),
             metrics: Metrics::default(),

@@ -4,17 +4,20 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use smol::Timer;
 use uuid::Uuid;
 
 use crate::{
     answer::{Answer, Verdict},
-    backoff::Backoff,
     job::{message_of, spawn},
     node::Node,
     panel::{BackupReport, Panel},
     record::{self, Delivery, Notification},
     timestamp::Timestamp,
 };
+
+/// First pause between attempts. Each pause is twice the one before, up to the configured maximum.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The record that a notification is about.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +41,7 @@ pub(crate) fn pending(node: &Node) -> usize {
 
 async fn deliver(node: &Arc<Node>, subject: Subject) {
     let Some(panel) = &node.panel else { return };
-    let mut backoff = Backoff::new(node.config.wingback.panel_retry_max);
+    let mut wait = FIRST_PAUSE;
     loop {
         let permit = node.notifications.acquire().await;
         let Some(was_unanswered) = begin_attempt(node, subject).await else { return };
@@ -61,12 +64,13 @@ async fn deliver(node: &Arc<Node>, subject: Subject) {
             }
         }
         node.metrics.notification_sent(*verdict);
-        let pause = *pause;
+        let least = pause.unwrap_or_default();
         let missing_timeout = node.config.wingback.panel_missing_timeout;
         if end_attempt(node, subject, answer, was_unanswered, missing_timeout).await {
             return;
         }
-        backoff.wait(pause).await;
+        Timer::after(wait.mul_f64(0.75 + fastrand::f64() / 2.0).max(least)).await;
+        wait = (wait * 2).min(node.config.wingback.panel_retry_max);
     }
 }
 

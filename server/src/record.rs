@@ -23,7 +23,6 @@ pub(crate) struct Backup {
     pub(crate) error: Option<Finding>,
     pub(crate) verified: Option<VerifyResult>,
     pub(crate) restored: Option<RestoreResult>,
-    pub(crate) sent: Option<SendResult>,
     /// The archive is deleted. The record stays until the Panel accepts its notification.
     pub(crate) deleted: bool,
     pub(crate) notification: Notification,
@@ -117,15 +116,6 @@ pub(crate) struct RestoreResult {
     pub(crate) error: Option<Finding>,
 }
 
-/// Result of the last attempt to send the archive to another node.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct SendResult {
-    pub(crate) at: Timestamp,
-    /// URL of the other node.
-    pub(crate) to: String,
-    pub(crate) error: Option<Finding>,
-}
-
 /// State of the notification of the Panel.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Notification {
@@ -154,36 +144,6 @@ pub(crate) enum Delivery {
 }
 
 impl Backup {
-    /// Returns the record of a queued backup.
-    pub(crate) fn new(
-        uuid: Uuid,
-        server: Uuid,
-        destination: Destination,
-        key: Option<String>,
-    ) -> Self {
-        Backup {
-            uuid,
-            server,
-            destination,
-            key,
-            state: State::Queued,
-            created: Timestamp::now(),
-            completed: None,
-            archive: None,
-            error: None,
-            verified: None,
-            restored: None,
-            sent: None,
-            deleted: false,
-            notification: Notification::default(),
-        }
-    }
-
-    /// Returns whether another backup can have its UUID.
-    pub(crate) fn can_be_replaced(&self) -> bool {
-        self.state == State::Failed && self.notification.state != Delivery::Pending
-    }
-
     pub(crate) fn adapter(&self) -> Adapter {
         match self.destination {
             Destination::Local => Adapter::Wings,

@@ -1,7 +1,5 @@
 //! The URL of a service, such as the Panel.
 
-use std::fmt;
-
 use hyper::Uri;
 
 /// The parts of an http or https URL.
@@ -40,12 +38,5 @@ impl ServiceUrl {
             (false, 80 | 443) => self.host.clone(),
             (false, port) => format!("{}:{port}", self.host),
         }
-    }
-}
-
-impl fmt::Display for ServiceUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_https { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.host_header(), self.prefix)
     }
 }

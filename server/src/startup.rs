@@ -29,7 +29,7 @@ const RETRY_FOR: Duration = Duration::from_secs(10);
 /// How long the record of a failed backup is kept, in seconds.
 const KEEP_FAILED: u64 = 30 * 24 * 3600;
 
-/// Pause between two removals of old records and unfinished archives.
+/// Pause between two removals of old records.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// Ends what was open, and goes on notification.
@@ -83,12 +83,9 @@ pub(crate) async fn check_bucket(node: Arc<Node>) {
     }
 }
 
-/// Removes old unfinished archives and records every hour, for as long as the daemon runs.
+/// Removes old records every hour, for as long as the daemon runs.
 pub(crate) async fn keep_forgetting(node: Arc<Node>) {
     loop {
-        if let Err(e) = archives::local_store(&node.config).sweep().try_collect::<Vec<_>>().await {
-            tracing::error!("cannot remove unfinished archives: {e}");
-        }
         Timer::after(FORGET_EVERY).await;
         forget_old(&node).await;
     }

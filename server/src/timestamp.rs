@@ -12,7 +12,8 @@ pub(crate) struct Timestamp(u64);
 
 impl Timestamp {
     pub(crate) fn now() -> Self {
-        SystemTime::now().into()
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(since.as_millis() as u64)
     }
 
     pub(crate) fn seconds(self) -> u64 {
@@ -26,13 +27,6 @@ impl Timestamp {
     /// Formats it in UTC by RFC 3339.
     pub(crate) fn text(self) -> String {
         rfc3339(i128::from(self.0) * 1_000_000)
-    }
-}
-
-/// A time before 1970 is replaced with 1970.
-impl From<SystemTime> for Timestamp {
-    fn from(time: SystemTime) -> Self {
-        Timestamp(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64)
     }
 }
 

@@ -42,11 +42,9 @@ struct Backup {
     warnings: Vec<Finding>,
     progress: Option<ProgressView>,
     verified: Option<VerifyResult>,
-    restored: Option<JobResult>,
-    sent: Option<SendResult>,
+    restored: Option<RestoreResult>,
     verifying: bool,
     restoring: bool,
-    sending: bool,
     readable: bool,
 }
 
@@ -57,28 +55,12 @@ struct VerifyResult {
     damage: Vec<Finding>,
 }
 
-/// Result of a restore, or of the sending to another node.
 #[derive(Serialize)]
-struct JobResult {
+struct RestoreResult {
     at: String,
     successful: bool,
     error: Option<String>,
     error_kind: Option<String>,
-}
-
-#[derive(Serialize)]
-struct SendResult {
-    to: String,
-    #[serde(flatten)]
-    result: JobResult,
-}
-
-impl JobResult {
-    fn new(at: Timestamp, error: Option<Finding>) -> Self {
-        let successful = error.is_none();
-        let (error, error_kind) = error.map(|error| (error.message, error.code)).unzip();
-        JobResult { at: at.text(), successful, error, error_kind }
-    }
 }
 
 pub(crate) fn health(node: &Node) -> Reply {
@@ -132,7 +114,6 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
         Destination::Panel => false,
     };
     let archive = backup.archive.as_ref();
-    let is_complete = backup.is_complete();
     Backup {
         uuid: backup.uuid,
         server: backup.server,
@@ -162,13 +143,14 @@ fn shown(node: &Node, backup: record::Backup) -> Backup {
             whole: verified.damage.is_empty(),
             damage: verified.damage.clone(),
         }),
-        restored: backup.restored.map(|restored| JobResult::new(restored.at, restored.error)),
-        sent: backup
-            .sent
-            .map(|sent| SendResult { to: sent.to, result: JobResult::new(sent.at, sent.error) }),
+        restored: backup.restored.as_ref().map(|restored| RestoreResult {
+            at: restored.at.text(),
+            successful: restored.error.is_none(),
+            error: restored.error.as_ref().map(|error| error.message.clone()),
+            error_kind: restored.error.as_ref().map(|error| error.code.clone()),
+        }),
         verifying: is(Kind::Verify),
         restoring: is(Kind::Restore),
-        sending: is(Kind::Send),
-        readable: is_readable && is_complete,
+        readable: is_readable && backup.is_complete(),
     }
 }

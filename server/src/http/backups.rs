@@ -1,4 +1,4 @@
-//! Commands on backups: create, restore, delete, cancel, verify, send.
+//! Commands on backups: create, restore, delete, cancel, verify.
 
 use std::sync::Arc;
 
@@ -19,7 +19,6 @@ use crate::{
     pass,
     record::Adapter,
     restore::RestoreRequest,
-    send::{self, SendRequest},
 };
 
 #[derive(Deserialize)]
@@ -112,34 +111,15 @@ pub(crate) async fn set_lock(
 
 /// Verifies all backups of a server.
 pub(crate) async fn verify_all(node: &Arc<Node>, server: Uuid) -> Result<Reply, ApiError> {
-    Ok(accepted(pass::start(node, server).await?))
+    let backups = pass::start(node, server).await?;
+    let mut reply = reply::json(&json!({ "backups": backups }));
+    *reply.status_mut() = StatusCode::ACCEPTED;
+    Ok(reply)
 }
 
 pub(crate) async fn cancel_verify_all(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
     pass::cancel(node, server).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
-}
-
-/// Sends archives of a server to another node.
-pub(crate) async fn send(
-    node: &Arc<Node>,
-    server: Uuid,
-    request: Request<Incoming>,
-) -> Result<Reply, ApiError> {
-    let request: SendRequest = body::json(request, &node.config.wingback).await?;
-    Ok(accepted(send::start(node, server, request).await?))
-}
-
-pub(crate) async fn cancel_send(node: &Node, server: Uuid) -> Result<Reply, ApiError> {
-    send::cancel(node, server).await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
-}
-
-/// Answers that work on a number of backups has begun.
-fn accepted(backups: usize) -> Reply {
-    let mut reply = reply::json(&json!({ "backups": backups }));
-    *reply.status_mut() = StatusCode::ACCEPTED;
-    reply
 }
 
 /// Returns the adapter, or an error with the given status.

@@ -1,7 +1,8 @@
 //! Downloads of complete archives or ranges (RFC 9110).
 
-use std::{io, ops::Range, sync::Arc};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
+use blocking::unblock;
 use bytes::Bytes;
 use futures::Stream;
 use hyper::{
@@ -9,13 +10,12 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderName, HeaderValue},
 };
-use wingback::{ErrorKind, Limiter, ReadRange};
+use wingback::{ErrorKind, ReadRange};
 
 use crate::{
     api_error::ApiError,
     archives::ArchiveLocation,
     config::Compatibility,
-    file_bytes,
     http::{
         body::Query,
         contents,
@@ -25,7 +25,8 @@ use crate::{
     token::TokenError,
 };
 
-/// Bytes of one read from a store that does not keep archives as files.
+/// Bytes of one read from a local file, and from another store.
+const FILE_CHUNK: u64 = 256 << 10;
 const STORE_CHUNK: u64 = 8 << 20;
 
 /// Sends the archive or the file that a token allows. A token is valid once.
@@ -106,10 +107,7 @@ async fn archive(
     };
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     Ok(match file {
-        Some(file) => {
-            let bytes = file_bytes::stream(Arc::new(file), range, Limiter::default());
-            reply::stream(status, headers, bytes)
-        }
+        Some(file) => reply::stream(status, headers, from_file(file, range)),
         None => reply::stream(status, headers, from_store(location, range)),
     })
 }
@@ -146,19 +144,48 @@ fn range_of(header: &[u8], size: u64) -> Option<Option<Range<u64>>> {
     Some((range.start < range.end).then_some(range))
 }
 
-/// Reads one chunk after the other, until one fails.
+fn from_file(file: File, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let file = Arc::new(file);
+    chunks(range, FILE_CHUNK, move |chunk| {
+        let file = file.clone();
+        unblock(move || {
+            let mut bytes = vec![0; (chunk.end - chunk.start) as usize];
+            file.read_exact_at(&mut bytes, chunk.start)?;
+            Ok(Bytes::from(bytes))
+        })
+    })
+}
+
 fn from_store(
     location: ArchiveLocation,
     range: Range<u64>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    futures::stream::try_unfold((range, location), |(rest, location)| async move {
+    let location = Arc::new(location);
+    chunks(range, STORE_CHUNK, move |chunk| {
+        let location = location.clone();
+        async move {
+            let read = location.store.read(&location.key, ReadRange::Bytes(chunk));
+            read.await.map_err(io::Error::other)
+        }
+    })
+}
+
+/// Reads one chunk after the other, until one fails.
+fn chunks<F>(
+    range: Range<u64>,
+    size: u64,
+    read: impl Fn(Range<u64>) -> F + Send,
+) -> impl Stream<Item = io::Result<Bytes>> + Send
+where
+    F: Future<Output = io::Result<Bytes>> + Send,
+{
+    futures::stream::try_unfold((range, read), move |(rest, read)| async move {
         if rest.is_empty() {
             return Ok(None);
         }
-        let end = rest.end.min(rest.start + STORE_CHUNK);
-        let read = location.store.read(&location.key, ReadRange::Bytes(rest.start..end));
-        let bytes = read.await.map_err(io::Error::other)?;
-        Ok(Some((bytes, (end..rest.end, location))))
+        let end = rest.end.min(rest.start + size);
+        let bytes = read(rest.start..end).await?;
+        Ok(Some((bytes, (end..rest.end, read))))
     })
 }
 

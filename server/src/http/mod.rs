@@ -2,7 +2,6 @@
 
 mod access;
 mod api;
-mod archive;
 mod backups;
 mod body;
 mod contents;
@@ -12,6 +11,7 @@ mod reply;
 mod route;
 mod search;
 mod socket;
+mod stall;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,11 +24,14 @@ use smol::{
 };
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
-use crate::{deadline::within, io::Io, node::Node, stall::StallTimeout};
+use crate::{deadline::within, http::stall::StallTimeout, io::Io, node::Node};
 
 /// Largest size of a request's line and headers, and largest number of headers.
 const HEAD_MAX: usize = 32 << 10;
 const HEADERS_MAX: usize = 64;
+
+/// Time after which a client that accepts no bytes is disconnected.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Accepts connections until the future is dropped.
 pub(crate) async fn serve(
@@ -71,7 +74,7 @@ async fn connection(
         Some(tls) => Box::new(within(patience, async { tls.accept(stream).await }).await?),
         None => Box::new(stream),
     };
-    let io = FuturesIo::new(StallTimeout::new(io));
+    let io = FuturesIo::new(StallTimeout::new(io, STALL_TIMEOUT));
     let service = service_fn(move |request| {
         let node = node.clone();
         async move { Ok::<_, io::Error>(route::answer(node, peer, request).await) }

@@ -41,9 +41,6 @@ pub(crate) fn error(error: &ApiError) -> Reply {
         let headers = reply.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if error.is_temporary {
-        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
     if error.status == StatusCode::PAYLOAD_TOO_LARGE {
         // The rest of the request is not read.
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     api_error::ApiError,
     http::{
-        access, api, archive, backups,
+        access, api, backups,
         body::segment,
         contents, download, page,
         reply::{self, Reply},
@@ -67,10 +67,10 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
     let segments = path.split('/').skip(1).map(segment).collect::<Option<Vec<_>>>();
     let segments = segments.ok_or_else(unknown_path)?;
     let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-    // A HEAD request is handled like GET; hyper leaves the body out. A download is an exception,
-    // because its token is valid for one response. An archive that arrives cannot be read.
+    // A HEAD request is handled like GET; hyper leaves the body out. A download is the exception,
+    // because its token is valid for one response.
     let method = match request.method() {
-        &Method::HEAD if !matches!(*segments, ["download", ..] | [.., "archive"]) => Method::GET,
+        &Method::HEAD if segments.first() != Some(&"download") => Method::GET,
         method => method.clone(),
     };
     if segments.first() == Some(&"api") && !is_socket(&segments) {
@@ -99,12 +99,6 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
         (&Method::POST, ["api", "servers", server, "verify", "cancel"]) => {
             backups::cancel_verify_all(node, server_of(server)?).await
         }
-        (&Method::POST, ["api", "servers", server, "backups", "send"]) => {
-            backups::send(node, server_of(server)?, request).await
-        }
-        (&Method::POST, ["api", "servers", server, "backups", "send", "cancel"]) => {
-            backups::cancel_send(node, server_of(server)?).await
-        }
         (&Method::POST, ["api", "servers", server, "websocket"]) => {
             socket::token(node, server_of(server)?).await
         }
@@ -132,8 +126,6 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Reply, Ap
                 (&Method::POST, ["lock"]) => backups::set_lock(node, server, backup, true).await,
                 (&Method::POST, ["unlock"]) => backups::set_lock(node, server, backup, false).await,
                 (&Method::POST, ["link"]) => contents::link(node, server, backup, request).await,
-                (&Method::HEAD, ["archive"]) => archive::head(node, server, backup).await,
-                (&Method::PUT, ["archive"]) => archive::put(node, server, backup, request).await,
                 (&Method::GET, ["info"]) => contents::info(node, server, backup).await,
                 (&Method::GET, ["diff"]) => search::diff(node, server, backup, &request).await,
                 (&Method::GET, ["files"]) => contents::files(node, server, backup, &request).await,
@@ -182,8 +174,6 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
         | ["api", "servers", _, "websocket" | "backup" | "verify"]
         | ["api", "servers", _, "ws", "deny"]
         | ["api", "servers", _, "verify", "cancel"]
-        | ["api", "servers", _, "backups", "send"]
-        | ["api", "servers", _, "backups", "send", "cancel"]
         | [
             "api",
             "servers",
@@ -193,7 +183,6 @@ fn wrong_method(segments: &[&str]) -> Result<Reply, ApiError> {
             "cancel" | "restore" | "verify" | "lock" | "unlock" | "link",
         ] => "POST",
         ["api", "servers", _, "backup", _] => "GET, HEAD, DELETE",
-        ["api", "servers", _, "backup", _, "archive"] => "HEAD, PUT",
         _ => return Err(unknown_path()),
     };
     let text = format!("the method must be {}", allowed.replace(", ", " or "));

@@ -32,9 +32,11 @@ use crate::{
     claims::SocketClaims,
     deadline::within,
     events::{Event, Notice},
-    http::reply::{self, Reply},
+    http::{
+        reply::{self, Reply},
+        stall::StallTimeout,
+    },
     node::Node,
-    stall::StallTimeout,
     timestamp::Timestamp,
     token::TokenError,
 };

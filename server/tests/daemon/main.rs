@@ -36,12 +36,8 @@ mod page;
 #[allow(dead_code, reason = "the tests of the protocol use the rest")]
 #[path = "../support/panel.rs"]
 mod panel;
-mod receive;
-#[path = "../support/relay.rs"]
-mod relay;
 mod restart;
 mod restore;
 mod search;
-mod send;
 #[path = "../../../tests/support/wait.rs"]
 mod wait;

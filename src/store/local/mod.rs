@@ -2,11 +2,9 @@
 //!
 //! An archive is written to a sibling of its final name (`.{name}.wingback-part`). The writer holds a lock on
 //! it, makes it durable, and renames it without replacing anything. A killed process leaves the sibling
-//! without a lock: the next backup of that name and [`sweep`](Store::sweep) remove it. An archive that arrives in pieces
-//! has a sibling of its own (`.{name}.wingback-received`), which is kept between the pieces.
+//! without a lock: the next backup of that name and [`sweep`](Store::sweep) remove it.
 
 mod part;
-mod receive;
 mod walk;
 mod writer;
 
@@ -40,8 +38,6 @@ use crate::{
     template::{NameFields, NameTemplate},
 };
 
-pub use receive::PartialArchive;
-
 /// Archives in a directory of the local file system.
 ///
 /// The directory must exist, unless [`mkdir`](LocalStore::mkdir) is set. Folders in a key are made with mode 0700.
@@ -49,8 +45,6 @@ pub use receive::PartialArchive;
 ///
 /// While an archive is written it is a hidden file next to its final name. If the process is killed, the next
 /// backup of that name or [`sweep`](Store::sweep) removes that file.
-///
-/// An archive of another machine can arrive in pieces: see [`receive`](LocalStore::receive).
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     dir: PathBuf,

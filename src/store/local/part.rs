@@ -4,13 +4,12 @@ use std::{
     ffi::OsString,
     fs::{File, Metadata},
     num::NonZeroU64,
-    os::unix::{ffi::OsStrExt, fs::FileExt},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
 };
 
 use rustix::{
@@ -18,10 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use sha1::Digest;
-
 use crate::{
-    checksum::Sha1,
     error::{Error, ErrorKind, Result},
     fs::{
         durable::make_dirs,
@@ -32,59 +28,26 @@ use crate::{
     store::local::writer::Writer,
 };
 
-/// Suffix of an archive that is being written.
 const PART_SUFFIX: &str = ".wingback-part";
-
-/// Suffix of an archive that arrives in pieces. Between two pieces it has no lock.
-const RECEIVED_SUFFIX: &str = ".wingback-received";
-
-/// How long a sweep keeps an archive that arrives in pieces, after the last write to it.
-const RECEIVED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Bytes between two checks of the free space, and between two starts of write-back.
 const STRIDE: u64 = 8 << 20;
 
-/// Bytes of one read for a SHA-1.
-const READ: usize = 1 << 20;
-
-/// Returns whether it is the name of an unfinished archive.
 pub(super) fn is_part(name: &[u8]) -> bool {
-    let ends_with = |suffix: &str| name.ends_with(suffix.as_bytes());
-    name.starts_with(b".") && (ends_with(PART_SUFFIX) || ends_with(RECEIVED_SUFFIX))
+    name.starts_with(b".") && name.ends_with(PART_SUFFIX.as_bytes())
 }
 
-/// Returns the path at which the archive `path` arrives in pieces.
-pub(super) fn received_path(path: &Path) -> PathBuf {
-    sibling(path, RECEIVED_SUFFIX)
-}
-
-/// Returns the path of the hidden file beside `path`.
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-/// Removes an unfinished archive unless its writer still runs, or its next piece may still arrive. Returns its path if
-/// it was removed.
+/// Removes an unfinished archive unless its writer still runs. Returns its path if it was removed.
 pub(super) fn sweep(path: &Path) -> Result<Option<OsString>> {
     let fail = |e: Errno| Error::io("sweep", e).at(path);
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
+        Ok(file) => file,
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
     if !lock(&file).map_err(fail)? || !is_same_file(&file, path).map_err(fail)? {
         return Ok(None);
-    }
-    if path.as_os_str().as_bytes().ends_with(RECEIVED_SUFFIX.as_bytes()) {
-        let written = file.metadata().and_then(|meta| meta.modified());
-        let written = written.map_err(|e| Error::io("look at", e).at(path))?;
-        if written.elapsed().unwrap_or_default() < RECEIVED_FOR {
-            return Ok(None);
-        }
     }
     rustix::fs::unlink(path).map_err(fail)?;
     Ok(Some(path.into()))
@@ -92,7 +55,7 @@ pub(super) fn sweep(path: &Path) -> Result<Option<OsString>> {
 
 /// Takes the lock that marks a running writer. Returns false if another process holds it. The lock ends with
 /// the descriptor, and so with the process.
-fn lock(file: &File) -> Result<bool, Errno> {
+fn lock(file: &OwnedFd) -> Result<bool, Errno> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -101,7 +64,7 @@ fn lock(file: &File) -> Result<bool, Errno> {
 }
 
 /// Takes the lock, and waits until no other process holds it.
-fn wait_for_lock(file: &File) -> Result<(), Errno> {
+fn wait_for_lock(file: &OwnedFd) -> Result<(), Errno> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
 }
 
@@ -114,12 +77,8 @@ fn exists_at(path: &Path) -> Result<bool, Errno> {
     }
 }
 
-fn exists(path: &Path) -> Error {
-    Error::new(ErrorKind::AlreadyExists, "create").at(path)
-}
-
 /// Returns whether the open file is still the one at `path`.
-fn is_same_file(file: &File, path: &Path) -> Result<bool, Errno> {
+fn is_same_file(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     match rustix::fs::lstat(path) {
         Ok(named) => Ok(FileId::of(&rustix::fs::fstat(file)?) == FileId::of(&named)),
         Err(Errno::NOENT) => Ok(false),
@@ -140,21 +99,11 @@ pub(super) struct Part {
     reserve: u64,
     /// The part was renamed or removed already, so there is nothing left to remove.
     is_done: AtomicBool,
-    /// Whether a drop keeps the part, for its next piece.
-    is_kept: bool,
 }
 
-/// Where an archive will be, with its directory open.
-struct Place {
-    dir: File,
-    dir_meta: Metadata,
-    path: PathBuf,
-    reserve: u64,
-}
-
-impl Place {
-    /// Makes the directory if necessary. Fails if the archive exists.
-    fn open(dir: &Path, path: &Path, reserve: u64) -> Result<Self> {
+impl Part {
+    pub(super) fn create(dir: &Path, path: &Path, reserve: u64) -> Result<Self> {
+        let exists = || Error::new(ErrorKind::AlreadyExists, "create").at(path);
         make_dirs(dir, 0o700)
             .map_err(|e| match e.kind() {
                 // The kind `AlreadyExists` means that a backup exists, which is not the case here.
@@ -163,46 +112,26 @@ impl Place {
             })
             .map_err(|e| Error::io("create the directory", e).at(dir))?;
         if exists_at(path).map_err(|e| Error::io("look at", e).at(path))? {
-            return Err(exists(path).caused_by("a backup of that name exists already"));
+            return Err(exists().caused_by("a backup of that name exists already"));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(dir, flags, Mode::empty()).map(File::from);
         let directory = directory.map_err(|e| Error::io("open the directory", e).at(dir))?;
         let dir_meta = directory.metadata().map_err(|e| Error::io("look at", e).at(dir))?;
-        Ok(Place { dir: directory, dir_meta, path: path.to_owned(), reserve })
-    }
-
-    fn part(self, file: File, part: PathBuf) -> Part {
-        let Place { dir, dir_meta, path, reserve } = self;
-        Part {
-            file,
-            writer: Mutex::default(),
-            dir,
-            dir_meta,
-            part,
-            path,
-            reserve,
-            is_done: AtomicBool::new(false),
-            is_kept: false,
-        }
-    }
-}
-
-impl Part {
-    /// Begins an archive. An abandoned part of the same name is removed first.
-    pub(super) fn create(dir: &Path, path: &Path, reserve: u64) -> Result<Self> {
-        let place = Place::open(dir, path, reserve)?;
-        let part = sibling(path, PART_SUFFIX);
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(PART_SUFFIX);
+        let part = dir.join(name);
         let fail = |e: Errno| Error::io("create", e).at(&part);
         let file = loop {
             // An existing part without a lock was left by a killed process.
             let is_taken = || exists_at(&part).map_err(fail);
             if is_taken()? && sweep(&part)?.is_none() && is_taken()? {
-                return Err(exists(path).caused_by("a backup of that name is being made"));
+                return Err(exists().caused_by("a backup of that name is being made"));
             }
             let flags =
                 OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR).map(File::from) {
+            match rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR) {
                 // Before this process has the lock, a sweep may take the part as abandoned. The sweep holds
                 // the lock for moments and removes the file. Then this loop creates another.
                 Ok(file) => match wait_for_lock(&file).and_then(|()| is_same_file(&file, &part)) {
@@ -219,61 +148,26 @@ impl Part {
                 Err(e) => return Err(fail(e)),
             }
         };
-        let part = place.part(file, part);
-        part.check_space(0)?;
+        let part = Part {
+            file: file.into(),
+            writer: Mutex::default(),
+            dir: directory,
+            dir_meta,
+            part,
+            path: path.to_owned(),
+            reserve,
+            is_done: AtomicBool::new(false),
+        };
+        part.check_space()?;
         Ok(part)
     }
 
-    /// Opens the part of an archive of `size` bytes that arrives in pieces, or begins it. A drop keeps the part.
-    pub(super) fn receive(dir: &Path, path: &Path, reserve: u64, size: u64) -> Result<Self> {
-        let place = Place::open(dir, path, reserve)?;
-        let part = received_path(path);
-        let fail = |e: Errno| Error::io("open", e).at(&part);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = loop {
-            let file = rustix::fs::open(&part, flags, Mode::RUSR | Mode::WUSR).map(File::from);
-            let file = file.map_err(fail)?;
-            if !lock(&file).map_err(fail)? {
-                let busy = Error::new(ErrorKind::Busy, "receive").at(path);
-                return Err(busy.caused_by("another piece of it is arriving"));
-            }
-            // A sweep may have removed the file before it was locked.
-            if is_same_file(&file, &part).map_err(fail)? {
-                break file;
-            }
-        };
-        let meta = file.metadata().map_err(|e| Error::io("look at", e).at(&part))?;
-        let len = match meta.len() {
-            // These bytes do not begin an archive of this size.
-            len if len > size => {
-                file.set_len(0).map_err(|e| Error::io("empty", e).at(&part))?;
-                0
-            }
-            len => len,
-        };
-        let mut part = place.part(file, part);
-        part.writer = Mutex::new(Writer::at(len));
-        part.is_kept = true;
-        part.check_space(size - len)?;
-        Ok(part)
-    }
-
-    /// Returns the bytes that the part has.
-    pub(super) fn len(&self) -> u64 {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Fails unless `more` bytes have space.
-    fn check_space(&self, more: u64) -> Result<()> {
+    fn check_space(&self) -> Result<()> {
         let free = sys::free_space(&self.file)
             .map_err(|e| Error::io("check the free space of", e).at(&self.part))?;
         let why = match free {
             Some(free) if free < self.reserve => {
                 format!("{} are free, and {} must stay free", Size(free), Size(self.reserve))
-            }
-            Some(free) if free - self.reserve < more => {
-                let (free, reserve) = (Size(free), Size(self.reserve));
-                format!("{free} are free, {} are needed, and {reserve} must stay free", Size(more))
             }
             None if self.reserve > 0 => sys::UNKNOWN_SPACE.to_owned(),
             _ => return Ok(()),
@@ -292,7 +186,7 @@ impl Part {
             Ok((before / STRIDE, writer.len() / STRIDE))
         })?;
         if after > before {
-            self.check_space(0)?;
+            self.check_space()?;
             // Starts to write dirty pages back and drops clean ones. So the sync at the end has little
             // left to do, and an archive does not flood the page cache. The stride before is included
             // again, because it is written back by now.
@@ -322,23 +216,6 @@ impl Part {
         })
     }
 
-    /// Returns the SHA-1 of the bytes in the file.
-    pub(super) fn sha1(&self) -> Result<Sha1> {
-        let mut sha1 = sha1::Sha1::new();
-        let mut bytes = vec![0; READ];
-        let mut at = 0;
-        loop {
-            let read = self.file.read_at(&mut bytes, at);
-            match read.map_err(|e| Error::io("read", e).at(&self.part))? {
-                0 => return Ok(Sha1(sha1.finalize().into())),
-                len => {
-                    sha1.update(&bytes[..len]);
-                    at += len as u64;
-                }
-            }
-        }
-    }
-
     /// Removes the part. A second call does nothing, because the name may belong to another writer by then.
     pub(super) fn remove(&self) -> Result<()> {
         if self.is_done.swap(true, SeqCst) {
@@ -356,9 +233,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         // If this fails, the lock ends all the same, so the next sweep removes the file.
-        if !self.is_kept {
-            let _ = self.remove();
-        }
+        let _ = self.remove();
     }
 }
 

@@ -22,11 +22,6 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Returns the end of a file that has `len` bytes.
-    pub(super) fn at(len: u64) -> Self {
-        Writer { len, waiting: Vec::new() }
-    }
-
     pub(super) fn len(&self) -> u64 {
         self.len
     }

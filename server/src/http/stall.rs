@@ -1,4 +1,4 @@
-//! A connection that fails if its other side accepts no bytes for too long. Otherwise a writer would wait
+//! A connection that fails if its client accepts no bytes for too long. Otherwise a writer would wait
 //! forever, and keep its resources.
 
 use std::{
@@ -13,18 +13,16 @@ use smol::Timer;
 
 use crate::io::Io;
 
-/// Time without a byte after which a connection fails.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
 pub(crate) struct StallTimeout {
     io: Box<dyn Io>,
+    patience: Duration,
     /// Runs while a write waits.
     timer: Option<Timer>,
 }
 
 impl StallTimeout {
-    pub(crate) fn new(io: Box<dyn Io>) -> Self {
-        StallTimeout { io, timer: None }
+    pub(crate) fn new(io: Box<dyn Io>, patience: Duration) -> Self {
+        StallTimeout { io, patience, timer: None }
     }
 
     fn watch<T>(
@@ -36,7 +34,8 @@ impl StallTimeout {
             self.timer = None;
             return written;
         }
-        let timer = self.timer.get_or_insert_with(|| Timer::after(STALL_TIMEOUT));
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Timer::after(patience));
         match timer.poll_unpin(cx) {
             Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
