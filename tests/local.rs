@@ -3,7 +3,6 @@
 mod support;
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
@@ -12,15 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{TryStreamExt, executor::block_on};
-use support::{Tree, key, noise, wait_until};
+use futures::executor::block_on;
+use support::{Tree, key, noise, swept, wait_until};
 use wingback::{
     ErrorKind, Limiter, LocalStore, MemoryStore, Object, Store, testing::store_conformance,
 };
-
-fn swept(store: &LocalStore) -> wingback::Result<Vec<OsString>> {
-    block_on(store.sweep().try_collect())
-}
 
 #[test]
 fn every_store_passes_the_conformance_suite() {

@@ -47,7 +47,7 @@ fn new_bar(total: Option<u64>) -> ProgressBar {
     ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style)
 }
 
-/// Shows how much a command that is no task has done, such as `removed: 12`, until it is dropped.
+/// Shows how much a command without a task has done, such as `removed: 12`. A drop of the future removes it.
 pub async fn count(what: &str, done: &Cell<u64>) {
     smol::Timer::after(DELAY).await;
     let bar = new_bar(None);

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future::ready};
 use smol::Timer;
 use uuid::Uuid;
 use wingback::{Error, ErrorKind, Recovered, Restore, Result, S3Store, Store};
@@ -75,7 +75,7 @@ pub(crate) async fn check_bucket(node: Arc<Node>) {
     let check = async {
         let mut config = s3.config(Uuid::nil());
         config.transfer = config.transfer.retry_for(RETRY_FOR);
-        S3Store::new(config)?.sweep().try_collect::<Vec<_>>().await
+        sweep(&S3Store::new(config)?).await
     };
     match check.await {
         Ok(_) => tracing::info!("{url} can be used"),
@@ -158,10 +158,15 @@ async fn clean_up(node: &Node, record: &record::Backup) -> Result<()> {
             // Every unfinished upload below this prefix is this daemon's own.
             let mut config = s3.config(record.server);
             config.dead_after = Duration::ZERO;
-            S3Store::new(config)?.sweep().try_collect::<Vec<_>>().await.map(drop)
+            sweep(&S3Store::new(config)?).await
         }
-        _ => location.store.sweep().try_collect::<Vec<_>>().await.map(drop),
+        _ => sweep(&location.store).await,
     }
+}
+
+/// Removes what is unfinished in a store.
+async fn sweep(store: &dyn Store) -> Result<()> {
+    store.sweep().try_for_each(|_| ready(Ok(()))).await
 }
 
 /// Finishes or undoes an interrupted restore. The disk of the servers may be mounted late after a power

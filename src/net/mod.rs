@@ -100,7 +100,7 @@ impl Transfer {
     /// Addresses of this machine, of private networks and of special purposes (RFC 6890) are not public. This
     /// applies to the URL, to what its host resolves to, and to redirects. No proxy is used, because a proxy would
     /// resolve the host. An operation fails with [`InvalidInput`](ErrorKind::InvalidInput) before it connects to
-    /// another address, or if an exception is none of these forms.
+    /// another address, or if an exception has none of these forms.
     #[must_use]
     pub fn public_only(mut self, except: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.public_only = Some(except.into_iter().map(Into::into).collect());

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures::{TryStreamExt, executor::block_on};
+use futures::executor::block_on;
 use wingback::{
     Archive, Error, ErrorKind, Extract, Key, List, PartUrls, ReadMethod, ReadRange, S3Config,
     S3Store, Store, Verify,
@@ -15,7 +15,7 @@ use crate::{
     proxy::Proxy,
     server::Server,
     store::with,
-    support::{Tree, noise, snapshot::Snapshot},
+    support::{Tree, noise, snapshot::Snapshot, swept},
 };
 
 /// A bucket behind a proxy with this rule.
@@ -53,7 +53,7 @@ fn there_and_back(store: &S3Store, key: &Key) {
     let target = Tree::new();
     block_on(Extract::new(&target.root).start(archive())).unwrap();
     Snapshot::of(&target.root).assert_is(&Snapshot::of(&tree.root), "extracted");
-    assert_eq!(block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(), [""; 0]);
+    assert_eq!(swept(store).unwrap(), [""; 0]);
     block_on(store.delete(key)).unwrap();
     assert_eq!(block_on(store.head(key)).unwrap(), None);
 }
@@ -337,7 +337,7 @@ fn nothing_is_sent_to_a_host_outside_the_service() {
         message(block_on(store.list()).map(drop)),
         message(block_on(store.open(&key, 10)).map(drop)),
         message(block_on(store.delete(&key))),
-        message(block_on(store.sweep().try_collect::<Vec<_>>()).map(drop)),
+        message(swept(&store).map(drop)),
     ] {
         assert!(
             text.contains("does not belong to the service") && text.contains("localhost"),

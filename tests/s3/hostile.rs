@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use futures::{TryStreamExt, executor::block_on};
+use futures::executor::block_on;
 use wingback::{
     Archive, Credentials, Error, ErrorKind, List, S3Config, S3Store, Store, Transfer, Verify,
 };
 
 use crate::{
     http::Head,
-    support::{self, Tree, forge, limited},
+    support::{self, Tree, forge, limited, swept},
 };
 
 /// Memory limit of an operation for any response.
@@ -77,7 +77,7 @@ fn ask(url: &str) -> Vec<(&'static str, Result<(), Error>)> {
     let link = Archive::link(&format!("{url}/a.tar.gz"), quick).unwrap();
     vec![
         ("list", block_on(store.list()).map(drop)),
-        ("sweep", block_on(store.sweep().try_collect::<Vec<_>>()).map(drop)),
+        ("sweep", swept(&store).map(drop)),
         ("head", block_on(store.head(&key)).map(drop)),
         ("delete", block_on(store.delete(&key))),
         (
@@ -184,10 +184,9 @@ fn an_endless_list_is_an_error() {
             )
         });
         let store = store(&url, Transfer::new());
-        for error in [
-            block_on(store.list()).map(drop).unwrap_err(),
-            block_on(store.sweep().try_collect::<Vec<_>>()).map(drop).unwrap_err(),
-        ] {
+        for error in
+            [block_on(store.list()).map(drop).unwrap_err(), swept(&store).map(drop).unwrap_err()]
+        {
             assert!(error.to_string().contains("the service lists over"), "{error}");
         }
     };

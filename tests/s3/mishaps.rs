@@ -2,15 +2,15 @@
 
 use std::{collections::VecDeque, ffi::OsString, sync::Mutex, time::Duration};
 
-use futures::{TryStreamExt, executor::block_on};
-use wingback::{ErrorKind, Limiter, Store};
+use futures::executor::block_on;
+use wingback::{ErrorKind, Limiter};
 
 use crate::{
     fault::{Fault, Seen, error},
     faults::{Ran, TREE, at_first, quick},
     server::Server,
     store::{config, with},
-    support::{left_out, wait_until},
+    support::{left_out, swept, wait_until},
 };
 
 /// Injects these faults into consecutive requests of a kind, and then none.
@@ -210,14 +210,10 @@ fn an_upload_kept_by_a_dead_server_is_swept_once_it_is_old() {
     assert!(error.is_retryable(), "{error}");
     server.restart();
     assert_eq!(server.unfinished_of(&bucket, id.as_str()).len(), 1);
-    assert_eq!(
-        block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(),
-        [""; 0],
-        "it may still be running"
-    );
+    assert_eq!(swept(&store).unwrap(), [""; 0], "it may still be running");
     assert_eq!(server.unfinished(&bucket).len(), 1);
     let old = with(config, |config| config.dead_after = Duration::ZERO);
-    let swept = block_on(old.sweep().try_collect::<Vec<_>>()).unwrap();
+    let swept = swept(&old).unwrap();
     assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{id}"))]);
     assert_eq!(server.unfinished(&bucket), []);
     assert_eq!(server.objects(&bucket), []);

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{TryStreamExt, executor::block_on};
+use futures::executor::block_on;
 use wingback::{
     Archive, Credentials, Error, ErrorKind, Key, List, NameTemplate, ReadRange, S3Config, S3Store,
     Store, Transfer,
@@ -22,7 +22,7 @@ use crate::{
     hostile::{begin, serve},
     server::Server,
     store,
-    support::Tree,
+    support::{Tree, swept},
 };
 
 const CASES: u64 = 100;
@@ -63,7 +63,7 @@ fn operations(store: &S3Store, key: &Key) -> Vec<(&'static str, Result<(), Error
         ("open", block_on(store.open(key, 100)).map(drop)),
         ("read", block_on(store.read(key, ReadRange::Bytes(0..10))).map(drop)),
         ("list", block_on(store.list()).map(drop)),
-        ("sweep", block_on(store.sweep().try_collect::<Vec<_>>()).map(drop)),
+        ("sweep", swept(store).map(drop)),
         ("delete", block_on(store.delete(key))),
     ]
 }
@@ -150,7 +150,7 @@ fn a_valid_name_can_be_written_listed_read_and_swept() {
         block_on(store.delete(&key)).unwrap_or_else(|e| panic!("{name:?}: {e}"));
         server.create_upload(&bucket, &name);
         let old = store::with(config, |config| config.dead_after = Duration::ZERO);
-        let swept = block_on(old.sweep().try_collect::<Vec<_>>());
+        let swept = swept(&old);
         let swept = swept.unwrap_or_else(|e| panic!("{name:?}: {e}"));
         assert_eq!(swept, [OsString::from(format!("s3://{bucket}/{name}"))]);
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures::{TryStreamExt, executor::block_on};
+use futures::executor::block_on;
 use wingback::{
     Archive, Credentials, ErrorKind, Extract, Key, List, LocalStore, ReadMethod, S3Config, S3Store,
     Store, Transfer, Verify, testing::store_conformance,
@@ -16,7 +16,7 @@ use crate::{
     fault::Fault,
     proxy::Proxy,
     server::Server,
-    support::{Tree, noise, snapshot::Snapshot, text},
+    support::{Tree, noise, snapshot::Snapshot, swept, text},
 };
 
 /// The options of a store in a bucket of the server, or of a proxy for it.
@@ -233,16 +233,9 @@ fn sweep_aborts_only_old_uploads_of_the_store() {
     for other in ["srv/other", &format!("else/{}", key(&store, 8))] {
         server.create_upload(&bucket, other);
     }
-    assert_eq!(
-        block_on(store.sweep().try_collect::<Vec<_>>()).unwrap(),
-        [""; 0],
-        "it may still be running"
-    );
+    assert_eq!(swept(&store).unwrap(), [""; 0], "it may still be running");
     let old = with(config, |config| config.dead_after = Duration::ZERO);
-    assert_eq!(
-        block_on(old.sweep().try_collect::<Vec<_>>()).unwrap(),
-        [OsString::from(format!("s3://{bucket}/{dead}"))]
-    );
+    assert_eq!(swept(&old).unwrap(), [OsString::from(format!("s3://{bucket}/{dead}"))]);
     let left: Vec<_> = server.unfinished(&bucket).into_iter().map(|left| left.0).collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!left.contains(&dead));

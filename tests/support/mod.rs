@@ -14,6 +14,7 @@ pub mod snapshot;
 mod wait;
 
 use std::{
+    ffi::OsString,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -24,10 +25,10 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use futures::executor::block_on;
+use futures::{TryStreamExt, executor::block_on};
 pub(crate) use left_out::left_out;
 pub use wait::wait_until;
-use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore, Restored};
+use wingback::{Archive, Backup, Error, Key, MemoryStore, Report, Restore, Restored, Store};
 
 /// A source directory in a temporary directory.
 pub struct Tree {
@@ -143,6 +144,11 @@ pub fn in_memory(bytes: &[u8]) -> Archive<'static> {
     let store = MemoryStore::new();
     store.put(key(), Bytes::copy_from_slice(bytes));
     Archive::in_store(store, key())
+}
+
+/// Returns what a sweep of a store removes.
+pub fn swept(store: &dyn Store) -> Result<Vec<OsString>, Error> {
+    block_on(store.sweep().try_collect())
 }
 
 /// Incompressible bytes.

@@ -45,7 +45,7 @@ impl Gunzip {
         Ok(Gunzip(events))
     }
 
-    /// Returns the next event. After an error, [`Event::Damaged`] or [`Event::End`] there is none.
+    /// Returns the next event. No event follows an error, [`Event::Damaged`] or [`Event::End`].
     pub(crate) fn next(&mut self) -> Result<Event> {
         self.0.recv().unwrap_or_else(|_| Err(panicked()))
     }

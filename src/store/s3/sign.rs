@@ -1,7 +1,6 @@
 //! Signatures of requests (AWS Signature Version 4, "Authenticating Requests: Using the Authorization Header").
 //!
-//! The crate `minio` would sign as well, but only for its own requests. These read responses of any length, and the
-//! crate is a fifth of what the command builds.
+//! The crate `minio` signs only its own requests, and they read responses of any length.
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,7 +19,7 @@ use crate::{
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Adds the signature to the headers of a request. The path and the query of the URL are encoded as signatures need
-/// it. The signature includes the hash of the body only if there is none.
+/// it. The signature includes the hash of an empty body, but not of any other body.
 pub(super) fn sign(
     headers: &mut HeaderMap,
     keys: &Credentials,
